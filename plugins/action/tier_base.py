@@ -1,0 +1,41 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Action of ``tierwright.chain.tier_base``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import base, labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import (
+    tier_and_journal,
+    told_to_users,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments import check_config
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import finish
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import read_plan
+
+
+class ActionModule(ActionBase):
+    """Makes a base's image from its source."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        name, journal = tier_and_journal(self._task.args, task_vars)
+        with told_to_users():
+            planned = read_plan(journal, name)
+            client = connect()
+            image = base.make(
+                client,
+                tier=planned.tier,
+                declared=check_config(name, "config", self._task.args.get("config") or {}),
+                identity=lambda family: labels.identity(planned.chain, planned.tier, planned.parts, family),
+                say=lambda line: self._display.display(f"{name}: {line}"),
+            )
+            finish(client, journal, planned.tier, image)
+        return {"changed": True, "image": image.id}

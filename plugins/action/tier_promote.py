@@ -1,0 +1,30 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Action of ``tierwright.chain.tier_promote``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.promote import promote_run
+
+
+class ActionModule(ActionBase):
+    """Moves the release tags of the tiers whose branch passed."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        with told_to_users():
+            done = promote_run(connect(), Journal(Path(self._task.args["run"])))
+        moved = [each for each in done if each.moved]
+        for each in moved:
+            self._display.display(f"{each.release} is now {each.image}")
+        return {"changed": bool(moved), "promoted": {each.tier: each.image for each in done}}

@@ -1,0 +1,32 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Action of ``tierwright.chain.tier_start``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import (
+    tier_and_journal,
+    told_to_users,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import start, wait_for_parent
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import read_plan
+
+
+class ActionModule(ActionBase):
+    """Waits for the parent, then starts a build container on its image."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        name, journal = tier_and_journal(self._task.args, task_vars)
+        with told_to_users():
+            planned = read_plan(journal, name)
+            parent = wait_for_parent(journal, planned)
+            container = start(connect(), journal, planned, parent)
+        return {"changed": True, "container": container, "parent": parent, "role": planned.role}

@@ -1,0 +1,88 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Watches a run from Ansible's main process."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: chain
+type: notification
+short_description: Watches a run over a chain
+description:
+  - Tells waiting tiers when another one became unreachable, which no task of its own can do any more.
+  - Clears away what the run left on the engine, however the run ends.
+  - Prints what became of each tier.
+  - It is loaded by itself with the playbooks of this collection and does nothing in others.
+author:
+  - Tierwright contributors (@tierwright)
+version_added: 0.1.0
+"""
+
+import atexit
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from ansible.plugins.callback import CallbackBase
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import TierwrightError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_run
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.summary import summary
+
+_PLAN = "tierwright.chain.tier_plan"
+
+
+class CallbackModule(CallbackBase):
+    """One run's watcher."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "notification"
+    CALLBACK_NAME = "tierwright.chain.chain"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._journal: Journal | None = None
+        self._alive: IO[bytes] | None = None
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        """Take charge of a run as soon as it is planned."""
+        if result.task.resolved_action == _PLAN and _content(result).get("run"):
+            self._journal = Journal(Path(_content(result)["run"]))
+            self._alive = self._journal.hold()
+            atexit.register(self._end, os.getpid())
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        """Tell the children of a tier whose container, or whose helper, cannot be reached."""
+        if self._journal is not None and not result.task.ignore_unreachable:
+            reason = f"{result.task.get_name()}: {_content(result).get('msg', 'unreachable')}"
+            self._journal.failed(result.host.get_name(), reason)
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        """Say what became of each tier."""
+        if self._journal is None:
+            return
+        try:
+            for line in summary(connect(), self._journal):
+                self._display.display(line)
+        except TierwrightError as error:
+            self._display.warning(str(error))
+        self._end(os.getpid())
+
+    def _end(self, owner: int) -> None:
+        """Clear the run away; a worker that was forked from the owner must not."""
+        journal, self._journal = self._journal, None
+        if journal is None or owner != os.getpid():
+            return
+        try:
+            clear_run(connect(), journal.run)
+        except TierwrightError as error:
+            self._display.warning(f"{error}; the next run clears what is left")
+            return
+        journal.end()
+
+
+def _content(result: Any) -> Mapping[str, Any]:
+    return getattr(result, "result", None) or {}

@@ -1,0 +1,69 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a tier's variables may be, as an Ansible argument specification.
+
+One home for types, defaults and choices; ``docs/variables.md`` is written from it by hand and compared by a test.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Spec = dict[str, dict[str, Any]]
+
+#: Settings of the image that a tier becomes (``tier_config``, or ``<role>_tier_config`` in the role's defaults).
+CONFIG_SPEC: Spec = {
+    "entrypoint": {"type": "list", "elements": "str"},
+    "cmd": {"type": "list", "elements": "str"},
+    "user": {"type": "str"},
+    "env": {"type": "dict"},
+    "working_dir": {"type": "str"},
+    "ports": {"type": "list", "elements": "str"},
+    "volumes": {"type": "list", "elements": "str"},
+    "labels": {"type": "dict"},
+    "healthcheck": {
+        "type": "dict",
+        "options": {
+            "test": {"type": "list", "elements": "str", "required": True},
+            "interval": {"type": "str"},
+            "timeout": {"type": "str"},
+            "start_period": {"type": "str"},
+            "retries": {"type": "int"},
+        },
+    },
+    "stop_signal": {"type": "str"},
+}
+
+#: Every variable with the prefix ``tier_`` that describes a tier.
+TIER_SPEC: Spec = {
+    "tier_parent": {"type": "str"},
+    "tier_role": {"type": "str"},
+    "tier_team": {"type": "str"},
+    "tier_image": {"type": "str"},
+    "tier_tag": {"type": "str", "default": "latest"},
+    "tier_config": {"type": "dict", "options": CONFIG_SPEC},
+    "tier_bootstrap": {
+        "type": "dict",
+        "options": {
+            "suite": {"type": "str", "required": True},
+            "components": {"type": "list", "elements": "str", "default": ["main"]},
+            "packages": {"type": "list", "elements": "str", "default": ["ca-certificates", "python3", "python3-apt"]},
+            "mirror": {"type": "str"},
+            "security_mirror": {"type": "str"},
+        },
+    },
+    "tier_import": {
+        "type": "dict",
+        "options": {
+            "archive": {"type": "path", "required": True},
+            "checksum": {"type": "str", "required": True},
+        },
+    },
+    "tier_pull": {"type": "str"},
+}
+
+#: A tier stands on a parent or comes from one source.
+ORIGINS = ("tier_parent", "tier_bootstrap", "tier_import", "tier_pull")
+
+#: Variables that steer a run and say nothing about a tier's content.
+RUN_VARIABLES = ("tier_chain", "tier_force", "tier_gather_subset", "tier_python_interpreter")

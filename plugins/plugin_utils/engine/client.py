@@ -1,0 +1,88 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Reaching the container engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import docker
+import docker.errors
+import requests.exceptions
+
+from ..errors import EngineError, EngineUnavailableError
+
+#: Docker Engine 20.10, and Podman 4's Docker-compatible service.
+OLDEST_API = (1, 40)
+
+#: Seconds that one answer may take; unpacking a large layer is one answer.
+ANSWER_TIMEOUT = 600
+
+_ADVICE = (
+    "start one (`ansible-playbook playbooks/engine.yml` installs and starts the distribution's own where you are "
+    "root or may become root), or set DOCKER_HOST to one that runs"
+)
+
+
+def connect() -> docker.DockerClient:
+    """Connect to the engine that DOCKER_HOST names, else to the first local socket that exists.
+
+    ``DOCKER_TLS_VERIFY`` and ``DOCKER_CERT_PATH`` mean what they mean to the ``docker`` command.
+
+    Raises:
+        EngineUnavailableError: No engine answers, or it is older than Docker 20.10.
+    """
+    address = engine_address()
+    try:
+        client = docker.DockerClient.from_env(
+            timeout=ANSWER_TIMEOUT, environment={**os.environ, "DOCKER_HOST": address}
+        )
+        version = client.api.version()["ApiVersion"]
+    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError, KeyError) as error:
+        raise EngineUnavailableError(
+            f"no container engine answers at {address} ({_short(error)}); {_ADVICE}"
+        ) from error
+    if tuple(int(part) for part in version.split(".")) < OLDEST_API:
+        raise EngineUnavailableError(
+            f"the engine at {address} speaks API {version}; {'.'.join(map(str, OLDEST_API))} or later is needed "
+            "(Docker Engine 20.10, Podman 4)"
+        )
+    return client
+
+
+def engine_address() -> str:
+    """Address of the engine: DOCKER_HOST, the system's socket, or the user's own."""
+    named = os.environ.get("DOCKER_HOST")
+    if named:
+        return named
+    own = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}", "docker.sock")
+    system = Path("/var/run/docker.sock")
+    return f"unix://{own if own.exists() and not system.exists() else system}"
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turn the SDK's errors into ours.
+
+    Args:
+        doing: What was being done to which thing: ``"tagging httpd-php:latest"``.
+
+    Raises:
+        EngineError: The engine refused or failed; its own words are in the message.
+        EngineUnavailableError: The connection broke.
+    """
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise EngineError(f"{doing}: the engine says: {error.explanation or error}") from error
+    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+        raise EngineUnavailableError(f"{doing}: the engine stopped answering ({_short(error)}); {_ADVICE}") from error
+
+
+def _short(error: BaseException) -> str:
+    while error.__context__ is not None:
+        error = error.__context__
+    return str(error) or type(error).__name__

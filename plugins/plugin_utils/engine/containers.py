@@ -1,0 +1,101 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Build containers: made, found and removed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import docker
+import docker.errors
+
+from ..errors import EngineError
+from .cage import host_config
+from .client import translated
+
+# A shell that waits is there in every image that a role can be applied to, collects orphans, and ends on SIGTERM.
+_IDLE = ["/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 86400 & wait $!; done"]
+
+#: Set in every build container and in no image.
+_BUILD_ENVIRONMENT = {
+    "DEBIAN_FRONTEND": "noninteractive",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BuildContainer:
+    """A container that a tier's role is applied in."""
+
+    #: Container ID.
+    id: str
+    #: Container name.
+    name: str
+
+
+def start(
+    client: docker.DockerClient, *, name: str, image: str, tier: str, family: str | None, labels: Mapping[str, str]
+) -> BuildContainer:
+    """Start a build container: root, confined by ``cage``, idle.
+
+    Args:
+        client: The engine.
+        name: Name for the container.
+        image: ID of an image whose own entrypoint, user, health check and volumes are out of the way.
+        tier: The tier, for messages and as host name.
+        family: Family of the distribution inside, ``None`` where it is not known.
+        labels: Labels for the container.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    doing = f"tier {tier!r}: starting build container {name}"
+    with translated(doing):
+        made = client.api.create_container(
+            image,
+            command=_IDLE,
+            entrypoint=[],
+            user="0:0",
+            working_dir="/",
+            name=name,
+            hostname=tier[:63],
+            environment=_BUILD_ENVIRONMENT,
+            labels=dict(labels),
+            healthcheck={"test": ["NONE"]},
+            stop_signal="SIGTERM",
+            host_config=client.api.create_host_config(**host_config(family)),
+        )
+        try:
+            client.api.start(made["Id"])
+        except docker.errors.APIError as error:
+            remove(client, made["Id"])
+            raise EngineError(f"{doing}: the engine says: {error.explanation or error}") from error
+    return BuildContainer(made["Id"], name)
+
+
+def remove(client: docker.DockerClient, container: str) -> None:
+    """Remove a container and its nameless volumes; it may be gone already.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    with translated(f"removing container {container}"):
+        try:
+            client.api.remove_container(container, v=True, force=True)
+        except docker.errors.NotFound:
+            return
+        except docker.errors.APIError as error:
+            if error.status_code != 409:  # 409: a removal is under way
+                raise
+
+
+def find(client: docker.DockerClient, label: str) -> list[tuple[str, dict[str, str]]]:
+    """List containers that carry ``label`` (``key`` or ``key=value``), running or not.
+
+    Returns:
+        Pairs of container ID and its labels.
+    """
+    with translated("listing containers"):
+        found = client.api.containers(all=True, filters={"label": label})
+    return [(each["Id"], each.get("Labels") or {}) for each in found]

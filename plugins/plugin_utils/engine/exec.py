@@ -1,0 +1,171 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Running one command in a container, with its three streams kept apart.
+
+The engine multiplexes standard output and error in frames of an 8-byte header and a payload ("Stream format" of
+``POST /containers/{id}/attach`` in the Engine API); standard input goes the other way on the same connection, and
+its end is told by closing our half.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import ssl
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import docker
+
+from ..errors import ContainerGoneError, EngineError
+from .client import translated
+
+_CHUNK = 1 << 16
+
+#: Numbers of the streams.
+STDOUT, STDERR = 1, 2
+
+
+@dataclass
+class Output:
+    """What a command wrote, for callers that want it in memory."""
+
+    stdout: bytearray = field(default_factory=bytearray)
+    stderr: bytearray = field(default_factory=bytearray)
+
+    def take(self, stream: int, data: bytes) -> None:
+        """Keep ``data``; ``stream`` is 1 for standard output, 2 for standard error."""
+        (self.stdout if stream == STDOUT else self.stderr).extend(data)
+
+
+def run(
+    client: docker.DockerClient,
+    container: str,
+    argv: list[str],
+    *,
+    stdin: Iterable[bytes] = (),
+    take: Callable[[int, bytes], None],
+    user: str = "",
+) -> int:
+    """Run ``argv`` in ``container`` and wait for its end.
+
+    Args:
+        client: The engine.
+        container: Name or ID of a running container.
+        argv: The command and its arguments; no shell is added.
+        stdin: What the command reads, in pieces; it sees the end after the last one.
+        take: Called with 1 (standard output) or 2 (standard error) and the bytes, as they come.
+        user: ``name``, ``uid`` or ``uid:gid``; empty for the container's own.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        ContainerGoneError: The container is not running, or ended before the command did.
+        EngineError: The engine refused the command.
+    """
+    with translated(f"running a command in container {container}"):
+        try:
+            exec_id = client.api.exec_create(container, argv, stdin=True, user=user)["Id"]
+        except docker.errors.APIError as error:
+            if error.status_code in {404, 409}:
+                raise ContainerGoneError(why_gone(client, container)) from error
+            raise
+        stream = client.api.exec_start(exec_id, socket=True)
+        try:
+            _converse(_plain_socket(stream), iter(stdin), take)
+        finally:
+            stream.close()
+        code = client.api.exec_inspect(exec_id)["ExitCode"]
+    if code is None or not _is_running(client, container):
+        raise ContainerGoneError(why_gone(client, container))
+    return int(code)
+
+
+def why_gone(client: docker.DockerClient, container: str) -> str:
+    """Say in a sentence what became of a container that does not run any more."""
+    with translated(f"looking at container {container}"):
+        try:
+            state = client.api.inspect_container(container)["State"]
+        except docker.errors.NotFound:
+            return f"build container {container} does not exist any more; somebody removed it"
+    if state.get("OOMKilled"):
+        return f"build container {container} was ended by the kernel: it ran out of memory"
+    return f"build container {container} is {state.get('Status')} (exit status {state.get('ExitCode')})"
+
+
+def _is_running(client: docker.DockerClient, container: str) -> bool:
+    try:
+        return bool(client.api.inspect_container(container)["State"]["Running"])
+    except docker.errors.NotFound:
+        return False
+
+
+def _plain_socket(stream: object) -> socket.socket:
+    """Find the socket that the SDK wraps: a ``SocketIO`` where the engine is local or reached over TCP."""
+    plain = getattr(stream, "_sock", stream)
+    if isinstance(plain, ssl.SSLSocket):
+        raise EngineError("DOCKER_HOST names an engine behind TLS, over which the end of a command's input cannot "
+                          "be told; use ssh:// or a local socket")
+    plain.settimeout(None)
+    return plain  # type: ignore[no-any-return]
+
+
+def _converse(sock: socket.socket, stdin: Iterator[bytes], take: Callable[[int, bytes], None]) -> None:
+    """Send and receive at once: a command that writes while it reads must not wait for us."""
+    unsent: memoryview | None = memoryview(b"")
+    frames = _Frames(take)
+    with selectors.DefaultSelector() as selector:
+        selector.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE)
+        sock.setblocking(False)
+        while True:
+            for _key, events in selector.select():
+                if events & selectors.EVENT_WRITE and unsent is not None:
+                    unsent = _send(sock, unsent, stdin)
+                    if unsent is None:
+                        selector.modify(sock, selectors.EVENT_READ)
+                if events & selectors.EVENT_READ:
+                    data = sock.recv(_CHUNK)
+                    if not data:
+                        return
+                    frames.feed(data)
+
+
+def _send(sock: socket.socket, unsent: memoryview, stdin: Iterator[bytes]) -> memoryview | None:
+    """Send a piece; ``None`` after the last one, when our half is closed."""
+    try:
+        if not unsent:
+            piece = next(stdin, None)
+            if piece is None:
+                sock.shutdown(socket.SHUT_WR)
+                return None
+            unsent = memoryview(piece)
+        return unsent[sock.send(unsent):]
+    except (BrokenPipeError, ConnectionResetError):
+        return None  # the command ended without reading everything, which is its right
+
+
+class _Frames:
+    """Takes the stream apart into frames, however the pieces fall."""
+
+    def __init__(self, take: Callable[[int, bytes], None]) -> None:
+        self._take = take
+        self._header = bytearray()
+        self._stream = STDOUT
+        self._left = 0
+
+    def feed(self, data: bytes) -> None:
+        while data:
+            if self._left == 0:
+                need = 8 - len(self._header)
+                self._header += data[:need]
+                data = data[need:]
+                if len(self._header) == 8:
+                    self._stream, self._left = struct.unpack(">BxxxL", self._header)
+                    self._header.clear()
+                continue
+            self._take(self._stream, data[: self._left])
+            taken = min(self._left, len(data))
+            self._left -= taken
+            data = data[taken:]

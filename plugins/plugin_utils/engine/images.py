@@ -1,0 +1,126 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Images as the engine holds them: inspected, loaded, tagged, removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import docker
+import docker.errors
+
+from ..errors import EngineError
+from .client import translated
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What the engine says of an image."""
+
+    #: ``sha256:…`` of its configuration.
+    id: str
+    #: Digests of its layers, the base's first.
+    layers: tuple[str, ...]
+    #: Its labels.
+    labels: Mapping[str, str]
+    #: Its runtime configuration as the engine writes it (``Env``, ``Entrypoint`` …).
+    config: Mapping[str, Any]
+    #: Names and tags.
+    tags: tuple[str, ...]
+    #: Bytes, all layers.
+    size: int
+    #: ``amd64`` …
+    architecture: str
+    #: ``linux``.
+    os: str
+
+
+def find(client: docker.DockerClient, reference: str) -> Image | None:
+    """Look an image up by reference or ID; ``None`` where the engine holds none. Nothing is ever pulled."""
+    with translated(f"looking for image {reference}"):
+        try:
+            found = client.api.inspect_image(reference)
+        except docker.errors.NotFound:
+            return None
+    config = found.get("Config") or {}
+    return Image(
+        id=found["Id"],
+        layers=tuple(found["RootFS"].get("Layers") or ()),
+        labels=config.get("Labels") or {},
+        config=config,
+        tags=tuple(found.get("RepoTags") or ()),
+        size=int(found.get("Size") or 0),
+        architecture=found.get("Architecture") or "amd64",
+        os=found.get("Os") or "linux",
+    )
+
+
+def get(client: docker.DockerClient, reference: str) -> Image:
+    """Look an image up that must be there.
+
+    Raises:
+        EngineError: The engine holds no such image.
+    """
+    image = find(client, reference)
+    if image is None:
+        raise EngineError(f"image {reference} is not on the engine any more; somebody removed it during the build")
+    return image
+
+
+def load(client: docker.DockerClient, archive: Iterable[bytes], expected: str) -> None:
+    """Load a docker-archive.
+
+    Args:
+        client: The engine.
+        archive: The archive, in pieces.
+        expected: ID that the image in it must get.
+
+    Raises:
+        EngineError: The engine refused the archive, or the image is not the expected one.
+    """
+    with translated(f"loading image {expected}"):
+        answers = list(client.api.load_image(archive))  # type: ignore[arg-type]
+    errors = [answer["error"] for answer in answers if "error" in answer]
+    if errors:
+        raise EngineError(f"loading image {expected}: the engine says: {errors[0]}")
+    if find(client, expected) is None:
+        raise EngineError(f"loading image {expected}: the engine took it, but holds no image of that ID")
+
+
+def tag(client: docker.DockerClient, image: str, repository: str, tag_name: str) -> None:
+    """Let ``repository:tag_name`` name ``image``, whatever it named before.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    with translated(f"tagging {repository}:{tag_name}"):
+        client.api.tag(image, repository, tag_name)
+
+
+def remove(client: docker.DockerClient, reference: str) -> None:
+    """Remove a name, or an image that has none; it may be gone already, or be needed by others.
+
+    Raises:
+        EngineError: The engine refused for another reason.
+    """
+    with translated(f"removing image {reference}"):
+        try:
+            client.api.remove_image(reference)
+        except docker.errors.NotFound:
+            return
+        except docker.errors.APIError as error:
+            if error.status_code != 409:  # 409: something stands on it
+                raise
+
+
+def nameless(client: docker.DockerClient, label: str) -> list[tuple[str, dict[str, str]]]:
+    """List images that no tag names and that carry ``label``.
+
+    Returns:
+        Pairs of image ID and its labels.
+    """
+    with translated("listing images"):
+        found = client.api.images(filters={"dangling": True, "label": [label]})
+    return [(each["Id"], each.get("Labels") or {}) for each in found]

@@ -1,0 +1,36 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What can go wrong, as sentences for the person who reads them."""
+
+from __future__ import annotations
+
+
+class TierwrightError(Exception):
+    """Base of every error that a user may see.
+
+    The message names the tier and the variable or path, says what was found and what was expected, and what to do.
+    """
+
+
+class ChainError(TierwrightError):
+    """The inventory does not describe a chain that can be built."""
+
+
+class SourceError(TierwrightError):
+    """A base's root file system could not be made, or is not the one that was asked for."""
+
+
+class EngineError(TierwrightError):
+    """The container engine refused something or failed at it."""
+
+
+class EngineUnavailableError(EngineError):
+    """No container engine answers."""
+
+
+class ContainerGoneError(EngineError):
+    """A build container ended, or was removed, while it was needed."""
+
+
+class RunError(TierwrightError):
+    """A run cannot go on: a parent failed, or the run itself has ended."""

@@ -1,0 +1,112 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A base from a Debian archive, with mmdebstrap.
+
+Packages come from the mirror that this machine's own apt uses, and are checked against the archive's signature as
+apt does.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from ..chain.tier import Bootstrap
+from ..errors import SourceError
+
+_ARCHIVE = "http://deb.debian.org/debian"
+_SECURITY = "http://deb.debian.org/debian-security"
+
+#: Suites without a security archive and without updates.
+_ROLLING = frozenset({"sid", "unstable", "experimental"})
+
+#: Services that packages bring must not start while an image is built; every Debian image says so with this program
+#: (https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt).
+_NO_SERVICES = (
+    r"""printf '#!/bin/sh\n# Packages start no services in a container.\nexit 101\n' >"$1/usr/sbin/policy-rc.d" """
+    r"""&& chmod 0755 "$1/usr/sbin/policy-rc.d" """
+)
+
+
+def check_tools(tier: str) -> None:
+    """Make sure that this machine can bootstrap.
+
+    Raises:
+        SourceError: mmdebstrap is missing.
+    """
+    if shutil.which("mmdebstrap") is None:
+        raise SourceError(
+            f"tier {tier!r}: tier_bootstrap needs mmdebstrap, which is not on this machine; "
+            "`ansible-playbook playbooks/engine.yml` installs it, or use tier_import or tier_pull"
+        )
+
+
+def bootstrap(tier: str, source: Bootstrap, target: Path, say: Callable[[str], None]) -> None:
+    """Make a root file system and write it to ``target`` as a plain tar archive.
+
+    Args:
+        tier: The base's name, for messages.
+        source: What to install.
+        target: File to write.
+        say: Called with a line for each step.
+
+    Raises:
+        SourceError: mmdebstrap is missing or failed; its last lines are in the message.
+    """
+    check_tools(tier)
+    command = [
+        "mmdebstrap",
+        "--variant=minbase",
+        "--format=tar",
+        f"--include={','.join(source.packages)}",
+        f"--customize-hook={_NO_SERVICES}",
+        "--skip=output/dev",
+        source.suite,
+        str(target),
+        *_archive_lines(source),
+    ]
+    told: list[str] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                          stdin=subprocess.DEVNULL) as process:
+        assert process.stdout is not None  # noqa: S101 - asked for above
+        for line in process.stdout:
+            told.append(line.rstrip())
+            if line.startswith("I: "):
+                say(line[3:].strip())
+    if process.returncode != 0:
+        end = "\n".join(told[-15:])
+        raise SourceError(
+            f"tier {tier!r}: tier_bootstrap of suite {source.suite!r} failed: mmdebstrap ended with status "
+            f"{process.returncode}:\n{end}"
+        )
+
+
+def _archive_lines(source: Bootstrap) -> list[str]:
+    mirrors = _own_mirrors()
+    mirror = source.mirror or mirrors.get("archive", _ARCHIVE)
+    security = source.security_mirror or mirrors.get("security", _SECURITY)
+    sections = " ".join(source.components)
+    lines = [f"deb {mirror} {source.suite} {sections}"]
+    if source.suite not in _ROLLING:
+        lines += [
+            f"deb {mirror} {source.suite}-updates {sections}",
+            f"deb {security} {source.suite}-security {sections}",
+        ]
+    return lines
+
+
+def _own_mirrors() -> dict[str, str]:
+    """Ask apt where this machine gets Debian from: ``archive`` and ``security``, as far as configured."""
+    asked = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"],
+        capture_output=True, text=True, check=False,
+    ) if shutil.which("apt-get") else None
+    found: dict[str, str] = {}
+    for line in (asked.stdout if asked and asked.returncode == 0 else "").splitlines():
+        address, _, release = line.partition(" ")
+        kind = "security" if release.endswith("-security") else "archive"
+        if address.rstrip("/").endswith({"archive": "/debian", "security": "/debian-security"}[kind]):
+            found.setdefault(kind, address.rstrip("/"))
+    return found

@@ -1,0 +1,144 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An image's configuration, written by us.
+
+The document is that of the OCI image specification (``config.md``), with Docker's ``Healthcheck`` beside it.
+A tier inherits its parent's settings as with a Dockerfile, and can reset each of them: an empty list, dictionary or
+string removes what the parent set. ONBUILD is never inherited: it speaks to Dockerfiles only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import ChainError
+from . import labels as names
+
+Config = dict[str, Any]
+
+#: What inherits as it stands, by the name in ``tier_config`` and the name in the document.
+_PLAIN = {
+    "entrypoint": "Entrypoint",
+    "cmd": "Cmd",
+    "user": "User",
+    "working_dir": "WorkingDir",
+    "stop_signal": "StopSignal",
+}
+_SETS = {"ports": "ExposedPorts", "volumes": "Volumes"}
+
+_PORT = re.compile(r"\d{1,5}(/(tcp|udp|sctp))?")
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
+_NANOSECONDS = (3_600_000_000_000, 60_000_000_000, 1_000_000_000, 1_000_000)
+
+
+def runtime_config(parent: Mapping[str, Any], declared: Mapping[str, Any], identity: Mapping[str, str]) -> Config:
+    """Make the ``config`` part of an image's document.
+
+    Args:
+        parent: The same part of the parent's document; empty for a base of our own.
+        declared: A checked ``tier_config``; keys that are absent or ``None`` are inherited.
+        identity: The tier's own labels, which win over everybody else's.
+
+    Raises:
+        ChainError: A port or a duration is not one.
+    """
+    config: Config = {key: parent[key] for key in (*_PLAIN.values(), *_SETS.values(), "Healthcheck") if parent.get(key)}
+    said = {key: value for key, value in declared.items() if value is not None}
+    if "entrypoint" in said and "cmd" not in said:
+        config.pop("Cmd", None)  # the parent's arguments belong to the parent's entrypoint
+    for key, name in _PLAIN.items():
+        if key in said:
+            config[name] = said[key]
+    for key, name in _SETS.items():
+        if key in said:
+            config[name] = {_port(item) if key == "ports" else item: {} for item in said[key]}
+    if "healthcheck" in said:
+        config["Healthcheck"] = _healthcheck(said["healthcheck"])
+    config["Env"] = _environment(parent.get("Env") or [], said.get("env", {}))
+    config["Labels"] = {**_inherited(parent.get("Labels") or {}), **_texts(said.get("labels", {})), **identity}
+    return {name: value for name, value in sorted(config.items()) if value}
+
+
+def work_config(parent: Mapping[str, Any], labels: Mapping[str, str]) -> Config:
+    """Make a configuration with everything out of the way that would disturb a build; the environment stays."""
+    return {"Env": list(parent.get("Env") or []), "Labels": dict(labels)}
+
+
+def document(  # noqa: PLR0913 - these are the document's own fields
+    *,
+    architecture: str,
+    os: str,
+    config: Config,
+    layers: Sequence[str],
+    history: Sequence[Mapping[str, Any]],
+    created: str,
+    author: str = "",
+) -> bytes:
+    """Write the whole document; its SHA-256 is the image's ID.
+
+    Args:
+        architecture: ``amd64`` …
+        os: ``linux``.
+        config: What :func:`runtime_config` or :func:`work_config` made.
+        layers: Digests of all layers, the base's first.
+        history: One entry for each layer, and entries marked ``empty_layer``.
+        created: RFC 3339 time.
+        author: Who answers for the image.
+    """
+    fields = {
+        "architecture": architecture,
+        "author": author,
+        "config": config,
+        "created": created,
+        "history": list(history),
+        "os": os,
+        "rootfs": {"type": "layers", "diff_ids": list(layers)},
+    }
+    return json.dumps({key: value for key, value in fields.items() if value}, sort_keys=True).encode()
+
+
+def image_id(content: bytes) -> str:
+    """ID of the image whose document is ``content``."""
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def _inherited(labels: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in labels.items() if not key.startswith(names.PREFIX)}
+
+
+def _environment(parent: Sequence[str], declared: Mapping[str, Any]) -> list[str]:
+    merged = dict(entry.partition("=")[::2] for entry in parent) | _texts(declared)
+    return [f"{name}={value}" for name, value in merged.items()]
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {str(key): "" if value is None else str(value) for key, value in values.items()}
+
+
+def _port(text: str) -> str:
+    if not _PORT.fullmatch(text):
+        raise ChainError(f"tier_config: ports has {text!r}; expected a number, or a number and /tcp, /udp or /sctp")
+    return text if "/" in text else f"{text}/tcp"
+
+
+def _healthcheck(said: Mapping[str, Any]) -> Config:
+    if not said:
+        return {"Test": ["NONE"]}
+    check: Config = {"Test": list(said["test"])}
+    for key, name in {"interval": "Interval", "timeout": "Timeout", "start_period": "StartPeriod"}.items():
+        if said.get(key) is not None:
+            check[name] = _duration(key, said[key])
+    if said.get("retries") is not None:
+        check["Retries"] = said["retries"]
+    return check
+
+
+def _duration(key: str, text: str) -> int:
+    match = _DURATION.fullmatch(text)
+    if not match or not text:
+        raise ChainError(f"tier_config: healthcheck.{key} is {text!r}; expected a duration such as 30s or 1m30s")
+    return sum(int(number) * unit for number, unit in zip(match.groups(), _NANOSECONDS, strict=True) if number)

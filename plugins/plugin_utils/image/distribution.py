@@ -1,0 +1,54 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which distribution is inside, told from ``os-release`` (https://www.freedesktop.org/software/systemd/man/os-release.html)."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import docker
+import docker.errors
+
+from ..engine import containers
+from ..engine.client import translated
+
+#: ``ID`` and ``ID_LIKE`` values to the family they belong to.
+_FAMILIES = {"debian": "debian", "ubuntu": "debian", "rhel": "redhat", "fedora": "redhat", "alpine": "alpine"}
+
+_FILE = "usr/lib/os-release"
+
+
+def family_of_archive(rootfs: Path) -> str | None:
+    """Family of the distribution in a root file system archive: ``debian``, ``redhat`` …; ``None`` if unknown."""
+    with tarfile.open(rootfs, "r:") as tar:
+        for entry in tar:
+            if entry.name.removeprefix("./") == _FILE and entry.isfile():
+                file = tar.extractfile(entry)
+                return _family(file.read() if file else b"")
+    return None
+
+
+def family_of_image(client: docker.DockerClient, image: str) -> str | None:
+    """The same for an image, which is looked into without being started."""
+    with translated(f"looking into image {image}"):
+        made = client.api.create_container(image, command=["-"], labels={})["Id"]
+        try:
+            pieces, _stat = client.api.get_archive(made, "/" + _FILE)
+            with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as tar:
+                file = tar.extractfile(tar.getmembers()[0])
+                return _family(file.read() if file else b"")
+        except (docker.errors.NotFound, tarfile.TarError):
+            return None
+        finally:
+            containers.remove(client, made)
+
+
+def _family(os_release: bytes) -> str | None:
+    settings = dict(
+        (key.strip(), value.strip().strip("\"'"))
+        for key, _, value in (line.partition("=") for line in os_release.decode(errors="replace").splitlines())
+    )
+    words = [settings.get("ID", ""), *settings.get("ID_LIKE", "").split()]
+    return next((_FAMILIES[word] for word in words if word in _FAMILIES), None)

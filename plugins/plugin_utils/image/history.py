@@ -1,0 +1,65 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The history of an image: one entry for each tier, and what a pulled base brings along."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import docker
+
+from ..chain.tier import Tier
+from ..engine.client import translated
+
+Entry = dict[str, Any]
+
+_OWNER = "team "
+
+
+def entry(tier: Tier, created: str, doing: str) -> Entry:
+    """The entry of ``tier``'s own layer.
+
+    The owner stands in ``author`` and, because engines do not show authors, in ``comment`` as well.
+    """
+    return {
+        "author": tier.team,
+        "comment": _OWNER + tier.team,
+        "created": created,
+        "created_by": f"tierwright: tier {tier.name}: {doing}",
+    }
+
+
+def of(client: docker.DockerClient, image: str, layers: int) -> list[Entry]:
+    """Read an image's history back from the engine, oldest first.
+
+    The engine does not tell which entries made no layer, only each one's size. As many entries as there are
+    ``layers`` are taken to have made one, the larger before the smaller.
+    """
+    with translated(f"reading the history of image {image}"):
+        told = list(reversed(client.api.history(image)))
+    made = _with_layers([int(each.get("Size") or 0) for each in told], layers)
+    return [_entry(each, layer=index in made) for index, each in enumerate(told)]
+
+
+def _with_layers(sizes: Sequence[int], layers: int) -> set[int]:
+    by_size = sorted(range(len(sizes)), key=lambda index: sizes[index], reverse=True)
+    return set(by_size[:layers])
+
+
+def _entry(told: dict[str, Any], *, layer: bool) -> Entry:
+    comment = told.get("Comment") or ""
+    found = {
+        "author": comment.removeprefix(_OWNER) if comment.startswith(_OWNER) else "",
+        "comment": comment,
+        "created": timestamp(int(told.get("Created") or 0)),
+        "created_by": told.get("CreatedBy") or "",
+        "empty_layer": not layer,
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def timestamp(seconds: int) -> str:
+    """RFC 3339 time of ``seconds`` since 1970, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,68 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Labels that identify what this project made.
+
+Labels are inherited, so they prove nothing by themselves: every tier writes all of them anew, and a reader compares
+``TIER`` with the tier it asked for before it believes the others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from ..chain.tier import Tier
+from ..keys.parts import Parts, digest_key
+
+PREFIX = "io.tierwright."
+#: Name of the chain.
+CHAIN = PREFIX + "chain"
+#: Name of the tier.
+TIER = PREFIX + "tier"
+#: Team that owns the tier.
+TEAM = PREFIX + "team"
+#: Role that was applied; absent from a base.
+ROLE = PREFIX + "role"
+#: ID of the image that the tier stands on; absent from a base.
+PARENT = PREFIX + "parent"
+#: The build key.
+KEY = PREFIX + "key"
+#: The parts of the build key, as JSON.
+PARTS = PREFIX + "parts"
+#: Family of the distribution inside: ``debian``.
+FAMILY = PREFIX + "family"
+#: Run that a build container, or a nameless image used during a build, belongs to. On no finished image.
+RUN = PREFIX + "run"
+
+
+def identity(chain: str, tier: Tier, parts: Parts, family: str | None) -> dict[str, str]:
+    """Labels for a finished image of ``tier``."""
+    labels = {
+        CHAIN: chain,
+        TIER: tier.name,
+        TEAM: tier.team,
+        ROLE: tier.role,
+        PARENT: parts.get("parent"),
+        KEY: digest_key(parts),
+        PARTS: json.dumps(dict(parts), sort_keys=True, separators=(",", ":")),
+        FAMILY: family,
+        "org.opencontainers.image.title": tier.name,
+        "org.opencontainers.image.vendor": tier.team,
+    }
+    return {name: value for name, value in labels.items() if value}
+
+
+def work(run: str, tier: str) -> dict[str, str]:
+    """Labels for what exists only while ``run`` builds ``tier``."""
+    return {RUN: run, TIER: tier}
+
+
+def stored_parts(labels: Mapping[str, str], tier: str) -> dict[str, str] | None:
+    """Read the key's parts from an image's labels; ``None`` where the image is not ``tier``'s or says nothing."""
+    if labels.get(TIER) != tier:
+        return None
+    try:
+        parts = json.loads(labels.get(PARTS, ""))
+    except ValueError:
+        return None
+    return parts if isinstance(parts, dict) else None

@@ -1,0 +1,102 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Checks variables against argument specifications, with Ansible's own validator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.parsing.dataloader import DataLoader
+
+from ..chain.spec import CONFIG_SPEC, ORIGINS, TIER_SPEC
+from ..errors import ChainError
+
+
+def check_tier(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the variables that describe a tier.
+
+    Returns:
+        All of ``TIER_SPEC``'s variables with their types and defaults; ``None`` where there is neither.
+
+    Raises:
+        ChainError: One has the wrong type or an unknown key, or the tier's origin is missing or there twice.
+    """
+    validator = ArgumentSpecValidator(TIER_SPEC, mutually_exclusive=[ORIGINS])
+    result = validator.validate({key: variables[key] for key in TIER_SPEC if variables.get(key) is not None})
+    if result.error_messages:
+        raise ChainError(_lines(f"tier {name!r}", result.error_messages))
+    checked: dict[str, Any] = result.validated_parameters
+    if all(checked[origin] is None for origin in ORIGINS):
+        raise ChainError(
+            f"tier {name!r}: it has neither tier_parent nor a source; set one of {', '.join(ORIGINS)}"
+        )
+    return checked
+
+
+def check_config(name: str, variable: str, config: Any) -> dict[str, Any]:  # noqa: ANN401 - a user's variable
+    """Check the image settings of a tier.
+
+    Args:
+        name: The tier.
+        variable: Where the settings come from, for the message.
+        config: The settings.
+
+    Raises:
+        ChainError: They are no dictionary, or a key is unknown or has the wrong type.
+    """
+    if not isinstance(config, Mapping):
+        raise ChainError(f"tier {name!r}: {variable} is {config!r}; expected a dictionary")
+    # An empty health check is how a tier drops its parent's; the specification knows only whole ones.
+    given = {key: value for key, value in config.items() if not (key == "healthcheck" and value == {})}
+    result = ArgumentSpecValidator(CONFIG_SPEC).validate(given)
+    if result.error_messages:
+        raise ChainError(_lines(f"tier {name!r}: {variable}", result.error_messages))
+    checked: dict[str, Any] = result.validated_parameters
+    return {**checked, "healthcheck": {}} if config.get("healthcheck") == {} else checked
+
+
+def check_role(name: str, role: str, folder: Path, variables: Mapping[str, Any]) -> None:
+    """Check a tier's variables against the role's ``meta/argument_specs.yml``, as Ansible will when it applies it.
+
+    Variables that only the role's own defaults set are not looked at.
+
+    Raises:
+        ChainError: A variable has the wrong type or value, or a required one is missing.
+    """
+    spec = _role_spec(folder)
+    if spec is None:
+        return
+    defaults = _load(folder / "defaults", "main") or {}
+    options = {
+        key: {**option, "required": option.get("required", False) and key not in defaults}
+        for key, option in spec.items()
+    }
+    given = {key: variables[key] for key in options if key in variables}
+    result = ArgumentSpecValidator(options).validate(given, validate_role_argument_spec=True)
+    if result.error_messages:
+        raise ChainError(_lines(f"tier {name!r}: variables of role {role}", result.error_messages))
+
+
+def _role_spec(folder: Path) -> dict[str, Any] | None:
+    specs = _load(folder / "meta", "argument_specs") or (_load(folder / "meta", "main") or {}).get("argument_specs")
+    main = (specs or {}).get("argument_specs", specs or {}).get("main")
+    return None if main is None else main.get("options") or {}
+
+
+def _load(folder: Path, stem: str) -> dict[str, Any] | None:
+    for suffix in (".yml", ".yaml"):
+        path = folder / (stem + suffix)
+        if path.is_file():
+            try:
+                return DataLoader().load_from_file(str(path)) or {}
+            except AnsibleError as error:
+                raise ChainError(f"{path}: {error}") from error
+    return None
+
+
+def _lines(subject: str, messages: list[str]) -> str:
+    return "\n".join(f"{subject}: {message}" for message in messages)

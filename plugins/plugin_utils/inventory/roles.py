@@ -1,0 +1,98 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Finds a tier's role, where Ansible would and where users keep theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible import constants
+from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
+from ansible.utils.collection_loader import AnsibleCollectionRef
+from ansible.utils.collection_loader._collection_finder import _get_collection_role_path
+
+from ..errors import ChainError
+
+_OWN_COLLECTION = "tierwright.chain"
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A role that was found."""
+
+    #: What ``include_role`` finds it by: a short name, a fully qualified one, or a path.
+    name: str
+    #: Its folder.
+    folder: Path
+
+
+def find_role(tier: str, role: str, folders: tuple[Path, ...]) -> Role:
+    """Find a role by name.
+
+    Args:
+        tier: The tier, for the message.
+        role: A short name, ``namespace.collection.role``, or a path.
+        folders: Folders of roles to look in besides Ansible's ``roles_path``: beside the inventory, for instance.
+
+    Raises:
+        ChainError: There is no such role.
+    """
+    if AnsibleCollectionRef.is_valid_fqcr(role):
+        found = _in_collection(role)
+        if found is None:
+            raise ChainError(
+                f"tier {tier!r}: tier_role is {role!r}, but that collection is not installed or has no such role; "
+                "install it, or set collections_path"
+            )
+        return found
+    searched = [Path(folder) for folder in constants.config.get_config_value("DEFAULT_ROLES_PATH") or ()]
+    for folder in searched:
+        if (folder / role).is_dir():
+            return Role(role, (folder / role).resolve())
+    for folder in folders:
+        if (folder / role).is_dir():
+            return Role(str((folder / role).resolve()), (folder / role).resolve())
+    own = _in_collection(f"{_OWN_COLLECTION}.{role}") if role.isidentifier() else None
+    if own is not None:
+        return own
+    places = ", ".join(map(str, [*searched, *folders, _OWN_COLLECTION]))
+    raise ChainError(f"tier {tier!r}: tier_role is {role!r}, but there is no such role in {places}")
+
+
+def with_dependencies(tier: str, role: Role, folders: tuple[Path, ...]) -> Iterator[Role]:
+    """Yield ``role`` and every role that its ``meta/main.yml`` depends on, each once.
+
+    Raises:
+        ChainError: A dependency is not there.
+    """
+    seen: set[Path] = set()
+    waiting = [role]
+    while waiting:
+        current = waiting.pop()
+        if current.folder in seen:
+            continue
+        seen.add(current.folder)
+        yield current
+        beside = (*folders, current.folder.parent)
+        waiting.extend(find_role(tier, name, beside) for name in _dependencies(current.folder))
+
+
+def _in_collection(role: str) -> Role | None:
+    found = _get_collection_role_path(role)
+    return Role(role, Path(found[1]).resolve()) if found else None
+
+
+def _dependencies(folder: Path) -> Iterator[str]:
+    for name in ("main.yml", "main.yaml"):
+        path = folder / "meta" / name
+        if not path.is_file():
+            continue
+        try:
+            meta = DataLoader().load_from_file(str(path)) or {}
+        except AnsibleError as error:
+            raise ChainError(f"{path}: {error}") from error
+        for each in meta.get("dependencies") or ():
+            yield each if isinstance(each, str) else each.get("role") or each.get("name")

@@ -1,0 +1,115 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Reads the chain out of an inventory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..chain.graph import Chain
+from ..chain.reference import is_digest, is_repository, is_tag, split_pinned
+from ..chain.tier import Bootstrap, Import, Pull, Source, Tier
+from ..errors import ChainError
+from .arguments import check_tier
+
+#: The group that all tiers belong to.
+GROUP = "tiers"
+
+
+def read_chain(hosts: Iterable[str], variables: Callable[[str], Mapping[str, Any]]) -> Chain:
+    """Read every tier of an inventory.
+
+    Args:
+        hosts: The hosts of the group ``tiers``.
+        variables: Gives a host's variables, templated on access.
+
+    Raises:
+        ChainError: With a line for each thing that is wrong, of all tiers.
+    """
+    tiers: list[Tier] = []
+    problems: list[str] = []
+    for host in hosts:
+        try:
+            tiers.append(read_tier(host, variables(host)))
+        except ChainError as error:
+            problems.append(str(error))
+    if problems:
+        raise ChainError("\n".join(problems))
+    if not tiers:
+        raise ChainError(
+            f"the inventory has no hosts in the group {GROUP!r}; every tier is a host of that group (-i names the "
+            "inventory)"
+        )
+    return Chain(tiers)
+
+
+def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
+    """Read one tier from its host's variables.
+
+    Raises:
+        ChainError: A variable is missing or wrong.
+    """
+    checked = check_tier(name, variables)
+    image = checked["tier_image"] or name
+    if not is_repository(image):
+        given = "tier_image is" if checked["tier_image"] else "tier_image is not set, so the image is named after the tier:"
+        raise ChainError(
+            f"tier {name!r}: {given} {image!r}, which is no valid image name; expected lower-case letters and digits, "
+            "joined by single '.', '_' or '-', with '/' between parts, and no tag (that is tier_tag)"
+        )
+    if not is_tag(checked["tier_tag"]):
+        raise ChainError(
+            f"tier {name!r}: tier_tag is {checked['tier_tag']!r}, which is no valid tag; expected at most 128 letters, "
+            "digits, '_', '.' or '-', not beginning with '.' or '-'"
+        )
+    parent = checked["tier_parent"]
+    if parent is None and checked["tier_role"]:
+        raise ChainError(
+            f"tier {name!r}: tier_role is {checked['tier_role']!r}, but a base is imported, not built by a role; "
+            "drop it, or put the role into a tier of its own with this one as tier_parent"
+        )
+    return Tier(
+        name=name,
+        team=checked["tier_team"] or _team(name, variables["group_names"]),
+        image=image,
+        tag=checked["tier_tag"],
+        parent=parent,
+        role=(checked["tier_role"] or name.replace("-", "_")) if parent else None,
+        source=None if parent else _source(name, checked, Path(variables.get("inventory_dir") or ".")),
+    )
+
+
+def _team(name: str, groups: Iterable[str]) -> str:
+    teams = [group for group in groups if group not in {GROUP, "all", "ungrouped"}]
+    if len(teams) == 1:
+        return teams[0]
+    found = f"it is in the groups {', '.join(teams)}" if teams else f"it is in no group below {GROUP!r}"
+    raise ChainError(f"tier {name!r}: which team owns it? {found}; set tier_team")
+
+
+def _source(name: str, checked: Mapping[str, Any], beside: Path) -> Source:
+    if checked["tier_pull"] is not None:
+        if split_pinned(checked["tier_pull"]) is None:
+            raise ChainError(
+                f"tier {name!r}: tier_pull is {checked['tier_pull']!r}; expected an image by digest, name@sha256:… "
+                "(`docker images --digests` shows it), since a tag may name another image tomorrow"
+            )
+        return Pull(checked["tier_pull"])
+    if checked["tier_import"] is not None:
+        checksum = checked["tier_import"]["checksum"]
+        if not is_digest(checksum):
+            raise ChainError(
+                f"tier {name!r}: tier_import.checksum is {checksum!r}; expected sha256: and 64 hexadecimal digits "
+                "(`sha256sum` prints them)"
+            )
+        return Import(str(beside / checked["tier_import"]["archive"]), checksum)
+    said = checked["tier_bootstrap"]
+    return Bootstrap(
+        suite=said["suite"],
+        components=tuple(said["components"]),
+        packages=tuple(said["packages"]),
+        mirror=said["mirror"],
+        security_mirror=said["security_mirror"],
+    )

@@ -1,0 +1,48 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The build key: one digest over everything that decides what a tier contains.
+
+A key is made of named parts (``parent``, ``role/tasks/main.yml``, ``variable/httpd_php_port`` …), each with a short
+digest. The parts are stored with the image, so that two keys can be compared and the difference told in words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+
+#: Part name to digest.
+Parts = Mapping[str, str]
+
+#: Raised by one whenever this collection would make another image out of the same parts.
+RECIPE = "1"
+
+
+def digest_bytes(data: bytes) -> str:
+    """Digest of one part's content: 32 hexadecimal digits, enough to tell changes apart and to read."""
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def digest_key(parts: Parts) -> str:
+    """Digest of all parts: 64 hexadecimal digits, independent of the order of ``parts``."""
+    text = json.dumps({"recipe": RECIPE, **parts}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def content_tag(key: str) -> str:
+    """Tag that names an image by its key: ``key-`` and the first 16 digits."""
+    return f"key-{key[:16]}"
+
+
+def differences(before: Parts, now: Parts) -> Iterator[str]:
+    """Yield in words what differs between two keys, sorted: ``role/tasks/main.yml changed``."""
+    for name in sorted(before.keys() | now.keys()):
+        kind, _, rest = name.partition("/")
+        what = f"{kind} {rest}" if rest else kind
+        if name not in before:
+            yield f"{what} is new"
+        elif name not in now:
+            yield f"{what} is gone"
+        elif before[name] != now[name]:
+            yield f"{what} changed"

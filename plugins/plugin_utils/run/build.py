@@ -1,0 +1,118 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One tier's build, from its parent's image to its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import docker
+
+from ..chain.tier import Tier
+from ..engine import containers, images
+from ..engine.images import Image
+from ..errors import RunError
+from ..image import labels
+from ..image.seal import seal
+from ..image.stage import stage
+from ..keys.parts import content_tag
+from .cleanup import clear_tier
+from .journal import Journal
+from .records import Planned, read_plan
+
+
+def wait_for_parent(journal: Journal, planned: Planned) -> str:
+    """Wait until the tier's parent is there.
+
+    Returns:
+        The ID of the parent's image.
+
+    Raises:
+        RunError: The parent failed, or the run has ended.
+    """
+    tier = planned.tier
+    if "parent" in planned.parts:
+        return planned.parts["parent"]
+    if tier.parent is None:
+        raise RunError(f"tier {tier.name!r} stands on nothing; it is a base")
+    outcome = journal.wait(tier.parent)
+    if outcome.image is None:
+        raise RunError(f"tier {tier.name!r} is not built: its parent {tier.parent!r} failed")
+    return outcome.image
+
+
+def start(client: docker.DockerClient, journal: Journal, planned: Planned, parent: str) -> str:
+    """Start the tier's build container on exactly the image ``parent``.
+
+    Returns:
+        The container's ID.
+
+    Raises:
+        EngineError: The engine refused, or the parent's image is gone.
+    """
+    name = planned.tier.name
+    below = images.get(client, parent)
+    staged = stage(client, below, journal.run, name)
+    container = containers.start(
+        client,
+        name=f"tierwright-{journal.run}-{re.sub(r'[^a-zA-Z0-9_.-]', '-', name)}",
+        image=staged,
+        tier=name,
+        family=below.labels.get(labels.FAMILY),
+        labels=labels.work(journal.run, name),
+    )
+    journal.write("build", name, {"container": container.id, "stage": staged, "parent": parent})
+    return container.id
+
+
+def seal_tier(client: docker.DockerClient, journal: Journal, name: str, declared: Mapping[str, Any]) -> Image:
+    """Seal the tier's build container, remove it, and record the image.
+
+    Args:
+        client: The engine.
+        journal: The run.
+        name: The tier.
+        declared: Its checked ``tier_config``.
+
+    Raises:
+        RunError: No build of the tier was started in this run.
+        EngineError: The engine refused.
+    """
+    planned, build = read_plan(journal, name), journal.read("build", name)
+    if build is None:
+        raise RunError(f"tier {name!r} has no build container in run {journal.run}")
+    parent = images.get(client, build["parent"])
+    parts = {**planned.parts, "parent": parent.id}
+    image = seal(
+        client,
+        tier=planned.tier,
+        container=build["container"],
+        parent=parent,
+        declared=declared,
+        identity=labels.identity(planned.chain, planned.tier, parts, parent.labels.get(labels.FAMILY)),
+    )
+    clear_tier(client, journal, name)
+    finish(client, journal, planned.tier, image)
+    return image
+
+
+def finish(client: docker.DockerClient, journal: Journal, tier: Tier, image: Image) -> None:
+    """Give a finished image its content tag and record it, which lets the tier's children go on.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    images.tag(client, image.id, tier.image, content_tag(image.labels[labels.KEY]))
+    journal.sealed(tier.name, image.id)
+
+
+def give_up(client: docker.DockerClient, journal: Journal, name: str, reason: str) -> None:
+    """Record that a tier failed and remove what its build made.
+
+    Raises:
+        EngineError: The engine refused; the failure is recorded all the same.
+    """
+    journal.failed(name, reason)
+    clear_tier(client, journal, name)

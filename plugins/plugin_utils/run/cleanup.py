@@ -1,0 +1,58 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Clearing away what a run made for itself: build containers and nameless images."""
+
+from __future__ import annotations
+
+import docker
+
+from ..engine import containers, images
+from ..image.labels import RUN
+from .journal import Journal, ended_runs
+
+
+def clear_run(client: docker.DockerClient, run: str) -> int:
+    """Remove what ``run`` left on the engine.
+
+    Returns:
+        How many build containers were removed.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    mine = f"{RUN}={run}"
+    left = containers.find(client, mine)
+    for container, _labels in left:
+        containers.remove(client, container)
+    for image, _labels in images.nameless(client, mine):
+        images.remove(client, image)
+    return len(left)
+
+
+def clear_tier(client: docker.DockerClient, journal: Journal, tier: str) -> None:
+    """Remove the build container and the stage image of one tier; either may be gone already.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    build = journal.read("build", tier)
+    if build is not None:
+        containers.remove(client, build["container"])
+        images.remove(client, build["stage"])
+
+
+def clear_ended_runs(client: docker.DockerClient, chain: str) -> list[str]:
+    """Remove what killed runs over ``chain`` left behind, journals included.
+
+    Returns:
+        The runs' identifiers.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    cleared = []
+    for journal in ended_runs(chain):
+        clear_run(client, journal.run)
+        journal.end()
+        cleared.append(journal.run)
+    return cleared

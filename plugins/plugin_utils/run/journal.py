@@ -1,0 +1,142 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The journal of one run: a private folder through which the tiers of a run tell each other how they fare.
+
+A task that waits runs in a process with a snapshot of Ansible's variables, so it cannot see what became of another
+host. Every fact is a small file that appears whole (written aside, then moved), and is never changed afterwards.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import quote, unquote
+
+from ..errors import RunError
+
+_POLL_SECONDS = 0.1
+_STALE_SECONDS = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a tier's build ended."""
+
+    #: ID of the sealed image; ``None`` if the tier failed.
+    image: str | None
+    #: Why it failed; empty if it was sealed.
+    reason: str
+
+
+class Journal:
+    """The journal of a run, open in one process."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the journal in ``folder``, which :meth:`begin` made."""
+        self.folder = folder
+
+    @property
+    def run(self) -> str:
+        """The run's identifier."""
+        return self.folder.name
+
+    @classmethod
+    def begin(cls, chain: str) -> Journal:
+        """Start the journal of a new run over ``chain``."""
+        folder = runs_folder(chain) / f"{time.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(4)}"
+        folder.mkdir(mode=0o700, parents=True)
+        return cls(folder)
+
+    def hold(self) -> IO[bytes]:
+        """Show that the run is alive for as long as the returned file is open in this process or its children."""
+        file = (self.folder / "alive").open("wb")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return file
+
+    def is_alive(self) -> bool:
+        """Say whether somebody holds the run. One that nobody held yet counts as alive for an hour."""
+        try:
+            with (self.folder / "alive").open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            return time.time() - self.folder.stat().st_mtime < _STALE_SECONDS
+        return False
+
+    def write(self, kind: str, tier: str, content: dict[str, Any]) -> None:
+        """Record one fact about a tier: its ``plan``, its ``build``, its ``outcome``."""
+        path = self._path(kind, tier)
+        aside = path.with_name(f".{path.name}.{os.getpid()}")
+        aside.write_text(json.dumps(content))
+        aside.replace(path)
+
+    def read(self, kind: str, tier: str) -> dict[str, Any] | None:
+        """Read what was recorded; ``None`` if nothing was."""
+        try:
+            content = json.loads(self._path(kind, tier).read_text())
+        except FileNotFoundError:
+            return None
+        return content if isinstance(content, dict) else None
+
+    def recorded(self, kind: str) -> list[str]:
+        """Names of the tiers that have a record of ``kind``, sorted."""
+        end = f".{kind}.json"
+        return sorted(unquote(path.name.removesuffix(end)) for path in self.folder.glob(f"[!.]*{end}"))
+
+    def sealed(self, tier: str, image: str) -> None:
+        """Record that ``tier`` was sealed as ``image``."""
+        self.write("outcome", tier, {"image": image, "reason": ""})
+
+    def failed(self, tier: str, reason: str) -> None:
+        """Record that ``tier`` failed, unless its end is recorded already."""
+        if self.read("outcome", tier) is None:
+            self.write("outcome", tier, {"image": None, "reason": reason})
+
+    def outcome(self, tier: str) -> Outcome | None:
+        """How ``tier``'s build ended; ``None`` while it has not."""
+        content = self.read("outcome", tier)
+        return None if content is None else Outcome(content["image"], content["reason"])
+
+    def wait(self, tier: str) -> Outcome:
+        """Wait for the end of ``tier``'s build.
+
+        Raises:
+            RunError: The process that this one works for has ended, or the journal is gone.
+        """
+        employer = os.getppid()
+        while (outcome := self.outcome(tier)) is None:
+            if os.getppid() != employer or not self.folder.is_dir():
+                raise RunError(f"the run ended while tier {tier!r} was being waited for; start the playbook again")
+            time.sleep(_POLL_SECONDS)
+        return outcome
+
+    def end(self) -> None:
+        """Remove the journal."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, kind: str, tier: str) -> Path:
+        return self.folder / f"{quote(tier, safe='')}.{kind}.json"
+
+
+def runs_folder(chain: str) -> Path:
+    """Folder of the journals of ``chain``'s runs, below ``$XDG_STATE_HOME`` (by default ``~/.local/state``)."""
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(state, "tierwright", quote(chain, safe=""), "runs").expanduser()
+
+
+def ended_runs(chain: str) -> Iterator[Journal]:
+    """Journals that ended runs left behind because they were killed."""
+    folder = runs_folder(chain)
+    for each in sorted(folder.iterdir()) if folder.is_dir() else ():
+        journal = Journal(each)
+        if each.is_dir() and not journal.is_alive():
+            yield journal

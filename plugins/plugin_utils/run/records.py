@@ -1,0 +1,91 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a plan and a build write into the journal, as objects."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..chain.graph import Chain
+from ..chain.tier import Bootstrap, Import, Pull, Source, Tier
+from ..errors import RunError
+from .journal import Journal
+from .plan import Action, Decision
+
+_SOURCES: dict[str, type[Source]] = {kind.__name__: kind for kind in (Bootstrap, Import, Pull)}
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What the plan says of one tier."""
+
+    #: The chain's name.
+    chain: str
+    tier: Tier
+    action: Action
+    #: Its image, where it is not built.
+    image: str | None
+    #: Parts of its key; without ``parent`` where the parent is built in this run.
+    parts: dict[str, str]
+    #: What ``include_role`` finds its role by.
+    role: str | None
+
+
+def write_plan(journal: Journal, chain: str, decision: Decision, role: str | None) -> None:
+    """Record a decision."""
+    tier = dataclasses.asdict(decision.tier)
+    if decision.tier.source is not None:
+        tier["source"]["kind"] = type(decision.tier.source).__name__
+    journal.write("plan", decision.tier.name, {
+        "chain": chain,
+        "tier": tier,
+        "action": str(decision.action),
+        "image": decision.image,
+        "parts": dict(decision.parts),
+        "role": role,
+    })
+
+
+def read_plan(journal: Journal, tier: str) -> Planned:
+    """Read what the plan says of ``tier``.
+
+    Raises:
+        RunError: The run has ended, or knows no such tier.
+    """
+    content = journal.read("plan", tier)
+    if content is None:
+        raise RunError(f"tier {tier!r} is in no plan of run {journal.run}; start the playbook again")
+    return Planned(
+        chain=content["chain"],
+        tier=_tier(content["tier"]),
+        action=Action(content["action"]),
+        image=content["image"],
+        parts=content["parts"],
+        role=content["role"],
+    )
+
+
+def read_plans(journal: Journal) -> tuple[Chain, dict[str, Planned]]:
+    """Read the whole plan back.
+
+    Returns:
+        The chain, and what the plan says of each tier.
+    """
+    planned = {each.tier.name: each for each in _all(journal)}
+    return Chain(each.tier for each in planned.values()), planned
+
+
+def _all(journal: Journal) -> Iterator[Planned]:
+    for name in journal.recorded("plan"):
+        yield read_plan(journal, name)
+
+
+def _tier(fields: dict[str, Any]) -> Tier:
+    source = fields["source"]
+    if source is not None:
+        values = {key: tuple(value) if isinstance(value, list) else value for key, value in source.items()}
+        fields = {**fields, "source": _SOURCES[values.pop("kind")](**values)}
+    return Tier(**fields)
