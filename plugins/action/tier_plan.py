@@ -38,7 +38,9 @@ class ActionModule(ActionBase):
                 self._display.display(f"cleared what the killed run {run} left behind")
             journal = Journal.begin(planner.name)
             for name, decision in decisions.items():
-                write_plan(journal, planner.name, decision, planner.role_name(name) if name in planner.selected else None)
+                write_plan(
+                    journal, planner.name, decision, planner.role_name(name) if name in planner.selected else None
+                )
             return _result(planner, decisions, run=str(journal.folder), build=True)
 
     def _show(self, decisions: list[Decision]) -> None:

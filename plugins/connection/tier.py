@@ -68,6 +68,7 @@ class Connection(ConnectionBase):
     has_tty = False
 
     _client: Any = None
+    _connected: bool
 
     def _connect(self) -> Connection:
         if not self._connected:

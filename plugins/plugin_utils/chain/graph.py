@@ -88,7 +88,7 @@ class Chain:
             path = " -> ".join(reversed(circle))
             raise ChainError(
                 f"tier {circle[-1]!r}: tier_parent leads back to itself ({path}); "
-                "one of these tiers needs another parent, or a source of its own (tier_bootstrap, tier_import, tier_pull)"
+                "one of these tiers needs another parent, or a source (tier_bootstrap, tier_import, tier_pull)"
             ) from None
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import docker
 import docker.errors
@@ -86,7 +87,7 @@ def remove(client: docker.DockerClient, container: str) -> None:
         except docker.errors.NotFound:
             return
         except docker.errors.APIError as error:
-            if error.status_code != 409:  # 409: a removal is under way
+            if error.status_code != HTTPStatus.CONFLICT:  # a removal is under way
                 raise
 
 

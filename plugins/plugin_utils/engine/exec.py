@@ -15,6 +15,8 @@ import ssl
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
 
 import docker
 
@@ -22,6 +24,7 @@ from ..errors import ContainerGoneError, EngineError
 from .client import translated
 
 _CHUNK = 1 << 16
+_HEADER = struct.Struct(">BxxxL")
 
 #: Numbers of the streams.
 STDOUT, STDERR = 1, 2
@@ -69,7 +72,7 @@ def run(
         try:
             exec_id = client.api.exec_create(container, argv, stdin=True, user=user)["Id"]
         except docker.errors.APIError as error:
-            if error.status_code in {404, 409}:
+            if error.status_code in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
                 raise ContainerGoneError(why_gone(client, container)) from error
             raise
         stream = client.api.exec_start(exec_id, socket=True)
@@ -102,14 +105,16 @@ def _is_running(client: docker.DockerClient, container: str) -> bool:
         return False
 
 
-def _plain_socket(stream: object) -> socket.socket:
+def _plain_socket(stream: Any) -> socket.socket:
     """Find the socket that the SDK wraps: a ``SocketIO`` where the engine is local or reached over TCP."""
-    plain = getattr(stream, "_sock", stream)
+    plain: socket.socket = getattr(stream, "_sock", stream)
     if isinstance(plain, ssl.SSLSocket):
-        raise EngineError("DOCKER_HOST names an engine behind TLS, over which the end of a command's input cannot "
-                          "be told; use ssh:// or a local socket")
+        raise EngineError(
+            "DOCKER_HOST names an engine behind TLS, over which the end of a command's input cannot "
+            "be told; use ssh:// or a local socket"
+        )
     plain.settimeout(None)
-    return plain  # type: ignore[no-any-return]
+    return plain
 
 
 def _converse(sock: socket.socket, stdin: Iterator[bytes], take: Callable[[int, bytes], None]) -> None:
@@ -118,7 +123,7 @@ def _converse(sock: socket.socket, stdin: Iterator[bytes], take: Callable[[int, 
     frames = _Frames(take)
     with selectors.DefaultSelector() as selector:
         selector.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE)
-        sock.setblocking(False)
+        sock.setblocking(False)  # noqa: FBT003 - the standard library's own signature
         while True:
             for _key, events in selector.select():
                 if events & selectors.EVENT_WRITE and unsent is not None:
@@ -141,7 +146,7 @@ def _send(sock: socket.socket, unsent: memoryview, stdin: Iterator[bytes]) -> me
                 sock.shutdown(socket.SHUT_WR)
                 return None
             unsent = memoryview(piece)
-        return unsent[sock.send(unsent):]
+        return unsent[sock.send(unsent) :]
     except (BrokenPipeError, ConnectionResetError):
         return None  # the command ended without reading everything, which is its right
 
@@ -158,11 +163,11 @@ class _Frames:
     def feed(self, data: bytes) -> None:
         while data:
             if self._left == 0:
-                need = 8 - len(self._header)
+                need = _HEADER.size - len(self._header)
                 self._header += data[:need]
                 data = data[need:]
-                if len(self._header) == 8:
-                    self._stream, self._left = struct.unpack(">BxxxL", self._header)
+                if len(self._header) == _HEADER.size:
+                    self._stream, self._left = _HEADER.unpack(self._header)
                     self._header.clear()
                 continue
             self._take(self._stream, data[: self._left])

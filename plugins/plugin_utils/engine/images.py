@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import docker
@@ -81,7 +82,7 @@ def load(client: docker.DockerClient, archive: Iterable[bytes], expected: str) -
         EngineError: The engine refused the archive, or the image is not the expected one.
     """
     with translated(f"loading image {expected}"):
-        answers = list(client.api.load_image(archive))  # type: ignore[arg-type]
+        answers = list(client.api.load_image(archive))
     errors = [answer["error"] for answer in answers if "error" in answer]
     if errors:
         raise EngineError(f"loading image {expected}: the engine says: {errors[0]}")
@@ -111,7 +112,7 @@ def remove(client: docker.DockerClient, reference: str) -> None:
         except docker.errors.NotFound:
             return
         except docker.errors.APIError as error:
-            if error.status_code != 409:  # 409: something stands on it
+            if error.status_code != HTTPStatus.CONFLICT:  # something stands on it
                 raise
 
 

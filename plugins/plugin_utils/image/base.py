@@ -62,9 +62,13 @@ def make(
             assert_never(tier.source)
 
 
-def _import(  # noqa: PLR0913
-    client: docker.DockerClient, tier: Tier, source: Bootstrap | Import, declared: Mapping[str, Any],
-    identity: Identity, say: Callable[[str], None],
+def _import(
+    client: docker.DockerClient,
+    tier: Tier,
+    source: Bootstrap | Import,
+    declared: Mapping[str, Any],
+    identity: Identity,
+    say: Callable[[str], None],
 ) -> Image:
     with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
         plain = Path(folder, "rootfs.tar")
@@ -81,13 +85,25 @@ def _import(  # noqa: PLR0913
         with translated("asking the engine for its platform"):
             architecture = client.api.version()["Arch"]
         config = runtime_config({"Env": [_PATH], "Cmd": ["/bin/sh"]}, declared, identity(family))
-        return assemble(client, tier=tier, parent=None, layers=(layer,), contents={layer: plain}, config=config,
-                        doing=doing, architecture=architecture)
+        return assemble(
+            client,
+            tier=tier,
+            parent=None,
+            layers=(layer,),
+            contents={layer: plain},
+            config=config,
+            doing=doing,
+            architecture=architecture,
+        )
 
 
-def _pull(  # noqa: PLR0913
-    client: docker.DockerClient, tier: Tier, source: Pull, declared: Mapping[str, Any],
-    identity: Identity, say: Callable[[str], None],
+def _pull(
+    client: docker.DockerClient,
+    tier: Tier,
+    source: Pull,
+    declared: Mapping[str, Any],
+    identity: Identity,
+    say: Callable[[str], None],
 ) -> Image:
     pinned = split_pinned(source.reference)
     if pinned is None:
@@ -101,5 +117,6 @@ def _pull(  # noqa: PLR0913
         pulled = images.get(client, reference)
     family = distribution.family_of_image(client, pulled.id)
     config = runtime_config(pulled.config, declared, identity(family))
-    return assemble(client, tier=tier, parent=pulled, layers=pulled.layers, contents={}, config=config,
-                    doing=f"image {reference}")
+    return assemble(
+        client, tier=tier, parent=pulled, layers=pulled.layers, contents={}, config=config, doing=f"image {reference}"
+    )

@@ -68,8 +68,9 @@ def bootstrap(tier: str, source: Bootstrap, target: Path, say: Callable[[str], N
         *_archive_lines(source),
     ]
     told: list[str] = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                          stdin=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", stdin=subprocess.DEVNULL
+    ) as process:
         assert process.stdout is not None  # noqa: S101 - asked for above
         for line in process.stdout:
             told.append(line.rstrip())
@@ -99,10 +100,16 @@ def _archive_lines(source: Bootstrap) -> list[str]:
 
 def _own_mirrors() -> dict[str, str]:
     """Ask apt where this machine gets Debian from: ``archive`` and ``security``, as far as configured."""
-    asked = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"],
-        capture_output=True, text=True, check=False,
-    ) if shutil.which("apt-get") else None
+    asked = (
+        subprocess.run(
+            ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if shutil.which("apt-get")
+        else None
+    )
     found: dict[str, str] = {}
     for line in (asked.stdout if asked and asked.returncode == 0 else "").splitlines():
         address, _, release = line.partition(" ")

@@ -68,7 +68,7 @@ def work_config(parent: Mapping[str, Any], labels: Mapping[str, str]) -> Config:
     return {"Env": list(parent.get("Env") or []), "Labels": dict(labels)}
 
 
-def document(  # noqa: PLR0913 - these are the document's own fields
+def document(
     *,
     architecture: str,
     os: str,

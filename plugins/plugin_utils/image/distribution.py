@@ -46,9 +46,9 @@ def family_of_image(client: docker.DockerClient, image: str) -> str | None:
 
 
 def _family(os_release: bytes) -> str | None:
-    settings = dict(
-        (key.strip(), value.strip().strip("\"'"))
+    settings = {
+        key.strip(): value.strip().strip("\"'")
         for key, _, value in (line.partition("=") for line in os_release.decode(errors="replace").splitlines())
-    )
+    }
     words = [settings.get("ID", ""), *settings.get("ID_LIKE", "").split()]
     return next((_FAMILIES[word] for word in words if word in _FAMILIES), None)

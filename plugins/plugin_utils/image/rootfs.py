@@ -10,7 +10,7 @@ import lzma
 import tarfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO
 
 from ..errors import SourceError
 from .archive import digest_file
@@ -20,10 +20,10 @@ _CHUNK = 1 << 20
 #: Most bytes that an archive may unpack to; a compressed one can promise any number.
 LARGEST = 64 << 30
 
-_OPENERS: dict[bytes, Callable[[Path], BinaryIO]] = {
-    b"\x1f\x8b": lambda path: cast("BinaryIO", gzip.open(path)),
-    b"BZh": lambda path: cast("BinaryIO", bz2.open(path)),
-    b"\xfd7zXZ\0": lambda path: cast("BinaryIO", lzma.open(path)),
+_OPENERS: dict[bytes, Callable[[Path], Any]] = {
+    b"\x1f\x8b": gzip.GzipFile,
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\0": lzma.LZMAFile,
 }
 
 

@@ -64,7 +64,7 @@ def seal(
         images.remove(client, committed)
 
 
-def assemble(  # noqa: PLR0913 - each is a different piece of the image
+def assemble(
     client: docker.DockerClient,
     *,
     tier: Tier,

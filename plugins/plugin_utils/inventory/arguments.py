@@ -31,13 +31,11 @@ def check_tier(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         raise ChainError(_lines(f"tier {name!r}", result.error_messages))
     checked: dict[str, Any] = result.validated_parameters
     if all(checked[origin] is None for origin in ORIGINS):
-        raise ChainError(
-            f"tier {name!r}: it has neither tier_parent nor a source; set one of {', '.join(ORIGINS)}"
-        )
+        raise ChainError(f"tier {name!r}: it has neither tier_parent nor a source; set one of {', '.join(ORIGINS)}")
     return checked
 
 
-def check_config(name: str, variable: str, config: Any) -> dict[str, Any]:  # noqa: ANN401 - a user's variable
+def check_config(name: str, variable: str, config: Any) -> dict[str, Any]:
     """Check the image settings of a tier.
 
     Args:

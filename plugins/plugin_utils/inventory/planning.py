@@ -52,7 +52,8 @@ class Planner:
         self._in_play = frozenset(task_vars["ansible_play_hosts_all"])
         self._ansible_version = ansible_version
         self._tags = {
-            "run": task_vars.get("ansible_run_tags") or ["all"], "skip": task_vars.get("ansible_skip_tags") or []
+            "run": task_vars.get("ansible_run_tags") or ["all"],
+            "skip": task_vars.get("ansible_skip_tags") or [],
         }
         self._views: dict[str, Mapping[str, Any]] = {}
         self._roles: dict[str, tuple[Role, dict[str, str]]] = {}
@@ -77,7 +78,7 @@ class Planner:
         """Names of the tiers that ``--limit`` leaves."""
         return [name for name in self.chain.order if name in self._in_play]
 
-    def decide(self, client: docker.DockerClient, force: Any) -> dict[str, Decision]:  # noqa: ANN401 - a user's variable
+    def decide(self, client: docker.DockerClient, force: Any) -> dict[str, Decision]:
         """Check everything that can be checked without an engine's work, and decide.
 
         Raises:
@@ -112,7 +113,7 @@ class Planner:
             self._views[host] = self._hostvars[host]
         return self._views[host]
 
-    def _forced(self, force: Any) -> list[str]:  # noqa: ANN401 - a user's variable
+    def _forced(self, force: Any) -> list[str]:
         names = force.split(",") if isinstance(force, str) else list(force or ())
         names = [str(name).strip() for name in names if str(name).strip()]
         unknown = [name for name in names if name not in self.chain]

@@ -54,7 +54,9 @@ def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
     checked = check_tier(name, variables)
     image = checked["tier_image"] or name
     if not is_repository(image):
-        given = "tier_image is" if checked["tier_image"] else "tier_image is not set, so the image is named after the tier:"
+        given = (
+            "tier_image is" if checked["tier_image"] else "tier_image is not set, so the image is named after the tier:"
+        )
         raise ChainError(
             f"tier {name!r}: {given} {image!r}, which is no valid image name; expected lower-case letters and digits, "
             "joined by single '.', '_' or '-', with '/' between parts, and no tag (that is tier_tag)"

@@ -15,8 +15,21 @@ from ..keys.values import digest_value
 
 #: Set by Ansible itself; anything that begins with ``ansible_`` is, too, or says how to connect.
 _MAGIC = frozenset(
-    {"environment", "group_names", "groups", "hostvars", "inventory_dir", "inventory_file", "inventory_hostname",
-     "inventory_hostname_short", "omit", "play_hosts", "playbook_dir", "role_names", "vars"}
+    {
+        "environment",
+        "group_names",
+        "groups",
+        "hostvars",
+        "inventory_dir",
+        "inventory_file",
+        "inventory_hostname",
+        "inventory_hostname_short",
+        "omit",
+        "play_hosts",
+        "playbook_dir",
+        "role_names",
+        "vars",
+    }
 )
 
 
@@ -38,7 +51,7 @@ def _matters(name: str) -> bool:
     return not (name in _MAGIC or name in RUN_VARIABLES or name.startswith(("ansible_", "tier_tag", "tier_parent")))
 
 
-def _digest(name: str, variables: Mapping[str, Any], raw: Any) -> str:  # noqa: ANN401 - a user's variable
+def _digest(name: str, variables: Mapping[str, Any], raw: Any) -> str:
     try:
         value = variables[name]
         secret = any(_is_secret(leaf) for leaf in (*_leaves(value), *_leaves(raw)))

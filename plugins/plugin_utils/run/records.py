@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from ..errors import RunError
 from .journal import Journal
 from .plan import Action, Decision
 
-_SOURCES: dict[str, type[Source]] = {kind.__name__: kind for kind in (Bootstrap, Import, Pull)}
+_SOURCES: dict[str, Callable[..., Source]] = {kind.__name__: kind for kind in (Bootstrap, Import, Pull)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,18 @@ def write_plan(journal: Journal, chain: str, decision: Decision, role: str | Non
     tier = dataclasses.asdict(decision.tier)
     if decision.tier.source is not None:
         tier["source"]["kind"] = type(decision.tier.source).__name__
-    journal.write("plan", decision.tier.name, {
-        "chain": chain,
-        "tier": tier,
-        "action": str(decision.action),
-        "image": decision.image,
-        "parts": dict(decision.parts),
-        "role": role,
-    })
+    journal.write(
+        "plan",
+        decision.tier.name,
+        {
+            "chain": chain,
+            "tier": tier,
+            "action": str(decision.action),
+            "image": decision.image,
+            "parts": dict(decision.parts),
+            "role": role,
+        },
+    )
 
 
 def read_plan(journal: Journal, tier: str) -> Planned:
@@ -87,5 +91,6 @@ def _tier(fields: dict[str, Any]) -> Tier:
     source = fields["source"]
     if source is not None:
         values = {key: tuple(value) if isinstance(value, list) else value for key, value in source.items()}
-        fields = {**fields, "source": _SOURCES[values.pop("kind")](**values)}
+        kind = _SOURCES[str(values.pop("kind"))]
+        fields = {**fields, "source": kind(**values)}
     return Tier(**fields)

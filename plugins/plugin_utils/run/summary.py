@@ -23,7 +23,9 @@ def summary(client: docker.DockerClient, journal: Journal) -> Iterator[str]:
         EngineError: The engine does not answer.
     """
     chain, planned = read_plans(journal)
-    rows = [_row(client, journal, planned[tier.name]) for tier in chain if planned[tier.name].action is not Action.LEAVE]
+    rows = [
+        _row(client, journal, planned[tier.name]) for tier in chain if planned[tier.name].action is not Action.LEAVE
+    ]
     if not rows:
         return
     widths = [max(len(row[column]) for row in (_HEAD, *rows)) for column in range(len(_HEAD) - 1)]

@@ -1,0 +1,45 @@
+# Thin: what happens is said in playbooks/, noxfile.py and pyproject.toml.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: chain test setup engine lint unit integration versions lock clean
+.DELETE_ON_ERROR:
+
+chain: engine                     ## build the demo chain: engine if none, then every tier
+	$(BIN)/ansible-playbook build-chain.yml
+
+test: lint unit integration versions  ## all tests
+
+setup: $(READY)                   ## virtual environment in .venv with locked dependencies
+
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed, $$($(PYTHON) --version) found: make PYTHON=python3.12 …"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+engine: setup                     ## an engine that answers, and mmdebstrap
+	$(BIN)/ansible-playbook playbooks/engine.yml
+
+lint: setup
+	$(BIN)/nox --session lint
+
+unit: setup
+	$(BIN)/python -m pytest tests/unit
+
+integration: engine
+	$(BIN)/python -m pytest tests/integration
+
+versions: engine                  ## unit and integration tests with the oldest and the newest ansible-core
+	$(BIN)/nox --session oldest newest
+
+lock: setup                       ## renew requirements/dev.txt
+	$(BIN)/nox --session lock
+
+clean:
+	rm -rf $(VENV) .nox .mypy_cache .pytest_cache .ruff_cache .hypothesis .ansible dist

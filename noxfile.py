@@ -1,0 +1,97 @@
+"""Lint, lock, and tests with other versions of ansible-core. ``make`` is the way in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+import nox
+
+OLDEST_CORE = "2.19.0"
+#: ansible-core 2.21 needs Python 3.12; the newest that lies here is taken.
+NEWEST_PYTHONS = ("3.14", "3.13", "3.12")
+
+nox.options.error_on_missing_interpreters = True
+nox.options.sessions = ["lint"]
+
+
+def _pyenv() -> None:
+    """Let all of pyenv's interpreters answer to their names, where there is pyenv."""
+    if shutil.which("pyenv"):
+        found = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True, check=True)
+        os.environ["PYENV_VERSION"] = ":".join(found.stdout.split())
+
+
+def _newest_python() -> str | None:
+    for version in NEWEST_PYTHONS:
+        name = f"python{version}"
+        if shutil.which(name) and subprocess.run([name, "--version"], capture_output=True, check=False).returncode == 0:
+            return version
+    return None
+
+
+_pyenv()
+
+
+def _install(session: nox.Session) -> None:
+    session.install("--quiet", "--require-hashes", "--requirement", "requirements/dev.txt")
+    session.install("--quiet", "--no-deps", "--no-build-isolation", "--editable", ".")
+
+
+def _test(session: nox.Session) -> None:
+    session.run("ansible", "--version")
+    session.run("python", "-m", "pytest", "tests/unit", "tests/integration", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def lint(session: nox.Session) -> None:
+    """Everything that reads the project without running it."""
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("mypy", "collections/ansible_collections/tierwright/chain/plugins")
+    session.run("ansible-lint", "--offline", "--profile", "production")
+    scripts = subprocess.run(["git", "grep", "-lE", "^#!/bin/(ba)?sh"], capture_output=True, text=True, check=True)
+    session.run("shellcheck", *[path for path in scripts.stdout.split() if not path.endswith((".j2", ".py", ".md"))])
+
+
+@nox.session
+def oldest(session: nox.Session) -> None:
+    """Unit and integration tests with the oldest supported ansible-core."""
+    _install(session)
+    session.install("--quiet", f"ansible-core=={OLDEST_CORE}")
+    _test(session)
+
+
+@nox.session(python=_newest_python() or False)
+def newest(session: nox.Session) -> None:
+    """The same with the newest ansible-core, which needs a newer Python than 3.11."""
+    if _newest_python() is None:
+        session.skip(f"none of Python {', '.join(NEWEST_PYTHONS)} is installed here")
+    _install(session)
+    _test(session)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Renew the lock from pyproject.toml."""
+    session.install("--quiet", "uv>=0.9")
+    session.run(
+        "uv",
+        "pip",
+        "compile",
+        "--quiet",
+        "--universal",
+        "--python-version",
+        "3.11",
+        "--generate-hashes",
+        "--upgrade",
+        "--no-emit-index-url",
+        "--custom-compile-command",
+        "make lock",
+        "--group",
+        "pyproject.toml:dev",
+        "pyproject.toml",
+        "--output-file",
+        "requirements/dev.txt",
+    )

@@ -1,0 +1,29 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Action of ``tierwright.chain.engine_info``."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect, engine_address
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
+
+
+class ActionModule(ActionBase):
+    """Says whether an engine answers the controller."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        found = {"changed": False, "address": engine_address(), "named": bool(os.environ.get("DOCKER_HOST"))}
+        try:
+            version = connect().version()
+        except EngineError as error:
+            return {**found, "answers": False, "version": None, "message": str(error)}
+        return {**found, "answers": True, "version": version["Version"], "message": ""}

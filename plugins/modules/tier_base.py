@@ -1,0 +1,48 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of ``tierwright.chain.tier_base``, which is an action and runs on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tier_base
+short_description: Make the image of a base
+description:
+  - Makes the image of a tier that stands on nothing, from C(tier_bootstrap), C(tier_import) or C(tier_pull).
+  - The image gets its content tag; release tags move with P(tierwright.chain.tier_promote#module).
+  - It runs on the controller.
+author:
+  - Tierwright contributors (@tierwright)
+version_added: 0.1.0
+options:
+  run:
+    description: Folder of the run's journal, which P(tierwright.chain.tier_plan#module) returns.
+    type: path
+    required: true
+  config:
+    description:
+      - Settings of the image, with the keys C(entrypoint), C(cmd), C(user) and so on.
+      - C(docs/variables.md) lists them all under C(tier_config).
+    type: dict
+    default: {}
+attributes:
+  check_mode:
+    description: Can run in check mode and return what would be, without changing anything.
+    support: none
+  diff_mode:
+    description: Returns what changed in diff mode.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Make the base from its source
+  tierwright.chain.tier_base:
+    run: "{{ chain_plan.run }}"
+"""
+
+RETURN = r"""
+image:
+  description: ID of the image.
+  returned: success
+  type: str
+"""

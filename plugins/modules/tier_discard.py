@@ -1,0 +1,47 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of ``tierwright.chain.tier_discard``, which is an action and runs on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tier_discard
+short_description: Give up a tier that failed
+description:
+  - Removes the build container, tells waiting children that their parent failed, and fails.
+  - Meant for C(rescue).
+  - It runs on the controller.
+author:
+  - Tierwright contributors (@tierwright)
+version_added: 0.1.0
+options:
+  run:
+    description: Folder of the run's journal, which P(tierwright.chain.tier_plan#module) returns.
+    type: path
+    required: true
+  task:
+    description: Name of the task that failed.
+    type: str
+    default: ""
+  message:
+    description: Its error.
+    type: str
+    default: failed
+attributes:
+  check_mode:
+    description: Can run in check mode and return what would be, without changing anything.
+    support: none
+  diff_mode:
+    description: Returns what changed in diff mode.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Give the tier up
+  tierwright.chain.tier_discard:
+    run: "{{ chain_plan.run }}"
+    task: "{{ ansible_failed_task.name }}"
+    message: "{{ ansible_failed_result.msg | default('failed') }}"
+"""
+
+RETURN = r""" # """

@@ -1,0 +1,67 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of ``tierwright.chain.tier_plan``, which is an action and runs on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tier_plan
+short_description: Plan a run over the chain
+description:
+  - Checks the tiers of the inventory, their graph, their roles and their variables.
+  - Decides for each tier whether it must be built, and says why.
+  - Starts no container.
+  - It runs on the controller.
+author:
+  - Tierwright contributors (@tierwright)
+version_added: 0.1.0
+options:
+  force:
+    description: Names of tiers to build although nothing changed, as a list or with commas between.
+    type: raw
+    default: []
+attributes:
+  check_mode:
+    description: Can run in check mode and return what would be, without changing anything.
+    support: full
+  diff_mode:
+    description: Returns what changed in diff mode.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Check every tier and decide what must be built
+  tierwright.chain.tier_plan:
+  register: chain_plan
+  run_once: true
+"""
+
+RETURN = r"""
+run:
+  description: Folder of the run's journal; empty in check mode.
+  returned: success
+  type: str
+bases:
+  description: Names of the bases that are to be made.
+  returned: success
+  type: list
+  elements: str
+builds:
+  description: Names of the other tiers that are to be built, parents before children.
+  returned: success
+  type: list
+  elements: str
+promote:
+  description: Whether a release tag may have to move.
+  returned: success
+  type: bool
+tiers:
+  description: What becomes of each tier, by its name.
+  returned: success
+  type: dict
+  sample:
+    corebuild:
+      action: build
+      image:
+      reasons: [role corebuild/tasks/main.yml changed]
+"""

@@ -1,0 +1,43 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of ``tierwright.chain.tier_promote``, which is an action and runs on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tier_promote
+short_description: Move the release tags of what passed
+description:
+  - Moves the release tags of the tiers that passed, and with them everything of the run that stands on them.
+  - The release tag of a tier stays where it is if a tier above it failed.
+  - It runs on the controller.
+author:
+  - Tierwright contributors (@tierwright)
+version_added: 0.1.0
+options:
+  run:
+    description: Folder of the run's journal, which P(tierwright.chain.tier_plan#module) returns.
+    type: path
+    required: true
+attributes:
+  check_mode:
+    description: Can run in check mode and return what would be, without changing anything.
+    support: none
+  diff_mode:
+    description: Returns what changed in diff mode.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Move the release tags
+  tierwright.chain.tier_promote:
+    run: "{{ chain_plan.run }}"
+  run_once: true
+"""
+
+RETURN = r"""
+promoted:
+  description: IDs of the images that release tags name now, by tier.
+  returned: success
+  type: dict
+"""

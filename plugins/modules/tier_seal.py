@@ -1,0 +1,61 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of ``tierwright.chain.tier_seal``, which is an action and runs on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tier_seal
+short_description: Seal the build container of a tier
+description:
+  - Turns what the role changed into one layer, on the layers of the parent, and that into the tier's image.
+  - Entrypoint, user and the like are what O(config) says, else what the parent's are.
+  - Removes the build container.
+  - It runs on the controller.
+author:
+  - Tierwright contributors (@tierwright)
+version_added: 0.1.0
+options:
+  run:
+    description: Folder of the run's journal, which P(tierwright.chain.tier_plan#module) returns.
+    type: path
+    required: true
+  config:
+    description:
+      - Settings of the image, with the keys C(entrypoint), C(cmd), C(user) and so on.
+      - C(docs/variables.md) lists them all under C(tier_config).
+    type: dict
+    default: {}
+attributes:
+  check_mode:
+    description: Can run in check mode and return what would be, without changing anything.
+    support: none
+  diff_mode:
+    description: Returns what changed in diff mode.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Seal the layer
+  tierwright.chain.tier_seal:
+    run: "{{ chain_plan.run }}"
+    config:
+      user: "1001"
+      ports: [8080/tcp]
+"""
+
+RETURN = r"""
+image:
+  description: ID of the image.
+  returned: success
+  type: str
+layers:
+  description: Digests of its layers, the base's first.
+  returned: success
+  type: list
+  elements: str
+size:
+  description: Bytes of all its layers.
+  returned: success
+  type: int
+"""

@@ -1,0 +1,52 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of ``tierwright.chain.tier_start``, which is an action and runs on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tier_start
+short_description: Start the build container of a tier
+description:
+  - Waits until the tier's parent is sealed, if it is built in the same run.
+  - Starts a build container on exactly that image, with the parent's entrypoint, user, health check and volumes out of the way.
+  - The container is confined; it is not privileged and does not see the engine.
+  - It runs on the controller.
+author:
+  - Tierwright contributors (@tierwright)
+version_added: 0.1.0
+options:
+  run:
+    description: Folder of the run's journal, which P(tierwright.chain.tier_plan#module) returns.
+    type: path
+    required: true
+attributes:
+  check_mode:
+    description: Can run in check mode and return what would be, without changing anything.
+    support: none
+  diff_mode:
+    description: Returns what changed in diff mode.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Start a build container
+  tierwright.chain.tier_start:
+    run: "{{ chain_plan.run }}"
+  register: tier_build
+"""
+
+RETURN = r"""
+container:
+  description: ID of the build container, for the variable C(tier_container) of P(tierwright.chain.tier#connection).
+  returned: success
+  type: str
+parent:
+  description: ID of the image that it was started on.
+  returned: success
+  type: str
+role:
+  description: What M(ansible.builtin.include_role) finds the tier's role by.
+  returned: success
+  type: str
+"""
