@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.graph import Chain
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Bootstrap, Tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
+
+
+@pytest.fixture
+def demo(make_tier):
+    """The demo chain, children first as an inventory may well have it."""
+    return Chain(
+        [
+            make_tier("wordpress", "httpd-php"),
+            make_tier("httpd-php", "corebuild"),
+            make_tier("mariadb", "corebuild"),
+            make_tier("corebuild", "base"),
+            make_tier("base"),
+        ]
+    )
+
+
+def test_parents_come_before_children_whatever_the_inventory_s_order(demo):
+    assert demo.order[:2] == ("base", "corebuild")
+    assert demo.order.index("httpd-php") < demo.order.index("wordpress")
+    assert len(demo) == 5
+
+
+def test_relatives(demo):
+    assert demo.children("corebuild") == ("httpd-php", "mariadb")
+    assert demo.children("wordpress") == ()
+    assert set(demo.descendants("corebuild")) == {"httpd-php", "mariadb", "wordpress"}
+    assert demo.descendants("mariadb") == ()
+    assert demo.ancestors("wordpress") == ("httpd-php", "corebuild", "base")
+    assert demo.ancestors("base") == ()
+
+
+def test_an_unknown_parent_is_named_with_the_nearest_tier(make_tier):
+    with pytest.raises(ChainError, match=r"tier 'web': tier_parent is 'corebuid'.*did you mean 'corebuild'\?"):
+        Chain([make_tier("corebuild"), make_tier("web", "corebuid")])
+
+
+def test_an_unknown_parent_without_a_near_one_lists_the_tiers(make_tier):
+    with pytest.raises(ChainError, match=r"tier 'web': tier_parent is 'xyzzy'.*tiers are: base, web"):
+        Chain([make_tier("base"), make_tier("web", "xyzzy")])
+
+
+@pytest.mark.parametrize("length", [1, 2, 5])
+def test_a_cycle_is_told_as_a_path(make_tier, length):
+    names = [f"t{number}" for number in range(length)]
+    tiers = [make_tier(name, names[(number + 1) % length]) for number, name in enumerate(names)]
+    with pytest.raises(ChainError, match=r"tier 't\d': tier_parent leads back to itself \((t\d)( -> t\d)* -> \1\)"):
+        Chain([make_tier("base"), *tiers])
+
+
+def test_a_cycle_s_path_follows_parents(make_tier):
+    with pytest.raises(ChainError) as caught:
+        Chain([make_tier("a", "b"), make_tier("b", "c"), make_tier("c", "a")])
+    path = str(caught.value).partition("(")[2].partition(")")[0].split(" -> ")
+    parents = {"a": "b", "b": "c", "c": "a"}
+    assert all(parents[child] == parent for child, parent in zip(path, path[1:], strict=False))
+
+
+def test_duplicate_names_are_refused(make_tier):
+    with pytest.raises(ChainError, match="tier 'base' is there twice"):
+        Chain([make_tier("base"), make_tier("base")])
+
+
+def test_one_image_name_for_two_tiers_is_refused(make_tier):
+    with pytest.raises(ChainError, match=r"tier 'b': tier_image is 'same', and so is that of tier 'a'"):
+        Chain([make_tier("a", image="same"), make_tier("b", "a", image="same")])
+
+
+def test_every_problem_is_told_at_once(make_tier):
+    with pytest.raises(ChainError) as caught:
+        Chain([make_tier("base"), make_tier("a", "nowhere"), make_tier("b", "nirgends"), make_tier("base")])
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_two_bases_make_one_chain_of_two_trees(make_tier):
+    chain = Chain(
+        [make_tier("debian12"), make_tier("debian13"), make_tier("a", "debian12"), make_tier("b", "debian13")]
+    )
+    assert chain.descendants("debian12") == ("a",)
+    assert chain.descendants("debian13") == ("b",)
+
+
+@given(st.lists(st.integers(0, 10**6), max_size=60), st.randoms())
+def test_any_forest_is_ordered_parents_first(picks, random):
+    tiers = [Tier("t0", "ops", "t0", "latest", source=Bootstrap("bookworm"))]
+    for number, pick in enumerate(picks, 1):
+        name, parent = f"t{number}", f"t{pick % number}"
+        tiers.append(Tier(name, "ops", name, "latest", parent=parent, role="r"))
+    random.shuffle(tiers)
+    chain = Chain(tiers)
+    place = {name: index for index, name in enumerate(chain.order)}
+    assert len(place) == len(tiers)
+    assert all(tier.parent is None or place[tier.parent] < place[tier.name] for tier in tiers)
+    for tier in tiers:
+        assert all(tier.name in chain.ancestors(child) for child in chain.descendants(tier.name))
+
+
+def test_a_thousand_tiers_are_no_trouble(make_tier):
+    tiers = [make_tier("t0"), *(make_tier(f"t{number}", f"t{(number - 1) // 4}") for number in range(1, 1000))]
+    chain = Chain(reversed(tiers))
+    assert len(chain.descendants("t0")) == 999

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.reference import (
+    is_digest,
+    is_repository,
+    is_tag,
+    split_pinned,
+)
+
+DIGEST = "sha256:" + "0f" * 32
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["base", "httpd-php", "a.b_c", "a__b", "a--b", "example.org/team/web", "localhost:5000/web", "[::1]:5000/web"],
+)
+def test_valid_repositories(name):
+    assert is_repository(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "Web",
+        "web:latest",
+        "-web",
+        "web-",
+        "a..b",
+        "a___b",
+        "web/",
+        "/web",
+        "we b",
+        "wéb",
+        "web\n",
+        "a" * 256,
+        "web@x",
+    ],
+)
+def test_invalid_repositories(name):
+    assert not is_repository(name)
+
+
+@pytest.mark.parametrize("tag", ["latest", "2026.11", "v1_2-3", "_x", "a" * 128])
+def test_valid_tags(tag):
+    assert is_tag(tag)
+
+
+@pytest.mark.parametrize("tag", ["", ".x", "-x", "a b", "a/b", "a:b", "é", "a" * 129, "x\n"])
+def test_invalid_tags(tag):
+    assert not is_tag(tag)
+
+
+def test_digests():
+    assert is_digest(DIGEST)
+    assert not is_digest(DIGEST.upper())
+    assert not is_digest(DIGEST[:-1])
+    assert not is_digest("sha512:" + "0" * 128)
+
+
+@pytest.mark.parametrize(
+    ("reference", "parts"),
+    [
+        (f"debian@{DIGEST}", ("debian", DIGEST)),
+        (f"debian:12@{DIGEST}", ("debian", DIGEST)),
+        (f"localhost:5000/debian@{DIGEST}", ("localhost:5000/debian", DIGEST)),
+        (f"localhost:5000/debian:12@{DIGEST}", ("localhost:5000/debian", DIGEST)),
+        ("debian", None),
+        ("debian:12", None),
+        ("debian@sha256:abc", None),
+        (f"@{DIGEST}", None),
+        (f"De bian@{DIGEST}", None),
+    ],
+)
+def test_pinned_references(reference, parts):
+    assert split_pinned(reference) == parts
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_answered(text):
+    for answer in (is_repository(text), is_tag(text), is_digest(text)):
+        assert answer in {True, False}
+    split_pinned(text)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments import check_config, check_role
+
+SPEC = """
+argument_specs:
+  main:
+    short_description: Web
+    options:
+      web_port: {type: int, default: 80, description: Port.}
+      web_mode: {type: str, choices: [a, b], required: true}
+"""
+
+
+@pytest.fixture
+def role(tmp_path):
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta/argument_specs.yml").write_text(SPEC)
+    return tmp_path
+
+
+def test_right_variables_pass(role):
+    check_role("web", "web", role, {"web_port": "8080", "web_mode": "a", "unrelated": object()})
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"web_mode": "a", "web_port": "many"}, "web_port"),
+        ({"web_mode": "c"}, "web_mode"),
+        ({}, "web_mode"),
+    ],
+)
+def test_a_wrong_variable_is_named_with_the_tier_and_the_role(role, variables, message):
+    with pytest.raises(ChainError, match=f"tier 'shop': variables of role web: .*{message}"):
+        check_role("shop", "web", role, variables)
+
+
+def test_what_the_role_s_defaults_set_is_not_missing(role):
+    (role / "defaults").mkdir()
+    (role / "defaults/main.yml").write_text("web_mode: a\n")
+    check_role("web", "web", role, {})
+
+
+def test_a_role_without_a_specification_takes_anything(tmp_path):
+    check_role("web", "web", tmp_path, {"x": 1})
+
+
+def test_a_specification_in_meta_main_counts(tmp_path):
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta/main.yml").write_text(SPEC)
+    with pytest.raises(ChainError, match="web_mode"):
+        check_role("web", "web", tmp_path, {})
+
+
+def test_a_config_is_checked():
+    assert check_config("x", "tier_config", {"user": 1001})["user"] == "1001"
+    assert check_config("x", "tier_config", {"healthcheck": {}})["healthcheck"] == {}
+    with pytest.raises(ChainError, match=r"tier 'x': tier_config: .*usr"):
+        check_config("x", "tier_config", {"usr": "1"})
+    with pytest.raises(ChainError, match="expected a dictionary"):
+        check_config("x", "tier_config", ["a"])

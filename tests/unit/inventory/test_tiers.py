@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Bootstrap, Import, Pull
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.tiers import read_chain, read_tier
+
+DIGEST = "sha256:" + "0f" * 32
+
+
+def variables(**tier):
+    return {
+        "group_names": ["operations", "tiers"],
+        "inventory_dir": "/inv",
+        **{f"tier_{k}": v for k, v in tier.items()},
+    }
+
+
+def test_a_tier_with_nothing_but_a_parent():
+    tier = read_tier("httpd-php", variables(parent="corebuild"))
+    assert (tier.role, tier.image, tier.release, tier.team) == (
+        "httpd_php",
+        "httpd-php",
+        "httpd-php:latest",
+        "operations",
+    )
+    assert tier.source is None
+
+
+def test_everything_can_be_said():
+    tier = read_tier("x", variables(parent="p", role="a.b.c", image="reg:5000/x", tag="1.0", team="web"))
+    assert (tier.role, tier.release, tier.team) == ("a.b.c", "reg:5000/x:1.0", "web")
+
+
+@pytest.mark.parametrize(
+    ("said", "source"),
+    [
+        ({"bootstrap": {"suite": "bookworm", "packages": []}}, Bootstrap("bookworm", ("main",), ())),
+        ({"import": {"archive": "a.tar", "checksum": DIGEST}}, Import("/inv/a.tar", DIGEST)),
+        ({"import": {"archive": "/b.tar", "checksum": DIGEST}}, Import("/b.tar", DIGEST)),
+        ({"pull": f"debian@{DIGEST}"}, Pull(f"debian@{DIGEST}")),
+    ],
+)
+def test_the_sources_of_a_base(said, source):
+    assert read_tier("base", variables(**said)).source == source
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({}, "tier 'x': it has neither tier_parent nor a source"),
+        ({"parent": "p", "pull": f"a@{DIGEST}"}, "tier 'x': .*mutually exclusive.*tier_parent"),
+        ({"bootstrap": {"suite": "b"}, "pull": f"a@{DIGEST}"}, "tier 'x': .*mutually exclusive"),
+        ({"bootstrap": {}}, "tier 'x': .*suite.*tier_bootstrap|tier 'x': missing required.*suite"),
+        ({"bootstrap": {"suite": "b", "miror": "x"}}, "tier 'x': .*miror"),
+        ({"bootstrap": "bookworm"}, "tier 'x': .*tier_bootstrap"),
+        ({"import": {"archive": "a", "checksum": "md5:1"}}, "tier 'x': tier_import.checksum is 'md5:1'"),
+        ({"pull": "debian:12"}, "tier 'x': tier_pull is 'debian:12'.*by digest"),
+        ({"parent": "p", "tag": "no good"}, "tier 'x': tier_tag is 'no good'"),
+        ({"parent": "p", "image": "Web:1"}, "tier 'x': tier_image is 'Web:1'"),
+        ({"parent": "p", "config": {"prots": []}}, "tier 'x': .*prots"),
+        ({"pull": f"a@{DIGEST}", "role": "r"}, "tier 'x': tier_role is 'r', but a base"),
+    ],
+)
+def test_what_is_wrong_is_named_with_tier_and_variable(said, message):
+    with pytest.raises(ChainError, match=message):
+        read_tier("x", variables(**said))
+
+
+@pytest.mark.parametrize("name", ["HTTPD", "web_", "a b", "päge", "web:1", "-x"])
+def test_an_odd_name_needs_an_image_name_of_its_own(name):
+    with pytest.raises(ChainError, match="tier_image is not set, so the image is named after the tier"):
+        read_tier(name, variables(parent="p"))
+    assert read_tier(name, variables(parent="p", image="web")).image == "web"
+
+
+def test_the_team_must_be_clear():
+    view = {**variables(parent="p"), "group_names": ["a", "b", "tiers"]}
+    with pytest.raises(ChainError, match=r"tier 'x': which team owns it\? it is in the groups a, b; set tier_team"):
+        read_tier("x", view)
+    with pytest.raises(ChainError, match="it is in no group below 'tiers'"):
+        read_tier("x", {**view, "group_names": ["tiers"]})
+    assert read_tier("x", {**view, "tier_team": "a"}).team == "a"
+
+
+def test_a_chain_tells_every_wrong_tier_at_once():
+    hosts = {"a": variables(), "b": variables(parent="a", tag="?"), "c": variables(parent="a")}
+    with pytest.raises(ChainError) as caught:
+        read_chain(hosts, hosts.__getitem__)
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_an_inventory_without_tiers_is_told():
+    with pytest.raises(ChainError, match="no hosts in the group 'tiers'"):
+        read_chain([], {}.__getitem__)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.files import digest_folder
+
+
+@pytest.fixture
+def role(tmp_path):
+    folder = tmp_path / "one" / "role"
+    (folder / "tasks").mkdir(parents=True)
+    (folder / "tasks/main.yml").write_text("- task\n")
+    (folder / "files").mkdir()
+    (folder / "files/run").write_text("#!/bin/sh\n")
+    (folder / "files/run").chmod(0o755)
+    return folder
+
+
+def test_paths_are_relative_and_sorted(role):
+    assert list(digest_folder(role)) == ["files/run", "tasks/main.yml"]
+
+
+def test_a_copy_elsewhere_with_other_times_and_another_umask_is_the_same(role, tmp_path):
+    copy = tmp_path / "other place"
+    for path in ("tasks/main.yml", "files/run"):
+        (copy / path).parent.mkdir(parents=True)
+        (copy / path).write_bytes((role / path).read_bytes())
+        (copy / path).chmod(0o700 if path == "files/run" else 0o600)
+        os.utime(copy / path, (1, 1))
+    assert digest_folder(copy) == digest_folder(role)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda role: (role / "tasks/main.yml").write_text("- other\n"), id="bytes"),
+        pytest.param(lambda role: (role / "files/run").chmod(0o644), id="mode"),
+        pytest.param(lambda role: (role / "files/run").rename(role / "files/go"), id="name"),
+        pytest.param(lambda role: (role / "templates").mkdir() or (role / "templates/x.j2").write_text(""), id="new"),
+        pytest.param(lambda role: (role / "tasks/main.yml").unlink(), id="gone"),
+        pytest.param(lambda role: (role / "files/link").symlink_to("run"), id="link"),
+    ],
+)
+def test_what_can_reach_the_tier_counts(role, change):
+    before = digest_folder(role)
+    change(role)
+    assert digest_folder(role) != before
+
+
+@pytest.mark.parametrize(
+    "path", ["molecule/default/molecule.yml", "tests/test_web.py", "__pycache__/x.pyc", ".git/HEAD"]
+)
+def test_what_cannot_reach_the_tier_does_not_count(role, path):
+    before = digest_folder(role)
+    (role / path).parent.mkdir(parents=True)
+    (role / path).write_text("anything")
+    assert digest_folder(role) == before
+
+
+def test_links_to_folders_and_loops_count_by_their_target(role):
+    (role / "files/self").symlink_to(role)
+    assert "files/self" in digest_folder(role)

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.reference import is_tag
+from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.parts import (
+    content_tag,
+    differences,
+    digest_bytes,
+    digest_key,
+)
+
+PARTS = st.dictionaries(st.text(max_size=20), st.text(max_size=20), max_size=6)
+
+
+@given(PARTS, st.randoms())
+def test_the_key_does_not_depend_on_the_order_of_its_parts(parts, random):
+    items = list(parts.items())
+    random.shuffle(items)
+    assert digest_key(dict(items)) == digest_key(parts)
+
+
+@given(PARTS, PARTS)
+def test_keys_are_equal_exactly_where_parts_are(one, other):
+    assert (digest_key(one) == digest_key(other)) == (one == other)
+
+
+@given(PARTS, PARTS)
+def test_differences_are_told_exactly_where_there_are_some(one, other):
+    assert bool(list(differences(one, other))) == (one != other)
+
+
+def test_differences_in_words():
+    before = {"parent": "1", "role/web/tasks/main.yml": "1", "variable/port": "1", "variable/old": "1"}
+    now = {"parent": "1", "role/web/tasks/main.yml": "2", "variable/port": "1", "role/web/files/new": "1"}
+    assert list(differences(before, now)) == [
+        "role web/files/new is new",
+        "role web/tasks/main.yml changed",
+        "variable old is gone",
+    ]
+
+
+def test_a_content_tag_is_a_tag():
+    tag = content_tag(digest_key({"a": digest_bytes(b"b")}))
+    assert is_tag(tag)
+    assert len(tag) == len("key-") + 16

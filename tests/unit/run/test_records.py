@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Bootstrap, Import, Pull, Tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import RunError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import read_plan, read_plans, write_plan
+
+
+@pytest.fixture
+def journal(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return Journal.begin("demo")
+
+
+@pytest.mark.parametrize(
+    "source", [Bootstrap("bookworm", packages=("a",)), Import("/x", "sha256:1"), Pull("a@sha256:1")]
+)
+def test_a_plan_comes_back_as_it_was(journal, source, make_tier):
+    base = Tier("base", "ops", "base", "latest", source=source)
+    write_plan(journal, "demo", Decision(base, Action.BUILD, ("why",), None, {"a": "b"}), None)
+    write_plan(journal, "demo", Decision(make_tier("web", "base"), Action.LEAVE, (), "sha256:1", {}), "web")
+    chain, planned = read_plans(journal)
+    assert chain.order == ("base", "web")
+    assert planned["base"].tier == base
+    assert (planned["base"].action, planned["base"].parts, planned["base"].chain) == (Action.BUILD, {"a": "b"}, "demo")
+    assert (planned["web"].action, planned["web"].image, planned["web"].role) == (Action.LEAVE, "sha256:1", "web")
+
+
+def test_a_tier_without_a_plan_is_an_error(journal):
+    with pytest.raises(RunError, match="tier 'nobody' is in no plan"):
+        read_plan(journal, "nobody")

@@ -1,0 +1,45 @@
+"""The library's rooms import one way only, and only one of them knows Ansible."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+LIBRARY = Path(__file__).parents[2] / "plugins/plugin_utils"
+ROOMS = ["chain", "keys", "engine", "image", "run", "inventory"]
+
+
+def imports(path: Path) -> set[str]:
+    """Rooms of the library and top-level modules that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name.split(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 2:
+            found.add(f"room {(node.module or '').split('.')[0]}")
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add((node.module or "").split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_lower_room_never_imports_a_higher_one(room):
+    higher = {f"room {each}" for each in ROOMS[ROOMS.index(room) + 1 :]}
+    files = list((LIBRARY / room).glob("*.py"))
+    assert files
+    for path in files:
+        assert not imports(path) & higher, path
+
+
+@pytest.mark.parametrize("room", ROOMS[:-1])
+def test_only_the_inventory_room_knows_ansible(room):
+    for path in (LIBRARY / room).glob("*.py"):
+        assert not imports(path) & {"ansible", "ansible_collections"}, path
+
+
+def test_every_room_is_known():
+    assert sorted(path.name for path in LIBRARY.iterdir() if path.is_dir() and path.name != "__pycache__") == sorted(
+        ROOMS
+    )
