@@ -40,7 +40,7 @@ def connect() -> docker.DockerClient:
         client = docker.DockerClient.from_env(
             timeout=ANSWER_TIMEOUT, environment={**os.environ, "DOCKER_HOST": address}
         )
-        version = client.api.version()["ApiVersion"]
+        version = client.api.api_version  # asked for when the SDK connects
     except (docker.errors.DockerException, requests.exceptions.RequestException, OSError, KeyError) as error:
         raise EngineUnavailableError(
             f"no container engine answers at {address} ({_short(error)}); {_ADVICE}"

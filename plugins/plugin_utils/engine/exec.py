@@ -9,6 +9,7 @@ its end is told by closing our half.
 
 from __future__ import annotations
 
+import contextlib
 import selectors
 import socket
 import ssl
@@ -131,10 +132,21 @@ def _converse(sock: socket.socket, stdin: Iterator[bytes], take: Callable[[int, 
                     if unsent is None:
                         selector.modify(sock, selectors.EVENT_READ)
                 if events & selectors.EVENT_READ:
-                    data = sock.recv(_CHUNK)
+                    data = _receive(sock)
                     if not data:
                         return
                     frames.feed(data)
+
+
+def _receive(sock: socket.socket) -> bytes:
+    """Receive a piece; empty at the end."""
+    try:
+        return sock.recv(_CHUNK)
+    except ConnectionResetError:
+        # The other end closed with input of ours unread. It is told once, ahead of what was sent before.
+        with contextlib.suppress(ConnectionResetError):
+            return sock.recv(_CHUNK)
+        return b""
 
 
 def _send(sock: socket.socket, unsent: memoryview, stdin: Iterator[bytes]) -> memoryview | None:

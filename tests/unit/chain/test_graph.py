@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,7 +63,7 @@ def test_a_cycle_s_path_follows_parents(make_tier):
         Chain([make_tier("a", "b"), make_tier("b", "c"), make_tier("c", "a")])
     path = str(caught.value).partition("(")[2].partition(")")[0].split(" -> ")
     parents = {"a": "b", "b": "c", "c": "a"}
-    assert all(parents[child] == parent for child, parent in zip(path, path[1:], strict=False))
+    assert all(parents[child] == parent for child, parent in pairwise(path))
 
 
 def test_duplicate_names_are_refused(make_tier):

@@ -53,7 +53,7 @@ def test_plain_and_packed_archives_unpack_to_the_same(tmp_path, pack):
 )
 def test_an_entry_that_means_harm_is_refused(tmp_path, bad):
     (tmp_path / "in").write_bytes(tar_of(entry("ok"), bad))
-    with pytest.raises(SourceError, match="tier 'base': tier_import.archive"):
+    with pytest.raises(SourceError, match=r"tier 'base': tier_import\.archive"):
         rootfs.unpack("base", tmp_path / "in", tmp_path / "out")
 
 
