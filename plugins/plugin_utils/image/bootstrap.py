@@ -8,8 +8,10 @@ apt does.
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,11 +25,14 @@ _SECURITY = "http://deb.debian.org/debian-security"
 _ROLLING = frozenset({"sid", "unstable", "experimental"})
 
 #: Services that packages bring must not start while an image is built; every Debian image says so with this program
-#: (https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt).
-_NO_SERVICES = (
-    r"""printf '#!/bin/sh\n# Packages start no services in a container.\nexit 101\n' >"$1/usr/sbin/policy-rc.d" """
-    r"""&& chmod 0755 "$1/usr/sbin/policy-rc.d" """
-)
+#: (https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt). mmdebstrap removes any that it finds.
+_POLICY = ("./usr/sbin/policy-rc.d", b"#!/bin/sh\n# Packages start no services in a container.\nexit 101\n")
+
+#: mmdebstrap copies these from the machine it runs on; engines mount their own over them.
+_FORGET_MACHINE = 'rm -f "$1/etc/hostname" "$1/etc/resolv.conf"'
+
+#: mmdebstrap's steps that take time, by their first word.
+_STEPS = ("running", "downloading", "extracting", "installing", "cleaning", "creating")
 
 
 def check_tools(tier: str) -> None:
@@ -61,7 +66,7 @@ def bootstrap(tier: str, source: Bootstrap, target: Path, say: Callable[[str], N
         "--variant=minbase",
         "--format=tar",
         f"--include={','.join(source.packages)}",
-        f"--customize-hook={_NO_SERVICES}",
+        f"--customize-hook={_FORGET_MACHINE}",
         "--skip=output/dev",
         source.suite,
         str(target),
@@ -74,14 +79,25 @@ def bootstrap(tier: str, source: Bootstrap, target: Path, say: Callable[[str], N
         assert process.stdout is not None  # noqa: S101 - asked for above
         for line in process.stdout:
             told.append(line.rstrip())
-            if line.startswith("I: "):
-                say(line[3:].strip())
+            step = line.removeprefix("I: ").strip()
+            if line.startswith("I: ") and step.startswith(_STEPS) and "hook" not in step:
+                say(step)
     if process.returncode != 0:
         end = "\n".join(told[-15:])
         raise SourceError(
             f"tier {tier!r}: tier_bootstrap of suite {source.suite!r} failed: mmdebstrap ended with status "
             f"{process.returncode}:\n{end}"
         )
+
+    _add_policy(target)
+
+
+def _add_policy(rootfs: Path) -> None:
+    name, content = _POLICY
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(content), 0o755
+    with tarfile.open(rootfs, "a:") as tar:
+        tar.addfile(entry, io.BytesIO(content))
 
 
 def _archive_lines(source: Bootstrap) -> list[str]:
