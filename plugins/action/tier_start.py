@@ -29,4 +29,10 @@ class ActionModule(ActionBase):
             planned = read_plan(journal, name)
             parent = wait_for_parent(journal, planned)
             container = start(connect(), journal, planned, parent)
-        return {"changed": True, "container": container, "parent": parent, "role": planned.role}
+        return {
+            "changed": True,
+            "container": container,
+            "parent": parent,
+            "role": planned.role,
+            "config_variable": planned.config_variable,
+        }

@@ -49,4 +49,8 @@ role:
   description: What M(ansible.builtin.include_role) finds the tier's role by.
   returned: success
   type: str
+config_variable:
+  description: Name of the variable in which the role says what its image is like, such as C(httpd_php_tier_config).
+  returned: success
+  type: str
 """

@@ -152,7 +152,8 @@ class Planner:
         beside = Path(self._view(tier).get("inventory_dir") or ".")
         key = f"{beside}\0{name}"
         if key not in self._roles:
-            folders = (beside / "roles", beside.parent / "roles", Path.cwd() / "roles")
+            near = (beside, *beside.resolve().parents[:2], Path.cwd())  # inventories/<chain>/ lies two below a project
+            folders = tuple(dict.fromkeys(each / "roles" for each in near))
             role = find_role(tier, name, folders)
             files = {
                 f"role/{each.folder.name}/{path}": digest

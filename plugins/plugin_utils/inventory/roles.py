@@ -58,7 +58,7 @@ def find_role(tier: str, role: str, folders: tuple[Path, ...]) -> Role:
     own = _in_collection(f"{_OWN_COLLECTION}.{role}") if role.isidentifier() else None
     if own is not None:
         return own
-    places = ", ".join(map(str, [*searched, *folders, _OWN_COLLECTION]))
+    places = ", ".join(dict.fromkeys(map(str, [*searched, *folders, _OWN_COLLECTION])))
     raise ChainError(f"tier {tier!r}: tier_role is {role!r}, but there is no such role in {places}")
 
 

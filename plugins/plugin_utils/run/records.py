@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,11 @@ class Planned:
     parts: dict[str, str]
     #: What ``include_role`` finds its role by.
     role: str | None
+
+    @property
+    def config_variable(self) -> str:
+        """The variable in which the role says what its image is like: ``httpd_php_tier_config``."""
+        return re.split(r"[./]", self.role or "")[-1].replace("-", "_") + "_tier_config"
 
 
 def write_plan(journal: Journal, chain: str, decision: Decision, role: str | None) -> None:

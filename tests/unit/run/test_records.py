@@ -29,6 +29,12 @@ def test_a_plan_comes_back_as_it_was(journal, source, make_tier):
     assert (planned["web"].action, planned["web"].image, planned["web"].role) == (Action.LEAVE, "sha256:1", "web")
 
 
+@pytest.mark.parametrize("role", ["httpd_php", "httpd-php", "a.b.httpd_php", "/some/where.d/roles/httpd_php"])
+def test_the_variable_of_a_role_s_image_settings(journal, role, make_tier):
+    write_plan(journal, "demo", Decision(make_tier("web", "base"), Action.BUILD, (), None, {}), role)
+    assert read_plan(journal, "web").config_variable == "httpd_php_tier_config"
+
+
 def test_a_tier_without_a_plan_is_an_error(journal):
     with pytest.raises(RunError, match="tier 'nobody' is in no plan"):
         read_plan(journal, "nobody")

@@ -1,0 +1,183 @@
+"""What integration tests share: the engine, the playbook, and chains that are cheap to build."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+import yaml
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+KEEP = "twtest-rootfs"
+DEMO = ("base", "corebuild", "httpd-php", "mariadb", "wordpress")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished ansible-playbook."""
+
+    code: int
+    output: str
+
+    def expect(self, code: int = 0) -> Run:
+        assert self.code == code, self.output
+        return self
+
+    @property
+    def message(self) -> str:
+        """The output without the line breaks that YAML puts into long messages, and with one quote for two."""
+        return " ".join(self.output.replace("''", "'").split())
+
+
+Playbook = Callable[..., Run]
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[docker.DockerClient]:
+    """The engine; `make integration` sees to it that one runs."""
+    client = connect()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment of a user: state of its own, and deprecations are told."""
+    return {
+        **os.environ,
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "XDG_STATE_HOME": str(tmp_path_factory.mktemp("state")),
+        "ANSIBLE_DEPRECATION_WARNINGS": "true",
+        "ANSIBLE_FORCE_COLOR": "false",
+        "ANSIBLE_NOCOLOR": "true",
+    }
+
+
+@pytest.fixture(scope="session")
+def playbook(environment: dict[str, str]) -> Playbook:
+    """Run ansible-playbook in the clone, as a user does; a deprecation warning fails the test."""
+
+    def run(*arguments: str, cwd: Path = ROOT, env: dict[str, str] | None = None, stdin: str = "") -> Run:
+        done = subprocess.run(
+            ["ansible-playbook", *arguments],
+            cwd=cwd,
+            env={**environment, **(env or {})},
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=1800,
+        )
+        assert "DEPRECATION WARNING" not in done.stdout, done.stdout
+        assert "Traceback" not in done.stdout, done.stdout
+        return Run(done.returncode, done.stdout)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def demo(playbook: Playbook, engine: docker.DockerClient) -> dict[str, Any]:
+    """The demo chain, built where it is not up to date: each image by its tier."""
+    playbook("build-chain.yml").expect()
+    return {tier: engine.images.get(f"{tier}:latest") for tier in DEMO}
+
+
+@pytest.fixture(scope="session")
+def rootfs(
+    demo: dict[str, Any], engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """The demo's base as a root file system archive: a `tier_import`."""
+    path = tmp_path_factory.mktemp("rootfs") / "base.tar"
+    container = engine.containers.create(demo["base"].id, command=["-"])
+    digest = hashlib.sha256()
+    try:
+        with path.open("wb") as file:
+            for piece in container.export():
+                digest.update(piece)
+                file.write(piece)
+    finally:
+        container.remove()
+    # As long as the engine has this layer under some name, no chain of a test has to bring it again.
+    engine.api.import_image_from_file(str(path), repository=KEEP, tag="latest")
+    yield {"archive": str(path), "checksum": f"sha256:{digest.hexdigest()}"}
+    engine.images.remove(KEEP)
+
+
+@dataclass
+class SmallChain:
+    """A chain of small roles in a folder of its own."""
+
+    folder: Path
+    name: str
+    playbook: Playbook
+    engine: docker.DockerClient
+    tiers: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def tier(self, name: str, tasks: str = "", **variables: Any) -> SmallChain:
+        """Add a tier, and its role where tasks are given."""
+        said = {f"tier_{key}": value for key, value in variables.items()}
+        self.tiers[name] = {"tier_image": f"{self.name}/{name}", **said}
+        if tasks:
+            role = self.folder / "roles" / name.replace("-", "_") / "tasks"
+            role.mkdir(parents=True, exist_ok=True)
+            (role / "main.yml").write_text(tasks)
+        return self
+
+    def build(self, *arguments: str, **options: Any) -> Run:
+        inventory = self.folder / "chain.yml"
+        chain = {"all": {"vars": {"tier_chain": self.name}}}
+        teams = {"operations": {"hosts": self.tiers}}
+        inventory.write_text(yaml.safe_dump({**chain, "tiers": {"children": teams}}, sort_keys=False))
+        return self.playbook("build-chain.yml", "-i", str(inventory), *arguments, **options)
+
+    def image(self, tier: str) -> Any:
+        return self.engine.images.get(f"{self.name}/{tier}:latest")
+
+    def released(self, tier: str) -> bool:
+        return bool(self.engine.images.list(f"{self.name}/{tier}:latest"))
+
+    def run(self, tier: str, *command: str, **options: Any) -> str:
+        """What a command says in a container of the tier's image."""
+        said: bytes = self.engine.containers.run(
+            self.image(tier).id, list(command), remove=True, network_mode="none", **options
+        )
+        return said.decode()
+
+
+@pytest.fixture
+def small_chain(
+    tmp_path: Path, playbook: Playbook, engine: docker.DockerClient, rootfs: dict[str, str]
+) -> Iterator[SmallChain]:
+    """A chain whose base is the demo's; its images are removed afterwards."""
+    chain = SmallChain(tmp_path, f"twtest-{secrets.token_hex(4)}", playbook, engine)
+    chain.tier("base", **{"import": rootfs})
+    yield chain
+    remove_images(engine, f"{labels.CHAIN}={chain.name}")
+
+
+def remove_images(engine: docker.DockerClient, label: str) -> None:
+    for image in engine.images.list(filters={"label": label}):
+        for tag in image.tags or [image.id]:
+            engine.images.remove(tag, force=True)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(engine: docker.DockerClient) -> Iterator[None]:
+    """No test leaves a build container, or an image of a build, behind."""
+    yield
+    assert engine.containers.list(all=True, filters={"label": labels.RUN}) == []
+    assert engine.images.list(filters={"label": labels.RUN}) == []

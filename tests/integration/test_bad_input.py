@@ -1,0 +1,102 @@
+"""Wrong input is told in one message that names tier and variable, before any container starts."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from .conftest import ROOT
+
+BASE = {"tier_bootstrap": {"suite": "bookworm"}}
+NO_DIGEST = "sha256:" + "0" * 64
+
+
+@pytest.fixture
+def refused(playbook, engine, tmp_path):
+    """Run a wrong inventory; return what the user reads."""
+
+    def run(tiers, *arguments, **options):
+        inventory = tmp_path / "chain.yml"
+        inventory.write_text(yaml.safe_dump({"tiers": {"children": {"operations": {"hosts": tiers}}}}))
+        before = {each.id for each in engine.images.list(all=True)}
+        done = playbook("build-chain.yml", "-i", str(inventory), *arguments, **options)
+        assert done.code != 0, done.output
+        assert "PLAY [Make the bases]" not in done.output
+        assert {each.id for each in engine.images.list(all=True)} == before
+        return done.message
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("tiers", "message"),
+    [
+        pytest.param({"web": {"tier_parent": "bsae"}, "base": BASE}, "tier 'web': tier_parent is 'bsae'", id="parent"),
+        pytest.param(
+            {"a": {"tier_parent": "b"}, "b": {"tier_parent": "a"}},
+            "tier_parent leads back to itself",
+            id="cycle",
+        ),
+        pytest.param(
+            {"base": BASE, "web": {"tier_parent": "base", "tier_role": "nosuch"}},
+            "tier 'web': tier_role is 'nosuch', but there is no such role in",
+            id="role",
+        ),
+        pytest.param(
+            {"base": BASE, "web": {"tier_parent": "base", "tier_role": "no.such.role"}},
+            "tier 'web': tier_role is 'no.such.role', but that collection is not installed",
+            id="collection role",
+        ),
+        pytest.param(
+            {"base": {"tier_import": {"archive": str(ROOT / "README.md"), "checksum": NO_DIGEST}}},
+            "tier 'base': tier_import.checksum does not match",
+            id="checksum",
+        ),
+        pytest.param(
+            {"base": {"tier_import": {"archive": "nowhere.tar", "checksum": NO_DIGEST}}},
+            "tier 'base': tier_import.archive",
+            id="archive",
+        ),
+        pytest.param({"base": {**BASE, "tier_tag": "no good"}}, "tier 'base': tier_tag is 'no good'", id="tag"),
+        pytest.param({"base": {**BASE, "tier_image": "No"}}, "tier 'base': tier_image is 'No'", id="image"),
+        pytest.param({"base": {"tier_pull": "debian:12"}}, "tier 'base': tier_pull is 'debian:12'", id="pull"),
+        pytest.param(
+            {"base": BASE, "corebuild": {"tier_parent": "base", "corebuild_timezone": ["x"]}},
+            "tier 'corebuild': variables of role corebuild:",
+            id="role variable",
+        ),
+        pytest.param(
+            {"base": BASE, "corebuild": {"tier_parent": "base", "tier_config": {"prots": ["80"]}}},
+            "tier 'corebuild': tier_config",
+            id="config",
+        ),
+    ],
+)
+def test_a_wrong_inventory(refused, tiers, message):
+    assert message in refused(tiers)
+
+
+def test_a_forced_tier_that_there_is_not(refused):
+    assert "tier_force names 'nobody'" in refused({"base": BASE}, "-e", "tier_force=nobody")
+
+
+def test_an_engine_that_does_not_answer(refused):
+    told = refused({"base": BASE}, env={"DOCKER_HOST": "unix:///nonexistent/docker.sock"})
+    assert "no container engine answers at unix:///nonexistent/docker.sock" in told
+    assert "playbooks/engine.yml" in told
+
+
+def test_a_wrong_inventory_is_told_even_where_no_engine_answers(refused):
+    told = refused({"base": {}}, env={"DOCKER_HOST": "unix:///nonexistent/docker.sock"})
+    assert "tier 'base': it has neither tier_parent nor a source" in told
+
+
+def test_an_inventory_without_tiers(playbook, tmp_path):
+    (tmp_path / "hosts.yml").write_text("all: {hosts: {web: {}}}")
+    done = playbook("build-chain.yml", "-i", str(tmp_path / "hosts.yml")).expect(2)
+    assert "no hosts in the group 'tiers'" in done.message
+
+
+def test_a_parent_without_an_image_under_limit(refused):
+    tiers = {"nobody-built-this": BASE, "web": {"tier_parent": "nobody-built-this", "tier_role": "corebuild"}}
+    assert "tier 'web': its parent 'nobody-built-this' has no image" in refused(tiers, "--limit", "web")
