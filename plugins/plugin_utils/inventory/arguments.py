@@ -60,7 +60,8 @@ def check_config(name: str, variable: str, config: Any) -> dict[str, Any]:
 def check_role(name: str, role: str, folder: Path, variables: Mapping[str, Any]) -> None:
     """Check a tier's variables against the role's ``meta/argument_specs.yml``, as Ansible will when it applies it.
 
-    Variables that only the role's own defaults set are not looked at.
+    Variables that only the role's own defaults set are not looked at, nor those whose value depends on facts: Ansible
+    checks them when it applies the role.
 
     Raises:
         ChainError: A variable has the wrong type or value, or a required one is missing.
@@ -69,14 +70,27 @@ def check_role(name: str, role: str, folder: Path, variables: Mapping[str, Any])
     if spec is None:
         return
     defaults = _load(folder / "defaults", "main") or {}
+    given, later = {}, set(defaults)
+    for key in spec.keys() & variables.keys():
+        try:
+            given[key] = variables[key]
+        except AnsibleError:
+            later.add(key)
     options = {
-        key: {**option, "required": option.get("required", False) and key not in defaults}
+        key: {**_without_defaults(option), "required": option.get("required", False) and key not in later}
         for key, option in spec.items()
     }
-    given = {key: variables[key] for key in options if key in variables}
     result = ArgumentSpecValidator(options).validate(given, validate_role_argument_spec=True)
     if result.error_messages:
         raise ChainError(_lines(f"tier {name!r}: variables of role {role}", result.error_messages))
+
+
+def _without_defaults(option: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop an option's defaults: documentation here, and often templates that need facts."""
+    kept = {key: value for key, value in option.items() if key != "default"}
+    if isinstance(kept.get("options"), Mapping):
+        kept["options"] = {key: _without_defaults(each) for key, each in kept["options"].items()}
+    return kept
 
 
 def _role_spec(folder: Path) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible.errors import AnsibleError
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments import check_config, check_role
@@ -43,6 +44,25 @@ def test_what_the_role_s_defaults_set_is_not_missing(role):
     (role / "defaults").mkdir()
     (role / "defaults/main.yml").write_text("web_mode: a\n")
     check_role("web", "web", role, {})
+
+
+def test_a_default_that_needs_facts_is_not_looked_at(tmp_path):
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta/argument_specs.yml").write_text(
+        "argument_specs: {main: {options: {x: {type: bool, default: \"{{ ansible_facts['x'] }}\"},"
+        " y: {type: dict, options: {z: {type: int, default: '{{ z }}'}}}}}}"
+    )
+    check_role("web", "web", tmp_path, {"y": {}})
+
+
+def test_a_value_that_needs_facts_is_left_to_ansible(role):
+    class Variables(dict):
+        def __getitem__(self, key):
+            if key == "web_mode":
+                raise AnsibleError("undefined")
+            return super().__getitem__(key)
+
+    check_role("web", "web", role, Variables(web_mode="{{ ansible_facts['x'] }}"))
 
 
 def test_a_role_without_a_specification_takes_anything(tmp_path):

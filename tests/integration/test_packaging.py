@@ -1,0 +1,152 @@
+"""What other teams install: the collection's archive, the wheel, and the roles in a playbook of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .conftest import BIN, ROOT
+
+WANTED = (
+    "plugins/connection/tier.py",
+    "roles/httpd_php/tasks/main.yml",
+    "playbooks/build_chain.yml",
+    "meta/runtime.yml",
+)
+UNWANTED = (
+    "tests/",
+    "collections/",
+    ".venv/",
+    ".nox/",
+    ".git/",
+    "inventories/",
+    "__pycache__/",
+    ".ci/",
+    "requirements/",
+)
+
+
+def test_the_collection_s_archive_is_clean(environment, tmp_path):
+    subprocess.run(
+        ["ansible-galaxy", "collection", "build", str(ROOT), "--output-path", str(tmp_path)],
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
+    with tarfile.open(next(tmp_path.glob("tierwright-chain-*.tar.gz"))) as tar:
+        names = tar.getnames()
+    assert set(WANTED) <= set(names)
+    for bad in UNWANTED:
+        assert not [name for name in names if name.startswith(bad) or f"/{bad}" in name]
+    assert not [name for name in names if name.endswith((".pyc", ".tar.gz", ".cfg"))]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A virtual environment with nothing but the wheel and what it needs, away from the clone."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    subprocess.run(
+        [BIN / "hatchling", "build", "--target", "wheel", "--directory", str(folder)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    wheel = next(folder.glob("*.whl"))
+    venv.create(folder / "venv", with_pip=True)
+    core = subprocess.run([BIN / "ansible", "--version"], check=True, capture_output=True, text=True).stdout
+    version = core.partition("[core ")[2].partition("]")[0]
+    subprocess.run(
+        [folder / "venv/bin/pip", "install", "--quiet", str(wheel), f"ansible-core=={version}"],
+        check=True,
+        capture_output=True,
+    )
+    return folder
+
+
+def run(installed, *arguments):
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "PYTHON"))},
+        "PATH": f"{installed}/venv/bin:{os.environ['PATH']}",
+        "HOME": str(installed),
+        "ANSIBLE_NOCOLOR": "true",
+    }
+    return subprocess.run(
+        ["ansible-playbook", *arguments], cwd=installed, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_wheel_has_the_collection_and_nothing_else(installed):
+    with zipfile.ZipFile(next(installed.glob("*.whl"))) as wheel:
+        names = wheel.namelist()
+    place = "ansible_collections/tierwright/chain/"
+    assert {place + name for name in WANTED} <= set(names)
+    assert all(name.startswith((place, "tierwright-")) for name in names)
+    assert not [name for name in names if "__pycache__" in name or "/tests/" in name]
+
+
+def test_an_installed_wheel_builds_a_chain_in_another_folder(installed, small_chain):
+    folder = installed / "project"
+    (folder / "roles/hello/tasks").mkdir(parents=True)
+    (folder / "roles/hello/tasks/main.yml").write_text(
+        "- name: Say hello\n  ansible.builtin.copy: {content: hello, dest: /etc/hello, mode: '0644'}\n"
+    )
+    small_chain.tier("hello", parent="base")
+    chain = {"all": {"vars": {"tier_chain": small_chain.name}}}
+    inventory = {**chain, "tiers": {"children": {"operations": {"hosts": small_chain.tiers}}}}
+    (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
+    done = run(installed, "tierwright.chain.build_chain", "-i", str(folder / "inventory.yml"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "hello" in done.stdout
+    assert "TIER" in done.stdout
+    assert small_chain.run("hello", "cat", "/etc/hello") == "hello"
+
+
+def test_a_role_serves_another_team_on_a_plain_machine(installed, demo, engine):
+    """A plain Debian machine: here a container of the base image, reached as the team reaches its machines."""
+    machine = engine.containers.run(demo["base"].id, ["sleep", "1800"], detach=True, remove=True)
+    try:
+        (installed / "site.yml").write_text(
+            yaml.safe_dump(
+                [
+                    {
+                        "name": "Serve PHP",
+                        "hosts": "web",
+                        "tasks": [
+                            {
+                                "name": "Apply the role",
+                                "ansible.builtin.import_role": {"name": "tierwright.chain.httpd_php"},
+                            }
+                        ],
+                    }
+                ]
+            )
+        )
+        hosts = {"web": {"hosts": {"machine": {
+            "ansible_connection": "tierwright.chain.tier",
+            "ansible_python_interpreter": "/usr/bin/python3",
+            "tier_container": machine.id,
+        }}}}  # fmt: skip
+        (installed / "hosts.yml").write_text(yaml.safe_dump(hosts))
+        for expected in (None, "changed=0"):
+            done = run(installed, "site.yml", "-i", "hosts.yml")
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert expected is None or expected in done.stdout, done.stdout
+        code, told = machine.exec_run(["apachectl", "-M"])
+        assert code == 0, told
+        assert b"mpm_event" in told
+    finally:
+        machine.kill()
+
+
+def test_the_library_imports_without_ansible_s_loader():
+    """Tools and tests use the library as plain Python."""
+    program = "import ansible_collections.tierwright.chain.plugins.plugin_utils.chain.graph"
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path("/"))
