@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: chain test setup engine lint unit integration versions lock clean
+.PHONY: chain test setup engine lint unit integration machine versions lock clean
 .DELETE_ON_ERROR:
 
 chain: engine                     ## build the demo chain: engine if none, then every tier
@@ -32,10 +32,13 @@ lint: setup
 unit: setup
 	$(BIN)/python -m pytest tests/unit
 
-integration: engine
+integration: machine
 	$(BIN)/python -m pytest tests/integration
 
-versions: engine                  ## unit and integration tests with the oldest and the newest ansible-core
+machine: setup                    ## what integration tests need besides an engine
+	$(BIN)/ansible-playbook tests/machine.yml
+
+versions: machine                 ## unit and integration tests with the oldest and the newest ansible-core
 	$(BIN)/nox --session oldest newest
 
 lock: setup                       ## renew requirements/dev.txt

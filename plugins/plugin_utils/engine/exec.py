@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import selectors
+import signal
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -26,6 +28,10 @@ from .client import translated
 
 _CHUNK = 1 << 16
 _HEADER = struct.Struct(">BxxxL")
+
+#: Exit status of what was ended with SIGKILL, as all processes of a container are when its first one ends.
+_KILLED = 128 + signal.SIGKILL
+_ENDING_SECONDS = 1.0
 
 #: Numbers of the streams.
 STDOUT, STDERR = 1, 2
@@ -82,7 +88,7 @@ def run(
         finally:
             stream.close()
         code = client.api.exec_inspect(exec_id)["ExitCode"]
-    if code is None or not _is_running(client, container):
+    if code is None or (code == _KILLED and _ends(client, container)):
         raise ContainerGoneError(why_gone(client, container))
     return int(code)
 
@@ -99,11 +105,17 @@ def why_gone(client: docker.DockerClient, container: str) -> str:
     return f"build container {container} is {state.get('Status')} (exit status {state.get('ExitCode')})"
 
 
-def _is_running(client: docker.DockerClient, container: str) -> bool:
-    try:
-        return bool(client.api.inspect_container(container)["State"]["Running"])
-    except docker.errors.NotFound:
-        return False
+def _ends(client: docker.DockerClient, container: str) -> bool:
+    """Say whether a container has ended or is about to: its processes are killed a moment before it is said to."""
+    until = time.monotonic() + _ENDING_SECONDS
+    while time.monotonic() < until:
+        try:
+            if not client.api.inspect_container(container)["State"]["Running"]:
+                return True
+        except docker.errors.NotFound:
+            return True
+        time.sleep(_ENDING_SECONDS / 10)
+    return False
 
 
 def _plain_socket(stream: Any) -> socket.socket:

@@ -1,0 +1,77 @@
+#!/bin/bash
+# Starts MariaDB in a container: never as root, and on an empty data directory only after
+# creating the databases and accounts that the MARIADB_... variables ask for.
+set -Eeuo pipefail
+
+parts=/usr/local/lib/mariadb-entrypoint
+# Filled in by read_server_options.
+data_directory='' socket=''
+
+for part in messages settings server initialise upgrade; do
+    # shellcheck source=/dev/null
+    . "$parts/$part.sh"
+done
+
+asks_only_for_text() {
+    local argument
+    for argument; do
+        case $argument in
+            --help | -\? | --version | -V | --print-defaults) return 0 ;;
+        esac
+    done
+    return 1
+}
+
+# Root hands the directories to mysql and starts this script again as mysql. Settings are read
+# before that: a secret file is often readable by root alone.
+become_mysql() {
+    mkdir -p "$data_directory" "${socket%/*}"
+    find "$data_directory" ! -user mysql -exec chown --no-dereference mysql {} + ||
+        die "cannot give $data_directory to the user mysql. Allow the capability CHOWN, or start" \
+            "the container as the owner of its volume: --user \$(stat -c %u:%g VOLUME)."
+    # A shared directory such as /tmp serves as it is.
+    as_mysql test -w "${socket%/*}" || chown mysql "${socket%/*}"
+    exec setpriv --reuid=mysql --regid=mysql --init-groups -- "$0" mariadbd "$@"
+}
+
+# A container that is told to stop while work goes on in the background must not keep its
+# engine waiting: bash as process 1 has no default action for SIGTERM.
+run_interruptibly() {
+    "$@" &
+    local job=$!
+    trap 'kill -TERM "$job" 2>/dev/null; wait "$job"; exit 143' TERM INT
+    wait "$job"
+    trap - TERM INT
+}
+
+main() {
+    case ${1:-} in
+        '' | -*) set -- mariadbd "$@" ;;
+        mysqld) shift && set -- mariadbd "$@" ;;
+    esac
+    if [ "$1" != mariadbd ] || asks_only_for_text "$@"; then
+        exec "$@"
+    fi
+    shift
+
+    as_mysql true 2>/dev/null || die "root cannot become mysql: allow the capabilities SETUID" \
+        "and SETGID, or start the container with --user mysql."
+    read_server_options "$@"
+    if [ "$(id -u)" = 0 ]; then
+        is_initialised || load_settings
+        become_mysql "$@"
+    fi
+    require_writable "$data_directory"
+    require_writable "${socket%/*}"
+    finish_interrupted_adoption
+    if is_initialised; then
+        run_interruptibly upgrade_if_asked "$@"
+    else
+        load_settings
+        run_interruptibly initialise "$@"
+    fi
+    forget_settings
+    exec mariadbd "$@"
+}
+
+main "$@"

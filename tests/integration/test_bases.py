@@ -1,0 +1,144 @@
+"""Bases from elsewhere: pulled by digest, hostile ones among them, and archives that mean harm."""
+
+from __future__ import annotations
+
+import io
+import secrets
+import socket
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+
+from .conftest import SmallChain
+
+HOSTILE = """
+FROM {base}
+ENTRYPOINT ["/bin/false"]
+CMD ["swallowed"]
+VOLUME ["/srv/data", "/etc/apt"]
+ENV MODE=hostile
+LABEL io.tierwright.tier=forged org.example.kept=yes
+HEALTHCHECK --interval=1s CMD false
+ONBUILD RUN false
+WORKDIR /nonexistent/folder
+STOPSIGNAL SIGUSR1
+EXPOSE 9999
+USER 1001
+"""
+
+TASKS = """
+- name: Be root all the same
+  ansible.builtin.command: id -u
+  register: uid
+  failed_when: uid.stdout != '0'
+- name: Write where the parent has a volume
+  ansible.builtin.copy: {content: kept, dest: /srv/data/file, mode: "0644"}
+- name: Install a package
+  ansible.builtin.apt: {name: hello, update_cache: true, install_recommends: false}
+"""
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory) -> Iterator[str]:
+    """A registry on this machine only; engines trust localhost without TLS."""
+    folder = tmp_path_factory.mktemp("registry")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = folder / "config.yml"
+    config.write_text(
+        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
+    )
+    with subprocess.Popen(["docker-registry", "serve", str(config)], stderr=subprocess.DEVNULL) as process:
+        until = time.monotonic() + 30
+        while True:
+            try:
+                urlopen(f"http://127.0.0.1:{port}/v2/").close()
+                break
+            except OSError:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+        yield f"localhost:{port}"
+        process.terminate()
+
+
+@pytest.fixture
+def hostile(registry: str, engine: Any, demo: dict[str, Any]) -> Iterator[str]:
+    """Somebody's image that does all it can to disturb a build, by digest."""
+    name = f"{registry}/hostile-{secrets.token_hex(4)}"
+    image, _log = engine.images.build(
+        fileobj=io.BytesIO(HOSTILE.format(base=demo["base"].id).encode()), tag=name, rm=True
+    )
+    engine.images.push(name)
+    image.reload()
+    pinned = image.attrs["RepoDigests"][0]
+    engine.images.remove(name)
+    yield pinned
+    if engine.images.list(pinned):
+        engine.images.remove(pinned)
+
+
+def test_a_hostile_parent_can_be_built_upon(
+    small_chain: SmallChain, engine: Any, hostile: str, demo: dict[str, Any]
+) -> None:
+    small_chain.tier("base", pull=hostile)
+    small_chain.tier("heir", TASKS, parent="base")
+    quiet = {
+        "entrypoint": ["/bin/cat"],
+        "cmd": ["/srv/data/file"],
+        "user": "0",
+        "volumes": [],
+        "ports": [],
+        "healthcheck": {},
+    }
+    small_chain.tier("free", TASKS, parent="base", config={**quiet, "working_dir": "/", "stop_signal": ""})
+    small_chain.build().expect()
+
+    base, heir, free = (small_chain.image(tier) for tier in ("base", "heir", "free"))
+    assert base.attrs["RootFS"]["Layers"][:1] == demo["base"].attrs["RootFS"]["Layers"]
+    count = len(base.attrs["RootFS"]["Layers"])
+    for image in (heir, free):
+        assert len(image.attrs["RootFS"]["Layers"]) == count + 1
+        assert image.attrs["RootFS"]["Layers"][:count] == base.attrs["RootFS"]["Layers"]
+        assert not image.attrs["Config"].get("OnBuild")
+    # What a tier does not say, it inherits; what it says, counts.
+    config = heir.attrs["Config"]
+    assert (config["Entrypoint"], config["Cmd"], config["User"]) == (["/bin/false"], ["swallowed"], "1001")
+    assert set(config["Volumes"]) == {"/srv/data", "/etc/apt"}
+    assert config["Labels"]["org.example.kept"] == "yes"
+    assert config["Labels"][labels.TIER] == "heir"
+    config = free.attrs["Config"]
+    assert not config.get("Volumes")
+    assert not config.get("ExposedPorts")
+    assert config["Healthcheck"] == {"Test": ["NONE"]}
+    assert engine.containers.run(free.id, remove=True) == b"kept"
+
+
+def test_an_image_that_is_gone_from_the_registry_is_told(small_chain: SmallChain, registry: str) -> None:
+    small_chain.tier("base", pull=f"{registry}/nothing@sha256:{'0' * 64}")
+    failed = small_chain.build().expect(2)
+    assert f"tier 'base': pulling tier_pull {registry}/nothing@sha256:000" in failed.message
+
+
+def test_an_archive_that_leads_out_is_refused(small_chain: SmallChain, tmp_path: Any) -> None:
+    archive = tmp_path / "evil.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.addfile(tarfile.TarInfo("../../etc/evil"))
+    digest = subprocess.run(["sha256sum", str(archive)], check=True, capture_output=True, text=True).stdout.split()[0]
+    small_chain.tier("base", **{"import": {"archive": "evil.tar", "checksum": f"sha256:{digest}"}})
+    failed = small_chain.build().expect(2)
+    assert "has an entry '../../etc/evil' that leaves the root file system" in failed.message
+    assert not small_chain.released("base")
+
+
+def test_a_suite_that_there_is_not_is_told(small_chain: SmallChain) -> None:
+    small_chain.tier("base", bootstrap={"suite": "nosuchsuite"})
+    failed = small_chain.build().expect(2)
+    assert "tier 'base': tier_bootstrap of suite 'nosuchsuite' failed" in failed.message

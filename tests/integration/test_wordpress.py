@@ -1,0 +1,174 @@
+"""The demo's last image is a working WordPress, under the image's own user and under one that nobody planned for."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from http.cookiejar import CookieJar
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, OpenerDirector, build_opener
+
+import pytest
+
+PASSWORD = 'it\'s a "hard" one: $x \\ `y`'
+
+
+class Site:
+    """A WordPress with its database, on a network of their own."""
+
+    def __init__(self, web: Any, database: Any, address: str) -> None:
+        self.web, self.database, self.address = web, database, address
+        self.browser: OpenerDirector = build_opener(HTTPCookieProcessor(CookieJar()))
+
+    def get(self, path: str, **fields: str) -> str:
+        data = urlencode(fields).encode() if fields else None
+        with self.browser.open(self.address + path, data, timeout=60) as answer:
+            content: bytes = answer.read()
+        return content.decode()
+
+    def processes(self) -> list[tuple[int, str]]:
+        """User and command line of every process in the web container."""
+        _code, told = self.web.exec_run(["ps", "-eo", "uid=,args="], user="0")
+        lines = [line.split(None, 1) for line in told.decode().splitlines()]
+        return [(int(uid), args) for uid, args in lines if not args.startswith("ps -eo")]
+
+
+def wait_for(what: str, ask: Any, seconds: int = 90) -> None:
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            if ask():
+                return
+        except (OSError, HTTPError):
+            pass
+        assert time.monotonic() < until, f"{what} took more than {seconds} s"
+        time.sleep(0.5)
+
+
+def healthy(container: Any) -> bool:
+    container.reload()
+    assert container.status == "running", container.logs().decode()
+    return bool(container.attrs["State"]["Health"]["Status"] == "healthy")
+
+
+@pytest.fixture(scope="module", params=["", "12345:0"], ids=["own user", "any user"])
+def site(demo, engine, request) -> Iterator[Site]:
+    name = f"twtest-{secrets.token_hex(4)}"
+    network = engine.networks.create(name)
+    containers = []
+    user = {"user": request.param} if request.param else {}
+    try:
+        database = engine.containers.run(
+            demo["mariadb"].id, detach=True, network=network.name, name=f"{name}-db", **user,
+            environment={"MARIADB_RANDOM_ROOT_PASSWORD": "1", "MARIADB_DATABASE": "blog", "MARIADB_USER": "blog",
+                         "MARIADB_PASSWORD": PASSWORD},
+        )  # fmt: skip
+        containers.append(database)
+        web = engine.containers.run(
+            demo["wordpress"].id, detach=True, network=network.name, ports={"8080/tcp": ("127.0.0.1", None)}, **user,
+            environment={"WORDPRESS_DB_HOST": f"{name}-db", "WORDPRESS_DB_USER": "blog", "WORDPRESS_DB_NAME": "blog",
+                         "WORDPRESS_DB_PASSWORD": PASSWORD, "WORDPRESS_TABLE_PREFIX": "tw_"},
+        )  # fmt: skip
+        containers.append(web)
+        wait_for("the database", lambda: healthy(database))
+        wait_for("the web server", lambda: healthy(web))
+        port = web.attrs["NetworkSettings"]["Ports"]["8080/tcp"][0]["HostPort"]
+        yield Site(web, database, f"http://127.0.0.1:{port}")
+    finally:
+        for container in containers:
+            container.remove(v=True, force=True)
+        network.remove()
+
+
+def test_it_installs_through_http_and_serves_its_front_page(site):
+    assert "wp-admin/install.php" in site.get("/wp-admin/install.php")
+    done = site.get(
+        "/wp-admin/install.php?step=2",
+        weblog_title="Tierwright", user_name="admin", admin_password="correct horse", pw_weak="1",
+        admin_password2="correct horse", admin_email="a@example.org", blog_public="0", language="", Submit="Install",
+    )  # fmt: skip
+    assert "Success!" in done
+    front = site.get("/")
+    assert "Tierwright" in front
+    assert re.search(r'<meta name="generator" content="WordPress \d', front)
+
+
+def test_one_can_log_in_and_use_the_api(site):
+    dashboard = site.get("/wp-login.php", log="admin", pwd="correct horse", redirect_to="/wp-admin/", testcookie="1")
+    assert "Dashboard" in dashboard
+    assert "Hello world" in site.get("/?rest_route=/wp/v2/posts")
+
+
+def test_apache_runs_the_event_mpm_and_php_runs_in_fpm(site):
+    code, modules = site.web.exec_run(["apachectl", "-M"])
+    assert code == 0, modules
+    assert b"mpm_event_module" in modules
+    assert b"php" not in modules
+    commands = [args for _uid, args in site.processes()]
+    assert any("php-fpm: master" in args for args in commands)
+    assert any("apache2" in args for args in commands)
+
+
+def test_no_process_is_root(site):
+    users = {uid for uid, _args in site.processes()}
+    assert 0 not in users
+    assert len(users) == 1
+
+
+def test_logs_reach_the_engine(site):
+    site.get("/?marker=in-the-access-log")
+    wait_for("the access log", lambda: b"marker=in-the-access-log" in site.web.logs(stderr=False), 10)
+
+
+def test_the_database_is_real_and_listens_to_its_user_only(site):
+    _code, told = site.database.exec_run(["sh", "-c", 'mariadb -ublog -p"$MARIADB_PASSWORD" blog -e "show tables"'])
+    assert b"tw_options" in told
+    code, _told = site.database.exec_run(["mariadb", "-uroot", "-pwrong", "-h", "127.0.0.1", "-e", "select 1"])
+    assert code != 0
+
+
+@pytest.mark.parametrize("user", ["", "12345:0"])
+def test_it_stops_within_seconds(demo, engine, user):
+    container = engine.containers.run(demo["wordpress"].id, detach=True, user=user)
+    try:
+        wait_for("the web server", lambda: healthy(container))
+        started = time.monotonic()
+        container.stop(timeout=30)
+        assert time.monotonic() - started < 8
+        assert container.wait()["StatusCode"] in {0, 143}
+    finally:
+        container.remove(v=True, force=True)
+
+
+@pytest.mark.parametrize("victim", ["php-fpm: master", "apache2 "])
+def test_it_ends_with_an_error_if_either_server_dies(demo, engine, victim):
+    container = engine.containers.run(demo["httpd-php"].id, detach=True)
+    try:
+        wait_for("the web server", lambda: healthy(container))
+        container.exec_run(["pkill", "-KILL", "-o", "-f", victim], user="0")
+        assert container.wait(timeout=30)["StatusCode"] != 0
+    finally:
+        container.remove(v=True, force=True)
+
+
+def test_without_settings_it_offers_to_set_itself_up(demo, engine):
+    container = engine.containers.run(demo["wordpress"].id, detach=True)
+    try:
+        wait_for("the web server", lambda: healthy(container))
+        code, told = container.exec_run(
+            ["php", "-r", "echo implode(' ', get_headers('http://127.0.0.1:8080/', true)['Location'] ?? ['none']);"]
+        )
+        _code, told = container.exec_run(["php", "-r", "echo file_get_contents('http://127.0.0.1:8080/');"])
+        assert b"setup-config.php" in told, (code, told)
+    finally:
+        container.remove(v=True, force=True)
+
+
+def test_another_command_copies_nothing(demo, engine):
+    told = engine.containers.run(demo["wordpress"].id, ["ls", "-A", "/var/www/html"], remove=True)
+    assert b"wp-config.php" not in told
+    assert b"index.php" not in told

@@ -1,0 +1,37 @@
+"""What the documentation says of variables is what the library knows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.spec import CONFIG_SPEC, RUN_VARIABLES, TIER_SPEC
+
+TEXT = (Path(__file__).parents[2] / "docs/variables.md").read_text()
+
+
+def section(title: str) -> set[str]:
+    """First cells of the table below a heading."""
+    part = TEXT.partition(f"{title}\n")[2].partition("\n#")[0]
+    return set(re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE))
+
+
+def test_every_variable_is_documented():
+    assert section("## Where it stands") | section("## What it is") == set(TIER_SPEC)
+    assert section("## How the run goes") == set(RUN_VARIABLES)
+    assert section("### `tier_config`") == set(CONFIG_SPEC)
+
+
+@pytest.mark.parametrize("variable", ["tier_bootstrap", "tier_import"])
+def test_every_key_is_documented(variable):
+    assert section(f"### `{variable}`") == set(TIER_SPEC[variable]["options"])
+
+
+def test_links_lead_somewhere():
+    root = Path(__file__).parents[2]
+    for page in [root / "README.md", *(root / "docs").glob("*.md"), *(root / "roles").glob("*/README.md")]:
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+            if not target.startswith("http"):
+                assert (page.parent / target).exists(), (page, target)
