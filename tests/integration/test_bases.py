@@ -38,6 +38,8 @@ TASKS = """
   ansible.builtin.command: id -u
   register: uid
   failed_when: uid.stdout != '0'
+- name: Make the folder of the parent's volume
+  ansible.builtin.file: {path: /srv/data, state: directory, mode: "0755"}
 - name: Write where the parent has a volume
   ansible.builtin.copy: {content: kept, dest: /srv/data/file, mode: "0644"}
 - name: Install a package

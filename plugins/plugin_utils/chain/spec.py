@@ -41,7 +41,7 @@ TIER_SPEC: Spec = {
     "tier_team": {"type": "str"},
     "tier_image": {"type": "str"},
     "tier_tag": {"type": "str", "default": "latest"},
-    "tier_config": {"type": "dict", "options": CONFIG_SPEC},
+    "tier_config": {"type": "dict"},
     "tier_bootstrap": {
         "type": "dict",
         "options": {

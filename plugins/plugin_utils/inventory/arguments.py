@@ -30,6 +30,8 @@ def check_tier(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
     if result.error_messages:
         raise ChainError(_lines(f"tier {name!r}", result.error_messages))
     checked: dict[str, Any] = result.validated_parameters
+    if checked["tier_config"] is not None:
+        checked["tier_config"] = check_config(name, "tier_config", checked["tier_config"])
     if all(checked[origin] is None for origin in ORIGINS):
         raise ChainError(f"tier {name!r}: it has neither tier_parent nor a source; set one of {', '.join(ORIGINS)}")
     return checked

@@ -22,7 +22,7 @@ from ..image.rootfs import check_checksum
 from ..keys.files import digest_folder
 from ..keys.parts import Parts, digest_bytes
 from ..run.plan import Action, Decision, decide
-from .arguments import check_config, check_role
+from .arguments import check_role
 from .roles import Role, find_role, with_dependencies
 from .tiers import GROUP, read_chain
 from .variables import digest_variables
@@ -126,12 +126,13 @@ class Planner:
 
     def _parts(self, tier: Tier) -> Parts:
         view = self._view(tier.name)
-        config = view.get("tier_config")
-        if config is not None:
-            check_config(tier.name, "tier_config", config)
         parts = {"team": digest_bytes(tier.team.encode())}
         if tier.source is not None:
-            settings = {"source": type(tier.source).__name__, **dataclasses.asdict(tier.source), "config": config}
+            settings = {
+                "source": type(tier.source).__name__,
+                **dataclasses.asdict(tier.source),
+                "config": view.get("tier_config"),
+            }
             settings.pop("archive", None)  # the checksum says which archive; its path says whose machine this is
             return parts | {"source": digest_bytes(json.dumps(settings, sort_keys=True, default=str).encode())}
         if tier.role is None:

@@ -68,6 +68,10 @@ def test_what_is_wrong_is_named_with_tier_and_variable(said, message):
         read_tier("x", variables(**said))
 
 
+def test_a_parent_s_health_check_can_be_turned_off():
+    read_tier("x", variables(parent="p", config={"healthcheck": {}}))
+
+
 @pytest.mark.parametrize("name", ["HTTPD", "web_", "a b", "päge", "web:1", "-x"])
 def test_an_odd_name_needs_an_image_name_of_its_own(name):
     with pytest.raises(ChainError, match="tier_image is not set, so the image is named after the tier"):
