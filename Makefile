@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: chain test setup engine lint unit integration machine versions lock clean
 .DELETE_ON_ERROR:
