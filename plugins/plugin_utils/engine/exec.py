@@ -86,7 +86,8 @@ def run(
         try:
             _converse(_plain_socket(stream), iter(stdin), take)
         finally:
-            stream.close()
+            # The SDK hangs the response on its socket; closing the socket alone makes Python 3.13 complain about it.
+            getattr(stream, "_response", stream).close()
         code = client.api.exec_inspect(exec_id)["ExitCode"]
     if code is None or (code == _KILLED and _ends(client, container)):
         raise ContainerGoneError(why_gone(client, container))
