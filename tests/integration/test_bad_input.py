@@ -61,7 +61,7 @@ def refused(playbook, engine, tmp_path):
         pytest.param({"base": {**BASE, "tier_image": "No"}}, "tier 'base': tier_image is 'No'", id="image"),
         pytest.param({"base": {"tier_pull": "debian:12"}}, "tier 'base': tier_pull is 'debian:12'", id="pull"),
         pytest.param(
-            {"base": BASE, "corebuild": {"tier_parent": "base", "corebuild_timezone": ["x"]}},
+            {"base": BASE, "corebuild": {"tier_parent": "base", "corebuild_upgrade": "sometimes"}},
             "tier 'corebuild': variables of role corebuild:",
             id="role variable",
         ),

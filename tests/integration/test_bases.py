@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 
-from .conftest import SmallChain
+from .conftest import SmallChain, run_container
 
 HOSTILE = """
 FROM {base}
@@ -120,7 +120,7 @@ def test_a_hostile_parent_can_be_built_upon(
     assert not config.get("Volumes")
     assert not config.get("ExposedPorts")
     assert config["Healthcheck"] == {"Test": ["NONE"]}
-    assert engine.containers.run(free.id, remove=True) == b"kept"
+    assert run_container(engine, free.id) == "kept"
 
 
 def test_an_image_that_is_gone_from_the_registry_is_told(small_chain: SmallChain, registry: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 
@@ -78,7 +79,7 @@ def test_a_failure_stops_its_branch_only(small_chain, engine):
     small_chain.tier("top", WRITE, parent="above")
     failed = small_chain.build().expect(2)
     assert "it is broken" in failed.output
-    assert "tier 'broken' is given up; task 'Break': non-zero return code" in failed.message
+    assert re.search(r"tier 'broken' is given up; task 'Break': [^']*non-zero return code", failed.message)
     assert "tier 'above' is not built: its parent 'broken' failed" in failed.message
     assert small_chain.released("good")
     for tier in ("broken", "above", "top"):

@@ -56,17 +56,21 @@ class Journal:
         return cls(folder)
 
     def hold(self) -> IO[bytes]:
-        """Show that the run is alive for as long as the returned file is open in this process or its children."""
+        """Show that the run is alive for as long as the returned file is open in this process.
+
+        The lock is a POSIX one: unlike ``flock`` it does not live on in forked workers, which outlast a killed
+        ansible-playbook of 2.20 and later (they are sessions of their own).
+        """
         file = (self.folder / "alive").open("wb")
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.lockf(file, fcntl.LOCK_EX)
         return file
 
     def is_alive(self) -> bool:
-        """Say whether somebody holds the run. One that nobody held yet counts as alive for an hour."""
+        """Say whether another process holds the run. One that nobody held yet counts as alive for an hour."""
         try:
-            with (self.folder / "alive").open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            with (self.folder / "alive").open("r+b") as file:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
             return True
         except FileNotFoundError:
             return time.time() - self.folder.stat().st_mtime < _STALE_SECONDS
