@@ -21,7 +21,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labe
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-KEEP = "twtest-rootfs"
+SHARED_BASE = "twtest/base"
 DEMO = ("base", "corebuild", "httpd-php", "mariadb", "wordpress")
 
 
@@ -111,10 +111,8 @@ def rootfs(
                 file.write(piece)
     finally:
         container.remove()
-    # As long as the engine has this layer under some name, no chain of a test has to bring it again.
-    engine.api.import_image_from_file(str(path), repository=KEEP, tag="latest")
     yield {"archive": str(path), "checksum": f"sha256:{digest.hexdigest()}"}
-    engine.images.remove(KEEP)
+    remove_images(engine, f"reference={SHARED_BASE}")
 
 
 @dataclass
@@ -145,10 +143,10 @@ class SmallChain:
         return self.playbook("build-chain.yml", "-i", str(inventory), *arguments, **options)
 
     def image(self, tier: str) -> Any:
-        return self.engine.images.get(f"{self.name}/{tier}:latest")
+        return self.engine.images.get(f"{self.tiers[tier]['tier_image']}:latest")
 
     def released(self, tier: str) -> bool:
-        return bool(self.engine.images.list(f"{self.name}/{tier}:latest"))
+        return bool(self.engine.images.list(f"{self.tiers[tier]['tier_image']}:latest"))
 
     def run(self, tier: str, *command: str, **options: Any) -> str:
         """What a command says in a container of the tier's image."""
@@ -161,9 +159,10 @@ def small_chain(
 ) -> Iterator[SmallChain]:
     """A chain whose base is the demo's; its images are removed afterwards."""
     chain = SmallChain(tmp_path, f"twtest-{secrets.token_hex(4)}", playbook, engine)
-    chain.tier("base", **{"import": rootfs})
+    # One name and one key for all chains of all tests: the base is made once.
+    chain.tier("base", image=SHARED_BASE, **{"import": rootfs})
     yield chain
-    remove_images(engine, f"{labels.CHAIN}={chain.name}")
+    remove_images(engine, f"label={labels.CHAIN}={chain.name}", but=SHARED_BASE)
 
 
 def run_container(engine: docker.DockerClient, image: str, command: list[str] | None = None, **options: Any) -> str:
@@ -178,10 +177,13 @@ def run_container(engine: docker.DockerClient, image: str, command: list[str] | 
         container.remove(v=True, force=True)
 
 
-def remove_images(engine: docker.DockerClient, label: str) -> None:
-    for image in engine.images.list(filters={"label": label}):
+def remove_images(engine: docker.DockerClient, where: str, but: str = "-") -> None:
+    """Remove the images that a filter finds, all names of theirs, except those that begin with `but`."""
+    kind, _, value = where.partition("=")
+    for image in engine.images.list(filters={kind: value}):
         for tag in image.tags or [image.id]:
-            engine.images.remove(tag, force=True)
+            if not tag.startswith(but):
+                engine.images.remove(tag, force=True)
 
 
 @pytest.fixture(autouse=True)
