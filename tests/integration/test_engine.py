@@ -1,0 +1,99 @@
+"""Where the engine is, and what happens where there is none."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import engine_address
+
+WRITE = "- name: Count what comes in\n  ansible.builtin.command: {cmd: wc -c, stdin: \"{{ 'x' * 200000 }}\"}\n"
+
+
+def test_nothing_is_done_where_an_engine_answers(playbook):
+    done = playbook("playbooks/engine.yml").expect()
+    assert "changed=0" in done.output
+
+
+def test_an_engine_that_docker_host_names_is_not_replaced(playbook):
+    failed = playbook("playbooks/engine.yml", env={"DOCKER_HOST": "unix:///nonexistent/docker.sock"}).expect(2)
+    assert "DOCKER_HOST is set, so no engine is installed on this machine" in failed.message
+    assert "unix:///nonexistent/docker.sock" in failed.message
+
+
+def test_without_root_it_says_what_is_missing_and_what_to_do(playbook):
+    """Whoever cannot become root: here because the program that would do it is not there."""
+    extra = {
+        "engine_tools": ["a-tool-that-is-missing"],
+        "__engine_become": True,
+        "ansible_become_exe": "/nonexistent/sudo",
+    }
+    become = {"ANSIBLE_BECOME_ALLOW_SAME_USER": "true"}  # or root would not be asked to become root
+    failed = playbook("playbooks/engine.yml", "-e", json.dumps(extra), env=become).expect(2)
+    assert "Missing on this machine: a-tool-that-is-missing. Installing needs root" in failed.message
+    assert "--ask-become-pass" in failed.message
+
+
+class Relay(threading.Thread):
+    """Carries TCP connections to the engine's socket, each half closed when its source is."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(daemon=True)
+        self._target = target
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self.address = f"tcp://127.0.0.1:{self._door.getsockname()[1]}"
+
+    def run(self) -> None:
+        while True:
+            try:
+                near, _peer = self._door.accept()
+            except OSError:
+                return
+            far = socket.socket(socket.AF_UNIX)
+            far.connect(self._target)
+            threads = [threading.Thread(target=self._carry, args=pair) for pair in ((near, far), (far, near))]
+            threading.Thread(target=self._see_off, args=(threads, near, far), daemon=True).start()
+
+    def close(self) -> None:
+        self._door.shutdown(socket.SHUT_RDWR)
+        self._door.close()
+
+    @staticmethod
+    def _carry(source: socket.socket, target: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            return
+
+    @staticmethod
+    def _see_off(threads: list[threading.Thread], near: socket.socket, far: socket.socket) -> None:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        near.close()
+        far.close()
+
+
+@pytest.fixture
+def remote() -> Iterator[str]:
+    """Address of the engine as one that is reached over the network."""
+    address = engine_address()
+    assert address.startswith("unix://")
+    relay = Relay(address.removeprefix("unix://"))
+    relay.start()
+    yield relay.address
+    relay.close()
+    relay.join()
+
+
+def test_a_remote_engine_builds_as_well(small_chain, remote):
+    small_chain.tier("one", WRITE, parent="base")
+    small_chain.build(env={"DOCKER_HOST": remote}).expect()
+    assert small_chain.released("one")
