@@ -14,24 +14,9 @@ description:
 author:
   - Tierwright contributors (@tierwright)
 version_added: 0.1.0
-options:
-  run:
-    description: Folder of the run's journal, which P(tierwright.chain.tier_plan#module) returns.
-    type: path
-    required: true
-  config:
-    description:
-      - Settings of the image, with the keys C(entrypoint), C(cmd), C(user) and so on.
-      - C(docs/variables.md) lists them all under C(tier_config).
-    type: dict
-    default: {}
-attributes:
-  check_mode:
-    description: Can run in check mode and return what would be, without changing anything.
-    support: none
-  diff_mode:
-    description: Returns what changed in diff mode.
-    support: none
+extends_documentation_fragment:
+  - tierwright.chain.tier
+  - tierwright.chain.tier.config
 """
 
 EXAMPLES = r"""

@@ -14,11 +14,9 @@ description:
 author:
   - Tierwright contributors (@tierwright)
 version_added: 0.1.0
+extends_documentation_fragment:
+  - tierwright.chain.tier
 options:
-  run:
-    description: Folder of the run's journal, which P(tierwright.chain.tier_plan#module) returns.
-    type: path
-    required: true
   task:
     description: Name of the task that failed.
     type: str
@@ -27,13 +25,6 @@ options:
     description: Its error.
     type: str
     default: failed
-attributes:
-  check_mode:
-    description: Can run in check mode and return what would be, without changing anything.
-    support: none
-  diff_mode:
-    description: Returns what changed in diff mode.
-    support: none
 """
 
 EXAMPLES = r"""

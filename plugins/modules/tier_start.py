@@ -15,18 +15,8 @@ description:
 author:
   - Tierwright contributors (@tierwright)
 version_added: 0.1.0
-options:
-  run:
-    description: Folder of the run's journal, which P(tierwright.chain.tier_plan#module) returns.
-    type: path
-    required: true
-attributes:
-  check_mode:
-    description: Can run in check mode and return what would be, without changing anything.
-    support: none
-  diff_mode:
-    description: Returns what changed in diff mode.
-    support: none
+extends_documentation_fragment:
+  - tierwright.chain.tier
 """
 
 EXAMPLES = r"""

@@ -21,7 +21,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labe
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-SHARED_BASE = "twtest/base"
+SHARED_BASE = f"twtest-{secrets.token_hex(4)}/base"  # one for each session: two may share an engine
 DEMO = ("base", "corebuild", "httpd-php", "mariadb", "wordpress")
 
 

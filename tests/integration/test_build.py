@@ -234,32 +234,11 @@ def test_a_build_container_is_confined_while_it_builds(small_chain, engine, envi
     assert small_chain.run("one", "cat", "/etc/status").split() == ["CapEff:", "00000000000000cb", "NoNewPrivs:", "1"]
 
 
-def test_a_killed_run_leaves_nothing_after_the_next(small_chain, engine, environment):
+@pytest.fixture
+def long_run(small_chain, engine, environment):
+    """A run of its own in the middle of a task that takes long, to be ended by a signal."""
     small_chain.tier("one", WRITE + "- name: Take long\n  ansible.builtin.command: sleep 600\n", parent="base")
-    small_chain.build("--check").expect()
-    running = subprocess.Popen(
-        ["ansible-playbook", "build-chain.yml", "-i", str(small_chain.folder / "chain.yml")],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    while not engine.containers.list(filters={"label": f"{labels.TIER}=one"}):
-        assert running.poll() is None
-        time.sleep(0.2)
-    time.sleep(2)
-    subprocess.run(["kill", "-KILL", "--", f"-{running.pid}"], check=True)
-    running.wait()
-    assert not small_chain.released("one")
-    small_chain.tier("one", WRITE, parent="base")
-    again = small_chain.build().expect()
-    assert "cleared what the killed run" in again.output
-    assert small_chain.released("one")
-
-
-def test_an_interrupted_run_clears_up_after_itself(small_chain, engine, environment):
-    small_chain.tier("one", WRITE + "- name: Take long\n  ansible.builtin.command: sleep 600\n", parent="base")
-    small_chain.build("--check").expect()
+    small_chain.build("--check").expect()  # writes the inventory
     running = subprocess.Popen(
         ["ansible-playbook", "build-chain.yml", "-i", str(small_chain.folder / "chain.yml")],
         cwd=ROOT,
@@ -271,8 +250,24 @@ def test_an_interrupted_run_clears_up_after_itself(small_chain, engine, environm
     while not engine.containers.list(filters={"label": f"{labels.TIER}=one"}):
         assert running.poll() is None
         time.sleep(0.2)
-    time.sleep(2)
-    subprocess.run(["kill", "-INT", "--", f"-{running.pid}"], check=True)
-    assert running.wait(60) != 0
+    time.sleep(3)
+    yield running
+    running.kill()
+    running.wait()
+
+
+def test_a_killed_run_leaves_nothing_after_the_next(small_chain, long_run):
+    subprocess.run(["kill", "-KILL", "--", f"-{long_run.pid}"], check=True)
+    long_run.wait()
+    assert not small_chain.released("one")
+    small_chain.tier("one", WRITE, parent="base")
+    again = small_chain.build().expect()
+    assert "cleared what the killed run" in again.output
+    assert small_chain.released("one")
+
+
+def test_an_interrupted_run_clears_up_after_itself(small_chain, engine, long_run):
+    subprocess.run(["kill", "-INT", "--", f"-{long_run.pid}"], check=True)
+    assert long_run.wait(60) != 0
     assert engine.containers.list(all=True, filters={"label": f"{labels.TIER}=one"}) == []
     assert not small_chain.released("one")
