@@ -271,3 +271,32 @@ def test_an_interrupted_run_clears_up_after_itself(small_chain, engine, long_run
     assert long_run.wait(60) != 0
     assert engine.containers.list(all=True, filters={"label": f"{labels.TIER}=one"}) == []
     assert not small_chain.released("one")
+
+
+def test_a_secret_from_a_vault_counts_but_is_not_told(small_chain, environment):
+    password = small_chain.folder / "password"
+    password.write_text("vault password\n")
+    (small_chain.folder / "group_vars").mkdir()
+
+    def encrypt(secret):
+        command = [
+            "ansible-vault",
+            "encrypt_string",
+            "--vault-password-file",
+            str(password),
+            "--name",
+            "one_secret",
+            secret,
+        ]
+        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+        (small_chain.folder / "group_vars/all.yml").write_text(done.stdout)
+
+    encrypt("hunter2-canary")
+    small_chain.tier("one", WRITE, parent="base")
+    vault = ("--vault-password-file", str(password))
+    small_chain.build(*vault).expect()
+    assert "hunter2-canary" not in json.dumps(small_chain.image("one").attrs)
+    encrypt("hunter2-canary")  # other bytes in the file, the same secret
+    assert "one   keep   nothing changed" in small_chain.build(*vault, "--check").expect().output
+    encrypt("hunter3-canary")
+    assert "one   build  variable one_secret changed" in small_chain.build(*vault, "--check").expect().output

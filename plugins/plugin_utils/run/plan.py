@@ -103,7 +103,7 @@ def _decide(tier: Tier, parts: Parts, above: Decision | None, find: Find, *, for
         image = find_own(find, tier, reference)
         if image is not None and image.labels.get(labels.KEY) == key:
             now = reference == tier.release
-            reason = "nothing changed" if now else f"built before as {reference}, not released yet"
+            reason = "nothing changed" if now else f"built before as {reference}, which is not the release now"
             return Decision(tier, Action.KEEP, (reason,), image.id, parts, released=now)
     if before is None:
         reason = f"there is no image {tier.release}" if released is None else f"{tier.release} does not say how it came"
