@@ -14,7 +14,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
     tier_and_journal,
     told_to_users,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import give_up
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_tier
 
 
 class ActionModule(ActionBase):
@@ -28,6 +28,7 @@ class ActionModule(ActionBase):
         task, message = str(self._task.args.get("task") or ""), str(self._task.args.get("message") or "failed")
         # Our own messages name the tier already; those of a role's task need to be told apart by the task.
         reason = message if message.startswith(f"tier {name!r}") else f"task {task!r}: {message}"
+        journal.failed(name, reason)  # first of all: whoever waits must know, even where the engine is gone
         with told_to_users():
-            give_up(connect(), journal, name, reason)
+            clear_tier(connect(), journal, name)
         raise AnsibleActionFail(f"tier {name!r} is given up; {reason}")

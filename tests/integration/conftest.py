@@ -70,17 +70,17 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def playbook(environment: dict[str, str]) -> Playbook:
     """Run ansible-playbook in the clone, as a user does; a deprecation warning fails the test."""
 
-    def run(*arguments: str, cwd: Path = ROOT, env: dict[str, str] | None = None, stdin: str = "") -> Run:
+    def run(*arguments: str, cwd: Path = ROOT, env: dict[str, str] | None = None, timeout: int = 1800) -> Run:
         done = subprocess.run(
             ["ansible-playbook", *arguments],
             cwd=cwd,
             env={**environment, **(env or {})},
-            input=stdin,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=1800,
+            timeout=timeout,
         )
         assert "DEPRECATION WARNING" not in done.stdout, done.stdout
         assert "Traceback" not in done.stdout, done.stdout

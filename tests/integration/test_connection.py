@@ -65,6 +65,9 @@ TASKS = r"""
   ansible.builtin.slurp: {src: /etc/hello}
   register: hello
   failed_when: hello.content | b64decode != 'hello from talk\n'
+- name: Leave a mark on the controller
+  ansible.builtin.copy: {content: here, dest: "{{ fetch_to }}.mark", mode: "0644"}
+  delegate_to: localhost
 - name: Start over
   ansible.builtin.meta: reset_connection
 - name: Send modules as files too
@@ -87,6 +90,7 @@ def test_everything_a_role_may_do(small_chain, tmp_path):
     (role / "templates/hello.j2").write_text("hello from {{ inventory_hostname }}\n")
     small_chain.build().expect()
     assert (tmp_path / "fetched.bin").read_bytes() == content
+    assert (tmp_path / "fetched.bin.mark").read_text() == "here"
     inside = small_chain.run("talk", "sha256sum", "/etc/bytes.bin").split()[0]
     assert inside == hashlib.sha256(content).hexdigest()
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import engine_address
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 
 WRITE = "- name: Count what comes in\n  ansible.builtin.command: {cmd: wc -c, stdin: \"{{ 'x' * 200000 }}\"}\n"
 
@@ -38,6 +40,10 @@ def test_without_root_it_says_what_is_missing_and_what_to_do(playbook):
     assert "--ask-become-pass" in failed.message
 
 
+# On the controller, so that the engine is missed when the layer is sealed and not in the role.
+AWHILE = "- name: Take a while\n  ansible.builtin.command: sleep 8\n  delegate_to: localhost\n"
+
+
 class Relay(threading.Thread):
     """Carries TCP connections to the engine's socket, each half closed when its source is."""
 
@@ -59,6 +65,8 @@ class Relay(threading.Thread):
             threading.Thread(target=self._see_off, args=(threads, near, far), daemon=True).start()
 
     def close(self) -> None:
+        if self._door.fileno() == -1:
+            return
         self._door.shutdown(socket.SHUT_RDWR)
         self._door.close()
 
@@ -82,18 +90,38 @@ class Relay(threading.Thread):
 
 
 @pytest.fixture
-def remote() -> Iterator[str]:
+def remote() -> Iterator[Relay]:
     """Address of the engine as one that is reached over the network."""
     address = engine_address()
     assert address.startswith("unix://")
     relay = Relay(address.removeprefix("unix://"))
     relay.start()
-    yield relay.address
+    yield relay
     relay.close()
     relay.join()
 
 
 def test_a_remote_engine_builds_as_well(small_chain, remote):
     small_chain.tier("one", WRITE, parent="base")
-    small_chain.build(env={"DOCKER_HOST": remote}).expect()
+    small_chain.build(env={"DOCKER_HOST": remote.address}).expect()
     assert small_chain.released("one")
+
+
+def test_an_engine_that_goes_away_fails_every_tier_and_nobody_waits(small_chain, remote, engine):
+    small_chain.tier("one", WRITE + AWHILE, parent="base")
+    small_chain.tier("two", WRITE, parent="one")
+
+    def cut_off():
+        while not engine.containers.list(filters={"label": f"{labels.TIER}=one"}):
+            time.sleep(0.2)
+        time.sleep(3)
+        remote.close()
+
+    threading.Thread(target=cut_off, daemon=True).start()
+    failed = small_chain.build(env={"DOCKER_HOST": remote.address}, timeout=90)
+    assert failed.code != 0
+    assert "no container engine answers" in failed.message
+    assert "tier 'two' is not built: its parent 'one' failed" in failed.message
+    # It is back, and the next run needs no help.
+    small_chain.tier("one", WRITE, parent="base")
+    assert "cleared what the killed run" in small_chain.build().expect().output

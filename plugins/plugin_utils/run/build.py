@@ -106,13 +106,3 @@ def finish(client: docker.DockerClient, journal: Journal, tier: Tier, image: Ima
     """
     images.tag(client, image.id, tier.image, content_tag(image.labels[labels.KEY]))
     journal.sealed(tier.name, image.id)
-
-
-def give_up(client: docker.DockerClient, journal: Journal, name: str, reason: str) -> None:
-    """Record that a tier failed and remove what its build made.
-
-    Raises:
-        EngineError: The engine refused; the failure is recorded all the same.
-    """
-    journal.failed(name, reason)
-    clear_tier(client, journal, name)
