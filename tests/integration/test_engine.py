@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import engine_address
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 
 WRITE = "- name: Count what comes in\n  ansible.builtin.command: {cmd: wc -c, stdin: \"{{ 'x' * 200000 }}\"}\n"
