@@ -58,7 +58,6 @@ options:
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
 from ansible.plugins.connection import ConnectionBase, ensure_connect
@@ -161,15 +160,15 @@ class Connection(ConnectionBase):
         try:
             return agent.run(sock, request, stdin=stdin, take=take, note=self._note).code
         except agent.AgentLostError:
-            # The engine's SDK is imported here and below only: it takes longer than a task.
-            from ansible_collections.tierwright.chain.plugins.plugin_utils.agent.lost import what_died
+            # Imported here and below only: the engine's SDK takes longer than a task.
+            from ansible_collections.tierwright.chain.plugins.plugin_utils.agent.lost import what_died  # noqa: PLC0415
 
             raise AnsibleConnectionFailure(what_died(container)) from None
 
     def _run_without_agent(
         self, container: str, request: command.Request, stdin: Iterable[bytes], take: Callable[[int, bytes], None]
     ) -> int:
-        from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import without
+        from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import without  # noqa: PLC0415
 
         try:
             return without.run(container, request, stdin=stdin, take=take)

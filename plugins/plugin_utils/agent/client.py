@@ -80,7 +80,7 @@ def _outgoing(request: Request, stdin: Iterable[bytes]) -> Iterator[memoryview]:
 
 def _converse(sock: socket.socket, outgoing: Iterator[memoryview], decoder: frames.Decoder, ends: list[End]) -> None:
     """Send and receive at once: a command that writes while it reads must not wait for us."""
-    sock.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+    sock.setblocking(False)
     unsent: memoryview | None = next(outgoing)
     with selectors.DefaultSelector() as selector:
         selector.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE)

@@ -24,8 +24,8 @@ from ..engine.client import connect, translated
 from ..errors import ContainerGoneError, EngineError, TierwrightError
 from . import package, place
 from .inside import frames
-from .inside.loop import READ, Loop
 from .inside.link import Link
+from .inside.loop import READ, Loop
 
 #: Seconds that an agent may take to start: sending and importing its code takes less than one.
 _START_SECONDS = 60.0
@@ -78,7 +78,7 @@ class Keeper:
             self._path.unlink()
         command = package.command(python, inside, user)
         with execution.started(client, self._container, command, "0:0") as agent:
-            agent.socket.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+            agent.socket.setblocking(False)
             reader = os.dup(agent.socket.fileno())
             streams = execution.Frames(self._from_engine)
             self._agent = Link(self._loop, reader, os.dup(reader), streams.feed, self._loop.stop)
@@ -146,7 +146,7 @@ class Keeper:
         door = socket.socket(socket.AF_UNIX)
         door.bind(str(self._path))
         door.listen(64)
-        door.setblocking(False)  # noqa: FBT003
+        door.setblocking(False)
         self._door = door
         self._loop.watch(door.fileno(), READ, self._accept)
 
@@ -155,7 +155,7 @@ class Keeper:
             return
         agent, channel = self._agent, self._next
         near, _ = self._door.accept()
-        near.setblocking(False)  # noqa: FBT003
+        near.setblocking(False)
         self._next += 1
 
         def take(_channel: int, kind: int, payload: bytes) -> None:
@@ -233,7 +233,10 @@ def main(container: str, owner: str, python: str) -> None:
     try:
         Keeper(container, int(owner), tell).run(python)
     except TierwrightError as error:
-        kinds = {NoInterpreterError: "no interpreter", ContainerGoneError: "container gone"}
+        kinds: dict[type[TierwrightError], str] = {
+            NoInterpreterError: "no interpreter",
+            ContainerGoneError: "container gone",
+        }
         tell({"error": str(error), "kind": kinds.get(type(error), "engine")})
     except Exception as error:  # noqa: BLE001 - whoever waits for the answer must get one
         tell({"error": f"the keeper of build container {container} failed: {error!r}", "kind": "engine"})

@@ -18,7 +18,10 @@ from ..errors import ContainerGoneError, EngineError
 from . import place
 
 #: Runs the keeper out of this very library, wherever that lies: a collection's folder need not be on sys.path.
-_RUN_KEEPER = "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+_RUN_KEEPER = (
+    "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+)
 
 
 class NoAgentError(Exception):
@@ -78,8 +81,7 @@ def _start(container: str, owner: int, python: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", _RUN_KEEPER, str(library.parent), module, container, str(owner), python],
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         check=False,
     )
     try:

@@ -28,7 +28,8 @@ def take(count):
         taken += piece
     return taken
 sys.path[:] = [path for path in sys.path if path]
-folder = tempfile.mkdtemp("", "tierwright-agent-", next(p for p in ("/dev/shm", "/dev", "/tmp") if os.access(p, os.W_OK)))
+memory = next(path for path in ("/dev/shm", "/dev", "/tmp") if os.access(path, os.W_OK))
+folder = tempfile.mkdtemp("", "tierwright-agent-", memory)
 os.chmod(folder, 0o755)
 archive = folder + "/agent.zip"
 with open(archive, "wb") as file:

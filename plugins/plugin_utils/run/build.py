@@ -4,21 +4,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import docker
 
+from ..agent import place
 from ..chain.tier import Tier
 from ..engine import containers, images
+from ..engine.address import engine_address
 from ..engine.images import Image
-from ..errors import RunError
+from ..errors import EngineError, RunError
 from ..image import labels
 from ..image.seal import seal
 from ..image.stage import stage
 from ..keys.parts import content_tag
-from .cleanup import clear_tier
+from .cleanup import clear_tier, container_name
 from .journal import Journal
 from .records import Planned, read_plan
 
@@ -47,7 +48,7 @@ def start(client: docker.DockerClient, journal: Journal, planned: Planned, paren
     """Start the tier's build container on exactly the image ``parent``.
 
     Returns:
-        The container's ID.
+        The container's name.
 
     Raises:
         EngineError: The engine refused, or the parent's image is gone.
@@ -55,16 +56,31 @@ def start(client: docker.DockerClient, journal: Journal, planned: Planned, paren
     name = planned.tier.name
     below = images.get(client, parent)
     staged = stage(client, below, journal.run, name)
-    container = containers.start(
+    container = _start_container(
         client,
-        name=f"tierwright-{journal.run}-{re.sub(r'[^a-zA-Z0-9_.-]', '-', name)}",
+        name=container_name(journal.run, name),
         image=staged,
         tier=name,
         family=below.labels.get(labels.FAMILY),
         labels=labels.work(journal.run, name),
     )
     journal.write("build", name, {"container": container.id, "stage": staged, "parent": parent})
-    return container.id
+    return container.name
+
+
+def _start_container(client: docker.DockerClient, *, name: str, **settings: Any) -> containers.BuildContainer:
+    """Start a build container with the folder for its agent's socket, or without where the engine cannot have it.
+
+    An engine behind a local socket may still be another machine's, or see another file system than we do.
+    """
+    meeting_place = place.mount(engine_address(), name)
+    try:
+        return containers.start(client, name=name, mounts=meeting_place, **settings)
+    except EngineError:
+        place.remove(engine_address(), name)
+        if not meeting_place:
+            raise
+    return containers.start(client, name=name, **settings)
 
 
 def seal_tier(client: docker.DockerClient, journal: Journal, name: str, declared: Mapping[str, Any]) -> Image:

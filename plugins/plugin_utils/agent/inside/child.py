@@ -106,13 +106,13 @@ def _exec(request: dict[str, Any], _notes: int) -> NoReturn:
 
 
 def _put(request: dict[str, Any], _notes: int) -> int:
-    with open(request["path"], "wb") as target:  # noqa: PTH123 - a path may hold any bytes
+    with open(request["path"], "wb") as target:
         shutil.copyfileobj(_buffer(sys.stdin), target, 1 << 17)
     return 0
 
 
 def _fetch(request: dict[str, Any], _notes: int) -> int:
-    with open(request["path"], "rb") as source:  # noqa: PTH123
+    with open(request["path"], "rb") as source:
         shutil.copyfileobj(source, _buffer(sys.stdout), 1 << 17)
     return 0
 
@@ -135,11 +135,13 @@ def _foreign(interpreter: str) -> str:
     One in another folder is another one even if it is a link to this: it may be a virtual environment's.
     """
     wanted, own = shutil.which(interpreter) or interpreter, sys.executable
-    if [os.path.realpath(os.path.dirname(path)) for path in (wanted, own)].count(os.path.realpath(os.path.dirname(own))) == 2 and (  # noqa: PTH120
-        os.path.realpath(wanted) == os.path.realpath(own)
-    ):
+    if _place(wanted) == _place(own) and os.path.realpath(wanted) == os.path.realpath(own):
         return ""
     return f"the agent runs on {own}"
+
+
+def _place(path: str) -> str:
+    return os.path.realpath(os.path.dirname(path))
 
 
 def _early(environment: dict[str, str]) -> str:
@@ -155,7 +157,7 @@ def _start(interpreter: str, program: bytes) -> NoReturn:
     memory = os.memfd_create("module") if hasattr(os, "memfd_create") else -1
     if memory >= 0:
         os.write(memory, b"")
-        with open(memory, "wb", closefd=False) as file:  # noqa: PTH123
+        with open(memory, "wb", closefd=False) as file:
             file.write(program)
         os.lseek(memory, 0, os.SEEK_SET)
         os.dup2(memory, 0)

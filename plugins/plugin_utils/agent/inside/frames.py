@@ -20,7 +20,7 @@ LARGEST = 1 << 20
 #: Bytes of a stream that are sent at once, so that one command does not hold up the others.
 PIECE = 1 << 17
 
-#: Controller to agent: a request as JSON; a piece of standard input, empty at its end; nobody wants the answer any more.
+#: Controller to agent: a request as JSON; a piece of standard input, empty at its end; the answer is not wanted.
 OPEN, STDIN, ABORT = 1, 2, 3
 #: Agent to controller: a piece of each stream; a line for the log; the end as JSON.
 STDOUT, STDERR, NOTE, EXIT = 4, 5, 6, 7

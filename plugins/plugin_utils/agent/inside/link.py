@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from typing import Callable, Deque
+from typing import Callable
 
 from .frames import PIECE, ProtocolError, encode
 from .loop import READ, WRITE, Loop
@@ -33,7 +33,7 @@ class Link:
         self._loop, self._reader, self._writer = loop, reader, writer
         self._feed = feed
         self._closed = closed
-        self._unsent: Deque[memoryview] = deque()
+        self._unsent: deque[memoryview] = deque()
         self._unsent_size = 0
         self._drained: list[Callable[[], None]] = []
         self.open = True

@@ -55,4 +55,4 @@ class Loop:
 
     def descriptors(self) -> list[int]:
         """All descriptors that a forked child must not keep."""
-        return [*self._selector.get_map(), self._selector.fileno()]
+        return [key.fd for key in self._selector.get_map().values()] + [self._selector.fileno()]

@@ -17,6 +17,7 @@ import re
 import sys
 import types
 import zipfile
+import zipimport
 from typing import Any, Iterator
 
 #: The archive inside a module's program, as ``ansible.executor.module_common`` writes it.
@@ -28,11 +29,10 @@ _VERSION = re.compile(r'^(__version__|__author__)="([^"]*)"', re.MULTILINE)
 
 #: Imported ahead: what every module imports, and the parts of the standard library that most do.
 _AHEAD = ("ansible.module_utils.basic", "ansible.module_utils._internal.", "ansible.module_utils.common.")
-_STANDARD = (
-    "base64 datetime difflib errno fcntl fnmatch getpass glob grp hashlib json locale os.path platform pwd random re "
-    "resource runpy select shlex shutil signal socket stat string subprocess syslog tempfile time traceback types uuid "
-    "zipfile zipimport"
-).split()
+_STANDARD = """
+base64 datetime difflib errno fcntl fnmatch getpass glob grp hashlib json locale os.path platform pwd random re resource
+runpy select shlex shutil signal socket stat string subprocess syslog tempfile time traceback types uuid zipfile
+"""
 
 #: File in the agent's archive: checksum and size. Set by :func:`import_ahead`.
 _known: dict[str, tuple[int, int]] = {}
@@ -63,7 +63,7 @@ def import_ahead(archive: str) -> int:
     Returns:
         How many modules of Ansible were imported.
     """
-    for name in _STANDARD:
+    for name in _STANDARD.split():
         importlib.import_module(name)
     with zipfile.ZipFile(archive) as files:
         _known.update(
@@ -113,8 +113,19 @@ def execute(program: bytes) -> None:
     main = types.ModuleType("__main__")
     sys.modules["__main__"] = main
     sys.argv = [""]
-    importlib.invalidate_caches()  # folders that did not exist when this process started may do so now
+    _look_again()
     exec(compile(program, "<stdin>", "exec", dont_inherit=True), main.__dict__)  # noqa: S102 - its purpose
+
+
+def _look_again() -> None:
+    """Forget what folders held when this process started. The archives do not change, and reading them takes long."""
+    for path, finder in list(sys.path_importer_cache.items()):
+        if finder is None:
+            del sys.path_importer_cache[path]
+        elif not isinstance(finder, zipimport.zipimporter):
+            invalidate = getattr(finder, "invalidate_caches", None)
+            if invalidate:
+                invalidate()
 
 
 def _take_version(archive: zipfile.ZipFile) -> None:

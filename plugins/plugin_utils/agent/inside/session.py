@@ -9,7 +9,7 @@ import json
 import os
 import signal
 from collections import deque
-from typing import Any, Callable, Deque
+from typing import Any, Callable
 
 from . import child, frames
 from .link import Link
@@ -39,7 +39,7 @@ class Session:
         """
         self._loop, self._link, self._channel = loop, link, channel
         self._ended = ended
-        self._input: Deque[memoryview] = deque()
+        self._input: deque[memoryview] = deque()
         self._input_size = 0
         self._input_ends = False
         self._status: int | None = None
