@@ -28,38 +28,30 @@ def request(line: str, *, has_input: bool) -> Request:
         line: The command line.
         has_input: Whether a module comes on standard input.
     """
-    words = _literal(line)
-    if words is None or len(words) != 3 or words[:2] != [_SHELL, "-c"]:  # noqa: PLR2004
+    words = _words(line)
+    if words is None or line != shlex.join(words) or len(words) != 3 or words[:2] != [_SHELL, "-c"]:  # noqa: PLR2004
         return {"do": "exec", "argv": [_SHELL, "-c", line]}
     return (_module(words[2]) if has_input else None) or {"do": "exec", "argv": words}
 
 
 def _module(script: str) -> Request | None:
-    """The request for a shell script that only starts an interpreter; ``None`` if it does more."""
-    words = _literal(_TAIL.sub("", script.rstrip()))
+    """The request for a shell script that only starts an interpreter; ``None`` if it might do more.
+
+    It does no more if quoting its words again, as Ansible does, gives the script: nothing is left for the shell.
+    """
+    script = _TAIL.sub("", script.rstrip())
+    words = _words(script)
     if not words or not _INTERPRETER.fullmatch(words[-1]):
         return None
-    environment = {}
-    for word in words[:-1]:
-        name, equals, value = word.partition("=")
-        if not equals or not _NAME.fullmatch(name):
-            return None
-        environment[name] = value
+    environment = dict(word.partition("=")[::2] for word in words[:-1])
+    again = [f"{name}={shlex.quote(value)}" for name, value in environment.items()]
+    if script != " ".join([*again, words[-1]]) or not all(map(_NAME.fullmatch, environment)):
+        return None
     return {"do": "module", "interpreter": words[-1], "env": environment}
 
 
-def _literal(line: str) -> list[str] | None:
-    """Split a line that means the same to a shell as its words do; ``None`` if it might mean more.
-
-    A line qualifies if quoting its words again, as Ansible does, gives the line.
-    """
+def _words(line: str) -> list[str] | None:
     try:
-        words = shlex.split(line)
+        return shlex.split(line)
     except ValueError:
         return None
-    return words if line == " ".join(map(_quoted, words)) else None
-
-
-def _quoted(word: str) -> str:
-    name, equals, value = word.partition("=")
-    return f"{name}={shlex.quote(value)}" if equals and _NAME.fullmatch(name) else shlex.quote(word)
