@@ -1,0 +1,130 @@
+"""How much a task costs through this connection plugin, and through others.
+
+Every contender runs the same task lists: tasks of ``ansible.builtin.command`` and of ``ansible.builtin.copy``, each
+list in an ``ansible-playbook`` of its own against a container that lives as long as the bench. Each round runs every
+contender once, in an order of its own, so that a machine that is busy for a while is busy for all.
+
+How to read the output: one table for each list, one line for each contender.
+
+``median``, ``min``, ``max``
+    Milliseconds for a task: from the first task's start to the last one's end, divided by their number, over the
+    rounds. Ansible's own start is not in it.
+``first``
+    Median of the first task alone, with what it takes to reach the host for the first time.
+``process s``
+    Median of the whole process, in seconds.
+``tier``, ``tier tcp``
+    The median of this plugin, with the engine's socket and with an engine at tcp://, divided by the line's own:
+    0.20 says that the plugin takes a fifth of the time.
+
+``controller floor`` is the same number of ``debug`` tasks, which reach no host: no connection can be faster. Then
+come the targets. The bench prints and fails nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import random
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
+
+from . import report
+from .containers import Ground
+from .contenders import CONTENDERS, WORK, Contender, missing
+from .runner import RunError, Runner
+
+SEED = 3
+
+
+def main() -> None:
+    """Measure, and print."""
+    options = _options()
+    chosen = [each for each in CONTENDERS if not options.only or each.name in options.only]
+    left_out: dict[str, str] = {}
+    runs: list[report.Run] = []
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tierwright-bench-")))
+        ground = Ground(options.image, stack)
+        about = _about(ground, options)
+        print("  ".join(f"{key} {value}" for key, value in about.items()), flush=True)
+        for each in chosen:
+            if reason := missing(each, relay=ground.relay):
+                left_out[each.name] = reason
+        try:
+            _measure(Runner(folder, ground, options.tasks), chosen, left_out, runs, options.rounds)
+        except KeyboardInterrupt:
+            print("interrupted; what was measured until then:")
+    summaries = report.summarise(runs)
+    names = [each.name for each in CONTENDERS]
+    for name in WORK:
+        print(f"\n{report.table(summaries, name, names, left_out)}")
+    print(f"\n{report.targets(summaries)}")
+    if options.json:
+        measured = {"about": about, **report.as_data(runs, summaries, left_out)}
+        options.json.write_text(json.dumps(measured, indent=1) + "\n")
+
+
+def _measure(
+    runner: Runner, chosen: list[Contender], left_out: dict[str, str], runs: list[report.Run], rounds: int
+) -> None:
+    """Run every contender once in each round; one that fails is left out from then on."""
+    shuffle = random.Random(SEED).shuffle
+    pairs = [(contender, name) for contender in chosen for name in contender.lists]
+    for round_ in range(1, rounds + 1):
+        shuffle(pairs)
+        for contender, name in pairs:
+            if contender.name in left_out:
+                continue
+            told = f"round {round_}/{rounds}  {name:8}{contender.name:26}"
+            try:
+                runs.append(runner.measure(contender, name, round_))
+                print(f"{told}{runs[-1].per_task:7.1f} ms/task {runs[-1].wall:7.1f} s", flush=True)
+            except (RunError, EngineError) as error:
+                left_out[contender.name] = f"failed in round {round_}, see above"
+                print(f"{told} failed:\n{error}", flush=True)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="nox --session bench -- connection",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    names = [each.name for each in CONTENDERS]
+    parser.add_argument("--rounds", type=int, default=5, help="how often each contender runs each list (default 5)")
+    parser.add_argument("--tasks", type=int, default=30, help="tasks in a list (default 30)")
+    parser.add_argument("--only", action="append", choices=names, help="this contender; may be repeated")
+    parser.add_argument("--image", default="base:latest", help="image of the containers (default base:latest)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured to FILE")
+    return parser.parse_args()
+
+
+def _about(ground: Ground, options: argparse.Namespace) -> dict[str, str]:
+    """What the numbers depend on."""
+    return {
+        "python": platform.python_version(),
+        **{name: _version(name) for name in ("ansible-core", "ansible", "mitogen")},
+        "engine": ground.client.version()["Version"],
+        "cores": str(os.cpu_count()),
+        "tasks": str(options.tasks),
+        "rounds": str(options.rounds),
+    }
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
