@@ -41,15 +41,16 @@ from .containers import Ground
 from .contenders import CONTENDERS, WORK, Contender, missing
 from .runner import RunError, Runner
 
+#: The order within each round is the same in every bench.
 SEED = 3
+_TOLD_LINES = 25
 
 
 def main() -> None:
     """Measure, and print."""
     options = _options()
     chosen = [each for each in CONTENDERS if not options.only or each.name in options.only]
-    left_out: dict[str, str] = {}
-    runs: list[report.Run] = []
+    measured = report.Measured()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tierwright-bench-")))
         ground = Ground(options.image, stack)
@@ -57,39 +58,39 @@ def main() -> None:
         print("  ".join(f"{key} {value}" for key, value in about.items()), flush=True)
         for each in chosen:
             if reason := missing(each, relay=ground.relay):
-                left_out[each.name] = reason
+                measured.left_out[each.name] = reason
         try:
-            _measure(Runner(folder, ground, options.tasks), chosen, left_out, runs, options.rounds)
+            _measure(Runner(folder, ground, options.tasks), chosen, measured, options.rounds)
         except KeyboardInterrupt:
             print("interrupted; what was measured until then:")
-    summaries = report.summarise(runs)
-    names = [each.name for each in CONTENDERS]
+    names = [each.name for each in chosen]
     for name in WORK:
-        print(f"\n{report.table(summaries, name, names, left_out)}")
-    print(f"\n{report.targets(summaries)}")
+        print(f"\n{report.table(measured, name, names)}")
+    print(f"\n{report.targets(measured)}")
     if options.json:
-        measured = {"about": about, **report.as_data(runs, summaries, left_out)}
-        options.json.write_text(json.dumps(measured, indent=1) + "\n")
+        options.json.write_text(json.dumps({"about": about, **report.as_data(measured)}, indent=1) + "\n")
 
 
-def _measure(
-    runner: Runner, chosen: list[Contender], left_out: dict[str, str], runs: list[report.Run], rounds: int
-) -> None:
-    """Run every contender once in each round; one that fails is left out from then on."""
+def _measure(runner: Runner, chosen: list[Contender], measured: report.Measured, rounds: int) -> None:
+    """Run every contender once in each round; one that failed gets its turn in the next round too."""
     shuffle = random.Random(SEED).shuffle
-    pairs = [(contender, name) for contender in chosen for name in contender.lists]
+    pairs = [(each, name) for each in chosen if each.name not in measured.left_out for name in each.lists]
     for round_ in range(1, rounds + 1):
         shuffle(pairs)
         for contender, name in pairs:
-            if contender.name in left_out:
-                continue
             told = f"round {round_}/{rounds}  {name:8}{contender.name:26}"
             try:
-                runs.append(runner.measure(contender, name, round_))
-                print(f"{told}{runs[-1].per_task:7.1f} ms/task {runs[-1].wall:7.1f} s", flush=True)
+                run = runner.measure(contender, name, round_)
             except (RunError, EngineError) as error:
-                left_out[contender.name] = f"failed in round {round_}, see above"
-                print(f"{told} failed:\n{error}", flush=True)
+                measured.failures.setdefault((contender.name, name), []).append(round_)
+                print(f"{told} failed:\n{_last_lines(str(error))}", flush=True)
+            else:
+                measured.runs.append(run)
+                print(f"{told}{run.per_task:7.1f} ms/task {run.wall:7.1f} s", flush=True)
+
+
+def _last_lines(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines()[-_TOLD_LINES:])
 
 
 def _options() -> argparse.Namespace:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .contenders import API_PIPELINED, API_PIPELINED_TCP, LOCAL_PIPELINED, MITOGEN, TIER, TIER_TCP, WORK
@@ -34,6 +34,17 @@ class Run:
         """Milliseconds of the first task: what it costs to get to know the host."""
         start, end = self.times[0]
         return 1000 * (end - start)
+
+
+@dataclass
+class Measured:
+    """What came out of a bench."""
+
+    runs: list[Run] = field(default_factory=list)
+    #: Rounds in which a contender failed at a list.
+    failures: dict[Key, list[int]] = field(default_factory=dict)
+    #: Why a contender could not run at all.
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,9 @@ TARGETS = tuple(
 )
 
 
+_COLUMNS = ("median", "min", "max", "first", "process s", "runs", "tier", "tier tcp")
+
+
 def summarise(runs: Iterable[Run]) -> dict[Key, Summary]:
     """Summarise the runs of each contender over each list."""
     grouped: dict[Key, list[Run]] = {}
@@ -97,43 +111,47 @@ def ratio(summaries: Mapping[Key, Summary], name: str, ours: str, other: str) ->
     return mine.median / theirs.median if mine and theirs else None
 
 
-def table(summaries: Mapping[Key, Summary], name: str, contenders: Sequence[str], left_out: Mapping[str, str]) -> str:
-    """One list's contenders as aligned text, those included that did not run."""
+def table(measured: Measured, name: str, contenders: Sequence[str]) -> str:
+    """One list's contenders as aligned text; those that failed or could not run are named below."""
+    summaries = summarise(measured.runs)
     rows = [
         (f"{name.upper()}: ms for a task", "median", "min", "max", "first", "process s", "runs", "tier", "tier tcp")
     ]
     notes = []
     for each in contenders:
         summary = summaries.get((each, name)) or summaries.get((each, "debug"))
-        if summary is None:
-            notes.append(f"{each}: left out, {left_out.get(each, 'not asked for')}")
-            continue
-        numbers = (summary.median, summary.least, summary.most, summary.first)
-        ratios = (_ratio(ratio(summaries, name, ours, each)) for ours in (TIER, TIER_TCP))
-        rows.append((each, *(f"{number:.0f}" for number in numbers), f"{summary.wall:.1f}", str(summary.runs), *ratios))
+        if summary:
+            numbers = (summary.median, summary.least, summary.most, summary.first)
+            told = (*(f"{number:.0f}" for number in numbers), f"{summary.wall:.1f}", str(summary.runs))
+            rows.append((each, *told, *(_ratio(ratio(summaries, name, ours, each)) for ours in (TIER, TIER_TCP))))
+        if rounds := measured.failures.get((each, name)):
+            notes.append(f"{each}: failed in round {', '.join(map(str, rounds))}, see above")
+        if reason := measured.left_out.get(each):
+            notes.append(f"{each}: left out, {reason}")
     return "\n".join([_aligned(rows), *notes])
 
 
-def targets(summaries: Mapping[Key, Summary]) -> str:
+def targets(measured: Measured) -> str:
     """The targets and what was measured, as aligned text."""
+    summaries = summarise(measured.runs)
     rows = [("TARGETS", "list", "measured", "target", "")]
     for target in TARGETS:
-        measured = ratio(summaries, target.list, target.ours, target.other)
-        met = "not measured" if measured is None else "met" if measured <= target.limit else "missed"
+        found = ratio(summaries, target.list, target.ours, target.other)
+        met = "not measured" if found is None else "met" if found <= target.limit else "missed"
         what = f"{target.ours} / {target.other}"
-        rows.append((what, target.list, _ratio(measured), f"<= {target.limit:.2f}", met))
+        rows.append((what, target.list, _ratio(found), f"<= {target.limit:.2f}", met))
     return _aligned(rows)
 
 
-def as_data(runs: Sequence[Run], summaries: Mapping[Key, Summary], left_out: Mapping[str, str]) -> dict[str, Any]:
+def as_data(measured: Measured) -> dict[str, Any]:
     """Everything that was measured, for ``--json``."""
+    summaries = summarise(measured.runs)
     return {
-        "summaries": [
-            {"contender": who, "list": name, **vars(summary)} for (who, name), summary in sorted(summaries.items())
-        ],
+        "summaries": [{"contender": who, "list": name, **vars(each)} for (who, name), each in summaries.items()],
         "targets": [{**vars(each), "measured": ratio(summaries, each.list, each.ours, each.other)} for each in TARGETS],
-        "left_out": dict(left_out),
-        "runs": [{**vars(run), "per_task": run.per_task} for run in runs],
+        "failures": [{"contender": who, "list": name, "rounds": of} for (who, name), of in measured.failures.items()],
+        "left_out": measured.left_out,
+        "runs": [{**vars(run), "per_task": run.per_task} for run in measured.runs],
     }
 
 
