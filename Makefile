@@ -44,7 +44,8 @@ machine: setup                    ## what integration tests need besides an engi
 versions: machine                 ## unit and integration tests with the oldest and the newest ansible-core
 	$(BIN)/nox --session oldest newest
 
-bench: machine                    ## compare the connection plugin with others: make bench OPTIONS="--rounds 3"
+bench: engine                     ## compare the connection plugin with others: make bench OPTIONS="--rounds 3"
+	$(BIN)/ansible-playbook build-chain.yml --limit base
 	$(BIN)/nox --session bench -- connection $(OPTIONS)
 
 lock: setup                       ## renew requirements/dev.txt

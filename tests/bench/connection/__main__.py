@@ -29,6 +29,7 @@ import json
 import os
 import platform
 import random
+import signal
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -49,11 +50,15 @@ _TOLD_LINES = 25
 def main() -> None:
     """Measure, and print."""
     options = _options()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # containers are removed then too
     chosen = [each for each in CONTENDERS if not options.only or each.name in options.only]
     measured = report.Measured()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tierwright-bench-")))
-        ground = Ground(options.image, stack)
+        try:
+            ground = Ground(options.image, stack)
+        except EngineError as error:
+            sys.exit(f"the bench cannot start: {error}")
         about = _about(ground, options)
         print("  ".join(f"{key} {value}" for key, value in about.items()), flush=True)
         for each in chosen:

@@ -11,6 +11,7 @@ import docker
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import containers, images
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect, engine_address
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 from relay import Relay
 
@@ -23,13 +24,22 @@ class Ground:
     """One container for each place, kept for the whole bench."""
 
     def __init__(self, image: str, stack: ExitStack) -> None:
-        self._image = image
+        """Reach the engine.
+
+        Args:
+            image: Reference of the image that the containers are started from.
+            stack: What is started is ended when this is closed.
+
+        Raises:
+            EngineError: There is no engine, or it does not hold the image.
+        """
         self._stack = stack
         self._local = engine_address()
         self._name = f"tierwright-bench-{secrets.token_hex(4)}"
         self._containers: dict[Place, str] = {}
         self._relay = self._start_relay()
         self.client = self._connect(self._local)
+        self._image = self._find(image)
 
     @property
     def relay(self) -> bool:
@@ -51,17 +61,24 @@ class Ground:
         # The one place where the bench starts containers. A remote build container is started through the relay,
         # so that nothing in it can know that the engine is on this machine.
         client = self._connect(self.address(place))
-        image = images.get(client, self._image)
         started = containers.start(
             client,
             name=f"{self._name}-{place.value.replace(' ', '-')}",
-            image=image.id,
+            image=self._image.id,
             tier="bench",
-            family=image.labels.get(labels.FAMILY),
+            family=self._image.labels.get(labels.FAMILY),
             labels={f"{labels.PREFIX}bench": "connection"},
         )
         self._stack.callback(containers.remove, self.client, started.id)
         return started.id
+
+    def _find(self, reference: str) -> images.Image:
+        image = images.find(self.client, reference)
+        if image is None:
+            raise EngineError(
+                f"the engine holds no image {reference}; `make chain` builds base:latest, --image takes any"
+            )
+        return image
 
     def _connect(self, address: str) -> docker.DockerClient:
         with _docker_host(address):
