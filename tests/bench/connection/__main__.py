@@ -13,11 +13,11 @@ How to read the output: one table for each list, one line for each contender.
     Median of the first task alone, with what it takes to reach the host for the first time.
 ``process s``
     Median of the whole process, in seconds.
-``tier``, ``tier tcp``
+``tier``, ``tier-tcp``
     The median of this plugin, with the engine's socket and with an engine at tcp://, divided by the line's own:
     0.20 says that the plugin takes a fifth of the time.
 
-``controller floor`` is the same number of ``debug`` tasks, which reach no host: no connection can be faster. Then
+``controller-floor`` is the same number of ``debug`` tasks, which reach no host: no connection can be faster. Then
 come the targets. The bench prints and fails nothing.
 """
 
@@ -107,7 +107,13 @@ def _options() -> argparse.Namespace:
     names = [each.name for each in CONTENDERS]
     parser.add_argument("--rounds", type=int, default=5, help="how often each contender runs each list (default 5)")
     parser.add_argument("--tasks", type=int, default=30, help="tasks in a list (default 30)")
-    parser.add_argument("--only", action="append", choices=names, help="this contender; may be repeated")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=names,
+        metavar="NAME",
+        help=f"this contender; may be repeated: {', '.join(names)}",
+    )
     parser.add_argument("--image", default="base:latest", help="image of the containers (default base:latest)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured to FILE")
     return parser.parse_args()

@@ -61,12 +61,12 @@ _API = "community.docker.docker_api"
 _CLI = "community.docker.docker"
 
 TIER = "tier"
-TIER_TCP = "tier tcp"
-API_PIPELINED = "docker_api pipelined"
-API_PIPELINED_TCP = "docker_api pipelined tcp"
+TIER_TCP = "tier-tcp"
+API_PIPELINED = "docker_api-pipelined"
+API_PIPELINED_TCP = "docker_api-pipelined-tcp"
 MITOGEN = "mitogen"
-LOCAL_PIPELINED = "local pipelined"
-FLOOR = "controller floor"
+LOCAL_PIPELINED = "local-pipelined"
+FLOOR = "controller-floor"
 
 CONTENDERS = (
     Contender(TIER, "tierwright.chain.tier", Place.BUILD),
@@ -75,14 +75,14 @@ CONTENDERS = (
     Contender(API_PIPELINED, _API, Place.PLAIN, _PIPELINED, needs=("community.docker",)),
     Contender(API_PIPELINED_TCP, _API, Place.REMOTE_PLAIN, _PIPELINED, needs=("community.docker",)),
     Contender("docker", _CLI, Place.PLAIN, _PLAIN, needs=("community.docker", "docker")),
-    Contender("docker pipelined", _CLI, Place.PLAIN, _PIPELINED, needs=("community.docker", "docker")),
+    Contender("docker-pipelined", _CLI, Place.PLAIN, _PIPELINED, needs=("community.docker", "docker")),
     # Mitogen's strategy puts its own connection in the place of this one.
     Contender(MITOGEN, "docker", Place.PLAIN, needs=("mitogen", "docker"), strategy="mitogen_linear"),
     Contender("local", "local", Place.CONTROLLER, _PLAIN),
     Contender(LOCAL_PIPELINED, "local", Place.CONTROLLER, _PIPELINED),
     Contender(FLOOR, "local", Place.CONTROLLER, lists=("debug",)),
     Contender(
-        f"{FLOOR} mitogen", "local", Place.CONTROLLER, lists=("debug",), needs=("mitogen",), strategy="mitogen_linear"
+        f"{FLOOR}-mitogen", "local", Place.CONTROLLER, lists=("debug",), needs=("mitogen",), strategy="mitogen_linear"
     ),
 )
 

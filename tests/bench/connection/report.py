@@ -81,7 +81,7 @@ TARGETS = tuple(
 )
 
 
-_COLUMNS = ("median", "min", "max", "first", "process s", "runs", "tier", "tier tcp")
+_COLUMNS = ("median", "min", "max", "first", "process s", "runs", "tier", "tier-tcp")
 
 
 def summarise(runs: Iterable[Run]) -> dict[Key, Summary]:
@@ -114,9 +114,7 @@ def ratio(summaries: Mapping[Key, Summary], name: str, ours: str, other: str) ->
 def table(measured: Measured, name: str, contenders: Sequence[str]) -> str:
     """One list's contenders as aligned text; those that failed or could not run are named below."""
     summaries = summarise(measured.runs)
-    rows = [
-        (f"{name.upper()}: ms for a task", "median", "min", "max", "first", "process s", "runs", "tier", "tier tcp")
-    ]
+    rows = [(f"{name.upper()}: ms for a task", *_COLUMNS)]
     notes = []
     for each in contenders:
         summary = summaries.get((each, name)) or summaries.get((each, "debug"))

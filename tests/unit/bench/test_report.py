@@ -18,7 +18,7 @@ def run(contender, listed, round_, *, first, each, tasks=10):
 @pytest.fixture
 def measured():
     ours = [run("tier", "copy", round_, first=each, each=each) for round_, each in ((1, 50), (2, 40), (3, 90))]
-    others = [run("mitogen", "copy", 1, first=550, each=50), run("controller floor", "debug", 1, first=10, each=10)]
+    others = [run("mitogen", "copy", 1, first=550, each=50), run("controller-floor", "debug", 1, first=10, each=10)]
     return Measured([*ours, *others])
 
 
@@ -37,7 +37,7 @@ def test_a_summary_is_the_median_of_the_rounds(measured):
 def test_a_ratio_is_ours_by_theirs_and_the_floor_serves_every_list(measured):
     summaries = summarise(measured.runs)
     assert ratio(summaries, "copy", "tier", "mitogen") == pytest.approx(0.5)
-    assert ratio(summaries, "copy", "tier", "controller floor") == pytest.approx(5)
+    assert ratio(summaries, "copy", "tier", "controller-floor") == pytest.approx(5)
     assert ratio(summaries, "copy", "tier", "local") is None
     assert ratio(summaries, "command", "tier", "mitogen") is None
 
@@ -45,8 +45,8 @@ def test_a_ratio_is_ours_by_theirs_and_the_floor_serves_every_list(measured):
 def test_the_table_names_who_failed_and_who_was_left_out(measured):
     measured.failures["tier", "copy"] = [2, 4]
     measured.left_out["docker"] = "the docker command is not installed"
-    lines = table(measured, "copy", ["tier", "mitogen", "docker", "controller floor"]).splitlines()
-    assert lines[0].split()[-5:] == ["s", "runs", "tier", "tier", "tcp"]
+    lines = table(measured, "copy", ["tier", "mitogen", "docker", "controller-floor"]).splitlines()
+    assert lines[0].split()[-4:] == ["s", "runs", "tier", "tier-tcp"]
     assert lines[1].split() == ["tier", "50", "40", "90", "50", "2.0", "3", "1.00", "-"]
     assert lines[2].split() == ["mitogen", "100", "100", "100", "550", "2.0", "1", "0.50", "-"]
     assert lines[4:] == [
@@ -73,4 +73,4 @@ def test_everything_measured_is_data(measured):
     data = json.loads(json.dumps(as_data(measured)))
     assert len(data["runs"]) == 5
     assert len(data["targets"]) == len(TARGETS)
-    assert [each["contender"] for each in data["summaries"]] == ["tier", "mitogen", "controller floor"]
+    assert [each["contender"] for each in data["summaries"]] == ["tier", "mitogen", "controller-floor"]
