@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -46,10 +45,23 @@ class Runner:
             RunError: Not all tasks went well.
             EngineError: The container that they need cannot be had.
         """
+        work = self._work(contender.place)
+        # A file that is there already would be less work.
+        self._shell(contender.place, f"rm -rf {work} && mkdir {work}")
         playbook = self._write(f"{name}.yml", play(name, self._tasks))
         inventory = self._write("inventory.yml", {"all": {"hosts": {"bench": self._host(contender)}}})
         self._clock.unlink(missing_ok=True)
         started = time.monotonic()
+        code, output = self._play(contender, inventory, playbook)
+        wall = time.monotonic() - started
+        times = json.loads(self._clock.read_text()) if self._clock.exists() else []
+        if code != 0 or len(times) != self._tasks:
+            raise RunError(output)
+        if name == "copy" and (files := int(self._shell(contender.place, f"ls {work} | wc -l"))) != self._tasks:
+            raise RunError(f"{files} files are there after {self._tasks} tasks that each copied one")
+        return Run(contender.name, name, round_, tuple((start, end) for start, end in times), wall)
+
+    def _play(self, contender: Contender, inventory: Path, playbook: Path) -> tuple[int, str]:
         try:
             done = subprocess.run(
                 [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory, playbook],
@@ -64,14 +76,10 @@ class Runner:
             )
         except subprocess.TimeoutExpired as error:
             raise RunError(f"not done after {_LONGEST} seconds") from error
-        wall = time.monotonic() - started
-        times = json.loads(self._clock.read_text()) if self._clock.exists() else []
-        if done.returncode != 0 or len(times) != self._tasks:
-            raise RunError(done.stdout.strip())
-        return Run(contender.name, name, round_, tuple((start, end) for start, end in times), wall)
+        return done.returncode, done.stdout.strip()
 
     def _host(self, contender: Contender) -> dict[str, object]:
-        host = {"ansible_connection": contender.connection, **contender.variables, FOLDER: self._empty(contender.place)}
+        host = {"ansible_connection": contender.connection, **contender.variables, FOLDER: self._work(contender.place)}
         if contender.place is Place.CONTROLLER:
             own = {"ansible_python_interpreter": sys.executable, "ansible_remote_tmp": str(self._folder / "remote")}
             return {**host, **own}
@@ -82,19 +90,20 @@ class Runner:
         # Ansible's own default for the others: docker_api puts files through the archive API, which sees no tmpfs.
         return {**host, **inside}
 
-    def _empty(self, place: Place) -> str:
-        """An empty folder for the files of a run: a file that is there already would be no work."""
+    def _work(self, place: Place) -> str:
+        """The folder for the files of a run."""
+        return str(self._folder / "work") if place is Place.CONTROLLER else "/srv/bench"
+
+    def _shell(self, place: Place, command: str) -> str:
+        """What a command says where the contenders of a place work."""
+        argv = ["/bin/sh", "-c", command]
         if place is Place.CONTROLLER:
-            folder = self._folder / "files"
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            return str(folder)
-        inside = "/srv/bench"
+            return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
         container = self._ground.client.containers.get(self._ground.container(place))
-        code, said = container.exec_run(["/bin/sh", "-c", f"rm -rf {inside} && mkdir {inside}"])
+        code, said = container.exec_run(argv)
         if code != 0:
             raise RunError(said.decode(errors="replace"))
-        return inside
+        return str(said.decode())
 
     def _environment(self, contender: Contender) -> dict[str, str]:
         """The user's environment without settings for Ansible and Python; the collection is that of this clone."""
