@@ -16,8 +16,10 @@ import docker
 import pytest
 import yaml
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from relay import Relay
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -184,6 +186,18 @@ def remove_images(engine: docker.DockerClient, where: str, but: str = "-") -> No
         for tag in image.tags or [image.id]:
             if not tag.startswith(but):
                 engine.images.remove(tag, force=True)
+
+
+@pytest.fixture
+def remote() -> Iterator[Relay]:
+    """Address of the engine as one that is reached over the network."""
+    address = engine_address()
+    assert address.startswith("unix://")
+    relay = Relay(address.removeprefix("unix://"))
+    relay.start()
+    yield relay
+    relay.close()
+    relay.join()
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Containers that tests run tasks in: a build container without a chain, and a plain one that Ansible runs inside of."""
+"""Containers that tests run tasks in: a build container without a chain, and a plain one with Ansible inside."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 import docker
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import place
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import containers
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import cage, containers
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
 
 from .conftest import Playbook, Run
@@ -89,9 +89,7 @@ def build_container(engine: docker.DockerClient, playbook: Playbook, image: str)
     """A build container, confined and mounted as in a build."""
     name = f"twtest-{secrets.token_hex(4)}"
     mounts = place.mount(engine_address(), name)
-    started = containers.start(
-        engine, name=name, image=image, tier="test", family="debian", labels={}, mounts=mounts
-    )
+    started = containers.start(engine, name=name, image=image, tier="test", family="debian", labels={}, mounts=mounts)
     try:
         yield Target(name, engine, playbook)
     finally:
@@ -116,6 +114,9 @@ def plain_container(engine: docker.DockerClient, image: str, folder: Path) -> It
         init=True,
         volumes={str(path): {"bind": str(path), "mode": mode} for path, mode in needed.items()},
         tmpfs={"/dev/tierwright": "exec,mode=1777"},
+        cap_drop=["ALL"],
+        cap_add=list(cage.CAPABILITIES),
+        security_opt=["no-new-privileges"],
         environment={
             "DEBIAN_FRONTEND": "noninteractive",
             "PYTHONDONTWRITEBYTECODE": "1",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
+import resource
 import shutil
 import tarfile
 from collections.abc import Iterator
@@ -15,15 +15,14 @@ import docker
 import pytest
 from ansible.module_utils.common.text import formatters
 
-from .conftest import run_container
 from .containers import PYTHON, Playbook, Target, build_container, plain_container, run_inside
 
 DATA = Path(__file__).parent / "connection"
 
 #: Differs between two runs of anything, or says where Ansible runs.
 ANYTHING = {
-    "ansible_job_id", "atime", "cache_update_time", "ctime", "delta", "end", "finished_on", "inode", "invocation", "jid",
-    "mtime", "results_file", "start", "dev", "block_size", "blocks", "nlink", "version", "device_type", "diff", "dest",
+    "ansible_job_id", "atime", "cache_update_time", "ctime", "delta", "end", "finished_on", "inode", "invocation",
+    "jid", "mtime", "results_file", "start", "dev", "block_size", "blocks", "nlink", "version", "device_type", "diff", "dest",
     "elapsed", "child_pid", "frame", "ansible_python_version", "exception", "warnings", "cache_updated", "stdout_lines",
     "stderr_lines", "src", "attempts", "module_stdout",
 }  # fmt: skip
@@ -33,7 +32,9 @@ ANYTHING = {
 def image(demo: dict[str, Any], engine: docker.DockerClient) -> Iterator[str]:
     """An image with what the tests of the connection need besides a base."""
     install = "apt-get -qq update && apt-get -qq install --no-install-recommends python3 python3-apt sudo >/dev/null"
-    container = engine.containers.create(demo["base"].id, ["sh", "-c", install], environment={"DEBIAN_FRONTEND": "noninteractive"})
+    container = engine.containers.create(
+        demo["base"].id, ["sh", "-c", install], environment={"DEBIAN_FRONTEND": "noninteractive"}
+    )
     try:
         container.start()
         assert container.wait(timeout=300)["StatusCode"] == 0, container.logs().decode()
@@ -51,14 +52,23 @@ def target(image: str, engine: docker.DockerClient, playbook: Playbook) -> Itera
         yield made
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """The behaviour playbook with its modules, and files for it to work on."""
-    shutil.copytree(DATA, tmp_path / "behaviour")
-    overridden = tmp_path / "behaviour/module_utils/common/text/formatters.py"
+@pytest.fixture(scope="session")
+def expected(image: str, engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The report of the behaviour playbook over `local` in a plain container."""
+    folder = prepare(tmp_path_factory.mktemp("local"))
+    variables = variables_of(folder) | {"ansible_connection": "local", "ansible_pipelining": True}
+    with plain_container(engine, image, folder) as plain:
+        run = run_inside(plain, folder, "behaviour.yml", "--inventory", "test,", "--extra-vars", json.dumps(variables))
+        return report_of(folder, run.output)
+
+
+def prepare(folder: Path) -> Path:
+    """Lay out the behaviour playbook with its modules, and files for it to work on."""
+    shutil.copytree(DATA, folder, dirs_exist_ok=True)
+    overridden = folder / "module_utils/common/text/formatters.py"
     overridden.parent.mkdir(parents=True)
     overridden.write_text(Path(formatters.__file__).read_text() + "\nMARK = 'overridden'\n")
-    scratch = tmp_path / "behaviour/scratch"
+    scratch = folder / "scratch"
     (scratch / "folder/deep").mkdir(parents=True)
     (scratch / "folder/deep/one").write_text("one")
     (scratch / "folder/two").write_bytes(bytes(range(256)))
@@ -67,11 +77,22 @@ def folder(tmp_path: Path) -> Path:
         entry = tarfile.TarInfo("unpacked/file")
         entry.size = 5
         tar.addfile(entry, io.BytesIO(b"hello"))
-    return tmp_path / "behaviour"
+    return folder
 
 
-def report_of(folder: Path, name: str) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((folder / name).read_text())
+def variables_of(folder: Path) -> dict[str, Any]:
+    return {
+        "scratch": str(folder / "scratch"),
+        "report": str(folder / "report.json"),
+        "interpreter": PYTHON,
+        "ansible_python_interpreter": PYTHON,
+        "ansible_remote_tmp": "/dev/tierwright",
+    }
+
+
+def report_of(folder: Path, output: str) -> dict[str, Any]:
+    assert (folder / "report.json").exists(), output
+    told: dict[str, Any] = json.loads((folder / "report.json").read_text())
     fetched = (folder / "scratch/fetched.bin").read_bytes()
     assert fetched == (folder / "scratch/bytes.bin").read_bytes()
     return {key: comparable(value) for key, value in told.items()}
@@ -86,39 +107,140 @@ def comparable(value: Any) -> Any:
     return value
 
 
-def test_everything_is_as_over_local_in_a_plain_container(target, folder, image, engine):
-    known = {"scratch": str(folder / "scratch"), "interpreter": PYTHON}
-    with plain_container(engine, image, folder) as plain:
-        local = {
-            **known,
-            "report": str(folder / "local.json"),
-            "ansible_connection": "local",
-            "ansible_pipelining": True,
-            "ansible_python_interpreter": PYTHON,
-            "ansible_remote_tmp": "/dev/tierwright",
-        }
-        inside = run_inside(plain, folder, "behaviour.yml", "--inventory", "test,", "--extra-vars", json.dumps(local))
-        assert (folder / "local.json").exists(), inside.output
-        expected = report_of(folder, "local.json")
-    ours = {**known, "report": str(folder / "ours.json"), "ansible_remote_tmp": "/dev/tierwright"}
-    done = target.playbook("behaviour.yml", *target.inventory(folder, ours), cwd=folder, env=CONFIG)
-    assert (folder / "ours.json").exists(), done.output
-    found = report_of(folder, "ours.json")
+@pytest.mark.parametrize("engine_is", ["local", "remote"])
+def test_everything_is_as_over_local_in_a_plain_container(target, expected, tmp_path, remote, engine_is):
+    folder = prepare(tmp_path)
+    environment = CONFIG if engine_is == "local" else {**CONFIG, "DOCKER_HOST": remote.address}
+    arguments = target.inventory(folder, variables_of(folder))
+    found = report_of(folder, target.playbook("behaviour.yml", *arguments, cwd=folder, env=environment).output)
     assert sorted(found) == sorted(expected)
     for name, value in expected.items():
         assert found[name] == value, name
-    # Not equal to each other by both being wrong.
+    # Equal to each other could also mean that both are wrong.
     assert found["status"]["rc"] == 7
     assert found["become_sudo"]["stdout"].split() == ["worker", "worker", "games", "/home/worker", "kept"]
     assert found["other_utils"]["mark"] == "overridden"
-    assert found["timed_out"]["failed"]
     assert found["remote_tmp_script"]["stdout"].split() == ["there"]
-    assert found["apt"]["changed"]
-    failing = [name for name, value in found.items() if value.get("failed")]
+    failing = {name for name, value in found.items() if value.get("failed")}
     assert failing == EXPECTED_FAILURES
 
 
+def test_what_needs_an_interpreter_of_its_own_says_so(target, tmp_path):
+    folder = prepare(tmp_path)
+    tasks = """
+- name: Another part of module_utils
+  other_utils:
+- name: What an interpreter reads when it starts
+  ansible.builtin.command: "true"
+  environment: {LANG: C.UTF-8}
+- name: The same interpreter by another way, as in a virtual environment
+  ansible.builtin.file: {src: /usr/bin/python3, dest: /usr/local/bin/python3, state: link}
+- name: Another interpreter
+  ansible.builtin.command: "true"
+  vars: {ansible_python_interpreter: /usr/local/bin/python3}
+- name: Another user
+  ansible.builtin.command: "true"
+  become: true
+  become_user: nobody
+- name: On a fork
+  ansible.builtin.command: "true"
+  environment: {WORD: "it's"}
+"""
+    told = target.play(folder, tasks, env={**CONFIG, "ANSIBLE_VERBOSITY": "3"}).expect().output
+    assert "it brings another ansible/module_utils/common/text/formatters.py" in told
+    assert "it has to see LANG when it starts" in told
+    assert "/usr/local/bin/python3 is started for this module: the agent runs on /usr/bin/python3" in told
+    assert "a shell is started for this module" in told
+    assert told.count("is started for this module") == 4
+    assert "started the agent; it is reached through its own socket" in told
+
+
+def test_where_there_is_no_interpreter_the_engine_runs_commands(target, tmp_path):
+    tasks = """
+- name: Without Python
+  ansible.builtin.raw: echo raw; exit 3
+  register: raw
+  failed_when: raw.rc != 3 or raw.stdout | trim != 'raw'
+- name: A script too
+  ansible.builtin.script: hello.sh
+  register: script
+  failed_when: script.stdout | trim != 'hello'
+- name: A module that cannot be run
+  ansible.builtin.ping:
+  ignore_errors: true
+  register: pinged
+  failed_when: pinged.rc | default(0) == 0
+"""
+    (tmp_path / "hello.sh").write_text("#!/bin/sh\necho hello\n")
+    variables = {"ansible_python_interpreter": "/nonexistent/python3"}
+    told = target.play(tmp_path, tasks, variables, env={**CONFIG, "ANSIBLE_VERBOSITY": "3"}).expect().output
+    assert "the engine runs this command: build container" in told
+    assert "has no Python at /nonexistent/python3" in told
+    assert "ok=3" in told
+
+
+COUNT = """
+- name: Count what is there
+  ansible.builtin.raw: >-
+    ls -d /proc/[0-9]* | wc -l; for each in /proc/[0-9]*; do
+    if tr '\\0' ' ' < $each/cmdline | grep -q tierwright_agent; then ls $each/fd | wc -l; fi; done;
+    find /tmp /var/tmp /dev/shm /dev/tierwright /root /run | wc -l
+  register: {name}
+"""
+
+
+def test_two_hundred_tasks_leave_nothing_behind(target, tmp_path):
+    kinds = [
+        "ansible.builtin.command: 'true'",
+        "ansible.builtin.copy: {content: '%d', dest: /etc/file, mode: '0644'}",
+        "ansible.builtin.raw: 'true'",
+        "ansible.builtin.shell: 'exit 0'",
+        "ansible.builtin.script: nothing.sh",
+    ]
+    (tmp_path / "nothing.sh").write_text("#!/bin/sh\n")
+    warm = "".join(f"- name: Warm up\n  {kind.replace('%d', 'w')}\n" for kind in kinds)
+    many = "".join(
+        f"- name: Task {number}\n  {kinds[number % 5].replace('%d', str(number))}\n" for number in range(200)
+    )
+    same = """
+- name: Compare
+  ansible.builtin.assert: {that: "before.stdout_lines == after.stdout_lines", success_msg: "{{ before.stdout_lines }}"}
+"""
+    play = warm + COUNT.format(name="before").lstrip() + many + COUNT.format(name="after").lstrip() + same.lstrip()
+    done = target.play(tmp_path, play, env={**CONFIG, "ANSIBLE_REMOTE_TMP": "/dev/tierwright"})
+    assert done.code == 0, done.output[-3000:]
+    assert "ok=208" in done.output
+
+
+def test_a_gibibyte_goes_in_and_out_without_being_held_in_memory(target, tmp_path):
+    size = 1 << 30
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(size)
+        file.seek(size // 2)
+        file.write(b"in the middle")
+    tasks = f"""
+- name: In
+  ansible.builtin.copy: {{src: large, dest: /srv/large, mode: "0644"}}
+- name: Out
+  ansible.builtin.fetch: {{src: /srv/large, dest: {tmp_path}/fetched, flat: true, validate_checksum: true}}
+- name: Most memory that the agent ever had
+  ansible.builtin.shell: >-
+    for each in /proc/[0-9]*; do
+    if tr '\\0' ' ' < $each/cmdline | grep -q tierwright_agent; then grep VmHWM $each/status; fi; done
+  register: most
+- name: Compare
+  ansible.builtin.assert:
+    that: "(most.stdout_lines | map('split') | map(attribute=1) | map('int') | max) < 200000"
+    fail_msg: "{{{{ most.stdout_lines }}}}"
+"""
+    done = target.play(tmp_path, tasks, env={**CONFIG, "ANSIBLE_REMOTE_TMP": "/srv/tmp"})
+    assert done.code == 0, done.output[-3000:]
+    assert (tmp_path / "fetched").stat().st_size == size
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 300_000
+
+
 CONFIG = {"ANSIBLE_CONFIG": str(Path(__file__).parents[2] / "ansible.cfg")}
-EXPECTED_FAILURES = [
-    "status", "status_255",
-]  # fmt: skip
+EXPECTED_FAILURES = {
+    *("status", "status_255", "killed", "terminated", "missing", "raw", "async_waited", "async_late", "timed_out"),
+    *("script_missing", "copy_refused", "fetch_missing", "broken", "no_json", "no_interpreter"),
+}

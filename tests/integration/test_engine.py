@@ -5,13 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
 
-import pytest
-
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
-from relay import Relay
 
 WRITE = "- name: Count what comes in\n  ansible.builtin.command: {cmd: wc -c, stdin: \"{{ 'x' * 200000 }}\"}\n"
 
@@ -42,18 +37,6 @@ def test_without_root_it_says_what_is_missing_and_what_to_do(playbook):
 
 # On the controller, so that the engine is missed when the layer is sealed and not in the role.
 AWHILE = "- name: Take a while\n  ansible.builtin.command: sleep 8\n  delegate_to: localhost\n"
-
-
-@pytest.fixture
-def remote() -> Iterator[Relay]:
-    """Address of the engine as one that is reached over the network."""
-    address = engine_address()
-    assert address.startswith("unix://")
-    relay = Relay(address.removeprefix("unix://"))
-    relay.start()
-    yield relay
-    relay.close()
-    relay.join()
 
 
 def test_a_remote_engine_builds_as_well(small_chain, remote):
