@@ -93,8 +93,8 @@ def build_container(engine: docker.DockerClient, playbook: Playbook, image: str)
     try:
         yield Target(name, engine, playbook)
     finally:
-        containers.remove(engine, started.id)
         place.remove(engine_address(), name)
+        containers.remove(engine, started.id)
 
 
 @contextmanager

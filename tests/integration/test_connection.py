@@ -22,7 +22,8 @@ DATA = Path(__file__).parent / "connection"
 #: Differs between two runs of anything, or says where Ansible runs.
 ANYTHING = {
     "ansible_job_id", "atime", "cache_update_time", "ctime", "delta", "end", "finished_on", "inode", "invocation",
-    "jid", "mtime", "results_file", "start", "dev", "block_size", "blocks", "nlink", "version", "device_type", "diff", "dest",
+    "jid", "mtime", "results_file", "start", "dev", "block_size", "blocks", "nlink", "version", "device_type", "diff",
+    "dest",
     "elapsed", "child_pid", "frame", "ansible_python_version", "exception", "warnings", "cache_updated", "stdout_lines",
     "stderr_lines", "src", "attempts", "module_stdout",
 }  # fmt: skip
@@ -126,10 +127,7 @@ def test_everything_is_as_over_local_in_a_plain_container(target, expected, tmp_
 
 
 def test_what_needs_an_interpreter_of_its_own_says_so(target, tmp_path):
-    folder = prepare(tmp_path)
     tasks = """
-- name: Another part of module_utils
-  other_utils:
 - name: What an interpreter reads when it starts
   ansible.builtin.command: "true"
   environment: {LANG: C.UTF-8}
@@ -146,13 +144,17 @@ def test_what_needs_an_interpreter_of_its_own_says_so(target, tmp_path):
   ansible.builtin.command: "true"
   environment: {WORD: "it's"}
 """
-    told = target.play(folder, tasks, env={**CONFIG, "ANSIBLE_VERBOSITY": "3"}).expect().output
-    assert "it brings another ansible/module_utils/common/text/formatters.py" in told
+    verbose = {**CONFIG, "ANSIBLE_VERBOSITY": "3"}
+    told = target.play(tmp_path, tasks, env=verbose).expect().output
     assert "it has to see LANG when it starts" in told
     assert "/usr/local/bin/python3 is started for this module: the agent runs on /usr/bin/python3" in told
     assert "a shell is started for this module" in told
-    assert told.count("is started for this module") == 4
+    assert told.count("is started for this module") == 3
     assert "started the agent; it is reached through its own socket" in told
+    brought = target.play(
+        prepare(tmp_path), "- name: Another part of module_utils\n  other_utils:", env=verbose
+    ).expect()
+    assert "it brings another ansible/module_utils/common/text/formatters.py" in brought.output
 
 
 def test_where_there_is_no_interpreter_the_engine_runs_commands(target, tmp_path):
