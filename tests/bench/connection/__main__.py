@@ -18,7 +18,8 @@ How to read the output: one table for each list, one line for each contender.
     0.20 says that the plugin takes a fifth of the time.
 
 ``controller-floor`` is the same number of ``debug`` tasks, which reach no host: no connection can be faster. Then
-come the targets. The bench prints and fails nothing.
+come the targets. ``by min`` compares the best rounds: on a machine that others use too, where ``max`` is far above
+``min``, it says more than the medians do. The bench prints and fails nothing.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ def test_a_ratio_is_ours_by_theirs_and_the_floor_serves_every_list(measured):
     summaries = summarise(measured.runs)
     assert ratio(summaries, "copy", "tier", "mitogen") == pytest.approx(0.5)
     assert ratio(summaries, "copy", "tier", "controller-floor") == pytest.approx(5)
+    assert ratio(summaries, "copy", "tier", "mitogen", of="least") == pytest.approx(0.4)
     assert ratio(summaries, "copy", "tier", "local") is None
     assert ratio(summaries, "command", "tier", "mitogen") is None
 
