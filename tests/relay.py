@@ -22,7 +22,12 @@ class Relay(threading.Thread):
             except OSError:
                 return
             far = socket.socket(socket.AF_UNIX)
-            far.connect(self._target)
+            try:
+                far.connect(self._target)
+            except OSError:  # nobody is there, which is what the client must see too
+                near.close()
+                far.close()
+                continue
             threads = [threading.Thread(target=self._carry, args=pair) for pair in ((near, far), (far, near))]
             threading.Thread(target=self._see_off, args=(threads, near, far), daemon=True).start()
 

@@ -72,9 +72,11 @@ class Target:
 
     def agent(self) -> int:
         """Process ID of the container's agent."""
-        found = [pid for pid, args in self.processes().items() if "tierwright_agent" in args]
-        assert len(found) == 1, self.processes()
-        return found[0]
+        told = self.container.top(ps_args="-eo pid,ppid,args")
+        found = {int(pid): int(parent) for pid, parent, args in told["Processes"] if "tierwright_agent" in args}
+        agents = [pid for pid, parent in found.items() if parent not in found]  # others are forks of it
+        assert len(agents) == 1, told
+        return agents[0]
 
     @staticmethod
     def _play(folder: Path, tasks: str) -> list[str]:
@@ -85,8 +87,10 @@ class Target:
 
 
 @contextmanager
-def build_container(engine: docker.DockerClient, playbook: Playbook, image: str) -> Iterator[Target]:
-    """A build container, confined and mounted as in a build."""
+def build_container(
+    engine: docker.DockerClient, playbook: Playbook, image: str, *, remove: bool = True
+) -> Iterator[Target]:
+    """A build container, confined and mounted as in a build; removed at the end unless the engine will be gone."""
     name = f"twtest-{secrets.token_hex(4)}"
     mounts = place.mount(engine_address(), name)
     started = containers.start(engine, name=name, image=image, tier="test", family="debian", labels={}, mounts=mounts)
@@ -94,7 +98,8 @@ def build_container(engine: docker.DockerClient, playbook: Playbook, image: str)
         yield Target(name, engine, playbook)
     finally:
         place.remove(engine_address(), name)
-        containers.remove(engine, started.id)
+        if remove:
+            containers.remove(engine, started.id)
 
 
 @contextmanager

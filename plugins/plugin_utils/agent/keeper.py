@@ -82,6 +82,7 @@ class Keeper:
             reader = os.dup(agent.socket.fileno())
             streams = execution.Frames(self._from_engine)
             self._agent = Link(self._loop, reader, os.dup(reader), streams.feed, self._loop.stop)
+            streams.feed(agent.ahead)
             self._agent.send_bytes(package.payload())
             self._watch_owner()
             self._loop.later(_START_SECONDS, self._check_started)

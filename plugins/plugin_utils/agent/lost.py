@@ -8,11 +8,14 @@ from ..engine import exec as execution
 from ..engine.client import connect
 from ..errors import TierwrightError
 
+#: Seconds that the engine may take to answer: somebody waits to be told.
+_SECONDS = 3
+
 
 def what_died(container: str) -> str:
     """Say in a sentence whether it was the engine, the container, or the agent alone."""
     try:
-        client = connect()
+        client = connect(_SECONDS)
         try:
             if execution.ends(client, container):
                 return execution.why_gone(client, container)

@@ -27,19 +27,20 @@ _ADVICE = (
 )
 
 
-def connect() -> docker.DockerClient:
+def connect(timeout: int = ANSWER_TIMEOUT) -> docker.DockerClient:
     """Connect to the engine that DOCKER_HOST names, else to the first local socket that exists.
 
     ``DOCKER_TLS_VERIFY`` and ``DOCKER_CERT_PATH`` mean what they mean to the ``docker`` command.
+
+    Args:
+        timeout: Seconds that one answer may take.
 
     Raises:
         EngineUnavailableError: No engine answers, or it is older than Docker 20.10.
     """
     address = engine_address()
     try:
-        client = docker.DockerClient.from_env(
-            timeout=ANSWER_TIMEOUT, environment={**os.environ, "DOCKER_HOST": address}
-        )
+        client = docker.DockerClient.from_env(timeout=timeout, environment={**os.environ, "DOCKER_HOST": address})
         version = client.api.api_version  # asked for when the SDK connects
     except (docker.errors.DockerException, requests.exceptions.RequestException, OSError, KeyError) as error:
         raise EngineUnavailableError(

@@ -57,7 +57,7 @@ def test_much_goes_both_ways_at_once():
     received, output = [], Output()
     answer = [encode([(1, b"o" * 70_000), (2, b"e" * 70_000)])] * 20
     thread = _peer(theirs, received, answer)
-    _converse(ours, iter([b"i" * 1_000_000, b"", b"j" * 1_000_000]), output.take)
+    _converse(ours, iter([b"i" * 1_000_000, b"", b"j" * 1_000_000]), Frames(output.take).feed)
     thread.join()
     ours.close()
     assert b"".join(received) == b"i" * 1_000_000 + b"j" * 1_000_000
@@ -68,7 +68,7 @@ def test_a_command_that_does_not_read_its_input_is_no_error():
     ours, theirs = socket.socketpair()
     output = Output()
     thread = _peer(theirs, [], [encode([(1, b"done")])], read=False)
-    _converse(ours, iter([b"x" * 65536] * 100), output.take)
+    _converse(ours, iter([b"x" * 65536] * 100), Frames(output.take).feed)
     thread.join()
     ours.close()
     assert bytes(output.stdout) == b"done"

@@ -31,7 +31,7 @@ class _RefusedError(Exception):
     """The request cannot be carried out; the message is for the user."""
 
 
-def run(request: dict[str, Any], streams: tuple[int, int, int], notes: int, foreign: list[int]) -> NoReturn:
+def run(request: dict[str, Any], streams: tuple[int, int, int], notes: int) -> NoReturn:
     """Turn this process into the command. It ends here, whatever happens.
 
     Args:
@@ -40,15 +40,13 @@ def run(request: dict[str, Any], streams: tuple[int, int, int], notes: int, fore
             or empty for the one that the agent runs as.
         streams: Standard input, output and error.
         notes: Lines for the controller's log go here.
-        foreign: The agent's own descriptors.
     """
     code = _CANNOT_RUN
     try:
         os.setsid()
         for number, fd in enumerate(streams):
             os.dup2(fd, number)
-        for fd in {*foreign, *streams} - {0, 1, 2, notes}:
-            os.close(fd)
+        _close_all_but({0, 1, 2, notes})
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
@@ -66,6 +64,14 @@ def run(request: dict[str, Any], streams: tuple[int, int, int], notes: int, fore
         traceback.print_exc()
         code = 1
     _leave(code)
+
+
+def _close_all_but(kept: set[int]) -> None:
+    """Let go of all that is the agent's: its other end must see an end when the agent dies, not when we do."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) not in kept:
+            with contextlib.suppress(OSError):  # the one that the folder was read through
+                os.close(int(name))
 
 
 def _switch_user(user: str) -> None:

@@ -52,7 +52,3 @@ class Loop:
                     key.data()
             while self._timers and self._timers[0][0] <= time.monotonic():
                 heapq.heappop(self._timers)[2]()
-
-    def descriptors(self) -> list[int]:
-        """All descriptors that a forked child must not keep."""
-        return [key.fd for key in self._selector.get_map().values()] + [self._selector.fileno()]

@@ -46,10 +46,9 @@ class Session:
         (child_stdin, self._stdin), (self._stdout, child_stdout), (self._stderr, child_stderr), (self._notes, notes) = (
             os.pipe() for _ in range(4)
         )
-        foreign = [*loop.descriptors(), self._stdin, self._stdout, self._stderr, self._notes]
         self._pid = os.fork()
         if self._pid == 0:
-            child.run(request, (child_stdin, child_stdout, child_stderr), notes, foreign)  # never returns
+            child.run(request, (child_stdin, child_stdout, child_stderr), notes)  # never returns
         for fd in (child_stdin, child_stdout, child_stderr, notes):
             os.close(fd)
         for fd in (self._stdin, self._stdout, self._stderr, self._notes):
