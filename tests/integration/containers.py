@@ -8,6 +8,7 @@ import secrets
 import site
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address im
 from .conftest import Playbook, Run
 
 PYTHON = "/usr/bin/python3"
+
+#: A shell and what it waits for.
+IDLE_PROCESSES = 2
 
 
 @dataclass(frozen=True)
@@ -94,8 +98,11 @@ def build_container(
     name = f"twtest-{secrets.token_hex(4)}"
     mounts = place.mount(engine_address(), name)
     started = containers.start(engine, name=name, image=image, tier="test", family="debian", labels={}, mounts=mounts)
+    target = Target(name, engine, playbook)
+    while len(target.processes()) < IDLE_PROCESSES:
+        time.sleep(0.05)
     try:
-        yield Target(name, engine, playbook)
+        yield target
     finally:
         place.remove(engine_address(), name)
         if remove:

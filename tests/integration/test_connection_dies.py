@@ -139,7 +139,18 @@ class SecondEngine:
     def __init__(self, folder: Path) -> None:
         self.address = f"unix://{folder}/docker.sock"
         self._command = [
-            *("dockerd", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--host", self.address),
+            # A network of its own: without a bridge, an engine removes the one that is there, though it be another's.
+            *(
+                "unshare",
+                "--net",
+                "dockerd",
+                "--data-root",
+                f"{folder}/data",
+                "--exec-root",
+                f"{folder}/exec",
+                "--host",
+                self.address,
+            ),
             *("--pidfile", f"{folder}/pid", "--bridge", "none", "--iptables=false", "--ip6tables=false"),
         ]
         self._log = folder / "log"

@@ -14,7 +14,6 @@ import io
 import selectors
 import signal
 import socket
-import ssl
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +24,7 @@ from typing import Any
 import docker
 
 from ..errors import ContainerGoneError, EngineError
+from .bridge import bridged, can_tell_the_end
 from .client import translated
 
 _CHUNK = 1 << 16
@@ -79,6 +79,11 @@ def run(
     with translated(f"running a command in container {container}"):
         frames = Frames(take)
         with started(client, container, argv, user) as command:
+            if not command.can_tell_the_end:
+                raise EngineError(
+                    "DOCKER_HOST names an engine behind TLS, over which the end of a command's input cannot be told; "
+                    "only an agent can run commands there, and it needs Python in the build container"
+                )
             frames.feed(command.ahead)
             _converse(command.socket, iter(stdin), frames.feed)
         code = command.status()
@@ -95,6 +100,8 @@ class Started:
     socket: socket.socket
     #: What of the output was read already: it may come in one piece with the head of the engine's answer.
     ahead: bytes
+    #: Whether closing our half of the socket tells the command that its input has ended.
+    can_tell_the_end: bool
     #: Says the exit status; ``None`` while the command runs.
     status: Callable[[], int | None]
 
@@ -123,8 +130,13 @@ def started(client: docker.DockerClient, container: str, argv: list[str], user: 
             raise
         stream = client.api.exec_start(exec_id, socket=True)
     try:
-        sock = _plain_socket(stream)
-        yield Started(sock, _read_ahead(stream, sock), lambda: client.api.exec_inspect(exec_id)["ExitCode"])
+        sock = bridged(stream)
+        yield Started(
+            sock,
+            _read_ahead(stream, sock),
+            can_tell_the_end(stream),
+            lambda: client.api.exec_inspect(exec_id)["ExitCode"],
+        )
     finally:
         # The SDK hangs the response on its socket; closing the socket alone makes Python 3.13 complain about it.
         getattr(stream, "_response", stream).close()
@@ -153,18 +165,6 @@ def ends(client: docker.DockerClient, container: str) -> bool:
             return True
         time.sleep(_ENDING_SECONDS / 10)
     return False
-
-
-def _plain_socket(stream: Any) -> socket.socket:
-    """Find the socket that the SDK wraps: a ``SocketIO`` where the engine is local or reached over TCP."""
-    plain: socket.socket = getattr(stream, "_sock", stream)
-    if isinstance(plain, ssl.SSLSocket):
-        raise EngineError(
-            "DOCKER_HOST names an engine behind TLS, over which the end of a command's input cannot "
-            "be told; use ssh:// or a local socket"
-        )
-    plain.settimeout(None)
-    return plain
 
 
 def _read_ahead(stream: Any, sock: socket.socket) -> bytes:
