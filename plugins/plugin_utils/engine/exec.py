@@ -18,7 +18,6 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any
 
 import docker
@@ -79,9 +78,14 @@ def run(
         with started(client, container, argv, user) as command:
             _converse(command.socket, iter(stdin), take)
         code = command.status()
-    if code is None or (code == _KILLED and ends(client, container)):
+    if code in {None, _KILLED} and ends(client, container):
         raise ContainerGoneError(why_gone(client, container))
-    return int(code)
+    if code is None:
+        raise EngineError(
+            f"the engine has lost track of a command in build container {container}, which still runs; the engine was "
+            "started again meanwhile: start the playbook again"
+        )
+    return code
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ class Started:
 
     #: The engine's stream: input goes in as it is, output comes out in :class:`Frames`.
     socket: socket.socket
-    #: Says the exit status; ``None`` while the command runs.
+    #: Says the exit status once the stream has ended; ``None`` where the engine has lost track of the command.
     status: Callable[[], int | None]
 
 
@@ -112,16 +116,35 @@ def started(client: docker.DockerClient, container: str, argv: list[str], user: 
     with translated(doing):
         try:
             exec_id = client.api.exec_create(container, argv, stdin=True, user=user)["Id"]
+            stream = client.api.exec_start(exec_id, socket=True)
         except docker.errors.APIError as error:
-            if error.status_code in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
+            # Engines refuse a container that does not run with 404, 409 or 500; what became of it is what counts.
+            if ends(client, container):
                 raise ContainerGoneError(why_gone(client, container)) from error
             raise
-        stream = client.api.exec_start(exec_id, socket=True)
     try:
-        yield Started(_plain_socket(stream), lambda: client.api.exec_inspect(exec_id)["ExitCode"])
+        yield Started(_plain_socket(stream), lambda: _status(client, exec_id))
     finally:
         # The SDK hangs the response on its socket; closing the socket alone makes Python 3.13 complain about it.
         getattr(stream, "_response", stream).close()
+
+
+def _status(client: docker.DockerClient, exec_id: str) -> int | None:
+    """Ask how a command ended; the engine may learn of its end a moment after the end of its stream.
+
+    A Podman service that was started again says of every command of the one before that it runs, with status 0.
+    """
+    until = time.monotonic() + _ENDING_SECONDS
+    while True:
+        try:
+            found = client.api.exec_inspect(exec_id)
+        except docker.errors.NotFound:
+            return None  # with its container
+        if not found["Running"]:
+            return None if found["ExitCode"] is None else int(found["ExitCode"])
+        if time.monotonic() > until:
+            return None
+        time.sleep(_ENDING_SECONDS / 20)
 
 
 def why_gone(client: docker.DockerClient, container: str) -> str:
