@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import secrets
+import signal
 import subprocess
 import tarfile
 import tempfile
@@ -85,6 +87,7 @@ def podman(registry: str) -> Iterator[Podman]:
         finally:
             service.terminate()
             service.wait(30)
+            _end_monitors(folder)
             # Podman mounts the folder of its layers onto itself.
             subprocess.run(["umount", "--quiet", folder / "root/overlay"], check=False)
 
@@ -98,6 +101,15 @@ def _connect(address: str, service: subprocess.Popen[bytes], log: Path) -> docke
             assert service.poll() is None, log.read_text()
             assert time.monotonic() < until, log.read_text()
             time.sleep(0.1)
+
+
+def _end_monitors(folder: Path) -> None:
+    """End the service's conmon processes: they wait five minutes, then clean up in a storage that is gone."""
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it ended by itself
+            words = command.read_bytes().split(b"\0")
+            if Path(os.fsdecode(words[0])).name == "conmon" and any(bytes(folder) + b"/" in word for word in words):
+                os.kill(int(command.parent.name), signal.SIGKILL)
 
 
 def _remove_everything(client: docker.DockerClient) -> None:
