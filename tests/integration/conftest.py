@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import secrets
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import docker
 import pytest
@@ -25,6 +29,22 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SHARED_BASE = f"twtest-{secrets.token_hex(4)}/base"  # one for each session: two may share an engine
 DEMO = ("base", "corebuild", "httpd-php", "mariadb", "wordpress")
+
+
+HOSTILE = """
+FROM {base}
+ENTRYPOINT ["/bin/false"]
+CMD ["swallowed"]
+VOLUME ["/srv/data", "/etc/apt"]
+ENV MODE=hostile
+LABEL io.tierwright.tier=forged org.example.kept=yes
+HEALTHCHECK --interval=1s CMD false
+ONBUILD RUN false
+WORKDIR /nonexistent/folder
+STOPSIGNAL SIGUSR1
+EXPOSE 9999
+USER 1001
+"""
 
 
 @dataclass(frozen=True)
@@ -115,6 +135,46 @@ def rootfs(
         container.remove()
     yield {"archive": str(path), "checksum": f"sha256:{digest.hexdigest()}"}
     remove_images(engine, f"reference={SHARED_BASE}")
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A registry on this machine only; engines trust localhost without TLS."""
+    folder = tmp_path_factory.mktemp("registry")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = folder / "config.yml"
+    config.write_text(
+        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
+    )
+    with subprocess.Popen(["docker-registry", "serve", str(config)], stderr=subprocess.DEVNULL) as process:
+        until = time.monotonic() + 30
+        while True:
+            try:
+                urlopen(f"http://127.0.0.1:{port}/v2/").close()
+                break
+            except OSError:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+        yield f"localhost:{port}"
+        process.terminate()
+
+
+@pytest.fixture
+def hostile(registry: str, engine: Any, demo: dict[str, Any]) -> Iterator[str]:
+    """Somebody's image that does all it can to disturb a build, by digest."""
+    name = f"{registry}/hostile-{secrets.token_hex(4)}"
+    image, _log = engine.images.build(
+        fileobj=io.BytesIO(HOSTILE.format(base=demo["base"].id).encode()), tag=name, rm=True
+    )
+    engine.images.push(name)
+    image.reload()
+    pinned = image.attrs["RepoDigests"][0]
+    engine.images.remove(name)
+    yield pinned
+    if engine.images.list(pinned):
+        engine.images.remove(pinned)
 
 
 @dataclass

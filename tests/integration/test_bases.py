@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import secrets
-import socket
 import subprocess
 import tarfile
-import time
-from collections.abc import Iterator
 from typing import Any
-from urllib.request import urlopen
-
-import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 
 from .conftest import SmallChain, run_container
-
-HOSTILE = """
-FROM {base}
-ENTRYPOINT ["/bin/false"]
-CMD ["swallowed"]
-VOLUME ["/srv/data", "/etc/apt"]
-ENV MODE=hostile
-LABEL io.tierwright.tier=forged org.example.kept=yes
-HEALTHCHECK --interval=1s CMD false
-ONBUILD RUN false
-WORKDIR /nonexistent/folder
-STOPSIGNAL SIGUSR1
-EXPOSE 9999
-USER 1001
-"""
 
 TASKS = """
 - name: Be root all the same
@@ -45,46 +22,6 @@ TASKS = """
 - name: Install a package
   ansible.builtin.apt: {name: hello, update_cache: true, install_recommends: false}
 """
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory) -> Iterator[str]:
-    """A registry on this machine only; engines trust localhost without TLS."""
-    folder = tmp_path_factory.mktemp("registry")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    config = folder / "config.yml"
-    config.write_text(
-        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
-    )
-    with subprocess.Popen(["docker-registry", "serve", str(config)], stderr=subprocess.DEVNULL) as process:
-        until = time.monotonic() + 30
-        while True:
-            try:
-                urlopen(f"http://127.0.0.1:{port}/v2/").close()
-                break
-            except OSError:
-                assert time.monotonic() < until
-                time.sleep(0.1)
-        yield f"localhost:{port}"
-        process.terminate()
-
-
-@pytest.fixture
-def hostile(registry: str, engine: Any, demo: dict[str, Any]) -> Iterator[str]:
-    """Somebody's image that does all it can to disturb a build, by digest."""
-    name = f"{registry}/hostile-{secrets.token_hex(4)}"
-    image, _log = engine.images.build(
-        fileobj=io.BytesIO(HOSTILE.format(base=demo["base"].id).encode()), tag=name, rm=True
-    )
-    engine.images.push(name)
-    image.reload()
-    pinned = image.attrs["RepoDigests"][0]
-    engine.images.remove(name)
-    yield pinned
-    if engine.images.list(pinned):
-        engine.images.remove(pinned)
 
 
 def test_a_hostile_parent_can_be_built_upon(

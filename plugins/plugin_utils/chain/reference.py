@@ -35,6 +35,19 @@ def is_digest(digest: str) -> bool:
     return _DIGEST.fullmatch(digest) is not None
 
 
+#: What engines put before names: Docker's own registry, its folder for names of one part, Podman's word for "here".
+_UNSAID = ("docker.io/library/", "docker.io/", "localhost/")
+
+
+def familiar(reference: str) -> str:
+    """Write a name as people do: ``docker.io/library/httpd-php:latest`` and ``httpd-php:latest`` are the same.
+
+    Podman puts ``docker.io/`` before the names that it is given through Docker's API, or ``localhost/`` where
+    ``compat_api_enforce_docker_hub`` is off.
+    """
+    return next((reference.removeprefix(each) for each in _UNSAID if reference.startswith(each)), reference)
+
+
 def split_pinned(reference: str) -> tuple[str, str] | None:
     """Split ``name@sha256:…`` into the name and the digest.
 

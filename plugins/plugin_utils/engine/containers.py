@@ -72,7 +72,6 @@ def start(
             hostname=tier[:63],
             environment=_BUILD_ENVIRONMENT,
             labels=dict(labels),
-            healthcheck={"test": ["NONE"]},
             stop_signal="SIGTERM",
             host_config=client.api.create_host_config(**host_config(family, mounts)),
         )

@@ -10,7 +10,6 @@ its end is told by closing our half.
 from __future__ import annotations
 
 import contextlib
-import io
 import selectors
 import signal
 import socket
@@ -18,13 +17,11 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from http import HTTPStatus
-from typing import Any
 
 import docker
 
 from ..errors import ContainerGoneError, EngineError
-from .bridge import bridged, can_tell_the_end
+from .bridge import bridged, can_tell_the_end, read_ahead
 from .client import translated
 
 _CHUNK = 1 << 16
@@ -87,9 +84,14 @@ def run(
             frames.feed(command.ahead)
             _converse(command.socket, iter(stdin), frames.feed)
         code = command.status()
-    if code is None or (code == _KILLED and ends(client, container)):
+    if code in {None, _KILLED} and ends(client, container):
         raise ContainerGoneError(why_gone(client, container))
-    return int(code)
+    if code is None:
+        raise EngineError(
+            f"the engine has lost track of a command in build container {container}, which still runs; the engine was "
+            "started again meanwhile: start the playbook again"
+        )
+    return code
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,7 @@ class Started:
     #: What of the output was read already: it may come in one piece with the head of the engine's answer.
     ahead: bytes
     #: Whether closing our half of the socket tells the command that its input has ended.
-    can_tell_the_end: bool
-    #: Says the exit status; ``None`` while the command runs.
+    #: Says the exit status once the stream has ended; ``None`` where the engine has lost track of the command.
     status: Callable[[], int | None]
 
 
@@ -124,22 +125,36 @@ def started(client: docker.DockerClient, container: str, argv: list[str], user: 
     with translated(doing):
         try:
             exec_id = client.api.exec_create(container, argv, stdin=True, user=user)["Id"]
+            stream = client.api.exec_start(exec_id, socket=True)
         except docker.errors.APIError as error:
-            if error.status_code in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
+            # Engines refuse a container that does not run with 404, 409 or 500; what became of it is what counts.
+            if ends(client, container):
                 raise ContainerGoneError(why_gone(client, container)) from error
             raise
-        stream = client.api.exec_start(exec_id, socket=True)
     try:
-        sock = bridged(stream)
-        yield Started(
-            sock,
-            _read_ahead(stream, sock),
-            can_tell_the_end(stream),
-            lambda: client.api.exec_inspect(exec_id)["ExitCode"],
-        )
+        ahead = read_ahead(stream)
+        yield Started(bridged(stream), ahead, can_tell_the_end(stream), lambda: _status(client, exec_id))
     finally:
         # The SDK hangs the response on its socket; closing the socket alone makes Python 3.13 complain about it.
         getattr(stream, "_response", stream).close()
+
+
+def _status(client: docker.DockerClient, exec_id: str) -> int | None:
+    """Ask how a command ended; the engine may learn of its end a moment after the end of its stream.
+
+    A Podman service that was started again says of every command of the one before that it runs, with status 0.
+    """
+    until = time.monotonic() + _ENDING_SECONDS
+    while True:
+        try:
+            found = client.api.exec_inspect(exec_id)
+        except docker.errors.NotFound:
+            return None  # with its container
+        if not found["Running"]:
+            return None if found["ExitCode"] is None else int(found["ExitCode"])
+        if time.monotonic() > until:
+            return None
+        time.sleep(_ENDING_SECONDS / 20)
 
 
 def why_gone(client: docker.DockerClient, container: str) -> str:
@@ -165,21 +180,6 @@ def ends(client: docker.DockerClient, container: str) -> bool:
             return True
         time.sleep(_ENDING_SECONDS / 10)
     return False
-
-
-def _read_ahead(stream: Any, sock: socket.socket) -> bytes:
-    """Take what lies in the SDK's buffer above the socket; measured: one short command of twenty over TCP."""
-    buffer = getattr(getattr(getattr(stream, "_response", None), "raw", None), "_fp", None)
-    buffered = getattr(buffer, "fp", None)
-    if not isinstance(buffered, io.BufferedReader):
-        return b""
-    sock.setblocking(False)  # noqa: FBT003 - the standard library's own signature
-    try:
-        return buffered.read1(len(buffered.peek(1)) or 1)
-    except BlockingIOError:
-        return b""
-    finally:
-        sock.setblocking(True)  # noqa: FBT003
 
 
 def _converse(sock: socket.socket, stdin: Iterator[bytes], feed: Callable[[bytes], None]) -> None:

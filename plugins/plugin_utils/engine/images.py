@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -12,7 +12,9 @@ from typing import Any
 import docker
 import docker.errors
 
+from ..chain.reference import familiar
 from ..errors import EngineError
+from . import kind
 from .client import translated
 
 
@@ -26,9 +28,9 @@ class Image:
     layers: tuple[str, ...]
     #: Its labels.
     labels: Mapping[str, str]
-    #: Its runtime configuration as the engine writes it (``Env``, ``Entrypoint`` …).
+    #: Its runtime configuration as the engine tells it (``Env``, ``Entrypoint`` …); see :func:`full_config`.
     config: Mapping[str, Any]
-    #: Names and tags.
+    #: Names and tags as people write them, whatever an engine puts before them.
     tags: tuple[str, ...]
     #: Bytes, all layers.
     size: int
@@ -36,6 +38,10 @@ class Image:
     architecture: str
     #: ``linux``.
     os: str
+
+    def is_named(self, reference: str) -> bool:
+        """Say whether ``reference``, a name with a tag, is one of the image's."""
+        return familiar(reference) in self.tags
 
 
 def find(client: docker.DockerClient, reference: str) -> Image | None:
@@ -51,7 +57,7 @@ def find(client: docker.DockerClient, reference: str) -> Image | None:
         layers=tuple(found["RootFS"].get("Layers") or ()),
         labels=config.get("Labels") or {},
         config=config,
-        tags=tuple(found.get("RepoTags") or ()),
+        tags=tuple(familiar(tag) for tag in found.get("RepoTags") or ()),
         size=int(found.get("Size") or 0),
         architecture=found.get("Architecture") or "amd64",
         os=found.get("Os") or "linux",
@@ -70,8 +76,26 @@ def get(client: docker.DockerClient, reference: str) -> Image:
     return image
 
 
+def full_config(client: docker.DockerClient, image: Image) -> Mapping[str, Any]:
+    """Get all of an image's runtime configuration: one engine keeps the health check elsewhere.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    path = kind.of(client).health_check_path
+    if path is None or image.config.get("Healthcheck"):
+        return image.config
+    doing = f"looking for the health check of image {image.id}"
+    with translated(doing):
+        answer = client.api.get(client.api.base_url + path.format(image.id), timeout=client.api.timeout)
+        if not answer.ok:
+            raise EngineError(f"{doing}: the engine says: {answer.text.strip()}")
+        found = answer.json().get("Healthcheck")
+    return {**image.config, "Healthcheck": found} if found else image.config
+
+
 def load(client: docker.DockerClient, archive: Iterable[bytes], expected: str) -> None:
-    """Load a docker-archive.
+    """Load an archive of images.
 
     Args:
         client: The engine.
@@ -88,6 +112,16 @@ def load(client: docker.DockerClient, archive: Iterable[bytes], expected: str) -
         raise EngineError(f"loading image {expected}: the engine says: {errors[0]}")
     if find(client, expected) is None:
         raise EngineError(f"loading image {expected}: the engine took it, but holds no image of that ID")
+
+
+def save(client: docker.DockerClient, image: str) -> Iterator[bytes]:
+    """Read an image out of the engine as an archive with all its layers, in pieces.
+
+    Raises:
+        EngineError: The engine refused, or holds no such image.
+    """
+    with translated(f"reading image {image}"):
+        yield from client.api.get_image(image)
 
 
 def tag(client: docker.DockerClient, image: str, repository: str, tag_name: str) -> None:

@@ -22,6 +22,7 @@ from . import distribution
 from .archive import digest_file
 from .bootstrap import bootstrap
 from .config import runtime_config
+from .load import Layers
 from .rootfs import check_checksum, unpack
 from .seal import assemble
 
@@ -89,8 +90,7 @@ def _import(
             client,
             tier=tier,
             parent=None,
-            layers=(layer,),
-            contents={layer: plain},
+            layers=Layers((layer,), {layer: plain}),
             config=config,
             doing=doing,
             architecture=architecture,
@@ -116,7 +116,12 @@ def _pull(
             client.images.pull(pinned[0], tag=pinned[1])
         pulled = images.get(client, reference)
     family = distribution.family_of_image(client, pulled.id)
-    config = runtime_config(pulled.config, declared, identity(family))
+    config = runtime_config(images.full_config(client, pulled), declared, identity(family))
     return assemble(
-        client, tier=tier, parent=pulled, layers=pulled.layers, contents={}, config=config, doing=f"image {reference}"
+        client,
+        tier=tier,
+        parent=pulled,
+        layers=Layers(pulled.layers, donor=pulled.id),
+        config=config,
+        doing=f"image {reference}",
     )

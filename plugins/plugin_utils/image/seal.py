@@ -16,8 +16,10 @@ from ..engine.client import translated
 from ..engine.images import Image
 from ..errors import EngineError
 from . import history
-from .archive import EMPTY_LAYER, EMPTY_LAYER_DIGEST, LayerContent, docker_archive
-from .config import document, image_id, runtime_config
+from .archive import EMPTY_LAYER, EMPTY_LAYER_DIGEST, LayerContent
+from .config import document, runtime_config
+from .load import Layers, load
+from .stage import below
 
 
 def seal(
@@ -46,17 +48,17 @@ def seal(
         ChainError: ``declared`` has a value that no image can have.
         EngineError: The engine refused, or the result would not have exactly one layer more than the parent.
     """
-    config = runtime_config(parent.config, declared, identity)
+    config = runtime_config(images.full_config(client, parent), declared, identity)
+    under = below(client, parent).digests
     with translated(f"tier {tier.name!r}: committing its build container"):
         committed = client.api.commit(container)["Id"]
     try:
-        layer, contents = _new_layer(images.get(client, committed), parent, tier)
+        layer, contents = _new_layer(images.get(client, committed), under, tier)
         return assemble(
             client,
             tier=tier,
             parent=parent,
-            layers=(*parent.layers, layer),
-            contents=contents,
+            layers=Layers((*parent.layers, layer), contents, committed),
             config=config,
             doing=f"role {tier.role}",
         )
@@ -69,8 +71,7 @@ def assemble(
     *,
     tier: Tier,
     parent: Image | None,
-    layers: tuple[str, ...],
-    contents: Mapping[str, LayerContent],
+    layers: Layers,
     config: dict[str, Any],
     doing: str,
     architecture: str | None = None,
@@ -81,8 +82,7 @@ def assemble(
         client: The engine.
         tier: The tier.
         parent: Image that the first layers and their history come from; ``None`` where the tier has none.
-        layers: Digests of all layers.
-        contents: Those that the engine may lack.
+        layers: All layers.
         config: From :func:`.config.runtime_config`.
         doing: What made the last layer: ``"role httpd_php"``.
         architecture: Needed where there is no parent.
@@ -93,30 +93,28 @@ def assemble(
     created = history.timestamp(int(time.time()))
     past = [] if parent is None else history.of(client, parent.id, len(parent.layers))
     own = history.entry(tier, created, doing)
-    if parent is not None and len(layers) == len(parent.layers):
+    if parent is not None and len(layers.digests) == len(parent.layers):
         own["empty_layer"] = True
     content = document(
         architecture=architecture or (parent.architecture if parent else "amd64"),
         os=parent.os if parent else "linux",
         config=config,
-        layers=layers,
+        layers=layers.digests,
         history=[*past, own],
         created=created,
         author=tier.team,
     )
-    made = image_id(content)
-    images.load(client, docker_archive(content, contents), made)
-    return images.get(client, made)
+    return images.get(client, load(client, content, layers))
 
 
-def _new_layer(committed: Image, parent: Image, tier: Tier) -> tuple[str, dict[str, LayerContent]]:
+def _new_layer(committed: Image, under: tuple[str, ...], tier: Tier) -> tuple[str, dict[str, LayerContent]]:
     """Find the layer that the role made; a role that changed nothing still gets one, without entries."""
-    count = len(parent.layers)
-    if committed.layers == parent.layers:
+    count = len(under)
+    if committed.layers == under:
         return EMPTY_LAYER_DIGEST, {EMPTY_LAYER_DIGEST: EMPTY_LAYER}
-    if committed.layers[:count] == parent.layers and len(committed.layers) == count + 1:
+    if committed.layers[:count] == under and len(committed.layers) == count + 1:
         return committed.layers[-1], {}
     raise EngineError(
-        f"tier {tier.name!r}: its container has layers {committed.layers}, expected those of its parent "
-        f"{parent.layers} and one more; somebody else's container took its name"
+        f"tier {tier.name!r}: its container has layers {committed.layers}, expected those it was started on "
+        f"{under} and one more; somebody else's container took its name"
     )

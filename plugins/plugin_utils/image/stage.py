@@ -5,18 +5,42 @@
 An engine mounts a fresh volume over every VOLUME of the image and would drop what the role writes there; it also
 merges entrypoint, user and health check into the container. None of that can be taken back when a container is
 created, so the build container starts from an image with the same layers and a configuration of our own.
+
+Where the engine makes files in a container to mount its own over, and counts them among the container's changes, one
+more layer lies on the parent's while the tier is built: those files, so that the engine need not make them. The tier's
+own layer does not know of it.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
+import tarfile
+from functools import cache
+
 import docker
 
-from ..engine import images
+from ..engine import kind
 from ..engine.images import Image
 from . import history
-from .archive import docker_archive
-from .config import document, image_id, work_config
+from .config import document, work_config
 from .labels import work
+from .load import Layers, load
+
+#: Mount points of engines, with the folders they are in as every distribution has them: files, folders (with a slash),
+#: and what a link leads to.
+_MOUNT_POINTS = {
+    "dev/": "",
+    "etc/": "",
+    "etc/hostname": "",
+    "etc/hosts": "",
+    "etc/mtab": "/proc/mounts",
+    "etc/resolv.conf": "",
+    "proc/": "",
+    "run/": "",
+    "run/.containerenv": "",
+    "sys/": "",
+}
 
 
 def stage(client: docker.DockerClient, parent: Image, run: str, tier: str) -> str:
@@ -30,14 +54,40 @@ def stage(client: docker.DockerClient, parent: Image, run: str, tier: str) -> st
     Raises:
         EngineError: The engine refused it.
     """
+    layers = below(client, parent)
     content = document(
         architecture=parent.architecture,
         os=parent.os,
         config=work_config(parent.config, work(run, tier)),
-        layers=parent.layers,
-        history=[{"created_by": "tierwright: build"} for _layer in parent.layers],
+        layers=layers.digests,
+        history=[{"created": history.timestamp(0), "created_by": "tierwright: build"} for _layer in layers.digests],
         created=history.timestamp(0),
     )
-    made = image_id(content)
-    images.load(client, docker_archive(content, {}), made)
-    return made
+    return load(client, content, layers)
+
+
+def below(client: docker.DockerClient, parent: Image) -> Layers:
+    """Say what a tier's layer lies on while it is built.
+
+    Raises:
+        EngineError: The engine does not answer.
+    """
+    if not kind.of(client).commits_mount_points:
+        return Layers(parent.layers, donor=parent.id)
+    layer = mount_points()
+    digest = "sha256:" + hashlib.sha256(layer).hexdigest()
+    return Layers((*parent.layers, digest), {digest: layer}, parent.id)
+
+
+@cache
+def mount_points() -> bytes:
+    """The layer of :data:`_MOUNT_POINTS`, always the same."""
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, target in _MOUNT_POINTS.items():
+            entry = tarfile.TarInfo(name)
+            entry.mode = 0o755 if name.endswith("/") else 0o644
+            entry.type = tarfile.DIRTYPE if name.endswith("/") else tarfile.SYMTYPE if target else tarfile.REGTYPE
+            entry.linkname = target
+            tar.addfile(entry)
+    return written.getvalue()

@@ -42,9 +42,10 @@ def _row(client: docker.DockerClient, journal: Journal, planned: Planned) -> tup
         reason = "not reached" if outcome is None else (outcome.reason.splitlines() or ["failed"])[0]
         return (tier.name, "-", tier.team, "-", "-", reason.removeprefix(f"tier {tier.name!r} is "))
     result = "built" if planned.action is Action.BUILD else "kept"
-    if tier.release not in image.tags:
+    released = image.is_named(tier.release)
+    if not released:
         result += f", {tier.release} not moved: a tier above it failed"
-    shown = tier.release if tier.release in image.tags else image.id[:19]
+    shown = tier.release if released else image.id[:19]
     return (tier.name, shown, tier.team, _size(image.size), str(len(image.layers)), result)
 
 

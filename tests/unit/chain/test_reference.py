@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.reference import (
+    familiar,
     is_digest,
     is_repository,
     is_tag,
@@ -78,6 +79,21 @@ def test_digests():
 )
 def test_pinned_references(reference, parts):
     assert split_pinned(reference) == parts
+
+
+@pytest.mark.parametrize(
+    ("reference", "written"),
+    [
+        ("docker.io/library/httpd-php:latest", "httpd-php:latest"),
+        ("docker.io/team/httpd-php:latest", "team/httpd-php:latest"),
+        ("localhost/team/httpd-php:latest", "team/httpd-php:latest"),
+        ("localhost:5000/httpd-php:latest", "localhost:5000/httpd-php:latest"),
+        ("example.org/docker.io/library/web:1", "example.org/docker.io/library/web:1"),
+        ("httpd-php:latest", "httpd-php:latest"),
+    ],
+)
+def test_names_are_written_as_people_do(reference, written):
+    assert familiar(reference) == written
 
 
 @given(st.text(max_size=40))

@@ -4,10 +4,14 @@ import socket
 import struct
 import threading
 
+import docker.errors
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import exec as execution
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.exec import Frames, Output, _converse
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ContainerGoneError
 
 FRAMES = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(min_size=1, max_size=300)), max_size=12)
 
@@ -72,3 +76,47 @@ def test_a_command_that_does_not_read_its_input_is_no_error():
     thread.join()
     ours.close()
     assert bytes(output.stdout) == b"done"
+
+
+class Engine:
+    """Stands for a client and its ``api``: refuses every exec, or answers what is told of one."""
+
+    def __init__(self, *, running=True, status=500, answers=()):
+        self.api, self._running, self._status, self._answers = self, running, status, list(answers)
+
+    def exec_create(self, *_arguments, **_options):
+        response = type("Response", (), {"status_code": self._status, "reason": ""})()
+        raise docker.errors.APIError("no", response=response, explanation="container state improper")
+
+    def inspect_container(self, _container):
+        return {"State": {"Running": self._running, "Status": "exited", "ExitCode": 137}}
+
+    def exec_inspect(self, _exec_id):
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+
+@pytest.mark.parametrize("status", [404, 409, 500])
+def test_a_refusal_is_told_by_what_became_of_the_container(status):
+    with pytest.raises(ContainerGoneError, match=r"build container it is exited \(exit status 137\)"):
+        execution.run(Engine(running=False, status=status), "it", ["true"], take=Output().take)
+
+
+def test_a_refusal_of_a_container_that_runs_is_the_engine_s_own(monkeypatch):
+    monkeypatch.setattr(execution, "_ENDING_SECONDS", 0.05)
+    with pytest.raises(execution.EngineError, match="container state improper") as raised:
+        execution.run(Engine(running=True), "it", ["true"], take=Output().take)
+    assert not isinstance(raised.value, ContainerGoneError)
+
+
+@pytest.mark.parametrize(
+    ("answers", "status"),
+    [
+        ([{"Running": False, "ExitCode": 7}], 7),
+        ([{"Running": True, "ExitCode": None}, {"Running": False, "ExitCode": 7}], 7),
+        ([{"Running": True, "ExitCode": 0}, {"Running": False, "ExitCode": 7}], 7),
+        ([{"Running": True, "ExitCode": 0}], None),  # of a service that was started again
+    ],
+)
+def test_the_status_of_a_command_that_runs_is_none(monkeypatch, answers, status):
+    monkeypatch.setattr(execution, "_ENDING_SECONDS", 0.2)
+    assert execution._status(Engine(answers=answers), "exec") == status

@@ -15,35 +15,55 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.image.archive imp
     docker_archive,
 )
 
+DOCUMENT = b'{"some": "document"}'
+
 
 def read(archive):
     with tarfile.open(fileobj=io.BytesIO(b"".join(archive)), mode="r:") as tar:
         return {entry.name: tar.extractfile(entry).read() for entry in tar}
 
 
-def document(*layers):
-    return json.dumps({"rootfs": {"diff_ids": list(layers)}}).encode()
+def blob(members, descriptor):
+    """The member that a descriptor names, which must be as long and have the digest that it says."""
+    kind, _, digits = descriptor["digest"].partition(":")
+    content = members[f"blobs/{kind}/{digits}"]
+    assert len(content) == descriptor["size"]
+    assert hashlib.sha256(content).hexdigest() == digits
+    return content
 
 
 def test_layers_that_the_engine_has_are_named_but_not_carried():
-    content = document("sha256:aa", "sha256:bb")
-    members = read(docker_archive(content, {}))
-    manifest = json.loads(members["manifest.json"])
-    assert manifest[0]["Layers"] == ["aa.tar", "bb.tar"]
-    assert manifest[0]["RepoTags"] is None
-    assert members[manifest[0]["Config"]] == content
-    assert set(members) == {"manifest.json", manifest[0]["Config"]}
+    members = read(docker_archive(DOCUMENT, ["sha256:aa", "sha256:bb"], {}))
+    (listed,) = json.loads(members["manifest.json"])
+    assert listed["Layers"] == ["blobs/sha256/aa", "blobs/sha256/bb"]
+    assert listed["RepoTags"] is None
+    assert members[listed["Config"]] == DOCUMENT
+    assert not {"blobs/sha256/aa", "blobs/sha256/bb"} & set(members)
+
+
+def test_it_is_an_oci_layout_as_well():
+    layer = b"content"
+    digest = "sha256:" + hashlib.sha256(layer).hexdigest()
+    members = read(docker_archive(DOCUMENT, ["sha256:aa", digest], {digest: layer}))
+    assert json.loads(members["oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
+    (manifest,) = json.loads(members["index.json"])["manifests"]
+    content = json.loads(blob(members, manifest))
+    assert content["mediaType"] == manifest["mediaType"]
+    assert blob(members, content["config"]) == DOCUMENT
+    assert [each["digest"] for each in content["layers"]] == ["sha256:aa", digest]
+    assert blob(members, content["layers"][1]) == layer
 
 
 @given(st.binary(max_size=3000))
 def test_a_layer_is_carried_byte_for_byte(data):
-    assert read(docker_archive(document("sha256:aa"), {"sha256:aa": data}))["aa.tar"] == data
+    assert read(docker_archive(DOCUMENT, ["sha256:aa"], {"sha256:aa": data}))["blobs/sha256/aa"] == data
 
 
 def test_a_layer_from_a_file(tmp_path):
     path = tmp_path / "layer.tar"
     path.write_bytes(b"x" * 1_500_000)
-    assert read(docker_archive(document("sha256:aa"), {"sha256:aa": path}))["aa.tar"] == path.read_bytes()
+    members = read(docker_archive(DOCUMENT, ["sha256:aa"], {"sha256:aa": path}))
+    assert members["blobs/sha256/aa"] == path.read_bytes()
     assert digest_file(path) == "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -1,0 +1,49 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What an engine does otherwise than Docker; nothing else in this project asks which engine it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import docker
+
+from .client import translated
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How an engine behaves where engines differ."""
+
+    #: Whether what it makes in a container to mount its own files over is part of the container's changes.
+    #: Docker keeps that in a layer between image and container.
+    commits_mount_points: bool = False
+    #: Where it tells an image's health check, for engines whose answer to ``GET /images/{id}/json`` has none.
+    health_check_path: str | None = None
+
+
+_DOCKER = Kind()
+_PODMAN = Kind(commits_mount_points=True, health_check_path="/v4.0.0/libpod/images/{}/json")
+
+_known: WeakKeyDictionary[docker.DockerClient, Kind] = WeakKeyDictionary()
+
+
+def of(client: docker.DockerClient) -> Kind:
+    """Say what kind of engine answers; it is asked once for each client.
+
+    Raises:
+        EngineError: The engine does not answer.
+    """
+    kind = _known.get(client)
+    if kind is None:
+        with translated("asking the engine for its version"):
+            kind = _known[client] = told(client.api.version())
+    return kind
+
+
+def told(version: dict[str, Any]) -> Kind:
+    """Tell the kind from the answer to ``GET /version``."""
+    parts = {str(each.get("Name")) for each in version.get("Components") or ()}
+    return _PODMAN if "Podman Engine" in parts else _DOCKER

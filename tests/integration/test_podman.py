@@ -1,0 +1,316 @@
+"""The same chains on Podman, through its Docker-compatible service: one of our own, with storage of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import secrets
+import signal
+import subprocess
+import tarfile
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images, kind
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels, load
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config import document
+
+from .conftest import Playbook, SmallChain
+
+WRITE = """
+- name: Write a file
+  ansible.builtin.copy: {content: "{{ inventory_hostname }}\\n", dest: "/etc/{{ inventory_hostname }}", mode: "0644"}
+"""
+BASE = "twtest/base"  # one name and one key for all chains: it is made once
+UPDATE = "- name: Use the package manager's lists\n  ansible.builtin.apt: {update_cache: true}\n"
+
+# What a machine without systemd, with both versions of cgroups, and without CAP_SYS_RESOURCE needs; the same for all.
+# Equal pairs of limits: this version writes soft ones for hard ones and the other way round.
+CONFIGURATION = """
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+lock_type = "file"
+runtime = "runc"
+tmp_dir = "{folder}/tmp"
+volume_path = "{folder}/volumes"
+[network]
+network_backend = "netavark"
+network_config_dir = "{folder}/networks"
+"""
+
+
+@dataclass(frozen=True)
+class Podman:
+    """A running service."""
+
+    address: str
+    client: docker.DockerClient
+
+
+@pytest.fixture(scope="session")
+def podman(registry: str) -> Iterator[Podman]:
+    """Podman's service on a socket and with storage of its own, which are both gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="twtest-") as name:
+        folder = Path(name)
+        (folder / "containers.conf").write_text(CONFIGURATION.format(folder=folder))
+        address = f"unix://{folder}/podman.sock"
+        command = ["podman", "--root", f"{folder}/root", "--runroot", f"{folder}/run"]
+        (folder / "registries.conf").write_text(f'[[registry]]\nlocation = "{registry}"\ninsecure = true\n')
+        environment = {
+            **os.environ,
+            "CONTAINERS_CONF": str(folder / "containers.conf"),
+            "CONTAINERS_REGISTRIES_CONF": str(folder / "registries.conf"),
+        }
+        with (folder / "log").open("wb") as log:
+            service = subprocess.Popen(
+                [*command, "system", "service", "--time=0", address], env=environment, stdout=log, stderr=log
+            )
+        try:
+            client = _connect(address, service, folder / "log")
+            yield Podman(address, client)
+            _remove_everything(client)
+            client.close()
+        finally:
+            service.terminate()
+            service.wait(30)
+            _end_monitors(folder)
+            # Podman mounts the folder of its layers onto itself.
+            subprocess.run(["umount", "--quiet", folder / "root/overlay"], check=False)
+
+
+def _connect(address: str, service: subprocess.Popen[bytes], log: Path) -> docker.DockerClient:
+    until = time.monotonic() + 60
+    while True:
+        try:
+            return docker.DockerClient(base_url=address, version="auto", timeout=600)
+        except docker.errors.DockerException:
+            assert service.poll() is None, log.read_text()
+            assert time.monotonic() < until, log.read_text()
+            time.sleep(0.1)
+
+
+def _end_monitors(folder: Path) -> None:
+    """End the service's conmon processes: they wait five minutes, then clean up in a storage that is gone."""
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it ended by itself
+            words = command.read_bytes().split(b"\0")
+            if Path(os.fsdecode(words[0])).name == "conmon" and any(bytes(folder) + b"/" in word for word in words):
+                os.kill(int(command.parent.name), signal.SIGKILL)
+
+
+def _remove_everything(client: docker.DockerClient) -> None:
+    for container in client.containers.list(all=True):
+        container.remove(v=True, force=True)
+    for image in client.images.list(all=True):
+        client.images.remove(image.id, force=True)
+
+
+@pytest.fixture(scope="session")
+def bare_rootfs(
+    demo: dict[str, Any], engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """The layer of the demo's base: unlike a container's export it has no mount points of Docker's."""
+    (digest,) = layers(demo["base"])
+    folder = tmp_path_factory.mktemp("bare")
+    fetched = load.fetch(images.save(engine, demo["base"].id), {digest}, folder)
+    yield {"archive": str(fetched[digest]), "checksum": digest}
+    fetched[digest].unlink()
+
+
+@pytest.fixture
+def chain(tmp_path: Path, playbook: Playbook, podman: Podman, bare_rootfs: dict[str, str]) -> SmallChain:
+    """A small chain on Podman, whose images go with its storage."""
+
+    def run(*arguments: str, **options: Any) -> Any:
+        return playbook(*arguments, env={"DOCKER_HOST": podman.address}, **options)
+
+    small = SmallChain(tmp_path, f"twtest-{secrets.token_hex(4)}", run, podman.client)
+    small.tier("base", image=BASE, **{"import": bare_rootfs})
+    return small
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(podman: Podman) -> Iterator[None]:
+    """No test leaves a container, a volume, or an image without a name behind: here they can only be ours."""
+    yield
+    assert podman.client.containers.list(all=True) == []
+    named = ("RepoTags", "RepoDigests")  # what was pulled by its digest has a name without a tag
+    found = podman.client.images.list(all=True)
+    assert [image.id for image in found if not any(image.attrs.get(each) for each in named)] == []
+    assert podman.client.volumes.list() == []
+
+
+def layers(image: Any) -> list[str]:
+    found: list[str] = image.attrs["RootFS"]["Layers"]
+    return found
+
+
+def entries(client: docker.DockerClient, image: Any) -> dict[str, tarfile.TarInfo]:
+    """What is in an image's last layer."""
+    saved = io.BytesIO(b"".join(client.api.get_image(image.id)))
+    with tarfile.open(fileobj=saved) as archive:
+        listed = json.load(archive.extractfile("manifest.json"))  # type: ignore[arg-type]
+        with tarfile.open(fileobj=archive.extractfile(listed[0]["Layers"][-1])) as layer:
+            return {entry.name: entry for entry in layer}
+
+
+def test_it_is_told_from_docker(podman, engine):
+    assert kind.of(podman.client).commits_mount_points
+    assert not kind.of(engine).commits_mount_points
+
+
+def test_each_tier_is_one_layer_and_nothing_changed_means_nothing_is_done(chain, podman):
+    check = {"test": ["CMD", "true"], "interval": "30s", "retries": 3}
+    chain.tier("one", WRITE, parent="base", config={"healthcheck": check, "volumes": ["/srv"], "user": "7"})
+    chain.tier("idle", "- name: Do nothing\n  ansible.builtin.command: 'true'\n", parent="one")
+    chain.tier("two", WRITE, parent="idle", config={"user": "1001"})
+    built = chain.build().expect()
+    base, one, idle, two = (chain.image(tier) for tier in ("base", "one", "idle", "two"))
+    assert [len(layers(image)) for image in (base, one, idle, two)] == [1, 2, 3, 4]
+    assert layers(two)[:3] == layers(idle)
+    assert layers(two)[:1] == layers(base)
+    assert set(entries(podman.client, idle)) <= {"tmp"}
+    # The table shows names as the inventory has them, whatever Podman puts before them.
+    assert f"two   {chain.name}/two:latest " in built.output
+    assert chain.run("two", "cat", "/etc/one", "/etc/two") == "one\ntwo\n"
+    assert (one.attrs["Config"]["User"], two.attrs["Config"]["User"]) == ("7", "1001")
+    assert two.labels[labels.PARENT] == idle.id
+    assert [entry["CreatedBy"] for entry in two.history()][:3] == [
+        "tierwright: tier two: role two",
+        "tierwright: tier idle: role idle",
+        "tierwright: tier one: role one",
+    ]
+    container = podman.client.api.create_container(two.id, command=["-"])
+    try:  # inherited, though Podman does not tell it of images through Docker's API
+        inherited = podman.client.api.inspect_container(container["Id"])["Config"]["Healthcheck"]
+    finally:
+        podman.client.api.remove_container(container["Id"], v=True)
+    assert (inherited["Test"], inherited["Retries"]) == (["CMD", "true"], 3)
+
+    again = chain.build().expect()
+    assert "changed=0" in again.output
+    assert "nothing changed" in again.output
+    assert chain.image("two").id == two.id
+
+
+def test_a_pulled_base_is_built_upon(chain, podman, hostile):
+    write = (
+        "- name: Write where the parent has a volume\n  ansible.builtin.copy: {content: kept, dest: /srv/data/file}\n"
+    )
+    folder = "- name: Make the folder\n  ansible.builtin.file: {path: /srv/data, state: directory, mode: '0755'}\n"
+    chain.tier("pulled", pull=hostile).tier("heir", folder + write, parent="pulled")
+    chain.build("--limit", "pulled,heir").expect()
+    pulled, heir = chain.image("pulled"), chain.image("heir")
+    assert layers(heir)[:-1] == layers(pulled)
+    config = heir.attrs["Config"]
+    assert (config["Entrypoint"], config["User"], set(config["Volumes"])) == (
+        ["/bin/false"],
+        "1001",
+        {"/srv/data", "/etc/apt"},
+    )
+    assert "srv/data/file" in entries(podman.client, heir)
+
+
+def test_nothing_of_the_build_or_of_podman_is_in_the_layer(chain, podman):
+    script = "- name: Run a script from a file\n  ansible.builtin.script: hello.sh\n"
+    look = (
+        "- name: Look around\n  ansible.builtin.shell: grep -E 'CapEff|NoNewPrivs' /proc/self/status > /etc/status\n"
+        "- name: Make what a service finds\n"
+        "  ansible.builtin.file: {path: /run/service, state: directory, mode: '0755'}\n"
+    )
+    chain.tier("one", WRITE + UPDATE + script + look, parent="base")
+    (chain.folder / "roles/one/files").mkdir()
+    (chain.folder / "roles/one/files/hello.sh").write_text("#!/bin/sh\necho hello > /etc/hello\n")
+    chain.build().expect()
+    found = entries(podman.client, chain.image("one"))
+    assert set(found) - {"tmp"} == {"etc", "etc/hello", "etc/one", "etc/status", "run", "run/service"}
+    assert chain.run("one", "cat", "/etc/status").split() == ["CapEff:", "00000000000000cb", "NoNewPrivs:", "1"]
+    config = json.dumps(chain.image("one").attrs["Config"])
+    assert "noninteractive" not in config
+    assert labels.RUN not in config
+
+
+def test_an_engine_that_wants_all_layers_gets_them(chain, podman, monkeypatch):
+    """As one does that keeps layers packed and so does not find ours by their digests."""
+    chain.build().expect()
+    client, donor = podman.client, images.get(podman.client, f"{BASE}:latest")
+    given = []
+
+    def refuse_what_lacks_layers(client, archive, expected):
+        pieces = b"".join(archive)
+        given.append(all(layer.removeprefix("sha256:").encode() in names(pieces) for layer in donor.layers))
+        if not given[-1]:
+            raise EngineError("some layers are missing")
+        honest(client, iter([pieces]), expected)
+
+    def names(archive):
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            return b" ".join(name.encode() for name in tar.getnames())
+
+    honest = images.load
+    monkeypatch.setattr(images, "load", refuse_what_lacks_layers)
+    made = []
+    try:
+        for each in ("first", "second"):
+            content = document(
+                architecture=donor.architecture,
+                os="linux",
+                config={"Labels": {"which": f"{chain.name} {each}"}},
+                layers=donor.layers,
+                history=[],
+                created="1970-01-01T00:00:00Z",
+            )
+            made.append(load.load(client, content, load.Layers(donor.layers, donor=donor.id)))
+        assert given == [False, True, True]  # what the engine wants is remembered
+        assert images.get(client, made[1]).layers == donor.layers
+    finally:
+        for image in made:
+            images.remove(client, image)
+
+
+def test_a_failing_role_leaves_nothing(chain, podman):
+    broken = WRITE + "- name: Break\n  ansible.builtin.command: sh -c 'echo it is broken >&2; exit 3'\n"
+    chain.tier("broken", broken, parent="base").tier("above", WRITE, parent="broken")
+    failed = chain.build().expect(2)
+    assert "it is broken" in failed.output
+    assert "tier 'above' is not built: its parent 'broken' failed" in failed.message
+    for tier in ("broken", "above"):
+        assert podman.client.images.list(f"{chain.name}/{tier}") == []
+
+
+@pytest.mark.parametrize("how", ["kill", "remove"])
+def test_a_container_that_dies_is_told(chain, podman, how):
+    mark = chain.folder / "mark"
+    say = f"- name: Say that it begins\n  ansible.builtin.file: {{path: {mark}, state: touch, mode: '0644'}}\n"
+    long = "- name: Take long\n  ansible.builtin.command: sleep 100\n"
+    chain.tier("one", WRITE + say + "  delegate_to: localhost\n" + long, parent="base")
+
+    def end_it() -> None:
+        while not mark.exists():
+            time.sleep(0.2)
+        time.sleep(2)
+        found = podman.client.containers.list(filters={"label": f"{labels.TIER}=one"})
+        if how == "kill":
+            found[0].kill()
+        else:
+            found[0].remove(force=True, v=True)
+
+    threading.Thread(target=end_it, daemon=True).start()
+    failed = chain.build(timeout=90)
+    assert failed.code != 0
+    wanted = {"kill": "is exited (exit status 137)", "remove": "does not exist any more; somebody removed it"}
+    assert wanted[how] in failed.message

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import kind
+
+
+@pytest.mark.parametrize(
+    ("version", "commits"),
+    [
+        ({"Version": "20.10.24", "Components": [{"Name": "Engine"}, {"Name": "containerd"}]}, False),
+        ({"Version": "4.3.1", "Components": [{"Name": "Podman Engine"}, {"Name": "Conmon"}]}, True),
+        ({"Version": "19.03"}, False),
+        ({"Version": "1", "Components": None}, False),
+    ],
+)
+def test_the_kind_is_told_from_the_version(version, commits):
+    assert kind.told(version).commits_mount_points is commits
+
+
+def test_an_engine_is_asked_once():
+    class Client:
+        asked = 0
+
+        @property
+        def api(self):
+            return self
+
+        def version(self):
+            self.asked += 1
+            return {"Components": [{"Name": "Podman Engine"}]}
+
+    client = Client()
+    assert kind.of(client) is kind.of(client)
+    assert client.asked == 1
