@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 #: What installing packages needs and no more (measured: apache2, php-fpm and mariadb-server install with these).
@@ -21,11 +22,12 @@ REMOTE_TMP = "/dev/tierwright"
 SCRATCH = {"debian": ("/var/cache/apt", "/var/lib/apt/lists")}
 
 
-def host_config(family: str | None) -> dict[str, Any]:
+def host_config(family: str | None, mounts: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
     """Keyword arguments for the SDK's ``create_host_config``.
 
     Args:
         family: Family of the distribution inside (``"debian"``), ``None`` where it is not known.
+        mounts: Further mounts, as the Engine API writes them.
     """
     scratch = [{"Type": "volume", "Target": path} for path in SCRATCH.get(family or "", ())]
     return {
@@ -33,7 +35,7 @@ def host_config(family: str | None) -> dict[str, Any]:
         "cap_add": list(CAPABILITIES),
         "security_opt": ["no-new-privileges"],
         "pids_limit": PIDS_LIMIT,
-        "mounts": scratch,
+        "mounts": [*scratch, *mounts],
         "tmpfs": {REMOTE_TMP: "exec,mode=1777"},
         "privileged": False,
     }

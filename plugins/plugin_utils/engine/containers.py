@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 import docker
 import docker.errors
@@ -36,7 +37,14 @@ class BuildContainer:
 
 
 def start(
-    client: docker.DockerClient, *, name: str, image: str, tier: str, family: str | None, labels: Mapping[str, str]
+    client: docker.DockerClient,
+    *,
+    name: str,
+    image: str,
+    tier: str,
+    family: str | None,
+    labels: Mapping[str, str],
+    mounts: Sequence[Mapping[str, Any]] = (),
 ) -> BuildContainer:
     """Start a build container: root, confined by ``cage``, idle.
 
@@ -47,6 +55,7 @@ def start(
         tier: The tier, for messages and as host name.
         family: Family of the distribution inside, ``None`` where it is not known.
         labels: Labels for the container.
+        mounts: What it gets mounted besides its scratch volumes, as the Engine API writes mounts.
 
     Raises:
         EngineError: The engine refused.
@@ -65,7 +74,7 @@ def start(
             labels=dict(labels),
             healthcheck={"test": ["NONE"]},
             stop_signal="SIGTERM",
-            host_config=client.api.create_host_config(**host_config(family)),
+            host_config=client.api.create_host_config(**host_config(family, mounts)),
         )
         try:
             client.api.start(made["Id"])
@@ -100,3 +109,22 @@ def find(client: docker.DockerClient, label: str) -> list[tuple[str, dict[str, s
     with translated("listing containers"):
         found = client.api.containers(all=True, filters={"label": label})
     return [(each["Id"], each.get("Labels") or {}) for each in found]
+
+
+def holds(client: docker.DockerClient, image: str, path: str) -> bool:
+    """Say whether ``image`` has something at ``path``, without starting anything of it.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    with translated(f"looking into image {image}"):
+        made = client.api.create_container(image, command=["-"], labels={})["Id"]
+        try:
+            pieces, _stat = client.api.get_archive(made, path)
+        except docker.errors.NotFound:
+            return False
+        else:
+            pieces.close()
+            return True
+        finally:
+            remove(client, made)

@@ -1,12 +1,13 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Clearing away what a run made for itself: build containers and nameless images."""
+"""Clearing away what a run made for itself: build containers, nameless images, interpreters half-made."""
 
 from __future__ import annotations
 
 import docker
 
 from ..engine import containers, images
+from ..image import interpreter
 from ..image.labels import RUN
 from .journal import Journal, ended_runs
 
@@ -26,6 +27,7 @@ def clear_run(client: docker.DockerClient, run: str) -> int:
         containers.remove(client, container)
     for image, _labels in images.nameless(client, mine):
         images.remove(client, image)
+    interpreter.clear(client, run)
     return len(left)
 
 
