@@ -16,8 +16,9 @@ import docker
 import pytest
 import yaml
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import interpreter, labels
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -112,6 +113,8 @@ def rootfs(
     finally:
         container.remove()
     yield {"archive": str(path), "checksum": f"sha256:{digest.hexdigest()}"}
+    for base in engine.images.list(SHARED_BASE):
+        remove_interpreter(engine, base.id)
     remove_images(engine, f"reference={SHARED_BASE}")
 
 
@@ -184,6 +187,13 @@ def remove_images(engine: docker.DockerClient, where: str, but: str = "-") -> No
         for tag in image.tags or [image.id]:
             if not tag.startswith(but):
                 engine.images.remove(tag, force=True)
+
+
+def remove_interpreter(engine: docker.DockerClient, base: str) -> None:
+    """Remove the Python that was made for a base of a test's own."""
+    name = interpreter.name_of(next(interpreter.grounds(images.get(engine, base))))
+    for volume in engine.volumes.list(filters={"label": f"{labels.PYTHON}={name}"}):
+        volume.remove()
 
 
 @pytest.fixture(autouse=True)

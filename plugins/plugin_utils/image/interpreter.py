@@ -82,11 +82,11 @@ def ensure(
     manager = _MANAGERS.get(parent.labels.get(labels.FAMILY, ""))
     if manager is None:
         return None
-    grounds = list(_grounds(parent))
-    for ground in grounds:
+    candidates = list(grounds(parent))
+    for ground in candidates:
         if found := _ready(client, name_of(ground)):
             return found
-    for ground in grounds:
+    for ground in candidates:
         staged = stage(client, ground, run, tier)
         try:
             if containers.holds(client, staged, manager):
@@ -117,11 +117,14 @@ def name_of(ground: Image) -> str:
     return f"tierwright-python-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 
-def _grounds(parent: Image) -> Iterator[Image]:
-    """What an interpreter can be made from, the best first: the base's layer alone, then all layers.
+def grounds(parent: Image) -> Iterator[Image]:
+    """What an interpreter can be made from, the best first: the base's layer alone, then all layers of ``parent``.
 
     Every tier on one base has the first, and nothing else of theirs, not even the environment, gets into what they
     share. Where it takes several layers to make a root file system, tiers share nothing.
+
+    Returns:
+        Images that have some layers, and no configuration.
     """
     counts: Sequence[int] = (1, len(parent.layers)) if len(parent.layers) > 1 else (1,)
     for count in counts:
