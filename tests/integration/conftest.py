@@ -113,8 +113,8 @@ def rootfs(
     finally:
         container.remove()
     yield {"archive": str(path), "checksum": f"sha256:{digest.hexdigest()}"}
-    for base in engine.images.list(SHARED_BASE):
-        remove_interpreter(engine, base.id)
+    for image in engine.images.list(SHARED_BASE):
+        remove_interpreter(engine, image.id)
     remove_images(engine, f"reference={SHARED_BASE}")
 
 
@@ -165,6 +165,9 @@ def small_chain(
     # One name and one key for all chains of all tests: the base is made once.
     chain.tier("base", image=SHARED_BASE, **{"import": rootfs})
     yield chain
+    for image in engine.images.list(filters={"label": f"{labels.CHAIN}={chain.name}"}):
+        if labels.PARENT not in image.labels and not any(tag.startswith(SHARED_BASE) for tag in image.tags):
+            remove_interpreter(engine, image.id)
     remove_images(engine, f"label={labels.CHAIN}={chain.name}", but=SHARED_BASE)
 
 
