@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
                 journal,
                 planned,
                 parent,
-                python=self._task.args.get("python"),
+                python=self._task.args.get("python") or None,
                 say=lambda line: self._display.display(f"{name}: {line}"),
             )
         return {

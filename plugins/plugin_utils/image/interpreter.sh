@@ -68,10 +68,13 @@ exec $target/lib/${loader##*/} --library-path $target/lib $target/bin/$name "\$@
 END
 chmod 755 "$target/bin/python3"
 
-# Proof: all of it loads, and from nowhere else.
-"$target/bin/python3" - "$target" <<'END'
+# Proof: all of it loads, and from nowhere else. Without "site", because what comes with the image is no part of it.
+"$target/bin/python3" -I -S - "$target" <<'END'
+import sys
+
+sys.path.append(sys.argv[1] + "/lib/python3/dist-packages")
 import apt, apt_inst, apt_pkg, apt.debfile, aptsources.distro, aptsources.sourceslist, debian.deb822
-import asyncio, bz2, ctypes, curses, decimal, grp, hashlib, lzma, multiprocessing, pwd, readline, sqlite3, ssl, sys, uuid
+import asyncio, bz2, ctypes, curses, decimal, grp, hashlib, lzma, multiprocessing, pwd, readline, sqlite3, ssl, uuid
 import zlib, zoneinfo
 
 apt.Cache()
