@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: chain test setup engine lint unit integration machine versions lock clean
+.PHONY: chain test setup engine lint unit integration machine versions bench lock clean
 .DELETE_ON_ERROR:
 
 chain: engine                     ## build the demo chain: engine if none, then every tier
@@ -43,6 +43,10 @@ machine: setup                    ## what integration tests need besides an engi
 
 versions: machine                 ## unit and integration tests with the oldest and the newest ansible-core
 	$(BIN)/nox --session oldest newest
+
+bench: engine                     ## compare the connection plugin with others: make bench OPTIONS="--rounds 3"
+	$(BIN)/ansible-playbook build-chain.yml --limit base
+	$(BIN)/nox --session bench -- connection $(OPTIONS)
 
 lock: setup                       ## renew requirements/dev.txt
 	$(BIN)/nox --session lock

@@ -8,8 +8,14 @@ DOCUMENTATION = r"""
 name: tier
 short_description: Run tasks in a tier's build container
 description:
-  - Runs the tasks of a tier's role in its build container, through the API of the container engine.
-  - Neither an SSH server nor a C(docker) command is needed, on either side.
+  - Runs the tasks of a tier's role in its build container. Neither an SSH server nor a C(docker) command is needed, on
+    either side.
+  - The first task starts an agent in the container through the API of the container engine. The agent holds an
+    interpreter that has imported what modules share, and runs each module on a fork of it. It ends with the container
+    or with C(ansible-playbook), whichever is first, and leaves nothing in the image.
+  - Where the engine is on this machine, tasks reach the agent through a socket in a private folder; elsewhere through
+    one stream of the engine's for all tasks.
+  - What the agent cannot run on a fork gets an interpreter or a shell of its own, which C(-vvv) shows.
   - The engine is the one that E(DOCKER_HOST) names, else the one behind the local socket.
 author:
   - Tierwright contributors (@tierwright)
@@ -23,12 +29,19 @@ options:
     required: true
     vars:
       - name: tier_container
+  python:
+    description:
+      - The interpreter in the container that the agent runs on.
+      - Modules that want another one get it, at the price of starting it for each.
+    type: str
+    default: auto
+    vars:
+      - name: ansible_python_interpreter
   remote_user:
     description:
       - The user that tasks run as in the container, by name or number.
-      - By default the container's own, which is root in a build container.
     type: str
-    default: ""
+    default: root
     vars:
       - name: ansible_user
     keyword:
@@ -43,40 +56,35 @@ options:
       - name: ansible_tier_pipelining
 """
 
-import shlex
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
 from ansible.plugins.connection import ConnectionBase, ensure_connect
 from ansible.utils.display import Display
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import client as engine
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import exec as execution
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import client as agent
+from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import command, launch
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError, TierwrightError
 
 _CHUNK = 1 << 20
+_STDOUT = 1
 display = Display()
 
 
 class Connection(ConnectionBase):
-    """A connection to one build container; all work is done by ``plugin_utils.engine.exec``."""
+    """A connection to one build container; all work is done by ``plugin_utils.agent``."""
 
     transport = "tierwright.chain.tier"
     has_pipelining = True
     has_tty = False
 
-    _client: Any = None
     _connected: bool
 
     def _connect(self) -> Connection:
-        if not self._connected:
-            try:
-                self._client = engine.connect()
-            except EngineError as error:
-                raise AnsibleConnectionFailure(str(error)) from None
-            self._connected = True
+        # The way to the agent is looked for by each command: it costs nothing where the agent runs.
+        self._connected = True
         return self
 
     @ensure_connect
@@ -89,9 +97,12 @@ class Connection(ConnectionBase):
                 "so drop become_password"
             )
         display.vvv(f"EXEC {cmd}", host=self._host)
-        output = execution.Output()
-        code = self._run(["/bin/sh", "-c", cmd], [in_data] if in_data else [], output.take)
-        return code, bytes(output.stdout), bytes(output.stderr)
+        request = command.request(cmd, has_input=bool(in_data))
+        if in_data and request["do"] != "module":
+            self._note("a shell is started for this module: more than an interpreter is asked for")
+        output: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
+        code = self._run(request, [in_data] if in_data else [], lambda stream, data: output[stream].extend(data))
+        return code, bytes(output[1]), bytes(output[2])
 
     @ensure_connect
     def put_file(self, in_path: str, out_path: str) -> None:
@@ -100,35 +111,32 @@ class Connection(ConnectionBase):
         source = Path(in_path)
         if not source.is_file():
             raise AnsibleFileNotFound(f"file to copy into the build container does not exist: {in_path}")
-        output = execution.Output()
-        code = self._run(["/bin/sh", "-c", f"cat > {shlex.quote(out_path)}"], _pieces(source), output.take)
-        self._check(code, output, f"writing {out_path}")
+        told = bytearray()
+        code = self._run({"do": "put", "path": out_path}, _pieces(source), lambda _stream, data: told.extend(data))
+        self._check(code, told, f"writing {out_path}")
 
     @ensure_connect
     def fetch_file(self, in_path: str, out_path: str) -> None:
         """Copy a file out of the container, in pieces."""
         display.vvv(f"FETCH {in_path} TO {out_path}", host=self._host)
-        output = execution.Output()
+        told = bytearray()
         with Path(out_path).open("wb") as target:
 
             def take(stream: int, data: bytes) -> None:
-                if stream == execution.STDOUT:
+                if stream == _STDOUT:
                     target.write(data)
                 else:
-                    output.take(stream, data)
+                    told.extend(data)
 
-            code = self._run(["cat", "--", in_path], (), take)
-        self._check(code, output, f"reading {in_path}")
+            code = self._run({"do": "fetch", "path": in_path}, (), take)
+        self._check(code, told, f"reading {in_path}")
 
     def close(self) -> None:
-        """Let go of the engine."""
-        if self._client is not None:
-            self._client.close()
-        self._client = None
+        """Nothing is held between commands; the agent stays for the next task."""
         self._connected = False
 
     def reset(self) -> None:
-        """Start over; nothing is kept between commands."""
+        """Start over; the agent itself remembers nothing of what it ran."""
         self.close()
         self._connect()
 
@@ -136,17 +144,41 @@ class Connection(ConnectionBase):
     def _host(self) -> str:
         return str(self._play_context.remote_addr)
 
-    def _run(self, argv: list[str], stdin: Iterable[bytes], take: Callable[[int, bytes], None]) -> int:
-        user = self.get_option("remote_user") or ""
+    def _note(self, text: str) -> None:
+        display.vvv(text, host=self._host)
+
+    def _run(self, request: command.Request, stdin: Iterable[bytes], take: Callable[[int, bytes], None]) -> int:
+        container, python = self.get_option("container"), self.get_option("python")
+        request = {**request, "user": self.get_option("remote_user") or ""}
         try:
-            return execution.run(self._client, self.get_option("container"), argv, stdin=stdin, take=take, user=user)
+            sock = launch.attach(engine_address(), container, python, self._note)
+        except launch.NoAgentError as error:
+            self._note(f"the engine runs this command: {error}")
+            return self._run_without_agent(container, request, stdin, take)
+        except TierwrightError as error:
+            raise AnsibleConnectionFailure(str(error)) from None
+        try:
+            return agent.run(sock, request, stdin=stdin, take=take, note=self._note).code
+        except agent.AgentLostError:
+            # Imported here and below only: the engine's SDK takes longer than a task.
+            from ansible_collections.tierwright.chain.plugins.plugin_utils.agent.lost import what_died  # noqa: PLC0415
+
+            raise AnsibleConnectionFailure(what_died(container)) from None
+
+    def _run_without_agent(
+        self, container: str, request: command.Request, stdin: Iterable[bytes], take: Callable[[int, bytes], None]
+    ) -> int:
+        from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import without  # noqa: PLC0415
+
+        try:
+            return without.run(container, request, stdin=stdin, take=take)
         except EngineError as error:
             raise AnsibleConnectionFailure(str(error)) from None
 
-    def _check(self, code: int, output: execution.Output, doing: str) -> None:
+    def _check(self, code: int, told: bytes | bytearray, doing: str) -> None:
         if code != 0:
-            told = output.stderr.decode(errors="replace").strip()
-            raise AnsibleError(f"{doing} in the build container failed with status {code}: {told}")
+            reason = told.decode(errors="replace").strip()
+            raise AnsibleError(f"{doing} in the build container failed with status {code}: {reason}")
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

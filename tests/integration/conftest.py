@@ -17,8 +17,10 @@ import pytest
 import yaml
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import interpreter, labels
+from relay import Relay
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -197,6 +199,18 @@ def remove_interpreter(engine: docker.DockerClient, base: str) -> None:
     name = interpreter.name_of(next(interpreter.grounds(images.get(engine, base))))
     for volume in engine.volumes.list(filters={"label": f"{labels.PYTHON}={name}"}):
         volume.remove()
+
+
+@pytest.fixture
+def remote() -> Iterator[Relay]:
+    """Address of the engine as one that is reached over the network."""
+    address = engine_address()
+    assert address.startswith("unix://")
+    relay = Relay(address.removeprefix("unix://"))
+    relay.start()
+    yield relay
+    relay.close()
+    relay.join()
 
 
 @pytest.fixture(autouse=True)

@@ -1,109 +1,248 @@
-"""What a role may do through the connection: the ways in which Ansible uses one."""
+"""What a role may do through the connection: the ways in which Ansible uses one, and what is left behind."""
 
 from __future__ import annotations
 
-import hashlib
-import os
+import io
+import json
+import resource
+import shutil
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-TASKS = r"""
-- name: Run a command with an exit status and both streams
-  ansible.builtin.shell: printf 'out'; printf 'err' >&2; exit 7
-  register: status
-  failed_when: status.rc != 7
-- name: Compare the streams
-  ansible.builtin.assert:
-    that:
-      - status.stderr == 'err'
-      - status.stdout == 'out'
-- name: Pass something through standard input
-  ansible.builtin.command:
-    cmd: wc -c
-    stdin: "{{ 'x' * 300000 }}"
-    stdin_add_newline: false
-  register: counted
-  failed_when: counted.stdout != '300000'
-- name: Set the environment
-  ansible.builtin.command: printenv GREETING
-  environment: {GREETING: "héllo \"$HOME\""}
-  register: greeting
-  failed_when: greeting.stdout != 'héllo "$HOME"'
-- name: Run a raw command
-  ansible.builtin.raw: echo raw && exit 0
-  register: raw
-  failed_when: "'raw' not in raw.stdout"
-- name: Run in the background
-  ansible.builtin.command: sh -c 'sleep 1; echo done'
-  async: 30
-  poll: 1
-  register: later
-  failed_when: later.stdout != 'done'
-- name: Make a user
-  ansible.builtin.user: {name: worker, uid: 4242, create_home: true}
-- name: Become that user
-  ansible.builtin.command: id -un
+import docker
+import pytest
+from ansible.module_utils.common.text import formatters
+
+from .containers import PYTHON, Playbook, Target, build_container, plain_container, run_inside
+
+DATA = Path(__file__).parent / "connection"
+
+#: Differs between two runs of anything, or says where Ansible runs.
+ANYTHING = {
+    "ansible_job_id", "atime", "cache_update_time", "ctime", "delta", "end", "finished_on", "inode", "invocation",
+    "jid", "mtime", "results_file", "start", "dev", "block_size", "blocks", "nlink", "version", "device_type", "diff",
+    "dest",
+    "elapsed", "child_pid", "frame", "ansible_python_version", "exception", "warnings", "cache_updated", "stdout_lines",
+    "stderr_lines", "src", "attempts", "module_stdout",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def image(demo: dict[str, Any], engine: docker.DockerClient) -> Iterator[str]:
+    """An image with what the tests of the connection need besides a base."""
+    install = "apt-get -qq update && apt-get -qq install --no-install-recommends python3 python3-apt sudo >/dev/null"
+    container = engine.containers.create(
+        demo["base"].id, ["sh", "-c", install], environment={"DEBIAN_FRONTEND": "noninteractive"}
+    )
+    try:
+        container.start()
+        assert container.wait(timeout=300)["StatusCode"] == 0, container.logs().decode()
+        made = container.commit(changes=["CMD []"]).id
+    finally:
+        container.remove(v=True, force=True)
+    yield made
+    engine.images.remove(made, force=True)
+
+
+@pytest.fixture
+def target(image: str, engine: docker.DockerClient, playbook: Playbook) -> Iterator[Target]:
+    """A build container."""
+    with build_container(engine, playbook, image) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def expected(image: str, engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The report of the behaviour playbook over `local` in a plain container."""
+    folder = prepare(tmp_path_factory.mktemp("local"))
+    variables = variables_of(folder) | {"ansible_connection": "local", "ansible_pipelining": True}
+    with plain_container(engine, image, folder) as plain:
+        run = run_inside(plain, folder, "behaviour.yml", "--inventory", "test,", "--extra-vars", json.dumps(variables))
+        return report_of(folder, run.output)
+
+
+def prepare(folder: Path) -> Path:
+    """Lay out the behaviour playbook with its modules, and files for it to work on."""
+    shutil.copytree(DATA, folder, dirs_exist_ok=True)
+    overridden = folder / "module_utils/common/text/formatters.py"
+    overridden.parent.mkdir(parents=True)
+    overridden.write_text(Path(formatters.__file__).read_text() + "\nMARK = 'overridden'\n")
+    scratch = folder / "scratch"
+    (scratch / "folder/deep").mkdir(parents=True)
+    (scratch / "folder/deep/one").write_text("one")
+    (scratch / "folder/two").write_bytes(bytes(range(256)))
+    (scratch / "bytes.bin").write_bytes(bytes(range(256)) * 12_000)
+    with tarfile.open(scratch / "archive.tar", "w") as tar:
+        entry = tarfile.TarInfo("unpacked/file")
+        entry.size = 5
+        tar.addfile(entry, io.BytesIO(b"hello"))
+    return folder
+
+
+def variables_of(folder: Path) -> dict[str, Any]:
+    return {
+        "scratch": str(folder / "scratch"),
+        "report": str(folder / "report.json"),
+        "interpreter": PYTHON,
+        "ansible_python_interpreter": PYTHON,
+        "ansible_remote_tmp": "/dev/tierwright",
+    }
+
+
+def report_of(folder: Path, output: str) -> dict[str, Any]:
+    assert (folder / "report.json").exists(), output
+    told: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    fetched = (folder / "scratch/fetched.bin").read_bytes()
+    assert fetched == (folder / "scratch/bytes.bin").read_bytes()
+    return {key: comparable(value) for key, value in told.items()}
+
+
+def comparable(value: Any) -> Any:
+    """A result without what differs between any two runs."""
+    if isinstance(value, dict):
+        return {key: comparable(each) for key, each in value.items() if key not in ANYTHING}
+    if isinstance(value, list):
+        return [comparable(each) for each in value]
+    return value
+
+
+@pytest.mark.parametrize("engine_is", ["local", "remote"])
+def test_everything_is_as_over_local_in_a_plain_container(target, expected, tmp_path, remote, engine_is):
+    folder = prepare(tmp_path)
+    environment = CONFIG if engine_is == "local" else {**CONFIG, "DOCKER_HOST": remote.address}
+    arguments = target.inventory(folder, variables_of(folder))
+    found = report_of(folder, target.playbook("behaviour.yml", *arguments, cwd=folder, env=environment).output)
+    assert sorted(found) == sorted(expected)
+    for name, value in expected.items():
+        assert found[name] == value, name
+    # Equal to each other could also mean that both are wrong.
+    assert found["status"]["rc"] == 7
+    assert found["become_sudo"]["stdout"].split() == ["worker", "worker", "games", "/home/worker", "kept"]
+    assert found["other_utils"]["mark"] == "overridden"
+    assert found["remote_tmp_script"]["stdout"].split() == ["there"]
+    failing = {name for name, value in found.items() if value.get("failed")}
+    assert failing == EXPECTED_FAILURES
+
+
+def test_what_needs_an_interpreter_of_its_own_says_so(target, tmp_path):
+    tasks = """
+- name: What an interpreter reads when it starts
+  ansible.builtin.command: "true"
+  environment: {LANG: C.UTF-8}
+- name: The same interpreter by another way, as in a virtual environment
+  ansible.builtin.file: {src: /usr/bin/python3, dest: /usr/local/bin/python3, state: link}
+- name: Another interpreter
+  ansible.builtin.command: "true"
+  vars: {ansible_python_interpreter: /usr/local/bin/python3}
+- name: Another user
+  ansible.builtin.command: "true"
   become: true
-  become_user: worker
-  become_method: ansible.builtin.su
-  register: who
-  failed_when: who.stdout != 'worker'
-- name: Be that user from the start
-  ansible.builtin.command: id -u
-  vars: {ansible_user: worker}
-  register: uid
-  failed_when: uid.stdout != '4242'
-- name: Run a script
-  ansible.builtin.script: where.sh "an argument"
+  become_user: nobody
+- name: On a fork
+  ansible.builtin.command: "true"
+  environment: {WORD: "it's"}
+"""
+    verbose = {**CONFIG, "ANSIBLE_VERBOSITY": "3"}
+    told = target.play(tmp_path, tasks, env=verbose).expect().output
+    assert "it has to see LANG when it starts" in told
+    assert "/usr/local/bin/python3 is started for this module: the agent runs on /usr/bin/python3" in told
+    assert "a shell is started for this module" in told
+    assert told.count("is started for this module") == 3
+    assert "started the agent; it is reached through its own socket" in told
+    brought = target.play(
+        prepare(tmp_path), "- name: Another part of module_utils\n  other_utils:", env=verbose
+    ).expect()
+    assert "it brings another ansible/module_utils/common/text/formatters.py" in brought.output
+
+
+def test_where_there_is_no_interpreter_the_engine_runs_commands(target, tmp_path):
+    tasks = """
+- name: Without Python
+  ansible.builtin.raw: echo raw; exit 3
+  register: raw
+  failed_when: raw.rc != 3 or raw.stdout | trim != 'raw'
+- name: A script too
+  ansible.builtin.script: hello.sh
   register: script
-  failed_when: "'script: an argument' not in script.stdout"
-- name: Copy bytes in
-  ansible.builtin.copy: {src: bytes.bin, dest: /etc/bytes.bin, mode: "0600", owner: worker}
-- name: Copy bytes out
-  ansible.builtin.fetch: {src: /etc/bytes.bin, dest: "{{ fetch_to }}", flat: true}
-- name: Render a template
-  ansible.builtin.template: {src: hello.j2, dest: /etc/hello, mode: "0644"}
-- name: Read a file
-  ansible.builtin.slurp: {src: /etc/hello}
-  register: hello
-  failed_when: hello.content | b64decode != 'hello from talk\n'
-- name: Leave a mark on the controller
-  ansible.builtin.copy: {content: here, dest: "{{ fetch_to }}.mark", mode: "0644"}
-  delegate_to: localhost
-- name: Start over
-  ansible.builtin.meta: reset_connection
-- name: Send modules as files too
-  ansible.builtin.stat: {path: /etc/bytes.bin}
-  vars: {ansible_pipelining: false}
-  register: bytes
-  failed_when: bytes.stat.size != 3000000 or bytes.stat.pw_name != 'worker' or bytes.stat.mode != '0600'
+  failed_when: script.stdout | trim != 'hello'
+- name: A module that cannot be run
+  ansible.builtin.ping:
+  ignore_errors: true
+  register: pinged
+  failed_when: pinged.rc | default(0) == 0
+"""
+    (tmp_path / "hello.sh").write_text("#!/bin/sh\necho hello\n")
+    variables = {"ansible_python_interpreter": "/nonexistent/python3"}
+    told = target.play(tmp_path, tasks, variables, env={**CONFIG, "ANSIBLE_VERBOSITY": "3"}).expect().output
+    assert "the engine runs this command: build container" in told
+    assert "has no Python at /nonexistent/python3" in told
+    assert "ok=3" in told
+
+
+COUNT = """
+- name: Count what is there
+  ansible.builtin.raw: >-
+    ls -d /proc/[0-9]* | wc -l; for each in /proc/[0-9]*; do
+    if tr '\\0' ' ' < $each/cmdline | grep -q tierwright_agent; then ls $each/fd | wc -l; fi; done;
+    find /tmp /var/tmp /dev/shm /dev/tierwright /root /run | wc -l
+  register: {name}
 """
 
 
-def test_everything_a_role_may_do(small_chain, tmp_path):
-    role = small_chain.folder / "roles/talk"
-    small_chain.tier("talk", TASKS, parent="base")
-    small_chain.tiers["talk"]["fetch_to"] = str(tmp_path / "fetched.bin")
-    for folder in ("files", "templates"):
-        (role / folder).mkdir()
-    content = os.urandom(3_000_000)
-    (role / "files/bytes.bin").write_bytes(content)
-    (role / "files/where.sh").write_text('#!/bin/sh\necho "script: $1"\n')
-    (role / "templates/hello.j2").write_text("hello from {{ inventory_hostname }}\n")
-    small_chain.build().expect()
-    assert (tmp_path / "fetched.bin").read_bytes() == content
-    assert (tmp_path / "fetched.bin.mark").read_text() == "here"
-    inside = small_chain.run("talk", "sha256sum", "/etc/bytes.bin").split()[0]
-    assert inside == hashlib.sha256(content).hexdigest()
-
-
-def test_a_container_that_ends_is_said_to_have_ended(small_chain):
-    small_chain.tier(
-        "gone",
-        "- name: End the container\n  ansible.builtin.shell: kill -TERM 1; sleep 5\n"
-        "- name: Go on\n  ansible.builtin.command: 'true'\n",
-        parent="base",
+def test_two_hundred_tasks_leave_nothing_behind(target, tmp_path):
+    kinds = [
+        "ansible.builtin.command: 'true'",
+        "ansible.builtin.copy: {content: '%d', dest: /etc/file, mode: '0644'}",
+        "ansible.builtin.raw: 'true'",
+        "ansible.builtin.shell: 'exit 0'",
+        "ansible.builtin.script: nothing.sh",
+    ]
+    (tmp_path / "nothing.sh").write_text("#!/bin/sh\n")
+    warm = "".join(f"- name: Warm up\n  {kind.replace('%d', 'w')}\n" for kind in kinds)
+    many = "".join(
+        f"- name: Task {number}\n  {kinds[number % 5].replace('%d', str(number))}\n" for number in range(200)
     )
-    failed = small_chain.build()
-    assert failed.code in {2, 4}
-    assert "UNREACHABLE" in failed.output
-    assert "build container" in failed.message
-    assert "is exited" in failed.message or "does not exist any more" in failed.message
+    same = """
+- name: Compare
+  ansible.builtin.assert: {that: "before.stdout_lines == after.stdout_lines", success_msg: "{{ before.stdout_lines }}"}
+"""
+    play = warm + COUNT.format(name="before").lstrip() + many + COUNT.format(name="after").lstrip() + same.lstrip()
+    done = target.play(tmp_path, play, env={**CONFIG, "ANSIBLE_REMOTE_TMP": "/dev/tierwright"})
+    assert done.code == 0, done.output[-3000:]
+    assert "ok=208" in done.output
+
+
+def test_a_gibibyte_goes_in_and_out_without_being_held_in_memory(target, tmp_path):
+    size = 1 << 30
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(size)
+        file.seek(size // 2)
+        file.write(b"in the middle")
+    tasks = f"""
+- name: In
+  ansible.builtin.copy: {{src: large, dest: /srv/large, mode: "0644"}}
+- name: Out
+  ansible.builtin.fetch: {{src: /srv/large, dest: {tmp_path}/fetched, flat: true, validate_checksum: true}}
+- name: Most memory that the agent ever had
+  ansible.builtin.shell: >-
+    for each in /proc/[0-9]*; do
+    if tr '\\0' ' ' < $each/cmdline | grep -q tierwright_agent; then grep VmHWM $each/status; fi; done
+  register: most
+- name: Compare
+  ansible.builtin.assert:
+    that: "(most.stdout_lines | map('split') | map(attribute=1) | map('int') | max) < 200000"
+    fail_msg: "{{{{ most.stdout_lines }}}}"
+"""
+    done = target.play(tmp_path, tasks, env={**CONFIG, "ANSIBLE_REMOTE_TMP": "/srv/tmp"})
+    assert done.code == 0, done.output[-3000:]
+    assert (tmp_path / "fetched").stat().st_size == size
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 300_000
+
+
+CONFIG = {"ANSIBLE_CONFIG": str(Path(__file__).parents[2] / "ansible.cfg")}
+EXPECTED_FAILURES = {
+    *("status", "status_255", "killed", "terminated", "missing", "raw", "async_waited", "async_late", "timed_out"),
+    *("script_missing", "copy_refused", "fetch_missing", "broken", "no_json", "no_interpreter"),
+}

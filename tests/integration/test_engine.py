@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
-from collections.abc import Iterator
 
-import pytest
-
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import engine_address
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 
 WRITE = "- name: Count what comes in\n  ansible.builtin.command: {cmd: wc -c, stdin: \"{{ 'x' * 200000 }}\"}\n"
@@ -42,63 +37,6 @@ def test_without_root_it_says_what_is_missing_and_what_to_do(playbook):
 
 # On the controller, so that the engine is missed when the layer is sealed and not in the role.
 AWHILE = "- name: Take a while\n  ansible.builtin.command: sleep 8\n  delegate_to: localhost\n"
-
-
-class Relay(threading.Thread):
-    """Carries TCP connections to the engine's socket, each half closed when its source is."""
-
-    def __init__(self, target: str) -> None:
-        super().__init__(daemon=True)
-        self._target = target
-        self._door = socket.create_server(("127.0.0.1", 0))
-        self.address = f"tcp://127.0.0.1:{self._door.getsockname()[1]}"
-
-    def run(self) -> None:
-        while True:
-            try:
-                near, _peer = self._door.accept()
-            except OSError:
-                return
-            far = socket.socket(socket.AF_UNIX)
-            far.connect(self._target)
-            threads = [threading.Thread(target=self._carry, args=pair) for pair in ((near, far), (far, near))]
-            threading.Thread(target=self._see_off, args=(threads, near, far), daemon=True).start()
-
-    def close(self) -> None:
-        if self._door.fileno() == -1:
-            return
-        self._door.shutdown(socket.SHUT_RDWR)
-        self._door.close()
-
-    @staticmethod
-    def _carry(source: socket.socket, target: socket.socket) -> None:
-        try:
-            while data := source.recv(65536):
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-        except OSError:
-            return
-
-    @staticmethod
-    def _see_off(threads: list[threading.Thread], near: socket.socket, far: socket.socket) -> None:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        near.close()
-        far.close()
-
-
-@pytest.fixture
-def remote() -> Iterator[Relay]:
-    """Address of the engine as one that is reached over the network."""
-    address = engine_address()
-    assert address.startswith("unix://")
-    relay = Relay(address.removeprefix("unix://"))
-    relay.start()
-    yield relay
-    relay.close()
-    relay.join()
 
 
 def test_a_remote_engine_builds_as_well(small_chain, remote):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 LIBRARY = Path(__file__).parents[2] / "plugins/plugin_utils"
-ROOMS = ["chain", "keys", "engine", "image", "run", "inventory"]
+ROOMS = ["chain", "keys", "engine", "agent", "image", "run", "inventory"]
 
 
 def imports(path: Path) -> set[str]:

@@ -27,7 +27,7 @@ def host_config(family: str | None, mounts: Sequence[Mapping[str, Any]] = ()) ->
 
     Args:
         family: Family of the distribution inside (``"debian"``), ``None`` where it is not known.
-        mounts: Further mounts, as the Engine API writes them.
+        mounts: What is mounted besides, as the Engine API writes it.
     """
     scratch = [{"Type": "volume", "Target": path} for path in SCRATCH.get(family or "", ())]
     return {

@@ -7,13 +7,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import docker
 import docker.errors
 import requests.exceptions
 
 from ..errors import EngineError, EngineUnavailableError
+from .address import engine_address
 
 #: Docker Engine 20.10, and Podman 4's Docker-compatible service.
 OLDEST_API = (1, 40)
@@ -51,16 +51,6 @@ def connect() -> docker.DockerClient:
             "(Docker Engine 20.10, Podman 4)"
         )
     return client
-
-
-def engine_address() -> str:
-    """Address of the engine: DOCKER_HOST, the system's socket, or the user's own."""
-    named = os.environ.get("DOCKER_HOST")
-    if named:
-        return named
-    own = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}", "docker.sock")
-    system = Path("/var/run/docker.sock")
-    return f"unix://{own if own.exists() and not system.exists() else system}"
 
 
 @contextmanager

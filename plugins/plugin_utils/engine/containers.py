@@ -55,7 +55,7 @@ def start(
         tier: The tier, for messages and as host name.
         family: Family of the distribution inside, ``None`` where it is not known.
         labels: Labels for the container.
-        mounts: What it gets mounted besides its scratch volumes, as the Engine API writes mounts.
+        mounts: What is mounted besides the cage's own, as the Engine API writes it.
 
     Raises:
         EngineError: The engine refused.

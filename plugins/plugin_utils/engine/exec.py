@@ -76,6 +76,40 @@ def run(
         EngineError: The engine refused the command.
     """
     with translated(f"running a command in container {container}"):
+        with started(client, container, argv, user) as command:
+            _converse(command.socket, iter(stdin), take)
+        code = command.status()
+    if code is None or (code == _KILLED and ends(client, container)):
+        raise ContainerGoneError(why_gone(client, container))
+    return int(code)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A command that runs in a container."""
+
+    #: The engine's stream: input goes in as it is, output comes out in :class:`Frames`.
+    socket: socket.socket
+    #: Says the exit status; ``None`` while the command runs.
+    status: Callable[[], int | None]
+
+
+@contextlib.contextmanager
+def started(client: docker.DockerClient, container: str, argv: list[str], user: str) -> Iterator[Started]:
+    """Start a command, and let go of its stream at the end of the ``with`` statement.
+
+    Args:
+        client: The engine.
+        container: Name or ID of a running container.
+        argv: The command and its arguments.
+        user: ``name``, ``uid`` or ``uid:gid``; empty for the container's own.
+
+    Raises:
+        ContainerGoneError: The container is not running.
+        EngineError: The engine refused the command.
+    """
+    doing = f"running a command in container {container}"
+    with translated(doing):
         try:
             exec_id = client.api.exec_create(container, argv, stdin=True, user=user)["Id"]
         except docker.errors.APIError as error:
@@ -83,15 +117,11 @@ def run(
                 raise ContainerGoneError(why_gone(client, container)) from error
             raise
         stream = client.api.exec_start(exec_id, socket=True)
-        try:
-            _converse(_plain_socket(stream), iter(stdin), take)
-        finally:
-            # The SDK hangs the response on its socket; closing the socket alone makes Python 3.13 complain about it.
-            getattr(stream, "_response", stream).close()
-        code = client.api.exec_inspect(exec_id)["ExitCode"]
-    if code is None or (code == _KILLED and _ends(client, container)):
-        raise ContainerGoneError(why_gone(client, container))
-    return int(code)
+    try:
+        yield Started(_plain_socket(stream), lambda: client.api.exec_inspect(exec_id)["ExitCode"])
+    finally:
+        # The SDK hangs the response on its socket; closing the socket alone makes Python 3.13 complain about it.
+        getattr(stream, "_response", stream).close()
 
 
 def why_gone(client: docker.DockerClient, container: str) -> str:
@@ -106,7 +136,7 @@ def why_gone(client: docker.DockerClient, container: str) -> str:
     return f"build container {container} is {state.get('Status')} (exit status {state.get('ExitCode')})"
 
 
-def _ends(client: docker.DockerClient, container: str) -> bool:
+def ends(client: docker.DockerClient, container: str) -> bool:
     """Say whether a container has ended or is about to: its processes are killed a moment before it is said to."""
     until = time.monotonic() + _ENDING_SECONDS
     while time.monotonic() < until:
@@ -134,7 +164,7 @@ def _plain_socket(stream: Any) -> socket.socket:
 def _converse(sock: socket.socket, stdin: Iterator[bytes], take: Callable[[int, bytes], None]) -> None:
     """Send and receive at once: a command that writes while it reads must not wait for us."""
     unsent: memoryview | None = memoryview(b"")
-    frames = _Frames(take)
+    frames = Frames(take)
     with selectors.DefaultSelector() as selector:
         selector.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE)
         sock.setblocking(False)  # noqa: FBT003 - the standard library's own signature
@@ -176,8 +206,8 @@ def _send(sock: socket.socket, unsent: memoryview, stdin: Iterator[bytes]) -> me
         return None  # the command ended without reading everything, which is its right
 
 
-class _Frames:
-    """Takes the stream apart into frames, however the pieces fall."""
+class Frames:
+    """Takes the engine's stream apart into those of the command, however the pieces fall."""
 
     def __init__(self, take: Callable[[int, bytes], None]) -> None:
         self._take = take
@@ -186,6 +216,7 @@ class _Frames:
         self._left = 0
 
     def feed(self, data: bytes) -> None:
+        """Take the next piece."""
         while data:
             if self._left == 0:
                 need = _HEADER.size - len(self._header)

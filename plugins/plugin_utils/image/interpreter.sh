@@ -38,13 +38,17 @@ done | sed -n 's|^/usr/lib/python3/dist-packages/\([^/]*\)$|\1|p' | grep -v -e '
     tar -C /usr/lib/python3/dist-packages -cf - --files-from=- |
     tar -C "$target/lib/python3/dist-packages" -xf -
 
-# What comes with the image follows, as over SSH; what the role runs with "this Python" must be one that stays.
+# What comes with the image follows, as over SSH; what the role runs with "this Python" must be one that stays. Who
+# lives longer than a module calls look_again() before each.
 cat >"$target/lib/$name/sitecustomize.py" <<END
 import os, site, sys
-for _folder in ("/usr/local/lib/$name/dist-packages", "/usr/lib/python3/dist-packages"):
-    if os.path.isdir(_folder):
-        site.addsitedir(_folder)
-sys.executable = next(filter(os.path.exists, ("/usr/bin/python3", "$target/bin/python3")))
+PYTHON = "$target/bin/python3"
+def look_again():
+    for folder in ("/usr/local/lib/$name/dist-packages", "/usr/lib/python3/dist-packages"):
+        if folder not in sys.path and os.path.isdir(folder):
+            site.addsitedir(folder)
+    sys.executable = next(filter(os.path.exists, ("/usr/bin/python3", PYTHON)))
+look_again()
 END
 
 # What name services load by name, and then everything that is needed, the C library included.

@@ -4,22 +4,23 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import docker
 
+from ..agent import place
 from ..chain.tier import Tier
 from ..engine import containers, images
+from ..engine.address import engine_address
 from ..engine.images import Image
-from ..errors import RunError
+from ..errors import EngineError, RunError
 from ..image import interpreter, labels
 from ..image.seal import seal
 from ..image.stage import stage
 from ..keys.parts import content_tag
-from .cleanup import clear_tier
+from .cleanup import clear_tier, container_name
 from .journal import Journal
 from .records import Planned, read_plan
 
@@ -31,7 +32,7 @@ _SYSTEM_PYTHON = "/usr/bin/python3"
 class Started:
     """A build container that a role can be applied in."""
 
-    #: Its ID.
+    #: Its name.
     container: str
     #: Path of the Python that modules run with, in the container.
     python: str
@@ -89,9 +90,9 @@ def start(
         mounts = [made.mount] if made else []
         python = made.python if made else _SYSTEM_PYTHON
     staged = stage(client, below, journal.run, name)
-    container = containers.start(
+    container = _start_container(
         client,
-        name=f"tierwright-{journal.run}-{re.sub(r'[^a-zA-Z0-9_.-]', '-', name)}",
+        name=container_name(journal.run, name),
         image=staged,
         tier=name,
         family=below.labels.get(labels.FAMILY),
@@ -99,7 +100,24 @@ def start(
         mounts=mounts,
     )
     journal.write("build", name, {"container": container.id, "stage": staged, "parent": parent})
-    return Started(container.id, python)
+    return Started(container.name, python)
+
+
+def _start_container(
+    client: docker.DockerClient, *, name: str, mounts: Sequence[Mapping[str, Any]], **settings: Any
+) -> containers.BuildContainer:
+    """Start a build container with the folder for its agent's socket, or without where the engine cannot have it.
+
+    An engine behind a local socket may still be another machine's, or see another file system than we do.
+    """
+    meeting_place = place.mount(engine_address(), name)
+    try:
+        return containers.start(client, name=name, mounts=[*mounts, *meeting_place], **settings)
+    except EngineError:
+        place.remove(engine_address(), name)
+        if not meeting_place:
+            raise
+    return containers.start(client, name=name, mounts=mounts, **settings)
 
 
 def seal_tier(client: docker.DockerClient, journal: Journal, name: str, declared: Mapping[str, Any]) -> Image:

@@ -4,12 +4,21 @@
 
 from __future__ import annotations
 
+import re
+
 import docker
 
+from ..agent import place
 from ..engine import containers, images
+from ..engine.address import engine_address
 from ..image import interpreter
-from ..image.labels import RUN
+from ..image.labels import RUN, TIER
 from .journal import Journal, ended_runs
+
+
+def container_name(run: str, tier: str) -> str:
+    """Name of the build container of ``tier`` in ``run``."""
+    return f"tierwright-{run}-{re.sub(r'[^a-zA-Z0-9_.-]', '-', tier)}"
 
 
 def clear_run(client: docker.DockerClient, run: str) -> int:
@@ -23,8 +32,9 @@ def clear_run(client: docker.DockerClient, run: str) -> int:
     """
     mine = f"{RUN}={run}"
     left = containers.find(client, mine)
-    for container, _labels in left:
+    for container, found in left:
         containers.remove(client, container)
+        place.remove(engine_address(), container_name(run, found.get(TIER, "")))
     for image, _labels in images.nameless(client, mine):
         images.remove(client, image)
     interpreter.clear(client, run)
@@ -40,6 +50,7 @@ def clear_tier(client: docker.DockerClient, journal: Journal, tier: str) -> None
     build = journal.read("build", tier)
     if build is not None:
         containers.remove(client, build["container"])
+        place.remove(engine_address(), container_name(journal.run, tier))
         images.remove(client, build["stage"])
 
 

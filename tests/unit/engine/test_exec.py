@@ -7,7 +7,7 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.exec import Output, _converse, _Frames
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.exec import Frames, Output, _converse
 
 FRAMES = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(min_size=1, max_size=300)), max_size=12)
 
@@ -23,7 +23,7 @@ def joined(frames, stream):
 @given(FRAMES, st.lists(st.integers(1, 50), max_size=40))
 def test_frames_are_put_together_however_the_pieces_fall(frames, sizes):
     output, wire = Output(), encode(frames)
-    reader = _Frames(output.take)
+    reader = Frames(output.take)
     for size in [*sizes, len(wire)]:
         piece, wire = wire[:size], wire[size:]
         reader.feed(piece)
@@ -33,7 +33,7 @@ def test_frames_are_put_together_however_the_pieces_fall(frames, sizes):
 
 def test_empty_frames_are_nothing():
     output = Output()
-    _Frames(output.take).feed(struct.pack(">BxxxL", 1, 0) + encode([(1, b"x")]))
+    Frames(output.take).feed(struct.pack(">BxxxL", 1, 0) + encode([(1, b"x")]))
     assert bytes(output.stdout) == b"x"
 
 

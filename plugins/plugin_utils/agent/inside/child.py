@@ -1,0 +1,202 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a forked child does: become the command that was asked for."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import grp
+import io
+import os
+import pwd
+import shutil
+import signal
+import sys
+import threading
+import traceback
+from typing import Any, NoReturn
+
+from . import modules
+
+#: Exit statuses of shells for a command that cannot be run, and for one that does not exist.
+_CANNOT_RUN, _NOT_FOUND = 126, 127
+
+#: What an interpreter reads from its environment when it starts; a fork of one that runs already would not.
+_READ_AT_START = ("PYTHON", "LC_", "LD_", "MALLOC_", "GLIBC_")
+_READ_AT_START_NAMES = frozenset({"LANG", "LANGUAGE", "LOCPATH", "TZ", "OPENSSL_CONF", "SSL_CERT_FILE", "SSL_CERT_DIR"})
+
+
+class _RefusedError(Exception):
+    """The request cannot be carried out; the message is for the user."""
+
+
+def run(request: dict[str, Any], streams: tuple[int, int, int], notes: int, foreign: list[int]) -> NoReturn:
+    """Turn this process into the command. It ends here, whatever happens.
+
+    Args:
+        request: What to do. ``do`` is ``exec`` (``argv``), ``module`` (``interpreter``; the module is on standard
+            input), ``put`` or ``fetch`` (``path``); ``env`` is added to the environment; ``user`` is a name, a number,
+            or empty for the one that the agent runs as.
+        streams: Standard input, output and error.
+        notes: Lines for the controller's log go here.
+        foreign: The agent's own descriptors.
+    """
+    code = _CANNOT_RUN
+    try:
+        os.setsid()
+        for number, fd in enumerate(streams):
+            os.dup2(fd, number)
+        for fd in {*foreign, *streams} - {0, 1, 2, notes}:
+            os.close(fd)
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        _switch_user(request.get("user") or "")
+        os.environ.update(request.get("env") or {})
+        code = _DO[request["do"]](request, notes)
+    except SystemExit as end:
+        code = _exit_code(end)
+    except _RefusedError as refused:
+        _complain(str(refused))
+    except OSError as error:
+        _complain(f"{error.filename or request.get('path') or request['do']}: {error.strerror}")
+        code = _NOT_FOUND if isinstance(error, FileNotFoundError) and request["do"] == "exec" else 1
+    except BaseException:  # noqa: BLE001 - a module may raise anything, and an interpreter would print it
+        traceback.print_exc()
+        code = 1
+    _leave(code)
+
+
+def _switch_user(user: str) -> None:
+    """Become ``user`` as an engine does: groups from the group file, home from the password file."""
+    user, _, group = user.partition(":")
+    if not user:
+        return
+    try:
+        entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
+    except KeyError:
+        if not user.isdigit():
+            raise _RefusedError(f"no user {user!r} in the build container; let the role make it first") from None
+        uid, gid, name, home = int(user), 0, "", "/"
+    else:
+        uid, gid, name, home = entry.pw_uid, entry.pw_gid, entry.pw_name, entry.pw_dir
+    if uid != os.geteuid():
+        for stream in (0, 1, 2):
+            os.fchown(stream, uid, -1)  # or /dev/stdout could not be opened by name
+        if name:
+            os.initgroups(name, gid)
+        else:
+            os.setgroups([])
+        os.setgid(_group(group) if group else gid)
+        os.setuid(uid)
+    os.environ["HOME"] = home
+
+
+def _group(group: str) -> int:
+    try:
+        return int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise _RefusedError(f"no group {group!r} in the build container; let the role make it first") from None
+
+
+def _exec(request: dict[str, Any], _notes: int) -> NoReturn:
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    os.execvp(request["argv"][0], request["argv"])
+
+
+def _put(request: dict[str, Any], _notes: int) -> int:
+    with open(request["path"], "wb") as target:
+        shutil.copyfileobj(_buffer(sys.stdin), target, 1 << 17)
+    return 0
+
+
+def _fetch(request: dict[str, Any], _notes: int) -> int:
+    with open(request["path"], "rb") as source:
+        shutil.copyfileobj(source, _buffer(sys.stdout), 1 << 17)
+    return 0
+
+
+def _module(request: dict[str, Any], notes: int) -> int:
+    """Run a module in this very process, or in an interpreter of its own where that would not be the same."""
+    program = _buffer(sys.stdin).read()
+    interpreter = request["interpreter"]
+    reason = _foreign(interpreter) or _early(request.get("env") or {}) or modules.unfit(program)
+    if reason:
+        os.write(notes, f"{interpreter} is started for this module: {reason}".encode())
+        _start(interpreter, program)
+    modules.execute(program)
+    return 0
+
+
+def _foreign(interpreter: str) -> str:
+    """Say why another interpreter is wanted; empty if it is this one.
+
+    One in another folder is another one even if it is a link to this: it may be a virtual environment's.
+    """
+    wanted, own = shutil.which(interpreter) or interpreter, modules.own_python()
+    if _place(wanted) == _place(own) and os.path.realpath(wanted) == os.path.realpath(own):
+        return ""
+    return f"the agent runs on {own}"
+
+
+def _place(path: str) -> str:
+    return os.path.realpath(os.path.dirname(path))
+
+
+def _early(environment: dict[str, str]) -> str:
+    """Say which variable an interpreter must see when it starts; empty if none is there."""
+    for name in environment:
+        if name in _READ_AT_START_NAMES or name.startswith(_READ_AT_START):
+            return f"it has to see {name} when it starts"
+    return ""
+
+
+def _start(interpreter: str, program: bytes) -> NoReturn:
+    """Become a fresh interpreter that reads ``program`` from its standard input."""
+    memory = os.memfd_create("module") if hasattr(os, "memfd_create") else -1
+    if memory >= 0:
+        os.write(memory, b"")
+        with open(memory, "wb", closefd=False) as file:
+            file.write(program)
+        os.lseek(memory, 0, os.SEEK_SET)
+        os.dup2(memory, 0)
+        os.close(memory)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    os.execvp(interpreter, [interpreter])
+
+
+def _buffer(stream: Any) -> io.BufferedIOBase:
+    buffer: io.BufferedIOBase = stream.buffer
+    return buffer
+
+
+def _complain(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _exit_code(end: SystemExit) -> int:
+    """Exit status of an interpreter that ends with ``end`` (https://docs.python.org/3/library/sys.html#sys.exit)."""
+    if end.code is None:
+        return 0
+    if isinstance(end.code, int):
+        return end.code & 0xFF
+    _complain(str(end.code))
+    return 1
+
+
+def _leave(code: int) -> NoReturn:
+    """End as an interpreter does, without the agent's own frames above us being unwound."""
+    try:
+        with contextlib.suppress(Exception):
+            threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - what an interpreter does at its end
+        with contextlib.suppress(Exception):
+            atexit._run_exitfuncs()  # noqa: SLF001 - the same
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+    finally:
+        os._exit(code)
+
+
+_DO = {"exec": _exec, "module": _module, "put": _put, "fetch": _fetch}

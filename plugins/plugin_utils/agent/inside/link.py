@@ -1,0 +1,124 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A connection to the controller: frames in and out without ever waiting."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from typing import Callable
+
+from .frames import PIECE, ProtocolError, encode
+from .loop import READ, WRITE, Loop
+
+#: Unsent bytes above which nobody should add more.
+_FULL = 4 * PIECE
+
+
+class Link:
+    """Frames over a pair of descriptors, which may be two of one socket."""
+
+    def __init__(
+        self, loop: Loop, reader: int, writer: int, feed: Callable[[bytes], None], closed: Callable[[], None]
+    ) -> None:
+        """Watch the descriptors, which must be non-blocking; they are closed with the link.
+
+        Args:
+            loop: Watches them.
+            reader: Bytes come in here.
+            writer: Frames go out here.
+            feed: Called with what came in, as it falls; mostly a decoder's.
+            closed: Called once when the other side is gone.
+        """
+        self._loop, self._reader, self._writer = loop, reader, writer
+        self._feed = feed
+        self._closed = closed
+        self._unsent: deque[memoryview] = deque()
+        self._unsent_size = 0
+        self._drained: list[Callable[[], None]] = []
+        self.open = True
+        loop.watch(reader, READ, self._read)
+
+    @property
+    def full(self) -> bool:
+        """Whether the other side takes less than is sent."""
+        return self._unsent_size > _FULL
+
+    def send(self, channel: int, kind: int, payload: bytes = b"") -> None:
+        """Send a frame, now or as soon as possible."""
+        self.send_bytes(encode(channel, kind, payload))
+
+    def send_bytes(self, data: bytes) -> None:
+        """Send what is no frame."""
+        if self.open:
+            self._unsent.append(memoryview(data))
+            self._unsent_size += len(data)
+            self._write()
+
+    def when_drained(self, call: Callable[[], None]) -> None:
+        """Call ``call`` once, when the link is not full any more."""
+        self._drained.append(call)
+
+    def pause(self) -> None:
+        """Take no more frames in until :meth:`resume`."""
+        self._loop.forget(self._reader)
+
+    def resume(self) -> None:
+        """Take frames in again."""
+        if self.open:
+            self._loop.watch(self._reader, READ, self._read)
+
+    def close(self) -> None:
+        """Let the other side see the end."""
+        if not self.open:
+            return
+        self.open = False
+        self._unsent.clear()
+        self._unsent_size = 0
+        for fd in {self._reader, self._writer}:
+            self._loop.forget(fd)
+            os.close(fd)
+        waiting, self._drained = self._drained, []
+        for call in waiting:
+            call()
+        self._closed()
+
+    def finish(self) -> None:
+        """Close as soon as everything is sent."""
+        if self._unsent:
+            self.when_drained(self.finish)
+        else:
+            self.close()
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._reader, PIECE)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        try:
+            self._feed(data)
+        except ProtocolError:
+            data = b""
+        if not data:
+            self.close()
+
+    def _write(self) -> None:
+        while self._unsent:
+            try:
+                sent = os.write(self._writer, self._unsent[0])
+            except BlockingIOError:
+                self._loop.watch(self._writer, WRITE, self._write)
+                return
+            except OSError:
+                self.close()
+                return
+            self._unsent_size -= sent
+            self._unsent[0] = self._unsent[0][sent:]
+            if not self._unsent[0]:
+                self._unsent.popleft()
+        self._loop.forget(self._writer)
+        waiting, self._drained = self._drained, []
+        for call in waiting:
+            call()

@@ -1,0 +1,155 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The agent itself: takes requests from its links and runs a session for each."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+from typing import Any
+
+from . import frames
+from .link import Link
+from .loop import READ, Loop
+from .session import GRACE, Session
+
+#: How long commands may take to end when the agent does.
+_PATIENCE = GRACE / 2
+
+
+class Server:
+    """Serves until the stream that started it ends."""
+
+    def __init__(self, default_user: str) -> None:
+        """Prepare.
+
+        Args:
+            default_user: Whom commands run as that name no user; empty for the agent's own.
+        """
+        self._loop = Loop()
+        self._default_user = default_user
+        self._sessions: set[Session] = set()
+        self._links: set[Link] = set()
+        self._door: socket.socket | None = None
+        self._path = ""
+        self._ending = False
+        self._watch_children()
+
+    def serve_stream(self, reader: int, writer: int, about: dict[str, Any]) -> None:
+        """Serve commands over one stream for all of them; its end is the agent's.
+
+        Args:
+            reader: Descriptor to read from.
+            writer: Descriptor to write to.
+            about: Told to the other side once.
+        """
+        for fd in (reader, writer):
+            os.set_blocking(fd, False)
+        self._serve(reader, writer, self._end).send(0, frames.READY, json.dumps(about).encode())
+
+    def listen(self, path: str) -> str:
+        """Serve commands at a socket too, each over a connection of its own.
+
+        Returns:
+            Why there is no socket; empty if there is one.
+        """
+        door = socket.socket(socket.AF_UNIX)
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            door.bind(path)
+            # Its folder is the controller's alone; within, other users of the controller's namespace must not be kept
+            # out by our own user's number.
+            os.chmod(path, 0o666)  # noqa: S103
+            door.listen(64)
+        except OSError as error:
+            door.close()
+            return str(error)
+        door.setblocking(False)
+        self._door, self._path = door, path
+        self._loop.watch(door.fileno(), READ, self._accept)
+        return ""
+
+    def run(self) -> None:
+        """Serve until the end."""
+        self._loop.run()
+        if self._door is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+
+    def _accept(self) -> None:
+        if self._door is None:
+            return
+        try:
+            near, _ = self._door.accept()
+        except OSError:
+            return
+        near.setblocking(False)
+        reader = near.detach()
+        self._serve(reader, os.dup(reader), lambda: None)
+
+    def _serve(self, reader: int, writer: int, closed: Any) -> Link:
+        sessions: dict[int, Session] = {}
+
+        def take(channel: int, kind: int, payload: bytes) -> None:
+            if kind == frames.OPEN:
+                sessions[channel] = self._open(link, channel, payload, sessions)
+            elif channel in sessions and kind == frames.STDIN:
+                sessions[channel].feed(payload)
+            elif channel in sessions and kind == frames.ABORT:
+                sessions[channel].abort()
+            elif kind == frames.END:
+                self._end()
+
+        def gone() -> None:
+            self._links.discard(link)
+            for session in list(sessions.values()):
+                session.abort()
+            closed()
+
+        link = Link(self._loop, reader, writer, frames.Decoder(take).feed, gone)
+        self._links.add(link)
+        return link
+
+    def _open(self, link: Link, channel: int, payload: bytes, sessions: dict[int, Session]) -> Session:
+        request = json.loads(payload)
+        request["user"] = request.get("user") or self._default_user
+
+        def ended(session: Session) -> None:
+            sessions.pop(channel, None)
+            self._sessions.discard(session)
+
+        session = Session(self._loop, link, channel, request, ended)
+        self._sessions.add(session)
+        return session
+
+    def _watch_children(self) -> None:
+        reader, writer = os.pipe()
+        for fd in (reader, writer):
+            os.set_blocking(fd, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler is needed for the descriptor to be written to
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        self._loop.watch(reader, READ, lambda: self._reap(reader))
+
+    def _reap(self, reader: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(reader, 4096)
+        for session in list(self._sessions):
+            session.reap()
+
+    def _end(self) -> None:
+        """End all commands, then the agent: first by asking. Nobody may take that for the commands' own end."""
+        if self._ending:
+            return
+        self._ending = True
+        for link in list(self._links):
+            link.close()
+        self._loop.later(_PATIENCE if self._sessions else 0.0, self._stop)
+
+    def _stop(self) -> None:
+        for session in list(self._sessions):
+            session.kill()
+        self._loop.stop()

@@ -1,0 +1,246 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The keeper: the controller's process that holds one agent for as long as one ansible-playbook runs.
+
+It starts the agent through an exec of the engine and keeps that stream open. The stream's end is the agent's end, so
+an agent can outlive neither its ansible-playbook, which the keeper watches, nor the keeper. Where the agent's socket
+cannot be reached (the engine is another machine's), the keeper listens in its place and carries everything over the
+stream.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ..engine import exec as execution
+from ..engine.address import engine_address
+from ..engine.client import connect, translated
+from ..errors import ContainerGoneError, EngineError, TierwrightError
+from . import package, place
+from .inside import frames
+from .inside.link import Link
+from .inside.loop import READ, Loop
+
+#: Seconds that an agent may take to start: sending and importing its code takes less than one.
+_START_SECONDS = 60.0
+
+#: How often a system without process descriptors is asked whether ansible-playbook still runs.
+_LOOK_SECONDS = 0.5
+
+#: Exit statuses of an exec whose program is missing or cannot be run.
+_NO_PROGRAM = frozenset({126, 127})
+
+#: End of what an agent wrote to its standard error, for the message when it fails.
+_LAST_WORDS = 2000
+
+Tell = Callable[[dict[str, str]], None]
+
+
+class Keeper:
+    """Holds one agent."""
+
+    def __init__(self, container: str, owner: int, tell: Tell) -> None:
+        """Prepare.
+
+        Args:
+            container: Name or ID of the build container.
+            owner: Process ID of the ansible-playbook.
+            tell: Called once, with ``mode`` or with ``error`` and its ``kind``.
+        """
+        self._container, self._owner, self._tell = container, owner, tell
+        self._loop = Loop()
+        self._path = place.make(engine_address(), container) / place.socket_name(owner)
+        self._agent: Link | None = None
+        self._decoder = frames.Decoder(self._from_agent)
+        self._words = b""
+        self._ready = self._late = False
+        self._door: socket.socket | None = None
+        self._channels: dict[int, Link] = {}
+        self._next = 1
+
+    def run(self, python: str) -> None:
+        """Start the agent with the interpreter ``python`` and keep it until the end.
+
+        Raises:
+            EngineError: The engine refused, or the agent did not start.
+        """
+        client = connect()
+        with translated(f"looking at build container {self._container}"):
+            user = client.api.inspect_container(self._container)["Config"].get("User") or ""
+        inside = f"{place.INSIDE}/{place.socket_name(self._owner)}" if engine_address().startswith("unix://") else ""
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+        command = package.command(python, inside, user)
+        with execution.started(client, self._container, command, "0:0") as agent:
+            agent.socket.setblocking(False)
+            reader = os.dup(agent.socket.fileno())
+            streams = execution.Frames(self._from_engine)
+            self._agent = Link(self._loop, reader, os.dup(reader), streams.feed, self._loop.stop)
+            self._agent.send_bytes(package.payload())
+            self._watch_owner()
+            self._loop.later(_START_SECONDS, self._check_started)
+            self._loop.run()
+            self._agent.close()
+            self._end_agent()
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+        if not self._ready:
+            self._explain(agent, python)
+
+    def _end_agent(self) -> None:
+        """Tell an agent with a socket of its own to end: it does not see that an engine was killed (measured)."""
+        if self._door is None:
+            with socket.socket(socket.AF_UNIX) as sock, contextlib.suppress(OSError):
+                sock.connect(str(self._path))
+                sock.sendall(frames.encode(0, frames.END))
+
+    def _explain(self, agent: execution.Started, python: str) -> None:
+        status = agent.status()
+        words = self._words.decode(errors="replace").strip()
+        if status in _NO_PROGRAM:
+            raise NoInterpreterError(
+                f"build container {self._container} has no Python at {python}, so no agent can run there"
+            )
+        if self._late:
+            raise EngineError(f"the agent in build container {self._container} did not start within {_START_SECONDS} s")
+        raise EngineError(
+            f"the agent in build container {self._container} ended with status {status} as it started: {words}"
+        )
+
+    def _from_engine(self, stream: int, data: bytes) -> None:
+        if stream == execution.STDOUT:
+            self._decoder.feed(data)
+        else:
+            self._words = (self._words + data)[-_LAST_WORDS:]
+
+    def _from_agent(self, channel: int, kind: int, payload: bytes) -> None:
+        if kind == frames.READY:
+            self._started(json.loads(payload))
+        elif channel in self._channels:
+            link = self._channels[channel]
+            link.send(0, kind, payload)
+            if kind == frames.EXIT:
+                del self._channels[channel]
+                link.finish()
+            elif link.full and self._agent:
+                self._agent.pause()
+                link.when_drained(self._agent.resume)
+
+    def _started(self, about: dict[str, str]) -> None:
+        self._ready = True
+        mode = "its own socket"
+        if not _answers(self._path):
+            self._listen()
+            mode = f"one stream (no socket of its own: {about['no_socket'] or 'it cannot be reached from here'})"
+        self._tell({"mode": mode})
+
+    def _listen(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+        door = socket.socket(socket.AF_UNIX)
+        door.bind(str(self._path))
+        door.listen(64)
+        door.setblocking(False)
+        self._door = door
+        self._loop.watch(door.fileno(), READ, self._accept)
+
+    def _accept(self) -> None:
+        if self._door is None or self._agent is None:
+            return
+        agent, channel = self._agent, self._next
+        near, _ = self._door.accept()
+        near.setblocking(False)
+        self._next += 1
+
+        def take(_channel: int, kind: int, payload: bytes) -> None:
+            agent.send(channel, kind, payload)
+            if agent.full:
+                link.pause()
+                agent.when_drained(link.resume)
+
+        def gone() -> None:
+            if self._channels.pop(channel, None) is not None:
+                agent.send(channel, frames.ABORT)
+
+        reader = near.detach()
+        link = Link(self._loop, reader, os.dup(reader), frames.Decoder(take).feed, gone)
+        self._channels[channel] = link
+
+    def _watch_owner(self) -> None:
+        try:
+            descriptor = os.pidfd_open(self._owner)
+        except ProcessLookupError:
+            self._loop.stop()
+        except (AttributeError, OSError):
+            self._look_for_owner()
+        else:
+            self._loop.watch(descriptor, READ, self._loop.stop)
+
+    def _look_for_owner(self) -> None:
+        try:
+            os.kill(self._owner, 0)
+        except OSError:
+            self._loop.stop()
+        else:
+            self._loop.later(_LOOK_SECONDS, self._look_for_owner)
+
+    def _check_started(self) -> None:
+        if not self._ready:
+            self._late = True
+            self._loop.stop()
+
+
+class NoInterpreterError(EngineError):
+    """The build container has no Python for the agent."""
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as sock:
+        try:
+            sock.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+def _tell_and_detach(answer: dict[str, str]) -> None:
+    """Answer who started this process, and let go of them."""
+    os.write(1, json.dumps(answer).encode())
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nothing, stream)
+
+
+def main(container: str, owner: str, python: str) -> None:
+    """Be a keeper; the process that calls this is left at once and goes on in the background."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    os.chdir("/")
+    told: list[dict[str, str]] = []
+
+    def tell(answer: dict[str, str]) -> None:
+        if not told:
+            told.append(answer)
+            _tell_and_detach(answer)
+
+    try:
+        Keeper(container, int(owner), tell).run(python)
+    except TierwrightError as error:
+        kinds: dict[type[TierwrightError], str] = {
+            NoInterpreterError: "no interpreter",
+            ContainerGoneError: "container gone",
+        }
+        tell({"error": str(error), "kind": kinds.get(type(error), "engine")})
+    except Exception as error:  # noqa: BLE001 - whoever waits for the answer must get one
+        tell({"error": f"the keeper of build container {container} failed: {error!r}", "kind": "engine"})
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,26 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Saying what died when the agent went away in the middle of a command."""
+
+from __future__ import annotations
+
+from ..engine import exec as execution
+from ..engine.client import connect
+from ..errors import TierwrightError
+
+
+def what_died(container: str) -> str:
+    """Say in a sentence whether it was the engine, the container, or the agent alone."""
+    try:
+        client = connect()
+        try:
+            if execution.ends(client, container):
+                return execution.why_gone(client, container)
+        finally:
+            client.close()
+    except TierwrightError as error:
+        return f"the engine went away in the middle of a command: {error}"
+    return (
+        f"the agent in build container {container} ended in the middle of a command, though the container runs: "
+        "somebody killed it, or memory ran out; the next command starts another"
+    )

@@ -1,0 +1,108 @@
+"""The containers that the contenders work in, and how each is reached."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import docker
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import containers, images
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect, engine_address
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from relay import Relay
+
+from .contenders import Place
+
+_UNIX = "unix://"
+
+
+class Ground:
+    """One container for each place, kept for the whole bench."""
+
+    def __init__(self, image: str, stack: ExitStack) -> None:
+        """Reach the engine.
+
+        Args:
+            image: Reference of the image that the containers are started from.
+            stack: What is started is ended when this is closed.
+
+        Raises:
+            EngineError: There is no engine, or it does not hold the image.
+        """
+        self._stack = stack
+        self._local = engine_address()
+        self._name = f"tierwright-bench-{secrets.token_hex(4)}"
+        self._containers: dict[Place, str] = {}
+        self._relay = self._start_relay()
+        self.client = self._connect(self._local)
+        self._image = self._find(image)
+
+    @property
+    def relay(self) -> bool:
+        """Whether the engine can also be reached as a remote one."""
+        return self._relay is not None
+
+    def address(self, place: Place) -> str:
+        """What DOCKER_HOST is for a contender."""
+        return self._relay.address if place.remote and self._relay else self._local
+
+    def container(self, place: Place) -> str:
+        """ID of the container of a place; it is started when it is first asked for."""
+        kept = Place.PLAIN if place is Place.REMOTE_PLAIN else place
+        if kept not in self._containers:
+            self._containers[kept] = self._start(kept)
+        return self._containers[kept]
+
+    def _start(self, place: Place) -> str:
+        # The one place where the bench starts containers. A remote build container is started through the relay,
+        # so that nothing in it can know that the engine is on this machine.
+        client = self._connect(self.address(place))
+        started = containers.start(
+            client,
+            name=f"{self._name}-{place.value.replace(' ', '-')}",
+            image=self._image.id,
+            tier="bench",
+            family=self._image.labels.get(labels.FAMILY),
+            labels={f"{labels.PREFIX}bench": "connection"},
+        )
+        self._stack.callback(containers.remove, self.client, started.id)
+        return started.id
+
+    def _find(self, reference: str) -> images.Image:
+        image = images.find(self.client, reference)
+        if image is None:
+            raise EngineError(
+                f"the engine holds no image {reference}; `make chain` builds base:latest, --image takes any"
+            )
+        return image
+
+    def _connect(self, address: str) -> docker.DockerClient:
+        with _docker_host(address):
+            client = connect()
+        self._stack.callback(client.close)
+        return client
+
+    def _start_relay(self) -> Relay | None:
+        if not self._local.startswith(_UNIX):
+            return None
+        relay = Relay(self._local.removeprefix(_UNIX))
+        relay.start()
+        self._stack.callback(relay.close)
+        return relay
+
+
+@contextmanager
+def _docker_host(address: str) -> Iterator[None]:
+    before = os.environ.get("DOCKER_HOST")
+    os.environ["DOCKER_HOST"] = address
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["DOCKER_HOST"]
+        else:
+            os.environ["DOCKER_HOST"] = before

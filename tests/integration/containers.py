@@ -1,0 +1,141 @@
+"""Containers that tests run tasks in: a build container without a chain, and a plain one with Ansible inside."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import site
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import place
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import cage, containers
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
+
+from .conftest import Playbook, Run
+
+PYTHON = "/usr/bin/python3"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A build container of a test's own."""
+
+    name: str
+    engine: docker.DockerClient
+    playbook: Playbook
+
+    @property
+    def container(self) -> Any:
+        return self.engine.containers.get(self.name)
+
+    def inventory(self, folder: Path, variables: Mapping[str, Any] | None = None) -> list[str]:
+        """Arguments that let a playbook's hosts be this container."""
+        known = {
+            "ansible_connection": "tierwright.chain.tier",
+            "ansible_python_interpreter": PYTHON,
+            "tier_container": self.name,
+            **(variables or {}),
+        }
+        path = folder / "inventory.json"
+        path.write_text(json.dumps({"all": {"hosts": {self.name: known}}}))
+        return ["--inventory", str(path)]
+
+    def play(self, folder: Path, tasks: str, variables: Mapping[str, Any] | None = None, **options: Any) -> Run:
+        """Run tasks in the container; they are those of a play, as text."""
+        return self.playbook(*self._play(folder, tasks), *self.inventory(folder, variables), **options)
+
+    def start_play(self, folder: Path, tasks: str, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+        """The same, without waiting for its end."""
+        return subprocess.Popen(
+            ["ansible-playbook", *self._play(folder, tasks), *self.inventory(folder)],
+            cwd=folder,
+            env={**environment, "ANSIBLE_CONFIG": str(Path(__file__).parents[2] / "ansible.cfg")},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def processes(self) -> dict[int, str]:
+        """Command lines of all that runs in the container, by process ID on this machine."""
+        told = self.container.top(ps_args="-eo pid,args")
+        return {int(pid): args for pid, args in told["Processes"]}
+
+    def agent(self) -> int:
+        """Process ID of the container's agent."""
+        found = [pid for pid, args in self.processes().items() if "tierwright_agent" in args]
+        assert len(found) == 1, self.processes()
+        return found[0]
+
+    @staticmethod
+    def _play(folder: Path, tasks: str) -> list[str]:
+        path = folder / "play.yml"
+        lines = "".join(f"    {line}\n" for line in tasks.strip().splitlines())
+        path.write_text(f"- name: Test\n  hosts: all\n  gather_facts: false\n  tasks:\n{lines}")
+        return [str(path)]
+
+
+@contextmanager
+def build_container(engine: docker.DockerClient, playbook: Playbook, image: str) -> Iterator[Target]:
+    """A build container, confined and mounted as in a build."""
+    name = f"twtest-{secrets.token_hex(4)}"
+    mounts = place.mount(engine_address(), name)
+    started = containers.start(engine, name=name, image=image, tier="test", family="debian", labels={}, mounts=mounts)
+    try:
+        yield Target(name, engine, playbook)
+    finally:
+        place.remove(engine_address(), name)
+        containers.remove(engine, started.id)
+
+
+@contextmanager
+def plain_container(engine: docker.DockerClient, image: str, folder: Path) -> Iterator[Any]:
+    """A plain container with `folder` and what this very Ansible needs, all at the same paths as here."""
+    needed = {folder: "rw", Path(__file__).parents[2]: "ro", Path(sys.prefix): "ro"}
+    if sys.base_prefix != "/usr":
+        needed[Path(sys.base_prefix)] = "ro"
+    container = engine.containers.run(
+        image,
+        ["sleep", "600"],
+        entrypoint="",
+        user="0:0",
+        working_dir="/",
+        hostname="test",
+        detach=True,
+        init=True,
+        volumes={str(path): {"bind": str(path), "mode": mode} for path, mode in needed.items()},
+        tmpfs={"/dev/tierwright": "exec,mode=1777"},
+        cap_drop=["ALL"],
+        cap_add=list(cage.CAPABILITIES),
+        security_opt=["no-new-privileges"],
+        environment={
+            "DEBIAN_FRONTEND": "noninteractive",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "ANSIBLE_FORCE_COLOR": "false",
+            "ANSIBLE_HOME": "/dev/shm/ansible",
+        },
+    )
+    try:
+        yield container
+    finally:
+        container.remove(v=True, force=True)
+
+
+def run_inside(container: Any, folder: Path, *arguments: str) -> Run:
+    """Run this very ansible-playbook inside a plain container."""
+    python = os.path.realpath(sys.executable) if sys.base_prefix != "/usr" else PYTHON
+    code, output = container.exec_run(
+        [python, "-m", "ansible", "playbook", *arguments],
+        environment={"PYTHONPATH": ":".join(site.getsitepackages())},
+        workdir=str(folder),
+    )
+    return Run(code, output.decode(errors="replace"))
