@@ -28,10 +28,18 @@ class ActionModule(ActionBase):
         with told_to_users():
             planned = read_plan(journal, name)
             parent = wait_for_parent(journal, planned)
-            container = start(connect(), journal, planned, parent)
+            started = start(
+                connect(),
+                journal,
+                planned,
+                parent,
+                python=self._task.args.get("python") or None,
+                say=lambda line: self._display.display(f"{name}: {line}"),
+            )
         return {
             "changed": True,
-            "container": container,
+            "container": started.container,
+            "python": started.python,
             "parent": parent,
             "role": planned.role,
             "config_variable": planned.config_variable,

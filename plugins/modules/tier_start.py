@@ -11,10 +11,17 @@ description:
   - Waits until the tier's parent is sealed, if it is built in the same run.
   - Starts a build container on exactly that image, with the parent's entrypoint, user, health check and volumes out of the way.
   - The container is confined; it is not privileged and does not see the engine.
+  - Modules need Python, and images hold none. The container gets a copy of its distribution's own, on a read-only volume
+    that is made once for each base.
   - It runs on the controller.
 author:
   - Tierwright contributors (@tierwright)
 version_added: 0.1.0
+options:
+  python:
+    description:
+      - The image's own Python, for modules to run with. Nothing is mounted then.
+    type: str
 extends_documentation_fragment:
   - tierwright.chain.tier
 """
@@ -29,6 +36,10 @@ EXAMPLES = r"""
 RETURN = r"""
 container:
   description: ID of the build container, for the variable C(tier_container) of P(tierwright.chain.tier#connection).
+  returned: success
+  type: str
+python:
+  description: Path of the Python that modules run with in it, for C(ansible_python_interpreter).
   returned: success
   type: str
 parent:

@@ -20,9 +20,10 @@ import docker
 import pytest
 import yaml
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import interpreter, labels
 from relay import Relay
 
 ROOT = Path(__file__).parents[2]
@@ -134,6 +135,8 @@ def rootfs(
     finally:
         container.remove()
     yield {"archive": str(path), "checksum": f"sha256:{digest.hexdigest()}"}
+    for image in engine.images.list(SHARED_BASE):
+        remove_interpreter(engine, image.id)
     remove_images(engine, f"reference={SHARED_BASE}")
 
 
@@ -224,6 +227,9 @@ def small_chain(
     # One name and one key for all chains of all tests: the base is made once.
     chain.tier("base", image=SHARED_BASE, **{"import": rootfs})
     yield chain
+    for image in engine.images.list(filters={"label": f"{labels.CHAIN}={chain.name}"}):
+        if labels.PARENT not in image.labels and not any(tag.startswith(SHARED_BASE) for tag in image.tags):
+            remove_interpreter(engine, image.id)
     remove_images(engine, f"label={labels.CHAIN}={chain.name}", but=SHARED_BASE)
 
 
@@ -246,6 +252,13 @@ def remove_images(engine: docker.DockerClient, where: str, but: str = "-") -> No
         for tag in image.tags or [image.id]:
             if not tag.startswith(but):
                 engine.images.remove(tag, force=True)
+
+
+def remove_interpreter(engine: docker.DockerClient, base: str) -> None:
+    """Remove the Python that was made for a base of a test's own."""
+    name = interpreter.name_of(next(interpreter.grounds(images.get(engine, base))))
+    for volume in engine.volumes.list(filters={"label": f"{labels.PYTHON}={name}"}):
+        volume.remove()
 
 
 @pytest.fixture

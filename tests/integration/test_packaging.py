@@ -17,6 +17,7 @@ from .conftest import BIN, ROOT
 
 WANTED = (
     "plugins/connection/tier.py",
+    "plugins/plugin_utils/image/interpreter.sh",
     "roles/httpd_php/tasks/main.yml",
     "playbooks/build_chain.yml",
     "meta/runtime.yml",
@@ -113,6 +114,9 @@ def test_a_role_serves_another_team_on_a_plain_machine(installed, demo, engine):
     """A plain Debian machine: here a container of the base image, reached as the team reaches its machines."""
     machine = engine.containers.run(demo["base"].id, ["sleep", "1800"], detach=True, remove=True)
     try:
+        install = "apt-get -qq update && apt-get -qq install --no-install-recommends python3 python3-apt"
+        code, told = machine.exec_run(["sh", "-c", install])
+        assert code == 0, told
         (installed / "site.yml").write_text(
             yaml.safe_dump(
                 [

@@ -47,7 +47,7 @@ TIER_SPEC: Spec = {
         "options": {
             "suite": {"type": "str", "required": True},
             "components": {"type": "list", "elements": "str", "default": ["main"]},
-            "packages": {"type": "list", "elements": "str", "default": ["ca-certificates", "python3", "python3-apt"]},
+            "packages": {"type": "list", "elements": "str", "default": ["ca-certificates"]},
             "mirror": {"type": "str"},
             "security_mirror": {"type": "str"},
         },

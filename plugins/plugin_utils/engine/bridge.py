@@ -52,7 +52,7 @@ def read_ahead(stream: Any) -> bytes:
 
     It got there in one piece with the head of the engine's answer (measured: one short command of twenty over TCP).
     """
-    buffered = getattr(getattr(getattr(getattr(stream, "_response", None), "raw", None), "_fp", None), "fp", None)
+    buffered: Any = getattr(getattr(getattr(getattr(stream, "_response", None), "raw", None), "_fp", None), "fp", None)
     if hasattr(buffered, "_rbuffer"):  # paramiko's
         return bytes(buffered._rbuffer)  # noqa: SLF001 - it has no other way
     sock = getattr(stream, "_sock", stream)

@@ -108,3 +108,22 @@ def find(client: docker.DockerClient, label: str) -> list[tuple[str, dict[str, s
     with translated("listing containers"):
         found = client.api.containers(all=True, filters={"label": label})
     return [(each["Id"], each.get("Labels") or {}) for each in found]
+
+
+def holds(client: docker.DockerClient, image: str, path: str) -> bool:
+    """Say whether ``image`` has something at ``path``, without starting anything of it.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    with translated(f"looking into image {image}"):
+        made = client.api.create_container(image, command=["-"], labels={})["Id"]
+        try:
+            pieces, _stat = client.api.get_archive(made, path)
+        except docker.errors.NotFound:
+            return False
+        else:
+            pieces.close()
+            return True
+        finally:
+            remove(client, made)

@@ -103,6 +103,7 @@ class Started:
     #: What of the output was read already: it may come in one piece with the head of the engine's answer.
     ahead: bytes
     #: Whether closing our half of the socket tells the command that its input has ended.
+    can_tell_the_end: bool
     #: Says the exit status once the stream has ended; ``None`` where the engine has lost track of the command.
     status: Callable[[], int | None]
 

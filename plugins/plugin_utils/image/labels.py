@@ -31,8 +31,13 @@ KEY = PREFIX + "key"
 PARTS = PREFIX + "parts"
 #: Family of the distribution inside: ``debian``.
 FAMILY = PREFIX + "family"
-#: Run that a build container, or a nameless image used during a build, belongs to. On no finished image.
+#: Run that a build container, a nameless image used during a build, or an interpreter's volume was made by. On no
+#: finished image.
 RUN = PREFIX + "run"
+#: The interpreter that a volume belongs to; on volumes only.
+PYTHON = PREFIX + "python"
+#: Name of the volume that holds the interpreter; on the volume that says that it is whole.
+VOLUME = PREFIX + "volume"
 
 
 def identity(chain: str, tier: Tier, parts: Parts, family: str | None) -> dict[str, str]:

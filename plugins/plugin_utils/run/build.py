@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import docker
@@ -15,13 +16,26 @@ from ..engine import containers, images
 from ..engine.address import engine_address
 from ..engine.images import Image
 from ..errors import EngineError, RunError
-from ..image import labels
+from ..image import interpreter, labels
 from ..image.seal import seal
 from ..image.stage import stage
 from ..keys.parts import content_tag
 from .cleanup import clear_tier, container_name
 from .journal import Journal
 from .records import Planned, read_plan
+
+#: Where distributions keep Python that there is no recipe for.
+_SYSTEM_PYTHON = "/usr/bin/python3"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A build container that a role can be applied in."""
+
+    #: Its name.
+    container: str
+    #: Path of the Python that modules run with, in the container.
+    python: str
 
 
 def wait_for_parent(journal: Journal, planned: Planned) -> str:
@@ -44,17 +58,37 @@ def wait_for_parent(journal: Journal, planned: Planned) -> str:
     return outcome.image
 
 
-def start(client: docker.DockerClient, journal: Journal, planned: Planned, parent: str) -> str:
+def start(
+    client: docker.DockerClient,
+    journal: Journal,
+    planned: Planned,
+    parent: str,
+    *,
+    python: str | None,
+    say: Callable[[str], None],
+) -> Started:
     """Start the tier's build container on exactly the image ``parent``.
 
-    Returns:
-        The container's name.
+    Args:
+        client: The engine.
+        journal: The run.
+        planned: What the plan says of the tier.
+        parent: ID of the parent's image.
+        python: The image's own Python, for modules to run with; ``None`` mounts one.
+        say: Called with a line before something that takes time.
 
     Raises:
+        SourceError: No Python can be made for modules to run with.
         EngineError: The engine refused, or the parent's image is gone.
     """
     name = planned.tier.name
     below = images.get(client, parent)
+    mounts = []
+    if python is None:
+        with journal.alone("interpreter"):
+            made = interpreter.ensure(client, tier=name, parent=below, run=journal.run, say=say)
+        mounts = [made.mount] if made else []
+        python = made.python if made else _SYSTEM_PYTHON
     staged = stage(client, below, journal.run, name)
     container = _start_container(
         client,
@@ -63,24 +97,27 @@ def start(client: docker.DockerClient, journal: Journal, planned: Planned, paren
         tier=name,
         family=below.labels.get(labels.FAMILY),
         labels=labels.work(journal.run, name),
+        mounts=mounts,
     )
     journal.write("build", name, {"container": container.id, "stage": staged, "parent": parent})
-    return container.name
+    return Started(container.name, python)
 
 
-def _start_container(client: docker.DockerClient, *, name: str, **settings: Any) -> containers.BuildContainer:
+def _start_container(
+    client: docker.DockerClient, *, name: str, mounts: Sequence[Mapping[str, Any]], **settings: Any
+) -> containers.BuildContainer:
     """Start a build container with the folder for its agent's socket, or without where the engine cannot have it.
 
     An engine behind a local socket may still be another machine's, or see another file system than we do.
     """
     meeting_place = place.mount(engine_address(), name)
     try:
-        return containers.start(client, name=name, mounts=meeting_place, **settings)
+        return containers.start(client, name=name, mounts=[*mounts, *meeting_place], **settings)
     except EngineError:
         place.remove(engine_address(), name)
         if not meeting_place:
             raise
-    return containers.start(client, name=name, **settings)
+    return containers.start(client, name=name, mounts=mounts, **settings)
 
 
 def seal_tier(client: docker.DockerClient, journal: Journal, name: str, declared: Mapping[str, Any]) -> Image:

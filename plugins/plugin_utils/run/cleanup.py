@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Clearing away what a run made for itself: build containers and nameless images."""
+"""Clearing away what a run made for itself: build containers, nameless images, interpreters half-made."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import docker
 from ..agent import place
 from ..engine import containers, images
 from ..engine.address import engine_address
+from ..image import interpreter
 from ..image.labels import RUN, TIER
 from .journal import Journal, ended_runs
 
@@ -36,6 +37,7 @@ def clear_run(client: docker.DockerClient, run: str) -> int:
         place.remove(engine_address(), container_name(run, found.get(TIER, "")))
     for image, _labels in images.nameless(client, mine):
         images.remove(client, image)
+    interpreter.clear(client, run)
     return len(left)
 
 

@@ -15,6 +15,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -122,6 +123,13 @@ class Journal:
                 raise RunError(f"the run ended while tier {tier!r} was being waited for; start the playbook again")
             time.sleep(_POLL_SECONDS)
         return outcome
+
+    @contextmanager
+    def alone(self, doing: str) -> Iterator[None]:
+        """Let one tier of this run at a time do what ``doing`` names; the others wait for it."""
+        with (self.folder / f"{doing}.lock").open("wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def end(self) -> None:
         """Remove the journal."""

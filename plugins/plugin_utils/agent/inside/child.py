@@ -140,7 +140,7 @@ def _foreign(interpreter: str) -> str:
 
     One in another folder is another one even if it is a link to this: it may be a virtual environment's.
     """
-    wanted, own = shutil.which(interpreter) or interpreter, sys.executable
+    wanted, own = shutil.which(interpreter) or interpreter, modules.own_python()
     if _place(wanted) == _place(own) and os.path.realpath(wanted) == os.path.realpath(own):
         return ""
     return f"the agent runs on {own}"

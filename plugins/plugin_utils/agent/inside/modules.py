@@ -117,8 +117,16 @@ def execute(program: bytes) -> None:
     exec(compile(program, "<stdin>", "exec", dont_inherit=True), main.__dict__)  # noqa: S102 - its purpose
 
 
+def own_python() -> str:
+    """Path of the interpreter that runs this; the mounted one lets ``sys.executable`` name the image's own."""
+    return str(getattr(sys.modules.get("sitecustomize"), "PYTHON", sys.executable))
+
+
 def _look_again() -> None:
     """Forget what folders held when this process started. The archives do not change, and reading them takes long."""
+    mounted = getattr(sys.modules.get("sitecustomize"), "look_again", None)
+    if mounted:
+        mounted()
     for path, finder in list(sys.path_importer_cache.items()):
         if finder is None:
             del sys.path_importer_cache[path]

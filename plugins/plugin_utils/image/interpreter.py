@@ -1,0 +1,196 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The Python that modules run with in a build container, so that the image needs none.
+
+It is a copy of the distribution's own, with its package-manager bindings and every library it needs, on a volume that
+build containers mount read-only. ``interpreter.sh`` makes it in a throw-away container that has the base's layers, once
+for each base and recipe.
+
+An interpreter is two volumes. The one that holds it has a name of its own each time, so makers never meet in it. The
+other one is empty: it is made when the first is proven good, and its label names it. An engine makes a volume of one
+name once only, so that is one step that nobody sees half done, on any number of controllers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from ..engine import containers, images, volumes
+from ..engine import exec as execution
+from ..engine.images import Image
+from ..errors import SourceError
+from . import labels
+from .stage import stage
+
+#: Where build containers see it. /dev is a container's own tmpfs, so the mount point never reaches the layer.
+MOUNT = "/dev/tierwright-python"
+
+#: Families of distributions that the recipe serves, with the program that it needs.
+_MANAGERS = {"debian": "/usr/bin/apt-get"}
+
+_TOLD_LINES = 15
+_ADVICE = "or set tier_python_interpreter to a Python that the image has"
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """An interpreter that is ready."""
+
+    #: The volume that holds it.
+    volume: str
+
+    @property
+    def python(self) -> str:
+        """Path of the program in a build container."""
+        return f"{MOUNT}/bin/python3"
+
+    @property
+    def mount(self) -> dict[str, Any]:
+        """The mount that a build container needs."""
+        return _mount(self.volume, read_only=True)
+
+
+def ensure(
+    client: docker.DockerClient, *, tier: str, parent: Image, run: str, say: Callable[[str], None]
+) -> Interpreter | None:
+    """Find the interpreter for build containers on ``parent``, or make it.
+
+    Args:
+        client: The engine.
+        tier: The tier that is to be built, for messages.
+        parent: The image that its build container starts on.
+        run: The run, for the labels of what is made meanwhile.
+        say: Called with a line before something that takes time.
+
+    Returns:
+        The interpreter; ``None`` where the distribution is of a family that there is no recipe for.
+
+    Raises:
+        SourceError: The base has no package manager, or its packages cannot be had.
+        EngineError: The engine refused.
+    """
+    manager = _MANAGERS.get(parent.labels.get(labels.FAMILY, ""))
+    if manager is None:
+        return None
+    candidates = list(grounds(parent))
+    for ground in candidates:
+        if found := _ready(client, name_of(ground)):
+            return found
+    for ground in candidates:
+        staged = stage(client, ground, run, tier)
+        try:
+            if containers.holds(client, staged, manager):
+                say(f"making the interpreter for base {ground.layers[0][:19]}: once per base")
+                return _make(client, tier, ground, staged, run)
+        finally:
+            images.remove(client, staged)
+    raise SourceError(
+        f"tier {tier!r}: its base is of the Debian family, but {manager} is not in it; the Python that modules run "
+        f"with is installed with that. Take a base with apt, {_ADVICE}"
+    )
+
+
+def clear(client: docker.DockerClient, run: str) -> None:
+    """Remove the volumes that ``run`` left half-made.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    whole = {each.get(labels.VOLUME) for each in volumes.labelled(client, labels.PYTHON).values()}
+    for name in volumes.labelled(client, f"{labels.RUN}={run}").keys() - whole:
+        volumes.remove(client, name)
+
+
+def name_of(ground: Image) -> str:
+    """Name of the volume that says that the interpreter made from ``ground`` is whole."""
+    content = json.dumps([_recipe(), MOUNT, ground.architecture, ground.layers])
+    return f"tierwright-python-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+
+
+def grounds(parent: Image) -> Iterator[Image]:
+    """What an interpreter can be made from, the best first: the base's layer alone, then all layers of ``parent``.
+
+    Every tier on one base has the first, and nothing else of theirs, not even the environment, gets into what they
+    share. Where it takes several layers to make a root file system, tiers share nothing.
+
+    Returns:
+        Images that have some layers, and no configuration.
+    """
+    counts: Sequence[int] = (1, len(parent.layers)) if len(parent.layers) > 1 else (1,)
+    for count in counts:
+        yield dataclasses.replace(parent, layers=parent.layers[:count], config={})
+
+
+def _ready(client: docker.DockerClient, name: str) -> Interpreter | None:
+    said = volumes.find(client, name)
+    if said is None:
+        return None
+    volume = said.get(labels.VOLUME, "")
+    # Its label is looked at, because an engine makes a missing volume that a container asks for, without labels.
+    if volume and (volumes.find(client, volume) or {}).get(labels.PYTHON) == name:
+        return Interpreter(volume)
+    volumes.remove(client, name)
+    return None
+
+
+def _make(client: docker.DockerClient, tier: str, ground: Image, staged: str, run: str) -> Interpreter:
+    name = name_of(ground)
+    volume = f"{name}-{secrets.token_hex(4)}"
+    said: dict[str, str] = {}
+    try:
+        volumes.create(client, volume, {labels.PYTHON: name, labels.RUN: run})
+        container = containers.start(
+            client,
+            name=volume,
+            image=staged,
+            tier=tier,
+            family=ground.labels.get(labels.FAMILY),
+            labels={labels.RUN: run},
+            mounts=[_mount(volume, read_only=False)],
+        )
+        try:
+            _follow_recipe(client, tier, ground, container.id)
+        finally:
+            containers.remove(client, container.id)
+        said = volumes.create(client, name, {labels.PYTHON: name, labels.VOLUME: volume})
+    finally:
+        if said.get(labels.VOLUME) != volume:  # it failed, or somebody else was first
+            volumes.remove(client, volume)
+    return Interpreter(said[labels.VOLUME])
+
+
+def _follow_recipe(client: docker.DockerClient, tier: str, ground: Image, container: str) -> None:
+    output = execution.Output()
+    code = execution.run(client, container, ["/bin/sh", "-c", _recipe(), "interpreter.sh", MOUNT], take=output.take)
+    if code != 0:
+        told = "\n".join(output.stderr.decode(errors="replace").strip().splitlines()[-_TOLD_LINES:])
+        raise SourceError(
+            f"tier {tier!r}: making the Python that modules run with, from its base {ground.layers[0][:19]}, ended "
+            f"with status {code}. It is installed from the archives that the base's own /etc/apt names; see that "
+            f"build containers reach them, {_ADVICE}. The last lines were:\n{told}"
+        )
+
+
+def _mount(volume: str, *, read_only: bool) -> dict[str, Any]:
+    return {
+        "Type": "volume",
+        "Source": volume,
+        "Target": MOUNT,
+        "ReadOnly": read_only,
+        "VolumeOptions": {"NoCopy": True},
+    }
+
+
+@functools.cache
+def _recipe() -> str:
+    return Path(__file__).with_suffix(".sh").read_text()
