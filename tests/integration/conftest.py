@@ -180,6 +180,23 @@ def hostile(registry: str, engine: Any, demo: dict[str, Any]) -> Iterator[str]:
         engine.images.remove(pinned)
 
 
+@pytest.fixture(scope="session")
+def python_image(demo: dict[str, Any], engine: docker.DockerClient) -> Iterator[str]:
+    """The demo's base with a Python of its own, and sudo."""
+    install = "apt-get -qq update && apt-get -qq install --no-install-recommends python3 python3-apt sudo >/dev/null"
+    container = engine.containers.create(
+        demo["base"].id, ["sh", "-c", install], environment={"DEBIAN_FRONTEND": "noninteractive"}
+    )
+    try:
+        container.start()
+        assert container.wait(timeout=300)["StatusCode"] == 0, container.logs().decode()
+        made = container.commit(changes=["CMD []"]).id
+    finally:
+        container.remove(v=True, force=True)
+    yield made
+    engine.images.remove(made, force=True)
+
+
 @dataclass
 class SmallChain:
     """A chain of small roles in a folder of its own."""

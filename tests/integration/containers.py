@@ -18,11 +18,13 @@ from typing import Any
 import docker
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import place
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import cage, containers
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import cage, containers, images
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import interpreter
 
 from .conftest import Playbook, Run
 
+#: The Python of an image that has one.
 PYTHON = "/usr/bin/python3"
 
 #: A shell and what it waits for.
@@ -36,6 +38,8 @@ class Target:
     name: str
     engine: docker.DockerClient
     playbook: Playbook
+    #: Path of the Python that modules run with.
+    python: str
 
     @property
     def container(self) -> Any:
@@ -45,7 +49,7 @@ class Target:
         """Arguments that let a playbook's hosts be this container."""
         known = {
             "ansible_connection": "tierwright.chain.tier",
-            "ansible_python_interpreter": PYTHON,
+            "ansible_python_interpreter": self.python,
             "tier_container": self.name,
             **(variables or {}),
         }
@@ -92,13 +96,26 @@ class Target:
 
 @contextmanager
 def build_container(
-    engine: docker.DockerClient, playbook: Playbook, image: str, *, remove: bool = True
+    engine: docker.DockerClient, playbook: Playbook, image: str, *, python: str = "", remove: bool = True
 ) -> Iterator[Target]:
-    """A build container, confined and mounted as in a build; removed at the end unless the engine will be gone."""
+    """A build container, confined and mounted as in a build.
+
+    Args:
+        engine: The engine.
+        playbook: Runs ansible-playbook.
+        image: What the container is started from.
+        python: The image's own Python; empty for the one that is mounted.
+        remove: Whether to remove the container at the end; an engine that was killed cannot.
+    """
     name = f"twtest-{secrets.token_hex(4)}"
     mounts = place.mount(engine_address(), name)
+    if not python:
+        mounted = interpreter.ensure(engine, tier="test", parent=images.get(engine, image), run=name, say=print)
+        assert mounted
+        mounts.append(mounted.mount)
+        python = mounted.python
     started = containers.start(engine, name=name, image=image, tier="test", family="debian", labels={}, mounts=mounts)
-    target = Target(name, engine, playbook)
+    target = Target(name, engine, playbook, python)
     while len(target.processes()) < IDLE_PROCESSES:
         time.sleep(0.05)
     try:

@@ -29,36 +29,21 @@ ANYTHING = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def image(demo: dict[str, Any], engine: docker.DockerClient) -> Iterator[str]:
-    """An image with what the tests of the connection need besides a base."""
-    install = "apt-get -qq update && apt-get -qq install --no-install-recommends python3 python3-apt sudo >/dev/null"
-    container = engine.containers.create(
-        demo["base"].id, ["sh", "-c", install], environment={"DEBIAN_FRONTEND": "noninteractive"}
-    )
-    try:
-        container.start()
-        assert container.wait(timeout=300)["StatusCode"] == 0, container.logs().decode()
-        made = container.commit(changes=["CMD []"]).id
-    finally:
-        container.remove(v=True, force=True)
-    yield made
-    engine.images.remove(made, force=True)
-
-
 @pytest.fixture
-def target(image: str, engine: docker.DockerClient, playbook: Playbook) -> Iterator[Target]:
+def target(python_image: str, engine: docker.DockerClient, playbook: Playbook) -> Iterator[Target]:
     """A build container."""
-    with build_container(engine, playbook, image) as made:
+    with build_container(engine, playbook, python_image) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
-def expected(image: str, engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def expected(
+    python_image: str, engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
     """The report of the behaviour playbook over `local` in a plain container."""
     folder = prepare(tmp_path_factory.mktemp("local"))
     variables = variables_of(folder) | {"ansible_connection": "local", "ansible_pipelining": True}
-    with plain_container(engine, image, folder) as plain:
+    with plain_container(engine, python_image, folder) as plain:
         run = run_inside(plain, folder, "behaviour.yml", "--inventory", "test,", "--extra-vars", json.dumps(variables))
         return report_of(folder, run.output)
 
@@ -109,10 +94,12 @@ def comparable(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("engine_is", ["local", "remote"])
-def test_everything_is_as_over_local_in_a_plain_container(target, expected, tmp_path, remote, engine_is):
+@pytest.mark.parametrize("python_is", ["the image's own", "mounted"])
+def test_everything_is_as_over_local_in_a_plain_container(target, expected, tmp_path, remote, engine_is, python_is):
     folder = prepare(tmp_path)
     environment = CONFIG if engine_is == "local" else {**CONFIG, "DOCKER_HOST": remote.address}
-    arguments = target.inventory(folder, variables_of(folder))
+    python = PYTHON if python_is == "the image's own" else target.python
+    arguments = target.inventory(folder, {**variables_of(folder), "ansible_python_interpreter": python})
     found = report_of(folder, target.playbook("behaviour.yml", *arguments, cwd=folder, env=environment).output)
     assert sorted(found) == sorted(expected)
     for name, value in expected.items():
@@ -145,7 +132,7 @@ def test_what_needs_an_interpreter_of_its_own_says_so(target, tmp_path):
   environment: {WORD: "it's"}
 """
     verbose = {**CONFIG, "ANSIBLE_VERBOSITY": "3"}
-    told = target.play(tmp_path, tasks, env=verbose).expect().output
+    told = target.play(tmp_path, tasks, {"ansible_python_interpreter": PYTHON}, env=verbose).expect().output
     assert "it has to see LANG when it starts" in told
     assert "/usr/local/bin/python3 is started for this module: the agent runs on /usr/bin/python3" in told
     assert "a shell is started for this module" in told

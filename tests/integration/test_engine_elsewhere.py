@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import getpass
 import ipaddress
 import socket
@@ -104,15 +104,15 @@ def over_tls(tmp_path: Path) -> Iterator[dict[str, str]]:
     folder.mkdir()
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "engine")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
@@ -132,6 +132,8 @@ def over_tls(tmp_path: Path) -> Iterator[dict[str, str]]:
             "DOCKER_HOST": f"tcp://127.0.0.1:{port}",
             "DOCKER_TLS_VERIFY": "1",
             "DOCKER_CERT_PATH": str(folder),
+            "REQUESTS_CA_BUNDLE": "",  # it would win over the certificate above
+            "CURL_CA_BUNDLE": "",
         }
     finally:
         server.terminate()
