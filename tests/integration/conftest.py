@@ -24,6 +24,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import ima
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import interpreter, labels
+from python_image import python_image as image_with_python
 from relay import Relay
 
 ROOT = Path(__file__).parents[2]
@@ -183,18 +184,8 @@ def hostile(registry: str, engine: Any, demo: dict[str, Any]) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def python_image(demo: dict[str, Any], engine: docker.DockerClient) -> Iterator[str]:
     """The demo's base with a Python of its own, and sudo."""
-    install = "apt-get -qq update && apt-get -qq install --no-install-recommends python3 python3-apt sudo >/dev/null"
-    container = engine.containers.create(
-        demo["base"].id, ["sh", "-c", install], environment={"DEBIAN_FRONTEND": "noninteractive"}
-    )
-    try:
-        container.start()
-        assert container.wait(timeout=300)["StatusCode"] == 0, container.logs().decode()
-        made = container.commit(changes=["CMD []"]).id
-    finally:
-        container.remove(v=True, force=True)
-    yield made
-    engine.images.remove(made, force=True)
+    with image_with_python(engine, demo["base"].id) as made:
+        yield made
 
 
 @dataclass

@@ -9,15 +9,20 @@ from contextlib import ExitStack, contextmanager
 
 import docker
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import place as meeting
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import containers, images
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect, engine_address
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import interpreter, labels
+from python_image import python_image
 from relay import Relay
 
 from .contenders import Place
 
 _UNIX = "unix://"
+
+SYSTEM_PYTHON = "/usr/bin/python3"
 
 
 class Ground:
@@ -27,7 +32,7 @@ class Ground:
         """Reach the engine.
 
         Args:
-            image: Reference of the image that the containers are started from.
+            image: Reference of the image that the containers are started from, with Python added for the others.
             stack: What is started is ended when this is closed.
 
         Raises:
@@ -37,6 +42,7 @@ class Ground:
         self._local = engine_address()
         self._name = f"tierwright-bench-{secrets.token_hex(4)}"
         self._containers: dict[Place, str] = {}
+        self.pythons: dict[Place, str] = {}
         self._relay = self._start_relay()
         self.client = self._connect(self._local)
         self._image = self._find(image)
@@ -51,7 +57,7 @@ class Ground:
         return self._relay.address if place.remote and self._relay else self._local
 
     def container(self, place: Place) -> str:
-        """ID of the container of a place; it is started when it is first asked for."""
+        """Name of the container of a place; it is started when it is first asked for."""
         kept = Place.PLAIN if place is Place.REMOTE_PLAIN else place
         if kept not in self._containers:
             self._containers[kept] = self._start(kept)
@@ -61,16 +67,28 @@ class Ground:
         # The one place where the bench starts containers. A remote build container is started through the relay,
         # so that nothing in it can know that the engine is on this machine.
         client = self._connect(self.address(place))
+        name = f"{self._name}-{place.value.replace(' ', '-')}"
+        mounts = []
+        if place.build:
+            made = interpreter.ensure(client, tier="bench", parent=self._image, run=name, say=print)
+            self.pythons[place] = made.python if made else SYSTEM_PYTHON
+            mounts = [*([made.mount] if made else []), *meeting.mount(self.address(place), name)]
+            self._stack.callback(meeting.remove, self.address(place), name)
         started = containers.start(
             client,
-            name=f"{self._name}-{place.value.replace(' ', '-')}",
+            name=name,
             image=self._image.id,
             tier="bench",
             family=self._image.labels.get(labels.FAMILY),
             labels={f"{labels.PREFIX}bench": "connection"},
+            mounts=mounts,
         )
         self._stack.callback(containers.remove, self.client, started.id)
-        return started.id
+        return started.name
+
+    def python(self, place: Place) -> str:
+        """Path of the Python that modules run with: in a build container, the one that is mounted."""
+        return self.pythons.get(place, SYSTEM_PYTHON)
 
     def _find(self, reference: str) -> images.Image:
         image = images.find(self.client, reference)
@@ -78,7 +96,10 @@ class Ground:
             raise EngineError(
                 f"the engine holds no image {reference}; `make chain` builds base:latest, --image takes any"
             )
-        return image
+        if containers.holds(self.client, image.id, SYSTEM_PYTHON):
+            return image
+        print(f"adding Python to {reference} for those that need one in the image", flush=True)
+        return images.get(self.client, self._stack.enter_context(python_image(self.client, image.id)))
 
     def _connect(self, address: str) -> docker.DockerClient:
         with _docker_host(address):

@@ -19,7 +19,6 @@ from .lists import FOLDER, play
 from .report import Run
 
 ROOT = Path(__file__).parents[3]
-_CONTAINER_PYTHON = "/usr/bin/python3"
 _LONGEST = 900  # seconds
 
 
@@ -84,7 +83,7 @@ class Runner:
             own = {"ansible_python_interpreter": sys.executable, "ansible_remote_tmp": str(self._folder / "remote")}
             return {**host, **own}
         container = self._ground.container(contender.place)
-        inside = {"ansible_host": container, "ansible_python_interpreter": _CONTAINER_PYTHON}
+        inside = {"ansible_host": container, "ansible_python_interpreter": self._ground.python(contender.place)}
         if contender.place.build:
             return {**host, **inside, "tier_container": container, "ansible_remote_tmp": REMOTE_TMP}
         # Ansible's own default for the others: docker_api puts files through the archive API, which sees no tmpfs.
