@@ -7,7 +7,10 @@ from contextlib import contextmanager
 
 import docker
 
-_INSTALL = "apt-get -qq update && apt-get -qq install --no-install-recommends python3 python3-apt sudo >/dev/null && apt-get clean"
+_INSTALL = (
+    "apt-get -qq update && apt-get -qq install --no-install-recommends python3 python3-apt sudo >/dev/null && "
+    "apt-get clean"
+)
 
 
 @contextmanager
