@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ansible.plugins.callback import CallbackBase
+from ansible.plugins.loader import connection_loader, get_shell_plugin
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import TierwrightError
@@ -46,6 +47,11 @@ class CallbackModule(CallbackBase):
         super().__init__(*args, **kwargs)
         self._journal: Journal | None = None
         self._alive: IO[bytes] | None = None
+
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        """Load what every task in a build container needs: tasks are forks of this process and load nothing again."""
+        connection_loader.get("tierwright.chain.tier", class_only=True)
+        get_shell_plugin(shell_type="sh")
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """Take charge of a run as soon as it is planned."""

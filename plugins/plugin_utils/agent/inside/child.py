@@ -8,6 +8,7 @@ import atexit
 import contextlib
 import grp
 import io
+import json
 import os
 import pwd
 import shutil
@@ -31,25 +32,27 @@ class _RefusedError(Exception):
     """The request cannot be carried out; the message is for the user."""
 
 
-def run(request: dict[str, Any], streams: tuple[int, int, int], notes: int) -> NoReturn:
-    """Turn this process into the command. It ends here, whatever happens.
+def run(told: int, streams: tuple[int, int, int], notes: int) -> NoReturn:
+    """Wait for a request, and turn this process into the command. It ends here, whatever happens.
 
     Args:
-        request: What to do. ``do`` is ``exec`` (``argv``), ``module`` (``interpreter``; the module is on standard
-            input), ``put`` or ``fetch`` (``path``); ``env`` is added to the environment; ``user`` is a name, a number,
-            or empty for the one that the agent runs as.
+        told: The request comes in here, as JSON. ``do`` is ``exec`` (``argv``), ``module`` (``interpreter``; the module
+            is on standard input), ``put`` or ``fetch`` (``path``); ``env`` is added to the environment; ``user`` is a
+            name or a number, with ``:`` and a group or not, or empty for the one that the agent runs as.
         streams: Standard input, output and error.
         notes: Lines for the controller's log go here.
     """
+    request: dict[str, Any] = {"do": "nothing"}
     code = _CANNOT_RUN
     try:
         os.setsid()
         for number, fd in enumerate(streams):
             os.dup2(fd, number)
-        _close_all_but({0, 1, 2, notes})
+        _close_all_but({0, 1, 2, notes, told})
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        request = _wait(told)
         _switch_user(request.get("user") or "")
         os.environ.update(request.get("env") or {})
         code = _DO[request["do"]](request, notes)
@@ -64,6 +67,17 @@ def run(request: dict[str, Any], streams: tuple[int, int, int], notes: int) -> N
         traceback.print_exc()
         code = 1
     _leave(code)
+
+
+def _wait(told: int) -> dict[str, Any]:
+    pieces = []
+    while piece := os.read(told, 1 << 16):
+        pieces.append(piece)
+    os.close(told)
+    if not pieces:
+        os._exit(0)  # the agent needs this child no more, or has ended
+    request: dict[str, Any] = json.loads(b"".join(pieces))
+    return request
 
 
 def _close_all_but(kept: set[int]) -> None:
@@ -126,12 +140,12 @@ def _fetch(request: dict[str, Any], _notes: int) -> int:
 def _module(request: dict[str, Any], notes: int) -> int:
     """Run a module in this very process, or in an interpreter of its own where that would not be the same."""
     program = _buffer(sys.stdin).read()
-    interpreter = request["interpreter"]
-    reason = _foreign(interpreter) or _early(request.get("env") or {}) or modules.unfit(program)
+    module, interpreter = modules.Module(program), request["interpreter"]
+    reason = _foreign(interpreter) or _early(request.get("env") or {}) or module.unfit()
     if reason:
         os.write(notes, f"{interpreter} is started for this module: {reason}".encode())
         _start(interpreter, program)
-    modules.execute(program)
+    module.execute()
     return 0
 
 

@@ -4,12 +4,11 @@
 
 A module comes as a program with an archive inside: the module, and every file of ``module_utils`` that it needs. The
 agent has imported the controller's ``module_utils`` once; a module runs on a fork of that. This is right only as long
-as the archive carries the very same files, which :func:`unfit` makes sure of.
+as the archive carries the very same files, which :meth:`Module.unfit` makes sure of.
 """
 
 from __future__ import annotations
 
-import base64
 import binascii
 import importlib
 import io
@@ -20,8 +19,12 @@ import zipfile
 import zipimport
 from typing import Any, Iterator
 
-#: The archive inside a module's program, as ``ansible.executor.module_common`` writes it.
-_ARCHIVE = re.compile(rb"""zip_data=['"]([A-Za-z0-9+/=]+)['"]""")
+#: Before and after the archive inside a module's program, as ``ansible.executor.module_common`` writes it: arguments of
+#: one call, each written by ``repr``, on a line of its own. No other begins a line with this.
+_ARCHIVE_BEGINS, _ARCHIVE_ENDS = b"\nzip_data='", b"'"
+
+#: Stands for the archive while the program is compiled, which takes ten times as long with it.
+_ARCHIVE_HERE = "the archive of this module"
 
 #: What Ansible writes anew for each archive, and differs by nothing but the version.
 _WRITTEN = frozenset({"ansible/__init__.py", "ansible/module_utils/__init__.py"})
@@ -70,7 +73,7 @@ def import_ahead(archive: str) -> int:
             {
                 each.filename: (each.CRC, each.file_size)
                 for each in files.infolist()
-                if each.filename.startswith("ansible/")
+                if each.filename.startswith("ansible/") and each.filename.endswith(".py")
             }
         )
     for file in sorted(_known):
@@ -88,33 +91,47 @@ def import_ahead(archive: str) -> int:
     return len(ours)
 
 
-def unfit(program: bytes) -> str:
-    """Say why a module must not run on a fork of this process; empty if it may."""
-    if not _known:
-        return "the agent has no module_utils"
-    found = _ARCHIVE.search(program)
-    if found is None:
-        return "it is no program of the kind that the agent knows"
-    try:
-        with zipfile.ZipFile(io.BytesIO(base64.b64decode(found[1]))) as archive:
-            files = archive.infolist()
-            _take_version(archive)
-    except (binascii.Error, zipfile.BadZipFile, KeyError, ValueError) as error:
-        return f"the archive in it cannot be read ({error})"
-    for file in files:
-        known = _known.get(file.filename)
-        if known and file.filename not in _WRITTEN and known != (file.CRC, file.file_size):
-            return f"it brings another {file.filename}"
-    return ""
+class Module:
+    """A module's program, taken apart."""
 
+    def __init__(self, program: bytes) -> None:
+        """Find the archive in ``program``."""
+        self._program = program
+        self._begin = program.find(_ARCHIVE_BEGINS) + len(_ARCHIVE_BEGINS)
+        self._end = program.find(_ARCHIVE_ENDS, self._begin)
 
-def execute(program: bytes) -> None:
-    """Run a module's program as a fresh interpreter would run it from its standard input."""
-    main = types.ModuleType("__main__")
-    sys.modules["__main__"] = main
-    sys.argv = [""]
-    _look_again()
-    exec(compile(program, "<stdin>", "exec", dont_inherit=True), main.__dict__)  # noqa: S102 - its purpose
+    def unfit(self) -> str:
+        """Say why it must not run on a fork of this process; empty if it may."""
+        if not _known:
+            return "the agent has no module_utils"
+        if self._begin < len(_ARCHIVE_BEGINS) or self._end < 0:
+            return "it is no program of the kind that the agent knows"
+        try:
+            content = binascii.a2b_base64(self._program[self._begin : self._end])
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                files = archive.infolist()
+                _take_version(archive)
+        except (binascii.Error, zipfile.BadZipFile, KeyError, ValueError) as error:
+            return f"the archive in it cannot be read ({error})"
+        for file in files:
+            known = _known.get(file.filename)
+            if known and file.filename not in _WRITTEN and known != (file.CRC, file.file_size):
+                return f"it brings another {file.filename}"
+        return ""
+
+    def execute(self) -> None:
+        """Run it as a fresh interpreter would run it from its standard input."""
+        main = types.ModuleType("__main__")
+        sys.modules["__main__"] = main
+        sys.argv = [""]
+        _look_again()
+        exec(self._compiled(), main.__dict__)  # noqa: S102 - its purpose
+
+    def _compiled(self) -> types.CodeType:
+        short = self._program[: self._begin] + _ARCHIVE_HERE.encode() + self._program[self._end :]
+        code = compile(short, "<stdin>", "exec", dont_inherit=True)
+        archive = self._program[self._begin : self._end].decode("ascii")
+        return code.replace(co_consts=tuple(archive if each == _ARCHIVE_HERE else each for each in code.co_consts))
 
 
 def own_python() -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from . import frames
 from .link import Link
 from .loop import READ, Loop
+from .process import Process
 from .session import GRACE, Session
 
 #: How long commands may take to end when the agent does.
@@ -36,6 +37,7 @@ class Server:
         self._door: socket.socket | None = None
         self._path = ""
         self._ending = False
+        self._spare: Process | None = None
         self._watch_children()
 
     def serve_stream(self, reader: int, writer: int, about: dict[str, Any]) -> None:
@@ -75,7 +77,10 @@ class Server:
 
     def run(self) -> None:
         """Serve until the end."""
+        self._prepare()
         self._loop.run()
+        if self._spare is not None:
+            self._spare.drop()
         if self._door is not None:
             with contextlib.suppress(OSError):
                 os.unlink(self._path)
@@ -121,10 +126,26 @@ class Server:
         def ended(session: Session) -> None:
             sessions.pop(channel, None)
             self._sessions.discard(session)
+            self._loop.later(0.0, self._prepare)  # after the end was sent, while the controller thinks
 
-        session = Session(self._loop, link, channel, request, ended)
+        session = Session(self._loop, link, channel, self._start(request), ended)
         self._sessions.add(session)
         return session
+
+    def _start(self, request: dict[str, Any]) -> Process:
+        process, self._spare = self._spare or Process(), None
+        try:
+            process.start(request)
+        except BrokenPipeError:  # somebody killed it while it waited
+            process.drop()
+            process = Process()
+            process.start(request)
+        return process
+
+    def _prepare(self) -> None:
+        """Have a child ready for the next command."""
+        if self._spare is None and not self._ending:
+            self._spare = Process()
 
     def _watch_children(self) -> None:
         reader, writer = os.pipe()

@@ -9,11 +9,12 @@ import json
 import os
 import signal
 from collections import deque
-from typing import Any, Callable
+from typing import Callable
 
-from . import child, frames
+from . import frames
 from .link import Link
 from .loop import READ, WRITE, Loop
+from .process import Process
 
 #: Seconds between asking a command to end and making it.
 GRACE = 2.0
@@ -26,15 +27,15 @@ class Session:
     """A command that runs for one channel of a link."""
 
     def __init__(
-        self, loop: Loop, link: Link, channel: int, request: dict[str, Any], ended: Callable[[Session], None]
+        self, loop: Loop, link: Link, channel: int, process: Process, ended: Callable[[Session], None]
     ) -> None:
-        """Start the command.
+        """Watch over a command that was started.
 
         Args:
             loop: Watches the command's streams.
             link: Gets what the command writes.
             channel: The command's number on that link.
-            request: See :func:`.child.run`.
+            process: The command.
             ended: Called once, after the end was told.
         """
         self._loop, self._link, self._channel = loop, link, channel
@@ -43,17 +44,8 @@ class Session:
         self._input_size = 0
         self._input_ends = False
         self._status: int | None = None
-        (child_stdin, self._stdin), (self._stdout, child_stdout), (self._stderr, child_stderr), (self._notes, notes) = (
-            os.pipe() for _ in range(4)
-        )
-        self._pid = os.fork()
-        if self._pid == 0:
-            child.run(request, (child_stdin, child_stdout, child_stderr), notes)  # never returns
-        for fd in (child_stdin, child_stdout, child_stderr, notes):
-            os.close(fd)
-        for fd in (self._stdin, self._stdout, self._stderr, self._notes):
-            os.set_blocking(fd, False)
-        self._open = {self._stdout: frames.STDOUT, self._stderr: frames.STDERR}
+        self._pid, self._stdin, self._notes = process.pid, process.stdin, process.notes
+        self._open = {process.stdout: frames.STDOUT, process.stderr: frames.STDERR}
         self._listen()
 
     def feed(self, data: bytes) -> None:
