@@ -16,12 +16,13 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Protocol
 
-from ..engine import exec as execution
+from ..engine import stream, wire
 from ..engine.address import engine_address
-from ..engine.client import connect, translated
-from ..errors import ContainerGoneError, EngineError, TierwrightError
+from ..errors import EngineError, TierwrightError
 from . import package, place
 from .inside import frames
 from .inside.link import Link
@@ -40,6 +41,16 @@ _NO_PROGRAM = frozenset({126, 127})
 _LAST_WORDS = 2000
 
 Tell = Callable[[dict[str, str]], None]
+
+
+class Engine(Protocol):
+    """What is needed of an engine."""
+
+    def user_of(self, container: str) -> str:
+        """The user that a container's commands run as unless they say otherwise."""
+
+    def started(self, container: str, argv: list[str], user: str) -> AbstractContextManager[stream.Started]:
+        """Start a command in a container."""
 
 
 class Keeper:
@@ -70,17 +81,16 @@ class Keeper:
         Raises:
             EngineError: The engine refused, or the agent did not start.
         """
-        client = connect()
-        with translated(f"looking at build container {self._container}"):
-            user = client.api.inspect_container(self._container)["Config"].get("User") or ""
-        inside = f"{place.INSIDE}/{place.socket_name(self._owner)}" if engine_address().startswith("unix://") else ""
+        address = engine_address()
+        inside = f"{place.INSIDE}/{place.socket_name(self._owner)}" if address.startswith("unix://") else ""
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
-        command = package.command(python, inside, user)
-        with execution.started(client, self._container, command, "0:0") as agent:
+        engine = wire.Engine(address) if wire.speaks(address) else _through_sdk()
+        command = package.command(python, inside, engine.user_of(self._container))
+        with engine.started(self._container, command, "0:0") as agent:
             agent.socket.setblocking(False)
             reader = os.dup(agent.socket.fileno())
-            streams = execution.Frames(self._from_engine)
+            streams = stream.Frames(self._from_engine)
             self._agent = Link(self._loop, reader, os.dup(reader), streams.feed, self._loop.stop)
             streams.feed(agent.ahead)
             self._agent.send_bytes(package.payload())
@@ -101,7 +111,7 @@ class Keeper:
                 sock.connect(str(self._path))
                 sock.sendall(frames.encode(0, frames.END))
 
-    def _explain(self, agent: execution.Started, python: str) -> None:
+    def _explain(self, agent: stream.Started, python: str) -> None:
         status = agent.status()
         words = self._words.decode(errors="replace").strip()
         if status in _NO_PROGRAM:
@@ -114,8 +124,8 @@ class Keeper:
             f"the agent in build container {self._container} ended with status {status} as it started: {words}"
         )
 
-    def _from_engine(self, stream: int, data: bytes) -> None:
-        if stream == execution.STDOUT:
+    def _from_engine(self, number: int, data: bytes) -> None:
+        if number == stream.STDOUT:
             self._decoder.feed(data)
         else:
             self._words = (self._words + data)[-_LAST_WORDS:]
@@ -197,6 +207,12 @@ class Keeper:
             self._loop.stop()
 
 
+def _through_sdk() -> Engine:
+    from ..engine.sdk import SdkEngine  # noqa: PLC0415 - only where it is needed, for its import takes long
+
+    return SdkEngine()
+
+
 class NoInterpreterError(EngineError):
     """The build container has no Python for the agent."""
 
@@ -214,8 +230,18 @@ def _tell_and_detach(answer: dict[str, str]) -> None:
     """Answer who started this process, and let go of them."""
     os.write(1, json.dumps(answer).encode())
     nothing = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(nothing, stream)
+    for each in (0, 1, 2):
+        os.dup2(nothing, each)
+
+
+def _reason(container: str, error: TierwrightError) -> str:
+    """Say why the agent could not be started: that its container is gone, where that is why."""
+    from .lost import why_gone  # noqa: PLC0415 - only where it is needed, for the import of the SDK takes long
+
+    try:
+        return why_gone(container) or str(error)
+    except TierwrightError as worse:
+        return str(worse)
 
 
 def main(container: str, owner: str, python: str) -> None:
@@ -233,12 +259,10 @@ def main(container: str, owner: str, python: str) -> None:
 
     try:
         Keeper(container, int(owner), tell).run(python)
+    except NoInterpreterError as error:
+        tell({"error": str(error), "kind": "no interpreter"})
     except TierwrightError as error:
-        kinds: dict[type[TierwrightError], str] = {
-            NoInterpreterError: "no interpreter",
-            ContainerGoneError: "container gone",
-        }
-        tell({"error": str(error), "kind": kinds.get(type(error), "engine")})
+        tell({"error": _reason(container, error), "kind": "engine"})
     except Exception as error:  # noqa: BLE001 - whoever waits for the answer must get one
         tell({"error": f"the keeper of build container {container} failed: {error!r}", "kind": "engine"})
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ..errors import ContainerGoneError, EngineError
+from ..errors import EngineError
 from . import place
 
 #: Runs the keeper out of this very library, wherever that lies: a collection's folder need not be on sys.path.
@@ -39,8 +39,7 @@ def attach(address: str, container: str, python: str, note: Callable[[str], None
 
     Raises:
         NoAgentError: There is no such interpreter.
-        ContainerGoneError: The container does not run.
-        EngineError: The engine does not answer, or the agent did not start.
+        EngineError: The container does not run, the engine does not answer, or the agent did not start.
     """
     owner = playbook_process()
     path = place.folder(address, container) / place.socket_name(owner)
@@ -91,5 +90,4 @@ def _start(container: str, owner: int, python: str) -> str:
         raise EngineError(f"the keeper of build container {container} did not start: {told[-500:]}") from None
     if "error" not in answer:
         return str(answer["mode"])
-    kinds = {"no interpreter": NoAgentError, "container gone": ContainerGoneError}
-    raise kinds.get(answer["kind"], EngineError)(answer["error"])
+    raise (NoAgentError if answer["kind"] == "no interpreter" else EngineError)(answer["error"])

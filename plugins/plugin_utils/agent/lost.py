@@ -15,15 +15,24 @@ _SECONDS = 3
 def what_died(container: str) -> str:
     """Say in a sentence whether it was the engine, the container, or the agent alone."""
     try:
-        client = connect(_SECONDS)
-        try:
-            if execution.ends(client, container):
-                return execution.why_gone(client, container)
-        finally:
-            client.close()
+        gone = why_gone(container)
     except TierwrightError as error:
         return f"the engine went away in the middle of a command: {error}"
-    return (
+    return gone or (
         f"the agent in build container {container} ended in the middle of a command, though the container runs: "
         "somebody killed it, or memory ran out; the next command starts another"
     )
+
+
+def why_gone(container: str) -> str:
+    """Say what became of a container that does not run any more; empty if it runs.
+
+    Raises:
+        EngineUnavailableError: The engine does not answer.
+        EngineError: The engine refused.
+    """
+    client = connect(_SECONDS)
+    try:
+        return execution.why_gone(client, container) if execution.ends(client, container) else ""
+    finally:
+        client.close()

@@ -17,6 +17,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from .stream import buffered
+
 _T = TypeVar("_T")
 
 _CHUNK = 1 << 16
@@ -52,19 +54,11 @@ def read_ahead(stream: Any) -> bytes:
 
     It got there in one piece with the head of the engine's answer (measured: one short command of twenty over TCP).
     """
-    buffered: Any = getattr(getattr(getattr(getattr(stream, "_response", None), "raw", None), "_fp", None), "fp", None)
-    if hasattr(buffered, "_rbuffer"):  # paramiko's
-        return bytes(buffered._rbuffer)  # noqa: SLF001 - it has no other way
+    above: Any = getattr(getattr(getattr(getattr(stream, "_response", None), "raw", None), "_fp", None), "fp", None)
+    if hasattr(above, "_rbuffer"):  # paramiko's
+        return bytes(above._rbuffer)  # noqa: SLF001 - it has no other way
     sock = getattr(stream, "_sock", stream)
-    if not isinstance(buffered, io.BufferedReader) or not isinstance(sock, socket.socket):
-        return b""
-    sock.setblocking(False)  # noqa: FBT003 - the standard library's own signature
-    try:
-        return buffered.read1(len(buffered.peek(1)) or 1)
-    except (BlockingIOError, ssl.SSLError):
-        return b""
-    finally:
-        sock.settimeout(None)
+    return buffered(above, sock) if isinstance(above, io.BufferedReader) and isinstance(sock, socket.socket) else b""
 
 
 def can_tell_the_end(stream: Any) -> bool:
@@ -97,7 +91,7 @@ def _quietly(carry: Callable[[], None]) -> Callable[[], None]:
     """The end of either side is no error of a thread's: the other side sees it."""
 
     def run() -> None:
-        with contextlib.suppress(OSError, EOFError):
+        with contextlib.suppress(OSError, EOFError, ValueError):  # a closed descriptor is -1
             carry()
 
     return run

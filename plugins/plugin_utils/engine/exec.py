@@ -1,11 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Running one command in a container, with its three streams kept apart.
-
-The engine multiplexes standard output and error in frames of an 8-byte header and a payload ("Stream format" of
-``POST /containers/{id}/attach`` in the Engine API); standard input goes the other way on the same connection, and
-its end is told by closing our half.
-"""
+"""Running one command in a container, with its three streams kept apart, through the SDK."""
 
 from __future__ import annotations
 
@@ -13,38 +8,21 @@ import contextlib
 import selectors
 import signal
 import socket
-import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 
 import docker
 
 from ..errors import ContainerGoneError, EngineError
 from .bridge import bridged, can_tell_the_end, read_ahead
 from .client import translated
+from .stream import Frames, Started
 
 _CHUNK = 1 << 16
-_HEADER = struct.Struct(">BxxxL")
 
 #: Exit status of what was ended with SIGKILL, as all processes of a container are when its first one ends.
 _KILLED = 128 + signal.SIGKILL
 _ENDING_SECONDS = 1.0
-
-#: Numbers of the streams.
-STDOUT, STDERR = 1, 2
-
-
-@dataclass
-class Output:
-    """What a command wrote, for callers that want it in memory."""
-
-    stdout: bytearray = field(default_factory=bytearray)
-    stderr: bytearray = field(default_factory=bytearray)
-
-    def take(self, stream: int, data: bytes) -> None:
-        """Keep ``data``; ``stream`` is 1 for standard output, 2 for standard error."""
-        (self.stdout if stream == STDOUT else self.stderr).extend(data)
 
 
 def run(
@@ -92,20 +70,6 @@ def run(
             "started again meanwhile: start the playbook again"
         )
     return code
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A command that runs in a container."""
-
-    #: The engine's stream: input goes in as it is, output comes out in :class:`Frames`.
-    socket: socket.socket
-    #: What of the output was read already: it may come in one piece with the head of the engine's answer.
-    ahead: bytes
-    #: Whether closing our half of the socket tells the command that its input has ended.
-    can_tell_the_end: bool
-    #: Says the exit status once the stream has ended; ``None`` where the engine has lost track of the command.
-    status: Callable[[], int | None]
 
 
 @contextlib.contextmanager
@@ -225,29 +189,3 @@ def _send(sock: socket.socket, unsent: memoryview, stdin: Iterator[bytes]) -> me
         return unsent[sock.send(unsent) :]
     except (BrokenPipeError, ConnectionResetError):
         return None  # the command ended without reading everything, which is its right
-
-
-class Frames:
-    """Takes the engine's stream apart into those of the command, however the pieces fall."""
-
-    def __init__(self, take: Callable[[int, bytes], None]) -> None:
-        self._take = take
-        self._header = bytearray()
-        self._stream = STDOUT
-        self._left = 0
-
-    def feed(self, data: bytes) -> None:
-        """Take the next piece."""
-        while data:
-            if self._left == 0:
-                need = _HEADER.size - len(self._header)
-                self._header += data[:need]
-                data = data[need:]
-                if len(self._header) == _HEADER.size:
-                    self._stream, self._left = _HEADER.unpack(self._header)
-                    self._header.clear()
-                continue
-            self._take(self._stream, data[: self._left])
-            taken = min(self._left, len(data))
-            self._left -= taken
-            data = data[taken:]

@@ -25,7 +25,7 @@ from typing import Any
 
 import docker
 
-from ..engine import containers, images, volumes
+from ..engine import containers, images, stream, volumes
 from ..engine import exec as execution
 from ..engine.images import Image
 from ..errors import SourceError
@@ -170,7 +170,7 @@ def _make(client: docker.DockerClient, tier: str, ground: Image, staged: str, ru
 
 
 def _follow_recipe(client: docker.DockerClient, tier: str, ground: Image, container: str) -> None:
-    output = execution.Output()
+    output = stream.Output()
     code = execution.run(client, container, ["/bin/sh", "-c", _recipe(), "interpreter.sh", MOUNT], take=output.take)
     if code != 0:
         told = "\n".join(output.stderr.decode(errors="replace").strip().splitlines()[-_TOLD_LINES:])

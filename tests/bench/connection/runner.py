@@ -107,10 +107,12 @@ class Runner:
     def _environment(self, contender: Contender) -> dict[str, str]:
         """The user's environment without settings for Ansible and Python; the collection is that of this clone."""
         theirs = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "PYTHON"))}
+        # Our playbooks bring this callback along, which loads the connection once for all tasks.
+        callbacks = ["bench_clock", *(["tierwright.chain.chain"] if contender.place.build else [])]
         return {
             **theirs,
             "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback_plugins"),
-            "ANSIBLE_CALLBACKS_ENABLED": "bench_clock",
+            "ANSIBLE_CALLBACKS_ENABLED": ",".join(callbacks),
             "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
             "ANSIBLE_CONFIG": str(self._settings),
             "ANSIBLE_DEPRECATION_WARNINGS": "false",  # mitogen's strategy is a third-party one

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import exec as execution
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.exec import Frames, Output, _converse
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.exec import _converse
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.stream import Frames, Output
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ContainerGoneError
 
 FRAMES = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(min_size=1, max_size=300)), max_size=12)

@@ -1,0 +1,122 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Starting a command without the SDK, whose import takes longer than everything else that starts an agent.
+
+Only what :mod:`.exec` does too, for engines behind a local socket or plain TCP; others need the SDK. The calls are
+those of the Engine API (``POST /containers/{id}/exec``, ``POST /exec/{id}/start``), which Podman speaks as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from ..errors import EngineError, EngineUnavailableError
+from .stream import Started, buffered
+
+#: Seconds that an answer may take.
+_ANSWER_TIMEOUT = 60
+
+
+def speaks(address: str) -> bool:
+    """Say whether the engine at ``address`` can be spoken to without the SDK."""
+    plain = address.startswith("tcp://") and not os.environ.get("DOCKER_TLS_VERIFY")
+    return address.startswith("unix://") or plain
+
+
+class Engine:
+    """An engine, asked directly."""
+
+    def __init__(self, address: str) -> None:
+        """Take an address that :func:`speaks` says yes to; nothing is opened yet."""
+        self._address = address
+
+    def user_of(self, container: str) -> str:
+        """The user that a container's commands run as unless they say otherwise; empty for root.
+
+        Raises:
+            EngineError: There is no such container.
+            EngineUnavailableError: The engine does not answer.
+        """
+        return str(self._ask("GET", f"/containers/{quote(container, safe='')}/json")["Config"].get("User") or "")
+
+    @contextlib.contextmanager
+    def started(self, container: str, argv: list[str], user: str) -> Iterator[Started]:
+        """Start a command, and let go of its stream at the end of the ``with`` statement.
+
+        Args:
+            container: Name or ID of a running container.
+            argv: The command and its arguments.
+            user: ``name``, ``uid`` or ``uid:gid``.
+
+        Raises:
+            EngineError: The engine refused: the container does not run, or does not exist.
+            EngineUnavailableError: The engine does not answer.
+        """
+        streams = {"AttachStdin": True, "AttachStdout": True, "AttachStderr": True}
+        asked = {"Cmd": argv, "User": user, "Tty": False, **streams}
+        made = self._ask("POST", f"/containers/{quote(container, safe='')}/exec", asked)["Id"]
+        with self._connection() as connection:
+            upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"}
+            answer = self._send(connection, "POST", f"/exec/{made}/start", {"Detach": False, "Tty": False}, upgrade)
+            if answer.status not in {HTTPStatus.SWITCHING_PROTOCOLS, HTTPStatus.OK}:
+                raise EngineError(self._refusal(f"/exec/{made}/start", answer))
+            sock = connection.sock
+            yield Started(sock, buffered(answer.fp, sock), can_tell_the_end=True, status=lambda: self._status(made))
+
+    def _status(self, made: str) -> int | None:
+        found = self._ask("GET", f"/exec/{made}/json")
+        return None if found["Running"] else found["ExitCode"]
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        with self._connection() as connection:
+            answer = self._send(connection, method, path, body, {})
+            if answer.status >= HTTPStatus.BAD_REQUEST:
+                raise EngineError(self._refusal(path, answer))
+            return json.loads(answer.read())
+
+    def _send(
+        self, connection: http.client.HTTPConnection, method: str, path: str, body: Any, headers: dict[str, str]
+    ) -> http.client.HTTPResponse:
+        content = {} if body is None else {"Content-Type": "application/json"}
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), {**content, **headers})
+            return connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            raise EngineUnavailableError(f"no container engine answers at {self._address} ({error})") from error
+
+    def _refusal(self, path: str, answer: http.client.HTTPResponse) -> str:
+        told = answer.read().decode(errors="replace")
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            told = json.loads(told)["message"]
+        return f"the engine at {self._address} answered {path} with {answer.status}: {told}"
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[http.client.HTTPConnection]:
+        parts = urlsplit(self._address)
+        if parts.scheme == "unix":
+            connection: http.client.HTTPConnection = _UnixConnection(parts.path)
+        else:
+            connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_ANSWER_TIMEOUT)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_ANSWER_TIMEOUT)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
