@@ -18,7 +18,7 @@ import threading
 import traceback
 from typing import Any, NoReturn
 
-from . import modules
+from . import ahead, modules
 
 #: Exit statuses of shells for a command that cannot be run, and for one that does not exist.
 _CANNOT_RUN, _NOT_FOUND = 126, 127
@@ -154,7 +154,7 @@ def _foreign(interpreter: str) -> str:
 
     One in another folder is another one even if it is a link to this: it may be a virtual environment's.
     """
-    wanted, own = shutil.which(interpreter) or interpreter, modules.own_python()
+    wanted, own = shutil.which(interpreter) or interpreter, ahead.own_python()
     if _place(wanted) == _place(own) and os.path.realpath(wanted) == os.path.realpath(own):
         return ""
     return f"the agent runs on {own}"

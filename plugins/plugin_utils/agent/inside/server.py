@@ -11,7 +11,7 @@ import signal
 import socket
 from typing import Any
 
-from . import frames
+from . import frames, modules
 from .link import Link
 from .loop import READ, Loop
 from .process import Process
@@ -38,6 +38,7 @@ class Server:
         self._path = ""
         self._ending = False
         self._spare: Process | None = None
+        self._programs: list[bytes] = []
         self._watch_children()
 
     def serve_stream(self, reader: int, writer: int, about: dict[str, Any]) -> None:
@@ -126,9 +127,12 @@ class Server:
         def ended(session: Session) -> None:
             sessions.pop(channel, None)
             self._sessions.discard(session)
+            if session.program:
+                self._programs.append(b"".join(session.program))
             self._loop.later(0.0, self._prepare)  # after the end was sent, while the controller thinks
 
-        session = Session(self._loop, link, channel, self._start(request), ended)
+        keep = request["do"] == "module"
+        session = Session(self._loop, link, channel, self._start(request), ended, keep=keep)
         self._sessions.add(session)
         return session
 
@@ -143,7 +147,10 @@ class Server:
         return process
 
     def _prepare(self) -> None:
-        """Have a child ready for the next command."""
+        """Learn from the last command, and have a child ready for the next one."""
+        for program in self._programs:
+            modules.Module(program).learn()
+        self._programs.clear()
         if self._spare is None and not self._ending:
             self._spare = Process()
 

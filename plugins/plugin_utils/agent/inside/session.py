@@ -27,7 +27,7 @@ class Session:
     """A command that runs for one channel of a link."""
 
     def __init__(
-        self, loop: Loop, link: Link, channel: int, process: Process, ended: Callable[[Session], None]
+        self, loop: Loop, link: Link, channel: int, process: Process, ended: Callable[[Session], None], *, keep: bool
     ) -> None:
         """Watch over a command that was started.
 
@@ -37,12 +37,16 @@ class Session:
             channel: The command's number on that link.
             process: The command.
             ended: Called once, after the end was told.
+            keep: Whether to keep what the command is fed with in ``program``.
         """
+        self._keep = keep
         self._loop, self._link, self._channel = loop, link, channel
         self._ended = ended
         self._input: deque[memoryview] = deque()
         self._input_size = 0
         self._input_ends = False
+        #: What the command was fed with, as far as it is kept.
+        self.program: list[bytes] = []
         self._status: int | None = None
         self._pid, self._stdin, self._notes = process.pid, process.stdin, process.notes
         self._open = {process.stdout: frames.STDOUT, process.stderr: frames.STDERR}
@@ -52,6 +56,8 @@ class Session:
         """Pass a piece of standard input on; an empty one is its end."""
         if self._stdin < 0:
             return
+        if data and self._keep:
+            self.program.append(data)
         if data:
             self._input.append(memoryview(data))
             self._input_size += len(data)

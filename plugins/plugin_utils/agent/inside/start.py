@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 
-from . import modules
+from . import ahead
 from .server import Server
 
 
@@ -23,7 +23,7 @@ def main(folder: str, archive: str, listen: str, user: str) -> None:
         user: Whom commands run as that name no user; empty for the agent's own.
     """
     try:
-        imported = modules.import_ahead(archive)
+        imported = ahead.import_ahead(archive)
         server = Server(user)
         refused = server.listen(listen) if listen else "not asked for"
         gc.collect()
