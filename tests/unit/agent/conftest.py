@@ -42,6 +42,7 @@ def _interpreters() -> dict[str, str]:
 
 INTERPRETERS = _interpreters()
 PYTHONS = [pytest.param(INTERPRETERS[each], id=each) for each in sorted(INTERPRETERS, key=lambda v: int(v[2:]))]
+VERSIONS = {path: version for version, path in INTERPRETERS.items()}
 OLDEST = PYTHONS[0].values[0]
 
 
@@ -81,7 +82,7 @@ class Agent:
             bufsize=0,
             env={**os.environ, **environment},
         )
-        self.python, self.pid = python, self.process.pid
+        self.python, self.version, self.pid = python, VERSIONS[python], self.process.pid
         self.frames: list[tuple[int, int, bytes]] = []
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -93,7 +94,8 @@ class Agent:
         until(lambda: self.frames or self.process.poll() is not None)
         assert self.frames, self.process.stderr.read().decode()
         assert self.frames[0][:2] == (0, frames.READY)
-        return json.loads(self.frames[0][2])
+        told: dict[str, Any] = json.loads(self.frames[0][2])
+        return told
 
     def _read(self) -> None:
         decoder = frames.Decoder(lambda *frame: self.frames.append(frame))
