@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from . import modules
 
 #: Exit statuses of shells for a command that cannot be run, and for one that does not exist.
-_CANNOT_RUN, _NOT_FOUND = 126, 127
+CANNOT_RUN, NOT_FOUND = 126, 127
 
 #: What an interpreter reads from its environment when it starts; a fork of one that runs already would not.
 _READ_AT_START = ("PYTHON", "LC_", "LD_", "MALLOC_", "GLIBC_")
@@ -53,7 +53,7 @@ def run(request: dict[str, Any], streams: tuple[int, int, int], notes: int) -> N
         streams: Standard input, output and error.
         notes: Lines for the controller's log go here.
     """
-    code = _CANNOT_RUN
+    code = CANNOT_RUN
     try:
         os.setsid()
         for number, fd in enumerate(streams):
@@ -72,7 +72,7 @@ def run(request: dict[str, Any], streams: tuple[int, int, int], notes: int) -> N
     except OSError as error:
         _complain(f"{_named(request)}: {error.strerror}")
         if request["do"] in {"exec", "module"}:
-            code = _NOT_FOUND if isinstance(error, FileNotFoundError) else _CANNOT_RUN
+            code = NOT_FOUND if isinstance(error, FileNotFoundError) else CANNOT_RUN
         else:
             code = 1
     except BaseException:  # noqa: BLE001 - whatever it is, it must not get into the agent's own loop

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import importlib
 import io
 import re
@@ -77,8 +78,9 @@ def import_ahead(archive: str) -> int:
         name = file[: -len(".py")].replace("/", ".")
         if name.startswith(_AHEAD) and not name.endswith(".__init__"):
             try:
-                importlib.import_module(name)
-            except Exception:  # noqa: BLE001, S112 - one that cannot be imported here is left to the modules that need it
+                with contextlib.redirect_stdout(io.StringIO()):  # what is written would be a command's output
+                    importlib.import_module(name)
+            except (Exception, SystemExit):  # noqa: BLE001, S112 - it is left to the modules that need it to complain
                 continue
     sys.path.remove(archive)
     ours = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "ansible"}

@@ -12,6 +12,7 @@ import socket
 from typing import Any
 
 from . import frames
+from .child import CANNOT_RUN
 from .link import Link
 from .loop import READ, Loop
 from .session import GRACE, Session
@@ -88,15 +89,19 @@ class Server:
         except OSError:
             return
         near.setblocking(False)
-        reader = near.detach()
-        self._serve(reader, os.dup(reader), lambda: None)
+        try:
+            writer = os.dup(near.fileno())
+        except OSError:
+            near.close()
+            return
+        self._serve(near.detach(), writer, lambda: None)
 
     def _serve(self, reader: int, writer: int, closed: Any) -> Link:
         sessions: dict[int, Session] = {}
 
         def take(channel: int, kind: int, payload: bytes) -> None:
             if kind == frames.OPEN:
-                sessions[channel] = self._open(link, channel, payload, sessions)
+                self._open(link, channel, payload, sessions)
             elif channel in sessions and kind == frames.STDIN:
                 sessions[channel].feed(payload)
             elif channel in sessions and kind == frames.ABORT:
@@ -114,17 +119,27 @@ class Server:
         self._links.add(link)
         return link
 
-    def _open(self, link: Link, channel: int, payload: bytes, sessions: dict[int, Session]) -> Session:
-        request = json.loads(payload)
+    def _open(self, link: Link, channel: int, payload: bytes, sessions: dict[int, Session]) -> None:
+        try:
+            request = json.loads(payload)
+        except (ValueError, RecursionError):
+            request = None
+        if not isinstance(request, dict) or channel in sessions:
+            raise frames.ProtocolError("no request, or one on a channel that is taken")
         request["user"] = request.get("user") or self._default_user
 
         def ended(session: Session) -> None:
             sessions.pop(channel, None)
             self._sessions.discard(session)
 
-        session = Session(self._loop, link, channel, request, ended)
+        try:
+            session = Session(self._loop, link, channel, request, ended)
+        except OSError as error:  # a build container has a limit of processes
+            link.send(channel, frames.STDERR, f"the agent cannot start a command: {error.strerror}\n".encode())
+            link.send(channel, frames.EXIT, json.dumps({"code": CANNOT_RUN, "signal": 0}).encode())
+            return
+        sessions[channel] = session
         self._sessions.add(session)
-        return session
 
     def _watch_children(self) -> None:
         reader, writer = os.pipe()

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -36,6 +37,9 @@ class Session:
             channel: The command's number on that link.
             request: See :func:`.child.run`.
             ended: Called once, after the end was told.
+
+        Raises:
+            OSError: No process can be started.
         """
         self._loop, self._link, self._channel = loop, link, channel
         self._ended = ended
@@ -43,10 +47,18 @@ class Session:
         self._input_size = 0
         self._input_ends = False
         self._status: int | None = None
+        pipes: list[tuple[int, int]] = []
+        try:
+            while len(pipes) < 4:  # noqa: PLR2004
+                pipes.append(os.pipe())
+            self._pid = os.fork()
+        except OSError:
+            for fd in itertools.chain(*pipes):
+                os.close(fd)
+            raise
         (child_stdin, self._stdin), (self._stdout, child_stdout), (self._stderr, child_stderr), (self._notes, notes) = (
-            os.pipe() for _ in range(4)
+            pipes
         )
-        self._pid = os.fork()
         if self._pid == 0:
             child.run(request, (child_stdin, child_stdout, child_stderr), notes)  # never returns
         for fd in (child_stdin, child_stdout, child_stderr, notes):
