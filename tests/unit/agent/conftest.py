@@ -195,10 +195,29 @@ def start(payload: bytes) -> Iterator[Start]:
         each.close()
 
 
-@pytest.fixture(scope="session", params=PYTHONS)
-def agent(request: pytest.FixtureRequest, payload: bytes) -> Iterator[Agent]:
+@pytest.fixture(scope="session")
+def shared(payload: bytes) -> Iterator[Callable[[str], Agent]]:
     """One agent of each Python for all tests that leave it as it was."""
-    shared = Agent(request.param, payload)
-    assert shared.about["no_socket"] == ""
-    yield shared
-    shared.close()
+    running: dict[str, Agent] = {}
+
+    def get(python: str) -> Agent:
+        if python not in running:
+            running[python] = Agent(python, payload)
+            assert running[python].about["no_socket"] == ""
+        return running[python]
+
+    yield get
+    for each in running.values():
+        each.close()
+
+
+@pytest.fixture(params=PYTHONS)
+def agent(request: pytest.FixtureRequest, shared: Callable[[str], Agent]) -> Agent:
+    """An agent of each Python."""
+    return shared(request.param)
+
+
+@pytest.fixture(params=[PYTHONS[0], PYTHONS[-1]])
+def an_agent(request: pytest.FixtureRequest, shared: Callable[[str], Agent]) -> Agent:
+    """An agent of the oldest and of the newest Python, where the others would tell nothing new."""
+    return shared(request.param)

@@ -21,8 +21,8 @@ def test_a_command_ends_with_its_status(agent, code):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGPIPE, signal.SIGHUP])
-def test_a_command_that_a_signal_ended(agent, number):
-    done = agent.sh(f"kill -{number.value} $$; sleep 9")
+def test_a_command_that_a_signal_ended(an_agent, number):
+    done = an_agent.sh(f"kill -{number.value} $$; sleep 9")
     assert (done.code, done.signal) == (128 + number, number)
 
 
@@ -46,16 +46,16 @@ def test_a_command_sees_the_end_of_no_input(agent):
     assert agent.sh("cat; echo end").stdout == b"end\n"
 
 
-def test_a_background_process_that_keeps_the_output_is_waited_for(agent):
+def test_a_background_process_that_keeps_the_output_is_waited_for(an_agent):
     started = time.monotonic()
-    done = agent.sh("(sleep 0.3; echo late) & echo early; exit 3")
+    done = an_agent.sh("(sleep 0.3; echo late) & echo early; exit 3")
     assert (done.code, done.stdout) == (3, b"early\nlate\n")
     assert time.monotonic() - started >= 0.3
 
 
-def test_a_background_process_that_lets_go_is_not(agent):
+def test_a_background_process_that_lets_go_is_not(an_agent):
     started = time.monotonic()
-    done = agent.sh("setsid sleep 3 >/dev/null 2>&1 & echo $!")
+    done = an_agent.sh("setsid sleep 3 >/dev/null 2>&1 & echo $!")
     assert time.monotonic() - started < 2
     os.kill(int(done.stdout), signal.SIGKILL)
 
@@ -103,8 +103,8 @@ def test_a_user_that_does_not_exist(agent):
         ("root:adm", "0 4 0 4"),
     ],
 )
-def test_a_user_by_name_or_number(agent, user, ids):
-    done = agent.sh("echo $(id -u) $(id -g) $(id -G)", user=user)
+def test_a_user_by_name_or_number(an_agent, user, ids):
+    done = an_agent.sh("echo $(id -u) $(id -g) $(id -G)", user=user)
     uid, gid, *groups = done.stdout.decode().split()
     assert [uid, gid, *sorted(set(groups), key=int)] == [*ids.split()[:2], *sorted(set(ids.split()[2:]), key=int)]
 
@@ -166,13 +166,13 @@ def test_commands_run_at_once(agent, tmp_path):
     assert told["write"].code == 0
 
 
-def test_nothing_is_left_of_commands(agent):
-    agent.sh("true")
-    before = agent.descriptors()
+def test_nothing_is_left_of_commands(an_agent):
+    an_agent.sh("true")
+    before = an_agent.descriptors()
     for number in range(50):
-        agent.sh(f"echo; exit {number}", b"unread")
-    agent.until(lambda: agent.descriptors() <= before)  # it sees the end of the last connection a moment later
-    assert agent.children() == ""
+        an_agent.sh(f"echo; exit {number}", b"unread")
+    an_agent.until(lambda: an_agent.descriptors() <= before)  # it sees the end of the last connection a moment later
+    assert an_agent.children() == ""
 
 
 def test_commands_share_one_stream(agent):

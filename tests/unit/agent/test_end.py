@@ -55,21 +55,21 @@ def started_over_socket(sock, script=LASTS):
 
 
 @pytest.mark.parametrize("script", [LASTS, STUBBORN])
-def test_a_command_that_nobody_wants_is_ended_with_its_children(agent, script):
+def test_a_command_that_nobody_wants_is_ended_with_its_children(start, script):
+    agent = start()
     pids = started_over_stream(agent, script)
     before = time.monotonic()
     agent.send(5, frames.ABORT)
     assert agent.end_of(5)["signal"] in {9, 15}
     agent.until(lambda: all_gone(pids), 4)
     assert (time.monotonic() - before > 1) == (script is STUBBORN)
-    agent.frames[:] = [frame for frame in agent.frames if frame[0] != 5]
 
 
-def test_a_command_whose_connection_ends_is_ended(agent):
-    with agent.connect() as sock:
+def test_a_command_whose_connection_ends_is_ended(an_agent):
+    with an_agent.connect() as sock:
         pids = started_over_socket(sock)
-    agent.until(lambda: all_gone(pids), 4)
-    agent.until(lambda: agent.children() == "")
+    an_agent.until(lambda: all_gone(pids), 4)
+    an_agent.until(lambda: an_agent.children() == "")
 
 
 @pytest.mark.parametrize("how", ["its stream ends", "it is told on a socket", "it is told on its stream"])
@@ -99,15 +99,26 @@ def test_an_agent_that_does_nothing_ends_at_once(start):
     assert agent.process.stderr.read() == b""
 
 
-def test_a_command_that_reads_nothing_does_not_hide_the_end_of_its_connection(agent):
+def test_a_command_that_reads_nothing_does_not_hide_the_end_of_its_connection(an_agent):
     """Its link takes no more once much is unread."""
-    with agent.connect() as sock:
+    with an_agent.connect() as sock:
         pids = started_over_socket(sock)
         sock.settimeout(0.3)
         piece = frames.encode(0, frames.STDIN, bytes(frames.PIECE))
         with pytest.raises(TimeoutError):
             sock.sendall(piece * 100)
-    agent.until(lambda: all_gone(pids), 5)
+    an_agent.until(lambda: all_gone(pids), 4)
+
+
+def test_a_command_that_reads_nothing_does_not_hide_the_end_of_the_agent_s_stream(start):
+    agent = start(listen=False)
+    assert agent.about["no_socket"] == "not asked for"
+    pids = started_over_stream(agent)
+    for _ in range(9):  # more than an agent holds, but all of it is read
+        agent.send(5, frames.STDIN, bytes(frames.PIECE))
+    agent.process.stdin.close()
+    agent.wait(4)
+    agent.until(lambda: all_gone(pids), 1)
 
 
 @pytest.mark.parametrize(
@@ -124,12 +135,12 @@ def test_a_command_that_reads_nothing_does_not_hide_the_end_of_its_connection(ag
     ],
     ids=["no frame", "HTTP", "no JSON", "no text", "no object", "deep JSON", "too large", "a channel twice"],
 )
-def test_garbage_closes_its_own_connection_only(agent, garbage):
-    with agent.connect() as lasting, agent.connect() as sock:
+def test_garbage_closes_its_own_connection_only(an_agent, garbage):
+    with an_agent.connect() as lasting, an_agent.connect() as sock:
         pids = started_over_socket(lasting)
         sock.sendall(garbage)
         assert sock.recv(1) == b""
-        assert agent.sh("echo still there").stdout == b"still there\n"
+        assert an_agent.sh("echo still there").stdout == b"still there\n"
         assert not any(map(gone, pids))
 
 
@@ -141,8 +152,8 @@ def test_frames_that_mean_nothing_are_passed_over(agent):
 
 
 @pytest.mark.parametrize("request_", [{"do": "dance"}, {}, {"do": "exec"}, {"do": "exec", "argv": ["a\0b"]}])
-def test_a_request_that_cannot_be_understood_is_one_command_s_failure(agent, request_):
-    done = agent.run(request_)
+def test_a_request_that_cannot_be_understood_is_one_command_s_failure(an_agent, request_):
+    done = an_agent.run(request_)
     assert done.code == 1
     assert b"Error" in done.stderr
 

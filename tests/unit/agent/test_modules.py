@@ -64,14 +64,9 @@ def programs(tmp_path_factory):
     return {name: base64.b64decode(written[word]) for name, word in words.items()}
 
 
-@pytest.fixture(autouse=True)
-def modules_run_here(agent):
-    version = tuple(map(int, agent.version.split(".")))
-    if version < OLDEST_FOR_MODULES:
-        pytest.skip(f"modules of ansible-core {release.__version__} need a later Python")
-
-
 def run(agent, program, **more):
+    if tuple(map(int, agent.version.split("."))) < OLDEST_FOR_MODULES:
+        pytest.skip(f"modules of ansible-core {release.__version__} need a later Python")
     return agent.run({"do": "module", "interpreter": agent.python, "env": {}, "user": "", **more}, program)
 
 
@@ -95,8 +90,8 @@ def test_a_module_that_runs_a_command(agent, programs):
 
 
 @pytest.mark.parametrize("name", ["crash", "failing", "wrong"])
-def test_it_ends_as_in_an_interpreter_of_its_own(agent, programs, name):
-    done, other = run(agent, programs[name]), afresh(agent, programs[name])
+def test_it_ends_as_in_an_interpreter_of_its_own(an_agent, programs, name):
+    done, other = run(an_agent, programs[name]), afresh(an_agent, programs[name])
     assert done.notes == []
     assert done.code == other.returncode
     assert without_traceback(done.stdout) == without_traceback(other.stdout)
@@ -119,11 +114,11 @@ def test_nothing_leaks_from_one_run_to_the_next(agent, programs):
     assert first == fresh
 
 
-def test_a_program_that_is_no_module_gets_an_interpreter(agent):
-    done = run(agent, b"import sys; print(sys.argv, __name__); sys.exit(5)")
+def test_a_program_that_is_no_module_gets_an_interpreter(an_agent):
+    done = run(an_agent, b"import sys; print(sys.argv, __name__); sys.exit(5)")
     assert (done.code, done.stdout) == (5, b"[''] __main__\n")
     assert done.notes == [
-        f"{agent.python} is started for this module: it is no program of the kind that the agent knows"
+        f"{an_agent.python} is started for this module: it is no program of the kind that the agent knows"
     ]
 
 
@@ -137,37 +132,37 @@ def changed(program, wanted):
     return program[: found.start(1)] + base64.b64encode(target.getvalue()) + program[found.end(1) :]
 
 
-def test_a_module_with_another_file_of_module_utils_gets_an_interpreter(agent, programs):
+def test_a_module_with_another_file_of_module_utils_gets_an_interpreter(an_agent, programs):
     name = "ansible/module_utils/common/validation.py"
-    done = run(agent, changed(programs["ping"], name))
-    assert done.notes == [f"{agent.python} is started for this module: it brings another {name}"]
+    done = run(an_agent, changed(programs["ping"], name))
+    assert done.notes == [f"{an_agent.python} is started for this module: it brings another {name}"]
     assert json.loads(done.stdout)["ping"] == "é"
 
 
-def test_a_module_whose_archive_is_broken_gets_an_interpreter(agent, programs):
-    done = run(agent, re.sub(rb"(zip_data=['\"])[A-Za-z0-9+/=]{40}", rb"\1AAAA", programs["ping"]))
+def test_a_module_whose_archive_is_broken_gets_an_interpreter(an_agent, programs):
+    done = run(an_agent, re.sub(rb"(zip_data=['\"])[A-Za-z0-9+/=]{40}", rb"\1AAAA", programs["ping"]))
     assert len(done.notes) == 1
     assert "the archive in it cannot be read" in done.notes[0]
     assert done.code != 0
 
 
-def test_a_variable_that_is_read_at_the_start_needs_an_interpreter(agent, programs):
-    done = run(agent, programs["ping"], env={"OTHER": "1", "LANG": "C.UTF-8"})
-    assert done.notes == [f"{agent.python} is started for this module: it has to see LANG when it starts"]
+def test_a_variable_that_is_read_at_the_start_needs_an_interpreter(an_agent, programs):
+    done = run(an_agent, programs["ping"], env={"OTHER": "1", "LANG": "C.UTF-8"})
+    assert done.notes == [f"{an_agent.python} is started for this module: it has to see LANG when it starts"]
     assert json.loads(done.stdout)["ping"] == "é"
 
 
-def test_another_interpreter_is_started(agent, programs, tmp_path):
-    link = tmp_path / Path(agent.python).name
-    link.symlink_to(agent.python)
-    done = run(agent, programs["ping"], interpreter=str(link))
+def test_another_interpreter_is_started(an_agent, programs, tmp_path):
+    link = tmp_path / Path(an_agent.python).name
+    link.symlink_to(an_agent.python)
+    done = run(an_agent, programs["ping"], interpreter=str(link))
     assert len(done.notes) == 1
     assert done.notes[0].startswith(f"{link} is started for this module: the agent runs on ")
     assert json.loads(done.stdout)["ping"] == "é"
 
 
-def test_an_interpreter_that_is_not_there_is_told_as_a_shell_tells_it(agent, programs):
-    done = run(agent, programs["ping"], interpreter="/no/such/python3")
+def test_an_interpreter_that_is_not_there_is_told_as_a_shell_tells_it(an_agent, programs):
+    done = run(an_agent, programs["ping"], interpreter="/no/such/python3")
     assert (done.code, done.stdout) == (127, b"")
     assert b"/no/such/python3: No such file or directory" in done.stderr  # Ansible looks for these words
 
