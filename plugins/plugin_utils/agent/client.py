@@ -100,7 +100,7 @@ def _converse(sock: socket.socket, outgoing: Iterator[memoryview], decoder: fram
 
 
 def _send(sock: socket.socket, unsent: memoryview | None, outgoing: Iterator[memoryview]) -> memoryview | None:
-    """Send as much as goes now; ``None`` after the last piece, or once nobody takes more: the command may have ended."""
+    """Send as much as goes now; ``None`` after the last piece, or once nobody takes more, as after the end."""
     while unsent is not None:
         try:
             sent = sock.send(unsent)
