@@ -72,8 +72,9 @@ def test_a_folder_that_others_may_enter_is_refused(runtime, whose, mode):
     assert f"(owner {os.getuid()}, mode {shown}); somebody else made it: remove it" in str(raised.value)
 
 
+@pytest.mark.usefixtures("runtime")
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can make what is somebody else's")
-def test_a_folder_of_somebody_else_is_refused(runtime):
+def test_a_folder_of_somebody_else_is_refused():
     os.chown(place.make(HERE, "it"), 4711, 4711)
     with pytest.raises(EngineError, match=r"\(owner 4711, mode drwx------\)"):
         place.make(HERE, "it")
@@ -124,7 +125,8 @@ def test_a_runtime_folder_that_does_not_exist_is_passed_over(monkeypatch):
     assert place.folder(HERE, "it").parent.name == f"tierwright-{os.getuid()}"
 
 
-def test_a_container_here_has_the_folder_mounted(runtime):
+@pytest.mark.usefixtures("runtime")
+def test_a_container_here_has_the_folder_mounted():
     (mount,) = place.mount(HERE, "it")
     assert mount == {"Type": "bind", "Source": str(place.folder(HERE, "it")), "Target": "/dev/tierwright-agent"}
     assert Path(mount["Source"]).is_dir()
