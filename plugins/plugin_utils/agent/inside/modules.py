@@ -30,6 +30,8 @@ _VERSION = re.compile(r'^(__version__|__author__)="([^"]*)"', re.MULTILINE)
 
 #: Imported ahead: what every module imports, and the parts of the standard library that most do.
 _AHEAD = ("ansible.module_utils.basic", "ansible.module_utils._internal.", "ansible.module_utils.common.")
+#: Says in every result that it is deprecated, once it is imported (ansible-core 2.21).
+_NOT_AHEAD = ("ansible.module_utils.common._collections_compat",)
 _STANDARD = """
 base64 datetime difflib errno fcntl fnmatch getpass glob grp hashlib json locale os.path platform pwd random re resource
 runpy select shlex shutil signal socket stat string subprocess syslog tempfile time traceback types uuid zipfile
@@ -76,7 +78,7 @@ def import_ahead(archive: str) -> int:
         )
     for file in sorted(_known):
         name = file[: -len(".py")].replace("/", ".")
-        if name.startswith(_AHEAD) and not name.endswith(".__init__"):
+        if name.startswith(_AHEAD) and not name.endswith(".__init__") and name not in _NOT_AHEAD:
             try:
                 with contextlib.redirect_stdout(io.StringIO()):  # what is written would be a command's output
                     importlib.import_module(name)
