@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import selectors
 import socket
@@ -49,6 +50,7 @@ def run(
 
     Raises:
         AgentLostError: The agent, its container or the way there ended first.
+        OSError: What ``stdin`` or ``take`` raised.
     """
     ends: list[End] = []
 
@@ -63,7 +65,7 @@ def run(
     with sock:
         try:
             _converse(sock, _outgoing(request, stdin), frames.Decoder(frame), ends)
-        except (OSError, frames.ProtocolError) as error:
+        except frames.ProtocolError as error:
             raise AgentLostError(str(error)) from error
     if not ends:
         raise AgentLostError("the connection to the agent ended")
@@ -91,17 +93,33 @@ def _converse(sock: socket.socket, outgoing: Iterator[memoryview], decoder: fram
                     if unsent is None:
                         selector.modify(sock, selectors.EVENT_READ)
                 if events & selectors.EVENT_READ:
-                    data = sock.recv(_CHUNK)
+                    data = _receive(sock)
                     if not data:
                         return
                     decoder.feed(data)
 
 
 def _send(sock: socket.socket, unsent: memoryview | None, outgoing: Iterator[memoryview]) -> memoryview | None:
-    """Send as much as goes now; ``None`` after the last piece."""
+    """Send as much as goes now; ``None`` after the last piece, or once nobody takes more, as after the end."""
     while unsent is not None:
         try:
-            unsent = unsent[sock.send(unsent) :] or next(outgoing, None)
+            sent = sock.send(unsent)
         except BlockingIOError:
             return unsent
+        except OSError:
+            return None
+        unsent = unsent[sent:] or next(outgoing, None)
     return None
+
+
+def _receive(sock: socket.socket) -> bytes:
+    """Receive a piece; empty at the end."""
+    try:
+        return sock.recv(_CHUNK)
+    except ConnectionResetError:
+        # The other end closed with input of ours unread. It is told once, ahead of what was sent before.
+        with contextlib.suppress(OSError):
+            return sock.recv(_CHUNK)
+    except OSError:
+        pass
+    return b""

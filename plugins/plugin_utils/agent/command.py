@@ -41,7 +41,7 @@ def _module(script: str) -> Request | None:
 
     It does no more if quoting its words again, as Ansible does, gives the script: nothing is left for the shell.
     """
-    script = script.rstrip()
+    script = script.rstrip(" ")  # what else is white to Python is part of a word to a shell
     words = _words(script)
     if not words or not _INTERPRETER.fullmatch(words[-1]):
         return None

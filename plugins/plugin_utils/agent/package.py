@@ -27,13 +27,15 @@ def take(count):
             sys.exit("the controller went away")
         taken += piece
     return taken
+content = take(int.from_bytes(take(8), "big"))
 sys.path[:] = [path for path in sys.path if path]
 memory = next(path for path in ("/dev/shm", "/dev", "/tmp") if os.access(path, os.W_OK))
 folder = tempfile.mkdtemp("", "tierwright-agent-", memory)
 os.chmod(folder, 0o755)
 archive = folder + "/agent.zip"
 with open(archive, "wb") as file:
-    file.write(take(int.from_bytes(take(8), "big")))
+    file.write(content)
+del content
 sys.path.insert(0, archive)
 from {PACKAGE}.start import main
 main(folder, archive, *sys.argv[1:])

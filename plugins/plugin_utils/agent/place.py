@@ -40,11 +40,16 @@ def make(address: str, container: str) -> Path:
     """Make the folder for a container, readable for this user only; it may exist.
 
     Raises:
-        EngineError: Somebody else has made a folder of that name.
+        EngineError: Somebody else has made a folder of that name, or it cannot be made.
     """
     made = folder(address, container)
     for each in (made.parent, made):
-        each.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except FileExistsError:
+            pass  # no folder, which is told below
+        except OSError as error:
+            raise EngineError(f"making {each}: {error.strerror}; set XDG_RUNTIME_DIR to a folder of your own") from None
         _check(each)
     return made
 

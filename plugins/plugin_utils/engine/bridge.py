@@ -81,9 +81,12 @@ def _carried(stream: Stream) -> socket.socket:
         finally:
             with contextlib.suppress(OSError):
                 theirs.shutdown(socket.SHUT_WR)
+            outward.join()
+            theirs.close()
 
-    for carry in (out, back):
-        threading.Thread(target=_quietly(carry), daemon=True).start()
+    outward = threading.Thread(target=_quietly(out), daemon=True)
+    outward.start()
+    threading.Thread(target=_quietly(back), daemon=True).start()
     return ours
 
 

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import sys
 import zipfile
 import zipimport
@@ -12,6 +14,9 @@ from typing import Iterator
 
 #: Imported ahead: what every module imports, and the parts of the standard library that most do.
 _AHEAD = ("ansible.module_utils.basic", "ansible.module_utils._internal.", "ansible.module_utils.common.")
+
+#: Says in every result that it is deprecated, once it is imported (ansible-core 2.21).
+_NOT_AHEAD = ("ansible.module_utils.common._collections_compat",)
 _STANDARD = """
 base64 datetime difflib errno fcntl fnmatch getpass glob grp hashlib json locale os.path platform pwd random re resource
 runpy select shlex shutil signal socket stat string subprocess syslog tempfile time traceback types uuid zipfile
@@ -58,10 +63,11 @@ def import_ahead(archive: str) -> int:
         )
     for file in sorted(known):
         name = file[: -len(".py")].replace("/", ".")
-        if name.startswith(_AHEAD) and not name.endswith(".__init__"):
+        if name.startswith(_AHEAD) and not name.endswith(".__init__") and name not in _NOT_AHEAD:
             try:
-                importlib.import_module(name)
-            except Exception:  # noqa: BLE001, S112 - one that cannot be imported here is left to the modules that need it
+                with contextlib.redirect_stdout(io.StringIO()):  # what is written would be a command's output
+                    importlib.import_module(name)
+            except (Exception, SystemExit):  # noqa: BLE001, S112 - it is left to the modules that need it to complain
                 continue
     sys.path.remove(archive)
     ours = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "ansible"}

@@ -21,11 +21,23 @@ from typing import Any, NoReturn
 from . import ahead, modules
 
 #: Exit statuses of shells for a command that cannot be run, and for one that does not exist.
-_CANNOT_RUN, _NOT_FOUND = 126, 127
+CANNOT_RUN, NOT_FOUND = 126, 127
 
 #: What an interpreter reads from its environment when it starts; a fork of one that runs already would not.
 _READ_AT_START = ("PYTHON", "LC_", "LD_", "MALLOC_", "GLIBC_")
 _READ_AT_START_NAMES = frozenset({"LANG", "LANGUAGE", "LOCPATH", "TZ", "OPENSSL_CONF", "SSL_CERT_FILE", "SSL_CERT_DIR"})
+
+#: Signals that an interpreter ignores.
+_IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
+
+
+def _coerces() -> bool:
+    """Say whether LC_CTYPE is this interpreter's own: it sets it for itself where no locale is named (PEP 538)."""
+    with open("/proc/self/environ", "rb") as given:
+        return "LC_CTYPE" in os.environ and b"\0LC_CTYPE=" not in b"\0" + given.read()
+
+
+_coerced = _coerces()
 
 
 class _RefusedError(Exception):
@@ -42,8 +54,8 @@ def run(told: int, streams: tuple[int, int, int], notes: int) -> NoReturn:
         streams: Standard input, output and error.
         notes: Lines for the controller's log go here.
     """
-    request: dict[str, Any] = {"do": "nothing"}
-    code = _CANNOT_RUN
+    request: dict[str, Any] = {"do": "wait", "argv": ["the agent's child"]}
+    code = CANNOT_RUN
     try:
         os.setsid()
         for number, fd in enumerate(streams):
@@ -61,9 +73,12 @@ def run(told: int, streams: tuple[int, int, int], notes: int) -> NoReturn:
     except _RefusedError as refused:
         _complain(str(refused))
     except OSError as error:
-        _complain(f"{error.filename or request.get('path') or request['do']}: {error.strerror}")
-        code = _NOT_FOUND if isinstance(error, FileNotFoundError) and request["do"] == "exec" else 1
-    except BaseException:  # noqa: BLE001 - a module may raise anything, and an interpreter would print it
+        _complain(f"{_named(request)}: {error.strerror}")
+        if request["do"] in {"exec", "module"}:
+            code = NOT_FOUND if isinstance(error, FileNotFoundError) else CANNOT_RUN
+        else:
+            code = 1
+    except BaseException:  # noqa: BLE001 - whatever it is, it must not get into the agent's own loop
         traceback.print_exc()
         code = 1
     _leave(code)
@@ -78,6 +93,11 @@ def _wait(told: int) -> dict[str, Any]:
         os._exit(0)  # the agent needs this child no more, or has ended
     request: dict[str, Any] = json.loads(b"".join(pieces))
     return request
+
+
+def _named(request: dict[str, Any]) -> str:
+    """What a message about a request begins with: a file or a program."""
+    return str(request.get("path") or request.get("interpreter") or request["argv"][0])
 
 
 def _close_all_but(kept: set[int]) -> None:
@@ -101,7 +121,7 @@ def _switch_user(user: str) -> None:
         uid, gid, name, home = int(user), 0, "", "/"
     else:
         uid, gid, name, home = entry.pw_uid, entry.pw_gid, entry.pw_name, entry.pw_dir
-    if uid != os.geteuid():
+    if uid != os.geteuid() or group:
         for stream in (0, 1, 2):
             os.fchown(stream, uid, -1)  # or /dev/stdout could not be opened by name
         if name:
@@ -121,8 +141,9 @@ def _group(group: str) -> int:
 
 
 def _exec(request: dict[str, Any], _notes: int) -> NoReturn:
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    os.execvp(request["argv"][0], request["argv"])
+    if _coerced and "LC_CTYPE" not in (request.get("env") or {}):
+        del os.environ["LC_CTYPE"]
+    _become(request["argv"])
 
 
 def _put(request: dict[str, Any], _notes: int) -> int:
@@ -145,7 +166,11 @@ def _module(request: dict[str, Any], notes: int) -> int:
     if reason:
         os.write(notes, f"{interpreter} is started for this module: {reason}".encode())
         _start(interpreter, program)
-    module.execute()
+    try:
+        module.execute()
+    except Exception:  # noqa: BLE001 - a module may raise anything, and an interpreter would print it
+        traceback.print_exc()
+        return 1
     return 0
 
 
@@ -182,8 +207,14 @@ def _start(interpreter: str, program: bytes) -> NoReturn:
         os.lseek(memory, 0, os.SEEK_SET)
         os.dup2(memory, 0)
         os.close(memory)
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    os.execvp(interpreter, [interpreter])
+    _become([interpreter])
+
+
+def _become(argv: list[str]) -> NoReturn:
+    """Become a program that finds nothing of this interpreter's."""
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_DFL)
+    os.execvp(argv[0], argv)
 
 
 def _buffer(stream: Any) -> io.BufferedIOBase:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import select
 from collections import deque
 from typing import Callable
 
@@ -13,6 +14,9 @@ from .loop import READ, WRITE, Loop
 
 #: Unsent bytes above which nobody should add more.
 _FULL = 4 * PIECE
+
+#: How often a link that takes nothing in is asked whether its other side is still there.
+_LOOK_SECONDS = 0.5
 
 
 class Link:
@@ -36,6 +40,7 @@ class Link:
         self._unsent: deque[memoryview] = deque()
         self._unsent_size = 0
         self._drained: list[Callable[[], None]] = []
+        self._paused = self._looking = False
         self.open = True
         loop.watch(reader, READ, self._read)
 
@@ -60,11 +65,16 @@ class Link:
         self._drained.append(call)
 
     def pause(self) -> None:
-        """Take no more frames in until :meth:`resume`."""
+        """Take no more frames in until :meth:`resume`. That the other side is gone is seen nevertheless."""
         self._loop.forget(self._reader)
+        self._paused = True
+        if not self._looking:
+            self._looking = True
+            self._loop.later(_LOOK_SECONDS, self._look)
 
     def resume(self) -> None:
         """Take frames in again."""
+        self._paused = False
         if self.open:
             self._loop.watch(self._reader, READ, self._read)
 
@@ -103,6 +113,17 @@ class Link:
             data = b""
         if not data:
             self.close()
+
+    def _look(self) -> None:
+        self._looking = False
+        if not self.open or not self._paused:
+            return
+        poll = select.poll()
+        poll.register(self._reader, 0)
+        if poll.poll(0):
+            self.close()
+        else:
+            self.pause()
 
     def _write(self) -> None:
         while self._unsent:

@@ -47,8 +47,8 @@ class Loop:
         while self._running:
             wait = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
             for key, _events in self._selector.select(wait):
-                # An earlier call of this round may have closed this one's descriptor.
-                if self._selector.get_map().get(key.fd) is not None:
+                # An earlier call of this round may have closed this one's descriptor, and opened another of its number.
+                if self._selector.get_map().get(key.fd) is key:
                     key.data()
             while self._timers and self._timers[0][0] <= time.monotonic():
                 heapq.heappop(self._timers)[2]()

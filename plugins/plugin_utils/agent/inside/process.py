@@ -8,6 +8,7 @@ forked while nothing else is to be done, and gets its request when there is one.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from typing import Any
@@ -19,13 +20,22 @@ class Process:
     """A child and our ends of its pipes."""
 
     def __init__(self) -> None:
-        """Fork. The child waits; it ends by itself if its request never comes."""
-        stdin, self.stdin = os.pipe()
-        self.stdout, stdout = os.pipe()
-        self.stderr, stderr = os.pipe()
-        self.notes, notes = os.pipe()
-        request, self._request = os.pipe()
-        self.pid = os.fork()
+        """Fork. The child waits; it ends by itself if its request never comes.
+
+        Raises:
+            OSError: No process can be started.
+        """
+        pipes: list[tuple[int, int]] = []
+        try:
+            while len(pipes) < 5:  # noqa: PLR2004 - those that are named below
+                pipes.append(os.pipe())
+            self.pid = os.fork()
+        except OSError:
+            for fd in itertools.chain(*pipes):
+                os.close(fd)
+            raise
+        (stdin, self.stdin), (self.stdout, stdout), (self.stderr, stderr), (self.notes, notes), told = pipes
+        request, self._request = told
         if self.pid == 0:
             child.run(request, (stdin, stdout, stderr), notes)  # never returns
         for fd in (stdin, stdout, stderr, notes, request):

@@ -12,6 +12,7 @@ import socket
 from typing import Any
 
 from . import frames, modules
+from .child import CANNOT_RUN
 from .link import Link
 from .loop import READ, Loop
 from .process import Process
@@ -94,15 +95,19 @@ class Server:
         except OSError:
             return
         near.setblocking(False)
-        reader = near.detach()
-        self._serve(reader, os.dup(reader), lambda: None)
+        try:
+            writer = os.dup(near.fileno())
+        except OSError:
+            near.close()
+            return
+        self._serve(near.detach(), writer, lambda: None)
 
     def _serve(self, reader: int, writer: int, closed: Any) -> Link:
         sessions: dict[int, Session] = {}
 
         def take(channel: int, kind: int, payload: bytes) -> None:
             if kind == frames.OPEN:
-                sessions[channel] = self._open(link, channel, payload, sessions)
+                self._open(link, channel, payload, sessions)
             elif channel in sessions and kind == frames.STDIN:
                 sessions[channel].feed(payload)
             elif channel in sessions and kind == frames.ABORT:
@@ -120,8 +125,13 @@ class Server:
         self._links.add(link)
         return link
 
-    def _open(self, link: Link, channel: int, payload: bytes, sessions: dict[int, Session]) -> Session:
-        request = json.loads(payload)
+    def _open(self, link: Link, channel: int, payload: bytes, sessions: dict[int, Session]) -> None:
+        try:
+            request = json.loads(payload)
+        except (ValueError, RecursionError):
+            request = None
+        if not isinstance(request, dict) or channel in sessions:
+            raise frames.ProtocolError("no request, or one on a channel that is taken")
         request["user"] = request.get("user") or self._default_user
 
         def ended(session: Session) -> None:
@@ -131,10 +141,15 @@ class Server:
                 self._programs.append(b"".join(session.program))
             self._loop.later(0.0, self._prepare)  # after the end was sent, while the controller thinks
 
-        keep = request["do"] == "module"
-        session = Session(self._loop, link, channel, self._start(request), ended, keep=keep)
+        try:
+            process = self._start(request)
+        except OSError as error:  # a build container has a limit of processes
+            link.send(channel, frames.STDERR, f"the agent cannot start a command: {error.strerror}\n".encode())
+            link.send(channel, frames.EXIT, json.dumps({"code": CANNOT_RUN, "signal": 0}).encode())
+            return
+        session = Session(self._loop, link, channel, process, ended, keep=request.get("do") == "module")
+        sessions[channel] = session
         self._sessions.add(session)
-        return session
 
     def _start(self, request: dict[str, Any]) -> Process:
         process, self._spare = self._spare or Process(), None
@@ -152,7 +167,8 @@ class Server:
             modules.Module(program).learn()
         self._programs.clear()
         if self._spare is None and not self._ending:
-            self._spare = Process()
+            with contextlib.suppress(OSError):  # the next command will be told, if it is still so
+                self._spare = Process()
 
     def _watch_children(self) -> None:
         reader, writer = os.pipe()

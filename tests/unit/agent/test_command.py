@@ -1,0 +1,132 @@
+"""What a line is taken for must be what ``/bin/sh`` makes of it, which is asked."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+
+import pytest
+from ansible.plugins.shell.sh import ShellModule
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import command
+
+#: Prints its environment as it is, and then itself.
+FAKE = b"#!/bin/cat /proc/self/environ\n"
+
+NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{3,9}", fullmatch=True)
+TEXT = st.text(
+    st.one_of(st.sampled_from("'\"\\\n\r\t $`;&|<>#~*=!{}()é\u00a0\u2028🐍"), st.characters(exclude_categories=["Cs"])),
+    max_size=20,
+).map(lambda text: text.replace("\0", ""))
+
+#: What a script may be made of; PYTHON stands for the path of the fake.
+PIECES = [
+    *("PYTHON", "A=1", "B='x y'", "C=$A", 'D="$A"', "E=~", "F=a:~/b", "G='it'\"'\"'s'", "2X=3", "H=", "I=*", "J=\\n"),
+    *(" ", " ", " ", " && sleep 0", "sleep 0", ";", "&&", "||", "|", "&", "\n", "\t", "\r", "\u00a0", "\x1f", "#", "'"),
+    *('"', "\\", "$(true)", "`true`", ">/dev/null", "2>&1", "</dev/null", "(", ")", "{ ", "}", "!", "exec ", "if "),
+]
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bin") / "python3"
+    path.write_bytes(FAKE)
+    path.chmod(0o755)
+    return str(path)
+
+
+def environment_from_shell(line):
+    """The environment that the fake saw; ``None`` if the shell did anything but start it once."""
+    done = subprocess.run(line, shell=True, capture_output=True, stdin=subprocess.DEVNULL, env={}, check=False)
+    listed, _, rest = done.stdout.partition(FAKE)
+    if rest or done.stderr or done.returncode or not done.stdout.endswith(FAKE):
+        return None
+    words = [word.decode(errors="surrogateescape").partition("=") for word in listed.split(b"\0") if word]
+    return {name: value for name, _, value in words if name != "PWD"}  # the shell's own
+
+
+def ansible_line(script, executable="/bin/sh"):
+    return executable + " -c " + shlex.quote(script)
+
+
+def module_script(environment, python):
+    shell = ShellModule()
+    return shell.build_module_command(shell.env_prefix(**environment), f"#!{python}", "")
+
+
+@pytest.mark.parametrize("tail", ["", " ", " && sleep 0"])
+def test_a_module_is_recognised_as_every_ansible_core_writes_it(tail):
+    line = ansible_line("/usr/bin/python3" + tail)
+    assert command.request(line, has_input=True) == {"do": "module", "interpreter": "/usr/bin/python3", "env": {}}
+
+
+@given(st.dictionaries(NAMES, TEXT, max_size=4), st.sampled_from(["", " && sleep 0"]))
+def test_the_environment_is_the_one_that_the_shell_would_set(python, environment, tail):
+    line = ansible_line(module_script(environment, python) + tail)
+    request = command.request(line, has_input=True)
+    assert request["do"] == "module"
+    assert request["interpreter"] == python
+    assert request["env"] == environment == environment_from_shell(line)
+
+
+@given(st.dictionaries(TEXT, TEXT, min_size=1, max_size=2))
+def test_names_that_no_shell_would_take_are_left_to_the_shell(python, environment):
+    line = ansible_line(module_script(environment, python))
+    request = command.request(line, has_input=True)
+    if request["do"] == "module":
+        assert request["env"] == environment_from_shell(line)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=6), st.booleans())
+def test_no_line_is_taken_for_a_module_that_means_more(python, pieces, ends):
+    line = ansible_line("".join([*pieces, "PYTHON" * ends]).replace("PYTHON", python))
+    request = command.request(line, has_input=True)
+    if request["do"] == "module" and request["interpreter"] == python:
+        assert request["env"] == environment_from_shell(line)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        *("python3; id", "python3 $(id)", "python3 && id", "python3 | cat", "id && python3", "python3 && sleep 1"),
+        *("python3 && sleep 0 && sleep 0", "python3 < /etc/passwd", "python3 > /tmp/x", "python3 &", "python3\nid"),
+        *("python3 /tmp/module.py", "python3 -c pass", "FOO=$BAR python3", 'FOO="$BAR" python3', "FOO=~ python3"),
+        *("FOO=`id` python3", "FOO=* python3", "FOO=1 FOO=2 python3", "FOO+=1 python3", "9X=1 python3", "exec python3"),
+        *("cd /tmp && python3", "(python3)", "! python3", "$PYTHON", "~/bin/python3", "pyth?n3", "python3 # it"),
+        *("/usr/bin/perl", "sh", "node", "python3.sh", "echo BECOME-SUCCESS-abc ; python3", "A=1", "", " ", "'"),
+        *("python3\r", "python3\u00a0", "python3\x1f", "\u00a0python3"),
+    ],
+)
+def test_a_script_that_means_more_is_run_by_a_shell(script):
+    line = ansible_line(script)
+    told = script.removesuffix(" && sleep 0")  # which changes nothing but the time
+    assert command.request(line, has_input=True) == {"do": "exec", "argv": ["/bin/sh", "-c", told]}
+
+
+@pytest.mark.parametrize(
+    "executable", ["/bin/bash", "/bin/sh -e", "sh", "sudo -H -S -n -u root /bin/sh", "A=1 /bin/sh"]
+)
+def test_another_shell_is_started_by_the_shell(executable):
+    line = ansible_line("python3", executable)
+    assert command.request(line, has_input=True) == {"do": "exec", "argv": ["/bin/sh", "-c", line]}
+
+
+def test_what_become_writes_is_run_by_a_shell():
+    inner = ansible_line("echo BECOME-SUCCESS-abcdef ; /usr/bin/python3")
+    become = f"sudo -H -S -n  -u postgres {inner}"
+    request = command.request(ansible_line(become + " && sleep 0"), has_input=True)
+    assert request == {"do": "exec", "argv": ["/bin/sh", "-c", become]}
+
+
+@pytest.mark.parametrize("line", ["", "'", "ls -l", "/bin/sh -c 'ls' more", "/bin/sh -c ls; id", "/bin/sh  -c ls"])
+def test_any_other_line_goes_to_a_shell_as_it_is(line):
+    assert command.request(line, has_input=True) == {"do": "exec", "argv": ["/bin/sh", "-c", line]}
+
+
+@given(st.dictionaries(NAMES, TEXT, max_size=2))
+def test_without_input_there_is_no_module(environment):
+    script = module_script(environment, "/usr/bin/python3")
+    request = command.request(ansible_line(script), has_input=False)
+    assert request == {"do": "exec", "argv": ["/bin/sh", "-c", script]}
