@@ -17,13 +17,13 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Protocol
 
 from ..engine import stream, wire
 from ..engine.address import engine_address
 from ..errors import EngineError, TierwrightError
 from . import package, place
+from .door import Door
 from .inside import frames
 from .inside.link import Link
 from .inside.loop import READ, Loop
@@ -66,12 +66,12 @@ class Keeper:
         """
         self._container, self._owner, self._tell = container, owner, tell
         self._loop = Loop()
-        self._path = place.make(engine_address(), container) / place.socket_name(owner)
+        self._door = Door(place.make(engine_address(), container) / place.socket_name(owner))
         self._agent: Link | None = None
         self._decoder = frames.Decoder(self._from_agent)
         self._words = b""
         self._ready = self._late = False
-        self._door: socket.socket | None = None
+        self._serves_itself = False
         self._channels: dict[int, Link] = {}
         self._next = 1
 
@@ -82,9 +82,8 @@ class Keeper:
             EngineError: The engine refused, or the agent did not start.
         """
         address = engine_address()
-        inside = f"{place.INSIDE}/{place.socket_name(self._owner)}" if address.startswith("unix://") else ""
-        with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
+        inside = f"{place.INSIDE}/{self._door.giver_path.name}" if address.startswith("unix://") else ""
+        self._loop.watch(self._door.giver.fileno(), READ, self._door.give)
         engine = wire.Engine(address) if wire.speaks(address) else _through_sdk()
         command = package.command(python, inside, engine.user_of(self._container))
         with engine.started(self._container, command, "0:0") as agent:
@@ -99,16 +98,15 @@ class Keeper:
             self._loop.run()
             self._agent.close()
             self._end_agent()
-        with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
+        self._door.close()
         if not self._ready:
             self._explain(agent, python)
 
     def _end_agent(self) -> None:
         """Tell an agent with a socket of its own to end: it does not see that an engine was killed (measured)."""
-        if self._door is None:
+        if self._serves_itself:
             with socket.socket(socket.AF_UNIX) as sock, contextlib.suppress(OSError):
-                sock.connect(str(self._path))
+                sock.connect(str(self._door.path))
                 sock.sendall(frames.encode(0, frames.END))
 
     def _explain(self, agent: stream.Started, python: str) -> None:
@@ -145,27 +143,21 @@ class Keeper:
 
     def _started(self, about: dict[str, str]) -> None:
         self._ready = True
-        mode = "its own socket"
-        if not _answers(self._path):
-            self._listen()
-            mode = f"one stream (no socket of its own: {about['no_socket'] or 'it cannot be reached from here'})"
+        self._loop.forget(self._door.giver.fileno())
+        self._serves_itself = not about["no_socket"]
+        if self._serves_itself:
+            self._door.listener.close()
+        else:
+            self._loop.watch(self._door.listener.fileno(), READ, self._accept)
+        self._door.open()
+        mode = "its own socket" if self._serves_itself else f"one stream (no socket of its own: {about['no_socket']})"
         self._tell({"mode": mode})
 
-    def _listen(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
-        door = socket.socket(socket.AF_UNIX)
-        door.bind(str(self._path))
-        door.listen(64)
-        door.setblocking(False)
-        self._door = door
-        self._loop.watch(door.fileno(), READ, self._accept)
-
     def _accept(self) -> None:
-        if self._door is None or self._agent is None:
+        if self._agent is None:
             return
         agent, channel = self._agent, self._next
-        near, _ = self._door.accept()
+        near, _ = self._door.listener.accept()
         near.setblocking(False)
         self._next += 1
 
@@ -215,15 +207,6 @@ def _through_sdk() -> Engine:
 
 class NoInterpreterError(EngineError):
     """The build container has no Python for the agent."""
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as sock:
-        try:
-            sock.connect(str(path))
-        except OSError:
-            return False
-    return True
 
 
 def _tell_and_detach(answer: dict[str, str]) -> None:

@@ -47,25 +47,25 @@ CANDIDATES = ("/dev/tierwright-python/bin/python3", "/usr/bin/python3")
 
 #: Starts the first interpreter that is there.
 _CHOOSE = """
-boot=$1 listen=$2 user=$3
+boot=$1 door=$2 user=$3
 shift 3
 for each; do
-  if command -v "$each" >/dev/null; then exec "$each" -c "$boot" "$listen" "$user"; fi
+  if command -v "$each" >/dev/null; then exec "$each" -c "$boot" "$door" "$user"; fi
 done
 exit 127
 """
 
 
-def command(python: str, listen: str, user: str) -> list[str]:
+def command(python: str, door: str, user: str) -> list[str]:
     """The command that starts the agent. Its exit status is 127 if there is no such interpreter.
 
     Args:
         python: Name or path of the interpreter in the build container; ``auto`` and the like for the usual ones.
-        listen: Path there of a socket to listen at; empty for none.
+        door: Path there of the socket through which the one to serve at is handed over; empty for none.
         user: Whom commands run as that name no user; empty for root.
     """
     wanted = CANDIDATES if python.startswith("auto") else (python,)
-    return ["/bin/sh", "-c", _CHOOSE, "sh", BOOT, listen, user, *wanted]
+    return ["/bin/sh", "-c", _CHOOSE, "sh", BOOT, door, user, *wanted]
 
 
 def payload() -> bytes:

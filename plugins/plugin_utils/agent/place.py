@@ -75,7 +75,7 @@ def mount(address: str, container: str) -> list[dict[str, Any]]:
     """
     if not address.startswith("unix://"):
         return []
-    return [{"Type": "bind", "Source": str(make(address, container)), "Target": INSIDE}]
+    return [{"Type": "bind", "Source": str(make(address, container)), "Target": INSIDE, "ReadOnly": True}]
 
 
 def _runtime() -> Path:

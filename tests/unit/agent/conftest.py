@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import select
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import client, package
+from ansible_collections.tierwright.chain.plugins.plugin_utils.agent.door import Door
 from ansible_collections.tierwright.chain.plugins.plugin_utils.agent.inside import frames
 
 #: Seconds that anything may take here, which is much more than it does.
@@ -73,20 +75,31 @@ class Agent:
 
     def __init__(self, python: str, payload: bytes, *, listen: bool = True, user: str = "", **environment: str) -> None:
         self.folder = tempfile.mkdtemp(dir="/tmp")  # where a socket's path is short enough
-        self.path = f"{self.folder}/agent.sock"
+        self._door = Door(Path(self.folder, "agent.sock"))
+        self.path = str(self._door.path)
+        self._giver = threading.Thread(target=self._give, daemon=True)
         self.process = subprocess.Popen(
-            package.command(python, self.path if listen else "", user),
+            package.command(python, str(self._door.giver_path) if listen else "", user),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
             env={**os.environ, **environment},
         )
+        self._giver.start()
         self.python, self.version, self.pid = python, VERSIONS[python], self.process.pid
         self.frames: list[tuple[int, int, bytes]] = []
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
         self._write(payload)
+
+    def _give(self) -> None:
+        while not select.select([self._door.giver], [], [], 0.1)[0]:
+            if self.process.poll() is not None:
+                return
+        self._door.give()
+        self._door.listener.close()
+        self._door.open()
 
     @functools.cached_property
     def about(self) -> dict[str, Any]:
@@ -95,6 +108,8 @@ class Agent:
         assert self.frames, self.process.stderr.read().decode()
         assert self.frames[0][:2] == (0, frames.READY)
         told: dict[str, Any] = json.loads(self.frames[0][2])
+        if not told["no_socket"]:
+            self._giver.join(PATIENCE)
         return told
 
     def _read(self) -> None:
@@ -127,7 +142,11 @@ class Agent:
         """Connect to the agent's socket."""
         sock = socket.socket(socket.AF_UNIX)
         sock.settimeout(PATIENCE)
-        sock.connect(self.path)
+        try:
+            sock.connect(self.path)
+        except OSError:
+            sock.close()
+            raise
         return sock
 
     def run(self, request: dict[str, Any], *stdin: bytes) -> Done:
@@ -165,6 +184,8 @@ class Agent:
         finally:
             self.process.kill()
             self._reader.join(PATIENCE)
+            self._giver.join(PATIENCE)
+            self._door.close()
             self.process.stdout.close()
             self.process.stderr.close()
             self.process.wait()

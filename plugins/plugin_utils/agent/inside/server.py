@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
 import json
 import os
@@ -21,6 +22,9 @@ from .session import GRACE, Session
 #: How long commands may take to end when the agent does.
 _PATIENCE = GRACE / 2
 
+#: How long the controller may take to hand a socket over.
+_DOOR_SECONDS = 10
+
 
 class Server:
     """Serves until the stream that started it ends."""
@@ -36,7 +40,6 @@ class Server:
         self._sessions: set[Session] = set()
         self._links: set[Link] = set()
         self._door: socket.socket | None = None
-        self._path = ""
         self._ending = False
         self._spare: Process | None = None
         self._programs: list[bytes] = []
@@ -54,27 +57,30 @@ class Server:
             os.set_blocking(fd, False)
         self._serve(reader, writer, self._end).send(0, frames.READY, json.dumps(about).encode())
 
-    def listen(self, path: str) -> str:
+    def take_door(self, path: str) -> str:
         """Serve commands at a socket too, each over a connection of its own.
+
+        Args:
+            path: Of another socket, through which the controller hands over the one that it listens at.
 
         Returns:
             Why there is no socket; empty if there is one.
         """
-        door = socket.socket(socket.AF_UNIX)
+        numbers = array.array("i", [-1])
         try:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-            door.bind(path)
-            # Its folder is the controller's alone; within, other users of the controller's namespace must not be kept
-            # out by our own user's number.
-            os.chmod(path, 0o666)  # noqa: S103
-            door.listen(64)
+            with socket.socket(socket.AF_UNIX) as giver:
+                giver.settimeout(_DOOR_SECONDS)
+                giver.connect(path)
+                _, rights, _, _ = giver.recvmsg(1, socket.CMSG_LEN(numbers.itemsize))
         except OSError as error:
-            door.close()
             return str(error)
-        door.setblocking(False)
-        self._door, self._path = door, path
-        self._loop.watch(door.fileno(), READ, self._accept)
+        if not rights:
+            return "the controller handed nothing over"
+        numbers = array.array("i", rights[0][2])
+        os.set_inheritable(numbers[0], False)
+        self._door = socket.socket(fileno=numbers[0])
+        self._door.setblocking(False)
+        self._loop.watch(self._door.fileno(), READ, self._accept)
         return ""
 
     def run(self) -> None:
@@ -83,9 +89,6 @@ class Server:
         self._loop.run()
         if self._spare is not None:
             self._spare.drop()
-        if self._door is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(self._path)
 
     def _accept(self) -> None:
         if self._door is None:

@@ -13,19 +13,19 @@ from . import ahead
 from .server import Server
 
 
-def main(folder: str, archive: str, listen: str, user: str) -> None:
+def main(folder: str, archive: str, door: str, user: str) -> None:
     """Run the agent on standard input and output until standard input ends.
 
     Args:
         folder: The agent's own folder, removed at the end.
         archive: Path of the archive in it that this code came in, with Ansible's ``module_utils``.
-        listen: Path of a socket to listen at; empty for none.
+        door: Path of the socket through which the one to serve at is handed over; empty for none.
         user: Whom commands run as that name no user; empty for the agent's own.
     """
     try:
         imported = ahead.import_ahead(archive)
         server = Server(user)
-        refused = server.listen(listen) if listen else "not asked for"
+        refused = server.take_door(door) if door else "not asked for"
         gc.collect()
         gc.freeze()
         about = {"pid": os.getpid(), "python": sys.executable, "modules": imported, "no_socket": refused}
