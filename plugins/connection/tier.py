@@ -23,8 +23,8 @@ version_added: 0.1.0
 options:
   container:
     description:
-      - Name or ID of the running build container.
-      - P(tierwright.chain.tier_start#module) returns it.
+      - Name of the running build container, as P(tierwright.chain.tier_start#module) returns it.
+      - An ID does as well, but then everything goes through one stream of the engine's.
     type: str
     required: true
     vars:

@@ -35,7 +35,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 container:
-  description: ID of the build container, for the variable C(tier_container) of P(tierwright.chain.tier#connection).
+  description: Name of the build container, for the variable C(tier_container) of P(tierwright.chain.tier#connection).
   returned: success
   type: str
 python:

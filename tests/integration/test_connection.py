@@ -202,6 +202,7 @@ def test_two_hundred_tasks_leave_nothing_behind(target, tmp_path):
     assert "ok=208" in done.output
 
 
+@pytest.mark.once
 def test_a_gibibyte_goes_in_and_out_without_being_held_in_memory(target, tmp_path):
     size = 1 << 30
     with (tmp_path / "large").open("wb") as file:

@@ -199,6 +199,7 @@ def second_engine(engine: docker.DockerClient, python_image: str) -> Iterator[Se
             second.clear(Path(folder), pids)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("reached", ["through its socket", "over the network"])
 def test_an_engine_that_is_killed_is_said_to_have_gone(
     second_engine, python_image, playbook, tmp_path, environment, monkeypatch, reached

@@ -21,6 +21,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address im
 
 from .containers import Target, build_container
 
+pytestmark = pytest.mark.once
+
 TASKS = """
 - name: Run a module
   ansible.builtin.command: {cmd: wc -c, stdin: "{{ 'x' * 3000000 }}", stdin_add_newline: false}

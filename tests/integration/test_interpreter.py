@@ -43,6 +43,7 @@ def test_modules_work_in_an_image_without_python(small_chain):
     modules_work(small_chain, "base")
 
 
+@pytest.mark.once
 def test_modules_work_in_debian_13(small_chain):
     modules_work(small_chain.tier("thirteen", bootstrap={"suite": "trixie"}), "thirteen")
 
@@ -93,6 +94,7 @@ def test_a_role_that_installs_python_gets_python(small_chain):
         assert [name for name in everything(small_chain, tier) if "tierwright" in name] == []
 
 
+@pytest.mark.once
 def test_a_base_without_apt_is_told(small_chain):
     archive = small_chain.folder / "bare.tar"
     with tarfile.open(archive, "w") as tar:
@@ -103,6 +105,7 @@ def test_a_base_without_apt_is_told(small_chain):
     assert "set tier_python_interpreter to a Python that the image has" in failed.message
 
 
+@pytest.mark.once
 def test_archives_that_cannot_be_reached_are_told(small_chain, engine, rootfs):
     archive = small_chain.folder / "away.tar"
     archive.write_bytes(Path(rootfs["archive"]).read_bytes())
@@ -123,6 +126,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(interpreter, "_recipe", lambda: "sleep 1; mkdir $1/bin; echo whole > $1/bin/python3")
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("quick")
 def test_makers_do_not_disturb_one_another(engine, demo):
     parent = images.get(engine, demo["base"].id)
@@ -148,6 +152,7 @@ def test_makers_do_not_disturb_one_another(engine, demo):
         remove_interpreter(engine, demo["base"].id)
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("quick")
 def test_half_made_ones_are_cleared_and_lost_ones_made_again(engine, demo):
     parent = images.get(engine, demo["base"].id)

@@ -28,6 +28,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config impo
 
 from .conftest import Playbook, SmallChain
 
+pytestmark = pytest.mark.once
+
 WRITE = """
 - name: Write a file
   ansible.builtin.copy: {content: "{{ inventory_hostname }}\\n", dest: "/etc/{{ inventory_hostname }}", mode: "0644"}

@@ -12,7 +12,7 @@ from pathlib import Path
 #: Name of the agent's own package in the build container.
 PACKAGE = "tierwright_agent"
 
-#: Parts of ``module_utils`` that are imported ahead are enough, and those that they import.
+#: Parts of ``module_utils`` that nothing imported ahead needs; modules that do bring them along.
 _LEFT_OUT = ("powershell", "csharp", "facts", "urls.py", "api.py")
 
 #: Reads the archive from standard input and runs what is in it. Its words are in the process list, so no secret is.
