@@ -12,6 +12,8 @@ import re
 import shlex
 from typing import Any
 
+from . import housekeeping
+
 Request = dict[str, Any]
 
 #: Appended to each command by ansible-core up to 2.20 for the sake of ssh (ansible/ansible#13876). The script means the
@@ -33,7 +35,8 @@ def request(line: str, *, has_input: bool) -> Request:
     if words is None or line != shlex.join(words) or len(words) != 3 or words[:2] != [_SHELL, "-c"]:  # noqa: PLR2004
         return {"do": "exec", "argv": [_SHELL, "-c", line]}
     script = words[2].removesuffix(_TAIL)
-    return (_module(script) if has_input else None) or {"do": "exec", "argv": [_SHELL, "-c", script]}
+    known = (_module(script) if has_input else housekeeping.request(script)) or {"do": "exec"}
+    return {**known, "argv": [_SHELL, "-c", script]}  # that is what it comes to where there is no agent
 
 
 def _module(script: str) -> Request | None:

@@ -36,8 +36,6 @@ def run(container: str, request: Request, *, stdin: Iterable[bytes], take: Calla
 
 def _arguments(request: Request) -> list[str]:
     match request["do"]:
-        case "module":
-            return ["env", *(f"{name}={value}" for name, value in request["env"].items()), request["interpreter"]]
         case "put":
             return ["/bin/sh", "-c", 'cat > "$1"', "sh", request["path"]]
         case "fetch":

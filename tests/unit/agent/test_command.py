@@ -59,7 +59,8 @@ def module_script(environment, python):
 @pytest.mark.parametrize("tail", ["", " ", " && sleep 0"])
 def test_a_module_is_recognised_as_every_ansible_core_writes_it(tail):
     line = ansible_line("/usr/bin/python3" + tail)
-    assert command.request(line, has_input=True) == {"do": "module", "interpreter": "/usr/bin/python3", "env": {}}
+    request = command.request(line, has_input=True)
+    assert (request["do"], request["interpreter"], request["env"]) == ("module", "/usr/bin/python3", {})
 
 
 @given(st.dictionaries(NAMES, TEXT, max_size=4), st.sampled_from(["", " && sleep 0"]))

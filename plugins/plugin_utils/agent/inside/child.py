@@ -18,7 +18,7 @@ import threading
 import traceback
 from typing import Any, NoReturn
 
-from . import ahead, modules
+from . import ahead, files, modules
 
 #: Exit statuses of shells for a command that cannot be run, and for one that does not exist.
 CANNOT_RUN, NOT_FOUND = 126, 127
@@ -49,7 +49,7 @@ def run(told: int, streams: tuple[int, int, int], notes: int) -> NoReturn:
 
     Args:
         told: The request comes in here, as JSON. ``do`` is ``exec`` (``argv``), ``module`` (``interpreter``; the module
-            is on standard input), ``put`` or ``fetch`` (``path``); ``env`` is added to the environment; ``user`` is a
+            is on standard input), or a function of :mod:`.files`; ``env`` is added to the environment; ``user`` is a
             name or a number, with ``:`` and a group or not, or empty for the one that the agent runs as.
         streams: Standard input, output and error.
         notes: Lines for the controller's log go here.
@@ -97,7 +97,7 @@ def _wait(told: int) -> dict[str, Any]:
 
 def _named(request: dict[str, Any]) -> str:
     """What a message about a request begins with: a file or a program."""
-    return str(request.get("path") or request.get("interpreter") or request["argv"][0])
+    return str(request.get("path") or request.get("interpreter") or request.get("base") or request["argv"][0])
 
 
 def _close_all_but(kept: set[int]) -> None:
@@ -146,15 +146,8 @@ def _exec(request: dict[str, Any], _notes: int) -> NoReturn:
     _become(request["argv"])
 
 
-def _put(request: dict[str, Any], _notes: int) -> int:
-    with open(request["path"], "wb") as target:
-        shutil.copyfileobj(_buffer(sys.stdin), target, 1 << 17)
-    return 0
-
-
-def _fetch(request: dict[str, Any], _notes: int) -> int:
-    with open(request["path"], "rb") as source:
-        shutil.copyfileobj(source, _buffer(sys.stdout), 1 << 17)
+def _files(request: dict[str, Any], _notes: int) -> int:
+    getattr(files, request["do"])(request)
     return 0
 
 
@@ -250,4 +243,4 @@ def _leave(code: int) -> NoReturn:
         os._exit(code)
 
 
-_DO = {"exec": _exec, "module": _module, "put": _put, "fetch": _fetch}
+_DO = {"exec": _exec, "module": _module, **dict.fromkeys(("put", "fetch", "make", "allow", "remove"), _files)}
