@@ -170,7 +170,15 @@ class Agent:
 
     def children(self) -> int:
         """How many child processes the agent has, ended ones included, without the one that waits for a command."""
-        return max(0, len(Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()) - 1)
+        return max(0, self._children() - 1)
+
+    def at_rest(self) -> int:
+        """How many descriptors are open once a child waits for the next command."""
+        until(lambda: self._children() == 1)
+        return self.descriptors()
+
+    def _children(self) -> int:
+        return len(Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split())
 
     def wait(self, seconds: float = 5) -> int:
         """Wait until the agent has ended."""

@@ -160,11 +160,9 @@ def test_a_request_that_cannot_be_understood_is_one_command_s_failure(an_agent, 
 
 def test_an_agent_that_can_start_no_command_says_so_and_goes_on(start):
     agent = start()
-    resting = agent.descriptors()
-    agent.sh("true")
-    agent.until(lambda: agent.descriptors() == resting)
+    resting = agent.at_rest()
     _, hard = resource.prlimit(agent.pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (agent.descriptors() + 4, hard))
+    resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (resting + 4, hard))
     agent.sh("true")  # on the child that waited for it
     done = agent.sh("true")
     assert done.code == 126
