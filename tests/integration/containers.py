@@ -27,6 +27,15 @@ from .conftest import Playbook, Run
 #: The Python of an image that has one.
 PYTHON = "/usr/bin/python3"
 
+#: This very ansible-playbook on any Python, without a variable that modules would inherit.
+_PLAYBOOK = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+sys.argv[0] = "ansible-playbook"
+from ansible.cli.playbook import main
+main()
+"""
+
 #: A shell and what it waits for.
 IDLE_PROCESSES = 2
 
@@ -163,8 +172,7 @@ def run_inside(container: Any, folder: Path, *arguments: str) -> Run:
     """Run this very ansible-playbook inside a plain container."""
     python = os.path.realpath(sys.executable) if sys.base_prefix != "/usr" else PYTHON
     code, output = container.exec_run(
-        [python, "-m", "ansible", "playbook", *arguments],
-        environment={"PYTHONPATH": ":".join(site.getsitepackages())},
+        [python, "-c", _PLAYBOOK, *site.getsitepackages()[:1], *arguments],
         workdir=str(folder),
     )
     return Run(code, output.decode(errors="replace"))
