@@ -17,6 +17,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import docker
+import docker.errors
 import pytest
 import yaml
 
@@ -266,7 +267,14 @@ def remove_interpreter(engine: docker.DockerClient, base: str) -> None:
     """Remove the Python that was made for a base of a test's own."""
     name = interpreter.name_of(next(interpreter.grounds(images.get(engine, base))))
     for volume in engine.volumes.list(filters={"label": f"{labels.PYTHON}={name}"}):
-        volume.remove()
+        for left in range(50, -1, -1):
+            try:
+                volume.remove()
+                break
+            except docker.errors.APIError as error:  # the container that used it is still being removed
+                if error.status_code != 409 or not left:
+                    raise
+                time.sleep(0.2)
 
 
 @pytest.fixture

@@ -145,9 +145,8 @@ def test_what_needs_an_interpreter_of_its_own_says_so(target, tmp_path):
     assert "a shell is started for this module" in told
     assert told.count("is started for this module") == 3
     assert "started the agent; it is reached through its own socket" in told
-    brought = target.play(
-        prepare(tmp_path), "- name: Another part of module_utils\n  other_utils:", env=verbose
-    ).expect()
+    brings = "- name: Another part of module_utils\n  other_utils:"
+    brought = target.play(prepare(tmp_path), brings, {"ansible_python_interpreter": PYTHON}, env=verbose).expect()
     assert "it brings another ansible/module_utils/common/text/formatters.py" in brought.output
 
 

@@ -153,7 +153,8 @@ def nothing_is_left(podman: Podman) -> Iterator[None]:
     named = ("RepoTags", "RepoDigests")  # what was pulled by its digest has a name without a tag
     found = podman.client.images.list(all=True)
     assert [image.id for image in found if not any(image.attrs.get(each) for each in named)] == []
-    assert podman.client.volumes.list() == []
+    # An interpreter is kept for the next build on the same base.
+    assert [each.name for each in podman.client.volumes.list() if not each.name.startswith("tierwright-python-")] == []
 
 
 def layers(image: Any) -> list[str]:
