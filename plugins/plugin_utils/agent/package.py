@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import _imp
 import importlib.util
 import io
+import marshal
 import zipfile
 from pathlib import Path
 
@@ -93,13 +95,13 @@ def _add_module_utils(target: zipfile.ZipFile) -> None:
         if not inside.parts[0].startswith(_LEFT_OUT):
             name = f"ansible/module_utils/{inside}"
             target.write(path, name)
-            code = _byte_code(path)
+            code = _byte_code(path, name)
             if code:
                 target.writestr(f"{name}c", code)
 
 
-def _byte_code(path: Path) -> bytes:
-    """Byte code of a source file, as it lies beside it; empty where there is none.
+def _byte_code(path: Path, name: str) -> bytes:
+    """Byte code of a source file, as it lies beside it, under another name; empty where there is none.
 
     An interpreter of the same version as ours takes it and starts in half the time; others see that it is not theirs.
     It is marked as unchecked (PEP 552), for what it is compared with, a time in the archive, depends on the time zone.
@@ -112,4 +114,8 @@ def _byte_code(path: Path) -> bytes:
         return b""
     if int.from_bytes(found[8:12], "little") != int(path.stat().st_mtime) & 0xFFFFFFFF:
         return b""  # of another source
-    return found[:4] + (1).to_bytes(4, "little") + bytes(8) + found[16:]
+    code = marshal.loads(found[16:])  # noqa: S302 - of our own Ansible
+    getattr(_imp, "_fix_co_filename", lambda *_: None)(
+        code, name
+    )  # or tracebacks would tell of the controller's folders
+    return found[:4] + (1).to_bytes(4, "little") + bytes(8) + marshal.dumps(code)

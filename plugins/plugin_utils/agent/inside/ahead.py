@@ -72,6 +72,8 @@ def import_ahead(archive: str) -> int:
     sys.path.remove(archive)
     ours = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "ansible"}
     for name, module in ours.items():
+        if (getattr(module, "__file__", None) or "").endswith(".pyc"):
+            module.__file__ = str(module.__file__)[:-1]  # as modules know it, and tell it in messages
         if hasattr(module, "__path__"):
             module.__path__ = _Search(name, list(module.__path__))
     return len(ours)
