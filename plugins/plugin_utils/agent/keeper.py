@@ -84,9 +84,13 @@ class Keeper:
         address = engine_address()
         inside = f"{place.INSIDE}/{self._door.giver_path.name}" if address.startswith("unix://") else ""
         self._loop.watch(self._door.giver.fileno(), READ, self._door.give)
-        engine = wire.Engine(address) if wire.speaks(address) else _through_sdk()
-        command = package.command(python, inside, engine.user_of(self._container))
-        with engine.started(self._container, command, "0:0") as agent:
+        engine: Engine = wire.Engine(address) if wire.speaks(address) else _through_sdk()
+        try:
+            command = package.command(python, inside, engine.user_of(self._container))
+        except EngineError:
+            self._door.close()
+            raise
+        with contextlib.closing(self._door), engine.started(self._container, command, "0:0") as agent:
             agent.socket.setblocking(False)
             reader = os.dup(agent.socket.fileno())
             streams = stream.Frames(self._from_engine)
@@ -98,7 +102,6 @@ class Keeper:
             self._loop.run()
             self._agent.close()
             self._end_agent()
-        self._door.close()
         if not self._ready:
             self._explain(agent, python)
 
