@@ -38,8 +38,14 @@ class ActionModule(ActionBase):
                 self._display.display(f"cleared what the killed run {run} left behind")
             journal = Journal.begin(planner.name)
             for name, decision in decisions.items():
+                mine = name in planner.selected
                 write_plan(
-                    journal, planner.name, decision, planner.role_name(name) if name in planner.selected else None
+                    journal,
+                    planner.name,
+                    decision,
+                    planner.role_name(name) if mine else None,
+                    roles=planner.role_folders(name) if mine else (),
+                    projects=planner.projects.folders,
                 )
             return _result(planner, decisions, run=str(journal.folder), build=True)
 

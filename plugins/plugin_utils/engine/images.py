@@ -64,6 +64,16 @@ def find(client: docker.DockerClient, reference: str) -> Image | None:
     )
 
 
+def labels(client: docker.DockerClient, label: str) -> list[Mapping[str, str]]:
+    """Labels of every image that carries ``label``.
+
+    Raises:
+        EngineError: The engine does not answer.
+    """
+    with translated("listing images"):
+        return [each["Labels"] for each in client.api.images(filters={"label": [label]})]
+
+
 def get(client: docker.DockerClient, reference: str) -> Image:
     """Look an image up that must be there.
 

@@ -8,18 +8,19 @@ apt does.
 
 from __future__ import annotations
 
+import functools
 import io
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..chain.tier import Bootstrap
 from ..errors import SourceError
 
-_ARCHIVE = "http://deb.debian.org/debian"
-_SECURITY = "http://deb.debian.org/debian-security"
+#: Mirrors where this machine's apt has none.
+_MIRRORS = {"archive": "http://deb.debian.org/debian", "security": "http://deb.debian.org/debian-security"}
 
 #: Suites without a security archive and without updates.
 _ROLLING = frozenset({"sid", "unstable", "experimental"})
@@ -100,22 +101,16 @@ def _add_policy(rootfs: Path) -> None:
         tar.addfile(entry, io.BytesIO(content))
 
 
-def _archive_lines(source: Bootstrap) -> list[str]:
-    mirrors = _own_mirrors()
-    mirror = source.mirror or mirrors.get("archive", _ARCHIVE)
-    security = source.security_mirror or mirrors.get("security", _SECURITY)
-    sections = " ".join(source.components)
-    lines = [f"deb {mirror} {source.suite} {sections}"]
-    if source.suite not in _ROLLING:
-        lines += [
-            f"deb {mirror} {source.suite}-updates {sections}",
-            f"deb {security} {source.suite}-security {sections}",
-        ]
-    return lines
+def suites(suite: str) -> dict[str, str]:
+    """The suites that a base of ``suite`` gets its packages from, each with the kind of its mirror."""
+    if suite in _ROLLING:
+        return {suite: "archive"}
+    return {suite: "archive", f"{suite}-updates": "archive", f"{suite}-security": "security"}
 
 
-def _own_mirrors() -> dict[str, str]:
-    """Ask apt where this machine gets Debian from: ``archive`` and ``security``, as far as configured."""
+@functools.cache
+def own_mirrors() -> Mapping[str, str]:
+    """Ask apt where this machine gets Debian from: ``archive`` and ``security``, Debian's own where it cannot say."""
     asked = (
         subprocess.run(
             ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"],
@@ -132,4 +127,12 @@ def _own_mirrors() -> dict[str, str]:
         kind = "security" if release.endswith("-security") else "archive"
         if address.rstrip("/").endswith({"archive": "/debian", "security": "/debian-security"}[kind]):
             found.setdefault(kind, address.rstrip("/"))
-    return found
+    return {**_MIRRORS, **found}
+
+
+def _archive_lines(source: Bootstrap) -> list[str]:
+    said = {"archive": source.mirror, "security": source.security_mirror}
+    sections = " ".join(source.components)
+    return [
+        f"deb {said[kind] or own_mirrors()[kind]} {suite} {sections}" for suite, kind in suites(source.suite).items()
+    ]

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 
 from ..chain.tier import Tier
+from ..keys.elsewhere import names
 from ..keys.parts import Parts, digest_key
 
 PREFIX = "io.tierwright."
@@ -64,9 +65,14 @@ def identity(chain: str, tier: Tier, parts: Parts, family: str | None) -> dict[s
 def same(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
     """Say whether two images are one tier's and hold the same, by their labels.
 
-    Key, parts, revision and time may differ: they say from what and when an image was made.
+    Key, parts, revision and time may differ: they say from what and when an image was made. The names of the files that
+    a role took from elsewhere may not, since the next plan looks them up there.
     """
-    return CONTENT in now and all(before.get(name) == now.get(name) for name in _SAME)
+    return (
+        CONTENT in now
+        and all(before.get(name) == now.get(name) for name in _SAME)
+        and names(_parts(before) or {}) == names(_parts(now) or {})
+    )
 
 
 def work(run: str, tier: str) -> dict[str, str]:
@@ -76,8 +82,10 @@ def work(run: str, tier: str) -> dict[str, str]:
 
 def stored_parts(labels: Mapping[str, str], tier: str) -> dict[str, str] | None:
     """Read the key's parts from an image's labels; ``None`` where the image is not ``tier``'s or says nothing."""
-    if labels.get(TIER) != tier:
-        return None
+    return _parts(labels) if labels.get(TIER) == tier else None
+
+
+def _parts(labels: Mapping[str, str]) -> dict[str, str] | None:
     try:
         parts = json.loads(labels.get(PARTS, ""))
     except ValueError:

@@ -11,6 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
 
 from ..chain.spec import CONFIG_SPEC, ORIGINS, TIER_SPEC
 from ..errors import ChainError
@@ -87,6 +88,38 @@ def check_role(name: str, role: str, folder: Path, variables: Mapping[str, Any])
         raise ChainError(_lines(f"tier {name!r}: variables of role {role}", result.error_messages))
 
 
+def hidden_arguments(folder: Path) -> frozenset[str]:
+    """Names of the variables that the role in ``folder`` says must not be shown, or a part of them (``no_log``).
+
+    Raises:
+        ChainError: A file of the role is no YAML.
+    """
+    return frozenset(name for name, option in (_role_spec(folder) or {}).items() if _is_hidden(option))
+
+
+def _is_hidden(option: Mapping[str, Any]) -> bool:
+    below = option.get("options")
+    return bool(option.get("no_log")) or (isinstance(below, Mapping) and any(map(_is_hidden, below.values())))
+
+
+def role_default(folder: Path, name: str, variables: Mapping[str, Any]) -> Any:
+    """Value of a variable that the role in ``folder`` sets in its defaults, with the host's variables.
+
+    Args:
+        folder: The role.
+        name: The variable.
+        variables: The host's variables, untemplated; they go before the role's defaults.
+
+    Returns:
+        The value; ``None`` where neither sets it.
+
+    Raises:
+        AnsibleError: It cannot be templated outside of the role.
+    """
+    values = {**(_load(folder / "defaults", "main", templates=True) or {}), **variables}
+    return None if name not in values else Templar(DataLoader(), values).template(values[name])
+
+
 def _without_defaults(option: Mapping[str, Any]) -> dict[str, Any]:
     """Drop an option's defaults: documentation here, and often templates that need facts."""
     kept = {key: value for key, value in option.items() if key != "default"}
@@ -101,12 +134,12 @@ def _role_spec(folder: Path) -> dict[str, Any] | None:
     return None if main is None else main.get("options") or {}
 
 
-def _load(folder: Path, stem: str) -> dict[str, Any] | None:
+def _load(folder: Path, stem: str, *, templates: bool = False) -> dict[str, Any] | None:
     for suffix in (".yml", ".yaml"):
         path = folder / (stem + suffix)
         if path.is_file():
             try:
-                return DataLoader().load_from_file(str(path)) or {}
+                return DataLoader().load_from_file(str(path), trusted_as_template=templates) or {}
             except AnsibleError as error:
                 raise ChainError(f"{path}: {error}") from error
     return None

@@ -6,23 +6,28 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import docker
+from ansible.errors import AnsibleError
+from ansible.utils.display import Display
 
 from ..chain.graph import Chain
 from ..chain.tier import Bootstrap, Import, Tier
 from ..engine import images
 from ..errors import ChainError
+from ..image import labels
 from ..image.bootstrap import check_tools
 from ..image.rootfs import check_checksum
+from ..keys.elsewhere import Projects, digest_elsewhere, names
 from ..keys.files import digest_folder
-from ..keys.parts import Parts, digest_bytes
+from ..keys.parts import Parts, digest_bytes, plain
 from ..run.plan import Action, Decision, decide
-from .arguments import check_role
+from .arguments import check_role, hidden_arguments, role_default
+from .inputs import Inputs, digest_inputs, read_inputs
 from .roles import Role, find_role, with_dependencies
 from .tiers import GROUP, read_chain
 from .variables import digest_variables
@@ -35,6 +40,19 @@ class HostVars(Protocol):
 
     def raw_get(self, host_name: str) -> Mapping[str, Any]:
         """A host's variables, untemplated."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _KnownRole:
+    """What was read of a role, once for all tiers that have it."""
+
+    role: Role
+    #: Its folder, and those of the roles that it depends on.
+    folders: tuple[Path, ...]
+    #: Digests of their files, by the names of the key's parts.
+    files: dict[str, str]
+    #: Names of the variables that it says must not be shown.
+    hidden: frozenset[str]
 
 
 class Planner:
@@ -56,7 +74,7 @@ class Planner:
             "skip": task_vars.get("ansible_skip_tags") or [],
         }
         self._views: dict[str, Mapping[str, Any]] = {}
-        self._roles: dict[str, tuple[Role, dict[str, str]]] = {}
+        self._roles: dict[str, _KnownRole] = {}
 
     @cached_property
     def chain(self) -> Chain:
@@ -87,26 +105,47 @@ class Planner:
             EngineError: The engine does not answer.
         """
         forced = self._forced(force)
-        parts, problems = {}, []
+        parts: dict[str, dict[str, str]] = {}
+        inputs: dict[str, Inputs] = {}
+        problems = []
         for name in self.selected:
             try:
                 parts[name] = self._parts(self.chain[name])
+                inputs[name] = self._inputs(self.chain[name])
             except ChainError as error:
                 problems.append(str(error))
         if problems:
             raise ChainError("\n".join(problems))
+        for name, answered in digest_inputs(inputs, Display().warning).items():
+            parts[name].update(answered)
         decisions = decide(
-            self.chain, parts, lambda reference: images.find(client, reference), selected=self.selected, forced=forced
+            self.chain,
+            parts,
+            lambda reference: images.find(client, reference),
+            selected=self.selected,
+            forced=forced,
+            elsewhere=self._elsewhere(client),
         )
         for decision in decisions.values():
             if decision.action is Action.BUILD:
                 _check_source(decision.tier)
         return decisions
 
+    @cached_property
+    def projects(self) -> Projects:
+        """The folders that names of files from elsewhere are relative to."""
+        first = self._view(next(iter(self.chain)).name)
+        return Projects.around(Path(first.get(name) or ".") for name in ("inventory_dir", "playbook_dir"))
+
     def role_name(self, tier: str) -> str | None:
         """What ``include_role`` finds a tier's role by; ``None`` for a base."""
         role = self.chain[tier].role
-        return None if role is None else self._role(tier, role)[0].name
+        return None if role is None else self._role(tier, role).role.name
+
+    def role_folders(self, tier: str) -> tuple[Path, ...]:
+        """Folders of the roles whose files are in a tier's key; none for a base."""
+        role = self.chain[tier].role
+        return () if role is None else self._role(tier, role).folders
 
     def _view(self, host: str) -> Mapping[str, Any]:
         if host not in self._views:
@@ -124,9 +163,11 @@ class Planner:
             )
         return names
 
-    def _parts(self, tier: Tier) -> Parts:
+    def _parts(self, tier: Tier) -> dict[str, str]:
         view = self._view(tier.name)
-        parts = {"team": digest_bytes(tier.team.encode())}
+        parts = {"team": plain(tier.team)}
+        if view.get("tier_epoch") is not None:
+            parts["epoch"] = plain(str(view["tier_epoch"]))
         if tier.source is not None:
             settings = {
                 "source": type(tier.source).__name__,
@@ -137,32 +178,72 @@ class Planner:
             return parts | {"source": digest_bytes(json.dumps(settings, sort_keys=True, default=str).encode())}
         if tier.role is None:
             raise ChainError(f"tier {tier.name!r} has neither a source nor a role")
-        role, files = self._role(tier.name, tier.role)
-        check_role(tier.name, tier.role, role.folder, view)
+        role = self._role(tier.name, tier.role)
+        check_role(tier.name, tier.role, role.role.folder, view)
         if self._tags != {"run": ["all"], "skip": []}:
             # A role applied in part is another image; it must never pass for the whole one.
             parts["tags"] = digest_bytes(json.dumps(self._tags, sort_keys=True, default=list).encode())
         return {
             **parts,
-            "ansible-core": digest_bytes(self._ansible_version.encode()),
-            **files,
-            **digest_variables(view, self._hostvars.raw_get(tier.name)),
+            "ansible-core": plain(self._ansible_version),
+            **role.files,
+            **digest_variables(view, self._hostvars.raw_get(tier.name), role.hidden),
         }
 
-    def _role(self, tier: str, name: str) -> tuple[Role, dict[str, str]]:
+    def _inputs(self, tier: Tier) -> Inputs:
+        view, variable = self._view(tier.name), "tier_inputs"
+        declared = view.get(variable)
+        if declared is None and tier.role is not None:
+            folder = self._role(tier.name, tier.role).role.folder
+            variable = f"{folder.name.replace('-', '_')}_tier_inputs"
+            try:
+                declared = role_default(folder, variable, self._hostvars.raw_get(tier.name))
+            except AnsibleError as error:
+                raise ChainError(
+                    f"tier {tier.name!r}: {variable} cannot be read before the role is applied: {error}; use no facts "
+                    "in it, or set tier_inputs"
+                ) from error
+        base = tier
+        while base.parent is not None:
+            base = self.chain[base.parent]
+        beside = Path(view.get("inventory_dir") or ".")
+        return read_inputs(tier, base, variable, declared or [], view, beside=beside)
+
+    def _elsewhere(self, client: docker.DockerClient) -> dict[str, list[Parts]]:
+        """What files from elsewhere hold now, by tier, for each list of them that an image was built with."""
+        lists: dict[str, set[tuple[str, ...]]] = {name: set() for name in self.selected}
+        for said in images.labels(client, labels.TIER):
+            tier = said[labels.TIER]
+            if tier in lists:
+                lists[tier].add(names(labels.stored_parts(said, tier) or {}))
+        return {
+            tier: [digest_elsewhere(each, self.projects) for each in sorted(found)] for tier, found in lists.items()
+        }
+
+    def _role(self, tier: str, name: str) -> _KnownRole:
         beside = Path(self._view(tier).get("inventory_dir") or ".")
         key = f"{beside}\0{name}"
         if key not in self._roles:
             near = (beside, *beside.resolve().parents[:2], Path.cwd())  # inventories/<chain>/ lies two below a project
             folders = tuple(dict.fromkeys(each / "roles" for each in near))
             role = find_role(tier, name, folders)
+            found = tuple(each.folder for each in with_dependencies(tier, role, folders))
             files = {
-                f"role/{each.folder.name}/{path}": digest
-                for each in with_dependencies(tier, role, folders)
-                for path, digest in digest_folder(each.folder).items()
+                f"role/{called}/{path}": digest
+                for called, folder in _called(found).items()
+                for path, digest in digest_folder(folder).items()
             }
-            self._roles[key] = (role, files)
+            self._roles[key] = _KnownRole(role, found, files, hidden_arguments(role.folder))
         return self._roles[key]
+
+
+def _called(folders: Iterable[Path]) -> dict[str, Path]:
+    """Names of roles in the key: their folders', with a number where two of different places have one."""
+    called: dict[str, Path] = {}
+    for folder in folders:
+        same = sum(other.name == folder.name for other in called.values())
+        called[f"{folder.name}~{same + 1}" if same else folder.name] = folder
+    return called
 
 
 def _check_source(tier: Tier) -> None:

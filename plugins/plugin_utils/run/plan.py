@@ -4,16 +4,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 
 from ..chain.graph import Chain
 from ..chain.tier import Tier
 from ..engine.images import Image
 from ..errors import ChainError
 from ..image import labels
-from ..keys.parts import Parts, content_tag, differences, digest_key
+from ..keys.elsewhere import names
+from ..keys.parts import Parts, content_tag, digest_key
+from ..keys.reasons import differences
+
+#: Reasons that are told of one tier, at most.
+_LINES = 6
 
 #: Looks an image up by reference.
 Find = Callable[[str], Image | None]
@@ -46,10 +54,18 @@ class Decision:
     released: bool = False
     #: Whether it is built even if an image with its key exists.
     forced: bool = False
+    #: More parts: what files from elsewhere hold now, for each list of them that an image of the tier was built with.
+    elsewhere: tuple[Parts, ...] = ()
 
 
 def decide(
-    chain: Chain, parts: Mapping[str, Parts], find: Find, *, selected: Collection[str], forced: Collection[str]
+    chain: Chain,
+    parts: Mapping[str, Parts],
+    find: Find,
+    *,
+    selected: Collection[str],
+    forced: Collection[str],
+    elsewhere: Mapping[str, Collection[Parts]] = MappingProxyType({}),
 ) -> dict[str, Decision]:
     """Decide for every tier.
 
@@ -59,6 +75,8 @@ def decide(
         find: Looks an image up by reference.
         selected: Names of the tiers that this run may build.
         forced: Names of those that it must build.
+        elsewhere: By tier, what files from elsewhere hold now, for each list of them that one of its images was built
+            with.
 
     Returns:
         A decision for each tier, parents before children.
@@ -70,7 +88,9 @@ def decide(
     for tier in chain:
         if tier.name in selected:
             above = decisions[tier.parent] if tier.parent else None
-            decisions[tier.name] = _decide(tier, parts[tier.name], above, find, force=tier.name in forced)
+            taken = tuple(elsewhere.get(tier.name, ()))
+            decision = _decide(tier, parts[tier.name], taken, above, find, force=tier.name in forced)
+            decisions[tier.name] = dataclasses.replace(decision, elsewhere=taken)
         else:
             released = find_own(find, tier, tier.release)
             decisions[tier.name] = Decision(
@@ -97,11 +117,16 @@ def find_built(find: Find, tier: Tier, key: str) -> Image | None:
     return find_own(find, tier, f"{tier.image}:{content_tag(key)}")
 
 
-def _decide(tier: Tier, parts: Parts, above: Decision | None, find: Find, *, force: bool) -> Decision:
+def _decide(
+    tier: Tier, parts: Parts, taken: Collection[Parts], above: Decision | None, find: Find, *, force: bool
+) -> Decision:
     released = find_own(find, tier, tier.release)
     before = labels.stored_parts(released.labels, tier.name) if released else None
+    # What the release was built with goes before what other images were.
+    known = sorted(taken or ({},), key=lambda each: names(each) != names(before or {}))
+    tell = partial(differences, before or {}, parent=tier.parent, most=_LINES)
     if above is not None and above.action is Action.BUILD:
-        own = () if before is None else tuple(differences({**before, "parent": ""}, {**parts, "parent": ""}))
+        own = () if before is None else tuple(tell({**parts, **known[0], "parent": before.get("parent", "")}))
         reasons = (*own, f"parent {above.tier.name} is built")
         return Decision(tier, Action.BUILD, reasons, None, parts, forced=force)
     if above is not None:
@@ -111,15 +136,16 @@ def _decide(tier: Tier, parts: Parts, above: Decision | None, find: Find, *, for
                 f"leaves it out; build it first, or with it: --limit {above.tier.name},{tier.name}"
             )
         parts = {**parts, "parent": above.image}
-    key = digest_key(parts)
     if force:
         return Decision(tier, Action.BUILD, ("forced by tier_force",), None, parts, forced=True)
-    image = find_built(find, tier, key)
-    if image is not None:
-        now = released is not None and released.id == image.id
-        made = f"built before as {tier.image}:{content_tag(key)}, which is not the release now"
-        return Decision(tier, Action.KEEP, ("nothing changed" if now else made,), image.id, parts, released=now)
+    for key in (digest_key({**parts, **each}) for each in known):
+        image = find_built(find, tier, key)
+        if image is not None:
+            now = released is not None and released.id == image.id
+            made = f"built before as {tier.image}:{content_tag(key)}, which is not the release now"
+            return Decision(tier, Action.KEEP, ("nothing changed" if now else made,), image.id, parts, released=now)
     if before is None:
         reason = f"there is no image {tier.release}" if released is None else f"{tier.release} does not say how it came"
         return Decision(tier, Action.BUILD, (reason,), None, parts)
-    return Decision(tier, Action.BUILD, tuple(differences(before, parts)), None, parts)
+    reasons = tuple(tell({**parts, **known[0]})) or (f"{tier.release} was made by another version of this collection",)
+    return Decision(tier, Action.BUILD, reasons, None, parts)

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..chain.graph import Chain
@@ -35,6 +36,12 @@ class Planned:
     role: str | None
     #: Whether it is built even if an image with its key exists.
     forced: bool = False
+    #: What files from elsewhere hold now, for each list of them that an image of the tier was built with.
+    elsewhere: tuple[dict[str, str], ...] = ()
+    #: Folders of the roles whose files are in the key.
+    roles: tuple[str, ...] = ()
+    #: Folders that names of files from elsewhere are relative to.
+    projects: tuple[str, ...] = ()
 
     @property
     def config_variable(self) -> str:
@@ -42,8 +49,16 @@ class Planned:
         return re.split(r"[./]", self.role or "")[-1].replace("-", "_") + "_tier_config"
 
 
-def write_plan(journal: Journal, chain: str, decision: Decision, role: str | None) -> None:
-    """Record a decision."""
+def write_plan(
+    journal: Journal,
+    chain: str,
+    decision: Decision,
+    role: str | None,
+    *,
+    roles: Iterable[Path] = (),
+    projects: Iterable[Path] = (),
+) -> None:
+    """Record a decision; the arguments are what :class:`Planned` says of them."""
     tier = dataclasses.asdict(decision.tier)
     if decision.tier.source is not None:
         tier["source"]["kind"] = type(decision.tier.source).__name__
@@ -58,6 +73,9 @@ def write_plan(journal: Journal, chain: str, decision: Decision, role: str | Non
             "parts": dict(decision.parts),
             "role": role,
             "forced": decision.forced,
+            "elsewhere": [dict(each) for each in decision.elsewhere],
+            "roles": [str(each) for each in roles],
+            "projects": [str(each) for each in projects],
         },
     )
 
@@ -79,6 +97,9 @@ def read_plan(journal: Journal, tier: str) -> Planned:
         parts=content["parts"],
         role=content["role"],
         forced=content["forced"],
+        elsewhere=tuple(content["elsewhere"]),
+        roles=tuple(content["roles"]),
+        projects=tuple(content["projects"]),
     )
 
 
