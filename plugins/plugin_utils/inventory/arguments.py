@@ -102,22 +102,28 @@ def _is_hidden(option: Mapping[str, Any]) -> bool:
     return bool(option.get("no_log")) or (isinstance(below, Mapping) and any(map(_is_hidden, below.values())))
 
 
-def role_default(folder: Path, name: str, variables: Mapping[str, Any]) -> Any:
-    """Value of a variable that the role in ``folder`` sets in its defaults, with the host's variables.
+def read_defaults(folder: Path) -> Mapping[str, Any]:
+    """Read the variables that the role in ``folder`` sets in its defaults, untemplated.
+
+    Raises:
+        ChainError: They are no YAML.
+    """
+    return _load(folder / "defaults", "main", templates=True) or {}
+
+
+def role_default(defaults: Mapping[str, Any], name: str, variables: Mapping[str, Any]) -> Any:
+    """Value of a variable that a role sets in its defaults, with the host's variables.
 
     Args:
-        folder: The role.
-        name: The variable.
+        defaults: The role's defaults, untemplated.
+        name: One of them.
         variables: The host's variables, untemplated; they go before the role's defaults.
-
-    Returns:
-        The value; ``None`` where neither sets it.
 
     Raises:
         AnsibleError: It cannot be templated outside of the role.
     """
-    values = {**(_load(folder / "defaults", "main", templates=True) or {}), **variables}
-    return None if name not in values else Templar(DataLoader(), values).template(values[name])
+    values = {**defaults, **variables}
+    return Templar(DataLoader(), values).template(values[name])
 
 
 def _without_defaults(option: Mapping[str, Any]) -> dict[str, Any]:

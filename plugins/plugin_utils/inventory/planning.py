@@ -26,7 +26,7 @@ from ..keys.elsewhere import Projects, digest_elsewhere, names
 from ..keys.files import digest_folder
 from ..keys.parts import Parts, digest_bytes, plain
 from ..run.plan import Action, Decision, decide
-from .arguments import check_role, hidden_arguments, role_default
+from .arguments import check_role, hidden_arguments, read_defaults, role_default
 from .inputs import Inputs, digest_inputs, read_inputs
 from .roles import Role, find_role, with_dependencies
 from .tiers import GROUP, read_chain
@@ -51,6 +51,8 @@ class _KnownRole:
     folders: tuple[Path, ...]
     #: Digests of their files, by the names of the key's parts.
     files: dict[str, str]
+    #: The variables that it sets in its defaults, untemplated.
+    defaults: Mapping[str, Any]
     #: Names of the variables that it says must not be shown.
     hidden: frozenset[str]
 
@@ -110,8 +112,9 @@ class Planner:
         problems = []
         for name in self.selected:
             try:
-                parts[name] = self._parts(self.chain[name])
-                inputs[name] = self._inputs(self.chain[name])
+                raw = self._hostvars.raw_get(name)
+                parts[name] = self._parts(self.chain[name], raw)
+                inputs[name] = self._inputs(self.chain[name], raw)
             except ChainError as error:
                 problems.append(str(error))
         if problems:
@@ -163,7 +166,7 @@ class Planner:
             )
         return names
 
-    def _parts(self, tier: Tier) -> dict[str, str]:
+    def _parts(self, tier: Tier, raw: Mapping[str, Any]) -> dict[str, str]:
         view = self._view(tier.name)
         parts = {"team": plain(tier.team)}
         if view.get("tier_epoch") is not None:
@@ -187,17 +190,19 @@ class Planner:
             **parts,
             "ansible-core": plain(self._ansible_version),
             **role.files,
-            **digest_variables(view, self._hostvars.raw_get(tier.name), role.hidden),
+            **digest_variables(view, raw, role.hidden),
         }
 
-    def _inputs(self, tier: Tier) -> Inputs:
+    def _inputs(self, tier: Tier, raw: Mapping[str, Any]) -> Inputs:
         view, variable = self._view(tier.name), "tier_inputs"
         declared = view.get(variable)
         if declared is None and tier.role is not None:
-            folder = self._role(tier.name, tier.role).role.folder
-            variable = f"{folder.name.replace('-', '_')}_tier_inputs"
+            role = self._role(tier.name, tier.role)
+            variable = f"{role.role.folder.name.replace('-', '_')}_tier_inputs"
             try:
-                declared = role_default(folder, variable, self._hostvars.raw_get(tier.name))
+                declared = (
+                    role_default(role.defaults, variable, raw) if variable in role.defaults else view.get(variable)
+                )
             except AnsibleError as error:
                 raise ChainError(
                     f"tier {tier.name!r}: {variable} cannot be read before the role is applied: {error}; use no facts "
@@ -233,7 +238,7 @@ class Planner:
                 for called, folder in _called(found).items()
                 for path, digest in digest_folder(folder).items()
             }
-            self._roles[key] = _KnownRole(role, found, files, hidden_arguments(role.folder))
+            self._roles[key] = _KnownRole(role, found, files, read_defaults(role.folder), hidden_arguments(role.folder))
         return self._roles[key]
 
 

@@ -37,6 +37,8 @@ class Secrets:
         return name in self._names or any(_is_vaulted(leaf) or self._has_secret(leaf) for leaf in leaves(value))
 
     def _has_secret(self, leaf: object) -> bool:
+        if not self._texts:
+            return False
         text = str(leaf)
         return text in self._texts or any(each in text for each in self._texts if len(each) >= _SHORT)
 

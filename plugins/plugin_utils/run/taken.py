@@ -158,7 +158,8 @@ def _record(folder: Path, tier: str) -> str:
 
 def _python() -> Iterator[str]:
     yield from {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *site.getsitepackages()}
-    yield str(Path(__file__).resolve().parents[2])
+    collection = Path(__file__).resolve().parents[3]
+    yield from (str(collection / "playbooks"), str(collection / "plugins"))
 
 
 def _caches() -> Iterator[str]:
