@@ -28,7 +28,7 @@ TAKES = """
   ansible.builtin.template: {src: "{{ inventory_dir }}/templates/outer.j2", dest: /etc/b, mode: "0644"}
 
 - name: Include a role that a variable names
-  ansible.builtin.include_role: {name: "{{ which }}"}
+  ansible.builtin.include_role: {name: "{{ inventory_dir }}/roles/{{ which }}"}
 
 - name: Include tasks from elsewhere
   ansible.builtin.include_tasks: {file: "{{ inventory_dir }}/shared/tasks.yml"}

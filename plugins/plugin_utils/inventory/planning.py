@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,12 +23,11 @@ from ..image import labels
 from ..image.bootstrap import check_tools
 from ..image.rootfs import check_checksum
 from ..keys.elsewhere import Projects, digest_elsewhere, names
-from ..keys.files import digest_folder
 from ..keys.parts import Parts, digest_bytes, plain
 from ..run.plan import Action, Decision, decide
-from .arguments import check_role, hidden_arguments, read_defaults, role_default
+from .arguments import check_role, role_default
 from .inputs import Inputs, digest_inputs, read_inputs
-from .roles import Role, find_role, with_dependencies
+from .known import KnownRole, read_role
 from .tiers import GROUP, read_chain
 from .variables import digest_variables
 
@@ -40,21 +39,6 @@ class HostVars(Protocol):
 
     def raw_get(self, host_name: str) -> Mapping[str, Any]:
         """A host's variables, untemplated."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _KnownRole:
-    """What was read of a role, once for all tiers that have it."""
-
-    role: Role
-    #: Its folder, and those of the roles that it depends on.
-    folders: tuple[Path, ...]
-    #: Digests of their files, by the names of the key's parts.
-    files: dict[str, str]
-    #: The variables that it sets in its defaults, untemplated.
-    defaults: Mapping[str, Any]
-    #: Names of the variables that it says must not be shown.
-    hidden: frozenset[str]
 
 
 class Planner:
@@ -76,7 +60,7 @@ class Planner:
             "skip": task_vars.get("ansible_skip_tags") or [],
         }
         self._views: dict[str, Mapping[str, Any]] = {}
-        self._roles: dict[str, _KnownRole] = {}
+        self._roles: dict[str, KnownRole] = {}
 
     @cached_property
     def chain(self) -> Chain:
@@ -225,30 +209,12 @@ class Planner:
             tier: [digest_elsewhere(each, self.projects) for each in sorted(found)] for tier, found in lists.items()
         }
 
-    def _role(self, tier: str, name: str) -> _KnownRole:
+    def _role(self, tier: str, name: str) -> KnownRole:
         beside = Path(self._view(tier).get("inventory_dir") or ".")
         key = f"{beside}\0{name}"
         if key not in self._roles:
-            near = (beside, *beside.resolve().parents[:2], Path.cwd())  # inventories/<chain>/ lies two below a project
-            folders = tuple(dict.fromkeys(each / "roles" for each in near))
-            role = find_role(tier, name, folders)
-            found = tuple(each.folder for each in with_dependencies(tier, role, folders))
-            files = {
-                f"role/{called}/{path}": digest
-                for called, folder in _called(found).items()
-                for path, digest in digest_folder(folder).items()
-            }
-            self._roles[key] = _KnownRole(role, found, files, read_defaults(role.folder), hidden_arguments(role.folder))
+            self._roles[key] = read_role(tier, name, beside)
         return self._roles[key]
-
-
-def _called(folders: Iterable[Path]) -> dict[str, Path]:
-    """Names of roles in the key: their folders', with a number where two of different places have one."""
-    called: dict[str, Path] = {}
-    for folder in folders:
-        same = sum(other.name == folder.name for other in called.values())
-        called[f"{folder.name}~{same + 1}" if same else folder.name] = folder
-    return called
 
 
 def _check_source(tier: Tier) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ..keys.elsewhere import CHANGED, LISTING, Projects, digest_elsewhere, part
+from ..keys.elsewhere import CHANGED, LISTING, ROLE, Projects, digest_elsewhere, part
 from ..keys.files import counts
 from .journal import Journal
 
@@ -50,7 +50,7 @@ class Watch:
             journal: The run.
             projects: Folders whose content counts even if they are temporary.
             ignored: Files and folders that do not count, besides those that never do.
-            who: Name of the tier that this process works for; ``None`` where it is none's. Asked once in each process.
+            who: Name of the tier that this process works for; ``None`` where it is none's, or not yet.
         """
         self._folder = journal.folder
         self._projects = tuple(_folders(projects))
@@ -93,7 +93,8 @@ class Watch:
         path = args[0]
         if not isinstance(path, str | bytes | os.PathLike) or (event == "open" and args[2] & _WRITES):
             return
-        if self._process != os.getpid():
+        # A worker opens files before it knows whom it works for, so it is asked until it does.
+        if self._tier is None or self._process != os.getpid():
             self._process, self._tier = os.getpid(), self._who()
         # Code that is imported is known by its version; here the importer itself opens and lists.
         if self._tier is None or sys._getframe(1).f_code.co_filename.startswith("<frozen importlib"):  # noqa: SLF001 - the only way to know
@@ -115,15 +116,16 @@ def digest_taken(journal: Journal, tier: str, roles: Iterable[str], projects: Pr
     Returns:
         Parts of the tier's key. A file that changed after it was used has a digest that no later one is equal to.
     """
-    own = [Path(folder) for folder in roles]
+    recorded = list(_recorded(journal, tier))
+    included = {Path(path).resolve() for path, kind, _ in recorded if kind == ROLE}
+    own = {Path(folder) for folder in roles}
     parts: dict[str, str] = {}
-    for path, kind, state in _recorded(journal, tier):
-        if _is_own(Path(path).resolve(), kind, own):
+    for path, kind, state in recorded:
+        if _is_within(Path(path).resolve(), kind, own if kind == ROLE else own | included):
             continue
         name = projects.name(Path(path)) + kind
-        parts.setdefault(
-            part(name), CHANGED if state != _state(path) else digest_elsewhere([name], projects)[part(name)]
-        )
+        now = digest_elsewhere([name], projects)[part(name)]
+        parts.setdefault(part(name), CHANGED if state != _state(path) else now)
     return parts
 
 
@@ -134,7 +136,8 @@ def _recorded(journal: Journal, tier: str) -> Iterator[tuple[str, str, list[int]
             yield path, kind, state
 
 
-def _is_own(path: Path, kind: str, roles: Iterable[Path]) -> bool:
+def _is_within(path: Path, kind: str, roles: Iterable[Path]) -> bool:
+    """Say whether the key has a path already, as one of a role's."""
     for role in roles:
         if path == role:
             return True

@@ -170,6 +170,7 @@ def test_a_role_that_was_included_counts_as_a_whole(project, journal):
     watch = Watch(journal, [str(project)], [], lambda: None)
     watch.note("web", str(project / "roles/web"), ROLE)
     watch.note("web", str(project / "roles/shared"), ROLE)
+    watch.note("web", str(project / "roles/shared/tasks/main.yml"))
     taken = digest_taken(journal, "web", [str(project / "roles/web")], Projects([project]))
     assert names(taken) == (f"roles/shared{ROLE}",)
 
@@ -181,3 +182,15 @@ def test_a_file_that_changed_while_it_was_used_is_equal_to_nothing_later(project
     assert digest_taken(journal, "web", [], projects) == before
     (project / "files/motd.txt").write_text("other")
     assert digest_taken(journal, "web", [], projects) == {"elsewhere/files/motd.txt": CHANGED}
+
+
+def test_a_worker_that_does_not_know_its_tier_yet_is_asked_again(heard):
+    program = """
+        if os.fork() == 0:
+            open("files/early").close() if Path("files/early").exists() else os.scandir("files").close()
+            tier = "web"
+            open("files/motd.txt").close()
+            os._exit(0)
+        os.wait()
+    """
+    assert heard(program) == ["files/motd.txt"]
