@@ -44,6 +44,10 @@ class Image:
         return familiar(reference) in self.tags
 
 
+#: Image IDs by tag, by repository.
+Names = Mapping[str, Mapping[str, str]]
+
+
 def find(client: docker.DockerClient, reference: str) -> Image | None:
     """Look an image up by reference or ID; ``None`` where the engine holds none. Nothing is ever pulled."""
     with translated(f"looking for image {reference}"):
@@ -148,6 +152,22 @@ def remove(client: docker.DockerClient, reference: str) -> None:
         except docker.errors.APIError as error:
             if error.status_code != HTTPStatus.CONFLICT:  # something stands on it
                 raise
+
+
+def names(client: docker.DockerClient) -> Names:
+    """List every name on the engine, in one question.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    with translated("listing images"):
+        listed = client.api.images()
+    found: dict[str, dict[str, str]] = {}
+    for each in listed:
+        for reference in each.get("RepoTags") or ():
+            repository, _, tag_name = familiar(reference).rpartition(":")
+            found.setdefault(repository, {})[tag_name] = each["Id"]
+    return found
 
 
 def nameless(client: docker.DockerClient, label: str) -> list[tuple[str, dict[str, str]]]:

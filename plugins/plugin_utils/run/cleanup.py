@@ -13,7 +13,7 @@ from ..engine import containers, images
 from ..engine.address import engine_address
 from ..image import interpreter
 from ..image.labels import RUN, TIER
-from .journal import Journal, ended_runs
+from .journal import Journal, runs
 
 
 def container_name(run: str, tier: str) -> str:
@@ -54,8 +54,13 @@ def clear_tier(client: docker.DockerClient, journal: Journal, tier: str) -> None
         images.remove(client, build["stage"])
 
 
-def clear_ended_runs(client: docker.DockerClient, chain: str) -> list[str]:
+def clear_ended_runs(client: docker.DockerClient, chain: str, but: Journal) -> list[str]:
     """Remove what killed runs over ``chain`` left behind, journals included.
+
+    Args:
+        client: The engine.
+        chain: The chain's name.
+        but: The run that this is done in.
 
     Returns:
         The runs' identifiers.
@@ -64,7 +69,9 @@ def clear_ended_runs(client: docker.DockerClient, chain: str) -> list[str]:
         EngineError: The engine refused.
     """
     cleared = []
-    for journal in ended_runs(chain):
+    for journal in runs(chain):
+        if journal.run == but.run or journal.is_alive():
+            continue
         clear_run(client, journal.run)
         journal.end()
         cleared.append(journal.run)
