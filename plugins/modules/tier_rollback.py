@@ -19,7 +19,7 @@ author:
 version_added: 0.1.0
 options:
   release:
-    description: The release's tag, C(release-…). Without it, the release before the current one is meant.
+    description: The release's tag, C(release-…). Without it, the one before the current one is meant, but for those that were taken back.
     type: str
   lock_timeout:
     description: Seconds to wait for another run over the chain; V(0) fails at once, saying whose it is.

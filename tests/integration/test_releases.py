@@ -78,7 +78,7 @@ def test_back_and_forward_again(released):
     assert re.search(rf"^two +{second['two'][:19]} +{first['two'][:19]}$", told.output, re.MULTILINE)
     assert "changed=1" in told.output
     assert released.engine.images.get(f"{released.name}/two:previous").id == second["two"]
-    assert "is the first release; there is none before it" in rollback(released).expect(2).message
+    assert "there is no release before" in rollback(released).expect(2).message
 
     # The sources are still those of what was taken back: nothing is released again, and it is said why.
     kept = released.build().expect()
@@ -173,7 +173,7 @@ def running(small_chain, environment):
         )
     until = time.monotonic() + 60
     try:
-        while "TASK [one : Wait]" not in log.read_text():
+        while "/one : Wait]" not in log.read_text():
             assert time.monotonic() < until, log.read_text()
             time.sleep(0.1)
         yield process

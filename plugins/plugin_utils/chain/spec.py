@@ -70,6 +70,7 @@ RUN_VARIABLES = (
     "tier_chain",
     "tier_force",
     "tier_gather_subset",
+    "tier_keep_releases",
     "tier_lock_timeout",
     "tier_python_interpreter",
     "tier_release",

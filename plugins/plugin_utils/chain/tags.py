@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 #: Names the image that the release tag named before it last moved.
 PREVIOUS = "previous"
 
+_CONTENT = "key-"
 _RELEASE = "release-"
 _WITHDRAWN = "withdrawn-"
 _FORMAT = "%Y%m%dT%H%M%SZ"
 _MOMENT = r"[0-9]{8}T[0-9]{6}Z"
-_OURS = re.compile(rf"key-[0-9a-f]{{16}}|(?:{_RELEASE}|{_WITHDRAWN}){_MOMENT}")
+_OURS = re.compile(rf"{_CONTENT}[0-9a-f]{{16}}|(?:{_RELEASE}|{_WITHDRAWN}){_MOMENT}")
 
 
 def release(moment: datetime) -> str:
@@ -39,6 +40,11 @@ def is_release(tag: str) -> bool:
 def is_withdrawn(tag: str) -> bool:
     """Say whether ``tag`` says that an image was taken back."""
     return tag.startswith(_WITHDRAWN) and is_bookkeeping(tag)
+
+
+def is_content(tag: str) -> bool:
+    """Say whether ``tag`` says what an image was made from."""
+    return tag.startswith(_CONTENT) and is_bookkeeping(tag)
 
 
 def is_bookkeeping(tag: str) -> bool:

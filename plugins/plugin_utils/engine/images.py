@@ -170,6 +170,30 @@ def names(client: docker.DockerClient) -> Names:
     return found
 
 
+def labelled(client: docker.DockerClient, label: str) -> dict[str, dict[str, str]]:
+    """List images that carry ``label`` (``key`` or ``key=value``), with a name or without.
+
+    Returns:
+        Each one's labels, by its ID.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    with translated("listing images"):
+        found = client.api.images(filters={"label": [label]})
+    return {each["Id"]: each.get("Labels") or {} for each in found}
+
+
+def everything(client: docker.DockerClient) -> list[str]:
+    """List the IDs of all images, with a name or without.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    with translated("listing images"):
+        return [str(each["Id"]) for each in client.api.images()]
+
+
 def nameless(client: docker.DockerClient, label: str) -> list[tuple[str, dict[str, str]]]:
     """List images that no tag names and that carry ``label``.
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import docker
 
@@ -12,8 +13,11 @@ from ..agent import place
 from ..engine import containers, images
 from ..engine.address import engine_address
 from ..image import interpreter
-from ..image.labels import RUN, TIER
-from .journal import Journal, runs
+from ..image.labels import CHAIN, RUN, TIER
+from .journal import Journal, began, runs, runs_folder
+
+#: No run goes on for longer.
+_LONGEST = timedelta(hours=24)
 
 
 def container_name(run: str, tier: str) -> str:
@@ -76,3 +80,16 @@ def clear_ended_runs(client: docker.DockerClient, chain: str, but: Journal) -> l
         journal.end()
         cleared.append(journal.run)
     return cleared
+
+
+def abandoned_runs(client: docker.DockerClient, chain: str) -> list[str]:
+    """List runs over ``chain`` that left build containers and that nobody will clear away.
+
+    Their journals are gone, or on another machine, and they began a day ago or earlier.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    before = datetime.now(UTC) - _LONGEST
+    left = {found[RUN] for _id, found in containers.find(client, f"{CHAIN}={chain}") if RUN in found}
+    return sorted(run for run in left if began(run) < before and not Journal(runs_folder(chain) / run).is_alive())

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, unquote
@@ -25,6 +26,7 @@ from ..errors import RunError
 from .holder import Holder
 
 _POLL_SECONDS = 0.1
+_MOMENT = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Journal:
             chain: The chain's name.
             command: What that process was started as, for whoever waits for the run.
         """
-        folder = runs_folder(chain) / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
+        folder = runs_folder(chain) / f"{datetime.now(UTC).strftime(_MOMENT)}-{secrets.token_hex(4)}"
         folder.mkdir(mode=0o700, parents=True)
         (folder / "holder").write_text(json.dumps(Holder.employer(command).written()))
         return cls(folder)
@@ -160,6 +162,14 @@ class Journal:
 
     def _path(self, kind: str, tier: str) -> Path:
         return self.folder / f"{quote(tier, safe='')}.{kind}.json"
+
+
+def began(run: str) -> datetime:
+    """When a run began, by its identifier; one of another form began now."""
+    try:
+        return datetime.strptime(run.partition("-")[0], _MOMENT).replace(tzinfo=UTC)
+    except ValueError:
+        return datetime.now(UTC)
 
 
 def state_folder(chain: str) -> Path:

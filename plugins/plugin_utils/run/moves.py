@@ -112,10 +112,15 @@ def recover(client: docker.DockerClient, chain: str, say: Callable[[str], None])
 
 
 def _take_back(client: docker.DockerClient, moves: Sequence[Move]) -> None:
-    """Undo what has been done of ``moves``; a tag that somebody else moved on stays, and one whose image is gone."""
+    """Undo what has been done of ``moves``.
+
+    A tag that somebody else moved on stays, and so does one that cannot go back because its image is gone. One that
+    went with the image that it had moved to comes back.
+    """
     names = images.names(client)
     for move in reversed(moves):
-        done = move.after != move.before and move.now(names) == move.after
+        now = move.now(names)
+        done = now != move.before and now in {move.after, None}
         if done and (move.before is None or images.find(client, move.before)):
             _name(client, move, move.before)
 

@@ -52,7 +52,7 @@ def plan_rollback(
         chain: The chain.
         selected: Names of the tiers to bring there.
         names: Image IDs by tag, by repository.
-        release: The release's tag; ``None`` for the one before the current one.
+        release: The release's tag; ``None`` for the one before the current one, but for those that were taken back.
         moment: Now.
 
     Raises:
@@ -90,9 +90,15 @@ def _before(releases: Releases, tiers: Sequence[Tier]) -> str:
         )
     now = {tier.image: releases.named(tier.image, tier.tag) for tier in tiers}
     for release in reversed(releases.all[: releases.all.index(current)]):
-        if any(releases.at(repository, release) not in {None, image} for repository, image in now.items()):
+        at = {repository: releases.at(repository, release) for repository in now}
+        others = [(repository, image) for repository, image in at.items() if image not in {None, now[repository]}]
+        if others and not any(_is_withdrawn(releases, repository, image) for repository, image in others):
             return release
-    raise RunError(f"{current} is the first release; there is none before it to go back to")
+    raise RunError(f"there is no release before {current} to go back to; {_told(releases.all)}")
+
+
+def _is_withdrawn(releases: Releases, repository: str, image: str | None) -> bool:
+    return any(tags.is_withdrawn(tag) for tag in releases.notes(repository, image or ""))
 
 
 def _withdrawals(releases: Releases, changes: Sequence[Change], target: str, moment: datetime) -> Iterator[Move]:
