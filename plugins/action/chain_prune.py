@@ -63,6 +63,8 @@ class ActionModule(ActionBase):
         width = max((len(each.tier) for each in garbage.pruning.images), default=0)
         for each in garbage.pruning.images:
             self._display.display(f"{each.tier:{width}}  {each.id[:19]}  {_size(each.size)}")
+        for release in garbage.pruning.forgotten:
+            self._display.display(f"{release} is not kept")
         for run in garbage.runs:
             self._display.display(f"build containers of run {run}")
         for volume in garbage.volumes:

@@ -8,7 +8,7 @@ Whoever does so puts an entry on top of the image's history, and ours is on top 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import docker
@@ -36,8 +36,21 @@ def of_chain(client: docker.DockerClient, chain: str) -> list[Own]:
     Raises:
         EngineError: The engine refused.
     """
+    return _own(client, images.labelled(client, f"{labels.CHAIN}={chain}"))
+
+
+def nameless(client: docker.DockerClient, chain: str) -> list[Own]:
+    """List those that have no name: of runs that were killed before they gave one.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    return _own(client, dict(images.nameless(client, f"{labels.CHAIN}={chain}")))
+
+
+def _own(client: docker.DockerClient, listed: Mapping[str, Mapping[str, str]]) -> list[Own]:
     found = []
-    for image, said in images.labelled(client, f"{labels.CHAIN}={chain}").items():
+    for image, said in listed.items():
         with translated(f"reading the history of image {image}"):
             top = client.api.history(image)[0]
         if history.is_of(top.get("CreatedBy") or "", said.get(labels.TIER, "")):

@@ -12,7 +12,7 @@ import docker
 from ..agent import place
 from ..engine import containers, images
 from ..engine.address import engine_address
-from ..image import interpreter
+from ..image import interpreter, own
 from ..image.labels import CHAIN, RUN, TIER
 from .journal import Journal, began, runs, runs_folder
 
@@ -77,6 +77,8 @@ def clear_ended_runs(client: docker.DockerClient, chain: str, but: Journal) -> l
         if journal.run == but.run or journal.is_alive():
             continue
         clear_run(client, journal.run)
+        for image in own.nameless(client, chain):  # sealed, and killed before it got its name
+            images.remove(client, image.id)
         journal.end()
         cleared.append(journal.run)
     return cleared

@@ -41,6 +41,12 @@ class Pruning:
     #: The moves of tags: those of the images go, and so do those of releases that are not kept.
     moves: tuple[Move, ...]
 
+    @property
+    def forgotten(self) -> list[str]:
+        """The releases that nothing is known of afterwards."""
+        kept = {move.tag for move in self.moves if move.after}
+        return sorted({move.tag for move in self.moves if tags.is_release(move.tag)} - kept)
+
 
 def plan_prune(own: Sequence[Own], tiers: Collection[Tier], names: Names, needs: Needs) -> Pruning:
     """Say which of a chain's own images can go.

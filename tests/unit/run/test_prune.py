@@ -16,11 +16,12 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.run.prune import 
 TIERS = ("base", "core", "php", "db")
 
 
-def prune(shop, keep, *, used=(), wanted=(), parents=None, but=()):
+def prune(shop, keep, *, used=(), wanted=(), parents=None, but=(), forgotten=None):
     """Prune as `garbage` does, on an engine on which an image's last tag takes it along."""
     own = [Own(image, image.partition(":")[2].partition("-")[0], 1) for image in sorted(shop.names.images - set(but))]
     names = shop.names.by_repository()
     pruning = plan_prune(own, tuple(shop.chain), names, Needs(keep, used, wanted, parents or {}))
+    assert forgotten is None or pruning.forgotten == forgotten
     before = dict(shop.names.tags)
     move_all(shop.client, "demo", pruning.moves)
     nameless = set(before.values()) - set(shop.names.tags.values())
@@ -52,7 +53,7 @@ def test_releases_that_are_kept_are_whole_and_nothing_else_stays(make_shop, step
     current = shop.releases.current(shop.chain)
     kept = releases[max(releases.index(current) - keep + 1, 0) :] if releases else ()
     before = shop.state
-    prune(shop, keep)
+    prune(shop, keep, forgotten=[each for each in releases if each not in kept])
     assert shop.state == before
     assert shop.releases.all == kept
     for release in kept:
