@@ -166,6 +166,8 @@ def names(client: docker.DockerClient) -> Names:
     for each in listed:
         for reference in each.get("RepoTags") or ():
             repository, _, tag_name = familiar(reference).rpartition(":")
+            if repository == "<none>":  # how Docker until 24 tells an image without a name
+                continue
             found.setdefault(repository, {})[tag_name] = each["Id"]
     return found
 
