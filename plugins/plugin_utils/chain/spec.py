@@ -66,4 +66,12 @@ TIER_SPEC: Spec = {
 ORIGINS = ("tier_parent", "tier_bootstrap", "tier_import", "tier_pull")
 
 #: Variables that steer a run and say nothing about a tier's content.
-RUN_VARIABLES = ("tier_chain", "tier_force", "tier_gather_subset", "tier_python_interpreter")
+RUN_VARIABLES = (
+    "tier_chain",
+    "tier_force",
+    "tier_gather_subset",
+    "tier_keep_releases",
+    "tier_lock_timeout",
+    "tier_python_interpreter",
+    "tier_release",
+)

@@ -110,6 +110,16 @@ def find(client: docker.DockerClient, label: str) -> list[tuple[str, dict[str, s
     return [(each["Id"], each.get("Labels") or {}) for each in found]
 
 
+def sources(client: docker.DockerClient) -> set[str]:
+    """List the IDs of the images that containers, running or not, were made from.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    with translated("listing containers"):
+        return {str(each["ImageID"]) for each in client.api.containers(all=True)}
+
+
 def holds(client: docker.DockerClient, image: str, path: str) -> bool:
     """Say whether ``image`` has something at ``path``, without starting anything of it.
 

@@ -44,6 +44,10 @@ class Image:
         return familiar(reference) in self.tags
 
 
+#: Image IDs by tag, by repository.
+Names = Mapping[str, Mapping[str, str]]
+
+
 def find(client: docker.DockerClient, reference: str) -> Image | None:
     """Look an image up by reference or ID; ``None`` where the engine holds none. Nothing is ever pulled."""
     with translated(f"looking for image {reference}"):
@@ -148,6 +152,46 @@ def remove(client: docker.DockerClient, reference: str) -> None:
         except docker.errors.APIError as error:
             if error.status_code != HTTPStatus.CONFLICT:  # something stands on it
                 raise
+
+
+def names(client: docker.DockerClient) -> Names:
+    """List every name on the engine, in one question.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    with translated("listing images"):
+        listed = client.api.images()
+    found: dict[str, dict[str, str]] = {}
+    for each in listed:
+        for reference in each.get("RepoTags") or ():
+            repository, _, tag_name = familiar(reference).rpartition(":")
+            found.setdefault(repository, {})[tag_name] = each["Id"]
+    return found
+
+
+def labelled(client: docker.DockerClient, label: str) -> dict[str, dict[str, str]]:
+    """List images that carry ``label`` (``key`` or ``key=value``), with a name or without.
+
+    Returns:
+        Each one's labels, by its ID.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    with translated("listing images"):
+        found = client.api.images(filters={"label": [label]})
+    return {each["Id"]: each.get("Labels") or {} for each in found}
+
+
+def everything(client: docker.DockerClient) -> list[str]:
+    """List the IDs of all images, with a name or without.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    with translated("listing images"):
+        return [str(each["Id"]) for each in client.api.images()]
 
 
 def nameless(client: docker.DockerClient, label: str) -> list[tuple[str, dict[str, str]]]:

@@ -16,6 +16,7 @@ from ..engine.client import translated
 Entry = dict[str, Any]
 
 _OWNER = "team "
+_MAKER = "tierwright: tier {}: "
 
 
 def entry(tier: Tier, created: str, doing: str) -> Entry:
@@ -27,8 +28,13 @@ def entry(tier: Tier, created: str, doing: str) -> Entry:
         "author": tier.team,
         "comment": _OWNER + tier.team,
         "created": created,
-        "created_by": f"tierwright: tier {tier.name}: {doing}",
+        "created_by": _MAKER.format(tier.name) + doing,
     }
+
+
+def is_of(created_by: str, tier: str) -> bool:
+    """Say whether an entry, by what it says made it, is that of ``tier``'s own layer."""
+    return created_by.startswith(_MAKER.format(tier))
 
 
 def of(client: docker.DockerClient, image: str, layers: int) -> list[Entry]:

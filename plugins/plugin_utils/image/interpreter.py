@@ -18,7 +18,7 @@ import functools
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,25 @@ def clear(client: docker.DockerClient, run: str) -> None:
     whole = {each.get(labels.VOLUME) for each in volumes.labelled(client, labels.PYTHON).values()}
     for name in volumes.labelled(client, f"{labels.RUN}={run}").keys() - whole:
         volumes.remove(client, name)
+
+
+def needless(client: docker.DockerClient, without: Collection[str] = ()) -> list[str]:
+    """List the volumes of interpreters that no image on the engine can be built on with.
+
+    Args:
+        client: The engine.
+        without: IDs of images that are taken to be gone.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    made = volumes.labelled(client, labels.PYTHON)
+    if not made:
+        return []
+    here = [each for each in images.labelled(client, labels.FAMILY) if each not in without]
+    grounds_of = (ground for each in here if (image := images.find(client, each)) for ground in grounds(image))
+    needed = {name_of(ground) for ground in grounds_of}
+    return sorted(name for name, said in made.items() if said.get(labels.PYTHON) not in needed)
 
 
 def name_of(ground: Image) -> str:

@@ -95,8 +95,14 @@ class Planner:
                 problems.append(str(error))
         if problems:
             raise ChainError("\n".join(problems))
+        names = images.names(client)
         decisions = decide(
-            self.chain, parts, lambda reference: images.find(client, reference), selected=self.selected, forced=forced
+            self.chain,
+            parts,
+            lambda reference: images.find(client, reference),
+            names,
+            selected=self.selected,
+            forced=forced,
         )
         for decision in decisions.values():
             if decision.action is Action.BUILD:

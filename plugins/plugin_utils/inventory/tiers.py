@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..chain import tags
 from ..chain.graph import Chain
 from ..chain.reference import is_digest, is_repository, is_tag, split_pinned
 from ..chain.tier import Bootstrap, Import, Pull, Source, Tier
@@ -65,6 +66,11 @@ def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
         raise ChainError(
             f"tier {name!r}: tier_tag is {checked['tier_tag']!r}, which is no valid tag; expected at most 128 letters, "
             "digits, '_', '.' or '-', not beginning with '.' or '-'"
+        )
+    if tags.is_reserved(checked["tier_tag"]):
+        raise ChainError(
+            f"tier {name!r}: tier_tag is {checked['tier_tag']!r}, a form of tag that images of every tier get besides "
+            "their release tag (previous, key-…, release-…, withdrawn-…); choose another one"
         )
     parent = checked["tier_parent"]
     if parent is None and checked["tier_role"]:

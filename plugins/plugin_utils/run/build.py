@@ -122,7 +122,7 @@ def start(
         image=staged,
         tier=name,
         family=below.labels.get(labels.FAMILY),
-        labels=labels.work(journal.run, name),
+        labels={**labels.work(journal.run, name), labels.CHAIN: planned.chain},
         mounts=mounts,
     )
     journal.write("build", name, {"container": container.id, "stage": staged, "parent": parent})

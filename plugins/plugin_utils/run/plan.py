@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+from ..chain import tags
 from ..chain.graph import Chain
 from ..chain.tier import Tier
-from ..engine.images import Image
+from ..engine.images import Image, Names
 from ..errors import ChainError
 from ..image import labels
 from ..keys.parts import Parts, content_tag, differences, digest_key
@@ -46,10 +48,18 @@ class Decision:
     released: bool = False
     #: Whether it is built even if an image with its key exists.
     forced: bool = False
+    #: ID of the image that the release tag names, whosever it is; ``None`` where there is no such tag.
+    was: str | None = None
 
 
 def decide(
-    chain: Chain, parts: Mapping[str, Parts], find: Find, *, selected: Collection[str], forced: Collection[str]
+    chain: Chain,
+    parts: Mapping[str, Parts],
+    find: Find,
+    names: Names,
+    *,
+    selected: Collection[str],
+    forced: Collection[str],
 ) -> dict[str, Decision]:
     """Decide for every tier.
 
@@ -57,6 +67,7 @@ def decide(
         chain: The chain.
         parts: The parts of each selected tier's key, all but ``parent``.
         find: Looks an image up by reference.
+        names: Image IDs by tag, by repository, as they were before ``find`` is asked.
         selected: Names of the tiers that this run may build.
         forced: Names of those that it must build.
 
@@ -68,14 +79,15 @@ def decide(
     """
     decisions: dict[str, Decision] = {}
     for tier in chain:
+        named = names.get(tier.image, {})
         if tier.name in selected:
             above = decisions[tier.parent] if tier.parent else None
-            decisions[tier.name] = _decide(tier, parts[tier.name], above, find, force=tier.name in forced)
+            withdrawn = {image: tag for tag, image in named.items() if tags.is_withdrawn(tag)}
+            decision = _decide(tier, parts[tier.name], above, find, withdrawn, force=tier.name in forced)
         else:
             released = find_own(find, tier, tier.release)
-            decisions[tier.name] = Decision(
-                tier, Action.LEAVE, ("not selected by --limit",), released.id if released else None, {}
-            )
+            decision = Decision(tier, Action.LEAVE, ("not selected by --limit",), released.id if released else None, {})
+        decisions[tier.name] = dataclasses.replace(decision, was=named.get(tier.tag))
     return decisions
 
 
@@ -97,7 +109,9 @@ def find_built(find: Find, tier: Tier, key: str) -> Image | None:
     return find_own(find, tier, f"{tier.image}:{content_tag(key)}")
 
 
-def _decide(tier: Tier, parts: Parts, above: Decision | None, find: Find, *, force: bool) -> Decision:
+def _decide(
+    tier: Tier, parts: Parts, above: Decision | None, find: Find, withdrawn: Mapping[str, str], *, force: bool
+) -> Decision:
     released = find_own(find, tier, tier.release)
     before = labels.stored_parts(released.labels, tier.name) if released else None
     if above is not None and above.action is Action.BUILD:
@@ -115,6 +129,9 @@ def _decide(tier: Tier, parts: Parts, above: Decision | None, find: Find, *, for
     if force:
         return Decision(tier, Action.BUILD, ("forced by tier_force",), None, parts, forced=True)
     image = find_built(find, tier, key)
+    if released is not None and (tag := _taken_back(tier, parts, released, image, find, withdrawn)):
+        reason = f"withdrawn by a rollback{_when(tag)}; change it, or -e tier_force={tier.name} to build it again"
+        return Decision(tier, Action.KEEP, (reason,), released.id, parts, released=True)
     if image is not None:
         now = released is not None and released.id == image.id
         made = f"built before as {tier.image}:{content_tag(key)}, which is not the release now"
@@ -123,3 +140,39 @@ def _decide(tier: Tier, parts: Parts, above: Decision | None, find: Find, *, for
         reason = f"there is no image {tier.release}" if released is None else f"{tier.release} does not say how it came"
         return Decision(tier, Action.BUILD, (reason,), None, parts)
     return Decision(tier, Action.BUILD, tuple(differences(before, parts)), None, parts)
+
+
+def _taken_back(
+    tier: Tier, parts: Parts, released: Image, image: Image | None, find: Find, withdrawn: Mapping[str, str]
+) -> str | None:
+    """Say whether a rollback took back what these parts give.
+
+    The rollback may have taken back the tier's parent as well. Then the same sources on the former parent would be
+    something new, but nobody changed anything: it counts as taken back.
+
+    Args:
+        tier: The tier.
+        parts: All parts of its key.
+        released: What its release tag names.
+        image: What was built with these parts; ``None`` where nothing was.
+        find: Looks an image up by reference.
+        withdrawn: The tags of the tier's images that were taken back, by their IDs.
+
+    Returns:
+        The tag of what was taken back; ``None`` where nothing was.
+    """
+    if image is not None:
+        return withdrawn.get(image.id) if image.id != released.id else None
+    for each, tag in withdrawn.items():
+        found = find_own(find, tier, each)
+        stored = labels.stored_parts(found.labels, tier.name) if found else None
+        if stored is None or parts.get("parent") not in {stored.get("parent"), released.labels.get(labels.PARENT)}:
+            continue
+        if {**stored, "parent": ""} == {**parts, "parent": ""}:
+            return tag
+    return None
+
+
+def _when(tag: str) -> str:
+    moment = tags.moment(tag)
+    return f" on {moment:%Y-%m-%d}" if moment else ""

@@ -35,6 +35,8 @@ class Planned:
     role: str | None
     #: Whether it is built even if an image with its key exists.
     forced: bool = False
+    #: ID of the image that the release tag named, whosever it is; ``None`` where there was no such tag.
+    was: str | None = None
 
     @property
     def config_variable(self) -> str:
@@ -58,6 +60,7 @@ def write_plan(journal: Journal, chain: str, decision: Decision, role: str | Non
             "parts": dict(decision.parts),
             "role": role,
             "forced": decision.forced,
+            "was": decision.was,
         },
     )
 
@@ -79,6 +82,7 @@ def read_plan(journal: Journal, tier: str) -> Planned:
         parts=content["parts"],
         role=content["role"],
         forced=content["forced"],
+        was=content["was"],
     )
 
 

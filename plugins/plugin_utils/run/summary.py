@@ -23,8 +23,12 @@ def summary(client: docker.DockerClient, journal: Journal) -> Iterator[str]:
         EngineError: The engine does not answer.
     """
     chain, planned = read_plans(journal)
+    ends = {name: journal.outcome(name) for name, each in planned.items() if each.action is Action.BUILD}
+    failed = {name for name, end in ends.items() if end is None or end.image is None}
     rows = [
-        _row(client, journal, planned[tier.name]) for tier in chain if planned[tier.name].action is not Action.LEAVE
+        _row(client, journal, planned[tier.name], stopped=not failed.isdisjoint(chain.descendants(tier.name)))
+        for tier in chain
+        if planned[tier.name].action is not Action.LEAVE
     ]
     if not rows:
         return
@@ -34,7 +38,7 @@ def summary(client: docker.DockerClient, journal: Journal) -> Iterator[str]:
         yield "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
 
 
-def _row(client: docker.DockerClient, journal: Journal, planned: Planned) -> tuple[str, ...]:
+def _row(client: docker.DockerClient, journal: Journal, planned: Planned, *, stopped: bool) -> tuple[str, ...]:
     tier, outcome = planned.tier, journal.outcome(planned.tier.name)
     made = outcome.image if outcome is not None else planned.image
     image = images.find(client, made) if made else None
@@ -46,7 +50,7 @@ def _row(client: docker.DockerClient, journal: Journal, planned: Planned) -> tup
         result = outcome.reason
     released = image.is_named(tier.release)
     if not released:
-        result += f", {tier.release} not moved: a tier above it failed"
+        result += f", {tier.release} not moved" + (": a tier above it failed" if stopped else "")
     shown = tier.release if released else image.id[:19]
     return (tier.name, shown, tier.team, _size(image.size), str(len(image.layers)), result)
 
