@@ -19,15 +19,21 @@ from .client import translated
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
-    """What the engine says of an image."""
+class Identity:
+    """Which image it is, and what it says of itself."""
 
     #: ``sha256:…`` of its configuration.
     id: str
-    #: Digests of its layers, the base's first.
-    layers: tuple[str, ...]
     #: Its labels.
     labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Image(Identity):
+    """What the engine says of an image."""
+
+    #: Digests of its layers, the base's first.
+    layers: tuple[str, ...]
     #: Its runtime configuration as the engine tells it (``Env``, ``Entrypoint`` …); see :func:`full_config`.
     config: Mapping[str, Any]
     #: Names and tags as people write them, whatever an engine puts before them.

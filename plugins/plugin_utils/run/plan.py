@@ -7,16 +7,19 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ..chain.graph import Chain
 from ..chain.tier import Tier
-from ..engine.images import Image
+from ..engine.images import Identity
 from ..errors import ChainError
 from ..image import labels
 from ..keys.parts import Parts, content_tag, differences, digest_key
 
+Found = TypeVar("Found", bound=Identity)
+
 #: Looks an image up by reference.
-Find = Callable[[str], Image | None]
+Find = Callable[[str], Found | None]
 
 
 class Action(enum.StrEnum):
@@ -46,10 +49,17 @@ class Decision:
     released: bool = False
     #: Whether it is built even if an image with its key exists.
     forced: bool = False
+    #: Whether it is built for no other reason than that its parent is.
+    follows: bool = False
 
 
 def decide(
-    chain: Chain, parts: Mapping[str, Parts], find: Find, *, selected: Collection[str], forced: Collection[str]
+    chain: Chain,
+    parts: Mapping[str, Parts],
+    find: Find[Identity],
+    *,
+    selected: Collection[str],
+    forced: Collection[str],
 ) -> dict[str, Decision]:
     """Decide for every tier.
 
@@ -79,13 +89,13 @@ def decide(
     return decisions
 
 
-def find_own(find: Find, tier: Tier, reference: str) -> Image | None:
+def find_own(find: Find[Found], tier: Tier, reference: str) -> Found | None:
     """Look an image up that must be ``tier``'s own: a label that it inherited names another tier."""
     image = find(reference)
     return image if image is not None and image.labels.get(labels.TIER) == tier.name else None
 
 
-def find_built(find: Find, tier: Tier, key: str) -> Image | None:
+def find_built(find: Find[Found], tier: Tier, key: str) -> Found | None:
     """Look up what a build with ``key`` gives.
 
     The content tag says so. An image can have several of them: one whose parts changed without making another image
@@ -97,13 +107,13 @@ def find_built(find: Find, tier: Tier, key: str) -> Image | None:
     return find_own(find, tier, f"{tier.image}:{content_tag(key)}")
 
 
-def _decide(tier: Tier, parts: Parts, above: Decision | None, find: Find, *, force: bool) -> Decision:
+def _decide(tier: Tier, parts: Parts, above: Decision | None, find: Find[Identity], *, force: bool) -> Decision:
     released = find_own(find, tier, tier.release)
     before = labels.stored_parts(released.labels, tier.name) if released else None
     if above is not None and above.action is Action.BUILD:
         own = () if before is None else tuple(differences({**before, "parent": ""}, {**parts, "parent": ""}))
         reasons = (*own, f"parent {above.tier.name} is built")
-        return Decision(tier, Action.BUILD, reasons, None, parts, forced=force)
+        return Decision(tier, Action.BUILD, reasons, None, parts, forced=force, follows=not own and not force)
     if above is not None:
         if above.image is None:
             raise ChainError(
