@@ -14,6 +14,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_ended_runs
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.outline import outline
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import write_plan
 
@@ -31,7 +32,8 @@ class ActionModule(ActionBase):
             planner.chain  # noqa: B018 - a wrong inventory is told before an engine that does not answer
             client = connect()
             decisions = planner.decide(client, self._task.args.get("force"))
-            self._show([decisions[name] for name in planner.selected])
+            for line in outline([decisions[name] for name in planner.selected], everything=self._display.verbosity > 0):
+                self._display.display(line)
             if self._task.check_mode:
                 return _result(planner, decisions, run="", build=False)
             for run in clear_ended_runs(client, planner.name):
@@ -42,14 +44,6 @@ class ActionModule(ActionBase):
                     journal, planner.name, decision, planner.role_name(name) if name in planner.selected else None
                 )
             return _result(planner, decisions, run=str(journal.folder), build=True)
-
-    def _show(self, decisions: list[Decision]) -> None:
-        width = max((len(decision.tier.name) for decision in decisions), default=0)
-        for decision in decisions:
-            first, *more = decision.reasons
-            self._display.display(f"{decision.tier.name:{width}}  {decision.action:5}  {first}")
-            for reason in more:
-                self._display.display(f"{'':{width}}         {reason}")
 
 
 def _result(planner: Planner, decisions: dict[str, Decision], *, run: str, build: bool) -> dict[str, Any]:

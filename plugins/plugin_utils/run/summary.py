@@ -9,29 +9,48 @@ from collections.abc import Iterator
 import docker
 
 from ..engine import images
+from ..engine.snapshot import Snapshot
+from ..image import labels
 from .journal import Journal
+from .outline import FEW, kept
 from .plan import Action
 from .records import Planned, read_plans
 
 _HEAD = ("TIER", "IMAGE", "TEAM", "SIZE", "LAYERS", "RESULT")
 
 
-def summary(client: docker.DockerClient, journal: Journal) -> Iterator[str]:
+def summary(client: docker.DockerClient, journal: Journal, *, everything: bool) -> Iterator[str]:
     """Yield the lines of the table, parents before children.
+
+    Args:
+        client: The engine.
+        journal: The run.
+        everything: Whether tiers that stayed as they were are listed in a large chain too.
 
     Raises:
         EngineError: The engine does not answer.
     """
     chain, planned = read_plans(journal)
-    rows = [
-        _row(client, journal, planned[tier.name]) for tier in chain if planned[tier.name].action is not Action.LEAVE
-    ]
-    if not rows:
+    run = [planned[tier.name] for tier in chain if planned[tier.name].action is not Action.LEAVE]
+    if not run:
         return
+    listed = run if everything or len(run) <= FEW else _changed(client, run)
+    rows = [_row(client, journal, each) for each in listed]
     widths = [max(len(row[column]) for row in (_HEAD, *rows)) for column in range(len(_HEAD) - 1)]
     yield ""
     for row in (_HEAD, *rows):
         yield "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+    yield from kept(len(run) - len(listed))
+
+
+def _changed(client: docker.DockerClient, run: list[Planned]) -> list[Planned]:
+    """Leave out the tiers that were kept and whose release is the same as before."""
+    release = Snapshot.take(client, labels.TIER).find
+    return [
+        each
+        for each in run
+        if each.action is not Action.KEEP or (now := release(each.tier.release)) is None or now.id != each.image
+    ]
 
 
 def _row(client: docker.DockerClient, journal: Journal, planned: Planned) -> tuple[str, ...]:
