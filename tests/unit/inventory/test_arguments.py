@@ -69,6 +69,23 @@ def test_a_value_that_needs_facts_is_left_to_ansible(role):
     check_role("web", "web", read_arguments(role), Variables(web_mode="{{ ansible_facts['x'] }}"))
 
 
+def test_an_option_that_fills_itself_is_checked_though_nobody_set_it(tmp_path):
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta/argument_specs.yml").write_text(
+        "argument_specs: {main: {options: {x: {type: dict, apply_defaults: true, options: {y: {required: true}}}}}}"
+    )
+    with pytest.raises(ChainError, match=r"tier 'web': variables of role web: .*y"):
+        check_role("web", "web", read_arguments(tmp_path), {})
+
+
+def test_a_role_is_read_once_for_all_its_tiers(role):
+    arguments = read_arguments(role)
+    (role / "meta/argument_specs.yml").unlink()
+    for tier in ("shop", "blog"):
+        with pytest.raises(ChainError, match=f"tier '{tier}': .*web_mode"):
+            check_role(tier, "web", arguments, {})
+
+
 def test_a_role_without_a_specification_takes_anything(tmp_path):
     check_role("web", "web", read_arguments(tmp_path), {"x": 1})
 
