@@ -11,8 +11,8 @@ import docker
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.snapshot import Snapshot
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import (
     command,
     told_to_users,
@@ -52,7 +52,7 @@ class ActionModule(ActionBase):
 
     def _plan(self, planner: Planner, client: docker.DockerClient) -> Rollback:
         wanted = str(self._task.args.get("release") or "") or None
-        return plan_rollback(planner.chain, planner.selected, images.names(client), wanted, datetime.now(UTC))
+        return plan_rollback(planner.chain, planner.selected, Snapshot.take(client).names, wanted, datetime.now(UTC))
 
     def _show(self, rollback: Rollback) -> None:
         if not rollback.changes:

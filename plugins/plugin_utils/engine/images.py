@@ -19,15 +19,21 @@ from .client import translated
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
-    """What the engine says of an image."""
+class Identity:
+    """Which image it is, and what it says of itself."""
 
     #: ``sha256:…`` of its configuration.
     id: str
-    #: Digests of its layers, the base's first.
-    layers: tuple[str, ...]
     #: Its labels.
     labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Image(Identity):
+    """What the engine says of an image."""
+
+    #: Digests of its layers, the base's first.
+    layers: tuple[str, ...]
     #: Its runtime configuration as the engine tells it (``Env``, ``Entrypoint`` …); see :func:`full_config`.
     config: Mapping[str, Any]
     #: Names and tags as people write them, whatever an engine puts before them.
@@ -42,10 +48,6 @@ class Image:
     def is_named(self, reference: str) -> bool:
         """Say whether ``reference``, a name with a tag, is one of the image's."""
         return familiar(reference) in self.tags
-
-
-#: Image IDs by tag, by repository.
-Names = Mapping[str, Mapping[str, str]]
 
 
 def find(client: docker.DockerClient, reference: str) -> Image | None:
@@ -152,22 +154,6 @@ def remove(client: docker.DockerClient, reference: str) -> None:
         except docker.errors.APIError as error:
             if error.status_code != HTTPStatus.CONFLICT:  # something stands on it
                 raise
-
-
-def names(client: docker.DockerClient) -> Names:
-    """List every name on the engine, in one question.
-
-    Raises:
-        EngineError: The engine refused.
-    """
-    with translated("listing images"):
-        listed = client.api.images()
-    found: dict[str, dict[str, str]] = {}
-    for each in listed:
-        for reference in each.get("RepoTags") or ():
-            repository, _, tag_name = familiar(reference).rpartition(":")
-            found.setdefault(repository, {})[tag_name] = each["Id"]
-    return found
 
 
 def labelled(client: docker.DockerClient, label: str) -> dict[str, dict[str, str]]:

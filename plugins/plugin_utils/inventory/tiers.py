@@ -10,7 +10,7 @@ from typing import Any
 
 from ..chain import tags
 from ..chain.graph import Chain
-from ..chain.reference import is_digest, is_repository, is_tag, split_pinned
+from ..chain.reference import familiar, is_digest, is_repository, is_tag, split_pinned
 from ..chain.tier import Bootstrap, Import, Pull, Source, Tier
 from ..errors import ChainError
 from .arguments import check_tier
@@ -81,7 +81,7 @@ def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
     return Tier(
         name=name,
         team=checked["tier_team"] or _team(name, variables["group_names"]),
-        image=image,
+        image=familiar(image),
         tag=checked["tier_tag"],
         parent=parent,
         role=(checked["tier_role"] or name.replace("-", "_")) if parent else None,

@@ -21,7 +21,7 @@ import docker
 
 from ..engine import images
 from ..engine.address import engine_address
-from ..engine.images import Names
+from ..engine.snapshot import Names, Snapshot
 from ..errors import EngineError
 from .journal import state_folder
 from .turn import exclusively
@@ -100,7 +100,7 @@ def recover(client: docker.DockerClient, chain: str, say: Callable[[str], None])
             whole = all(each.after is None or images.find(client, each.after) for each in moves)
             if not whole and noted["engine"] != engine_address():
                 continue
-            names = images.names(client)
+            names = Snapshot.take(client).names
             if whole and all(each.now(names) in {each.before, each.after} for each in moves):
                 for move in moves:
                     _name(client, move, move.after)
@@ -117,7 +117,7 @@ def _take_back(client: docker.DockerClient, moves: Sequence[Move]) -> None:
     A tag that somebody else moved on stays, and so does one that cannot go back because its image is gone. One that
     went with the image that it had moved to comes back.
     """
-    names = images.names(client)
+    names = Snapshot.take(client).names
     for move in reversed(moves):
         now = move.now(names)
         done = now != move.before and now in {move.after, None}
