@@ -9,8 +9,9 @@
 
 How to read the output: one line for each kind of run; each round runs each kind once, in an order of its own, so that
 a machine that is busy for a while is busy for all. Seconds are those of the whole ``ansible-playbook``, its start
-included. ``MB`` is the most that all its processes had together in any run; a page that several share counts once.
-Then come the targets, by the medians. The bench prints and fails nothing.
+included; ``work s`` is what processors did for it, which a busy machine does not change much. ``MB`` is the most that
+all its processes had together in any run; a page that several share counts once. Then come the targets, by the
+medians. The bench prints and fails nothing.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ def _rounds(kinds: Sequence[Kind], rounds: int, runs: dict[str, list[report.Meas
             done = run(*kind.arguments, folder=kind.folder, settings={})
             if kind.builds is not None and bool(_BUILDS.search(done.output)) is not kind.builds:
                 raise RunError(f"{kind.name}: this run planned otherwise; is the chain built?\n{done.output}")
-            runs[kind.name].append(report.Measured(done.wall, done.memory))
+            runs[kind.name].append(report.Measured(done.wall, done.work, done.memory))
             print(f"round {round_}/{rounds}  {kind.name:32}{done.wall:7.1f} s {done.memory:5.0f} MB", flush=True)
 
 

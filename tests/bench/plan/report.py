@@ -20,6 +20,8 @@ class Measured:
 
     #: Seconds.
     wall: float
+    #: Seconds that processors worked.
+    work: float
     #: Megabytes.
     memory: float
 
@@ -63,10 +65,10 @@ def memory(runs: Sequence[Measured]) -> float:
 
 def table(runs: Runs) -> str:
     """All runs as aligned text."""
-    rows = [("", "median s", "min", "max", "MB", "runs")]
+    rows = [("", "median s", "min", "max", "work s", "MB", "runs")]
     for name, each in runs.items():
         seconds = [one.wall for one in each]
-        told = (wall(each), min(seconds), max(seconds))
+        told = (wall(each), min(seconds), max(seconds), statistics.median(one.work for one in each))
         rows.append((name, *(f"{number:.1f}" for number in told), f"{memory(each):.0f}", str(len(each))))
     return aligned(rows)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,8 @@ class Run:
 
     #: Seconds from start to end.
     wall: float
+    #: Seconds that processors worked for it, all its processes together.
+    work: float
     #: Most megabytes of all its processes together; a page that several share counts once.
     memory: float
     output: str
@@ -47,7 +50,7 @@ def run(*arguments: str | Path, folder: Path, settings: dict[str, str]) -> Run:
     theirs = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "PYTHON"))}
     own = {"ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"), "ANSIBLE_NOCOLOR": "true"}
     with tempfile.TemporaryFile("w+") as output:
-        started = time.monotonic()
+        started, worked = time.monotonic(), _worked()
         process = subprocess.Popen(
             [Path(sys.executable).with_name("ansible-playbook"), *arguments],
             cwd=folder,
@@ -68,7 +71,13 @@ def run(*arguments: str | Path, folder: Path, settings: dict[str, str]) -> Run:
         told = output.read().strip()
     if code != 0:
         raise RunError(told)
-    return Run(wall, watch.most / 1000, told)
+    return Run(wall, _worked() - worked, watch.most / 1000, told)
+
+
+def _worked() -> float:
+    """Seconds that processors worked for processes that this one started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class _Watch(threading.Thread):

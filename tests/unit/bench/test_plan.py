@@ -35,8 +35,8 @@ def test_what_is_written_is_an_inventory_of_that_chain(tmp_path):
 @pytest.mark.parametrize(("seconds", "told"), [(6.0, "met"), (7.0, "missed")])
 def test_a_target_is_met_or_missed_by_the_median(seconds, told):
     runs = {
-        DEMO_EMPTY: [Measured(2, 50)],
-        DEMO_KEPT: [Measured(1, 60), Measured(seconds, 60), Measured(90, 60)],
+        DEMO_EMPTY: [Measured(2, 1, 50)],
+        DEMO_KEPT: [Measured(1, 1, 60), Measured(seconds, 1, 60), Measured(90, 1, 60)],
     }
     lines = targets(runs).splitlines()
     assert len(lines) == len(TARGETS) + 1
@@ -45,6 +45,6 @@ def test_a_target_is_met_or_missed_by_the_median(seconds, told):
 
 
 def test_memory_is_the_most_of_any_run():
-    runs = {LARGE_NEW: [Measured(5, 100), Measured(9, 501), Measured(7, 90)]}
-    assert table(runs).splitlines()[1].split()[-5:] == ["7.0", "5.0", "9.0", "501", "3"]
+    runs = {LARGE_NEW: [Measured(5, 4, 100), Measured(9, 6, 501), Measured(7, 5, 90)]}
+    assert table(runs).splitlines()[1].split()[-6:] == ["7.0", "5.0", "9.0", "5.0", "501", "3"]
     assert ["missed" in line for line in targets(runs).splitlines()[2:4]] == [False, True]
