@@ -8,16 +8,13 @@ from typing import Any
 
 import docker
 from ansible.plugins.action import ActionBase
-from ansible.release import __version__ as ansible_version
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import (
-    command,
-    told_to_users,
-    waiting,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.tiers import GROUP
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.garbage import Garbage, find, remove
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.prune import KEEP_RELEASES
@@ -33,8 +30,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         with told_to_users():
             keep = _count(self._task.args.get("keep_releases"))
-            planner = Planner(task_vars or {}, ".".join(ansible_version.split(".")[:2]))
-            planner.chain  # noqa: B018 - a wrong inventory is told before an engine that does not answer
+            planner = planner_of(_unlimited(task_vars or {}))
             client = connect()
             if self._task.check_mode:
                 garbage = self._find(planner, client, keep)
@@ -71,6 +67,11 @@ class ActionModule(ActionBase):
             self._display.display(f"interpreter {volume}")
         verb = "would free" if self._task.check_mode else "freed"
         self._display.display(f"{verb} {_size(garbage.size)}" if garbage else "there is nothing to remove")
+
+
+def _unlimited(task_vars: dict[str, Any]) -> dict[str, Any]:
+    """Let the plan be that of all tiers: what it wants of those that ``--limit`` leaves out is needed as well."""
+    return {**task_vars, "ansible_play_hosts_all": task_vars["groups"].get(GROUP, ())}
 
 
 def _count(given: Any) -> int:

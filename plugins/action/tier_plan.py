@@ -8,14 +8,10 @@ from typing import Any
 
 import docker
 from ansible.plugins.action import ActionBase
-from ansible.release import __version__ as ansible_version
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import (
-    command,
-    told_to_users,
-    waiting,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import interrupted
@@ -33,8 +29,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         with told_to_users():
-            planner = self._planner(task_vars or {})
-            planner.chain  # noqa: B018 - a wrong inventory is told before an engine that does not answer
+            planner = planner_of(task_vars or {})
             client = connect()
             if self._task.check_mode:
                 if interrupted(planner.name):
@@ -42,7 +37,7 @@ class ActionModule(ActionBase):
                 return self._plan(planner, client)[1]
 
             def try_it() -> None:
-                self._planner(task_vars or {}).decide(client, self._task.args.get("force"))
+                planner_of(task_vars or {}).decide(client, self._task.args.get("force"))
 
             journal = begin(
                 client, planner.name, command(), waiting(self._task.args, self._display.display, first=try_it)
@@ -56,9 +51,6 @@ class ActionModule(ActionBase):
                 journal.end()
                 raise
             return result | {"run": str(journal.folder)}
-
-    def _planner(self, task_vars: dict[str, Any]) -> Planner:
-        return Planner(task_vars, ".".join(ansible_version.split(".")[:2]))
 
     def _plan(self, planner: Planner, client: docker.DockerClient) -> tuple[dict[str, Decision], dict[str, Any]]:
         decisions = planner.decide(client, self._task.args.get("force"))

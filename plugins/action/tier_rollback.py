@@ -9,15 +9,11 @@ from typing import Any
 
 import docker
 from ansible.plugins.action import ActionBase
-from ansible.release import __version__ as ansible_version
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.snapshot import Snapshot
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import (
-    command,
-    told_to_users,
-    waiting,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import move_all
@@ -33,8 +29,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         with told_to_users():
-            planner = Planner(task_vars or {}, ansible_version)
-            planner.chain  # noqa: B018 - a wrong inventory is told before an engine that does not answer
+            planner = planner_of(task_vars or {})
             client = connect()
             if self._task.check_mode:
                 rollback = self._plan(planner, client)

@@ -22,7 +22,7 @@ import docker
 from ..engine import images
 from ..engine.address import engine_address
 from ..engine.snapshot import Names, Snapshot
-from ..errors import EngineError
+from ..errors import EngineError, RunError
 from .journal import state_folder
 from .turn import exclusively
 
@@ -52,11 +52,13 @@ def move_all(client: docker.DockerClient, chain: str, moves: Sequence[Move]) -> 
         moves: No two of one tag. Those that name an image anew come before those that take its old name away.
 
     Raises:
+        RunError: A tag does not name the image that it is to be moved from. Nothing moved.
         EngineError: The engine refused. What had moved was taken back, or will be by the next run.
     """
     if not moves:
         return
     with exclusively(chain, "promotion"):
+        _check_unmoved(Snapshot.take(client).names, moves)
         noted = _note(chain, moves)
         try:
             for move in moves:
@@ -109,6 +111,16 @@ def recover(client: docker.DockerClient, chain: str, say: Callable[[str], None])
                 _take_back(client, moves)
                 say("a promotion was interrupted and cannot be finished: what had moved is taken back")
             path.unlink()
+
+
+def _check_unmoved(names: Names, moves: Sequence[Move]) -> None:
+    for move in moves:
+        now = move.now(names)
+        if now != move.before:
+            raise RunError(
+                f"{move.repository}:{move.tag} named {move.before or 'no image'} a moment ago, and names "
+                f"{now or 'no image'} now: somebody else moved it. Nothing moved; start the playbook again"
+            )
 
 
 def _take_back(client: docker.DockerClient, moves: Sequence[Move]) -> None:

@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError, RunError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import state_folder
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import Move, interrupted, move_all, recover
 
 IMAGES = [f"sha256:{number}" for number in range(4)]
-anything = settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+anything = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 places = st.lists(st.sampled_from(["a", "b", "c", "d"]), min_size=1, unique=True)
 ends = st.sampled_from([None, *IMAGES])
 
@@ -61,11 +61,11 @@ def test_who_is_killed_at_any_call_leaves_all_or_none(
     try:
         move_all(make_client(names, calls, carried_out=carried_out), chain, moves)
     except killed:
-        assert interrupted(chain)
+        assert interrupted(chain) or calls == 1  # the first call only looks
     with contextlib.suppress(killed):  # whoever recovers may be killed as well
         recover(make_client(names, again, carried_out=carried_out), chain, print)
     recover(make_client(names), chain, print)
-    assert names.tags == tags_of(moves, "after")
+    assert names.tags == tags_of(moves, "before" if calls == 1 else "after")
     assert not interrupted(chain)
 
 
@@ -81,7 +81,7 @@ def test_an_engine_that_dies_at_any_call_leaves_all_or_none(moves, calls, carrie
 
 
 @anything
-@given(moves=some_moves(), calls=st.integers(1, 12), carried_out=st.booleans(), lost=st.sampled_from(IMAGES))
+@given(moves=some_moves(), calls=st.integers(2, 12), carried_out=st.booleans(), lost=st.sampled_from(IMAGES))
 def test_what_cannot_be_finished_because_an_image_is_gone_is_taken_back(
     moves, calls, carried_out, lost, make_names, make_client, killed
 ):
@@ -102,6 +102,16 @@ def test_what_cannot_be_finished_because_an_image_is_gone_is_taken_back(
     assert not interrupted(chain)
 
 
+def test_nothing_moves_from_where_it_is_not(make_names, make_client):
+    names, chain = world(make_names, MOVES)
+    names.tags["b:latest"] = IMAGES[0]
+    before = dict(names.tags)
+    with pytest.raises(RunError, match=f"b:latest named {IMAGES[2]} a moment ago, and names {IMAGES[0]} now"):
+        move_all(make_client(names), chain, MOVES)
+    assert names.tags == before
+    assert not interrupted(chain)
+
+
 MOVES = [Move("a", "latest", IMAGES[0], IMAGES[1]), Move("b", "latest", IMAGES[2], IMAGES[3])]
 
 
@@ -117,7 +127,7 @@ def test_an_engine_that_refuses_one_move_leaves_none(make_names, make_client):
 def test_an_engine_that_dies_in_the_middle_leaves_the_rest_to_the_next_run(make_names, make_client, gone):
     names, chain = world(make_names, MOVES)
     with pytest.raises(EngineError, match="some tags may have moved already, and the next run over the chain brings"):
-        move_all(make_client(names, 2, error=gone), chain, MOVES)
+        move_all(make_client(names, 3, error=gone), chain, MOVES)
     assert interrupted(chain)
 
 
@@ -126,7 +136,7 @@ def half_done(make_names, make_client, killed):
     """The first of two tags has moved."""
     names, chain = world(make_names, MOVES)
     with pytest.raises(killed):
-        move_all(make_client(names, 1, carried_out=True), chain, MOVES)
+        move_all(make_client(names, 2, carried_out=True), chain, MOVES)
     assert names.tags == {"a:latest": IMAGES[1], "b:latest": IMAGES[2]}
     return names, chain
 

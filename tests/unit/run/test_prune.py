@@ -31,7 +31,7 @@ def prune(shop, keep, *, used=(), wanted=(), parents=None, but=(), forgotten=Non
     return {each.id for each in pruning.images}
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     steps=st.lists(
         st.tuples(st.booleans(), st.lists(st.sampled_from(TIERS), min_size=1, unique=True)), min_size=1, max_size=12
