@@ -47,6 +47,8 @@ class ActionModule(ActionBase):
         width = max((len(decision.tier.name) for decision in decisions), default=0)
         for decision in decisions:
             first, *more = decision.reasons
+            if decision.action is Action.BUILD and decision.tier.role and decision.tier.cage.asked:
+                more.append(f"its build container gets {decision.tier.cage.asked}")
             self._display.display(f"{decision.tier.name:{width}}  {decision.action:5}  {first}")
             for reason in more:
                 self._display.display(f"{'':{width}}         {reason}")

@@ -18,6 +18,7 @@ from typing import Any
 import docker
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import place
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.cage import Cage
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import cage, containers, images
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import interpreter
@@ -123,7 +124,7 @@ def build_container(
         assert mounted
         mounts.append(mounted.mount)
         python = mounted.python
-    started = containers.start(engine, name=name, image=image, tier="test", family="debian", labels={}, mounts=mounts)
+    started = containers.start(engine, name=name, image=image, tier="test", family="debian", labels={}, cage=Cage(), say=print, mounts=mounts)
     target = Target(name, engine, playbook, python)
     while len(target.processes()) < IDLE_PROCESSES:
         time.sleep(0.05)

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .cage import Cage
+
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
@@ -65,6 +67,8 @@ class Tier:
     role: str | None = None
     #: Where a base comes from.
     source: Source | None = None
+    #: What its build container may do; of no meaning for a base.
+    cage: Cage = Cage()
 
     @property
     def release(self) -> str:

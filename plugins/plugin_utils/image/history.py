@@ -21,14 +21,19 @@ _OWNER = "team "
 def entry(tier: Tier, created: str, doing: str) -> Entry:
     """The entry of ``tier``'s own layer.
 
-    The owner stands in ``author`` and, because engines do not show authors, in ``comment`` as well.
+    The owner stands in ``author`` and, because engines do not show authors, in ``comment`` as well. What the tier's
+    build container was allowed beyond the usual stands in ``created_by``.
     """
     return {
         "author": tier.team,
         "comment": _OWNER + tier.team,
         "created": created,
-        "created_by": f"tierwright: tier {tier.name}: {doing}",
+        "created_by": f"tierwright: tier {tier.name}: {doing}{_asked(tier)}",
     }
+
+
+def _asked(tier: Tier) -> str:
+    return f", with {tier.cage.asked}" if tier.role and tier.cage.asked else ""
 
 
 def of(client: docker.DockerClient, image: str, layers: int) -> list[Entry]:

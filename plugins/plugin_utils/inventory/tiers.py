@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..chain.cage import read_cage
 from ..chain.graph import Chain
 from ..chain.reference import is_digest, is_repository, is_tag, split_pinned
 from ..chain.tier import Bootstrap, Import, Pull, Source, Tier
@@ -80,6 +81,7 @@ def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
         parent=parent,
         role=(checked["tier_role"] or name.replace("-", "_")) if parent else None,
         source=None if parent else _source(name, checked, Path(variables.get("inventory_dir") or ".")),
+        cage=read_cage(name, checked["tier_cage"]),
     )
 
 

@@ -16,7 +16,7 @@ from ..engine import containers, images
 from ..engine.address import engine_address
 from ..engine.images import Image
 from ..errors import EngineError, RunError
-from ..image import interpreter, labels
+from ..image import cache, interpreter, labels
 from ..image.seal import seal
 from ..image.stage import stage
 from ..keys.parts import content_tag
@@ -83,11 +83,12 @@ def start(
     """
     name = planned.tier.name
     below = images.get(client, parent)
-    mounts = []
+    mounts, environment = [], {}
     if python is None:
         with journal.alone("interpreter"):
             made = interpreter.ensure(client, tier=name, parent=below, run=journal.run, say=say)
-        mounts = [made.mount] if made else []
+        if made:
+            mounts, environment = [made.mount, cache.mount(client, below)], made.environment
         python = made.python if made else _SYSTEM_PYTHON
     staged = stage(client, below, journal.run, name)
     container = _start_container(
@@ -97,7 +98,10 @@ def start(
         tier=name,
         family=below.labels.get(labels.FAMILY),
         labels=labels.work(journal.run, name),
+        cage=planned.tier.cage,
+        say=say,
         mounts=mounts,
+        environment=environment,
     )
     journal.write("build", name, {"container": container.id, "stage": staged, "parent": parent})
     return Started(container.name, python)

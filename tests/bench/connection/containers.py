@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 import docker
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import place as meeting
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.cage import Cage
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import containers, images
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
@@ -81,6 +82,8 @@ class Ground:
             tier="bench",
             family=self._image.labels.get(labels.FAMILY),
             labels={f"{labels.PREFIX}bench": "connection"},
+            cage=Cage(),
+            say=print,
             mounts=mounts,
         )
         self._stack.callback(containers.remove, self.client, started.id)
