@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .cage import Cage
 
@@ -68,7 +68,7 @@ class Tier:
     #: Where a base comes from.
     source: Source | None = None
     #: What its build container may do; of no meaning for a base.
-    cage: Cage = Cage()
+    cage: Cage = field(default_factory=Cage)
 
     @property
     def release(self) -> str:

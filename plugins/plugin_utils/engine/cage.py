@@ -46,13 +46,22 @@ def host_config(family: str | None, cage: Cage, mounts: Sequence[Mapping[str, An
     }
 
 
-def enforceable(client: docker.DockerClient, config: dict[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
-    """Leave out the limits that the engine has no means for, as a rootless one has none without delegated cgroups.
+def confined(
+    client: docker.DockerClient,
+    cage: Cage,
+    *,
+    family: str | None,
+    say: Callable[[str], None],
+    mounts: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """The same without limits that the engine has no means for: a rootless one has none without delegated cgroups.
 
     Args:
         client: The engine.
-        config: From :func:`host_config`.
+        cage: What the tier's build container may do.
+        family: As for :func:`host_config`.
         say: Called with a line for each limit that is left out.
+        mounts: As for :func:`host_config`.
 
     Raises:
         EngineError: The engine does not answer.
@@ -62,6 +71,6 @@ def enforceable(client: docker.DockerClient, config: dict[str, Any], say: Callab
     left_out: set[str] = set()
     for name, (what, settings) in _LIMITS.items():
         if able.get(name) is False:
-            say(f"the engine cannot limit {what} (its control groups do not allow it); the build goes on without")
+            say(f"the engine cannot limit {what}: its control groups do not allow it; the build goes on without")
             left_out.update(settings)
-    return {key: value for key, value in config.items() if key not in left_out}
+    return {key: value for key, value in host_config(family, cage, mounts).items() if key not in left_out}

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -12,9 +12,7 @@ from typing import Any
 import docker
 import docker.errors
 
-from ..chain.cage import Cage
 from ..errors import EngineError
-from .cage import enforceable, host_config
 from .client import translated
 
 # A shell that waits is there in every image that a role can be applied to, collects orphans, and ends on SIGTERM.
@@ -51,32 +49,25 @@ def start(
     name: str,
     image: str,
     tier: str,
-    family: str | None,
     labels: Mapping[str, str],
-    cage: Cage,
-    say: Callable[[str], None],
-    mounts: Sequence[Mapping[str, Any]] = (),
+    confined: Mapping[str, Any],
     environment: Mapping[str, str] | None = None,
 ) -> BuildContainer:
-    """Start a build container: root, confined by ``cage``, idle.
+    """Start a build container: root, confined, idle.
 
     Args:
         client: The engine.
         name: Name for the container.
         image: ID of an image whose own entrypoint, user, health check and volumes are out of the way.
         tier: The tier, for messages and as host name.
-        family: Family of the distribution inside, ``None`` where it is not known.
         labels: Labels for the container.
-        cage: What it may do.
-        say: Called with a line where the engine cannot confine it so.
-        mounts: What is mounted besides the cage's own, as the Engine API writes it.
+        confined: How, from :func:`.cage.confined`.
         environment: What is in its environment besides.
 
     Raises:
         EngineError: The engine refused.
     """
     doing = f"tier {tier!r}: starting build container {name}"
-    confined = enforceable(client, host_config(family, cage, mounts), say)
     with translated(doing):
         made = client.api.create_container(
             image,

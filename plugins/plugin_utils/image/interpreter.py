@@ -28,6 +28,7 @@ import docker
 from ..chain.cage import Cage
 from ..engine import containers, images, stream, volumes
 from ..engine import exec as execution
+from ..engine.cage import confined
 from ..engine.images import Image
 from ..errors import SourceError
 from . import cache, labels
@@ -162,11 +163,14 @@ def _make(
             name=volume,
             image=staged,
             tier=tier,
-            family=ground.labels.get(labels.FAMILY),
             labels={labels.RUN: run},
-            cage=Cage(),
-            say=say,
-            mounts=[_mount(volume, read_only=False)],
+            confined=confined(
+                client,
+                Cage(),
+                family=ground.labels.get(labels.FAMILY),
+                say=say,
+                mounts=[_mount(volume, read_only=False)],
+            ),
         )
         try:
             _follow_recipe(client, tier, ground, container.id)

@@ -69,8 +69,8 @@ def check(
 def beneath(changed: Iterable[str], folders: Iterable[str]) -> list[str]:
     """The paths that lie in one of the folders, and not merely are one; sorted, without those that lead to others."""
     prefixes = tuple(folder.rstrip("/") + "/" for folder in folders)
-    found = sorted(path for path in changed if path.startswith(prefixes))
-    return [path for path, after in zip(found, [*found[1:], ""], strict=True) if not after.startswith(path + "/")]
+    found = {path for path in changed if path.startswith(prefixes)}
+    return sorted(found - {posixpath.dirname(path) for path in found})
 
 
 def _owner(client: docker.DockerClient, parent: Image, volume: str) -> str:

@@ -27,6 +27,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from typing import BinaryIO
 
 _CHUNK = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -57,24 +59,24 @@ class Cache:
             source = os.open(digest, flags, dir_fd=self._folder)
         except OSError:
             return None
-        with open(source, "rb") as file:  # noqa: PTH123 - a descriptor
-            if not stat.S_ISREG(os.fstat(source).st_mode):
-                return None
-            with open(target, "wb") as copy:  # noqa: PTH123 - this runs at each start of apt: pathlib takes long
-                found, size = _copy(file, copy)
+        if not stat.S_ISREG(os.fstat(source).st_mode):
+            os.close(source)
+            return None
+        with open(source, "rb") as file, open(target, "wb") as copy:
+            found, size = _copy(file, copy)
         if found == digest:
             os.utime(digest, dir_fd=self._folder, follow_symlinks=False)
             return size
-        os.unlink(target)  # noqa: PTH108 - as above
+        os.unlink(target)
         with contextlib.suppress(OSError):
             os.unlink(digest, dir_fd=self._folder)
         return None
 
     def put(self, digest: str, source: str) -> None:
         """Copy a file into the cache if it has this digest; whoever is killed meanwhile leaves nothing."""
-        with contextlib.suppress(OSError), open(source, "rb") as file:  # noqa: PTH123 - as above
+        with contextlib.suppress(OSError), open(source, "rb") as file:
             nameless = os.open(".", os.O_TMPFILE | os.O_WRONLY, 0o644, dir_fd=self._folder)
-            with open(nameless, "wb") as copy:  # noqa: PTH123 - a descriptor
+            with open(nameless, "wb") as copy:
                 found, _size = _copy(file, copy)
                 copy.flush()
                 if found == digest:
@@ -83,14 +85,14 @@ class Cache:
     def forget(self) -> None:
         """Remove what has not been used for a long time."""
         with contextlib.suppress(OSError):
-            for name in os.listdir(self._folder):  # noqa: PTH208 - a descriptor
+            for name in os.listdir(self._folder):
                 with contextlib.suppress(OSError):
                     used = os.stat(name, dir_fd=self._folder, follow_symlinks=False).st_mtime
                     if used < time.time() - _UNUSED:
                         os.unlink(name, dir_fd=self._folder)
 
 
-def _copy(source, target) -> tuple[str, int]:
+def _copy(source: BinaryIO, target: BinaryIO) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
     while piece := source.read(_CHUNK):
         digest.update(piece)
@@ -104,8 +106,8 @@ class Method:
 
     def __init__(self, cache: Cache, program: str) -> None:
         self._cache = cache
-        self._own = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - apt's
-        self._private = any(os.path.isfile(path) or _has_files(path) for path in _CREDENTIALS)  # noqa: PTH113 - above
+        self._own = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._private = any(os.path.isfile(path) or _has_files(path) for path in _CREDENTIALS)
         self._speaking = threading.Lock()
         self._expected: dict[str, str] = {}
         self._stored = False
@@ -167,12 +169,12 @@ class Method:
 
 def _has_files(folder: str) -> bool:
     try:
-        return bool(os.listdir(folder))  # noqa: PTH208 - as above
+        return bool(os.listdir(folder))
     except OSError:
         return False
 
 
-def _messages(stream):
+def _messages(stream: BinaryIO) -> Iterator[bytes]:
     """Yield what is said, a message at a time, each with the empty line at its end."""
     lines: list[bytes] = []
     for line in stream:
@@ -194,7 +196,7 @@ def main(folder: str, program: str) -> int:
     try:
         cache = Cache(folder)
     except OSError:
-        os.execv(program, [program])  # noqa: S606 - apt's
+        os.execv(program, [program])
     return Method(cache, program).run()
 
 
