@@ -28,7 +28,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import IO
 
 _CHUNK = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -92,7 +92,7 @@ class Cache:
                         os.unlink(name, dir_fd=self._folder)
 
 
-def _copy(source: BinaryIO, target: BinaryIO) -> tuple[str, int]:
+def _copy(source: IO[bytes], target: IO[bytes]) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
     while piece := source.read(_CHUNK):
         digest.update(piece)
@@ -107,6 +107,8 @@ class Method:
     def __init__(self, cache: Cache, program: str) -> None:
         self._cache = cache
         self._own = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self._own.stdin and self._own.stdout  # noqa: S101, PT018 - asked for above
+        self._tell, self._told = self._own.stdin, self._own.stdout
         self._private = any(os.path.isfile(path) or _has_files(path) for path in _CREDENTIALS)
         self._speaking = threading.Lock()
         self._expected: dict[str, str] = {}
@@ -121,9 +123,9 @@ class Method:
                 self._private = True
             if not (message.startswith(b"600") and self._answer(message)):
                 with contextlib.suppress(BrokenPipeError):
-                    self._own.stdin.write(message)
-                    self._own.stdin.flush()
-        self._own.stdin.close()
+                    self._tell.write(message)
+                    self._tell.flush()
+        self._tell.close()
         answers.join()
         return self._own.wait()
 
@@ -147,7 +149,7 @@ class Method:
 
     def _listen(self) -> None:
         """Pass on what the distribution's own method says, and keep what it fetches."""
-        for message in _messages(self._own.stdout):
+        for message in _messages(self._told):
             if message.startswith(b"201"):
                 done = _fields(message)
                 digest = self._expected.pop(done.get("uri", ""), None)
@@ -174,7 +176,7 @@ def _has_files(folder: str) -> bool:
         return False
 
 
-def _messages(stream: BinaryIO) -> Iterator[bytes]:
+def _messages(stream: IO[bytes]) -> Iterator[bytes]:
     """Yield what is said, a message at a time, each with the empty line at its end."""
     lines: list[bytes] = []
     for line in stream:
