@@ -24,6 +24,24 @@ TELL = """
   ansible.builtin.debug: {var: received.stdout}
 """
 
+ASK = """
+- name: Ask whether the lists are fresh
+  ansible.builtin.apt: {update_cache: true, cache_valid_time: 86400}
+  register: asked
+- name: They were fetched
+  ansible.builtin.assert: {that: asked.cache_updated, quiet: true}
+"""
+
+LOOK = """
+- name: Look
+  ansible.builtin.command: dpkg --force-help
+  register: look
+- name: See
+  ansible.builtin.assert:
+    that: look.stdout.endswith('security-mac,downgrade,unsafe-io')
+    quiet: true
+"""
+
 CACHE = "tierwright-cache-debian"
 RELEASE_FILES = 1_500_000  # what a new look at three archives costs, at most
 
@@ -64,19 +82,17 @@ def test_a_poisoned_cache_poisons_nobody(small_chain, engine):
     small_chain.tier("two", INSTALL + TELL, parent="base")
     assert received(small_chain.build())[0] > RELEASE_FILES  # it fetched them anew
     assert small_chain.run("two", "dpkg", "--verify", "rsync", "sqlite3") == ""
-    assert in_cache(engine, "for each in *; do [ $(sha256sum <$each | cut -c-64) = $each ] || echo $each; done").count(
-        "\n"
-    ) <= int(in_cache(engine, "ls | wc -l"))
     in_cache(engine, "for each in *; do [ $(sha256sum <$each | cut -c-64) = $each ] || rm -f $each; done")
 
 
 def test_a_killed_build_leaves_nothing_in_the_cache(small_chain, engine):
+    programs = "^(apt-get|.*/apt/method.py|/usr/lib/apt)"
     killed = (
         "- name: Fetch and be killed\n  ansible.builtin.shell: |\n"
         "    apt-get -qq update && apt-get -qq clean\n"
         "    (apt-get -qq -y --no-install-recommends -d install git perl >/dev/null 2>&1 &)\n"
         "    sleep 0.7; for each in /proc/[0-9]*; do\n"
-        "      tr '\\0' ' ' <$each/cmdline | grep -qE '^(apt-get|.*/apt/method.py|/usr/lib/apt)' && kill -9 ${each#/proc/}\n"
+        f"      tr '\\0' ' ' <$each/cmdline | grep -qE '{programs}' && kill -9 ${{each#/proc/}}\n"
         "    done; true\n"
     )
     small_chain.tier("one", killed, parent="base")
@@ -86,20 +102,14 @@ def test_a_killed_build_leaves_nothing_in_the_cache(small_chain, engine):
 
 
 def test_lists_of_before_never_hide_an_update(small_chain, engine):
-    ask = "- name: Ask\n  ansible.builtin.apt: {update_cache: true, cache_valid_time: 86400}\n  register: asked\n" + (
-        "- name: They were fetched\n  ansible.builtin.assert: {that: asked.cache_updated, quiet: true}\n"
-    )
-    small_chain.tier("one", ask, parent="base")
+    small_chain.tier("one", ASK, parent="base")
     small_chain.build().expect()
     # Release files are in no cache: nothing there says what is new.
     assert in_cache(engine, "grep -lE '^(-----BEGIN PGP|Origin: )' * || true") == ""
 
 
 def test_dpkg_does_not_wait_for_the_disk_and_nothing_tells(small_chain):
-    look = "- name: Look\n  ansible.builtin.command: dpkg --force-help\n  register: look\n" + (
-        "- name: See\n  ansible.builtin.assert: {that: look.stdout.endswith('security-mac,downgrade,unsafe-io'), quiet: true}\n"
-    )
-    small_chain.tier("one", look, parent="base")
+    small_chain.tier("one", LOOK, parent="base")
     small_chain.build().expect()
     assert small_chain.run("one", "sh", "-c", "grep -rl unsafe-io /etc || true") == ""
     assert "DPKG_FORCE" not in str(small_chain.image("one").attrs["Config"])
