@@ -60,6 +60,14 @@ TIER_SPEC: Spec = {
         },
     },
     "tier_pull": {"type": "str"},
+    "tier_cage": {
+        "type": "dict",
+        "options": {
+            "capabilities": {"type": "list", "elements": "str"},
+            "memory": {"type": "str"},
+            "pids": {"type": "int"},
+        },
+    },
 }
 
 #: A tier stands on a parent or comes from one source.

@@ -24,6 +24,7 @@ from ..keys.parts import Parts, digest_bytes
 from ..run.plan import Action, Decision, decide
 from .arguments import RoleArguments, check_role, read_arguments
 from .roles import Role, find_role, with_dependencies
+from .secrets import refuse
 from .tiers import GROUP, read_chain
 from .variables import digest_variables
 
@@ -134,6 +135,8 @@ class Planner:
 
     def _parts(self, tier: Tier) -> Parts:
         view = self._view(tier.name)
+        if view.get("tier_config"):
+            refuse(tier.name, "tier_config", view["tier_config"], self._hostvars.raw_get(tier.name))
         parts = {"team": digest_bytes(tier.team.encode())}
         if tier.source is not None:
             settings = {

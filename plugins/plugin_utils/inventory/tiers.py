@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..chain import tags
+from ..chain.cage import read_cage
 from ..chain.graph import Chain
 from ..chain.reference import familiar, is_digest, is_repository, is_tag, split_pinned
 from ..chain.tier import Bootstrap, Import, Pull, Source, Tier
@@ -86,6 +87,7 @@ def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
         parent=parent,
         role=(checked["tier_role"] or name.replace("-", "_")) if parent else None,
         source=None if parent else _source(name, checked, Path(variables.get("inventory_dir") or ".")),
+        cage=read_cage(name, checked["tier_cage"]),
     )
 
 

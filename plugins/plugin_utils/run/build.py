@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,9 +15,10 @@ from ..agent import place
 from ..chain.tier import Tier
 from ..engine import containers, images
 from ..engine.address import engine_address
+from ..engine.cage import confined
 from ..engine.images import Image
 from ..errors import EngineError, RunError
-from ..image import interpreter, labels
+from ..image import cache, interpreter, labels, volumes
 from ..image.seal import seal
 from ..image.stage import stage
 from ..keys.parts import content_tag, digest_key
@@ -109,11 +110,12 @@ def start(
     """
     name = planned.tier.name
     below = images.get(client, parent)
-    mounts = []
+    mounts, environment = [], {}
     if python is None:
         with journal.alone("interpreter"):
             made = interpreter.ensure(client, tier=name, parent=below, run=journal.run, say=say)
-        mounts = [made.mount] if made else []
+        if made:
+            mounts, environment = [made.mount, cache.mount(client, below)], made.environment
         python = made.python if made else _SYSTEM_PYTHON
     staged = stage(client, below, journal.run, name)
     container = _start_container(
@@ -121,16 +123,16 @@ def start(
         name=container_name(journal.run, name),
         image=staged,
         tier=name,
-        family=below.labels.get(labels.FAMILY),
         labels={**labels.work(journal.run, name), labels.CHAIN: planned.chain},
-        mounts=mounts,
+        confined=confined(client, planned.tier.cage, family=below.labels.get(labels.FAMILY), say=say, mounts=mounts),
+        environment=environment,
     )
     journal.write("build", name, {"container": container.id, "stage": staged, "parent": parent})
     return Started(container.name, python)
 
 
 def _start_container(
-    client: docker.DockerClient, *, name: str, mounts: Sequence[Mapping[str, Any]], **settings: Any
+    client: docker.DockerClient, *, name: str, confined: Mapping[str, Any], **settings: Any
 ) -> containers.BuildContainer:
     """Start a build container with the folder for its agent's socket, or without where the engine cannot have it.
 
@@ -138,12 +140,13 @@ def _start_container(
     """
     meeting_place = place.mount(engine_address(), name)
     try:
-        return containers.start(client, name=name, mounts=[*mounts, *meeting_place], **settings)
+        mounts = [*confined["mounts"], *meeting_place]
+        return containers.start(client, name=name, confined={**confined, "mounts": mounts}, **settings)
     except EngineError:
         place.remove(engine_address(), name)
         if not meeting_place:
             raise
-    return containers.start(client, name=name, mounts=mounts, **settings)
+    return containers.start(client, name=name, confined=confined, **settings)
 
 
 def seal_tier(client: docker.DockerClient, journal: Journal, name: str, declared: Mapping[str, Any]) -> Image:
@@ -157,6 +160,7 @@ def seal_tier(client: docker.DockerClient, journal: Journal, name: str, declared
 
     Raises:
         RunError: No build of the tier was started in this run.
+        LayerError: The role wrote beneath a volume that the tier inherits.
         EngineError: The engine refused.
     """
     planned, build = read_plan(journal, name), journal.read("build", name)
@@ -164,6 +168,7 @@ def seal_tier(client: docker.DockerClient, journal: Journal, name: str, declared
         raise RunError(f"tier {name!r} has no build container in run {journal.run}")
     parent = images.get(client, build["parent"])
     parts = {**planned.parts, "parent": parent.id}
+    volumes.check(client, tier=name, container=build["container"], parent=parent, declared=declared)
     image = seal(
         client,
         tier=planned.tier,

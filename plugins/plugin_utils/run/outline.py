@@ -26,7 +26,7 @@ def outline(decisions: Collection[Decision], *, everything: bool) -> Iterator[st
     listed = [each for each in decisions if not (short and _stays(each))]
     width = max((len(each.tier.name) for each in listed), default=0)
     for each in listed:
-        first, *more = (*each.reasons, *_told(following.get(each.tier.name, ())))
+        first, *more = (*each.reasons, *_asked(each), *_told(following.get(each.tier.name, ())))
         yield f"{each.tier.name:{width}}  {each.action:5}  {first}"
         yield from (f"{'':{width}}         {line}" for line in more)
     yield from kept(len(decisions) - len(listed))
@@ -64,6 +64,12 @@ def followers(decisions: Collection[Decision]) -> Mapping[str, list[str]]:
 
 def _stays(decision: Decision) -> bool:
     return decision.action is Action.KEEP and decision.released
+
+
+def _asked(decision: Decision) -> Iterator[str]:
+    tier = decision.tier
+    if decision.action is Action.BUILD and tier.role and tier.cage.asked:
+        yield f"its build container gets {tier.cage.asked}"
 
 
 def _told(names: Collection[str]) -> Iterator[str]:

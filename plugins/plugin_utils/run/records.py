@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..chain.cage import Cage
 from ..chain.graph import Chain
 from ..chain.tier import Bootstrap, Import, Pull, Source, Tier
 from ..errors import RunError
@@ -104,7 +105,11 @@ def _all(journal: Journal) -> Iterator[Planned]:
 def _tier(fields: dict[str, Any]) -> Tier:
     source = fields["source"]
     if source is not None:
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in source.items()}
+        values = _values(source)
         kind = _SOURCES[str(values.pop("kind"))]
-        fields = {**fields, "source": kind(**values)}
-    return Tier(**fields)
+        source = kind(**values)
+    return Tier(**{**fields, "source": source, "cage": Cage(**_values(fields["cage"]))})
+
+
+def _values(read: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in read.items()}
