@@ -38,9 +38,9 @@ class ActionModule(ActionBase):
                 self._display.display(f"cleared what the killed run {run} left behind")
             journal = Journal.begin(planner.name)
             for name, decision in decisions.items():
-                write_plan(
-                    journal, planner.name, decision, planner.role_name(name) if name in planner.selected else None
-                )
+                selected, building = name in planner.selected, decision.action is Action.BUILD
+                role = planner.role_name(name) if selected else None
+                write_plan(journal, planner.name, decision, role, planner.commit(name) if building else None)
             return _result(planner, decisions, run=str(journal.folder), build=True)
 
     def _show(self, decisions: list[Decision]) -> None:

@@ -65,6 +65,12 @@ class Tier:
     role: str | None = None
     #: Where a base comes from.
     source: Source | None = None
+    #: Patterns of paths that its layer leaves out, besides those that every layer does.
+    drop: tuple[str, ...] = ()
+    #: Patterns of paths that its layer has as the build left them.
+    keep: tuple[str, ...] = ()
+    #: The latest time in its layer, in seconds since 1970, where the tier says so itself.
+    epoch: int | None = None
 
     @property
     def release(self) -> str:

@@ -25,6 +25,9 @@ _BUILD_ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 
+#: What many programs write instead of the time (https://reproducible-builds.org/specs/source-date-epoch/).
+_EPOCH = "SOURCE_DATE_EPOCH"
+
 
 @dataclass(frozen=True, slots=True)
 class BuildContainer:
@@ -45,6 +48,7 @@ def start(
     family: str | None,
     labels: Mapping[str, str],
     mounts: Sequence[Mapping[str, Any]] = (),
+    epoch: int | None = None,
 ) -> BuildContainer:
     """Start a build container: root, confined by ``cage``, idle.
 
@@ -56,6 +60,7 @@ def start(
         family: Family of the distribution inside, ``None`` where it is not known.
         labels: Labels for the container.
         mounts: What is mounted besides the cage's own, as the Engine API writes it.
+        epoch: The time that programs write where they write one, in seconds since 1970; ``None`` for the clock's.
 
     Raises:
         EngineError: The engine refused.
@@ -70,7 +75,7 @@ def start(
             working_dir="/",
             name=name,
             hostname=tier[:63],
-            environment=_BUILD_ENVIRONMENT,
+            environment=_BUILD_ENVIRONMENT | ({} if epoch is None else {_EPOCH: str(epoch)}),
             labels=dict(labels),
             stop_signal="SIGTERM",
             host_config=client.api.create_host_config(**host_config(family, mounts)),
@@ -81,6 +86,21 @@ def start(
             remove(client, made["Id"])
             raise EngineError(f"{doing}: the engine says: {error.explanation or error}") from error
     return BuildContainer(made["Id"], name)
+
+
+def end(client: docker.DockerClient, container: str) -> None:
+    """End all that runs in a container, at once, so that nothing in it is written any more; it may have ended.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    with translated(f"ending container {container}"):
+        try:
+            client.api.kill(container)
+        except docker.errors.APIError as error:
+            if error.status_code != HTTPStatus.CONFLICT:  # it does not run
+                raise
+        client.api.wait(container)
 
 
 def remove(client: docker.DockerClient, container: str) -> None:

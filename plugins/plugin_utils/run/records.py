@@ -13,6 +13,7 @@ from typing import Any
 from ..chain.graph import Chain
 from ..chain.tier import Bootstrap, Import, Pull, Source, Tier
 from ..errors import RunError
+from ..keys.commit import Commit
 from .journal import Journal
 from .plan import Action, Decision
 
@@ -35,6 +36,8 @@ class Planned:
     role: str | None
     #: Whether it is built even if an image with its key exists.
     forced: bool = False
+    #: The last commit that touched its role, where one is known.
+    commit: Commit | None = None
 
     @property
     def config_variable(self) -> str:
@@ -42,8 +45,10 @@ class Planned:
         return re.split(r"[./]", self.role or "")[-1].replace("-", "_") + "_tier_config"
 
 
-def write_plan(journal: Journal, chain: str, decision: Decision, role: str | None) -> None:
-    """Record a decision."""
+def write_plan(
+    journal: Journal, chain: str, decision: Decision, role: str | None, commit: Commit | None = None
+) -> None:
+    """Record a decision, and the last commit that touched the tier's role."""
     tier = dataclasses.asdict(decision.tier)
     if decision.tier.source is not None:
         tier["source"]["kind"] = type(decision.tier.source).__name__
@@ -58,6 +63,7 @@ def write_plan(journal: Journal, chain: str, decision: Decision, role: str | Non
             "parts": dict(decision.parts),
             "role": role,
             "forced": decision.forced,
+            "commit": None if commit is None else dataclasses.asdict(commit),
         },
     )
 
@@ -79,6 +85,7 @@ def read_plan(journal: Journal, tier: str) -> Planned:
         parts=content["parts"],
         role=content["role"],
         forced=content["forced"],
+        commit=None if content["commit"] is None else Commit(**content["commit"]),
     )
 
 
@@ -103,4 +110,5 @@ def _tier(fields: dict[str, Any]) -> Tier:
         values = {key: tuple(value) if isinstance(value, list) else value for key, value in source.items()}
         kind = _SOURCES[str(values.pop("kind"))]
         fields = {**fields, "source": kind(**values)}
-    return Tier(**fields)
+    lists = {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
+    return Tier(**{**fields, **lists})
