@@ -32,7 +32,7 @@ def changes(before: Iterable[bytes], now: Iterable[bytes], spool: Path) -> Itera
     Raises:
         EngineError: An archive is damaged.
     """
-    old = _exported(before, _digested)
+    old = {entry.path: entry for entry in tree(before)}
     with spool.open("xb") as file:
         place = os.fsencode(spool)
 
@@ -62,8 +62,17 @@ def entries(archive: Path) -> Iterable[Entry]:
         return _tree(tar, lambda _tar, member: (Slice(place, member.offset_data), b"")).values()
 
 
-def _is_folder(tree: dict[bytes, Entry], path: bytes) -> bool:
-    return not path or (path in tree and tree[path].kind is Kind.DIRECTORY)
+def tree(export: Iterable[bytes]) -> Iterable[Entry]:
+    """Read a root file system as an engine exports it; the content of its files is known by digest alone.
+
+    Raises:
+        EngineError: The archive is damaged.
+    """
+    return _exported(export, _digested).values()
+
+
+def _is_folder(found: dict[bytes, Entry], path: bytes) -> bool:
+    return not path or (path in found and found[path].kind is Kind.DIRECTORY)
 
 
 def _digested(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[bytes, bytes]:
@@ -88,7 +97,7 @@ def _exported(archive: Iterable[bytes], store: _Store) -> dict[bytes, Entry]:
 
 
 def _tree(tar: tarfile.TarFile, store: _Store) -> dict[bytes, Entry]:
-    tree: dict[bytes, Entry] = {}
+    found: dict[bytes, Entry] = {}
     for member in tar:
         tar.members = []  # type: ignore[attr-defined]  # it would remember all of them
         path = _path(member.name)
@@ -96,11 +105,11 @@ def _tree(tar: tarfile.TarFile, store: _Store) -> dict[bytes, Entry]:
             continue
         if member.islnk():
             first = _path(member.linkname)
-            tree[first] = replace(tree[first], inode=first)
-            tree[path] = replace(tree[first], path=path)
+            found[first] = replace(found[first], inode=first)
+            found[path] = replace(found[first], path=path)
         else:
-            tree[path] = _entry(tar, member, path, store)
-    return tree
+            found[path] = _entry(tar, member, path, store)
+    return found
 
 
 def _entry(tar: tarfile.TarFile, member: tarfile.TarInfo, path: bytes, store: _Store) -> Entry:
