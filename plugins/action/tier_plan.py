@@ -46,7 +46,8 @@ class ActionModule(ActionBase):
                 decisions, result = self._plan(planner, client)
                 for name, decision in decisions.items():
                     role = planner.role_name(name) if name in planner.selected else None
-                    write_plan(journal, planner.name, decision, role)
+                    commit = planner.commit(name) if decision.action is Action.BUILD else None
+                    write_plan(journal, planner.name, decision, role, commit)
             except BaseException:
                 journal.end()
                 raise

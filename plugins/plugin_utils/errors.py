@@ -20,8 +20,8 @@ class SourceError(TierwrightError):
     """A base's root file system could not be made, or is not the one that was asked for."""
 
 
-class LayerError(TierwrightError):
-    """A role left something that its tier's layer may not hold."""
+class SealError(TierwrightError):
+    """A role left something that its tier's layer may not or cannot hold."""
 
 
 class EngineError(TierwrightError):

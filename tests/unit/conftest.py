@@ -6,10 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Bootstrap, Tier
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.images import Identity, Image
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.snapshot import Snapshot
+
+# Machines are slow at times, and no test is about time.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 MakeTier = Callable[..., Tier]
 MakeImage = Callable[..., Image]

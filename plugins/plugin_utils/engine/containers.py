@@ -32,6 +32,9 @@ _BUILD_ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 
+#: What many programs write instead of the time (https://reproducible-builds.org/specs/source-date-epoch/).
+EPOCH = "SOURCE_DATE_EPOCH"
+
 
 @dataclass(frozen=True, slots=True)
 class BuildContainer:
@@ -88,6 +91,21 @@ def start(
             remove(client, made["Id"])
             raise EngineError(f"{doing}: the engine says: {error.explanation or error}") from error
     return BuildContainer(made["Id"], name)
+
+
+def end(client: docker.DockerClient, container: str) -> None:
+    """End all that runs in a container, at once, so that nothing in it is written any more; it may have ended.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    with translated(f"ending container {container}"):
+        try:
+            client.api.kill(container)
+        except docker.errors.APIError as error:
+            if error.status_code != HTTPStatus.CONFLICT:  # it does not run
+                raise
+        client.api.wait(container)
 
 
 def remove(client: docker.DockerClient, container: str) -> None:

@@ -18,9 +18,12 @@ Entry = dict[str, Any]
 _OWNER = "team "
 _MAKER = "tierwright: tier {}: "
 
+#: Time of what has none of its own: the year 2000. What is older than 1980 has no place in a zip archive.
+EARLIEST = 946_684_800
+
 
 def entry(tier: Tier, created: str, doing: str) -> Entry:
-    """The entry of ``tier``'s own layer.
+    """The entry of ``tier``'s own layer: who made it, and how.
 
     The owner stands in ``author`` and, because engines do not show authors, in ``comment`` as well. What the tier's
     build container was allowed beyond the usual stands in ``created_by``.

@@ -19,7 +19,7 @@ import docker.errors
 from ..engine import images
 from ..engine.client import translated
 from ..engine.images import Image
-from ..errors import LayerError
+from ..errors import SealError
 from . import labels
 
 #: Links that a path may lead through, as for Linux.
@@ -46,7 +46,7 @@ def check(
         declared: The tier's checked ``tier_config``; where it has ``volumes``, nothing is inherited.
 
     Raises:
-        LayerError: Something was made, changed or removed there.
+        SealError: Something was made, changed or removed there.
         EngineError: The engine does not answer.
     """
     volumes = sorted(parent.config.get("Volumes") or ())
@@ -58,7 +58,7 @@ def check(
         found = beneath(changed, {posixpath.normpath(volume), _resolved(client, container, volume)})
         if found:
             shown = ", ".join(found[:_SHOWN]) + (" …" if len(found) > _SHOWN else "")
-            raise LayerError(
+            raise SealError(
                 f"tier {tier!r}: its role changed {shown} beneath {volume}, which is a volume that "
                 f"{_owner(client, parent, volume)} declares: containers do not see there what an image holds. Put it "
                 f"elsewhere, or say in tier_config.volumes which volumes the image of {tier!r} has: with {volume}, to "

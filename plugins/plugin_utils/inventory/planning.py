@@ -19,6 +19,7 @@ from ..engine.snapshot import Snapshot
 from ..errors import ChainError
 from ..image.bootstrap import check_tools
 from ..image.rootfs import check_checksum
+from ..keys.commit import Commit, last_commit
 from ..keys.files import digest_folder
 from ..keys.parts import Parts, digest_bytes
 from ..run.plan import Action, Decision, decide
@@ -27,6 +28,9 @@ from .roles import Role, find_role, with_dependencies
 from .secrets import refuse
 from .tiers import GROUP, read_chain
 from .variables import digest_variables
+
+#: Variables that decide what of a base gets into its layer.
+_SEALING = ("tier_drop", "tier_keep", "tier_source_date_epoch")
 
 
 class HostVars(Protocol):
@@ -117,6 +121,11 @@ class Planner:
         role = self.chain[tier].role
         return None if role is None else self._role(tier, role).role.name
 
+    def commit(self, tier: str) -> Commit | None:
+        """The last commit that touched a tier's role; ``None`` for a base, or where none is known."""
+        role = self.chain[tier].role
+        return None if role is None else last_commit(self._role(tier, role).role.folder)
+
     def _view(self, host: str) -> Mapping[str, Any]:
         if host not in self._views:
             self._views[host] = self._hostvars[host]
@@ -143,6 +152,7 @@ class Planner:
                 "source": type(tier.source).__name__,
                 **dataclasses.asdict(tier.source),
                 "config": view.get("tier_config"),
+                **{name: view[name] for name in _SEALING if name in view},
             }
             settings.pop("archive", None)  # the checksum says which archive; its path says whose machine this is
             return parts | {"source": digest_bytes(json.dumps(settings, sort_keys=True, default=str).encode())}

@@ -144,7 +144,8 @@ def _decide(
     if before is None:
         reason = f"there is no image {tier.release}" if released is None else f"{tier.release} does not say how it came"
         return Decision(tier, Action.BUILD, (reason,), None, parts)
-    return Decision(tier, Action.BUILD, tuple(differences(before, parts)), None, parts)
+    reasons = tuple(differences(before, parts)) or ("this version of Tierwright makes another image of the same",)
+    return Decision(tier, Action.BUILD, reasons, None, parts)
 
 
 def _taken_back(

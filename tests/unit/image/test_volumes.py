@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import LayerError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import SealError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels, volumes
 
 
@@ -56,7 +56,7 @@ def engine(make_image, monkeypatch):
 
 
 def test_a_write_beneath_a_volume_names_tier_path_and_owner(engine):
-    with pytest.raises(LayerError) as told:
+    with pytest.raises(SealError) as told:
         engine.check("/run", "/run/data", "/run/data/a", "/run/data/a/b", "/run/data/c")
     assert "tier 'shop': its role changed /run/data/a/b, /run/data/c beneath /var/run/data" in str(told.value)
     assert "which is a volume that tier 'db' declares" in str(told.value)
@@ -64,12 +64,12 @@ def test_a_write_beneath_a_volume_names_tier_path_and_owner(engine):
 
 def test_an_owner_that_is_gone_is_not_made_up(engine):
     del engine.images["id-db"]
-    with pytest.raises(LayerError, match="tier 'app', or one that it stands on, declares"):
+    with pytest.raises(SealError, match="tier 'app', or one that it stands on, declares"):
         engine.check("/run/data/a")
 
 
 def test_many_paths_are_not_all_told(engine):
-    with pytest.raises(LayerError, match=r"/run/data/0, /run/data/1, /run/data/2 … beneath"):
+    with pytest.raises(SealError, match=r"/run/data/0, /run/data/1, /run/data/2 … beneath"):
         engine.check(*(f"/run/data/{number}" for number in range(9)))
 
 
