@@ -61,9 +61,13 @@ class SecondEngine:
         return client
 
     def kill(self) -> None:
+        """Kill it, and wait for its containerd to end as well: another one would take that for its own."""
         self.client.close()
         self.process.kill()
         self.process.wait()
+        containerd = self._folder / "exec/containerd/containerd.pid"
+        process = Path("/proc", containerd.read_text().strip() if containerd.exists() else "none")
+        wait_for(lambda: not process.exists())
 
     def free(self) -> int:
         """Bytes that are free on its disk."""

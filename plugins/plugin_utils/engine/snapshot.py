@@ -16,6 +16,9 @@ from .images import Identity
 #: Image IDs by tag, by repository.
 Names = Mapping[str, Mapping[str, str]]
 
+#: How Docker until 24 names an image that has no name.
+_NAMELESS = "<none>:<none>"
+
 
 class Snapshot:
     """Images as they were named when the snapshot was taken."""
@@ -23,7 +26,7 @@ class Snapshot:
     def __init__(self, listed: Iterable[Mapping[str, Any]]) -> None:
         """Take the answer to ``GET /images/json``."""
         images = [(Identity(each["Id"], each.get("Labels") or {}), each.get("RepoTags") or ()) for each in listed]
-        named = {name: image for image, names in images for name in names}
+        named = {name: image for image, names in images for name in names if name != _NAMELESS}
         # Docker can hold localhost/web and web at once, so the name as it stands goes before the familiar one.
         self._named = {familiar(name): image for name, image in named.items()} | named
         self._images = {image.id: image for image, _names in images}

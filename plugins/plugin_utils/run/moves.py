@@ -52,14 +52,19 @@ def move_all(client: docker.DockerClient, chain: str, moves: Sequence[Move]) -> 
         moves: No two of one tag. Those that name an image anew come before those that take its old name away.
 
     Raises:
-        RunError: A tag does not name the image that it is to be moved from. Nothing moved.
+        RunError: A tag does not name the image that it is to be moved from, or no note can be made. Nothing moved.
         EngineError: The engine refused. What had moved was taken back, or will be by the next run.
     """
     if not moves:
         return
     with exclusively(chain, "promotion"):
         _check_unmoved(Snapshot.take(client).names, moves)
-        noted = _note(chain, moves)
+        try:
+            noted = _note(chain, moves)
+        except OSError as error:
+            raise RunError(
+                f"what is going to move cannot be noted in {state_folder(chain)} ({error.strerror}), so nothing moved"
+            ) from error
         try:
             for move in moves:
                 _name(client, move, move.after)

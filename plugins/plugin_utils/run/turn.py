@@ -73,10 +73,19 @@ def exclusively(chain: str, doing: str) -> Iterator[None]:
     """Let one process of this user at a time do what ``doing`` names to ``chain``; the others wait for it.
 
     The lock is a POSIX one, which a killed process's children do not keep.
+
+    Raises:
+        RunError: The state folder cannot be written to.
     """
     folder = state_folder(chain)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / f"{doing}.lock").open("wb") as file:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (folder / f"{doing}.lock").open("wb")
+    except OSError as error:
+        raise RunError(
+            f"the chain's folder {folder} cannot be written to ({error.strerror}); let XDG_STATE_HOME name another"
+        ) from error
+    with lock as file:
         fcntl.lockf(file, fcntl.LOCK_EX)
         yield
 

@@ -38,7 +38,10 @@ def test_a_name_as_it_stands_goes_before_the_familiar_one():
         assert Snapshot(order).find("localhost/web:1").id == "sha256:b"
 
 
-@pytest.mark.parametrize("nameless", [{"Id": "sha256:a", "RepoTags": None, "Labels": None}, {"Id": "sha256:a"}])
+@pytest.mark.parametrize(
+    "nameless",
+    [{"Id": "sha256:a", "RepoTags": None, "Labels": None}, {"Id": "sha256:a"}, listed("sha256:a", "<none>:<none>")],
+)
 def test_an_image_is_found_by_its_id_too(nameless):
     snapshot = Snapshot([nameless])
     assert (snapshot.find("sha256:a").labels, snapshot.names) == ({}, {})

@@ -9,6 +9,7 @@ import pytest
 import requests.exceptions
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.graph import Chain
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import move_all
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.promote import plan_moves
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.releases import Releases
@@ -29,11 +30,7 @@ class Names:
         self.tags: dict[str, str] = {}
 
     def by_repository(self):
-        found: dict[str, dict[str, str]] = {}
-        for reference, image in self.tags.items():
-            repository, _, tag = reference.rpartition(":")
-            found.setdefault(repository, {})[tag] = image
-        return found
+        return images.names(Client(self))
 
 
 class Client:
@@ -64,7 +61,9 @@ class Client:
         listed = {image: [] for image in self._names.images}
         for reference, image in self._names.tags.items():
             listed[image].append(reference)
-        return self._call(lambda: [{"Id": image, "RepoTags": tags} for image, tags in listed.items()])
+        return self._call(
+            lambda: [{"Id": image, "RepoTags": tags or ["<none>:<none>"]} for image, tags in listed.items()]
+        )
 
     def inspect_image(self, reference):
         image = self._names.tags.get(reference, reference)

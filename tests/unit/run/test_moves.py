@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import secrets
 
 import pytest
@@ -129,6 +131,19 @@ def test_an_engine_that_dies_in_the_middle_leaves_the_rest_to_the_next_run(make_
     with pytest.raises(EngineError, match="some tags may have moved already, and the next run over the chain brings"):
         move_all(make_client(names, 3, error=gone), chain, MOVES)
     assert interrupted(chain)
+
+
+def test_nothing_moves_that_cannot_be_noted(make_names, make_client, monkeypatch):
+    names, chain = world(make_names, MOVES)
+
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RunError, match=f"noted in .*{chain} .No space left on device., so nothing moved"):
+        move_all(make_client(names), chain, MOVES)
+    assert names.tags == tags_of(MOVES, "before")
+    assert not interrupted(chain)
 
 
 @pytest.fixture

@@ -94,3 +94,12 @@ def test_waiting_ends_with_the_playbook(monkeypatch):
 def test_an_earlier_run_of_the_same_playbook_is_not_in_the_way():
     take_turn("demo", "mine", Waiting(0, print))
     take_turn("demo", "mine", Waiting(0, print))
+
+
+def test_a_state_folder_that_is_none_is_told(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    with pytest.raises(
+        RunError, match=r"the chain's folder .* cannot be written to .Not a directory.; let XDG_STATE_HOME"
+    ):
+        take_turn("demo", "mine", Waiting(0, print))
