@@ -41,7 +41,7 @@ def refuse(tier: str, variable: str, config: Mapping[str, Any], variables: Mappi
         for place, setting in settings:
             if value in setting:
                 raise ChainError(
-                    f"tier {tier!r}: {variable}{place} holds the value of {name}, which comes from a vault; everybody "
+                    f"tier {tier!r}: {variable}{place.replace(value, '***')} holds the value of {name}, which comes from a vault; everybody "
                     "who can pull the image could read it. Give it to containers when they start, as a file or in "
                     "their environment"
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import subprocess
@@ -172,3 +173,19 @@ def test_messages_come_whole_and_in_order(lines):
     assert b"".join(apt_method._messages(stream)).replace(b"\n", b"") == b"".join(
         said[: max((index for index, line in enumerate(said) if not line), default=0)]
     )
+
+
+def test_it_runs_on_the_oldest_python_with_the_standard_library_alone():
+    tree = ast.parse(Path(PROGRAM).read_text(), feature_version=(3, 8))
+    found = {
+        name.split(".")[0]
+        for node in ast.walk(tree)
+        for name in (
+            [each.name for each in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert found <= sys.stdlib_module_names
