@@ -15,6 +15,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginni
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import interrupted
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.outline import outline
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import write_plan
 
@@ -45,7 +46,8 @@ class ActionModule(ActionBase):
                 decisions, result = self._plan(planner, client)
                 for name, decision in decisions.items():
                     role = planner.role_name(name) if name in planner.selected else None
-                    write_plan(journal, planner.name, decision, role)
+                    commit = planner.commit(name) if decision.action is Action.BUILD else None
+                    write_plan(journal, planner.name, decision, role, commit)
             except BaseException:
                 journal.end()
                 raise
@@ -53,16 +55,9 @@ class ActionModule(ActionBase):
 
     def _plan(self, planner: Planner, client: docker.DockerClient) -> tuple[dict[str, Decision], dict[str, Any]]:
         decisions = planner.decide(client, self._task.args.get("force"))
-        self._show([decisions[name] for name in planner.selected])
+        for line in outline([decisions[name] for name in planner.selected], everything=self._display.verbosity > 0):
+            self._display.display(line)
         return decisions, _result(planner, decisions, build=not self._task.check_mode)
-
-    def _show(self, decisions: list[Decision]) -> None:
-        width = max((len(decision.tier.name) for decision in decisions), default=0)
-        for decision in decisions:
-            first, *more = decision.reasons
-            self._display.display(f"{decision.tier.name:{width}}  {decision.action:5}  {first}")
-            for reason in more:
-                self._display.display(f"{'':{width}}         {reason}")
 
 
 def _result(planner: Planner, decisions: dict[str, Decision], *, build: bool) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import Any
 import docker
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.snapshot import Snapshot
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
@@ -47,7 +47,7 @@ class ActionModule(ActionBase):
 
     def _plan(self, planner: Planner, client: docker.DockerClient) -> Rollback:
         wanted = str(self._task.args.get("release") or "") or None
-        return plan_rollback(planner.chain, planner.selected, images.names(client), wanted, datetime.now(UTC))
+        return plan_rollback(planner.chain, planner.selected, Snapshot.take(client).names, wanted, datetime.now(UTC))
 
     def _show(self, rollback: Rollback) -> None:
         if not rollback.changes:

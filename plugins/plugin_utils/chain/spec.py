@@ -42,6 +42,9 @@ TIER_SPEC: Spec = {
     "tier_image": {"type": "str"},
     "tier_tag": {"type": "str", "default": "latest"},
     "tier_config": {"type": "dict"},
+    "tier_drop": {"type": "list", "elements": "str", "default": []},
+    "tier_keep": {"type": "list", "elements": "str", "default": []},
+    "tier_source_date_epoch": {"type": "int"},
     "tier_bootstrap": {
         "type": "dict",
         "options": {
@@ -60,6 +63,14 @@ TIER_SPEC: Spec = {
         },
     },
     "tier_pull": {"type": "str"},
+    "tier_cage": {
+        "type": "dict",
+        "options": {
+            "capabilities": {"type": "list", "elements": "str"},
+            "memory": {"type": "str"},
+            "pids": {"type": "int"},
+        },
+    },
 }
 
 #: A tier stands on a parent or comes from one source.

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -17,17 +19,25 @@ from ..errors import EngineError
 from . import kind
 from .client import translated
 
+_FRACTION = re.compile(r"\.\d+")
+
 
 @dataclass(frozen=True, slots=True)
-class Image:
-    """What the engine says of an image."""
+class Identity:
+    """Which image it is, and what it says of itself."""
 
     #: ``sha256:…`` of its configuration.
     id: str
-    #: Digests of its layers, the base's first.
-    layers: tuple[str, ...]
     #: Its labels.
     labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Image(Identity):
+    """What the engine says of an image."""
+
+    #: Digests of its layers, the base's first.
+    layers: tuple[str, ...]
     #: Its runtime configuration as the engine tells it (``Env``, ``Entrypoint`` …); see :func:`full_config`.
     config: Mapping[str, Any]
     #: Names and tags as people write them, whatever an engine puts before them.
@@ -38,14 +48,12 @@ class Image:
     architecture: str
     #: ``linux``.
     os: str
+    #: Seconds since 1970 of the time that it says it was made.
+    created: int = 0
 
     def is_named(self, reference: str) -> bool:
         """Say whether ``reference``, a name with a tag, is one of the image's."""
         return familiar(reference) in self.tags
-
-
-#: Image IDs by tag, by repository.
-Names = Mapping[str, Mapping[str, str]]
 
 
 def find(client: docker.DockerClient, reference: str) -> Image | None:
@@ -65,6 +73,7 @@ def find(client: docker.DockerClient, reference: str) -> Image | None:
         size=int(found.get("Size") or 0),
         architecture=found.get("Architecture") or "amd64",
         os=found.get("Os") or "linux",
+        created=_seconds(found.get("Created") or ""),
     )
 
 
@@ -109,13 +118,27 @@ def load(client: docker.DockerClient, archive: Iterable[bytes], expected: str) -
     Raises:
         EngineError: The engine refused the archive, or the image is not the expected one.
     """
-    with translated(f"loading image {expected}"):
+    take(client, archive, f"image {expected}")
+    if find(client, expected) is None:
+        raise EngineError(f"loading image {expected}: the engine took it, but holds no image of that ID")
+
+
+def take(client: docker.DockerClient, archive: Iterable[bytes], what: str) -> None:
+    """Let the engine take an archive of images.
+
+    Args:
+        client: The engine.
+        archive: The archive, in pieces.
+        what: What is in it, for the message.
+
+    Raises:
+        EngineError: The engine refused it.
+    """
+    with translated(f"loading {what}"):
         answers = list(client.api.load_image(archive))
     errors = [answer["error"] for answer in answers if "error" in answer]
     if errors:
-        raise EngineError(f"loading image {expected}: the engine says: {errors[0]}")
-    if find(client, expected) is None:
-        raise EngineError(f"loading image {expected}: the engine took it, but holds no image of that ID")
+        raise EngineError(f"loading {what}: the engine says: {errors[0]}")
 
 
 def save(client: docker.DockerClient, image: str) -> Iterator[bytes]:
@@ -154,24 +177,6 @@ def remove(client: docker.DockerClient, reference: str) -> None:
                 raise
 
 
-def names(client: docker.DockerClient) -> Names:
-    """List every name on the engine, in one question.
-
-    Raises:
-        EngineError: The engine refused.
-    """
-    with translated("listing images"):
-        listed = client.api.images()
-    found: dict[str, dict[str, str]] = {}
-    for each in listed:
-        for reference in each.get("RepoTags") or ():
-            repository, _, tag_name = familiar(reference).rpartition(":")
-            if repository == "<none>":  # how Docker until 24 tells an image without a name
-                continue
-            found.setdefault(repository, {})[tag_name] = each["Id"]
-    return found
-
-
 def labelled(client: docker.DockerClient, label: str) -> dict[str, dict[str, str]]:
     """List images that carry ``label`` (``key`` or ``key=value``), with a name or without.
 
@@ -205,3 +210,11 @@ def nameless(client: docker.DockerClient, label: str) -> list[tuple[str, dict[st
     with translated("listing images"):
         found = client.api.images(filters={"dangling": True, "label": [label]})
     return [(each["Id"], each.get("Labels") or {}) for each in found]
+
+
+def _seconds(text: str) -> int:
+    """Seconds since 1970 of an RFC 3339 time, which may be in nanoseconds; 0 where it is none."""
+    try:
+        return int(datetime.fromisoformat(_FRACTION.sub("", text)).timestamp())
+    except ValueError:
+        return 0

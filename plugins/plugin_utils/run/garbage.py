@@ -11,6 +11,7 @@ import docker
 
 from ..chain.tier import Tier
 from ..engine import containers, images, volumes
+from ..engine.snapshot import Snapshot
 from ..image import interpreter, own
 from .cleanup import abandoned_runs, clear_run
 from .moves import move_all
@@ -50,7 +51,7 @@ def find(
         EngineError: The engine refused.
     """
     needs = Needs(keep, containers.sources(client), wanted, own.parents(client))
-    pruning = plan_prune(own.of_chain(client, chain), tiers, images.names(client), needs)
+    pruning = plan_prune(own.of_chain(client, chain), tiers, Snapshot.take(client).names, needs)
     left = interpreter.needless(client, without={each.id for each in pruning.images})
     return Garbage(
         pruning,

@@ -21,7 +21,7 @@ import docker
 
 from ..engine import images
 from ..engine.address import engine_address
-from ..engine.images import Names
+from ..engine.snapshot import Names, Snapshot
 from ..errors import EngineError, RunError
 from .journal import state_folder
 from .turn import exclusively
@@ -58,7 +58,7 @@ def move_all(client: docker.DockerClient, chain: str, moves: Sequence[Move]) -> 
     if not moves:
         return
     with exclusively(chain, "promotion"):
-        _check_unmoved(images.names(client), moves)
+        _check_unmoved(Snapshot.take(client).names, moves)
         try:
             noted = _note(chain, moves)
         except OSError as error:
@@ -107,7 +107,7 @@ def recover(client: docker.DockerClient, chain: str, say: Callable[[str], None])
             whole = all(each.after is None or images.find(client, each.after) for each in moves)
             if not whole and noted["engine"] != engine_address():
                 continue
-            names = images.names(client)
+            names = Snapshot.take(client).names
             if whole and all(each.now(names) in {each.before, each.after} for each in moves):
                 for move in moves:
                     _name(client, move, move.after)
@@ -134,7 +134,7 @@ def _take_back(client: docker.DockerClient, moves: Sequence[Move]) -> None:
     A tag that somebody else moved on stays, and so does one that cannot go back because its image is gone. One that
     went with the image that it had moved to comes back.
     """
-    names = images.names(client)
+    names = Snapshot.take(client).names
     for move in reversed(moves):
         now = move.now(names)
         done = now != move.before and now in {move.after, None}

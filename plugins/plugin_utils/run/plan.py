@@ -8,17 +8,21 @@ import dataclasses
 import enum
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ..chain import tags
 from ..chain.graph import Chain
 from ..chain.tier import Tier
-from ..engine.images import Image, Names
+from ..engine.images import Identity
+from ..engine.snapshot import Snapshot
 from ..errors import ChainError
 from ..image import labels
 from ..keys.parts import Parts, content_tag, differences, digest_key
 
+Found = TypeVar("Found", bound=Identity)
+
 #: Looks an image up by reference.
-Find = Callable[[str], Image | None]
+Find = Callable[[str], Found | None]
 
 
 class Action(enum.StrEnum):
@@ -50,13 +54,14 @@ class Decision:
     forced: bool = False
     #: ID of the image that the release tag names, whosever it is; ``None`` where there is no such tag.
     was: str | None = None
+    #: Whether it is built for no other reason than that its parent is.
+    follows: bool = False
 
 
 def decide(
     chain: Chain,
     parts: Mapping[str, Parts],
-    find: Find,
-    names: Names,
+    engine: Snapshot,
     *,
     selected: Collection[str],
     forced: Collection[str],
@@ -66,8 +71,7 @@ def decide(
     Args:
         chain: The chain.
         parts: The parts of each selected tier's key, all but ``parent``.
-        find: Looks an image up by reference.
-        names: Image IDs by tag, by repository, as they were before ``find`` is asked.
+        engine: The engine's images.
         selected: Names of the tiers that this run may build.
         forced: Names of those that it must build.
 
@@ -78,6 +82,7 @@ def decide(
         ChainError: A selected tier's parent is not selected and has no image.
     """
     decisions: dict[str, Decision] = {}
+    find, names = engine.find, engine.names
     for tier in chain:
         named = names.get(tier.image, {})
         if tier.name in selected:
@@ -91,13 +96,13 @@ def decide(
     return decisions
 
 
-def find_own(find: Find, tier: Tier, reference: str) -> Image | None:
+def find_own(find: Find[Found], tier: Tier, reference: str) -> Found | None:
     """Look an image up that must be ``tier``'s own: a label that it inherited names another tier."""
     image = find(reference)
     return image if image is not None and image.labels.get(labels.TIER) == tier.name else None
 
 
-def find_built(find: Find, tier: Tier, key: str) -> Image | None:
+def find_built(find: Find[Found], tier: Tier, key: str) -> Found | None:
     """Look up what a build with ``key`` gives.
 
     The content tag says so. An image can have several of them: one whose parts changed without making another image
@@ -110,14 +115,14 @@ def find_built(find: Find, tier: Tier, key: str) -> Image | None:
 
 
 def _decide(
-    tier: Tier, parts: Parts, above: Decision | None, find: Find, withdrawn: Mapping[str, str], *, force: bool
+    tier: Tier, parts: Parts, above: Decision | None, find: Find[Identity], withdrawn: Mapping[str, str], *, force: bool
 ) -> Decision:
     released = find_own(find, tier, tier.release)
     before = labels.stored_parts(released.labels, tier.name) if released else None
     if above is not None and above.action is Action.BUILD:
         own = () if before is None else tuple(differences({**before, "parent": ""}, {**parts, "parent": ""}))
         reasons = (*own, f"parent {above.tier.name} is built")
-        return Decision(tier, Action.BUILD, reasons, None, parts, forced=force)
+        return Decision(tier, Action.BUILD, reasons, None, parts, forced=force, follows=not own and not force)
     if above is not None:
         if above.image is None:
             raise ChainError(
@@ -139,11 +144,17 @@ def _decide(
     if before is None:
         reason = f"there is no image {tier.release}" if released is None else f"{tier.release} does not say how it came"
         return Decision(tier, Action.BUILD, (reason,), None, parts)
-    return Decision(tier, Action.BUILD, tuple(differences(before, parts)), None, parts)
+    reasons = tuple(differences(before, parts)) or ("this version of Tierwright makes another image of the same",)
+    return Decision(tier, Action.BUILD, reasons, None, parts)
 
 
 def _taken_back(
-    tier: Tier, parts: Parts, released: Image, image: Image | None, find: Find, withdrawn: Mapping[str, str]
+    tier: Tier,
+    parts: Parts,
+    released: Identity,
+    image: Identity | None,
+    find: Find[Identity],
+    withdrawn: Mapping[str, str],
 ) -> str | None:
     """Say whether a rollback took back what these parts give.
 

@@ -14,7 +14,7 @@ from ..chain import tags
 from ..chain.graph import Chain
 from ..chain.tier import Tier
 from ..engine import images
-from ..engine.images import Names
+from ..engine.snapshot import Names, Snapshot
 from ..errors import RunError
 from .journal import Journal
 from .moves import Move, move_all
@@ -58,7 +58,7 @@ def promote_run(client: docker.DockerClient, journal: Journal) -> Promotion:
     kept = {name: each.image for name, each in planned.items() if each.action is Action.KEEP and each.image}
     sealed = {name: end.image for name, end in ends.items() if end is not None and end.image}
     chosen = {name: (kept | sealed)[name] for name in promotable(chain, kept | sealed, frozenset(ends) - set(sealed))}
-    names = images.names(client)
+    names = Snapshot.take(client).names
     known = {image for named in names.values() for image in named.values()}
     for image in set(chosen.values()) - known:
         images.get(client, image)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..chain import tags
 from ..chain.tier import Tier
-from ..engine.images import Names
+from ..engine.snapshot import Names
 from ..image.own import Own
 from .moves import Move
 from .releases import Releases

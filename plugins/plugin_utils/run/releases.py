@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from ..chain import tags
 from ..chain.tier import Tier
-from ..engine.images import Names
+from ..engine.snapshot import Names
 
 
 class Releases:

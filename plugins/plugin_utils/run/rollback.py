@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from ..chain import tags
 from ..chain.graph import Chain
 from ..chain.tier import Tier
-from ..engine.images import Names
+from ..engine.snapshot import Names
 from ..errors import RunError
 from .moves import Move
 from .promote import release_moves

@@ -17,11 +17,11 @@ PARENTS = {"corebuild": "base", "httpd-php": "corebuild", "mariadb": "corebuild"
 class World:
     """An engine in memory, with a chain that was built and released."""
 
-    def __init__(self, make_tier, make_image):
+    def __init__(self, make_tier, make_image, make_snapshot):
         self.chain = Chain(make_tier(name, PARENTS.get(name)) for name in NAMES)
         self.parts = {name: {"role": f"{name}-1"} for name in NAMES}
         self.images = {}
-        self.make_image = make_image
+        self.make_image, self.make_snapshot = make_image, make_snapshot
 
     def build(self, *names):
         for name in names:
@@ -37,13 +37,8 @@ class World:
         self.images[f"{tier.image}:{content_tag(digest_key(parts))}"] = image
 
     def decide(self, selected=NAMES, forced=()):
-        names = {}
-        for reference, image in self.images.items():
-            repository, _, tag = reference.rpartition(":")
-            names.setdefault(repository, {})[tag] = image.id
-        by_id = {image.id: image for image in self.images.values()}
-        find = (by_id | self.images).get
-        return decide(self.chain, self.parts, find, names, selected=selected, forced=forced)
+        engine = self.make_snapshot(self.images)
+        return decide(self.chain, self.parts, engine, selected=selected, forced=forced)
 
     def take_back(self, now, *names):
         """Do to tags what a rollback of `names` does, to images released before with role `now`."""
@@ -60,8 +55,8 @@ class World:
 
 
 @pytest.fixture
-def world(make_tier, make_image):
-    world = World(make_tier, make_image)
+def world(make_tier, make_image, make_snapshot):
+    world = World(make_tier, make_image, make_snapshot)
     world.build(*NAMES)
     return world
 
@@ -72,8 +67,8 @@ def test_nothing_changed(world):
     assert all(decision.released and decision.reasons == ("nothing changed",) for decision in decisions.values())
 
 
-def test_nothing_exists(make_tier, make_image):
-    world = World(make_tier, make_image)
+def test_nothing_exists(make_tier, make_image, make_snapshot):
+    world = World(make_tier, make_image, make_snapshot)
     decisions = world.decide()
     assert {decision.action for decision in decisions.values()} == {Action.BUILD}
     assert decisions["base"].reasons == ("there is no image base:latest",)
