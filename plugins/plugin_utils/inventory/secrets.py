@@ -42,8 +42,8 @@ def refuse(tier: str, variable: str, config: Mapping[str, Any], variables: Mappi
             if value in setting:
                 where = variable + place.replace(value, "***")
                 raise ChainError(
-                    f"tier {tier!r}: {where} holds the value of {name}, which comes from a vault; everybody who can pull "
-                    "the image could read it. Give it to containers when they start, as a file or in their environment"
+                    f"tier {tier!r}: {where} holds the value of {name}, which comes from a vault; everybody who can "
+                    "pull the image could read it. Give it to containers when they start, as a file or in their environment"
                 )
 
 
