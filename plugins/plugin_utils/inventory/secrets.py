@@ -43,7 +43,8 @@ def refuse(tier: str, variable: str, config: Mapping[str, Any], variables: Mappi
                 where = variable + place.replace(value, "***")
                 raise ChainError(
                     f"tier {tier!r}: {where} holds the value of {name}, which comes from a vault; everybody who can "
-                    "pull the image could read it. Give it to containers when they start, as a file or in their environment"
+                    "pull the image could read it. Give it to containers when they start, as a file or in their "
+                    "environment"
                 )
 
 
