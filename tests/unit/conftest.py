@@ -24,7 +24,7 @@ MakeImage = Callable[..., Image]
 def make_tier() -> MakeTier:
     """Make a tier: a base where no parent is given."""
 
-    def make(name: str, parent: str | None = None, **more: str) -> Tier:
+    def make(name: str, parent: str | None = None, **more: Any) -> Tier:
         fields = {"team": "operations", "image": name, "tag": "latest", **more}
         if parent is None:
             return Tier(name=name, source=Bootstrap("bookworm"), **fields)

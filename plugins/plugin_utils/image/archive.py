@@ -29,10 +29,6 @@ from .layer import Layer
 
 _CHUNK = 1 << 20
 
-#: The layer of a tier that changed nothing: a tar archive without entries.
-EMPTY_LAYER = bytes(1024)
-EMPTY_LAYER_DIGEST = "sha256:" + hashlib.sha256(EMPTY_LAYER).hexdigest()
-
 #: Where a layer lies in an archive whose beginning it is: its digest, which names it, is known when it has been sent.
 _NEW = "layer.tar"
 

@@ -40,10 +40,11 @@ def refuse(tier: str, variable: str, config: Mapping[str, Any], variables: Mappi
     for name, value in _secrets(variables):
         for place, setting in settings:
             if value in setting:
+                where = variable + place.replace(value, "***")
                 raise ChainError(
-                    f"tier {tier!r}: {variable}{place.replace(value, '***')} holds the value of {name}, which comes from a vault; everybody "
-                    "who can pull the image could read it. Give it to containers when they start, as a file or in "
-                    "their environment"
+                    f"tier {tier!r}: {where} holds the value of {name}, which comes from a vault; everybody who can "
+                    "pull the image could read it. Give it to containers when they start, as a file or in their "
+                    "environment"
                 )
 
 

@@ -4,7 +4,7 @@ import io
 import tarfile
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.entry import Kind, pieces
@@ -76,6 +76,7 @@ def test_a_damaged_export_is_told(tmp_path):
 
 
 @given(TREES)
+@settings(deadline=None)
 def test_a_layer_that_is_read_and_written_again_is_the_same(tmp_path_factory, found):
     content = b"".join(Layer(found, EPOCH).pieces())
     path = tmp_path_factory.mktemp("layer") / "layer.tar"

@@ -103,3 +103,16 @@ def test_a_chain_tells_every_wrong_tier_at_once():
 def test_an_inventory_without_tiers_is_told():
     with pytest.raises(ChainError, match="no hosts in the group 'tiers'"):
         read_chain([], {}.__getitem__)
+
+
+def test_what_a_layer_leaves_out_and_keeps_and_its_time():
+    tier = read_tier("web", variables(parent="base", drop=["a/*"], keep=["b"], source_date_epoch="1700000000"))
+    assert (tier.drop, tier.keep, tier.epoch) == (("a/*",), ("b",), 1_700_000_000)
+    tier = read_tier("web", variables(parent="base"))
+    assert (tier.drop, tier.keep, tier.epoch) == ((), (), None)
+
+
+@pytest.mark.parametrize("epoch", [0, -1, 2**32])
+def test_a_time_that_images_cannot_have_is_told(epoch):
+    with pytest.raises(ChainError, match=f"tier 'web': tier_source_date_epoch is {epoch}; expected seconds since 1970"):
+        read_tier("web", variables(parent="base", source_date_epoch=epoch))

@@ -9,7 +9,7 @@ import pytest
 import requests.exceptions
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.graph import Chain
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.snapshot import Snapshot
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import move_all
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.promote import plan_moves
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.releases import Releases
@@ -30,7 +30,7 @@ class Names:
         self.tags: dict[str, str] = {}
 
     def by_repository(self):
-        return images.names(Client(self))
+        return Snapshot.take(Client(self)).names
 
 
 class Client:
