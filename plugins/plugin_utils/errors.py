@@ -21,7 +21,7 @@ class SourceError(TierwrightError):
 
 
 class SealError(TierwrightError):
-    """A build container holds something that no layer can carry."""
+    """A role left something that its tier's layer may not or cannot hold."""
 
 
 class EngineError(TierwrightError):

@@ -23,15 +23,21 @@ _FRACTION = re.compile(r"\.\d+")
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
-    """What the engine says of an image."""
+class Identity:
+    """Which image it is, and what it says of itself."""
 
     #: ``sha256:…`` of its configuration.
     id: str
-    #: Digests of its layers, the base's first.
-    layers: tuple[str, ...]
     #: Its labels.
     labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Image(Identity):
+    """What the engine says of an image."""
+
+    #: Digests of its layers, the base's first.
+    layers: tuple[str, ...]
     #: Its runtime configuration as the engine tells it (``Env``, ``Entrypoint`` …); see :func:`full_config`.
     config: Mapping[str, Any]
     #: Names and tags as people write them, whatever an engine puts before them.
@@ -169,6 +175,30 @@ def remove(client: docker.DockerClient, reference: str) -> None:
         except docker.errors.APIError as error:
             if error.status_code != HTTPStatus.CONFLICT:  # something stands on it
                 raise
+
+
+def labelled(client: docker.DockerClient, label: str) -> dict[str, dict[str, str]]:
+    """List images that carry ``label`` (``key`` or ``key=value``), with a name or without.
+
+    Returns:
+        Each one's labels, by its ID.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    with translated("listing images"):
+        found = client.api.images(filters={"label": [label]})
+    return {each["Id"]: each.get("Labels") or {} for each in found}
+
+
+def everything(client: docker.DockerClient) -> list[str]:
+    """List the IDs of all images, with a name or without.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    with translated("listing images"):
+        return [str(each["Id"]) for each in client.api.images()]
 
 
 def nameless(client: docker.DockerClient, label: str) -> list[tuple[str, dict[str, str]]]:

@@ -28,6 +28,8 @@ TEAM = PREFIX + "team"
 ROLE = PREFIX + "role"
 #: ID of the image that the tier stands on; absent from a base.
 PARENT = PREFIX + "parent"
+#: Family of distributions that a cache is for; set on volumes only.
+CACHE = PREFIX + "cache"
 #: The build key.
 KEY = PREFIX + "key"
 #: The parts of the build key, as JSON.

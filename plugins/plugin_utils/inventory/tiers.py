@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..chain import tags
+from ..chain.cage import read_cage
 from ..chain.graph import Chain
-from ..chain.reference import is_digest, is_repository, is_tag, split_pinned
+from ..chain.reference import familiar, is_digest, is_repository, is_tag, split_pinned
 from ..chain.tier import Bootstrap, Import, Pull, Source, Tier
 from ..errors import ChainError
 from .arguments import check_tier
@@ -69,6 +71,11 @@ def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
             f"tier {name!r}: tier_tag is {checked['tier_tag']!r}, which is no valid tag; expected at most 128 letters, "
             "digits, '_', '.' or '-', not beginning with '.' or '-'"
         )
+    if tags.is_reserved(checked["tier_tag"]):
+        raise ChainError(
+            f"tier {name!r}: tier_tag is {checked['tier_tag']!r}, a form of tag that images of every tier get besides "
+            "their release tag (previous, key-…, release-…, withdrawn-…); choose another one"
+        )
     parent = checked["tier_parent"]
     if parent is None and checked["tier_role"]:
         raise ChainError(
@@ -78,11 +85,12 @@ def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
     return Tier(
         name=name,
         team=checked["tier_team"] or _team(name, variables["group_names"]),
-        image=image,
+        image=familiar(image),
         tag=checked["tier_tag"],
         parent=parent,
         role=(checked["tier_role"] or name.replace("-", "_")) if parent else None,
         source=None if parent else _source(name, checked, Path(variables.get("inventory_dir") or ".")),
+        cage=read_cage(name, checked["tier_cage"]),
         drop=tuple(checked["tier_drop"]),
         keep=tuple(checked["tier_keep"]),
         epoch=_epoch(name, checked["tier_source_date_epoch"]),

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,9 +15,10 @@ from ..agent import place
 from ..chain.tier import Tier
 from ..engine import containers, images
 from ..engine.address import engine_address
+from ..engine.cage import confined
 from ..engine.images import Image
 from ..errors import EngineError, RunError
-from ..image import interpreter, labels
+from ..image import cache, interpreter, labels, volumes
 from ..image.history import EARLIEST
 from ..image.seal import Design, seal
 from ..image.stage import stage
@@ -110,11 +111,12 @@ def start(
     """
     name = planned.tier.name
     below = images.get(client, parent)
-    mounts = []
+    mounts, environment = [], {}
     if python is None:
         with journal.alone("interpreter"):
             made = interpreter.ensure(client, tier=name, parent=below, run=journal.run, say=say)
-        mounts = [made.mount] if made else []
+        if made:
+            mounts, environment = [made.mount, cache.mount(client, below)], made.environment
         python = made.python if made else _SYSTEM_PYTHON
     staged = stage(client, below, journal.run, name)
     epoch = epoch_of(planned, below)
@@ -123,17 +125,16 @@ def start(
         name=container_name(journal.run, name),
         image=staged,
         tier=name,
-        family=below.labels.get(labels.FAMILY),
-        epoch=epoch,
-        labels=labels.work(journal.run, name),
-        mounts=mounts,
+        labels={**labels.work(journal.run, name), labels.CHAIN: planned.chain},
+        confined=confined(client, planned.tier.cage, family=below.labels.get(labels.FAMILY), say=say, mounts=mounts),
+        environment={**environment, containers.EPOCH: str(epoch)},
     )
     journal.write("build", name, {"container": container.id, "stage": staged, "parent": parent, "epoch": epoch})
     return Started(container.name, python)
 
 
 def _start_container(
-    client: docker.DockerClient, *, name: str, mounts: Sequence[Mapping[str, Any]], **settings: Any
+    client: docker.DockerClient, *, name: str, confined: Mapping[str, Any], **settings: Any
 ) -> containers.BuildContainer:
     """Start a build container with the folder for its agent's socket, or without where the engine cannot have it.
 
@@ -141,12 +142,13 @@ def _start_container(
     """
     meeting_place = place.mount(engine_address(), name)
     try:
-        return containers.start(client, name=name, mounts=[*mounts, *meeting_place], **settings)
+        mounts = [*confined["mounts"], *meeting_place]
+        return containers.start(client, name=name, confined={**confined, "mounts": mounts}, **settings)
     except EngineError:
         place.remove(engine_address(), name)
         if not meeting_place:
             raise
-    return containers.start(client, name=name, mounts=mounts, **settings)
+    return containers.start(client, name=name, confined=confined, **settings)
 
 
 def seal_tier(client: docker.DockerClient, journal: Journal, name: str, declared: Mapping[str, Any]) -> Image:
@@ -160,13 +162,14 @@ def seal_tier(client: docker.DockerClient, journal: Journal, name: str, declared
 
     Raises:
         RunError: No build of the tier was started in this run.
-        SealError: Its container holds something that no layer can carry.
+        SealError: The role left something that the tier's layer may not or cannot hold.
         EngineError: The engine refused.
     """
     planned, build = read_plan(journal, name), journal.read("build", name)
     if build is None:
         raise RunError(f"tier {name!r} has no build container in run {journal.run}")
     tier, parent = planned.tier, images.get(client, build["parent"])
+    volumes.check(client, tier=name, container=build["container"], parent=parent, declared=declared)
     identity = labels.identity(
         planned.chain,
         tier,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..chain.cage import Cage
 from ..chain.graph import Chain
 from ..chain.tier import Bootstrap, Import, Pull, Source, Tier
 from ..errors import RunError
@@ -36,6 +37,8 @@ class Planned:
     role: str | None
     #: Whether it is built even if an image with its key exists.
     forced: bool = False
+    #: ID of the image that the release tag named, whosever it is; ``None`` where there was no such tag.
+    was: str | None = None
     #: The last commit that touched its role, where one is known.
     commit: Commit | None = None
 
@@ -63,6 +66,7 @@ def write_plan(
             "parts": dict(decision.parts),
             "role": role,
             "forced": decision.forced,
+            "was": decision.was,
             "commit": None if commit is None else dataclasses.asdict(commit),
         },
     )
@@ -85,6 +89,7 @@ def read_plan(journal: Journal, tier: str) -> Planned:
         parts=content["parts"],
         role=content["role"],
         forced=content["forced"],
+        was=content["was"],
         commit=None if content["commit"] is None else Commit(**content["commit"]),
     )
 
@@ -107,8 +112,11 @@ def _all(journal: Journal) -> Iterator[Planned]:
 def _tier(fields: dict[str, Any]) -> Tier:
     source = fields["source"]
     if source is not None:
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in source.items()}
+        values = _values(source)
         kind = _SOURCES[str(values.pop("kind"))]
-        fields = {**fields, "source": kind(**values)}
-    lists = {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
-    return Tier(**{**fields, **lists})
+        source = kind(**values)
+    return Tier(**{**_values(fields), "source": source, "cage": Cage(**_values(fields["cage"]))})
+
+
+def _values(read: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in read.items()}

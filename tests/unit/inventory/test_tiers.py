@@ -58,6 +58,11 @@ def test_the_sources_of_a_base(said, source):
         ({"import": {"archive": "a", "checksum": "md5:1"}}, "tier 'x': tier_import.checksum is 'md5:1'"),
         ({"pull": "debian:12"}, "tier 'x': tier_pull is 'debian:12'.*by digest"),
         ({"parent": "p", "tag": "no good"}, "tier 'x': tier_tag is 'no good'"),
+        (
+            {"parent": "p", "tag": "previous"},
+            "tier 'x': tier_tag is 'previous', a form of tag that images of every tier",
+        ),
+        ({"parent": "p", "tag": "release-20261124T093000Z"}, "tier 'x': tier_tag is 'release-"),
         ({"parent": "p", "image": "Web:1"}, "tier 'x': tier_image is 'Web:1'"),
         ({"parent": "p", "config": {"prots": []}}, "tier 'x': .*prots"),
         ({"pull": f"a@{DIGEST}", "role": "r"}, "tier 'x': tier_role is 'r', but a base"),

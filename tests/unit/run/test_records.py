@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.cage import Cage
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Bootstrap, Import, Pull, Tier
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import RunError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.commit import Commit
@@ -22,10 +25,11 @@ def journal(monkeypatch, tmp_path):
 def test_a_plan_comes_back_as_it_was(journal, source, make_tier):
     base = Tier("base", "ops", "base", "latest", source=source)
     write_plan(journal, "demo", Decision(base, Action.BUILD, ("why",), None, {"a": "b"}), None)
-    write_plan(journal, "demo", Decision(make_tier("web", "base"), Action.LEAVE, (), "sha256:1", {}), "web")
+    web = dataclasses.replace(make_tier("web", "base"), cage=Cage(("KILL",), 1 << 30, 100))
+    write_plan(journal, "demo", Decision(web, Action.LEAVE, (), "sha256:1", {}), "web")
     chain, planned = read_plans(journal)
     assert chain.order == ("base", "web")
-    assert planned["base"].tier == base
+    assert (planned["base"].tier, planned["web"].tier) == (base, web)
     assert (planned["base"].action, planned["base"].parts, planned["base"].chain) == (Action.BUILD, {"a": "b"}, "demo")
     assert (planned["web"].action, planned["web"].image, planned["web"].role) == (Action.LEAVE, "sha256:1", "web")
 
