@@ -113,6 +113,17 @@ def test_an_engine_that_says_it_is_here_and_is_not_is_not_believed(engine, hosti
     assert written(engine, hostile_container) == wanted
 
 
+@pytest.mark.once
+def test_mount_points_that_the_engine_makes_are_not_in_the_layer(engine, demo):
+    container = engine.containers.run(demo["base"].id, ["sleep", "600"], detach=True, volumes=["/srv/volume"])
+    try:
+        container.exec_run(["touch", "/srv/volume/x", "/srv/file"])
+        with changes.read(engine, container.id) as found:
+            assert {each.now.path for each in found} == {b"srv", b"srv/file"}
+    finally:
+        container.remove(v=True, force=True)
+
+
 def tree(engine: Any, container: str) -> dict[bytes, Entry]:
     """All that an engine exports, without times and places."""
     listed = {each.path: each for each in exported.tree(engine.api.export(container))}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,10 +55,16 @@ def read(client: docker.DockerClient, container: str) -> Iterator[list[Change]]:
         except NotReadableError:
             pass  # the exports below hold it, too
         else:
-            yield found
+            yield _without_mount_points(found, told)
             return
     with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
-        yield list(_in_exports(client, told, Path(folder, "content")))
+        yield _without_mount_points(_in_exports(client, told, Path(folder, "content")), told)
+
+
+def _without_mount_points(changes: Iterable[Change], told: Mapping[str, Any]) -> list[Change]:
+    """Leave out what the engine made to mount something over; the build never saw it."""
+    mounted = {os.fsencode(str(mount["Destination"]).strip("/")) for mount in told.get("Mounts") or ()}
+    return [each for each in changes if each.before is not None or each.now is None or each.now.path not in mounted]
 
 
 def _directories(told: Mapping[str, Any]) -> Overlay | None:
