@@ -9,10 +9,7 @@ layer, but for access control lists: Docker's and Podman's exports leave those o
 
 from __future__ import annotations
 
-import io
 import os
-import secrets
-import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,23 +22,21 @@ from ..engine import containers
 from ..engine.client import translated
 from . import exported, overlay
 from .entry import Change
-from .overlay import NotReadableError, Overlay
+from .overlay import ALL_NUMBERS, NotReadableError, Overlay
 
 _DRIVERS = frozenset({"overlay", "overlay2"})
 
-#: A file that is written into the container, which is not used again, and is no change of the build's.
-_PROOF = ".tierwright-proof"
+#: Index of the place in the fields of ``/proc/<pid>/mountinfo`` (``proc(5)``).
+_MOUNT_POINT = 4
 
 
 @contextmanager
 def read(client: docker.DockerClient, container: str) -> Iterator[list[Change]]:
-    """Read what was changed in a container since it was made.
-
-    The container must not run: files that are being written have no content that could be sealed.
+    """End a container and read what was changed in it since it was made.
 
     Args:
         client: The engine.
-        container: ID of a container that has ended.
+        container: ID of the container. It may have ended, but its directories are only trusted if it runs now.
 
     Yields:
         The changes. Their content can be read until the ``with`` statement ends.
@@ -51,28 +46,25 @@ def read(client: docker.DockerClient, container: str) -> Iterator[list[Change]]:
     """
     with translated(f"looking at container {container}"):
         told = client.api.inspect_container(container)
-    found = _in_directories(client, told)
-    if found is not None:
-        yield _without_proof(found)
-        return
-    with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
-        yield _without_proof(_in_exports(client, told, Path(folder, "content")))
-
-
-def _without_proof(changes: Iterable[Change]) -> list[Change]:
-    return [each for each in changes if each.now is None or each.now.path != os.fsencode(_PROOF)]
-
-
-def _in_directories(client: docker.DockerClient, told: Mapping[str, Any]) -> list[Change] | None:
     here = _directories(told)
-    if here is None or not overlay.sees_all_attributes() or not Path(os.fsdecode(here.upper)).is_dir():
-        return None
-    if not _is_proven(client, told["Id"], here):
-        return None
-    try:
-        return list(overlay.changes(here))
-    except NotReadableError:
-        return None
+    proven = here is not None and overlay.sees_all_attributes() and _is_proven(told, here)
+    containers.end(client, container)  # what is still being written has no content that could be sealed
+    if here is not None and proven:
+        try:
+            found = list(overlay.changes(here))
+        except NotReadableError:
+            pass  # the exports below hold it, too
+        else:
+            yield _without_mount_points(found, told)
+            return
+    with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
+        yield _without_mount_points(_in_exports(client, told, Path(folder, "content")), told)
+
+
+def _without_mount_points(changes: Iterable[Change], told: Mapping[str, Any]) -> list[Change]:
+    """Leave out what the engine made to mount something over; the build never saw it."""
+    mounted = {os.fsencode(str(mount["Destination"]).strip("/")) for mount in told.get("Mounts") or ()}
+    return [each for each in changes if each.before is not None or each.now is None or each.now.path not in mounted]
 
 
 def _directories(told: Mapping[str, Any]) -> Overlay | None:
@@ -83,25 +75,27 @@ def _directories(told: Mapping[str, Any]) -> Overlay | None:
     return Overlay(os.fsencode(data["UpperDir"]), tuple(map(os.fsencode, data["LowerDir"].split(":"))))
 
 
-def _is_proven(client: docker.DockerClient, container: str, here: Overlay) -> bool:
-    """Prove that a directory of this machine is the container's: what the engine puts into that turns up here.
+def _is_proven(told: Mapping[str, Any], here: Overlay) -> bool:
+    """Prove that a directory of this machine is the container's, by the kernel's word.
 
-    An engine behind a local socket may be another machine's, which has the same paths, or store files with shifted
-    owners.
+    An engine behind a local socket may be another machine's, which has the same paths. Where it is not, the process
+    that it tells of is here, is in a group named after the container, and sees that very directory as its root.
     """
-    content = secrets.token_bytes(32)
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        entry = tarfile.TarInfo(_PROOF)
-        entry.size = len(content)
-        tar.addfile(entry, io.BytesIO(content))
-    with translated(f"writing into container {container}"):
-        client.api.put_archive(container, "/", archive.getvalue())
-    place = Path(os.fsdecode(here.upper), _PROOF)
+    process = Path("/proc", str(told["State"].get("Pid") or "none"))
     try:
-        return place.read_bytes() == content and place.stat().st_uid == 0
+        if told["Id"] not in (process / "cgroup").read_text():
+            return False
+        mounts = [line.split() for line in (process / "mountinfo").read_text().splitlines()]
+        numbers = (process / "uid_map").read_text().split()
     except OSError:
         return False
+    # Options may name directories from where the engine stood when it mounted them; the name before the last is random.
+    name = os.fsdecode(b"/".join(here.upper.split(b"/")[-2:]))
+    options = next((fields[-1].split(",") for fields in mounts if fields[_MOUNT_POINT] == "/"), [])
+    return numbers == ALL_NUMBERS and any(
+        option.startswith("upperdir=") and f"/{option.removeprefix('upperdir=')}".endswith(f"/{name}")
+        for option in options
+    )
 
 
 def _in_exports(client: docker.DockerClient, told: Mapping[str, Any], spool: Path) -> Iterator[Change]:

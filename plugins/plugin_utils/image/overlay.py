@@ -29,6 +29,9 @@ _HARMLESS = frozenset({b"origin", b"impure", b"nlink", b"upper", b"uuid", _OPAQU
 #: CAP_DAC_READ_SEARCH and CAP_SYS_ADMIN, as ``/proc/self/status`` shows them.
 _NEEDED = 1 << 2 | 1 << 21
 
+#: What ``uid_map`` says where users have the same numbers as on the machine.
+ALL_NUMBERS = ["0", "0", str(2**32 - 1)]
+
 _KINDS = {
     stat.S_IFREG: Kind.FILE,
     stat.S_IFLNK: Kind.SYMLINK,
@@ -184,4 +187,4 @@ def sees_all_attributes() -> bool:
         capabilities = int(status["CapEff"], 16)
     except (OSError, KeyError, ValueError):
         return False
-    return numbers == ["0", "0", str(2**32 - 1)] and capabilities & _NEEDED == _NEEDED
+    return numbers == ALL_NUMBERS and capabilities & _NEEDED == _NEEDED

@@ -15,7 +15,7 @@ from typing import Any
 import docker
 
 from ..chain.tier import Tier
-from ..engine import containers, images
+from ..engine import images
 from ..engine.client import translated
 from ..engine.images import Image
 from ..errors import SealError
@@ -58,7 +58,6 @@ def seal(client: docker.DockerClient, container: str, design: Design) -> Image:
         SealError: The container holds something that no layer can carry.
         EngineError: The engine refused.
     """
-    containers.end(client, container)
     tier = design.tier
     cleaner = Cleaner(design.identity.get(labels.FAMILY), tier.drop, tier.keep)
     with changes.read(client, container) as found:

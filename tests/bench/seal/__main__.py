@@ -1,7 +1,7 @@
 """How long sealing takes, beside the engine's own commit of the same container.
 
-Each layer is sealed, committed, and written to nowhere in turns, in an order of its own for each round. The containers
-have ended, so that neither has to wait for the other's work. Each seal is a process of its own, whose memory is told.
+Each layer is sealed, committed, and written to nowhere in turns, in an order of its own for each round, out of a
+container that runs. Each seal is a process of its own, whose memory is told.
 
 How to read the table: one line for each layer.
 
@@ -79,6 +79,7 @@ def _measure(
     for _round in range(rounds):
         shuffle(contenders)
         for each in contenders:
+            client.api.start(container)
             if each == "commit":
                 taken[each].append(_commit(client, container))
             else:
@@ -111,7 +112,6 @@ def _container(client: docker.DockerClient, image: str, count: int, size: int) -
         code, told = made.exec_run(["sh", "-c", _WRITE.format(count=count, size=size)])
         if code != 0:
             sys.exit(f"the bench cannot write its files: {told.decode(errors='replace')}")
-        containers.end(client, made.id)
         yield made.id
     finally:
         containers.remove(client, made.id)
