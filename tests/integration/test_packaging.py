@@ -35,6 +35,7 @@ UNWANTED = (
 )
 
 
+@pytest.mark.once
 def test_the_collection_s_archive_is_clean(environment, tmp_path):
     subprocess.run(
         ["ansible-galaxy", "collection", "build", str(ROOT), "--output-path", str(tmp_path)],
@@ -110,6 +111,7 @@ def test_an_installed_wheel_builds_a_chain_in_another_folder(installed, small_ch
     assert small_chain.run("hello", "cat", "/etc/hello") == "hello"
 
 
+@pytest.mark.once
 def test_a_role_serves_another_team_on_a_plain_machine(installed, demo, engine):
     """A plain Debian machine: here a container of the base image, reached as the team reaches its machines."""
     machine = engine.containers.run(demo["base"].id, ["sleep", "1800"], detach=True, remove=True)
