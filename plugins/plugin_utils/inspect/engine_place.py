@@ -1,0 +1,126 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Images in the container engine.
+
+The engine tells most of an image at once, but neither which steps of its history made no layer nor what is in a layer:
+for that it packs the whole image (``GET /images/{id}/get``), once for each image that is not in the store.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import quote
+
+from ..chain.reference import familiar
+from ..engine.asking import Asking
+from ..errors import DamagedError, NotFoundError
+from ..image import labels
+from . import saved
+from .document import Document, Step, digest, parse
+from .place import Held
+from .store import Store
+
+#: Questions at one time; more make engines slower.
+_AT_ONCE = 4
+_NAMELESS = "<none>:<none>"
+
+
+class EnginePlace:
+    """The engine that DOCKER_HOST names, else that of the local socket."""
+
+    def __init__(self, _location: str, store: Store) -> None:
+        """Remember the address; nothing is opened yet."""
+        self._engine, self._store = Asking(), store
+        self.title = f"the engine at {self._engine.address}"
+
+    def held(self) -> list[Held]:
+        """All its images, with histories where labels of ours, or another image with the same layers, ask for them."""
+        listed = self._engine.json("/images/json?all=true")
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            layers = _each(pool, self._layers, listed)
+            alike = Counter(layers.values())
+            there = [each for each in listed if each["Id"] in layers]
+            asked = [each for each in there if _is_ours(each) or alike[layers[each["Id"]]] > 1]
+            steps = _each(pool, self._history, asked)
+        return [_held(each, layers[each["Id"]], steps.get(each["Id"], ())) for each in there]
+
+    def find(self, reference: str) -> Document:
+        """Find an image by name or ID; its configuration is read with its layers where it was not read before."""
+        if not reference:
+            raise NotFoundError(f"{self.title} holds many images; say which one")
+        try:
+            told = self._engine.json(f"/images/{quote(reference, safe='/:@')}/json")
+        except NotFoundError:
+            raise NotFoundError(f"{self.title} holds no image {reference!r}; nothing is pulled here") from None
+        names = tuple(familiar(name) for name in told.get("RepoTags") or ())
+        text = self._store.value("config", told["Id"])
+        if text is None:
+            text = self._save(told["Id"])
+            self._store.put("config", told["Id"], text)
+        return parse(text.encode(), names, f"image {reference} of {self.title}")
+
+    def fill(self, document: Document, store: Store) -> None:
+        """Read the image once, where the store lacks one of its layers."""
+        if any(store.index(layer) is None for layer in document.layers):
+            self._save(document.id)
+
+    def _save(self, image: str) -> str:
+        what = f"image {image} of {self.title}"
+        with self._engine.stream(f"/images/{image}/get") as answer:
+            passed = saved.read(answer, what, self._store)
+        found = next((each.document for each in saved.images(passed, what) if each.document.id == image), None)
+        if found is None:
+            raise DamagedError(f"{what} is damaged: the engine packs another image under that name")
+        saved.check(passed, found, self._store)
+        return next(text.decode() for text in passed.documents.values() if digest(text) == image)
+
+    def _layers(self, listed: Mapping[str, Any]) -> tuple[str, ...]:
+        known = self._store.value("layers", listed["Id"])
+        if known is None:
+            told = self._engine.json(f"/images/{listed['Id']}/json")
+            known = list(told["RootFS"].get("Layers") or ())
+            self._store.put("layers", listed["Id"], known)
+        return tuple(known)
+
+    def _history(self, listed: Mapping[str, Any]) -> tuple[Step, ...]:
+        known = self._store.value("history", listed["Id"])
+        if known is None:
+            told = self._engine.json(f"/images/{listed['Id']}/history")
+            known = [[each.get(key) for key in ("Created", "CreatedBy", "Comment")] for each in reversed(told)]
+            self._store.put("history", listed["Id"], known)
+        return tuple(Step(int(created or 0), by or "", comment or "", "", None) for created, by, comment in known)
+
+
+def _each(
+    pool: ThreadPoolExecutor, ask: Callable[[Mapping[str, Any]], tuple[Any, ...]], listed: list[Mapping[str, Any]]
+) -> dict[str, tuple[Any, ...]]:
+    """What the engine answers for each image, by ID; nothing for one that was removed since the list was made."""
+
+    def told(each: Mapping[str, Any]) -> tuple[Any, ...] | None:
+        try:
+            return ask(each)
+        except NotFoundError:
+            return None
+
+    answers = zip(listed, pool.map(told, listed), strict=True)
+    return {each["Id"]: answer for each, answer in answers if answer is not None}
+
+
+def _is_ours(listed: Mapping[str, Any]) -> bool:
+    return labels.TIER in (listed.get("Labels") or {})
+
+
+def _held(listed: Mapping[str, Any], layers: tuple[str, ...], steps: tuple[Step, ...]) -> Held:
+    document = Document(
+        id=listed["Id"],
+        names=tuple(familiar(name) for name in listed.get("RepoTags") or () if name != _NAMELESS),
+        layers=layers,
+        steps=steps,
+        config={"Labels": listed.get("Labels") or {}},
+        created=max(0, int(listed.get("Created") or 0)),
+        platform="",
+    )
+    return Held(document, int(listed.get("Size") or 0))
