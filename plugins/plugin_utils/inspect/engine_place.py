@@ -36,14 +36,14 @@ class EnginePlace:
         self._engine, self._store = Asking(), store
         self.title = f"the engine at {self._engine.address}"
 
-    def held(self) -> list[Held]:
-        """All its images, with histories where labels of ours, or another image with the same layers, ask for them."""
+    def held(self, _repository: str = "") -> list[Held]:
+        """All its images, with histories where they are needed to know a tier, or what an image stands on."""
         listed = self._engine.json("/images/json?all=true")
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             layers = _each(pool, self._layers, listed)
-            alike = Counter(layers.values())
             there = [each for each in listed if each["Id"] in layers]
-            asked = [each for each in there if _is_ours(each) or alike[layers[each["Id"]]] > 1]
+            doubtful = _doubtful(layers)
+            asked = [each for each in there if each["Id"] in doubtful or labels.TIER in (each.get("Labels") or {})]
             steps = _each(pool, self._history, asked)
         return [_held(each, layers[each["Id"]], steps.get(each["Id"], ())) for each in there]
 
@@ -109,8 +109,11 @@ def _each(
     return {each["Id"]: answer for each, answer in answers if answer is not None}
 
 
-def _is_ours(listed: Mapping[str, Any]) -> bool:
-    return labels.TIER in (listed.get("Labels") or {})
+def _doubtful(layers: Mapping[str, tuple[str, ...]]) -> set[str]:
+    """Images of which layers do not tell what they stand on: several images have the layers, or their beginning."""
+    several = {each for each, count in Counter(layers.values()).items() if count > 1}
+    lengths = {len(each) for each in several}
+    return {key for key, each in layers.items() if any(each[:length] in several for length in lengths)}
 
 
 def _held(listed: Mapping[str, Any], layers: tuple[str, ...], steps: tuple[Step, ...]) -> Held:

@@ -28,7 +28,7 @@ class Layout(Blobs):
         self._folder = Path(location)
         self._manifests: list[Manifest] | None = None
 
-    def held(self) -> list[Held]:
+    def held(self, _repository: str = "") -> list[Held]:
         """All its images."""
         return [each.held for each in self._all()]
 

@@ -27,9 +27,12 @@ class Node:
     children: list[Node] = field(default_factory=list)
 
     @property
-    def size(self) -> int:
-        """Bytes of all its layers; 0 where no image tells."""
-        return self.held.size if self.held else 0
+    def shared(self) -> int:
+        """Bytes of the nearest image that it stands on; 0 where there is none."""
+        below = self.parent
+        while below is not None and below.held is None:
+            below = below.parent
+        return below.held.size if below and below.held else 0
 
     @property
     def own_layers(self) -> int:
@@ -84,14 +87,16 @@ def _grow(root: _Place) -> list[Node]:
 def _siblings(place: _Place, under: list[Node]) -> list[Node]:
     """Nodes of the images with one sequence of layers, each attached to what it stands on."""
     made: list[Node] = []
-    for held in sorted(
-        place.images, key=lambda each: (len(each.document.steps), each.document.created, each.document.id)
-    ):
+    for held in sorted(place.images, key=_age):
         node = Node(held, place.depth)
         ancestors = [each for each in made if _begins(held, each)]
         _attach(node, ancestors[-1] if ancestors else _on(node, under))
         made.append(node)
     return made
+
+
+def _age(held: Held) -> tuple[int, int, str]:
+    return len(held.document.steps), held.document.created, held.document.id
 
 
 def _on(node: Node, under: list[Node]) -> Node | None:
@@ -119,7 +124,7 @@ def _attach(node: Node, parent: Node | None) -> None:
 def fold(roots: Iterable[Node]) -> list[Node]:
     """Leave out images without a name: what stands on them stands on what they stood on.
 
-    Layers that no image consists of stay where at least two named images share them.
+    What at least two named images stand on stays, named or not.
 
     Returns:
         The nodes that stand on nothing then; the nodes themselves are changed.
@@ -143,8 +148,6 @@ def _folded(root: Node) -> list[Node]:
         above = [each for child in node.children for each in standing.pop(child)]
         named = node.held is not None and bool(node.held.document.names)
         if named or len(above) > 1:
-            if not named:
-                node.held = None
             node.children = above
             for each in above:
                 each.parent = node

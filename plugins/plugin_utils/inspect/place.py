@@ -40,10 +40,14 @@ class Place(Protocol):
     #: What it is called in messages: ``the engine at unix:///var/run/docker.sock``.
     title: str
 
-    def held(self) -> list[Held]:
+    def held(self, repository: str = "") -> list[Held]:
         """Say which images it holds. Steps of a history may be missing where nothing depends on them.
 
+        Args:
+            repository: The only one that is asked for; places that list everything anyway pass over it.
+
         Raises:
+            UsageError: A registry was not told which repository.
             EngineUnavailableError: Nobody answers.
             DamagedError: It is not what it promises to be.
         """

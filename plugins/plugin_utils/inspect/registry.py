@@ -48,17 +48,15 @@ class Registry:
         self._tokens: dict[str, str] = {}
         self._found: dict[str, tuple[str, Manifest]] = {}
 
-    def held(self) -> list[Held]:
-        """Nothing: a registry is asked for one repository at a time, with :meth:`repository`."""
-        raise UsageError(f"{self.title} cannot be listed; name a repository: docker://{self._host}/NAME")
-
-    def repository(self, name: str) -> list[Held]:
+    def held(self, repository: str = "") -> list[Held]:
         """All images of a repository that a tag names, for this machine's platform."""
+        if not is_repository(repository):
+            raise UsageError(f"{self.title} cannot be listed; name a repository: docker://{self._host}/NAME")
         tags: dict[str, list[str]] = {}
         images: dict[str, Held] = {}
-        for tag in self._tags(name):
-            found = self._manifest(name, tag)
-            tags.setdefault(found.document.id, []).append(f"{self._host}/{name}:{tag}")
+        for tag in self._tags(repository):
+            found = self._manifest(repository, tag)
+            tags.setdefault(found.document.id, []).append(f"{self._host}/{repository}:{tag}")
             images[found.document.id] = found.held
         return [Held(_named(held.document, tags[key]), held.size) for key, held in images.items()]
 

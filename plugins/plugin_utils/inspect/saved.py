@@ -91,7 +91,7 @@ class Saved:
         self._file, self._store = Path(location), store
         self._passed: Passed | None = None
 
-    def held(self) -> list[Held]:
+    def held(self, _repository: str = "") -> list[Held]:
         """All its images."""
         return images(self._passed or self._read(None), self.title)
 
