@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -19,7 +20,7 @@ from ..engine.asking import Asking
 from ..errors import DamagedError, NotFoundError
 from ..image import labels
 from . import saved
-from .document import Document, Step, digest, parse
+from .document import Document, Step, digest, parse, seconds
 from .place import Held
 from .store import Store
 
@@ -48,7 +49,7 @@ class EnginePlace:
         return [_held(each, layers[each["Id"]], steps.get(each["Id"], ())) for each in there]
 
     def find(self, reference: str) -> Document:
-        """Find an image by name or ID; its configuration is read with its layers where it was not read before."""
+        """Find an image by name or ID; it is packed where only its configuration tells which steps made no layer."""
         if not reference:
             raise NotFoundError(f"{self.title} holds many images; say which one")
         try:
@@ -56,6 +57,10 @@ class EnginePlace:
         except NotFoundError:
             raise NotFoundError(f"{self.title} holds no image {reference!r}; nothing is pulled here") from None
         names = tuple(familiar(name) for name in told.get("RepoTags") or ())
+        steps = self._history(told)
+        layers = told["RootFS"].get("Layers") or ()
+        if len(steps) == len(layers):
+            return _inspected(told, names, tuple(replace(step, empty=False) for step in steps))
         text = self._store.value("config", told["Id"])
         if text is None:
             text = self._save(told["Id"])
@@ -114,6 +119,18 @@ def _doubtful(layers: Mapping[str, tuple[str, ...]]) -> set[str]:
     several = {each for each, count in Counter(layers.values()).items() if count > 1}
     lengths = {len(each) for each in several}
     return {key for key, each in layers.items() if any(each[:length] in several for length in lengths)}
+
+
+def _inspected(told: Mapping[str, Any], names: tuple[str, ...], steps: tuple[Step, ...]) -> Document:
+    return Document(
+        id=told["Id"],
+        names=names,
+        layers=tuple(told["RootFS"].get("Layers") or ()),
+        steps=steps,
+        config=told.get("Config") or {},
+        created=seconds(told.get("Created")),
+        platform=f"{told.get('Os') or 'linux'}/{told.get('Architecture') or 'unknown'}",
+    )
 
 
 def _held(listed: Mapping[str, Any], layers: tuple[str, ...], steps: tuple[Step, ...]) -> Held:

@@ -45,7 +45,7 @@ def index(source: Reader, what: str) -> Index:
     forward = Forward(source, what)
     making = _Making(what)
     for member, tar in members(forward, what):
-        making.take(member, content(tar, member))
+        making.take(member, content(tar, member, what))
     with readable(what):
         digest = forward.rest()
     return making.done(digest)

@@ -12,7 +12,7 @@ from ..chain.reference import is_digest
 from ..errors import DamagedError, NotFoundError
 from .document import Document
 from .manifests import Blob, Blobs, Manifest, choose, fill, manifests
-from .place import Held
+from .place import Held, merged
 from .store import Store
 from .stream import Reader
 
@@ -30,11 +30,11 @@ class Layout(Blobs):
 
     def held(self, _repository: str = "") -> list[Held]:
         """All its images."""
-        return [each.held for each in self._all()]
+        return merged(each.held for each in self._all())
 
     def find(self, reference: str) -> Document:
         """Find an image by the name in its index, or by ID."""
-        return choose([each.document for each in self._all()], reference, self.title)
+        return choose([each.document for each in self.held()], reference, self.title)
 
     def fill(self, document: Document, store: Store) -> None:
         """Read the layers that the store lacks."""

@@ -16,7 +16,8 @@ are understood as well. What begins with ``/``, ``./`` or ``../`` is a layout wh
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -32,6 +33,16 @@ class Held:
     document: Document
     #: Bytes of all its layers; compressed ones where the place keeps them compressed.
     size: int
+
+
+def merged(images: Iterable[Held]) -> list[Held]:
+    """Put the names together of what is one image."""
+    found: dict[str, Held] = {}
+    for each in images:
+        known = found.get(each.document.id, each)
+        names = tuple(dict.fromkeys((*known.document.names, *each.document.names)))
+        found[each.document.id] = Held(replace(known.document, names=names), known.size)
+    return list(found.values())
 
 
 class Place(Protocol):

@@ -21,7 +21,7 @@ from ..chain.reference import is_digest, is_repository, is_tag
 from ..errors import DamagedError, EngineError, EngineUnavailableError, NotFoundError, UnsupportedError, UsageError
 from .document import Document, digest
 from .manifests import INDEXES, MANIFESTS, Blob, Manifest, fill, manifest, media_type, own_platform, parsed
-from .place import Held
+from .place import Held, merged
 from .store import Store
 from .stream import Forward, Pieces, Reader
 
@@ -52,13 +52,7 @@ class Registry:
         """All images of a repository that a tag names, for this machine's platform."""
         if not is_repository(repository):
             raise UsageError(f"{self.title} cannot be listed; name a repository: docker://{self._host}/NAME")
-        tags: dict[str, list[str]] = {}
-        images: dict[str, Held] = {}
-        for tag in self._tags(repository):
-            found = self._manifest(repository, tag)
-            tags.setdefault(found.document.id, []).append(f"{self._host}/{repository}:{tag}")
-            images[found.document.id] = found.held
-        return [Held(_named(held.document, tags[key]), held.size) for key, held in images.items()]
+        return merged(self._manifest(repository, tag).held for tag in self._tags(repository))
 
     def find(self, reference: str) -> Document:
         """Find an image by ``name:tag`` or ``name@sha256:…``; a name alone means ``latest``."""
@@ -167,12 +161,6 @@ def _split(reference: str) -> tuple[str, str]:
     if not is_repository(name) or not (is_digest(wanted) if at else is_tag(wanted)):
         raise UsageError(f"{reference!r} names no image of a registry; expected NAME:TAG or NAME@sha256:…")
     return name, wanted
-
-
-def _named(document: Document, names: list[str]) -> Document:
-    return Document(
-        document.id, tuple(names), document.layers, document.steps, document.config, document.created, document.platform
-    )
 
 
 def _login(host: str) -> tuple[str, str] | None:

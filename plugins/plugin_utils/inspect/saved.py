@@ -21,7 +21,7 @@ from ..errors import DamagedError, NotFoundError, TierwrightError
 from .document import Document, parse
 from .indexing import index
 from .manifests import Blobs, choose, manifests
-from .place import Held
+from .place import Held, merged
 from .store import Store
 from .stream import Forward, Pieces, Reader, content, members, unpacked
 
@@ -55,7 +55,7 @@ def read(source: Reader, what: str, store: Store | None) -> Passed:
         name = member.name.removeprefix("./")
         if not member.isreg() or not (_LAYER.fullmatch(name) or _DOCUMENT.fullmatch(name)):
             continue
-        pieces = content(tar, member)
+        pieces = content(tar, member, what)
         start = b"".join(itertools.islice(pieces, 1))
         if _is_document(start):
             passed.documents[name] = _document(start, pieces, passed, f"{name} in {what}")
@@ -75,11 +75,11 @@ def images(passed: Passed, what: str) -> list[Held]:
     """
     listed = passed.documents.get("manifest.json")
     if listed is None:
-        return [each.held for each in manifests(_Archived(passed, what))]
-    return [
+        return merged(each.held for each in manifests(_Archived(passed, what)))
+    return merged(
         Held(document, sum(passed.layers.get(file, 0) for file in files))
         for document, files in _listed(passed, listed, what)
-    ]
+    )
 
 
 class Saved:

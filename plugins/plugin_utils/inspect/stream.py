@@ -146,7 +146,7 @@ def members(forward: Forward, what: str) -> Iterator[tuple[tarfile.TarInfo, tarf
     Raises:
         DamagedError: The archive is damaged, or has too many entries.
     """
-    with readable(what), tarfile.open(fileobj=forward, mode="r:", errorlevel=2) as tar:  # type: ignore[call-overload]
+    with readable(what), _opened(forward, what) as tar:
         count = 0
         while (member := tar.next()) is not None:
             tar.members.clear()  # tarfile keeps each for ever
@@ -156,11 +156,23 @@ def members(forward: Forward, what: str) -> Iterator[tuple[tarfile.TarInfo, tarf
             yield member, tar
 
 
-def content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes]:
-    """Yield a file's bytes, in pieces."""
-    file = tar.extractfile(member)
-    while file and (piece := file.read(_CHUNK)):
-        yield piece
+def _opened(forward: Forward, what: str) -> Any:
+    try:
+        return tarfile.open(fileobj=forward, mode="r:", errorlevel=2)  # type: ignore[call-overload]
+    except tarfile.TarError as error:
+        raise DamagedError(f"{what} is no tar archive, or damaged ({error})") from error
+
+
+def content(tar: tarfile.TarFile, member: tarfile.TarInfo, what: str) -> Iterator[bytes]:
+    """Yield a file's bytes, in pieces.
+
+    Raises:
+        DamagedError: The archive ends too early.
+    """
+    with readable(what):
+        file = tar.extractfile(member)
+        while file and (piece := file.read(_CHUNK)):
+            yield piece
 
 
 def _gunzip(forward: Forward, _what: str) -> Reader:
