@@ -39,7 +39,15 @@ class Asking:
         """Remember the address; nothing is opened yet."""
         self.address = engine_address()
         self._mine = threading.local()
+        self._opened: list[http.client.HTTPConnection] = []
         self._session: Any = None
+
+    def close(self) -> None:
+        """Close all connections."""
+        for connected in self._opened:
+            connected.close()
+        if self._session is not None:
+            self._session.close()
 
     def json(self, path: str) -> Any:
         """Get ``path`` of the Engine API.
@@ -81,6 +89,7 @@ class Asking:
         connected: http.client.HTTPConnection | None = getattr(self._mine, "connection", None)
         if connected is None:
             connected = self._mine.connection = wire.connection(self.address, _TIMEOUT)
+            self._opened.append(connected)
         connected.request("GET", path)
         answer = connected.getresponse()
         if answer.status >= HTTPStatus.BAD_REQUEST:
