@@ -37,5 +37,5 @@ class ActionModule(ActionBase):
                 identity=lambda family: labels.identity(planned.chain, planned.tier, planned.parts, family),
                 say=lambda line: self._display.display(f"{name}: {line}"),
             )
-            finish(client, journal, planned.tier, image)
+            image = finish(client, journal, planned.tier, image)
         return {"changed": True, "image": image.id}

@@ -13,7 +13,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
     tier_and_journal,
     told_to_users,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import start, wait_for_parent
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import spare, start, wait_for_parent
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import read_plan
 
 
@@ -28,8 +28,12 @@ class ActionModule(ActionBase):
         with told_to_users():
             planned = read_plan(journal, name)
             parent = wait_for_parent(journal, planned)
+            client = connect()
+            spared = spare(client, journal, planned, parent)
+            if spared is not None:
+                return {"changed": False, "spared": True, "parent": parent, "image": spared.id}
             started = start(
-                connect(),
+                client,
                 journal,
                 planned,
                 parent,
@@ -38,6 +42,7 @@ class ActionModule(ActionBase):
             )
         return {
             "changed": True,
+            "spared": False,
             "container": started.container,
             "python": started.python,
             "parent": parent,

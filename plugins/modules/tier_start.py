@@ -13,6 +13,7 @@ description:
   - The container is confined; it is not privileged and does not see the engine.
   - Modules need Python, and images hold none. The container gets a copy of its distribution's own, on a read-only volume
     that is made once for each base.
+  - Starts nothing where the parent came out as an image that the tier was built on before.
   - It runs on the controller.
 author:
   - Tierwright contributors (@tierwright)
@@ -34,24 +35,34 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+spared:
+  description:
+    - Whether nothing was started, because the parent came out as an image that the tier was built on before.
+    - The build ends here then.
+  returned: success
+  type: bool
+image:
+  description: ID of the tier's image.
+  returned: when RV(spared) is true
+  type: str
 container:
   description: Name of the build container, for the variable C(tier_container) of P(tierwright.chain.tier#connection).
-  returned: success
+  returned: when a build was started
   type: str
 python:
   description: Path of the Python that modules run with in it, for C(ansible_python_interpreter).
-  returned: success
+  returned: when a build was started
   type: str
 parent:
-  description: ID of the image that it was started on.
+  description: ID of the image that the tier stands on.
   returned: success
   type: str
 role:
   description: What M(ansible.builtin.include_role) finds the tier's role by.
-  returned: success
+  returned: when a build was started
   type: str
 config_variable:
   description: Name of the variable in which the role says what its image is like, such as C(httpd_php_tier_config).
-  returned: success
+  returned: when a build was started
   type: str
 """

@@ -29,6 +29,8 @@ PARENT = PREFIX + "parent"
 KEY = PREFIX + "key"
 #: The parts of the build key, as JSON.
 PARTS = PREFIX + "parts"
+#: Digest of what the image holds and how it behaves, whenever and from whatever it was made.
+CONTENT = PREFIX + "content"
 #: Family of the distribution inside: ``debian``.
 FAMILY = PREFIX + "family"
 #: Run that a build container, a nameless image used during a build, or an interpreter's volume was made by. On no
@@ -38,6 +40,8 @@ RUN = PREFIX + "run"
 PYTHON = PREFIX + "python"
 #: Name of the volume that holds the interpreter; on the volume that says that it is whole.
 VOLUME = PREFIX + "volume"
+
+_SAME = (CHAIN, TIER, TEAM, ROLE, PARENT, CONTENT)
 
 
 def identity(chain: str, tier: Tier, parts: Parts, family: str | None) -> dict[str, str]:
@@ -55,6 +59,14 @@ def identity(chain: str, tier: Tier, parts: Parts, family: str | None) -> dict[s
         "org.opencontainers.image.vendor": tier.team,
     }
     return {name: value for name, value in labels.items() if value}
+
+
+def same(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
+    """Say whether two images are one tier's and hold the same, by their labels.
+
+    Key, parts, revision and time may differ: they say from what and when an image was made.
+    """
+    return CONTENT in now and all(before.get(name) == now.get(name) for name in _SAME)
 
 
 def work(run: str, tier: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import docker
@@ -19,9 +20,10 @@ from ..errors import EngineError, RunError
 from ..image import interpreter, labels
 from ..image.seal import seal
 from ..image.stage import stage
-from ..keys.parts import content_tag
+from ..keys.parts import content_tag, digest_key
 from .cleanup import clear_tier, container_name
 from .journal import Journal
+from .plan import find_built, find_own
 from .records import Planned, read_plan
 
 #: Where distributions keep Python that there is no recipe for.
@@ -56,6 +58,30 @@ def wait_for_parent(journal: Journal, planned: Planned) -> str:
     if outcome.image is None:
         raise RunError(f"tier {tier.name!r} is not built: its parent {tier.parent!r} failed")
     return outcome.image
+
+
+def spare(client: docker.DockerClient, journal: Journal, planned: Planned, parent: str) -> Image | None:
+    """Spare a tier its build if its parent came out as an image that the tier was built on before.
+
+    Args:
+        client: The engine.
+        journal: The run.
+        planned: What the plan says of the tier.
+        parent: ID of the parent's image.
+
+    Returns:
+        The tier's image, recorded as its outcome; ``None`` if the tier has to be built.
+
+    Raises:
+        EngineError: The engine does not answer.
+    """
+    if planned.forced:
+        return None
+    tier = planned.tier
+    image = find_built(partial(images.find, client), tier, digest_key({**planned.parts, "parent": parent}))
+    if image is not None:
+        journal.kept(tier.name, image.id, f"kept, parent {tier.parent} came out the same")
+    return image
 
 
 def start(
@@ -147,15 +173,28 @@ def seal_tier(client: docker.DockerClient, journal: Journal, name: str, declared
         identity=labels.identity(planned.chain, planned.tier, parts, parent.labels.get(labels.FAMILY)),
     )
     clear_tier(client, journal, name)
-    finish(client, journal, planned.tier, image)
-    return image
+    return finish(client, journal, planned.tier, image)
 
 
-def finish(client: docker.DockerClient, journal: Journal, tier: Tier, image: Image) -> None:
+def finish(client: docker.DockerClient, journal: Journal, tier: Tier, image: Image) -> Image:
     """Give a finished image its content tag and record it, which lets the tier's children go on.
+
+    Where the release has the same content, it gets the tag instead: an image whose inputs changed without making a
+    difference is no other image, and its children stay as they are.
+
+    Returns:
+        The tier's image.
 
     Raises:
         EngineError: The engine refused.
     """
-    images.tag(client, image.id, tier.image, content_tag(image.labels[labels.KEY]))
+    released = find_own(partial(images.find, client), tier, tier.release)
+    tag = content_tag(image.labels[labels.KEY])
+    if released is not None and released.id != image.id and labels.same(released.labels, image.labels):
+        images.tag(client, released.id, tier.image, tag)
+        images.remove(client, image.id)
+        journal.kept(tier.name, released.id, "built, the same as before")
+        return released
+    images.tag(client, image.id, tier.image, tag)
     journal.sealed(tier.name, image.id)
+    return image

@@ -31,9 +31,9 @@ _STALE_SECONDS = 3600
 class Outcome:
     """How a tier's build ended."""
 
-    #: ID of the sealed image; ``None`` if the tier failed.
+    #: ID of the tier's image; ``None`` if the tier failed.
     image: str | None
-    #: Why it failed; empty if it was sealed.
+    #: Why it failed, or why the tier has the image that it had; empty if it was sealed anew.
     reason: str
 
 
@@ -100,6 +100,10 @@ class Journal:
     def sealed(self, tier: str, image: str) -> None:
         """Record that ``tier`` was sealed as ``image``."""
         self.write("outcome", tier, {"image": image, "reason": ""})
+
+    def kept(self, tier: str, image: str, reason: str) -> None:
+        """Record that ``tier``, which was to be built, has the image that it had, and why."""
+        self.write("outcome", tier, {"image": image, "reason": reason})
 
     def failed(self, tier: str, reason: str) -> None:
         """Record that ``tier`` failed, unless its end is recorded already."""

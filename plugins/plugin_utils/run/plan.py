@@ -44,6 +44,8 @@ class Decision:
     parts: Parts
     #: Whether the release tag names ``image`` already.
     released: bool = False
+    #: Whether it is built even if an image with its key exists.
+    forced: bool = False
 
 
 def decide(
@@ -83,12 +85,25 @@ def find_own(find: Find, tier: Tier, reference: str) -> Image | None:
     return image if image is not None and image.labels.get(labels.TIER) == tier.name else None
 
 
+def find_built(find: Find, tier: Tier, key: str) -> Image | None:
+    """Look up what a build with ``key`` gives.
+
+    The content tag says so. An image can have several of them: one whose parts changed without making another image
+    keeps the label of the key that it was built with. The release's own label counts as well, should its tag be gone.
+    """
+    released = find_own(find, tier, tier.release)
+    if released is not None and released.labels.get(labels.KEY) == key:
+        return released
+    return find_own(find, tier, f"{tier.image}:{content_tag(key)}")
+
+
 def _decide(tier: Tier, parts: Parts, above: Decision | None, find: Find, *, force: bool) -> Decision:
     released = find_own(find, tier, tier.release)
     before = labels.stored_parts(released.labels, tier.name) if released else None
     if above is not None and above.action is Action.BUILD:
         own = () if before is None else tuple(differences({**before, "parent": ""}, {**parts, "parent": ""}))
-        return Decision(tier, Action.BUILD, (*own, f"parent {above.tier.name} is built"), None, parts)
+        reasons = (*own, f"parent {above.tier.name} is built")
+        return Decision(tier, Action.BUILD, reasons, None, parts, forced=force)
     if above is not None:
         if above.image is None:
             raise ChainError(
@@ -98,13 +113,12 @@ def _decide(tier: Tier, parts: Parts, above: Decision | None, find: Find, *, for
         parts = {**parts, "parent": above.image}
     key = digest_key(parts)
     if force:
-        return Decision(tier, Action.BUILD, ("forced by tier_force",), None, parts)
-    for reference in (tier.release, f"{tier.image}:{content_tag(key)}"):
-        image = find_own(find, tier, reference)
-        if image is not None and image.labels.get(labels.KEY) == key:
-            now = reference == tier.release
-            reason = "nothing changed" if now else f"built before as {reference}, which is not the release now"
-            return Decision(tier, Action.KEEP, (reason,), image.id, parts, released=now)
+        return Decision(tier, Action.BUILD, ("forced by tier_force",), None, parts, forced=True)
+    image = find_built(find, tier, key)
+    if image is not None:
+        now = released is not None and released.id == image.id
+        made = f"built before as {tier.image}:{content_tag(key)}, which is not the release now"
+        return Decision(tier, Action.KEEP, ("nothing changed" if now else made,), image.id, parts, released=now)
     if before is None:
         reason = f"there is no image {tier.release}" if released is None else f"{tier.release} does not say how it came"
         return Decision(tier, Action.BUILD, (reason,), None, parts)

@@ -33,6 +33,8 @@ class Planned:
     parts: dict[str, str]
     #: What ``include_role`` finds its role by.
     role: str | None
+    #: Whether it is built even if an image with its key exists.
+    forced: bool = False
 
     @property
     def config_variable(self) -> str:
@@ -55,6 +57,7 @@ def write_plan(journal: Journal, chain: str, decision: Decision, role: str | Non
             "image": decision.image,
             "parts": dict(decision.parts),
             "role": role,
+            "forced": decision.forced,
         },
     )
 
@@ -75,6 +78,7 @@ def read_plan(journal: Journal, tier: str) -> Planned:
         image=content["image"],
         parts=content["parts"],
         role=content["role"],
+        forced=content["forced"],
     )
 
 

@@ -42,6 +42,8 @@ def _row(client: docker.DockerClient, journal: Journal, planned: Planned) -> tup
         reason = "not reached" if outcome is None else (outcome.reason.splitlines() or ["failed"])[0]
         return (tier.name, "-", tier.team, "-", "-", reason.removeprefix(f"tier {tier.name!r} is "))
     result = "built" if planned.action is Action.BUILD else "kept"
+    if outcome is not None and outcome.reason:
+        result = outcome.reason
     released = image.is_named(tier.release)
     if not released:
         result += f", {tier.release} not moved: a tier above it failed"

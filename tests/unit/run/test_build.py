@@ -1,0 +1,124 @@
+"""Early cut-off: what comes out the same as before leaves everything above it alone."""
+
+from __future__ import annotations
+
+import docker.errors
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.parts import content_tag, digest_key
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import finish, spare
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal, Outcome
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import Planned
+
+
+class Engine:
+    """The part of the SDK's client that is needed, over images in memory."""
+
+    def __init__(self):
+        self.api = self
+        self.images = {}
+        self.names = {}
+
+    def add(self, image, labels, *names):
+        self.images[image] = labels
+        self.names.update(dict.fromkeys(names, image))
+
+    def inspect_image(self, reference):
+        image = self.names.get(reference, reference)
+        if image not in self.images:
+            raise docker.errors.ImageNotFound(reference)
+        return {"Id": image, "RootFS": {"Layers": []}, "Config": {"Labels": self.images[image]}}
+
+    def tag(self, image, repository, tag):
+        assert image in self.images
+        self.names[f"{repository}:{tag}"] = image
+
+    def remove_image(self, image):
+        assert image not in self.names.values()
+        del self.images[image]
+
+
+@pytest.fixture
+def engine():
+    return Engine()
+
+
+@pytest.fixture
+def journal(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return Journal.begin("demo")
+
+
+@pytest.fixture
+def tier(make_tier):
+    return make_tier("httpd-php", "corebuild")
+
+
+def made(tier, parts, content="same"):
+    identity = labels.identity("demo", tier, parts, "debian")
+    return {**identity, labels.CONTENT: content} if content else identity
+
+
+def release(engine, tier, parts, content="same"):
+    engine.add("sha256:old", made(tier, parts, content), tier.release, f"httpd-php:{content_tag(digest_key(parts))}")
+
+
+def seal(engine, journal, tier, make_image, parts, content="same"):
+    engine.add("sha256:new", made(tier, parts, content))
+    return finish(engine, journal, tier, make_image("sha256:new", engine.images["sha256:new"]))
+
+
+OLD, NEW = {"parent": "sha256:core", "role/a": "1"}, {"parent": "sha256:core", "role/a": "2"}
+
+
+def test_what_comes_out_the_same_is_the_image_that_there_was(engine, journal, tier, make_image):
+    release(engine, tier, OLD)
+    image = seal(engine, journal, tier, make_image, NEW)
+    assert image.id == "sha256:old"
+    assert journal.outcome(tier.name) == Outcome("sha256:old", "built, the same as before")
+    assert set(engine.images) == {"sha256:old"}
+    # Both keys name it, so the next run builds nothing.
+    assert {engine.names[f"httpd-php:{content_tag(digest_key(parts))}"] for parts in (OLD, NEW)} == {"sha256:old"}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "parts"),
+    [
+        ("one", "other", NEW),
+        (None, None, NEW),  # two images that do not say what they hold
+        ("same", "same", {**NEW, "parent": "sha256:another"}),
+    ],
+)
+def test_what_differs_is_a_new_image(engine, journal, tier, make_image, before, now, parts):
+    release(engine, tier, OLD, before)
+    assert seal(engine, journal, tier, make_image, parts, now).id == "sha256:new"
+    assert journal.outcome(tier.name) == Outcome("sha256:new", "")
+    assert engine.names[tier.release] == "sha256:old"
+    assert engine.names[f"httpd-php:{content_tag(digest_key(parts))}"] == "sha256:new"
+
+
+def test_another_team_s_tier_is_another_image(engine, journal, make_tier, make_image):
+    before, now = make_tier("httpd-php", "corebuild"), make_tier("httpd-php", "corebuild", team="middleware")
+    release(engine, before, OLD)
+    assert seal(engine, journal, now, make_image, NEW).id == "sha256:new"
+
+
+def planned(tier, *, forced=False):
+    return Planned("demo", tier, Action.BUILD, None, {"role/a": "1"}, "httpd_php", forced)
+
+
+def test_a_tier_whose_parent_came_out_the_same_is_spared(engine, journal, tier):
+    release(engine, tier, OLD)
+    image = spare(engine, journal, planned(tier), "sha256:core")
+    assert image is not None
+    assert image.id == "sha256:old"
+    assert journal.outcome(tier.name) == Outcome("sha256:old", "kept, parent corebuild came out the same")
+
+
+@pytest.mark.parametrize(("parent", "forced"), [("sha256:another", False), ("sha256:core", True)])
+def test_a_tier_with_another_parent_or_one_that_is_forced_is_built(engine, journal, tier, parent, forced):
+    release(engine, tier, OLD)
+    assert spare(engine, journal, planned(tier, forced=forced), parent) is None
+    assert journal.outcome(tier.name) is None
