@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from ..errors import EngineError, EngineUnavailableError, NotFoundError
 from . import wire
 from .address import engine_address
+from .pieces import Pieces
 
 #: Seconds between two pieces of an answer; an engine packs a whole image before it sends the first.
 _TIMEOUT = 600
@@ -102,8 +103,7 @@ class Asking:
         answer = self._session.get(self._session.base_url + path, stream=True, timeout=_TIMEOUT)
         if not answer.ok:
             raise self._refusal(path, answer.status_code, answer.content)
-        body: Answer = answer.raw
-        return body
+        return Pieces(answer.iter_content(1 << 20))  # which raises OSErrors, unlike the stream below it
 
     def _forget(self) -> None:
         connected = getattr(self._mine, "connection", None)

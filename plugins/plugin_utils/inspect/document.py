@@ -105,8 +105,8 @@ def parse(content: bytes, names: tuple[str, ...], what: str) -> Document:
         steps = tuple(_step(each) for each in told.get("history") or ())
         created = seconds(told.get("created"))
         platform = f"{told.get('os') or 'linux'}/{told.get('architecture') or 'unknown'}"
-        config = dict(told.get("config") or {})
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        config = _settings(told.get("config") or {})
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DamagedError(f"{what} is damaged: {identity} is no configuration of an image") from error
     if bad := [layer for layer in layers if not (isinstance(layer, str) and _ID.fullmatch(layer))]:
         raise DamagedError(f"{what} is damaged: its configuration names layer {bad[0]!r}; expected sha256:…")
@@ -132,6 +132,13 @@ def seconds(text: Any) -> int:
 def timestamp(moment: int) -> str | None:
     """RFC 3339 time of seconds since 1970, in UTC; ``None`` for 0."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
+
+
+def _settings(told: Any) -> dict[str, Any]:
+    config = dict(told)
+    if not isinstance(config.get("Env") or [], list) or not isinstance(config.get("Labels") or {}, dict):
+        raise TypeError
+    return config
 
 
 def _step(told: Mapping[str, Any]) -> Step:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import platform
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -168,6 +168,18 @@ def parsed(content: bytes, title: str) -> Any:
     return told
 
 
+def listed(told: Mapping[str, Any], title: str) -> list[dict[str, Any]]:
+    """What an index lists; each has a digest.
+
+    Raises:
+        DamagedError: It is no index.
+    """
+    entries = told.get("manifests") or []
+    if not isinstance(entries, list) or not all(isinstance(each, dict) and "digest" in each for each in entries):
+        raise DamagedError(f"{title} is damaged: its index has an entry without a digest")
+    return entries
+
+
 def own_platform() -> str:
     """This machine as images write it: ``linux/amd64``."""
     machine = platform.machine()
@@ -203,13 +215,11 @@ def fill(
 
 
 def _listed(blobs: Blobs, told: Any, name: str | None, deepest: int) -> Iterator[tuple[bytes, str | None]]:
-    for each in told.get("manifests") or ():
-        try:
-            notes, wanted = each.get("annotations") or {}, str(each["digest"])
-        except (KeyError, TypeError, AttributeError) as error:
-            raise DamagedError(f"{blobs.title} is damaged: its index has an entry without a digest") from error
+    for each in listed(told, blobs.title):
+        notes = each.get("annotations")
+        notes = notes if isinstance(notes, dict) else {}
         called = next((familiar(str(notes[key])) for key in _NAMES if notes.get(key)), name)
-        content = blobs.blob(wanted)
+        content = blobs.blob(str(each["digest"]))
         inner = parsed(content, blobs.title)
         if media_type(inner) not in INDEXES:
             yield content, called

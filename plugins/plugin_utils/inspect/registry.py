@@ -18,12 +18,13 @@ from urllib.parse import urljoin
 import requests
 
 from ..chain.reference import is_digest, is_repository, is_tag
+from ..engine.pieces import Pieces
 from ..errors import DamagedError, EngineError, EngineUnavailableError, NotFoundError, UnsupportedError, UsageError
 from .document import Document, digest
-from .manifests import INDEXES, MANIFESTS, Blob, Manifest, fill, manifest, media_type, own_platform, parsed
+from .manifests import INDEXES, MANIFESTS, Blob, Manifest, fill, listed, manifest, media_type, own_platform, parsed
 from .place import Held, merged
 from .store import Store
-from .stream import Forward, Pieces, Reader
+from .stream import Forward, Reader
 
 _TIMEOUT = 60
 _LARGEST_DOCUMENT = 8 << 20
@@ -85,12 +86,15 @@ class Registry:
     def _document(self, name: str, kind: str, wanted: str) -> bytes:
         what = f"{name}{'@' if is_digest(wanted) else ':'}{wanted}"
         with self._get(name, f"{name}/{kind}/{wanted}", what) as answer:
-            forward = Forward(Pieces(answer.iter_content(_CHUNK)), f"{what} in {self.title}", _LARGEST_DOCUMENT)
-            content = forward.read(_LARGEST_DOCUMENT)
+            content = self._body(answer)
             told = wanted if is_digest(wanted) else answer.headers.get("Docker-Content-Digest", "")
         if is_digest(told) and digest(content) != told:
             raise DamagedError(f"{what} in {self.title} is damaged: it is {digest(content)}, expected {told}")
         return content
+
+    def _body(self, answer: requests.Response) -> bytes:
+        pieces = Pieces(answer.iter_content(_CHUNK))
+        return Forward(pieces, f"an answer of {self.title}", _LARGEST_DOCUMENT).read(_LARGEST_DOCUMENT + 1)
 
     def _tags(self, name: str) -> Iterator[str]:
         path: str | None = f"{name}/tags/list"
@@ -98,7 +102,10 @@ class Registry:
             if path is None:
                 return
             with self._get(name, path, f"repository {name}") as answer:
-                yield from (tag for tag in parsed(answer.content, self.title).get("tags") or () if is_tag(str(tag)))
+                tags = parsed(self._body(answer), self.title).get("tags") or []
+                if not isinstance(tags, list):
+                    raise DamagedError(f"{self.title} is damaged: it answers {path} with no list of tags")
+                yield from (tag for tag in map(str, tags) if is_tag(tag))
                 following = answer.links.get("next", {}).get("url")
             path = following and urljoin(self._base + path, following).removeprefix(self._base)
 
@@ -135,18 +142,20 @@ class Registry:
         if scheme.lower() != "bearer" or not realm.startswith(("https://", self._base.partition("v2/")[0])):
             return False
         parameters = {"service": asked.get("service", ""), "scope": f"repository:{name}:pull"}
-        with self._session.get(realm, params=parameters, auth=login, timeout=_TIMEOUT) as given:
+        with self._session.get(realm, params=parameters, auth=login, stream=True, timeout=_TIMEOUT) as given:
             if not given.ok:
                 return False
-            told = parsed(given.content, self.title)
+            told = parsed(self._body(given), self.title)
         self._tokens[name] = f"Bearer {told.get('token') or told.get('access_token')}"
         return True
 
 
 def _for_this_machine(told: Mapping[str, Any], title: str) -> str:
     wanted, offered = own_platform(), []
-    for each in told.get("manifests") or ():
-        runs_on = each.get("platform") or {}
+    for each in listed(told, title):
+        runs_on = each.get("platform")
+        if not isinstance(runs_on, dict):
+            continue
         offered.append(f"{runs_on.get('os')}/{runs_on.get('architecture')}")
         if offered[-1] == wanted and is_digest(str(each.get("digest"))):
             return str(each["digest"])

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from ..chain.reference import familiar
+from ..engine.pieces import Pieces
 from ..errors import DamagedError, NotFoundError, TierwrightError
 from .document import Document, parse
 from .indexing import index
 from .manifests import Blobs, choose, manifests
 from .place import Held, merged
 from .store import Store
-from .stream import Forward, Pieces, Reader, content, members, unpacked
+from .stream import Forward, Reader, content, members, unpacked
 
 #: Most bytes of one JSON document, and of all of them.
 _LARGEST_DOCUMENT, _LARGEST_DOCUMENTS = 8 << 20, 256 << 20
@@ -162,7 +163,10 @@ def _listed(passed: Passed, listed: bytes, what: str) -> Iterator[tuple[Document
 
 def _manifest(listed: bytes, what: str) -> list[tuple[str, tuple[str, ...], list[str]]]:
     try:
-        return [(str(each["Config"]), _names(each), list(each["Layers"] or ())) for each in json.loads(listed)]
+        return [
+            (str(each["Config"]), _names(each), [str(file) for file in each["Layers"] or ()])
+            for each in json.loads(listed)
+        ]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedError(f"{what} is damaged: its manifest.json is none") from error
 

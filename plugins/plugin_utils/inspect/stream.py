@@ -96,23 +96,6 @@ class Forward:
         return piece
 
 
-class Pieces:
-    """An iterator of byte strings as something to read."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces, self._left = pieces, b""
-
-    def read(self, size: int, /) -> bytes:
-        """Read at most ``size`` bytes; none at the end."""
-        while not self._left:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return b""
-            self._left = piece
-        piece, self._left = self._left[:size], self._left[size:]
-        return piece
-
-
 def unpacked(source: Reader, what: str) -> Reader:
     """Take the compression off a stream, if there is one: gzip, and zstd where this Python knows it.
 

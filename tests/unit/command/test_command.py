@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,20 @@ def test_tree_in_a_pipe(run, place):
         "└─ web:release-20260102T000000Z  web   mid       +1  10 kB  20 kB",
         "foreign:latest                   -     -          1  10 kB  10 kB",
     ]
+
+
+def test_tree_of_a_thousand_images(run, tmp_path):
+    layers = [layer((f"tier{number}", b"")) for number in range(1000)]
+    images = {}
+    for number in range(1000):
+        chain = [layers[each] for each in (number // 100, number // 10, number)]
+        images[f"tier{number}:latest"] = (config(chain, [ours("tier", "ops")] * 3), chain)
+    write(tmp_path / "many", layout(images))
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    code, out, _ = run("tree", "--in", f"oci:{tmp_path}/many")
+    assert code == 0
+    assert out.count("tier") > 1000
+    assert max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) < 200_000  # kB
 
 
 def test_tree_of_one_family(run, place):

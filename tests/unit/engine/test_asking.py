@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import wire
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.asking import Asking
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import (
     EngineError,
@@ -14,6 +15,11 @@ from served import served
 
 
 def answer(path, _headers):
+    path = path.removeprefix("/v1.41")
+    if path == "/version":
+        return 200, {}, b'{"ApiVersion": "1.41"}'
+    if path == "/cut":
+        return 200, {"Content-Length": "100", "Connection": "close"}, b"{"
     if path == "/large":
         return 200, {}, bytes(1 << 20)
     if path == "/none":
@@ -47,6 +53,21 @@ def test_refusals_are_sentences_and_the_next_answer_is_right(engine):
 def test_an_answer_that_is_not_read_to_its_end(engine):
     with engine.stream("/large") as body:
         assert body.read(10) == bytes(10)
+    assert engine.json("/it") == {"it": "is"}
+
+
+def test_an_engine_that_only_the_sdk_can_reach(engine, monkeypatch):
+    monkeypatch.setattr(wire, "speaks", lambda _address: False)
+    assert engine.json("/it") == {"it": "is"}
+    with pytest.raises(NotFoundError, match="No such image: none"):
+        engine.json("/none")
+
+
+@pytest.mark.parametrize("directly", [True, False])
+def test_an_answer_that_breaks_off(engine, monkeypatch, directly):
+    monkeypatch.setattr(wire, "speaks", lambda _address: directly)
+    with pytest.raises(EngineError):
+        engine.json("/cut")
     assert engine.json("/it") == {"it": "is"}
 
 

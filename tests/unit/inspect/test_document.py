@@ -63,9 +63,12 @@ def test_what_is_no_configuration(content):
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), st.lists))
 def test_any_json_is_an_image_or_a_sentence(value):
-    for key in ("rootfs", "history", "config", "created"):
-        told = {"rootfs": {"diff_ids": []}, key: value}
+    parts = [{key: value} for key in ("rootfs", "history", "config", "created")]
+    parts += [{"config": {"Labels": value}}, {"config": {"Env": value}}, {"history": [{"created": value}]}]
+    for part in parts:
+        told = {"rootfs": {"diff_ids": []}, **part}
         try:
-            assert parse(json.dumps(told).encode(), (), "it").layers == ()
+            document = parse(json.dumps(told).encode(), (), "it")
+            assert document.labels.get("x") is None
         except DamagedError as error:
             assert "it is damaged" in str(error)  # noqa: PT017 - both ends are right

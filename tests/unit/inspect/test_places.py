@@ -149,6 +149,7 @@ DAMAGED = {
     "no configuration": (without(OCI_FILES, CONFIG), "cannot be read"),
     "an index that is none": (with_(OCI_FILES, "index.json", b"[]"), "no JSON object"),
     "a digest that is a path": (with_(OCI_FILES, "index.json", b'{"manifests": [{"digest": "../../x"}]}'), "damaged"),
+    "an index that lists nothing": (with_(OCI_FILES, "index.json", b'{"manifests": 7}'), "without a digest"),
     "an index without digests": (with_(OCI_FILES, "index.json", b'{"manifests": [7]}'), "without a digest"),
 }
 

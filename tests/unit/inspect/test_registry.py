@@ -160,6 +160,17 @@ def test_a_layer_that_ends_too_early(registry, store):
         opened(registry, store)
 
 
+def test_answers_that_are_none(registry, store):
+    place = open_place("docker", registry.host, store)
+    for content in (b"7", b'{"tags": 7}', b"<html>", b"{" + bytes(9 << 20)):
+        registry.there["team/web/tags/list"] = content
+        with pytest.raises(DamagedError, match="registry 127"):
+            place.held("team/web")
+    registry.put("1", json.dumps({"mediaType": OCI + "index.v1+json", "manifests": [{"platform": 7}]}).encode())
+    with pytest.raises(DamagedError, match="without a digest"):
+        opened(registry, store)
+
+
 def test_nothing_there(registry, store):
     with pytest.raises(NotFoundError, match="holds no team/web:none"):
         opened(registry, store, "team/web:none")
