@@ -13,6 +13,7 @@ import hashlib
 import importlib
 import io
 import os
+import sys
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -29,6 +30,9 @@ MOST_ENTRIES = 2_000_000
 _LARGEST_PIECE = 16 << 20
 _CHUNK = 1 << 20
 _ENOUGH_TO_TELL = 512
+
+#: In the standard library since 3.14; before, a copy of it.
+_ZSTD = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
 
 
 class Reader(Protocol):
@@ -97,7 +101,7 @@ class Forward:
 
 
 def unpacked(source: Reader, what: str) -> Reader:
-    """Take the compression off a stream, if there is one: gzip, and zstd where this Python knows it.
+    """Take the compression off a stream, if there is one: gzip or zstd.
 
     Raises:
         UnsupportedError: It is compressed in another way.
@@ -162,13 +166,19 @@ def _gunzip(forward: Forward, _what: str) -> Reader:
     return gzip.GzipFile(fileobj=forward, mode="rb")
 
 
-def _zstd(forward: Forward, what: str) -> Reader:
-    try:
-        zstd: Any = importlib.import_module("compression.zstd")
-    except ImportError as error:
-        raise UnsupportedError(f"{what} is packed with zstd, which only Python 3.14 and later can read") from error
-    opened: Reader = zstd.ZstdFile(io.BufferedReader(_Raw(forward)))
-    return opened
+class _Zstd:
+    """A zstd stream; what is wrong with it is told as for gzip, which :func:`readable` understands."""
+
+    def __init__(self, forward: Forward, _what: str) -> None:
+        self._module: Any = importlib.import_module(_ZSTD)
+        self._file = self._module.ZstdFile(io.BufferedReader(_Raw(forward)))
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            piece: bytes = self._file.read(size)
+        except self._module.ZstdError as error:
+            raise EOFError(str(error)) from error
+        return piece
 
 
 def _not_read(name: str) -> Callable[[Forward, str], Reader]:
@@ -193,7 +203,7 @@ class _Raw(io.RawIOBase):
 
 _OPENERS: dict[bytes, Callable[[Forward, str], Reader]] = {
     b"\x1f\x8b": _gunzip,
-    b"\x28\xb5\x2f\xfd": _zstd,
+    b"\x28\xb5\x2f\xfd": _Zstd,
     b"BZh": _not_read("bzip2"),
     b"\xfd7zXZ\0": _not_read("xz"),
 }

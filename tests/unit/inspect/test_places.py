@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 
 import pytest
@@ -12,6 +13,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import (
     UnsupportedError,
     UsageError,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect import stream
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.manifests import own_platform
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.place import open_place, split
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.stack import open_stack
@@ -198,6 +200,18 @@ def test_other_compressions_are_told(tmp_path, store):
         path.write_bytes(magic + bytes(600))
         with pytest.raises(UnsupportedError, match=name):
             open_stack(f"archive:{path}", store)
+
+
+def test_zstd(tmp_path, store):
+    zstd = importlib.import_module(stream._ZSTD)
+    packed = zstd.compress(pack(tmp_path / "plain.tar", SAVED).read_bytes())
+    path = tmp_path / "it.tar"
+    for content in (packed[:-20], packed[:40] + bytes(20) + packed[60:], packed[:4]):
+        path.write_bytes(content)
+        with pytest.raises(DamagedError, match=str(path)):
+            open_stack(f"archive:{path}", store)
+    path.write_bytes(packed)
+    assert open_stack(f"archive:{path}", store).document.id == digest(CONFIG)
 
 
 def test_nothing_there(tmp_path, store):
