@@ -35,7 +35,7 @@ class Store:
         """Use ``folder``, or the user's own cache; it is made when something is put there."""
         self._folder = folder or _own()
         self._known: dict[str, Index] = {}
-        self._tidied: set[Path] = set()
+        self._ready: set[Path] = set()
 
     def index(self, layer: str) -> Index | None:
         """The index of a layer; ``None`` where it is not known."""
@@ -73,20 +73,25 @@ class Store:
         path = self._path(kind, identity)
         content = zlib.compress(json.dumps(value).encode(), level=1)
         with contextlib.suppress(OSError):  # a full or read-only disk makes things slower, not wrong
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._tidy(path.parent)
+            self._prepare(path.parent)
             with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
                 file.write(content)
             Path(file.name).replace(path)
 
-    def _tidy(self, folder: Path) -> None:
-        if folder in self._tidied:
+    def _prepare(self, folder: Path) -> None:
+        """Make a folder, and tidy up before the first one is made."""
+        if folder in self._ready:
             return
-        self._tidied.add(folder)
-        for path in folder.iterdir():
-            with contextlib.suppress(OSError):
-                if time.time() - path.stat().st_mtime > KEPT:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._ready:
+            self._tidy()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._ready.add(folder)
+
+    def _tidy(self) -> None:
+        for path in self._folder.rglob("*"):
+            with contextlib.suppress(OSError):  # somebody else was quicker
+                if path.is_file() and time.time() - path.stat().st_mtime > KEPT:
                     path.unlink()
 
     def _path(self, kind: str, identity: str) -> Path:
