@@ -20,6 +20,10 @@ class SourceError(TierwrightError):
     """A base's root file system could not be made, or is not the one that was asked for."""
 
 
+class SealError(TierwrightError):
+    """A role left something that its tier's layer may not or cannot hold."""
+
+
 class EngineError(TierwrightError):
     """The container engine refused something or failed at it."""
 

@@ -342,3 +342,22 @@ def test_a_container_that_dies_is_told(chain, podman, how):
     assert failed.code != 0
     wanted = {"kill": "is exited (exit status 137)", "remove": "does not exist any more; somebody removed it"}
     assert wanted[how] in failed.message
+
+
+def test_a_release_is_gone_back_to_and_what_nothing_needs_goes(chain, podman):
+    made = []
+    for version in range(3):
+        chain.tier("one", f"{WRITE}# {version}\n", parent="base")
+        chain.build().expect()
+        made.append(chain.image("one").id)
+    inventory = ("-i", str(chain.folder / "chain.yml"))
+    chain.playbook("playbooks/rollback.yml", *inventory).expect()
+    assert chain.image("one").id == made[1]
+    assert podman.client.images.get(f"{chain.name}/one:previous").id == made[2]
+    assert "one   keep   withdrawn by a rollback on" in chain.build().expect().output
+    done = chain.playbook("playbooks/prune.yml", *inventory, "-e", "tier_keep_releases=1").expect()
+    assert f"one  {made[0][:19]}  " in done.output
+    with pytest.raises(docker.errors.ImageNotFound):
+        podman.client.images.get(made[0])
+    assert podman.client.images.get(made[2]).labels[labels.TIER] == "one"
+    assert "there is nothing to remove" in chain.playbook("playbooks/prune.yml", *inventory).expect().output

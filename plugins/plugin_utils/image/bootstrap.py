@@ -9,16 +9,23 @@ apt does.
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from functools import cache
 from pathlib import Path
 
 from ..chain.tier import Bootstrap
 from ..errors import SourceError
 
 _ARCHIVE = "http://deb.debian.org/debian"
+#: Part of the package apt; it fetches as apt is configured to.
+_APT_HELPER = "/usr/lib/apt/apt-helper"
+
 _SECURITY = "http://deb.debian.org/debian-security"
 
 #: Suites without a security archive and without updates.
@@ -48,13 +55,50 @@ def check_tools(tier: str) -> None:
         )
 
 
-def bootstrap(tier: str, source: Bootstrap, target: Path, say: Callable[[str], None]) -> None:
+def released(tier: str, source: Bootstrap) -> int:
+    """Ask the archive when the suite was released as it is: for a stable one, its last point release.
+
+    Updates and security updates are younger, and do not count: with them the time would change every day, and so would
+    everything that stands on the base.
+
+    Returns:
+        Seconds since 1970.
+
+    Raises:
+        SourceError: The archive does not answer, or gives no date.
+    """
+    check_tools(tier)
+    address = f"{_mirror(source)}/dists/{source.suite}/InRelease"
+    with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
+        target = Path(folder, "InRelease")
+        done = subprocess.run(
+            [_APT_HELPER, "download-file", address, str(target)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        text = target.read_text(errors="replace") if done.returncode == 0 else ""
+    date = next((line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("Date:")), "")
+    try:
+        return int(parsedate_to_datetime(date).timestamp())
+    except ValueError as error:
+        raise SourceError(
+            f"tier {tier!r}: tier_bootstrap of suite {source.suite!r} failed: {address} gives no date of release, "
+            f"which the files of the base are to have; check suite and mirror, or set tier_source_date_epoch:\n"
+            f"{done.stdout}"
+        ) from error
+
+
+def bootstrap(tier: str, source: Bootstrap, target: Path, epoch: int, say: Callable[[str], None]) -> None:
     """Make a root file system and write it to ``target`` as a plain tar archive.
 
     Args:
         tier: The base's name, for messages.
         source: What to install.
         target: File to write.
+        epoch: What programs write instead of the time, in seconds since 1970.
         say: Called with a line for each step.
 
     Raises:
@@ -74,7 +118,13 @@ def bootstrap(tier: str, source: Bootstrap, target: Path, say: Callable[[str], N
     ]
     told: list[str] = []
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", stdin=subprocess.DEVNULL
+        command,
+        env={**os.environ, "SOURCE_DATE_EPOCH": str(epoch)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        stdin=subprocess.DEVNULL,
     ) as process:
         assert process.stdout is not None  # noqa: S101 - asked for above
         for line in process.stdout:
@@ -101,9 +151,8 @@ def _add_policy(rootfs: Path) -> None:
 
 
 def _archive_lines(source: Bootstrap) -> list[str]:
-    mirrors = _own_mirrors()
-    mirror = source.mirror or mirrors.get("archive", _ARCHIVE)
-    security = source.security_mirror or mirrors.get("security", _SECURITY)
+    mirror = _mirror(source)
+    security = source.security_mirror or _own_mirrors().get("security", _SECURITY)
     sections = " ".join(source.components)
     lines = [f"deb {mirror} {source.suite} {sections}"]
     if source.suite not in _ROLLING:
@@ -114,6 +163,11 @@ def _archive_lines(source: Bootstrap) -> list[str]:
     return lines
 
 
+def _mirror(source: Bootstrap) -> str:
+    return source.mirror or _own_mirrors().get("archive", _ARCHIVE)
+
+
+@cache
 def _own_mirrors() -> dict[str, str]:
     """Ask apt where this machine gets Debian from: ``archive`` and ``security``, as far as configured."""
     asked = (

@@ -40,13 +40,18 @@ class EnginePlace:
     def held(self, _repository: str = "") -> list[Held]:
         """All its images, with histories where they are needed to know a tier, or what an image stands on."""
         listed = self._engine.json("/images/json?all=true")
+        here = digest(self._engine.address.encode())
+        known = self._store.value("engine", here) or {"layers": {}, "history": {}}
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            layers = _each(pool, self._layers, listed)
+            layers = _each(pool, self._layers, listed, known["layers"])
             there = [each for each in listed if each["Id"] in layers]
             doubtful = _doubtful(layers)
             asked = [each for each in there if each["Id"] in doubtful or labels.TIER in (each.get("Labels") or {})]
-            steps = _each(pool, self._history, asked)
-        return [_held(each, layers[each["Id"]], steps.get(each["Id"], ())) for each in there]
+            history = _each(pool, self._history, asked, known["history"])
+        now = {"layers": layers, "history": history}
+        if now != known:
+            self._store.put("engine", here, now)
+        return [_held(each, layers[each["Id"]], _steps(history.get(each["Id"], []))) for each in there]
 
     def find(self, reference: str) -> Document:
         """Find an image by name or ID; it is packed where only its configuration tells which steps made no layer."""
@@ -57,7 +62,7 @@ class EnginePlace:
         except NotFoundError:
             raise NotFoundError(f"{self.title} holds no image {reference!r}; nothing is pulled here") from None
         names = tuple(familiar(name) for name in told.get("RepoTags") or ())
-        steps = self._history(told)
+        steps = _steps(self._history(told))
         layers = told["RootFS"].get("Layers") or ()
         if len(steps) == len(layers):
             return _inspected(told, names, tuple(replace(step, empty=False) for step in steps))
@@ -82,31 +87,29 @@ class EnginePlace:
         saved.check(passed, found, self._store)
         return next(text.decode() for text in passed.documents.values() if digest(text) == image)
 
-    def _layers(self, listed: Mapping[str, Any]) -> tuple[str, ...]:
-        known = self._store.value("layers", listed["Id"])
-        if known is None:
-            told = self._engine.json(f"/images/{listed['Id']}/json")
-            known = list(told["RootFS"].get("Layers") or ())
-            self._store.put("layers", listed["Id"], known)
-        return tuple(known)
+    def _layers(self, listed: Mapping[str, Any]) -> list[str]:
+        told = self._engine.json(f"/images/{listed['Id']}/json")
+        return list(told["RootFS"].get("Layers") or ())
 
-    def _history(self, listed: Mapping[str, Any]) -> tuple[Step, ...]:
-        known = self._store.value("history", listed["Id"])
-        if known is None:
-            told = self._engine.json(f"/images/{listed['Id']}/history")
-            known = [[each.get(key) for key in ("Created", "CreatedBy", "Comment")] for each in reversed(told)]
-            self._store.put("history", listed["Id"], known)
-        return tuple(Step(int(created or 0), by or "", comment or "", "", None) for created, by, comment in known)
+    def _history(self, listed: Mapping[str, Any]) -> list[list[Any]]:
+        told = self._engine.json(f"/images/{listed['Id']}/history")
+        return [[each.get(key) for key in ("Created", "CreatedBy", "Comment")] for each in reversed(told)]
 
 
 def _each(
-    pool: ThreadPoolExecutor, ask: Callable[[Mapping[str, Any]], tuple[Any, ...]], listed: list[Mapping[str, Any]]
-) -> dict[str, tuple[Any, ...]]:
-    """What the engine answers for each image, by ID; nothing for one that was removed since the list was made."""
+    pool: ThreadPoolExecutor,
+    ask: Callable[[Mapping[str, Any]], list[Any]],
+    listed: list[Mapping[str, Any]],
+    known: Mapping[str, list[Any]],
+) -> dict[str, list[Any]]:
+    """What the engine answers for each image, by ID; nothing for one that was removed since the list was made.
 
-    def told(each: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    An ID names content, so what is ``known`` is not asked for again.
+    """
+
+    def told(each: Mapping[str, Any]) -> list[Any] | None:
         try:
-            return ask(each)
+            return known[each["Id"]] if each["Id"] in known else ask(each)
         except NotFoundError:
             return None
 
@@ -114,8 +117,13 @@ def _each(
     return {each["Id"]: answer for each, answer in answers if answer is not None}
 
 
-def _doubtful(layers: Mapping[str, tuple[str, ...]]) -> set[str]:
+def _steps(history: list[list[Any]]) -> tuple[Step, ...]:
+    return tuple(Step(int(created or 0), by or "", comment or "", "", None) for created, by, comment in history)
+
+
+def _doubtful(images: Mapping[str, list[str]]) -> set[str]:
     """Images of which layers do not tell what they stand on: several images have the layers, or their beginning."""
+    layers = {key: tuple(each) for key, each in images.items()}
     several = {each for each, count in Counter(layers.values()).items() if count > 1}
     lengths = {len(each) for each in several}
     return {key for key, each in layers.items() if any(each[:length] in several for length in lengths)}
@@ -133,11 +141,11 @@ def _inspected(told: Mapping[str, Any], names: tuple[str, ...], steps: tuple[Ste
     )
 
 
-def _held(listed: Mapping[str, Any], layers: tuple[str, ...], steps: tuple[Step, ...]) -> Held:
+def _held(listed: Mapping[str, Any], layers: list[str], steps: tuple[Step, ...]) -> Held:
     document = Document(
         id=listed["Id"],
         names=tuple(familiar(name) for name in listed.get("RepoTags") or () if name != _NAMELESS),
-        layers=layers,
+        layers=tuple(layers),
         steps=steps,
         config={"Labels": listed.get("Labels") or {}},
         created=max(0, int(listed.get("Created") or 0)),

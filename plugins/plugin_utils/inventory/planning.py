@@ -15,17 +15,22 @@ import docker
 
 from ..chain.graph import Chain
 from ..chain.tier import Bootstrap, Import, Tier
-from ..engine import images
+from ..engine.snapshot import Snapshot
 from ..errors import ChainError
 from ..image.bootstrap import check_tools
 from ..image.rootfs import check_checksum
+from ..keys.commit import Commit, last_commit
 from ..keys.files import digest_folder
 from ..keys.parts import Parts, digest_bytes
 from ..run.plan import Action, Decision, decide
-from .arguments import check_role
+from .arguments import RoleArguments, check_role, read_arguments
 from .roles import Role, find_role, with_dependencies
+from .secrets import refuse
 from .tiers import GROUP, read_chain
 from .variables import digest_variables
+
+#: Variables that decide what of a base gets into its layer.
+_SEALING = ("tier_drop", "tier_keep", "tier_source_date_epoch")
 
 
 class HostVars(Protocol):
@@ -35,6 +40,16 @@ class HostVars(Protocol):
 
     def raw_get(self, host_name: str) -> Mapping[str, Any]:
         """A host's variables, untemplated."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _KnownRole:
+    """What was read of a role, once for all tiers that have it."""
+
+    role: Role
+    #: Digests of its files and of those of the roles that it depends on, by the names of the key's parts.
+    files: dict[str, str]
+    arguments: RoleArguments
 
 
 class Planner:
@@ -56,7 +71,7 @@ class Planner:
             "skip": task_vars.get("ansible_skip_tags") or [],
         }
         self._views: dict[str, Mapping[str, Any]] = {}
-        self._roles: dict[str, tuple[Role, dict[str, str]]] = {}
+        self._roles: dict[str, _KnownRole] = {}
 
     @cached_property
     def chain(self) -> Chain:
@@ -95,9 +110,7 @@ class Planner:
                 problems.append(str(error))
         if problems:
             raise ChainError("\n".join(problems))
-        decisions = decide(
-            self.chain, parts, lambda reference: images.find(client, reference), selected=self.selected, forced=forced
-        )
+        decisions = decide(self.chain, parts, Snapshot.take(client), selected=self.selected, forced=forced)
         for decision in decisions.values():
             if decision.action is Action.BUILD:
                 _check_source(decision.tier)
@@ -106,7 +119,12 @@ class Planner:
     def role_name(self, tier: str) -> str | None:
         """What ``include_role`` finds a tier's role by; ``None`` for a base."""
         role = self.chain[tier].role
-        return None if role is None else self._role(tier, role)[0].name
+        return None if role is None else self._role(tier, role).role.name
+
+    def commit(self, tier: str) -> Commit | None:
+        """The last commit that touched a tier's role; ``None`` for a base, or where none is known."""
+        role = self.chain[tier].role
+        return None if role is None else last_commit(self._role(tier, role).role.folder)
 
     def _view(self, host: str) -> Mapping[str, Any]:
         if host not in self._views:
@@ -126,30 +144,33 @@ class Planner:
 
     def _parts(self, tier: Tier) -> Parts:
         view = self._view(tier.name)
+        if view.get("tier_config"):
+            refuse(tier.name, "tier_config", view["tier_config"], self._hostvars.raw_get(tier.name))
         parts = {"team": digest_bytes(tier.team.encode())}
         if tier.source is not None:
             settings = {
                 "source": type(tier.source).__name__,
                 **dataclasses.asdict(tier.source),
                 "config": view.get("tier_config"),
+                **{name: view[name] for name in _SEALING if name in view},
             }
             settings.pop("archive", None)  # the checksum says which archive; its path says whose machine this is
             return parts | {"source": digest_bytes(json.dumps(settings, sort_keys=True, default=str).encode())}
         if tier.role is None:
             raise ChainError(f"tier {tier.name!r} has neither a source nor a role")
-        role, files = self._role(tier.name, tier.role)
-        check_role(tier.name, tier.role, role.folder, view)
+        role = self._role(tier.name, tier.role)
+        check_role(tier.name, tier.role, role.arguments, view)
         if self._tags != {"run": ["all"], "skip": []}:
             # A role applied in part is another image; it must never pass for the whole one.
             parts["tags"] = digest_bytes(json.dumps(self._tags, sort_keys=True, default=list).encode())
         return {
             **parts,
             "ansible-core": digest_bytes(self._ansible_version.encode()),
-            **files,
+            **role.files,
             **digest_variables(view, self._hostvars.raw_get(tier.name)),
         }
 
-    def _role(self, tier: str, name: str) -> tuple[Role, dict[str, str]]:
+    def _role(self, tier: str, name: str) -> _KnownRole:
         beside = Path(self._view(tier).get("inventory_dir") or ".")
         key = f"{beside}\0{name}"
         if key not in self._roles:
@@ -161,7 +182,7 @@ class Planner:
                 for each in with_dependencies(tier, role, folders)
                 for path, digest in digest_folder(each.folder).items()
             }
-            self._roles[key] = (role, files)
+            self._roles[key] = _KnownRole(role, files, read_arguments(role.folder))
         return self._roles[key]
 
 

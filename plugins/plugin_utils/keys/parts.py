@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 Parts = Mapping[str, str]
 
 #: Raised by one whenever this collection would make another image out of the same parts.
-RECIPE = "1"
+RECIPE = "2"
 
 
 def digest_bytes(data: bytes) -> str:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 
@@ -24,4 +25,9 @@ def digest_value(name: str, value: object, *, secret: bool) -> str:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()
     if not secret:
         return digest_bytes(text)
+    return _slow_digest(name, text)
+
+
+@functools.cache  # a team's secret is the same for each of its tiers
+def _slow_digest(name: str, text: bytes) -> str:
     return hashlib.scrypt(text, salt=f"tierwright/{name}".encode(), n=_WORK_FACTOR, r=8, p=1, dklen=16).hex()

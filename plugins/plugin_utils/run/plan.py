@@ -4,19 +4,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
+from ..chain import tags
 from ..chain.graph import Chain
 from ..chain.tier import Tier
-from ..engine.images import Image
+from ..engine.images import Identity
+from ..engine.snapshot import Snapshot
 from ..errors import ChainError
 from ..image import labels
 from ..keys.parts import Parts, content_tag, differences, digest_key
 
+Found = TypeVar("Found", bound=Identity)
+
 #: Looks an image up by reference.
-Find = Callable[[str], Image | None]
+Find = Callable[[str], Found | None]
 
 
 class Action(enum.StrEnum):
@@ -46,17 +52,26 @@ class Decision:
     released: bool = False
     #: Whether it is built even if an image with its key exists.
     forced: bool = False
+    #: ID of the image that the release tag names, whosever it is; ``None`` where there is no such tag.
+    was: str | None = None
+    #: Whether it is built for no other reason than that its parent is.
+    follows: bool = False
 
 
 def decide(
-    chain: Chain, parts: Mapping[str, Parts], find: Find, *, selected: Collection[str], forced: Collection[str]
+    chain: Chain,
+    parts: Mapping[str, Parts],
+    engine: Snapshot,
+    *,
+    selected: Collection[str],
+    forced: Collection[str],
 ) -> dict[str, Decision]:
     """Decide for every tier.
 
     Args:
         chain: The chain.
         parts: The parts of each selected tier's key, all but ``parent``.
-        find: Looks an image up by reference.
+        engine: The engine's images.
         selected: Names of the tiers that this run may build.
         forced: Names of those that it must build.
 
@@ -67,25 +82,27 @@ def decide(
         ChainError: A selected tier's parent is not selected and has no image.
     """
     decisions: dict[str, Decision] = {}
+    find, names = engine.find, engine.names
     for tier in chain:
+        named = names.get(tier.image, {})
         if tier.name in selected:
             above = decisions[tier.parent] if tier.parent else None
-            decisions[tier.name] = _decide(tier, parts[tier.name], above, find, force=tier.name in forced)
+            withdrawn = {image: tag for tag, image in named.items() if tags.is_withdrawn(tag)}
+            decision = _decide(tier, parts[tier.name], above, find, withdrawn, force=tier.name in forced)
         else:
             released = find_own(find, tier, tier.release)
-            decisions[tier.name] = Decision(
-                tier, Action.LEAVE, ("not selected by --limit",), released.id if released else None, {}
-            )
+            decision = Decision(tier, Action.LEAVE, ("not selected by --limit",), released.id if released else None, {})
+        decisions[tier.name] = dataclasses.replace(decision, was=named.get(tier.tag))
     return decisions
 
 
-def find_own(find: Find, tier: Tier, reference: str) -> Image | None:
+def find_own(find: Find[Found], tier: Tier, reference: str) -> Found | None:
     """Look an image up that must be ``tier``'s own: a label that it inherited names another tier."""
     image = find(reference)
     return image if image is not None and image.labels.get(labels.TIER) == tier.name else None
 
 
-def find_built(find: Find, tier: Tier, key: str) -> Image | None:
+def find_built(find: Find[Found], tier: Tier, key: str) -> Found | None:
     """Look up what a build with ``key`` gives.
 
     The content tag says so. An image can have several of them: one whose parts changed without making another image
@@ -97,13 +114,15 @@ def find_built(find: Find, tier: Tier, key: str) -> Image | None:
     return find_own(find, tier, f"{tier.image}:{content_tag(key)}")
 
 
-def _decide(tier: Tier, parts: Parts, above: Decision | None, find: Find, *, force: bool) -> Decision:
+def _decide(
+    tier: Tier, parts: Parts, above: Decision | None, find: Find[Identity], withdrawn: Mapping[str, str], *, force: bool
+) -> Decision:
     released = find_own(find, tier, tier.release)
     before = labels.stored_parts(released.labels, tier.name) if released else None
     if above is not None and above.action is Action.BUILD:
         own = () if before is None else tuple(differences({**before, "parent": ""}, {**parts, "parent": ""}))
         reasons = (*own, f"parent {above.tier.name} is built")
-        return Decision(tier, Action.BUILD, reasons, None, parts, forced=force)
+        return Decision(tier, Action.BUILD, reasons, None, parts, forced=force, follows=not own and not force)
     if above is not None:
         if above.image is None:
             raise ChainError(
@@ -115,6 +134,9 @@ def _decide(tier: Tier, parts: Parts, above: Decision | None, find: Find, *, for
     if force:
         return Decision(tier, Action.BUILD, ("forced by tier_force",), None, parts, forced=True)
     image = find_built(find, tier, key)
+    if released is not None and (tag := _taken_back(tier, parts, released, image, find, withdrawn)):
+        reason = f"withdrawn by a rollback{_when(tag)}; change it, or -e tier_force={tier.name} to build it again"
+        return Decision(tier, Action.KEEP, (reason,), released.id, parts, released=True)
     if image is not None:
         now = released is not None and released.id == image.id
         made = f"built before as {tier.image}:{content_tag(key)}, which is not the release now"
@@ -122,4 +144,46 @@ def _decide(tier: Tier, parts: Parts, above: Decision | None, find: Find, *, for
     if before is None:
         reason = f"there is no image {tier.release}" if released is None else f"{tier.release} does not say how it came"
         return Decision(tier, Action.BUILD, (reason,), None, parts)
-    return Decision(tier, Action.BUILD, tuple(differences(before, parts)), None, parts)
+    reasons = tuple(differences(before, parts)) or ("this version of Tierwright makes another image of the same",)
+    return Decision(tier, Action.BUILD, reasons, None, parts)
+
+
+def _taken_back(
+    tier: Tier,
+    parts: Parts,
+    released: Identity,
+    image: Identity | None,
+    find: Find[Identity],
+    withdrawn: Mapping[str, str],
+) -> str | None:
+    """Say whether a rollback took back what these parts give.
+
+    The rollback may have taken back the tier's parent as well. Then the same sources on the former parent would be
+    something new, but nobody changed anything: it counts as taken back.
+
+    Args:
+        tier: The tier.
+        parts: All parts of its key.
+        released: What its release tag names.
+        image: What was built with these parts; ``None`` where nothing was.
+        find: Looks an image up by reference.
+        withdrawn: The tags of the tier's images that were taken back, by their IDs.
+
+    Returns:
+        The tag of what was taken back; ``None`` where nothing was.
+    """
+    if image is not None:
+        return withdrawn.get(image.id) if image.id != released.id else None
+    for each, tag in withdrawn.items():
+        found = find_own(find, tier, each)
+        stored = labels.stored_parts(found.labels, tier.name) if found else None
+        if stored is None or parts.get("parent") not in {stored.get("parent"), released.labels.get(labels.PARENT)}:
+            continue
+        if {**stored, "parent": ""} == {**parts, "parent": ""}:
+            return tag
+    return None
+
+
+def _when(tag: str) -> str:
+    moment = tags.moment(tag)
+    return f" on {moment:%Y-%m-%d}" if moment else ""

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..chain.cage import Cage
 from ..chain.graph import Chain
 from ..chain.tier import Bootstrap, Import, Pull, Source, Tier
 from ..errors import RunError
+from ..keys.commit import Commit
 from .journal import Journal
 from .plan import Action, Decision
 
@@ -35,6 +37,10 @@ class Planned:
     role: str | None
     #: Whether it is built even if an image with its key exists.
     forced: bool = False
+    #: ID of the image that the release tag named, whosever it is; ``None`` where there was no such tag.
+    was: str | None = None
+    #: The last commit that touched its role, where one is known.
+    commit: Commit | None = None
 
     @property
     def config_variable(self) -> str:
@@ -42,8 +48,10 @@ class Planned:
         return re.split(r"[./]", self.role or "")[-1].replace("-", "_") + "_tier_config"
 
 
-def write_plan(journal: Journal, chain: str, decision: Decision, role: str | None) -> None:
-    """Record a decision."""
+def write_plan(
+    journal: Journal, chain: str, decision: Decision, role: str | None, commit: Commit | None = None
+) -> None:
+    """Record a decision, and the last commit that touched the tier's role."""
     tier = dataclasses.asdict(decision.tier)
     if decision.tier.source is not None:
         tier["source"]["kind"] = type(decision.tier.source).__name__
@@ -58,6 +66,8 @@ def write_plan(journal: Journal, chain: str, decision: Decision, role: str | Non
             "parts": dict(decision.parts),
             "role": role,
             "forced": decision.forced,
+            "was": decision.was,
+            "commit": None if commit is None else dataclasses.asdict(commit),
         },
     )
 
@@ -79,6 +89,8 @@ def read_plan(journal: Journal, tier: str) -> Planned:
         parts=content["parts"],
         role=content["role"],
         forced=content["forced"],
+        was=content["was"],
+        commit=None if content["commit"] is None else Commit(**content["commit"]),
     )
 
 
@@ -100,7 +112,11 @@ def _all(journal: Journal) -> Iterator[Planned]:
 def _tier(fields: dict[str, Any]) -> Tier:
     source = fields["source"]
     if source is not None:
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in source.items()}
+        values = _values(source)
         kind = _SOURCES[str(values.pop("kind"))]
-        fields = {**fields, "source": kind(**values)}
-    return Tier(**fields)
+        source = kind(**values)
+    return Tier(**{**_values(fields), "source": source, "cage": Cage(**_values(fields["cage"]))})
+
+
+def _values(read: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in read.items()}
