@@ -53,7 +53,8 @@ class Step:
         """The role that was applied; ``None`` for a base."""
         ours = _OURS.fullmatch(self.created_by)
         doing = ours["doing"] if ours else ""
-        return doing.removeprefix(_ROLE) if doing.startswith(_ROLE) else None
+        # What its build container was allowed beyond the usual may follow.
+        return doing.removeprefix(_ROLE).partition(",")[0] if doing.startswith(_ROLE) else None
 
 
 @dataclass(frozen=True, slots=True)

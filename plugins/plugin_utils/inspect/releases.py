@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
+from ..chain import tags
 from ..chain.reference import familiar
 from ..errors import NotFoundError, UsageError
 from ..image import labels
@@ -16,9 +15,6 @@ from ..keys.parts import differences
 from .document import Document, timestamp
 from .place import Held, open_place, split
 from .store import Store
-
-_RELEASE = re.compile(r"release-(\d{8}T\d{6})Z")
-_LASTING = re.compile(r"release-\d{8}T\d{6}Z|key-[0-9a-f]{16}|previous")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +31,8 @@ class Release:
     tier: str
     team: str | None
     role: str | None
+    #: The last commit that touched the role; ``null`` where the image does not say.
+    revision: str | None
     #: Whether a release tag such as ``latest`` names it now.
     current: bool
     #: What decided that it was built anew, against the one before; ``null`` where one of the two does not say.
@@ -65,7 +63,7 @@ class Why:
 
 def is_lasting(name: str) -> bool:
     """Say whether a name tells which build an image is (its key, a release), and not that it is the one in use."""
-    return _LASTING.fullmatch(name.rpartition(":")[2]) is not None
+    return tags.is_reserved(name.rpartition(":")[2])
 
 
 def history(name: str, store: Store) -> History:
@@ -123,19 +121,12 @@ def _repository(name: str) -> str:
 
 def _events(held: list[Held]) -> Iterator[tuple[int, Held, str | None]]:
     for each in held:
-        tags = {tag for name in each.document.names if _RELEASE.fullmatch(tag := name.rpartition(":")[2])}
-        for tag in tags:
-            yield _moment(tag), each, tag
-        if not tags:
+        released = {tag for name in each.document.names if tags.is_release(tag := name.rpartition(":")[2])}
+        for tag in released:
+            moment = tags.moment(tag)
+            yield max(0, int(moment.timestamp())) if moment else 0, each, tag
+        if not released:
             yield each.document.created, each, None
-
-
-def _moment(tag: str) -> int:
-    try:
-        found = datetime.strptime(tag, "release-%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    except ValueError:  # digits, but no time
-        return 0
-    return max(0, int(found.timestamp()))
 
 
 def _release(when: int, document: Document, tag: str | None, before: Document | None) -> Release:
@@ -148,6 +139,7 @@ def _release(when: int, document: Document, tag: str | None, before: Document | 
         tier=str(last.tier),
         team=last.team,
         role=last.role,
+        revision=document.labels.get(labels.REVISION),
         current=any(not is_lasting(name) for name in document.names),
         reasons=_reasons(before, document),
     )

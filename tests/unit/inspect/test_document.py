@@ -31,6 +31,11 @@ def test_a_command_that_only_looks_like_ours():
         assert Step(0, by, "team x", "x", empty=False).team is None
 
 
+def test_what_a_build_container_was_allowed_is_no_part_of_the_role():
+    step_ = Step(0, "tierwright: tier web: role team.web.web, with capability SYS_ADMIN", "team x", "", empty=False)
+    assert (step_.tier, step_.role) == ("web", "team.web.web")
+
+
 def test_a_base_has_no_role():
     base = Step(0, "tierwright: tier base: debian bookworm", "", "operations", empty=False)
     assert (base.tier, base.team, base.role) == ("base", "operations", None)

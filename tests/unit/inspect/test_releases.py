@@ -112,6 +112,7 @@ def test_no_such_tier(told):
         ("web:release-20260103T000000Z", True),
         ("web:key-0123456789abcdef", True),
         ("localhost:5000/web:previous", True),
+        ("web:withdrawn-20260103T000000Z", True),
         ("web:latest", False),
         ("web:release-1", False),
         ("web:keynote", False),
