@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from made_images import config, layer, layout, ours, write
+
 from .conftest import BIN, ROOT
 
 WANTED = (
@@ -83,6 +85,20 @@ def run(installed, *arguments):
     return subprocess.run(
         ["ansible-playbook", *arguments], cwd=installed, env=environment, capture_output=True, text=True, check=False
     )
+
+
+def test_an_installed_wheel_brings_the_command(installed, tmp_path):
+    image = (config([layer(("etc/motd", b"hello"))], [ours("base", "ops")]), [layer(("etc/motd", b"hello"))])
+    folder = write(tmp_path, layout({"base:latest": image}))
+    done = subprocess.run(
+        [installed / "venv/bin/tierwright", "blame", f"oci:{folder}", "/etc/motd"],
+        env={"HOME": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("/etc/motd: base, team ops\n")
 
 
 def test_the_wheel_has_the_collection_and_nothing_else(installed):
