@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+BENCH  ?= connection
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: chain test setup engine lint unit integration machine versions bench lock clean
@@ -44,9 +45,9 @@ machine: setup                    ## what integration tests need besides an engi
 versions: machine                 ## unit and integration tests with the oldest and the newest ansible-core
 	$(BIN)/nox --session oldest newest
 
-bench: engine                     ## compare the connection plugin with others: make bench OPTIONS="--rounds 3"
-	$(BIN)/ansible-playbook build-chain.yml --limit base
-	$(BIN)/nox --session bench -- connection $(OPTIONS)
+bench: engine                     ## a bench of tests/bench: make bench BENCH=plan OPTIONS="--rounds 3"
+	$(BIN)/ansible-playbook build-chain.yml $(if $(filter connection,$(BENCH)),--limit base)
+	$(BIN)/nox --session bench -- $(BENCH) $(OPTIONS)
 
 lock: setup                       ## renew requirements/dev.txt
 	$(BIN)/nox --session lock

@@ -76,13 +76,19 @@ def newest(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """A bench of tests/bench: ``nox --session bench -- connection [options]``."""
     _install(session)
+    name, *options = session.posargs or ("connection",)
+    if name == "connection":
+        _install_others(session)
+    session.run("python", "-m", f"bench.{name}", *options, env={"PYTHONPATH": "tests"})
+
+
+def _install_others(session: nox.Session) -> None:
+    """Install what the connection is compared with, beside the ansible-core that is there."""
     asked = ("python", "-c", "from importlib.metadata import version; print(version('ansible-core'))")
     core = str(session.run(*asked, silent=True)).strip()
-    # What we are compared with; `ansible` 12 is the collections of ansible-core 2.19, and so on.
+    # `ansible` 12 is the collections of ansible-core 2.19, and so on.
     others = (f"ansible=={int(core.split('.')[1]) - 7}.*", "mitogen")
     session.install("--quiet", f"ansible-core=={core}", *others)
-    name, *options = session.posargs or ("connection",)
-    session.run("python", "-m", f"bench.{name}", *options, env={"PYTHONPATH": "tests"})
 
 
 @nox.session

@@ -1,7 +1,11 @@
-"""A TCP address for an engine that listens on a socket: what a remote engine is to a client."""
+"""A TCP address for an engine that listens on a socket: what a remote engine is to a client.
+
+And one that stops at a request, so that a test can kill whom it likes at that very moment.
+"""
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 
@@ -37,14 +41,16 @@ class Relay(threading.Thread):
         self._door.shutdown(socket.SHUT_RDWR)
         self._door.close()
 
-    @staticmethod
-    def _carry(source: socket.socket, target: socket.socket) -> None:
+    def _carry(self, source: socket.socket, target: socket.socket) -> None:
         try:
             while data := source.recv(65536):
-                target.sendall(data)
+                self._pass(data, target)
             target.shutdown(socket.SHUT_WR)
         except OSError:
             return
+
+    def _pass(self, data: bytes, target: socket.socket) -> None:
+        target.sendall(data)
 
     @staticmethod
     def _see_off(threads: list[threading.Thread], near: socket.socket, far: socket.socket) -> None:
@@ -54,3 +60,33 @@ class Relay(threading.Thread):
             thread.join()
         near.close()
         far.close()
+
+
+class Gate(Relay):
+    """A relay that holds back the request number `number` that looks like `request`, and all that comes later.
+
+    What it holds back never arrives: `close` ends every connection.
+    """
+
+    def __init__(self, target: str, request: str, number: int = 1) -> None:
+        super().__init__(target)
+        self._request = re.compile(request.encode())
+        self._left = number
+        self._closed = threading.Event()
+        #: Set when the request has come.
+        self.reached = threading.Event()
+
+    def _pass(self, data: bytes, target: socket.socket) -> None:
+        if self._request.match(data):
+            self._left -= 1
+            if self._left == 0:
+                self.reached.set()
+        if self.reached.is_set():
+            self._closed.wait()
+            target.shutdown(socket.SHUT_RDWR)
+            raise ConnectionAbortedError
+        super()._pass(data, target)
+
+    def close(self) -> None:
+        self._closed.set()
+        super().close()

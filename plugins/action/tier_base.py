@@ -15,6 +15,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
     told_to_users,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments import check_config
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.secrets import refuse
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import finish
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import read_plan
 
@@ -29,11 +30,13 @@ class ActionModule(ActionBase):
         name, journal = tier_and_journal(self._task.args, task_vars)
         with told_to_users():
             planned = read_plan(journal, name)
+            declared = check_config(name, "config", self._task.args.get("config") or {})
+            refuse(name, "config", declared, task_vars or {})
             client = connect()
             image = base.make(
                 client,
                 tier=planned.tier,
-                declared=check_config(name, "config", self._task.args.get("config") or {}),
+                declared=declared,
                 identity=lambda family: labels.identity(planned.chain, planned.tier, planned.parts, family),
                 say=lambda line: self._display.display(f"{name}: {line}"),
             )

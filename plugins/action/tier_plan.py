@@ -6,14 +6,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import docker
 from ansible.plugins.action import ActionBase
-from ansible.release import __version__ as ansible_version
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_ended_runs
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import interrupted
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.outline import outline
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import write_plan
 
@@ -27,42 +29,49 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         with told_to_users():
-            planner = Planner(task_vars or {}, ".".join(ansible_version.split(".")[:2]))
-            planner.chain  # noqa: B018 - a wrong inventory is told before an engine that does not answer
+            planner = planner_of(task_vars or {})
             client = connect()
-            decisions = planner.decide(client, self._task.args.get("force"))
-            self._show([decisions[name] for name in planner.selected])
             if self._task.check_mode:
-                return _result(planner, decisions, run="", build=False)
-            for run in clear_ended_runs(client, planner.name):
-                self._display.display(f"cleared what the killed run {run} left behind")
-            journal = Journal.begin(planner.name)
-            for name, decision in decisions.items():
-                mine = name in planner.selected
-                write_plan(
-                    journal,
-                    planner.name,
-                    decision,
-                    planner.role_name(name) if mine else None,
-                    roles=planner.role_folders(name) if mine else (),
-                    projects=planner.projects.folders,
-                )
-            return _result(planner, decisions, run=str(journal.folder), build=True)
+                if interrupted(planner.name):
+                    self._display.display("a promotion was interrupted; the next run brings it to an end first")
+                return self._plan(planner, client)[1]
 
-    def _show(self, decisions: list[Decision]) -> None:
-        width = max((len(decision.tier.name) for decision in decisions), default=0)
-        for decision in decisions:
-            first, *more = decision.reasons
-            self._display.display(f"{decision.tier.name:{width}}  {decision.action:5}  {first}")
-            for reason in more:
-                self._display.display(f"{'':{width}}         {reason}")
+            def try_it() -> None:
+                planner_of(task_vars or {}).decide(client, self._task.args.get("force"))
+
+            journal = begin(
+                client, planner.name, command(), waiting(self._task.args, self._display.display, first=try_it)
+            )
+            try:
+                decisions, result = self._plan(planner, client)
+                for name, decision in decisions.items():
+                    mine, builds = name in planner.selected, decision.action is Action.BUILD
+                    write_plan(
+                        journal,
+                        planner.name,
+                        decision,
+                        planner.role_name(name) if mine else None,
+                        planner.commit(name) if builds else None,
+                        roles=planner.role_folders(name) if mine else (),
+                        projects=planner.projects.folders,
+                    )
+            except BaseException:
+                journal.end()
+                raise
+            return result | {"run": str(journal.folder)}
+
+    def _plan(self, planner: Planner, client: docker.DockerClient) -> tuple[dict[str, Decision], dict[str, Any]]:
+        decisions = planner.decide(client, self._task.args.get("force"))
+        for line in outline([decisions[name] for name in planner.selected], everything=self._display.verbosity > 0):
+            self._display.display(line)
+        return decisions, _result(planner, decisions, build=not self._task.check_mode)
 
 
-def _result(planner: Planner, decisions: dict[str, Decision], *, run: str, build: bool) -> dict[str, Any]:
+def _result(planner: Planner, decisions: dict[str, Decision], *, build: bool) -> dict[str, Any]:
     builds = [name for name in planner.selected if build and decisions[name].action is Action.BUILD]
     return {
         "changed": False,
-        "run": run,
+        "run": "",
         "bases": [name for name in builds if planner.chain[name].parent is None],
         "builds": [name for name in builds if planner.chain[name].parent is not None],
         "promote": build and any(not decisions[name].released for name in planner.selected),

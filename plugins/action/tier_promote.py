@@ -24,7 +24,8 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         with told_to_users():
             done = promote_run(connect(), Journal(Path(self._task.args["run"])))
-        moved = [each for each in done if each.moved]
-        for each in moved:
-            self._display.display(f"{each.release} is now {each.image}")
-        return {"changed": bool(moved), "promoted": {each.tier: each.image for each in done}}
+        for tier in done.moved:
+            self._display.display(f"{tier.release} is now {done.images[tier.name]}")
+        if done.release:
+            self._display.display(f"this is {done.release}")
+        return {"changed": bool(done.moved), "release": done.release or "", "promoted": dict(done.images)}

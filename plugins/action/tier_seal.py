@@ -14,6 +14,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
     told_to_users,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments import check_config
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.secrets import refuse
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import seal_tier
 
 
@@ -27,5 +28,6 @@ class ActionModule(ActionBase):
         name, journal = tier_and_journal(self._task.args, task_vars)
         with told_to_users():
             declared = check_config(name, "config", self._task.args.get("config") or {})
+            refuse(name, "config", declared, task_vars or {})
             image = seal_tier(connect(), journal, name, declared)
         return {"changed": True, "image": image.id, "layers": list(image.layers), "size": image.size}

@@ -82,7 +82,7 @@ class CallbackModule(CallbackBase):
         if self._journal is None:
             return
         try:
-            for line in summary(connect(), self._journal):
+            for line in summary(connect(), self._journal, everything=self._display.verbosity > 0):
                 self._display.display(line)
         except TierwrightError as error:
             self._display.warning(str(error))

@@ -96,8 +96,8 @@ class Connection(ConnectionBase):
                 f"become_method {self.become.name} would ask for a password; in a build container root needs none, "
                 "so drop become_password"
             )
-        display.vvv(f"EXEC {cmd}", host=self._host)
         request = command.request(cmd, has_input=bool(in_data))
+        display.vvv(f"EXEC {command.shown(request)}", host=self._host)
         if in_data and request["do"] != "module":
             self._note("a shell is started for this module: more than an interpreter is asked for")
         output: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}

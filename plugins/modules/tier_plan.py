@@ -11,6 +11,9 @@ description:
   - Checks the tiers of the inventory, their graph, their roles and their variables.
   - Decides for each tier whether it must be built, and says why.
   - Starts no container.
+  - One run at a time goes on over a chain. While there is another one of this user's, it is waited for, but not in check
+    mode.
+  - First of all it brings to an end, and clears away, what killed runs left.
   - It runs on the controller.
 author:
   - Tierwright contributors (@tierwright)
@@ -20,6 +23,10 @@ options:
     description: Names of tiers to build although nothing changed, as a list or with commas between.
     type: raw
     default: []
+  lock_timeout:
+    description: Seconds to wait for another run over the chain; V(0) fails at once, saying whose it is.
+    type: float
+    default: 3600
 attributes:
   check_mode:
     description: Can run in check mode and return what would be, without changing anything.

@@ -10,6 +10,9 @@ short_description: Move the release tags of what passed
 description:
   - Moves the release tags of the tiers that passed, and with them everything of the run that stands on them.
   - The release tag of a tier stays where it is if a tier above it failed.
+  - All of them move, or none. None moves if one of them, or of what they stand on, was moved by somebody else since the
+    plan was made.
+  - What a release tag named before is called C(previous). The images of the new release get its tag, C(release-…).
   - It runs on the controller.
 author:
   - Tierwright contributors (@tierwright)
@@ -26,6 +29,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+release:
+  description: Tag of the new release; empty where nothing moved.
+  returned: success
+  type: str
+  sample: release-20261124T093000Z
 promoted:
   description: IDs of the images that release tags name now, by tier.
   returned: success

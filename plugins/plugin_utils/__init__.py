@@ -3,5 +3,6 @@
 """The library behind the plugins: plain Python, in rooms that import one way only.
 
 ``chain`` -> ``keys`` -> ``engine`` -> ``image`` -> ``run``; ``inventory`` reads all of it out of Ansible's variables
-and is the only room that imports Ansible.
+and is the only room that imports Ansible. ``inspect`` looks at images and knows nothing of runs; ``command``
+prints what it finds.
 """

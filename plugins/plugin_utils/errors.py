@@ -20,6 +20,10 @@ class SourceError(TierwrightError):
     """A base's root file system could not be made, or is not the one that was asked for."""
 
 
+class SealError(TierwrightError):
+    """A role left something that its tier's layer may not or cannot hold."""
+
+
 class EngineError(TierwrightError):
     """The container engine refused something or failed at it."""
 
@@ -34,3 +38,19 @@ class ContainerGoneError(EngineError):
 
 class RunError(TierwrightError):
     """A run cannot go on: a parent failed, or the run itself has ended."""
+
+
+class UsageError(TierwrightError):
+    """A name or an option does not say what is wanted."""
+
+
+class NotFoundError(TierwrightError):
+    """What was asked for is not there."""
+
+
+class DamagedError(TierwrightError):
+    """An image, a layer or an archive is not what its names and digests promise."""
+
+
+class UnsupportedError(TierwrightError):
+    """Something is whole, but of a kind that is not read here."""

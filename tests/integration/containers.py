@@ -18,6 +18,7 @@ from typing import Any
 import docker
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import place
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.cage import CAPABILITIES, Cage
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import cage, containers, images
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import interpreter
@@ -123,7 +124,8 @@ def build_container(
         assert mounted
         mounts.append(mounted.mount)
         python = mounted.python
-    started = containers.start(engine, name=name, image=image, tier="test", family="debian", labels={}, mounts=mounts)
+    confined = cage.confined(engine, Cage(), family="debian", say=print, mounts=mounts)
+    started = containers.start(engine, name=name, image=image, tier="test", labels={}, confined=confined)
     target = Target(name, engine, playbook, python)
     while len(target.processes()) < IDLE_PROCESSES:
         time.sleep(0.05)
@@ -153,7 +155,7 @@ def plain_container(engine: docker.DockerClient, image: str, folder: Path) -> It
         volumes={str(path): {"bind": str(path), "mode": mode} for path, mode in needed.items()},
         tmpfs={"/dev/tierwright": "exec,mode=1777"},
         cap_drop=["ALL"],
-        cap_add=list(cage.CAPABILITIES),
+        cap_add=list(CAPABILITIES),
         security_opt=["no-new-privileges"],
         environment={
             "DEBIAN_FRONTEND": "noninteractive",

@@ -60,6 +60,30 @@ def test_nothing_changed_means_nothing_is_done(small_chain):
     assert small_chain.image("one").id == before
 
 
+def test_a_tier_that_comes_out_the_same_leaves_its_children_alone(small_chain):
+    small_chain.tier("one", WRITE, parent="base").tier("two", WRITE, parent="one").tier("three", WRITE, parent="two")
+    small_chain.build().expect()
+    before = {tier: small_chain.image(tier).id for tier in small_chain.tiers}
+    (small_chain.folder / "roles/one/tasks/main.yml").write_text("# another way to say the same\n" + WRITE)
+    planned = small_chain.build("--check").expect()
+    assert re.search(r"^two +build +parent one is built$", planned.output, re.MULTILINE)
+    done = small_chain.build().expect()
+    results = dict(re.findall(rf"^(\w+) +{small_chain.name}/\S+ .* \d+ +(\S.*)$", done.output, re.MULTILINE))
+    assert results == {
+        "one": "built, the same as before",
+        "two": "kept, parent one came out the same",
+        "three": "kept, parent two came out the same",
+    }
+    assert {tier: small_chain.image(tier).id for tier in small_chain.tiers} == before
+    again = small_chain.build().expect()
+    assert "changed=0" in again.output
+    assert again.output.count("nothing changed") == len(small_chain.tiers)
+    # One that does come out otherwise is built with all that stands on it.
+    (small_chain.folder / "roles/one/tasks/main.yml").write_text(WRITE.replace("\\n", " indeed\\n"))
+    small_chain.build().expect()
+    assert all(small_chain.image(tier).id != before[tier] for tier in ("one", "two", "three"))
+
+
 def test_check_says_what_and_why_and_does_nothing(small_chain, engine):
     small_chain.tier("one", WRITE, parent="base").tier("two", WRITE, parent="one")
     small_chain.build().expect()
@@ -141,7 +165,8 @@ def test_force_builds_what_did_not_change(small_chain):
     before = small_chain.image("two").id
     forced = small_chain.build("-e", "tier_force=two").expect()
     assert "two   build  forced by tier_force" in forced.output
-    assert small_chain.image("two").id != before
+    assert "changed: [two]" in forced.output
+    assert small_chain.image("two").id == before  # the same inputs give the same image
 
 
 def test_a_role_applied_in_part_never_passes_for_the_whole(small_chain):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -13,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import docker
-import docker.errors
 import pytest
 
 from relay import Relay
 
 from .containers import PYTHON, Target, build_container
+from .engines import SecondEngine, wait_for
 
 #: Seconds within which a task whose ground is gone must end.
 SOON = 5
@@ -35,16 +34,6 @@ def image(demo: dict[str, Any]) -> str:
 def target(image: str, engine: docker.DockerClient, playbook: Callable[..., Any]) -> Iterator[Target]:
     with build_container(engine, playbook, image) as made:
         yield made
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it never came to that")
 
 
 def sleeps(target: Target) -> bool:
@@ -133,70 +122,15 @@ def keepers(target: Target) -> str:
     ).stdout
 
 
-class SecondEngine:
-    """A Docker engine of the test's own, which may be killed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.address = f"unix://{folder}/docker.sock"
-        self._command = [
-            # A network of its own: without a bridge, an engine removes the one that is there, though it be another's.
-            *(
-                "unshare",
-                "--net",
-                "dockerd",
-                "--data-root",
-                f"{folder}/data",
-                "--exec-root",
-                f"{folder}/exec",
-                "--host",
-                self.address,
-            ),
-            *("--pidfile", f"{folder}/pid", "--bridge", "none", "--iptables=false", "--ip6tables=false"),
-        ]
-        self._log = folder / "log"
-        self.pids: list[int] = []
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        self.client = wait_for(self._connect)
-
-    def _connect(self) -> docker.DockerClient | None:
-        try:
-            client = docker.DockerClient(self.address)
-            client.ping()
-        except docker.errors.DockerException:
-            assert self.process.poll() is None, self._log.read_text()[-2000:]
-            return None
-        return client
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def clear(self, folder: Path, containers: list[int]) -> None:
-        """End what a killed engine leaves: its containers, what holds them, and their mounts."""
-        for pid in containers:
-            with contextlib.suppress(FileNotFoundError):
-                shim = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-                os.kill(shim, signal.SIGKILL)
-                os.kill(pid, signal.SIGKILL)
-        mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-        for mount in sorted((mount for mount in mounts if mount.startswith(str(folder))), reverse=True):
-            subprocess.run(["umount", "--lazy", mount], check=True)
-        self.client.close()
-
-
 @pytest.fixture
 def second_engine(engine: docker.DockerClient, python_image: str) -> Iterator[SecondEngine]:
     with tempfile.TemporaryDirectory(prefix="twtest-") as folder:
         second = SecondEngine(Path(folder))
-        pids: list[int] = []
         try:
             second.client.images.load(engine.images.get(python_image).save())
             yield second
-            pids = second.pids
         finally:
-            second.kill()
-            second.clear(Path(folder), pids)
+            second.clear()
 
 
 @pytest.mark.once
@@ -211,7 +145,6 @@ def test_an_engine_that_is_killed_is_said_to_have_gone(
     with build_container(second_engine.client, playbook, python_image, python=PYTHON, remove=False) as target:
         running = target.start_play(tmp_path, SLEEP, {**environment, "DOCKER_HOST": address})
         wait_for(lambda: sleeps(target))
-        second_engine.pids = [target.container.attrs["State"]["Pid"]]
         second_engine.kill()
         seconds, said = end_of(running)
     relay.close()

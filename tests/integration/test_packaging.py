@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from made_images import config, layer, layout, ours, write
+
 from .conftest import BIN, ROOT
 
 WANTED = (
@@ -35,6 +37,7 @@ UNWANTED = (
 )
 
 
+@pytest.mark.once
 def test_the_collection_s_archive_is_clean(environment, tmp_path):
     subprocess.run(
         ["ansible-galaxy", "collection", "build", str(ROOT), "--output-path", str(tmp_path)],
@@ -84,6 +87,20 @@ def run(installed, *arguments):
     )
 
 
+def test_an_installed_wheel_brings_the_command(installed, tmp_path):
+    image = (config([layer(("etc/motd", b"hello"))], [ours("base", "ops")]), [layer(("etc/motd", b"hello"))])
+    folder = write(tmp_path, layout({"base:latest": image}))
+    done = subprocess.run(
+        [installed / "venv/bin/tierwright", "blame", f"oci:{folder}", "/etc/motd"],
+        env={"HOME": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("/etc/motd: base, team ops\n")
+
+
 def test_the_wheel_has_the_collection_and_nothing_else(installed):
     with zipfile.ZipFile(next(installed.glob("*.whl"))) as wheel:
         names = wheel.namelist()
@@ -110,6 +127,7 @@ def test_an_installed_wheel_builds_a_chain_in_another_folder(installed, small_ch
     assert small_chain.run("hello", "cat", "/etc/hello") == "hello"
 
 
+@pytest.mark.once
 def test_a_role_serves_another_team_on_a_plain_machine(installed, demo, engine):
     """A plain Debian machine: here a container of the base image, reached as the team reaches its machines."""
     machine = engine.containers.run(demo["base"].id, ["sleep", "1800"], detach=True, remove=True)

@@ -21,12 +21,13 @@ from typing import Any
 import docker
 import pytest
 
+import made_images as handmade
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images, kind
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels, load
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config import document
 
-from .conftest import Playbook, SmallChain
+from .conftest import BIN, Playbook, SmallChain
 
 pytestmark = pytest.mark.once
 
@@ -285,6 +286,30 @@ def test_an_engine_that_wants_all_layers_gets_them(chain, podman, monkeypatch):
             images.remove(client, image)
 
 
+def test_the_command_looks_at_its_images(podman, tmp_path):
+    made = [handmade.layer(("etc/motd", text)) for text in (b"one", b"two")]
+    steps = [
+        handmade.ours("base", "operations"),
+        handmade.step("ENV x", empty=True),
+        handmade.ours("web", "middleware"),
+    ]
+    images = {
+        "localhost/base:1": (handmade.config(made[:1], steps[:1]), made[:1]),
+        "localhost/web:1": (handmade.config(made, steps), made),
+    }
+    list(podman.client.api.load_image(handmade.layer(*handmade.docker_save(images).items())))
+
+    def ask(*arguments):
+        environment = {**os.environ, "DOCKER_HOST": podman.address, "XDG_CACHE_HOME": str(tmp_path)}
+        command = [BIN / "tierwright", *arguments, "--json"]
+        return json.loads(subprocess.run(command, env=environment, check=True, capture_output=True).stdout)
+
+    base, web = ask("tree", "web:1")["images"]
+    assert (base["names"], web["names"], web["parent"]) == (["base:1"], ["web:1"], base["number"])
+    assert [layer["layer"]["team"] for layer in ask("layers", "web:1")["layers"]] == ["operations", "middleware"]
+    assert ask("blame", "web:1", "/etc/motd")["owner"]["tier"] == "web"
+
+
 def test_a_failing_role_leaves_nothing(chain, podman):
     broken = WRITE + "- name: Break\n  ansible.builtin.command: sh -c 'echo it is broken >&2; exit 3'\n"
     chain.tier("broken", broken, parent="base").tier("above", WRITE, parent="broken")
@@ -317,3 +342,22 @@ def test_a_container_that_dies_is_told(chain, podman, how):
     assert failed.code != 0
     wanted = {"kill": "is exited (exit status 137)", "remove": "does not exist any more; somebody removed it"}
     assert wanted[how] in failed.message
+
+
+def test_a_release_is_gone_back_to_and_what_nothing_needs_goes(chain, podman):
+    made = []
+    for version in range(3):
+        chain.tier("one", f"{WRITE}# {version}\n", parent="base")
+        chain.build().expect()
+        made.append(chain.image("one").id)
+    inventory = ("-i", str(chain.folder / "chain.yml"))
+    chain.playbook("playbooks/rollback.yml", *inventory).expect()
+    assert chain.image("one").id == made[1]
+    assert podman.client.images.get(f"{chain.name}/one:previous").id == made[2]
+    assert "one   keep   withdrawn by a rollback on" in chain.build().expect().output
+    done = chain.playbook("playbooks/prune.yml", *inventory, "-e", "tier_keep_releases=1").expect()
+    assert f"one  {made[0][:19]}  " in done.output
+    with pytest.raises(docker.errors.ImageNotFound):
+        podman.client.images.get(made[0])
+    assert podman.client.images.get(made[2]).labels[labels.TIER] == "one"
+    assert "there is nothing to remove" in chain.playbook("playbooks/prune.yml", *inventory).expect().output

@@ -103,6 +103,7 @@ def test_it_installs_through_http_and_serves_its_front_page(site):
     assert re.search(r'<meta name="generator" content="WordPress \d', front)
 
 
+@pytest.mark.once
 def test_one_can_log_in_and_use_the_api(site):
     site.get("/wp-login.php")  # WordPress wants its test cookie back
     dashboard = site.get("/wp-login.php", log="admin", pwd="correct horse", redirect_to="/wp-admin/", testcookie="1")
@@ -110,6 +111,7 @@ def test_one_can_log_in_and_use_the_api(site):
     assert "Hello world" in site.get("/?rest_route=/wp/v2/posts")
 
 
+@pytest.mark.once
 def test_apache_runs_the_event_mpm_and_php_runs_in_fpm(site):
     code, modules = site.web.exec_run(["apachectl", "-M"])
     assert code == 0, modules
@@ -120,12 +122,14 @@ def test_apache_runs_the_event_mpm_and_php_runs_in_fpm(site):
     assert any("apache2" in args for args in commands)
 
 
+@pytest.mark.once
 def test_no_process_is_root(site):
     users = {uid for uid, _args in site.processes()}
     assert 0 not in users
     assert len(users) == 1
 
 
+@pytest.mark.once
 def test_logs_reach_the_engine(site):
     site.get("/?marker=in-the-access-log")
     wait_for("the access log", lambda: b"marker=in-the-access-log" in site.web.logs(stderr=False), 10)
@@ -140,6 +144,7 @@ def test_the_engine_finds_both_healthy(site):
         wait_for("the engine's health check", lambda container=container: status(container) == "healthy")
 
 
+@pytest.mark.once
 def test_the_database_is_real_and_listens_to_its_user_only(site):
     _code, told = site.database.exec_run(["sh", "-c", 'mariadb -ublog -p"$MARIADB_PASSWORD" blog -e "show tables"'])
     assert b"tw_options" in told
@@ -147,6 +152,7 @@ def test_the_database_is_real_and_listens_to_its_user_only(site):
     assert code != 0
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("user", ["", "12345:0"])
 def test_it_stops_within_seconds(demo, engine, user):
     container = engine.containers.run(demo["wordpress"].id, detach=True, user=user)
@@ -160,6 +166,7 @@ def test_it_stops_within_seconds(demo, engine, user):
         container.remove(v=True, force=True)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("victim", ["php-fpm: master", "apache2 "])
 def test_it_ends_with_an_error_if_either_server_dies(demo, engine, victim):
     container = engine.containers.run(demo["httpd-php"].id, detach=True)
@@ -171,6 +178,7 @@ def test_it_ends_with_an_error_if_either_server_dies(demo, engine, victim):
         container.remove(v=True, force=True)
 
 
+@pytest.mark.once
 def test_without_settings_it_offers_to_set_itself_up(demo, engine):
     container = engine.containers.run(demo["wordpress"].id, detach=True)
     try:
@@ -184,5 +192,6 @@ def test_without_settings_it_offers_to_set_itself_up(demo, engine):
         container.remove(v=True, force=True)
 
 
+@pytest.mark.once
 def test_another_command_copies_nothing(demo, engine):
     assert run_container(engine, demo["wordpress"].id, ["ls", "-A", "/var/www/html"]).split() == ["wp-content"]

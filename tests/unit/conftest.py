@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Bootstrap, Tier
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.images import Image
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.images import Identity, Image
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.snapshot import Snapshot
+
+# Machines are slow at times, and no test is about time.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 MakeTier = Callable[..., Tier]
 MakeImage = Callable[..., Image]
@@ -17,7 +24,7 @@ MakeImage = Callable[..., Image]
 def make_tier() -> MakeTier:
     """Make a tier: a base where no parent is given."""
 
-    def make(name: str, parent: str | None = None, **more: str) -> Tier:
+    def make(name: str, parent: str | None = None, **more: Any) -> Tier:
         fields = {"team": "operations", "image": name, "tag": "latest", **more}
         if parent is None:
             return Tier(name=name, source=Bootstrap("bookworm"), **fields)
@@ -41,5 +48,19 @@ def make_image() -> MakeImage:
             architecture="amd64",
             os="linux",
         )
+
+    return make
+
+
+@pytest.fixture
+def make_snapshot() -> Callable[[Mapping[str, Identity]], Snapshot]:
+    """Make a snapshot of an engine whose images are given by name."""
+
+    def make(named: Mapping[str, Identity]) -> Snapshot:
+        listed: dict[str, dict[str, Any]] = {}
+        for name, image in named.items():
+            told = listed.setdefault(image.id, {"Id": image.id, "Labels": image.labels, "RepoTags": []})
+            told["RepoTags"].append(name)
+        return Snapshot(listed.values())
 
     return make

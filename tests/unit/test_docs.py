@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.spec import CONFIG_SPEC, RUN_VARIABLES, TIER_SPEC
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.residue import BY_FAMILY, COMMON
 
 TEXT = (Path(__file__).parents[2] / "docs/variables.md").read_text()
 
@@ -24,9 +25,19 @@ def test_every_variable_is_documented():
     assert section("### `tier_config`") == set(CONFIG_SPEC)
 
 
-@pytest.mark.parametrize("variable", ["tier_bootstrap", "tier_import"])
+@pytest.mark.parametrize("variable", ["tier_bootstrap", "tier_import", "tier_cage"])
 def test_every_key_is_documented(variable):
     assert section(f"### `{variable}`") == set(TIER_SPEC[variable]["options"])
+
+
+def test_all_that_layers_leave_out_is_documented():
+    text = (Path(__file__).parents[2] / "docs/sealing.md").read_text()
+    rules = [*COMMON, *(rule for rules in BY_FAMILY.values() for rule in rules)]
+    rows = [
+        f"| {rule.why} | {rule.treatment.value} | {', '.join(f'`{pattern}`' for pattern in rule.patterns)} |"
+        for rule in rules
+    ]
+    assert re.findall(r"^\| [^|]+ \| (?!becomes)[^|]+ \| `.*$", text, re.MULTILINE) == rows
 
 
 def test_links_lead_somewhere():

@@ -20,6 +20,7 @@ Request = dict[str, Any]
 #: same without it, and ends sooner.
 _TAIL = " && sleep 0"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ASSIGNMENT = re.compile(rf"{_NAME.pattern}=")
 _SHELL = "/bin/sh"
 _INTERPRETER = re.compile(r"[\w./+-]*python[0-9.]*")
 
@@ -37,6 +38,15 @@ def request(line: str, *, has_input: bool) -> Request:
     script = words[2].removesuffix(_TAIL)
     known = (_module(script) if has_input else housekeeping.request(script)) or {"do": "exec"}
     return {**known, "argv": [_SHELL, "-c", script]}  # that is what it comes to where there is no agent
+
+
+def shown(request: Request) -> str:
+    """The command of a request, for people: without the values of a task's environment, which may be secret."""
+    script = str(request["argv"][-1])
+    words = _words(script) or []
+    count = next((index for index, word in enumerate(words) if not _ASSIGNMENT.match(word)), len(words))
+    names = [word.partition("=")[0] + "=…" for word in words[:count]]
+    return " ".join([*names, *words[count:]]) if names else script
 
 
 def _module(script: str) -> Request | None:

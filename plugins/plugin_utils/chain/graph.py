@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import difflib
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
 
@@ -56,9 +56,9 @@ class Chain:
     def descendants(self, name: str) -> tuple[str, ...]:
         """Names of all tiers that stand on ``name``, parents before children."""
         found: list[str] = []
-        waiting = list(self.children(name))
+        waiting = deque(self.children(name))
         while waiting:
-            found.append(waiting.pop(0))
+            found.append(waiting.popleft())
             waiting.extend(self.children(found[-1]))
         return tuple(found)
 

@@ -36,7 +36,7 @@ def is_digest(digest: str) -> bool:
 
 
 #: What engines put before names: Docker's own registry, its folder for names of one part, Podman's word for "here".
-_UNSAID = ("docker.io/library/", "docker.io/", "localhost/")
+_UNSAID = ("docker.io/library/", "docker.io/", "index.docker.io/library/", "index.docker.io/", "localhost/")
 
 
 def familiar(reference: str) -> str:

@@ -42,6 +42,9 @@ TIER_SPEC: Spec = {
     "tier_image": {"type": "str"},
     "tier_tag": {"type": "str", "default": "latest"},
     "tier_config": {"type": "dict"},
+    "tier_drop": {"type": "list", "elements": "str", "default": []},
+    "tier_keep": {"type": "list", "elements": "str", "default": []},
+    "tier_source_date_epoch": {"type": "int"},
     "tier_bootstrap": {
         "type": "dict",
         "options": {
@@ -79,6 +82,14 @@ TIER_SPEC: Spec = {
     },
     "tier_inputs_pin": {"type": "str"},
     "tier_epoch": {"type": "str"},
+    "tier_cage": {
+        "type": "dict",
+        "options": {
+            "capabilities": {"type": "list", "elements": "str"},
+            "memory": {"type": "str"},
+            "pids": {"type": "int"},
+        },
+    },
 }
 
 #: An outside input is one of these.
@@ -88,4 +99,13 @@ INPUTS = ("url", "file", "debian")
 ORIGINS = ("tier_parent", "tier_bootstrap", "tier_import", "tier_pull")
 
 #: Variables that steer a run and say nothing about a tier's content.
-RUN_VARIABLES = ("tier_chain", "tier_force", "tier_gather_subset", "tier_inputs_max_age", "tier_python_interpreter")
+RUN_VARIABLES = (
+    "tier_chain",
+    "tier_force",
+    "tier_gather_subset",
+    "tier_inputs_max_age",
+    "tier_keep_releases",
+    "tier_lock_timeout",
+    "tier_python_interpreter",
+    "tier_release",
+)

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from .cage import Cage
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,14 @@ class Tier:
     role: str | None = None
     #: Where a base comes from.
     source: Source | None = None
+    #: What its build container may do; of no meaning for a base.
+    cage: Cage = field(default_factory=Cage)
+    #: Patterns of paths that its layer leaves out, besides those that every layer does.
+    drop: tuple[str, ...] = ()
+    #: Patterns of paths that its layer has as the build left them.
+    keep: tuple[str, ...] = ()
+    #: The latest time in its layer, in seconds since 1970, where the tier says so itself.
+    epoch: int | None = None
 
     @property
     def release(self) -> str:

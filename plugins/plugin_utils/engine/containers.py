@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -13,17 +13,27 @@ import docker
 import docker.errors
 
 from ..errors import EngineError
-from .cage import host_config
 from .client import translated
 
 # A shell that waits is there in every image that a role can be applied to, collects orphans, and ends on SIGTERM.
-_IDLE = ["/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 86400 & wait $!; done"]
+# An empty folder of lists must not look as if they had just been fetched (``cache_valid_time`` of Ansible's apt).
+_IDLE = [
+    "/bin/sh",
+    "-c",
+    "touch -cd @0 /var/lib/apt/lists 2>/dev/null; trap 'exit 0' TERM; while :; do sleep 86400 & wait $!; done",
+]
 
 #: Set in every build container and in no image.
 _BUILD_ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
+    # No syncs: a build that the machine does not survive is not used. The others are dpkg's defaults, which go where
+    # this is set (dpkg(1)).
+    "DPKG_FORCE": "security-mac,downgrade,unsafe-io",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
+
+#: What many programs write instead of the time (https://reproducible-builds.org/specs/source-date-epoch/).
+EPOCH = "SOURCE_DATE_EPOCH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +52,20 @@ def start(
     name: str,
     image: str,
     tier: str,
-    family: str | None,
     labels: Mapping[str, str],
-    mounts: Sequence[Mapping[str, Any]] = (),
+    confined: Mapping[str, Any],
+    environment: Mapping[str, str] | None = None,
 ) -> BuildContainer:
-    """Start a build container: root, confined by ``cage``, idle.
+    """Start a build container: root, confined, idle.
 
     Args:
         client: The engine.
         name: Name for the container.
         image: ID of an image whose own entrypoint, user, health check and volumes are out of the way.
         tier: The tier, for messages and as host name.
-        family: Family of the distribution inside, ``None`` where it is not known.
         labels: Labels for the container.
-        mounts: What is mounted besides the cage's own, as the Engine API writes it.
+        confined: How, from :func:`.cage.confined`.
+        environment: What is in its environment besides.
 
     Raises:
         EngineError: The engine refused.
@@ -70,10 +80,10 @@ def start(
             working_dir="/",
             name=name,
             hostname=tier[:63],
-            environment=_BUILD_ENVIRONMENT,
+            environment={**_BUILD_ENVIRONMENT, **(environment or {})},
             labels=dict(labels),
             stop_signal="SIGTERM",
-            host_config=client.api.create_host_config(**host_config(family, mounts)),
+            host_config=client.api.create_host_config(**confined),
         )
         try:
             client.api.start(made["Id"])
@@ -81,6 +91,21 @@ def start(
             remove(client, made["Id"])
             raise EngineError(f"{doing}: the engine says: {error.explanation or error}") from error
     return BuildContainer(made["Id"], name)
+
+
+def end(client: docker.DockerClient, container: str) -> None:
+    """End all that runs in a container, at once, so that nothing in it is written any more; it may have ended.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    with translated(f"ending container {container}"):
+        try:
+            client.api.kill(container)
+        except docker.errors.APIError as error:
+            if error.status_code != HTTPStatus.CONFLICT:  # it does not run
+                raise
+        client.api.wait(container)
 
 
 def remove(client: docker.DockerClient, container: str) -> None:
@@ -108,6 +133,16 @@ def find(client: docker.DockerClient, label: str) -> list[tuple[str, dict[str, s
     with translated("listing containers"):
         found = client.api.containers(all=True, filters={"label": label})
     return [(each["Id"], each.get("Labels") or {}) for each in found]
+
+
+def sources(client: docker.DockerClient) -> set[str]:
+    """List the IDs of the images that containers, running or not, were made from.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    with translated("listing containers"):
+        return {str(each["ImageID"]) for each in client.api.containers(all=True)}
 
 
 def holds(client: docker.DockerClient, image: str, path: str) -> bool:

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -17,17 +19,25 @@ from ..errors import EngineError
 from . import kind
 from .client import translated
 
+_FRACTION = re.compile(r"\.\d+")
+
 
 @dataclass(frozen=True, slots=True)
-class Image:
-    """What the engine says of an image."""
+class Identity:
+    """Which image it is, and what it says of itself."""
 
     #: ``sha256:…`` of its configuration.
     id: str
-    #: Digests of its layers, the base's first.
-    layers: tuple[str, ...]
     #: Its labels.
     labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Image(Identity):
+    """What the engine says of an image."""
+
+    #: Digests of its layers, the base's first.
+    layers: tuple[str, ...]
     #: Its runtime configuration as the engine tells it (``Env``, ``Entrypoint`` …); see :func:`full_config`.
     config: Mapping[str, Any]
     #: Names and tags as people write them, whatever an engine puts before them.
@@ -38,6 +48,8 @@ class Image:
     architecture: str
     #: ``linux``.
     os: str
+    #: Seconds since 1970 of the time that it says it was made.
+    created: int = 0
 
     def is_named(self, reference: str) -> bool:
         """Say whether ``reference``, a name with a tag, is one of the image's."""
@@ -61,17 +73,8 @@ def find(client: docker.DockerClient, reference: str) -> Image | None:
         size=int(found.get("Size") or 0),
         architecture=found.get("Architecture") or "amd64",
         os=found.get("Os") or "linux",
+        created=_seconds(found.get("Created") or ""),
     )
-
-
-def labels(client: docker.DockerClient, label: str) -> list[Mapping[str, str]]:
-    """Labels of every image that carries ``label``.
-
-    Raises:
-        EngineError: The engine does not answer.
-    """
-    with translated("listing images"):
-        return [each["Labels"] for each in client.api.images(filters={"label": [label]})]
 
 
 def get(client: docker.DockerClient, reference: str) -> Image:
@@ -115,13 +118,27 @@ def load(client: docker.DockerClient, archive: Iterable[bytes], expected: str) -
     Raises:
         EngineError: The engine refused the archive, or the image is not the expected one.
     """
-    with translated(f"loading image {expected}"):
+    take(client, archive, f"image {expected}")
+    if find(client, expected) is None:
+        raise EngineError(f"loading image {expected}: the engine took it, but holds no image of that ID")
+
+
+def take(client: docker.DockerClient, archive: Iterable[bytes], what: str) -> None:
+    """Let the engine take an archive of images.
+
+    Args:
+        client: The engine.
+        archive: The archive, in pieces.
+        what: What is in it, for the message.
+
+    Raises:
+        EngineError: The engine refused it.
+    """
+    with translated(f"loading {what}"):
         answers = list(client.api.load_image(archive))
     errors = [answer["error"] for answer in answers if "error" in answer]
     if errors:
-        raise EngineError(f"loading image {expected}: the engine says: {errors[0]}")
-    if find(client, expected) is None:
-        raise EngineError(f"loading image {expected}: the engine took it, but holds no image of that ID")
+        raise EngineError(f"loading {what}: the engine says: {errors[0]}")
 
 
 def save(client: docker.DockerClient, image: str) -> Iterator[bytes]:
@@ -160,6 +177,30 @@ def remove(client: docker.DockerClient, reference: str) -> None:
                 raise
 
 
+def labelled(client: docker.DockerClient, label: str) -> dict[str, dict[str, str]]:
+    """List images that carry ``label`` (``key`` or ``key=value``), with a name or without.
+
+    Returns:
+        Each one's labels, by its ID.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    with translated("listing images"):
+        found = client.api.images(filters={"label": [label]})
+    return {each["Id"]: each.get("Labels") or {} for each in found}
+
+
+def everything(client: docker.DockerClient) -> list[str]:
+    """List the IDs of all images, with a name or without.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    with translated("listing images"):
+        return [str(each["Id"]) for each in client.api.images()]
+
+
 def nameless(client: docker.DockerClient, label: str) -> list[tuple[str, dict[str, str]]]:
     """List images that no tag names and that carry ``label``.
 
@@ -169,3 +210,11 @@ def nameless(client: docker.DockerClient, label: str) -> list[tuple[str, dict[st
     with translated("listing images"):
         found = client.api.images(filters={"dangling": True, "label": [label]})
     return [(each["Id"], each.get("Labels") or {}) for each in found]
+
+
+def _seconds(text: str) -> int:
+    """Seconds since 1970 of an RFC 3339 time, which may be in nanoseconds; 0 where it is none."""
+    try:
+        return int(datetime.fromisoformat(_FRACTION.sub("", text)).timestamp())
+    except ValueError:
+        return 0

@@ -63,12 +63,12 @@ class Engine:
         streams = {"AttachStdin": True, "AttachStdout": True, "AttachStderr": True}
         asked = {"Cmd": argv, "User": user, "Tty": False, **streams}
         made = self._ask("POST", f"/containers/{quote(container, safe='')}/exec", asked)["Id"]
-        with self._connection() as connection:
+        with contextlib.closing(connection(self._address)) as connected:
             upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"}
-            answer = self._send(connection, "POST", f"/exec/{made}/start", {"Detach": False, "Tty": False}, upgrade)
+            answer = self._send(connected, "POST", f"/exec/{made}/start", {"Detach": False, "Tty": False}, upgrade)
             if answer.status not in {HTTPStatus.SWITCHING_PROTOCOLS, HTTPStatus.OK}:
                 raise EngineError(self._refusal(f"/exec/{made}/start", answer))
-            sock = connection.sock
+            sock = connected.sock
             yield Started(sock, buffered(answer.fp, sock), can_tell_the_end=True, status=lambda: self._status(made))
 
     def _status(self, made: str) -> int | None:
@@ -76,19 +76,19 @@ class Engine:
         return None if found["Running"] else found["ExitCode"]
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
-        with self._connection() as connection:
-            answer = self._send(connection, method, path, body, {})
+        with contextlib.closing(connection(self._address)) as connected:
+            answer = self._send(connected, method, path, body, {})
             if answer.status >= HTTPStatus.BAD_REQUEST:
                 raise EngineError(self._refusal(path, answer))
             return json.loads(answer.read())
 
     def _send(
-        self, connection: http.client.HTTPConnection, method: str, path: str, body: Any, headers: dict[str, str]
+        self, connected: http.client.HTTPConnection, method: str, path: str, body: Any, headers: dict[str, str]
     ) -> http.client.HTTPResponse:
         content = {} if body is None else {"Content-Type": "application/json"}
         try:
-            connection.request(method, path, None if body is None else json.dumps(body), {**content, **headers})
-            return connection.getresponse()
+            connected.request(method, path, None if body is None else json.dumps(body), {**content, **headers})
+            return connected.getresponse()
         except (OSError, http.client.HTTPException) as error:
             raise EngineUnavailableError(f"no container engine answers at {self._address} ({error})") from error
 
@@ -98,22 +98,18 @@ class Engine:
             told = json.loads(told)["message"]
         return f"the engine at {self._address} answered {path} with {answer.status}: {told}"
 
-    @contextlib.contextmanager
-    def _connection(self) -> Iterator[http.client.HTTPConnection]:
-        parts = urlsplit(self._address)
-        if parts.scheme == "unix":
-            connection: http.client.HTTPConnection = _UnixConnection(parts.path)
-        else:
-            connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_ANSWER_TIMEOUT)
-        try:
-            yield connection
-        finally:
-            connection.close()
+
+def connection(address: str, timeout: float = _ANSWER_TIMEOUT) -> http.client.HTTPConnection:
+    """Make a connection to the engine at an address that :func:`speaks` says yes to; it opens at the first request."""
+    parts = urlsplit(address)
+    if parts.scheme == "unix":
+        return _UnixConnection(parts.path, timeout)
+    return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=_ANSWER_TIMEOUT)
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
         self._path = path
 
     def connect(self) -> None:

@@ -20,17 +20,27 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from .layer import Layer
+
 _CHUNK = 1 << 20
 
-#: The layer of a tier that changed nothing: a tar archive without entries.
-EMPTY_LAYER = bytes(1024)
-EMPTY_LAYER_DIGEST = "sha256:" + hashlib.sha256(EMPTY_LAYER).hexdigest()
+#: Where a layer lies in an archive whose beginning it is: its digest, which names it, is known when it has been sent.
+_NEW = "layer.tar"
 
-LayerContent = Path | bytes
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A layer that the archive has already, as :data:`_NEW`."""
+
+    size: int
+
+
+LayerContent = Path | bytes | _Sent
 
 # Docker's types and not OCI's: with those, Podman forgets the health check, which OCI's configuration has not.
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -66,6 +76,24 @@ def docker_archive(document: bytes, layers: Sequence[str], contents: Mapping[str
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 
+def archive_with_new(
+    layer: Layer, describe: Callable[[], bytes], below: Sequence[str], contents: Mapping[str, LayerContent]
+) -> Iterator[bytes]:
+    """Yield such an archive for an image whose last layer is read while it is sent.
+
+    Args:
+        layer: The layer.
+        describe: Writes the document; called when the layer has been read.
+        below: Digests of the layers that it lies on.
+        contents: Those of them that the engine may lack.
+    """
+    yield _header(_NEW, layer.size)
+    yield from layer.pieces()
+    yield bytes(-layer.size % tarfile.BLOCKSIZE)
+    sent = {layer.digest: _Sent(layer.size)}
+    yield from docker_archive(describe(), (*below, layer.digest), {**contents, **sent})
+
+
 def digest_file(path: Path) -> str:
     """SHA-256 digest of a file, as images write it."""
     with path.open("rb") as file:
@@ -89,18 +117,33 @@ def _blob(digest: str) -> str:
 
 
 def _size(content: LayerContent) -> int:
-    return len(content) if isinstance(content, bytes) else content.stat().st_size
+    match content:
+        case bytes():
+            return len(content)
+        case Path():
+            return content.stat().st_size
+        case _Sent(size):
+            return size
 
 
 def _member(name: str, content: LayerContent) -> Iterator[bytes]:
-    header = tarfile.TarInfo(name)
-    header.mode = 0o644
+    if isinstance(content, _Sent):
+        yield _header(name, 0, link=_NEW)
+        return
     with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
-        header.size = file.seek(0, io.SEEK_END)
+        size = file.seek(0, io.SEEK_END)
         file.seek(0)
-        yield header.tobuf(tarfile.GNU_FORMAT)
+        yield _header(name, size)
         yield from _pieces(file)
-    yield bytes(-header.size % tarfile.BLOCKSIZE)
+    yield bytes(-size % tarfile.BLOCKSIZE)
+
+
+def _header(name: str, size: int, link: str = "") -> bytes:
+    header = tarfile.TarInfo(name)
+    header.mode, header.size = 0o644, size
+    if link:
+        header.type, header.linkname = tarfile.LNKTYPE, link
+    return header.tobuf(tarfile.GNU_FORMAT)
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:

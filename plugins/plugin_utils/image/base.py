@@ -20,13 +20,18 @@ from ..engine.images import Image
 from ..errors import SourceError
 from . import distribution
 from .archive import digest_file
-from .bootstrap import bootstrap
-from .config import runtime_config
+from .bootstrap import bootstrap, released
+from .cleaner import Cleaner, settle
+from .entry import Change
+from .exported import entries
+from .history import EARLIEST
+from .layer import Layer
 from .load import Layers
-from .rootfs import check_checksum, unpack
-from .seal import assemble
+from .rootfs import check_checksum, latest, unpack
+from .seal import Design, assemble
 
-_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#: Of a base that comes without any.
+_SETTINGS = {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": ["/bin/sh"]}
 
 Identity = Callable[[str | None], Mapping[str, str]]
 
@@ -50,12 +55,15 @@ def make(
 
     Raises:
         SourceError: The source is missing, is not the expected one, or failed.
+        SealError: It holds something that no layer can carry.
         EngineError: The engine refused.
     """
     match tier.source:
         case Pull():
             return _pull(client, tier, tier.source, declared, identity, say)
-        case Bootstrap() | Import():
+        case Bootstrap():
+            return _bootstrap(client, tier, tier.source, declared, identity, say)
+        case Import():
             return _import(client, tier, tier.source, declared, identity, say)
         case None:
             raise SourceError(f"tier {tier.name!r} is no base: it stands on {tier.parent!r}")
@@ -63,38 +71,43 @@ def make(
             assert_never(tier.source)
 
 
-def _import(
+def _bootstrap(
     client: docker.DockerClient,
     tier: Tier,
-    source: Bootstrap | Import,
+    source: Bootstrap,
     declared: Mapping[str, Any],
     identity: Identity,
     say: Callable[[str], None],
 ) -> Image:
     with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
         plain = Path(folder, "rootfs.tar")
-        if isinstance(source, Bootstrap):
-            bootstrap(tier.name, source, plain, say)
-            doing = f"debian {source.suite}"
-        else:
-            check_checksum(tier.name, Path(source.archive), source.checksum)
-            unpack(tier.name, Path(source.archive), plain)
-            doing = f"archive {source.checksum}"
-        say("handing the root file system to the engine")
-        layer = digest_file(plain)
+        epoch = tier.epoch or released(tier.name, source)
+        bootstrap(tier.name, source, plain, epoch, say)
         family = distribution.family_of_archive(plain)
-        with translated("asking the engine for its platform"):
-            architecture = client.api.version()["Arch"]
-        config = runtime_config({"Env": [_PATH], "Cmd": ["/bin/sh"]}, declared, identity(family))
-        return assemble(
-            client,
-            tier=tier,
-            parent=None,
-            layers=Layers((layer,), {layer: plain}),
-            config=config,
-            doing=doing,
-            architecture=architecture,
-        )
+        new = (Change(entry, None) for entry in entries(plain))
+        layer = Layer(settle(new, Cleaner(family, tier.drop, tier.keep)), epoch)
+        say("handing the root file system to the engine")
+        design = Design(tier, f"debian {source.suite}", epoch, declared, identity(family), settings=_SETTINGS)
+        return assemble(client, design, layer=layer)
+
+
+def _import(
+    client: docker.DockerClient,
+    tier: Tier,
+    source: Import,
+    declared: Mapping[str, Any],
+    identity: Identity,
+    say: Callable[[str], None],
+) -> Image:
+    with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
+        plain = Path(folder, "rootfs.tar")
+        check_checksum(tier.name, Path(source.archive), source.checksum)
+        unpack(tier.name, Path(source.archive), plain)
+        say("handing the root file system to the engine")
+        digest, family = digest_file(plain), distribution.family_of_archive(plain)
+        epoch = tier.epoch or latest(plain)
+        design = Design(tier, f"archive {source.checksum}", epoch, declared, identity(family), settings=_SETTINGS)
+        return assemble(client, design, layers=Layers((digest,), {digest: plain}))
 
 
 def _pull(
@@ -116,12 +129,6 @@ def _pull(
             client.images.pull(pinned[0], tag=pinned[1])
         pulled = images.get(client, reference)
     family = distribution.family_of_image(client, pulled.id)
-    config = runtime_config(images.full_config(client, pulled), declared, identity(family))
-    return assemble(
-        client,
-        tier=tier,
-        parent=pulled,
-        layers=Layers(pulled.layers, donor=pulled.id),
-        config=config,
-        doing=f"image {reference}",
-    )
+    epoch = tier.epoch or max(pulled.created, EARLIEST)
+    design = Design(tier, f"image {reference}", epoch, declared, identity(family), parent=pulled)
+    return assemble(client, design)

@@ -8,12 +8,15 @@ apt does.
 
 from __future__ import annotations
 
-import functools
 import io
+import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from functools import cache
 from pathlib import Path
 
 from ..chain.tier import Bootstrap
@@ -21,6 +24,9 @@ from ..errors import SourceError
 
 #: Mirrors where this machine's apt has none.
 _MIRRORS = {"archive": "http://deb.debian.org/debian", "security": "http://deb.debian.org/debian-security"}
+
+#: Part of the package apt; it fetches as apt is configured to.
+_APT_HELPER = "/usr/lib/apt/apt-helper"
 
 #: Suites without a security archive and without updates.
 _ROLLING = frozenset({"sid", "unstable", "experimental"})
@@ -49,13 +55,50 @@ def check_tools(tier: str) -> None:
         )
 
 
-def bootstrap(tier: str, source: Bootstrap, target: Path, say: Callable[[str], None]) -> None:
+def released(tier: str, source: Bootstrap) -> int:
+    """Ask the archive when the suite was released as it is: for a stable one, its last point release.
+
+    Updates and security updates are younger, and do not count: with them the time would change every day, and so would
+    everything that stands on the base.
+
+    Returns:
+        Seconds since 1970.
+
+    Raises:
+        SourceError: The archive does not answer, or gives no date.
+    """
+    check_tools(tier)
+    address = f"{source.mirror or own_mirrors()['archive']}/dists/{source.suite}/InRelease"
+    with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
+        target = Path(folder, "InRelease")
+        done = subprocess.run(
+            [_APT_HELPER, "download-file", address, str(target)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        text = target.read_text(errors="replace") if done.returncode == 0 else ""
+    date = next((line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("Date:")), "")
+    try:
+        return int(parsedate_to_datetime(date).timestamp())
+    except ValueError as error:
+        raise SourceError(
+            f"tier {tier!r}: tier_bootstrap of suite {source.suite!r} failed: {address} gives no date of release, "
+            f"which the files of the base are to have; check suite and mirror, or set tier_source_date_epoch:\n"
+            f"{done.stdout}"
+        ) from error
+
+
+def bootstrap(tier: str, source: Bootstrap, target: Path, epoch: int, say: Callable[[str], None]) -> None:
     """Make a root file system and write it to ``target`` as a plain tar archive.
 
     Args:
         tier: The base's name, for messages.
         source: What to install.
         target: File to write.
+        epoch: What programs write instead of the time, in seconds since 1970.
         say: Called with a line for each step.
 
     Raises:
@@ -75,7 +118,13 @@ def bootstrap(tier: str, source: Bootstrap, target: Path, say: Callable[[str], N
     ]
     told: list[str] = []
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", stdin=subprocess.DEVNULL
+        command,
+        env={**os.environ, "SOURCE_DATE_EPOCH": str(epoch)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        stdin=subprocess.DEVNULL,
     ) as process:
         assert process.stdout is not None  # noqa: S101 - asked for above
         for line in process.stdout:
@@ -108,7 +157,7 @@ def suites(suite: str) -> dict[str, str]:
     return {suite: "archive", f"{suite}-updates": "archive", f"{suite}-security": "security"}
 
 
-@functools.cache
+@cache
 def own_mirrors() -> Mapping[str, str]:
     """Ask apt where this machine gets Debian from: ``archive`` and ``security``, Debian's own where it cannot say."""
     asked = (

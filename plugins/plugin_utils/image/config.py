@@ -107,7 +107,7 @@ def image_id(content: bytes) -> str:
 
 
 def _inherited(labels: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in labels.items() if not key.startswith(names.PREFIX)}
+    return {key: value for key, value in labels.items() if not key.startswith(names.PREFIX) and key not in names.OWN}
 
 
 def _environment(parent: Sequence[str], declared: Mapping[str, Any]) -> list[str]:

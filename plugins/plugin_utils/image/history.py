@@ -16,19 +16,33 @@ from ..engine.client import translated
 Entry = dict[str, Any]
 
 _OWNER = "team "
+_MAKER = "tierwright: tier {}: "
+
+#: Time of what has none of its own: the year 2000. What is older than 1980 has no place in a zip archive.
+EARLIEST = 946_684_800
 
 
 def entry(tier: Tier, created: str, doing: str) -> Entry:
-    """The entry of ``tier``'s own layer.
+    """The entry of ``tier``'s own layer: who made it, and how.
 
-    The owner stands in ``author`` and, because engines do not show authors, in ``comment`` as well.
+    The owner stands in ``author`` and, because engines do not show authors, in ``comment`` as well. What the tier's
+    build container was allowed beyond the usual stands in ``created_by``.
     """
     return {
         "author": tier.team,
         "comment": _OWNER + tier.team,
         "created": created,
-        "created_by": f"tierwright: tier {tier.name}: {doing}",
+        "created_by": _MAKER.format(tier.name) + doing + _asked(tier),
     }
+
+
+def is_of(created_by: str, tier: str) -> bool:
+    """Say whether an entry, by what it says made it, is that of ``tier``'s own layer."""
+    return created_by.startswith(_MAKER.format(tier))
+
+
+def _asked(tier: Tier) -> str:
+    return f", with {tier.cage.asked}" if tier.role and tier.cage.asked else ""
 
 
 def of(client: docker.DockerClient, image: str, layers: int) -> list[Entry]:

@@ -18,18 +18,20 @@ import functools
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import docker
 
+from ..chain.cage import Cage
 from ..engine import containers, images, stream, volumes
 from ..engine import exec as execution
+from ..engine.cage import confined
 from ..engine.images import Image
 from ..errors import SourceError
-from . import labels
+from . import cache, labels
 from .stage import stage
 
 #: Where build containers see it. /dev is a container's own tmpfs, so the mount point never reaches the layer.
@@ -53,6 +55,11 @@ class Interpreter:
     def python(self) -> str:
         """Path of the program in a build container."""
         return f"{MOUNT}/bin/python3"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a build container needs in its environment, beside the mount of :mod:`.cache`."""
+        return {"APT_CONFIG": f"{MOUNT}/apt/apt.conf"}
 
     @property
     def mount(self) -> dict[str, Any]:
@@ -91,7 +98,7 @@ def ensure(
         try:
             if containers.holds(client, staged, manager):
                 say(f"making the interpreter for base {ground.layers[0][:19]}: once per base")
-                return _make(client, tier, ground, staged, run)
+                return _make(client, tier, ground, staged, run, say)
         finally:
             images.remove(client, staged)
     raise SourceError(
@@ -111,9 +118,28 @@ def clear(client: docker.DockerClient, run: str) -> None:
         volumes.remove(client, name)
 
 
+def needless(client: docker.DockerClient, without: Collection[str] = ()) -> list[str]:
+    """List the volumes of interpreters that no image on the engine can be built on with.
+
+    Args:
+        client: The engine.
+        without: IDs of images that are taken to be gone.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    made = volumes.labelled(client, labels.PYTHON)
+    if not made:
+        return []
+    here = [each for each in images.labelled(client, labels.FAMILY) if each not in without]
+    grounds_of = (ground for each in here if (image := images.find(client, each)) for ground in grounds(image))
+    needed = {name_of(ground) for ground in grounds_of}
+    return sorted(name for name, said in made.items() if said.get(labels.PYTHON) not in needed)
+
+
 def name_of(ground: Image) -> str:
     """Name of the volume that says that the interpreter made from ``ground`` is whole."""
-    content = json.dumps([_recipe(), MOUNT, ground.architecture, ground.layers])
+    content = json.dumps([_recipe(), _method(), MOUNT, cache.MOUNT, ground.architecture, ground.layers])
     return f"tierwright-python-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 
@@ -143,7 +169,9 @@ def _ready(client: docker.DockerClient, name: str) -> Interpreter | None:
     return None
 
 
-def _make(client: docker.DockerClient, tier: str, ground: Image, staged: str, run: str) -> Interpreter:
+def _make(
+    client: docker.DockerClient, tier: str, ground: Image, staged: str, run: str, say: Callable[[str], None]
+) -> Interpreter:
     name = name_of(ground)
     volume = f"{name}-{secrets.token_hex(4)}"
     said: dict[str, str] = {}
@@ -154,9 +182,14 @@ def _make(client: docker.DockerClient, tier: str, ground: Image, staged: str, ru
             name=volume,
             image=staged,
             tier=tier,
-            family=ground.labels.get(labels.FAMILY),
             labels={labels.RUN: run},
-            mounts=[_mount(volume, read_only=False)],
+            confined=confined(
+                client,
+                Cage(),
+                family=ground.labels.get(labels.FAMILY),
+                say=say,
+                mounts=[_mount(volume, read_only=False)],
+            ),
         )
         try:
             _follow_recipe(client, tier, ground, container.id)
@@ -171,7 +204,8 @@ def _make(client: docker.DockerClient, tier: str, ground: Image, staged: str, ru
 
 def _follow_recipe(client: docker.DockerClient, tier: str, ground: Image, container: str) -> None:
     output = stream.Output()
-    code = execution.run(client, container, ["/bin/sh", "-c", _recipe(), "interpreter.sh", MOUNT], take=output.take)
+    recipe = ["/bin/sh", "-c", _recipe(), "interpreter.sh", MOUNT, _method(), cache.MOUNT]
+    code = execution.run(client, container, recipe, take=output.take)
     if code != 0:
         told = "\n".join(output.stderr.decode(errors="replace").strip().splitlines()[-_TOLD_LINES:])
         raise SourceError(
@@ -194,3 +228,8 @@ def _mount(volume: str, *, read_only: bool) -> dict[str, Any]:
 @functools.cache
 def _recipe() -> str:
     return Path(__file__).with_suffix(".sh").read_text()
+
+
+@functools.cache
+def _method() -> str:
+    return (Path(__file__).parent / "inside/apt_method.py").read_text()

@@ -3,12 +3,14 @@
 # place of its own: it runs from there whatever becomes of the rest of the file system. Runs as root in a throw-away
 # container with the base's layers.
 #
-# usage: interpreter.sh TARGET
+# usage: interpreter.sh TARGET METHOD CACHE
 #   TARGET  empty directory, under the path that it will have in build containers; TARGET/bin/python3 is the program
+#   METHOD  text of apt_method.py, which TARGET/apt/apt.conf makes apt use
+#   CACHE   path in build containers of what that shares between them
 set -eu
 umask 022
 
-target=$1
+target=$1 method=$2 cache=$3
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 unset PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE # packages bring their byte code along
 
@@ -71,6 +73,18 @@ cat >"$target/bin/python3" <<END
 exec $target/lib/${loader##*/} --library-path $target/lib $target/bin/$name "\$@"
 END
 chmod 755 "$target/bin/python3"
+
+# apt asks the cache first. Who fetches is still the method of the distribution that the image holds.
+mkdir "$target/apt"
+printf '%s\n' "$method" >"$target/apt/method.py"
+for scheme in http https; do
+    cat >"$target/apt/$scheme" <<END
+#!/bin/sh
+exec $target/bin/python3 -I -S $target/apt/method.py $cache /usr/lib/apt/methods/$scheme
+END
+    chmod 755 "$target/apt/$scheme"
+    echo "Dir::Bin::Methods::$scheme \"$target/apt/$scheme\";" >>"$target/apt/apt.conf"
+done
 
 # Proof: all of it loads, and from nowhere else. Without "site", because what comes with the image is no part of it.
 "$target/bin/python3" -I -S - "$target" <<'END'

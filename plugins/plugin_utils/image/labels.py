@@ -8,10 +8,13 @@ Labels are inherited, so they prove nothing by themselves: every tier writes all
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from ..chain.tier import Tier
+from ..keys.commit import Commit
 from ..keys.elsewhere import names
 from ..keys.parts import Parts, digest_key
 
@@ -26,6 +29,8 @@ TEAM = PREFIX + "team"
 ROLE = PREFIX + "role"
 #: ID of the image that the tier stands on; absent from a base.
 PARENT = PREFIX + "parent"
+#: Family of distributions that a cache is for; set on volumes only.
+CACHE = PREFIX + "cache"
 #: The build key.
 KEY = PREFIX + "key"
 #: The parts of the build key, as JSON.
@@ -42,11 +47,31 @@ PYTHON = PREFIX + "python"
 #: Name of the volume that holds the interpreter; on the volume that says that it is whole.
 VOLUME = PREFIX + "volume"
 
+#: Annotations of the OCI image specification that speak of one image and so are never inherited.
+TITLE = "org.opencontainers.image.title"
+VENDOR = "org.opencontainers.image.vendor"
+CREATED = "org.opencontainers.image.created"
+REVISION = "org.opencontainers.image.revision"
+BASE_NAME = "org.opencontainers.image.base.name"
+BASE_DIGEST = "org.opencontainers.image.base.digest"
+OWN = frozenset({TITLE, VENDOR, CREATED, REVISION, BASE_NAME, BASE_DIGEST})
+
 _SAME = (CHAIN, TIER, TEAM, ROLE, PARENT, CONTENT)
 
 
-def identity(chain: str, tier: Tier, parts: Parts, family: str | None) -> dict[str, str]:
-    """Labels for a finished image of ``tier``."""
+def identity(
+    chain: str, tier: Tier, parts: Parts, family: str | None, *, commit: Commit | None = None, base: str | None = None
+) -> dict[str, str]:
+    """Labels for a finished image of ``tier``.
+
+    Args:
+        chain: The chain's name.
+        tier: The tier.
+        parts: Parts of its key.
+        family: Family of the distribution inside.
+        commit: The last commit that touched its role.
+        base: Its parent's release.
+    """
     labels = {
         CHAIN: chain,
         TIER: tier.name,
@@ -56,10 +81,25 @@ def identity(chain: str, tier: Tier, parts: Parts, family: str | None) -> dict[s
         KEY: digest_key(parts),
         PARTS: json.dumps(dict(parts), sort_keys=True, separators=(",", ":")),
         FAMILY: family,
-        "org.opencontainers.image.title": tier.name,
-        "org.opencontainers.image.vendor": tier.team,
+        TITLE: tier.name,
+        VENDOR: tier.team,
+        REVISION: commit.name if commit else None,
+        BASE_NAME: base,
+        BASE_DIGEST: parts.get("parent"),
     }
     return {name: value for name, value in labels.items() if value}
+
+
+def content(layer: str, behaviour: Mapping[str, Any], parent: str | None) -> str:
+    """Digest what an image holds and how it behaves.
+
+    Args:
+        layer: Digest of what its own layer holds.
+        behaviour: Its settings, without labels that identify it.
+        parent: ID of the image that the layer lies on.
+    """
+    text = json.dumps({"layer": layer, "settings": behaviour, "parent": parent}, sort_keys=True)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
 def same(before: Mapping[str, str], now: Mapping[str, str]) -> bool:

@@ -10,22 +10,23 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 from weakref import WeakSet
 
 import docker
 
 from ..engine import images
 from ..errors import EngineError, EngineUnavailableError
-from .archive import LayerContent, docker_archive
+from .archive import LayerContent, archive_with_new, docker_archive
 from .config import image_id
+from .layer import Layer
+from .pieces import reader
 
 _CHUNK = 1 << 20
 _GZIP = b"\x1f\x8b"
@@ -64,30 +65,69 @@ def load(client: docker.DockerClient, document: bytes, layers: Layers) -> str:
         EngineError: The engine refused it.
     """
     made = image_id(document)
-    lean = docker_archive(document, layers.digests, layers.contents)
+
+    def give(contents: Mapping[str, LayerContent]) -> None:
+        images.load(client, docker_archive(document, layers.digests, contents), made)
+
+    _give(client, layers, give)
+    return made
+
+
+def load_new(client: docker.DockerClient, layer: Layer, below: Layers, describe: Callable[[], bytes]) -> str:
+    """Load an image with one layer more than others have.
+
+    Args:
+        client: The engine.
+        layer: The layer; it is read while it is sent, more than once where the engine refuses first.
+        below: The layers that it lies on.
+        describe: Writes the document; called when the layer has been read.
+
+    Returns:
+        The image's ID.
+
+    Raises:
+        EngineError: The engine refused it.
+        SealError: The layer cannot be read.
+    """
+    made = ""
+
+    def document() -> bytes:
+        nonlocal made
+        content = describe()
+        made = image_id(content)
+        return content
+
+    def give(contents: Mapping[str, LayerContent]) -> None:
+        images.take(client, archive_with_new(layer, document, below.digests, contents), "a new layer")
+
+    _give(client, below, give)
+    return images.get(client, made).id
+
+
+def _give(client: docker.DockerClient, layers: Layers, give: Callable[[Mapping[str, LayerContent]], None]) -> None:
+    """Give an engine what it lacks of ``layers``, or all of them where it refuses that."""
     lacking = frozenset(layers.digests) - frozenset(layers.contents)
     if layers.donor is None or not lacking:
-        images.load(client, lean, made)
-        return made
+        give(layers.contents)
+        return
     if client not in _wants_all:
         try:
-            images.load(client, lean, made)
+            give(layers.contents)
         except EngineUnavailableError:
             raise
         except EngineError:
             pass  # it may want all layers; if that is not why, it says so of all of them as well
         else:
-            return made
+            return
     with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
         fetched = fetch(images.save(client, layers.donor), lacking, Path(folder))
         if missing := lacking - frozenset(fetched):
             raise EngineError(
-                f"loading image {made}: image {layers.donor} should have the layers {', '.join(sorted(missing))}, but "
-                "the engine did not give them out with it"
+                f"image {layers.donor} should have the layers {', '.join(sorted(missing))}, but the engine did not "
+                "give them out with it"
             )
-        images.load(client, docker_archive(document, layers.digests, {**fetched, **layers.contents}), made)
+        give({**fetched, **layers.contents})
     _wants_all.add(client)
-    return made
 
 
 def fetch(archive: Iterable[bytes], wanted: Collection[str], folder: Path) -> dict[str, Path]:
@@ -108,7 +148,7 @@ def fetch(archive: Iterable[bytes], wanted: Collection[str], folder: Path) -> di
         EngineError: It is no tar archive, or a layer is too large.
     """
     found: dict[str, Path] = {}
-    stream = cast("IO[bytes]", io.BufferedReader(_Pieces(iter(archive)), _CHUNK))
+    stream = reader(archive)
     try:
         with tarfile.open(fileobj=stream, mode="r|") as tar:
             for number, entry in enumerate(tar):
@@ -151,25 +191,3 @@ def _unpacked(file: IO[bytes]) -> Iterator[bytes]:
         yield unpacker.decompress(piece, _CHUNK)
         piece = unpacker.unconsumed_tail or file.read(_CHUNK)
     yield unpacker.flush()
-
-
-class _Pieces(io.RawIOBase):
-    """A file to read out of pieces."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._left = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        while not self._left:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return 0
-            self._left = memoryview(piece)
-        count = min(len(buffer), len(self._left))
-        buffer[:count] = self._left[:count]
-        self._left = self._left[count:]
-        return count

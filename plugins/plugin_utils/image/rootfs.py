@@ -14,11 +14,15 @@ from typing import Any, BinaryIO
 
 from ..errors import SourceError
 from .archive import digest_file
+from .history import EARLIEST
 
 _CHUNK = 1 << 20
 
 #: Most bytes that an archive may unpack to; a compressed one can promise any number.
 LARGEST = 64 << 30
+
+#: The end of what an image's fields for times hold everywhere: the year 2106.
+_LATEST = 2**32
 
 _OPENERS: dict[bytes, Callable[[Path], Any]] = {
     b"\x1f\x8b": gzip.GzipFile,
@@ -67,6 +71,12 @@ def unpack(tier: str, archive: Path, target: Path) -> None:
             f"tier {tier!r}: tier_import.archive {archive} is no tar archive, plain or packed with gzip, bzip2 or xz "
             f"({error})"
         ) from error
+
+
+def latest(rootfs: Path) -> int:
+    """Time of the youngest file in a plain tar, in seconds since 1970, within what an image's fields hold."""
+    with tarfile.open(rootfs, "r:") as tar:
+        return max((int(entry.mtime) for entry in tar if EARLIEST <= entry.mtime < _LATEST), default=EARLIEST)
 
 
 def _copy(tier: str, source: BinaryIO, plain: BinaryIO) -> None:

@@ -1,11 +1,15 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Sealing: a build container's changes become the tier's one layer, on its parent's layers."""
+"""Sealing: a build container's changes become the tier's one layer, on its parent's layers.
+
+Layer, configuration and history are written here, out of what the tier holds and says alone. So the same inputs give
+the same image on any machine, and nothing of the build container (times, host name, environment) gets into it.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import docker
@@ -14,107 +18,106 @@ from ..chain.tier import Tier
 from ..engine import images
 from ..engine.client import translated
 from ..engine.images import Image
-from ..errors import EngineError
-from . import history
-from .archive import EMPTY_LAYER, EMPTY_LAYER_DIGEST, LayerContent
+from ..errors import SealError
+from . import changes, history, labels
+from .cleaner import Cleaner, settle
 from .config import document, runtime_config
-from .load import Layers, load
-from .stage import below
+from .layer import Layer
+from .load import Layers, load, load_new
 
 
-def seal(
-    client: docker.DockerClient,
-    *,
-    tier: Tier,
-    container: str,
-    parent: Image,
-    declared: Mapping[str, Any],
-    identity: Mapping[str, str],
-) -> Image:
-    """Make ``tier``'s image out of its build container. No name is given to it.
+@dataclass(frozen=True, slots=True)
+class Design:
+    """What a tier's image is to be, but for its own layer."""
 
-    The engine makes the layer; configuration and history are ours, so nothing of the build container's own
-    (environment, host name, labels) gets in.
+    tier: Tier
+    #: What makes the tier's own layer: ``"role httpd_php"``.
+    doing: str
+    #: Time of the image, and the latest one in a layer that is written here, in seconds since 1970.
+    epoch: int
+    #: The tier's checked ``tier_config``.
+    declared: Mapping[str, Any]
+    #: Labels from :func:`.labels.identity`.
+    identity: Mapping[str, str]
+    #: Image whose layers, history and settings the tier's begin with; ``None`` where there is none.
+    parent: Image | None = None
+    #: Settings that an image without a parent has unless the tier says otherwise.
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def seal(client: docker.DockerClient, container: str, design: Design) -> Image:
+    """Make a tier's image out of its build container, which ends now. No name is given to the image.
 
     Args:
         client: The engine.
-        tier: The tier.
-        container: Its build container.
-        parent: The image the container was started on.
-        declared: The tier's checked ``tier_config``.
-        identity: Labels from :func:`.labels.identity`.
+        container: ID of the build container, which was started on the parent's layers.
+        design: What the image is to be.
 
     Raises:
-        ChainError: ``declared`` has a value that no image can have.
-        EngineError: The engine refused, or the result would not have exactly one layer more than the parent.
+        ChainError: The tier declares a value that no image can have.
+        SealError: The container holds something that no layer can carry.
+        EngineError: The engine refused.
     """
-    config = runtime_config(images.full_config(client, parent), declared, identity)
-    under = below(client, parent).digests
-    with translated(f"tier {tier.name!r}: committing its build container"):
-        committed = client.api.commit(container)["Id"]
-    try:
-        layer, contents = _new_layer(images.get(client, committed), under, tier)
-        return assemble(
-            client,
-            tier=tier,
-            parent=parent,
-            layers=Layers((*parent.layers, layer), contents, committed),
-            config=config,
-            doing=f"role {tier.role}",
-        )
-    finally:
-        images.remove(client, committed)
+    tier = design.tier
+    cleaner = Cleaner(design.identity.get(labels.FAMILY), tier.drop, tier.keep)
+    with changes.read(client, container) as found:
+        try:
+            return assemble(client, design, layer=Layer(settle(found, cleaner), design.epoch))
+        except SealError as error:
+            raise SealError(f"tier {tier.name!r}: {error}") from error
 
 
 def assemble(
-    client: docker.DockerClient,
-    *,
-    tier: Tier,
-    parent: Image | None,
-    layers: Layers,
-    config: dict[str, Any],
-    doing: str,
-    architecture: str | None = None,
+    client: docker.DockerClient, design: Design, *, layer: Layer | None = None, layers: Layers | None = None
 ) -> Image:
-    """Load an image of ``tier`` made of ``layers`` with a history that tells whose they are.
+    """Load the image of a design.
 
     Args:
         client: The engine.
-        tier: The tier.
-        parent: Image that the first layers and their history come from; ``None`` where the tier has none.
-        layers: All layers.
-        config: From :func:`.config.runtime_config`.
-        doing: What made the last layer: ``"role httpd_php"``.
-        architecture: Needed where there is no parent.
+        design: What it is to be.
+        layer: The tier's own layer; ``None`` where ``layers`` are all that the image has.
+        layers: The layers below it; the parent's where there is nothing else to say of them.
 
     Raises:
+        ChainError: The tier declares a value that no image can have.
+        SealError: The layer cannot be read.
         EngineError: The engine refused.
     """
-    created = history.timestamp(int(time.time()))
+    parent = design.parent
+    below = layers or (Layers(()) if parent is None else Layers(parent.layers, donor=parent.id))
+    write = _writer(client, design)
+    if layer is None:
+        made = load(client, write(below.digests, below.digests[-1]), below)
+    else:
+        made = load_new(client, layer, below, lambda: write((*below.digests, layer.digest), layer.content))
+    return images.get(client, made)
+
+
+def _writer(client: docker.DockerClient, design: Design) -> Callable[[Sequence[str], str], bytes]:
+    """Ask the engine all that has to be asked, and give what writes the document once the layers are known."""
+    parent, created = design.parent, history.timestamp(design.epoch)
+    inherited = design.settings if parent is None else images.full_config(client, parent)
     past = [] if parent is None else history.of(client, parent.id, len(parent.layers))
-    own = history.entry(tier, created, doing)
-    if parent is not None and len(layers.digests) == len(parent.layers):
-        own["empty_layer"] = True
-    content = document(
-        architecture=architecture or (parent.architecture if parent else "amd64"),
-        os=parent.os if parent else "linux",
-        config=config,
-        layers=layers.digests,
-        history=[*past, own],
-        created=created,
-        author=tier.team,
-    )
-    return images.get(client, load(client, content, layers))
+    own = history.entry(design.tier, created, design.doing)
+    if parent is None:
+        with translated("asking the engine for its platform"):
+            architecture = str(client.api.version()["Arch"])
+    else:
+        architecture = parent.architecture
+    behaviour = runtime_config(inherited, design.declared, {})
 
+    def write(layers: Sequence[str], content: str) -> bytes:
+        new = parent is None or len(layers) > len(parent.layers)
+        holds = labels.content(content, behaviour, parent.id if parent and new else None)
+        identity = {**design.identity, labels.CREATED: created, labels.CONTENT: holds}
+        return document(
+            architecture=architecture,
+            os=parent.os if parent else "linux",
+            config=runtime_config(inherited, design.declared, identity),
+            layers=layers,
+            history=[*past, own if new else {**own, "empty_layer": True}],
+            created=created,
+            author=design.tier.team,
+        )
 
-def _new_layer(committed: Image, under: tuple[str, ...], tier: Tier) -> tuple[str, dict[str, LayerContent]]:
-    """Find the layer that the role made; a role that changed nothing still gets one, without entries."""
-    count = len(under)
-    if committed.layers == under:
-        return EMPTY_LAYER_DIGEST, {EMPTY_LAYER_DIGEST: EMPTY_LAYER}
-    if committed.layers[:count] == under and len(committed.layers) == count + 1:
-        return committed.layers[-1], {}
-    raise EngineError(
-        f"tier {tier.name!r}: its container has layers {committed.layers}, expected those it was started on "
-        f"{under} and one more; somebody else's container took its name"
-    )
+    return write

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,29 @@ from ansible.template import Templar
 
 from ..chain.spec import CONFIG_SPEC, ORIGINS, TIER_SPEC
 from ..errors import ChainError
+
+
+@dataclass(frozen=True, slots=True)
+class RoleArguments:
+    """What a role says of its variables."""
+
+    #: Its argument specification's options; ``None`` where it has none.
+    options: Mapping[str, Mapping[str, Any]] | None
+    #: Names of the variables that its defaults set.
+    defaults: frozenset[str]
+
+
+def read_arguments(folder: Path) -> RoleArguments:
+    """Read what the role in ``folder`` says of its variables.
+
+    Raises:
+        ChainError: A file of it is no YAML.
+    """
+    spec = _role_spec(folder)
+    if spec is None:
+        return RoleArguments(None, frozenset())
+    options = {key: _without_defaults(option) for key, option in spec.items()}
+    return RoleArguments(options, frozenset(_load(folder / "defaults", "main") or ()))
 
 
 def check_tier(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,7 +84,7 @@ def check_config(name: str, variable: str, config: Any) -> dict[str, Any]:
     return {**checked, "healthcheck": {}} if config.get("healthcheck") == {} else checked
 
 
-def check_role(name: str, role: str, folder: Path, variables: Mapping[str, Any]) -> None:
+def check_role(name: str, role: str, arguments: RoleArguments, variables: Mapping[str, Any]) -> None:
     """Check a tier's variables against the role's ``meta/argument_specs.yml``, as Ansible will when it applies it.
 
     Variables that only the role's own defaults set are not looked at, nor those whose value depends on facts: Ansible
@@ -69,19 +93,18 @@ def check_role(name: str, role: str, folder: Path, variables: Mapping[str, Any])
     Raises:
         ChainError: A variable has the wrong type or value, or a required one is missing.
     """
-    spec = _role_spec(folder)
-    if spec is None:
+    if arguments.options is None:
         return
-    defaults = _load(folder / "defaults", "main") or {}
-    given, later = {}, set(defaults)
-    for key in spec.keys() & variables.keys():
+    given, later = {}, set(arguments.defaults)
+    for key in arguments.options.keys() & variables.keys():
         try:
             given[key] = variables[key]
         except AnsibleError:
             later.add(key)
     options = {
-        key: {**_without_defaults(option), "required": option.get("required", False) and key not in later}
-        for key, option in spec.items()
+        key: {**option, "required": option.get("required", False) and key not in later}
+        for key, option in arguments.options.items()
+        if key in given or option.get("required") or option.get("apply_defaults")
     }
     result = ArgumentSpecValidator(options).validate(given, validate_role_argument_spec=True)
     if result.error_messages:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..keys.files import digest_folder
-from .arguments import hidden_arguments, read_defaults
+from .arguments import RoleArguments, hidden_arguments, read_arguments, read_defaults
 from .roles import Role, find_role, with_dependencies
 
 
@@ -25,6 +25,8 @@ class KnownRole:
     files: Mapping[str, str]
     #: The variables that it sets in its defaults, untemplated.
     defaults: Mapping[str, Any]
+    #: What it says of its variables.
+    arguments: RoleArguments
     #: Names of the variables that it says must not be shown.
     hidden: frozenset[str]
 
@@ -49,7 +51,8 @@ def read_role(tier: str, name: str, beside: Path) -> KnownRole:
         for called, folder in _called(found).items()
         for path, digest in digest_folder(folder).items()
     }
-    return KnownRole(role, found, files, read_defaults(role.folder), hidden_arguments(role.folder))
+    defaults, arguments = read_defaults(role.folder), read_arguments(role.folder)
+    return KnownRole(role, found, files, defaults, arguments, hidden_arguments(role.folder))
 
 
 def _called(folders: Iterable[Path]) -> dict[str, Path]:

@@ -17,19 +17,24 @@ from ansible.utils.display import Display
 
 from ..chain.graph import Chain
 from ..chain.tier import Bootstrap, Import, Tier
-from ..engine import images
+from ..engine.snapshot import Snapshot
 from ..errors import ChainError
 from ..image import labels
 from ..image.bootstrap import check_tools
 from ..image.rootfs import check_checksum
+from ..keys.commit import Commit, last_commit
 from ..keys.elsewhere import Projects, digest_elsewhere, names
 from ..keys.parts import Parts, digest_bytes, plain
 from ..run.plan import Action, Decision, decide
 from .arguments import check_role, role_default
 from .inputs import Inputs, digest_inputs, read_inputs
 from .known import KnownRole, read_role
+from .secrets import refuse
 from .tiers import GROUP, read_chain
 from .variables import digest_variables
+
+#: Variables that decide what of a base gets into its layer.
+_SEALING = ("tier_drop", "tier_keep", "tier_source_date_epoch")
 
 
 class HostVars(Protocol):
@@ -105,13 +110,14 @@ class Planner:
             raise ChainError("\n".join(problems))
         for name, answered in digest_inputs(inputs, Display().warning).items():
             parts[name].update(answered)
+        engine = Snapshot.take(client)
         decisions = decide(
             self.chain,
             parts,
-            lambda reference: images.find(client, reference),
+            engine,
             selected=self.selected,
             forced=forced,
-            elsewhere=self._elsewhere(client),
+            elsewhere=self._elsewhere(engine),
         )
         for decision in decisions.values():
             if decision.action is Action.BUILD:
@@ -134,6 +140,11 @@ class Planner:
         role = self.chain[tier].role
         return () if role is None else self._role(tier, role).folders
 
+    def commit(self, tier: str) -> Commit | None:
+        """The last commit that touched a tier's role; ``None`` for a base, or where none is known."""
+        role = self.chain[tier].role
+        return None if role is None else last_commit(self._role(tier, role).role.folder)
+
     def _view(self, host: str) -> Mapping[str, Any]:
         if host not in self._views:
             self._views[host] = self._hostvars[host]
@@ -152,6 +163,8 @@ class Planner:
 
     def _parts(self, tier: Tier, raw: Mapping[str, Any]) -> dict[str, str]:
         view = self._view(tier.name)
+        if view.get("tier_config"):
+            refuse(tier.name, "tier_config", view["tier_config"], raw)
         parts = {"team": plain(tier.team)}
         if view.get("tier_epoch") is not None:
             parts["epoch"] = plain(str(view["tier_epoch"]))
@@ -160,13 +173,14 @@ class Planner:
                 "source": type(tier.source).__name__,
                 **dataclasses.asdict(tier.source),
                 "config": view.get("tier_config"),
+                **{name: view[name] for name in _SEALING if name in view},
             }
             settings.pop("archive", None)  # the checksum says which archive; its path says whose machine this is
             return parts | {"source": digest_bytes(json.dumps(settings, sort_keys=True, default=str).encode())}
         if tier.role is None:
             raise ChainError(f"tier {tier.name!r} has neither a source nor a role")
         role = self._role(tier.name, tier.role)
-        check_role(tier.name, tier.role, role.role.folder, view)
+        check_role(tier.name, tier.role, role.arguments, view)
         if self._tags != {"run": ["all"], "skip": []}:
             # A role applied in part is another image; it must never pass for the whole one.
             parts["tags"] = digest_bytes(json.dumps(self._tags, sort_keys=True, default=list).encode())
@@ -198,11 +212,11 @@ class Planner:
         beside = Path(view.get("inventory_dir") or ".")
         return read_inputs(tier, base, variable, declared or [], view, beside=beside)
 
-    def _elsewhere(self, client: docker.DockerClient) -> dict[str, list[Parts]]:
+    def _elsewhere(self, engine: Snapshot) -> dict[str, list[Parts]]:
         """What files from elsewhere hold now, by tier, for each list of them that an image was built with."""
         lists: dict[str, set[tuple[str, ...]]] = {name: set() for name in self.selected}
-        for said in images.labels(client, labels.TIER):
-            tier = said[labels.TIER]
+        for said in engine.labels:
+            tier = said.get(labels.TIER)
             if tier in lists:
                 lists[tier].add(names(labels.stored_parts(said, tier) or {}))
         return {

@@ -8,14 +8,19 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..chain import tags
+from ..chain.cage import read_cage
 from ..chain.graph import Chain
-from ..chain.reference import is_digest, is_repository, is_tag, split_pinned
+from ..chain.reference import familiar, is_digest, is_repository, is_tag, split_pinned
 from ..chain.tier import Bootstrap, Import, Pull, Source, Tier
 from ..errors import ChainError
 from .arguments import check_tier
 
 #: The group that all tiers belong to.
 GROUP = "tiers"
+
+#: The end of what an image's fields for times hold everywhere: the year 2106.
+_LATEST = 2**32
 
 
 def read_chain(hosts: Iterable[str], variables: Callable[[str], Mapping[str, Any]]) -> Chain:
@@ -66,6 +71,11 @@ def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
             f"tier {name!r}: tier_tag is {checked['tier_tag']!r}, which is no valid tag; expected at most 128 letters, "
             "digits, '_', '.' or '-', not beginning with '.' or '-'"
         )
+    if tags.is_reserved(checked["tier_tag"]):
+        raise ChainError(
+            f"tier {name!r}: tier_tag is {checked['tier_tag']!r}, a form of tag that images of every tier get besides "
+            "their release tag (previous, key-…, release-…, withdrawn-…); choose another one"
+        )
     parent = checked["tier_parent"]
     if parent is None and checked["tier_role"]:
         raise ChainError(
@@ -75,11 +85,15 @@ def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
     return Tier(
         name=name,
         team=checked["tier_team"] or _team(name, variables["group_names"]),
-        image=image,
+        image=familiar(image),
         tag=checked["tier_tag"],
         parent=parent,
         role=(checked["tier_role"] or name.replace("-", "_")) if parent else None,
         source=None if parent else _source(name, checked, Path(variables.get("inventory_dir") or ".")),
+        cage=read_cage(name, checked["tier_cage"]),
+        drop=tuple(checked["tier_drop"]),
+        keep=tuple(checked["tier_keep"]),
+        epoch=_epoch(name, checked["tier_source_date_epoch"]),
     )
 
 
@@ -89,6 +103,15 @@ def _team(name: str, groups: Iterable[str]) -> str:
         return teams[0]
     found = f"it is in the groups {', '.join(teams)}" if teams else f"it is in no group below {GROUP!r}"
     raise ChainError(f"tier {name!r}: which team owns it? {found}; set tier_team")
+
+
+def _epoch(name: str, said: int | None) -> int | None:
+    if said is not None and not 0 < said < _LATEST:
+        raise ChainError(
+            f"tier {name!r}: tier_source_date_epoch is {said}; expected seconds since 1970 (`git log -1 --format=%ct` "
+            "prints a commit's)"
+        )
+    return said
 
 
 def _source(name: str, checked: Mapping[str, Any], beside: Path) -> Source:

@@ -11,7 +11,7 @@ from ansible.errors import AnsibleError
 
 from ..chain.spec import RUN_VARIABLES
 from ..keys.values import digest_value
-from .secrets import Secrets
+from .hidden import Secrets
 
 #: Set by Ansible itself; anything that begins with ``ansible_`` is, too, or says how to connect.
 _MAGIC = frozenset(

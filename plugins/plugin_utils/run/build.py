@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,10 +15,12 @@ from ..agent import place
 from ..chain.tier import Tier
 from ..engine import containers, images
 from ..engine.address import engine_address
+from ..engine.cage import confined
 from ..engine.images import Image
 from ..errors import EngineError, RunError
-from ..image import interpreter, labels
-from ..image.seal import seal
+from ..image import cache, interpreter, labels, volumes
+from ..image.history import EARLIEST
+from ..image.seal import Design, seal
 from ..image.stage import stage
 from ..keys.elsewhere import Projects
 from ..keys.parts import content_tag, digest_key
@@ -114,28 +116,30 @@ def start(
     """
     name = planned.tier.name
     below = images.get(client, parent)
-    mounts = []
+    mounts, environment = [], {}
     if python is None:
         with journal.alone("interpreter"):
             made = interpreter.ensure(client, tier=name, parent=below, run=journal.run, say=say)
-        mounts = [made.mount] if made else []
+        if made:
+            mounts, environment = [made.mount, cache.mount(client, below)], made.environment
         python = made.python if made else _SYSTEM_PYTHON
     staged = stage(client, below, journal.run, name)
+    epoch = epoch_of(planned, below)
     container = _start_container(
         client,
         name=container_name(journal.run, name),
         image=staged,
         tier=name,
-        family=below.labels.get(labels.FAMILY),
-        labels=labels.work(journal.run, name),
-        mounts=mounts,
+        labels={**labels.work(journal.run, name), labels.CHAIN: planned.chain},
+        confined=confined(client, planned.tier.cage, family=below.labels.get(labels.FAMILY), say=say, mounts=mounts),
+        environment={**environment, containers.EPOCH: str(epoch)},
     )
-    journal.write("build", name, {"container": container.id, "stage": staged, "parent": parent})
+    journal.write("build", name, {"container": container.id, "stage": staged, "parent": parent, "epoch": epoch})
     return Started(container.name, python)
 
 
 def _start_container(
-    client: docker.DockerClient, *, name: str, mounts: Sequence[Mapping[str, Any]], **settings: Any
+    client: docker.DockerClient, *, name: str, confined: Mapping[str, Any], **settings: Any
 ) -> containers.BuildContainer:
     """Start a build container with the folder for its agent's socket, or without where the engine cannot have it.
 
@@ -143,12 +147,13 @@ def _start_container(
     """
     meeting_place = place.mount(engine_address(), name)
     try:
-        return containers.start(client, name=name, mounts=[*mounts, *meeting_place], **settings)
+        mounts = [*confined["mounts"], *meeting_place]
+        return containers.start(client, name=name, confined={**confined, "mounts": mounts}, **settings)
     except EngineError:
         place.remove(engine_address(), name)
         if not meeting_place:
             raise
-    return containers.start(client, name=name, mounts=mounts, **settings)
+    return containers.start(client, name=name, confined=confined, **settings)
 
 
 def seal_tier(client: docker.DockerClient, journal: Journal, name: str, declared: Mapping[str, Any]) -> Image:
@@ -162,24 +167,43 @@ def seal_tier(client: docker.DockerClient, journal: Journal, name: str, declared
 
     Raises:
         RunError: No build of the tier was started in this run.
+        SealError: The role left something that the tier's layer may not or cannot hold.
         EngineError: The engine refused.
     """
     planned, build = read_plan(journal, name), journal.read("build", name)
     if build is None:
         raise RunError(f"tier {name!r} has no build container in run {journal.run}")
-    parent = images.get(client, build["parent"])
+    tier, parent = planned.tier, images.get(client, build["parent"])
     taken = digest_taken(journal, name, planned.roles, Projects(planned.projects))
-    parts = {**planned.parts, **taken, "parent": parent.id}
-    image = seal(
-        client,
-        tier=planned.tier,
-        container=build["container"],
-        parent=parent,
-        declared=declared,
-        identity=labels.identity(planned.chain, planned.tier, parts, parent.labels.get(labels.FAMILY)),
+    volumes.check(client, tier=name, container=build["container"], parent=parent, declared=declared)
+    identity = labels.identity(
+        planned.chain,
+        tier,
+        {**planned.parts, **taken, "parent": parent.id},
+        parent.labels.get(labels.FAMILY),
+        commit=planned.commit,
+        base=_release(journal, tier.parent),
     )
+    doing = f"role {tier.role}" + (f" at {planned.commit.name}" if planned.commit else "")
+    design = Design(tier, doing, build["epoch"], declared, identity, parent)
+    image = seal(client, build["container"], design)
     clear_tier(client, journal, name)
     return finish(client, journal, planned.tier, image)
+
+
+def epoch_of(planned: Planned, parent: Image) -> int:
+    """Say what time a tier's image is of, and the latest in its layer, in seconds since 1970.
+
+    It is what the tier says; else when its role was last committed, or the parent's time, whichever is later.
+    """
+    if planned.tier.epoch is not None:
+        return planned.tier.epoch
+    return max(parent.created, planned.commit.date if planned.commit else 0, EARLIEST)
+
+
+def _release(journal: Journal, parent: str | None) -> str | None:
+    """What the parent's image is released as."""
+    return None if parent is None else read_plan(journal, parent).tier.release
 
 
 def finish(client: docker.DockerClient, journal: Journal, tier: Tier, image: Image) -> Image:

@@ -5,15 +5,19 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import docker
 
 from ..agent import place
 from ..engine import containers, images
 from ..engine.address import engine_address
-from ..image import interpreter
-from ..image.labels import RUN, TIER
-from .journal import Journal, ended_runs
+from ..image import interpreter, own
+from ..image.labels import CHAIN, RUN, TIER
+from .journal import Journal, began, runs, runs_folder
+
+#: No run goes on for longer.
+_LONGEST = timedelta(hours=24)
 
 
 def container_name(run: str, tier: str) -> str:
@@ -54,8 +58,13 @@ def clear_tier(client: docker.DockerClient, journal: Journal, tier: str) -> None
         images.remove(client, build["stage"])
 
 
-def clear_ended_runs(client: docker.DockerClient, chain: str) -> list[str]:
+def clear_ended_runs(client: docker.DockerClient, chain: str, but: Journal) -> list[str]:
     """Remove what killed runs over ``chain`` left behind, journals included.
+
+    Args:
+        client: The engine.
+        chain: The chain's name.
+        but: The run that this is done in.
 
     Returns:
         The runs' identifiers.
@@ -64,8 +73,25 @@ def clear_ended_runs(client: docker.DockerClient, chain: str) -> list[str]:
         EngineError: The engine refused.
     """
     cleared = []
-    for journal in ended_runs(chain):
+    for journal in runs(chain):
+        if journal.run == but.run or journal.is_alive():
+            continue
         clear_run(client, journal.run)
+        for image in own.nameless(client, chain):  # sealed, and killed before it got its name
+            images.remove(client, image.id)
         journal.end()
         cleared.append(journal.run)
     return cleared
+
+
+def abandoned_runs(client: docker.DockerClient, chain: str) -> list[str]:
+    """List runs over ``chain`` that left build containers and that nobody will clear away.
+
+    Their journals are gone, or on another machine, and they began a day ago or earlier.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    before = datetime.now(UTC) - _LONGEST
+    left = {found[RUN] for _id, found in containers.find(client, f"{CHAIN}={chain}") if RUN in found}
+    return sorted(run for run in left if began(run) < before and not Journal(runs_folder(chain) / run).is_alive())

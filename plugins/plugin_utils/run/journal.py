@@ -17,14 +17,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, unquote
 
 from ..errors import RunError
+from .holder import Holder
 
 _POLL_SECONDS = 0.1
-_STALE_SECONDS = 3600
+_MOMENT = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,16 @@ class Journal:
         return self.folder.name
 
     @classmethod
-    def begin(cls, chain: str) -> Journal:
-        """Start the journal of a new run over ``chain``."""
-        folder = runs_folder(chain) / f"{time.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(4)}"
+    def begin(cls, chain: str, command: str = "ansible-playbook") -> Journal:
+        """Start the journal of a new run over ``chain``, which lives and dies with the process we work for.
+
+        Args:
+            chain: The chain's name.
+            command: What that process was started as, for whoever waits for the run.
+        """
+        folder = runs_folder(chain) / f"{datetime.now(UTC).strftime(_MOMENT)}-{secrets.token_hex(4)}"
         folder.mkdir(mode=0o700, parents=True)
+        (folder / "holder").write_text(json.dumps(Holder.employer(command).written()))
         return cls(folder)
 
     def hold(self) -> IO[bytes]:
@@ -66,16 +74,29 @@ class Journal:
         fcntl.lockf(file, fcntl.LOCK_EX)
         return file
 
+    @property
+    def holder(self) -> Holder | None:
+        """Whom the run belongs to; ``None`` where it has ended, or was killed before it had said so."""
+        try:
+            return Holder.read(json.loads((self.folder / "holder").read_text()))
+        except (FileNotFoundError, ValueError):
+            return None
+
     def is_alive(self) -> bool:
-        """Say whether another process holds the run. One that nobody held yet counts as alive for an hour."""
+        """Say whether the run goes on: another process holds it, or its own is about to.
+
+        The lock is what counts, also from another machine with the same home. A worker makes the journal and the main
+        process holds it a moment later; in between, that process is looked for.
+        """
         try:
             with (self.folder / "alive").open("r+b") as file:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
             return True
         except FileNotFoundError:
-            return time.time() - self.folder.stat().st_mtime < _STALE_SECONDS
-        return False
+            pass
+        holder = self.holder
+        return holder is not None and holder.lives()
 
     def write(self, kind: str, tier: str, content: dict[str, Any]) -> None:
         """Record one fact about a tier: its ``plan``, its ``build``, its ``outcome``."""
@@ -143,16 +164,28 @@ class Journal:
         return self.folder / f"{quote(tier, safe='')}.{kind}.json"
 
 
-def runs_folder(chain: str) -> Path:
-    """Folder of the journals of ``chain``'s runs, below ``$XDG_STATE_HOME`` (by default ``~/.local/state``)."""
+def began(run: str) -> datetime:
+    """When a run began, by its identifier; one of another form began now."""
+    try:
+        return datetime.strptime(run.partition("-")[0], _MOMENT).replace(tzinfo=UTC)
+    except ValueError:
+        return datetime.now(UTC)
+
+
+def state_folder(chain: str) -> Path:
+    """Folder of what is known of ``chain`` here, below ``$XDG_STATE_HOME`` (by default ``~/.local/state``)."""
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state, "tierwright", quote(chain, safe=""), "runs").expanduser()
+    return Path(state, "tierwright", quote(chain, safe="")).expanduser()
 
 
-def ended_runs(chain: str) -> Iterator[Journal]:
-    """Journals that ended runs left behind because they were killed."""
+def runs_folder(chain: str) -> Path:
+    """Folder of the journals of ``chain``'s runs."""
+    return state_folder(chain) / "runs"
+
+
+def runs(chain: str) -> Iterator[Journal]:
+    """Journals of ``chain``'s runs, the oldest first, of killed ones too."""
     folder = runs_folder(chain)
     for each in sorted(folder.iterdir()) if folder.is_dir() else ():
-        journal = Journal(each)
-        if each.is_dir() and not journal.is_alive():
-            yield journal
+        if each.is_dir():
+            yield Journal(each)

@@ -6,14 +6,17 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
+from typing import TypeVar
 
+from ..chain import tags
 from ..chain.graph import Chain
 from ..chain.tier import Tier
-from ..engine.images import Image
+from ..engine.images import Identity
+from ..engine.snapshot import Snapshot
 from ..errors import ChainError
 from ..image import labels
 from ..keys.elsewhere import names
@@ -23,8 +26,10 @@ from ..keys.reasons import differences
 #: Reasons that are told of one tier, at most.
 _LINES = 6
 
+Found = TypeVar("Found", bound=Identity)
+
 #: Looks an image up by reference.
-Find = Callable[[str], Image | None]
+Find = Callable[[str], Found | None]
 
 
 class Action(enum.StrEnum):
@@ -56,12 +61,16 @@ class Decision:
     forced: bool = False
     #: More parts: what files from elsewhere hold now, for each list of them that an image of the tier was built with.
     elsewhere: tuple[Parts, ...] = ()
+    #: ID of the image that the release tag names, whosever it is; ``None`` where there is no such tag.
+    was: str | None = None
+    #: Whether it is built for no other reason than that its parent is.
+    follows: bool = False
 
 
 def decide(
     chain: Chain,
     parts: Mapping[str, Parts],
-    find: Find,
+    engine: Snapshot,
     *,
     selected: Collection[str],
     forced: Collection[str],
@@ -72,7 +81,7 @@ def decide(
     Args:
         chain: The chain.
         parts: The parts of each selected tier's key, all but ``parent``.
-        find: Looks an image up by reference.
+        engine: The engine's images.
         selected: Names of the tiers that this run may build.
         forced: Names of those that it must build.
         elsewhere: By tier, what files from elsewhere hold now, for each list of them that one of its images was built
@@ -85,27 +94,29 @@ def decide(
         ChainError: A selected tier's parent is not selected and has no image.
     """
     decisions: dict[str, Decision] = {}
+    find, named_images = engine.find, engine.names
     for tier in chain:
+        named = named_images.get(tier.image, {})
         if tier.name in selected:
             above = decisions[tier.parent] if tier.parent else None
+            withdrawn = {image: tag for tag, image in named.items() if tags.is_withdrawn(tag)}
             taken = tuple(elsewhere.get(tier.name, ()))
-            decision = _decide(tier, parts[tier.name], taken, above, find, force=tier.name in forced)
-            decisions[tier.name] = dataclasses.replace(decision, elsewhere=taken)
+            decision = _decide(tier, parts[tier.name], taken, above, find, withdrawn, force=tier.name in forced)
+            decision = dataclasses.replace(decision, elsewhere=taken)
         else:
             released = find_own(find, tier, tier.release)
-            decisions[tier.name] = Decision(
-                tier, Action.LEAVE, ("not selected by --limit",), released.id if released else None, {}
-            )
+            decision = Decision(tier, Action.LEAVE, ("not selected by --limit",), released.id if released else None, {})
+        decisions[tier.name] = dataclasses.replace(decision, was=named.get(tier.tag))
     return decisions
 
 
-def find_own(find: Find, tier: Tier, reference: str) -> Image | None:
+def find_own(find: Find[Found], tier: Tier, reference: str) -> Found | None:
     """Look an image up that must be ``tier``'s own: a label that it inherited names another tier."""
     image = find(reference)
     return image if image is not None and image.labels.get(labels.TIER) == tier.name else None
 
 
-def find_built(find: Find, tier: Tier, key: str) -> Image | None:
+def find_built(find: Find[Found], tier: Tier, key: str) -> Found | None:
     """Look up what a build with ``key`` gives.
 
     The content tag says so. An image can have several of them: one whose parts changed without making another image
@@ -118,7 +129,14 @@ def find_built(find: Find, tier: Tier, key: str) -> Image | None:
 
 
 def _decide(
-    tier: Tier, parts: Parts, taken: Collection[Parts], above: Decision | None, find: Find, *, force: bool
+    tier: Tier,
+    parts: Parts,
+    taken: Collection[Parts],
+    above: Decision | None,
+    find: Find[Identity],
+    withdrawn: Mapping[str, str],
+    *,
+    force: bool,
 ) -> Decision:
     released = find_own(find, tier, tier.release)
     before = labels.stored_parts(released.labels, tier.name) if released else None
@@ -128,7 +146,7 @@ def _decide(
     if above is not None and above.action is Action.BUILD:
         own = () if before is None else tuple(tell({**parts, **known[0], "parent": before.get("parent", "")}))
         reasons = (*own, f"parent {above.tier.name} is built")
-        return Decision(tier, Action.BUILD, reasons, None, parts, forced=force)
+        return Decision(tier, Action.BUILD, reasons, None, parts, forced=force, follows=not own and not force)
     if above is not None:
         if above.image is None:
             raise ChainError(
@@ -138,14 +156,62 @@ def _decide(
         parts = {**parts, "parent": above.image}
     if force:
         return Decision(tier, Action.BUILD, ("forced by tier_force",), None, parts, forced=True)
-    for key in (digest_key({**parts, **each}) for each in known):
-        image = find_built(find, tier, key)
-        if image is not None:
-            now = released is not None and released.id == image.id
-            made = f"built before as {tier.image}:{content_tag(key)}, which is not the release now"
-            return Decision(tier, Action.KEEP, ("nothing changed" if now else made,), image.id, parts, released=now)
+    variants = [{**parts, **each} for each in known]
+    built = ((digest_key(each), find_built(find, tier, digest_key(each))) for each in variants)
+    key, image = next(((key, image) for key, image in built if image is not None), ("", None))
+    if released is not None and (tag := _taken_back(tier, variants, released, image, find, withdrawn)):
+        reason = f"withdrawn by a rollback{_when(tag)}; change it, or -e tier_force={tier.name} to build it again"
+        return Decision(tier, Action.KEEP, (reason,), released.id, parts, released=True)
+    if image is not None:
+        now = released is not None and released.id == image.id
+        made = f"built before as {tier.image}:{content_tag(key)}, which is not the release now"
+        return Decision(tier, Action.KEEP, ("nothing changed" if now else made,), image.id, parts, released=now)
     if before is None:
         reason = f"there is no image {tier.release}" if released is None else f"{tier.release} does not say how it came"
         return Decision(tier, Action.BUILD, (reason,), None, parts)
-    reasons = tuple(tell({**parts, **known[0]})) or (f"{tier.release} was made by another version of this collection",)
+    reasons = tuple(tell(variants[0])) or ("this version of Tierwright makes another image of the same",)
     return Decision(tier, Action.BUILD, reasons, None, parts)
+
+
+def _taken_back(
+    tier: Tier,
+    variants: Sequence[Parts],
+    released: Identity,
+    image: Identity | None,
+    find: Find[Identity],
+    withdrawn: Mapping[str, str],
+) -> str | None:
+    """Say whether a rollback took back what these parts give.
+
+    The rollback may have taken back the tier's parent as well. Then the same sources on the former parent would be
+    something new, but nobody changed anything: it counts as taken back.
+
+    Args:
+        tier: The tier.
+        variants: All parts of its key, for each list of files from elsewhere that an image of the tier was built with.
+        released: What its release tag names.
+        image: What was built with these parts; ``None`` where nothing was.
+        find: Looks an image up by reference.
+        withdrawn: The tags of the tier's images that were taken back, by their IDs.
+
+    Returns:
+        The tag of what was taken back; ``None`` where nothing was.
+    """
+    if image is not None:
+        return withdrawn.get(image.id) if image.id != released.id else None
+    for each, tag in withdrawn.items():
+        found = find_own(find, tier, each)
+        stored = labels.stored_parts(found.labels, tier.name) if found else None
+        if stored is None or variants[0].get("parent") not in {
+            stored.get("parent"),
+            released.labels.get(labels.PARENT),
+        }:
+            continue
+        if any({**stored, "parent": ""} == {**parts, "parent": ""} for parts in variants):
+            return tag
+    return None
+
+
+def _when(tag: str) -> str:
+    moment = tags.moment(tag)
+    return f" on {moment:%Y-%m-%d}" if moment else ""

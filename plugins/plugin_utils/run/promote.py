@@ -1,32 +1,38 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Promotion: release tags move to the images of the tiers whose branch passed."""
+"""Promotion: release tags move, for the tiers whose branch passed, all or none."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import docker
 
+from ..chain import tags
 from ..chain.graph import Chain
+from ..chain.tier import Tier
 from ..engine import images
+from ..engine.snapshot import Names, Snapshot
+from ..errors import RunError
 from .journal import Journal
+from .moves import Move, move_all
 from .plan import Action
-from .records import read_plans
+from .records import Planned, read_plans
+from .releases import Releases
 
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """What promotion did with one tier."""
+    """What a promotion did."""
 
-    tier: str
-    #: The release tag.
-    release: str
-    #: ID of the image that the tag names now.
-    image: str
-    #: Whether the tag moved.
-    moved: bool
+    #: The tag that the images of the new release got; ``None`` where no release tag moved.
+    release: str | None
+    #: IDs of the images that release tags name now, by tier, of the tiers that passed.
+    images: Mapping[str, str]
+    #: The tiers among them whose release tag moved.
+    moved: tuple[Tier, ...]
 
 
 def promotable(chain: Chain, passed: Mapping[str, str], failed: frozenset[str]) -> list[str]:
@@ -40,34 +46,84 @@ def promotable(chain: Chain, passed: Mapping[str, str], failed: frozenset[str]) 
     return [name for name in chain.order if name in passed and failed.isdisjoint(chain.descendants(name))]
 
 
-def promote_run(client: docker.DockerClient, journal: Journal) -> list[Promotion]:
+def promote_run(client: docker.DockerClient, journal: Journal) -> Promotion:
     """Move the release tags of all tiers of a run that may be promoted.
 
     Raises:
-        EngineError: An image is gone, or the engine refused; no further tag moves then.
+        RunError: A release tag, of one of them or of what they stand on, names another image than the plan saw.
+        EngineError: An image is gone, or the engine refused. Nothing moved then.
     """
     chain, planned = read_plans(journal)
     ends = {name: journal.outcome(name) for name, each in planned.items() if each.action is Action.BUILD}
     kept = {name: each.image for name, each in planned.items() if each.action is Action.KEEP and each.image}
     sealed = {name: end.image for name, end in ends.items() if end is not None and end.image}
-    failed = frozenset(ends) - frozenset(sealed)
-    return promote(client, chain, kept | sealed, promotable(chain, kept | sealed, failed))
+    chosen = {name: (kept | sealed)[name] for name in promotable(chain, kept | sealed, frozenset(ends) - set(sealed))}
+    names = Snapshot.take(client).names
+    known = {image for named in names.values() for image in named.values()}
+    for image in set(chosen.values()) - known:
+        images.get(client, image)
+    _check_unmoved(chain, planned, chosen, names)
+    moving = {name: image for name, image in chosen.items() if planned[name].was != image}
+    if not moving:
+        return Promotion(None, chosen, ())
+    release, moves = plan_moves(chain, moving, names, datetime.now(UTC))
+    move_all(client, next(iter(planned.values())).chain, moves)
+    return Promotion(release, chosen, tuple(chain[name] for name in moving))
 
 
-def promote(client: docker.DockerClient, chain: Chain, passed: Mapping[str, str], names: list[str]) -> list[Promotion]:
-    """Move the release tags of ``names``.
+def plan_moves(chain: Chain, moving: Mapping[str, str], names: Names, moment: datetime) -> tuple[str, list[Move]]:
+    """Say which tags move when a new release is made.
 
-    Raises:
-        EngineError: An image is gone, or the engine refused; no further tag moves then.
+    It gets its tag wherever it differs from the newest release: where a release tag moves, and where a rollback since
+    moved one that stays now.
+
+    Args:
+        chain: The chain.
+        moving: Image IDs of the tiers whose release tag moves.
+        names: Image IDs by tag, by repository.
+        moment: Now.
+
+    Returns:
+        The new release's tag, and the moves.
     """
-    for name in names:
-        images.get(client, passed[name])
-    done = []
-    for name in names:
-        tier, image = chain[name], passed[name]
-        before = images.find(client, tier.release)
-        moved = before is None or before.id != image
-        if moved:
-            images.tag(client, image, tier.image, tier.tag)
-        done.append(Promotion(name, tier.release, image, moved))
-    return done
+    releases = Releases((tier.image for tier in chain), names)
+    release = releases.next(moment)
+    stays = {
+        tier.image: now for tier in chain if (now := releases.named(tier.image, tier.tag)) and tier.name not in moving
+    }
+    stamped = {
+        **{chain[name].image: image for name, image in moving.items()},
+        **{
+            repository: image
+            for repository, image in stays.items()
+            if releases.newest(repository) != image and any(releases.notes(repository, image))
+        },
+    }
+    return release, [
+        *(Move(repository, release, None, image) for repository, image in stamped.items()),
+        *release_moves(releases, [(chain[name], image) for name, image in moving.items()]),
+    ]
+
+
+def release_moves(releases: Releases, moving: Sequence[tuple[Tier, str]]) -> Iterator[Move]:
+    """Yield the moves of release tags, each to an image given, and of the tags that follow them."""
+    for tier, _image in moving:
+        now = releases.named(tier.image, tier.tag)
+        if now is not None:
+            yield Move(tier.image, tags.PREVIOUS, releases.named(tier.image, tags.PREVIOUS), now)
+    for tier, image in moving:
+        yield Move(tier.image, tier.tag, releases.named(tier.image, tier.tag), image)
+        for tag in releases.notes(tier.image, image):
+            if tags.is_withdrawn(tag):
+                yield Move(tier.image, tag, image, None)
+
+
+def _check_unmoved(chain: Chain, planned: Mapping[str, Planned], chosen: Iterable[str], names: Names) -> None:
+    concerned = {each for name in chosen for each in (name, *chain.ancestors(name))}
+    for tier in chain:
+        was, now = planned[tier.name].was, names.get(tier.image, {}).get(tier.tag)
+        if tier.name in concerned and was != now:
+            raise RunError(
+                f"tier {tier.name!r}: {tier.release} named {was or 'no image'} when this run was planned, and names "
+                f"{now or 'no image'} now: somebody else moved it. Nothing is promoted; start the playbook again"
+            )

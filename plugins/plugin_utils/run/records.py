@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..chain.cage import Cage
 from ..chain.graph import Chain
 from ..chain.tier import Bootstrap, Import, Pull, Source, Tier
 from ..errors import RunError
+from ..keys.commit import Commit
 from .journal import Journal
 from .plan import Action, Decision
 
@@ -42,6 +44,10 @@ class Planned:
     roles: tuple[str, ...] = ()
     #: Folders that names of files from elsewhere are relative to.
     projects: tuple[str, ...] = ()
+    #: ID of the image that the release tag named, whosever it is; ``None`` where there was no such tag.
+    was: str | None = None
+    #: The last commit that touched its role, where one is known.
+    commit: Commit | None = None
 
     @property
     def config_variable(self) -> str:
@@ -54,11 +60,12 @@ def write_plan(
     chain: str,
     decision: Decision,
     role: str | None,
+    commit: Commit | None = None,
     *,
     roles: Iterable[Path] = (),
     projects: Iterable[Path] = (),
 ) -> None:
-    """Record a decision; the arguments are what :class:`Planned` says of them."""
+    """Record a decision; the other arguments are what :class:`Planned` says of them."""
     tier = dataclasses.asdict(decision.tier)
     if decision.tier.source is not None:
         tier["source"]["kind"] = type(decision.tier.source).__name__
@@ -76,6 +83,8 @@ def write_plan(
             "elsewhere": [dict(each) for each in decision.elsewhere],
             "roles": [str(each) for each in roles],
             "projects": [str(each) for each in projects],
+            "was": decision.was,
+            "commit": None if commit is None else dataclasses.asdict(commit),
         },
     )
 
@@ -100,6 +109,8 @@ def read_plan(journal: Journal, tier: str) -> Planned:
         elsewhere=tuple(content["elsewhere"]),
         roles=tuple(content["roles"]),
         projects=tuple(content["projects"]),
+        was=content["was"],
+        commit=None if content["commit"] is None else Commit(**content["commit"]),
     )
 
 
@@ -121,7 +132,11 @@ def _all(journal: Journal) -> Iterator[Planned]:
 def _tier(fields: dict[str, Any]) -> Tier:
     source = fields["source"]
     if source is not None:
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in source.items()}
+        values = _values(source)
         kind = _SOURCES[str(values.pop("kind"))]
-        fields = {**fields, "source": kind(**values)}
-    return Tier(**fields)
+        source = kind(**values)
+    return Tier(**{**_values(fields), "source": source, "cage": Cage(**_values(fields["cage"]))})
+
+
+def _values(read: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in read.items()}

@@ -9,32 +9,53 @@ from collections.abc import Iterator
 import docker
 
 from ..engine import images
+from ..engine.snapshot import Snapshot
 from .journal import Journal
+from .outline import FEW, kept
 from .plan import Action
 from .records import Planned, read_plans
 
 _HEAD = ("TIER", "IMAGE", "TEAM", "SIZE", "LAYERS", "RESULT")
 
 
-def summary(client: docker.DockerClient, journal: Journal) -> Iterator[str]:
+def summary(client: docker.DockerClient, journal: Journal, *, everything: bool) -> Iterator[str]:
     """Yield the lines of the table, parents before children.
+
+    Args:
+        client: The engine.
+        journal: The run.
+        everything: Whether tiers that stayed as they were are listed in a large chain too.
 
     Raises:
         EngineError: The engine does not answer.
     """
     chain, planned = read_plans(journal)
-    rows = [
-        _row(client, journal, planned[tier.name]) for tier in chain if planned[tier.name].action is not Action.LEAVE
-    ]
-    if not rows:
+    run = [planned[tier.name] for tier in chain if planned[tier.name].action is not Action.LEAVE]
+    if not run:
         return
+    listed = run if everything or len(run) <= FEW else _changed(client, run)
+    ends = {each.tier.name: journal.outcome(each.tier.name) for each in run if each.action is Action.BUILD}
+    failed = {name for name, end in ends.items() if end is None or end.image is None}
+    stopped = failed.union(*(chain.ancestors(name) for name in failed))
+    rows = [_row(client, journal, each, stopped=each.tier.name in stopped) for each in listed]
     widths = [max(len(row[column]) for row in (_HEAD, *rows)) for column in range(len(_HEAD) - 1)]
     yield ""
     for row in (_HEAD, *rows):
         yield "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+    yield from kept(len(run) - len(listed))
 
 
-def _row(client: docker.DockerClient, journal: Journal, planned: Planned) -> tuple[str, ...]:
+def _changed(client: docker.DockerClient, run: list[Planned]) -> list[Planned]:
+    """Leave out the tiers that were kept and whose release is the same as before."""
+    release = Snapshot.take(client).find
+    return [
+        each
+        for each in run
+        if each.action is not Action.KEEP or (now := release(each.tier.release)) is None or now.id != each.image
+    ]
+
+
+def _row(client: docker.DockerClient, journal: Journal, planned: Planned, *, stopped: bool) -> tuple[str, ...]:
     tier, outcome = planned.tier, journal.outcome(planned.tier.name)
     made = outcome.image if outcome is not None else planned.image
     image = images.find(client, made) if made else None
@@ -46,7 +67,7 @@ def _row(client: docker.DockerClient, journal: Journal, planned: Planned) -> tup
         result = outcome.reason
     released = image.is_named(tier.release)
     if not released:
-        result += f", {tier.release} not moved: a tier above it failed"
+        result += f", {tier.release} not moved" + (": a tier above it failed" if stopped else "")
     shown = tier.release if released else image.id[:19]
     return (tier.name, shown, tier.team, _size(image.size), str(len(image.layers)), result)
 

@@ -10,7 +10,8 @@ from contextlib import ExitStack, contextmanager
 import docker
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import place as meeting
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import containers, images
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.cage import Cage
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import cage, containers, images
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
@@ -79,9 +80,10 @@ class Ground:
             name=name,
             image=self._image.id,
             tier="bench",
-            family=self._image.labels.get(labels.FAMILY),
             labels={f"{labels.PREFIX}bench": "connection"},
-            mounts=mounts,
+            confined=cage.confined(
+                client, Cage(), family=self._image.labels.get(labels.FAMILY), say=print, mounts=mounts
+            ),
         )
         self._stack.callback(containers.remove, self.client, started.id)
         return started.name

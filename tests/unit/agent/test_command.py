@@ -131,3 +131,18 @@ def test_without_input_there_is_no_module(environment):
     script = module_script(environment, "/usr/bin/python3")
     request = command.request(ansible_line(script), has_input=False)
     assert request == {"do": "exec", "argv": ["/bin/sh", "-c", script]}
+
+
+@pytest.mark.parametrize(
+    ("script", "shown"),
+    [
+        ("SECRET='x y' LANG=C /usr/bin/python3", "SECRET=… LANG=… /usr/bin/python3"),
+        ("SECRET=x id && sleep 0", "SECRET=… id"),
+        ("id | cat", "id | cat"),
+        ("echo 'A=1 B'", "echo 'A=1 B'"),
+    ],
+)
+@pytest.mark.parametrize("has_input", [True, False])
+def test_the_log_has_no_values_of_the_environment(script, shown, has_input):
+    line = shlex.join(["/bin/sh", "-c", script])
+    assert command.shown(command.request(line, has_input=has_input)) == shown

@@ -109,3 +109,7 @@ def test_a_thousand_tiers_are_no_trouble(make_tier):
     tiers = [make_tier("t0"), *(make_tier(f"t{number}", f"t{(number - 1) // 4}") for number in range(1, 1000))]
     chain = Chain(reversed(tiers))
     assert len(chain.descendants("t0")) == 999
+    assert set(chain.descendants("t1")[:4]) == {"t5", "t6", "t7", "t8"}
+    assert sum(len(chain.descendants(name)) for name in chain.order) == sum(
+        len(chain.ancestors(name)) for name in chain.order
+    )

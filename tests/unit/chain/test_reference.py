@@ -86,6 +86,8 @@ def test_pinned_references(reference, parts):
     [
         ("docker.io/library/httpd-php:latest", "httpd-php:latest"),
         ("docker.io/team/httpd-php:latest", "team/httpd-php:latest"),
+        ("index.docker.io/library/web:1", "web:1"),
+        ("index.docker.io/team/web:1", "team/web:1"),
         ("localhost/team/httpd-php:latest", "team/httpd-php:latest"),
         ("localhost:5000/httpd-php:latest", "localhost:5000/httpd-php:latest"),
         ("example.org/docker.io/library/web:1", "example.org/docker.io/library/web:1"),

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.archive import (
-    EMPTY_LAYER,
-    EMPTY_LAYER_DIGEST,
+    archive_with_new,
     digest_file,
     docker_archive,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.entry import Entry, Kind
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.layer import Layer
 
 DOCUMENT = b'{"some": "document"}'
 
@@ -67,8 +68,17 @@ def test_a_layer_from_a_file(tmp_path):
     assert digest_file(path) == "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_the_empty_layer_is_a_tar_without_entries():
-    with tarfile.open(fileobj=io.BytesIO(EMPTY_LAYER), mode="r:") as tar:
-        assert tar.getmembers() == []
-    # The digest that every engine knows it by.
-    assert EMPTY_LAYER_DIGEST == "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
+def test_a_layer_is_sent_before_what_names_it():
+    layer = Layer([Entry(b"file", Kind.FILE, 0o644, 0, 0, 5, 3, content=b"abc")], 9)
+    content = b"".join(layer.pieces())
+    sent = archive_with_new(layer, lambda: bytes(layer.digest, "ascii"), ["sha256:aa"], {})
+    with tarfile.open(fileobj=io.BytesIO(b"".join(sent)), mode="r:") as tar:
+        assert tar.getnames()[0] == "layer.tar"
+        members = {entry.name: tar.extractfile(entry).read() for entry in tar}
+    (listed,) = json.loads(members["manifest.json"])
+    assert listed["Layers"] == ["blobs/sha256/aa", f"blobs/sha256/{layer.digest.removeprefix('sha256:')}"]
+    assert members[listed["Layers"][1]] == content
+    (described,) = json.loads(members["index.json"])["manifests"]
+    manifest = json.loads(blob(members, described))
+    assert blob(members, manifest["config"]) == layer.digest.encode()
+    assert blob(members, manifest["layers"][1]) == content

@@ -6,6 +6,7 @@ import io
 import tarfile
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,9 @@ from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError, EngineUnavailableError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import load
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config import image_id
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.entry import Entry, Kind
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.layer import Layer
 
 WANTED = b"the layer that is wanted" * 100
 
@@ -158,3 +162,22 @@ def test_an_engine_that_is_gone_is_not_asked_again(monkeypatch):
     with pytest.raises(EngineUnavailableError):
         load.load(Client(), b"document", load.Layers(("sha256:aa",), donor="parent"))
     assert len(asked) == 1
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_new_layer_is_read_again_where_the_engine_wants_all(monkeypatch):
+    found = []
+
+    def take(_client, archive, _what):
+        data = b"".join(archive)
+        found.append(("full" if WANTED in data else "lean", b"new content" in data))
+        if found[-1][0] == "lean":
+            raise EngineError("some layers are missing")
+
+    monkeypatch.setattr(load.images, "take", take)
+    monkeypatch.setattr(load.images, "get", lambda _client, image: SimpleNamespace(id=image))
+    layer = Layer([Entry(b"file", Kind.FILE, 0o644, 0, 0, 5, 11, content=b"new content")], 9)
+    below = load.Layers((digest_of(WANTED),), donor="parent")
+    made = load.load_new(Client(), layer, below, lambda: bytes(layer.digest, "ascii"))
+    assert made == image_id(layer.digest.encode())
+    assert found == [("lean", True), ("full", True)]

@@ -9,7 +9,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import kin
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.images import Image
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import stage
 
-PARENT = Image("sha256:id", ("sha256:aa", "sha256:bb"), {}, {}, (), 1, "amd64", "linux")
+PARENT = Image("sha256:id", {}, ("sha256:aa", "sha256:bb"), {}, (), 1, "amd64", "linux")
 
 
 @pytest.mark.parametrize(("commits", "more"), [(False, 0), (True, 1)])

@@ -1,80 +1,70 @@
 from __future__ import annotations
 
 import pytest
-from ansible._internal._datatag._tags import Origin, VaultedValue
-from hypothesis import given
-from hypothesis import strategies as st
+from ansible._internal._datatag._tags import Origin
+from ansible.parsing.vault import EncryptedString, VaultLib, VaultSecret, VaultSecretsContext
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.secrets import Secrets
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.variables import digest_variables
-from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.values import digest_value
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.secrets import refuse
 
-SECRET = "hunter2-canary"
+SECRET = "hunter2-and-more"
 
 
-def vaulted(text: str = SECRET) -> str:
-    return VaultedValue(ciphertext="$ANSIBLE_VAULT;1.1;AES256").tag(text)
+@pytest.fixture
+def encrypted():
+    """Encrypt a text, so that it can be decrypted as in a run."""
+    secrets = [("default", VaultSecret(b"vault password"))]
+    if VaultSecretsContext.current(optional=True) is None:
+        VaultSecretsContext.initialize(VaultSecretsContext(secrets))
+
+    def encrypt(text):
+        return EncryptedString(ciphertext=VaultLib(secrets).encrypt(text).decode())
+
+    return encrypt
+
+
+@pytest.fixture
+def from_a_vault(tmp_path):
+    """Tag a text as one that was read from an encrypted file."""
+    path = tmp_path / "vault.yml"
+    path.write_text("$ANSIBLE_VAULT;1.1;AES256\n00\n")
+    return lambda text: Origin(path=str(path)).tag(text)
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "held"),
+    ("config", "place"),
     [
-        ("password", SECRET, True),
-        ("url", f"postgres://u:{SECRET}@x", True),
-        ("again", "whatever it says", True),
-        ("nested", {"deep": [{"url": "anything"}]}, True),
-        ("by_chance", f"read from somewhere: {SECRET}", True),
-        ("as_a_key", {SECRET: 1}, True),
-        ("token", "shown by the role as hidden", True),
-        ("port", 80, False),
-        ("comment", "the password is in the vault", False),
+        ({"env": {"KEY": SECRET}}, "env.KEY"),
+        ({"env": {"URL": f"db://u:{SECRET}@db"}}, "env.URL"),
+        ({"labels": {SECRET: "x"}}, r"labels.\*\*\*"),
+        ({"cmd": ["run", SECRET]}, r"cmd\[1\]"),
     ],
 )
-def test_a_secret_is_found_where_a_template_has_put_it(name, value, held):
-    raw = {
-        "password": vaulted(),
-        "url": "postgres://u:{{ password }}@x",
-        "again": "{% if url %}{{ url }}{% endif %}",
-        "nested": {"deep": [{"url": "{{ again | upper }}"}]},
-        "by_chance": "{{ lookup('file', 'x') }}",
-        "as_a_key": {},
-        "token": "shown",
-        "port": 80,
-        "comment": "the password is in the vault",
-    }
-    assert Secrets(raw, ["token"]).hold(name, value) == held
+def test_a_secret_in_the_settings_is_refused_with_its_name_and_not_its_value(encrypted, config, place):
+    variables = {"web": {"keys": ["x", encrypted(SECRET)]}}
+    with pytest.raises(ChainError, match=rf"tier 'web': tier_config.{place} holds the value of web.keys\[1\]") as told:
+        refuse("web", "tier_config", config, variables)
+    assert SECRET not in str(told.value)
 
 
-def test_a_short_secret_is_found_only_where_it_is_the_whole_value():
-    secrets = Secrets({"pin": vaulted("a")}, ())
-    assert secrets.hold("copy", "a")
-    assert not secrets.hold("other", "banana")
+def test_values_of_an_encrypted_file_are_secrets(from_a_vault):
+    with pytest.raises(ChainError, match="holds the value of web_key, which comes from a vault"):
+        refuse("web", "tier_config", {"user": SECRET}, {"web_key": from_a_vault(SECRET)})
 
 
-def test_what_an_encrypted_file_says_is_secret(tmp_path):
-    file = tmp_path / "vault.yml"
-    file.write_text("$ANSIBLE_VAULT;1.1;AES256\n6162\n")
-    raw = {"password": Origin(path=str(file), line_num=1).tag(SECRET), "port": 80}
-    secrets = Secrets(raw, ())
-    assert secrets.hold("password", SECRET)
-    assert secrets.hold("url", f"x{SECRET}x")
-    assert not secrets.hold("port", 80)
+def test_the_encrypted_value_itself_is_a_secret(encrypted):
+    secret = encrypted(SECRET)
+    with pytest.raises(ChainError, match=r"tier_config.user holds the value of tier_config.user"):
+        refuse("web", "tier_config", {"user": secret}, {"tier_config": {"user": secret}})
 
 
-def test_secrets_are_digested_slowly_and_others_are_not():
-    raw = {"password": vaulted(), "url": "u:{{ password }}", "port": 80}
-    digests = digest_variables({**raw, "url": f"u:{SECRET}"}, raw)
-    assert digests["variable/url"] == digest_value("url", f"u:{SECRET}", secret=True)
-    assert digests["variable/port"] == digest_value("port", 80, secret=False)
+@pytest.mark.parametrize("config", [{}, {"user": "7", "env": {"A": None, "B": 1}, "ports": ["80"]}])
+def test_other_settings_are_not(encrypted, from_a_vault, config):
+    variables = {"a": encrypted(SECRET), "b": from_a_vault("7"), "c": "80", "hostvars": {"x": encrypted("7777777")}}
+    refuse("web", "tier_config", config, variables)
 
 
-VALUES = st.recursive(
-    st.one_of(st.text(), st.integers(), st.none()), lambda each: st.lists(each, max_size=3), max_leaves=6
-)
-
-
-@given(st.dictionaries(st.text(min_size=1), VALUES, max_size=4), st.text(min_size=4), st.text(), st.text())
-def test_wild_values_are_secret_exactly_where_the_secret_is_in_them(raw, secret, before, after):
-    secrets = Secrets({**raw, "password": vaulted(secret)}, ())
-    assert secrets.hold("new name", [{"x": before + secret + after}])
-    assert not secrets.hold("new name", "" if secret else None)
+def test_what_cannot_be_decrypted_is_in_no_setting(encrypted):
+    broken = EncryptedString(ciphertext="$ANSIBLE_VAULT;1.1;AES256\n3030")
+    with pytest.raises(ChainError, match="the value of b"):
+        refuse("web", "tier_config", {"user": SECRET}, {"a": broken, "b": encrypted(SECRET)})

@@ -58,6 +58,11 @@ def test_the_sources_of_a_base(said, source):
         ({"import": {"archive": "a", "checksum": "md5:1"}}, "tier 'x': tier_import.checksum is 'md5:1'"),
         ({"pull": "debian:12"}, "tier 'x': tier_pull is 'debian:12'.*by digest"),
         ({"parent": "p", "tag": "no good"}, "tier 'x': tier_tag is 'no good'"),
+        (
+            {"parent": "p", "tag": "previous"},
+            "tier 'x': tier_tag is 'previous', a form of tag that images of every tier",
+        ),
+        ({"parent": "p", "tag": "release-20261124T093000Z"}, "tier 'x': tier_tag is 'release-"),
         ({"parent": "p", "image": "Web:1"}, "tier 'x': tier_image is 'Web:1'"),
         ({"parent": "p", "config": {"prots": []}}, "tier 'x': .*prots"),
         ({"pull": f"a@{DIGEST}", "role": "r"}, "tier 'x': tier_role is 'r', but a base"),
@@ -98,3 +103,16 @@ def test_a_chain_tells_every_wrong_tier_at_once():
 def test_an_inventory_without_tiers_is_told():
     with pytest.raises(ChainError, match="no hosts in the group 'tiers'"):
         read_chain([], {}.__getitem__)
+
+
+def test_what_a_layer_leaves_out_and_keeps_and_its_time():
+    tier = read_tier("web", variables(parent="base", drop=["a/*"], keep=["b"], source_date_epoch="1700000000"))
+    assert (tier.drop, tier.keep, tier.epoch) == (("a/*",), ("b",), 1_700_000_000)
+    tier = read_tier("web", variables(parent="base"))
+    assert (tier.drop, tier.keep, tier.epoch) == ((), (), None)
+
+
+@pytest.mark.parametrize("epoch", [0, -1, 2**32])
+def test_a_time_that_images_cannot_have_is_told(epoch):
+    with pytest.raises(ChainError, match=f"tier 'web': tier_source_date_epoch is {epoch}; expected seconds since 1970"):
+        read_tier("web", variables(parent="base", source_date_epoch=epoch))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+
 from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.values import digest_value
 
 
@@ -18,3 +20,12 @@ def test_a_secret_s_digest_is_salted_with_its_name_and_is_not_the_plain_one():
 
 def test_what_json_cannot_hold_counts_by_its_text():
     assert digest_value("x", {1, 2} - {2}, secret=False) == digest_value("x", "{1}", secret=False)
+
+
+def test_a_secret_that_tiers_share_is_slow_once(monkeypatch):
+    asked = []
+    monkeypatch.setattr(hashlib, "scrypt", lambda text, **_how: asked.append(text) or b"digest")
+    assert {digest_value("team_token", "shared by a thousand", secret=True) for _tier in range(1000)} == {
+        b"digest".hex()
+    }
+    assert len(asked) == 1

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import docker.errors
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.history import EARLIEST
+from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.commit import Commit
 from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.parts import content_tag, digest_key
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import finish, spare
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import epoch_of, finish, spare
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal, Outcome
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import Planned
@@ -122,3 +126,19 @@ def test_a_tier_with_another_parent_or_one_that_is_forced_is_built(engine, journ
     release(engine, tier, OLD)
     assert spare(engine, journal, planned(tier, forced=forced), parent) is None
     assert journal.outcome(tier.name) is None
+
+
+@pytest.mark.parametrize(
+    ("own", "committed", "parent", "epoch"),
+    [
+        (5, 2_000_000_000, 1_900_000_000, 5),
+        (None, 2_000_000_000, 1_900_000_000, 2_000_000_000),
+        (None, 1_800_000_000, 1_900_000_000, 1_900_000_000),
+        (None, None, 1_900_000_000, 1_900_000_000),
+        (None, None, 0, EARLIEST),
+    ],
+)
+def test_the_time_of_an_image(make_tier, make_image, own, committed, parent, epoch):
+    commit = None if committed is None else Commit("0" * 40, committed)
+    planned = Planned("demo", make_tier("web", "base", epoch=own), Action.BUILD, None, {}, "web", commit=commit)
+    assert epoch_of(planned, dataclasses.replace(make_image("sha256:1", {}), created=parent)) == epoch

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
-import os
+import dataclasses
+import json
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import RunError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run import journal as module
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal, Outcome, ended_runs
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal, Outcome, runs
 
 
 @pytest.fixture(autouse=True)
@@ -70,32 +70,53 @@ def test_waiting_ends_with_the_process_that_it_works_for(journal, monkeypatch):
         journal.wait("a")
 
 
+PROGRAM = f"""
+import sys
+from pathlib import Path
+from {Journal.__module__} import Journal
+held = Journal(Path(sys.argv[1])).hold()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def holder_is_gone(journal):
+    path = journal.folder / "holder"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"birth": "another"}))
+
+
 def test_a_run_is_alive_while_it_is_held_and_ended_when_its_process_is_gone(journal):
-    program = (
-        "import sys; from pathlib import Path\n"
-        f"from {Journal.__module__} import Journal\n"
-        "held = Journal(Path(sys.argv[1])).hold(); print('held', flush=True); sys.stdin.read()"
-    )
+    holder_is_gone(journal)
     with subprocess.Popen(
-        [sys.executable, "-c", program, str(journal.folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as holder:
-        holder.stdout.readline()
+        [sys.executable, "-c", PROGRAM, str(journal.folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        process.stdout.readline()
         assert journal.is_alive()
-        assert list(ended_runs("demo")) == []
-        holder.kill()
+        process.kill()
     assert not journal.is_alive()
-    assert [each.run for each in ended_runs("demo")] == [journal.run]
 
 
-def test_a_run_that_nobody_held_yet_counts_as_alive_for_a_while(journal):
+def test_a_run_that_nobody_holds_yet_is_alive_while_its_main_process_is(journal):
     assert journal.is_alive()
-    past = time.time() - 7200
-    os.utime(journal.folder, (past, past))
+    holder_is_gone(journal)
     assert not journal.is_alive()
+
+
+def test_a_run_that_was_killed_before_it_said_whose_it_is_has_ended(journal):
+    (journal.folder / "holder").write_text("")
+    assert journal.holder is None
+    assert not journal.is_alive()
+
+
+def test_a_holder_on_another_machine_or_with_another_birth_is_gone(journal):
+    holder = journal.holder
+    assert holder.lives()
+    assert holder.is_employer()
+    assert not dataclasses.replace(holder, host="elsewhere").lives()
+    assert not dataclasses.replace(holder, birth="1").lives()
+    assert not dataclasses.replace(holder, pid=2**22 + 1).lives()
 
 
 def test_chains_do_not_see_each_other_s_runs(journal):
-    past = time.time() - 7200
-    os.utime(journal.folder, (past, past))
-    assert list(ended_runs("other")) == []
-    assert len(list(ended_runs("demo"))) == 1
+    assert list(runs("other")) == []
+    assert [each.run for each in runs("demo")] == [journal.run]

@@ -17,11 +17,11 @@ PARENTS = {"corebuild": "base", "httpd-php": "corebuild", "mariadb": "corebuild"
 class World:
     """An engine in memory, with a chain that was built and released."""
 
-    def __init__(self, make_tier, make_image):
+    def __init__(self, make_tier, make_image, make_snapshot):
         self.chain = Chain(make_tier(name, PARENTS.get(name)) for name in NAMES)
         self.parts = {name: {"role": f"{name}-1"} for name in NAMES}
         self.images = {}
-        self.make_image = make_image
+        self.make_image, self.make_snapshot = make_image, make_snapshot
 
     def build(self, *names):
         for name in names:
@@ -37,15 +37,26 @@ class World:
         self.images[f"{tier.image}:{content_tag(digest_key(parts))}"] = image
 
     def decide(self, selected=NAMES, forced=()):
-        return decide(self.chain, self.parts, self.images.get, selected=selected, forced=forced)
+        engine = self.make_snapshot(self.images)
+        return decide(self.chain, self.parts, engine, selected=selected, forced=forced)
+
+    def take_back(self, now, *names):
+        """Do to tags what a rollback of `names` does, to images released before with role `now`."""
+        taken = {name: self.images[f"{name}:latest"] for name in names}
+        for name in names:
+            parts = {"role": f"{name}-{now}"}
+            if name in PARENTS:
+                parts["parent"] = self.images[f"{PARENTS[name]}:latest"].id
+            self.release(name, parts)
+            self.images[f"{name}:withdrawn-20261124T093000Z"] = taken[name]
 
     def built(self, **how):
         return [name for name, decision in self.decide(**how).items() if decision.action is Action.BUILD]
 
 
 @pytest.fixture
-def world(make_tier, make_image):
-    world = World(make_tier, make_image)
+def world(make_tier, make_image, make_snapshot):
+    world = World(make_tier, make_image, make_snapshot)
     world.build(*NAMES)
     return world
 
@@ -56,8 +67,8 @@ def test_nothing_changed(world):
     assert all(decision.released and decision.reasons == ("nothing changed",) for decision in decisions.values())
 
 
-def test_nothing_exists(make_tier, make_image):
-    world = World(make_tier, make_image)
+def test_nothing_exists(make_tier, make_image, make_snapshot):
+    world = World(make_tier, make_image, make_snapshot)
     decisions = world.decide()
     assert {decision.action for decision in decisions.values()} == {Action.BUILD}
     assert decisions["base"].reasons == ("there is no image base:latest",)
@@ -141,3 +152,66 @@ def test_stored_parts_survive_the_label(world):
     stored = world.images["wordpress:latest"].labels
     assert labels.stored_parts(stored, "wordpress") == json.loads(stored[labels.PARTS])
     assert labels.stored_parts(stored, "httpd-php") is None
+
+
+def test_what_a_rollback_took_back_is_not_released_again(world):
+    """The whole branch was changed, released and taken back; nobody has changed anything since."""
+    branch = ("corebuild", "httpd-php", "mariadb", "wordpress")
+    for name in branch:
+        world.parts[name] = {"role": f"{name}-2"}
+    world.build(*branch)
+    world.take_back(1, *branch)
+    for name, decision in world.decide().items():
+        assert decision.action is Action.KEEP
+        assert decision.released
+        assert decision.image == decision.was == world.images[f"{name}:latest"].id
+        if name != "base":
+            expected = "withdrawn by a rollback on 2026-11-24; change it, or -e tier_force=" + name
+            assert decision.reasons[0].startswith(expected)
+
+
+def test_what_did_not_change_below_a_tier_that_was_taken_back_is_kept_as_it_is(world):
+    world.parts["corebuild"] = {"role": "corebuild-2"}
+    world.build("corebuild", "httpd-php", "mariadb", "wordpress")
+    world.take_back(1, "corebuild", "httpd-php", "mariadb", "wordpress")
+    assert world.decide()["wordpress"].reasons == ("nothing changed",)
+    assert world.built() == []
+
+
+@pytest.fixture
+def taken_back(world):
+    """The whole branch changed, was released, and was taken back."""
+    for name in ("corebuild", "httpd-php", "mariadb", "wordpress"):
+        world.parts[name] = {"role": f"{name}-2"}
+    world.build("corebuild", "httpd-php", "mariadb", "wordpress")
+    world.take_back(1, "corebuild", "httpd-php", "mariadb", "wordpress")
+    return world
+
+
+def test_what_was_taken_back_and_changed_is_built_with_what_stands_on_it(taken_back):
+    taken_back.parts["httpd-php"] = {"role": "httpd-php-3"}
+    assert taken_back.built() == ["httpd-php", "wordpress"]
+
+
+def test_what_was_taken_back_can_be_forced(taken_back):
+    assert taken_back.built(forced=["mariadb"]) == ["mariadb"]
+
+
+def test_what_was_taken_back_is_built_where_its_parent_has_changed_since(taken_back):
+    taken_back.parts["corebuild"] = {"role": "corebuild-3"}
+    taken_back.build("corebuild")  # a run limited to it
+    assert taken_back.built() == ["httpd-php", "mariadb", "wordpress"]
+
+
+def test_other_inputs_that_gave_what_was_taken_back_count_as_well(taken_back):
+    """Changed inputs that made no other image: its content tag names the one that was taken back."""
+    taken_back.parts["mariadb"] = {"role": "mariadb-2", "comment": "new"}
+    key = digest_key({**taken_back.parts["mariadb"], "parent": taken_back.images["corebuild:latest"].id})
+    taken_back.images[f"mariadb:{content_tag(key)}"] = taken_back.images["mariadb:withdrawn-20261124T093000Z"]
+    assert taken_back.decide()["mariadb"].reasons[0].startswith("withdrawn")
+
+
+def test_a_name_that_is_somebody_else_s_is_told_to_promotion_as_well(world, make_image):
+    world.images["mariadb:latest"] = make_image("sha256:foreign", {})
+    assert world.decide()["mariadb"].was == "sha256:foreign"
+    assert world.decide(selected=["base"])["mariadb"].was == "sha256:foreign"

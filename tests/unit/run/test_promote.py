@@ -3,7 +3,12 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.graph import Chain
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.promote import promotable
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError, RunError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import interrupted
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.promote import promotable, promote_run
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import write_plan
 
 
 @pytest.fixture
@@ -29,3 +34,73 @@ def test_nothing_below_a_failed_tier_moves_but_its_siblings_do(chain):
 def test_what_failed_or_was_not_in_the_run_does_not_move(chain):
     assert promotable(chain, passed("php"), frozenset()) == ["php"]
     assert promotable(chain, passed("base"), frozenset({"core", "php", "db", "app"})) == []
+
+
+@pytest.fixture
+def run(chain, make_names, make_client, monkeypatch, tmp_path):
+    """A run in which `php` was built and `db` is kept, though its release tag names something older."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    names = make_names("sha256:php-new", "sha256:db-built-before", *(f"sha256:{name}" for name in chain.order))
+    names.tags = {f"{name}:{tag}": f"sha256:{name}" for name in chain.order for tag in ("latest", f"key-{0:016x}")}
+    names.tags |= {f"php:key-{1:016x}": "sha256:php-new", f"db:key-{1:016x}": "sha256:db-built-before"}
+    journal = Journal.begin("demo")
+    actions = {"php": Action.BUILD, "db": Action.KEEP}
+    for tier in chain:
+        image = "sha256:db-built-before" if tier.name == "db" else f"sha256:{tier.name}"
+        action = actions.get(tier.name, Action.LEAVE)
+        decision = Decision(tier, action, (), None if tier.name == "php" else image, {}, was=f"sha256:{tier.name}")
+        write_plan(journal, "demo", decision, None)
+    journal.sealed("php", "sha256:php-new")
+    return names, journal, lambda: promote_run(make_client(names), journal)
+
+
+def test_what_passed_is_the_release_and_the_rest_belongs_to_it_too(run):
+    names, _journal, promote = run
+    done = promote()
+    assert done.images == {"php": "sha256:php-new", "db": "sha256:db-built-before"}
+    assert {tier.name for tier in done.moved} == {"php", "db"}
+    assert names.tags["php:latest"] == names.tags[f"php:{done.release}"] == "sha256:php-new"
+    assert names.tags["php:previous"] == "sha256:php"
+    assert names.tags[f"core:{done.release}"] == names.tags["core:latest"] == "sha256:core"  # the first release of all
+    assert not interrupted("demo")
+
+
+def test_what_is_released_already_makes_no_release(run, chain):
+    names, journal, promote = run
+    promote()
+    for name, image in (("php", "sha256:php-new"), ("db", "sha256:db-built-before")):
+        write_plan(journal, "demo", Decision(chain[name], Action.KEEP, (), image, {}, was=image), None)
+    before = dict(names.tags)
+    assert promote().release is None
+    assert names.tags == before
+
+
+@pytest.mark.parametrize("moved", ["php", "core", "base"])
+def test_nothing_moves_if_a_tag_that_counts_was_moved_by_somebody_else(run, moved):
+    """That of a tier to promote, or of what it stands on."""
+    names, _journal, promote = run
+    names.tags[f"{moved}:latest"] = "sha256:app"
+    before = dict(names.tags)
+    expected = (
+        f"tier '{moved}': {moved}:latest named sha256:{moved} when this run was planned, and names sha256:app now: "
+        "somebody else moved it. Nothing is promoted"
+    )
+    with pytest.raises(RunError, match=expected):
+        promote()
+    assert names.tags == before
+
+
+def test_what_somebody_else_moved_elsewhere_does_not_count(run):
+    names, _journal, promote = run
+    names.tags["app:latest"] = "sha256:core"
+    assert promote().release
+
+
+def test_nothing_moves_if_an_image_is_gone(run):
+    names, _journal, promote = run
+    names.images.discard("sha256:php-new")
+    del names.tags[f"php:key-{1:016x}"]
+    before = dict(names.tags)
+    with pytest.raises(EngineError, match="image sha256:php-new is not on the engine any more"):
+        promote()
+    assert names.tags == before

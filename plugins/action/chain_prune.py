@@ -1,0 +1,88 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Action of ``tierwright.chain.chain_prune``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import docker
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.tiers import GROUP
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.garbage import Garbage, find, remove
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.prune import KEEP_RELEASES
+
+
+class ActionModule(ActionBase):
+    """Removes what nothing needs any more of a chain."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        with told_to_users():
+            keep = _count(self._task.args.get("keep_releases"))
+            planner = planner_of(_unlimited(task_vars or {}))
+            client = connect()
+            if self._task.check_mode:
+                garbage = self._find(planner, client, keep)
+            else:
+                wait = waiting(self._task.args, self._display.display)
+                journal = begin(client, planner.name, command(), wait)
+                try:
+                    garbage = self._find(planner, client, keep)
+                    remove(client, planner.name, garbage)
+                finally:
+                    journal.end()
+        self._show(garbage)
+        return {
+            "changed": bool(garbage),
+            "freed": garbage.size,
+            "images": {each.id: each.tier for each in garbage.pruning.images},
+            "runs": list(garbage.runs),
+            "volumes": list(garbage.volumes),
+        }
+
+    def _find(self, planner: Planner, client: docker.DockerClient, keep: int) -> Garbage:
+        wanted = {each.image for each in planner.decide(client, None).values() if each.image}
+        return find(client, planner.name, tuple(planner.chain), keep=keep, wanted=wanted)
+
+    def _show(self, garbage: Garbage) -> None:
+        width = max((len(each.tier) for each in garbage.pruning.images), default=0)
+        for each in garbage.pruning.images:
+            self._display.display(f"{each.tier:{width}}  {each.id[:19]}  {_size(each.size)}")
+        for release in garbage.pruning.forgotten:
+            self._display.display(f"{release} is not kept")
+        for run in garbage.runs:
+            self._display.display(f"build containers of run {run}")
+        for volume in garbage.volumes:
+            self._display.display(f"interpreter {volume}")
+        verb = "would free" if self._task.check_mode else "freed"
+        self._display.display(f"{verb} {_size(garbage.size)}" if garbage else "there is nothing to remove")
+
+
+def _unlimited(task_vars: dict[str, Any]) -> dict[str, Any]:
+    """Let the plan be that of all tiers: what it wants of those that ``--limit`` leaves out is needed as well."""
+    return {**task_vars, "ansible_play_hosts_all": task_vars["groups"].get(GROUP, ())}
+
+
+def _count(given: Any) -> int:
+    try:
+        count = int(KEEP_RELEASES if given is None else given)
+    except (TypeError, ValueError):
+        count = 0
+    if count < 1:
+        raise ChainError(f"tier_keep_releases is {given!r}; expected a number of releases, 1 or more")
+    return count
+
+
+def _size(count: int) -> str:
+    return f"{count / 1_000_000:.1f} MB"

@@ -1,0 +1,64 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Action of ``tierwright.chain.tier_rollback``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import docker
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.snapshot import Snapshot
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import move_all
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.rollback import Rollback, plan_rollback
+
+
+class ActionModule(ActionBase):
+    """Brings the chain's release tags to another release."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        with told_to_users():
+            planner = planner_of(task_vars or {})
+            client = connect()
+            if self._task.check_mode:
+                rollback = self._plan(planner, client)
+            else:
+                wait = waiting(self._task.args, self._display.display)
+                journal = begin(client, planner.name, command(), wait)
+                try:
+                    rollback = self._plan(planner, client)
+                    move_all(client, planner.name, rollback.moves)
+                finally:
+                    journal.end()
+        self._show(rollback)
+        moved = {change.tier.name: {"was": change.was, "is": change.now} for change in rollback.changes}
+        return {"changed": bool(moved), "release": rollback.release, "moved": moved}
+
+    def _plan(self, planner: Planner, client: docker.DockerClient) -> Rollback:
+        wanted = str(self._task.args.get("release") or "") or None
+        return plan_rollback(planner.chain, planner.selected, Snapshot.take(client).names, wanted, datetime.now(UTC))
+
+    def _show(self, rollback: Rollback) -> None:
+        if not rollback.changes:
+            self._display.display(f"the release tags are those of {rollback.release} already")
+            return
+        check = self._task.check_mode
+        rows = [
+            ("TIER", "WAS", "WOULD BE" if check else "IS"),
+            *((each.tier.name, (each.was or "-")[:19], each.now[:19]) for each in rollback.changes),
+        ]
+        width = max(len(row[0]) for row in rows)
+        for tier, was, now in rows:
+            self._display.display(f"{tier:{width}}  {was:19}  {now}")
+        self._display.display(f"{'that' if check else 'this'} is {rollback.release}")

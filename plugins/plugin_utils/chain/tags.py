@@ -1,0 +1,65 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Tags that are put on a tier's images besides the release tag, and that no tier may have as its release tag.
+
+``key-…`` says what an image was made from, ``release-…`` when it was released, ``withdrawn-…`` when a rollback took it
+back. ``previous`` is what the release tag named before. Moments are in UTC and sort as text.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+#: Names the image that the release tag named before it last moved.
+PREVIOUS = "previous"
+
+_CONTENT = "key-"
+_RELEASE = "release-"
+_WITHDRAWN = "withdrawn-"
+_FORMAT = "%Y%m%dT%H%M%SZ"
+_MOMENT = r"[0-9]{8}T[0-9]{6}Z"
+_OURS = re.compile(rf"{_CONTENT}[0-9a-f]{{16}}|(?:{_RELEASE}|{_WITHDRAWN}){_MOMENT}")
+
+
+def release(moment: datetime) -> str:
+    """Tag of a release made at ``moment``: ``release-20261124T093000Z``."""
+    return _RELEASE + moment.astimezone(UTC).strftime(_FORMAT)
+
+
+def withdrawn(moment: datetime) -> str:
+    """Tag of an image that was taken back at ``moment``."""
+    return _WITHDRAWN + moment.astimezone(UTC).strftime(_FORMAT)
+
+
+def is_release(tag: str) -> bool:
+    """Say whether ``tag`` is that of a release."""
+    return tag.startswith(_RELEASE) and is_bookkeeping(tag)
+
+
+def is_withdrawn(tag: str) -> bool:
+    """Say whether ``tag`` says that an image was taken back."""
+    return tag.startswith(_WITHDRAWN) and is_bookkeeping(tag)
+
+
+def is_content(tag: str) -> bool:
+    """Say whether ``tag`` says what an image was made from."""
+    return tag.startswith(_CONTENT) and is_bookkeeping(tag)
+
+
+def is_bookkeeping(tag: str) -> bool:
+    """Say whether ``tag`` is our own note on an image; every other tag is somebody's name for it."""
+    return _OURS.fullmatch(tag) is not None
+
+
+def is_reserved(tag: str) -> bool:
+    """Say whether ``tag`` may not be a tier's release tag."""
+    return tag == PREVIOUS or is_bookkeeping(tag)
+
+
+def moment(tag: str) -> datetime | None:
+    """The moment that a release's, or a withdrawn image's, tag tells; ``None`` where there is no such moment."""
+    try:
+        return datetime.strptime(tag.partition("-")[2], _FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return None

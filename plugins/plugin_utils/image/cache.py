@@ -1,0 +1,32 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The cache of packages and archive lists that build containers share, one for each family of distributions.
+
+It is a volume that every build container on the engine can write to. Nothing in it is believed: see
+``inside/apt_method.py``, which is all that reads it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import docker
+
+from ..engine import volumes
+from ..engine.images import Image
+from . import labels
+
+#: Where build containers see it. /dev is a container's own tmpfs, so the mount point never reaches the layer.
+MOUNT = "/dev/tierwright-cache"
+
+
+def mount(client: docker.DockerClient, parent: Image) -> dict[str, Any]:
+    """Make the mount that a build container on ``parent`` needs, and its volume where there is none yet.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    family = parent.labels.get(labels.FAMILY, "none")
+    name = f"tierwright-cache-{family}"
+    volumes.create(client, name, {labels.CACHE: family})
+    return {"Type": "volume", "Source": name, "Target": MOUNT, "VolumeOptions": {"NoCopy": True}}

@@ -1,0 +1,108 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A build container's changes, read in the fastest way that is sure to give what the container sees.
+
+Where the engine is on this machine and its storage may be read, that is the overlay's own directories; anywhere else,
+two exports through the engine's API are compared, of the container and of what it was started from. Both give the same
+layer, but for access control lists: Docker's and Podman's exports leave those out.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from ..engine import containers
+from ..engine.client import translated
+from . import exported, overlay
+from .entry import Change
+from .overlay import ALL_NUMBERS, NotReadableError, Overlay
+
+_DRIVERS = frozenset({"overlay", "overlay2"})
+
+#: Index of the place in the fields of ``/proc/<pid>/mountinfo`` (``proc(5)``).
+_MOUNT_POINT = 4
+
+
+@contextmanager
+def read(client: docker.DockerClient, container: str) -> Iterator[list[Change]]:
+    """End a container and read what was changed in it since it was made.
+
+    Args:
+        client: The engine.
+        container: ID of the container. It may have ended, but its directories are only trusted if it runs now.
+
+    Yields:
+        The changes. Their content can be read until the ``with`` statement ends.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    with translated(f"looking at container {container}"):
+        told = client.api.inspect_container(container)
+    here = _directories(told)
+    proven = here is not None and overlay.sees_all_attributes() and _is_proven(told, here)
+    containers.end(client, container)  # what is still being written has no content that could be sealed
+    if here is not None and proven:
+        try:
+            found = list(overlay.changes(here))
+        except NotReadableError:
+            pass  # the exports below hold it, too
+        else:
+            yield _without_mount_points(found, told)
+            return
+    with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
+        yield _without_mount_points(_in_exports(client, told, Path(folder, "content")), told)
+
+
+def _without_mount_points(changes: Iterable[Change], told: Mapping[str, Any]) -> list[Change]:
+    """Leave out what the engine made to mount something over; the build never saw it."""
+    mounted = {os.fsencode(str(mount["Destination"]).strip("/")) for mount in told.get("Mounts") or ()}
+    return [each for each in changes if each.before is not None or each.now is None or each.now.path not in mounted]
+
+
+def _directories(told: Mapping[str, Any]) -> Overlay | None:
+    driver = told.get("GraphDriver") or {}
+    data = driver.get("Data") or {}
+    if driver.get("Name") not in _DRIVERS or not data.get("UpperDir") or not data.get("LowerDir"):
+        return None
+    return Overlay(os.fsencode(data["UpperDir"]), tuple(map(os.fsencode, data["LowerDir"].split(":"))))
+
+
+def _is_proven(told: Mapping[str, Any], here: Overlay) -> bool:
+    """Prove that a directory of this machine is the container's, by the kernel's word.
+
+    An engine behind a local socket may be another machine's, which has the same paths. Where it is not, the process
+    that it tells of is here, is in a group named after the container, and sees that very directory as its root.
+    """
+    process = Path("/proc", str(told["State"].get("Pid") or "none"))
+    try:
+        if told["Id"] not in (process / "cgroup").read_text():
+            return False
+        mounts = [line.split() for line in (process / "mountinfo").read_text().splitlines()]
+        numbers = (process / "uid_map").read_text().split()
+    except OSError:
+        return False
+    # Options may name directories from where the engine stood when it mounted them; the name before the last is random.
+    name = os.fsdecode(b"/".join(here.upper.split(b"/")[-2:]))
+    options = next((fields[-1].split(",") for fields in mounts if fields[_MOUNT_POINT] == "/"), [])
+    return numbers == ALL_NUMBERS and any(
+        option.startswith("upperdir=") and f"/{option.removeprefix('upperdir=')}".endswith(f"/{name}")
+        for option in options
+    )
+
+
+def _in_exports(client: docker.DockerClient, told: Mapping[str, Any], spool: Path) -> Iterator[Change]:
+    with translated(f"reading container {told['Id']}"):
+        labels = told["Config"].get("Labels") or {}
+        before = client.api.create_container(told["Image"], command=["-"], labels=labels)["Id"]
+        try:
+            yield from exported.changes(client.api.export(before), client.api.export(told["Id"]), spool)
+        finally:
+            containers.remove(client, before)

@@ -1,0 +1,190 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a build changed, out of an overlay's directories.
+
+The upper directory holds everything that was written, whole; what it says of deletions is in device nodes and extended
+attributes (https://docs.kernel.org/filesystems/overlayfs.html). An *opaque* directory hides all that the lower ones
+have at its place. The kernel marks every new directory so, whether there is something to hide or not; in a layer, that
+mark would hide what another parent has there. So it becomes what it means on this parent.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .entry import KEPT_ATTRIBUTES, Change, Entry, Kind, Slice
+
+_MARKS = (b"trusted.overlay.", b"user.overlay.")
+_OPAQUE = b"opaque"
+
+#: Marks that change nothing of what is seen; with any other, a directory cannot be read without the kernel's help:
+#: ``redirect`` and ``metacopy`` leave content elsewhere.
+_HARMLESS = frozenset({b"origin", b"impure", b"nlink", b"upper", b"uuid", _OPAQUE})
+
+#: CAP_DAC_READ_SEARCH and CAP_SYS_ADMIN, as ``/proc/self/status`` shows them.
+_NEEDED = 1 << 2 | 1 << 21
+
+#: What ``uid_map`` says where users have the same numbers as on the machine.
+ALL_NUMBERS = ["0", "0", str(2**32 - 1)]
+
+_KINDS = {
+    stat.S_IFREG: Kind.FILE,
+    stat.S_IFLNK: Kind.SYMLINK,
+    stat.S_IFCHR: Kind.CHARACTER,
+    stat.S_IFBLK: Kind.BLOCK,
+    stat.S_IFDIR: Kind.DIRECTORY,
+    stat.S_IFIFO: Kind.FIFO,
+}
+
+
+class NotReadableError(Exception):
+    """Reading the directories would give something else than the container sees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """The directories of one overlay."""
+
+    upper: bytes
+    #: The lower ones, the topmost first.
+    lowers: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Below:
+    """What the lower directories show at a path."""
+
+    entry: Entry | None = None
+    #: Where it is a directory: those that it is merged from, the topmost first.
+    folders: tuple[bytes, ...] = ()
+
+
+def changes(overlay: Overlay) -> Iterator[Change]:
+    """Yield every path that the upper directory writes or hides, a directory before what is in it.
+
+    Sockets count as absent: no layer can carry one.
+
+    Raises:
+        NotReadableError: There is a mark that only the kernel can follow, or the directories cannot be read.
+    """
+    waiting = [(overlay.upper, b"", overlay.lowers, False)]
+    try:
+        while waiting:
+            folder, prefix, lowers, hides = waiting.pop()
+            names = set()
+            for found in _listed(folder):
+                name = found.name
+                names.add(name)
+                path = prefix + name
+                below = _below(lowers, name, path)
+                now, opaque = _entry(folder + b"/" + name, path, found.stat(follow_symlinks=False))
+                if now is not None or below.entry is not None:
+                    yield Change(now, below.entry)
+                if now is not None and now.kind is Kind.DIRECTORY:
+                    waiting.append((folder + b"/" + name, path + b"/", below.folders, hides or opaque))
+            if hides:
+                yield from _hidden(lowers, prefix, names)
+    except OSError as error:
+        raise NotReadableError(str(error)) from error
+
+
+def _listed(folder: bytes) -> list[os.DirEntry[bytes]]:
+    with os.scandir(folder) as listed:
+        return list(listed)
+
+
+def _hidden(lowers: Sequence[bytes], prefix: bytes, names: set[bytes]) -> Iterator[Change]:
+    for name in {found.name for folder in lowers for found in _listed(folder)} - names:
+        below = _below(lowers, name, prefix + name)
+        if below.entry is not None:
+            yield Change(None, below.entry)
+
+
+def _below(lowers: Sequence[bytes], name: bytes, path: bytes) -> _Below:
+    seen: Entry | None = None
+    folders: list[bytes] = []
+    for lower in lowers:
+        place = lower + b"/" + name
+        try:
+            status = os.lstat(place)
+        except OSError as error:
+            if error.errno not in {errno.ENOENT, errno.ENOTDIR}:
+                raise
+            continue
+        if not stat.S_ISDIR(status.st_mode) and folders:
+            break
+        entry, opaque = _entry(place, path, status)
+        if seen is None:
+            seen = entry
+        if not stat.S_ISDIR(status.st_mode):
+            break
+        folders.append(place)
+        if opaque:
+            break
+    return _Below(seen, tuple(folders))
+
+
+def _entry(place: bytes, path: bytes, status: os.stat_result) -> tuple[Entry | None, bool]:
+    """Read one path of one directory: its entry, ``None`` for a whiteout or a socket, and whether it is opaque."""
+    kind = _KINDS.get(stat.S_IFMT(status.st_mode))
+    if kind is None or (kind is Kind.CHARACTER and status.st_rdev == 0):
+        return None, False
+    attributes, opaque = _attributes(place)
+    return (
+        Entry(
+            path=path,
+            kind=kind,
+            mode=stat.S_IMODE(status.st_mode),
+            uid=status.st_uid,
+            gid=status.st_gid,
+            mtime=status.st_mtime_ns // 10**9,
+            size=status.st_size if kind is Kind.FILE else 0,
+            target=os.readlink(place) if kind is Kind.SYMLINK else b"",  # noqa: PTH115 - it is bytes
+            device=_device(kind, status),
+            attributes=attributes,
+            content=Slice(place) if kind is Kind.FILE else b"",
+            inode=(status.st_dev, status.st_ino) if status.st_nlink > 1 and kind is not Kind.DIRECTORY else None,
+        ),
+        opaque,
+    )
+
+
+def _device(kind: Kind, status: os.stat_result) -> tuple[int, int]:
+    if kind in {Kind.CHARACTER, Kind.BLOCK}:
+        return os.major(status.st_rdev), os.minor(status.st_rdev)
+    return 0, 0
+
+
+def _attributes(place: bytes) -> tuple[tuple[tuple[bytes, bytes], ...], bool]:
+    kept, opaque = [], False
+    for listed in os.listxattr(place, follow_symlinks=False):
+        name = os.fsencode(listed)
+        mark = next((name.removeprefix(each) for each in _MARKS if name.startswith(each)), None)
+        if name in KEPT_ATTRIBUTES:
+            kept.append((name, os.getxattr(place, listed, follow_symlinks=False)))
+        elif mark == _OPAQUE:
+            if os.getxattr(place, listed, follow_symlinks=False) != b"y":
+                raise NotReadableError(f"{os.fsdecode(place)} hides files by extended attributes")
+            opaque = True
+        elif mark is not None and mark not in _HARMLESS:
+            raise NotReadableError(f"{os.fsdecode(place)} has the mark {listed}")
+    return tuple(sorted(kept)), opaque
+
+
+def sees_all_attributes() -> bool:
+    """Say whether this process sees the overlay's marks and everybody's files with their own numbers.
+
+    ``trusted.*`` shows itself to CAP_SYS_ADMIN of the first user namespace only (``xattr(7)``).
+    """
+    try:
+        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        numbers = Path("/proc/self/uid_map").read_text().split()
+        capabilities = int(status["CapEff"], 16)
+    except (OSError, KeyError, ValueError):
+        return False
+    return numbers == ALL_NUMBERS and capabilities & _NEEDED == _NEEDED

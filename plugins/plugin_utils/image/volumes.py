@@ -1,0 +1,115 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Writes beneath a ``VOLUME`` that a tier inherits.
+
+A container that is run from the image gets a volume there, so what a layer holds beneath is seen at most once, when the
+volume is new, and a `docker commit` or a Dockerfile drops it without a word. So it is an error, unless the tier says
+itself what its image's volumes are.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import docker
+import docker.errors
+
+from ..engine import images
+from ..engine.client import translated
+from ..engine.images import Image
+from ..errors import SealError
+from . import labels
+
+#: Links that a path may lead through, as for Linux.
+_MOST_LINKS = 40
+
+#: Go's ``fs.ModeSymlink``: engines tell a file's mode in Go's bits.
+_GO_SYMLINK = 1 << 27
+
+_SHOWN = 3
+
+
+def check(
+    client: docker.DockerClient, *, tier: str, container: str, parent: Image, declared: Mapping[str, Any]
+) -> None:
+    """Refuse what a role wrote beneath a volume that its tier only inherits.
+
+    The directory itself may be made, and get another owner or mode: a new volume takes these from it.
+
+    Args:
+        client: The engine.
+        tier: The tier.
+        container: Its build container.
+        parent: The image the container was started on.
+        declared: The tier's checked ``tier_config``; where it has ``volumes``, nothing is inherited.
+
+    Raises:
+        SealError: Something was made, changed or removed there.
+        EngineError: The engine does not answer.
+    """
+    volumes = sorted(parent.config.get("Volumes") or ())
+    if not volumes or declared.get("volumes") is not None:
+        return
+    with translated(f"tier {tier!r}: asking what changed in its build container"):
+        changed = [str(each["Path"]) for each in client.api.diff(container) or ()]
+    for volume in volumes:
+        found = beneath(changed, {posixpath.normpath(volume), _resolved(client, container, volume)})
+        if found:
+            shown = ", ".join(found[:_SHOWN]) + (" …" if len(found) > _SHOWN else "")
+            raise SealError(
+                f"tier {tier!r}: its role changed {shown} beneath {volume}, which is a volume that "
+                f"{_owner(client, parent, volume)} declares: containers do not see there what an image holds. Put it "
+                f"elsewhere, or say in tier_config.volumes which volumes the image of {tier!r} has: with {volume}, to "
+                "give new volumes this content, or without"
+            )
+
+
+def beneath(changed: Iterable[str], folders: Iterable[str]) -> list[str]:
+    """The paths that lie in one of the folders, and not merely are one; sorted, without those that lead to others."""
+    prefixes = tuple(folder.rstrip("/") + "/" for folder in folders)
+    found = {path for path in changed if path.startswith(prefixes)}
+    return sorted(found - {posixpath.dirname(path) for path in found})
+
+
+def _owner(client: docker.DockerClient, parent: Image, volume: str) -> str:
+    """The highest ancestor from which on all images down to ``parent`` have the volume."""
+    owner = parent
+    while above := owner.labels.get(labels.PARENT):
+        image = images.find(client, above)
+        if image is None:
+            return f"tier {owner.labels.get(labels.TIER)!r}, or one that it stands on,"
+        if volume not in (image.config.get("Volumes") or ()):
+            break
+        owner = image
+    return f"tier {owner.labels.get(labels.TIER)!r}"
+
+
+def _resolved(client: docker.DockerClient, container: str, path: str) -> str:
+    """Where ``path`` leads in the container, links followed; itself where it leads nowhere."""
+    done, left, links = "/", _parts(path), 0
+    while left:
+        done = posixpath.join(done, left.pop(0))
+        target = _link(client, container, done)
+        if target is not None:
+            links += 1
+            if links > _MOST_LINKS:
+                return posixpath.normpath(path)
+            done, left = "/", [*_parts(posixpath.join(posixpath.dirname(done), target)), *left]
+    return done
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in posixpath.normpath(path).split("/") if part]
+
+
+def _link(client: docker.DockerClient, container: str, path: str) -> str | None:
+    """Where a symbolic link leads; ``None`` for everything else."""
+    with translated(f"looking at {path} in container {container}"):
+        try:
+            pieces, told = client.api.get_archive(container, path)
+        except docker.errors.NotFound:
+            return None
+    pieces.close()
+    return str(told["linkTarget"]) if int(told["mode"]) & _GO_SYMLINK else None

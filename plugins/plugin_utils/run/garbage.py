@@ -1,0 +1,76 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a chain left on an engine that nothing needs, and its removal."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import docker
+
+from ..chain.tier import Tier
+from ..engine import containers, images, volumes
+from ..engine.snapshot import Snapshot
+from ..image import interpreter, own
+from .cleanup import abandoned_runs, clear_run
+from .moves import move_all
+from .prune import Needs, Pruning, plan_prune
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """What can go."""
+
+    #: Images, and tags of releases.
+    pruning: Pruning
+    #: Runs that left build containers.
+    runs: tuple[str, ...]
+    #: Volumes of interpreters.
+    volumes: tuple[str, ...]
+    #: Bytes that images and volumes take.
+    size: int
+
+    def __bool__(self) -> bool:
+        return bool(self.pruning.images or self.pruning.moves or self.runs or self.volumes)
+
+
+def find(
+    client: docker.DockerClient, chain: str, tiers: Collection[Tier], *, keep: int, wanted: Collection[str]
+) -> Garbage:
+    """Find what can go. Nothing is changed.
+
+    Args:
+        client: The engine.
+        chain: The chain's name.
+        tiers: Its tiers.
+        keep: How many releases to keep.
+        wanted: IDs of images that the next run would take as they are.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    needs = Needs(keep, containers.sources(client), wanted, own.parents(client))
+    pruning = plan_prune(own.of_chain(client, chain), tiers, Snapshot.take(client).names, needs)
+    left = interpreter.needless(client, without={each.id for each in pruning.images})
+    return Garbage(
+        pruning,
+        tuple(abandoned_runs(client, chain)),
+        tuple(left),
+        own.freed(client, pruning.images) + volumes.sizes(client, left),
+    )
+
+
+def remove(client: docker.DockerClient, chain: str, garbage: Garbage) -> None:
+    """Remove it. What somebody has begun to use meanwhile stays.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    for run in garbage.runs:
+        clear_run(client, run)
+    move_all(client, chain, garbage.pruning.moves)
+    for image in garbage.pruning.images:
+        images.remove(client, image.id)  # the last of its names took it along, where it had one
+    for volume in garbage.volumes:
+        volumes.remove(client, volume)

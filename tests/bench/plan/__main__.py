@@ -1,0 +1,167 @@
+"""How long a plan takes, and how much memory: of the demo chain, and of a chain of a thousand tiers.
+
+``demo``
+    The demo chain, built and up to date, against an empty play with the same inventory.
+``large``
+    A generated chain: 1,000 tiers in 10 levels, 100 children of one of them, 36 roles with 30 files and 30 variables
+    each, variables of 12 teams, and a secret from a vault that all tiers have. First no image of it exists, then all
+    do: they are made for the bench, without content, and removed at its end. Nothing is ever built.
+
+How to read the output: one line for each kind of run; each round runs each kind once, in an order of its own, so that
+a machine that is busy for a while is busy for all. Seconds are those of the whole ``ansible-playbook``, its start
+included; ``work s`` is what processors did for it, which a busy machine does not change much. ``MB`` is the most that
+all its processes had together in any run; a page that several share counts once. Then come the targets, by the
+medians. The bench prints and fails nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect, translated
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+
+from . import generated, report
+from .runner import ROOT, RunError, run
+
+#: The order within each round is the same in every bench.
+SEED = 3
+
+_EMPTY = "- name: Nothing\n  hosts: all\n  gather_facts: false\n"
+_PRETEND = """
+- name: Pretend that everything was built
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Make the images
+      bench_pretend:
+      run_once: true
+"""
+_ACTIONS = Path(__file__).parent / "action_plugins"
+_BUILD = "tierwright.chain.build_chain"
+_BUILDS = re.compile(r"^\S+ +build  ", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of run."""
+
+    name: str
+    folder: Path
+    arguments: tuple[str, ...]
+    #: Whether the plan has something to build; ``None`` where there is no plan.
+    builds: bool | None = None
+
+
+def main() -> None:
+    """Measure, and print."""
+    options = _options()
+    runs: dict[str, list[report.Measured]] = {}
+    with tempfile.TemporaryDirectory(prefix="tierwright-bench-") as name:
+        folder = Path(name)
+        (folder / "empty.yml").write_text(_EMPTY)
+        try:
+            about = _about(options.rounds)
+            print("  ".join(f"{key} {value}" for key, value in about.items()), flush=True)
+            _measure(folder, options, runs)
+        except (EngineError, RunError) as error:
+            print(f"the bench ends here:\n{error}")
+        except KeyboardInterrupt:
+            print("interrupted; what was measured until then:")
+    print(f"\n{report.table(runs)}\n\n{report.targets(runs)}")
+    if options.json:
+        told = {name: [asdict(each) for each in measured] for name, measured in runs.items()}
+        options.json.write_text(json.dumps({"about": about, "runs": told}, indent=1) + "\n")
+
+
+def _measure(folder: Path, options: argparse.Namespace, runs: dict[str, list[report.Measured]]) -> None:
+    empty = str(folder / "empty.yml")
+    if options.only != "large":
+        kinds = (
+            Kind(report.DEMO_EMPTY, ROOT, (empty,)),
+            Kind(report.DEMO_KEPT, ROOT, ("build-chain.yml",), builds=False),
+        )
+        _rounds(kinds, options.rounds, runs)
+    if options.only != "demo":
+        large = folder / "large"
+        generated.write(large)
+        (large / "pretend.yml").write_text(_PRETEND)
+        _remove_images()
+        try:
+            kinds = (
+                Kind(report.LARGE_EMPTY, large, (empty,)),
+                Kind(report.LARGE_NEW, large, (_BUILD, "--check"), builds=True),
+            )
+            _rounds(kinds, options.rounds, runs)
+            print("making the images", flush=True)
+            run("pretend.yml", folder=large, settings={"ANSIBLE_ACTION_PLUGINS": str(_ACTIONS)})
+            kinds = (
+                Kind(report.LARGE_CHECK, large, (_BUILD, "--check"), builds=False),
+                Kind(report.LARGE_KEPT, large, (_BUILD,), builds=False),
+            )
+            _rounds(kinds, options.rounds, runs)
+        finally:
+            _remove_images()
+
+
+def _rounds(kinds: Sequence[Kind], rounds: int, runs: dict[str, list[report.Measured]]) -> None:
+    shuffle = random.Random(SEED).shuffle
+    runs.update({kind.name: [] for kind in kinds})
+    order = list(kinds)
+    for round_ in range(1, rounds + 1):
+        shuffle(order)
+        for kind in order:
+            done = run(*kind.arguments, folder=kind.folder, settings={})
+            if kind.builds is not None and bool(_BUILDS.search(done.output)) is not kind.builds:
+                raise RunError(f"{kind.name}: this run planned otherwise; is the chain built?\n{done.output}")
+            runs[kind.name].append(report.Measured(done.wall, done.work, done.memory))
+            print(f"round {round_}/{rounds}  {kind.name:32}{done.wall:7.1f} s {done.memory:5.0f} MB", flush=True)
+
+
+def _remove_images() -> None:
+    """Remove the images of the large chain, a killed bench's as well."""
+    client = connect()
+    with translated("listing images"):
+        found = client.api.images(filters={"label": [f"{labels.CHAIN}={generated.CHAIN}"]})
+    for tag in [tag for each in found for tag in each.get("RepoTags") or ()]:
+        images.remove(client, tag)
+
+
+def _about(rounds: int) -> dict[str, str]:
+    """What the numbers depend on."""
+    return {
+        "python": platform.python_version(),
+        "ansible-core": version("ansible-core"),
+        "engine": connect().version()["Version"],
+        "cores": str(os.cpu_count()),
+        "rounds": str(rounds),
+    }
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="nox --session bench -- plan",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="how often each kind is run (default 5)")
+    parser.add_argument("--only", choices=("demo", "large"), help="this chain alone")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured to FILE")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

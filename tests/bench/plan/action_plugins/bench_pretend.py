@@ -1,0 +1,58 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Puts images on the engine that say that the whole chain was built, each without content of its own.
+
+For ``tests/bench/plan``: an action, so that it sees the variables that the plan sees.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import docker
+from ansible.plugins.action import ActionBase
+from ansible.release import __version__ as ansible_version
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import history, labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.archive import EMPTY_LAYER, EMPTY_LAYER_DIGEST
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config import document, runtime_config
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.load import Layers, load
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
+from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.parts import Parts, content_tag, digest_key
+
+_LAYERS = Layers((EMPTY_LAYER_DIGEST,), {EMPTY_LAYER_DIGEST: EMPTY_LAYER})
+
+
+class ActionModule(ActionBase):
+    """Makes an image for each tier of the chain and gives it both of its names."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        client = connect()
+        planner = Planner(task_vars or {}, ".".join(ansible_version.split(".")[:2]))
+        made: dict[str, str] = {}
+        for name, decision in planner.decide(client, None).items():
+            parent = {} if decision.tier.parent is None else {"parent": made[decision.tier.parent]}
+            made[name] = _pretend(client, planner.name, decision.tier, {**decision.parts, **parent})
+        return {"changed": True}
+
+
+def _pretend(client: docker.DockerClient, chain: str, tier: Tier, parts: Parts) -> str:
+    created = history.timestamp(0)
+    content = document(
+        architecture="amd64",
+        os="linux",
+        config=runtime_config({}, {}, labels.identity(chain, tier, parts, None)),
+        layers=_LAYERS.digests,
+        history=[history.entry(tier, created, "bench")],
+        created=created,
+    )
+    image = load(client, content, _LAYERS)
+    for tag in (tier.tag, content_tag(digest_key(parts))):
+        images.tag(client, image, tier.image, tag)
+    return image

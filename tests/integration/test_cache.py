@@ -1,0 +1,115 @@
+"""The cache that build containers share: nothing comes twice over the network, and nothing in it is believed."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+
+pytestmark = pytest.mark.once
+
+INSTALL = """
+- name: Install
+  ansible.builtin.apt: {name: [rsync, sqlite3], update_cache: true, install_recommends: false}
+"""
+
+# The log is no part of any layer that is compared here, and tells what came over the network.
+TELL = """
+- name: Tell what came over the network
+  ansible.builtin.shell: awk '/eth0/ {print "received", $2}' /proc/net/dev
+  register: received
+- name: Show it
+  ansible.builtin.debug: {var: received.stdout}
+"""
+
+# timeout kills its whole group of processes: apt, our method, and the distribution's.
+KILLED = """
+- name: Fetch and be killed
+  ansible.builtin.shell: |
+    apt-get -qq update
+    timeout --signal KILL 1 apt-get -qq --yes --no-install-recommends --download-only install git perl || true
+"""
+
+ASK = """
+- name: Ask whether the lists are fresh
+  ansible.builtin.apt: {update_cache: true, cache_valid_time: 86400}
+  register: asked
+- name: They were fetched
+  ansible.builtin.assert: {that: asked.cache_updated, quiet: true}
+"""
+
+LOOK = """
+- name: Look
+  ansible.builtin.command: dpkg --force-help
+  register: look
+- name: See
+  ansible.builtin.assert:
+    that: look.stdout.endswith('security-mac,downgrade,unsafe-io')
+    quiet: true
+"""
+
+CACHE = "tierwright-cache-debian"
+RELEASE_FILES = 1_500_000  # what a new look at three archives costs, at most
+
+
+def received(run):
+    return [int(count) for count in re.findall(r"received (\d+)", run.expect().output)]
+
+
+def in_cache(engine, script):
+    """Run a script as a hostile build container could."""
+    volume = {CACHE: {"bind": "/cache", "mode": "rw"}}
+    image = engine.images.list(filters={"label": labels.FAMILY})[0].id
+    return engine.containers.run(
+        image, ["sh", "-c", f"cd /cache; {script}"], volumes=volume, remove=True, network_mode="none", user="0"
+    ).decode()
+
+
+def test_siblings_and_later_builds_download_nothing_twice(small_chain, engine):
+    for name in ("one", "two", "three"):
+        small_chain.tier(name, INSTALL + TELL, parent="base")
+    small_chain.build()  # side by side, on the same packages
+    assert all(small_chain.released(name) for name in ("one", "two", "three"))
+    again = received(small_chain.build("-e", "tier_force=one,two,three"))
+    assert len(again) == 3
+    assert all(count < RELEASE_FILES for count in again), again
+    volume = engine.volumes.get(CACHE)
+    assert volume.attrs["Labels"] == {labels.CACHE: "debian"}
+    assert "rsync" in small_chain.run("one", "dpkg-query", "--show", "rsync")
+    assert (
+        small_chain.run("one", "sh", "-c", "ls /var/lib/apt/lists /var/cache/apt/archives | grep -c deb; true") == "0\n"
+    )
+
+
+def test_a_poisoned_cache_poisons_nobody(small_chain, engine):
+    small_chain.tier("one", INSTALL, parent="base")
+    small_chain.build().expect()
+    in_cache(engine, "for each in *; do printf poison | dd of=$each conv=notrunc bs=1 seek=200 status=none; done")
+    small_chain.tier("two", INSTALL + TELL, parent="base")
+    assert received(small_chain.build())[0] > RELEASE_FILES  # it fetched them anew
+    assert small_chain.run("two", "dpkg", "--verify", "rsync", "sqlite3") == ""
+    in_cache(engine, "for each in *; do [ $(sha256sum <$each | cut -c-64) = $each ] || rm -f $each; done")
+
+
+def test_a_killed_build_leaves_nothing_in_the_cache(small_chain, engine):
+    small_chain.tier("one", KILLED, parent="base")
+    small_chain.build().expect()
+    wrong = in_cache(engine, "ls -A | grep -vxE '[0-9a-f]{64}'; sha256sum * | awk '$1 != $2'")
+    assert wrong == ""
+
+
+def test_lists_of_before_never_hide_an_update(small_chain, engine):
+    small_chain.tier("one", ASK, parent="base")
+    small_chain.build().expect()
+    # Release files are in no cache: nothing there says what is new.
+    assert in_cache(engine, "grep -lE '^(-----BEGIN PGP|Origin: )' * || true") == ""
+
+
+def test_dpkg_does_not_wait_for_the_disk_and_nothing_tells(small_chain):
+    small_chain.tier("one", LOOK, parent="base")
+    small_chain.build().expect()
+    assert small_chain.run("one", "sh", "-c", "grep -rl unsafe-io /etc || true") == ""
+    assert "DPKG_FORCE" not in str(small_chain.image("one").attrs["Config"])
+    assert "APT_CONFIG" not in str(small_chain.image("one").attrs["Config"])

@@ -1,0 +1,87 @@
+"""What a build container may do, on a real engine."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.cage import Cage
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import containers
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.cage import confined
+
+pytestmark = pytest.mark.once
+
+STATUS = "- name: Look\n  ansible.builtin.shell: grep -E '^(CapEff|NoNewPrivs)' /proc/self/status >/etc/status\n"
+KILL = 1 << 5
+
+
+@pytest.fixture
+def caged(engine, demo):
+    """Start a build container in a cage, and run commands in it."""
+    started = []
+
+    def start(cage):
+        config = confined(engine, cage, family="debian", say=print)
+        made = containers.start(
+            engine, name="twtest-cage", image=demo["base"].id, tier="test", labels={}, confined=config
+        )
+        started.append(made.id)
+        return engine.containers.get(made.id)
+
+    yield start
+    for each in started:
+        containers.remove(engine, each)
+
+
+def test_more_is_given_told_and_written_into_the_history(small_chain):
+    small_chain.tier("usual", STATUS, parent="base")
+    small_chain.tier("more", STATUS, parent="base", cage={"capabilities": ["KILL"], "memory": "1g", "pids": 500})
+    built = small_chain.build().expect()
+    assert "its build container gets capabilities KILL" in built.output
+    usual, more = (int(small_chain.run(tier, "cat", "/etc/status").split()[1], 16) for tier in ("usual", "more"))
+    assert more == usual | KILL
+    assert "NoNewPrivs:\t1" in small_chain.run("more", "cat", "/etc/status")
+    told = {tier: small_chain.image(tier).history()[0]["CreatedBy"] for tier in ("usual", "more")}
+    assert told["more"] == "tierwright: tier more: role more, with capabilities KILL"
+    assert "with" not in told["usual"]
+    small_chain.tier("usual", parent="base", cage={"capabilities": ["KILL"]})
+    assert "usual  build  variable tier_cage" in small_chain.build("--check").expect().output
+
+
+@pytest.mark.parametrize(
+    ("cage", "message"),
+    [
+        ({"capabilities": ["SYS_ADMIN"]}, "'SYS_ADMIN', which no build container gets: it is as good as root"),
+        ({"memory": "lots"}, "tier_cage.memory is 'lots'"),
+        ({"privileged": True}, "privileged"),
+        ({"pids": "many"}, "pids"),
+    ],
+)
+def test_what_reaches_too_far_is_refused_before_anything_starts(small_chain, cage, message):
+    small_chain.tier("one", STATUS, parent="base", cage=cage)
+    failed = small_chain.build().expect(2)
+    assert "tier 'one'" in failed.message
+    assert message in failed.message
+    assert "Make the base" not in failed.output
+
+
+def test_memory_has_an_end(caged):
+    container = caged(Cage(memory=64 << 20))
+    code, _output = container.exec_run(["sh", "-c", "head -c 200m /dev/zero | tail -c 150m >/dev/null"])
+    assert code == 137 or code != 0
+    assert container.exec_run(["true"]).exit_code == 0
+
+
+def test_processes_have_an_end(caged):
+    container = caged(Cage(pids=40))
+    code, output = container.exec_run(["sh", "-c", "i=0; while [ $i -lt 60 ]; do sleep 5 & i=$((i+1)); done"])
+    assert code != 0
+    assert b"fork" in output
+
+
+def test_an_ordinary_build_fits_into_the_cage_that_everybody_has(caged):
+    host = caged(Cage()).attrs["HostConfig"]
+    assert host["Privileged"] is False
+    assert host["CapDrop"] == ["ALL"]
+    assert (host["Memory"], host["MemorySwap"], host["PidsLimit"]) == (4 << 30, 4 << 30, 4096)
+    assert "no-new-privileges" in host["SecurityOpt"]
+    assert not [mount for mount in host["Mounts"] if "sock" in str(mount.get("Source"))]

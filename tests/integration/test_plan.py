@@ -1,0 +1,102 @@
+"""What planning tells on the real engine, and that it changes nothing there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.snapshot import Snapshot
+
+from .conftest import DEMO, ROOT
+
+WRITE = """
+- name: Write a file
+  ansible.builtin.copy: {content: "{{ inventory_hostname }}\\n", dest: "/etc/{{ inventory_hostname }}", mode: "0644"}
+"""
+#: Makes images for a whole chain without building it.
+PRETEND = """
+- name: Pretend that everything was built
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Make the images
+      bench_pretend:
+      run_once: true
+"""
+
+
+def engine_state(engine):
+    """Everything that the engine holds."""
+    return {
+        "images": {
+            each["Id"]: (sorted(each.get("RepoTags") or ()), each.get("Labels")) for each in engine.api.images(all=True)
+        },
+        "containers": {each["Id"]: each["State"] for each in engine.api.containers(all=True)},
+        "volumes": {each["Name"]: each for each in engine.api.volumes()["Volumes"] or ()},
+        "networks": {each["Id"]: each["Name"] for each in engine.api.networks()},
+    }
+
+
+def files(folder):
+    """Everything in a folder: kind and mode, time of change, content."""
+    return {
+        path: (path.lstat().st_mode, path.lstat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
+        for path in (folder, *folder.rglob("*"))
+    }
+
+
+@pytest.fixture
+def large_chain(small_chain, playbook):
+    """A chain of 30 tiers that seem to be built: a trunk, and 28 tiers on it."""
+    small_chain.tier("trunk", WRITE, parent="base")
+    small_chain.tier("leaf", WRITE, parent="trunk")
+    for number in range(27):
+        small_chain.tier(f"leaf{number}", parent="trunk", role="leaf")
+    small_chain.build("--check").expect()  # writes the inventory
+    (small_chain.folder / "pretend.yml").write_text(PRETEND)
+    actions = {"ANSIBLE_ACTION_PLUGINS": str(ROOT / "tests/bench/plan/action_plugins")}
+    inventory = str(small_chain.folder / "chain.yml")
+    playbook(str(small_chain.folder / "pretend.yml"), "-i", inventory, env=actions).expect()
+    return small_chain
+
+
+def test_check_changes_nothing(small_chain, engine, environment):
+    small_chain.tier("one", WRITE, parent="base").tier("two", WRITE, parent="one").tier("new", WRITE, parent="one")
+    small_chain.build("--limit", "base,one,two").expect()
+    (small_chain.folder / "roles/one/tasks/main.yml").write_text(WRITE + "# changed\n")
+    small_chain.build("--check").expect()  # writes the inventory
+    state = Path(environment["XDG_STATE_HOME"])
+    before = engine_state(engine), files(state), files(small_chain.folder)
+    inventory = str(small_chain.folder / "chain.yml")
+    told = small_chain.playbook("build-chain.yml", "-i", inventory, "--check").expect()
+    assert (engine_state(engine), files(state), files(small_chain.folder)) == before
+    assert "one   build  role one/tasks/main.yml changed\n             2 tiers follow: two, new\n" in told.output
+    assert "new   build  parent one is built" in told.output
+
+
+def test_a_snapshot_says_what_the_engine_says_of_each_name(demo, engine):
+    snapshot = Snapshot.take(engine)
+    for tier in DEMO:
+        for name in (*demo[tier].tags, f"docker.io/library/{tier}:latest"):
+            found, asked = snapshot.find(name), images.find(engine, name)
+            assert (found.id, found.labels) == (asked.id, asked.labels)
+    assert snapshot.find("nobody:latest") is None
+
+
+def test_a_large_chain_is_told_in_few_lines(large_chain, engine):
+    before = engine_state(engine)["images"]
+    kept = large_chain.build().expect()
+    assert kept.output.count("30 tiers are kept as they are; -v lists all") == 2  # the plan, and what became of it
+    assert "nothing changed" not in kept.output
+    assert engine_state(engine)["images"] == before
+    assert large_chain.build("-v").expect().output.count("  keep   nothing changed") == 30
+
+
+def test_in_a_large_chain_what_is_built_is_told_with_its_cause(large_chain):
+    (large_chain.folder / "roles/trunk/tasks/main.yml").write_text(WRITE + "# changed\n")
+    told = large_chain.build("--check").expect().output
+    assert "trunk   build  role trunk/tasks/main.yml changed\n               28 tiers follow\n" in told
+    assert told.count("  build  parent trunk is built") == 28
+    assert "1 tier is kept as it is; -v lists all" in told

@@ -1,0 +1,168 @@
+"""Clearing up on the real engine: what goes, how much that frees, and what is never touched."""
+
+from __future__ import annotations
+
+import io
+import re
+import secrets
+
+import docker
+import docker.errors
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import interpreter, labels
+
+from .conftest import SHARED_BASE
+
+WRITE = """
+- name: Write VERSION
+  ansible.builtin.shell: head -c 3000000 /dev/urandom > /etc/{{ inventory_hostname }}
+"""
+
+pytestmark = pytest.mark.once
+
+
+def prune(chain, *arguments):
+    return chain.playbook("playbooks/prune.yml", "-i", str(chain.folder / "chain.yml"), *arguments)
+
+
+def state(engine):
+    """Everything on the engine that could be removed."""
+    named = {image.id: sorted(image.tags) for image in engine.images.list()}
+    return named, {each.id for each in engine.containers.list(all=True)}, {each.name for each in engine.volumes.list()}
+
+
+def gone(engine, image):
+    try:
+        engine.images.get(image)
+    except docker.errors.ImageNotFound:
+        return True
+    return False
+
+
+@pytest.fixture
+def old(small_chain):
+    """A chain with three releases of one tier; the images of that tier, the oldest first."""
+    small_chain.tier("top", WRITE, parent="one")
+    made = []
+    for version in range(3):
+        small_chain.tier("one", WRITE.replace("VERSION", str(version)), parent="base")
+        small_chain.build("--limit", "base,one" if version < 2 else "all").expect()
+        made.append(small_chain.image("one").id)
+    return made
+
+
+def test_what_nothing_needs_goes_and_what_is_named_stays(small_chain, engine, old):
+    first, second, third = old
+    before = state(engine)
+    listed = prune(small_chain, "--check", "-e", "tier_keep_releases=1").expect()
+    assert state(engine) == before
+    assert re.search(rf"^one +{first[:19]}  3\.0 MB$", listed.output, re.MULTILINE)
+    assert "would free 3.0 MB" in listed.output
+
+    done = prune(small_chain, "-e", "tier_keep_releases=1").expect()
+    assert "freed 3.0 MB" in done.output
+    assert len(re.findall(r"^release-\w+ is not kept$", done.output, re.MULTILINE)) == 2
+    assert gone(engine, first)
+    assert {tag.rpartition(":")[2][:4] for tag in engine.images.get(second).tags} == {"prev", "key-"}
+    assert small_chain.image("one").id == third
+    assert small_chain.image("top").labels[labels.PARENT] == third
+    assert small_chain.image("base").tags
+    assert "there is nothing to remove" in prune(small_chain, "-e", "tier_keep_releases=1").expect().output
+    assert small_chain.build().expect().output.count("keep   nothing changed") == 3
+
+
+def test_releases_that_are_kept_can_be_gone_back_to(small_chain, engine, old):
+    assert "there is nothing to remove" in prune(small_chain).expect().output
+    prune(small_chain, "-e", "tier_keep_releases=2").expect()
+    assert gone(engine, old[0])
+    small_chain.playbook("playbooks/rollback.yml", "-i", str(small_chain.folder / "chain.yml")).expect()
+    assert small_chain.image("one").id == old[1]
+
+
+def test_what_somebody_else_made_of_ours_stays(small_chain, engine, old):
+    """Neither a name nor its labels tell it from ours: built on an old image, and committed from a container of one."""
+    first = old[0]
+    dockerfile = f"FROM {first}\nENV THEIRS=yes\n"
+    built, _log = engine.images.build(fileobj=io.BytesIO(dockerfile.encode()), rm=True)
+    container = engine.containers.create(first, command=["-"])
+    committed = container.commit()
+    container.remove()
+    try:
+        assert built.labels[labels.CHAIN] == committed.labels[labels.CHAIN] == small_chain.name
+        done = prune(small_chain, "-e", "tier_keep_releases=1").expect()
+        assert built.id[:19] not in done.output
+        assert committed.id[:19] not in done.output
+        assert not gone(engine, built.id)
+        assert not gone(engine, committed.id)
+    finally:
+        for image in (built.id, committed.id):
+            engine.images.remove(image)
+
+
+def test_what_a_container_was_made_from_stays(small_chain, engine, old):
+    container = engine.containers.create(old[0], command=["-"])
+    try:
+        assert old[0][:19] not in prune(small_chain, "-e", "tier_keep_releases=1").expect().output
+        assert not gone(engine, old[0])
+    finally:
+        container.remove()
+
+
+def test_a_passed_tier_of_a_failed_branch_saves_its_build(small_chain):
+    small_chain.tier("one", WRITE, parent="base").tier("top", "- ansible.builtin.fail:\n", parent="one")
+    small_chain.build().expect(2)
+    prune(small_chain).expect()
+    assert "one   keep   built before as" in small_chain.build("--check").expect().output
+    small_chain.tier("one", WRITE + "# another\n", parent="base")
+    assert re.search(r"^one +sha256:\w+  3\.0 MB$", prune(small_chain).expect().output, re.MULTILINE)
+
+
+def test_an_abandoned_build_container_goes_and_a_young_one_stays(small_chain, engine):
+    small_chain.build().expect()
+    base = small_chain.image("base").id
+    mine = {"label": f"{labels.CHAIN}={small_chain.name}"}
+    for run in ("20200101T000000Z-00000000", "20990101T000000Z-00000000"):
+        said = {labels.CHAIN: small_chain.name, labels.RUN: run, labels.TIER: "one"}
+        engine.containers.create(base, command=["-"], name=f"tierwright-{run}-one", labels=said)
+    try:
+        done = prune(small_chain).expect()
+        assert "build containers of run 20200101T000000Z-00000000" in done.output
+        assert [each.name for each in engine.containers.list(all=True, filters=mine)] == [
+            "tierwright-20990101T000000Z-00000000-one"
+        ]
+    finally:
+        for container in engine.containers.list(all=True, filters=mine):
+            container.remove()
+
+
+def test_an_interpreter_that_no_image_needs_goes(small_chain, engine, demo):
+    name = f"tierwright-python-{secrets.token_hex(8)}"
+    needed = interpreter.name_of(next(interpreter.grounds(images.get(engine, demo["base"].id))))
+    here = {volume.name for volume in engine.volumes.list(filters={"label": f"{labels.PYTHON}={needed}"})}
+    engine.volumes.create(name, labels={labels.PYTHON: name, labels.VOLUME: f"{name}-1"})
+    engine.volumes.create(f"{name}-1", labels={labels.PYTHON: name})
+    try:
+        small_chain.build("--check").expect()  # writes the inventory
+        done = prune(small_chain).expect()
+        assert f"interpreter {name}\n" in done.output
+        assert f"interpreter {name}-1\n" in done.output
+        left = {volume.name for volume in engine.volumes.list()}
+        assert left & {name, f"{name}-1"} == set()
+        assert here <= left
+    finally:
+        for volume in engine.volumes.list(filters={"label": f"{labels.PYTHON}={name}"}):
+            volume.remove()
+
+
+def test_a_wrong_number_of_releases_is_told(small_chain):
+    small_chain.build("--check").expect()  # writes the inventory
+    refused = prune(small_chain, "-e", "tier_keep_releases=0").expect(2)
+    assert "tier_keep_releases is '0'; expected a number of releases, 1 or more" in refused.message
+
+
+def test_a_base_that_several_chains_share_stays(small_chain, engine):
+    small_chain.build().expect()
+    prune(small_chain, "-e", "tier_keep_releases=1").expect()
+    assert engine.images.get(f"{SHARED_BASE}:latest")

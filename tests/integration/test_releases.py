@@ -1,0 +1,223 @@
+"""Promotion, rollback and turns on the real engine: what the tags name, and who waits for whom."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT
+
+WRITE = """
+- name: Write a file
+  ansible.builtin.copy:
+    content: "{{ inventory_hostname }} VERSION\\n"
+    dest: "/etc/{{ inventory_hostname }}"
+    mode: "0644"
+"""
+PARENTS = {"one": "base", "two": "one", "side": "base"}
+
+
+@pytest.fixture
+def released(small_chain):
+    """A chain with two releases: the second has other images of `one` and `two`."""
+    version(small_chain, 1, *PARENTS)
+    small_chain.build().expect()
+    version(small_chain, 2, "one")
+    small_chain.build("--limit", "base,one,two").expect()
+    return small_chain
+
+
+def version(chain, number, *tiers):
+    for tier in tiers:
+        chain.tier(tier, WRITE.replace("VERSION", str(number)), parent=PARENTS[tier])
+
+
+def state(chain):
+    return {tier: chain.image(tier).id for tier in PARENTS}
+
+
+def releases(chain, tier):
+    """Releases that the tier's image was new in."""
+    return [tag.rpartition(":")[2] for tag in chain.image(tier).tags if ":release-" in tag]
+
+
+def rollback(chain, *arguments):
+    return chain.playbook("playbooks/rollback.yml", "-i", str(chain.folder / "chain.yml"), *arguments)
+
+
+def names_of(chain):
+    """Every name of the chain's own images."""
+    return {
+        tag: image.id for image in chain.engine.images.list() for tag in image.tags if tag.startswith(f"{chain.name}/")
+    }
+
+
+def test_back_and_forward_again(released):
+    second = state(released)
+    first = {tier: released.engine.images.get(f"{released.name}/{tier}:previous").id for tier in ("one", "two")}
+    first["side"] = second["side"]
+    assert set(first.values()).isdisjoint({second["one"], second["two"]})
+    (newest,) = releases(released, "two")
+    assert releases(released, "one") == [newest]
+    assert newest not in releases(released, "side")
+
+    before = names_of(released)
+    told = rollback(released, "--check").expect()
+    assert names_of(released) == before
+    assert re.search(
+        rf"^TIER +WAS +WOULD BE\none +{second['one'][:19]} +{first['one'][:19]}$", told.output, re.MULTILINE
+    )
+    assert "side " not in told.output
+
+    told = rollback(released).expect()
+    assert state(released) == first
+    assert re.search(rf"^two +{second['two'][:19]} +{first['two'][:19]}$", told.output, re.MULTILINE)
+    assert "changed=1" in told.output
+    assert released.engine.images.get(f"{released.name}/two:previous").id == second["two"]
+    assert "there is no release before" in rollback(released).expect(2).message
+
+    # The sources are still those of what was taken back: nothing is released again, and it is said why.
+    kept = released.build().expect()
+    assert re.search(
+        r"one +keep +withdrawn by a rollback on \d{4}-\d\d-\d\d; change it, or -e tier_force=one", kept.output
+    )
+    assert "two   keep   nothing changed" in kept.output
+    assert state(released) == first
+
+    rollback(released, "-e", f"tier_release={newest}").expect()
+    assert state(released) == second
+    assert not [tag for tag in names_of(released) if "withdrawn-" in tag]
+    assert released.build().expect().output.count("keep   nothing changed") == 4
+
+
+def test_what_was_withdrawn_is_released_when_it_is_changed_or_forced(released):
+    rollback(released).expect()
+    first = state(released)
+    forced = released.build("-e", "tier_force=one").expect()
+    assert "one   build  forced by tier_force" in forced.output
+    assert released.run("one", "cat", "/etc/one") == "one 2\n"
+    assert released.image("two").id != first["two"]
+    rollback(released).expect()
+    assert state(released) == first
+    version(released, 3, "one")
+    released.build().expect()
+    assert released.run("two", "cat", "/etc/one", "/etc/two") == "one 3\ntwo 1\n"
+
+
+def test_an_unknown_release_is_refused(released):
+    refused = rollback(released, "-e", "tier_release=latest").expect(2)
+    assert "tier_release is 'latest', which is no release of this chain; there are release-" in refused.message
+
+
+def test_some_tiers_go_back_alone(released):
+    second = state(released)
+    rollback(released, "--limit", "two").expect()
+    assert state(released) == {**second, "two": released.engine.images.get(f"{released.name}/two:latest").id}
+    assert released.image("two").id != second["two"]
+    assert released.run("two", "cat", "/etc/one") == "one 1\n"
+
+
+def test_nothing_is_promoted_if_somebody_else_moved_a_release_tag(small_chain, engine):
+    """The tier's own role does what another user could: it lets the other tier's release tag name something else."""
+    repository = f"{small_chain.name}/side"
+    meddle = f"""
+- name: Move a release tag
+  delegate_to: localhost
+  vars: {{ansible_connection: local, ansible_python_interpreter: "{{{{ ansible_playbook_python }}}}"}}
+  ansible.builtin.command: docker tag {small_chain.name}/theirs:latest {repository}:latest
+"""
+    engine.images.get("base:latest").tag(f"{small_chain.name}/theirs")
+    theirs = engine.images.get(f"{small_chain.name}/theirs").id
+    try:
+        small_chain.tier("side", WRITE, parent="base").tier("one", WRITE + meddle, parent="base")
+        small_chain.build("--limit", "base").expect()
+        failed = small_chain.build().expect(2)
+        assert f"tier 'side': {repository}:latest named no image when this run was planned" in failed.message
+        assert f"and names {theirs} now: somebody else moved it. Nothing is promoted" in failed.message
+        assert re.search(r"one .* built, \S+one:latest not moved$", failed.output, re.MULTILINE)
+        assert not small_chain.released("one")
+        assert not [name for name in names_of(small_chain) if "/one:release-" in name]
+        # Nothing is lost: the next run finds what was built.
+        again = small_chain.build().expect()
+        assert "one   keep   built before as" in again.output
+        assert small_chain.released("one")
+        assert engine.images.get(f"{repository}:previous").id == theirs
+    finally:
+        for name in ("theirs:latest", "side:previous"):
+            if engine.images.list(f"{small_chain.name}/{name}"):
+                engine.images.remove(f"{small_chain.name}/{name}")
+
+
+@pytest.fixture
+def running(small_chain, environment):
+    """A run that is in the middle of its only task until a file is there."""
+    go = small_chain.folder / "go"
+    wait = (
+        "- name: Wait\n  delegate_to: localhost\n  vars: {ansible_connection: local}\n"
+        f"  ansible.builtin.wait_for: {{path: {go}, timeout: 120, sleep: 1}}\n"
+    )
+    small_chain.tier("one", WRITE + wait, parent="base")
+    small_chain.build("--check").expect()  # writes the inventory
+    log = small_chain.folder / "log"
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            ["ansible-playbook", "build-chain.yml", "-i", str(small_chain.folder / "chain.yml")],
+            cwd=ROOT,
+            env={**environment, "PYTHONUNBUFFERED": "1"},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    until = time.monotonic() + 60
+    try:
+        while "/one : Write a file]" not in log.read_text():
+            assert time.monotonic() < until, log.read_text()
+            time.sleep(0.1)
+        yield process
+    finally:
+        go.touch()
+        process.wait(120)
+    assert process.returncode == 0, log.read_text()
+
+
+def test_without_patience_it_is_said_who_is_in_the_way(small_chain, running):
+    refused = small_chain.build("-e", "tier_lock_timeout=0").expect(2)
+    assert f"another run over chain '{small_chain.name}' goes on" in refused.message
+    assert re.search(
+        rf"process {running.pid} of user \S+ on \S+ since [\d: -]+: ansible-playbook build-chain.yml", refused.message
+    )
+    assert f"process {running.pid} of user" in rollback(small_chain, "-e", "tier_lock_timeout=0").expect(2).message
+    small_chain.build("--check").expect()  # waits for nobody
+
+
+def test_the_second_waits_and_finds_nothing_to_do(small_chain, running, environment):
+    second = subprocess.Popen(
+        ["ansible-playbook", "build-chain.yml", "-i", str(small_chain.folder / "chain.yml")],
+        cwd=ROOT,
+        env={**environment, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert second.stdout is not None
+    said = ""
+    while "waiting for another run" not in said:
+        said += second.stdout.readline()
+    (small_chain.folder / "go").touch()
+    rest, _ = second.communicate(timeout=120)
+    assert second.returncode == 0, said + rest
+    assert "one   keep   nothing changed" in rest
+    assert running.wait(60) == 0
+
+
+def test_a_wrong_patience_is_told(small_chain):
+    refused = small_chain.build("-e", "tier_lock_timeout=soon").expect(2)
+    assert "tier_lock_timeout is 'soon'; expected seconds" in refused.message
+
+
+def test_a_plan_that_fails_holds_nobody_up(small_chain, environment):
+    small_chain.tier("one", parent="base")  # there is no such role
+    small_chain.build().expect(2)
+    assert list(Path(environment["XDG_STATE_HOME"], "tierwright", small_chain.name, "runs").iterdir()) == []

@@ -1,0 +1,291 @@
+"""What becomes of a build container's changes: hostile trees, other parents, other users, residue."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import shutil
+import struct
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import changes, exported, labels, load, overlay
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.cleaner import Cleaner, settle
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config import document
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.entry import Entry
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.layer import Layer
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.seal import Design, seal
+
+from .conftest import DEMO, ROOT
+
+EPOCH = 1_700_000_000
+ACCESS_LIST = struct.pack(
+    "<I" + "HHI" * 5, 2, 1, 6, 2**32 - 1, 2, 4, 1001, 4, 4, 2**32 - 1, 16, 4, 2**32 - 1, 32, 4, 2**32 - 1
+)
+CAPABILITY = bytes.fromhex("0100000200040000000000000000000000000000")
+
+HOSTILE = r"""
+set -e
+mkdir -p /srv/h/deep/er; cd /srv/h
+truncate -s 5M sparse; echo end >> sparse
+touch "$(head -c 255 /dev/zero | tr '\0' n)"
+printf x > "$(printf 'bad\377name')"; echo nl > "$(printf 'new\nline')"; echo ' ' > ' '
+echo one > z-link; ln z-link a-link; ln -s "$(head -c 200 /dev/zero | tr '\0' t)" symlink
+mkfifo fifo; mknod device c 1 3; mknod block b 7 0
+cp /bin/true setuid; chown 1234:4000000000 setuid; chmod 6755 setuid; cp /bin/true capable; mkdir -m 1777 sticky
+ln /etc/passwd passwd                                     # another name for a file of the parent
+rm -r /usr/share/doc/base-files; ln -s /tmp /usr/share/doc/base-files    # a folder swapped for a link
+rm -r /usr/share/doc/apt; mkdir /usr/share/doc/apt; cp -a /usr/share/doc/tar/copyright /usr/share/doc/apt/
+rm -r /etc/cron.d; echo file > /etc/cron.d                # a folder swapped for a file
+rm /etc/pam.conf; mkdir /etc/pam.conf; echo x > /etc/pam.conf/inside     # and the other way round
+rm /etc/issue; rm -r /usr/share/doc/tar
+chmod 700 /etc/apt; chown 7 /etc/fstab; chmod 644 /etc/debian_version
+touch /srv/gone; rm /srv/gone
+"""
+
+
+@pytest.fixture(scope="module")
+def hostile_container(demo: dict[str, Any], engine: Any) -> Iterator[Any]:
+    """A container full of what is hard to seal."""
+    container = engine.containers.run(demo["base"].id, ["sleep", "600"], detach=True)
+    try:
+        code, told = container.exec_run(["sh", "-c", HOSTILE])
+        assert code == 0, told
+        container.reload()
+        yield container
+    finally:
+        container.remove(force=True)
+
+
+def upper(container: Any) -> Path:
+    return Path(container.attrs["GraphDriver"]["Data"]["UpperDir"])
+
+
+def set_attributes(container: Any) -> None:
+    """What no tool in the base can set."""
+    os.setxattr(upper(container) / "srv/h/capable", "security.capability", CAPABILITY)
+
+
+def written(engine: Any, container: Any) -> bytes:
+    container.start()
+    with changes.read(engine, container.id) as found:
+        return b"".join(Layer(settle(found, Cleaner("debian")), EPOCH).pieces())
+
+
+@pytest.mark.once
+def test_both_sources_give_the_same_bytes(engine, hostile_container, monkeypatch):
+    set_attributes(hostile_container)
+    with monkeypatch.context() as patched:
+        patched.setattr(exported, "changes", None)
+        direct = written(engine, hostile_container)
+    monkeypatch.setattr(overlay, "sees_all_attributes", lambda: False)
+    assert written(engine, hostile_container) == direct
+    with tarfile.open(fileobj=io.BytesIO(direct)) as layer:
+        names = set(layer.getnames())
+    whiteouts = {name for name in names if "/.wh." in f"/{name}"}
+    doc = "usr/share/doc"
+    assert {"etc/.wh.issue", f"{doc}/.wh.tar", f"{doc}/apt/.wh.changelog.gz"} <= whiteouts
+    assert not any(name.endswith(".wh..wh..opq") for name in names)
+    assert not {"etc/debian_version", "srv/gone"} & names  # as before, and never there
+
+
+@pytest.mark.once
+def test_an_engine_that_says_it_is_here_and_is_not_is_not_believed(engine, hostile_container, tmp_path, monkeypatch):
+    wanted = written(engine, hostile_container)
+    inspect = engine.api.inspect_container
+
+    def elsewhere(container):
+        told = inspect(container)
+        told["GraphDriver"]["Data"]["UpperDir"] = str(tmp_path)
+        return told
+
+    (tmp_path / "planted").write_text("by somebody else")
+    monkeypatch.setattr(engine.api, "inspect_container", elsewhere)
+    assert written(engine, hostile_container) == wanted
+
+
+@pytest.mark.once
+def test_mount_points_that_the_engine_makes_are_not_in_the_layer(engine, demo):
+    container = engine.containers.run(demo["base"].id, ["sleep", "600"], detach=True, volumes=["/srv/volume"])
+    try:
+        container.exec_run(["touch", "/srv/volume/x", "/srv/file"])
+        with changes.read(engine, container.id) as found:
+            assert {each.now.path for each in found} == {b"srv", b"srv/file"}
+    finally:
+        container.remove(v=True, force=True)
+
+
+def tree(engine: Any, container: str) -> dict[bytes, Entry]:
+    """All that an engine exports, without times and places."""
+    listed = {each.path: each for each in exported.tree(engine.api.export(container))}
+    return {path: dataclasses.replace(each, mtime=0) for path, each in listed.items()}
+
+
+@pytest.mark.once
+def test_a_hostile_tree_comes_out_as_it_went_in(engine, hostile_container, demo):
+    set_attributes(hostile_container)
+    os.setxattr(upper(hostile_container) / "srv/h/sticky", "system.posix_acl_default", ACCESS_LIST)
+    tier = Tier("hostile", "operations", "twtest/hostile", "latest", parent="base", role="hostile")
+    hostile_container.start()
+    design = Design(tier, "role hostile", EPOCH, {}, {labels.FAMILY: "debian"}, images.get(engine, demo["base"].id))
+    image = seal(engine, hostile_container.id, design)
+    try:
+        made = engine.containers.create(image.id, ["-"])
+        try:
+            before, after = tree(engine, hostile_container.id), tree(engine, made.id)
+        finally:
+            made.remove()
+        assert after == before
+        assert after[b"srv/h/capable"].attributes == ((b"security.capability", CAPABILITY),)
+        assert after[b"srv/h/a-link"].inode == after[b"srv/h/z-link"].inode is not None
+        layer = Path(engine.api.inspect_image(image.id)["GraphDriver"]["Data"]["UpperDir"])
+        assert os.getxattr(layer / "srv/h/sticky", "system.posix_acl_default") == ACCESS_LIST
+        hostile_container.start()
+        again = seal(engine, hostile_container.id, design)
+        assert again.id == image.id
+    finally:
+        images.remove(engine, image.id)
+        os.removexattr(upper(hostile_container) / "srv/h/sticky", "system.posix_acl_default")
+
+
+def test_a_name_that_no_layer_can_carry_is_refused(small_chain):
+    small_chain.tier("one", "- name: Write\n  ansible.builtin.command: touch /srv/.wh.file\n", parent="base")
+    failed = small_chain.build().expect(2)
+    assert "tier 'one': /srv/.wh.file cannot be in an image" in failed.message
+    assert not small_chain.released("one")
+
+
+FOLDER = """
+- name: Make a folder
+  ansible.builtin.file: {path: /opt/app, state: directory, mode: "0755"}
+- name: Write into it
+  ansible.builtin.copy: {content: "{{ inventory_hostname }}", dest: "/opt/app/{{ inventory_hostname }}", mode: "0644"}
+"""
+
+
+@pytest.mark.once
+def test_what_a_new_parent_adds_beneath_the_child_s_folder_survives(small_chain, engine, tmp_path):
+    small_chain.tier("old", "- name: Change nothing\n  ansible.builtin.command: 'true'\n", parent="base")
+    small_chain.tier("new", FOLDER, parent="base")
+    small_chain.tier("child", FOLDER, parent="old")
+    small_chain.build().expect()
+    new, child = (images.get(engine, f"{small_chain.name}/{tier}:latest") for tier in ("new", "child"))
+    own = child.layers[-1]
+    content = document(
+        architecture=new.architecture,
+        os="linux",
+        config={"Labels": {labels.CHAIN: small_chain.name}},
+        layers=(*new.layers, own),
+        history=[],
+        created="2000-01-01T00:00:00Z",
+    )
+    fetched = load.fetch(images.save(engine, child.id), {own}, tmp_path)
+    moved = load.load(engine, content, load.Layers((*new.layers, own), fetched, new.id))
+    try:
+        container = engine.containers.create(moved, ["-"])
+        try:
+            found = tree(engine, container.id)
+        finally:
+            container.remove()
+        assert {b"opt/app/new", b"opt/app/child"} <= set(found)
+    finally:
+        images.remove(engine, moved)
+
+
+def test_a_forced_build_elsewhere_gives_the_same_image(small_chain, engine, tmp_path, environment):
+    """Another path, host name, home, time zone and umask, and without a view of the engine's storage."""
+    tasks = FOLDER + (
+        "- name: Make an account\n  ansible.builtin.user: {name: app, uid: 1234, password_lock: true}\n"
+        "- name: Install a package\n  ansible.builtin.apt: {name: hello, update_cache: true}\n"
+        "- name: Leave traces\n  ansible.builtin.shell: |\n"
+        "    ldconfig; date > /var/log/x.log; echo $SOURCE_DATE_EPOCH > /etc/epoch; rm -f /etc/machine-id\n"
+        "    tr -dc a-f0-9 < /dev/urandom | head -c 32 > /etc/machine-id\n"
+    )
+    small_chain.tier("one", tasks, parent="base").tier("two", FOLDER, parent="one")
+    small_chain.build().expect()
+    before = {tier: small_chain.image(tier) for tier in ("one", "two")}
+    assert int(small_chain.run("one", "cat", "/etc/epoch")) == images.get(engine, before["one"].id).created
+
+    elsewhere = tmp_path / "another" / "place"
+    shutil.copytree(small_chain.folder, elsewhere, ignore=shutil.ignore_patterns("another"))
+    (tmp_path / "home").mkdir()
+    command = (
+        f"hostname another; umask 077; cd {elsewhere}; exec setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin "
+        f"ansible-playbook {ROOT}/build-chain.yml -i chain.yml -e tier_force=one,two"
+    )
+    changed = {"HOME": str(tmp_path / "home"), "TZ": "Pacific/Auckland", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+    done = subprocess.run(
+        ["unshare", "--uts", "sh", "-c", command],
+        env={**environment, **changed},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "changed: [two]" in done.stdout
+    for tier, image in before.items():
+        again = small_chain.image(tier)
+        assert (again.labels, again.attrs["RootFS"]) == (image.labels, image.attrs["RootFS"])
+        assert again.id == image.id
+
+
+def test_a_tier_says_what_its_layer_leaves_out_and_keeps_and_its_time(small_chain, engine):
+    tasks = (
+        "- name: Write\n  ansible.builtin.shell: |\n"
+        "    mkdir -p /opt/cache; echo x > /opt/cache/file; echo x > /var/log/kept.log; echo x > /var/log/other.log\n"
+    )
+    small_chain.tier("one", tasks, parent="base", drop=["opt/cache/*"], keep=["var/log/kept.log"])
+    small_chain.tiers["one"]["tier_source_date_epoch"] = EPOCH
+    small_chain.build().expect()
+    found = small_chain.run("one", "sh", "-c", "ls /opt/cache; wc -c /var/log/*.log; stat -c %Y /var/log/kept.log")
+    assert found.split() == ["2", "/var/log/kept.log", "0", "/var/log/other.log", "2", "total", str(EPOCH)]
+    assert images.get(engine, small_chain.image("one").id).created == EPOCH
+    assert small_chain.image("one").labels[labels.CREATED] == "2023-11-14T22:13:20Z"
+    small_chain.tiers["one"]["tier_source_date_epoch"] = 0
+    assert "tier 'one': tier_source_date_epoch is 0; expected seconds" in small_chain.build().expect(2).message
+
+
+RESIDUE = r"""
+cd /
+find tmp var/tmp var/lib/apt/lists var/cache/apt root/.ansible root/.cache -mindepth 1 2>/dev/null
+find var/log -type f -size +0
+find . -xdev \( -name '*.ansible*' -o -name '*.pyc' -o -name '__pycache__' -o -name 'ssh_host_*_key' \)
+find etc var usr -xdev -type f \( -name '*.key' -o -name 'aux-cache' -o -name 'passwd-' -o -name '.pwd.lock' \)
+grep -rlE -e '^-----BEGIN ([A-Z]+ )?PRIVATE KEY' etc root var home srv opt 2>/dev/null
+test ! -s etc/machine-id || echo etc/machine-id
+"""
+
+
+@pytest.mark.parametrize("tier", DEMO)
+def test_nothing_of_the_build_is_in_the_demo_s_images(demo, engine, tier):
+    command = ["-c", RESIDUE + ("ls usr/bin/python3* 2>/dev/null; " if tier == "wordpress" else "") + "true"]
+    container = engine.containers.run(
+        demo[tier].id, command, entrypoint="/bin/sh", user="0", detach=True, network_mode="none"
+    )
+    try:
+        assert container.wait(timeout=120)["StatusCode"] == 0
+        assert container.logs().decode() == ""
+    finally:
+        container.remove(v=True, force=True)
+
+
+def test_the_demo_s_images_tell_who_made_them_and_when(demo, engine):
+    image = demo["wordpress"]
+    parent = demo["httpd-php"]
+    assert image.labels[labels.BASE_NAME] == "httpd-php:latest"
+    assert image.labels[labels.BASE_DIGEST] == parent.id
+    assert image.attrs["Author"] == image.labels[labels.VENDOR] == "development"
+    assert image.attrs["Created"] == image.labels[labels.CREATED]
+    assert images.get(engine, image.id).created >= images.get(engine, parent.id).created
+    assert len(image.history()) == len(DEMO) - 1
+    config = json.dumps([image.attrs["Config"], image.history()])
+    assert not any(word in config for word in ("SOURCE_DATE_EPOCH", "noninteractive", str(ROOT)))

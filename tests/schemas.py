@@ -1,0 +1,76 @@
+"""JSON Schemas of what `tierwright VERB --json` prints, from the dataclasses that it prints.
+
+`python tests/schemas.py` writes docs/schemas anew; a test compares.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect import (
+    blame,
+    diff,
+    layers,
+    releases,
+    tree,
+    waste,
+)
+
+ANSWERS = {
+    "tree": tree.Tree,
+    "layers": layers.Layers,
+    "diff": diff.Diff,
+    "blame": blame.Blame,
+    "waste": waste.Waste,
+    "history": releases.History,
+    "why": releases.Why,
+}
+FOLDER = Path(__file__).parents[1] / "docs/schemas"
+
+_PLAIN = {str: "string", int: "integer", bool: "boolean", type(None): "null"}
+
+
+def schema(verb: str) -> dict[str, Any]:
+    definitions: dict[str, Any] = {}
+    top = _of(ANSWERS[verb], definitions)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"tierwright {verb} --json",
+        **top,
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def _of(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    if kind is Any:
+        return {}
+    if kind in _PLAIN:
+        return {"type": _PLAIN[kind]}
+    if get_origin(kind) is list:
+        return {"type": "array", "items": _of(get_args(kind)[0], definitions)}
+    if isinstance(kind, types.UnionType):
+        return {"anyOf": [_of(each, definitions) for each in get_args(kind)]}
+    if kind.__name__ not in definitions:
+        hints = get_type_hints(kind)
+        names = [field.name for field in dataclasses.fields(kind)]
+        definitions[kind.__name__] = {
+            "type": "object",
+            "description": kind.__doc__.split("\n", maxsplit=1)[0],
+            "properties": {name: _of(hints[name], definitions) for name in names},
+            "required": names,
+            "additionalProperties": False,
+        }
+    return {"$ref": f"#/$defs/{kind.__name__}"}
+
+
+def text(verb: str) -> str:
+    return json.dumps(schema(verb), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    for each in ANSWERS:
+        (FOLDER / f"{each}.json").write_text(text(each))

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.cage import (
+    CAPABILITIES,
+    MORE_CAPABILITIES,
+    Cage,
+    read_cage,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
+
+
+def test_nothing_said_is_the_usual_cage():
+    assert read_cage("web", None) == read_cage("web", {}) == read_cage("web", {"memory": None}) == Cage()
+    assert Cage().asked == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "cage"),
+    [
+        ({"capabilities": ["cap_net_raw", "KILL", "kill"]}, Cage(capabilities=("KILL", "NET_RAW"))),
+        ({"capabilities": ["CHOWN"]}, Cage()),
+        ({"memory": "512m"}, Cage(memory=512 << 20)),
+        ({"memory": "2G"}, Cage(memory=2 << 30)),
+        ({"memory": "1gb"}, Cage(memory=1 << 30)),
+        ({"memory": "67108864"}, Cage(memory=64 << 20)),
+        ({"pids": 100}, Cage(pids=100)),
+    ],
+)
+def test_what_can_be_said(said, cage):
+    assert read_cage("web", said) == cage
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"capabilities": ["SYS_ADMIN"]}, "'SYS_ADMIN', which no build container gets: it is as good as root"),
+        ({"capabilities": ["cap_sys_module"]}, "'SYS_MODULE', .* loads code into the kernel"),
+        ({"capabilities": ["SYS_PTRACE"]}, "reads and changes other processes"),
+        ({"capabilities": ["ALL"]}, "everything at once"),
+        ({"capabilities": ["FLY"]}, "'FLY', .* no such capability is known to be safe; these may be asked for: AUDIT"),
+        ({"memory": "much"}, "memory is 'much'; expected a size such as 512m"),
+        ({"memory": "1m"}, "at least 64m"),
+        ({"memory": "-1"}, "expected a size"),
+        ({"pids": 3}, "pids is 3; expected a number of processes, at least 32"),
+        ({"pids": -1}, "pids is -1"),
+    ],
+)
+def test_what_reaches_too_far_is_refused(said, message):
+    with pytest.raises(ChainError, match=f"tier 'web': tier_cage.*{message}"):
+        read_cage("web", said)
+
+
+@given(st.lists(st.sampled_from([*CAPABILITIES, *MORE_CAPABILITIES])))
+def test_what_was_asked_for_is_told_and_nothing_else(asked):
+    cage = read_cage("web", {"capabilities": asked})
+    assert set(cage.capabilities) == set(asked) - set(CAPABILITIES)
+    assert all(name in cage.asked for name in cage.capabilities)
+
+
+@given(st.text())
+def test_a_memory_limit_is_a_size_or_an_error(text):
+    with contextlib.suppress(ChainError):
+        assert read_cage("web", {"memory": text}).memory >= 64 << 20

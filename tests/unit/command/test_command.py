@@ -1,0 +1,282 @@
+"""The command as people and scripts meet it, on images made by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import click
+import jsonschema
+import pytest
+
+import schemas
+from ansible_collections.tierwright.chain.plugins.plugin_utils.command.main import tierwright
+from made_images import config, docker_save, layer, layout, ours, pack, step, write
+
+DOCS = Path(__file__).parents[3] / "docs"
+COMMAND = Path(sys.executable).parent / "tierwright"
+
+STATUS = b"Package: ssl\nStatus: install ok installed\nArchitecture: amd64\nVersion: %d\n"
+BASE = layer(("var/lib/dpkg/status", STATUS % 1), ("etc/motd", b"one"), ("srv/a", b"twice"), ("srv/b", b"twice"))
+WEB = layer(("var/lib/dpkg/status", STATUS % 2), ("etc/motd", b"two"), ("srv/evil\x1b[31m", b""))
+OURS = [ours("base", "ops"), ours("web", "mid")]
+IMAGES = {
+    "base:latest": (config([BASE], OURS[:1], Env=["A=1"]), [BASE]),
+    "web:latest": (config([BASE, WEB], OURS, Env=["A=2"]), [BASE, WEB]),
+    "web:release-20260102T000000Z": (config([BASE, WEB], OURS, Env=["A=3"]), [BASE, WEB]),
+    "foreign:latest": (config([BASE], [step("RUN apt-get install everything")], Env=["A=4"]), [BASE]),
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return f"oci:{write(tmp_path_factory.mktemp('layout'), layout(IMAGES))}"
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Run the command; its code, and what it says on both streams."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def run_(*arguments, **more):
+        done = subprocess.run([COMMAND, *arguments], capture_output=True, text=True, check=False, **more)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.returncode, done.stdout, done.stderr
+
+    return run_
+
+
+def questions(place):
+    """One question of each verb."""
+    return {
+        "tree": ["--in", place],
+        "layers": [f"{place}:web"],
+        "diff": [f"{place}:base", f"{place}:web"],
+        "blame": [f"{place}:web", "/etc/motd"],
+        "waste": [f"{place}:web"],
+        "history": [f"{place}:web"],
+        "why": [f"{place}:web"],
+    }
+
+
+@pytest.mark.parametrize("verb", schemas.ANSWERS)
+def test_json_is_as_documented(run, place, verb):
+    code, out, err = run(verb, *questions(place)[verb], "--json")
+    assert (code, err) == (0, "")
+    jsonschema.validate(json.loads(out), json.loads((DOCS / f"schemas/{verb}.json").read_text()))
+
+
+@pytest.mark.parametrize("verb", schemas.ANSWERS)
+def test_the_documented_schemas_are_those_of_the_code(verb):
+    assert (DOCS / f"schemas/{verb}.json").read_text() == schemas.text(verb), "run "
+
+
+def test_every_verb_and_option_is_documented():
+    page = (DOCS / "command.md").read_text()
+    context = click.Context(tierwright)
+    assert list(schemas.ANSWERS) == tierwright.list_commands(context)
+    for name in tierwright.list_commands(context):
+        section = page.partition(f"\n## tierwright {name}")[2].partition("\n## ")[0]
+        assert section, name
+        for parameter in tierwright.get_command(context, name).params:
+            if isinstance(parameter, click.Option) and "--json" not in parameter.opts:
+                assert parameter.opts[-1] in section, (name, parameter.opts)
+
+
+def test_tree_in_a_pipe(run, place):
+    code, out, _ = run("tree", "--in", place)
+    assert code == 0
+    told = [line.rpartition("  ")[0].rstrip() for line in out.splitlines()]
+    assert told == [
+        "IMAGE                            TIER  TEAM  LAYERS    OWN   SIZE",
+        "base:latest                      base  ops        1  10 kB  10 kB",
+        "├─ web:latest                    web   mid       +1  10 kB  20 kB",
+        "└─ web:release-20260102T000000Z  web   mid       +1  10 kB  20 kB",
+        "foreign:latest                   -     -          1  10 kB  10 kB",
+    ]
+
+
+def test_tree_of_a_thousand_images(run, tmp_path):
+    layers = [layer((f"tier{number}", b"")) for number in range(1000)]
+    images = {}
+    for number in range(1000):
+        chain = [layers[each] for each in (number // 100, number // 10, number)]
+        images[f"tier{number}:latest"] = (config(chain, [ours("tier", "ops")] * 3), chain)
+    write(tmp_path / "many", layout(images))
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    code, out, _ = run("tree", "--in", f"oci:{tmp_path}/many")
+    assert code == 0
+    assert out.count("tier") > 1000
+    assert max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) < 200_000  # kB
+
+
+def test_tree_of_one_family(run, place):
+    names = [line.split()[0] for line in run("tree", "--in", place, "foreign")[1].splitlines()]
+    assert names == ["IMAGE", "foreign:latest"]
+    assert "web" not in run("tree", "--in", place, "--up", "base")[1]
+    assert "web:latest" in run("tree", "--in", place, "--down", "base")[1]
+
+
+def test_layers_in_a_pipe(run, place):
+    _, out, _ = run("layers", f"{place}:web", "--packages")
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert re.fullmatch(r"1 base ops role base \d+ \w+ \d+ B \+4 \+1", lines[1])
+    assert re.fullmatch(r"2 web mid role web \d+ \w+ \d+ B \+1 ~2 ~1", lines[2])
+    assert lines[-1] == "~ ssl 1 -> 2"
+
+
+def test_foreign_layers_are_called_by_their_command(run, place):
+    assert "RUN apt-get install everything" in run("layers", f"{place}:foreign")[1]
+
+
+def test_blame(run, place):
+    assert run("blame", f"{place}:web", "/etc/motd")[1].splitlines()[0] == "/etc/motd: web, team mid"
+    assert run("blame", f"{place}:web", "ssl")[1].splitlines()[0] == "ssl: web, team mid"
+    code, _, err = run("blame", f"{place}:web", "tls")
+    assert (code, err) == (
+        3,
+        "tierwright: image web:latest neither has nor had the package tls; a path has a slash in it\n",
+    )
+
+
+def test_diff(run, place):
+    code, out, _ = run("diff", f"{place}:base", f"{place}:web", "--exit-code")
+    assert code == 1
+    assert "web (team mid):\n  package ~ ssl 1 -> 2\n  ~ /etc/motd  (content)\n" in out
+    assert "environment:\n  ~ A = 1 -> 2\n" in out
+    assert run("diff", f"{place}:web", f"{place}:web", "--exit-code")[:2] == (0, "no difference\n")
+    assert run("diff", f"{place}:base", f"{place}:web")[0] == 0
+
+
+def test_waste(run, place):
+    out = run("waste", f"{place}:web")[1]
+    assert re.search(r"3 B +base +web +changed +/etc/motd", out)
+    assert re.search(r"5 B +2 +base:/srv/a, base:/srv/b", out)
+
+
+def test_what_steers_a_terminal_is_escaped(run, place):
+    for arguments in (("diff", f"{place}:base", f"{place}:web"), ("blame", f"{place}:web", "/srv/evil\x1b[31m")):
+        code, out, _ = run(*arguments)
+        assert code == 0
+        assert "\x1b" not in out
+        assert r"evil\x1b[31m" in out
+
+
+@pytest.mark.parametrize("verb", schemas.ANSWERS)
+def test_on_a_terminal(place, verb, tmp_path):
+    """Heads are bold there; nothing else is said than in a pipe."""
+    primary, secondary = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "200", "XDG_CACHE_HOME": str(tmp_path)}
+    environment.pop("NO_COLOR", None)
+    with subprocess.Popen(
+        [COMMAND, verb, *questions(place)[verb]], stdout=secondary, stderr=secondary, env=environment
+    ) as process:
+        os.close(secondary)
+        said = b""
+        try:
+            while piece := os.read(primary, 1 << 16):
+                said += piece
+        except OSError:  # the other side is closed
+            pass
+        assert process.wait(30) == 0, said
+    os.close(primary)
+    text = said.decode()
+    assert ("\x1b[1m" in text) == (verb not in {"diff", "why"})
+    assert ("base" if verb == "waste" else "mid") in text
+
+
+def test_dot(run, place):
+    out = run("tree", "--in", place, "--dot")[1]
+    assert r'n1 [label="web:latest\ntier web, team mid\n+10 kB"];' in out
+    assert "n0 -> n1;" in out
+
+
+def test_svg(run, place):
+    code, out, _ = run("tree", "--in", place, "--svg")
+    assert code == 0
+    picture = ET.fromstring(out)
+    words = "".join(picture.itertext()).replace("\xa0", " ")
+    assert "└─ web:release-20260102T000000Z" in words
+    assert "http" not in out.replace("http://www.w3.org/", "")
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments", "sentence"),
+    [
+        (2, ["tree", "--up"], "--up and --down start at an image"),
+        (2, ["tree", "--svg", "--json"], "exclude each other"),
+        (2, ["nothing"], "No such command"),
+        (2, ["layers"], "Missing argument"),
+        (2, ["layers", "docker://x"], "names no image of a registry"),
+        (3, ["layers", "archive:/none.tar"], "cannot be read"),
+        (3, ["tree", "--in", "oci:/none"], "no OCI layout"),
+        (3, ["tree", "--in", "{place}", "nothing"], "there is no image 'nothing'"),
+        (3, ["history", "{place}:nothing"], "no image of a tier 'nothing'"),
+        (4, ["layers", "archive:/etc/passwd"], "no tar archive"),
+        (5, ["tree"], "no container engine answers"),
+        (5, ["layers", "web"], "no container engine answers"),
+        (5, ["layers", "docker://127.0.0.1:1/web"], "does not answer"),
+    ],
+)
+def test_exit_codes(run, monkeypatch, place, code, arguments, sentence):
+    monkeypatch.setenv("DOCKER_HOST", "unix:///none/docker.sock")
+    got, out, err = run(*(argument.format(place=place) for argument in arguments))
+    assert (got, out) == (code, "")
+    assert sentence in err
+
+
+def test_exit_codes_are_documented():
+    page = (DOCS / "command.md").read_text()
+    for code in (0, 1, 2, 3, 4, 5, 6, 130, 141):
+        assert f"\n| {code} |" in page
+
+
+def test_what_is_of_a_foreign_kind(run, tmp_path):
+    (tmp_path / "bz").write_bytes(b"BZh" + bytes(600))
+    code, _, err = run("layers", f"archive:{tmp_path}/bz")
+    assert (code, err) == (
+        6,
+        f"tierwright: archive {tmp_path}/bz is packed with bzip2; plain tar, gzip and zstd are read\n",
+    )
+
+
+def test_a_pipe_that_closes_early(place, tmp_path):
+    many = layer(*((f"file{number}", b"") for number in range(5000)))
+    path = pack(tmp_path / "it.tar", docker_save({"it:1": (config([many]), [many])}))
+    script = f"{COMMAND} diff archive:{path} {place}:web --json | head -c 1; exit ${{PIPESTATUS[0]}}"
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    environment.pop("PYTHONUNBUFFERED", None)  # Python itself loses what a pipe does not take then
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (141, "{", "")
+
+
+def test_it_starts_without_ansible_and_the_sdk():
+    program = (
+        f"import sys; from {tierwright.callback.__module__} import tierwright\n"
+        "try: tierwright(['--help'])\n"
+        "except SystemExit: print(*sorted(sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    modules = set(done.stdout.splitlines()[-1].split())
+    assert not modules & {"ansible", "docker", "requests", "rich"}
+
+
+def test_it_runs_from_a_clone(place, tmp_path):
+    root = DOCS.parent
+    environment = {**os.environ, "PYTHONPATH": str(root / "collections"), "XDG_CACHE_HOME": str(tmp_path)}
+    module = tierwright.callback.__module__.rpartition(".")[0]
+    done = subprocess.run(
+        [sys.executable, "-m", module, "tree", "--in", place],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "web:latest" in done.stdout

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import SealError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels, volumes
+
+
+class Engine:
+    """An engine with ancestors base <- db <- app, of which db declares a volume, and a container's changes."""
+
+    def __init__(self, make_image, monkeypatch):
+        def ancestor(name, parent, *declared):
+            said = {labels.TIER: name, **({labels.PARENT: parent} if parent else {})}
+            return dataclasses.replace(
+                make_image(f"id-{name}", said), config={"Volumes": {path: {} for path in declared}} if declared else {}
+            )
+
+        data = "/var/run/data"
+        self.images = {
+            "id-base": ancestor("base", None),
+            "id-db": ancestor("db", "id-base", data),
+            "id-app": ancestor("app", "id-db", data),
+        }
+        self.links = {"/var/run": "/run"}
+        self.changed = []
+        monkeypatch.setattr(images, "find", lambda _client, reference: self.images.get(reference))
+        self.client = SimpleNamespace(
+            api=SimpleNamespace(diff=lambda _container: self.changed, get_archive=self._get_archive)
+        )
+
+    def _get_archive(self, _container, path):
+        target = self.links.get(path, "")
+        return SimpleNamespace(close=lambda: None), {"mode": 1 << 27 if target else 1 << 31, "linkTarget": target}
+
+    def check(self, *changed, **declared):
+        self.changed = [{"Path": path, "Kind": 1} for path in changed]
+        volumes.check(
+            self.client,
+            tier="shop",
+            container="c",
+            parent=self.images["id-app"],
+            declared={"volumes": None, **declared},
+        )
+
+
+@pytest.fixture
+def engine(make_image, monkeypatch):
+    return Engine(make_image, monkeypatch)
+
+
+def test_a_write_beneath_a_volume_names_tier_path_and_owner(engine):
+    with pytest.raises(SealError) as told:
+        engine.check("/run", "/run/data", "/run/data/a", "/run/data/a/b", "/run/data/c")
+    assert "tier 'shop': its role changed /run/data/a/b, /run/data/c beneath /var/run/data" in str(told.value)
+    assert "which is a volume that tier 'db' declares" in str(told.value)
+
+
+def test_an_owner_that_is_gone_is_not_made_up(engine):
+    del engine.images["id-db"]
+    with pytest.raises(SealError, match="tier 'app', or one that it stands on, declares"):
+        engine.check("/run/data/a")
+
+
+def test_many_paths_are_not_all_told(engine):
+    with pytest.raises(SealError, match=r"/run/data/0, /run/data/1, /run/data/2 … beneath"):
+        engine.check(*(f"/run/data/{number}" for number in range(9)))
+
+
+def test_the_directory_itself_and_its_neighbours_may_change(engine):
+    engine.check("/run", "/run/data", "/run/database/a", "/var/run")
+
+
+@pytest.mark.parametrize("said", [["/var/run/data"], ["/elsewhere"], []])
+def test_a_tier_that_says_its_volumes_inherits_none(engine, said):
+    engine.check("/run/data/a", volumes=said)
+
+
+def test_links_in_a_circle_end(engine):
+    engine.links = {"/var": "/other", "/other": "/var"}
+    engine.check("/run/data/a")
+
+
+paths = st.lists(st.sampled_from(["a", "b", "a!"]), min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts))
+
+
+@given(st.sets(paths), paths)
+def test_what_lies_beneath_is_told_by_its_leaves(changed, folder):
+    found = volumes.beneath(changed, [folder])
+    for path in changed:
+        inside = path.startswith(folder + "/")
+        assert (path in found) == (inside and not any(other.rpartition("/")[0] == path for other in changed))

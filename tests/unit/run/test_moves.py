@@ -1,0 +1,203 @@
+"""Tags move all or none, whenever whoever moves them, or the engine, dies."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError, RunError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import state_folder
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import Move, interrupted, move_all, recover
+
+IMAGES = [f"sha256:{number}" for number in range(4)]
+anything = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+places = st.lists(st.sampled_from(["a", "b", "c", "d"]), min_size=1, unique=True)
+ends = st.sampled_from([None, *IMAGES])
+
+
+@pytest.fixture(autouse=True)
+def state(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+@st.composite
+def some_moves(draw):
+    return [Move(repository, "latest", draw(ends), draw(ends)) for repository in draw(places)]
+
+
+def tags_of(moves, end):
+    named = {f"{move.repository}:{move.tag}": getattr(move, end) for move in moves}
+    return {reference: image for reference, image in named.items() if image}
+
+
+def world(make_names, moves):
+    """An engine before the moves, and a chain that nobody else has."""
+    names = make_names(*IMAGES)
+    names.tags = tags_of(moves, "before")
+    return names, secrets.token_hex(8)
+
+
+@anything
+@given(moves=some_moves())
+def test_all_move(moves, make_names, make_client):
+    names, chain = world(make_names, moves)
+    move_all(make_client(names), chain, moves)
+    assert names.tags == tags_of(moves, "after")
+    assert not interrupted(chain)
+
+
+@anything
+@given(moves=some_moves(), calls=st.integers(1, 12), again=st.integers(1, 12), carried_out=st.booleans())
+def test_who_is_killed_at_any_call_leaves_all_or_none(
+    moves, calls, again, carried_out, make_names, make_client, killed
+):
+    names, chain = world(make_names, moves)
+    try:
+        move_all(make_client(names, calls, carried_out=carried_out), chain, moves)
+    except killed:
+        assert interrupted(chain) or calls == 1  # the first call only looks
+    with contextlib.suppress(killed):  # whoever recovers may be killed as well
+        recover(make_client(names, again, carried_out=carried_out), chain, print)
+    recover(make_client(names), chain, print)
+    assert names.tags == tags_of(moves, "before" if calls == 1 else "after")
+    assert not interrupted(chain)
+
+
+@anything
+@given(moves=some_moves(), calls=st.integers(1, 12), carried_out=st.booleans())
+def test_an_engine_that_dies_at_any_call_leaves_all_or_none(moves, calls, carried_out, make_names, make_client, gone):
+    names, chain = world(make_names, moves)
+    with contextlib.suppress(EngineError):
+        move_all(make_client(names, calls, carried_out=carried_out, error=gone), chain, moves)
+    recover(make_client(names), chain, print)
+    assert names.tags in (tags_of(moves, "after"), tags_of(moves, "before"))
+    assert not interrupted(chain)
+
+
+@anything
+@given(moves=some_moves(), calls=st.integers(2, 12), carried_out=st.booleans(), lost=st.sampled_from(IMAGES))
+def test_what_cannot_be_finished_because_an_image_is_gone_is_taken_back(
+    moves, calls, carried_out, lost, make_names, make_client, killed
+):
+    names, chain = world(make_names, moves)
+    try:
+        move_all(make_client(names, calls, carried_out=carried_out), chain, moves)
+    except killed:
+        pass
+    else:
+        return
+    names.images.discard(lost)
+    names.tags = {reference: image for reference, image in names.tags.items() if image != lost}
+    whole = all(move.after != lost for move in moves)
+    recover(make_client(names), chain, print)
+    expected = tags_of(moves, "after" if whole else "before")
+    if all(move.before != lost or move.before == move.after for move in moves):
+        assert names.tags == {reference: image for reference, image in expected.items() if image != lost}
+    assert not interrupted(chain)
+
+
+def test_nothing_moves_from_where_it_is_not(make_names, make_client):
+    names, chain = world(make_names, MOVES)
+    names.tags["b:latest"] = IMAGES[0]
+    before = dict(names.tags)
+    with pytest.raises(RunError, match=f"b:latest named {IMAGES[2]} a moment ago, and names {IMAGES[0]} now"):
+        move_all(make_client(names), chain, MOVES)
+    assert names.tags == before
+    assert not interrupted(chain)
+
+
+MOVES = [Move("a", "latest", IMAGES[0], IMAGES[1]), Move("b", "latest", IMAGES[2], IMAGES[3])]
+
+
+def test_an_engine_that_refuses_one_move_leaves_none(make_names, make_client):
+    names, chain = world(make_names, MOVES)
+    names.images.discard(IMAGES[3])
+    with pytest.raises(EngineError, match=r"tagging b:latest: .*; every tag names what it named before"):
+        move_all(make_client(names), chain, MOVES)
+    assert names.tags == tags_of(MOVES, "before")
+    assert not interrupted(chain)
+
+
+def test_an_engine_that_dies_in_the_middle_leaves_the_rest_to_the_next_run(make_names, make_client, gone):
+    names, chain = world(make_names, MOVES)
+    with pytest.raises(EngineError, match="some tags may have moved already, and the next run over the chain brings"):
+        move_all(make_client(names, 3, error=gone), chain, MOVES)
+    assert interrupted(chain)
+
+
+def test_nothing_moves_that_cannot_be_noted(make_names, make_client, monkeypatch):
+    names, chain = world(make_names, MOVES)
+
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RunError, match=f"noted in .*{chain} .No space left on device., so nothing moved"):
+        move_all(make_client(names), chain, MOVES)
+    assert names.tags == tags_of(MOVES, "before")
+    assert not interrupted(chain)
+
+
+@pytest.fixture
+def half_done(make_names, make_client, killed):
+    """The first of two tags has moved."""
+    names, chain = world(make_names, MOVES)
+    with pytest.raises(killed):
+        move_all(make_client(names, 2, carried_out=True), chain, MOVES)
+    assert names.tags == {"a:latest": IMAGES[1], "b:latest": IMAGES[2]}
+    return names, chain
+
+
+def test_it_is_said_that_a_move_was_finished(half_done, make_client):
+    said = []
+    recover(make_client(half_done[0]), half_done[1], said.append)
+    assert said == ["a promotion was interrupted: its last tags have moved now"]
+
+
+def test_what_somebody_else_moved_since_is_left_to_them_and_the_rest_taken_back(half_done, make_client):
+    names, chain = half_done
+    names.tags["b:latest"] = IMAGES[0]
+    recover(make_client(names), chain, print)
+    assert names.tags == {"a:latest": IMAGES[0], "b:latest": IMAGES[0]}
+
+
+def test_another_engine_that_lacks_the_images_is_left_alone(half_done, make_names, make_client, monkeypatch):
+    names, chain = half_done
+    monkeypatch.setenv("DOCKER_HOST", "tcp://elsewhere:1")
+    other = make_names(*IMAGES[:2])
+    other.tags = {"a:latest": IMAGES[1]}
+    recover(make_client(other), chain, print)
+    assert other.tags == {"a:latest": IMAGES[1]}
+    assert interrupted(chain)
+    # At another address, but with all the images: it is the same engine.
+    recover(make_client(names), chain, print)
+    assert names.tags == tags_of(MOVES, "after")
+    assert not interrupted(chain)
+
+
+def test_a_promotion_on_another_engine_does_not_make_one_forgotten(half_done, make_names, make_client, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "tcp://elsewhere:1")
+    other, _chain = world(make_names, MOVES)
+    move_all(make_client(other), half_done[1], MOVES)
+    assert other.tags == tags_of(MOVES, "after")
+    assert interrupted(half_done[1])
+
+
+def test_the_note_is_whole_private_and_gone_afterwards(half_done, make_client):
+    names, chain = half_done
+    (noted,) = state_folder(chain).glob("promotion-*")
+    (noted.parent / "promotion-0.new").write_text("{")  # of somebody who was killed while writing
+    assert noted.parent.stat().st_mode & 0o777 == 0o700
+    content = json.loads(noted.read_text())
+    assert content["engine"] == engine_address()
+    assert [Move(**fields) for fields in content["moves"]] == MOVES
+    recover(make_client(names), chain, print)
+    assert list(state_folder(chain).glob("promotion-*")) == []
