@@ -140,7 +140,7 @@ def _release(when: int, document: Document, tag: str | None, before: Document | 
         tier=str(last.tier),
         team=last.team,
         role=last.role,
-        revision=document.labels.get(labels.REVISION),
+        revision=last.revision,
         current=any(not is_lasting(name) for name in document.names),
         reasons=_reasons(before, document),
     )
