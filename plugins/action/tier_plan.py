@@ -45,9 +45,16 @@ class ActionModule(ActionBase):
             try:
                 decisions, result = self._plan(planner, client)
                 for name, decision in decisions.items():
-                    role = planner.role_name(name) if name in planner.selected else None
-                    commit = planner.commit(name) if decision.action is Action.BUILD else None
-                    write_plan(journal, planner.name, decision, role, commit)
+                    mine, builds = name in planner.selected, decision.action is Action.BUILD
+                    write_plan(
+                        journal,
+                        planner.name,
+                        decision,
+                        planner.role_name(name) if mine else None,
+                        planner.commit(name) if builds else None,
+                        roles=planner.role_folders(name) if mine else (),
+                        projects=planner.projects.folders,
+                    )
             except BaseException:
                 journal.end()
                 raise

@@ -11,6 +11,7 @@ short_description: Watches a run over a chain
 description:
   - Tells waiting tiers when another one became unreachable, which no task of its own can do any more.
   - Clears away what the run left on the engine, however the run ends.
+  - Records which files a role takes from elsewhere than its own folder.
   - Prints what became of each tier.
   - It is loaded by itself with the playbooks of this collection and does nothing in others.
 author:
@@ -29,9 +30,11 @@ from ansible.plugins.loader import connection_loader, get_shell_plugin
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import TierwrightError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import listen, note_task
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.summary import summary
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.taken import Watch
 
 _PLAN = "tierwright.chain.tier_plan"
 
@@ -47,6 +50,7 @@ class CallbackModule(CallbackBase):
         super().__init__(*args, **kwargs)
         self._journal: Journal | None = None
         self._alive: IO[bytes] | None = None
+        self._watch: Watch | None = None
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """Load what every task in a build container needs: tasks are forks of this process and load nothing again."""
@@ -59,6 +63,13 @@ class CallbackModule(CallbackBase):
             self._journal = Journal(Path(_content(result)["run"]))
             self._alive = self._journal.hold()
             atexit.register(self._end, os.getpid())
+            if _content(result).get("builds"):
+                self._watch = listen(self._journal)
+
+    def v2_runner_on_start(self, host: Any, task: Any) -> None:
+        """Record which role and which file a tier's task comes from."""
+        if self._watch is not None:
+            note_task(self._watch, host.get_name(), task)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """Tell the children of a tier whose container, or whose helper, cannot be reached."""
@@ -82,6 +93,9 @@ class CallbackModule(CallbackBase):
         journal, self._journal = self._journal, None
         if journal is None or owner != os.getpid():
             return
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
         try:
             clear_run(connect(), journal.run)
         except TierwrightError as error:

@@ -85,6 +85,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         **os.environ,
         "PATH": f"{BIN}:{os.environ['PATH']}",
         "XDG_STATE_HOME": str(tmp_path_factory.mktemp("state")),
+        "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")),
         "ANSIBLE_DEPRECATION_WARNINGS": "true",
         "ANSIBLE_FORCE_COLOR": "false",
         "ANSIBLE_NOCOLOR": "true",

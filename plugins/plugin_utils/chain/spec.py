@@ -63,6 +63,25 @@ TIER_SPEC: Spec = {
         },
     },
     "tier_pull": {"type": "str"},
+    "tier_inputs": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "url": {"type": "str"},
+            "checksum": {"type": "str"},
+            "file": {"type": "str"},
+            "debian": {
+                "type": "dict",
+                "options": {
+                    "suites": {"type": "list", "elements": "str"},
+                    "mirror": {"type": "str"},
+                    "security_mirror": {"type": "str"},
+                },
+            },
+        },
+    },
+    "tier_inputs_pin": {"type": "str"},
+    "tier_epoch": {"type": "str"},
     "tier_cage": {
         "type": "dict",
         "options": {
@@ -73,6 +92,9 @@ TIER_SPEC: Spec = {
     },
 }
 
+#: An outside input is one of these.
+INPUTS = ("url", "file", "debian")
+
 #: A tier stands on a parent or comes from one source.
 ORIGINS = ("tier_parent", "tier_bootstrap", "tier_import", "tier_pull")
 
@@ -81,6 +103,7 @@ RUN_VARIABLES = (
     "tier_chain",
     "tier_force",
     "tier_gather_subset",
+    "tier_inputs_max_age",
     "tier_keep_releases",
     "tier_lock_timeout",
     "tier_python_interpreter",

@@ -46,6 +46,11 @@ class Snapshot:
         return self._named.get(reference) or self._named.get(familiar(reference)) or self._images.get(reference)
 
     @property
+    def labels(self) -> list[Mapping[str, str]]:
+        """Labels of every image."""
+        return [image.labels for image in self._images.values()]
+
+    @property
     def names(self) -> Names:
         """Every name, as people write it."""
         found: dict[str, dict[str, str]] = {}

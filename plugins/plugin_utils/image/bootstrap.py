@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from functools import cache
 from pathlib import Path
@@ -22,11 +22,11 @@ from pathlib import Path
 from ..chain.tier import Bootstrap
 from ..errors import SourceError
 
-_ARCHIVE = "http://deb.debian.org/debian"
+#: Mirrors where this machine's apt has none.
+_MIRRORS = {"archive": "http://deb.debian.org/debian", "security": "http://deb.debian.org/debian-security"}
+
 #: Part of the package apt; it fetches as apt is configured to.
 _APT_HELPER = "/usr/lib/apt/apt-helper"
-
-_SECURITY = "http://deb.debian.org/debian-security"
 
 #: Suites without a security archive and without updates.
 _ROLLING = frozenset({"sid", "unstable", "experimental"})
@@ -68,7 +68,7 @@ def released(tier: str, source: Bootstrap) -> int:
         SourceError: The archive does not answer, or gives no date.
     """
     check_tools(tier)
-    address = f"{_mirror(source)}/dists/{source.suite}/InRelease"
+    address = f"{source.mirror or own_mirrors()['archive']}/dists/{source.suite}/InRelease"
     with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
         target = Path(folder, "InRelease")
         done = subprocess.run(
@@ -150,26 +150,16 @@ def _add_policy(rootfs: Path) -> None:
         tar.addfile(entry, io.BytesIO(content))
 
 
-def _archive_lines(source: Bootstrap) -> list[str]:
-    mirror = _mirror(source)
-    security = source.security_mirror or _own_mirrors().get("security", _SECURITY)
-    sections = " ".join(source.components)
-    lines = [f"deb {mirror} {source.suite} {sections}"]
-    if source.suite not in _ROLLING:
-        lines += [
-            f"deb {mirror} {source.suite}-updates {sections}",
-            f"deb {security} {source.suite}-security {sections}",
-        ]
-    return lines
-
-
-def _mirror(source: Bootstrap) -> str:
-    return source.mirror or _own_mirrors().get("archive", _ARCHIVE)
+def suites(suite: str) -> dict[str, str]:
+    """The suites that a base of ``suite`` gets its packages from, each with the kind of its mirror."""
+    if suite in _ROLLING:
+        return {suite: "archive"}
+    return {suite: "archive", f"{suite}-updates": "archive", f"{suite}-security": "security"}
 
 
 @cache
-def _own_mirrors() -> dict[str, str]:
-    """Ask apt where this machine gets Debian from: ``archive`` and ``security``, as far as configured."""
+def own_mirrors() -> Mapping[str, str]:
+    """Ask apt where this machine gets Debian from: ``archive`` and ``security``, Debian's own where it cannot say."""
     asked = (
         subprocess.run(
             ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"],
@@ -186,4 +176,12 @@ def _own_mirrors() -> dict[str, str]:
         kind = "security" if release.endswith("-security") else "archive"
         if address.rstrip("/").endswith({"archive": "/debian", "security": "/debian-security"}[kind]):
             found.setdefault(kind, address.rstrip("/"))
-    return found
+    return {**_MIRRORS, **found}
+
+
+def _archive_lines(source: Bootstrap) -> list[str]:
+    said = {"archive": source.mirror, "security": source.security_mirror}
+    sections = " ".join(source.components)
+    return [
+        f"deb {said[kind] or own_mirrors()[kind]} {suite} {sections}" for suite, kind in suites(source.suite).items()
+    ]

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..chain.tier import Tier
 from ..keys.commit import Commit
+from ..keys.elsewhere import names
 from ..keys.parts import Parts, digest_key
 
 PREFIX = "io.tierwright."
@@ -104,9 +105,14 @@ def content(layer: str, behaviour: Mapping[str, Any], parent: str | None) -> str
 def same(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
     """Say whether two images are one tier's and hold the same, by their labels.
 
-    Key, parts, revision and time may differ: they say from what and when an image was made.
+    Key, parts, revision and time may differ: they say from what and when an image was made. The names of the files that
+    a role took from elsewhere may not, since the next plan looks them up there.
     """
-    return CONTENT in now and all(before.get(name) == now.get(name) for name in _SAME)
+    return (
+        CONTENT in now
+        and all(before.get(name) == now.get(name) for name in _SAME)
+        and names(_parts(before) or {}) == names(_parts(now) or {})
+    )
 
 
 def work(run: str, tier: str) -> dict[str, str]:
@@ -116,8 +122,10 @@ def work(run: str, tier: str) -> dict[str, str]:
 
 def stored_parts(labels: Mapping[str, str], tier: str) -> dict[str, str] | None:
     """Read the key's parts from an image's labels; ``None`` where the image is not ``tier``'s or says nothing."""
-    if labels.get(TIER) != tier:
-        return None
+    return _parts(labels) if labels.get(TIER) == tier else None
+
+
+def _parts(labels: Mapping[str, str]) -> dict[str, str] | None:
     try:
         parts = json.loads(labels.get(PARTS, ""))
     except ValueError:

@@ -11,7 +11,7 @@ from ..chain import tags
 from ..chain.reference import familiar
 from ..errors import NotFoundError, UsageError
 from ..image import labels
-from ..keys.parts import differences
+from ..keys.reasons import differences
 from .document import Document, timestamp
 from .place import Held, open_place, split
 from .store import Store

@@ -12,6 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
 
 from ..chain.spec import CONFIG_SPEC, ORIGINS, TIER_SPEC
 from ..errors import ChainError
@@ -110,6 +111,44 @@ def check_role(name: str, role: str, arguments: RoleArguments, variables: Mappin
         raise ChainError(_lines(f"tier {name!r}: variables of role {role}", result.error_messages))
 
 
+def hidden_arguments(folder: Path) -> frozenset[str]:
+    """Names of the variables that the role in ``folder`` says must not be shown, or a part of them (``no_log``).
+
+    Raises:
+        ChainError: A file of the role is no YAML.
+    """
+    return frozenset(name for name, option in (_role_spec(folder) or {}).items() if _is_hidden(option))
+
+
+def _is_hidden(option: Mapping[str, Any]) -> bool:
+    below = option.get("options")
+    return bool(option.get("no_log")) or (isinstance(below, Mapping) and any(map(_is_hidden, below.values())))
+
+
+def read_defaults(folder: Path) -> Mapping[str, Any]:
+    """Read the variables that the role in ``folder`` sets in its defaults, untemplated.
+
+    Raises:
+        ChainError: They are no YAML.
+    """
+    return _load(folder / "defaults", "main", templates=True) or {}
+
+
+def role_default(defaults: Mapping[str, Any], name: str, variables: Mapping[str, Any]) -> Any:
+    """Value of a variable that a role sets in its defaults, with the host's variables.
+
+    Args:
+        defaults: The role's defaults, untemplated.
+        name: One of them.
+        variables: The host's variables, untemplated; they go before the role's defaults.
+
+    Raises:
+        AnsibleError: It cannot be templated outside of the role.
+    """
+    values = {**defaults, **variables}
+    return Templar(DataLoader(), values).template(values[name])
+
+
 def _without_defaults(option: Mapping[str, Any]) -> dict[str, Any]:
     """Drop an option's defaults: documentation here, and often templates that need facts."""
     kept = {key: value for key, value in option.items() if key != "default"}
@@ -124,12 +163,12 @@ def _role_spec(folder: Path) -> dict[str, Any] | None:
     return None if main is None else main.get("options") or {}
 
 
-def _load(folder: Path, stem: str) -> dict[str, Any] | None:
+def _load(folder: Path, stem: str, *, templates: bool = False) -> dict[str, Any] | None:
     for suffix in (".yml", ".yaml"):
         path = folder / (stem + suffix)
         if path.is_file():
             try:
-                return DataLoader().load_from_file(str(path)) or {}
+                return DataLoader().load_from_file(str(path), trusted_as_template=templates) or {}
             except AnsibleError as error:
                 raise ChainError(f"{path}: {error}") from error
     return None

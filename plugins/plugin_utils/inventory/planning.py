@@ -12,19 +12,23 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import docker
+from ansible.errors import AnsibleError
+from ansible.utils.display import Display
 
 from ..chain.graph import Chain
 from ..chain.tier import Bootstrap, Import, Tier
 from ..engine.snapshot import Snapshot
 from ..errors import ChainError
+from ..image import labels
 from ..image.bootstrap import check_tools
 from ..image.rootfs import check_checksum
 from ..keys.commit import Commit, last_commit
-from ..keys.files import digest_folder
-from ..keys.parts import Parts, digest_bytes
+from ..keys.elsewhere import Projects, digest_elsewhere, names
+from ..keys.parts import Parts, digest_bytes, plain
 from ..run.plan import Action, Decision, decide
-from .arguments import RoleArguments, check_role, read_arguments
-from .roles import Role, find_role, with_dependencies
+from .arguments import check_role, role_default
+from .inputs import Inputs, digest_inputs, read_inputs
+from .known import KnownRole, read_role
 from .secrets import refuse
 from .tiers import GROUP, read_chain
 from .variables import digest_variables
@@ -40,16 +44,6 @@ class HostVars(Protocol):
 
     def raw_get(self, host_name: str) -> Mapping[str, Any]:
         """A host's variables, untemplated."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _KnownRole:
-    """What was read of a role, once for all tiers that have it."""
-
-    role: Role
-    #: Digests of its files and of those of the roles that it depends on, by the names of the key's parts.
-    files: dict[str, str]
-    arguments: RoleArguments
 
 
 class Planner:
@@ -71,7 +65,7 @@ class Planner:
             "skip": task_vars.get("ansible_skip_tags") or [],
         }
         self._views: dict[str, Mapping[str, Any]] = {}
-        self._roles: dict[str, _KnownRole] = {}
+        self._roles: dict[str, KnownRole] = {}
 
     @cached_property
     def chain(self) -> Chain:
@@ -102,24 +96,49 @@ class Planner:
             EngineError: The engine does not answer.
         """
         forced = self._forced(force)
-        parts, problems = {}, []
+        parts: dict[str, dict[str, str]] = {}
+        inputs: dict[str, Inputs] = {}
+        problems = []
         for name in self.selected:
             try:
-                parts[name] = self._parts(self.chain[name])
+                raw = self._hostvars.raw_get(name)
+                parts[name] = self._parts(self.chain[name], raw)
+                inputs[name] = self._inputs(self.chain[name], raw)
             except ChainError as error:
                 problems.append(str(error))
         if problems:
             raise ChainError("\n".join(problems))
-        decisions = decide(self.chain, parts, Snapshot.take(client), selected=self.selected, forced=forced)
+        for name, answered in digest_inputs(inputs, Display().warning).items():
+            parts[name].update(answered)
+        engine = Snapshot.take(client)
+        decisions = decide(
+            self.chain,
+            parts,
+            engine,
+            selected=self.selected,
+            forced=forced,
+            elsewhere=self._elsewhere(engine),
+        )
         for decision in decisions.values():
             if decision.action is Action.BUILD:
                 _check_source(decision.tier)
         return decisions
 
+    @cached_property
+    def projects(self) -> Projects:
+        """The folders that names of files from elsewhere are relative to."""
+        first = self._view(next(iter(self.chain)).name)
+        return Projects.around(Path(first.get(name) or ".") for name in ("inventory_dir", "playbook_dir"))
+
     def role_name(self, tier: str) -> str | None:
         """What ``include_role`` finds a tier's role by; ``None`` for a base."""
         role = self.chain[tier].role
         return None if role is None else self._role(tier, role).role.name
+
+    def role_folders(self, tier: str) -> tuple[Path, ...]:
+        """Folders of the roles whose files are in a tier's key; none for a base."""
+        role = self.chain[tier].role
+        return () if role is None else self._role(tier, role).folders
 
     def commit(self, tier: str) -> Commit | None:
         """The last commit that touched a tier's role; ``None`` for a base, or where none is known."""
@@ -142,11 +161,13 @@ class Planner:
             )
         return names
 
-    def _parts(self, tier: Tier) -> Parts:
+    def _parts(self, tier: Tier, raw: Mapping[str, Any]) -> dict[str, str]:
         view = self._view(tier.name)
         if view.get("tier_config"):
-            refuse(tier.name, "tier_config", view["tier_config"], self._hostvars.raw_get(tier.name))
-        parts = {"team": digest_bytes(tier.team.encode())}
+            refuse(tier.name, "tier_config", view["tier_config"], raw)
+        parts = {"team": plain(tier.team)}
+        if view.get("tier_epoch") is not None:
+            parts["epoch"] = plain(str(view["tier_epoch"]))
         if tier.source is not None:
             settings = {
                 "source": type(tier.source).__name__,
@@ -165,24 +186,48 @@ class Planner:
             parts["tags"] = digest_bytes(json.dumps(self._tags, sort_keys=True, default=list).encode())
         return {
             **parts,
-            "ansible-core": digest_bytes(self._ansible_version.encode()),
+            "ansible-core": plain(self._ansible_version),
             **role.files,
-            **digest_variables(view, self._hostvars.raw_get(tier.name)),
+            **digest_variables(view, raw, role.hidden),
         }
 
-    def _role(self, tier: str, name: str) -> _KnownRole:
+    def _inputs(self, tier: Tier, raw: Mapping[str, Any]) -> Inputs:
+        view, variable = self._view(tier.name), "tier_inputs"
+        declared = view.get(variable)
+        if declared is None and tier.role is not None:
+            role = self._role(tier.name, tier.role)
+            variable = f"{role.role.folder.name.replace('-', '_')}_tier_inputs"
+            try:
+                declared = (
+                    role_default(role.defaults, variable, raw) if variable in role.defaults else view.get(variable)
+                )
+            except AnsibleError as error:
+                raise ChainError(
+                    f"tier {tier.name!r}: {variable} cannot be read before the role is applied: {error}; use no facts "
+                    "in it, or set tier_inputs"
+                ) from error
+        base = tier
+        while base.parent is not None:
+            base = self.chain[base.parent]
+        beside = Path(view.get("inventory_dir") or ".")
+        return read_inputs(tier, base, variable, declared or [], view, beside=beside)
+
+    def _elsewhere(self, engine: Snapshot) -> dict[str, list[Parts]]:
+        """What files from elsewhere hold now, by tier, for each list of them that an image was built with."""
+        lists: dict[str, set[tuple[str, ...]]] = {name: set() for name in self.selected}
+        for said in engine.labels:
+            tier = said.get(labels.TIER)
+            if tier in lists:
+                lists[tier].add(names(labels.stored_parts(said, tier) or {}))
+        return {
+            tier: [digest_elsewhere(each, self.projects) for each in sorted(found)] for tier, found in lists.items()
+        }
+
+    def _role(self, tier: str, name: str) -> KnownRole:
         beside = Path(self._view(tier).get("inventory_dir") or ".")
         key = f"{beside}\0{name}"
         if key not in self._roles:
-            near = (beside, *beside.resolve().parents[:2], Path.cwd())  # inventories/<chain>/ lies two below a project
-            folders = tuple(dict.fromkeys(each / "roles" for each in near))
-            role = find_role(tier, name, folders)
-            files = {
-                f"role/{each.folder.name}/{path}": digest
-                for each in with_dependencies(tier, role, folders)
-                for path, digest in digest_folder(each.folder).items()
-            }
-            self._roles[key] = _KnownRole(role, files, read_arguments(role.folder))
+            self._roles[key] = read_role(tier, name, beside)
         return self._roles[key]
 
 

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from ansible.utils.collection_loader._collection_finder import _get_collection_r
 from ..errors import ChainError
 
 _OWN_COLLECTION = "tierwright.chain"
+
+_INCLUDES = re.compile(r"\b(?:include|import)_role\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +67,12 @@ def find_role(tier: str, role: str, folders: tuple[Path, ...]) -> Role:
 
 
 def with_dependencies(tier: str, role: Role, folders: tuple[Path, ...]) -> Iterator[Role]:
-    """Yield ``role`` and every role that its ``meta/main.yml`` depends on, each once.
+    """Yield ``role`` and every role that it depends on or includes by a name without variables, each once.
+
+    An included role that is not there is left out: its task may never run here.
 
     Raises:
-        ChainError: A dependency is not there.
+        ChainError: A dependency of ``meta/main.yml`` is not there.
     """
     seen: set[Path] = set()
     waiting = [role]
@@ -78,6 +84,9 @@ def with_dependencies(tier: str, role: Role, folders: tuple[Path, ...]) -> Itera
         yield current
         beside = (*folders, current.folder.parent)
         waiting.extend(find_role(tier, name, beside) for name in _dependencies(current.folder))
+        for name in _included(current.folder):
+            with suppress(ChainError):
+                waiting.append(find_role(tier, name, beside))
 
 
 def _in_collection(role: str) -> Role | None:
@@ -96,3 +105,27 @@ def _dependencies(folder: Path) -> Iterator[str]:
             raise ChainError(f"{path}: {error}") from error
         for each in meta.get("dependencies") or ():
             yield each if isinstance(each, str) else each.get("role") or each.get("name")
+
+
+def _included(folder: Path) -> Iterator[str]:
+    """Names of the roles that a role's tasks and handlers include, where no variable decides the name."""
+    for path in sorted(path for kind in ("tasks", "handlers") for path in (folder / kind).rglob("*.y*ml")):
+        try:
+            if _INCLUDES.search(path.read_text()):
+                yield from _names(DataLoader().load_from_file(str(path)))
+        except (AnsibleError, UnicodeDecodeError) as error:
+            raise ChainError(f"{path}: {error}") from error
+
+
+def _names(tasks: object) -> Iterator[str]:
+    match tasks:
+        case list():
+            for each in tasks:
+                yield from _names(each)
+        case dict():
+            for key, value in tasks.items():
+                name = value.get("name") if isinstance(value, dict) else None
+                if _INCLUDES.search(str(key)) and isinstance(name, str) and "{{" not in name:
+                    yield name
+                elif key in {"block", "rescue", "always"}:
+                    yield from _names(value)

@@ -53,13 +53,14 @@ def _secrets(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in variables.keys() - _VIEWS:
         try:
             for place, leaf in _leaves(variables[name], name):
-                if _is_secret(leaf) and len(str(leaf)) >= _SHORTEST:
+                if is_secret(leaf) and len(str(leaf)) >= _SHORTEST:
                     yield place, str(leaf)
         except AnsibleError:  # it cannot be decrypted or templated here, so nothing can have got it from there
             continue
 
 
-def _is_secret(value: object) -> bool:
+def is_secret(value: object) -> bool:
+    """Say whether a value comes from a vault: by itself, or with the whole file that it stands in."""
     if VaultHelper.get_ciphertext(value, with_tags=False) is not None:
         return True
     origin = Origin.get_tag(value)  # where a whole file is encrypted, its values only say which file that is

@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible.parsing.vault import VaultHelper
 
 from ..chain.spec import RUN_VARIABLES
 from ..keys.values import digest_value
+from .hidden import Secrets
 
 #: Set by Ansible itself; anything that begins with ``ansible_`` is, too, or says how to connect.
 _MAGIC = frozenset(
@@ -32,45 +32,41 @@ _MAGIC = frozenset(
     }
 )
 
+#: Parts of the key by themselves, or no matter of the content.
+_ELSEWHERE_IN_KEY = _MAGIC | {
+    "tier_epoch",
+    "tier_inputs",
+    "tier_inputs_pin",
+    "tier_parent",
+    "tier_tag",
+}
 
-def digest_variables(variables: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, str]:
+
+def digest_variables(
+    variables: Mapping[str, Any], raw: Mapping[str, Any], hidden: Collection[str] = ()
+) -> dict[str, str]:
     """Digest what the inventory says to the tier's role.
 
     Args:
         variables: The host's variables, templated on access.
         raw: The same, untemplated. A value that cannot be templated outside its role counts by its text.
+        hidden: Names of variables that the role says must not be shown (``no_log``).
 
     Returns:
-        ``variable/<name>`` to digest. Values from a vault are digested so that they cannot be guessed.
+        ``variable/<name>`` to digest. What a vault protects or the role hides cannot be guessed from it.
     """
+    secrets = Secrets(raw, hidden)
     names = sorted(name for name in raw if _matters(name))
-    return {f"variable/{name}": _digest(name, variables, raw[name]) for name in names}
+    return {f"variable/{name}": _digest(name, variables, raw[name], secrets) for name in names}
 
 
 def _matters(name: str) -> bool:
-    return not (name in _MAGIC or name in RUN_VARIABLES or name.startswith(("ansible_", "tier_tag", "tier_parent")))
+    return not (name in _ELSEWHERE_IN_KEY or name in RUN_VARIABLES or name.startswith("ansible_"))
 
 
-def _digest(name: str, variables: Mapping[str, Any], raw: Any) -> str:
+def _digest(name: str, variables: Mapping[str, Any], raw: Any, secrets: Secrets) -> str:
     try:
         value = variables[name]
-        secret = any(_is_secret(leaf) for leaf in (*_leaves(value), *_leaves(raw)))
-        return digest_value(name, value, secret=secret)
+        return digest_value(name, value, secret=secrets.hold(name, value))
     except AnsibleError:
         return digest_value(name, str(raw), secret=True)
-
-
-def _is_secret(value: object) -> bool:
-    return VaultHelper.get_ciphertext(value, with_tags=False) is not None
-
-
-def _leaves(value: object) -> Iterator[object]:
-    match value:
-        case Mapping():
-            for each in value.values():
-                yield from _leaves(each)
-        case list() | tuple():
-            for each in value:
-                yield from _leaves(each)
-        case _:
-            yield value

@@ -1,22 +1,29 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Digests of a folder's files, the same on every machine that holds the same files."""
+"""Digests of files and folders, the same on every machine that holds the same files."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePath, PurePosixPath
 
 from .parts import digest_bytes
 
-#: What tools leave in a role's folder, and what tests of a role hold: neither reaches the tier.
-_PASSED_OVER = frozenset({".git", "__pycache__", ".pytest_cache", "molecule", "tests"})
+#: What tools leave in a folder.
+_LEFTOVERS = frozenset({".git", "__pycache__", ".pytest_cache"})
+
+#: What else is in a role's folder and reaches no tier: its tests, and at the top its README.
+_TESTS = frozenset({"molecule", "tests"})
+_README = "README"
+
+#: Digest of a file that does not exist.
+MISSING = "missing"
 
 
 def digest_folder(folder: Path) -> dict[str, str]:
-    """Digest every file below ``folder`` that can reach a tier.
+    """Digest every file of the role in ``folder`` that can reach a tier.
 
     Of a file's mode only "may be executed" counts: the rest follows the umask of whoever made the checkout.
 
@@ -27,15 +34,47 @@ def digest_folder(folder: Path) -> dict[str, str]:
         OSError: A file cannot be read.
     """
     return {
-        path.relative_to(folder).as_posix(): digest_bytes(_content(path))
-        for path in sorted(_files(folder), key=lambda path: path.relative_to(folder).as_posix())
+        path: digest for path, digest in _digest_all(folder, _LEFTOVERS | _TESTS).items() if counts(PurePosixPath(path))
     }
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def counts(path: PurePath) -> bool:
+    """Say whether :func:`digest_folder` counts a file of a role, given by its path relative to the role's folder."""
+    return not (
+        path.name.endswith(".pyc")
+        or (len(path.parts) == 1 and path.name.upper().startswith(_README))
+        or (_LEFTOVERS | _TESTS) & set(path.parts[:-1])
+    )
+
+
+def digest_path(path: Path) -> str:
+    """Digest what a path names: a file, all that is in a folder, or nothing (:data:`MISSING`).
+
+    Raises:
+        OSError: It is there and cannot be read.
+    """
+    if path.is_dir():
+        return digest_bytes(repr(_digest_all(path, _LEFTOVERS)).encode())
+    return digest_bytes(_content(path.resolve())) if path.is_file() else MISSING
+
+
+def digest_listing(folder: Path) -> str:
+    """Digest the names in a folder, or that there is none (:data:`MISSING`)."""
+    if not folder.is_dir():
+        return MISSING
+    names = sorted(os.fsencode(each.name) for each in folder.iterdir() if each.name not in _LEFTOVERS)
+    return digest_bytes(b"\0".join(names))
+
+
+def _digest_all(folder: Path, passed_over: Collection[str]) -> dict[str, str]:
+    found = {path.relative_to(folder).as_posix(): path for path in _files(folder, passed_over)}
+    return {name: digest_bytes(_content(found[name])) for name in sorted(found)}
+
+
+def _files(folder: Path, passed_over: Collection[str]) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder):
         linked = [name for name in folders if Path(parent, name).is_symlink()]
-        folders[:] = [name for name in folders if name not in _PASSED_OVER and name not in linked]
+        folders[:] = [name for name in folders if name not in passed_over and name not in linked]
         yield from (Path(parent, name) for name in [*files, *linked] if not name.endswith(".pyc"))
 
 

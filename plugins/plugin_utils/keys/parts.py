@@ -3,17 +3,23 @@
 """The build key: one digest over everything that decides what a tier contains.
 
 A key is made of named parts (``parent``, ``role/tasks/main.yml``, ``variable/httpd_php_port`` …), each with a short
-digest. The parts are stored with the image, so that two keys can be compared and the difference told in words.
+digest. The parts are stored with the image, so that two keys can be compared and the difference told in words. What
+is short and no secret (:data:`PLAIN`) stands there as it is.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 #: Part name to digest.
 Parts = Mapping[str, str]
+
+#: Parts whose value is kept as it is, so that a difference can say from what to what.
+PLAIN = frozenset({"ansible-core", "epoch", "inputs-pin", "team"})
+
+_PLAIN_LENGTH = 64
 
 #: Raised by one whenever this collection would make another image out of the same parts.
 RECIPE = "2"
@@ -22,6 +28,11 @@ RECIPE = "2"
 def digest_bytes(data: bytes) -> str:
     """Digest of one part's content: 32 hexadecimal digits, enough to tell changes apart and to read."""
     return hashlib.sha256(data).hexdigest()[:32]
+
+
+def plain(text: str) -> str:
+    """Value of a part that is kept as it is; a long text is digested all the same."""
+    return text if len(text) <= _PLAIN_LENGTH else digest_bytes(text.encode(errors="surrogateescape"))
 
 
 def digest_key(parts: Parts) -> str:
@@ -33,16 +44,3 @@ def digest_key(parts: Parts) -> str:
 def content_tag(key: str) -> str:
     """Tag that names an image by its key: ``key-`` and the first 16 digits."""
     return f"key-{key[:16]}"
-
-
-def differences(before: Parts, now: Parts) -> Iterator[str]:
-    """Yield in words what differs between two keys, sorted: ``role/tasks/main.yml changed``."""
-    for name in sorted(before.keys() | now.keys()):
-        kind, _, rest = name.partition("/")
-        what = f"{kind} {rest}" if rest else kind
-        if name not in before:
-            yield f"{what} is new"
-        elif name not in now:
-            yield f"{what} is gone"
-        elif before[name] != now[name]:
-            yield f"{what} changed"

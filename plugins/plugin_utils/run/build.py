@@ -22,11 +22,13 @@ from ..image import cache, interpreter, labels, volumes
 from ..image.history import EARLIEST
 from ..image.seal import Design, seal
 from ..image.stage import stage
+from ..keys.elsewhere import Projects
 from ..keys.parts import content_tag, digest_key
 from .cleanup import clear_tier, container_name
 from .journal import Journal
 from .plan import find_built, find_own
 from .records import Planned, read_plan
+from .taken import digest_taken
 
 #: Where distributions keep Python that there is no recipe for.
 _SYSTEM_PYTHON = "/usr/bin/python3"
@@ -80,10 +82,13 @@ def spare(client: docker.DockerClient, journal: Journal, planned: Planned, paren
     if planned.forced:
         return None
     tier = planned.tier
-    image = find_built(partial(images.find, client), tier, digest_key({**planned.parts, "parent": parent}))
-    if image is not None:
-        journal.kept(tier.name, image.id, f"kept, parent {tier.parent} came out the same")
-    return image
+    for taken in planned.elsewhere or ({},):
+        key = digest_key({**planned.parts, **taken, "parent": parent})
+        image = find_built(partial(images.find, client), tier, key)
+        if image is not None:
+            journal.kept(tier.name, image.id, f"kept, parent {tier.parent} came out the same")
+            return image
+    return None
 
 
 def start(
@@ -169,11 +174,12 @@ def seal_tier(client: docker.DockerClient, journal: Journal, name: str, declared
     if build is None:
         raise RunError(f"tier {name!r} has no build container in run {journal.run}")
     tier, parent = planned.tier, images.get(client, build["parent"])
+    taken = digest_taken(journal, name, planned.roles, Projects(planned.projects))
     volumes.check(client, tier=name, container=build["container"], parent=parent, declared=declared)
     identity = labels.identity(
         planned.chain,
         tier,
-        {**planned.parts, "parent": parent.id},
+        {**planned.parts, **taken, "parent": parent.id},
         parent.labels.get(labels.FAMILY),
         commit=planned.commit,
         base=_release(journal, tier.parent),

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 from typing import TypeVar
 
 from ..chain import tags
@@ -17,7 +19,12 @@ from ..engine.images import Identity
 from ..engine.snapshot import Snapshot
 from ..errors import ChainError
 from ..image import labels
-from ..keys.parts import Parts, content_tag, differences, digest_key
+from ..keys.elsewhere import names
+from ..keys.parts import Parts, content_tag, digest_key
+from ..keys.reasons import differences
+
+#: Reasons that are told of one tier, at most.
+_LINES = 6
 
 Found = TypeVar("Found", bound=Identity)
 
@@ -52,6 +59,8 @@ class Decision:
     released: bool = False
     #: Whether it is built even if an image with its key exists.
     forced: bool = False
+    #: More parts: what files from elsewhere hold now, for each list of them that an image of the tier was built with.
+    elsewhere: tuple[Parts, ...] = ()
     #: ID of the image that the release tag names, whosever it is; ``None`` where there is no such tag.
     was: str | None = None
     #: Whether it is built for no other reason than that its parent is.
@@ -65,6 +74,7 @@ def decide(
     *,
     selected: Collection[str],
     forced: Collection[str],
+    elsewhere: Mapping[str, Collection[Parts]] = MappingProxyType({}),
 ) -> dict[str, Decision]:
     """Decide for every tier.
 
@@ -74,6 +84,8 @@ def decide(
         engine: The engine's images.
         selected: Names of the tiers that this run may build.
         forced: Names of those that it must build.
+        elsewhere: By tier, what files from elsewhere hold now, for each list of them that one of its images was built
+            with.
 
     Returns:
         A decision for each tier, parents before children.
@@ -82,13 +94,15 @@ def decide(
         ChainError: A selected tier's parent is not selected and has no image.
     """
     decisions: dict[str, Decision] = {}
-    find, names = engine.find, engine.names
+    find, named_images = engine.find, engine.names
     for tier in chain:
-        named = names.get(tier.image, {})
+        named = named_images.get(tier.image, {})
         if tier.name in selected:
             above = decisions[tier.parent] if tier.parent else None
             withdrawn = {image: tag for tag, image in named.items() if tags.is_withdrawn(tag)}
-            decision = _decide(tier, parts[tier.name], above, find, withdrawn, force=tier.name in forced)
+            taken = tuple(elsewhere.get(tier.name, ()))
+            decision = _decide(tier, parts[tier.name], taken, above, find, withdrawn, force=tier.name in forced)
+            decision = dataclasses.replace(decision, elsewhere=taken)
         else:
             released = find_own(find, tier, tier.release)
             decision = Decision(tier, Action.LEAVE, ("not selected by --limit",), released.id if released else None, {})
@@ -115,12 +129,22 @@ def find_built(find: Find[Found], tier: Tier, key: str) -> Found | None:
 
 
 def _decide(
-    tier: Tier, parts: Parts, above: Decision | None, find: Find[Identity], withdrawn: Mapping[str, str], *, force: bool
+    tier: Tier,
+    parts: Parts,
+    taken: Collection[Parts],
+    above: Decision | None,
+    find: Find[Identity],
+    withdrawn: Mapping[str, str],
+    *,
+    force: bool,
 ) -> Decision:
     released = find_own(find, tier, tier.release)
     before = labels.stored_parts(released.labels, tier.name) if released else None
+    # What the release was built with goes before what other images were.
+    known = sorted(taken or ({},), key=lambda each: names(each) != names(before or {}))
+    tell = partial(differences, before or {}, parent=tier.parent, most=_LINES)
     if above is not None and above.action is Action.BUILD:
-        own = () if before is None else tuple(differences({**before, "parent": ""}, {**parts, "parent": ""}))
+        own = () if before is None else tuple(tell({**parts, **known[0], "parent": before.get("parent", "")}))
         reasons = (*own, f"parent {above.tier.name} is built")
         return Decision(tier, Action.BUILD, reasons, None, parts, forced=force, follows=not own and not force)
     if above is not None:
@@ -130,11 +154,12 @@ def _decide(
                 f"leaves it out; build it first, or with it: --limit {above.tier.name},{tier.name}"
             )
         parts = {**parts, "parent": above.image}
-    key = digest_key(parts)
     if force:
         return Decision(tier, Action.BUILD, ("forced by tier_force",), None, parts, forced=True)
-    image = find_built(find, tier, key)
-    if released is not None and (tag := _taken_back(tier, parts, released, image, find, withdrawn)):
+    variants = [{**parts, **each} for each in known]
+    built = ((digest_key(each), find_built(find, tier, digest_key(each))) for each in variants)
+    key, image = next(((key, image) for key, image in built if image is not None), ("", None))
+    if released is not None and (tag := _taken_back(tier, variants, released, image, find, withdrawn)):
         reason = f"withdrawn by a rollback{_when(tag)}; change it, or -e tier_force={tier.name} to build it again"
         return Decision(tier, Action.KEEP, (reason,), released.id, parts, released=True)
     if image is not None:
@@ -144,13 +169,13 @@ def _decide(
     if before is None:
         reason = f"there is no image {tier.release}" if released is None else f"{tier.release} does not say how it came"
         return Decision(tier, Action.BUILD, (reason,), None, parts)
-    reasons = tuple(differences(before, parts)) or ("this version of Tierwright makes another image of the same",)
+    reasons = tuple(tell(variants[0])) or ("this version of Tierwright makes another image of the same",)
     return Decision(tier, Action.BUILD, reasons, None, parts)
 
 
 def _taken_back(
     tier: Tier,
-    parts: Parts,
+    variants: Sequence[Parts],
     released: Identity,
     image: Identity | None,
     find: Find[Identity],
@@ -163,7 +188,7 @@ def _taken_back(
 
     Args:
         tier: The tier.
-        parts: All parts of its key.
+        variants: All parts of its key, for each list of files from elsewhere that an image of the tier was built with.
         released: What its release tag names.
         image: What was built with these parts; ``None`` where nothing was.
         find: Looks an image up by reference.
@@ -177,9 +202,12 @@ def _taken_back(
     for each, tag in withdrawn.items():
         found = find_own(find, tier, each)
         stored = labels.stored_parts(found.labels, tier.name) if found else None
-        if stored is None or parts.get("parent") not in {stored.get("parent"), released.labels.get(labels.PARENT)}:
+        if stored is None or variants[0].get("parent") not in {
+            stored.get("parent"),
+            released.labels.get(labels.PARENT),
+        }:
             continue
-        if {**stored, "parent": ""} == {**parts, "parent": ""}:
+        if any({**stored, "parent": ""} == {**parts, "parent": ""} for parts in variants):
             return tag
     return None
 

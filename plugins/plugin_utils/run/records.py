@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..chain.cage import Cage
@@ -37,6 +38,12 @@ class Planned:
     role: str | None
     #: Whether it is built even if an image with its key exists.
     forced: bool = False
+    #: What files from elsewhere hold now, for each list of them that an image of the tier was built with.
+    elsewhere: tuple[dict[str, str], ...] = ()
+    #: Folders of the roles whose files are in the key.
+    roles: tuple[str, ...] = ()
+    #: Folders that names of files from elsewhere are relative to.
+    projects: tuple[str, ...] = ()
     #: ID of the image that the release tag named, whosever it is; ``None`` where there was no such tag.
     was: str | None = None
     #: The last commit that touched its role, where one is known.
@@ -49,9 +56,16 @@ class Planned:
 
 
 def write_plan(
-    journal: Journal, chain: str, decision: Decision, role: str | None, commit: Commit | None = None
+    journal: Journal,
+    chain: str,
+    decision: Decision,
+    role: str | None,
+    commit: Commit | None = None,
+    *,
+    roles: Iterable[Path] = (),
+    projects: Iterable[Path] = (),
 ) -> None:
-    """Record a decision, and the last commit that touched the tier's role."""
+    """Record a decision; the other arguments are what :class:`Planned` says of them."""
     tier = dataclasses.asdict(decision.tier)
     if decision.tier.source is not None:
         tier["source"]["kind"] = type(decision.tier.source).__name__
@@ -66,6 +80,9 @@ def write_plan(
             "parts": dict(decision.parts),
             "role": role,
             "forced": decision.forced,
+            "elsewhere": [dict(each) for each in decision.elsewhere],
+            "roles": [str(each) for each in roles],
+            "projects": [str(each) for each in projects],
             "was": decision.was,
             "commit": None if commit is None else dataclasses.asdict(commit),
         },
@@ -89,6 +106,9 @@ def read_plan(journal: Journal, tier: str) -> Planned:
         parts=content["parts"],
         role=content["role"],
         forced=content["forced"],
+        elsewhere=tuple(content["elsewhere"]),
+        roles=tuple(content["roles"]),
+        projects=tuple(content["projects"]),
         was=content["was"],
         commit=None if content["commit"] is None else Commit(**content["commit"]),
     )

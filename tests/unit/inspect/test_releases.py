@@ -71,7 +71,7 @@ def test_why(told):
         "web:release-20260105T000000Z": image(2, parent="2"),
     }
     found = told(images, ask=why)
-    assert found.reasons == ["parent changed"]
+    assert found.reasons == ["parent is another image"]
     assert found.before.tag == "release-20260103T000000Z"
     assert told({"web:latest": image(1, parent="1")}, ask=why).before is None
 
@@ -85,7 +85,7 @@ def test_a_release_that_was_taken_back(told):
         "web:release-20260107T000000Z": image(1, parent="1"),
     }
     assert told(images, ask=why).release.tag == "release-20260107T000000Z"
-    assert told(images).releases[2].reasons == ["parent changed"]
+    assert told(images).releases[2].reasons == ["parent is another image"]
     del images["web:release-20260107T000000Z"]
     assert told(images, ask=why).release.tag == "release-20260103T000000Z"
 

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.reference import is_tag
 from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.parts import (
     content_tag,
-    differences,
     digest_bytes,
     digest_key,
 )
@@ -24,21 +23,6 @@ def test_the_key_does_not_depend_on_the_order_of_its_parts(parts, random):
 @given(PARTS, PARTS)
 def test_keys_are_equal_exactly_where_parts_are(one, other):
     assert (digest_key(one) == digest_key(other)) == (one == other)
-
-
-@given(PARTS, PARTS)
-def test_differences_are_told_exactly_where_there_are_some(one, other):
-    assert bool(list(differences(one, other))) == (one != other)
-
-
-def test_differences_in_words():
-    before = {"parent": "1", "role/web/tasks/main.yml": "1", "variable/port": "1", "variable/old": "1"}
-    now = {"parent": "1", "role/web/tasks/main.yml": "2", "variable/port": "1", "role/web/files/new": "1"}
-    assert list(differences(before, now)) == [
-        "role web/files/new is new",
-        "role web/tasks/main.yml changed",
-        "variable old is gone",
-    ]
 
 
 def test_a_content_tag_is_a_tag():

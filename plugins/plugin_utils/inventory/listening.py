@@ -1,0 +1,68 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Lets a run hear what its tasks read: what Ansible itself reads is left out, and each task knows its tier."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ansible import constants, context
+
+from ..keys.elsewhere import ROLE
+from ..run.journal import Journal
+from ..run.records import read_plan
+from ..run.taken import Watch
+
+#: Our own tasks read the journal, and no input of a role.
+_OURS = "tierwright.chain.tier_"
+
+
+def listen(journal: Journal) -> Watch:
+    """Begin to hear what the tasks of a run read."""
+    projects = read_plan(journal, journal.recorded("plan")[0]).projects
+    watch = Watch(journal, projects, _ignored(projects), _worker_s_tier)
+    watch.start()
+    return watch
+
+
+def note_task(watch: Watch, host: str, task: Any) -> None:
+    """Record the role and the file that a task of a role comes from: the main process reads these, for all hosts."""
+    role = getattr(task, "_role", None)
+    if role is not None:
+        watch.note(host, role._role_path, ROLE)  # noqa: SLF001 - Ansible has no other name for it
+        path, _, _line = str(task.get_path() or "").rpartition(":")
+        if path:
+            watch.note(host, path)
+
+
+def _worker_s_tier() -> str | None:
+    """The host that this process is a worker for, unless its task is one of ours; ``None`` in the main process."""
+    worker = multiprocessing.current_process()
+    host, task = getattr(worker, "_host", None), getattr(worker, "_task", None)
+    if host is None or task is None or str(task.resolved_action or task.action).startswith(_OURS):
+        return None
+    return str(host.get_name())
+
+
+def _ignored(projects: tuple[str, ...]) -> Iterator[str]:
+    yield from (str(constants.config.get_config_value(name)) for name in ("ANSIBLE_HOME", "DEFAULT_LOCAL_TMP"))
+    passwords = constants.config.get_config_value("DEFAULT_VAULT_PASSWORD_FILE")
+    identities = (
+        *context.CLIARGS.get("vault_ids", ()),
+        *constants.config.get_config_value("DEFAULT_VAULT_IDENTITY_LIST"),
+    )
+    for path in (passwords, *context.CLIARGS.get("vault_password_files", ()), *identities):
+        if path:
+            yield str(path).rpartition("@")[2]
+    if constants.CONFIG_FILE:
+        yield constants.CONFIG_FILE
+    # Variables of the inventory are parts of the key by their values.
+    sources = [Path(each) for each in context.CLIARGS.get("inventory") or () if "," not in each]
+    for source in sources:
+        yield from (str(each) for each in (source.iterdir() if source.is_dir() else [source]) if each.is_file())
+    folders = {source if source.is_dir() else source.parent for source in sources} | set(map(Path, projects))
+    for folder in folders:
+        yield from (str(folder / name) for name in ("group_vars", "host_vars"))

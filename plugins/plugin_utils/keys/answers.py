@@ -1,0 +1,57 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What outside addresses answered, remembered between runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an address answered."""
+
+    #: Digest of the answer, or of what counts of it.
+    digest: str
+    #: When it was asked, in seconds since 1970.
+    time: float
+    #: The answer's ``ETag``, to ask whether it changed.
+    etag: str | None = None
+    #: The answer's ``Last-Modified``.
+    modified: str | None = None
+
+
+class Memory:
+    """Answers in a private folder below ``$XDG_CACHE_HOME`` (by default ``~/.cache``)."""
+
+    def __init__(self) -> None:
+        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        self._folder = Path(cache, "tierwright", "answers").expanduser()
+
+    def recall(self, address: str) -> Answer | None:
+        """What ``address`` answered the last time; ``None`` where that is not known."""
+        try:
+            return Answer(**json.loads(self._path(address).read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def keep(self, address: str, answer: Answer) -> None:
+        """Remember an answer. Where nothing can be written, the next run asks again."""
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # A file of its own, private from the start, that takes its place whole: other runs read at the same time.
+            descriptor, aside = tempfile.mkstemp(dir=self._folder)
+            with os.fdopen(descriptor, "w") as file:
+                json.dump(dataclasses.asdict(answer), file)
+            Path(aside).replace(self._path(address))
+        except OSError:
+            return
+
+    def _path(self, address: str) -> Path:
+        return self._folder / f"{hashlib.sha256(address.encode()).hexdigest()}.json"

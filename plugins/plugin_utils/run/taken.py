@@ -1,0 +1,176 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Learns which files a role takes from elsewhere, while it is applied.
+
+An audit hook (https://docs.python.org/3/library/audit_events.html) in Ansible's main process hears of every file that
+Python opens and every folder that it lists. Tasks are forks of that process and inherit the hook; each knows its tier.
+What a program does that a task starts on the controller is not heard.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import site
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from ..keys.elsewhere import CHANGED, LISTING, ROLE, Projects, digest_elsewhere, part
+from ..keys.files import counts
+from .journal import Journal
+
+#: Folders of the system and of Python: what is there is no input of a role.
+_SYSTEM = ("/dev", "/proc", "/run", "/sys", "/usr", "/etc/ssl")
+
+#: Folders and files that clients of engines and Ansible keep in a home.
+_HOME = ("~/.ansible", "~/.config/containers", "~/.docker", "~/.netrc")
+
+#: Plugins of collections are code; which collection is installed counts no more than which Python.
+_PLUGINS = re.compile(r"/ansible_collections/\w+/\w+/plugins/")
+
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+
+class Watch:
+    """Hears what the tasks of a run read, and records it in the run's journal."""
+
+    def __init__(
+        self, journal: Journal, projects: Iterable[str], ignored: Iterable[str], who: Callable[[], str | None]
+    ) -> None:
+        """Prepare to listen.
+
+        Args:
+            journal: The run.
+            projects: Folders whose content counts even if they are temporary.
+            ignored: Files and folders that do not count, besides those that never do.
+            who: Name of the tier that this process works for; ``None`` where it is none's, or not yet.
+        """
+        self._folder = journal.folder
+        self._projects = tuple(_folders(projects))
+        self._never = tuple(_folders((*_SYSTEM, *_HOME, *_python(), *_caches(), str(journal.folder), *ignored)))
+        self._temporary = tuple(_folders([tempfile.gettempdir()]))
+        self._who = who
+        self._process = 0
+        self._tier: str | None = None
+        self._seen: set[tuple[str, str, str]] = set()
+        self._listening = False
+
+    def start(self) -> None:
+        """Begin to listen. A hook cannot be taken away; after :meth:`stop` it does nothing."""
+        self._listening = True
+        sys.addaudithook(self._hear)
+
+    def stop(self) -> None:
+        """Listen no more."""
+        self._listening = False
+
+    def note(self, tier: str, path: str, kind: str = "") -> None:
+        """Record a file, or with ``LISTING`` or ``ROLE`` a folder, that ``tier`` depends on."""
+        path = os.path.abspath(path)
+        inside = f"{path}/"
+        if (tier, path, kind) in self._seen or inside.startswith(self._never) or _PLUGINS.search(inside):
+            return
+        if inside.startswith(self._temporary) and not inside.startswith(self._projects):
+            return
+        self._seen.add((tier, path, kind))
+        line = json.dumps([path, kind, _state(path)]) + "\n"
+        descriptor = os.open(_record(self._folder, tier), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.write(descriptor, line.encode())
+        finally:
+            os.close(descriptor)
+
+    def _hear(self, event: str, args: tuple[Any, ...]) -> None:
+        if not self._listening or (event != "open" and event not in {"os.listdir", "os.scandir"}):
+            return
+        path = args[0]
+        if not isinstance(path, str | bytes | os.PathLike) or (event == "open" and args[2] & _WRITES):
+            return
+        # A worker opens files before it knows whom it works for, so it is asked until it does.
+        if self._tier is None or self._process != os.getpid():
+            self._process, self._tier = os.getpid(), self._who()
+        # Code that is imported is known by its version; here the importer itself opens and lists.
+        if self._tier is None or sys._getframe(1).f_code.co_filename.startswith("<frozen importlib"):  # noqa: SLF001 - the only way to know
+            return
+        # An exception here would fail what the task does; a journal that is gone means that the run has ended.
+        with suppress(OSError, ValueError):
+            self.note(self._tier, os.fsdecode(path), "" if event == "open" else LISTING)
+
+
+def digest_taken(journal: Journal, tier: str, roles: Iterable[str], projects: Projects) -> dict[str, str]:
+    """Digest the files that ``tier``'s role took from elsewhere in this run.
+
+    Args:
+        journal: The run.
+        tier: The tier.
+        roles: Folders of the roles whose files are in the tier's key already.
+        projects: Folders that names are relative to.
+
+    Returns:
+        Parts of the tier's key. A file that changed after it was used has a digest that no later one is equal to.
+    """
+    recorded = list(_recorded(journal, tier))
+    included = {Path(path).resolve() for path, kind, _ in recorded if kind == ROLE}
+    own = {Path(folder) for folder in roles}
+    parts: dict[str, str] = {}
+    for path, kind, state in recorded:
+        if _is_within(Path(path).resolve(), kind, own if kind == ROLE else own | included):
+            continue
+        name = projects.name(Path(path)) + kind
+        now = digest_elsewhere([name], projects)[part(name)]
+        parts.setdefault(part(name), CHANGED if state != _state(path) else now)
+    return parts
+
+
+def _recorded(journal: Journal, tier: str) -> Iterator[tuple[str, str, list[int] | None]]:
+    with suppress(FileNotFoundError):
+        for line in Path(_record(journal.folder, tier)).read_text().splitlines():
+            path, kind, state = json.loads(line)
+            yield path, kind, state
+
+
+def _is_within(path: Path, kind: str, roles: Iterable[Path]) -> bool:
+    """Say whether the key has a path already, as one of a role's."""
+    for role in roles:
+        if path == role:
+            return True
+        if path.is_relative_to(role):
+            return bool(kind) or counts(path.relative_to(role))
+    return False
+
+
+def _state(path: str) -> list[int] | None:
+    """What tells that a file changed, without reading it; nothing for folders, whose names are digested."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return [found.st_mtime_ns, found.st_size] if os.path.isfile(path) else []
+
+
+def _record(folder: Path, tier: str) -> str:
+    return f"{folder}/{quote(tier, safe='')}.taken"
+
+
+def _python() -> Iterator[str]:
+    yield from {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *site.getsitepackages()}
+    collection = Path(__file__).resolve().parents[3]
+    yield from (str(collection / "playbooks"), str(collection / "plugins"))
+
+
+def _caches() -> Iterator[str]:
+    yield os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    yield os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+
+
+def _folders(paths: Iterable[str]) -> Iterator[str]:
+    for path in paths:
+        absolute = os.path.abspath(os.path.expanduser(path))
+        yield from {f"{absolute}/", f"{os.path.realpath(absolute)}/"}

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+from ansible._internal._datatag._tags import Origin, VaultedValue
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.hidden import Secrets
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.variables import digest_variables
+from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.values import digest_value
+
+SECRET = "hunter2-canary"
+
+
+def vaulted(text: str = SECRET) -> str:
+    return VaultedValue(ciphertext="$ANSIBLE_VAULT;1.1;AES256").tag(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "held"),
+    [
+        ("password", SECRET, True),
+        ("url", f"postgres://u:{SECRET}@x", True),
+        ("again", "whatever it says", True),
+        ("nested", {"deep": [{"url": "anything"}]}, True),
+        ("by_chance", f"read from somewhere: {SECRET}", True),
+        ("as_a_key", {SECRET: 1}, True),
+        ("token", "shown by the role as hidden", True),
+        ("port", 80, False),
+        ("comment", "the password is in the vault", False),
+    ],
+)
+def test_a_secret_is_found_where_a_template_has_put_it(name, value, held):
+    raw = {
+        "password": vaulted(),
+        "url": "postgres://u:{{ password }}@x",
+        "again": "{% if url %}{{ url }}{% endif %}",
+        "nested": {"deep": [{"url": "{{ again | upper }}"}]},
+        "by_chance": "{{ lookup('file', 'x') }}",
+        "as_a_key": {},
+        "token": "shown",
+        "port": 80,
+        "comment": "the password is in the vault",
+    }
+    assert Secrets(raw, ["token"]).hold(name, value) == held
+
+
+def test_a_short_secret_is_found_only_where_it_is_the_whole_value():
+    secrets = Secrets({"pin": vaulted("a")}, ())
+    assert secrets.hold("copy", "a")
+    assert not secrets.hold("other", "banana")
+
+
+def test_what_an_encrypted_file_says_is_secret(tmp_path):
+    file = tmp_path / "vault.yml"
+    file.write_text("$ANSIBLE_VAULT;1.1;AES256\n6162\n")
+    raw = {"password": Origin(path=str(file), line_num=1).tag(SECRET), "port": 80}
+    secrets = Secrets(raw, ())
+    assert secrets.hold("password", SECRET)
+    assert secrets.hold("url", f"x{SECRET}x")
+    assert not secrets.hold("port", 80)
+
+
+def test_secrets_are_digested_slowly_and_others_are_not():
+    raw = {"password": vaulted(), "url": "u:{{ password }}", "port": 80}
+    digests = digest_variables({**raw, "url": f"u:{SECRET}"}, raw)
+    assert digests["variable/url"] == digest_value("url", f"u:{SECRET}", secret=True)
+    assert digests["variable/port"] == digest_value("port", 80, secret=False)
+
+
+VALUES = st.recursive(
+    st.one_of(st.text(), st.integers(), st.none()), lambda each: st.lists(each, max_size=3), max_leaves=6
+)
+
+
+@given(st.dictionaries(st.text(min_size=1), VALUES, max_size=4), st.text(min_size=4), st.text(), st.text())
+def test_wild_values_are_secret_exactly_where_the_secret_is_in_them(raw, secret, before, after):
+    secrets = Secrets({**raw, "password": vaulted(secret)}, ())
+    assert secrets.hold("new name", [{"x": before + secret + after}])
+    assert not secrets.hold("new name", "" if secret else None)

@@ -1,0 +1,92 @@
+"""A project on disk, planned with Ansible's own inventory and variables, over images in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import docker.errors
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.vault import VaultSecret, VaultSecretsContext
+from ansible.plugins.vars import host_group_vars
+from ansible.vars.hostvars import HostVars
+from ansible.vars.manager import VariableManager
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
+from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.elsewhere import digest_elsewhere
+from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.parts import content_tag, digest_key
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
+
+PASSWORD = b"vault password"
+
+
+class Engine:
+    """The part of the SDK's client that a plan needs."""
+
+    def __init__(self) -> None:
+        self.api = self
+        self.names: dict[str, tuple[str, dict[str, str]]] = {}
+
+    def inspect_image(self, reference: str) -> dict[str, Any]:
+        if reference not in self.names:
+            raise docker.errors.ImageNotFound(reference)
+        identifier, said = self.names[reference]
+        return {"Id": identifier, "RootFS": {"Layers": []}, "Config": {"Labels": said}}
+
+    def images(self) -> list[dict[str, Any]]:
+        return [
+            {"Id": identifier, "RepoTags": [name], "Labels": said} for name, (identifier, said) in self.names.items()
+        ]
+
+
+@dataclass
+class World:
+    """One clone of a project, and the engine."""
+
+    folder: Path
+    engine: Engine = field(default_factory=Engine)
+    extra: dict[str, Any] = field(default_factory=dict)
+    ansible: str = "2.19"
+    tags: dict[str, list[str]] = field(default_factory=dict)
+
+    def planner(self) -> Planner:
+        for known in (host_group_vars.FOUND, host_group_vars.CANONICAL_PATHS, host_group_vars.NAK):
+            known.clear()  # each plan stands for a process of its own
+        loader = DataLoader()
+        secrets = [("default", VaultSecret(PASSWORD))]
+        loader.set_vault_secrets(secrets)
+        if VaultSecretsContext.current(optional=True) is None:  # Ansible has one for each process
+            VaultSecretsContext.initialize(VaultSecretsContext(secrets))
+        inventory = InventoryManager(loader, sources=[str(self.folder / "inventories/shop/chain.yml")])
+        manager = VariableManager(loader, inventory)
+        manager.extra_vars.update(self.extra)
+        task_vars = {
+            "hostvars": HostVars(inventory, manager, loader),
+            "groups": inventory.get_groups_dict(),
+            "ansible_play_hosts_all": [host.name for host in inventory.get_hosts()],
+            **self.tags,
+        }
+        return Planner(task_vars, self.ansible)
+
+    def decide(self) -> dict[str, Decision]:
+        return self.planner().decide(self.engine, [])
+
+    def built(self) -> list[str]:
+        return [name for name, decision in self.decide().items() if decision.action is Action.BUILD]
+
+    def build(self, taken: dict[str, list[str]] | None = None) -> None:
+        """Release all that is to be built; `taken` is what each role took from elsewhere."""
+        planner = self.planner()
+        made: dict[str, str] = {}
+        for name, decision in planner.decide(self.engine, []).items():
+            tier = decision.tier
+            parts = dict(decision.parts) | digest_elsewhere((taken or {}).get(name, ()), planner.projects)
+            if tier.parent:
+                parts["parent"] = made[tier.parent]
+            made[name] = decision.image or f"sha256:{digest_key(parts)}"
+            if decision.action is Action.BUILD:
+                image = made[name], labels.identity("shop", tier, parts, None)
+                self.engine.names |= {tier.release: image, f"{tier.image}:{content_tag(digest_key(parts))}": image}
