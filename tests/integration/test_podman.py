@@ -217,7 +217,8 @@ def test_a_pulled_base_is_built_upon(chain, podman, hostile):
         "- name: Write where the parent has a volume\n  ansible.builtin.copy: {content: kept, dest: /srv/data/file}\n"
     )
     folder = "- name: Make the folder\n  ansible.builtin.file: {path: /srv/data, state: directory, mode: '0755'}\n"
-    chain.tier("pulled", pull=hostile).tier("heir", folder + write, parent="pulled")
+    volumes = {"volumes": ["/srv/data", "/etc/apt"]}
+    chain.tier("pulled", pull=hostile).tier("heir", folder + write, parent="pulled", config=volumes)
     chain.build("--limit", "pulled,heir").expect()
     pulled, heir = chain.image("pulled"), chain.image("heir")
     assert layers(heir)[:-1] == layers(pulled)
@@ -348,7 +349,7 @@ def test_a_container_that_dies_is_told(chain, podman, how):
 def test_a_release_is_gone_back_to_and_what_nothing_needs_goes(chain, podman):
     made = []
     for version in range(3):
-        chain.tier("one", f"{WRITE}# {version}\n", parent="base")
+        chain.tier("one", WRITE.replace("\\n", f" {version}\\n"), parent="base")
         chain.build().expect()
         made.append(chain.image("one").id)
     inventory = ("-i", str(chain.folder / "chain.yml"))
