@@ -15,12 +15,14 @@ TASKS = """
   ansible.builtin.command: id -u
   register: uid
   failed_when: uid.stdout != '0'
+- name: Install a package
+  ansible.builtin.apt: {name: hello, update_cache: true, install_recommends: false}
+"""
+VOLUME = """
 - name: Make the folder of the parent's volume
   ansible.builtin.file: {path: /srv/data, state: directory, mode: "0755"}
 - name: Write where the parent has a volume
   ansible.builtin.copy: {content: kept, dest: /srv/data/file, mode: "0644"}
-- name: Install a package
-  ansible.builtin.apt: {name: hello, update_cache: true, install_recommends: false}
 """
 
 
@@ -37,7 +39,7 @@ def test_a_hostile_parent_can_be_built_upon(
         "ports": [],
         "healthcheck": {},
     }
-    small_chain.tier("free", TASKS, parent="base", config={**quiet, "working_dir": "/", "stop_signal": ""})
+    small_chain.tier("free", TASKS + VOLUME, parent="base", config={**quiet, "working_dir": "/", "stop_signal": ""})
     small_chain.build().expect()
 
     base, heir, free = (small_chain.image(tier) for tier in ("base", "heir", "free"))

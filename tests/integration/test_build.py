@@ -17,6 +17,7 @@ WRITE = """
 - name: Write a file
   ansible.builtin.copy: {content: "{{ inventory_hostname }}\\n", dest: "/etc/{{ inventory_hostname }}", mode: "0644"}
 """
+CHANGED = WRITE.replace("\\n", " indeed\\n")
 
 
 def layers(image):
@@ -79,7 +80,7 @@ def test_a_tier_that_comes_out_the_same_leaves_its_children_alone(small_chain):
     assert "changed=0" in again.output
     assert again.output.count("nothing changed") == len(small_chain.tiers)
     # One that does come out otherwise is built with all that stands on it.
-    (small_chain.folder / "roles/one/tasks/main.yml").write_text(WRITE.replace("\\n", " indeed\\n"))
+    (small_chain.folder / "roles/one/tasks/main.yml").write_text(CHANGED)
     small_chain.build().expect()
     assert all(small_chain.image(tier).id != before[tier] for tier in ("one", "two", "three"))
 
@@ -151,7 +152,7 @@ def test_limit_builds_on_the_parent_s_current_image(small_chain):
     small_chain.build().expect()
     before = {tier: small_chain.image(tier).id for tier in small_chain.tiers}
     for tier in ("one", "two"):
-        (small_chain.folder / f"roles/{tier}/tasks/main.yml").write_text(WRITE + "# changed\n")
+        (small_chain.folder / f"roles/{tier}/tasks/main.yml").write_text(CHANGED)
     small_chain.build("--limit", "two").expect()
     assert small_chain.image("two").id != before["two"]
     assert small_chain.image("two").labels[labels.PARENT] == before["one"]

@@ -155,7 +155,8 @@ def nothing_is_left(podman: Podman) -> Iterator[None]:
     found = podman.client.images.list(all=True)
     assert [image.id for image in found if not any(image.attrs.get(each) for each in named)] == []
     # An interpreter is kept for the next build on the same base.
-    assert [each.name for each in podman.client.volumes.list() if not each.name.startswith("tierwright-python-")] == []
+    shared = ("tierwright-python-", "tierwright-cache-")
+    assert [each.name for each in podman.client.volumes.list() if not each.name.startswith(shared)] == []
 
 
 def layers(image: Any) -> list[str]:
@@ -216,7 +217,8 @@ def test_a_pulled_base_is_built_upon(chain, podman, hostile):
         "- name: Write where the parent has a volume\n  ansible.builtin.copy: {content: kept, dest: /srv/data/file}\n"
     )
     folder = "- name: Make the folder\n  ansible.builtin.file: {path: /srv/data, state: directory, mode: '0755'}\n"
-    chain.tier("pulled", pull=hostile).tier("heir", folder + write, parent="pulled")
+    volumes = {"volumes": ["/srv/data", "/etc/apt"]}
+    chain.tier("pulled", pull=hostile).tier("heir", folder + write, parent="pulled", config=volumes)
     chain.build("--limit", "pulled,heir").expect()
     pulled, heir = chain.image("pulled"), chain.image("heir")
     assert layers(heir)[:-1] == layers(pulled)
@@ -347,7 +349,7 @@ def test_a_container_that_dies_is_told(chain, podman, how):
 def test_a_release_is_gone_back_to_and_what_nothing_needs_goes(chain, podman):
     made = []
     for version in range(3):
-        chain.tier("one", f"{WRITE}# {version}\n", parent="base")
+        chain.tier("one", WRITE.replace("\\n", f" {version}\\n"), parent="base")
         chain.build().expect()
         made.append(chain.image("one").id)
     inventory = ("-i", str(chain.folder / "chain.yml"))

@@ -12,6 +12,7 @@ from ..inspect.blame import Blame, Event
 from ..inspect.blame import blame as tell
 from ..inspect.stack import open_stack
 from ..inspect.store import Store
+from .layers import made_by
 from .output import Table, json_option, one_line, show
 
 _HEADS = ("WHEN", "TIER", "TEAM", "MADE BY", "WHAT")
@@ -40,8 +41,7 @@ def _drawn(found: Blame) -> Iterator[str | Table]:
 
 def _row(event: Event) -> tuple[str, ...]:
     layer = event.layer
-    made_by = f"role {layer.role}" if layer.role else one_line(layer.created_by, 48)
-    return (layer.created or "-", layer.tier or "-", layer.team or "-", made_by, _what(event))
+    return (layer.created or "-", layer.tier or "-", layer.team or "-", made_by(layer), _what(event))
 
 
 def _what(event: Event) -> str:

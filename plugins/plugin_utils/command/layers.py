@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import click
 
-from ..inspect.answer import PackageChange
+from ..inspect.answer import Layer, PackageChange
 from ..inspect.layers import LayerContent, Layers, look
 from ..inspect.stack import open_stack
 from ..inspect.store import Store
@@ -49,14 +49,20 @@ def package(change: PackageChange) -> str:
     return f"~ {change.name} {change.before} -> {change.after}"
 
 
+def made_by(layer: Layer) -> str:
+    """What made a layer: a role with its commit, else a command."""
+    if layer.role is None:
+        return one_line(layer.created_by, 48)
+    return f"role {layer.role}" + (f" at {layer.revision}" if layer.revision else "")
+
+
 def _row(each: LayerContent) -> tuple[str, ...]:
     layer = each.layer
-    made_by = f"role {layer.role}" if layer.role else one_line(layer.created_by, 48)
     return (
         str(layer.number),
         layer.tier or "-",
         layer.team or "-",
-        made_by,
+        made_by(layer),
         age(layer.created),
         size(each.size),
         _counts(each.files.added, each.files.changed, each.files.removed),

@@ -17,10 +17,11 @@ class Layer:
     number: int
     #: ``sha256:…`` of the uncompressed layer.
     digest: str
-    #: Tier, team and role that the layer's history entry names.
+    #: Tier, team, role, and the last commit that touched the role, as the layer's history entry names them.
     tier: str | None
     team: str | None
     role: str | None
+    revision: str | None
     #: RFC 3339 time.
     created: str | None
     #: What made it, as the builder wrote it.
@@ -41,6 +42,7 @@ def layers(document: Document) -> list[Layer]:
             tier=step.tier if step else None,
             team=step.team if step else None,
             role=step.role if step else None,
+            revision=step.revision if step else None,
             created=timestamp(step.created) if step else None,
             created_by=(step.created_by or None) if step else None,
         )

@@ -17,7 +17,8 @@ from ..errors import DamagedError
 _ID = re.compile(r"sha256:[0-9a-f]{64}")
 _OURS = re.compile(r"tierwright: tier (?P<tier>[^:]+): (?P<doing>.+)", re.DOTALL)
 _TEAM = "team "
-_ROLE = "role "
+#: What follows the tier of a role: the commit, and after a comma what the build container was allowed beyond the usual.
+_ROLE = re.compile(r"role (?P<role>[^ ,]+)(?: at (?P<revision>[^ ,]+))?(?:,.*)?", re.DOTALL)
 #: ``2026-11-24T09:12:33.123456789Z``: Python takes six digits of a second at most, engines write nine.
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 
@@ -51,10 +52,17 @@ class Step:
     @property
     def role(self) -> str | None:
         """The role that was applied; ``None`` for a base."""
+        return self._applied("role")
+
+    @property
+    def revision(self) -> str | None:
+        """The last commit that touched the role; ``None`` where it is not told."""
+        return self._applied("revision")
+
+    def _applied(self, part: str) -> str | None:
         ours = _OURS.fullmatch(self.created_by)
-        doing = ours["doing"] if ours else ""
-        # What its build container was allowed beyond the usual may follow.
-        return doing.removeprefix(_ROLE).partition(",")[0] if doing.startswith(_ROLE) else None
+        applied = _ROLE.fullmatch(ours["doing"]) if ours else None
+        return applied[part] if applied else None
 
 
 @dataclass(frozen=True, slots=True)

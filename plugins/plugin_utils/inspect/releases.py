@@ -100,23 +100,24 @@ def _of_tier(name: str, store: Store) -> tuple[str, list[Held]]:
     if not reference:
         raise UsageError(f"{name!r} names no tier; expected {name}:TIER")
     place = open_place(kind, location, store)
-    images = place.held(reference)
-    ours = [each for each in images if _tier(each.document) and _is_of(each, reference)]
+    images = [each for each in place.held(reference) if _tier(each.document)]
+    ours = [each for each in images if reference in _repositories(each)]
+    if not ours:
+        ours = [each for each in images if _tier(each.document) == reference]
+        several = sorted({name for each in ours for name in _repositories(each)})
+        if len(several) > 1:  # chains that have a tier of that name
+            raise UsageError(f"{place.title} holds several tiers {reference!r}; name one of {', '.join(several)}")
     if not ours:
         raise NotFoundError(f"{place.title} holds no image of a tier {reference!r}; `tierwright tree` shows the tiers")
     return str(_tier(ours[0].document)), ours
-
-
-def _is_of(held: Held, name: str) -> bool:
-    return _tier(held.document) == name or name in {_repository(each) for each in held.document.names}
 
 
 def _tier(document: Document) -> str | None:
     return document.steps[-1].tier if document.steps else None
 
 
-def _repository(name: str) -> str:
-    return familiar(name).rpartition(":")[0]
+def _repositories(held: Held) -> set[str]:
+    return {familiar(name).rpartition(":")[0] for name in held.document.names}
 
 
 def _events(held: list[Held]) -> Iterator[tuple[int, Held, str | None]]:
@@ -139,7 +140,7 @@ def _release(when: int, document: Document, tag: str | None, before: Document | 
         tier=str(last.tier),
         team=last.team,
         role=last.role,
-        revision=document.labels.get(labels.REVISION),
+        revision=last.revision,
         current=any(not is_lasting(name) for name in document.names),
         reasons=_reasons(before, document),
     )

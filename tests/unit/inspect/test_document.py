@@ -31,9 +31,11 @@ def test_a_command_that_only_looks_like_ours():
         assert Step(0, by, "team x", "x", empty=False).team is None
 
 
-def test_what_a_build_container_was_allowed_is_no_part_of_the_role():
-    step_ = Step(0, "tierwright: tier web: role team.web.web, with capability SYS_ADMIN", "team x", "", empty=False)
-    assert (step_.tier, step_.role) == ("web", "team.web.web")
+def test_what_follows_a_role():
+    for commit, revision in (("", None), (" at 4a936f66cfe4", "4a936f66cfe4")):
+        for allowed in ("", ", with capability SYS_ADMIN"):
+            made = Step(0, f"tierwright: tier web: role team.web.web{commit}{allowed}", "team x", "", empty=False)
+            assert (made.tier, made.role, made.revision) == ("web", "team.web.web", revision)
 
 
 def test_a_base_has_no_role():

@@ -99,6 +99,14 @@ def test_labels_prove_nothing(told):
     assert len(found.releases) == 1
 
 
+def test_two_chains_with_a_tier_of_one_name(told):
+    images = {"one/web:latest": image(1), "two/web:latest": image(2)}
+    with pytest.raises(UsageError, match="several tiers 'web'; name one of one/web, two/web"):
+        told(images)
+    assert [each.names for each in told(images, name="two/web").releases] == [["two/web:latest"]]
+    assert len(told({"one/web:latest": image(1)}).releases) == 1
+
+
 def test_no_such_tier(told):
     with pytest.raises(NotFoundError, match="no image of a tier 'other'"):
         told({"web:latest": image(1)}, name="other")
