@@ -24,8 +24,10 @@ class RoleArguments:
 
     #: Its argument specification's options; ``None`` where it has none.
     options: Mapping[str, Mapping[str, Any]] | None
-    #: Names of the variables that its defaults set.
-    defaults: frozenset[str]
+    #: Names of the variables that it says must not be shown, or a part of them (``no_log``).
+    hidden: frozenset[str]
+    #: The variables that its defaults set, untemplated.
+    defaults: Mapping[str, Any]
 
 
 def read_arguments(folder: Path) -> RoleArguments:
@@ -34,11 +36,11 @@ def read_arguments(folder: Path) -> RoleArguments:
     Raises:
         ChainError: A file of it is no YAML.
     """
-    spec = _role_spec(folder)
+    spec, defaults = _role_spec(folder), _load(folder / "defaults", "main", templates=True) or {}
     if spec is None:
-        return RoleArguments(None, frozenset())
+        return RoleArguments(None, frozenset(), defaults)
     options = {key: _without_defaults(option) for key, option in spec.items()}
-    return RoleArguments(options, frozenset(_load(folder / "defaults", "main") or ()))
+    return RoleArguments(options, frozenset(name for name, option in spec.items() if _is_hidden(option)), defaults)
 
 
 def check_tier(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,29 +113,6 @@ def check_role(name: str, role: str, arguments: RoleArguments, variables: Mappin
         raise ChainError(_lines(f"tier {name!r}: variables of role {role}", result.error_messages))
 
 
-def hidden_arguments(folder: Path) -> frozenset[str]:
-    """Names of the variables that the role in ``folder`` says must not be shown, or a part of them (``no_log``).
-
-    Raises:
-        ChainError: A file of the role is no YAML.
-    """
-    return frozenset(name for name, option in (_role_spec(folder) or {}).items() if _is_hidden(option))
-
-
-def _is_hidden(option: Mapping[str, Any]) -> bool:
-    below = option.get("options")
-    return bool(option.get("no_log")) or (isinstance(below, Mapping) and any(map(_is_hidden, below.values())))
-
-
-def read_defaults(folder: Path) -> Mapping[str, Any]:
-    """Read the variables that the role in ``folder`` sets in its defaults, untemplated.
-
-    Raises:
-        ChainError: They are no YAML.
-    """
-    return _load(folder / "defaults", "main", templates=True) or {}
-
-
 def role_default(defaults: Mapping[str, Any], name: str, variables: Mapping[str, Any]) -> Any:
     """Value of a variable that a role sets in its defaults, with the host's variables.
 
@@ -147,6 +126,11 @@ def role_default(defaults: Mapping[str, Any], name: str, variables: Mapping[str,
     """
     values = {**defaults, **variables}
     return Templar(DataLoader(), values).template(values[name])
+
+
+def _is_hidden(option: Mapping[str, Any]) -> bool:
+    below = option.get("options")
+    return bool(option.get("no_log")) or (isinstance(below, Mapping) and any(map(_is_hidden, below.values())))
 
 
 def _without_defaults(option: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,9 @@ from .secrets import is_secret
 _SHORT = 4
 
 
+_WORD = re.compile(r"\w+")
+
+
 class Secrets:
     """The secrets of one host."""
 
@@ -65,9 +68,9 @@ def _closure(names: set[str], raw: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(names)
 
 
-def _words(value: object) -> frozenset[str]:
+def _words(value: object) -> set[str]:
     templates = (leaf for leaf in leaves(value) if isinstance(leaf, str) and ("{{" in leaf or "{%" in leaf))
-    return frozenset(word for template in templates for word in re.findall(r"\w+", template))
+    return {word for template in templates for word in _WORD.findall(template)}
 
 
 def _plaintext(value: object) -> str:

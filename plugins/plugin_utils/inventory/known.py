@@ -7,10 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..keys.files import digest_folder
-from .arguments import RoleArguments, hidden_arguments, read_arguments, read_defaults
+from .arguments import RoleArguments, read_arguments
 from .roles import Role, find_role, with_dependencies
 
 
@@ -23,12 +22,8 @@ class KnownRole:
     folders: tuple[Path, ...]
     #: Digests of their files, by the names of the key's parts.
     files: Mapping[str, str]
-    #: The variables that it sets in its defaults, untemplated.
-    defaults: Mapping[str, Any]
     #: What it says of its variables.
     arguments: RoleArguments
-    #: Names of the variables that it says must not be shown.
-    hidden: frozenset[str]
 
 
 def read_role(tier: str, name: str, beside: Path) -> KnownRole:
@@ -51,8 +46,7 @@ def read_role(tier: str, name: str, beside: Path) -> KnownRole:
         for called, folder in _called(found).items()
         for path, digest in digest_folder(folder).items()
     }
-    defaults, arguments = read_defaults(role.folder), read_arguments(role.folder)
-    return KnownRole(role, found, files, defaults, arguments, hidden_arguments(role.folder))
+    return KnownRole(role, found, files, read_arguments(role.folder))
 
 
 def _called(folders: Iterable[Path]) -> dict[str, Path]:

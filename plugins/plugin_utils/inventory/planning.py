@@ -188,7 +188,7 @@ class Planner:
             **parts,
             "ansible-core": plain(self._ansible_version),
             **role.files,
-            **digest_variables(view, raw, role.hidden),
+            **digest_variables(view, raw, role.arguments.hidden),
         }
 
     def _inputs(self, tier: Tier, raw: Mapping[str, Any]) -> Inputs:
@@ -198,9 +198,8 @@ class Planner:
             role = self._role(tier.name, tier.role)
             variable = f"{role.role.folder.name.replace('-', '_')}_tier_inputs"
             try:
-                declared = (
-                    role_default(role.defaults, variable, raw) if variable in role.defaults else view.get(variable)
-                )
+                defaults = role.arguments.defaults
+                declared = role_default(defaults, variable, raw) if variable in defaults else view.get(variable)
             except AnsibleError as error:
                 raise ChainError(
                     f"tier {tier.name!r}: {variable} cannot be read before the role is applied: {error}; use no facts "

@@ -55,7 +55,7 @@ def digest_variables(
     Returns:
         ``variable/<name>`` to digest. What a vault protects or the role hides cannot be guessed from it.
     """
-    secrets = Secrets(raw, hidden)
+    secrets = Secrets({name: value for name, value in raw.items() if name not in _MAGIC}, hidden)
     names = sorted(name for name in raw if _matters(name))
     return {f"variable/{name}": _digest(name, variables, raw[name], secrets) for name in names}
 
