@@ -275,7 +275,7 @@ def small_engine() -> Iterator[SecondEngine]:
 @pytest.mark.once
 @pytest.mark.parametrize(
     ("share", "message"),
-    [(1.1, "task 'Fill the disk'"), (0.6, "task 'Seal the layer': loading image")],
+    [(1.1, "task 'Fill the disk'"), (0.6, "task 'Seal the layer'")],
     ids=["task", "seal"],
 )
 def test_a_full_disk(small_engine, tmp_path, playbook, environment, python_rootfs, share, message):
