@@ -7,6 +7,7 @@ For ``tests/bench/plan``: an action, so that it sees the variables that the plan
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import docker
@@ -17,13 +18,14 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import history, labels
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.archive import EMPTY_LAYER, EMPTY_LAYER_DIGEST
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config import document, runtime_config
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.load import Layers, load
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
 from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.parts import Parts, content_tag, digest_key
 
-_LAYERS = Layers((EMPTY_LAYER_DIGEST,), {EMPTY_LAYER_DIGEST: EMPTY_LAYER})
+_EMPTY = bytes(1024)  # a tar archive without entries
+_DIGEST = "sha256:" + hashlib.sha256(_EMPTY).hexdigest()
+_LAYERS = Layers((_DIGEST,), {_DIGEST: _EMPTY})
 
 
 class ActionModule(ActionBase):
