@@ -50,6 +50,7 @@ def old(small_chain):
         small_chain.tier("one", WRITE.replace("VERSION", str(version)), parent="base")
         small_chain.build("--limit", "base,one" if version < 2 else "all").expect()
         made.append(small_chain.image("one").id)
+    prune(small_chain).expect()  # nothing of this chain, but Pythons of bases that are gone
     return made
 
 
