@@ -79,7 +79,8 @@ def vault(small_chain, environment, canaries):
     (folder / "main.yml").write_text(plain + done.stdout)
     whole = folder / "whole.yml"
     whole.write_text(f"one_wholefile: {canaries['wholefile']}\n")
-    subprocess.run(["ansible-vault", "encrypt", "--vault-password-file", str(password), str(whole)], check=True)
+    whole_file = ["ansible-vault", "encrypt", "--vault-password-file", str(password), str(whole)]
+    subprocess.run(whole_file, env=environment, check=True)
     templates = small_chain.folder / "roles/one/templates"
     templates.mkdir(parents=True)
     (templates / "credentials.j2").write_text("{{ one_vaulted }} {{ one_wholefile }}\n")
