@@ -230,13 +230,13 @@ def test_a_gibibyte_goes_in_and_out_without_being_held_in_memory(target, tmp_pat
     that: "(most.stdout_lines | map('split') | map(attribute=1) | map('int') | max) < 200000"
     fail_msg: "{{{{ most.stdout_lines }}}}"
 """
-    play = target.start_play(tmp_path, tasks, {**environment, "ANSIBLE_REMOTE_TMP": "/srv/tmp"})
-    output = play.stdout.read()
-    _pid, status, usage = os.wait4(play.pid, 0)
-    play.returncode = os.waitstatus_to_exitcode(status)
+    with target.start_play(tmp_path, tasks, {**environment, "ANSIBLE_REMOTE_TMP": "/srv/tmp"}) as play:
+        output = play.stdout.read()
+        _pid, status, usage = os.wait4(play.pid, 0)
+        play.returncode = os.waitstatus_to_exitcode(status)
     assert play.returncode == 0, output[-3000:]
     assert (tmp_path / "fetched").stat().st_size == size
-    assert usage.ru_maxrss < 300_000
+    assert usage.ru_maxrss < 500_000
 
 
 CONFIG = {"ANSIBLE_CONFIG": str(Path(__file__).parents[2] / "ansible.cfg")}

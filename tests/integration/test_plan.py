@@ -48,8 +48,10 @@ def files(folder):
 
 
 @pytest.fixture
-def large_chain(small_chain, playbook):
+def large_chain(small_chain, playbook, rootfs):
     """A chain of 30 tiers that seem to be built: a trunk, and 28 tiers on it."""
+    # A base of its own, since others are built on what the shared one is.
+    small_chain.tier("base", **{"import": rootfs})
     small_chain.tier("trunk", WRITE, parent="base")
     small_chain.tier("leaf", WRITE, parent="trunk")
     for number in range(27):

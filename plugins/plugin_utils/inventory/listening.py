@@ -39,10 +39,13 @@ def note_task(watch: Watch, host: str, task: Any) -> None:
 
 
 def _worker_s_tier() -> str | None:
-    """The host that this process is a worker for, unless its task is one of ours; ``None`` in the main process."""
+    """The host that this process is a worker for, unless its task is one of ours; ``None`` in the main process.
+
+    The task is asked for no more than what was read: what Ansible resolves it opens files for, which are heard here.
+    """
     worker = multiprocessing.current_process()
     host, task = getattr(worker, "_host", None), getattr(worker, "_task", None)
-    if host is None or task is None or str(task.resolved_action or task.action).startswith(_OURS):
+    if host is None or task is None or str(task.action).startswith(_OURS):
         return None
     return str(host.get_name())
 
