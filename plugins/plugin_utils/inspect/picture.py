@@ -15,11 +15,12 @@ from xml.etree import ElementTree as ET
 
 from .words import one_line, printable
 
-_WIDTH, _HEIGHT = 230, 58
+_WIDTH, _HEIGHT = 260, 58
 #: From box to box: to the right, and down.
-_STEP, _ROW = 290, 74
+_STEP, _ROW = 320, 74
 _MARGIN = 12
-_LONGEST = 30
+#: Characters of its name, of its name beside a state, and of its second line.
+_LONGEST, _LONGEST_STATED, _LONGEST_MORE = 32, 24, 38
 
 #: Colours of groups that everybody can tell apart (Okabe and Ito, https://jfly.uni-koeln.de/color/).
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#999999")
@@ -124,11 +125,11 @@ def _draw_box(into: ET.Element, box: Box, place: tuple[float, float], on: str | 
     ET.SubElement(inner, "rect", {"class": "tw-box", "width": f"{_WIDTH}", "height": f"{_HEIGHT}", "rx": "6"})
     if colour:
         ET.SubElement(inner, "rect", {"width": "7", "height": f"{_HEIGHT}", "rx": "3", "fill": colour})
-    _text(inner, "text", one_line(box.name, _LONGEST), {"x": "18", "y": "24"})
+    _text(inner, "text", one_line(box.name, _LONGEST_STATED if box.state else _LONGEST), {"x": "18", "y": "24"})
     if box.more:
-        _text(inner, "text", one_line(box.more, _LONGEST + 6), {"class": "tw-more", "x": "18", "y": "44"})
+        _text(inner, "text", one_line(box.more, _LONGEST_MORE), {"class": "tw-more", "x": "18", "y": "44"})
     if box.state:
-        _text(inner, "text", box.state, {"class": "tw-state", "x": f"{_WIDTH - 10}", "y": "44", "text-anchor": "end"})
+        _text(inner, "text", box.state, {"class": "tw-state", "x": f"{_WIDTH - 10}", "y": "24", "text-anchor": "end"})
 
 
 def _curve(start: tuple[float, float], end: tuple[float, float]) -> str:
