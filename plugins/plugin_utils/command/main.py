@@ -15,6 +15,7 @@ from ..errors import (
     DamagedError,
     EngineError,
     NotFoundError,
+    PlanError,
     TierwrightError,
     UnsupportedError,
     UsageError,
@@ -34,7 +35,7 @@ _VERBS = {
 }
 
 #: Exit codes besides 0, and 1 of ``diff --exit-code`` and ``outdated --fail``; ``docs/command.md`` explains them.
-USAGE, NOT_FOUND, DAMAGED, NOBODY_ANSWERS, UNSUPPORTED = range(2, 7)
+USAGE, NOT_FOUND, DAMAGED, NOBODY_ANSWERS, UNSUPPORTED, NO_PLAN = range(2, 8)
 _BROKEN_PIPE, _INTERRUPTED = 128 + 13, 128 + 2
 
 _CODES: tuple[tuple[type[TierwrightError], int], ...] = (
@@ -43,6 +44,7 @@ _CODES: tuple[tuple[type[TierwrightError], int], ...] = (
     (DamagedError, DAMAGED),
     (EngineError, NOBODY_ANSWERS),
     (UnsupportedError, UNSUPPORTED),
+    (PlanError, NO_PLAN),
 )
 
 

@@ -43,10 +43,12 @@ def note_files(watch: Watch, host: str, task: Any) -> None:
 def note_task(journal: Journal, host: str, task: Any) -> None:
     """Record that a task begins, and of which role it is."""
     role = getattr(task, "_role", None)
-    folder = Path(role._role_path) if role is not None else None  # noqa: SLF001 - Ansible has no other name for it
-    path = str(task.get_path() or "")
-    file = str(Path(path).relative_to(folder.parent)) if folder and Path(path).is_relative_to(folder) else None
-    note_begin(journal, host, Task(role.get_name() if role is not None else None, str(task.name or task.action), file))
+    name, file = None, None
+    if role is not None:
+        name = Path(role.get_name()).name  # a role that is found by its path is called by all of it
+        folder, path = Path(role._role_path), Path(task.get_path() or "")  # noqa: SLF001 - Ansible has no other name for it
+        file = str(path.relative_to(folder.parent)) if path.is_relative_to(folder) else None
+    note_begin(journal, host, Task(name, str(task.name or task.action), file))
 
 
 def _worker_s_tier() -> str | None:

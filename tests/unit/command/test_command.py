@@ -254,6 +254,7 @@ def test_svg(run, place):
         (2, ["tree", "--svg", "--json"], "exclude each other"),
         (2, ["nothing"], "No such command"),
         (2, ["layers"], "Missing argument"),
+        (2, ["why", "x", "--", "-v"], "options of ansible-playbook belong to --now"),
         (2, ["layers", "docker://x"], "names no image of a registry"),
         (3, ["layers", "archive:/none.tar"], "cannot be read"),
         (3, ["tree", "--in", "oci:/none"], "no OCI layout"),
@@ -274,7 +275,7 @@ def test_exit_codes(run, monkeypatch, place, code, arguments, sentence):
 
 def test_exit_codes_are_documented():
     page = (DOCS / "command.md").read_text()
-    for code in (0, 1, 2, 3, 4, 5, 6, 130, 141):
+    for code in (0, 1, 2, 3, 4, 5, 6, 7, 130, 141):
         assert f"\n| {code} |" in page
 
 
