@@ -21,6 +21,7 @@ from ..errors import (
     UsageError,
 )
 from ..inspect.words import printable
+from .version import version
 
 #: Verb to module. A verb is imported when it is asked for.
 _VERBS = {
@@ -78,7 +79,7 @@ def _leave(sentence: str, code: int) -> NoReturn:
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="tierwright")
+@click.version_option(version())
 def tierwright() -> None:
     """Look at images: whose layer is it, what is in it, what changed, and what for.
 

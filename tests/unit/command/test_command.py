@@ -8,6 +8,7 @@ import pty
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -17,21 +18,13 @@ import pytest
 
 import schemas
 from ansible_collections.tierwright.chain.plugins.plugin_utils.command.main import tierwright
+from ansible_collections.tierwright.chain.plugins.plugin_utils.command.version import version
 from made_images import config, digest, docker_save, layer, layout, ours, pack, step, write
+from measured import MEASURED
 from served import served
 
 DOCS = Path(__file__).parents[3] / "docs"
 COMMAND = Path(sys.executable).parent / "tierwright"
-#: Runs a command and says on stderr how many kB it took at most. A process of its own, for until a command replaces it,
-#: a new process counts as much memory as the one that started it.
-MEASURED = (
-    sys.executable,
-    "-Sc",
-    """import resource, subprocess, sys
-code = subprocess.call(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
-sys.exit(code)""",
-)
 
 STATUS = b"Package: ssl\nStatus: install ok installed\nArchitecture: amd64\nVersion: %d\n"
 BASE = layer(("var/lib/dpkg/status", STATUS % 1), ("etc/motd", b"one"), ("srv/a", b"twice"), ("srv/b", b"twice"))
@@ -321,3 +314,22 @@ def test_it_runs_from_a_clone(place, tmp_path):
         check=True,
     )
     assert "web:latest" in done.stdout
+
+
+def test_its_version_is_that_of_the_distribution(run):
+    assert run("--version")[:2] == (0, f"tierwright, version {metadata.version('tierwright')}\n")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        ("MANIFEST.json", '{"collection_info": {"version": "1.2.3"}}', "1.2.3"),
+        ("MANIFEST.json", "[]", "unknown"),
+        ("galaxy.yml", "name: chain\nversion: 1.2.3\n", "1.2.3"),
+        ("galaxy.yml", "name: chain\n", "unknown"),
+        ("README.md", "", "unknown"),
+    ],
+)
+def test_its_version_where_no_distribution_is_installed(tmp_path, file, content, told):
+    (tmp_path / file).write_text(content)
+    assert version(tmp_path) == told
