@@ -235,8 +235,8 @@ def test_svg(run, place):
     titles = [title.text for title in picture.iter("{http://www.w3.org/2000/svg}title")]
     assert titles[:3] == [
         "Images and what they stand on",
-        "base:latest, tier base, team ops, +10 kB",
-        "web:latest, tier web, team mid, +10 kB, on base:latest",
+        "base:latest, base, team ops, +10 kB",
+        "web:latest, web, team mid, +10 kB, on base:latest",
     ]
     assert "http" not in out.replace("http://www.w3.org/", "")
 
