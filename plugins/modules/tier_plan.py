@@ -19,6 +19,9 @@ author:
   - Tierwright contributors (@tierwright)
 version_added: 0.1.0
 options:
+  dest:
+    description: A file to write the plan to as JSON, also in check mode. It holds C(chain), its name, and the returned C(tiers).
+    type: path
   force:
     description: Names of tiers to build although nothing changed, as a list or with commas between.
     type: raw
@@ -70,5 +73,7 @@ tiers:
     corebuild:
       action: build
       image:
+      parent: base
       reasons: [role corebuild/tasks/main.yml changed]
+      team: operations
 """

@@ -19,7 +19,7 @@ from ..engine import images
 from ..engine.client import translated
 from ..engine.images import Image
 from ..errors import SealError
-from . import changes, history, labels
+from . import changes, history, labels, tasks
 from .cleaner import Cleaner, settle
 from .config import document, runtime_config
 from .layer import Layer
@@ -43,6 +43,8 @@ class Design:
     parent: Image | None = None
     #: Settings that an image without a parent has unless the tier says otherwise.
     settings: Mapping[str, Any] = field(default_factory=dict)
+    #: The tasks of the build.
+    timeline: tasks.Timeline = field(default_factory=tasks.Timeline)
 
 
 def seal(client: docker.DockerClient, container: str, design: Design) -> Image:
@@ -62,9 +64,13 @@ def seal(client: docker.DockerClient, container: str, design: Design) -> Image:
     cleaner = Cleaner(design.identity.get(labels.FAMILY), tier.drop, tier.keep)
     with changes.read(client, container) as found:
         try:
-            return assemble(client, design, layer=Layer(settle(found, cleaner), design.epoch))
+            entries = settle(found, cleaner)
+            image = assemble(client, design, layer=Layer(entries, design.epoch))
         except SealError as error:
             raise SealError(f"tier {tier.name!r}: {error}") from error
+    if design.parent is None or len(image.layers) > len(design.parent.layers):
+        tasks.remember(image.layers[-1], entries, design.timeline)
+    return image
 
 
 def assemble(

@@ -29,6 +29,7 @@ from .journal import Journal
 from .plan import find_built, find_own
 from .records import Planned, read_plan
 from .taken import digest_taken
+from .timeline import timeline
 
 #: Where distributions keep Python that there is no recipe for.
 _SYSTEM_PYTHON = "/usr/bin/python3"
@@ -185,7 +186,7 @@ def seal_tier(client: docker.DockerClient, journal: Journal, name: str, declared
         base=_release(journal, tier.parent),
     )
     doing = f"role {tier.role}" + (f" at {planned.commit.name}" if planned.commit else "")
-    design = Design(tier, doing, build["epoch"], declared, identity, parent)
+    design = Design(tier, doing, build["epoch"], declared, identity, parent, timeline=timeline(journal, name))
     image = seal(client, build["container"], design)
     clear_tier(client, journal, name)
     return finish(client, journal, planned.tier, image)
