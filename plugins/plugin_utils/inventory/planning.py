@@ -33,8 +33,8 @@ from .secrets import refuse
 from .tiers import GROUP, read_chain
 from .variables import digest_variables
 
-#: Variables that decide what of a base gets into its layer.
-_SEALING = ("tier_drop", "tier_keep", "tier_source_date_epoch")
+#: Variables that decide what of a base gets into its image.
+_SEALING = ("tier_drop", "tier_keep", "tier_protects", "tier_source_date_epoch")
 
 
 class HostVars(Protocol):
