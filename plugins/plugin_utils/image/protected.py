@@ -22,7 +22,7 @@ from ..engine.client import translated
 from ..errors import SealError
 from .entry import WHITEOUT, Change, Entry, Kind, parent, same, shown
 from .links import Links
-from .patterns import Matcher, holder, literally, matcher, split
+from .patterns import holder, literally, matcher, split
 from .pieces import reader
 
 _SHOWN = 3
@@ -71,8 +71,6 @@ class Guard:
             way: Walks to a path in the build container. What the role did to a link on the way is found in the layer.
         """
         self._areas = [_area(pattern, each, way) for each in protections for pattern in each.paths]
-        names = [name for area in self._areas for name in area.names]
-        self._covers, self._holds = matcher(names), holder(names)
         self._ways = frozenset[bytes]().union(*(area.way for area in self._areas))
 
     def touched(self, entries: Iterable[Entry], changes: Iterable[Change], below: Below) -> list[Touch]:
@@ -85,13 +83,17 @@ class Guard:
         """
         before = {change.before.path: change.before for change in changes if change.before is not None}
         layer = {_named(entry): entry for entry in entries}
-        found: dict[bytes, Entry] = {}
+        # Where the way leads elsewhere now, what is at its end is not what the owner has there.
+        turned = {path for path in self._ways & layer.keys() if _replaces(layer[path], before.get(path))}
+        found = {path: layer[path] for path in turned if turned.isdisjoint(_above(path))}
+        names = [name for area in self._areas if turned.isdisjoint(area.way) for name in area.names]
+        covers, holds = matcher(names), holder(names)
         gone: dict[bytes, Entry] = {}
         for path, entry in layer.items():
             was = before.get(path)
-            if self._covers(path) or (path in self._ways and _replaces(entry, was)):
+            if covers(path):
                 found[path] = entry
-            elif was is not None and was.kind is Kind.DIRECTORY is not entry.kind and self._holds(path):
+            elif was is not None and was.kind is Kind.DIRECTORY is not entry.kind and holds(path):
                 gone[path] = entry
         above = {parent(path) for path in found}
         touches = [
@@ -100,7 +102,7 @@ class Guard:
             if path not in above
         ]
         if gone:
-            for path in filter(self._covers, below(gone)):
+            for path in filter(covers, below(gone)):
                 folder = next(each for each in gone if path.startswith(each + b"/"))
                 touches.append(self._touch(path, gone[folder], f"removed with /{shown(folder)}"))
         return sorted(touches, key=lambda touch: touch.path)
@@ -148,6 +150,11 @@ def _area(pattern: str, owner: Protection, way: Way) -> _Area:
     walked = [each.strip("/") for each in way("/" + fixed)]
     there = "/".join(filter(None, (literally(walked[-1]), rest)))
     return _Area(pattern, owner, (pattern, there), frozenset(os.fsencode(each) for each in walked if each))
+
+
+def _above(path: bytes) -> Iterator[bytes]:
+    while path := parent(path):
+        yield path
 
 
 def _named(entry: Entry) -> bytes:

@@ -106,7 +106,7 @@ def after(remove=(), **changed):
         ("etc/ssl/certs", after(["etc/ssl/certs", "etc/ssl/certs/a.pem"], to={"etc/ssl/certs": "-> /srv"}),
          [("etc/ssl/certs", "replaced")]),
         ("bin/su", after(to={"usr/bin/su": "evil"}), [("usr/bin/su", "changed")]),
-        ("bin/su", after(to={"bin": None, "bin/su": "evil"}), [("bin/su", "made")]),
+        ("bin/su", after(to={"bin": None, "bin/su": "evil"}), [("bin", "replaced")]),
         ("bin/su", after(to={"bin": None}), [("bin", "replaced")]),
         ("opt/app/key", after(to={"opt": "-> srv"}), [("opt", "made")]),
         ("etc/*/*/a.pem", after([p for p in BEFORE if p.startswith("etc/ssl")]), [("etc/ssl/certs/a.pem", "removed with /etc/ssl")]),
