@@ -43,7 +43,7 @@ class Project:
     def run(self, commands: str) -> str:
         """Run the commands as they stand in the README, but for where the repositories lie."""
         done = subprocess.run(
-            ["bash", "-euc", commands.replace("/tmp/thirdparty", str(self.folder / "git"))],  # noqa: S108 - replaced
+            ["bash", "-euc", commands.replace("/tmp/thirdparty", str(self.folder / "git"))],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -58,7 +58,7 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory, environment, demo, engine):
+def project(tmp_path_factory, environment, engine):
     project = Project(tmp_path_factory.mktemp("thirdparty"), environment)
     project.run(COMMANDS)
     yield project
@@ -84,7 +84,8 @@ def fetched(engine, image):
         container.remove(v=True, force=True)
 
 
-def test_the_readme_s_commands_build_what_serves_a_page(project, engine):
+@pytest.mark.usefixtures("project")
+def test_the_readme_s_commands_build_what_serves_a_page(engine):
     assert "<h1>Built from another repository&#39;s role</h1>" in fetched(engine, "thirdparty/static-site:latest")
 
 

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Refuses a layer that touches what an ancestor protects (``tier_protects``).
 
-What counts is the layer: an entry at or below a protected path writes it, hides it, or, as another name of the same file,
-would bring its content along to another parent. So does one that takes the place of a folder or a link that leads there.
+What counts is the layer. An entry at or below a protected path writes it, hides it or, where a file has got another
+name, carries it along to another parent. One that takes the place of a folder or a link on the way leads elsewhere.
 What a layer leaves out touches nothing.
 """
 
@@ -190,8 +190,8 @@ def _refusal(touches: Sequence[Touch]) -> str:
     told = "; ".join(_told(owner, [touch for touch in touches if touch.owner == owner]) for owner in owners)
     teams = " and ".join(sorted({owner.team for owner in owners}))
     return (
-        f"its role touched what others protect: {told}. Leave these paths as they are, or ask {teams} for a setting that "
-        "gives what is needed, or to take the path out of their tier_protects"
+        f"its role touched what others protect: {told}. Leave these paths as they are, or ask {teams} for a setting "
+        "that gives what is needed, or to take the path out of their tier_protects"
     )
 
 

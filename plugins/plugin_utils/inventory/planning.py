@@ -23,8 +23,8 @@ from ..image import labels
 from ..image.bootstrap import check_tools
 from ..image.rootfs import check_checksum
 from ..keys.commit import Commit, last_commit
-from ..keys.installed import installed_version
 from ..keys.elsewhere import Projects, digest_elsewhere, names
+from ..keys.installed import installed_version
 from ..keys.parts import Parts, digest_bytes, plain
 from ..run.plan import Action, Decision, decide
 from .arguments import check_role, role_default

@@ -28,7 +28,7 @@ class Commit:
 
     @property
     def name(self) -> str:
-        """What people read: the first digits of its ID, or the version, and ``-dirty`` where the folder was changed since."""
+        """What people read: the version or the ID's first digits, and ``-dirty`` where the folder was changed since."""
         return (self.id[:_SHORT] if _ID.fullmatch(self.id) else self.id) + ("" if self.clean else "-dirty")
 
 

@@ -67,10 +67,10 @@ def touched(before, now, *patterns, drop=()):
     changes = list(differences(before, now))
     guard = Guard([Protection("corebuild", "operations", patterns)], Links(Container(now), "c").way)
 
-    def below(folders):
+    def listed(folders):
         return [path for folder in folders for path in before if path.startswith(folder + b"/")]
 
-    return guard.touched(settle(changes, Cleaner(None, drop)), changes, below)
+    return guard.touched(settle(changes, Cleaner(None, drop)), changes, listed)
 
 
 BEFORE = {
@@ -88,6 +88,10 @@ BEFORE = {
 }
 
 
+def below(folder):
+    return [path for path in BEFORE if path == folder or path.startswith(f"{folder}/")]
+
+
 def after(remove=(), **changed):
     kept = {path: each for path, each in BEFORE.items() if path not in remove}
     return tree(of={**kept, **changed.get("to", {})})
@@ -100,17 +104,20 @@ def after(remove=(), **changed):
         ("etc/ssl", after(to={"etc/ssl/openssl.cnf": "evil"}), [("etc/ssl/openssl.cnf", "changed")]),
         ("etc/ssl", after(to={"etc/ssl": 0o700}), [("etc/ssl", "changed")]),
         ("etc/ssl", after(["etc/ssl/openssl.cnf"]), [("etc/ssl/openssl.cnf", "removed")]),
-        ("etc/ssl", after(["etc/ssl/certs", "etc/ssl/certs/a.pem"]), [("etc/ssl/certs", "removed")]),
-        ("etc/ssl", after([p for p in BEFORE if p.startswith("etc")]), [("etc", "removed")]),
-        ("etc/ssl", after([p for p in BEFORE if p.startswith("etc/")], to={"etc": "-> srv"}), [("etc", "replaced")]),
-        ("etc/ssl/certs", after(["etc/ssl/certs", "etc/ssl/certs/a.pem"], to={"etc/ssl/certs": "-> /srv"}),
-         [("etc/ssl/certs", "replaced")]),
+        ("etc/ssl", after(below("etc/ssl/certs")), [("etc/ssl/certs", "removed")]),
+        ("etc/ssl", after(below("etc")), [("etc", "removed")]),
+        ("etc/ssl", after(below("etc"), to={"etc": "-> srv"}), [("etc", "replaced")]),
+        (
+            "etc/ssl/certs",
+            after(below("etc/ssl/certs"), to={"etc/ssl/certs": "-> /srv"}),
+            [("etc/ssl/certs", "replaced")],
+        ),
         ("bin/su", after(to={"usr/bin/su": "evil"}), [("usr/bin/su", "changed")]),
         ("bin/su", after(to={"bin": None, "bin/su": "evil"}), [("bin", "replaced")]),
         ("bin/su", after(to={"bin": None}), [("bin", "replaced")]),
         ("opt/app/key", after(to={"opt": "-> srv"}), [("opt", "made")]),
-        ("etc/*/*/a.pem", after([p for p in BEFORE if p.startswith("etc/ssl")]), [("etc/ssl/certs/a.pem", "removed with /etc/ssl")]),
-        ("**/a.pem", after([p for p in BEFORE if p.startswith("etc/ssl")]), [("etc/ssl/certs/a.pem", "removed with /etc/ssl")]),
+        ("etc/*/*/a.pem", after(below("etc/ssl")), [("etc/ssl/certs/a.pem", "removed with /etc/ssl")]),
+        ("**/a.pem", after(below("etc/ssl")), [("etc/ssl/certs/a.pem", "removed with /etc/ssl")]),
     ],
 )
 def test_what_became_of_a_protected_path_is_told(pattern, now, told):
@@ -123,8 +130,8 @@ def test_what_became_of_a_protected_path_is_told(pattern, now, told):
         ("etc/ssl", after()),
         ("etc/ssl", after(to={"etc/sslx": "x", "srv/etc": None, "srv/etc/ssl": "x"})),
         ("etc/ssl", after(to={"etc": 0o700})),
-        ("etc/ssl/*.cnf", after(["etc/ssl/certs", "etc/ssl/certs/a.pem"])),
-        ("**/b.pem", after(["etc/ssl/certs", "etc/ssl/certs/a.pem"])),
+        ("etc/ssl/*.cnf", after(below("etc/ssl/certs"))),
+        ("**/b.pem", after(below("etc/ssl/certs"))),
         ("bin/su", after(to={"usr/bin/other": "x"})),
         ("opt/app/key", after(to={"opt": None, "opt/app": None})),
     ],
@@ -169,9 +176,8 @@ def grown(said, base=None):
 
 
 def without(found, gone):
-    return {
-        path: each for path, each in found.items() if not any(path == top or path.startswith(top + b"/") for top in gone)
-    }
+    tops = tuple(top + b"/" for top in gone)
+    return {path: each for path, each in found.items() if not (path + b"/").startswith(tops)}
 
 
 def seen(found, pattern):
