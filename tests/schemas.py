@@ -15,6 +15,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect import (
     blame,
     diff,
     layers,
+    outdated,
     releases,
     tree,
     waste,
@@ -28,6 +29,7 @@ ANSWERS = {
     "waste": waste.Waste,
     "history": releases.History,
     "why": releases.Why,
+    "outdated": outdated.Outdated,
 }
 FOLDER = Path(__file__).parents[1] / "docs/schemas"
 

@@ -21,6 +21,9 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - tierwright.chain.tier.lock
 options:
+  dest:
+    description: A file to write the plan to as JSON, also in check mode. It holds C(chain), its name, and the returned C(tiers).
+    type: path
   force:
     description: Names of tiers to build although nothing changed, as a list or with commas between.
     type: raw
@@ -68,5 +71,7 @@ tiers:
     corebuild:
       action: build
       image:
+      parent: base
       reasons: [role corebuild/tasks/main.yml changed]
+      team: operations
 """

@@ -107,6 +107,7 @@ RUN_VARIABLES = (
     "tier_inputs_max_age",
     "tier_keep_releases",
     "tier_lock_timeout",
+    "tier_plan_file",
     "tier_python_interpreter",
     "tier_release",
 )

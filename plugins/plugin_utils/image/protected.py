@@ -24,6 +24,7 @@ from .entry import WHITEOUT, Change, Entry, Kind, parent, same, shown
 from .links import Links
 from .patterns import holder, literally, matcher, split
 from .pieces import reader
+from .tasks import Task, Timeline
 
 _SHOWN = 3
 
@@ -120,6 +121,7 @@ def check(
     container: str,
     entries: Iterable[Entry],
     changes: Iterable[Change],
+    timeline: Timeline,
 ) -> None:
     """Refuse a layer that touches what its tier's ancestors protect.
 
@@ -129,9 +131,10 @@ def check(
         container: ID of the build container, which has ended.
         entries: The entries of the layer.
         changes: What they were made of.
+        timeline: The tasks of the build.
 
     Raises:
-        SealError: It does; the message names paths and owners.
+        SealError: It does; the message names paths, owners and, where they are known, tasks.
         EngineError: The engine does not answer.
     """
     if not protections:
@@ -142,7 +145,7 @@ def check(
 
     touches = Guard(protections, Links(client, container).way).touched(entries, changes, below)
     if touches:
-        raise SealError(_refusal(touches))
+        raise SealError(_refusal(touches, timeline))
 
 
 def _area(pattern: str, owner: Protection, way: Way) -> _Area:
@@ -185,9 +188,9 @@ def _how(entry: Entry, was: Entry | None, layer: Mapping[bytes, Entry]) -> str:
     return "changed"
 
 
-def _refusal(touches: Sequence[Touch]) -> str:
+def _refusal(touches: Sequence[Touch], timeline: Timeline) -> str:
     owners = dict.fromkeys(touch.owner for touch in touches)
-    told = "; ".join(_told(owner, [touch for touch in touches if touch.owner == owner]) for owner in owners)
+    told = "; ".join(_told(owner, [each for each in touches if each.owner == owner], timeline) for owner in owners)
     teams = " and ".join(sorted({owner.team for owner in owners}))
     return (
         f"its role touched what others protect: {told}. Leave these paths as they are, or ask {teams} for a setting "
@@ -195,12 +198,16 @@ def _refusal(touches: Sequence[Touch]) -> str:
     )
 
 
-def _told(owner: Protection, touches: Sequence[Touch]) -> str:
-    paths = [f"/{shown(touch.path)} ({touch.how})" for touch in touches[:_SHOWN]]
+def _told(owner: Protection, touches: Sequence[Touch], timeline: Timeline) -> str:
+    paths = [f"/{shown(touch.path)} ({touch.how}{_by(timeline.at(touch.entry))})" for touch in touches[:_SHOWN]]
     rest = len(touches) - len(paths)
     patterns = ", ".join(sorted({f"/{touch.pattern}" for touch in touches}))
     more = f" and {rest} more" if rest else ""
     return f"{', '.join(paths)}{more}; only tier {owner.tier!r} of team {owner.team} may write {patterns}"
+
+
+def _by(task: Task | None) -> str:
+    return f" by {task}" if task and task.role else ""
 
 
 def _listed(client: docker.DockerClient, container: str, folders: Iterable[bytes]) -> Iterator[bytes]:

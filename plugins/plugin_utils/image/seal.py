@@ -20,7 +20,7 @@ from ..engine import images
 from ..engine.client import translated
 from ..engine.images import Image
 from ..errors import SealError
-from . import changes, history, labels, protected
+from . import changes, history, labels, protected, tasks
 from .cleaner import Cleaner, settle
 from .config import document, runtime_config
 from .layer import Layer
@@ -46,6 +46,8 @@ class Design:
     settings: Mapping[str, Any] = field(default_factory=dict)
     #: What the tiers that it stands on protect.
     protected: Sequence[Protection] = ()
+    #: The tasks of the build.
+    timeline: tasks.Timeline = field(default_factory=tasks.Timeline)
 
 
 def seal(client: docker.DockerClient, container: str, design: Design) -> Image:
@@ -66,10 +68,15 @@ def seal(client: docker.DockerClient, container: str, design: Design) -> Image:
     with changes.read(client, container) as found:
         try:
             entries = settle(found, cleaner)
-            protected.check(client, design.protected, container=container, entries=entries, changes=found)
-            return assemble(client, design, layer=Layer(entries, design.epoch))
+            protected.check(
+                client, design.protected, container=container, entries=entries, changes=found, timeline=design.timeline
+            )
+            image = assemble(client, design, layer=Layer(entries, design.epoch))
         except SealError as error:
             raise SealError(f"tier {tier.name!r}: {error}") from error
+    if design.parent is None or len(image.layers) > len(design.parent.layers):
+        tasks.remember(image.layers[-1], entries, design.timeline)
+    return image
 
 
 def assemble(

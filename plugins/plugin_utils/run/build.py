@@ -30,6 +30,7 @@ from .journal import Journal
 from .plan import find_built, find_own
 from .records import Planned, read_plan
 from .taken import digest_taken
+from .timeline import timeline
 
 #: Where distributions keep Python that there is no recipe for.
 _SYSTEM_PYTHON = "/usr/bin/python3"
@@ -195,7 +196,16 @@ def seal_tier(
         protects=(*inherited, Protection(name, tier.team, protects)),
     )
     doing = f"role {tier.role}" + (f" at {planned.commit.name}" if planned.commit else "")
-    design = Design(tier, doing, build["epoch"], declared, identity, parent, protected=inherited)
+    design = Design(
+        tier,
+        doing,
+        build["epoch"],
+        declared,
+        identity,
+        parent,
+        protected=inherited,
+        timeline=timeline(journal, name),
+    )
     image = seal(client, build["container"], design)
     clear_tier(client, journal, name)
     return finish(client, journal, planned.tier, image)

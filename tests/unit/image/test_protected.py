@@ -19,6 +19,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.image.entry impor
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.links import Links
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.patterns import matcher
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.protected import Guard
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.tasks import Task, Timeline
 
 OWNER = Protection("corebuild", "operations", ("etc/ssl",))
 
@@ -215,19 +216,41 @@ def test_what_is_told_was_touched(said, changed, gone, pattern):
         assert (touch.pattern, touch.owner.tier) == (pattern, "corebuild")
 
 
-def test_the_refusal_names_path_owner_and_pattern():
-    now = after(["etc/motd"], to={"etc/ssl/new\n": "x"})
+def refused(now, *protections, timeline=None):
     changes = list(differences(tree(of=BEFORE), now))
-    protections = [OWNER, Protection("web", "middleware", ("etc/motd",))]
     with pytest.raises(SealError) as told:
         protected.check(
-            Container(now), protections, container="c", entries=settle(changes, Cleaner(None)), changes=changes
+            Container(now),
+            protections,
+            container="c",
+            entries=settle(changes, Cleaner(None)),
+            changes=changes,
+            timeline=timeline or Timeline(),
         )
-    assert str(told.value).startswith(
+    return str(told.value)
+
+
+def test_the_refusal_names_path_owner_and_pattern():
+    now = after(["etc/motd"], to={"etc/ssl/new\n": "x"})
+    assert refused(now, OWNER, Protection("web", "middleware", ("etc/motd",))).startswith(
         "its role touched what others protect: /etc/motd (removed); only tier 'web' of team middleware may write "
         "/etc/motd; /etc/ssl/new\\n (made); only tier 'corebuild' of team operations may write /etc/ssl. "
     )
 
 
+def test_the_refusal_names_the_task_where_it_is_known():
+    now = after(to={"etc/ssl/new": "x"})
+    new = b"etc/ssl/new"
+    now[new] = replace(now[new], changed=15)
+    tasks = [(moment, Task("web", name, "web/tasks/main.yml:7")) for moment, name in ((10, "Trust us"), (20, "Else"))]
+    told = refused(now, OWNER, timeline=Timeline(tasks))
+    assert "/etc/ssl/new (made by task 'Trust us' (web/tasks/main.yml:7)); only tier" in told
+
+
+def test_many_paths_are_counted():
+    told = refused(after(to={f"etc/ssl/{number}": "x" for number in range(5)}), OWNER)
+    assert "/etc/ssl/2 (made) and 2 more; only tier" in told
+
+
 def test_nothing_is_asked_where_nothing_is_protected():
-    protected.check(None, (), container="c", entries=[], changes=[])
+    protected.check(None, (), container="c", entries=[], changes=[], timeline=Timeline())
