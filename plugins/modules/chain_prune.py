@@ -18,15 +18,13 @@ description:
 author:
   - Tierwright contributors (@tierwright)
 version_added: 0.1.0
+extends_documentation_fragment:
+  - tierwright.chain.tier.lock
 options:
   keep_releases:
     description: How many releases to keep, the current one included.
     type: int
     default: 3
-  lock_timeout:
-    description: Seconds to wait for another run over the chain; V(0) fails at once, saying whose it is.
-    type: float
-    default: 3600
 attributes:
   check_mode:
     description: Can run in check mode and return what would be, without changing anything.
