@@ -13,7 +13,7 @@ _COLLECTION = Path(__file__).parents[3]
 
 
 def version(collection: Path = _COLLECTION) -> str:
-    """Read the collection's version: from ``MANIFEST.json`` where ansible-galaxy installed it, else from ``galaxy.yml``.
+    """Read the collection's version: from ``MANIFEST.json`` where ansible-galaxy installed it, else ``galaxy.yml``.
 
     Args:
         collection: The collection's folder.

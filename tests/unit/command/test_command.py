@@ -73,7 +73,8 @@ def questions(place):
 @pytest.mark.parametrize("verb", schemas.ANSWERS)
 def test_json_is_as_documented(run, place, verb):
     code, out, err = run(verb, *questions(place)[verb], "--json")
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert err == "" or verb == "outdated"
     jsonschema.validate(json.loads(out), json.loads((DOCS / f"schemas/{verb}.json").read_text()))
 
 
@@ -181,7 +182,7 @@ def test_outdated(run, tmp_path):
     assert "ssl:amd64 1 3 security base ops 1" in lines
     assert "base ops 1 1 base" in lines
     assert "127.0.0.1/d x main: signature not checked: the image takes it unsigned" in lines
-    assert [line.partition(" ")[0] for line in err.splitlines()] == ["reading", "reading"]
+    assert [line.partition(" ")[0] for line in err.splitlines()] == ["looking", "reading", "reading"]
 
 
 def test_outdated_does_not_pass_what_it_did_not_compare(run, place):
@@ -234,8 +235,8 @@ def test_svg(run, place):
     titles = [title.text for title in picture.iter("{http://www.w3.org/2000/svg}title")]
     assert titles[:3] == [
         "Images and what they stand on",
-        "base:latest, tier base, team ops, +10 kB",
-        "web:latest, tier web, team mid, +10 kB, on base:latest",
+        "base:latest, base, team ops, +10 kB",
+        "web:latest, web, team mid, +10 kB, on base:latest",
     ]
     assert "http" not in out.replace("http://www.w3.org/", "")
 
