@@ -29,16 +29,23 @@ def shell(command):
 
 #: What a role does, and what is told of it.
 TOUCHES = {
-    "changes": ("echo theirs > /etc/motd", "/etc/motd (changed)"),
-    "makes": ("echo x > /etc/ssl/certs/theirs.pem", "/etc/ssl/certs/theirs.pem (made)"),
-    "removes": ("rm /etc/pam.d/su", "/etc/pam.d/su (removed)"),
-    "opens": ("chmod 777 /etc/ssl", "/etc/ssl (changed)"),
-    "moves": ("mv /etc/pam.d /etc/pam", "/etc/pam.d (removed)"),
-    "replaces": ("mv /etc/ssl /srv/ssl && ln -s /srv/ssl /etc/ssl", "/etc/ssl (replaced)"),
-    "links": ("ln /etc/motd /srv/motd", "/etc/motd (linked as /srv/motd)"),
-    "follows": ("echo x >> /usr/bin/su", "/usr/bin/su (changed)"),
-    "buries": ("rm -r /usr/share/doc/tar", "/usr/share/doc/tar/copyright (removed with /usr/share/doc/tar)"),
-    "diverts": ("mv /bin /binaries && mkdir /bin && cp -a /usr/bin/. /bin/", "/bin (replaced)"),
+    "edits": (
+        "echo theirs > /etc/motd; echo x > /etc/ssl/certs/theirs.pem; rm /etc/pam.d/su",
+        ["/etc/motd (changed {})", "/etc/pam.d/su (removed)", "/etc/ssl/certs/theirs.pem (made {})"],
+    ),
+    "moves": (
+        "ln /etc/motd /srv/motd; mv /etc/pam.d /etc/pam; mv /etc/ssl /srv/ssl; ln -s /srv/ssl /etc/ssl",
+        ["/etc/motd (linked as /srv/motd {})", "/etc/pam.d (removed)", "/etc/ssl (replaced {})"],
+    ),
+    "diverts": (
+        "rm -r /usr/share/doc/tar; chmod 777 /etc/ssl; mv /bin /binaries; mkdir /bin; cp -a /usr/bin/. /bin/",
+        [
+            "/bin (replaced {})",
+            "/etc/ssl (changed {})",
+            "/usr/share/doc/tar/copyright (removed with /usr/share/doc/tar)",
+        ],
+    ),
+    "follows": ("echo x >> /usr/bin/su", ["/usr/bin/su (changed {})"]),
 }
 
 
@@ -53,9 +60,9 @@ def test_every_way_to_touch_them_is_refused_with_path_and_owner(chain):
         chain.tier(name, FOLDER + shell(command), parent="web")
     chain.tier("decent", FOLDER + shell("echo x > /etc/app.conf; rm /etc/issue"), parent="web")
     failed = chain.build().expect(2)
-    for name, (_command, how) in TOUCHES.items():
-        told = how if "removed" in how else f"{how.removesuffix(')')} {BY.format(name)})"
-        assert f"tier '{name}': its role touched what others protect: {told}; only tier 'core' of team operations" in (
+    for name, (_command, told) in TOUCHES.items():
+        paths = ", ".join(told).format(*[BY.format(name)] * len(told))
+        assert f"tier '{name}': its role touched what others protect: {paths}; only tier 'core' of team operations" in (
             failed.message
         )
         assert not chain.released(name)
