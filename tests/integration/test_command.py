@@ -455,6 +455,9 @@ def test_the_command_knows_tasks_and_what_a_run_would_do(ask, small_chain, envir
     broken = why("web", "--", "-e", "tier_force=none")
     assert (broken.code, broken.output) == (7, "")
     assert "tier_force names 'none'" in broken.errors
+    nowhere = why("web", "--", "-e", "tier_plan_file=/none/plan.json")
+    assert nowhere.code == 7
+    assert "the plan cannot be written to /none/plan.json" in nowhere.errors
 
 
 def test_an_rpm_database_as_rpm_reads_it(ask, engine, tmp_path):

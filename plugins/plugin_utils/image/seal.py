@@ -53,6 +53,8 @@ class Design:
 def seal(client: docker.DockerClient, container: str, design: Design) -> Image:
     """Make a tier's image out of its build container, which ends now. No name is given to the image.
 
+    Which task put what into its layer is remembered on this machine (:mod:`.tasks`).
+
     Args:
         client: The engine.
         container: ID of the build container, which was started on the parent's layers.

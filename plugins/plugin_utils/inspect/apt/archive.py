@@ -53,17 +53,17 @@ class Component:
 
 
 class Archives:
-    """Archives, each of whose files is asked for once."""
+    """Archives, each asked once, however many images take packages from it."""
 
     def __init__(self, store: Store, say: Callable[[str], None]) -> None:
         """Take where to remember what was read, and what to call with a line before something that takes time."""
         self._store = store
         # Imported here, for requests takes long: the command's other verbs do without.
         self._fetched = importlib.import_module(".fetch", __package__).Fetched(say)
-        self._checked: dict[tuple[str, ...], tuple[bytes, str]] = {}
+        self._read: dict[tuple[object, ...], list[Component] | NotReadError] = {}
         self._packages: dict[str, Packages] = {}
 
-    def components(self, source: Source, architecture: str, kept: Kept) -> Iterator[Component]:
+    def components(self, source: Source, architecture: str, kept: Kept) -> list[Component]:
         """Read what a source has for an architecture.
 
         Args:
@@ -74,13 +74,26 @@ class Archives:
         Raises:
             NotReadError: The archive does not answer, is not what it says, or not signed as it has to be.
         """
+        keys = keyrings(source, kept)
+        asked = (source, architecture, None if keys is None else tuple(keys))
+        if asked not in self._read:
+            try:
+                self._read[asked] = list(self._components(source, architecture, keys))
+            except NotReadError as error:
+                self._read[asked] = error
+        answer = self._read[asked]
+        if isinstance(answer, NotReadError):
+            raise answer
+        return answer
+
+    def _components(self, source: Source, architecture: str, keys: list[bytes] | None) -> Iterator[Component]:
         if source.architectures and architecture not in source.architectures:
             return
         host = _host(source.uri)
         suite = source.suite.replace("$(ARCH)", architecture)
         flat = suite.endswith("/")
         folder = f"{source.uri}/{suite.rstrip('/')}" if flat else f"{source.uri}/dists/{suite}"
-        text, signature = self._release(folder, source, kept)
+        text, signature = self._release(folder, keys, trusted=source.trusted)
         release = next(iter(stanzas(text)), {})
         if not source.ages and _is_past(release.get("valid-until", "")):
             raise NotReadError(f"what it answers was valid until {release['valid-until']}")
@@ -91,20 +104,16 @@ class Archives:
                 packages = self._listed(folder, path, release)
                 yield Component(f"{title(source)} {component}".rstrip(), shelf, security, signature, packages)
 
-    def _release(self, folder: str, source: Source, kept: Kept) -> tuple[str, str]:
+    def _release(self, folder: str, keys: list[bytes] | None, *, trusted: bool) -> tuple[str, str]:
         address = f"{folder}/InRelease"
-        if source.trusted:
+        if trusted:
             try:
                 text = self._fetched.content(address, _LARGEST_RELEASE)
             except NotReadError:
                 text = self._fetched.content(f"{folder}/Release", _LARGEST_RELEASE)
             unsigned = text if not text.startswith(b"-----BEGIN PGP") else check(text, None)[0]
             return unsigned.decode(errors="replace"), "not checked: the image takes it unsigned"
-        keys = keyrings(source, kept)
-        asked = (address, repr(keys))  # images that stand on each other trust the same keys
-        if asked not in self._checked:
-            self._checked[asked] = check(self._fetched.content(address, _LARGEST_RELEASE), keys)
-        content, signature = self._checked[asked]
+        content, signature = check(self._fetched.content(address, _LARGEST_RELEASE), keys)
         return content.decode(errors="replace"), signature
 
     def _listed(self, folder: str, path: str, release: Mapping[str, str]) -> Packages:
@@ -116,11 +125,11 @@ class Archives:
         if digest not in self._packages:
             known = self._store.value("packages", digest)
             self._packages[digest] = (
-                self._read(folder, f"{path}{ending}", digest, size, release) if known is None else known
+                self._ask(folder, f"{path}{ending}", digest, size, release) if known is None else known
             )
         return self._packages[digest]
 
-    def _read(self, folder: str, path: str, digest: str, size: int, release: Mapping[str, str]) -> Packages:
+    def _ask(self, folder: str, path: str, digest: str, size: int, release: Mapping[str, str]) -> Packages:
         name = path
         if release.get("acquire-by-hash") == "yes":
             name = f"{path.rpartition('/')[0]}/by-hash/SHA256/{digest}".lstrip("/")
