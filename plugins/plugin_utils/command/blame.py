@@ -12,8 +12,9 @@ from ..inspect.blame import Blame, Event
 from ..inspect.blame import blame as tell
 from ..inspect.stack import open_stack
 from ..inspect.store import Store
+from ..inspect.words import one_line
 from .layers import made_by
-from .output import Table, json_option, one_line, show
+from .output import Table, json_option, show
 
 _HEADS = ("WHEN", "TIER", "TEAM", "MADE BY", "WHAT")
 

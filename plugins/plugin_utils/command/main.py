@@ -19,7 +19,7 @@ from ..errors import (
     UnsupportedError,
     UsageError,
 )
-from .output import printable
+from ..inspect.words import printable
 
 #: Verb to module. A verb is imported when it is asked for.
 _VERBS = {

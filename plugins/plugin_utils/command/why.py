@@ -11,7 +11,8 @@ import click
 from ..inspect.releases import Why
 from ..inspect.releases import why as tell
 from ..inspect.store import Store
-from .output import Table, json_option, short, show
+from ..inspect.words import short
+from .output import Table, json_option, show
 
 
 @click.command()

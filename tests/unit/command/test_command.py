@@ -210,8 +210,12 @@ def test_svg(run, place):
     code, out, _ = run("tree", "--in", place, "--svg")
     assert code == 0
     picture = ET.fromstring(out)
-    words = "".join(picture.itertext()).replace("\xa0", " ")
-    assert "└─ web:release-20260102T000000Z" in words
+    titles = [title.text for title in picture.iter("{http://www.w3.org/2000/svg}title")]
+    assert titles[:3] == [
+        "Images and what they stand on",
+        "base:latest, tier base, team ops, +10 kB",
+        "web:latest, tier web, team mid, +10 kB, on base:latest",
+    ]
     assert "http" not in out.replace("http://www.w3.org/", "")
 
 

@@ -1,0 +1,149 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A family as a picture: SVG, from left to right, by igraph's layout of trees (Reingold and Tilford).
+
+It needs nothing from elsewhere, follows the reader's choice of light or dark, and says the same without colours: each
+box has its words in a title. Whoever reads with a screen reader or a keyboard meets a list of boxes, or of links.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree as ET
+
+from .words import one_line, printable
+
+_WIDTH, _HEIGHT = 260, 58
+#: From box to box: to the right, and down.
+_STEP, _ROW = 320, 74
+_MARGIN = 12
+#: Characters of its name, of its name beside a state, and of its second line.
+_LONGEST, _LONGEST_STATED, _LONGEST_MORE = 32, 24, 38
+
+#: Colours of groups that everybody can tell apart (Okabe and Ito, https://jfly.uni-koeln.de/color/).
+_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#999999")
+
+_STYLE = """
+.tw-picture { --tw-ink: #1f2328; --tw-quiet: #59636e; --tw-box: #ffffff; --tw-line: #8c959f;
+  --tw-failed: #b3261e; --tw-stale: #8a5a00; font: 13px system-ui, sans-serif; }
+@media (prefers-color-scheme: dark) { .tw-picture { --tw-ink: #f0f3f6; --tw-quiet: #b1bac4; --tw-box: #22272e;
+  --tw-line: #768390; --tw-failed: #ff8a80; --tw-stale: #f0b849; } }
+.tw-picture text { fill: var(--tw-ink); }
+.tw-picture .tw-more { fill: var(--tw-quiet); font-size: 11px; }
+.tw-picture .tw-state { fill: var(--tw-quiet); font-size: 11px; font-weight: 600; }
+.tw-picture .tw-box { fill: var(--tw-box); stroke: var(--tw-line); }
+.tw-picture .tw-edge { fill: none; stroke: var(--tw-line); stroke-width: 1.5; }
+.tw-picture .tw-failed .tw-box { stroke: var(--tw-failed); stroke-width: 2.5; }
+.tw-picture .tw-failed .tw-state { fill: var(--tw-failed); }
+.tw-picture .tw-stale .tw-box { stroke: var(--tw-stale); stroke-width: 2; stroke-dasharray: 6 3; }
+.tw-picture .tw-stale .tw-state { fill: var(--tw-stale); }
+.tw-picture a:focus-visible { outline: none; }
+.tw-picture a:focus-visible .tw-box, .tw-picture a:hover .tw-box { stroke: var(--tw-ink); stroke-width: 3; }
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One thing in the picture."""
+
+    #: Its name; a long one is cut, but in the title.
+    name: str
+    #: Position in the list of what it stands on; ``None`` for nothing. What stands on something comes after it.
+    parent: int | None
+    #: A second line of words.
+    more: str = ""
+    #: What it has its colour from, for example the team; ``None`` for no colour.
+    group: str | None = None
+    #: ``failed`` or ``stale`` are marked; empty for nothing to say.
+    state: str = ""
+    #: Where a click leads; empty for nowhere.
+    link: str = ""
+
+
+def draw(boxes: Sequence[Box], title: str, description: str = "") -> str:
+    """Draw a picture.
+
+    Args:
+        boxes: What is in it. Those without a parent stand on the left, the first one on top.
+        title: What it is a picture of.
+        description: A sentence for those who do not see it; empty for how many boxes there are.
+
+    Returns:
+        An ``svg`` element, which is a file of its own as well.
+    """
+    places = _places(boxes)
+    width = max((x for x, _ in places), default=0) + _WIDTH + _MARGIN
+    height = max((y for _, y in places), default=0) + _HEIGHT + _MARGIN
+    picture = ET.Element(
+        "svg",
+        {
+            "xmlns": "http://www.w3.org/2000/svg",
+            "class": "tw-picture",
+            "role": "group",
+            "width": f"{width:g}",
+            "height": f"{height:g}",
+            "viewBox": f"0 0 {width:g} {height:g}",
+        },
+    )
+    _text(picture, "title", title)
+    _text(picture, "desc", description or f"{len(boxes)} boxes; each stands on the one to its left that leads to it.")
+    _text(picture, "style", _STYLE)
+    edges = ET.SubElement(picture, "g", {"aria-hidden": "true"})
+    for box, place in zip(boxes, places, strict=True):
+        if box.parent is not None:
+            ET.SubElement(edges, "path", {"class": "tw-edge", "d": _curve(places[box.parent], place)})
+    colours = dict(zip(sorted({box.group for box in boxes if box.group is not None}), _endless(), strict=False))
+    shown = ET.SubElement(picture, "g", {"role": "list"})
+    for box, place in zip(boxes, places, strict=True):
+        on = boxes[box.parent].name if box.parent is not None else None
+        _draw_box(shown, box, place, on, colours.get(box.group) if box.group is not None else None)
+    return ET.tostring(picture, encoding="unicode") + "\n"
+
+
+def _places(boxes: Sequence[Box]) -> list[tuple[float, float]]:
+    """Upper left corners of the boxes."""
+    if not boxes:
+        return []
+    edges = [(box.parent, number) for number, box in enumerate(boxes) if box.parent is not None]
+    roots = [number for number, box in enumerate(boxes) if box.parent is None]
+    graph = importlib.import_module("igraph").Graph(n=len(boxes), edges=edges, directed=True)
+    laid = graph.layout_reingold_tilford(mode="out", root=roots).coords
+    left, top = min(depth for _, depth in laid), min(across for across, _ in laid)
+    return [(_MARGIN + (depth - left) * _STEP, _MARGIN + (across - top) * _ROW) for across, depth in laid]
+
+
+def _draw_box(into: ET.Element, box: Box, place: tuple[float, float], on: str | None, colour: str | None) -> None:
+    x, y = place
+    told = ", ".join(filter(None, (box.name, box.more, box.state, f"on {on}" if on else "")))
+    item = ET.SubElement(into, "g", {"role": "listitem", "transform": f"translate({x:g} {y:g})"})
+    if box.state:
+        item.set("class", f"tw-{box.state}")
+    inner = ET.SubElement(item, "a", {"href": box.link, "aria-label": printable(told)}) if box.link else item
+    _text(inner, "title", told)
+    ET.SubElement(inner, "rect", {"class": "tw-box", "width": f"{_WIDTH}", "height": f"{_HEIGHT}", "rx": "6"})
+    if colour:
+        ET.SubElement(inner, "rect", {"width": "7", "height": f"{_HEIGHT}", "rx": "3", "fill": colour})
+    _text(inner, "text", one_line(box.name, _LONGEST_STATED if box.state else _LONGEST), {"x": "18", "y": "24"})
+    if box.more:
+        _text(inner, "text", one_line(box.more, _LONGEST_MORE), {"class": "tw-more", "x": "18", "y": "44"})
+    if box.state:
+        _text(inner, "text", box.state, {"class": "tw-state", "x": f"{_WIDTH - 10}", "y": "24", "text-anchor": "end"})
+
+
+def _curve(start: tuple[float, float], end: tuple[float, float]) -> str:
+    x, y = start[0] + _WIDTH, start[1] + _HEIGHT / 2
+    u, v = end[0], end[1] + _HEIGHT / 2
+    middle = (x + u) / 2
+    return f"M{x:g} {y:g}C{middle:g} {y:g} {middle:g} {v:g} {u:g} {v:g}"
+
+
+def _endless() -> Iterator[str]:
+    while True:
+        yield from _COLOURS
+
+
+def _text(into: ET.Element, tag: str, words: str, attributes: dict[str, str] | None = None) -> None:
+    element = ET.SubElement(into, tag, attributes or {})
+    element.text = words if tag == "style" else printable(words)
