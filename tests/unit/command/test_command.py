@@ -17,6 +17,9 @@ import pytest
 
 import schemas
 from ansible_collections.tierwright.chain.plugins.plugin_utils.command.main import tierwright
+from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.kept import keep
+from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.matrix import Cell, Matrix, State, Variant
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import state_folder
 from made_images import config, docker_save, layer, layout, ours, pack, step, write
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -49,6 +52,14 @@ def place(tmp_path_factory):
     return f"oci:{write(tmp_path_factory.mktemp('layout'), layout(IMAGES))}"
 
 
+@pytest.fixture(autouse=True)
+def state(monkeypatch, tmp_path):
+    """State of a user, with a compatibility matrix of one chain."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    variant = Variant("debian-13", "Debian 13", [Cell("base", State.PASSED), Cell("web", State.FAILED, "test_php")])
+    keep(state_folder("demo"), Matrix(1, "demo", None, "2026-01-02T03:04:05Z", [variant]))
+
+
 @pytest.fixture
 def run(monkeypatch, tmp_path):
     """Run the command; its code, and what it says on both streams."""
@@ -72,6 +83,7 @@ def questions(place):
         "waste": [f"{place}:web"],
         "history": [f"{place}:web"],
         "why": [f"{place}:web"],
+        "matrix": ["demo"],
     }
 
 
@@ -84,7 +96,7 @@ def test_json_is_as_documented(run, place, verb):
 
 @pytest.mark.parametrize("name", [*schemas.ANSWERS, *schemas.OTHERS])
 def test_the_documented_schemas_are_those_of_the_code(name):
-    assert (DOCS / f"schemas/{name}.json").read_text() == schemas.text(name), "run tests/schemas.py"
+    assert schemas.path(name).read_text() == schemas.text(name), "run tests/schemas.py"
 
 
 def test_every_verb_and_option_is_documented():
@@ -197,7 +209,7 @@ def test_on_a_terminal(place, verb, tmp_path):
     os.close(primary)
     text = said.decode()
     assert ("\x1b[1m" in text) == (verb not in {"diff", "why"})
-    assert ("base" if verb == "waste" else "mid") in text
+    assert {"waste": "base", "matrix": "test_php"}.get(verb, "mid") in text
 
 
 def test_dot(run, place):
