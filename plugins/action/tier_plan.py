@@ -18,6 +18,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.outline import outline
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import write_plan
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.standing import note_plan
 
 
 class ActionModule(ActionBase):
@@ -64,6 +65,7 @@ class ActionModule(ActionBase):
         decisions = planner.decide(client, self._task.args.get("force"))
         for line in outline([decisions[name] for name in planner.selected], everything=self._display.verbosity > 0):
             self._display.display(line)
+        note_plan(planner.name, decisions, planner.selected)
         return decisions, _result(planner, decisions, build=not self._task.check_mode)
 
 
