@@ -9,8 +9,9 @@ box has its words in a title. Whoever reads with a screen reader or a keyboard m
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from xml.etree import ElementTree as ET
 
 from .words import one_line, printable
@@ -25,7 +26,8 @@ _LONGEST, _LONGEST_STATED, _LONGEST_MORE = 32, 24, 38
 #: Colours of groups that everybody can tell apart (Okabe and Ito, https://jfly.uni-koeln.de/color/).
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#999999")
 
-_STYLE = """
+#: What a page that holds a picture has to allow.
+STYLE = """
 .tw-picture { --tw-ink: #1f2328; --tw-quiet: #59636e; --tw-box: #ffffff; --tw-line: #8c959f;
   --tw-failed: #b3261e; --tw-stale: #8a5a00; font: 13px system-ui, sans-serif; }
 @media (prefers-color-scheme: dark) { .tw-picture { --tw-ink: #f0f3f6; --tw-quiet: #b1bac4; --tw-box: #22272e;
@@ -37,6 +39,8 @@ _STYLE = """
 .tw-picture .tw-edge { fill: none; stroke: var(--tw-line); stroke-width: 1.5; }
 .tw-picture .tw-failed .tw-box { stroke: var(--tw-failed); stroke-width: 2.5; }
 .tw-picture .tw-failed .tw-state { fill: var(--tw-failed); }
+.tw-picture .tw-not-reached .tw-box { stroke: var(--tw-failed); stroke-width: 2; stroke-dasharray: 2 3; }
+.tw-picture .tw-not-reached .tw-state { fill: var(--tw-failed); }
 .tw-picture .tw-stale .tw-box { stroke: var(--tw-stale); stroke-width: 2; stroke-dasharray: 6 3; }
 .tw-picture .tw-stale .tw-state { fill: var(--tw-stale); }
 .tw-picture a:focus-visible { outline: none; }
@@ -56,19 +60,25 @@ class Box:
     more: str = ""
     #: What it has its colour from, for example the team; ``None`` for no colour.
     group: str | None = None
-    #: ``failed`` or ``stale`` are marked; empty for nothing to say.
+    #: ``failed``, ``not reached`` and ``stale`` are marked; empty for nothing to say.
     state: str = ""
     #: Where a click leads; empty for nowhere.
     link: str = ""
 
 
-def draw(boxes: Sequence[Box], title: str, description: str = "") -> str:
+def colours(groups: Iterable[str | None]) -> dict[str, str]:
+    """Give each group a colour; there are eight."""
+    return dict(zip(sorted({group for group in groups if group is not None}), cycle(_COLOURS), strict=False))
+
+
+def draw(boxes: Sequence[Box], title: str, description: str = "", colouring: Mapping[str, str] | None = None) -> str:
     """Draw a picture.
 
     Args:
         boxes: What is in it. Those without a parent stand on the left, the first one on top.
         title: What it is a picture of.
         description: A sentence for those who do not see it; empty for how many boxes there are.
+        colouring: Colours of groups, where other pictures have the same; ``None`` gives them here.
 
     Returns:
         An ``svg`` element, which is a file of its own as well.
@@ -89,16 +99,16 @@ def draw(boxes: Sequence[Box], title: str, description: str = "") -> str:
     )
     _text(picture, "title", title)
     _text(picture, "desc", description or f"{len(boxes)} boxes; each stands on the one to its left that leads to it.")
-    _text(picture, "style", _STYLE)
+    _text(picture, "style", STYLE)
     edges = ET.SubElement(picture, "g", {"aria-hidden": "true"})
     for box, place in zip(boxes, places, strict=True):
         if box.parent is not None:
             ET.SubElement(edges, "path", {"class": "tw-edge", "d": _curve(places[box.parent], place)})
-    colours = dict(zip(sorted({box.group for box in boxes if box.group is not None}), _endless(), strict=False))
+    given = colours(box.group for box in boxes) if colouring is None else colouring
     shown = ET.SubElement(picture, "g", {"role": "list"})
     for box, place in zip(boxes, places, strict=True):
         on = boxes[box.parent].name if box.parent is not None else None
-        _draw_box(shown, box, place, on, colours.get(box.group) if box.group is not None else None)
+        _draw_box(shown, box, place, on, given.get(box.group) if box.group is not None else None)
     return ET.tostring(picture, encoding="unicode") + "\n"
 
 
@@ -119,7 +129,7 @@ def _draw_box(into: ET.Element, box: Box, place: tuple[float, float], on: str | 
     told = ", ".join(filter(None, (box.name, box.more, box.state, f"on {on}" if on else "")))
     item = ET.SubElement(into, "g", {"role": "listitem", "transform": f"translate({x:g} {y:g})"})
     if box.state:
-        item.set("class", f"tw-{box.state}")
+        item.set("class", f"tw-{box.state.replace(' ', '-')}")
     inner = ET.SubElement(item, "a", {"href": box.link, "aria-label": printable(told)}) if box.link else item
     _text(inner, "title", told)
     ET.SubElement(inner, "rect", {"class": "tw-box", "width": f"{_WIDTH}", "height": f"{_HEIGHT}", "rx": "6"})
@@ -137,11 +147,6 @@ def _curve(start: tuple[float, float], end: tuple[float, float]) -> str:
     u, v = end[0], end[1] + _HEIGHT / 2
     middle = (x + u) / 2
     return f"M{x:g} {y:g}C{middle:g} {y:g} {middle:g} {v:g} {u:g} {v:g}"
-
-
-def _endless() -> Iterator[str]:
-    while True:
-        yield from _COLOURS
 
 
 def _text(into: ET.Element, tag: str, words: str, attributes: dict[str, str] | None = None) -> None:
