@@ -17,6 +17,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect import (
     blame,
     diff,
     layers,
+    outdated,
     releases,
     tree,
     waste,
@@ -30,6 +31,7 @@ ANSWERS = {
     "waste": waste.Waste,
     "history": releases.History,
     "why": releases.Why,
+    "outdated": outdated.Outdated,
     "matrix": matrix.Matrix,
 }
 #: Other answers, by the verb with its option.

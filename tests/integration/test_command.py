@@ -31,6 +31,13 @@ ENV MODE=one
 RUN rm -r /p /p.deb && echo two > /etc/motd
 RUN dpkg --purge twtest
 """
+#: Two packages as if nobody had upgraded them for long, each in a layer of its own.
+OLD = """
+FROM {parent}
+LABEL org.example.command={name}
+RUN sed -i '/^Package: tzdata$/,/^$/s/^Version: .*/Version: 2020a-0/' /var/lib/dpkg/status
+RUN sed -i '/^Package: dpkg$/,/^$/s/^Version: .*/Version: 1.20.0/' /var/lib/dpkg/status
+"""
 PLAIN = "FROM {parent}\nENV ONLY=configuration\n"
 TOP = "FROM {parent}\nRUN chmod 600 /etc/motd && ln -s motd /etc/second && rm -r /usr/share/doc/bash\n"
 
@@ -358,6 +365,34 @@ def test_an_image_that_is_not_there(ask):
     answer = ask("layers", "twtest-no-such-image")
     assert (answer.code, answer.output) == (3, "")
     assert "holds no image 'twtest-no-such-image'; nothing is pulled here" in answer.errors
+
+
+def test_outdated_is_what_apt_would_upgrade(ask, demo, engine):
+    name = f"twtest-{secrets.token_hex(4)}"
+    file = io.BytesIO(OLD.format(parent=demo["base"].id, name=name).encode())
+    engine.images.build(fileobj=file, tag=f"{name}:1", rm=True, network_mode="none")
+    try:
+        answer = ask("outdated", f"{name}:1", "--json")
+        listing = "apt-get update -qq && apt list --upgradable 2>/dev/null"
+        said = engine.containers.run(f"{name}:1", ["sh", "-c", listing], network_mode="bridge", remove=True).decode()
+        upgradable = [line.split() for line in said.splitlines() if "/" in line]
+        assert {each[0].partition("/")[0]: (each[-1].rstrip("]"), each[1], each[2]) for each in upgradable} == {
+            each["name"]: (each["installed"], each["candidate"], each["architecture"])
+            for each in answer.json["updates"]
+        }
+        owners = {each["name"]: each["owner"]["number"] for each in answer.json["updates"]}
+        assert owners["tzdata"] < owners["dpkg"]
+        assert {each["signature"] for each in answer.json["archives"]} == {"checked"}
+        assert answer.json["unread"] == []
+        assert answer.json["rebuild"][-1]["owner"]["number"] <= owners["tzdata"]
+    finally:
+        remove_images(engine, f"label=org.example.command={name}")
+
+
+@pytest.mark.usefixtures("demo")
+def test_outdated_looks_at_what_is_released(ask):
+    answer = ask("outdated", "--json").json
+    assert {f"{tier}:latest" for tier in DEMO} <= set(answer["images"])
 
 
 def test_an_rpm_database_as_rpm_reads_it(ask, engine, tmp_path):

@@ -30,10 +30,11 @@ _VERBS = {
     "waste": "waste",
     "history": "history",
     "why": "why",
+    "outdated": "outdated",
     "matrix": "matrix",
 }
 
-#: Exit codes besides 0, and 1 of ``diff --exit-code`` and ``matrix --fail``; ``docs/command.md`` explains them.
+#: Exit codes besides 0, and 1 of ``--exit-code`` and ``--fail``; ``docs/command.md`` explains them.
 USAGE, NOT_FOUND, DAMAGED, NOBODY_ANSWERS, UNSUPPORTED = range(2, 7)
 _BROKEN_PIPE, _INTERRUPTED = 128 + 13, 128 + 2
 

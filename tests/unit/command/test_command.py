@@ -20,7 +20,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.command.main impo
 from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.kept import keep
 from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.matrix import Cell, Matrix, State, Variant
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import state_folder
-from made_images import config, docker_save, layer, layout, ours, pack, step, write
+from made_images import config, digest, docker_save, layer, layout, ours, pack, step, write
+from served import served
 
 DOCS = Path(__file__).parents[3] / "docs"
 COMMAND = Path(sys.executable).parent / "tierwright"
@@ -83,6 +84,7 @@ def questions(place):
         "waste": [f"{place}:web"],
         "history": [f"{place}:web"],
         "why": [f"{place}:web"],
+        "outdated": [f"{place}:web"],
         "matrix": ["demo"],
     }
 
@@ -181,6 +183,32 @@ def test_waste(run, place):
     assert re.search(r"5 B +2 +base:/srv/a, base:/srv/b", out)
 
 
+def test_outdated(run, tmp_path):
+    index = b"Package: ssl\nArchitecture: amd64\nVersion: 3\n"
+    release = f"Architectures: amd64\nLabel: Debian-Security\nSHA256:\n {digest(index)[7:]} {len(index)} "
+    files = {
+        "/d/dists/x/InRelease": release.encode() + b"main/binary-amd64/Packages\n",
+        "/d/dists/x/main/binary-amd64/Packages": index,
+    }
+    with served(lambda path, _headers: (200, {}, files[path])) as host:
+        source = layer(("etc/apt/sources.list", f"deb [trusted=yes] http://{host}/d x main".encode()))
+        image = {"web:latest": (config([BASE, source], OURS), [BASE, source])}
+        name = f"oci:{write(tmp_path / 'layout', layout(image))}:web"
+        code, out, err = run("outdated", name, "--fail")
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert code == 1
+    assert "ssl:amd64 1 3 security base ops 1" in lines
+    assert "base ops 1 1 base" in lines
+    assert "127.0.0.1/d x main: signature not checked: the image takes it unsigned" in lines
+    assert [line.partition(" ")[0] for line in err.splitlines()] == ["reading", "reading"]
+
+
+def test_outdated_does_not_pass_what_it_did_not_compare(run, place):
+    code, out, _ = run("outdated", f"{place}:web")
+    assert (code, out) == (0, "web:latest: its apt has no sources, so nothing is compared\n")
+    assert run("outdated", f"{place}:web", "--fail")[0] == 1
+
+
 def test_what_steers_a_terminal_is_escaped(run, place):
     for arguments in (("diff", f"{place}:base", f"{place}:web"), ("blame", f"{place}:web", "/srv/evil\x1b[31m")):
         code, out, _ = run(*arguments)
@@ -208,8 +236,8 @@ def test_on_a_terminal(place, verb, tmp_path):
         assert process.wait(30) == 0, said
     os.close(primary)
     text = said.decode()
-    assert ("\x1b[1m" in text) == (verb not in {"diff", "why"})
-    assert {"waste": "base", "matrix": "test_php"}.get(verb, "mid") in text
+    assert ("\x1b[1m" in text) == (verb not in {"diff", "why", "outdated"})
+    assert {"waste": "base", "outdated": "web", "matrix": "test_php"}.get(verb, "mid") in text
 
 
 def test_dot(run, place):
