@@ -32,6 +32,7 @@ _VERBS = {
     "why": "why",
     "outdated": "outdated",
     "matrix": "matrix",
+    "report": "report",
 }
 
 #: Exit codes besides 0, and 1 of ``--exit-code`` and ``--fail``; ``docs/command.md`` explains them.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ..contract.matrix import Changes, Matrix
 from ..inspect.layers import LayerContent
+from ..inspect.outdated import Outdated
 from ..inspect.releases import Release
 from ..inspect.waste import Waste
 from ..run.standing import Standing
@@ -118,7 +119,11 @@ class Facts:
     made: str
     #: Parents before children.
     tiers: list[Tier]
-    waste: Waste | None
+    #: Of what nothing else stands on, together.
+    waste: Waste
+    #: ``None`` where archives were not asked.
+    outdated: Outdated | None
+    #: The newest compatibility matrix and what changed since the one before; ``None`` where there is none.
     matrix: Matrix | None
     changes: Changes | None
     #: Sentences about what the whole report lacks.

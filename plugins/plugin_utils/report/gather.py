@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ..contract.kept import is_kept, newest
 from ..contract.matrix import Changes, Matrix, compare
 from ..errors import DamagedError, NotFoundError, UnsupportedError
 from ..inspect.document import Document
+from ..inspect.outdated import outdated
 from ..inspect.place import Place
 from ..inspect.releases import tell
 from ..inspect.stack import Stack, open_in
@@ -25,7 +26,9 @@ from .judge import judge
 from .names import slugs
 
 
-def gather(place: Place, store: Store, wanted: str | None, made: str) -> Facts:
+def gather(
+    place: Place, store: Store, wanted: str | None, made: str, ask_archives: Callable[[str], None] | None = None
+) -> Facts:
     """Gather all that a report says.
 
     Args:
@@ -33,6 +36,7 @@ def gather(place: Place, store: Store, wanted: str | None, made: str) -> Facts:
         store: For what is read of them.
         wanted: The chain; ``None`` for the only one, or for all images where none is of a chain.
         made: RFC 3339 time of the report.
+        ask_archives: Called with a line before an archive is asked for newer packages; ``None`` asks none.
 
     Raises:
         NotFoundError: There is nothing to report about.
@@ -47,13 +51,15 @@ def gather(place: Place, store: Store, wanted: str | None, made: str) -> Facts:
         raise NotFoundError(f"{place.title} holds no image that has a name")
     matrix, changes = _matrix(chain, missing)
     stacks, unread = _open(place, store, nodes)
-    standing_on = {id(node.parent) for node in nodes}
+    stood_on = {id(node.parent) for node in nodes}
+    top = [stack for node, stack in stacks.items() if node not in stood_on]
     return Facts(
         chain=chain,
         place=place.title,
         made=made,
         tiers=_tiers(nodes, stacks, unread, standing),
-        waste=find([stack for node, stack in stacks.items() if node not in standing_on]),
+        waste=find(top),
+        outdated=outdated(stacks.values(), store, ask_archives) if ask_archives else None,
         matrix=matrix,
         changes=changes,
         missing=missing,
