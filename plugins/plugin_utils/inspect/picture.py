@@ -16,10 +16,13 @@ from xml.etree import ElementTree as ET
 
 from .words import one_line, printable
 
-_WIDTH, _HEIGHT = 260, 58
-#: From box to box: to the right, and down.
-_STEP, _ROW = 320, 74
+#: A box is as wide as its words need, within these bounds.
+_NARROWEST, _WIDEST, _HEIGHT = 130, 260, 58
+#: From box to box: to the right between them, and down.
+_GAP, _ROW = 48, 74
 _MARGIN = 12
+#: Pixels of a character of a name, and of a second line or a state, and what is beside them; rather too many.
+_CHARACTER, _SMALL_CHARACTER, _BESIDE = 7.4, 6.2, 34
 #: Characters of its name, of its name beside a state, and of its second line.
 _LONGEST, _LONGEST_STATED, _LONGEST_MORE = 32, 24, 38
 
@@ -37,6 +40,8 @@ STYLE = """
 .tw-picture .tw-state { fill: var(--tw-quiet); font-size: 11px; font-weight: 600; }
 .tw-picture .tw-box { fill: var(--tw-box); stroke: var(--tw-line); }
 .tw-picture .tw-edge { fill: none; stroke: var(--tw-line); stroke-width: 1.5; }
+.tw-picture .tw-here .tw-box { stroke: var(--tw-ink); stroke-width: 2.5; }
+.tw-picture .tw-here text:not([class]) { font-weight: 700; }
 .tw-picture .tw-failed .tw-box { stroke: var(--tw-failed); stroke-width: 2.5; }
 .tw-picture .tw-failed .tw-state { fill: var(--tw-failed); }
 .tw-picture .tw-not-reached .tw-box { stroke: var(--tw-failed); stroke-width: 2; stroke-dasharray: 2 3; }
@@ -64,6 +69,8 @@ class Box:
     state: str = ""
     #: Where a click leads; empty for nowhere.
     link: str = ""
+    #: Whether the page is about it.
+    here: bool = False
 
 
 def colours(groups: Iterable[str | None]) -> dict[str, str]:
@@ -83,8 +90,9 @@ def draw(boxes: Sequence[Box], title: str, description: str = "", colouring: Map
     Returns:
         An ``svg`` element, which is a file of its own as well.
     """
-    places = _places(boxes)
-    width = max((x for x, _ in places), default=0) + _WIDTH + _MARGIN
+    box_width = max(map(_width, boxes), default=_NARROWEST)
+    places = _places(boxes, box_width + _GAP)
+    width = max((x for x, _ in places), default=0) + box_width + _MARGIN
     height = max((y for _, y in places), default=0) + _HEIGHT + _MARGIN
     picture = ET.Element(
         "svg",
@@ -103,17 +111,25 @@ def draw(boxes: Sequence[Box], title: str, description: str = "", colouring: Map
     edges = ET.SubElement(picture, "g", {"aria-hidden": "true"})
     for box, place in zip(boxes, places, strict=True):
         if box.parent is not None:
-            ET.SubElement(edges, "path", {"class": "tw-edge", "d": _curve(places[box.parent], place)})
+            ET.SubElement(edges, "path", {"class": "tw-edge", "d": _curve(places[box.parent], place, box_width)})
     given = colours(box.group for box in boxes) if colouring is None else colouring
     shown = ET.SubElement(picture, "g", {"role": "list"})
     for box, place in zip(boxes, places, strict=True):
         on = boxes[box.parent].name if box.parent is not None else None
-        _draw_box(shown, box, place, on, given.get(box.group) if box.group is not None else None)
+        _draw_box(shown, box, place, box_width, on, given.get(box.group) if box.group is not None else None)
     return ET.tostring(picture, encoding="unicode") + "\n"
 
 
-def _places(boxes: Sequence[Box]) -> list[tuple[float, float]]:
-    """Upper left corners of the boxes."""
+def _width(box: Box) -> int:
+    """Pixels that a box's words need."""
+    name = len(one_line(box.name, _LONGEST_STATED if box.state else _LONGEST)) * _CHARACTER
+    state = (len(box.state) + 2) * _SMALL_CHARACTER if box.state else 0
+    more = len(one_line(box.more, _LONGEST_MORE)) * _SMALL_CHARACTER if box.more else 0
+    return round(min(max(max(name + state, more) + _BESIDE, _NARROWEST), _WIDEST))
+
+
+def _places(boxes: Sequence[Box], step: int) -> list[tuple[float, float]]:
+    """Upper left corners of the boxes, ``step`` from parents to children."""
     if not boxes:
         return []
     edges = [(box.parent, number) for number, box in enumerate(boxes) if box.parent is not None]
@@ -121,29 +137,32 @@ def _places(boxes: Sequence[Box]) -> list[tuple[float, float]]:
     graph = importlib.import_module("igraph").Graph(n=len(boxes), edges=edges, directed=True)
     laid = graph.layout_reingold_tilford(mode="out", root=roots).coords
     left, top = min(depth for _, depth in laid), min(across for across, _ in laid)
-    return [(_MARGIN + (depth - left) * _STEP, _MARGIN + (across - top) * _ROW) for across, depth in laid]
+    return [(_MARGIN + (depth - left) * step, _MARGIN + (across - top) * _ROW) for across, depth in laid]
 
 
-def _draw_box(into: ET.Element, box: Box, place: tuple[float, float], on: str | None, colour: str | None) -> None:
+def _draw_box(
+    into: ET.Element, box: Box, place: tuple[float, float], width: int, on: str | None, colour: str | None
+) -> None:
     x, y = place
     told = ", ".join(filter(None, (box.name, box.more, box.state, f"on {on}" if on else "")))
     item = ET.SubElement(into, "g", {"role": "listitem", "transform": f"translate({x:g} {y:g})"})
-    if box.state:
-        item.set("class", f"tw-{box.state.replace(' ', '-')}")
+    kinds = [f"tw-{box.state.replace(' ', '-')}"] * bool(box.state) + ["tw-here"] * box.here
+    if kinds:
+        item.set("class", " ".join(kinds))
     inner = ET.SubElement(item, "a", {"href": box.link, "aria-label": printable(told)}) if box.link else item
     _text(inner, "title", told)
-    ET.SubElement(inner, "rect", {"class": "tw-box", "width": f"{_WIDTH}", "height": f"{_HEIGHT}", "rx": "6"})
+    ET.SubElement(inner, "rect", {"class": "tw-box", "width": f"{width}", "height": f"{_HEIGHT}", "rx": "6"})
     if colour:
         ET.SubElement(inner, "rect", {"width": "7", "height": f"{_HEIGHT}", "rx": "3", "fill": colour})
     _text(inner, "text", one_line(box.name, _LONGEST_STATED if box.state else _LONGEST), {"x": "18", "y": "24"})
     if box.more:
         _text(inner, "text", one_line(box.more, _LONGEST_MORE), {"class": "tw-more", "x": "18", "y": "44"})
     if box.state:
-        _text(inner, "text", box.state, {"class": "tw-state", "x": f"{_WIDTH - 10}", "y": "24", "text-anchor": "end"})
+        _text(inner, "text", box.state, {"class": "tw-state", "x": f"{width - 10}", "y": "24", "text-anchor": "end"})
 
 
-def _curve(start: tuple[float, float], end: tuple[float, float]) -> str:
-    x, y = start[0] + _WIDTH, start[1] + _HEIGHT / 2
+def _curve(start: tuple[float, float], end: tuple[float, float], width: int) -> str:
+    x, y = start[0] + width, start[1] + _HEIGHT / 2
     u, v = end[0], end[1] + _HEIGHT / 2
     middle = (x + u) / 2
     return f"M{x:g} {y:g}C{middle:g} {y:g} {middle:g} {v:g} {u:g} {v:g}"

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..inspect.answer import Layer
+from ..inspect.databases import is_database
 from ..inspect.entry import FILE, Index
 from ..inspect.layers import LayerContent, content
 from ..inspect.overlay import Change, Kind
@@ -86,9 +87,11 @@ def _sizes(index: Index) -> dict[str, tuple[int, int]]:
 
 
 def _covers(changes: Iterable[Change]) -> Iterator[tuple[str, str, int]]:
+    """Files of lower layers; what changes in a database of packages is told as packages."""
     for change in changes:
-        if change.kind != Kind.ADDED and change.before is not None and change.before.entry.kind == FILE:
-            yield change.path, change.kind.value, change.before.layer
+        before = change.before
+        if change.kind != Kind.ADDED and before and before.entry.kind == FILE and not is_database(change.path):
+            yield change.path, change.kind.value, before.layer
 
 
 def _packages(owners: dict[str, tuple[str, int]], layers: tuple[Layer, ...]) -> Iterator[Package]:

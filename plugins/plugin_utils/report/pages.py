@@ -15,7 +15,7 @@ from markupsafe import Markup
 from ..contract.matrix import State
 from ..inspect import picture
 from ..inspect.answer import PackageChange
-from ..inspect.outdated import Update
+from ..inspect.outdated import Outdated, Update
 from ..inspect.releases import Release
 from ..inspect.words import size
 from . import grid
@@ -24,8 +24,8 @@ from .facts import ABSENT, FAILED, NOT_REACHED, STALE, STATES, Facts, Tier
 from .folding import Family, Shown
 
 _SIGNS = {FAILED: "✕", NOT_REACHED: "⊘", ABSENT: "∅", STALE: "↻", "": "✓"}
-#: Tiers that need attention, and rows of a table of waste, at most.
-_ATTENTION, _ROWS = 20, 200
+#: Tiers that need attention, releases, and rows of a long table, at most; rows up to which a table is open.
+_ATTENTION, _RELEASES, _ROWS, _FEW = 20, 50, 200, 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,9 @@ class _Figure:
 
     number: str
     words: str
-    link: str
-    bad: bool
+    link: str = ""
+    #: A state that it looks like; empty for none.
+    kind: str = ""
 
 
 class Pages:
@@ -53,12 +54,14 @@ class Pages:
             "releases": ("Releases", self._releases),
             "matrix": ("Compatibility", self._matrix),
             "outdated": ("Outdated", dict),
-            "waste": ("Waste", lambda: {"most": _ROWS}),
+            "waste": ("Waste", dict),
         }
         self._templates = environment(
             facts=facts,
             colours=self._colours,
             signs=_SIGNS,
+            most=_ROWS,
+            few=_FEW,
             order={state: number for number, state in enumerate((*STATES, ""))},
             pages=[(f"{name}.html", words) for name, (words, _) in self._general.items()],
         )
@@ -92,21 +95,19 @@ class Pages:
         facts, states = self._facts, Counter(tier.state for tier in self._facts.tiers)
         teams = len({tier.team for tier in facts.tiers if tier.team})
         counted = f"tiers of {teams} team{'s' if teams > 1 else ''}" if teams else "images"
-        yield _Figure(str(len(facts.tiers)), counted, "#tiers", bad=False)
+        yield _Figure(str(len(facts.tiers)), counted, "#tiers")
         for state in STATES:
             if states[state]:
-                yield _Figure(str(states[state]), state, "#attention", bad=True)
+                yield _Figure(str(states[state]), state, "#attention", state.replace(" ", "-"))
         if set(states) == {""}:
-            yield _Figure(_SIGNS[""], "all up to date", "", bad=False)
+            yield _Figure(_SIGNS[""], "all up to date")
         if facts.outdated is not None:
-            security = sum(each.security for each in facts.outdated.updates)
-            told = f"outdated packages, {security} for security" if security else "outdated packages"
-            yield _Figure(str(len(facts.outdated.updates)), told, "outdated.html", bad=security > 0)
+            yield _outdated(facts.outdated)
         if facts.matrix is not None:
             failed = len(self._failures)
-            told = "failures on variants" if failed else "compatible variants"
-            yield _Figure(str(failed or len(facts.matrix.variants)), told, "matrix.html", bad=failed > 0)
-        yield _Figure(size(facts.waste.hidden_size), "hidden by upper layers", "waste.html", bad=False)
+            told = f"failure{'s' if failed > 1 else ''} on variants" if failed else "compatible variants"
+            yield _Figure(str(failed or len(facts.matrix.variants)), told, "matrix.html", "failed" if failed else "")
+        yield _Figure(size(facts.waste.hidden_size), "hidden by upper layers", "waste.html")
 
     @cached_property
     def _failures(self) -> list[tuple[Any, Any]]:
@@ -124,7 +125,8 @@ class Pages:
             for release in tier.releases:
                 if release.tag:
                     found[release.tag].append((tier, release))
-        return {"releases": [(tag, found[tag][0][1].when, found[tag]) for tag in sorted(found, reverse=True)]}
+        told = [(tag, found[tag][0][1].when, found[tag]) for tag in sorted(found, reverse=True)]
+        return {"releases": told[:_RELEASES], "more": len(told[_RELEASES:])}
 
     def _tier(self, number: int, tier: Tier) -> dict[str, Any]:
         tiers = self._facts.tiers
@@ -132,7 +134,7 @@ class Pages:
             "tier": tier,
             "lineage": [tiers[each] for each in self._family.lineage(number)],
             "children": [tiers[each] for each in self._family.children[number]],
-            "picture": self._picture(self._family.around(number), "", tier.name),
+            "picture": self._picture(self._family.around(number), "", tier.name, here=number),
             "updates": self._updates.get(tier.name, []),
             "packages_changed": _changed(tier),
         }
@@ -145,14 +147,22 @@ class Pages:
             found[each.owner.tier].append(each)
         return found
 
-    def _picture(self, shown: list[Shown], folder: str, title: str) -> Markup:
-        boxes = [self._box(each, folder) for each in shown]
+    def _picture(self, shown: list[Shown], folder: str, title: str, here: int | None = None) -> Markup:
+        boxes = [self._box(each, folder, here=each.tier == here) for each in shown]
         return Markup(picture.draw(boxes, title, colouring=self._colours))  # noqa: S704 - the drawing escapes
 
-    def _box(self, each: Shown, folder: str) -> picture.Box:
+    def _box(self, each: Shown, folder: str, *, here: bool) -> picture.Box:
         tier = self._facts.tiers[each.tier]
         more = ", ".join(filter(None, (tier.team, _hidden(each.hidden))))
-        return picture.Box(tier.name, each.parent, more, tier.team, tier.state, f"{folder}{tier.slug}.html")
+        return picture.Box(tier.name, each.parent, more, tier.team, tier.state, f"{folder}{tier.slug}.html", here)
+
+
+def _outdated(found: Outdated) -> _Figure:
+    if not found.archives:
+        return _Figure("?", "packages not compared", "outdated.html")
+    security = sum(each.security for each in found.updates)
+    told = "outdated packages" + (f", {security} for security" if security else "")
+    return _Figure(str(len(found.updates)), told, "outdated.html", "failed" if security else "")
 
 
 def _hidden(hidden: Mapping[str, int]) -> str:

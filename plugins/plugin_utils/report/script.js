@@ -1,4 +1,5 @@
-// Tables can be read as they are; this makes them sortable by keyboard, and long ones searchable.
+// Pages can be read as they are. This makes tables sortable by keyboard, long ones searchable, and begins a picture that
+// is wider than the screen where the page's own tier is.
 "use strict";
 for (const table of document.querySelectorAll("table.sortable")) {
   for (const head of table.tHead.rows[0].cells) {
@@ -32,4 +33,9 @@ for (const table of document.querySelectorAll("table[data-filter]")) {
   line.className = "filter";
   line.append(label, count);
   table.parentElement.before(line);
+}
+for (const here of document.querySelectorAll(".tw-here")) {
+  const frame = here.closest(".scroll");
+  const box = here.getBoundingClientRect();
+  frame.scrollLeft += box.left + box.width / 2 - frame.getBoundingClientRect().left - frame.clientWidth / 2;
 }

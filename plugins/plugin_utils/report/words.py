@@ -31,7 +31,7 @@ def text(words: str) -> Markup:
 def moment(when: str | None) -> Markup:
     """A time as people read it, in UTC."""
     if when is None:
-        return Markup("–")
+        return Markup("&ndash;")
     at = datetime.fromisoformat(when).astimezone(UTC)
     written = Markup('<time datetime="{}">{}</time>')
     return written.format(at.strftime("%Y-%m-%dT%H:%M:%SZ"), f"{at.day} {at:%b %Y}, {at:%H:%M}")
