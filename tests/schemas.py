@@ -12,6 +12,7 @@ import types
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils.command import report
 from ansible_collections.tierwright.chain.plugins.plugin_utils.contract import matrix
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect import (
     blame,
@@ -33,6 +34,7 @@ ANSWERS = {
     "why": releases.Why,
     "outdated": outdated.Outdated,
     "matrix": matrix.Matrix,
+    "report": report.Written,
 }
 #: Other answers, by the verb with its option.
 OTHERS = {"matrix --changes": matrix.Changes}

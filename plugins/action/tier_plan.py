@@ -15,10 +15,10 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginni
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import interrupted
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_plan
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.outline import outline
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import write_plan
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.standing import note_plan
 
 
 class ActionModule(ActionBase):

@@ -33,7 +33,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import Tie
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import listen, note_task
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.standing import note_run
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.summary import summary
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.taken import Watch
 

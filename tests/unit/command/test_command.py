@@ -86,6 +86,7 @@ def questions(place):
         "why": [f"{place}:web"],
         "outdated": [f"{place}:web"],
         "matrix": ["demo"],
+        "report": ["--in", place, "--no-outdated", "-o", f"{place.removeprefix('oci:')}-report"],
     }
 
 
@@ -236,8 +237,8 @@ def test_on_a_terminal(place, verb, tmp_path):
         assert process.wait(30) == 0, said
     os.close(primary)
     text = said.decode()
-    assert ("\x1b[1m" in text) == (verb not in {"diff", "why", "outdated"})
-    assert {"waste": "base", "outdated": "web", "matrix": "test_php"}.get(verb, "mid") in text
+    assert ("\x1b[1m" in text) == (verb not in {"diff", "why", "outdated", "report"})
+    assert {"waste": "base", "outdated": "web", "matrix": "test_php", "report": "3 tiers"}.get(verb, "mid") in text
 
 
 def test_dot(run, place):

@@ -6,9 +6,10 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import DamagedError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal, state_folder
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_plan, note_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import write_plan
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.standing import note_plan, note_run, read
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.standing import read
 
 PARENTS = {"base": None, "core": "base", "web": "core", "db": "core"}
 
