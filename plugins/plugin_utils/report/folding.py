@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from .facts import STATES, Tier
 
 #: Boxes of a picture of everything, and of what stands on one tier, at most; what stands on nothing is always shown.
-MOST, MOST_AROUND = 120, 40
+MOST, MOST_AROUND = 60, 30
 
 _RANKS = {state: number for number, state in enumerate(STATES)}
 _FINE = len(STATES)

@@ -25,7 +25,7 @@ from .folding import Family, Shown
 
 _SIGNS = {FAILED: "✕", NOT_REACHED: "⊘", ABSENT: "∅", STALE: "↻", "": "✓"}
 #: Tiers that need attention, releases, and rows of a long table, at most; rows up to which a table is open.
-_ATTENTION, _RELEASES, _ROWS, _FEW = 20, 50, 200, 30
+_ATTENTION, _RELEASES, _ROWS, _FEW = 8, 50, 200, 30
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 // Pages can be read as they are. This makes tables sortable by keyboard, long ones searchable, and begins a picture that
-// is wider than the screen where the page's own tier is.
+// is larger than its frame where the page's own tier is, or the first one.
 "use strict";
 for (const table of document.querySelectorAll("table.sortable")) {
   for (const head of table.tHead.rows[0].cells) {
@@ -34,8 +34,12 @@ for (const table of document.querySelectorAll("table[data-filter]")) {
   line.append(label, count);
   table.parentElement.before(line);
 }
-for (const here of document.querySelectorAll(".tw-here")) {
-  const frame = here.closest(".scroll");
-  const box = here.getBoundingClientRect();
-  frame.scrollLeft += box.left + box.width / 2 - frame.getBoundingClientRect().left - frame.clientWidth / 2;
+for (const picture of document.querySelectorAll(".tw-picture")) {
+  const frame = picture.closest(".scroll");
+  const middle = (box) => [box.left + box.width / 2, box.top + box.height / 2];
+  const [left, top] = middle(frame.getBoundingClientRect());
+  const start = picture.querySelector(".tw-here") ?? picture.querySelector("[role=listitem]");
+  if (start === null) continue;
+  const [x, y] = middle(start.getBoundingClientRect());
+  frame.scrollBy({ left: x - left, top: y - top, behavior: "instant" });
 }
