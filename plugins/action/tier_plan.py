@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import docker
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
@@ -66,7 +69,17 @@ class ActionModule(ActionBase):
         for line in outline([decisions[name] for name in planner.selected], everything=self._display.verbosity > 0):
             self._display.display(line)
         note_plan(planner.name, decisions, planner.selected)
-        return decisions, _result(planner, decisions, build=not self._task.check_mode)
+        result = _result(planner, decisions, build=not self._task.check_mode)
+        if dest := self._task.args.get("dest"):
+            _write(Path(str(dest)), {"chain": planner.name, "tiers": result["tiers"]})
+        return decisions, result
+
+
+def _write(path: Path, plan: dict[str, Any]) -> None:
+    try:
+        path.write_text(json.dumps(plan, indent=2) + "\n")
+    except OSError as error:
+        raise ChainError(f"tier_plan_file: the plan cannot be written to {path}: {error.strerror}") from error
 
 
 def _result(planner: Planner, decisions: dict[str, Decision], *, build: bool) -> dict[str, Any]:
@@ -78,7 +91,13 @@ def _result(planner: Planner, decisions: dict[str, Decision], *, build: bool) ->
         "builds": [name for name in builds if planner.chain[name].parent is not None],
         "promote": build and any(not decisions[name].released for name in planner.selected),
         "tiers": {
-            name: {"action": str(decision.action), "reasons": list(decision.reasons), "image": decision.image}
+            name: {
+                "action": str(decision.action),
+                "image": decision.image,
+                "parent": decision.tier.parent,
+                "reasons": list(decision.reasons),
+                "team": decision.tier.team,
+            }
             for name, decision in decisions.items()
             if name in planner.selected
         },

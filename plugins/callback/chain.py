@@ -11,7 +11,7 @@ short_description: Watches a run over a chain
 description:
   - Tells waiting tiers when another one became unreachable, which no task of its own can do any more.
   - Clears away what the run left on the engine, however the run ends.
-  - Records which files a role takes from elsewhere than its own folder.
+  - Records which files a role takes from elsewhere than its own folder, and when each of its tasks begins.
   - Prints what became of each tier, and notes it for C(tierwright report).
   - It is loaded by itself with the playbooks of this collection and does nothing in others.
 author:
@@ -30,7 +30,11 @@ from ansible.plugins.loader import connection_loader, get_shell_plugin
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import TierwrightError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import listen, note_task
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import (
+    listen,
+    note_files,
+    note_task,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_run
@@ -68,9 +72,10 @@ class CallbackModule(CallbackBase):
                 self._watch = listen(self._journal)
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
-        """Record which role and which file a tier's task comes from."""
-        if self._watch is not None:
-            note_task(self._watch, host.get_name(), task)
+        """Record when a tier's task begins, and which role and which file it comes from."""
+        if self._journal is not None and self._watch is not None:
+            note_files(self._watch, host.get_name(), task)
+            note_task(self._journal, host.get_name(), task)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """Tell the children of a tier whose container, or whose helper, cannot be reached."""

@@ -40,6 +40,10 @@ class RunError(TierwrightError):
     """A run cannot go on: a parent failed, or the run itself has ended."""
 
 
+class PlanError(TierwrightError):
+    """Ansible was asked for a plan and made none."""
+
+
 class UsageError(TierwrightError):
     """A name or an option does not say what is wanted."""
 

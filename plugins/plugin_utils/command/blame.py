@@ -38,6 +38,8 @@ def _drawn(found: Blame) -> Iterator[str | Table]:
     yield f"{found.subject}: {'' if found.present else 'removed by '}{whose}"
     yield ""
     yield Table(_HEADS, [_row(each) for each in found.story])
+    tasks = [f"{one_line(each.layer.called)} {each.event} it by {each.task}" for each in found.story if each.task]
+    yield from ("", *tasks) if tasks else ()
 
 
 def _row(event: Event) -> tuple[str, ...]:

@@ -30,7 +30,8 @@ def dot(tree: Tree) -> str:
     """Write the language of Graphviz, left to right."""
     lines = ["digraph tierwright {", "  rankdir=LR;", '  node [shape=box, fontname="sans-serif"];']
     for each in tree.images:
-        label = "\n".join(printable(line) for line in (each.called, *_whose(each), f"+{size(each.own)}"))
+        whose = [f"tier {each.tier}, team {each.team}"] if each.tier else []
+        label = "\n".join(printable(line) for line in (each.called, *whose, f"+{size(each.own)}"))
         lines.append(f"  n{each.number} [label={json.dumps(label, ensure_ascii=False)}];")
         if each.parent is not None:
             lines.append(f"  n{each.parent} -> n{each.number};")
@@ -39,15 +40,12 @@ def dot(tree: Tree) -> str:
 
 def svg(tree: Tree) -> str:
     """Draw boxes with tier, team and size, left to right."""
-    boxes = [
-        Box(each.called, each.parent, more=", ".join([*_whose(each), f"+{size(each.own)}"]), group=each.team)
-        for each in tree.images
-    ]
-    return draw(boxes, "Images and what they stand on")
+    return draw([_box(each) for each in tree.images], "Images and what they stand on")
 
 
-def _whose(each: Relative) -> list[str]:
-    return [f"tier {each.tier}, team {each.team}"] if each.tier else []
+def _box(each: Relative) -> Box:
+    whose = [each.tier, f"team {each.team}"] if each.tier else []
+    return Box(each.called, each.parent, more=", ".join([*whose, f"+{size(each.own)}"]), group=each.team)
 
 
 #: What ``--dot`` and ``--svg`` write.

@@ -30,7 +30,7 @@ def verb(ctx: click.Context, images: tuple[str, ...], *, fail: bool, as_json: bo
     Without IMAGE: of all tiers in the engine that are released. The archives that the images' apt is set to are asked.
     """
     store = Store()
-    found = outdated(open_all(images, store), store, _say)
+    found = outdated(open_all(images, store, _say), store, _say)
     show(found, lambda: _drawn(found), as_json=as_json)
     if fail and (found.updates or found.unread):
         ctx.exit(1)
@@ -47,7 +47,8 @@ def _drawn(found: Outdated) -> Iterator[str | Table]:
         yield Table(_REBUILD_HEADS, [_rebuild_row(each) for each in found.rebuild])
         yield ""
     elif found.archives:
-        yield f"nothing that was compared is outdated in {', '.join(found.images)}"
+        what = "nothing that was compared" if found.unread else "nothing"
+        yield f"{what} is outdated in {', '.join(found.images)}"
     yield from (f"{each.name}: signature {each.signature}" for each in found.archives if each.signature != CHECKED)
     yield from found.unread
 

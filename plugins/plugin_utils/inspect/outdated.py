@@ -113,14 +113,20 @@ def outdated(stacks: Iterable[Stack], store: Store, say: Callable[[str], None]) 
     )
 
 
-def open_all(names: Iterable[str], store: Store) -> Iterator[Stack]:
+def open_all(names: Iterable[str], store: Store, say: Callable[[str], None]) -> Iterator[Stack]:
     """Open the images that a user names, or those that are released of all tiers in the engine.
+
+    Args:
+        names: The images.
+        store: For what is read.
+        say: Called with a line before each, since reading one for the first time takes long.
 
     Raises:
         NotFoundError: No name is given, and the engine holds no such tier.
         TierwrightError: As opening an image does.
     """
     for name in list(names) or _released(store):
+        say(f"looking at {name}")
         yield open_stack(name, store)
 
 
@@ -146,7 +152,7 @@ def _look(stack: Stack, archives: Archives, found: _Found) -> None:
     name = called(stack)
     files, owners = _laid(stack)
     managers = {databases.manager(path) for path in files.databases}
-    found.unread += [f"{name}: packages of {each} are not compared yet" for each in managers - {databases.DPKG}]
+    found.unread += [f"{name}: packages of {each} are not compared yet" for each in sorted(managers - {databases.DPKG})]
     found.unread += [f"{name}: {sentence}" for index in stack.indexes for sentence in index.unread]
     apt = Apt(Kept(stack.indexes, files), {package: files.packages[package] for package in owners})
     if databases.DPKG in managers and not apt.sources:

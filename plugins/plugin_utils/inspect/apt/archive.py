@@ -116,21 +116,19 @@ class Archives:
         if digest not in self._packages:
             known = self._store.value("packages", digest)
             self._packages[digest] = (
-                self._read(folder, path, ending, (digest, size), release) if known is None else known
+                self._read(folder, f"{path}{ending}", digest, size, release) if known is None else known
             )
         return self._packages[digest]
 
-    def _read(
-        self, folder: str, path: str, ending: str, is_listed: tuple[str, int], release: Mapping[str, str]
-    ) -> Packages:
-        digest, size = is_listed
-        name = f"{path}{ending}"
+    def _read(self, folder: str, path: str, digest: str, size: int, release: Mapping[str, str]) -> Packages:
+        name = path
         if release.get("acquire-by-hash") == "yes":
-            name = f"{name.rpartition('/')[0]}/by-hash/SHA256/{digest}".lstrip("/")
-        content = self._fetched.content(f"{folder}/{name}", min(size, _LARGEST_PACKED), f"{folder}/{path}{ending}")
+            name = f"{path.rpartition('/')[0]}/by-hash/SHA256/{digest}".lstrip("/")
+        content = self._fetched.content(f"{folder}/{name}", min(size, _LARGEST_PACKED), f"{folder}/{path}")
         if hashlib.sha256(content).hexdigest() != digest:
-            raise NotReadError(f"{path}{ending} is not what its InRelease says; it may just be changing, ask again")
-        found = _paragraphs(_UNPACKERS[ending](content))
+            raise NotReadError(f"{path} is not what its InRelease says; it may just be changing, ask again")
+        unpack = next(unpack for ending, unpack in _UNPACKERS.items() if path.endswith(ending))
+        found = _paragraphs(unpack(content))
         self._store.put("packages", digest, found)
         return found
 

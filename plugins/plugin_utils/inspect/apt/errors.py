@@ -6,8 +6,4 @@ from __future__ import annotations
 
 
 class NotReadError(Exception):
-    """An archive's answer cannot be used."""
-
-
-class UnsignedError(NotReadError):
-    """It is signed by nobody that the image trusts, or damaged."""
+    """An archive does not answer, or its answer cannot be used."""

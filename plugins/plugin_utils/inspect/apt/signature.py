@@ -10,15 +10,14 @@ import re
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from ..kept import Kept
-from .errors import UnsignedError
+from .errors import NotReadError
 from .sources import Source
 
-_ARMOUR = re.compile(
-    rb"-----BEGIN PGP PUBLIC KEY BLOCK-----\r?\n(?:[^\n]*:[^\n]*\n)*\s*\n(.*?)\n(?:=.{4}\s*\n)?-----END", re.DOTALL
-)
+_BEGIN, _END = b"-----BEGIN PGP PUBLIC KEY BLOCK-----", b"-----END PGP PUBLIC KEY BLOCK-----"
 _CLEARTEXT = re.compile(
     rb"-----BEGIN PGP SIGNED MESSAGE-----\n(?:[^\n]+\n)*\n(.*)\n-----BEGIN PGP SIGNATURE-----\n", re.DOTALL
 )
@@ -53,7 +52,7 @@ def check(message: bytes, keys: list[bytes] | None) -> tuple[bytes, str]:
         What is signed; and :data:`CHECKED`, or why it could not be checked.
 
     Raises:
-        UnsignedError: It is no such message, or none of the keys signed it as it is.
+        NotReadError: It is no such message, or none of the keys signed it as it is.
     """
     if keys is None:
         return _unchecked(message), "not checked: the image names its key by a fingerprint"
@@ -73,21 +72,24 @@ def check(message: bytes, keys: list[bytes] | None) -> tuple[bytes, str]:
         # Several keys may have signed it, and the image need not have all of them: then the status is not 0.
         said = {line.split()[1] for line in done.stdout.splitlines() if line.startswith(b"[GNUPG:] ")}
         if b"GOODSIG" not in said or b"BADSIG" in said or not plain.is_file():
-            raise UnsignedError("it is not signed with a key that the image trusts")
+            raise NotReadError("it is not signed with a key that the image trusts")
         return plain.read_bytes(), CHECKED
 
 
 def _unchecked(message: bytes) -> bytes:
     found = _CLEARTEXT.search(message.replace(b"\r\n", b"\n"))
     if found is None:
-        raise UnsignedError("it is no signed message")
+        raise NotReadError("it is no signed message")
     return re.sub(rb"^- ", b"", found[1], flags=re.MULTILINE)
 
 
 def _binary(key: bytes) -> bytes:
-    """What gpgv reads: it knows no armour."""
-    blocks = _ARMOUR.findall(key)
-    try:
-        return b"".join(base64.b64decode(block) for block in blocks) if blocks else key
-    except binascii.Error:
-        return b""
+    """What gpgv reads: it knows no armour (RFC 9580, section 6.2)."""
+    if _BEGIN not in key:
+        return key
+    found = bytearray()
+    for block in key.replace(b"\r", b"").split(_BEGIN)[1:]:
+        _headers, _, body = block.partition(_END)[0].partition(b"\n\n")
+        with suppress(binascii.Error):  # a key that is damaged signs nothing
+            found += base64.b64decode(body.partition(b"\n=")[0])
+    return bytes(found)
