@@ -90,13 +90,15 @@ def choose(held: list[Held], chain: str | None, standing: Mapping[str, Standing]
             build = documents[str(each.id)]
             node = nodes.setdefault(each.tier, Node(each.tier, each.tier, None, None))
             node.builds.append(build)
-            if node.image is None or _rank(each, standing) > _rank(node.image, standing):
+            better = node.image is None or _rank(each, standing) > _rank(node.image, standing)
+            # What was built and not released is nobody's image yet, where a plan has told what is.
+            if better and (_is_in_use(each) or each.tier not in standing):
                 node.image, node.held = each, build
     for name in standing:
         nodes.setdefault(name, Node(name, name, None, None))
     by_image = {node.image.id: node for node in nodes.values() if node.image}
     for each in mine:
-        if each.id not in by_image and any(not is_lasting(name) for name in each.names):
+        if each.id not in by_image and _is_in_use(each):
             by_image[each.id] = Node(each.called, None, each, documents[str(each.id)])
     found = list(nodes.values()) + [node for node in by_image.values() if node.tier is None]
     for node in found:
@@ -128,9 +130,13 @@ def _rank(each: Relative, standing: Mapping[str, Standing]) -> tuple[bool, bool,
     return (
         noted is not None and noted.release in each.names,
         any(name.endswith(_USUAL) for name in each.names),
-        any(not is_lasting(name) for name in each.names),
+        _is_in_use(each),
         each.created or "",
     )
+
+
+def _is_in_use(each: Relative) -> bool:
+    return any(not is_lasting(name) for name in each.names)
 
 
 def _parent(

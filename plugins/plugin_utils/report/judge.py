@@ -10,6 +10,10 @@ from ..inspect.document import Document
 from ..run.standing import BUILT, Standing
 from .facts import ABSENT, FAILED, NOT_REACHED, STALE
 
+_UNRELEASED = (
+    "its last build is not released: the run stopped, something that stands on it failed, or it was rolled back"
+)
+
 
 def judge(
     standing: Standing | None, image: Document | None, parent: Document | None, parent_name: str | None
@@ -31,15 +35,17 @@ def judge(
     reasons = []
     if standing and standing.wanted and noted:
         reasons += standing.wanted.reasons
+    if standing and standing.ended and standing.ended.result == BUILT and not _is(image, standing.ended.image):
+        reasons.append(_UNRELEASED)
     if image is None:
         return ABSENT, reasons or ["there is no image of it here"]
     if parent is not None and image.layers[: len(parent.layers)] != parent.layers:
         reasons.append(f"it stands on another image of {parent_name} than the one in use")
-    if standing and standing.ended and standing.ended.result == BUILT and standing.ended.image != image.id:
-        reasons.append(
-            "its last build is not released: the run stopped, something that stands on it failed, or it was rolled back"
-        )
     return (STALE, reasons) if reasons else ("", [])
+
+
+def _is(image: Document | None, identity: str | None) -> bool:
+    return image is not None and image.id == identity
 
 
 def _failures(standing: Standing) -> Iterator[str]:

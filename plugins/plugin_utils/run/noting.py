@@ -69,10 +69,8 @@ def note_run(journal: Journal) -> None:
 def _ended(journal: Journal, planned: Planned, now: str) -> Ended:
     name, outcome = planned.tier.name, journal.outcome(planned.tier.name)
     tested = journal.read("tested", name)
-    if planned.action is Action.KEEP:
-        result, said, image = KEPT, "", planned.image
-    elif outcome is None:
-        result, said, image = NOT_REACHED, "", None
+    if outcome is None:
+        result, said, image = KEPT if planned.action is Action.KEEP else NOT_REACHED, "", planned.image
     else:
         said, image = outcome.reason, outcome.image
         result = FAILED if image is None else KEPT if said else BUILT

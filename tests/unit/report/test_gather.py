@@ -85,6 +85,13 @@ def test_a_tier_of_the_inventory_without_an_image(facts):
     assert (blog.state, blog.team, drawn(told)["blog"]) == ("no image", "development", "httpd-php")
 
 
+def test_a_build_that_was_never_released_is_no_image_in_use(gather_):
+    made_chain.note({"base": (None, "ops")})
+    images = {"base:key-0123456789abcdef": (config([ONE], [ours("base", "ops")], **labelled("base")), [ONE])}
+    [base] = gather_(images).tiers
+    assert (base.image, base.state, len(base.releases)) == (None, "no image", 1)
+
+
 def test_notes_that_are_damaged_are_told(facts):
     made_chain.note()
     made_chain.note_matrices()

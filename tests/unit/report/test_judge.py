@@ -57,3 +57,4 @@ def test_a_build_that_is_not_released_makes_a_tier_stale():
     state, [reason] = judge(noted("built", image="sha256:9"), IMAGE, PARENT, "base")
     assert state == "stale"
     assert reason.startswith("its last build is not released")
+    assert judge(noted("built"), None, PARENT, "base") == ("no image", [reason])

@@ -98,6 +98,12 @@ def test_a_tier_whose_tests_fail_has_failed(run):
     assert read("demo")["web"].ended.tested["failed"] == [{"test": "test_php"}]
 
 
+def test_an_image_that_is_kept_can_fail(run):
+    """Its tests, or a contract of an ancestor, are new."""
+    run({"db": "its tests cannot be run"}, **everything("keep"))
+    assert states() == {"base": "", "core": "", "web": "", "db": "failed"}
+
+
 def test_a_failure_counts_until_a_plan_keeps_the_tier(plan, run):
     run({"web": "broken"}, web="build")
     plan(web="build")
