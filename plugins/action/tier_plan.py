@@ -18,6 +18,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginni
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import interrupted
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_plan
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.outline import outline
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import write_plan
@@ -67,6 +68,7 @@ class ActionModule(ActionBase):
         decisions = planner.decide(client, self._task.args.get("force"))
         for line in outline([decisions[name] for name in planner.selected], everything=self._display.verbosity > 0):
             self._display.display(line)
+        note_plan(planner.name, decisions, planner.selected)
         result = _result(planner, decisions, build=not self._task.check_mode)
         if dest := self._task.args.get("dest"):
             _write(Path(str(dest)), {"chain": planner.name, "tiers": result["tiers"]})

@@ -12,7 +12,7 @@ description:
   - Tells waiting tiers when another one became unreachable, which no task of its own can do any more.
   - Clears away what the run left on the engine, however the run ends.
   - Records which files a role takes from elsewhere than its own folder, and when each of its tasks begins.
-  - Prints what became of each tier.
+  - Prints what became of each tier, and notes it for C(tierwright report).
   - It is loaded by itself with the playbooks of this collection and does nothing in others.
 author:
   - Tierwright contributors (@tierwright)
@@ -37,6 +37,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listeni
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.summary import summary
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.taken import Watch
 
@@ -83,12 +84,13 @@ class CallbackModule(CallbackBase):
             self._journal.failed(result.host.get_name(), reason)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        """Say what became of each tier."""
+        """Say what became of each tier, and note it for the report."""
         if self._journal is None:
             return
         try:
             for line in summary(connect(), self._journal, everything=self._display.verbosity > 0):
                 self._display.display(line)
+            note_run(self._journal)
         except TierwrightError as error:
             self._display.warning(str(error))
         self._end(os.getpid())

@@ -16,7 +16,8 @@ pytestmark = pytest.mark.once
 
 GREET = "- name: Greet\n  ansible.builtin.copy: {content: ours, dest: /etc/motd, mode: '0644'}\n"
 FOLDER = "- name: Make a place\n  ansible.builtin.file: {path: /srv/app, state: directory, mode: '0755'}\n"
-PROTECTED = ["/etc/motd", "/etc/ssl/", "etc/pam.d", "/bin/su"]
+DOCUMENTS = "usr/share/doc/*/copyright"
+PROTECTED = ["/etc/motd", "/etc/ssl/", "etc/pam.d", "/bin/su", DOCUMENTS]
 
 
 BY = "by task 'Break in' ({}/tasks/main.yml:3)"
@@ -28,15 +29,23 @@ def shell(command):
 
 #: What a role does, and what is told of it.
 TOUCHES = {
-    "changes": ("echo theirs > /etc/motd", "/etc/motd (changed)"),
-    "makes": ("echo x > /etc/ssl/certs/theirs.pem", "/etc/ssl/certs/theirs.pem (made)"),
-    "removes": ("rm /etc/pam.d/su", "/etc/pam.d/su (removed)"),
-    "opens": ("chmod 777 /etc/ssl", "/etc/ssl (changed)"),
-    "moves": ("mv /etc/pam.d /etc/pam", "/etc/pam.d (removed)"),
-    "replaces": ("mv /etc/ssl /srv/ssl && ln -s /srv/ssl /etc/ssl", "/etc/ssl (replaced)"),
-    "links": ("ln /etc/motd /srv/motd", "/etc/motd (linked as /srv/motd)"),
-    "follows": ("echo x >> /usr/bin/su", "/usr/bin/su (changed)"),
-    "diverts": ("mv /bin /binaries && mkdir /bin && cp -a /usr/bin/. /bin/", "/bin (replaced)"),
+    "edits": (
+        "echo theirs > /etc/motd; echo x > /etc/ssl/certs/theirs.pem; rm /etc/pam.d/su",
+        ["/etc/motd (changed {})", "/etc/pam.d/su (removed)", "/etc/ssl/certs/theirs.pem (made {})"],
+    ),
+    "moves": (
+        "ln /etc/motd /srv/motd; mv /etc/pam.d /etc/pam; mv /etc/ssl /srv/ssl; ln -s /srv/ssl /etc/ssl",
+        ["/etc/motd (linked as /srv/motd {})", "/etc/pam.d (removed)", "/etc/ssl (replaced {})"],
+    ),
+    "diverts": (
+        "rm -r /usr/share/doc/tar; chmod 777 /etc/ssl; mv /bin /binaries; mkdir /bin; cp -a /usr/bin/. /bin/",
+        [
+            "/bin (replaced {})",
+            "/etc/ssl (changed {})",
+            "/usr/share/doc/tar/copyright (removed with /usr/share/doc/tar)",
+        ],
+    ),
+    "follows": ("echo x >> /usr/bin/su", ["/usr/bin/su (changed {})"]),
 }
 
 
@@ -51,38 +60,34 @@ def test_every_way_to_touch_them_is_refused_with_path_and_owner(chain):
         chain.tier(name, FOLDER + shell(command), parent="web")
     chain.tier("decent", FOLDER + shell("echo x > /etc/app.conf; rm /etc/issue"), parent="web")
     failed = chain.build().expect(2)
-    for name, (_command, how) in TOUCHES.items():
-        told = how if "removed" in how else f"{how.removesuffix(')')} {BY.format(name)})"
-        assert f"tier '{name}': its role touched what others protect: {told}; only tier 'core' of team operations" in (
+    for name, (_command, told) in TOUCHES.items():
+        paths = ", ".join(told).format(*[BY.format(name)] * len(told))
+        assert f"tier '{name}': its role touched what others protect: {paths}; only tier 'core' of team operations" in (
             failed.message
         )
         assert not chain.released(name)
     assert chain.run("decent", "cat", "/etc/motd", "/etc/app.conf") == "oursx\n"
 
 
-def test_a_protection_that_is_new_holds_for_what_was_built_before(chain):
-    chain.tier("shop", FOLDER + shell("echo x > /etc/app.conf"), parent="web").build().expect()
-    before = chain.image("shop").id
-    chain.tiers["core"]["tier_protects"] = [*PROTECTED, "/etc/app.*"]
-    failed = chain.build().expect(2)
-    assert "tier 'shop': its role touched what others protect: /etc/app.conf (made)" in failed.message
-    assert chain.image("shop").id == before
-
-
-def test_owners_and_paths_are_in_every_descendant_s_label_and_roles_can_say_them(chain):
+def test_new_protections_hold_for_what_was_built_before_and_roles_can_say_them(chain):
     defaults = chain.folder / "roles/shop/defaults"
     chain.tier("shop", FOLDER, parent="web")
     defaults.mkdir()
     (defaults / "main.yml").write_text("shop_tier_protects: ['{{ shop_folder }}']\nshop_folder: /srv/shop/\n")
-    chain.build().expect()
-    said = json.loads(chain.image("shop").labels[labels.PROTECTS])
-    assert said == [
-        {"paths": ["bin/su", "etc/motd", "etc/pam.d", "etc/ssl"], "team": "operations", "tier": "core"},
-        {"paths": ["srv/shop"], "team": "operations", "tier": "shop"},
-    ]
+    chain.tier("late", FOLDER + shell("echo x > /etc/app.conf"), parent="web").build().expect()
+    before = chain.image("late").id
+    core = {"tier": "core", "team": "operations", "paths": ["bin/su", "etc/motd", "etc/pam.d", "etc/ssl", DOCUMENTS]}
+    shop = {"tier": "shop", "team": "operations", "paths": ["srv/shop"]}
+    assert json.loads(chain.image("shop").labels[labels.PROTECTS]) == [core, shop]
+    assert json.loads(chain.image("late").labels[labels.PROTECTS]) == [core]
+
     chain.tier("above", shell("mkdir -p /srv/shop; touch /srv/shop/x"), parent="shop")
+    chain.tiers["core"]["tier_protects"] = [*PROTECTED, "/etc/app.*"]
     failed = chain.build().expect(2)
-    assert "/srv/shop/x (made); only tier 'shop' of team operations may write /srv/shop" in failed.message
+    assert "tier 'late': its role touched what others protect: /etc/app.conf (made by" in failed.message
+    assert "tier 'above': its role touched what others protect: /srv/shop/x (made by" in failed.message
+    assert "only tier 'shop' of team operations may write /srv/shop" in failed.message
+    assert chain.image("late").id == before
 
 
 def test_a_path_that_would_protect_nothing_is_refused_before_anything_is_built(chain):

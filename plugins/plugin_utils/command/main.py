@@ -33,9 +33,11 @@ _VERBS = {
     "history": "history",
     "why": "why",
     "outdated": "outdated",
+    "matrix": "matrix",
+    "report": "report",
 }
 
-#: Exit codes besides 0, and 1 of ``diff --exit-code`` and ``outdated --fail``; ``docs/command.md`` explains them.
+#: Exit codes besides 0, and 1 of ``--exit-code`` and ``--fail``; ``docs/command.md`` explains them.
 USAGE, NOT_FOUND, DAMAGED, NOBODY_ANSWERS, UNSUPPORTED, NO_PLAN = range(2, 8)
 _BROKEN_PIPE, _INTERRUPTED = 128 + 13, 128 + 2
 

@@ -19,7 +19,7 @@ import docker
 from ..chain.protection import Protection
 from ..engine import containers
 from ..engine.client import translated
-from ..errors import SealError
+from ..errors import EngineError, SealError
 from .entry import WHITEOUT, Change, Entry, Kind, parent, same, shown
 from .links import Links
 from .patterns import holder, literally, matcher, split
@@ -182,10 +182,10 @@ def _how(entry: Entry, was: Entry | None, layer: Mapping[bytes, Entry]) -> str:
         return "made"
     if was.kind is not entry.kind:
         return "replaced"
-    other = next((path for path, each in layer.items() if each.inode == entry.inode and each is not entry), None)
-    if entry.inode is not None and other is not None and same(entry, was):
-        return f"linked as /{shown(other)}"
-    return "changed"
+    if entry.inode is None or not same(entry, was):
+        return "changed"
+    others = (path for path, each in layer.items() if each.inode == entry.inode and each is not entry)
+    return f"linked as /{shown(next(others, b''))}"
 
 
 def _refusal(touches: Sequence[Touch], timeline: Timeline) -> str:
@@ -222,5 +222,7 @@ def _listed(client: docker.DockerClient, container: str, folders: Iterable[bytes
                     for member in tar:
                         name = member.name.encode("utf-8", "surrogateescape").strip(b"/")
                         yield b"/".join(filter(None, (parent(folder), name)))
+        except tarfile.TarError as error:
+            raise EngineError(f"the archive of a folder of image {told['Image']} is damaged ({error})") from error
         finally:
             containers.remove(client, made)

@@ -80,7 +80,11 @@ def history(name: str, store: Store) -> History:
         NotFoundError: There is no image of such a tier.
         TierwrightError: As opening the place does.
     """
-    tier, held = _of_tier(name, store)
+    return tell(*_of_tier(name, store))
+
+
+def tell(tier: str, held: list[Held]) -> History:
+    """Tell the releases of a tier from all images of it."""
     events = sorted(_events(held), key=lambda event: (event[0], event[1].document.id))
     releases: list[Release] = []
     before: Document | None = None

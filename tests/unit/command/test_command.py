@@ -19,6 +19,9 @@ import pytest
 import schemas
 from ansible_collections.tierwright.chain.plugins.plugin_utils.command.main import tierwright
 from ansible_collections.tierwright.chain.plugins.plugin_utils.command.version import version
+from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.kept import keep
+from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.matrix import Cell, Matrix, State, Variant
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import state_folder
 from made_images import config, digest, docker_save, layer, layout, ours, pack, step, write
 from measured import MEASURED
 from served import served
@@ -41,6 +44,14 @@ IMAGES = {
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     return f"oci:{write(tmp_path_factory.mktemp('layout'), layout(IMAGES))}"
+
+
+@pytest.fixture(autouse=True)
+def state(monkeypatch, tmp_path):
+    """State of a user, with a compatibility matrix of one chain."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    variant = Variant("debian-13", "Debian 13", [Cell("base", State.PASSED), Cell("web", State.FAILED, "test_php")])
+    keep(state_folder("demo"), Matrix(1, "demo", None, "2026-01-02T03:04:05Z", [variant]))
 
 
 @pytest.fixture
@@ -67,6 +78,8 @@ def questions(place):
         "history": [f"{place}:web"],
         "why": [f"{place}:web"],
         "outdated": [f"{place}:web"],
+        "matrix": ["demo"],
+        "report": ["--in", place, "--no-outdated", "-o", f"{place.removeprefix('oci:')}-report"],
     }
 
 
@@ -78,9 +91,9 @@ def test_json_is_as_documented(run, place, verb):
     jsonschema.validate(json.loads(out), json.loads((DOCS / f"schemas/{verb}.json").read_text()))
 
 
-@pytest.mark.parametrize("verb", schemas.ANSWERS)
-def test_the_documented_schemas_are_those_of_the_code(verb):
-    assert (DOCS / f"schemas/{verb}.json").read_text() == schemas.text(verb), "run "
+@pytest.mark.parametrize("name", [*schemas.ANSWERS, *schemas.OTHERS])
+def test_the_documented_schemas_are_those_of_the_code(name):
+    assert schemas.path(name).read_text() == schemas.text(name), "run tests/schemas.py"
 
 
 def test_every_verb_and_option_is_documented():
@@ -218,8 +231,8 @@ def test_on_a_terminal(place, verb, tmp_path):
         assert process.wait(30) == 0, said
     os.close(primary)
     text = said.decode()
-    assert ("\x1b[1m" in text) == (verb not in {"diff", "why", "outdated"})
-    assert {"waste": "base", "outdated": "web"}.get(verb, "mid") in text
+    assert ("\x1b[1m" in text) == (verb not in {"diff", "why", "outdated", "report"})
+    assert {"waste": "base", "outdated": "web", "matrix": "test_php", "report": "3 tiers"}.get(verb, "mid") in text
 
 
 def test_dot(run, place):

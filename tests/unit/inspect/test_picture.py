@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.picture import Box, draw
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.picture import Box, colours, draw
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -40,9 +40,10 @@ def test_boxes_lie_apart_to_the_right_of_what_they_stand_on_and_inside(boxes):
     picture = drawn(*boxes)
     found = corners(picture)
     assert len(found) == len(boxes) == len(set(found))
+    width = max((float(each.get("width")) for each in picture.iter(f"{SVG}rect")), default=0)
     for box, (x, y) in zip(boxes, found, strict=True):
-        assert box.parent is None or x > found[box.parent][0]
-        assert 0 <= x <= float(picture.get("width")) - 260
+        assert box.parent is None or x > found[box.parent][0] + width
+        assert 0 <= x <= float(picture.get("width")) - width
         assert 0 <= y <= float(picture.get("height")) - 58
     columns = {x: sorted(y for u, y in found if u == x) for x, _ in found}
     for column in columns.values():
@@ -65,6 +66,26 @@ def test_groups_have_colours_of_their_own():
     fills = [rectangle.get("fill") for rectangle in picture.iter(f"{SVG}rect") if rectangle.get("fill")]
     assert fills[0] == fills[2] != fills[1]
     assert len(fills) == 3
+
+
+def test_pictures_can_share_colours():
+    given = colours(["b", None, "a"])
+    assert list(given) == ["a", "b"]
+    text = draw([Box("one", None, group="b"), Box("two", None, group="of nobody")], "it", colouring=given)
+    assert [each.get("fill") for each in ET.fromstring(text).iter(f"{SVG}rect") if each.get("fill")] == [given["b"]]
+
+
+def test_states_and_the_box_of_the_page_are_marked():
+    picture = drawn(Box("a", None, state="not reached", here=True), Box("b", 0, here=True), Box("c", 0))
+    kinds = [item.get("class") for item in picture.findall(f".//{SVG}g[@role='listitem']")]
+    assert kinds == ["tw-not-reached tw-here", "tw-here", None]
+
+
+def test_boxes_are_as_wide_as_their_words_need():
+    widths = [
+        float(drawn(Box(name, None)).find(f".//{SVG}rect").get("width")) for name in ("a", "corebuild" * 2, "a" * 90)
+    ]
+    assert 0 < widths[0] < widths[1] < widths[2] < 300
 
 
 def test_it_loads_nothing_and_runs_nothing():
