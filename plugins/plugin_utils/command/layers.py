@@ -51,10 +51,8 @@ def package(change: PackageChange) -> str:
 
 
 def made_by(layer: Layer) -> str:
-    """What made a layer: a role with its commit, else a command."""
-    if layer.role is None:
-        return one_line(layer.created_by, 48)
-    return f"role {layer.role}" + (f" at {layer.revision}" if layer.revision else "")
+    """What made a layer, in one line."""
+    return one_line(layer.made_by, 48)
 
 
 def _row(each: LayerContent) -> tuple[str, ...]:

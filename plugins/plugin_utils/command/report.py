@@ -13,6 +13,7 @@ import click
 
 from ..inspect.place import open_place, split
 from ..inspect.store import Store
+from ..report.facts import ABSENT, FAILED, NOT_REACHED, STALE
 from ..report.folder import check, publish
 from ..report.gather import gather
 from ..report.pages import Pages
@@ -30,8 +31,10 @@ class Written:
     chain: str | None
     pages: int
     tiers: int
-    #: How many tiers are in each state that somebody has to look at.
+    #: How many of them are in a state that somebody has to look at.
     failed: int
+    not_reached: int
+    no_image: int
     stale: int
 
 
@@ -61,11 +64,20 @@ def verb(chain: str | None, *, output: Path, place: str, outdated: bool, as_json
         chain=facts.chain,
         pages=pages,
         tiers=len(states),
-        failed=states.count("failed"),
-        stale=states.count("stale"),
+        failed=states.count(FAILED),
+        not_reached=states.count(NOT_REACHED),
+        no_image=states.count(ABSENT),
+        stale=states.count(STALE),
     )
     show(written, lambda: _drawn(written), as_json=as_json)
 
 
 def _drawn(written: Written) -> Iterator[str]:
-    yield f"{written.index}: {written.tiers} tiers, {written.failed} failed, {written.stale} stale"
+    counts = (
+        (written.failed, FAILED),
+        (written.not_reached, NOT_REACHED),
+        (written.no_image, "without an image"),
+        (written.stale, STALE),
+    )
+    told = [f"{count} {state}" for count, state in counts if count]
+    yield f"{written.index}: {written.tiers} tiers, {', '.join(told) or 'all up to date'}"

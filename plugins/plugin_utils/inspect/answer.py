@@ -32,6 +32,13 @@ class Layer:
         """What people call it: its tier, else what made it."""
         return self.tier or f"layer {self.number}" + (f": {self.created_by}" if self.created_by else "")
 
+    @property
+    def made_by(self) -> str | None:
+        """What made it: a role with its commit, else what the builder wrote; ``None`` where that is not known."""
+        if self.role is None:
+            return self.created_by
+        return f"role {self.role}" + (f" at {self.revision}" if self.revision else "")
+
 
 def layers(document: Document) -> list[Layer]:
     """All layers of an image, the lowest first."""

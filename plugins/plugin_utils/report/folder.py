@@ -64,8 +64,8 @@ def publish(folder: Path, files: Iterable[tuple[str, str]], *, chain: str | None
         folder.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         try:
-            written = _write(aside, files, chain, made)
-            _put(aside, folder)
+            written = _write(aside / "new", files, chain, made)
+            _put(aside / "new", folder, aside / "old")
         finally:
             shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:
@@ -73,29 +73,30 @@ def publish(folder: Path, files: Iterable[tuple[str, str]], *, chain: str | None
     return written
 
 
-def _write(aside: Path, files: Iterable[tuple[str, str]], chain: str | None, made: str) -> int:
+def _write(site: Path, files: Iterable[tuple[str, str]], chain: str | None, made: str) -> int:
+    site.mkdir()
     names = []
     for name, text in files:
-        path = aside / name
+        path = site / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
         names.append(name)
     mark = {"tierwright": "report", "schema": SCHEMA, "chain": chain, "made": made, "files": [*names, MARK]}
-    (aside / MARK).write_text(json.dumps(mark, indent=2) + "\n")
-    # A report is there to be read; mkdtemp's folder is for its owner alone.
-    aside.chmod((aside / names[0]).stat().st_mode & 0o444 | 0o700 | ((aside / names[0]).stat().st_mode & 0o044) >> 2)
+    (site / MARK).write_text(json.dumps(mark, indent=2) + "\n")
     return len(names)
 
 
-def _put(aside: Path, folder: Path) -> None:
-    """Give ``aside`` the name of ``folder``, which goes to ``aside`` where there is one."""
+def _put(site: Path, folder: Path, old: Path) -> None:
+    """Give ``site`` the name of ``folder``. What had it is called as ``site`` was, or ``old``, then."""
     if not folder.exists():
-        aside.rename(folder)
-    elif not _exchange(aside, folder):
-        old = aside.with_name(f"{aside.name}.old")
+        site.rename(folder)
+    elif not _exchange(site, folder):
         folder.rename(old)
-        aside.rename(folder)
-        old.rename(aside)
+        try:
+            site.rename(folder)
+        except BaseException:
+            old.rename(folder)
+            raise
 
 
 def _exchange(one: Path, other: Path) -> bool:

@@ -54,6 +54,6 @@ def _failures(standing: Standing) -> Iterator[str]:
         return
     if ended.said:
         yield ended.said
-    for each in (ended.tested or {}).get("failed", ()):
-        owner = f" (team {each['owner']})" if each.get("owner") else ""
-        yield f"{each.get('test')}{owner}: {each.get('message')}"
+    for each in ended.failures:
+        owner = f" (team {each.owner})" if each.owner else ""
+        yield f"{each.test or 'all tests'}{owner}: {each.message}"

@@ -38,10 +38,8 @@ def moment(when: str | None) -> Markup:
 
 
 def made_by(layer: Layer) -> str:
-    """What made a layer: a role with its commit, else a command."""
-    if layer.role is None:
-        return one_line(layer.created_by, 120)
-    return f"role {layer.role}" + (f" at {layer.revision}" if layer.revision else "")
+    """What made a layer, in one line."""
+    return one_line(layer.made_by, 120)
 
 
 def why(reasons: list[str] | None) -> str:

@@ -16,7 +16,7 @@ from ..errors import DamagedError, RunError
 from .journal import Journal
 from .plan import Action, Decision
 from .records import Planned, read_plans
-from .standing import BUILT, FAILED, KEPT, NOT_REACHED, Ended, Standing, Wanted, noted_in, read
+from .standing import BUILT, FAILED, KEPT, NOT_REACHED, Ended, Failure, Standing, Wanted, noted_in, read
 from .turn import exclusively
 
 
@@ -68,15 +68,16 @@ def note_run(journal: Journal) -> None:
 
 def _ended(journal: Journal, planned: Planned, now: str) -> Ended:
     name, outcome = planned.tier.name, journal.outcome(planned.tier.name)
-    tested = journal.read("tested", name)
+    tested = journal.read("tested", name) or {}
     if outcome is None:
         result, said, image = KEPT if planned.action is Action.KEEP else NOT_REACHED, "", planned.image
     else:
         said, image = outcome.reason, outcome.image
         result = FAILED if image is None else KEPT if said else BUILT
-    if tested is not None and not tested["passed"]:
+    if not tested.get("passed", True):
         result = FAILED
-    return Ended(now, journal.run, result, said, image, tested)
+    failures = [Failure(each["test"], each["owner"], each["message"]) for each in tested.get("failed", ())]
+    return Ended(now, journal.run, result, said, image, tested.get("tests"), failures)
 
 
 def _change(chain: str, change: Callable[[Mapping[str, Standing]], Iterable[Standing]]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,16 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """A test that failed."""
+
+    test: str | None
+    #: The team whose test it is; ``None`` where that is not known.
+    owner: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """How a tier's last run ended."""
 
@@ -48,8 +59,9 @@ class Ended:
     said: str
     #: ID of the image that it ended with.
     image: str | None
-    #: What the tests found, as the journal's ``tested`` says it; ``None`` where none ran.
-    tested: dict[str, Any] | None
+    #: How many tests ran; ``None`` where none did.
+    tests: int | None
+    failures: list[Failure]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,11 @@ def read(chain: str) -> dict[str, Standing]:
 
 
 def _standing(told: dict[str, Any]) -> Standing:
-    wanted, ended = told["wanted"], told["ended"]
-    made = {"wanted": wanted and Wanted(**wanted), "ended": ended and Ended(**ended)}
-    return Standing(**(told | made))
+    wanted = None if told["wanted"] is None else Wanted(**told["wanted"])
+    ended = None
+    if told["ended"] is not None:
+        failures = [Failure(**each) for each in told["ended"]["failures"]]
+        ended = Ended(**(told["ended"] | {"failures": failures}))
+    for when in ([wanted.when] if wanted else []) + ([ended.when] if ended else []):
+        datetime.fromisoformat(when)
+    return Standing(**(told | {"wanted": wanted, "ended": ended}))

@@ -70,7 +70,7 @@ def test_what_was_noted_shows(facts):
     made_chain.note_matrices()
     told = facts()
     assert {tier.name: (tier.state, tier.reasons) for tier in told.tiers if tier.state} == {
-        "wordpress": ("failed", ["it broke"]),
+        "wordpress": ("failed", ["it broke", "test_it (team development): no"]),
         "shop": ("not reached", ["the tier below it failed"]),
         "mariadb": ("stale", ["x changed"]),
     }

@@ -8,14 +8,15 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.document import Document
 from ansible_collections.tierwright.chain.plugins.plugin_utils.report.judge import judge
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.standing import Ended, Standing, Wanted
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.standing import Ended, Failure, Standing, Wanted
 
 PARENT = Document("sha256:1", (), ("a",), (), {}, 0, "")
 IMAGE = Document("sha256:2", (), ("a", "b"), (), {}, 0, "")
 
 
-def noted(result=None, *, said="", image="sha256:2", tested=None, action=None, reasons=()):
-    ended = Ended("2026-01-01T00:00:00+00:00", "r", result, said, image, tested) if result else None
+def noted(result=None, *, said="", image="sha256:2", failures=(), action=None, reasons=()):
+    when = "2026-01-01T00:00:00+00:00"
+    ended = Ended(when, "r", result, said, image, len(failures), list(failures)) if result else None
     wanted = Wanted("2026-01-02T00:00:00+00:00", action, list(reasons)) if action else None
     return Standing("web", "team", "base", "web:latest", wanted, ended)
 
@@ -33,10 +34,10 @@ def noted(result=None, *, said="", image="sha256:2", tested=None, action=None, r
         (noted("failed", said="task: no", image=None), None, "failed", ["task: no"]),
         (noted("not reached", image=None), IMAGE, "not reached", []),
         (
-            noted("failed", tested={"passed": False, "failed": [{"test": "t::a", "owner": "ops", "message": "no"}]}),
+            noted("failed", failures=[Failure("t::a", "ops", "no"), Failure(None, None, "no file")]),
             IMAGE,
             "failed",
-            ["t::a (team ops): no"],
+            ["t::a (team ops): no", "all tests: no file"],
         ),
     ],
 )

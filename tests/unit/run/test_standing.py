@@ -9,7 +9,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal impor
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_plan, note_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import write_plan
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.standing import read
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.standing import Failure, read
 
 PARENTS = {"base": None, "core": "base", "web": "core", "db": "core"}
 
@@ -49,7 +49,8 @@ def run(plan):
                 journal.sealed(tier, end)
             elif end.startswith("test_"):
                 journal.sealed(tier, "sha256:9")
-                journal.write("tested", tier, {"passed": False, "failed": [{"test": end}]})
+                failed = [{"test": end, "owner": "ops", "tier": "base", "message": "no", "log": ""}]
+                journal.write("tested", tier, {"passed": False, "tests": 2, "failed": failed})
             else:
                 journal.failed(tier, end)
         note_run(journal)
@@ -95,7 +96,10 @@ def test_what_stands_on_a_failed_tier_is_not_reached(run):
 def test_a_tier_whose_tests_fail_has_failed(run):
     run({"web": "test_php"}, **everything("keep") | {"web": "build"})
     assert states()["web"] == "failed"
-    assert read("demo")["web"].ended.tested["failed"] == [{"test": "test_php"}]
+    assert (read("demo")["web"].ended.tests, read("demo")["web"].ended.failures) == (
+        2,
+        [Failure("test_php", "ops", "no")],
+    )
 
 
 def test_an_image_that_is_kept_can_fail(run):
@@ -134,6 +138,9 @@ def test_what_was_noted_is_private_and_may_be_damaged(plan):
         read("demo")
     plan(**everything("keep"))
     assert list(read("demo")) == list(PARENTS)
+    path.write_text(path.read_text().replace(read("demo")["web"].wanted.when, "yesterday"))
+    with pytest.raises(DamagedError, match="Invalid isoformat string"):
+        read("demo")
 
 
 def test_a_plan_does_not_need_to_be_noted(plan, tmp_path, monkeypatch):
