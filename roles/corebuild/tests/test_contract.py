@@ -91,7 +91,7 @@ def test_a_service_does_not_run_as_root(image, start):
     if not image.config.get("ExposedPorts"):
         pytest.skip("this image serves nothing")
     started = start(command=["id", "-u"])
-    started.wait(lambda: not started.running, timeout=20)
+    assert started.wait_ended() == 0, started.logs()
     assert started.logs().split()[-1] != "0"
 
 

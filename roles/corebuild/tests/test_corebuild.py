@@ -49,5 +49,4 @@ def test_applications_may_write_to_their_home(start, promises, user):
     if promises["user"] is None:
         pytest.skip("this core build makes no account")
     started = start(user=user, command=["touch", f"{promises['user']['home']}/written"])
-    started.wait(lambda: not started.running, timeout=20)
-    assert started.exit_code == 0, started.logs()
+    assert started.wait_ended() == 0, started.logs()

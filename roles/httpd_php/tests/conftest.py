@@ -4,17 +4,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
-SETTINGS = "/usr/local/lib/httpd-php/settings.sh"
+_SETTINGS = "/usr/local/lib/httpd-php/settings.sh"
+_PAGE = "<?php header('Content-Type: application/json'); echo json_encode([%s]);"
 
 
 @pytest.fixture(scope="session")
 def settings(host) -> dict[str, str]:
     """What the role told the programs that it installs: paths of the servers, port, time to stop."""
-    lines = host.file(SETTINGS).content_string.splitlines()
+    lines = host.file(_SETTINGS).content_string.splitlines()
     return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
 
 
@@ -22,16 +25,20 @@ def settings(host) -> dict[str, str]:
 def web(start_once) -> Any:
     """The image as its users start it, without any setting; healthy."""
     started = start_once()
-    started.wait_healthy(timeout=30)
+    started.wait_healthy()
     return started
 
 
-def users_of(started: Any) -> set[str]:
-    """User IDs of the processes that a container started by itself."""
-    return {user for user, what in processes_of(started) if not what.startswith(("ps ", "/bin/sh -c", "sh -c"))}
+@pytest.fixture(scope="session")
+def ask() -> Callable[..., list[Any]]:
+    """Lets a page evaluate PHP expressions, and returns the list of what they are."""
 
+    def ask(web: Any, expressions: str, headers: Mapping[str, str] | None = None) -> list[Any]:
+        written = web.host.run("printf %%s %s >/var/www/html/asked.php", _PAGE % expressions)
+        assert written.rc == 0, written.stderr
+        answer = web.http("/asked.php", headers=headers or {})
+        assert answer.status == 200, answer.body
+        values: list[Any] = json.loads(answer.body)
+        return values
 
-def processes_of(started: Any) -> list[tuple[str, str]]:
-    """User ID and command line of every process in a container."""
-    lines = started.host.check_output("ps -eo uid=,args=").splitlines()
-    return [(user, what) for user, what in (line.split(None, 1) for line in lines)]
+    return ask
