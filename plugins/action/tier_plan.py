@@ -76,7 +76,12 @@ def _result(planner: Planner, decisions: dict[str, Decision], *, build: bool) ->
         "builds": [name for name in builds if planner.chain[name].parent is not None],
         "promote": build and any(not decisions[name].released for name in planner.selected),
         "tiers": {
-            name: {"action": str(decision.action), "reasons": list(decision.reasons), "image": decision.image}
+            name: {
+                "action": str(decision.action),
+                "reasons": list(decision.reasons),
+                "image": decision.image,
+                "released": decision.was,
+            }
             for name, decision in decisions.items()
             if name in planner.selected
         },

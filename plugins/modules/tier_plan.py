@@ -63,7 +63,9 @@ promote:
   returned: success
   type: bool
 tiers:
-  description: What becomes of each tier, by its name.
+  description:
+    - What becomes of each tier, by its name. C(image) is the ID of the image that it has and keeps, C(released) of the one
+      that its release tag names when the run is planned; either may be none.
   returned: success
   type: dict
   sample:
@@ -71,4 +73,5 @@ tiers:
       action: build
       image:
       reasons: [role corebuild/tasks/main.yml changed]
+      released: sha256:…
 """
