@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import json
 import types
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils.contract import matrix
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect import (
     blame,
     diff,
@@ -29,17 +31,19 @@ ANSWERS = {
     "history": releases.History,
     "why": releases.Why,
 }
+#: Documents that are no verb's whole answer.
+OTHERS = {"matrix": matrix.Matrix}
 FOLDER = Path(__file__).parents[1] / "docs/schemas"
 
-_PLAIN = {str: "string", int: "integer", bool: "boolean", type(None): "null"}
+_PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 
 
-def schema(verb: str) -> dict[str, Any]:
+def schema(name: str) -> dict[str, Any]:
     definitions: dict[str, Any] = {}
-    top = _of(ANSWERS[verb], definitions)
+    top = _of((ANSWERS | OTHERS)[name], definitions)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"tierwright {verb} --json",
+        "title": f"tierwright {name} --json" if name in ANSWERS else name,
         **top,
         "$defs": dict(sorted(definitions.items())),
     }
@@ -54,6 +58,8 @@ def _of(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
         return {"type": "array", "items": _of(get_args(kind)[0], definitions)}
     if isinstance(kind, types.UnionType):
         return {"anyOf": [_of(each, definitions) for each in get_args(kind)]}
+    if issubclass(kind, enum.Enum):
+        return {"enum": [each.value for each in kind]}
     if kind.__name__ not in definitions:
         hints = get_type_hints(kind)
         names = [field.name for field in dataclasses.fields(kind)]
@@ -67,10 +73,10 @@ def _of(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     return {"$ref": f"#/$defs/{kind.__name__}"}
 
 
-def text(verb: str) -> str:
-    return json.dumps(schema(verb), indent=2) + "\n"
+def text(name: str) -> str:
+    return json.dumps(schema(name), indent=2) + "\n"
 
 
 if __name__ == "__main__":
-    for each in ANSWERS:
+    for each in ANSWERS | OTHERS:
         (FOLDER / f"{each}.json").write_text(text(each))
