@@ -14,6 +14,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.column import note
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import interrupted
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.outline import outline
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
@@ -30,6 +31,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         with told_to_users():
             planner = planner_of(task_vars or {})
+            variant = planner.variant
             client = connect()
             if self._task.check_mode:
                 if interrupted(planner.name):
@@ -44,6 +46,8 @@ class ActionModule(ActionBase):
             )
             try:
                 decisions, result = self._plan(planner, client)
+                if variant is not None:
+                    note(journal, variant)
                 for name, decision in decisions.items():
                     mine, builds = name in planner.selected, decision.action is Action.BUILD
                     write_plan(

@@ -32,6 +32,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client imp
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import TierwrightError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import listen, note_task
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_run
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.column import keep_column
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.summary import summary
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.taken import Watch
@@ -84,6 +85,8 @@ class CallbackModule(CallbackBase):
         try:
             for line in summary(connect(), self._journal, everything=self._display.verbosity > 0):
                 self._display.display(line)
+            if told := keep_column(connect(), self._journal):
+                self._display.display(f"\n{told}")
         except TierwrightError as error:
             self._display.warning(str(error))
         self._end(os.getpid())

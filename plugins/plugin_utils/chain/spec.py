@@ -108,4 +108,5 @@ RUN_VARIABLES = (
     "tier_lock_timeout",
     "tier_python_interpreter",
     "tier_release",
+    "tier_variant",
 )

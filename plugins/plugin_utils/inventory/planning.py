@@ -25,6 +25,7 @@ from ..image.rootfs import check_checksum
 from ..keys.commit import Commit, last_commit
 from ..keys.elsewhere import Projects, digest_elsewhere, names
 from ..keys.parts import Parts, digest_bytes, plain
+from ..run.column import Asked
 from ..run.plan import Action, Decision, decide
 from .arguments import check_role, role_default
 from .inputs import Inputs, digest_inputs, read_inputs
@@ -81,6 +82,16 @@ class Planner:
         """The chain's name: ``tier_chain``, else the folder of the inventory."""
         first = self._view(next(iter(self.chain)).name)
         return str(first.get("tier_chain") or Path(first.get("inventory_dir") or "chain").resolve().name)
+
+    @cached_property
+    def variant(self) -> Asked | None:
+        """The variant of another chain that this run is over, from ``tier_variant``; ``None`` where it is over none.
+
+        Raises:
+            ChainError: The variable is wrong.
+        """
+        given = self._view(next(iter(self.chain)).name).get("tier_variant")
+        return None if given is None else Asked.read(given)
 
     @cached_property
     def selected(self) -> list[str]:

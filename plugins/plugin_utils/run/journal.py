@@ -113,6 +113,13 @@ class Journal:
             return None
         return content if isinstance(content, dict) else None
 
+    def moment(self, kind: str, tier: str) -> float | None:
+        """When something was recorded, in seconds since 1970; ``None`` if nothing was."""
+        try:
+            return self._path(kind, tier).stat().st_mtime
+        except FileNotFoundError:
+            return None
+
     def recorded(self, kind: str) -> list[str]:
         """Names of the tiers that have a record of ``kind``, sorted."""
         end = f".{kind}.json"
