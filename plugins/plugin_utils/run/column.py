@@ -52,8 +52,8 @@ class Asked:
             or not all(isinstance(value, str) and value for value in given.values())
         ):
             raise ChainError(
-                f"tier_variant is {given!r}; expected a dictionary with the texts name and of (the chain that this is a "
-                "variant of), and title if people call it otherwise"
+                f"tier_variant is {given!r}; expected a dictionary with the texts name and of (the chain that this is "
+                "a variant of), and title if people call it otherwise"
             )
         return cls(**{"title": given["name"], **given})
 
@@ -92,7 +92,9 @@ def keep_column(client: docker.DockerClient, journal: Journal) -> str | None:
         made = same[0].made if same and release is None else datetime.now(UTC).isoformat(timespec="seconds")
         keep(state_folder(asked.of), Matrix(SCHEMA, asked.of, release, made, list(known.values())))
     passed = sum(cell.state is State.PASSED for cell in column.tiers)
-    return f"variant {asked.title} of chain {asked.of}: {passed} of {len(column.tiers)} tiers passed; `tierwright matrix`"
+    return (
+        f"variant {asked.title} of chain {asked.of}: {passed} of {len(column.tiers)} tiers passed; `tierwright matrix`"
+    )
 
 
 def _newest_release(client: docker.DockerClient, chain: str) -> str | None:

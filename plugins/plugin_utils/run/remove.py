@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 import docker
 
 from ..engine import images
@@ -17,7 +19,7 @@ from .turn import Waiting, take_turn
 def remove_chain(client: docker.DockerClient, chain: str, command: str, waiting: Waiting) -> list[str]:
     """Remove all images that were made for a chain, under all their names, and what its ended runs left.
 
-    What other images stand on, or a container was made from, stays.
+    What images of other chains stand on, or a container was made from, stays.
 
     Args:
         client: The engine.
@@ -37,6 +39,7 @@ def remove_chain(client: docker.DockerClient, chain: str, command: str, waiting:
         recover(client, chain, lambda _line: None)  # what it would tell of is removed in a moment
         clear_ended_runs(client, chain, but=journal)
         mine = {each.id for each in own.of_chain(client, chain)}
+        mine -= _below(own.parents(client), mine)
         for repository, tags in Snapshot.take(client).names.items():
             for tag, image in tags.items():
                 if image in mine:
@@ -46,3 +49,14 @@ def remove_chain(client: docker.DockerClient, chain: str, command: str, waiting:
         return sorted(mine - {each.id for each in own.of_chain(client, chain)})
     finally:
         journal.end()
+
+
+def _below(parents: Mapping[str, str], mine: Collection[str]) -> set[str]:
+    """What images of others stand on, at whatever distance."""
+    found: set[str] = set()
+    for image in parents.keys() - mine:
+        below = parents.get(image)
+        while below is not None and below not in found:
+            found.add(below)
+            below = parents.get(below)
+    return found

@@ -31,7 +31,9 @@ def test_settings_of_php_are_the_recommended_ones(web, ask):
 
 
 def test_settings_that_users_drop_in_count(host, image):
-    folder = next(value for name, _, value in (each.partition("=") for each in image.config["Env"]) if name == "PHP_INI_DIR")
+    folder = next(
+        value for name, _, value in (each.partition("=") for each in image.config["Env"]) if name == "PHP_INI_DIR"
+    )
     printed = host.check_output(
         "d=$(mktemp -d) && echo memory_limit=77M >$d/mine.ini && PHP_INI_SCAN_DIR=:%s/conf.d:$d php -r %s",
         folder,

@@ -44,7 +44,7 @@ def test_the_server_is_process_1_and_keeps_no_password(database):
 
 
 def test_everything_belongs_to_the_user_of_the_server(database, image):
-    assert database.host.check_output("find /var/lib/mysql -printf '%%U\\n' | sort -u") == image.config["User"]
+    assert database.host.check_output("find /var/lib/mysql -printf '%U\\n' | sort -u") == image.config["User"]
 
 
 def test_any_user_of_group_0_can_run_it_and_stop_it(start, environment, query):

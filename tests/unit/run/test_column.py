@@ -140,7 +140,15 @@ def test_the_title_is_the_name_unless_one_says_otherwise():
 
 
 @pytest.mark.parametrize(
-    "given", ["debian-13", {}, {"name": "a"}, {"name": "a", "of": ""}, {"name": 13, "of": "b"}, {"name": "a", "of": "b", "x": "c"}]
+    "given",
+    [
+        "debian-13",
+        {},
+        {"name": "a"},
+        {"name": "a", "of": ""},
+        {"name": 13, "of": "b"},
+        {"name": "a", "of": "b", "x": "c"},
+    ],
 )
 def test_a_wrong_variable_is_told(given):
     with pytest.raises(ChainError, match="tier_variant is .*; expected a dictionary with the texts name and of"):
