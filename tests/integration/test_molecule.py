@@ -25,7 +25,8 @@ def clone(tmp_path):
     return tmp_path / "clone"
 
 
-def test_a_role_passes_in_a_fresh_clone_and_leaves_nothing_behind(clone, environment, demo, engine, tmp_path):
+@pytest.mark.usefixtures("demo")
+def test_a_role_passes_in_a_fresh_clone_and_leaves_nothing_behind(clone, environment, engine, tmp_path):
     before = {image.id for image in engine.images.list(all=True)}
     home = tmp_path / "home"
     home.mkdir()
@@ -41,9 +42,7 @@ def test_a_role_passes_in_a_fresh_clone_and_leaves_nothing_behind(clone, environ
     assert " passed" in done.stdout
     assert not {"collections", "ansible_collections", "roles"} & _names(home)
     assert {image.id for image in engine.images.list(all=True)} == before
-    assert not [
-        each for each in engine.containers.list(all=True) if "molecule" in each.labels.get("io.tierwright.chain", "")
-    ]
+    assert not engine.containers.list(all=True, filters={"label": "io.tierwright.chain=molecule-mariadb"})
 
 
 def _names(folder: Path) -> set[str]:

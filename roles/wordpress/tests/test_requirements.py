@@ -41,4 +41,4 @@ def test_the_database_is_new_enough(installed, php):
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("-")[0].split(".")[:3])
+    return tuple(int(part) for part in version.partition("-")[0].split(".")[:3])

@@ -65,7 +65,7 @@ def states():
 def test_what_failed_is_told_apart_from_what_was_not_reached(run):
     ends = {"base": None, "core": None, "db": None, "php": "task 'x': no", "blog": "its parent 'php' failed"}
     told = keep_column(Client(f"web:{OLD}"), run(ends))
-    assert told == "variant Debian-13 of chain shop: 3 of 5 tiers passed; `tierwright matrix`"
+    assert told == "variant Debian-13 of chain shop: 3 of 5 tiers passed; `tierwright matrix shop` shows all"
     assert states() == {"base": "passed", "core": "passed", "php": "failed", "blog": "not reached", "db": "passed"}
     matrix, _before = newest(state_folder("shop"))
     php, blog = matrix.variants[0].cell("php"), matrix.variants[0].cell("blog")
@@ -151,5 +151,5 @@ def test_the_title_is_the_name_unless_one_says_otherwise():
     ],
 )
 def test_a_wrong_variable_is_told(given):
-    with pytest.raises(ChainError, match="tier_variant is .*; expected a dictionary with the texts name and of"):
+    with pytest.raises(ChainError, match=r"tier_variant is .*; expected a dictionary with the texts name and of"):
         Asked.read(given)
