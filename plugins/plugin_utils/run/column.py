@@ -92,7 +92,8 @@ def keep_column(client: docker.DockerClient, journal: Journal) -> str | None:
         made = same[0].made if same and release is None else datetime.now(UTC).isoformat(timespec="seconds")
         keep(state_folder(asked.of), Matrix(SCHEMA, asked.of, release, made, list(known.values())))
     passed = sum(cell.state is State.PASSED for cell in column.tiers)
-    return f"variant {asked.title} of chain {asked.of}: {passed} of {len(column.tiers)} tiers passed; `tierwright matrix {asked.of}` shows all"
+    how = f"{passed} of {len(column.tiers)} tiers passed"
+    return f"variant {asked.title} of chain {asked.of}: {how}; `tierwright matrix {asked.of}` shows all"
 
 
 def _newest_release(client: docker.DockerClient, chain: str) -> str | None:
