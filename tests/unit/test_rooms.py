@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 LIBRARY = Path(__file__).parents[2] / "plugins/plugin_utils"
-ROOMS = ["chain", "keys", "engine", "agent", "image", "inspect", "run", "inventory", "command"]
+ROOMS = ["chain", "keys", "engine", "agent", "image", "contract", "inspect", "run", "inventory", "command"]
 
 
 def imports(path: Path) -> set[str]:
