@@ -50,7 +50,7 @@ def run(chain, make_names, make_client, monkeypatch, tmp_path):
         action = actions.get(tier.name, Action.LEAVE)
         decision = Decision(tier, action, (), None if tier.name == "php" else image, {}, was=f"sha256:{tier.name}")
         write_plan(journal, "demo", decision, None)
-    journal.sealed("php", "sha256:php-new")
+    journal.passed("php", "sha256:php-new")
     return names, journal, lambda: promote_run(make_client(names), journal)
 
 
