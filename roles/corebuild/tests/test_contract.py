@@ -46,15 +46,16 @@ def test_packages_of_every_tier_are_there(host, promises):
 def test_every_package_is_whole(host):
     audit = host.run("dpkg --audit")
     assert (audit.rc, audit.stdout) == (0, "")
-    assert host.run("apt-get check").rc == 0
+    assert host.run("apt-get -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= check").rc == 0
 
 
-def test_the_archive_is_the_core_builds(host):
-    addresses = host.check_output("apt-get indextargets --format '$(REPO_URI) $(SIGNED_BY)'").splitlines()
-    assert addresses, "apt knows no archive"
-    trusting = host.check_output("apt-config dump").splitlines()
-    allowed = ("APT::Get::AllowUnauthenticated", "Acquire::AllowInsecureRepositories")
-    assert [line for line in trusting if line.startswith(allowed) and '"true"' in line] == []
+@pytest.mark.network
+def test_the_archive_can_be_reached_and_is_trusted(host):
+    # What the archive signed is enough; lists of packages are large.
+    lists = "-o Acquire::IndexTargets::deb::{}::DefaultEnabled=false"
+    left_out = " ".join(lists.format(target) for target in ("Packages", "Translations"))
+    updated = host.run(f"apt-get update --quiet --error-on=any {left_out}")
+    assert (updated.rc, updated.stderr) == (0, "")
 
 
 def test_setuid_programs_are_on_the_list(host, promises):
@@ -98,9 +99,7 @@ def test_a_service_does_not_run_as_root(image, start):
 def test_nothing_of_the_build_is_left(host):
     for path in ("/dev/tierwright", "/dev/tierwright-python", "/root/.ansible", "/root/.bash_history"):
         assert not host.file(path).exists, path
-    for folder in ("/var/lib/apt/lists", "/var/cache/apt/archives", "/tmp", "/var/tmp"):
-        left = host.check_output(f"find {folder} -mindepth 1 -type f ! -name lock")
-        assert left == "", folder
+    assert host.check_output("find /var/lib/apt/lists /var/cache/apt /tmp /var/tmp -type f ! -name lock") == ""
     assert host.check_output("find /var/log -type f -size +0") == ""
     assert host.run("test -s /etc/machine-id").rc != 0, "/etc/machine-id tells containers apart that are the same"
 
