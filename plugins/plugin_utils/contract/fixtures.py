@@ -13,7 +13,7 @@ from testinfra.host import Host
 
 from ..engine.client import connect
 from ..errors import TierwrightError
-from .bed import Bed, TestedImage
+from .bed import Bed, ImageUnderTest
 from .started import Started
 
 #: Makes a container of the image under test, or of a neighbour; see :meth:`.bed.Bed.start`.
@@ -56,7 +56,7 @@ def host(_bed: Bed) -> Host:
 
 
 @pytest.fixture(scope="session")
-def image(_bed: Bed) -> TestedImage:
+def image(_bed: Bed) -> ImageUnderTest:
     """The image under test: ``id``, ``tier``, ``labels``, ``config``, ``layers``."""
     return _bed.image
 

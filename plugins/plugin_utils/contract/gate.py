@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ContractError
-from .suite import Suite, Tests
+from .suite import RoleTests, Suite
 
 #: Seconds that all tests of one image may take, unless the user says otherwise.
 TIMEOUT = 600
@@ -57,7 +57,7 @@ class Failure:
     #: Its name for pytest: ``/roles/web/tests/test_site.py::test_login``.
     test: str
     #: Whose test it is; ``None`` where no test was reached.
-    owner: Tests | None
+    owner: RoleTests | None
     #: Why, in its own words.
     message: str
     #: The last lines of its containers' logs.
@@ -97,7 +97,7 @@ def judge(suite: Suite, bench: Bench, timeout: float = TIMEOUT) -> Verdict:
             f"{shlex.join(['pip', 'install', *missing])}"
         )
     began = time.monotonic()
-    parts: list[tuple[Sequence[Tests], list[str]]] = [([suite.own], [])] if suite.own else []
+    parts: list[tuple[Sequence[RoleTests], list[str]]] = [([suite.own], [])] if suite.own else []
     parts += [(suite.contracts, ["--contract"])] if suite.contracts else []
     with tempfile.TemporaryDirectory(prefix="tierwright-") as scratch, ThreadPoolExecutor() as pool:
         runs = [
@@ -115,7 +115,7 @@ def arguments(bench: Bench) -> list[str]:
     return ["--tier", bench.tier, "--image", bench.image, *neighbours]
 
 
-def _run(tests: Sequence[Tests], options: list[str], scratch: Path, run: str, timeout: float) -> dict[str, Any]:
+def _run(tests: Sequence[RoleTests], options: list[str], scratch: Path, run: str, timeout: float) -> dict[str, Any]:
     """Run one pytest to its end.
 
     Returns:

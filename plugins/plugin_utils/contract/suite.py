@@ -18,7 +18,7 @@ _FOLDER = "tests"
 
 
 @dataclass(frozen=True, slots=True)
-class Tests:
+class RoleTests:
     """The tests of one tier's role."""
 
     #: The tier that they are of.
@@ -34,15 +34,15 @@ class Suite:
     """The tests that one tier's image has to pass."""
 
     #: Its own; ``None`` where its role has none.
-    own: Tests | None = None
+    own: RoleTests | None = None
     #: Those of its ancestors, of which the contracts count; its parent's first.
-    contracts: tuple[Tests, ...] = ()
+    contracts: tuple[RoleTests, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.all)
 
     @property
-    def all(self) -> tuple[Tests, ...]:
+    def all(self) -> tuple[RoleTests, ...]:
         """All of them, its own first."""
         return (*([] if self.own is None else [self.own]), *self.contracts)
 
@@ -62,7 +62,7 @@ class Suite:
     def read(cls, fields: Mapping[str, Any]) -> Suite:
         """Read what :meth:`written` wrote."""
         own = fields["own"]
-        return cls(None if own is None else Tests(**own), tuple(Tests(**each) for each in fields["contracts"]))
+        return cls(None if own is None else RoleTests(**own), tuple(RoleTests(**each) for each in fields["contracts"]))
 
 
 def find_tests(role: Path) -> Path | None:

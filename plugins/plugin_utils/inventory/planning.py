@@ -17,7 +17,7 @@ from ansible.utils.display import Display
 
 from ..chain.graph import Chain
 from ..chain.tier import Bootstrap, Import, Tier
-from ..contract.suite import Suite, Tests
+from ..contract.suite import RoleTests, Suite
 from ..engine.snapshot import Snapshot
 from ..errors import ChainError
 from ..image import labels
@@ -68,7 +68,7 @@ class Planner:
         }
         self._views: dict[str, Mapping[str, Any]] = {}
         self._roles: dict[str, KnownRole] = {}
-        self._found_tests: dict[str, Tests | None] = {}
+        self._found_tests: dict[str, RoleTests | None] = {}
 
     @cached_property
     def chain(self) -> Chain:
@@ -179,7 +179,7 @@ class Planner:
         suites = {name: self.tests(name) for name in self.selected}
         return {name: suite.digest() for name, suite in suites.items() if suite}
 
-    def _role_tests(self, name: str) -> Tests | None:
+    def _role_tests(self, name: str) -> RoleTests | None:
         tier = self.chain[name]
         if tier.role is None:
             return None
@@ -191,7 +191,7 @@ class Planner:
                     raise
                 Display().warning(f"the contracts of tier {name!r} cannot be tested: {error}")
                 folder = None
-            self._found_tests[name] = None if folder is None else Tests(name, tier.team, str(folder))
+            self._found_tests[name] = None if folder is None else RoleTests(name, tier.team, str(folder))
         return self._found_tests[name]
 
     def _view(self, host: str) -> Mapping[str, Any]:
