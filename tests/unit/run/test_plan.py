@@ -268,6 +268,22 @@ def test_what_is_built_or_has_no_tests_is_no_kept_image_to_be_tested(tested):
     assert all(each.untested == () for each in tested.decide().values())
 
 
+def test_what_did_not_pass_is_tested_again_and_not_built(tested):
+    tested.passed("1" * 32)
+    tested.parts["wordpress"]["role"] = "changed"
+    parts = {**tested.parts["wordpress"], "parent": tested.images["httpd-php:latest"].id}
+    candidate = tested.make_image("sha256:candidate", labels.identity("demo", tested.chain["wordpress"], parts, None))
+    tested.images[f"wordpress:{tags.failed(content_tag(digest_key(parts)))}"] = candidate
+    decision = tested.decide(tests={"wordpress": "2" * 32})["wordpress"]
+    assert (decision.action, decision.image, decision.released) == (Action.KEEP, "sha256:candidate", False)
+    assert decision.reasons == ("role changed", "built before, and did not pass its tests")
+    assert decision.untested == ("it did not pass before",)
+    # A tier without tests, or one that is forced, is built; so is one whose parent is.
+    assert tested.decide()["wordpress"].action is Action.BUILD
+    assert tested.decide(tests={"wordpress": ""}, forced=["wordpress"])["wordpress"].action is Action.BUILD
+    assert tested.decide(tests={"wordpress": ""}, forced=["httpd-php"])["wordpress"].action is Action.BUILD
+
+
 def test_what_is_released_can_be_tested_without_a_plan_to_build(tested):
     del tested.images["mariadb:latest"]
     engine = tested.make_snapshot(tested.images)
