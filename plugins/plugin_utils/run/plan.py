@@ -15,7 +15,7 @@ from typing import TypeVar
 from ..chain import tags
 from ..chain.graph import Chain
 from ..chain.tier import Tier
-from ..contract.suite import digest_neighbours
+from ..contract.suite import passed_tag
 from ..engine.images import Identity
 from ..engine.snapshot import Snapshot
 from ..errors import ChainError
@@ -246,7 +246,7 @@ def _untested(
     if built:
         yield from (f"neighbour {name} is built" for name in built)
         return
-    tag = tags.tested(tests, digest_neighbours({name: each.image for name, each in neighbours.items()}))
+    tag = passed_tag(decision.image or "", tests, {name: each.image for name, each in neighbours.items()})
     passed = [each for each, image in named.items() if image == decision.image and tags.is_tested(each)]
     if tag in passed:
         return

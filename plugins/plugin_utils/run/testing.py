@@ -16,7 +16,7 @@ from ..chain import tags
 from ..chain.graph import Chain
 from ..chain.tier import Tier
 from ..contract.gate import Bench, Failure, Verdict, arguments, judge
-from ..contract.suite import digest_neighbours
+from ..contract.suite import passed_tag
 from ..engine import images
 from ..engine.images import Image
 from ..errors import ContractError, RunError
@@ -74,7 +74,7 @@ def _test(
     tier, suite = planned.tier, planned.tests
     image = images.get(client, candidate.image)
     neighbours = {name: _neighbour(client, journal, name) for name in tier.neighbours}
-    tag = tags.tested(suite.digest(), digest_neighbours(neighbours))
+    tag = passed_tag(image.id, suite.digest(), neighbours)
     asked = planned.action is Action.KEEP and planned.forced
     if image.is_named(f"{tier.image}:{tag}") and not asked:
         return None

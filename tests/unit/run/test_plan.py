@@ -6,7 +6,7 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain import tags
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.graph import Chain
-from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.suite import digest_neighbours
+from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.suite import passed_tag
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.parts import content_tag, digest_key
@@ -231,8 +231,9 @@ class TestedWorld(World):
         self.build(*NAMES)
 
     def passed(self, tests):
-        neighbours = digest_neighbours({"mariadb": self.images["mariadb:latest"].id})
-        self.images[f"wordpress:{tags.tested(tests, neighbours)}"] = self.images["wordpress:latest"]
+        image = self.images["wordpress:latest"]
+        tag = passed_tag(image.id, tests, {"mariadb": self.images["mariadb:latest"].id})
+        self.images[f"wordpress:{tag}"] = image
 
     def untested(self, tests="1" * 32):
         return self.decide(tests={"wordpress": tests})["wordpress"].untested
