@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import docker
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
@@ -39,7 +40,7 @@ class ActionModule(ActionBase):
                 return self._plan(planner, client)[1]
 
             def try_it() -> None:
-                planner_of(task_vars or {}).decide(client, self._task.args.get("force"))
+                self._decide(planner_of(task_vars or {}), client)
 
             journal = begin(
                 client, planner.name, command(), waiting(self._task.args, self._display.display, first=try_it)
@@ -58,6 +59,7 @@ class ActionModule(ActionBase):
                         planner.commit(name) if builds else None,
                         roles=planner.role_folders(name) if mine else (),
                         projects=planner.projects.folders,
+                        tests=planner.tests(name) if mine else None,
                     )
             except BaseException:
                 journal.end()
@@ -65,19 +67,27 @@ class ActionModule(ActionBase):
             return result | {"run": str(journal.folder)}
 
     def _plan(self, planner: Planner, client: docker.DockerClient) -> tuple[dict[str, Decision], dict[str, Any]]:
-        decisions = planner.decide(client, self._task.args.get("force"))
+        decisions = self._decide(planner, client)
         for line in outline([decisions[name] for name in planner.selected], everything=self._display.verbosity > 0):
             self._display.display(line)
         return decisions, _result(planner, decisions, build=not self._task.check_mode)
 
+    def _decide(self, planner: Planner, client: docker.DockerClient) -> dict[str, Decision]:
+        if not boolean(self._task.args.get("build", True)):
+            return planner.take(client)
+        return planner.decide(client, self._task.args.get("force"))
+
 
 def _result(planner: Planner, decisions: dict[str, Decision], *, build: bool) -> dict[str, Any]:
     builds = [name for name in planner.selected if build and decisions[name].action is Action.BUILD]
+    bases = [name for name in builds if planner.chain[name].parent is None]
+    tested = [name for name in planner.selected if build and decisions[name].untested]
     return {
         "changed": False,
         "run": "",
-        "bases": [name for name in builds if planner.chain[name].parent is None],
-        "builds": [name for name in builds if planner.chain[name].parent is not None],
+        "bases": bases,
+        "builds": [name for name in builds if name not in bases],
+        "gate": [name for name in planner.selected if name in {*builds, *tested} - {*bases}],
         "promote": build and any(not decisions[name].released for name in planner.selected),
         "tiers": {
             name: {
@@ -85,6 +95,7 @@ def _result(planner: Planner, decisions: dict[str, Decision], *, build: bool) ->
                 "reasons": list(decision.reasons),
                 "image": decision.image,
                 "released": decision.was,
+                "untested": list(decision.untested),
             }
             for name, decision in decisions.items()
             if name in planner.selected

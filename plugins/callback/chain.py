@@ -31,6 +31,7 @@ from ansible.plugins.loader import connection_loader, get_shell_plugin
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import TierwrightError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import listen, note_task
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import discard_all
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.column import keep_column
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
@@ -101,6 +102,7 @@ class CallbackModule(CallbackBase):
             self._watch = None
         try:
             clear_run(connect(), journal.run)
+            discard_all(connect(), journal)
         except TierwrightError as error:
             self._display.warning(f"{error}; the next run clears what is left")
             return

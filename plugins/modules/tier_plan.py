@@ -19,6 +19,10 @@ author:
   - Tierwright contributors (@tierwright)
 version_added: 0.1.0
 options:
+  build:
+    description: Whether tiers may be built. If V(false), what is released is to be tested, and nothing else happens.
+    type: bool
+    default: true
   force:
     description: Names of tiers to build although nothing changed, as a list or with commas between.
     type: raw
@@ -55,6 +59,13 @@ bases:
   elements: str
 builds:
   description: Names of the other tiers that are to be built, parents before children.
+  returned: success
+  type: list
+  elements: str
+gate:
+  description:
+    - Names of the tiers that are to be tested, because they are built or because what is kept has to be.
+    - Parents and neighbours come before those that need them; bases have no tests.
   returned: success
   type: list
   elements: str

@@ -40,6 +40,10 @@ class RunError(TierwrightError):
     """A run cannot go on: a parent failed, or the run itself has ended."""
 
 
+class ContractError(TierwrightError):
+    """An image does not pass its tests, or they cannot be run."""
+
+
 class UsageError(TierwrightError):
     """A name or an option does not say what is wanted."""
 

@@ -28,7 +28,7 @@ _GIVE_UP_SOON = ("timeout:1", "attempts:1")
 
 
 @dataclass(frozen=True, slots=True)
-class TestedImage:
+class ImageUnderTest:
     """The image under test."""
 
     #: ``sha256:…`` of its configuration.
@@ -88,10 +88,10 @@ class Bed:
         self.started: list[Started] = []
 
     @property
-    def image(self) -> TestedImage:
+    def image(self) -> ImageUnderTest:
         """The image under test."""
         found = self._images[self._tier]
-        return TestedImage(found.id, self._tier, found.labels, found.config, found.layers)
+        return ImageUnderTest(found.id, self._tier, found.labels, found.config, found.layers)
 
     def host(self) -> Host:
         """The testinfra ``Host`` for the image itself: a shell as root and nothing of the image's own that runs."""

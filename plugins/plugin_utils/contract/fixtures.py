@@ -13,7 +13,7 @@ from testinfra.host import Host
 
 from ..engine.client import connect
 from ..errors import TierwrightError
-from .bed import Bed, TestedImage
+from .bed import Bed, ImageUnderTest
 from .started import Started
 
 #: Makes a container of the image under test, or of a neighbour; see :meth:`.bed.Bed.start`.
@@ -21,6 +21,7 @@ Start = Callable[..., Started]
 
 #: Lines of a container's log that a failing test's report shows.
 LOG_LINES = 30
+LOG_HEADING = "log of "
 
 _bed_key = pytest.StashKey[Bed]()
 _online_key = pytest.StashKey[bool]()
@@ -55,7 +56,7 @@ def host(_bed: Bed) -> Host:
 
 
 @pytest.fixture(scope="session")
-def image(_bed: Bed) -> TestedImage:
+def image(_bed: Bed) -> ImageUnderTest:
     """The image under test: ``id``, ``tier``, ``labels``, ``config``, ``layers``."""
     return _bed.image
 
@@ -97,10 +98,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Put the last lines of each container's log into a failing test's report, while the containers are there."""
     report = yield
-    bed = item.session.stash.get(_bed_key, None)
-    if report.failed and bed is not None:
-        report.sections.extend((f"log of {each.alias}", _log(each)) for each in bed.started)
+    if report.failed:
+        report.sections.extend(logs(item.session))
     return report
+
+
+def logs(session: pytest.Session) -> list[tuple[str, str]]:
+    """The last lines of each container's log that a session has started and not ended, with a heading each."""
+    bed = session.stash.get(_bed_key, None)
+    return [] if bed is None else [(f"{LOG_HEADING}{each.alias}", _log(each)) for each in bed.started]
 
 
 def _log(started: Started) -> str:

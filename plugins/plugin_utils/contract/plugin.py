@@ -56,6 +56,8 @@ def pytest_configure(config: pytest.Config) -> None:
         option.timeout = float(TEST_TIMEOUT)
     # Registered after all entry points, so that ``host`` is ours and not testinfra's.
     config.pluginmanager.register(import_module(".fixtures", __package__), "tierwright-fixtures")
+    if config.getoption("tier_run"):
+        import_module(".orphan", __package__).end_with(os.getppid())
     if config.getoption("tier_result"):
         result = import_module(".result", __package__).Result(Path(config.getoption("tier_result")))
         config.pluginmanager.register(result, "tierwright-result")

@@ -74,6 +74,11 @@ class Layer:
             if _stored(entry):
                 for piece in pieces(entry):
                     content.update(piece)
+                    if len(piece) == CHUNK:  # large enough to go on its own, without being copied
+                        yield bytes(gathered)
+                        yield piece
+                        gathered.clear()
+                        continue
                     gathered += piece
                     if len(gathered) >= CHUNK:
                         yield bytes(gathered)

@@ -17,6 +17,7 @@ from ansible.utils.display import Display
 
 from ..chain.graph import Chain
 from ..chain.tier import Bootstrap, Import, Tier
+from ..contract.suite import RoleTests, Suite
 from ..engine.snapshot import Snapshot
 from ..errors import ChainError
 from ..image import labels
@@ -26,7 +27,7 @@ from ..keys.commit import Commit, last_commit
 from ..keys.elsewhere import Projects, digest_elsewhere, names
 from ..keys.parts import Parts, digest_bytes, plain
 from ..run.column import Asked
-from ..run.plan import Action, Decision, decide
+from ..run.plan import Action, Decision, decide, take
 from .arguments import check_role, role_default
 from .inputs import Inputs, digest_inputs, read_inputs
 from .known import KnownRole, read_role
@@ -67,6 +68,7 @@ class Planner:
         }
         self._views: dict[str, Mapping[str, Any]] = {}
         self._roles: dict[str, KnownRole] = {}
+        self._found_tests: dict[str, RoleTests | None] = {}
 
     @cached_property
     def chain(self) -> Chain:
@@ -129,11 +131,21 @@ class Planner:
             selected=self.selected,
             forced=forced,
             elsewhere=self._elsewhere(engine),
+            tests=self._tests,
         )
         for decision in decisions.values():
             if decision.action is Action.BUILD:
                 _check_source(decision.tier)
         return decisions
+
+    def take(self, client: docker.DockerClient) -> dict[str, Decision]:
+        """Decide to build nothing, and to test what is released.
+
+        Raises:
+            ChainError: A role is not there.
+            EngineError: The engine does not answer.
+        """
+        return take(self.chain, Snapshot.take(client), selected=self.selected, tests=self._tests)
 
     @cached_property
     def projects(self) -> Projects:
@@ -155,6 +167,32 @@ class Planner:
         """The last commit that touched a tier's role; ``None`` for a base, or where none is known."""
         role = self.chain[tier].role
         return None if role is None else last_commit(self._role(tier, role).role.folder)
+
+    def tests(self, tier: str) -> Suite:
+        """The tests that a tier's image has to pass."""
+        own, *ancestors = (self._role_tests(name) for name in (tier, *self.chain.ancestors(tier)))
+        return Suite(own, tuple(each for each in ancestors if each is not None))
+
+    @cached_property
+    def _tests(self) -> dict[str, str]:
+        """Digest of the tests of each selected tier that has some."""
+        suites = {name: self.tests(name) for name in self.selected}
+        return {name: suite.digest() for name, suite in suites.items() if suite}
+
+    def _role_tests(self, name: str) -> RoleTests | None:
+        tier = self.chain[name]
+        if tier.role is None:
+            return None
+        if name not in self._found_tests:
+            try:
+                folder = self._role(name, tier.role).tests
+            except ChainError as error:
+                if name in self.selected:
+                    raise
+                Display().warning(f"the contracts of tier {name!r} cannot be tested: {error}")
+                folder = None
+            self._found_tests[name] = None if folder is None else RoleTests(name, tier.team, str(folder))
+        return self._found_tests[name]
 
     def _view(self, host: str) -> Mapping[str, Any]:
         if host not in self._views:

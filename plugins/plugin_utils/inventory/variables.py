@@ -40,6 +40,7 @@ _ELSEWHERE_IN_KEY = _MAGIC | {
     "tier_epoch",
     "tier_inputs",
     "tier_inputs_pin",
+    "tier_neighbours",
     "tier_parent",
     "tier_tag",
 }

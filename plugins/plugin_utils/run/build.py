@@ -12,7 +12,6 @@ from typing import Any
 import docker
 
 from ..agent import place
-from ..chain.tier import Tier
 from ..engine import containers, images
 from ..engine.address import engine_address
 from ..engine.cage import confined
@@ -23,10 +22,11 @@ from ..image.history import EARLIEST
 from ..image.seal import Design, seal
 from ..image.stage import stage
 from ..keys.elsewhere import Projects
-from ..keys.parts import content_tag, digest_key
+from ..keys.parts import digest_key
+from .candidates import propose, propose_kept
 from .cleanup import clear_tier, container_name
 from .journal import Journal
-from .plan import find_built, find_own
+from .plan import find_built
 from .records import Planned, read_plan
 from .taken import digest_taken
 
@@ -74,7 +74,7 @@ def spare(client: docker.DockerClient, journal: Journal, planned: Planned, paren
         parent: ID of the parent's image.
 
     Returns:
-        The tier's image, recorded as its outcome; ``None`` if the tier has to be built.
+        The tier's image, its candidate now; ``None`` if the tier has to be built.
 
     Raises:
         EngineError: The engine does not answer.
@@ -86,7 +86,7 @@ def spare(client: docker.DockerClient, journal: Journal, planned: Planned, paren
         key = digest_key({**planned.parts, **taken, "parent": parent})
         image = find_built(partial(images.find, client), tier, key)
         if image is not None:
-            journal.kept(tier.name, image.id, f"kept, parent {tier.parent} came out the same")
+            propose_kept(journal, tier, image.id, f"kept, parent {tier.parent} came out the same")
             return image
     return None
 
@@ -157,7 +157,7 @@ def _start_container(
 
 
 def seal_tier(client: docker.DockerClient, journal: Journal, name: str, declared: Mapping[str, Any]) -> Image:
-    """Seal the tier's build container, remove it, and record the image.
+    """Seal the tier's build container, remove it, and make the image the tier's candidate.
 
     Args:
         client: The engine.
@@ -188,7 +188,7 @@ def seal_tier(client: docker.DockerClient, journal: Journal, name: str, declared
     design = Design(tier, doing, build["epoch"], declared, identity, parent)
     image = seal(client, build["container"], design)
     clear_tier(client, journal, name)
-    return finish(client, journal, planned.tier, image)
+    return propose(client, journal, planned.tier, image)
 
 
 def epoch_of(planned: Planned, parent: Image) -> int:
@@ -204,27 +204,3 @@ def epoch_of(planned: Planned, parent: Image) -> int:
 def _release(journal: Journal, parent: str | None) -> str | None:
     """What the parent's image is released as."""
     return None if parent is None else read_plan(journal, parent).tier.release
-
-
-def finish(client: docker.DockerClient, journal: Journal, tier: Tier, image: Image) -> Image:
-    """Give a finished image its content tag and record it, which lets the tier's children go on.
-
-    Where the release has the same content, it gets the tag instead: an image whose inputs changed without making a
-    difference is no other image, and its children stay as they are.
-
-    Returns:
-        The tier's image.
-
-    Raises:
-        EngineError: The engine refused.
-    """
-    released = find_own(partial(images.find, client), tier, tier.release)
-    tag = content_tag(image.labels[labels.KEY])
-    if released is not None and released.id != image.id and labels.same(released.labels, image.labels):
-        images.tag(client, released.id, tier.image, tag)
-        images.remove(client, image.id)
-        journal.kept(tier.name, released.id, "built, the same as before")
-        return released
-    images.tag(client, image.id, tier.image, tag)
-    journal.sealed(tier.name, image.id)
-    return image

@@ -125,12 +125,8 @@ class Journal:
         end = f".{kind}.json"
         return sorted(unquote(path.name.removesuffix(end)) for path in self.folder.glob(f"[!.]*{end}"))
 
-    def sealed(self, tier: str, image: str) -> None:
-        """Record that ``tier`` was sealed as ``image``."""
-        self.write("outcome", tier, {"image": image, "reason": ""})
-
-    def kept(self, tier: str, image: str, reason: str) -> None:
-        """Record that ``tier``, which was to be built, has the image that it had, and why."""
+    def passed(self, tier: str, image: str, reason: str = "") -> None:
+        """Record that ``tier`` has ``image`` in this run, and why it is the one that it had, where it is."""
         self.write("outcome", tier, {"image": image, "reason": reason})
 
     def failed(self, tier: str, reason: str) -> None:

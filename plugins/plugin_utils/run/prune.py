@@ -63,7 +63,7 @@ def plan_prune(own: Sequence[Own], tiers: Collection[Tier], names: Names, needs:
     repositories = [
         repository
         for repository, named in names.items()
-        if any(image in ours and tags.is_content(tag) for tag, image in named.items())
+        if any(image in ours and (tags.is_content(tag) or tags.is_failed(tag)) for tag, image in named.items())
     ]
     releases = Releases((*repositories, *(tier.image for tier in tiers)), names)
     oldest = _oldest(releases, tiers, needs.releases)

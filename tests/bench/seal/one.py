@@ -1,41 +1,100 @@
-"""Seals one container and prints, as JSON, how long it took and how much memory this process had at most."""
+"""Does one thing to a container and prints, as JSON, how long it took and how much memory this process had at most."""
 
 from __future__ import annotations
 
 import json
 import resource
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import docker
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Tier
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import containers, images
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import changes
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.images import Image
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import archive, changes
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.cleaner import Cleaner, settle
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config import document
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.layer import Layer
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.load import Layers, load
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.seal import Design, seal
 
 EPOCH = 1_700_000_000
 
 
+Doing = Callable[[], str | None]
+
+
 def main() -> None:
-    """Seal the container that the first argument names; ``layer`` as a second one writes the layer to nowhere."""
+    """Do to the container that the first argument names what the second one says."""
     client = connect()
-    container = client.api.inspect_container(sys.argv[1])
-    started = time.perf_counter()
-    if sys.argv[2:] == ["layer"]:
-        with changes.read(client, container["Id"]) as found:
-            for _piece in Layer(settle(found, Cleaner("debian")), EPOCH).pieces():
-                pass
-        image = None
-    else:
-        tier = Tier("bench", "bench", "twbench/seal", "latest", parent="base", role="bench")
-        design = Design(tier, "role bench", EPOCH, {}, {}, images.get(client, container["Image"]))
-        image = seal(client, container["Id"], design).id
-    seconds = time.perf_counter() - started
+    container, parent = sys.argv[1], client.api.inspect_container(sys.argv[1])["Image"]
+    with _WAYS[sys.argv[2]](client, container, images.get(client, parent)) as do:
+        started = time.perf_counter()
+        image = do()
+        seconds = time.perf_counter() - started
     if image is not None:
         images.remove(client, image)
     print(json.dumps({"seconds": seconds, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+
+
+@contextmanager
+def _commit(client: docker.DockerClient, container: str, _parent: Image) -> Iterator[Doing]:
+    def do() -> str:
+        made = str(client.api.commit(container)["Id"])
+        containers.end(client, container)
+        return made
+
+    yield do
+
+
+@contextmanager
+def _seal(client: docker.DockerClient, container: str, parent: Image) -> Iterator[Doing]:
+    tier = Tier("bench", "bench", "twbench/seal", "latest", parent="base", role="bench")
+    yield lambda: seal(client, container, Design(tier, "role bench", EPOCH, {}, {}, parent)).id
+
+
+@contextmanager
+def _layer(client: docker.DockerClient, container: str, _parent: Image) -> Iterator[Doing]:
+    yield lambda: _write(client, container, lambda _piece: None)
+
+
+@contextmanager
+def _load(client: docker.DockerClient, container: str, parent: Image) -> Iterator[Doing]:
+    """What the engine takes to load a layer that lies ready."""
+    with tempfile.NamedTemporaryFile() as file:
+        _write(client, container, file.write)
+        file.flush()
+        layer = archive.digest_file(Path(file.name))
+        content = document(
+            architecture=parent.architecture,
+            os=parent.os,
+            config={},
+            layers=[*parent.layers, layer],
+            history=[],
+            created="2023-11-14T22:13:20Z",
+        )
+        layers = Layers((*parent.layers, layer), {layer: Path(file.name)}, parent.id)
+        yield lambda: load(client, content, layers)
+
+
+def _write(client: docker.DockerClient, container: str, take: Callable[[bytes], object]) -> None:
+    with changes.read(client, container) as found:
+        for piece in Layer(settle(found, Cleaner("debian")), EPOCH).pieces():
+            take(piece)
+
+
+_WAYS: dict[str, Callable[[docker.DockerClient, str, Image], AbstractContextManager[Doing]]] = {
+    "commit": _commit,
+    "seal": _seal,
+    "layer": _layer,
+    "load": _load,
+}
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ def test_a_result_says_what_failed_and_why(run, pytester):
     assert result["tests"] == 3
     assert result["seconds"] > 0
     bad, never = result["failed"]
-    assert bad["test"] == f"{PLACE}/test_it.py::test_bad"
+    assert bad["test"] == f"{pytester.path}/{PLACE}/test_it.py::test_bad"
     assert bad["message"].startswith("AssertionError: one is not two")
     assert "(test_it.py:" in bad["message"]
     assert never["message"].startswith("RuntimeError: no such thing")
@@ -108,5 +108,5 @@ def test_a_file_that_is_no_python_is_a_failure(run, pytester):
     done = run("def test_it(", "--image=web", "--tier-result=result.json")
     assert done.ret == pytest.ExitCode.INTERRUPTED
     [failed] = json.loads((pytester.path / "result.json").read_text())["failed"]
-    assert failed["test"] == f"{PLACE}/test_it.py"
+    assert failed["test"] == f"{pytester.path}/{PLACE}/test_it.py"
     assert "SyntaxError" in failed["message"]
