@@ -4,14 +4,18 @@
 
 from __future__ import annotations
 
+import pytest
+
 SOURCE = "/usr/src/wordpress"
 
 
+@pytest.mark.contract
 def test_group_0_may_add_to_the_source(host):
     assert host.check_output("find %s ! -group 0 -o ! -type l ! -perm -g+w", SOURCE) == ""
     assert "RewriteRule . /index.php" in host.file(f"{SOURCE}/.htaccess").content_string
 
 
+@pytest.mark.contract
 def test_no_keys_are_part_of_the_image(host):
     assert not host.file(f"{SOURCE}/wp-config.php").exists
     assert host.file(f"{SOURCE}/wp-config-docker.php").content_string.count("put your unique phrase here") == 8
