@@ -46,7 +46,7 @@ def tested(tests: str, neighbours: str) -> str:
     """Tag of an image that passed its tests.
 
     Args:
-        tests: Digest of the tests.
+        tests: Digest of the image and the tests: other images of the tier may pass the same ones.
         neighbours: Digest of what they ran with.
     """
     return f"{_TESTED}{tests[:12]}-{neighbours[:12]}"

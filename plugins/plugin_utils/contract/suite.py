@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..chain import tags
 from ..keys.files import digest_path
 from ..keys.parts import digest_bytes
 
@@ -71,6 +72,13 @@ def find_tests(role: Path) -> Path | None:
     return folder if any(next(folder.rglob(pattern), None) for pattern in _FILES) else None
 
 
-def digest_neighbours(images: Mapping[str, str | None]) -> str:
-    """Digest of what tests run with: image IDs by tier, ``None`` where a tier has none."""
-    return digest_bytes(repr(sorted((name, image or "") for name, image in images.items())).encode())
+def passed_tag(image: str, tests: str, neighbours: Mapping[str, str | None]) -> str:
+    """Tag that says of an image that it passed these very tests.
+
+    Args:
+        image: Its ID.
+        tests: Digest of the tests.
+        neighbours: IDs of the images that they ran with, by tier; ``None`` where a tier has none.
+    """
+    beside = repr(sorted((name, other or "") for name, other in neighbours.items()))
+    return tags.tested(digest_bytes(f"{image} {tests}".encode()), digest_bytes(beside.encode()))

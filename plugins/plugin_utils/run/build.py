@@ -54,10 +54,10 @@ def wait_for_parent(journal: Journal, planned: Planned) -> str:
         RunError: The parent failed, or the run has ended.
     """
     tier = planned.tier
-    if "parent" in planned.parts:
-        return planned.parts["parent"]
     if tier.parent is None:
         raise RunError(f"tier {tier.name!r} stands on nothing; it is a base")
+    if "parent" in planned.parts and not read_plan(journal, tier.parent).runs:
+        return planned.parts["parent"]
     outcome = journal.wait(tier.parent)
     if outcome.image is None:
         raise RunError(f"tier {tier.name!r} is not built: its parent {tier.parent!r} failed")
@@ -86,7 +86,7 @@ def spare(client: docker.DockerClient, journal: Journal, planned: Planned, paren
         key = digest_key({**planned.parts, **taken, "parent": parent})
         image = find_built(partial(images.find, client), tier, key)
         if image is not None:
-            propose_kept(journal, tier, image.id, f"kept, parent {tier.parent} came out the same")
+            propose_kept(client, journal, tier, image.id, f"kept, parent {tier.parent} came out the same")
             return image
     return None
 

@@ -13,6 +13,7 @@ from functools import partial
 
 import docker
 
+from ..chain import tags
 from ..chain.tier import Tier
 from ..engine import images
 from ..engine.images import Image
@@ -58,9 +59,17 @@ def propose(client: docker.DockerClient, journal: Journal, tier: Tier, image: Im
     return image
 
 
-def propose_kept(journal: Journal, tier: Tier, image: str, reason: str) -> None:
-    """Make an image that the tier had its candidate, and say why."""
-    _write(journal, tier.name, Candidate(image, reason))
+def propose_kept(client: docker.DockerClient, journal: Journal, tier: Tier, image: str, reason: str) -> None:
+    """Make an image that the tier had its candidate, and say why.
+
+    One that did not pass before has no content tag yet.
+
+    Raises:
+        EngineError: The image is gone, or the engine does not answer.
+    """
+    found = images.get(client, image)
+    failed = any(tags.is_failed(name.rpartition(":")[2]) for name in found.tags)
+    _write(journal, tier.name, Candidate(image, reason, content_tag(found.labels[labels.KEY]) if failed else None))
 
 
 def read(journal: Journal, tier: str) -> Candidate | None:

@@ -15,7 +15,7 @@ from typing import TypeVar
 from ..chain import tags
 from ..chain.graph import Chain
 from ..chain.tier import Tier
-from ..contract.suite import digest_neighbours
+from ..contract.suite import passed_tag
 from ..engine.images import Identity
 from ..engine.snapshot import Snapshot
 from ..errors import ChainError
@@ -107,8 +107,11 @@ def decide(
             withdrawn = {image: tag for tag, image in named.items() if tags.is_withdrawn(tag)}
             taken = tuple(elsewhere.get(tier.name, ()))
             decision = _decide(tier, parts[tier.name], taken, above, find, withdrawn, force=tier.name in forced)
+            decision = dataclasses.replace(decision, elsewhere=taken)
+            if decision.action is Action.BUILD and not decision.forced and tier.name in tests:
+                decision = _failed_before(decision, find) or decision
             untested = tuple(_untested(decision, tests.get(tier.name), decisions, named))
-            decision = dataclasses.replace(decision, elsewhere=taken, untested=untested)
+            decision = dataclasses.replace(decision, untested=untested)
         else:
             released = find_own(find, tier, tier.release)
             decision = Decision(tier, Action.LEAVE, ("not selected by --limit",), released.id if released else None, {})
@@ -209,6 +212,22 @@ def _decide(
     return Decision(tier, Action.BUILD, reasons, None, parts)
 
 
+def _failed_before(decision: Decision, find: Find[Identity]) -> Decision | None:
+    """Decide to test an image again that was made from the same and did not pass; ``None`` where there is none.
+
+    Its tests may be other ones now, or have failed by chance.
+    """
+    tier, parts = decision.tier, decision.parts
+    if tier.parent is not None and "parent" not in parts:
+        return None
+    for taken in decision.elsewhere or ({},):
+        image = find_own(find, tier, f"{tier.image}:{tags.failed(content_tag(digest_key({**parts, **taken})))}")
+        if image is not None:
+            reasons = (*decision.reasons, "built before, and did not pass its tests")
+            return dataclasses.replace(decision, action=Action.KEEP, reasons=reasons, image=image.id, follows=False)
+    return None
+
+
 def _untested(
     decision: Decision, tests: str | None, others: Mapping[str, Decision], named: Mapping[str, str]
 ) -> Iterator[str]:
@@ -227,11 +246,13 @@ def _untested(
     if built:
         yield from (f"neighbour {name} is built" for name in built)
         return
-    tag = tags.tested(tests, digest_neighbours({name: each.image for name, each in neighbours.items()}))
+    tag = passed_tag(decision.image or "", tests, {name: each.image for name, each in neighbours.items()})
     passed = [each for each, image in named.items() if image == decision.image and tags.is_tested(each)]
     if tag in passed:
         return
-    if not passed:
+    if any(image == decision.image and tags.is_failed(each) for each, image in named.items()):
+        yield "it did not pass before"
+    elif not passed:
         yield "it was not tested yet"
     elif any(tags.same_tests(tag, each) for each in passed):
         yield "its neighbours are other images"

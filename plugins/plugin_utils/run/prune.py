@@ -68,7 +68,8 @@ def plan_prune(own: Sequence[Own], tiers: Collection[Tier], names: Names, needs:
     releases = Releases((*repositories, *(tier.image for tier in tiers)), names)
     oldest = _oldest(releases, tiers, needs.releases)
     at_oldest = {each: image for each in repositories if (image := releases.at(each, oldest))}
-    needed = {*needs.used, *needs.wanted, *at_oldest.values(), *(needs.parents.keys() - ours)}
+    failed = {image for named in names.values() for tag, image in named.items() if tags.is_failed(tag)}
+    needed = {*needs.used, *(set(needs.wanted) - failed), *at_oldest.values(), *(needs.parents.keys() - ours)}
     needed.update(
         image
         for repository, named in names.items()

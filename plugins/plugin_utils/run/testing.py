@@ -16,7 +16,7 @@ from ..chain import tags
 from ..chain.graph import Chain
 from ..chain.tier import Tier
 from ..contract.gate import Bench, Failure, Verdict, arguments, judge
-from ..contract.suite import digest_neighbours
+from ..contract.suite import passed_tag
 from ..engine import images
 from ..engine.images import Image
 from ..errors import ContractError, RunError
@@ -49,7 +49,7 @@ def prove(client: docker.DockerClient, journal: Journal, name: str, timeout: flo
         EngineError: The engine refused.
     """
     planned = read_plan(journal, name)
-    candidate = _candidate(journal, planned)
+    candidate = _candidate(client, journal, planned)
     verdict = None
     if planned.tests:
         verdict = _test(client, journal, planned, candidate, timeout)
@@ -57,13 +57,14 @@ def prove(client: docker.DockerClient, journal: Journal, name: str, timeout: flo
     return verdict
 
 
-def _candidate(journal: Journal, planned: Planned) -> Candidate:
-    candidate = candidates.read(journal, planned.tier.name)
+def _candidate(client: docker.DockerClient, journal: Journal, planned: Planned) -> Candidate:
+    tier = planned.tier
+    candidate = candidates.read(journal, tier.name)
     if candidate is None and planned.action is Action.KEEP and planned.image is not None:
-        candidates.propose_kept(journal, planned.tier, planned.image, "kept")
-        candidate = candidates.read(journal, planned.tier.name)
+        candidates.propose_kept(client, journal, tier, planned.image, "kept")
+        candidate = candidates.read(journal, tier.name)
     if candidate is None:
-        raise RunError(f"tier {planned.tier.name!r} has no image to test in run {journal.run}; seal it first")
+        raise RunError(f"tier {tier.name!r} has no image to test in run {journal.run}; seal it first")
     return candidate
 
 
@@ -73,7 +74,7 @@ def _test(
     tier, suite = planned.tier, planned.tests
     image = images.get(client, candidate.image)
     neighbours = {name: _neighbour(client, journal, name) for name in tier.neighbours}
-    tag = tags.tested(suite.digest(), digest_neighbours(neighbours))
+    tag = passed_tag(image.id, suite.digest(), neighbours)
     asked = planned.action is Action.KEEP and planned.forced
     if image.is_named(f"{tier.image}:{tag}") and not asked:
         return None

@@ -6,11 +6,12 @@ import json
 
 import pytest
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain import tags
 from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.suite import (
     RoleTests,
     Suite,
-    digest_neighbours,
     find_tests,
+    passed_tag,
 )
 
 
@@ -71,7 +72,16 @@ def test_a_suite_can_be_written_and_read(suite):
     assert not Suite()
 
 
-def test_neighbours_are_the_same_in_any_order():
-    assert digest_neighbours({"a": "1", "b": None}) == digest_neighbours({"b": None, "a": "1"})
-    assert digest_neighbours({"a": "1"}) != digest_neighbours({"a": "2"})
-    assert digest_neighbours({"a": None}) != digest_neighbours({})
+def test_a_tag_says_which_image_passed_which_tests_with_which_neighbours():
+    tag = passed_tag("sha256:1", "2", {"a": "3", "b": None})
+    assert tags.is_tested(tag)
+    assert tags.is_reserved(tag)
+    assert tag == passed_tag("sha256:1", "2", {"b": None, "a": "3"})
+    others = [
+        passed_tag("sha256:other", "2", {"a": "3", "b": None}),
+        passed_tag("sha256:1", "other", {"a": "3", "b": None}),
+        passed_tag("sha256:1", "2", {"a": "other", "b": None}),
+        passed_tag("sha256:1", "2", {"a": "3"}),
+    ]
+    assert len({tag, *others}) == 5
+    assert [tags.same_tests(tag, each) for each in others] == [False, False, True, True]

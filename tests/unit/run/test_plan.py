@@ -6,7 +6,7 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain import tags
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.graph import Chain
-from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.suite import digest_neighbours
+from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.suite import passed_tag
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.parts import content_tag, digest_key
@@ -231,8 +231,9 @@ class TestedWorld(World):
         self.build(*NAMES)
 
     def passed(self, tests):
-        neighbours = digest_neighbours({"mariadb": self.images["mariadb:latest"].id})
-        self.images[f"wordpress:{tags.tested(tests, neighbours)}"] = self.images["wordpress:latest"]
+        image = self.images["wordpress:latest"]
+        tag = passed_tag(image.id, tests, {"mariadb": self.images["mariadb:latest"].id})
+        self.images[f"wordpress:{tag}"] = image
 
     def untested(self, tests="1" * 32):
         return self.decide(tests={"wordpress": tests})["wordpress"].untested
@@ -266,6 +267,22 @@ def test_what_is_built_or_has_no_tests_is_no_kept_image_to_be_tested(tested):
     tested.parts["wordpress"]["role"] = "changed"
     assert tested.untested() == ()
     assert all(each.untested == () for each in tested.decide().values())
+
+
+def test_what_did_not_pass_is_tested_again_and_not_built(tested):
+    tested.passed("1" * 32)
+    tested.parts["wordpress"]["role"] = "changed"
+    parts = {**tested.parts["wordpress"], "parent": tested.images["httpd-php:latest"].id}
+    candidate = tested.make_image("sha256:candidate", labels.identity("demo", tested.chain["wordpress"], parts, None))
+    tested.images[f"wordpress:{tags.failed(content_tag(digest_key(parts)))}"] = candidate
+    decision = tested.decide(tests={"wordpress": "2" * 32})["wordpress"]
+    assert (decision.action, decision.image, decision.released) == (Action.KEEP, "sha256:candidate", False)
+    assert decision.reasons == ("role changed", "built before, and did not pass its tests")
+    assert decision.untested == ("it did not pass before",)
+    # A tier without tests, or one that is forced, is built; so is one whose parent is.
+    assert tested.decide()["wordpress"].action is Action.BUILD
+    assert tested.decide(tests={"wordpress": ""}, forced=["wordpress"])["wordpress"].action is Action.BUILD
+    assert tested.decide(tests={"wordpress": ""}, forced=["httpd-php"])["wordpress"].action is Action.BUILD
 
 
 def test_what_is_released_can_be_tested_without_a_plan_to_build(tested):

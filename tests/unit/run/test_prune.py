@@ -35,7 +35,8 @@ def test_what_failed_its_tests_goes_also_where_nothing_ever_passed(shop):
     shop.promote("base")
     shop.names.images |= {"sha256:php-failed", "sha256:base-failed"}
     shop.names.tags |= {f"{name}:failed-{0:016x}": f"sha256:{name}-failed" for name in ("php", "base")}
-    assert prune(shop, 3, but=("sha256:base-1",)) == {"sha256:php-failed", "sha256:base-failed"}
+    failed = {"sha256:php-failed", "sha256:base-failed"}
+    assert prune(shop, 3, but=("sha256:base-1",), wanted=["sha256:php-failed"]) == failed
     assert shop.tag("failed-") == {}
 
 
