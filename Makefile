@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 BENCH  ?= connection
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: chain test setup engine lint unit integration molecule compatibility machine versions bench lock clean
+.PHONY: chain test setup engine lint unit integration molecule compatibility machine versions bench lock vendor clean
 .DELETE_ON_ERROR:
 
 chain: engine                     ## build the demo chain: engine if none, then every tier
@@ -58,6 +58,9 @@ bench: engine                     ## a bench of tests/bench: make bench BENCH=pl
 
 lock: setup                       ## renew requirements/dev.txt
 	$(BIN)/nox --session lock
+
+vendor: setup                     ## fetch the report's JavaScript of others anew, with npm
+	$(BIN)/nox --session vendor
 
 clean:
 	rm -rf $(VENV) .nox .mypy_cache .pytest_cache .ruff_cache .hypothesis .ansible dist

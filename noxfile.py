@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import os
 import shutil
 import subprocess
+import tarfile
+from pathlib import Path
 
 import nox
 
 OLDEST_CORE = "2.19.0"
 #: ansible-core 2.21 needs Python 3.12; the newest that lies here is taken.
 NEWEST_PYTHONS = ("3.14", "3.13", "3.12")
+
+#: JavaScript of others that the report has, and where it comes from.
+VENDORED = Path("plugins/plugin_utils/report/vendor")
 
 nox.options.error_on_missing_interpreters = True
 nox.options.sessions = ["lint"]
@@ -114,3 +122,24 @@ def lock(session: nox.Session) -> None:
         "--output-file",
         "requirements/dev.txt",
     )
+
+
+@nox.session(venv_backend="none")
+def vendor(session: nox.Session) -> None:
+    """Fetch the report's JavaScript of others anew, by npm; ``-- VERSION`` takes another version and pins that."""
+    pins = VENDORED / "pins.json"
+    told = json.loads(pins.read_text())
+    told["version"] = next(iter(session.posargs), told["version"])
+    folder = session.create_tmp()
+    session.run("npm", "pack", "--silent", "--pack-destination", folder, f"{told['package']}@{told['version']}")
+    archive = Path(folder) / f"{told['package']}-{told['version']}.tgz"
+    integrity = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+    if not session.posargs and integrity != told["integrity"]:
+        session.error(f"npm has another {archive.name} than {pins} says")
+    told["integrity"] = integrity
+    with tarfile.open(archive) as tar:
+        for name, pin in told["files"].items():
+            content = tar.extractfile(f"package/{pin['from']}").read()
+            pin["sha256"] = hashlib.sha256(content).hexdigest()
+            (VENDORED / name).write_bytes(content)
+    pins.write_text(json.dumps(told, indent=2) + "\n")

@@ -12,11 +12,13 @@ import types
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils.command import report
 from ansible_collections.tierwright.chain.plugins.plugin_utils.contract import matrix
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect import (
     blame,
     diff,
     layers,
+    outdated,
     releases,
     tree,
     waste,
@@ -30,9 +32,12 @@ ANSWERS = {
     "waste": waste.Waste,
     "history": releases.History,
     "why": releases.Why,
+    "outdated": outdated.Outdated,
+    "matrix": matrix.Matrix,
+    "report": report.Written,
 }
-#: Documents that are no verb's whole answer.
-OTHERS = {"matrix": matrix.Matrix}
+#: Other answers, by the verb with its option.
+OTHERS = {"matrix --changes": matrix.Changes}
 FOLDER = Path(__file__).parents[1] / "docs/schemas"
 
 _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
@@ -43,7 +48,7 @@ def schema(name: str) -> dict[str, Any]:
     top = _of((ANSWERS | OTHERS)[name], definitions)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"tierwright {name} --json" if name in ANSWERS else name,
+        "title": f"tierwright {name} --json",
         **top,
         "$defs": dict(sorted(definitions.items())),
     }
@@ -73,10 +78,14 @@ def _of(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     return {"$ref": f"#/$defs/{kind.__name__}"}
 
 
+def path(name: str) -> Path:
+    return FOLDER / f"{name.replace(' --', '-')}.json"
+
+
 def text(name: str) -> str:
     return json.dumps(schema(name), indent=2) + "\n"
 
 
 if __name__ == "__main__":
     for each in ANSWERS | OTHERS:
-        (FOLDER / f"{each}.json").write_text(text(each))
+        path(each).write_text(text(each))

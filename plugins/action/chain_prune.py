@@ -64,7 +64,7 @@ class ActionModule(ActionBase):
         for run in garbage.runs:
             self._display.display(f"build containers of run {run}")
         for volume in garbage.volumes:
-            self._display.display(f"interpreter {volume}")
+            self._display.display(f"volume {volume}")
         verb = "would free" if self._task.check_mode else "freed"
         self._display.display(f"{verb} {_size(garbage.size)}" if garbage else "there is nothing to remove")
 

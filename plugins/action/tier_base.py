@@ -8,13 +8,14 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.protection import Protection
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import base, labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import (
     tier_and_journal,
     told_to_users,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments import check_config
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments import check_config, check_protects
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.secrets import refuse
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import accept, propose
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import read_plan
@@ -32,12 +33,17 @@ class ActionModule(ActionBase):
             planned = read_plan(journal, name)
             declared = check_config(name, "config", self._task.args.get("config") or {})
             refuse(name, "config", declared, task_vars or {})
+            protects = check_protects(name, "protects", self._task.args.get("protects") or [])
+            refuse(name, "protects", {"": protects}, task_vars or {})
+            own = Protection(name, planned.tier.team, protects)
             client = connect()
             image = base.make(
                 client,
                 tier=planned.tier,
                 declared=declared,
-                identity=lambda family: labels.identity(planned.chain, planned.tier, planned.parts, family),
+                identity=lambda family: labels.identity(
+                    planned.chain, planned.tier, planned.parts, family, protects=[own]
+                ),
                 say=lambda line: self._display.display(f"{name}: {line}"),
             )
             image = propose(client, journal, planned.tier, image)

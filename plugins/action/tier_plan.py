@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -11,12 +13,14 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.column import note
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import interrupted
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_plan
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.outline import outline
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import write_plan
@@ -70,12 +74,23 @@ class ActionModule(ActionBase):
         decisions = self._decide(planner, client)
         for line in outline([decisions[name] for name in planner.selected], everything=self._display.verbosity > 0):
             self._display.display(line)
-        return decisions, _result(planner, decisions, build=not self._task.check_mode)
+        note_plan(planner.name, decisions, planner.selected)
+        result = _result(planner, decisions, build=not self._task.check_mode)
+        if dest := self._task.args.get("dest"):
+            _write(Path(str(dest)), {"chain": planner.name, "tiers": result["tiers"]})
+        return decisions, result
 
     def _decide(self, planner: Planner, client: docker.DockerClient) -> dict[str, Decision]:
         if not boolean(self._task.args.get("build", True)):
             return planner.take(client)
         return planner.decide(client, self._task.args.get("force"))
+
+
+def _write(path: Path, plan: dict[str, Any]) -> None:
+    try:
+        path.write_text(json.dumps(plan, indent=2) + "\n")
+    except OSError as error:
+        raise ChainError(f"tier_plan_file: the plan cannot be written to {path}: {error.strerror}") from error
 
 
 def _result(planner: Planner, decisions: dict[str, Decision], *, build: bool) -> dict[str, Any]:
@@ -92,9 +107,11 @@ def _result(planner: Planner, decisions: dict[str, Decision], *, build: bool) ->
         "tiers": {
             name: {
                 "action": str(decision.action),
-                "reasons": list(decision.reasons),
                 "image": decision.image,
+                "parent": decision.tier.parent,
+                "reasons": list(decision.reasons),
                 "released": decision.was,
+                "team": decision.tier.team,
                 "untested": list(decision.untested),
             }
             for name, decision in decisions.items()

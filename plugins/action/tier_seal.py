@@ -13,7 +13,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
     tier_and_journal,
     told_to_users,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments import check_config
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments import check_config, check_protects
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.secrets import refuse
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import seal_tier
 
@@ -29,5 +29,7 @@ class ActionModule(ActionBase):
         with told_to_users():
             declared = check_config(name, "config", self._task.args.get("config") or {})
             refuse(name, "config", declared, task_vars or {})
-            image = seal_tier(connect(), journal, name, declared)
+            protects = check_protects(name, "protects", self._task.args.get("protects") or [])
+            refuse(name, "protects", {"": protects}, task_vars or {})
+            image = seal_tier(connect(), journal, name, declared, protects)
         return {"changed": True, "image": image.id, "layers": list(image.layers), "size": image.size}

@@ -51,4 +51,5 @@ class ActionModule(ActionBase):
             "parent": parent,
             "role": planned.role,
             "config_variable": planned.config_variable,
+            "protects_variable": planned.protects_variable,
         }

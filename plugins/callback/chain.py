@@ -11,8 +11,8 @@ short_description: Watches a run over a chain
 description:
   - Tells waiting tiers when another one became unreachable, which no task of its own can do any more.
   - Clears away what the run left on the engine, however the run ends.
-  - Records which files a role takes from elsewhere than its own folder.
-  - Prints what became of each tier.
+  - Records which files a role takes from elsewhere than its own folder, and when each of its tasks begins.
+  - Prints what became of each tier, and notes it for C(tierwright report).
   - It is loaded by itself with the playbooks of this collection and does nothing in others.
 author:
   - Tierwright contributors (@tierwright)
@@ -30,11 +30,16 @@ from ansible.plugins.loader import connection_loader, get_shell_plugin
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import TierwrightError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import listen, note_task
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import (
+    listen,
+    note_files,
+    note_task,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import discard_all
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.column import keep_column
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.summary import summary
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.taken import Watch
 
@@ -69,9 +74,10 @@ class CallbackModule(CallbackBase):
                 self._watch = listen(self._journal)
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
-        """Record which role and which file a tier's task comes from."""
-        if self._watch is not None:
-            note_task(self._watch, host.get_name(), task)
+        """Record when a tier's task begins, and which role and which file it comes from."""
+        if self._journal is not None and self._watch is not None:
+            note_files(self._watch, host.get_name(), task)
+            note_task(self._journal, host.get_name(), task)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """Tell the children of a tier whose container, or whose helper, cannot be reached."""
@@ -80,12 +86,13 @@ class CallbackModule(CallbackBase):
             self._journal.failed(result.host.get_name(), reason)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        """Say what became of each tier."""
+        """Say what became of each tier, and note it for the report."""
         if self._journal is None:
             return
         try:
             for line in summary(connect(), self._journal, everything=self._display.verbosity > 0):
                 self._display.display(line)
+            note_run(self._journal)
             if told := keep_column(connect(), self._journal):
                 self._display.display(f"\n{told}")
         except TierwrightError as error:

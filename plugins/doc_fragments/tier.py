@@ -33,4 +33,19 @@ options:
       - C(docs/variables.md) lists them all under C(tier_config).
     type: dict
     default: {}
+  protects:
+    description:
+      - Patterns of paths that only this tier may write; the layers of its descendants may not touch them.
+      - C(docs/variables.md) says more under C(tier_protects).
+    type: list
+    elements: str
+    default: []
+"""
+
+    LOCK = r"""
+options:
+  lock_timeout:
+    description: Seconds to wait for another run over the chain; V(0) fails at once, saying whose it is.
+    type: float
+    default: 3600
 """

@@ -10,22 +10,21 @@ short_description: Remove what nothing needs any more of a chain
 description:
   - Removes images of the chain that nobody gave a name to, that are in none of the last releases, that the next build
     would not take as they are, that no container was made from, and that no image which stays stands on.
-  - Removes interpreters that no image on the engine can be built with, and build containers that were abandoned.
+  - Removes interpreters and caches of packages that no image on the engine can be built with, and build containers
+    that were abandoned.
   - Removes nothing that this project did not make, also where labels of it were inherited.
   - Checks and plans the chain first, as P(tierwright.chain.tier_plan#module) does.
   - It runs on the controller.
 author:
   - Tierwright contributors (@tierwright)
 version_added: 0.1.0
+extends_documentation_fragment:
+  - tierwright.chain.tier.lock
 options:
   keep_releases:
     description: How many releases to keep, the current one included.
     type: int
     default: 3
-  lock_timeout:
-    description: Seconds to wait for another run over the chain; V(0) fails at once, saying whose it is.
-    type: float
-    default: 3600
 attributes:
   check_mode:
     description: Can run in check mode and return what would be, without changing anything.

@@ -18,19 +18,20 @@ description:
 author:
   - Tierwright contributors (@tierwright)
 version_added: 0.1.0
+extends_documentation_fragment:
+  - tierwright.chain.tier.lock
 options:
   build:
     description: Whether tiers may be built. If V(false), what is released is to be tested, and nothing else happens.
     type: bool
     default: true
+  dest:
+    description: A file to write the plan to as JSON, also in check mode. It holds C(chain), its name, and the returned C(tiers).
+    type: path
   force:
     description: Names of tiers to build although nothing changed, as a list or with commas between.
     type: raw
     default: []
-  lock_timeout:
-    description: Seconds to wait for another run over the chain; V(0) fails at once, saying whose it is.
-    type: float
-    default: 3600
 attributes:
   check_mode:
     description: Can run in check mode and return what would be, without changing anything.
@@ -83,6 +84,8 @@ tiers:
     corebuild:
       action: build
       image:
+      parent: base
       reasons: [role corebuild/tasks/main.yml changed]
       released: sha256:…
+      team: operations
 """

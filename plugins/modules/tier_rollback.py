@@ -17,14 +17,12 @@ description:
 author:
   - Tierwright contributors (@tierwright)
 version_added: 0.1.0
+extends_documentation_fragment:
+  - tierwright.chain.tier.lock
 options:
   release:
     description: The release's tag, C(release-…). Without it, the one before the current one is meant, but for those that were taken back.
     type: str
-  lock_timeout:
-    description: Seconds to wait for another run over the chain; V(0) fails at once, saying whose it is.
-    type: float
-    default: 3600
 attributes:
   check_mode:
     description: Can run in check mode and return what would be, without changing anything.

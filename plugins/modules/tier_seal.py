@@ -10,6 +10,7 @@ short_description: Seal the build container of a tier
 description:
   - Turns what the role changed into one layer, on the layers of the parent, and that into the tier's image.
   - Entrypoint, user and the like are what O(config) says, else what the parent's are.
+  - Fails where the layer touches what a tier below protects.
   - Removes the build container.
   - It runs on the controller.
 author:
@@ -27,6 +28,7 @@ EXAMPLES = r"""
     config:
       user: "1001"
       ports: [8080/tcp]
+    protects: [/etc/ssl, /etc/motd]
 """
 
 RETURN = r"""

@@ -65,4 +65,8 @@ config_variable:
   description: Name of the variable in which the role says what its image is like, such as C(httpd_php_tier_config).
   returned: when a build was started
   type: str
+protects_variable:
+  description: Name of the variable in which the role says which paths only its tier may write.
+  returned: when a build was started
+  type: str
 """

@@ -44,6 +44,10 @@ class ContractError(TierwrightError):
     """An image does not pass its tests, or they cannot be run."""
 
 
+class PlanError(TierwrightError):
+    """Ansible was asked for a plan and made none."""
+
+
 class UsageError(TierwrightError):
     """A name or an option does not say what is wanted."""
 

@@ -17,7 +17,7 @@ from typing import Any
 import docker
 import pytest
 
-from .conftest import BIN, DEMO, remove_images, run_container
+from .conftest import BIN, DEMO, ROOT, remove_images, run_container
 
 pytestmark = pytest.mark.once
 
@@ -30,6 +30,13 @@ RUN mkdir -p /p/DEBIAN /p/srv && echo one >/p/srv/twtest && cd /p/DEBIAN \
 ENV MODE=one
 RUN rm -r /p /p.deb && echo two > /etc/motd
 RUN dpkg --purge twtest
+"""
+#: Two packages as if nobody had upgraded them for long, each in a layer of its own.
+OLD = """
+FROM {parent}
+LABEL org.example.command={name}
+RUN sed -i '/^Package: tzdata$/,/^$/s/^Version: .*/Version: 2020a-0/' /var/lib/dpkg/status
+RUN sed -i '/^Package: dpkg$/,/^$/s/^Version: .*/Version: 1.20.0/' /var/lib/dpkg/status
 """
 PLAIN = "FROM {parent}\nENV ONLY=configuration\n"
 TOP = "FROM {parent}\nRUN chmod 600 /etc/motd && ln -s motd /etc/second && rm -r /usr/share/doc/bash\n"
@@ -358,6 +365,99 @@ def test_an_image_that_is_not_there(ask):
     answer = ask("layers", "twtest-no-such-image")
     assert (answer.code, answer.output) == (3, "")
     assert "holds no image 'twtest-no-such-image'; nothing is pulled here" in answer.errors
+
+
+def test_outdated_is_what_apt_would_upgrade(ask, demo, engine):
+    name = f"twtest-{secrets.token_hex(4)}"
+    file = io.BytesIO(OLD.format(parent=demo["base"].id, name=name).encode())
+    engine.images.build(fileobj=file, tag=f"{name}:1", rm=True, network_mode="none")
+    try:
+        answer = ask("outdated", f"{name}:1", "--json")
+        listing = "apt-get update -qq && apt list --upgradable 2>/dev/null"
+        said = engine.containers.run(f"{name}:1", ["sh", "-c", listing], network_mode="bridge", remove=True).decode()
+        upgradable = [line.split() for line in said.splitlines() if "/" in line]
+        assert {each[0].partition("/")[0]: (each[-1].rstrip("]"), each[1], each[2]) for each in upgradable} == {
+            each["name"]: (each["installed"], each["candidate"], each["architecture"])
+            for each in answer.json["updates"]
+        }
+        owners = {each["name"]: each["owner"]["number"] for each in answer.json["updates"]}
+        assert owners["tzdata"] < owners["dpkg"]
+        assert {each["signature"] for each in answer.json["archives"]} == {"checked"}
+        assert answer.json["unread"] == []
+        assert answer.json["rebuild"][-1]["owner"]["number"] <= owners["tzdata"]
+    finally:
+        remove_images(engine, f"label=org.example.command={name}")
+
+
+@pytest.mark.usefixtures("demo")
+def test_outdated_looks_at_what_is_released(ask):
+    answer = ask("outdated", "--json").json
+    assert {f"{tier}:latest" for tier in DEMO} <= set(answer["images"])
+
+
+TASKS = """
+- name: Write the message
+  ansible.builtin.copy:
+    content: {content}
+    dest: /etc/motd
+    mode: "0644"
+  notify: Write it down
+- name: Make an old file
+  ansible.builtin.command: sh -c 'touch -d 2001-01-01 /srv/old && rm -f /etc/debian_version'
+  changed_when: true
+"""
+HANDLERS = """
+- name: Write it down
+  ansible.builtin.copy:
+    content: noted
+    dest: /srv/noted
+    mode: "0600"
+"""
+
+
+def test_the_command_knows_tasks_and_what_a_run_would_do(ask, small_chain, environment):
+    small_chain.tier("core", TASKS.format(content="one"), parent="base")
+    small_chain.tier("web", "- ansible.builtin.file: {path: /srv/web, state: directory, mode: '0755'}", parent="core")
+    handlers = small_chain.folder / "roles/core/handlers/main.yml"
+    handlers.parent.mkdir()
+    handlers.write_text(HANDLERS)
+    small_chain.build().expect()
+    image = small_chain.image("web").id
+
+    def task(path):
+        story = ask("blame", image, path, "--json", XDG_STATE_HOME=environment["XDG_STATE_HOME"]).json["story"]
+        return story[-1]["task"]
+
+    assert task("/etc/motd") == {"role": "core", "name": "Write the message", "file": "core/tasks/main.yml:2"}
+    assert task("/srv/old") == {"role": "core", "name": "Make an old file", "file": "core/tasks/main.yml:8"}
+    assert task("/srv/noted") == {"role": "core", "name": "Write it down", "file": "core/handlers/main.yml:2"}
+    assert task("/srv/web")["name"] == "ansible.builtin.file"
+    assert task("/etc/debian_version") is None
+    assert task("/usr/bin/env") is None
+    assert ask("blame", image, "/etc/motd", "--json", XDG_STATE_HOME="/none").json["story"][-1]["task"] is None
+
+    def why(tier, *more):
+        how = ("-i", str(small_chain.folder / "chain.yml"), "-p", str(ROOT / "build-chain.yml"))
+        return ask("why", tier, *how, *more, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"))
+
+    assert why("web", "--json").json["now"] == {
+        "action": "keep",
+        "image": image,
+        "reasons": ["nothing changed"],
+        "below": [],
+    }
+    (small_chain.folder / "roles/core/tasks/main.yml").write_text(TASKS.format(content="two"))
+    told = why("web", "--json").json
+    assert (told["team"], told["now"]["action"], told["now"]["image"]) == ("operations", "build", None)
+    assert told["now"]["below"] == [{"tier": "core", "reasons": ["role core/tasks/main.yml changed"]}]
+    assert small_chain.image("web").id == image
+    assert why("none").code == 3
+    broken = why("web", "--", "-e", "tier_force=none")
+    assert (broken.code, broken.output) == (7, "")
+    assert "tier_force names 'none'" in broken.errors
+    nowhere = why("web", "--", "-e", "tier_plan_file=/none/plan.json")
+    assert nowhere.code == 7
+    assert "the plan cannot be written to /none/plan.json" in nowhere.errors
 
 
 def test_an_rpm_database_as_rpm_reads_it(ask, engine, tmp_path):

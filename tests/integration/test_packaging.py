@@ -20,6 +20,9 @@ from .conftest import BIN, ROOT
 WANTED = (
     "plugins/connection/tier.py",
     "plugins/plugin_utils/image/interpreter.sh",
+    "plugins/plugin_utils/report/style.css",
+    "plugins/plugin_utils/report/templates/base.html.j2",
+    "plugins/plugin_utils/report/vendor/sortable.LICENSE",
     "roles/httpd_php/tasks/main.yml",
     "playbooks/build_chain.yml",
     "meta/runtime.yml",
@@ -99,6 +102,12 @@ def test_an_installed_wheel_brings_the_command(installed, tmp_path):
         check=True,
     )
     assert done.stdout.startswith("/etc/motd: base, team ops\n")
+    subprocess.run(
+        [installed / "venv/bin/tierwright", "report", "--in", f"oci:{folder}", "-o", tmp_path / "report"],
+        env={"HOME": str(tmp_path)},
+        check=True,
+    )
+    assert (tmp_path / "report/tiers/base.html").is_file()
 
 
 def test_the_wheel_has_the_collection_and_nothing_else(installed):

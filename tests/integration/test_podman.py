@@ -322,6 +322,14 @@ def test_a_failing_role_leaves_nothing(chain, podman):
         assert podman.client.images.list(f"{chain.name}/{tier}") == []
 
 
+def test_what_a_tier_protects_is_refused(chain):
+    touch = "- name: Break in\n  ansible.builtin.shell: echo x >> /etc/one; rm -r /usr/share/doc/tar\n"
+    chain.tier("one", WRITE, parent="base", protects=["/etc/one", "/usr/share/doc/*/copyright"])
+    failed = chain.tier("two", touch, parent="one").build().expect(2)
+    assert "/etc/one (changed" in failed.message
+    assert "/usr/share/doc/tar/copyright (removed with /usr/share/doc/tar)" in failed.message
+
+
 @pytest.mark.parametrize("how", ["kill", "remove"])
 def test_a_container_that_dies_is_told(chain, podman, how):
     mark = chain.folder / "mark"

@@ -147,14 +147,25 @@ def test_an_interpreter_that_no_image_needs_goes(small_chain, engine, demo):
     try:
         small_chain.build("--check").expect()  # writes the inventory
         done = prune(small_chain).expect()
-        assert f"interpreter {name}\n" in done.output
-        assert f"interpreter {name}-1\n" in done.output
+        assert f"volume {name}\n" in done.output
+        assert f"volume {name}-1\n" in done.output
         left = {volume.name for volume in engine.volumes.list()}
         assert left & {name, f"{name}-1"} == set()
         assert here <= left
     finally:
         for volume in engine.volumes.list(filters={"label": f"{labels.PYTHON}={name}"}):
             volume.remove()
+
+
+@pytest.mark.usefixtures("demo")
+def test_a_cache_of_a_family_that_no_image_is_of_goes(small_chain, engine):
+    family = f"test{secrets.token_hex(4)}"
+    made = engine.volumes.create(f"tierwright-cache-{family}", labels={labels.CACHE: family})
+    small_chain.build("--check").expect()  # writes the inventory
+    assert f"volume {made.name}\n" in prune(small_chain).expect().output
+    left = {volume.name for volume in engine.volumes.list()}
+    assert made.name not in left
+    assert "tierwright-cache-debian" in left
 
 
 def test_a_wrong_number_of_releases_is_told(small_chain):

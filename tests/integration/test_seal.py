@@ -11,6 +11,7 @@ import struct
 import subprocess
 import tarfile
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -202,13 +203,14 @@ def test_what_a_new_parent_adds_beneath_the_child_s_folder_survives(small_chain,
 
 
 def test_a_forced_build_elsewhere_gives_the_same_image(small_chain, engine, tmp_path, environment):
-    """Another path, host name, home, time zone and umask, and without a view of the engine's storage."""
+    """Two days later; another path, host name, home, time zone and umask; without a view of the engine's storage."""
     tasks = FOLDER + (
         "- name: Make an account\n  ansible.builtin.user: {name: app, uid: 1234, password_lock: true}\n"
         "- name: Install a package\n  ansible.builtin.apt: {name: hello, update_cache: true}\n"
         "- name: Leave traces\n  ansible.builtin.shell: |\n"
         "    ldconfig; date > /var/log/x.log; echo $SOURCE_DATE_EPOCH > /etc/epoch; rm -f /etc/machine-id\n"
         "    tr -dc a-f0-9 < /dev/urandom | head -c 32 > /etc/machine-id\n"
+        "- name: Tell the date\n  ansible.builtin.command: date +it-is-%F\n"
     )
     small_chain.tier("one", tasks, parent="base").tier("two", FOLDER, parent="one")
     small_chain.build().expect()
@@ -220,9 +222,15 @@ def test_a_forced_build_elsewhere_gives_the_same_image(small_chain, engine, tmp_
     (tmp_path / "home").mkdir()
     command = (
         f"hostname another; umask 077; cd {elsewhere}; exec setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin "
-        f"ansible-playbook {ROOT}/build-chain.yml -i chain.yml -e tier_force=one,two"
+        f"ansible-playbook {ROOT}/build-chain.yml -i chain.yml -e tier_force=one,two -v"
     )
-    changed = {"HOME": str(tmp_path / "home"), "TZ": "Pacific/Auckland", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+    changed = {
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "HOME": str(tmp_path / "home"),
+        "LATE_CONTAINERS": "-one",
+        "PYTHONPATH": str(Path(__file__).parent / "clock"),
+        "TZ": "Pacific/Auckland",
+    }
     done = subprocess.run(
         ["unshare", "--uts", "sh", "-c", command],
         env={**environment, **changed},
@@ -232,6 +240,7 @@ def test_a_forced_build_elsewhere_gives_the_same_image(small_chain, engine, tmp_
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "changed: [two]" in done.stdout
+    assert f"it-is-{datetime.now(UTC) + timedelta(days=2):%F}" in done.stdout
     for tier, image in before.items():
         again = small_chain.image(tier)
         assert (again.labels, again.attrs["RootFS"]) == (image.labels, image.attrs["RootFS"])

@@ -45,6 +45,7 @@ TIER_SPEC: Spec = {
     "tier_config": {"type": "dict"},
     "tier_drop": {"type": "list", "elements": "str", "default": []},
     "tier_keep": {"type": "list", "elements": "str", "default": []},
+    "tier_protects": {"type": "list", "elements": "str"},
     "tier_source_date_epoch": {"type": "int"},
     "tier_bootstrap": {
         "type": "dict",
@@ -107,6 +108,7 @@ RUN_VARIABLES = (
     "tier_inputs_max_age",
     "tier_keep_releases",
     "tier_lock_timeout",
+    "tier_plan_file",
     "tier_python_interpreter",
     "tier_release",
     "tier_test_timeout",

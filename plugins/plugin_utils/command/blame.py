@@ -12,8 +12,9 @@ from ..inspect.blame import Blame, Event
 from ..inspect.blame import blame as tell
 from ..inspect.stack import open_stack
 from ..inspect.store import Store
+from ..inspect.words import one_line
 from .layers import made_by
-from .output import Table, json_option, one_line, show
+from .output import Table, json_option, show
 
 _HEADS = ("WHEN", "TIER", "TEAM", "MADE BY", "WHAT")
 
@@ -37,6 +38,8 @@ def _drawn(found: Blame) -> Iterator[str | Table]:
     yield f"{found.subject}: {'' if found.present else 'removed by '}{whose}"
     yield ""
     yield Table(_HEADS, [_row(each) for each in found.story])
+    tasks = [f"{one_line(each.layer.called)} {each.event} it by {each.task}" for each in found.story if each.task]
+    yield from ("", *tasks) if tasks else ()
 
 
 def _row(event: Event) -> tuple[str, ...]:

@@ -12,8 +12,9 @@ import click
 from ..inspect.diff import Diff, FileChange, SettingChange, compare
 from ..inspect.stack import open_stack
 from ..inspect.store import Store
+from ..inspect.words import one_line
 from .layers import package
-from .output import Table, json_option, one_line, show
+from .output import Table, json_option, show
 
 _SIGNS = {"added": "+", "changed": "~", "removed": "-"}
 _MANY = 40

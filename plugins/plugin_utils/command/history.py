@@ -11,7 +11,8 @@ import click
 from ..inspect.releases import History, Release
 from ..inspect.releases import history as tell
 from ..inspect.store import Store
-from .output import Table, json_option, short, show
+from ..inspect.words import short
+from .output import Table, json_option, show
 
 _HEADS = ("WHEN", "RELEASE", "TEAM", "IMAGE", "NOW", "WHY")
 _MANY = 3

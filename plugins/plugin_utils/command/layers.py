@@ -12,7 +12,8 @@ from ..inspect.answer import Layer, PackageChange
 from ..inspect.layers import LayerContent, Layers, look
 from ..inspect.stack import open_stack
 from ..inspect.store import Store
-from .output import Table, age, json_option, one_line, show, size
+from ..inspect.words import age, one_line, size
+from .output import Table, json_option, show
 
 _HEADS = ("LAYER>", "TIER", "TEAM", "MADE BY", "AGE>", "SIZE>", "FILES", "PACKAGES")
 

@@ -15,11 +15,13 @@ from ..errors import (
     DamagedError,
     EngineError,
     NotFoundError,
+    PlanError,
     TierwrightError,
     UnsupportedError,
     UsageError,
 )
-from .output import printable
+from ..inspect.words import printable
+from .version import version
 
 #: Verb to module. A verb is imported when it is asked for.
 _VERBS = {
@@ -30,10 +32,13 @@ _VERBS = {
     "waste": "waste",
     "history": "history",
     "why": "why",
+    "outdated": "outdated",
+    "matrix": "matrix",
+    "report": "report",
 }
 
-#: Exit codes besides 0, and 1 of ``diff --exit-code``; ``docs/command.md`` explains them.
-USAGE, NOT_FOUND, DAMAGED, NOBODY_ANSWERS, UNSUPPORTED = range(2, 7)
+#: Exit codes besides 0, and 1 of ``--exit-code`` and ``--fail``; ``docs/command.md`` explains them.
+USAGE, NOT_FOUND, DAMAGED, NOBODY_ANSWERS, UNSUPPORTED, NO_PLAN = range(2, 8)
 _BROKEN_PIPE, _INTERRUPTED = 128 + 13, 128 + 2
 
 _CODES: tuple[tuple[type[TierwrightError], int], ...] = (
@@ -42,6 +47,7 @@ _CODES: tuple[tuple[type[TierwrightError], int], ...] = (
     (DamagedError, DAMAGED),
     (EngineError, NOBODY_ANSWERS),
     (UnsupportedError, UNSUPPORTED),
+    (PlanError, NO_PLAN),
 )
 
 
@@ -75,7 +81,7 @@ def _leave(sentence: str, code: int) -> NoReturn:
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="tierwright")
+@click.version_option(version())
 def tierwright() -> None:
     """Look at images: whose layer is it, what is in it, what changed, and what for.
 

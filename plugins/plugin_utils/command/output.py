@@ -1,9 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Printing answers: tables on a terminal, plain columns in a pipe, JSON for programs.
-
-Names of files, commands and versions come from images, that is from anybody: what could steer a terminal is escaped.
-"""
+"""Printing answers: tables on a terminal, plain columns in a pipe, JSON for programs."""
 
 from __future__ import annotations
 
@@ -11,17 +8,12 @@ import dataclasses
 import importlib
 import json
 import sys
-import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
 import click
 
-_UNITS = ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB"))
-_AGES = ((365 * 86400, "year"), (30 * 86400, "month"), (86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
-_DIGITS = 12
-_SMALL = 10
+from ..inspect.words import printable
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON; docs/command.md describes it.")
 
@@ -84,41 +76,3 @@ class Table:
         for row in self.rows:
             drawn.add_row(*(text.Text(printable(cell)) for cell in row))
         console.Console(highlight=False).print(drawn)
-
-
-def printable(text: str) -> str:
-    r"""Write as ``\x1b`` what is no text: control characters, bytes that are no UTF-8, what turns lines around."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
-
-
-def size(count: int | None) -> str:
-    """Bytes for people: ``468 MB``, ``4.6 MB``, ``12 B``."""
-    if count is None:
-        return "-"
-    for unit, name in _UNITS:
-        if count >= unit:
-            number = count / unit
-            return f"{number:.1f} {name}" if number < _SMALL else f"{number:.0f} {name}"
-    return f"{count} B"
-
-
-def age(moment: str | None) -> str:
-    """How long ago a time is: ``3 days``."""
-    if moment is None:
-        return "-"
-    seconds = max(0, int(time.time() - datetime.fromisoformat(moment).timestamp()))
-    for unit, name in _AGES:
-        if seconds >= unit:
-            return f"{seconds // unit} {name}{'s' if seconds // unit > 1 else ''}"
-    return "now"
-
-
-def short(identity: str | None) -> str:
-    """An ID as people write it."""
-    return (identity or "-").removeprefix("sha256:")[:_DIGITS]
-
-
-def one_line(text: str | None, width: int = 60) -> str:
-    """A command or a value in one line, cut where it is long."""
-    words = " ".join((text or "-").split())
-    return words if len(words) <= width else words[: width - 1] + "…"

@@ -12,8 +12,9 @@ from ..errors import UsageError
 from ..inspect.place import open_place, split
 from ..inspect.store import Store
 from ..inspect.tree import Relative, Tree, grow
+from ..inspect.words import age, size
 from . import draw
-from .output import Table, age, json_option, show, size
+from .output import Table, json_option, show
 
 _HEADS = ("IMAGE", "TIER", "TEAM", "LAYERS>", "OWN>", "SIZE>", "AGE>")
 
@@ -59,5 +60,5 @@ def _drawn(tree: Tree) -> Iterator[str | Table]:
 
 def _row(each: Relative, guide: str) -> tuple[str, ...]:
     layers = f"+{each.own_layers}" if each.parent is not None else str(each.layers)
-    name = guide + draw.name(each)
+    name = guide + each.called
     return (name, each.tier or "-", each.team or "-", layers, size(each.own), size(each.size), age(each.created))

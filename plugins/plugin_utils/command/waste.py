@@ -12,7 +12,8 @@ from ..inspect.answer import Layer
 from ..inspect.stack import open_stack
 from ..inspect.store import Store
 from ..inspect.waste import Duplicate, Hidden, Waste, find
-from .output import Table, json_option, one_line, show, size
+from ..inspect.words import one_line, size
+from .output import Table, json_option, show
 
 _MANY = 3
 

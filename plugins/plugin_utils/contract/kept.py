@@ -19,7 +19,7 @@ from .matrix import Matrix, parse, text
 #: Matrices of a chain that are kept.
 KEPT = 20
 
-_FOLDER = "matrix"
+_FOLDER, _FILES = "matrix", "[!.]*.json"
 _MOMENT = "%Y%m%dT%H%M%SZ"
 
 
@@ -54,6 +54,11 @@ def kept(state: Path) -> list[Matrix]:
     return [matrix for _path, matrix in _kept(state)]
 
 
+def is_kept(state: Path) -> bool:
+    """Say whether there is a matrix of a chain."""
+    return any((state / _FOLDER).glob(_FILES))
+
+
 def newest(state: Path) -> tuple[Matrix, Matrix | None]:
     """The newest matrix, and what it is to be compared with.
 
@@ -71,5 +76,5 @@ def newest(state: Path) -> tuple[Matrix, Matrix | None]:
 
 
 def _kept(state: Path) -> list[tuple[Path, Matrix]]:
-    found = [(path, parse(path.read_bytes(), str(path))) for path in (state / _FOLDER).glob("[!.]*.json")]
+    found = [(path, parse(path.read_bytes(), str(path))) for path in (state / _FOLDER).glob(_FILES)]
     return sorted(found, key=lambda each: (each[1].moment, each[0].name))

@@ -8,11 +8,12 @@ It is a volume that every build container on the engine can write to. Nothing in
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import docker
 
-from ..engine import volumes
+from ..engine import images, volumes
 from ..engine.images import Image
 from . import labels
 
@@ -30,3 +31,21 @@ def mount(client: docker.DockerClient, parent: Image) -> dict[str, Any]:
     name = f"tierwright-cache-{family}"
     volumes.create(client, name, {labels.CACHE: family})
     return {"Type": "volume", "Source": name, "Target": MOUNT, "VolumeOptions": {"NoCopy": True}}
+
+
+def needless(client: docker.DockerClient, without: Collection[str] = ()) -> list[str]:
+    """List the caches of families of which no image is on the engine.
+
+    Args:
+        client: The engine.
+        without: IDs of images that are taken to be gone.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    made = volumes.labelled(client, labels.CACHE)
+    return sorted(
+        name
+        for name, said in made.items()
+        if not images.labelled(client, f"{labels.FAMILY}={said[labels.CACHE]}").keys() - set(without)
+    )

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ..errors import SealError
 from .entry import WHITEOUT, Change, Entry, Kind, Slice, parent, pieces, same, shown
+from .patterns import matcher
 from .residue import BY_FAMILY, COMMON, Treatment
 
 #: Largest file that is read into memory to be put in order.
@@ -19,8 +18,6 @@ _LARGEST_SORTED = 64 << 20
 #: Python's own flags of byte code: bit 0 says that it is checked by its source's hash (PEP 552).
 _PYC_FLAGS = slice(4, 8)
 _PYC_HASHED = 1
-
-_WILDCARDS = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
 class Cleaner:
@@ -32,9 +29,9 @@ class Cleaner:
         What a tier keeps counts more than what it drops, and both more than the list.
         """
         listed = [*COMMON, *BY_FAMILY.get(family or "", ())]
-        own = (_matcher(drop), Treatment.DROP)
-        self._keeps = _matcher(keep)
-        self._rules = [own, *((_matcher(rule.patterns), rule.treatment) for rule in reversed(listed))]
+        own = (matcher(drop), Treatment.DROP)
+        self._keeps = matcher(keep)
+        self._rules = [own, *((matcher(rule.patterns), rule.treatment) for rule in reversed(listed))]
 
     def clean(self, entry: Entry) -> Entry | None:
         """Give what the layer holds at an entry's path; ``None`` for nothing.
@@ -133,19 +130,3 @@ def _in_order(entry: Entry, between: bytes) -> Entry:
     parts = sorted(part for part in b"".join(pieces(entry)).strip(b"\n").split(between) if part)
     content = between.join(parts) + b"\n" if parts else b""
     return replace(entry, size=len(content), content=content, digest=b"", inode=None)
-
-
-def _matcher(patterns: Iterable[str]) -> Callable[[bytes], re.Match[bytes] | None]:
-    expressions = [_expression(pattern.strip("/")) for pattern in patterns]
-    return re.compile(os.fsencode(f"(?:{'|'.join(expressions)})(?:/|$)" if expressions else "(?!)"), re.DOTALL).match
-
-
-def _expression(pattern: str) -> str:
-    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^]/]+\])", pattern)
-    return "".join(_WILDCARDS.get(part) or _literal(part) for part in parts)
-
-
-def _literal(part: str) -> str:
-    if part == "**/":
-        return "(?:.*/)?"
-    return part if re.fullmatch(r"\[[^]/]+\]", part) else re.escape(part)

@@ -59,7 +59,8 @@ def runtime_config(parent: Mapping[str, Any], declared: Mapping[str, Any], ident
     if "healthcheck" in said:
         config["Healthcheck"] = _healthcheck(said["healthcheck"])
     config["Env"] = _environment(parent.get("Env") or [], said.get("env", {}))
-    config["Labels"] = {**_inherited(parent.get("Labels") or {}), **_texts(said.get("labels", {})), **identity}
+    inherited = {key: value for key, value in (parent.get("Labels") or {}).items() if key not in names.OWN}
+    config["Labels"] = {**_foreign({**inherited, **_texts(said.get("labels", {}))}), **identity}
     return {name: value for name, value in sorted(config.items()) if value}
 
 
@@ -106,8 +107,9 @@ def image_id(content: bytes) -> str:
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
-def _inherited(labels: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in labels.items() if not key.startswith(names.PREFIX) and key not in names.OWN}
+def _foreign(labels: Mapping[str, str]) -> dict[str, str]:
+    """Leave out labels whose names are ours: nobody says them for a tier."""
+    return {key: value for key, value in labels.items() if not key.startswith(names.PREFIX)}
 
 
 def _environment(parent: Sequence[str], declared: Mapping[str, Any]) -> list[str]:

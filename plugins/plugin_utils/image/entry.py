@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from ..errors import SealError
@@ -72,6 +72,8 @@ class Entry:
     digest: bytes = b""
     #: The same for all names of one file; ``None`` where there is one name only.
     inode: Hashable = None
+    #: Nanoseconds since 1970 when the kernel last saw it change; ``None`` where only an export of it is known.
+    changed: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

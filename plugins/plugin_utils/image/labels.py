@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..chain.protection import Protection, from_text, to_text
 from ..chain.tier import Tier
+from ..errors import SealError
 from ..keys.commit import Commit
 from ..keys.elsewhere import names
 from ..keys.parts import Parts, digest_key
@@ -29,6 +31,8 @@ TEAM = PREFIX + "team"
 ROLE = PREFIX + "role"
 #: ID of the image that the tier stands on; absent from a base.
 PARENT = PREFIX + "parent"
+#: Paths that only the tier, or one that it stands on, may write, as JSON.
+PROTECTS = PREFIX + "protects"
 #: Family of distributions that a cache is for; set on volumes only.
 CACHE = PREFIX + "cache"
 #: The build key.
@@ -58,11 +62,18 @@ BASE_NAME = "org.opencontainers.image.base.name"
 BASE_DIGEST = "org.opencontainers.image.base.digest"
 OWN = frozenset({TITLE, VENDOR, CREATED, REVISION, BASE_NAME, BASE_DIGEST})
 
-_SAME = (CHAIN, TIER, TEAM, ROLE, PARENT, CONTENT)
+_SAME = (CHAIN, TIER, TEAM, ROLE, PARENT, PROTECTS, CONTENT)
 
 
 def identity(
-    chain: str, tier: Tier, parts: Parts, family: str | None, *, commit: Commit | None = None, base: str | None = None
+    chain: str,
+    tier: Tier,
+    parts: Parts,
+    family: str | None,
+    *,
+    commit: Commit | None = None,
+    base: str | None = None,
+    protects: Iterable[Protection] = (),
 ) -> dict[str, str]:
     """Labels for a finished image of ``tier``.
 
@@ -73,6 +84,7 @@ def identity(
         family: Family of the distribution inside.
         commit: The last commit that touched its role.
         base: Its parent's release.
+        protects: What the tiers that it stands on protect, and it itself.
     """
     labels = {
         CHAIN: chain,
@@ -82,6 +94,7 @@ def identity(
         PARENT: parts.get("parent"),
         KEY: digest_key(parts),
         PARTS: json.dumps(dict(parts), sort_keys=True, separators=(",", ":")),
+        PROTECTS: to_text(protects),
         FAMILY: family,
         TITLE: tier.name,
         VENDOR: tier.team,
@@ -115,6 +128,21 @@ def same(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
         and all(before.get(name) == now.get(name) for name in _SAME)
         and names(_parts(before) or {}) == names(_parts(now) or {})
     )
+
+
+def protections(labels: Mapping[str, str]) -> tuple[Protection, ...]:
+    """Read from an image's labels what its tier, and those that it stands on, protect.
+
+    Raises:
+        SealError: The label is damaged.
+    """
+    try:
+        return from_text(labels.get(PROTECTS, ""))
+    except ValueError as error:
+        raise SealError(
+            f"the label {PROTECTS} of tier {labels.get(TIER)!r} cannot be read: {error}; build that tier again with "
+            "-e tier_force"
+        ) from error
 
 
 def work(run: str, tier: str) -> dict[str, str]:

@@ -149,6 +149,7 @@ def _entry(place: bytes, path: bytes, status: os.stat_result) -> tuple[Entry | N
             attributes=attributes,
             content=Slice(place) if kind is Kind.FILE else b"",
             inode=(status.st_dev, status.st_ino) if status.st_nlink > 1 and kind is not Kind.DIRECTORY else None,
+            changed=status.st_ctime_ns,
         ),
         opaque,
     )

@@ -14,12 +14,13 @@ from typing import Any
 
 import docker
 
+from ..chain.protection import Protection
 from ..chain.tier import Tier
 from ..engine import images
 from ..engine.client import translated
 from ..engine.images import Image
 from ..errors import SealError
-from . import changes, history, labels
+from . import changes, history, labels, protected, tasks
 from .cleaner import Cleaner, settle
 from .config import document, runtime_config
 from .layer import Layer
@@ -43,10 +44,16 @@ class Design:
     parent: Image | None = None
     #: Settings that an image without a parent has unless the tier says otherwise.
     settings: Mapping[str, Any] = field(default_factory=dict)
+    #: What the tiers that it stands on protect.
+    protected: Sequence[Protection] = ()
+    #: The tasks of the build.
+    timeline: tasks.Timeline = field(default_factory=tasks.Timeline)
 
 
 def seal(client: docker.DockerClient, container: str, design: Design) -> Image:
     """Make a tier's image out of its build container, which ends now. No name is given to the image.
+
+    Which task put what into its layer is remembered on this machine (:mod:`.tasks`).
 
     Args:
         client: The engine.
@@ -55,16 +62,23 @@ def seal(client: docker.DockerClient, container: str, design: Design) -> Image:
 
     Raises:
         ChainError: The tier declares a value that no image can have.
-        SealError: The container holds something that no layer can carry.
+        SealError: The container holds something that no layer can carry, or that an ancestor protects.
         EngineError: The engine refused.
     """
     tier = design.tier
     cleaner = Cleaner(design.identity.get(labels.FAMILY), tier.drop, tier.keep)
     with changes.read(client, container) as found:
         try:
-            return assemble(client, design, layer=Layer(settle(found, cleaner), design.epoch))
+            entries = settle(found, cleaner)
+            protected.check(
+                client, design.protected, container=container, entries=entries, changes=found, timeline=design.timeline
+            )
+            image = assemble(client, design, layer=Layer(entries, design.epoch))
         except SealError as error:
             raise SealError(f"tier {tier.name!r}: {error}") from error
+    if design.parent is None or len(image.layers) > len(design.parent.layers):
+        tasks.remember(image.layers[-1], entries, design.timeline)
+    return image
 
 
 def assemble(

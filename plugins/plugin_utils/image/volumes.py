@@ -14,19 +14,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import docker
-import docker.errors
 
 from ..engine import images
 from ..engine.client import translated
 from ..engine.images import Image
 from ..errors import SealError
 from . import labels
-
-#: Links that a path may lead through, as for Linux.
-_MOST_LINKS = 40
-
-#: Go's ``fs.ModeSymlink``: engines tell a file's mode in Go's bits.
-_GO_SYMLINK = 1 << 27
+from .links import Links
 
 _SHOWN = 3
 
@@ -54,8 +48,9 @@ def check(
         return
     with translated(f"tier {tier!r}: asking what changed in its build container"):
         changed = [str(each["Path"]) for each in client.api.diff(container) or ()]
+    links = Links(client, container)
     for volume in volumes:
-        found = beneath(changed, {posixpath.normpath(volume), _resolved(client, container, volume)})
+        found = beneath(changed, {posixpath.normpath(volume), links.way(volume)[-1]})
         if found:
             shown = ", ".join(found[:_SHOWN]) + (" …" if len(found) > _SHOWN else "")
             raise SealError(
@@ -84,32 +79,3 @@ def _owner(client: docker.DockerClient, parent: Image, volume: str) -> str:
             break
         owner = image
     return f"tier {owner.labels.get(labels.TIER)!r}"
-
-
-def _resolved(client: docker.DockerClient, container: str, path: str) -> str:
-    """Where ``path`` leads in the container, links followed; itself where it leads nowhere."""
-    done, left, links = "/", _parts(path), 0
-    while left:
-        done = posixpath.join(done, left.pop(0))
-        target = _link(client, container, done)
-        if target is not None:
-            links += 1
-            if links > _MOST_LINKS:
-                return posixpath.normpath(path)
-            done, left = "/", [*_parts(posixpath.join(posixpath.dirname(done), target)), *left]
-    return done
-
-
-def _parts(path: str) -> list[str]:
-    return [part for part in posixpath.normpath(path).split("/") if part]
-
-
-def _link(client: docker.DockerClient, container: str, path: str) -> str | None:
-    """Where a symbolic link leads; ``None`` for everything else."""
-    with translated(f"looking at {path} in container {container}"):
-        try:
-            pieces, told = client.api.get_archive(container, path)
-        except docker.errors.NotFound:
-            return None
-    pieces.close()
-    return str(told["linkTarget"]) if int(told["mode"]) & _GO_SYMLINK else None

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..errors import NotFoundError
+from ..image.tasks import Task, recall
 from .answer import Layer, PackageChange, package_changes
 from .overlay import Kind
 from .stack import Stack
@@ -28,6 +29,8 @@ class Event:
     after: State | None
     #: The package's versions; ``null`` for files.
     package: PackageChange | None
+    #: The task that ran when the layer got it; ``null`` where this machine has not built the layer.
+    task: Task | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ def _of_path(stack: Stack, path: str) -> Iterator[Event]:
                     before=state(before) if before else None,
                     after=state(after) if after else None,
                     package=None,
+                    task=recall(layer.digest).get(path) if after else None,
                 )
 
 
@@ -98,5 +102,12 @@ def _of_package(stack: Stack, name: str) -> Iterator[Event]:
         for change in package_changes(before, now):
             if name in {change.name, f"{change.name}:{change.architecture}"}:
                 kind = Kind.ADDED if change.before is None else Kind.CHANGED if change.after else Kind.REMOVED
-                yield Event(layer, kind.value, [], None, None, change)
+                yield Event(layer, kind.value, [], None, None, change, _installer(layer, change))
         before = now
+
+
+def _installer(layer: Layer, change: PackageChange) -> Task | None:
+    """The task that ran when dpkg wrote down a package's files."""
+    told = recall(layer.digest)
+    names = (change.name, f"{change.name}:{change.architecture}")
+    return next((task for name in names if (task := told.get(f"var/lib/dpkg/info/{name}.list"))), None)

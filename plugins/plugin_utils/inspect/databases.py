@@ -18,6 +18,9 @@ from .rpm import Package
 #: Most bytes of a database that are read.
 LARGEST = 512 << 20
 
+#: The package manager of Debian and its kin.
+DPKG = "dpkg"
+
 _DPKG = "var/lib/dpkg/status"
 _DPKG_FOLDER = "var/lib/dpkg/status.d/"
 _APK = frozenset({"lib/apk/db/installed", "usr/lib/apk/db/installed"})
@@ -33,6 +36,11 @@ def is_database(path: str) -> bool:
     # Digests of a package's files lie beside it in status.d.
     single = path.startswith(_DPKG_FOLDER) and not path.endswith(".md5sums")
     return single or path == _DPKG or path in _APK or path in _RPM
+
+
+def manager(path: str) -> str:
+    """Name the package manager whose database is at a path: ``dpkg``, ``apk`` or ``rpm``."""
+    return "apk" if path in _APK else "rpm" if path in _RPM else DPKG
 
 
 def is_wanted(path: str) -> bool:

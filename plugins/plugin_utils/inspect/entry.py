@@ -65,3 +65,5 @@ class Index:
     databases: Mapping[str, Packages] = field(default_factory=dict)
     #: Package databases that could not be read, each a sentence.
     unread: tuple[str, ...] = ()
+    #: Content of small files that say what apt is set to (:mod:`.kept`), by path.
+    kept: Mapping[str, bytes] = field(default_factory=dict)

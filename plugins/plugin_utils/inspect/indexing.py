@@ -14,7 +14,7 @@ import tarfile
 from collections.abc import Iterator
 
 from ..errors import DamagedError
-from . import databases
+from . import databases, kept
 from .entry import DIRECTORY, FILE, HARDLINK, SYMLINK, Entry, Index, Packages
 from .stream import Forward, Reader, content, members, readable
 
@@ -59,6 +59,7 @@ class _Making:
         self._whiteouts: list[str] = []
         self._opaque: list[str] = []
         self._captured: dict[str, bytes] = {}
+        self._kept: dict[str, bytes] = {}
         self._unread: list[str] = []
 
     def take(self, member: tarfile.TarInfo, pieces: Iterator[bytes]) -> None:
@@ -88,6 +89,7 @@ class _Making:
             opaque=tuple(self._opaque),
             databases=packages,
             unread=tuple(self._unread),
+            kept=self._kept,
         )
 
     def _path(self, name: str) -> str:
@@ -114,18 +116,19 @@ class _Making:
 
     def _digest(self, path: str, pieces: Iterator[bytes]) -> str:
         digest = hashlib.sha256()
-        kept: list[bytes] | None = [] if databases.is_wanted(path) else None
+        most = databases.LARGEST if databases.is_wanted(path) else kept.LARGEST if kept.is_kept(path) else 0
+        captured: list[bytes] = []
         size = 0
         for piece in pieces:
             digest.update(piece)
             size += len(piece)
-            if kept is not None:
-                kept.append(piece)
-                if size > databases.LARGEST:
-                    kept = None
-                    self._unread.append(databases.too_large(path))
-        if kept is not None:
-            self._captured[path] = b"".join(kept)
+            if size <= most:
+                captured.append(piece)
+        if databases.is_wanted(path) and size > most:
+            self._unread.append(databases.too_large(path))
+        elif most and size <= most:
+            into = self._captured if databases.is_wanted(path) else self._kept
+            into[path] = b"".join(captured)
         if sentence := databases.why_not(path):
             self._unread.append(sentence)
         return "sha256:" + digest.hexdigest()

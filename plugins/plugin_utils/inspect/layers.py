@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from .answer import Layer, PackageChange, package_changes
-from .entry import DIRECTORY
+from .entry import DIRECTORY, Index
 from .overlay import Change, Kind
 from .stack import Stack
 
@@ -56,11 +56,17 @@ def look(stack: Stack) -> Layers:
     before: dict[str, str] = {}
     for layer, index, changes, so_far in stack.laid():
         now = so_far.packages
-        told.append(
-            LayerContent(layer, index.size, _files(changes), package_changes(before, now), len(now), list(index.unread))
-        )
+        told.append(content(layer, index, changes, before, now))
         before = now
     return Layers(stack.document.id, list(stack.document.names), told)
+
+
+def content(
+    layer: Layer, index: Index, changes: list[Change], before: dict[str, str], now: dict[str, str]
+) -> LayerContent:
+    """Say what one layer does, with the packages before and after it."""
+    packages = package_changes(before, now)
+    return LayerContent(layer, index.size, _files(changes), packages, len(now), list(index.unread))
 
 
 def _files(changes: list[Change]) -> Files:

@@ -128,6 +128,11 @@ class FileSystem:
         """Installed packages, ``name:architecture`` to version."""
         return {name: version for database in self._databases.values() for name, version in database.items()}
 
+    @property
+    def databases(self) -> dict[str, Packages]:
+        """Package databases, by path."""
+        return dict(self._databases)
+
     def _node(self, path: str) -> _Node | None:
         node: _Node | None = self._root
         for part in path.split("/") if path else ():

@@ -13,6 +13,7 @@ from ..errors import NotFoundError, UsageError
 from ..image import labels
 from ..keys.reasons import differences
 from .document import Document, timestamp
+from .now import Now
 from .place import Held, open_place, split
 from .store import Store
 
@@ -54,11 +55,13 @@ class Why:
 
     tier: str
     team: str | None
-    #: What is released now, and the release before it; ``null`` where there is none.
-    release: Release
+    #: What is released, and the release before it; ``null`` where there is none, or the question was about a run now.
+    release: Release | None
     before: Release | None
     #: What differs between the two; ``null`` where one of them does not say.
     reasons: list[str] | None
+    #: What a run would do; ``null`` where the question was about what is released.
+    now: Now | None
 
 
 def is_lasting(name: str) -> bool:
@@ -77,7 +80,11 @@ def history(name: str, store: Store) -> History:
         NotFoundError: There is no image of such a tier.
         TierwrightError: As opening the place does.
     """
-    tier, held = _of_tier(name, store)
+    return tell(*_of_tier(name, store))
+
+
+def tell(tier: str, held: list[Held]) -> History:
+    """Tell the releases of a tier from all images of it."""
     events = sorted(_events(held), key=lambda event: (event[0], event[1].document.id))
     releases: list[Release] = []
     before: Document | None = None
@@ -92,7 +99,7 @@ def why(name: str, store: Store) -> Why:
     told = history(name, store)
     number = max((number for number, each in enumerate(told.releases) if each.current), default=len(told.releases) - 1)
     now = told.releases[number]
-    return Why(told.tier, now.team, now, told.releases[number - 1] if number else None, now.reasons)
+    return Why(told.tier, now.team, now, told.releases[number - 1] if number else None, now.reasons, None)
 
 
 def _of_tier(name: str, store: Store) -> tuple[str, list[Held]]:

@@ -12,7 +12,7 @@ from .answer import Layer, layers
 from .document import Document
 from .entry import Index
 from .overlay import Change, FileSystem
-from .place import open_place, split
+from .place import Place, open_place, split
 from .store import Store
 
 
@@ -54,12 +54,26 @@ def open_stack(name: str, store: Store) -> Stack:
     """
     kind, location, reference = split(name)
     place = open_place(kind, location, store)
-    document = place.find(reference)
+    return open_in(place, place.find(reference), store, reference)
+
+
+def open_in(place: Place, document: Document, store: Store, called: str = "") -> Stack:
+    """Open an image that a place holds.
+
+    Args:
+        place: The place.
+        document: The image.
+        store: For what is read.
+        called: What the user calls it; empty for its ID.
+
+    Raises:
+        TierwrightError: As :func:`open_stack` does.
+    """
     place.fill(document, store)
     indexes = []
     for layer in document.layers:
         found = store.index(layer)
         if found is None:
-            raise DamagedError(f"{place.title} holds {reference or document.id}, but not its layer {layer}")
+            raise DamagedError(f"{place.title} holds {called or document.id}, but not its layer {layer}")
         indexes.append(found)
     return Stack(document, tuple(layers(document)), tuple(indexes))

@@ -9,6 +9,7 @@ in :data:`KEPT` seconds.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -25,7 +26,7 @@ from .entry import Entry, Index
 KEPT = 30 * 24 * 3600
 
 #: Raised by one whenever an index says more, or something else, than before.
-_FORMAT = "1"
+_FORMAT = "2"
 
 
 class Store:
@@ -49,7 +50,9 @@ class Store:
     def add(self, index: Index) -> None:
         """Remember a layer."""
         self._known[index.digest] = index
-        self._write("layer", index.digest, {name: getattr(index, name) for name in index.__slots__})
+        told = {name: getattr(index, name) for name in index.__slots__}
+        kept = {path: base64.b64encode(content).decode() for path, content in index.kept.items()}
+        self._write("layer", index.digest, {**told, "kept": kept})
 
     def value(self, kind: str, identity: str) -> Any:
         """What :meth:`put` was given; ``None`` where it is not known."""
@@ -111,4 +114,5 @@ def _index(told: dict[str, Any]) -> Index:
         opaque=tuple(told["opaque"]),
         databases=told["databases"],
         unread=tuple(told["unread"]),
+        kept={path: base64.b64decode(content) for path, content in told["kept"].items()},
     )

@@ -7,11 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from ..chain import tags
 from ..chain.reference import familiar
 from ..errors import NotFoundError
 from .document import timestamp
 from .lineage import Node, families, fold
 from .place import Held
+from .words import short
 
 #: Hexadecimal digits that are enough to name an image by its ID.
 _SHORTEST_ID = 4
@@ -43,6 +45,14 @@ class Relative:
     own: int | None
     #: Bytes of the nearest image below it.
     shared: int | None
+
+    @property
+    def called(self) -> str:
+        """What people call it: its names, but for those that only say which build it is."""
+        if self.id is None:
+            return "(shared layers)"
+        spoken = [name for name in self.names if not tags.is_reserved(name.rpartition(":")[2])]
+        return ", ".join(spoken or self.names[-1:]) or short(self.id)
 
 
 @dataclass(frozen=True, slots=True)

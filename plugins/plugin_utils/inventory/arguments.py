@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,10 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
+from ..chain.protection import read_paths
 from ..chain.spec import CONFIG_SPEC, ORIGINS, TIER_SPEC
 from ..errors import ChainError
+from ..image.patterns import matcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ def check_tier(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
     checked: dict[str, Any] = result.validated_parameters
     if checked["tier_config"] is not None:
         checked["tier_config"] = check_config(name, "tier_config", checked["tier_config"])
+    check_protects(name, "tier_protects", checked["tier_protects"])
     if all(checked[origin] is None for origin in ORIGINS):
         raise ChainError(f"tier {name!r}: it has neither tier_parent nor a source; set one of {', '.join(ORIGINS)}")
     return checked
@@ -84,6 +88,28 @@ def check_config(name: str, variable: str, config: Any) -> dict[str, Any]:
         raise ChainError(_lines(f"tier {name!r}: {variable}", result.error_messages))
     checked: dict[str, Any] = result.validated_parameters
     return {**checked, "healthcheck": {}} if config.get("healthcheck") == {} else checked
+
+
+def check_protects(name: str, variable: str, said: Any) -> tuple[str, ...]:
+    """Check the paths that a tier protects.
+
+    Args:
+        name: The tier.
+        variable: Where they come from, for the message.
+        said: The paths.
+
+    Raises:
+        ChainError: It is no list of texts, or one of them is no pattern of paths.
+    """
+    result = ArgumentSpecValidator({variable: TIER_SPEC["tier_protects"]}).validate({variable: said})
+    if result.error_messages:
+        raise ChainError(_lines(f"tier {name!r}: {variable}", result.error_messages))
+    paths = read_paths(name, variable, result.validated_parameters[variable] or ())
+    try:
+        matcher(paths)
+    except re.error as error:
+        raise ChainError(f"tier {name!r}: {variable} has a pattern that is none: {error}; expected [a-z]") from error
+    return paths
 
 
 def check_role(name: str, role: str, arguments: RoleArguments, variables: Mapping[str, Any]) -> None:

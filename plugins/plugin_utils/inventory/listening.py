@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Lets a run hear what its tasks read: what Ansible itself reads is left out, and each task knows its tier."""
+"""Lets a run know its tasks: which began when, and what they read, but for what Ansible itself reads."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import Any
 
 from ansible import constants, context
 
+from ..image.tasks import Task
 from ..keys.elsewhere import ROLE
 from ..run.journal import Journal
 from ..run.records import read_plan
 from ..run.taken import Watch
+from ..run.timeline import note_begin
 
 #: Our own tasks read the journal, and no input of a role.
 _OURS = "tierwright.chain.tier_"
@@ -28,7 +30,7 @@ def listen(journal: Journal) -> Watch:
     return watch
 
 
-def note_task(watch: Watch, host: str, task: Any) -> None:
+def note_files(watch: Watch, host: str, task: Any) -> None:
     """Record the role and the file that a task of a role comes from: the main process reads these, for all hosts."""
     role = getattr(task, "_role", None)
     if role is not None:
@@ -36,6 +38,17 @@ def note_task(watch: Watch, host: str, task: Any) -> None:
         path, _, _line = str(task.get_path() or "").rpartition(":")
         if path:
             watch.note(host, path)
+
+
+def note_task(journal: Journal, host: str, task: Any) -> None:
+    """Record that a task begins, and of which role it is."""
+    role = getattr(task, "_role", None)
+    name, file = None, None
+    if role is not None:
+        name = Path(role.get_name()).name  # a role that is found by its path is called by all of it
+        folder, path = Path(role._role_path), Path(task.get_path() or "")  # noqa: SLF001 - Ansible has no other name for it
+        file = str(path.relative_to(folder.parent)) if path.is_relative_to(folder) else None
+    note_begin(journal, host, Task(name, str(task.name or task.action), file))
 
 
 def _worker_s_tier() -> str | None:

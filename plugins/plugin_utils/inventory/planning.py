@@ -25,6 +25,7 @@ from ..image.bootstrap import check_tools
 from ..image.rootfs import check_checksum
 from ..keys.commit import Commit, last_commit
 from ..keys.elsewhere import Projects, digest_elsewhere, names
+from ..keys.installed import installed_version
 from ..keys.parts import Parts, digest_bytes, plain
 from ..run.column import Asked
 from ..run.plan import Action, Decision, decide, take
@@ -35,8 +36,8 @@ from .secrets import refuse
 from .tiers import GROUP, read_chain
 from .variables import digest_variables
 
-#: Variables that decide what of a base gets into its layer.
-_SEALING = ("tier_drop", "tier_keep", "tier_source_date_epoch")
+#: Variables that decide what of a base gets into its image.
+_SEALING = ("tier_drop", "tier_keep", "tier_protects", "tier_source_date_epoch")
 
 
 class HostVars(Protocol):
@@ -164,9 +165,15 @@ class Planner:
         return () if role is None else self._role(tier, role).folders
 
     def commit(self, tier: str) -> Commit | None:
-        """The last commit that touched a tier's role; ``None`` for a base, or where none is known."""
+        """The last commit that touched a tier's role, else the version that was installed.
+
+        ``None`` for a base, or where neither is known.
+        """
         role = self.chain[tier].role
-        return None if role is None else last_commit(self._role(tier, role).role.folder)
+        if role is None:
+            return None
+        folder = self._role(tier, role).role.folder
+        return last_commit(folder) or installed_version(folder)
 
     def tests(self, tier: str) -> Suite:
         """The tests that a tier's image has to pass."""

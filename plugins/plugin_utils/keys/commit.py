@@ -4,30 +4,32 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+_ID = re.compile(r"[0-9a-f]{40,64}")
 _SHORT = 12
 _TIMEOUT = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit of a folder."""
+    """A commit of a folder, or what was installed in its stead."""
 
-    #: Its ID.
+    #: Its ID; of what was installed, the version.
     id: str
-    #: Its committer's date, in seconds since 1970.
+    #: Its committer's date, in seconds since 1970; 0 where it is not known.
     date: int
     #: Whether the folder is as the commit has it.
     clean: bool = True
 
     @property
     def name(self) -> str:
-        """What people read: the first digits of its ID, and ``-dirty`` where the folder was changed since."""
-        return self.id[:_SHORT] + ("" if self.clean else "-dirty")
+        """What people read: the version or the ID's first digits, and ``-dirty`` where the folder was changed since."""
+        return (self.id[:_SHORT] if _ID.fullmatch(self.id) else self.id) + ("" if self.clean else "-dirty")
 
 
 def last_commit(folder: Path) -> Commit | None:

@@ -18,6 +18,9 @@ _LEFTOVERS = frozenset({".git", "__pycache__", ".pytest_cache"})
 _TESTS = frozenset({"molecule", "tests"})
 _README = "README"
 
+#: What ansible-galaxy writes into a role's ``meta``, with the time of the installation.
+INSTALL_INFO = ".galaxy_install_info"
+
 #: Digest of a file that does not exist.
 MISSING = "missing"
 
@@ -42,6 +45,7 @@ def counts(path: PurePath) -> bool:
     """Say whether :func:`digest_folder` counts a file of a role, given by its path relative to the role's folder."""
     return not (
         path.name.endswith(".pyc")
+        or path.name == INSTALL_INFO
         or (len(path.parts) == 1 and path.name.upper().startswith(_README))
         or (_LEFTOVERS | _TESTS) & set(path.parts[:-1])
     )

@@ -12,6 +12,7 @@ from typing import Any
 import docker
 
 from ..agent import place
+from ..chain.protection import Protection
 from ..engine import containers, images
 from ..engine.address import engine_address
 from ..engine.cage import confined
@@ -29,6 +30,7 @@ from .journal import Journal
 from .plan import find_built
 from .records import Planned, read_plan
 from .taken import digest_taken
+from .timeline import timeline
 
 #: Where distributions keep Python that there is no recipe for.
 _SYSTEM_PYTHON = "/usr/bin/python3"
@@ -156,7 +158,13 @@ def _start_container(
     return containers.start(client, name=name, confined=confined, **settings)
 
 
-def seal_tier(client: docker.DockerClient, journal: Journal, name: str, declared: Mapping[str, Any]) -> Image:
+def seal_tier(
+    client: docker.DockerClient,
+    journal: Journal,
+    name: str,
+    declared: Mapping[str, Any],
+    protects: tuple[str, ...] = (),
+) -> Image:
     """Seal the tier's build container, remove it, and make the image the tier's candidate.
 
     Args:
@@ -164,6 +172,7 @@ def seal_tier(client: docker.DockerClient, journal: Journal, name: str, declared
         journal: The run.
         name: The tier.
         declared: Its checked ``tier_config``.
+        protects: Its checked ``tier_protects``.
 
     Raises:
         RunError: No build of the tier was started in this run.
@@ -176,6 +185,7 @@ def seal_tier(client: docker.DockerClient, journal: Journal, name: str, declared
     tier, parent = planned.tier, images.get(client, build["parent"])
     taken = digest_taken(journal, name, planned.roles, Projects(planned.projects))
     volumes.check(client, tier=name, container=build["container"], parent=parent, declared=declared)
+    inherited = labels.protections(parent.labels)
     identity = labels.identity(
         planned.chain,
         tier,
@@ -183,9 +193,19 @@ def seal_tier(client: docker.DockerClient, journal: Journal, name: str, declared
         parent.labels.get(labels.FAMILY),
         commit=planned.commit,
         base=_release(journal, tier.parent),
+        protects=(*inherited, Protection(name, tier.team, protects)),
     )
     doing = f"role {tier.role}" + (f" at {planned.commit.name}" if planned.commit else "")
-    design = Design(tier, doing, build["epoch"], declared, identity, parent)
+    design = Design(
+        tier,
+        doing,
+        build["epoch"],
+        declared,
+        identity,
+        parent,
+        protected=inherited,
+        timeline=timeline(journal, name),
+    )
     image = seal(client, build["container"], design)
     clear_tier(client, journal, name)
     return propose(client, journal, planned.tier, image)

@@ -12,7 +12,7 @@ import docker
 from ..chain.tier import Tier
 from ..engine import containers, images, volumes
 from ..engine.snapshot import Snapshot
-from ..image import interpreter, own
+from ..image import cache, interpreter, own
 from .cleanup import abandoned_runs, clear_run
 from .moves import move_all
 from .prune import Needs, Pruning, plan_prune
@@ -26,7 +26,7 @@ class Garbage:
     pruning: Pruning
     #: Runs that left build containers.
     runs: tuple[str, ...]
-    #: Volumes of interpreters.
+    #: Volumes of interpreters, and caches of packages.
     volumes: tuple[str, ...]
     #: Bytes that images and volumes take.
     size: int
@@ -52,7 +52,8 @@ def find(
     """
     needs = Needs(keep, containers.sources(client), wanted, own.parents(client))
     pruning = plan_prune(own.of_chain(client, chain), tiers, Snapshot.take(client).names, needs)
-    left = interpreter.needless(client, without={each.id for each in pruning.images})
+    gone = {each.id for each in pruning.images}
+    left = [*interpreter.needless(client, gone), *cache.needless(client, gone)]
     return Garbage(
         pruning,
         tuple(abandoned_runs(client, chain)),

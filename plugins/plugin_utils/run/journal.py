@@ -177,8 +177,17 @@ def began(run: str) -> datetime:
 
 def state_folder(chain: str) -> Path:
     """Folder of what is known of ``chain`` here, below ``$XDG_STATE_HOME`` (by default ``~/.local/state``)."""
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state, "tierwright", quote(chain, safe="")).expanduser()
+    return _states() / quote(chain, safe="")
+
+
+def chains() -> list[str]:
+    """Names of the chains that something is known of here, sorted."""
+    folder = _states()
+    return sorted(unquote(each.name) for each in folder.iterdir() if each.is_dir()) if folder.is_dir() else []
+
+
+def _states() -> Path:
+    return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state", "tierwright").expanduser()
 
 
 def runs_folder(chain: str) -> Path:

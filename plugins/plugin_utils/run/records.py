@@ -62,7 +62,16 @@ class Planned:
     @property
     def config_variable(self) -> str:
         """The variable in which the role says what its image is like: ``httpd_php_tier_config``."""
-        return re.split(r"[./]", self.role or "")[-1].replace("-", "_") + "_tier_config"
+        return f"{self._prefix}_tier_config"
+
+    @property
+    def protects_variable(self) -> str:
+        """The variable in which the role says what it protects: ``httpd_php_tier_protects``."""
+        return f"{self._prefix}_tier_protects"
+
+    @property
+    def _prefix(self) -> str:
+        return re.split(r"[./]", self.role or "")[-1].replace("-", "_")
 
 
 def write_plan(

@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from pathlib import Path
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from made_images import config, docker_save, layer, ours
+from measured import MEASURED
 
 #: Number of parents that a tier has below it, at most.
 _LEVELS = 10
@@ -73,22 +73,26 @@ def _measure(rounds: int) -> None:
     with tempfile.TemporaryDirectory(prefix="tierwright-bench-") as folder:
         print(f"{'':8}{'images':>8}{'median s':>10}{'min s':>8}{'max s':>8}{'MB':>6}")
         for name in ("cold", "warm"):
-            times = []
+            times, memory = [], 0
             for round_ in range(rounds):
                 cache = Path(folder, f"{round_ if name == 'cold' else 0}")
-                seconds, count = _tree(cache)
+                seconds, kilobytes, count = _tree(cache)
                 times.append(seconds)
-            memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6
+                memory = max(memory, kilobytes)
             middle = statistics.median(times)
-            print(f"{name:8}{count:8}{middle:10.2f}{min(times):8.2f}{max(times):8.2f}{memory:6.0f}", flush=True)
+            print(
+                f"{name:8}{count:8}{middle:10.2f}{min(times):8.2f}{max(times):8.2f}{memory * 1024 / 1e6:6.0f}",
+                flush=True,
+            )
 
 
-def _tree(cache: Path) -> tuple[float, int]:
+def _tree(cache: Path) -> tuple[float, int, int]:
+    """Seconds, kilobytes at most, and images shown."""
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
     start = time.monotonic()
-    command = [Path(sys.executable).parent / "tierwright", "tree", "--json"]
+    command = [*MEASURED, Path(sys.executable).parent / "tierwright", "tree", "--json"]
     done = subprocess.run(command, env=environment, check=True, capture_output=True)
-    return time.monotonic() - start, len(json.loads(done.stdout)["images"])
+    return time.monotonic() - start, int(done.stderr), len(json.loads(done.stdout)["images"])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pty
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -17,20 +18,16 @@ import pytest
 
 import schemas
 from ansible_collections.tierwright.chain.plugins.plugin_utils.command.main import tierwright
-from made_images import config, docker_save, layer, layout, ours, pack, step, write
+from ansible_collections.tierwright.chain.plugins.plugin_utils.command.version import version
+from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.kept import keep
+from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.matrix import Cell, Matrix, State, Variant
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import state_folder
+from made_images import config, digest, docker_save, layer, layout, ours, pack, step, write
+from measured import MEASURED
+from served import served
 
 DOCS = Path(__file__).parents[3] / "docs"
 COMMAND = Path(sys.executable).parent / "tierwright"
-#: Runs a command and says on stderr how many kB it took at most. A process of its own, for until a command replaces it,
-#: a new process counts as much memory as the one that started it.
-MEASURED = (
-    sys.executable,
-    "-Sc",
-    """import resource, subprocess, sys
-code = subprocess.call(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
-sys.exit(code)""",
-)
 
 STATUS = b"Package: ssl\nStatus: install ok installed\nArchitecture: amd64\nVersion: %d\n"
 BASE = layer(("var/lib/dpkg/status", STATUS % 1), ("etc/motd", b"one"), ("srv/a", b"twice"), ("srv/b", b"twice"))
@@ -47,6 +44,14 @@ IMAGES = {
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     return f"oci:{write(tmp_path_factory.mktemp('layout'), layout(IMAGES))}"
+
+
+@pytest.fixture(autouse=True)
+def state(monkeypatch, tmp_path):
+    """State of a user, with a compatibility matrix of one chain."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    variant = Variant("debian-13", "Debian 13", [Cell("base", State.PASSED), Cell("web", State.FAILED, "test_php")])
+    keep(state_folder("demo"), Matrix(1, "demo", None, "2026-01-02T03:04:05Z", [variant]))
 
 
 @pytest.fixture
@@ -72,19 +77,23 @@ def questions(place):
         "waste": [f"{place}:web"],
         "history": [f"{place}:web"],
         "why": [f"{place}:web"],
+        "outdated": [f"{place}:web"],
+        "matrix": ["demo"],
+        "report": ["--in", place, "--no-outdated", "-o", f"{place.removeprefix('oci:')}-report"],
     }
 
 
 @pytest.mark.parametrize("verb", schemas.ANSWERS)
 def test_json_is_as_documented(run, place, verb):
     code, out, err = run(verb, *questions(place)[verb], "--json")
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert err == "" or verb == "outdated"
     jsonschema.validate(json.loads(out), json.loads((DOCS / f"schemas/{verb}.json").read_text()))
 
 
 @pytest.mark.parametrize("name", [*schemas.ANSWERS, *schemas.OTHERS])
 def test_the_documented_schemas_are_those_of_the_code(name):
-    assert (DOCS / f"schemas/{name}.json").read_text() == schemas.text(name), "run tests/schemas.py"
+    assert schemas.path(name).read_text() == schemas.text(name), "run tests/schemas.py"
 
 
 def test_every_verb_and_option_is_documented():
@@ -169,6 +178,32 @@ def test_waste(run, place):
     assert re.search(r"5 B +2 +base:/srv/a, base:/srv/b", out)
 
 
+def test_outdated(run, tmp_path):
+    index = b"Package: ssl\nArchitecture: amd64\nVersion: 3\n"
+    release = f"Architectures: amd64\nLabel: Debian-Security\nSHA256:\n {digest(index)[7:]} {len(index)} "
+    files = {
+        "/d/dists/x/InRelease": release.encode() + b"main/binary-amd64/Packages\n",
+        "/d/dists/x/main/binary-amd64/Packages": index,
+    }
+    with served(lambda path, _headers: (200, {}, files[path])) as host:
+        source = layer(("etc/apt/sources.list", f"deb [trusted=yes] http://{host}/d x main".encode()))
+        image = {"web:latest": (config([BASE, source], OURS), [BASE, source])}
+        name = f"oci:{write(tmp_path / 'layout', layout(image))}:web"
+        code, out, err = run("outdated", name, "--fail")
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert code == 1
+    assert "ssl:amd64 1 3 security base ops 1" in lines
+    assert "base ops 1 1 base" in lines
+    assert "127.0.0.1/d x main: signature not checked: the image takes it unsigned" in lines
+    assert [line.partition(" ")[0] for line in err.splitlines()] == ["looking", "reading", "reading"]
+
+
+def test_outdated_does_not_pass_what_it_did_not_compare(run, place):
+    code, out, _ = run("outdated", f"{place}:web")
+    assert (code, out) == (0, "web:latest: its apt has no sources, so nothing is compared\n")
+    assert run("outdated", f"{place}:web", "--fail")[0] == 1
+
+
 def test_what_steers_a_terminal_is_escaped(run, place):
     for arguments in (("diff", f"{place}:base", f"{place}:web"), ("blame", f"{place}:web", "/srv/evil\x1b[31m")):
         code, out, _ = run(*arguments)
@@ -196,8 +231,8 @@ def test_on_a_terminal(place, verb, tmp_path):
         assert process.wait(30) == 0, said
     os.close(primary)
     text = said.decode()
-    assert ("\x1b[1m" in text) == (verb not in {"diff", "why"})
-    assert ("base" if verb == "waste" else "mid") in text
+    assert ("\x1b[1m" in text) == (verb not in {"diff", "why", "outdated", "report"})
+    assert {"waste": "base", "outdated": "web", "matrix": "test_php", "report": "3 tiers"}.get(verb, "mid") in text
 
 
 def test_dot(run, place):
@@ -210,8 +245,12 @@ def test_svg(run, place):
     code, out, _ = run("tree", "--in", place, "--svg")
     assert code == 0
     picture = ET.fromstring(out)
-    words = "".join(picture.itertext()).replace("\xa0", " ")
-    assert "└─ web:release-20260102T000000Z" in words
+    titles = [title.text for title in picture.iter("{http://www.w3.org/2000/svg}title")]
+    assert titles[:3] == [
+        "Images and what they stand on",
+        "base:latest, base, team ops, +10 kB",
+        "web:latest, web, team mid, +10 kB, on base:latest",
+    ]
     assert "http" not in out.replace("http://www.w3.org/", "")
 
 
@@ -222,6 +261,7 @@ def test_svg(run, place):
         (2, ["tree", "--svg", "--json"], "exclude each other"),
         (2, ["nothing"], "No such command"),
         (2, ["layers"], "Missing argument"),
+        (2, ["why", "x", "--", "-v"], "options of ansible-playbook belong to --now"),
         (2, ["layers", "docker://x"], "names no image of a registry"),
         (3, ["layers", "archive:/none.tar"], "cannot be read"),
         (3, ["tree", "--in", "oci:/none"], "no OCI layout"),
@@ -242,7 +282,7 @@ def test_exit_codes(run, monkeypatch, place, code, arguments, sentence):
 
 def test_exit_codes_are_documented():
     page = (DOCS / "command.md").read_text()
-    for code in (0, 1, 2, 3, 4, 5, 6, 130, 141):
+    for code in (0, 1, 2, 3, 4, 5, 6, 7, 130, 141):
         assert f"\n| {code} |" in page
 
 
@@ -288,3 +328,22 @@ def test_it_runs_from_a_clone(place, tmp_path):
         check=True,
     )
     assert "web:latest" in done.stdout
+
+
+def test_its_version_is_that_of_the_distribution(run):
+    assert run("--version")[:2] == (0, f"tierwright, version {metadata.version('tierwright')}\n")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        ("MANIFEST.json", '{"collection_info": {"version": "1.2.3"}}', "1.2.3"),
+        ("MANIFEST.json", "[]", "unknown"),
+        ("galaxy.yml", "name: chain\nversion: 1.2.3\n", "1.2.3"),
+        ("galaxy.yml", "name: chain\n", "unknown"),
+        ("README.md", "", "unknown"),
+    ],
+)
+def test_its_version_where_no_distribution_is_installed(tmp_path, file, content, told):
+    (tmp_path / file).write_text(content)
+    assert version(tmp_path) == told

@@ -79,6 +79,8 @@ def test_identity_labels_are_the_tier_s_own():
     config = runtime_config(HOSTILE, {"labels": {"io.tierwright.tier": "forged"}}, {"io.tierwright.tier": "child"})
     assert config["Labels"] == {"team": "x", "io.tierwright.tier": "child"}
     assert runtime_config(HOSTILE, {}, {})["Labels"] == {"team": "x"}
+    forged = {"io.tierwright.protects": "[]", "org.example.kept": "yes"}
+    assert runtime_config({}, {"labels": forged}, {})["Labels"] == {"org.example.kept": "yes"}
 
 
 def test_a_health_check_in_the_engine_s_units():

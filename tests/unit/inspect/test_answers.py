@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import NotFoundError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.entry import Entry, Kind
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.tasks import Task, Timeline, remember
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.blame import blame
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.diff import compare
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.layers import Files, look
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.waste import find
-from made_images import layer, ours, step
+from made_images import digest, layer, ours, step
 
 
 def status(**packages):
@@ -54,6 +56,20 @@ def test_blame_of_a_path(stack):
         ("core", "changed", ["content"]),
         ("web", "repeated", []),
     ]
+
+
+def test_blame_names_the_task_where_this_machine_built_the_layer(opened, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    task = Task("core", "Write it", "core/tasks/main.yml:1")
+    built = [
+        Entry(path, Kind.FILE, 0o644, 0, 0, mtime=1, changed=2)
+        for path in (b"etc/motd", b"var/lib/dpkg/info/curl:amd64.list")
+    ]
+    remember(digest(CORE), built, Timeline([(1, task)]))
+    stack = opened([BASE, CORE, WEB], STEPS)
+    assert [event.task for event in blame(stack, "/etc/motd").story] == [None, task, None]
+    assert [event.task for event in blame(stack, "curl").story] == [task]
+    assert [event.task for event in blame(stack, "ssl").story] == [None, None]
 
 
 def test_blame_of_what_was_removed_follows_links(stack):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import DamagedError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect import stream
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect import kept, stream
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.entry import (
     DIRECTORY,
     FILE,
@@ -104,6 +104,20 @@ def test_an_archive_that_never_ends(monkeypatch):
     monkeypatch.setattr(stream, "MOST_ENTRIES", 3)
     with pytest.raises(DamagedError, match="more than 3 entries"):
         indexed(layer(*((str(number), b"") for number in range(4))))
+
+
+def test_only_small_files_that_say_what_apt_is_set_to_are_kept():
+    large = b"x" * (kept.LARGEST + 1)
+    found = indexed(
+        layer(
+            ("./etc/apt/sources.list", b"deb"),
+            ("etc/apt/sources.list.d/large.list", large),
+            ("etc/apt/sources.list.d/it.sources.save", b"old"),
+            ("usr/share/keyrings/it.gpg", large[1:]),
+            ("etc/motd", b"hello"),
+        )
+    )
+    assert dict(found.kept) == {"etc/apt/sources.list": b"deb", "usr/share/keyrings/it.gpg": large[1:]}
 
 
 @given(st.binary(max_size=3000))

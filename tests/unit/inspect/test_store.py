@@ -12,7 +12,9 @@ from made_images import layer
 
 
 def made():
-    return index(io.BytesIO(layer(("etc/motd", b"x"), ("b\udcff", b""), ("var/.wh.x", b""))), "a layer")
+    return index(
+        io.BytesIO(layer(("etc/apt/sources.list", b"\xff\0"), ("b\udcff", b""), ("var/.wh.x", b""))), "a layer"
+    )
 
 
 def test_what_was_put_there_is_there_for_the_next_process(tmp_path):

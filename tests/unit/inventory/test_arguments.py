@@ -6,6 +6,7 @@ from ansible.errors import AnsibleError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments import (
     check_config,
+    check_protects,
     check_role,
     read_arguments,
 )
@@ -104,3 +105,12 @@ def test_a_config_is_checked():
         check_config("x", "tier_config", {"usr": "1"})
     with pytest.raises(ChainError, match="expected a dictionary"):
         check_config("x", "tier_config", ["a"])
+
+
+def test_protected_paths_are_a_list_of_patterns():
+    assert check_protects("core", "tier_protects", ["/etc/ssl/", "/etc/*.conf"]) == ("etc/*.conf", "etc/ssl")
+    assert check_protects("core", "tier_protects", None) == ()
+    wrong_ones = (({"a": 1}, "tier_protects"), (["/etc/[z-a]"], "pattern that is none"), (["/"], "below the root"))
+    for wrong, told in wrong_ones:
+        with pytest.raises(ChainError, match=f"tier 'core': .*{told}"):
+            check_protects("core", "tier_protects", wrong)

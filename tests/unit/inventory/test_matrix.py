@@ -121,6 +121,8 @@ WEB = ["web", "app"]
         (edit("inventories/shop/group_vars/middleware.yml", "shared: 2\n"), ["web", "db", "app"], "variable shared"),
         (edit("inventories/shop/host_vars/web.yml", vaulted("hunter3")), WEB, "variable web_secret changed"),
         (edit("inventories/shop/host_vars/app.yml", "tier_epoch: 1\n"), ["app"], "tier_epoch is 1 now"),
+        (edit("inventories/shop/host_vars/core.yml", "tier_protects: [x]\n"), list(TIERS[1:]), "tier_protects is new"),
+        (edit("inventories/shop/host_vars/base.yml", "tier_protects: [/x]\n"), list(TIERS), "source of the base"),
         (edit("inventories/shop/host_vars/app.yml", "tier_team: x\n"), ["app"], "team changed from development to x"),
         (edit("inventories/shop/host_vars/app.yml", "tier_parent: db\n"), ["app"], "parent db is another image"),
         (edit("certificates/ca.pem", "two\n"), WEB, "outside input file ../../certificates changed"),

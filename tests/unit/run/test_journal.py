@@ -10,7 +10,13 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import RunError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run import journal as module
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal, Outcome, runs
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import (
+    Journal,
+    Outcome,
+    chains,
+    runs,
+    state_folder,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +31,14 @@ def journal():
 
 def test_a_journal_is_private(journal):
     assert journal.folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_chains_that_something_is_known_of():
+    assert chains() == []
+    for chain in ("b/c", "a"):
+        state_folder(chain).mkdir(parents=True)
+    (state_folder("a").parent / "file").write_text("")
+    assert chains() == ["a", "b/c"]
 
 
 @pytest.mark.parametrize("tier", ["httpd-php", "odd/../name", "ünï", ".hidden", "a b"])

@@ -1,0 +1,71 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""``tierwright report``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from ..inspect.place import open_place, split
+from ..inspect.store import Store
+from ..report.folder import check, publish
+from ..report.gather import gather
+from ..report.pages import Pages
+from .output import json_option, show
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The answer to ``tierwright report``."""
+
+    folder: str
+    #: The page to begin with.
+    index: str
+    #: ``null`` for images that belong to none.
+    chain: str | None
+    pages: int
+    tiers: int
+    #: How many tiers are in each state that somebody has to look at.
+    failed: int
+    stale: int
+
+
+@click.command()
+@click.argument("chain", required=False)
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Folder to write.")
+@click.option("--in", "place", default="", metavar="PLACE", help="oci:FOLDER, archive:FILE or docker://HOST/NAME.")
+@click.option("--outdated/--no-outdated", default=True, help="Ask archives for newer packages; they are, by default.")
+@json_option
+def verb(chain: str | None, *, output: Path, place: str, outdated: bool, as_json: bool) -> None:
+    """Write a static site about CHAIN: what stands on what, layers, packages, releases, what is stale or failed.
+
+    DIR is one folder that needs no network, and opens in a browser as it is. A report that is there is replaced. CHAIN
+    can be left out where there is one only; where there is none, the report is about all images.
+    """
+    check(output)
+    store = Store()
+    kind, location, _ = split(place)
+    made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ask = (lambda line: click.echo(line, err=True)) if outdated else None
+    facts = gather(open_place(kind, location, store), store, chain, made, ask)
+    pages = publish(output, Pages(facts).render(), chain=facts.chain, made=made)
+    states = [tier.state for tier in facts.tiers]
+    written = Written(
+        folder=str(output),
+        index=str(output / "index.html"),
+        chain=facts.chain,
+        pages=pages,
+        tiers=len(states),
+        failed=states.count("failed"),
+        stale=states.count("stale"),
+    )
+    show(written, lambda: _drawn(written), as_json=as_json)
+
+
+def _drawn(written: Written) -> Iterator[str]:
+    yield f"{written.index}: {written.tiers} tiers, {written.failed} failed, {written.stale} stale"

@@ -1,0 +1,71 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where paths lead in a container, whether it runs or not: nothing in it is asked."""
+
+from __future__ import annotations
+
+import posixpath
+
+import docker
+import docker.errors
+
+from ..engine.client import translated
+
+#: Links that a path may lead through, as for Linux.
+_MOST_LINKS = 40
+
+#: Go's ``fs.ModeSymlink``: engines tell a file's mode in Go's bits.
+_GO_SYMLINK = 1 << 27
+
+
+class Links:
+    """The symbolic links of one container; the engine is asked once for each path."""
+
+    def __init__(self, client: docker.DockerClient, container: str) -> None:
+        """Take the engine and the container's ID."""
+        self._client = client
+        self._container = container
+        self._known: dict[str, str | None] = {}
+
+    def way(self, path: str) -> list[str]:
+        """Walk to ``path`` from the root, following links, and the last one, too.
+
+        Returns:
+            Every folder and link on the way, and last of all where it ends, which need not exist. Where links lead
+            round in a circle, it ends at ``path`` itself.
+
+        Raises:
+            EngineError: The engine does not answer.
+        """
+        walked, left, links = ["/"], _parts(path), 0
+        while left:
+            part = left.pop(0)
+            walked.append(posixpath.dirname(walked[-1]) if part == ".." else posixpath.join(walked[-1], part))
+            target = self._link(walked[-1])
+            if target is None:
+                continue
+            links += 1
+            if links > _MOST_LINKS:
+                return [*walked, posixpath.normpath(path)]
+            left = [*_parts(target), *left]
+            walked.append("/" if target.startswith("/") else posixpath.dirname(walked[-1]))
+        return walked
+
+    def _link(self, path: str) -> str | None:
+        """Where a symbolic link leads; ``None`` for everything else."""
+        if path not in self._known:
+            self._known[path] = self._ask(path)
+        return self._known[path]
+
+    def _ask(self, path: str) -> str | None:
+        with translated(f"looking at {path} in container {self._container}"):
+            try:
+                pieces, told = self._client.api.get_archive(self._container, path)
+            except docker.errors.NotFound:
+                return None
+        pieces.close()
+        return str(told["linkTarget"]) if int(told["mode"]) & _GO_SYMLINK else None
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in {"", "."}]

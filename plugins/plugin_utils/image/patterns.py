@@ -1,0 +1,81 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Patterns of paths, as tiers and the list of residue write them.
+
+``*`` and ``?`` stand for what has no slash in it, ``**`` for anything, ``[…]`` for one character; a pattern covers all
+that is below what it names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+#: Says whether a path, without a slash at either end, is one of those.
+Matcher = Callable[[bytes], re.Match[bytes] | None]
+
+_WILDCARDS = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
+_SPECIAL = re.compile(r"[*?]|\[[^]/]+\]")
+
+
+def matcher(patterns: Iterable[str]) -> Matcher:
+    """Compile what says whether a path is at or below what one of the patterns names.
+
+    Raises:
+        re.error: A pattern is none: ``[z-a]``.
+    """
+    expressions = [_expression(pattern.strip("/")) for pattern in patterns]
+    return _compiled(f"(?:{'|'.join(expressions)})(?:/|$)" if expressions else "(?!)").match
+
+
+def holder(patterns: Iterable[str]) -> Matcher:
+    """Compile what says whether something below a folder, which no pattern covers, may be what one of them names.
+
+    Raises:
+        re.error: A pattern is none.
+    """
+    expressions = [each for pattern in patterns for each in _beginnings(pattern.strip("/"))]
+    return _compiled("|".join(expressions) or "(?!)").fullmatch
+
+
+def split(pattern: str) -> tuple[str, str]:
+    """Split a pattern into the folders that it names without wildcards, and the rest; the latter may be empty."""
+    parts = [part for part in pattern.split("/") if part]
+    fixed = next((index for index, part in enumerate(parts) if _SPECIAL.search(part)), len(parts))
+    return "/".join(parts[:fixed]), "/".join(parts[fixed:])
+
+
+def literally(path: str) -> str:
+    """Write a pattern that names ``path`` alone, and what is below it."""
+    return re.sub(r"[*?\[]", lambda found: f"[\\{found[0]}]", path)
+
+
+def _beginnings(pattern: str) -> Iterator[str]:
+    *folders, last = pattern.split("/")
+    done = ""
+    for part in folders:
+        if "**" in part:
+            break
+        done += _expression(part)
+        yield done
+        done += "/"
+    else:
+        part = last
+    if "**" in part:
+        yield done + _expression(part.partition("**")[0]) + ".*"
+
+
+def _compiled(expression: str) -> re.Pattern[bytes]:
+    return re.compile(os.fsencode(expression), re.DOTALL)
+
+
+def _expression(pattern: str) -> str:
+    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^]/]+\])", pattern)
+    return "".join(_WILDCARDS.get(part) or _literal(part) for part in parts)
+
+
+def _literal(part: str) -> str:
+    if part == "**/":
+        return "(?:.*/)?"
+    return part if re.fullmatch(r"\[[^]/]+\]", part) else re.escape(part)

@@ -1,0 +1,100 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Noting how the tiers of a chain stand, after each plan and at the end of each run."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..errors import DamagedError, RunError
+from .journal import Journal
+from .plan import Action, Decision
+from .records import Planned, read_plans
+from .standing import BUILT, FAILED, KEPT, NOT_REACHED, Ended, Standing, Wanted, noted_in, read
+from .turn import exclusively
+
+
+def note_plan(chain: str, decisions: Mapping[str, Decision], selected: Collection[str]) -> None:
+    """Note what a plan wants; tiers that are no more in the chain are forgotten.
+
+    Args:
+        chain: The chain's name.
+        decisions: One for each tier.
+        selected: Names of the tiers that the plan is about.
+    """
+    now = _now()
+
+    def change(known: Mapping[str, Standing]) -> Iterator[Standing]:
+        for name, decision in decisions.items():
+            old, tier = known.get(name), decision.tier
+            wanted = old.wanted if old else None
+            if name in selected:
+                wanted = Wanted(now, str(decision.action), list(decision.reasons))
+            yield Standing(name, tier.team, tier.parent, tier.release, wanted, old.ended if old else None)
+
+    _change(chain, change)
+
+
+def note_run(journal: Journal) -> None:
+    """Note how a run over a chain ended.
+
+    Raises:
+        RunError: The run has no plan.
+    """
+    chain, planned = read_plans(journal)
+    run = {name: each for name, each in planned.items() if each.action is not Action.LEAVE}
+    now = _now()
+    failed = {name for name, each in run.items() if _ended(journal, each, now).result == FAILED}
+
+    def change(known: Mapping[str, Standing]) -> Iterator[Standing]:
+        for name, old in known.items():
+            if name not in run:
+                yield old
+            elif failed.isdisjoint(chain.ancestors(name)) or name not in failed:
+                yield dataclasses.replace(old, ended=_ended(journal, run[name], now))
+            else:
+                ended = dataclasses.replace(_ended(journal, run[name], now), result=NOT_REACHED)
+                yield dataclasses.replace(old, ended=ended)
+
+    for each in {each.chain for each in run.values()}:
+        _change(each, change)
+
+
+def _ended(journal: Journal, planned: Planned, now: str) -> Ended:
+    name, outcome = planned.tier.name, journal.outcome(planned.tier.name)
+    tested = journal.read("tested", name)
+    if outcome is None:
+        result, said, image = KEPT if planned.action is Action.KEEP else NOT_REACHED, "", planned.image
+    else:
+        said, image = outcome.reason, outcome.image
+        result = FAILED if image is None else KEPT if said else BUILT
+    if tested is not None and not tested["passed"]:
+        result = FAILED
+    return Ended(now, journal.run, result, said, image, tested)
+
+
+def _change(chain: str, change: Callable[[Mapping[str, Standing]], Iterable[Standing]]) -> None:
+    """Change what is known; nobody else does meanwhile.
+
+    Where that cannot be written down, it is not: a run is worth more than what is told of it later.
+    """
+    with contextlib.suppress(OSError, RunError), exclusively(chain, "standing"):
+        try:
+            known = read(chain)
+        except DamagedError:
+            known = {}
+        text = json.dumps({each.tier: dataclasses.asdict(each) for each in change(known)})
+        path = noted_in(chain)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", encoding="utf-8", delete=False) as file:
+            file.write(text)
+        Path(file.name).replace(path)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")

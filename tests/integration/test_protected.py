@@ -1,0 +1,118 @@
+"""Paths that a tier protects: no descendant's layer touches them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+
+import pytest
+import yaml
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+
+from .conftest import ROOT
+
+pytestmark = pytest.mark.once
+
+GREET = "- name: Greet\n  ansible.builtin.copy: {content: ours, dest: /etc/motd, mode: '0644'}\n"
+FOLDER = "- name: Make a place\n  ansible.builtin.file: {path: /srv/app, state: directory, mode: '0755'}\n"
+DOCUMENTS = "usr/share/doc/*/copyright"
+PROTECTED = ["/etc/motd", "/etc/ssl/", "etc/pam.d", "/bin/su", DOCUMENTS]
+
+
+BY = "by task 'Break in' ({}/tasks/main.yml:3)"
+
+
+def shell(command):
+    return f"- name: Break in\n  ansible.builtin.shell: {json.dumps(command)}\n"
+
+
+#: What a role does, and what is told of it.
+TOUCHES = {
+    "edits": (
+        "echo theirs > /etc/motd; echo x > /etc/ssl/certs/theirs.pem; rm /etc/pam.d/su",
+        ["/etc/motd (changed {})", "/etc/pam.d/su (removed)", "/etc/ssl/certs/theirs.pem (made {})"],
+    ),
+    "moves": (
+        "ln /etc/motd /srv/motd; mv /etc/pam.d /etc/pam; mv /etc/ssl /srv/ssl; ln -s /srv/ssl /etc/ssl",
+        ["/etc/motd (linked as /srv/motd {})", "/etc/pam.d (removed)", "/etc/ssl (replaced {})"],
+    ),
+    "diverts": (
+        "rm -r /usr/share/doc/tar; chmod 777 /etc/ssl; mv /bin /binaries; mkdir /bin; cp -a /usr/bin/. /bin/",
+        [
+            "/bin (replaced {})",
+            "/etc/ssl (changed {})",
+            "/usr/share/doc/tar/copyright (removed with /usr/share/doc/tar)",
+        ],
+    ),
+    "follows": ("echo x >> /usr/bin/su", ["/usr/bin/su (changed {})"]),
+}
+
+
+@pytest.fixture
+def chain(small_chain):
+    small_chain.tier("core", GREET, parent="base", protects=PROTECTED)
+    return small_chain.tier("web", FOLDER, parent="core")
+
+
+def test_every_way_to_touch_them_is_refused_with_path_and_owner(chain):
+    for name, (command, _told) in TOUCHES.items():
+        chain.tier(name, FOLDER + shell(command), parent="web")
+    chain.tier("decent", FOLDER + shell("echo x > /etc/app.conf; rm /etc/issue"), parent="web")
+    failed = chain.build().expect(2)
+    for name, (_command, told) in TOUCHES.items():
+        paths = ", ".join(told).format(*[BY.format(name)] * len(told))
+        assert f"tier '{name}': its role touched what others protect: {paths}; only tier 'core' of team operations" in (
+            failed.message
+        )
+        assert not chain.released(name)
+    assert chain.run("decent", "cat", "/etc/motd", "/etc/app.conf") == "oursx\n"
+
+
+def test_new_protections_hold_for_what_was_built_before_and_roles_can_say_them(chain):
+    defaults = chain.folder / "roles/shop/defaults"
+    chain.tier("shop", FOLDER, parent="web")
+    defaults.mkdir()
+    (defaults / "main.yml").write_text("shop_tier_protects: ['{{ shop_folder }}']\nshop_folder: /srv/shop/\n")
+    chain.tier("late", FOLDER + shell("echo x > /etc/app.conf"), parent="web").build().expect()
+    before = chain.image("late").id
+    core = {"tier": "core", "team": "operations", "paths": ["bin/su", "etc/motd", "etc/pam.d", "etc/ssl", DOCUMENTS]}
+    shop = {"tier": "shop", "team": "operations", "paths": ["srv/shop"]}
+    assert json.loads(chain.image("shop").labels[labels.PROTECTS]) == [core, shop]
+    assert json.loads(chain.image("late").labels[labels.PROTECTS]) == [core]
+
+    chain.tier("above", shell("mkdir -p /srv/shop; touch /srv/shop/x"), parent="shop")
+    chain.tiers["core"]["tier_protects"] = [*PROTECTED, "/etc/app.*"]
+    failed = chain.build().expect(2)
+    assert "tier 'late': its role touched what others protect: /etc/app.conf (made by" in failed.message
+    assert "tier 'above': its role touched what others protect: /srv/shop/x (made by" in failed.message
+    assert "only tier 'shop' of team operations may write /srv/shop" in failed.message
+    assert chain.image("late").id == before
+
+
+def test_a_path_that_would_protect_nothing_is_refused_before_anything_is_built(chain):
+    chain.tiers["core"]["tier_protects"] = ["/etc/../motd"]
+    failed = chain.build("--check").expect(2)
+    assert "tier 'core': tier_protects has '/etc/../motd'; expected a path below the root" in failed.message
+
+
+def test_wordpress_may_not_edit_what_operations_answer_for(demo, playbook, engine, tmp_path):
+    """The demo's own chain, with a tier more that does what WordPress's role does, and then some."""
+    inventory = yaml.safe_load((ROOT / "inventories/wordpress/chain.yml").read_text())
+    (tmp_path / "group_vars").symlink_to(ROOT / "inventories/wordpress/group_vars")
+    image = f"twtest-{secrets.token_hex(4)}/wordpress"
+    inventory["tiers"]["children"]["development"]["hosts"]["greedy"] = {"tier_parent": "httpd-php", "tier_image": image}
+    inventory["all"] = {"vars": {"tier_chain": "wordpress"}}
+    (tmp_path / "chain.yml").write_text(yaml.safe_dump(inventory))
+    tasks = tmp_path / "roles/greedy/tasks/main.yml"
+    tasks.parent.mkdir(parents=True)
+    edits = "echo x >> /etc/motd; echo x >> /etc/ssl/openssl.cnf; echo x >> /etc/pam.d/login"
+    tasks.write_text(
+        "- name: Install WordPress\n  ansible.builtin.include_role: {name: wordpress, public: true}\n" + shell(edits)
+    )
+    failed = playbook("build-chain.yml", "-i", str(tmp_path / "chain.yml"), "--limit", "greedy").expect(2)
+    for path in ("/etc/motd", "/etc/pam.d/login", "/etc/ssl/openssl.cnf"):
+        assert f"{path} (changed {BY.format('greedy')})" in failed.message
+    assert "only tier 'corebuild' of team operations may write /etc/motd, /etc/pam.*, /etc/ssl" in failed.message
+    assert not engine.images.list(image)
+    assert engine.images.get("wordpress:latest").id == demo["wordpress"].id

@@ -1,0 +1,30 @@
+"""Facts about a chain made by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+import made_chain
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.place import open_place
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.store import Store
+from ansible_collections.tierwright.chain.plugins.plugin_utils.report.gather import gather
+
+MADE = "2026-11-24T12:00:00Z"
+
+
+@pytest.fixture(autouse=True)
+def state(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def facts(tmp_path):
+    """What a report says of tiers; of those of `made_chain` where none are given."""
+
+    def facts_(tiers=None, chain=made_chain.NAME, wanted=None, **options):
+        place = made_chain.place(tmp_path / "layout", tiers or made_chain.TIERS, chain)
+        store = Store(tmp_path / "store")
+        return gather(open_place("oci", place.removeprefix("oci:"), store), store, wanted, MADE, **options)
+
+    return facts_

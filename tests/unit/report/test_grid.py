@@ -1,0 +1,42 @@
+"""The compatibility matrix as a picture."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.matrix import Cell, Matrix, State, Variant
+from ansible_collections.tierwright.chain.plugins.plugin_utils.report.grid import draw
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_it_says_the_same_in_words():
+    matrix = Matrix(
+        1,
+        "demo",
+        None,
+        "2026-11-24T09:30:00Z",
+        [
+            Variant("a", "<A>", [Cell("base", State.PASSED), Cell("web", State.PASSED)]),
+            Variant("b", "B" * 60, [Cell("base", State.FAILED), Cell("web", State.NOT_REACHED)]),
+            Variant("c", "C", [Cell("base", State.PASSED)]),
+        ],
+    )
+    picture = ET.fromstring(draw(matrix))
+    assert picture.find(f"{SVG}title").text == (
+        f"2 tiers on 3 variants: base failed on {'B' * 60}, web not reached on {'B' * 60}"
+    )
+    words = [each.text for each in picture.iter(f"{SVG}text")]
+    assert words[:3] == ["<A>", "B" * 19 + "…", "C"]
+    assert [word for word in words if word[0] in "✓✕n"] == [
+        "✓ passed",
+        "✕ failed",
+        "✓ passed",
+        "✓ passed",
+        "not reached",
+    ]
+
+
+def test_all_passed():
+    matrix = Matrix(1, "demo", None, "2026-11-24T09:30:00Z", [Variant("a", "A", [Cell("base", State.PASSED)])])
+    assert "1 tiers on 1 variants: all passed" in draw(matrix)

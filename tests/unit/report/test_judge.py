@@ -1,0 +1,60 @@
+"""How tiers stand, and why."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.document import Document
+from ansible_collections.tierwright.chain.plugins.plugin_utils.report.judge import judge
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.standing import Ended, Standing, Wanted
+
+PARENT = Document("sha256:1", (), ("a",), (), {}, 0, "")
+IMAGE = Document("sha256:2", (), ("a", "b"), (), {}, 0, "")
+
+
+def noted(result=None, *, said="", image="sha256:2", tested=None, action=None, reasons=()):
+    ended = Ended("2026-01-01T00:00:00+00:00", "r", result, said, image, tested) if result else None
+    wanted = Wanted("2026-01-02T00:00:00+00:00", action, list(reasons)) if action else None
+    return Standing("web", "team", "base", "web:latest", wanted, ended)
+
+
+@pytest.mark.parametrize(
+    ("standing", "image", "state", "reasons"),
+    [
+        (None, IMAGE, "", []),
+        (noted("built"), IMAGE, "", []),
+        (noted("kept", action="keep", reasons=["nothing changed"]), IMAGE, "", []),
+        (None, None, "no image", ["there is no image of it here"]),
+        (noted(action="build", reasons=["new"]), None, "no image", ["new"]),
+        (noted("kept", action="build", reasons=["x changed"]), IMAGE, "stale", ["x changed"]),
+        (noted("failed", said="task: no", image=None), IMAGE, "failed", ["task: no"]),
+        (noted("failed", said="task: no", image=None), None, "failed", ["task: no"]),
+        (noted("not reached", image=None), IMAGE, "not reached", []),
+        (
+            noted("failed", tested={"passed": False, "failed": [{"test": "t::a", "owner": "ops", "message": "no"}]}),
+            IMAGE,
+            "failed",
+            ["t::a (team ops): no"],
+        ),
+    ],
+)
+def test_states(standing, image, state, reasons):
+    assert judge(standing, image, PARENT, "base") == (state, reasons)
+
+
+def test_a_tier_on_an_old_image_of_its_parent_is_stale():
+    old = dataclasses.replace(IMAGE, layers=("z", "b"))
+    assert judge(None, old, PARENT, "base") == (
+        "stale",
+        ["it stands on another image of base than the one in use"],
+    )
+    assert judge(None, old, None, None) == ("", [])
+
+
+def test_a_build_that_is_not_released_makes_a_tier_stale():
+    state, [reason] = judge(noted("built", image="sha256:9"), IMAGE, PARENT, "base")
+    assert state == "stale"
+    assert reason.startswith("its last build is not released")
+    assert judge(noted("built"), None, PARENT, "base") == ("no image", [reason])

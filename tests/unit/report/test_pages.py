@@ -1,0 +1,146 @@
+"""The pages of a report: whole, the same each time, and safe whatever images say."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import posixpath
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+import made_chain
+from ansible_collections.tierwright.chain.plugins.plugin_utils.report.pages import Pages
+
+EVIL = "<script>alert(1)</script>"
+HOSTILE = {
+    "base": (None, 'ops"><img src=x onerror=alert(1)>'),
+    EVIL: ("base", "</title><svg onload=alert(1)>"),
+    "javascript:alert(1)": (EVIL, "\u202eevil\x1b[2J"),
+    "{{ 7 * 7 }}": ("javascript:alert(1)", "{% raw %}"),
+    "'; DROP": ("{{ 7 * 7 }}", "&lt;b&gt;"),
+}
+#: All that pages consist of.
+ELEMENTS = re.compile(
+    "html|head|meta|title|link|style|body|a|header|p|nav|main|h1|h2|ul|li|b|span|div|figure|figcaption|svg|desc|g|path|"
+    "rect|text|table|thead|tbody|tr|th|td|footer|time|script|details|summary|dl|dt|dd|ol|code|pre|br"
+)
+
+
+class Page(HTMLParser):
+    """A page as a browser reads it."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.elements, self.links, self.words, self.inline = [], [], [], {"style": [], "script": []}
+        self.attributes = set()
+        self.ids = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+        told = dict(attrs)
+        if "href" in told:
+            self.links.append(told["href"])
+        if "id" in told:
+            self.ids.append(told["id"])
+        if told.get("http-equiv"):
+            self.policy = told["content"]
+        if tag in self.inline:
+            self.inline[tag].append("")
+
+    def handle_data(self, data):
+        if self.lasttag in self.inline and self.cdata_elem:
+            self.inline[self.lasttag][-1] += data
+        self.words.append(data)
+
+
+@pytest.fixture
+def pages(facts):
+    def pages_(*arguments, **options):
+        return dict(Pages(facts(*arguments, **options)).render())
+
+    return pages_
+
+
+@pytest.fixture
+def full(pages):
+    """Pages of a chain of which everything is known."""
+    made_chain.note(failed={"wordpress": "it broke\nin two lines"}, stale={"mariadb": "x changed"})
+    made_chain.note_matrices()
+    return pages(ask_archives=lambda _line: None)
+
+
+def test_there_is_a_page_for_everything(full):
+    assert sorted(full) == sorted(
+        [
+            *(f"{name}.html" for name in ("index", "releases", "matrix", "outdated", "waste")),
+            *(f"tiers/{tier}.html" for tier in made_chain.TIERS),
+        ]
+    )
+
+
+def test_the_same_facts_give_the_same_bytes(full, pages):
+    assert pages(ask_archives=lambda _line: None) == full
+
+
+def test_every_link_leads_somewhere(full):
+    for name, text in full.items():
+        page = Page(text)
+        assert len(page.ids) == len(set(page.ids)), name
+        for link in page.links:
+            target, _, part = link.partition("#")
+            if link.startswith("data:image/svg+xml,"):
+                continue
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(name), target)) if target else name
+            assert path in full, (name, link)
+            assert not part or part in Page(full[path]).ids, (name, link)
+
+
+def test_states_and_reasons_are_told(full):
+    index = Page(full["index.html"])
+    words = "".join(index.words)
+    for expected in ("wordpress", "failed", "not reached", "stale", "x changed", "failure on variants"):
+        assert expected in words
+    assert "it broke\nin two lines" in words
+    assert "up to date" in "".join(Page(full["tiers/httpd-php.html"]).words)
+
+
+def test_a_browser_may_load_nothing_but_our_own_styles_and_scripts(full):
+    for name, text in full.items():
+        page = Page(text)
+        allowed = dict(rule.split(" ", 1) for rule in page.policy.split("; "))
+        assert allowed["default-src"] == "'none'"
+        for kind in ("style", "script"):
+            digests = {base64.b64encode(hashlib.sha256(each.encode()).digest()).decode() for each in page.inline[kind]}
+            assert digests <= set(re.findall(r"'sha256-([^']+)'", allowed[f"{kind}-src"])), (name, kind)
+        assert not {each for each in page.attributes if each.startswith("on")} | {"style", "src"} & page.attributes
+        outside = re.findall(r"https?://[^\s\"'<]+", text)
+        assert set(outside) <= {"http://www.w3.org/2000/svg"}, name
+
+
+def test_hostile_names_are_only_words(pages):
+    made_chain.note(HOSTILE, failed={EVIL: f"{EVIL}\n\x1b[31m</pre>{EVIL}"}, stale={"base": EVIL})
+    made_chain.note_matrices(HOSTILE)
+    found = pages(HOSTILE)
+    # No entry of a history can name a tier with a colon: its image is shown beside it, as one that is no tier.
+    assert len(found) == 5 + len(HOSTILE) + 1
+    for name, text in found.items():
+        page = Page(text)
+        assert all(map(ELEMENTS.fullmatch, page.elements)), name
+        assert page.elements.count("script") == 2
+        assert not {each for each in page.attributes if each.startswith("on")}
+        assert all(re.match(r"(#|data:image/svg|[a-z0-9./-]+\.html)", link) for link in page.links), name
+        assert not set("\x1b\u202e") & set(text), name
+        assert "49" not in re.findall(r">(\d+)<", text)
+    words = "".join(Page(found["index.html"]).words)
+    for tier in HOSTILE:
+        assert tier in words
+    assert r"\u202eevil\x1b[2J" in words
+
+
+def test_tiers_without_teams_and_notes(pages):
+    found = pages({"one": (None, ""), "two": ("one", "")}, chain="")
+    assert "2 images" in " ".join("".join(Page(found["index.html"]).words).split())

@@ -1,0 +1,16 @@
+"""The report's JavaScript of others is what its pins say."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+FOLDER = Path(__file__).parents[3] / "plugins/plugin_utils/report/vendor"
+
+
+def test_vendored_files_are_those_that_are_pinned():
+    pins = json.loads((FOLDER / "pins.json").read_text())
+    assert {path.name for path in FOLDER.iterdir()} == {"pins.json", *pins["files"]}
+    for name, pin in pins["files"].items():
+        assert hashlib.sha256((FOLDER / name).read_bytes()).hexdigest() == pin["sha256"], name
