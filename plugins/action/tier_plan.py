@@ -74,16 +74,19 @@ class ActionModule(ActionBase):
         decisions = self._decide(planner, client)
         for line in outline([decisions[name] for name in planner.selected], everything=self._display.verbosity > 0):
             self._display.display(line)
-        note_plan(planner.name, decisions, planner.selected)
+        if self._builds:
+            note_plan(planner.name, decisions, planner.selected)
         result = _result(planner, decisions, build=not self._task.check_mode)
         if dest := self._task.args.get("dest"):
             _write(Path(str(dest)), {"chain": planner.name, "tiers": result["tiers"]})
         return decisions, result
 
     def _decide(self, planner: Planner, client: docker.DockerClient) -> dict[str, Decision]:
-        if not boolean(self._task.args.get("build", True)):
-            return planner.take(client)
-        return planner.decide(client, self._task.args.get("force"))
+        return planner.decide(client, self._task.args.get("force")) if self._builds else planner.take(client)
+
+    @property
+    def _builds(self) -> bool:
+        return bool(boolean(self._task.args.get("build", True)))
 
 
 def _write(path: Path, plan: dict[str, Any]) -> None:
