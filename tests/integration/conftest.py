@@ -218,12 +218,16 @@ class SmallChain:
         (folder / "test_it.py").write_text(textwrap.dedent(text))
         return self
 
-    def build(self, *arguments: str, playbook: str = "build-chain.yml", **options: Any) -> Run:
+    def write(self) -> Path:
+        """Write the inventory."""
         inventory = self.folder / "chain.yml"
         chain = {"all": {"vars": {"tier_chain": self.name}}}
         teams = {"operations": {"hosts": self.tiers}}
         inventory.write_text(yaml.safe_dump({**chain, "tiers": {"children": teams}}, sort_keys=False))
-        return self.playbook(playbook, "-i", str(inventory), *arguments, **options)
+        return inventory
+
+    def build(self, *arguments: str, playbook: str = "build-chain.yml", **options: Any) -> Run:
+        return self.playbook(playbook, "-i", str(self.write()), *arguments, **options)
 
     def image(self, tier: str) -> Any:
         return self.engine.images.get(f"{self.tiers[tier]['tier_image']}:latest")

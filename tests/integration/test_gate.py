@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +17,7 @@ import yaml
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 
 from .conftest import ROOT, SmallChain
+from .engines import wait_for
 
 pytestmark = [pytest.mark.once, pytest.mark.usefixtures("demo")]
 
@@ -160,6 +164,29 @@ def test_all_tests_of_a_tier_together_have_a_limit(chain):
     assert not chain.engine.containers.list(all=True, filters={"label": labels.SESSION})
     wrong = chain.build("-e", "tier_test_timeout=soon").expect(2)
     assert "tier 'one': tier_test_timeout is 'soon'; expected seconds, more than 0" in wrong.message
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_that_ends_during_its_tests_leaves_nothing(chain, environment, how):
+    chain.tiers.pop("three")
+    chain.tiers.pop("two")
+    hangs = f"""
+        def test_it(start):
+            one = start(command=["sleep", "60"])
+            open("{chain.folder}/started", "w").close()
+            one.host.run("sleep 60")
+    """
+    command = ["ansible-playbook", "build-chain.yml", "-i", str(chain.tests("one", hangs).write())]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, start_new_session=True) as run:
+        wait_for((chain.folder / "started").exists, 120)
+        os.killpg(run.pid, how)
+        run.wait(60)
+    mine = {"label": f"{labels.CHAIN}={chain.name}"}
+    left = [chain.engine.containers.list, chain.engine.networks.list]
+    wait_for(lambda: not any(each(filters=mine) for each in left), 60)
+    # What was sealed and had no name yet goes, at the latest with the next run.
+    chain.tests("one", PASSES).build().expect()
+    assert not chain.engine.images.list(filters={**mine, "dangling": True})
 
 
 @pytest.fixture

@@ -87,13 +87,23 @@ def keep_column(client: docker.DockerClient, journal: Journal) -> str | None:
     release = _newest_release(client, asked.of)
     with exclusively(asked.of, "matrix"):
         same = [each for each in kept(state_folder(asked.of)) if each.release == release][-1:]
-        others = [each for matrix in same for each in matrix.variants]
-        known = {each.name: each for each in others} | {column.name: column}
+        known = {each.name: each for matrix in same for each in matrix.variants}
+        known[column.name] = _with_times(column, known.get(column.name))
         made = same[0].made if same and release is None else datetime.now(UTC).isoformat(timespec="seconds")
         keep(state_folder(asked.of), Matrix(SCHEMA, asked.of, release, made, list(known.values())))
     passed = sum(cell.state is State.PASSED for cell in column.tiers)
     how = f"{passed} of {len(column.tiers)} tiers passed"
     return f"variant {asked.title} of chain {asked.of}: {how}; `tierwright matrix {asked.of}` shows all"
+
+
+def _with_times(column: Variant, before: Variant | None) -> Variant:
+    """Let an image that was kept have the time that its build took."""
+    times = {cell.image: cell.seconds for cell in (before.tiers if before else [])}
+    tiers = [
+        dataclasses.replace(cell, seconds=times.get(cell.image)) if cell.image and cell.seconds is None else cell
+        for cell in column.tiers
+    ]
+    return dataclasses.replace(column, tiers=tiers)
 
 
 def _newest_release(client: docker.DockerClient, chain: str) -> str | None:

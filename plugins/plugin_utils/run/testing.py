@@ -94,12 +94,9 @@ def _test(
 def _neighbour(client: docker.DockerClient, journal: Journal, name: str) -> str | None:
     """The image of a neighbour: what this run made of it, else its release; ``None`` where there is neither."""
     planned = read_plan(journal, name)
-    if planned.action is Action.BUILD:
-        made = journal.wait(name).image
-        if made is not None:
-            return made
-    elif planned.image is not None:
-        return planned.image
+    made = journal.wait(name).image if planned.runs else planned.image
+    if made is not None:
+        return made
     released = find_own(partial(images.find, client), planned.tier, planned.tier.release)
     return released.id if released else None
 
@@ -146,7 +143,8 @@ def _note_passed(client: docker.DockerClient, tier: Tier, image: Image, tag: str
 def _told(client: docker.DockerClient, chain: Chain, bench: Bench, verdict: Verdict, image: str) -> Iterator[str]:
     """Yield the lines that say what failed, whose it is, what may be the cause, and how to see it again."""
     first, *others = verdict.failed
-    count = f"{len(verdict.failed)} of {verdict.tests} tests fail" if verdict.tests else "its tests cannot be run"
+    failed = len({each.test for each in verdict.failed})
+    count = f"{failed} of {verdict.tests} tests fail" if verdict.tests else "its tests cannot be run"
     yield f"tier {bench.tier!r} is refused: {count}, first {_short(first.test) or 'of all'}{_whose(first)}"
     yield from (f"  {line}" for line in first.message.splitlines())
     yield from (f"  {line}" for line in first.log.splitlines())
