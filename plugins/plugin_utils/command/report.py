@@ -52,10 +52,11 @@ def verb(chain: str | None, *, output: Path, place: str, outdated: bool, as_json
     """
     check(output)
     store = Store()
-    kind, location, _ = split(place)
+    kind, location, repository = split(place)
     made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     ask = (lambda line: click.echo(line, err=True)) if outdated else None
-    facts = gather(open_place(kind, location, store), store, chain, made, ask)
+    there = open_place(kind, location, store)
+    facts = gather(there, store, chain, made, repository=repository, ask_archives=ask)
     pages = publish(output, Pages(facts).render(), chain=facts.chain, made=made)
     states = [tier.state for tier in facts.tiers]
     written = Written(

@@ -27,7 +27,13 @@ from .names import slugs
 
 
 def gather(
-    place: Place, store: Store, wanted: str | None, made: str, ask_archives: Callable[[str], None] | None = None
+    place: Place,
+    store: Store,
+    wanted: str | None,
+    made: str,
+    *,
+    repository: str = "",
+    ask_archives: Callable[[str], None] | None = None,
 ) -> Facts:
     """Gather all that a report says.
 
@@ -36,6 +42,7 @@ def gather(
         store: For what is read of them.
         wanted: The chain; ``None`` for the only one, or for all images where none is of a chain.
         made: RFC 3339 time of the report.
+        repository: The only one that is asked for, in a registry.
         ask_archives: Called with a line before an archive is asked for newer packages; ``None`` asks none.
 
     Raises:
@@ -43,7 +50,7 @@ def gather(
         UsageError: The place holds several chains, and none is named.
         TierwrightError: As asking the place does.
     """
-    held = place.held()
+    held = place.held(repository)
     chain = choose_chain(held, wanted, place.title, lambda name: bool(_noted(name)[0]))
     standing, missing = _noted(chain)
     nodes = choose(held, chain, standing)
