@@ -33,6 +33,7 @@ def gather(
     made: str,
     *,
     repository: str = "",
+    absent: bool = True,
     ask_archives: Callable[[str], None] | None = None,
 ) -> Facts:
     """Gather all that a report says.
@@ -43,6 +44,8 @@ def gather(
         wanted: The chain; ``None`` for the only one, or for all images where none is of a chain.
         made: RFC 3339 time of the report.
         repository: The only one that is asked for, in a registry.
+        absent: Whether tiers that were noted and have no image there are shown. An engine holds the chain, an archive
+            what somebody put into it.
         ask_archives: Called with a line before an archive is asked for newer packages; ``None`` asks none.
 
     Raises:
@@ -53,7 +56,7 @@ def gather(
     held = place.held(repository)
     chain = choose_chain(held, wanted, place.title, lambda name: bool(_noted(name)[0]))
     standing, missing = _noted(chain)
-    nodes = choose(held, chain, standing)
+    nodes = choose(held, chain, standing, absent=absent)
     if not nodes:
         raise NotFoundError(f"{place.title} holds no image that has a name")
     matrix, changes = _matrix(chain, missing)
