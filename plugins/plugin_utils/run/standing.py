@@ -82,8 +82,8 @@ class Standing:
     def state(self) -> str:
         """``failed``, ``not reached``, ``stale`` where a plan wants it built, else empty.
 
-        A plan that is newer than the run and keeps the tier makes up for its failure. A run that keeps what a plan wants
-        built, because it only tests what there is, does not make it less stale.
+        A newer plan that keeps the tier makes up for its failure. A run that keeps what a plan wants built, because it
+        only tests what there is, does not make it less stale.
         """
         wanted, ended = self.wanted, self.ended
         open_ = wanted is not None and (
