@@ -76,6 +76,7 @@ def note(
             "ended": {
                 "when": EARLIER,
                 "run": "r",
+                "action": action,
                 "result": result,
                 "said": failed.get(tier, "the tier below it failed" if result == "not reached" else ""),
                 "image": None,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from ..inspect.place import open_place, split
+from ..inspect.place import ENGINE, open_place, split
 from ..inspect.store import Store
 from ..report.facts import ABSENT, FAILED, NOT_REACHED, STALE
 from ..report.folder import check, publish
@@ -52,10 +52,12 @@ def verb(chain: str | None, *, output: Path, place: str, outdated: bool, as_json
     """
     check(output)
     store = Store()
-    kind, location, _ = split(place)
+    kind, location, repository = split(place)
     made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     ask = (lambda line: click.echo(line, err=True)) if outdated else None
-    facts = gather(open_place(kind, location, store), store, chain, made, ask)
+    there = open_place(kind, location, store)
+    whole = kind in ENGINE
+    facts = gather(there, store, chain, made, repository=repository, absent=whole, ask_archives=ask)
     pages = publish(output, Pages(facts).render(), chain=facts.chain, made=made)
     states = [tier.state for tier in facts.tiers]
     written = Written(
@@ -80,4 +82,5 @@ def _drawn(written: Written) -> Iterator[str]:
         (written.stale, STALE),
     )
     told = [f"{count} {state}" for count, state in counts if count]
-    yield f"{written.index}: {written.tiers} tiers, {', '.join(told) or 'all up to date'}"
+    tiers = f"{written.tiers} tier{'s' if written.tiers > 1 else ''}"
+    yield f"{written.index}: {tiers}, {', '.join(told) or 'all up to date'}"

@@ -80,6 +80,9 @@ class Place(Protocol):
         """
 
 
+#: Words before a reference that mean the engine.
+ENGINE = ("", "docker-daemon")
+
 #: Word before a reference to module and class.
 _KINDS = {
     "": ("engine_place", "EnginePlace"),
@@ -99,7 +102,7 @@ def split(text: str) -> tuple[str, str, str]:
         UsageError: It is no such name.
     """
     kind, rest = _kind(text)
-    if kind in {"", "docker-daemon"}:
+    if kind in ENGINE:
         return kind, "", rest
     if kind == "docker":
         host, _, reference = rest.removeprefix("//").partition("/")

@@ -53,14 +53,11 @@ class Registry:
         """All images of a repository that a tag names, for this machine's platform."""
         if not is_repository(repository):
             raise UsageError(f"{self.title} cannot be listed; name a repository: docker://{self._host}/NAME")
-        return merged(self._manifest(repository, tag).held for tag in self._tags(repository))
+        return merged(self._remembered(repository, tag).held for tag in self._tags(repository))
 
     def find(self, reference: str) -> Document:
         """Find an image by ``name:tag`` or ``name@sha256:…``; a name alone means ``latest``."""
-        name, wanted = _split(reference)
-        found = self._manifest(name, wanted)
-        self._found[found.document.id] = (name, found)
-        return found.document
+        return self._remembered(*_split(reference)).document
 
     def fill(self, document: Document, store: Store) -> None:
         """Read the layers that the store lacks."""
@@ -74,6 +71,12 @@ class Registry:
                 yield Pieces(answer.iter_content(_CHUNK))
 
         fill(found, opened, self.title, store)
+
+    def _remembered(self, name: str, wanted: str) -> Manifest:
+        """An image, whose layers can be asked for from now on."""
+        found = self._manifest(name, wanted)
+        self._found[found.document.id] = (name, found)
+        return found
 
     def _manifest(self, name: str, wanted: str) -> Manifest:
         title = f"{name}:{wanted} in {self.title}"

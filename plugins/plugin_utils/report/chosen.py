@@ -74,13 +74,14 @@ def choose_chain(held: list[Held], wanted: str | None, title: str, noted: Callab
     return known[0] if known else None
 
 
-def choose(held: list[Held], chain: str | None, standing: Mapping[str, Standing]) -> list[Node]:
+def choose(held: list[Held], chain: str | None, standing: Mapping[str, Standing], *, absent: bool) -> list[Node]:
     """Choose what the report shows, parents before children, and these in the order of their names.
 
     Args:
         held: All images of a place.
         chain: The chain; ``None`` shows every image that has a name.
-        standing: How its tiers stand; those without an image are shown as well.
+        standing: How its tiers stand.
+        absent: Whether tiers are shown that stand somehow and have no image.
     """
     relatives, documents = grow(held).images, {each.document.id: each for each in held}
     mine = list(_mine(relatives, documents, chain))
@@ -94,7 +95,7 @@ def choose(held: list[Held], chain: str | None, standing: Mapping[str, Standing]
             # What was built and not released is nobody's image yet, where a plan has told what is.
             if better and (_is_in_use(each) or each.tier not in standing):
                 node.image, node.held = each, build
-    for name in standing:
+    for name in standing if absent else ():
         nodes.setdefault(name, Node(name, name, None, None))
     by_image = {node.image.id: node for node in nodes.values() if node.image}
     for each in mine:

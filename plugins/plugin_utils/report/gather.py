@@ -27,7 +27,14 @@ from .names import slugs
 
 
 def gather(
-    place: Place, store: Store, wanted: str | None, made: str, ask_archives: Callable[[str], None] | None = None
+    place: Place,
+    store: Store,
+    wanted: str | None,
+    made: str,
+    *,
+    repository: str = "",
+    absent: bool = True,
+    ask_archives: Callable[[str], None] | None = None,
 ) -> Facts:
     """Gather all that a report says.
 
@@ -36,6 +43,9 @@ def gather(
         store: For what is read of them.
         wanted: The chain; ``None`` for the only one, or for all images where none is of a chain.
         made: RFC 3339 time of the report.
+        repository: The only one that is asked for, in a registry.
+        absent: Whether tiers that were noted and have no image there are shown. An engine holds the chain, an archive
+            what somebody put into it.
         ask_archives: Called with a line before an archive is asked for newer packages; ``None`` asks none.
 
     Raises:
@@ -43,10 +53,10 @@ def gather(
         UsageError: The place holds several chains, and none is named.
         TierwrightError: As asking the place does.
     """
-    held = place.held()
+    held = place.held(repository)
     chain = choose_chain(held, wanted, place.title, lambda name: bool(_noted(name)[0]))
     standing, missing = _noted(chain)
-    nodes = choose(held, chain, standing)
+    nodes = choose(held, chain, standing, absent=absent)
     if not nodes:
         raise NotFoundError(f"{place.title} holds no image that has a name")
     matrix, changes = _matrix(chain, missing)

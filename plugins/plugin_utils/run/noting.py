@@ -77,7 +77,7 @@ def _ended(journal: Journal, planned: Planned, now: str) -> Ended:
     if not tested.get("passed", True):
         result = FAILED
     failures = [Failure(each["test"], each["owner"], each["message"]) for each in tested.get("failed", ())]
-    return Ended(now, journal.run, result, said, image, tested.get("tests"), failures)
+    return Ended(now, journal.run, str(planned.action), result, said, image, tested.get("tests"), failures)
 
 
 def _change(chain: str, change: Callable[[Mapping[str, Standing]], Iterable[Standing]]) -> None:

@@ -21,7 +21,7 @@ from .journal import state_folder
 BUILT, KEPT, FAILED, NOT_REACHED = "built", "kept", "failed", "not reached"
 
 #: What a plan calls it (``plan.Action``, which stands on the engine's SDK).
-_BUILD = "build"
+_BUILD, _KEEP = "build", "keep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,8 @@ class Ended:
     when: str
     #: Identifier of the run.
     run: str
+    #: What it was to do with the tier: ``keep`` or ``build``.
+    action: str
     #: ``built``, ``kept``, ``failed``, or ``not reached`` where something below it failed.
     result: str
     #: Why it failed or was kept; empty where there is nothing to say.
@@ -80,13 +82,17 @@ class Standing:
     def state(self) -> str:
         """``failed``, ``not reached``, ``stale`` where a plan wants it built, else empty.
 
-        A plan that is newer than the run and keeps the tier makes up for its failure.
+        A newer plan that keeps the tier makes up for its failure. A run that keeps what a plan wants built, because it
+        only tests what there is, does not make it less stale.
         """
-        builds = self.wanted is not None and self.wanted.action == _BUILD
-        later = self.wanted is not None and (self.ended is None or self.wanted.when > self.ended.when)
-        if self.ended is not None and self.ended.result in {FAILED, NOT_REACHED} and (builds or not later):
-            return self.ended.result
-        return "stale" if builds and later else ""
+        wanted, ended = self.wanted, self.ended
+        open_ = wanted is not None and (
+            ended is None or wanted.when > ended.when or (wanted.action, ended.action) == (_BUILD, _KEEP)
+        )
+        builds = wanted is not None and wanted.action == _BUILD
+        if ended is not None and ended.result in {FAILED, NOT_REACHED} and (builds or not open_):
+            return ended.result
+        return "stale" if builds and open_ else ""
 
 
 def noted_in(chain: str) -> Path:

@@ -83,6 +83,7 @@ def test_a_tier_of_the_inventory_without_an_image(facts):
     told = facts()
     blog = next(tier for tier in told.tiers if tier.name == "blog")
     assert (blog.state, blog.team, drawn(told)["blog"]) == ("no image", "development", "httpd-php")
+    assert set(drawn(facts(absent=False))) == set(made_chain.TIERS)
 
 
 def test_a_build_that_was_never_released_is_no_image_in_use(gather_):

@@ -16,7 +16,7 @@ IMAGE = Document("sha256:2", (), ("a", "b"), (), {}, 0, "")
 
 def noted(result=None, *, said="", image="sha256:2", failures=(), action=None, reasons=()):
     when = "2026-01-01T00:00:00+00:00"
-    ended = Ended(when, "r", result, said, image, len(failures), list(failures)) if result else None
+    ended = Ended(when, "r", "build", result, said, image, len(failures), list(failures)) if result else None
     wanted = Wanted("2026-01-02T00:00:00+00:00", action, list(reasons)) if action else None
     return Standing("web", "team", "base", "web:latest", wanted, ended)
 

@@ -23,14 +23,15 @@ def state(monkeypatch, tmp_path):
 def plan(make_tier):
     """Plan: what becomes of each tier, by its name; what is not named is left out by --limit."""
 
-    def plan_(**actions):
+    def plan_(*, noted=True, **actions):
         decisions = {
             name: Decision(
                 make_tier(name, parent), Action(actions.get(name, "leave")), (f"why {name}",), f"old-{name}", {}
             )
             for name, parent in PARENTS.items()
         }
-        note_plan("demo", decisions, list(actions))
+        if noted:
+            note_plan("demo", decisions, list(actions))
         return decisions
 
     return plan_
@@ -106,6 +107,16 @@ def test_an_image_that_is_kept_can_fail(run):
     """Its tests, or a contract of an ancestor, are new."""
     run({"db": "its tests cannot be run"}, **everything("keep"))
     assert states() == {"base": "", "core": "", "web": "", "db": "failed"}
+
+
+def test_a_run_that_only_tests_makes_nothing_less_stale(plan, run):
+    plan(**everything("keep") | {"web": "build"})
+    run({}, noted=False, **everything("keep"))
+    assert states() == {"base": "", "core": "", "web": "stale", "db": ""}
+    run({"web": "its tests fail"}, noted=False, **everything("keep"))
+    assert states()["web"] == "failed"
+    run({"web": "sha256:1"}, web="build")
+    assert states()["web"] == ""
 
 
 def test_a_failure_counts_until_a_plan_keeps_the_tier(plan, run):
