@@ -16,15 +16,13 @@ description:
 author:
   - Tierwright contributors (@tierwright)
 version_added: 0.1.0
+extends_documentation_fragment:
+  - tierwright.chain.tier.lock
 options:
   chain:
     description: Name of the chain. It has to be that of the inventory, so that nothing is removed by mistake.
     type: str
     required: true
-  lock_timeout:
-    description: Seconds to wait for another run over the chain; V(0) fails at once, saying whose it is.
-    type: float
-    default: 3600
 attributes:
   check_mode:
     description: Can run in check mode and return what would be, without changing anything.

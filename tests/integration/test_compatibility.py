@@ -60,7 +60,7 @@ def test_a_run_over_a_variant_is_a_column_of_the_matrix(small_chain, columns, en
         "bad": ["passed", "passed", "passed", "failed", "not reached"],
         "good": ["passed"] * 5,
     }
-    assert found["bad"]["two"][1] == "task 'two : Break': this variant is no good"
+    assert found["bad"]["two"][1] == "task 'Break': this variant is no good"
     assert "its parent 'two' failed" in found["bad"]["three"][1]
 
     shown = subprocess.run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -59,7 +58,7 @@ def test_a_role_passes_in_a_fresh_clone_and_leaves_nothing_behind(clone, molecul
     for step in ("create", "converge", "idempotence", "side_effect", "verify", "destroy"):
         assert f"default > {step}: Executed: Successful" in told
     assert " passed in " in told
-    assert not {"collections", "ansible_collections", "roles"} & _names(home)
+    assert list((home / ".ansible").glob("[!t]*/*")) == []  # in collections or roles it would hide others
     assert {image.id for image in engine.images.list(all=True)} == before
     assert not engine.containers.list(all=True, filters={"label": "io.tierwright.chain=molecule-mariadb"})
 
@@ -70,7 +69,3 @@ def test_a_variant_is_planned_under_names_of_its_own(molecule):
     assert "wordpress:latest" not in told
     assert "choice of --tags" not in told
     assert "no image compatibility/base:debian-13" in told or "base       keep" in told
-
-
-def _names(folder: Path) -> set[str]:
-    return {part for path in folder.rglob("*") for part in path.relative_to(folder).parts}

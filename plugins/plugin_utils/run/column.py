@@ -87,13 +87,23 @@ def keep_column(client: docker.DockerClient, journal: Journal) -> str | None:
     release = _newest_release(client, asked.of)
     with exclusively(asked.of, "matrix"):
         same = [each for each in kept(state_folder(asked.of)) if each.release == release][-1:]
-        others = [each for matrix in same for each in matrix.variants]
-        known = {each.name: each for each in others} | {column.name: column}
+        known = {each.name: each for matrix in same for each in matrix.variants}
+        known[column.name] = _with_times(column, known.get(column.name))
         made = same[0].made if same and release is None else datetime.now(UTC).isoformat(timespec="seconds")
         keep(state_folder(asked.of), Matrix(SCHEMA, asked.of, release, made, list(known.values())))
     passed = sum(cell.state is State.PASSED for cell in column.tiers)
     how = f"{passed} of {len(column.tiers)} tiers passed"
     return f"variant {asked.title} of chain {asked.of}: {how}; `tierwright matrix {asked.of}` shows all"
+
+
+def _with_times(column: Variant, before: Variant | None) -> Variant:
+    """Let an image that was kept have the time that its build took."""
+    times = {cell.image: cell.seconds for cell in (before.tiers if before else [])}
+    tiers = [
+        dataclasses.replace(cell, seconds=times.get(cell.image)) if cell.image and cell.seconds is None else cell
+        for cell in column.tiers
+    ]
+    return dataclasses.replace(column, tiers=tiers)
 
 
 def _newest_release(client: docker.DockerClient, chain: str) -> str | None:
@@ -118,16 +128,15 @@ def _cells(journal: Journal) -> list[Cell]:
 
 def _cell(journal: Journal, planned: Planned, below: Cell | None) -> Cell:
     name, outcome = planned.tier.name, journal.outcome(planned.tier.name)
-    tested = journal.read("tested", name) or {}
-    failures = [] if tested.get("passed", True) else tested["failed"]
+    tested = journal.read("tested", name) or {"passed": True, "failed": [], "image": None}
     image = outcome.image if outcome else planned.image
-    if image is not None and not failures and tested.get("passed", True):
+    if image is not None and tested["passed"]:
         return Cell(name, State.PASSED, image=image, seconds=_seconds(journal, name))
     reason = (outcome.reason if outcome else "") or "the run ended before it was built"
-    if not tested and (outcome is None or (below is not None and below.state is not State.PASSED)):
+    if tested["passed"] and (outcome is None or (below is not None and below.state is not State.PASSED)):
         return Cell(name, State.NOT_REACHED, message=reason)
-    first = failures[0] if failures else {"test": None, "message": reason}
-    return Cell(name, State.FAILED, first["test"], first["message"], tested.get("image"), _seconds(journal, name))
+    first = next(iter(tested["failed"]), {"test": None, "message": reason})
+    return Cell(name, State.FAILED, first["test"], first["message"], tested["image"], _seconds(journal, name))
 
 
 def _seconds(journal: Journal, tier: str) -> float | None:

@@ -110,6 +110,10 @@ def test_a_build_s_time_is_told(run):
     variant = newest(state_folder("shop"))[0].variants[0]
     assert (variant.cell("php").seconds, variant.cell("db").seconds) == (12.3, None)
 
+    keep_column(Client(), run({}, kept=PARENTS))  # the same images
+    variant = newest(state_folder("shop"))[0].variants[0]
+    assert (variant.cell("php").seconds, variant.cell("db").seconds) == (12.3, None)
+
 
 @pytest.mark.parametrize("names", [(), (f"web:{OLD}",)], ids=["unreleased", "released"])
 def test_variants_come_together_and_replace_themselves(run, names):
