@@ -128,16 +128,15 @@ def _cells(journal: Journal) -> list[Cell]:
 
 def _cell(journal: Journal, planned: Planned, below: Cell | None) -> Cell:
     name, outcome = planned.tier.name, journal.outcome(planned.tier.name)
-    tested = journal.read("tested", name) or {}
-    failures = [] if tested.get("passed", True) else tested["failed"]
+    tested = journal.read("tested", name) or {"passed": True, "failed": [], "image": None}
     image = outcome.image if outcome else planned.image
-    if image is not None and not failures and tested.get("passed", True):
+    if image is not None and tested["passed"]:
         return Cell(name, State.PASSED, image=image, seconds=_seconds(journal, name))
     reason = (outcome.reason if outcome else "") or "the run ended before it was built"
-    if not tested and (outcome is None or (below is not None and below.state is not State.PASSED)):
+    if tested["passed"] and (outcome is None or (below is not None and below.state is not State.PASSED)):
         return Cell(name, State.NOT_REACHED, message=reason)
-    first = failures[0] if failures else {"test": None, "message": reason}
-    return Cell(name, State.FAILED, first["test"], first["message"], tested.get("image"), _seconds(journal, name))
+    first = next(iter(tested["failed"]), {"test": None, "message": reason})
+    return Cell(name, State.FAILED, first["test"], first["message"], tested["image"], _seconds(journal, name))
 
 
 def _seconds(journal: Journal, tier: str) -> float | None:
