@@ -6,13 +6,13 @@ READY  := $(VENV)/.ready
 BENCH  ?= connection
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: chain test setup engine lint unit integration machine versions bench lock vendor clean
+.PHONY: chain test setup engine lint unit integration molecule compatibility machine versions bench lock vendor clean
 .DELETE_ON_ERROR:
 
 chain: engine                     ## build the demo chain: engine if none, then every tier
 	$(BIN)/ansible-playbook build-chain.yml
 
-test: lint unit integration versions  ## all tests
+test: lint unit integration molecule versions  ## all tests
 
 setup: $(READY)                   ## virtual environment in .venv with locked dependencies
 
@@ -38,6 +38,13 @@ unit: setup
 
 integration: machine
 	$(BIN)/python -m pytest tests/integration
+
+molecule: engine                  ## molecule test of every role
+	for role in roles/*/molecule; do (cd $${role%/*} && molecule test) || exit; done
+
+compatibility: engine             ## the demo chain on every variant of its lower tiers, and the matrix
+	cd tests/compatibility && molecule test --all --continue-on-failure; \
+	  status=$$?; tierwright matrix wordpress; exit $$status
 
 machine: setup                    ## what integration tests need besides an engine
 	$(BIN)/ansible-playbook tests/machine.yml

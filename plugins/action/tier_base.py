@@ -17,7 +17,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments import check_config, check_protects
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.secrets import refuse
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import finish
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import accept, propose
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import read_plan
 
 
@@ -46,5 +46,6 @@ class ActionModule(ActionBase):
                 ),
                 say=lambda line: self._display.display(f"{name}: {line}"),
             )
-            image = finish(client, journal, planned.tier, image)
+            image = propose(client, journal, planned.tier, image)
+            accept(client, journal, planned.tier)  # a base has no role, so no tests either
         return {"changed": True, "image": image.id}

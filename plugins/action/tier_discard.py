@@ -31,4 +31,5 @@ class ActionModule(ActionBase):
         journal.failed(name, reason)  # first of all: whoever waits must know, even where the engine is gone
         with told_to_users():
             clear_tier(connect(), journal, name)
-        raise AnsibleActionFail(f"tier {name!r} is given up; {reason}")
+        outcome = journal.outcome(name)  # a tier whose tests failed said so itself, in fewer words
+        raise AnsibleActionFail(f"tier {name!r} is given up; {outcome.reason if outcome else reason}")

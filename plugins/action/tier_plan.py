@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
@@ -17,6 +18,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.column import note
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import interrupted
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_plan
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.outline import outline
@@ -34,6 +36,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         with told_to_users():
             planner = planner_of(task_vars or {})
+            variant = planner.variant
             client = connect()
             if self._task.check_mode:
                 if interrupted(planner.name):
@@ -41,13 +44,15 @@ class ActionModule(ActionBase):
                 return self._plan(planner, client)[1]
 
             def try_it() -> None:
-                planner_of(task_vars or {}).decide(client, self._task.args.get("force"))
+                self._decide(planner_of(task_vars or {}), client)
 
             journal = begin(
                 client, planner.name, command(), waiting(self._task.args, self._display.display, first=try_it)
             )
             try:
                 decisions, result = self._plan(planner, client)
+                if variant is not None:
+                    note(journal, variant)
                 for name, decision in decisions.items():
                     mine, builds = name in planner.selected, decision.action is Action.BUILD
                     write_plan(
@@ -58,6 +63,7 @@ class ActionModule(ActionBase):
                         planner.commit(name) if builds else None,
                         roles=planner.role_folders(name) if mine else (),
                         projects=planner.projects.folders,
+                        tests=planner.tests(name) if mine else None,
                     )
             except BaseException:
                 journal.end()
@@ -65,14 +71,22 @@ class ActionModule(ActionBase):
             return result | {"run": str(journal.folder)}
 
     def _plan(self, planner: Planner, client: docker.DockerClient) -> tuple[dict[str, Decision], dict[str, Any]]:
-        decisions = planner.decide(client, self._task.args.get("force"))
+        decisions = self._decide(planner, client)
         for line in outline([decisions[name] for name in planner.selected], everything=self._display.verbosity > 0):
             self._display.display(line)
-        note_plan(planner.name, decisions, planner.selected)
+        if self._builds:
+            note_plan(planner.name, decisions, planner.selected)
         result = _result(planner, decisions, build=not self._task.check_mode)
         if dest := self._task.args.get("dest"):
             _write(Path(str(dest)), {"chain": planner.name, "tiers": result["tiers"]})
         return decisions, result
+
+    def _decide(self, planner: Planner, client: docker.DockerClient) -> dict[str, Decision]:
+        return planner.decide(client, self._task.args.get("force")) if self._builds else planner.take(client)
+
+    @property
+    def _builds(self) -> bool:
+        return bool(boolean(self._task.args.get("build", True)))
 
 
 def _write(path: Path, plan: dict[str, Any]) -> None:
@@ -84,11 +98,14 @@ def _write(path: Path, plan: dict[str, Any]) -> None:
 
 def _result(planner: Planner, decisions: dict[str, Decision], *, build: bool) -> dict[str, Any]:
     builds = [name for name in planner.selected if build and decisions[name].action is Action.BUILD]
+    bases = [name for name in builds if planner.chain[name].parent is None]
+    tested = [name for name in planner.selected if build and decisions[name].untested]
     return {
         "changed": False,
         "run": "",
-        "bases": [name for name in builds if planner.chain[name].parent is None],
-        "builds": [name for name in builds if planner.chain[name].parent is not None],
+        "bases": bases,
+        "builds": [name for name in builds if name not in bases],
+        "gate": [name for name in planner.selected if name in {*builds, *tested} - {*bases}],
         "promote": build and any(not decisions[name].released for name in planner.selected),
         "tiers": {
             name: {
@@ -96,7 +113,9 @@ def _result(planner: Planner, decisions: dict[str, Decision], *, build: bool) ->
                 "image": decision.image,
                 "parent": decision.tier.parent,
                 "reasons": list(decision.reasons),
+                "released": decision.was,
                 "team": decision.tier.team,
+                "untested": list(decision.untested),
             }
             for name, decision in decisions.items()
             if name in planner.selected

@@ -14,6 +14,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
     told_to_users,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import spare, start, wait_for_parent
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import read_plan
 
 
@@ -27,6 +28,8 @@ class ActionModule(ActionBase):
         name, journal = tier_and_journal(self._task.args, task_vars)
         with told_to_users():
             planned = read_plan(journal, name)
+            if planned.action is Action.KEEP:
+                return {"changed": False, "spared": True, "image": planned.image}
             parent = wait_for_parent(journal, planned)
             client = connect()
             spared = spare(client, journal, planned, parent)

@@ -35,7 +35,9 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listeni
     note_files,
     note_task,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import discard_all
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_run
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.column import keep_column
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.summary import summary
@@ -91,6 +93,8 @@ class CallbackModule(CallbackBase):
             for line in summary(connect(), self._journal, everything=self._display.verbosity > 0):
                 self._display.display(line)
             note_run(self._journal)
+            if told := keep_column(connect(), self._journal):
+                self._display.display(f"\n{told}")
         except TierwrightError as error:
             self._display.warning(str(error))
         self._end(os.getpid())
@@ -105,6 +109,7 @@ class CallbackModule(CallbackBase):
             self._watch = None
         try:
             clear_run(connect(), journal.run)
+            discard_all(connect(), journal)
         except TierwrightError as error:
             self._display.warning(f"{error}; the next run clears what is left")
             return

@@ -28,7 +28,7 @@ options:
     type: str
     choices:
       bases: Bases that are to be made.
-      builds: Other tiers that are to be built.
+      gate: Other tiers that are to be built, and those that are kept and have to be tested.
       promote: All tiers of the run, if a release tag may have to move.
     required: true
   hosts:
@@ -40,7 +40,7 @@ options:
 
 EXAMPLES = r"""
 - name: Build the tiers
-  hosts: "{{ hostvars | default({}) | tierwright.chain.planned('builds', ansible_play_hosts_all | default([])) }}"
+  hosts: "{{ hostvars | default({}) | tierwright.chain.planned('gate', ansible_play_hosts_all | default([])) }}"
   tasks: []
 """
 

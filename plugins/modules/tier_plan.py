@@ -21,6 +21,10 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - tierwright.chain.tier.lock
 options:
+  build:
+    description: Whether tiers may be built. If V(false), what is released is to be tested, and nothing else happens.
+    type: bool
+    default: true
   dest:
     description: A file to write the plan to as JSON, also in check mode. It holds C(chain), its name, and the returned C(tiers).
     type: path
@@ -59,12 +63,21 @@ builds:
   returned: success
   type: list
   elements: str
+gate:
+  description:
+    - Names of the tiers that are to be tested, because they are built or because what is kept has to be.
+    - Parents and neighbours come before those that need them; bases have no tests.
+  returned: success
+  type: list
+  elements: str
 promote:
   description: Whether a release tag may have to move.
   returned: success
   type: bool
 tiers:
-  description: What becomes of each tier, by its name.
+  description:
+    - What becomes of each tier, by its name. C(image) is the ID of the image that it has and keeps, C(released) of the one
+      that its release tag names when the run is planned; either may be none.
   returned: success
   type: dict
   sample:
@@ -73,5 +86,6 @@ tiers:
       image:
       parent: base
       reasons: [role corebuild/tasks/main.yml changed]
+      released: sha256:…
       team: operations
 """

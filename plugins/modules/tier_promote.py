@@ -9,7 +9,7 @@ module: tier_promote
 short_description: Move the release tags of what passed
 description:
   - Moves the release tags of the tiers that passed, and with them everything of the run that stands on them.
-  - The release tag of a tier stays where it is if a tier above it failed.
+  - The release tag of a tier stays where it is if a tier that depends on it failed.
   - All of them move, or none. None moves if one of them, or of what they stand on, was moved by somebody else since the
     plan was made.
   - What a release tag named before is called C(previous). The images of the new release get its tag, C(release-…).

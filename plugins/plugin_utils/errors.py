@@ -40,6 +40,10 @@ class RunError(TierwrightError):
     """A run cannot go on: a parent failed, or the run itself has ended."""
 
 
+class ContractError(TierwrightError):
+    """An image does not pass its tests, or they cannot be run."""
+
+
 class PlanError(TierwrightError):
     """Ansible was asked for a plan and made none."""
 

@@ -9,6 +9,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -210,12 +211,23 @@ class SmallChain:
             (role / "main.yml").write_text(tasks)
         return self
 
-    def build(self, *arguments: str, **options: Any) -> Run:
+    def tests(self, tier: str, text: str) -> SmallChain:
+        """Give a tier's role tests, or other ones."""
+        folder = self.folder / "roles" / tier.replace("-", "_") / "tests"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "test_it.py").write_text(textwrap.dedent(text))
+        return self
+
+    def write(self) -> Path:
+        """Write the inventory."""
         inventory = self.folder / "chain.yml"
         chain = {"all": {"vars": {"tier_chain": self.name}}}
         teams = {"operations": {"hosts": self.tiers}}
         inventory.write_text(yaml.safe_dump({**chain, "tiers": {"children": teams}}, sort_keys=False))
-        return self.playbook("build-chain.yml", "-i", str(inventory), *arguments, **options)
+        return inventory
+
+    def build(self, *arguments: str, playbook: str = "build-chain.yml", **options: Any) -> Run:
+        return self.playbook(playbook, "-i", str(self.write()), *arguments, **options)
 
     def image(self, tier: str) -> Any:
         return self.engine.images.get(f"{self.tiers[tier]['tier_image']}:latest")

@@ -39,6 +39,7 @@ TIER_SPEC: Spec = {
     "tier_parent": {"type": "str"},
     "tier_role": {"type": "str"},
     "tier_team": {"type": "str"},
+    "tier_neighbours": {"type": "list", "elements": "str", "default": []},
     "tier_image": {"type": "str"},
     "tier_tag": {"type": "str", "default": "latest"},
     "tier_config": {"type": "dict"},
@@ -110,4 +111,6 @@ RUN_VARIABLES = (
     "tier_plan_file",
     "tier_python_interpreter",
     "tier_release",
+    "tier_test_timeout",
+    "tier_variant",
 )

@@ -2,8 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Tags that are put on a tier's images besides the release tag, and that no tier may have as its release tag.
 
-``key-…`` says what an image was made from, ``release-…`` when it was released, ``withdrawn-…`` when a rollback took it
-back. ``previous`` is what the release tag named before. Moments are in UTC and sort as text.
+``key-…`` says what an image was made from, ``tested-…`` which tests it passed, ``failed-…`` that it did not pass,
+``release-…`` when it was released, ``withdrawn-…`` when a rollback took it back. ``previous`` is what the release tag
+named before. Moments are in UTC and sort as text.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ from datetime import UTC, datetime
 PREVIOUS = "previous"
 
 _CONTENT = "key-"
+_TESTED = "tested-"
+_FAILED = "failed-"
 _RELEASE = "release-"
 _WITHDRAWN = "withdrawn-"
 _FORMAT = "%Y%m%dT%H%M%SZ"
 _MOMENT = r"[0-9]{8}T[0-9]{6}Z"
-_OURS = re.compile(rf"{_CONTENT}[0-9a-f]{{16}}|(?:{_RELEASE}|{_WITHDRAWN}){_MOMENT}")
+_OURS = re.compile(
+    rf"(?:{_CONTENT}|{_FAILED})[0-9a-f]{{16}}|{_TESTED}[0-9a-f]{{12}}-[0-9a-f]{{12}}|(?:{_RELEASE}|{_WITHDRAWN}){_MOMENT}"
+)
 
 
 def release(moment: datetime) -> str:
@@ -30,6 +35,36 @@ def release(moment: datetime) -> str:
 def withdrawn(moment: datetime) -> str:
     """Tag of an image that was taken back at ``moment``."""
     return _WITHDRAWN + moment.astimezone(UTC).strftime(_FORMAT)
+
+
+def failed(content: str) -> str:
+    """Tag of an image that did not pass its tests, by the content tag that it did not get."""
+    return _FAILED + content.removeprefix(_CONTENT)
+
+
+def tested(tests: str, neighbours: str) -> str:
+    """Tag of an image that passed its tests.
+
+    Args:
+        tests: Digest of the image and the tests: other images of the tier may pass the same ones.
+        neighbours: Digest of what they ran with.
+    """
+    return f"{_TESTED}{tests[:12]}-{neighbours[:12]}"
+
+
+def is_failed(tag: str) -> bool:
+    """Say whether ``tag`` says that an image did not pass its tests."""
+    return tag.startswith(_FAILED) and is_bookkeeping(tag)
+
+
+def is_tested(tag: str) -> bool:
+    """Say whether ``tag`` says which tests an image passed."""
+    return tag.startswith(_TESTED) and is_bookkeeping(tag)
+
+
+def same_tests(tag: str, other: str) -> bool:
+    """Say whether two such tags are of the same tests, whatever these ran with."""
+    return tag.rpartition("-")[0] == other.rpartition("-")[0]
 
 
 def is_release(tag: str) -> bool:

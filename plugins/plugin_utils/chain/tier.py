@@ -67,6 +67,8 @@ class Tier:
     role: str | None = None
     #: Where a base comes from.
     source: Source | None = None
+    #: Tiers whose images its tests run with.
+    neighbours: tuple[str, ...] = ()
     #: What its build container may do; of no meaning for a base.
     cage: Cage = field(default_factory=Cage)
     #: Patterns of paths that its layer leaves out, besides those that every layer does.

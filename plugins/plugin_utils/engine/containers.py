@@ -15,12 +15,14 @@ import docker.errors
 from ..errors import EngineError
 from .client import translated
 
-# A shell that waits is there in every image that a role can be applied to, collects orphans, and ends on SIGTERM.
+#: A shell that waits is there in every image that a role can be applied to, collects orphans, and ends on SIGTERM.
+WAITING = "trap 'exit 0' TERM; while :; do sleep 86400 & wait $!; done"
+
 # An empty folder of lists must not look as if they had just been fetched (``cache_valid_time`` of Ansible's apt).
 _IDLE = [
     "/bin/sh",
     "-c",
-    "touch -cd @0 /var/lib/apt/lists 2>/dev/null; trap 'exit 0' TERM; while :; do sleep 86400 & wait $!; done",
+    f"touch -cd @0 /var/lib/apt/lists 2>/dev/null; {WAITING}",
 ]
 
 #: Set in every build container and in no image.

@@ -22,10 +22,12 @@ class Kind:
     commits_mount_points: bool = False
     #: Where it tells an image's health check, for engines whose answer to ``GET /images/{id}/json`` has none.
     health_check_path: str | None = None
+    #: The network of containers that ask for none.
+    default_network: str = "bridge"
 
 
 _DOCKER = Kind()
-_PODMAN = Kind(commits_mount_points=True, health_check_path="/v4.0.0/libpod/images/{}/json")
+_PODMAN = Kind(commits_mount_points=True, health_check_path="/v4.0.0/libpod/images/{}/json", default_network="podman")
 
 _known: WeakKeyDictionary[docker.DockerClient, Kind] = WeakKeyDictionary()
 

@@ -46,6 +46,8 @@ FAMILY = PREFIX + "family"
 #: Run that a build container, a nameless image used during a build, or an interpreter's volume was made by. On no
 #: finished image.
 RUN = PREFIX + "run"
+#: Session of tests that a container or a network was made by; on these only.
+SESSION = PREFIX + "session"
 #: The interpreter that a volume belongs to; on volumes only.
 PYTHON = PREFIX + "python"
 #: Name of the volume that holds the interpreter; on the volume that says that it is whole.

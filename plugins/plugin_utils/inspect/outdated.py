@@ -154,6 +154,8 @@ def _look(stack: Stack, archives: Archives, found: _Found) -> None:
     managers = {databases.manager(path) for path in files.databases}
     found.unread += [f"{name}: packages of {each} are not compared yet" for each in sorted(managers - {databases.DPKG})]
     found.unread += [f"{name}: {sentence}" for index in stack.indexes for sentence in index.unread]
+    if not managers and not any(index.unread for index in stack.indexes):
+        found.unread.append(f"{name}: it has no database of packages, so nothing is compared")
     apt = Apt(Kept(stack.indexes, files), {package: files.packages[package] for package in owners})
     if databases.DPKG in managers and not apt.sources:
         found.unread.append(f"{name}: its apt has no sources, so nothing is compared")
@@ -210,7 +212,8 @@ def _rebuild(found: _Found) -> Iterator[Rebuild]:
     lowest = [each for each in owners if not any(each[: len(other)] == other for other in owners if other != each)]
     for owner in lowest:
         renewed = [each for each in owners if each[: len(owner)] == owner]
-        updates = {(of, upgrade.package, upgrade.candidate): upgrade for of, upgrade in found.updates if of in renewed}
+        mine = set(renewed)
+        updates = {(of, upgrade.package, upgrade.candidate): upgrade for of, upgrade in found.updates if of in mine}
         yield Rebuild(
             owner=found.layers[owner],
             updates=len(updates),

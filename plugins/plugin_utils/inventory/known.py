@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..contract.suite import find_tests
 from ..keys.files import digest_folder
 from .arguments import RoleArguments, read_arguments
 from .roles import Role, find_role, with_dependencies
@@ -24,6 +25,8 @@ class KnownRole:
     files: Mapping[str, str]
     #: What it says of its variables.
     arguments: RoleArguments
+    #: Folder of its tests; ``None`` where it has none.
+    tests: Path | None
 
 
 def read_role(tier: str, name: str, beside: Path) -> KnownRole:
@@ -46,7 +49,7 @@ def read_role(tier: str, name: str, beside: Path) -> KnownRole:
         for called, folder in _called(found).items()
         for path, digest in digest_folder(folder).items()
     }
-    return KnownRole(role, found, files, read_arguments(role.folder))
+    return KnownRole(role, found, files, read_arguments(role.folder), find_tests(role.folder))
 
 
 def _called(folders: Iterable[Path]) -> dict[str, Path]:

@@ -17,6 +17,7 @@ from ansible.utils.display import Display
 
 from ..chain.graph import Chain
 from ..chain.tier import Bootstrap, Import, Tier
+from ..contract.suite import RoleTests, Suite
 from ..engine.snapshot import Snapshot
 from ..errors import ChainError
 from ..image import labels
@@ -26,7 +27,8 @@ from ..keys.commit import Commit, last_commit
 from ..keys.elsewhere import Projects, digest_elsewhere, names
 from ..keys.installed import installed_version
 from ..keys.parts import Parts, digest_bytes, plain
-from ..run.plan import Action, Decision, decide
+from ..run.column import Asked
+from ..run.plan import Action, Decision, decide, take
 from .arguments import check_role, role_default
 from .inputs import Inputs, digest_inputs, read_inputs
 from .known import KnownRole, read_role
@@ -67,6 +69,7 @@ class Planner:
         }
         self._views: dict[str, Mapping[str, Any]] = {}
         self._roles: dict[str, KnownRole] = {}
+        self._found_tests: dict[str, RoleTests | None] = {}
 
     @cached_property
     def chain(self) -> Chain:
@@ -82,6 +85,16 @@ class Planner:
         """The chain's name: ``tier_chain``, else the folder of the inventory."""
         first = self._view(next(iter(self.chain)).name)
         return str(first.get("tier_chain") or Path(first.get("inventory_dir") or "chain").resolve().name)
+
+    @cached_property
+    def variant(self) -> Asked | None:
+        """The variant of another chain that this run is over, from ``tier_variant``; ``None`` where it is over none.
+
+        Raises:
+            ChainError: The variable is wrong.
+        """
+        given = self._view(next(iter(self.chain)).name).get("tier_variant")
+        return None if given is None else Asked.read(given)
 
     @cached_property
     def selected(self) -> list[str]:
@@ -119,11 +132,21 @@ class Planner:
             selected=self.selected,
             forced=forced,
             elsewhere=self._elsewhere(engine),
+            tests=self._tests,
         )
         for decision in decisions.values():
             if decision.action is Action.BUILD:
                 _check_source(decision.tier)
         return decisions
+
+    def take(self, client: docker.DockerClient) -> dict[str, Decision]:
+        """Decide to build nothing, and to test what is released.
+
+        Raises:
+            ChainError: A role is not there.
+            EngineError: The engine does not answer.
+        """
+        return take(self.chain, Snapshot.take(client), selected=self.selected, tests=self._tests)
 
     @cached_property
     def projects(self) -> Projects:
@@ -151,6 +174,32 @@ class Planner:
             return None
         folder = self._role(tier, role).role.folder
         return last_commit(folder) or installed_version(folder)
+
+    def tests(self, tier: str) -> Suite:
+        """The tests that a tier's image has to pass."""
+        own, *ancestors = (self._role_tests(name) for name in (tier, *self.chain.ancestors(tier)))
+        return Suite(own, tuple(each for each in ancestors if each is not None))
+
+    @cached_property
+    def _tests(self) -> dict[str, str]:
+        """Digest of the tests of each selected tier that has some."""
+        suites = {name: self.tests(name) for name in self.selected}
+        return {name: suite.digest() for name, suite in suites.items() if suite}
+
+    def _role_tests(self, name: str) -> RoleTests | None:
+        tier = self.chain[name]
+        if tier.role is None:
+            return None
+        if name not in self._found_tests:
+            try:
+                folder = self._role(name, tier.role).tests
+            except ChainError as error:
+                if name in self.selected:
+                    raise
+                Display().warning(f"the contracts of tier {name!r} cannot be tested: {error}")
+                folder = None
+            self._found_tests[name] = None if folder is None else RoleTests(name, tier.team, str(folder))
+        return self._found_tests[name]
 
     def _view(self, host: str) -> Mapping[str, Any]:
         if host not in self._views:

@@ -74,7 +74,7 @@ def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
     if tags.is_reserved(checked["tier_tag"]):
         raise ChainError(
             f"tier {name!r}: tier_tag is {checked['tier_tag']!r}, a form of tag that images of every tier get besides "
-            "their release tag (previous, key-…, release-…, withdrawn-…); choose another one"
+            "their release tag (previous, key-…, tested-…, failed-…, release-…, withdrawn-…); choose another one"
         )
     parent = checked["tier_parent"]
     if parent is None and checked["tier_role"]:
@@ -90,6 +90,7 @@ def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
         parent=parent,
         role=(checked["tier_role"] or name.replace("-", "_")) if parent else None,
         source=None if parent else _source(name, checked, Path(variables.get("inventory_dir") or ".")),
+        neighbours=tuple(dict.fromkeys(checked["tier_neighbours"])),
         cage=read_cage(name, checked["tier_cage"]),
         drop=tuple(checked["tier_drop"]),
         keep=tuple(checked["tier_keep"]),

@@ -13,6 +13,9 @@ from ..chain.spec import RUN_VARIABLES
 from ..keys.values import digest_value
 from .hidden import Secrets
 
+#: What only says how Ansible connects, and what Molecule puts into its inventories.
+_PREFIXES = ("ansible_", "molecule_")
+
 #: Set by Ansible itself; anything that begins with ``ansible_`` is, too, or says how to connect.
 _MAGIC = frozenset(
     {
@@ -37,6 +40,7 @@ _ELSEWHERE_IN_KEY = _MAGIC | {
     "tier_epoch",
     "tier_inputs",
     "tier_inputs_pin",
+    "tier_neighbours",
     "tier_parent",
     "tier_tag",
 }
@@ -61,7 +65,7 @@ def digest_variables(
 
 
 def _matters(name: str) -> bool:
-    return not (name in _ELSEWHERE_IN_KEY or name in RUN_VARIABLES or name.startswith("ansible_"))
+    return not (name in _ELSEWHERE_IN_KEY or name in RUN_VARIABLES or name.startswith(_PREFIXES))
 
 
 def _digest(name: str, variables: Mapping[str, Any], raw: Any, secrets: Secrets) -> str:

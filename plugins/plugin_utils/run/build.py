@@ -13,7 +13,6 @@ import docker
 
 from ..agent import place
 from ..chain.protection import Protection
-from ..chain.tier import Tier
 from ..engine import containers, images
 from ..engine.address import engine_address
 from ..engine.cage import confined
@@ -24,10 +23,11 @@ from ..image.history import EARLIEST
 from ..image.seal import Design, seal
 from ..image.stage import stage
 from ..keys.elsewhere import Projects
-from ..keys.parts import content_tag, digest_key
+from ..keys.parts import digest_key
+from .candidates import propose, propose_kept
 from .cleanup import clear_tier, container_name
 from .journal import Journal
-from .plan import find_built, find_own
+from .plan import find_built
 from .records import Planned, read_plan
 from .taken import digest_taken
 from .timeline import timeline
@@ -56,10 +56,10 @@ def wait_for_parent(journal: Journal, planned: Planned) -> str:
         RunError: The parent failed, or the run has ended.
     """
     tier = planned.tier
-    if "parent" in planned.parts:
-        return planned.parts["parent"]
     if tier.parent is None:
         raise RunError(f"tier {tier.name!r} stands on nothing; it is a base")
+    if "parent" in planned.parts and not read_plan(journal, tier.parent).runs:
+        return planned.parts["parent"]
     outcome = journal.wait(tier.parent)
     if outcome.image is None:
         raise RunError(f"tier {tier.name!r} is not built: its parent {tier.parent!r} failed")
@@ -76,7 +76,7 @@ def spare(client: docker.DockerClient, journal: Journal, planned: Planned, paren
         parent: ID of the parent's image.
 
     Returns:
-        The tier's image, recorded as its outcome; ``None`` if the tier has to be built.
+        The tier's image, its candidate now; ``None`` if the tier has to be built.
 
     Raises:
         EngineError: The engine does not answer.
@@ -88,7 +88,7 @@ def spare(client: docker.DockerClient, journal: Journal, planned: Planned, paren
         key = digest_key({**planned.parts, **taken, "parent": parent})
         image = find_built(partial(images.find, client), tier, key)
         if image is not None:
-            journal.kept(tier.name, image.id, f"kept, parent {tier.parent} came out the same")
+            propose_kept(client, journal, tier, image.id, f"kept, parent {tier.parent} came out the same")
             return image
     return None
 
@@ -165,7 +165,7 @@ def seal_tier(
     declared: Mapping[str, Any],
     protects: tuple[str, ...] = (),
 ) -> Image:
-    """Seal the tier's build container, remove it, and record the image.
+    """Seal the tier's build container, remove it, and make the image the tier's candidate.
 
     Args:
         client: The engine.
@@ -208,7 +208,7 @@ def seal_tier(
     )
     image = seal(client, build["container"], design)
     clear_tier(client, journal, name)
-    return finish(client, journal, planned.tier, image)
+    return propose(client, journal, planned.tier, image)
 
 
 def epoch_of(planned: Planned, parent: Image) -> int:
@@ -224,27 +224,3 @@ def epoch_of(planned: Planned, parent: Image) -> int:
 def _release(journal: Journal, parent: str | None) -> str | None:
     """What the parent's image is released as."""
     return None if parent is None else read_plan(journal, parent).tier.release
-
-
-def finish(client: docker.DockerClient, journal: Journal, tier: Tier, image: Image) -> Image:
-    """Give a finished image its content tag and record it, which lets the tier's children go on.
-
-    Where the release has the same content, it gets the tag instead: an image whose inputs changed without making a
-    difference is no other image, and its children stay as they are.
-
-    Returns:
-        The tier's image.
-
-    Raises:
-        EngineError: The engine refused.
-    """
-    released = find_own(partial(images.find, client), tier, tier.release)
-    tag = content_tag(image.labels[labels.KEY])
-    if released is not None and released.id != image.id and labels.same(released.labels, image.labels):
-        images.tag(client, released.id, tier.image, tag)
-        images.remove(client, image.id)
-        journal.kept(tier.name, released.id, "built, the same as before")
-        return released
-    images.tag(client, image.id, tier.image, tag)
-    journal.sealed(tier.name, image.id)
-    return image

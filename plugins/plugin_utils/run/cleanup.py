@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 import docker
 
 from ..agent import place
-from ..engine import containers, images
+from ..engine import containers, images, networks
 from ..engine.address import engine_address
 from ..image import interpreter, own
 from ..image.labels import CHAIN, RUN, TIER
+from .candidates import discard
 from .journal import Journal, began, runs, runs_folder
 
 #: No run goes on for longer.
@@ -29,7 +30,7 @@ def clear_run(client: docker.DockerClient, run: str) -> int:
     """Remove what ``run`` left on the engine.
 
     Returns:
-        How many build containers were removed.
+        How many containers were removed.
 
     Raises:
         EngineError: The engine refused.
@@ -39,6 +40,8 @@ def clear_run(client: docker.DockerClient, run: str) -> int:
     for container, found in left:
         containers.remove(client, container)
         place.remove(engine_address(), container_name(run, found.get(TIER, "")))
+    for network, _labels in networks.find(client, mine):
+        networks.remove(client, network)
     for image, _labels in images.nameless(client, mine):
         images.remove(client, image)
     interpreter.clear(client, run)
@@ -46,7 +49,7 @@ def clear_run(client: docker.DockerClient, run: str) -> int:
 
 
 def clear_tier(client: docker.DockerClient, journal: Journal, tier: str) -> None:
-    """Remove the build container and the stage image of one tier; either may be gone already.
+    """Remove the build container, the stage image and the nameless candidate of one tier; any may be gone already.
 
     Raises:
         EngineError: The engine refused.
@@ -56,6 +59,7 @@ def clear_tier(client: docker.DockerClient, journal: Journal, tier: str) -> None
         containers.remove(client, build["container"])
         place.remove(engine_address(), container_name(journal.run, tier))
         images.remove(client, build["stage"])
+    discard(client, journal, tier)
 
 
 def clear_ended_runs(client: docker.DockerClient, chain: str, but: Journal) -> list[str]:
@@ -85,7 +89,7 @@ def clear_ended_runs(client: docker.DockerClient, chain: str, but: Journal) -> l
 
 
 def abandoned_runs(client: docker.DockerClient, chain: str) -> list[str]:
-    """List runs over ``chain`` that left build containers and that nobody will clear away.
+    """List runs over ``chain`` that left containers or networks and that nobody will clear away.
 
     Their journals are gone, or on another machine, and they began a day ago or earlier.
 
@@ -93,5 +97,7 @@ def abandoned_runs(client: docker.DockerClient, chain: str) -> list[str]:
         EngineError: The engine refused.
     """
     before = datetime.now(UTC) - _LONGEST
-    left = {found[RUN] for _id, found in containers.find(client, f"{CHAIN}={chain}") if RUN in found}
+    mine = f"{CHAIN}={chain}"
+    found = [*containers.find(client, mine), *networks.find(client, mine)]
+    left = {said[RUN] for _id, said in found if RUN in said}
     return sorted(run for run in left if began(run) < before and not Journal(runs_folder(chain) / run).is_alive())

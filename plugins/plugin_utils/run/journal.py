@@ -113,17 +113,20 @@ class Journal:
             return None
         return content if isinstance(content, dict) else None
 
+    def moment(self, kind: str, tier: str) -> float | None:
+        """When something was recorded, in seconds since 1970; ``None`` if nothing was."""
+        try:
+            return self._path(kind, tier).stat().st_mtime
+        except FileNotFoundError:
+            return None
+
     def recorded(self, kind: str) -> list[str]:
         """Names of the tiers that have a record of ``kind``, sorted."""
         end = f".{kind}.json"
         return sorted(unquote(path.name.removesuffix(end)) for path in self.folder.glob(f"[!.]*{end}"))
 
-    def sealed(self, tier: str, image: str) -> None:
-        """Record that ``tier`` was sealed as ``image``."""
-        self.write("outcome", tier, {"image": image, "reason": ""})
-
-    def kept(self, tier: str, image: str, reason: str) -> None:
-        """Record that ``tier``, which was to be built, has the image that it had, and why."""
+    def passed(self, tier: str, image: str, reason: str = "") -> None:
+        """Record that ``tier`` has ``image`` in this run, and why it is the one that it had, where it is."""
         self.write("outcome", tier, {"image": image, "reason": reason})
 
     def failed(self, tier: str, reason: str) -> None:

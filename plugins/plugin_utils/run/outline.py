@@ -26,7 +26,12 @@ def outline(decisions: Collection[Decision], *, everything: bool) -> Iterator[st
     listed = [each for each in decisions if not (short and _stays(each))]
     width = max((len(each.tier.name) for each in listed), default=0)
     for each in listed:
-        first, *more = (*each.reasons, *_asked(each), *_told(following.get(each.tier.name, ())))
+        first, *more = (
+            *each.reasons,
+            *_asked(each),
+            *(f"to be tested: {reason}" for reason in each.untested),
+            *_told(following.get(each.tier.name, ())),
+        )
         yield f"{each.tier.name:{width}}  {each.action:5}  {first}"
         yield from (f"{'':{width}}         {line}" for line in more)
     yield from kept(len(decisions) - len(listed))
@@ -63,7 +68,7 @@ def followers(decisions: Collection[Decision]) -> Mapping[str, list[str]]:
 
 
 def _stays(decision: Decision) -> bool:
-    return decision.action is Action.KEEP and decision.released
+    return decision.action is Action.KEEP and decision.released and not decision.untested
 
 
 def _asked(decision: Decision) -> Iterator[str]:

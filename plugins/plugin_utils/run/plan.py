@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from typing import TypeVar
 from ..chain import tags
 from ..chain.graph import Chain
 from ..chain.tier import Tier
+from ..contract.suite import passed_tag
 from ..engine.images import Identity
 from ..engine.snapshot import Snapshot
 from ..errors import ChainError
@@ -65,6 +66,8 @@ class Decision:
     was: str | None = None
     #: Whether it is built for no other reason than that its parent is.
     follows: bool = False
+    #: Why an image that is kept has to be tested; empty where it passed these very tests, or there are none.
+    untested: tuple[str, ...] = ()
 
 
 def decide(
@@ -75,6 +78,7 @@ def decide(
     selected: Collection[str],
     forced: Collection[str],
     elsewhere: Mapping[str, Collection[Parts]] = MappingProxyType({}),
+    tests: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Decision]:
     """Decide for every tier.
 
@@ -86,6 +90,7 @@ def decide(
         forced: Names of those that it must build.
         elsewhere: By tier, what files from elsewhere hold now, for each list of them that one of its images was built
             with.
+        tests: By tier, the digest of the tests that its image has to pass; a tier that has none is left out.
 
     Returns:
         A decision for each tier, parents before children.
@@ -103,10 +108,44 @@ def decide(
             taken = tuple(elsewhere.get(tier.name, ()))
             decision = _decide(tier, parts[tier.name], taken, above, find, withdrawn, force=tier.name in forced)
             decision = dataclasses.replace(decision, elsewhere=taken)
+            if decision.action is Action.BUILD and not decision.forced and tier.name in tests:
+                decision = _failed_before(decision, find) or decision
+            untested = tuple(_untested(decision, tests.get(tier.name), decisions, named))
+            decision = dataclasses.replace(decision, untested=untested)
         else:
             released = find_own(find, tier, tier.release)
             decision = Decision(tier, Action.LEAVE, ("not selected by --limit",), released.id if released else None, {})
         decisions[tier.name] = dataclasses.replace(decision, was=named.get(tier.tag))
+    return decisions
+
+
+def take(chain: Chain, engine: Snapshot, *, selected: Collection[str], tests: Collection[str]) -> dict[str, Decision]:
+    """Decide to build nothing and to test what is released.
+
+    Args:
+        chain: The chain.
+        engine: The engine's images.
+        selected: Names of the tiers that are tested.
+        tests: Names of the tiers that have tests to pass.
+
+    Returns:
+        A decision for each tier, parents before children.
+    """
+    decisions: dict[str, Decision] = {}
+    for tier in chain:
+        released = find_own(engine.find, tier, tier.release)
+        was, image = engine.names.get(tier.image, {}).get(tier.tag), released.id if released else None
+        asked = ("asked for",) if tier.name in tests else ()
+        if tier.name not in selected:
+            decision = Decision(tier, Action.LEAVE, ("not selected by --limit",), image, {}, was=was)
+        elif image is None:
+            decision = Decision(tier, Action.LEAVE, (f"there is no image {tier.release}",), None, {}, was=was)
+        else:
+            reason = "released" if asked else "it has no tests"
+            decision = Decision(
+                tier, Action.KEEP, (reason,), image, {}, released=True, forced=True, was=was, untested=asked
+            )
+        decisions[tier.name] = decision
     return decisions
 
 
@@ -171,6 +210,54 @@ def _decide(
         return Decision(tier, Action.BUILD, (reason,), None, parts)
     reasons = tuple(tell(variants[0])) or ("this version of Tierwright makes another image of the same",)
     return Decision(tier, Action.BUILD, reasons, None, parts)
+
+
+def _failed_before(decision: Decision, find: Find[Identity]) -> Decision | None:
+    """Decide to test an image again that was made from the same and did not pass; ``None`` where there is none.
+
+    Its tests may be other ones now, or have failed by chance.
+    """
+    tier, parts = decision.tier, decision.parts
+    if tier.parent is not None and "parent" not in parts:
+        return None
+    for taken in decision.elsewhere or ({},):
+        image = find_own(find, tier, f"{tier.image}:{tags.failed(content_tag(digest_key({**parts, **taken})))}")
+        if image is not None:
+            reasons = (*decision.reasons, "built before, and did not pass its tests")
+            return dataclasses.replace(decision, action=Action.KEEP, reasons=reasons, image=image.id, follows=False)
+    return None
+
+
+def _untested(
+    decision: Decision, tests: str | None, others: Mapping[str, Decision], named: Mapping[str, str]
+) -> Iterator[str]:
+    """Say why an image that is kept has to be tested.
+
+    Args:
+        decision: What becomes of its tier.
+        tests: Digest of its tests; ``None`` where it has none.
+        others: What becomes of the tiers before it, its neighbours among them.
+        named: Image IDs by tag, of the tier's images.
+    """
+    if tests is None or decision.action is not Action.KEEP:
+        return
+    neighbours = {name: others[name] for name in decision.tier.neighbours}
+    built = [name for name, each in neighbours.items() if each.action is Action.BUILD]
+    if built:
+        yield from (f"neighbour {name} is built" for name in built)
+        return
+    tag = passed_tag(decision.image or "", tests, {name: each.image for name, each in neighbours.items()})
+    passed = [each for each, image in named.items() if image == decision.image and tags.is_tested(each)]
+    if tag in passed:
+        return
+    if any(image == decision.image and tags.is_failed(each) for each, image in named.items()):
+        yield "it did not pass before"
+    elif not passed:
+        yield "it was not tested yet"
+    elif any(tags.same_tests(tag, each) for each in passed):
+        yield "its neighbours are other images"
+    else:
+        yield "its tests, or contracts of its ancestors, changed"
 
 
 def _taken_back(

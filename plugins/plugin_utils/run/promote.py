@@ -36,14 +36,22 @@ class Promotion:
 
 
 def promotable(chain: Chain, passed: Mapping[str, str], failed: frozenset[str]) -> list[str]:
-    """Choose the tiers whose release tag may move: they passed, and so did everything of this run that stands on them.
+    """Choose the tiers whose release tag may move: they passed, and so did all of this run that depends on them.
+
+    What depends on a tier stands on it, or was tested with it. What stands on a tier that failed may not move either:
+    where the other was kept, it can have passed by itself.
 
     Args:
         chain: The chain.
         passed: Image IDs of the tiers of this run that were kept or sealed.
         failed: Names of the tiers that failed.
     """
-    return [name for name in chain.order if name in passed and failed.isdisjoint(chain.descendants(name))]
+    return [name for name in chain.order if name in passed and not is_held(chain, name, failed)]
+
+
+def is_held(chain: Chain, name: str, failed: frozenset[str]) -> bool:
+    """Say whether a tier of ``failed`` keeps ``name`` from being promoted."""
+    return not failed.isdisjoint({name, *chain.dependents(name), *chain.ancestors(name)})
 
 
 def promote_run(client: docker.DockerClient, journal: Journal) -> Promotion:
@@ -54,8 +62,12 @@ def promote_run(client: docker.DockerClient, journal: Journal) -> Promotion:
         EngineError: An image is gone, or the engine refused. Nothing moved then.
     """
     chain, planned = read_plans(journal)
-    ends = {name: journal.outcome(name) for name, each in planned.items() if each.action is Action.BUILD}
-    kept = {name: each.image for name, each in planned.items() if each.action is Action.KEEP and each.image}
+    ends = {name: journal.outcome(name) for name, each in planned.items() if each.runs}
+    kept = {
+        name: each.image
+        for name, each in planned.items()
+        if each.action is Action.KEEP and each.image and not each.untested
+    }
     sealed = {name: end.image for name, end in ends.items() if end is not None and end.image}
     chosen = {name: (kept | sealed)[name] for name in promotable(chain, kept | sealed, frozenset(ends) - set(sealed))}
     names = Snapshot.take(client).names

@@ -63,12 +63,13 @@ def plan_prune(own: Sequence[Own], tiers: Collection[Tier], names: Names, needs:
     repositories = [
         repository
         for repository, named in names.items()
-        if any(image in ours and tags.is_content(tag) for tag, image in named.items())
+        if any(image in ours and (tags.is_content(tag) or tags.is_failed(tag)) for tag, image in named.items())
     ]
     releases = Releases((*repositories, *(tier.image for tier in tiers)), names)
     oldest = _oldest(releases, tiers, needs.releases)
     at_oldest = {each: image for each in repositories if (image := releases.at(each, oldest))}
-    needed = {*needs.used, *needs.wanted, *at_oldest.values(), *(needs.parents.keys() - ours)}
+    failed = {image for named in names.values() for tag, image in named.items() if tags.is_failed(tag)}
+    needed = {*needs.used, *(set(needs.wanted) - failed), *at_oldest.values(), *(needs.parents.keys() - ours)}
     needed.update(
         image
         for repository, named in names.items()

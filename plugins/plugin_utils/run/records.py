@@ -7,13 +7,14 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..chain.cage import Cage
 from ..chain.graph import Chain
 from ..chain.tier import Bootstrap, Import, Pull, Source, Tier
+from ..contract.suite import Suite
 from ..errors import RunError
 from ..keys.commit import Commit
 from .journal import Journal
@@ -46,8 +47,17 @@ class Planned:
     projects: tuple[str, ...] = ()
     #: ID of the image that the release tag named, whosever it is; ``None`` where there was no such tag.
     was: str | None = None
+    #: The tests that its image has to pass.
+    tests: Suite = field(default_factory=Suite)
+    #: Whether its image is kept and has to be tested.
+    untested: bool = False
     #: The last commit that touched its role, where one is known.
     commit: Commit | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether the run has to do something for it, so that it has an outcome."""
+        return self.action is Action.BUILD or self.untested
 
     @property
     def config_variable(self) -> str:
@@ -73,6 +83,7 @@ def write_plan(
     *,
     roles: Iterable[Path] = (),
     projects: Iterable[Path] = (),
+    tests: Suite | None = None,
 ) -> None:
     """Record a decision; the other arguments are what :class:`Planned` says of them."""
     tier = dataclasses.asdict(decision.tier)
@@ -93,6 +104,8 @@ def write_plan(
             "roles": [str(each) for each in roles],
             "projects": [str(each) for each in projects],
             "was": decision.was,
+            "tests": (tests or Suite()).written(),
+            "untested": bool(decision.untested),
             "commit": None if commit is None else dataclasses.asdict(commit),
         },
     )
@@ -119,6 +132,8 @@ def read_plan(journal: Journal, tier: str) -> Planned:
         roles=tuple(content["roles"]),
         projects=tuple(content["projects"]),
         was=content["was"],
+        tests=Suite.read(content["tests"]),
+        untested=content["untested"],
         commit=None if content["commit"] is None else Commit(**content["commit"]),
     )
 

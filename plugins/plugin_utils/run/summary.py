@@ -13,6 +13,7 @@ from ..engine.snapshot import Snapshot
 from .journal import Journal
 from .outline import FEW, kept
 from .plan import Action
+from .promote import is_held
 from .records import Planned, read_plans
 
 _HEAD = ("TIER", "IMAGE", "TEAM", "SIZE", "LAYERS", "RESULT")
@@ -34,9 +35,9 @@ def summary(client: docker.DockerClient, journal: Journal, *, everything: bool) 
     if not run:
         return
     listed = run if everything or len(run) <= FEW else _changed(client, run)
-    ends = {each.tier.name: journal.outcome(each.tier.name) for each in run if each.action is Action.BUILD}
-    failed = {name for name, end in ends.items() if end is None or end.image is None}
-    stopped = failed.union(*(chain.ancestors(name) for name in failed))
+    ends = {each.tier.name: journal.outcome(each.tier.name) for each in run if each.runs}
+    failed = frozenset(name for name, end in ends.items() if end is None or end.image is None)
+    stopped = {name for name in chain.order if is_held(chain, name, failed)}
     rows = [_row(client, journal, each, stopped=each.tier.name in stopped) for each in listed]
     widths = [max(len(row[column]) for row in (_HEAD, *rows)) for column in range(len(_HEAD) - 1)]
     yield ""
@@ -46,28 +47,29 @@ def summary(client: docker.DockerClient, journal: Journal, *, everything: bool) 
 
 
 def _changed(client: docker.DockerClient, run: list[Planned]) -> list[Planned]:
-    """Leave out the tiers that were kept and whose release is the same as before."""
+    """Leave out the tiers that were kept without a test, and whose release is the same as before."""
     release = Snapshot.take(client).find
-    return [
-        each
-        for each in run
-        if each.action is not Action.KEEP or (now := release(each.tier.release)) is None or now.id != each.image
-    ]
+    return [each for each in run if each.runs or (now := release(each.tier.release)) is None or now.id != each.image]
 
 
 def _row(client: docker.DockerClient, journal: Journal, planned: Planned, *, stopped: bool) -> tuple[str, ...]:
     tier, outcome = planned.tier, journal.outcome(planned.tier.name)
-    made = outcome.image if outcome is not None else planned.image
+    failed = outcome is not None and outcome.image is None
+    made = planned.image if outcome is None or failed else outcome.image
     image = images.find(client, made) if made else None
-    if image is None:
-        reason = "not reached" if outcome is None else (outcome.reason.splitlines() or ["failed"])[0]
-        return (tier.name, "-", tier.team, "-", "-", reason.removeprefix(f"tier {tier.name!r} is "))
     result = "built" if planned.action is Action.BUILD else "kept"
-    if outcome is not None and outcome.reason:
-        result = outcome.reason
+    if outcome is None and planned.runs:
+        result = "not reached"
+    elif outcome is not None and outcome.reason:
+        result = outcome.reason.splitlines()[0].removeprefix(f"tier {tier.name!r} is ")
+    if image is None:
+        return (tier.name, "-", tier.team, "-", "-", result)
+    tested = journal.read("tested", tier.name)
+    if tested and tested["passed"]:
+        result += f", {tested['tests']} tests passed"
     released = image.is_named(tier.release)
     if not released:
-        result += f", {tier.release} not moved" + (": a tier above it failed" if stopped else "")
+        result += f", {tier.release} not moved" + (": its branch failed" if stopped else "")
     shown = tier.release if released else image.id[:19]
     return (tier.name, shown, tier.team, _size(image.size), str(len(image.layers)), result)
 

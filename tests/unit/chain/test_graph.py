@@ -50,6 +50,43 @@ def test_an_unknown_parent_without_a_near_one_lists_the_tiers(make_tier):
         Chain([make_tier("base"), make_tier("web", "xyzzy")])
 
 
+@pytest.fixture
+def shop(make_tier):
+    """A chain whose application is tested with a database, and whose office is tested with the application."""
+    return Chain(
+        [
+            make_tier("office", "base", neighbours=("app",)),
+            make_tier("app", "web", neighbours=("db",)),
+            make_tier("web", "base"),
+            make_tier("db", "base"),
+            make_tier("base"),
+        ]
+    )
+
+
+def test_neighbours_come_before_the_tiers_that_are_tested_with_them(shop):
+    assert shop.order.index("db") < shop.order.index("app") < shop.order.index("office")
+
+
+def test_what_is_tested_with_a_tier_depends_on_it(shop):
+    assert shop.dependents("db") == ("app", "office")
+    assert shop.dependents("web") == ("app", "office")
+    assert set(shop.dependents("base")) == {"office", "web", "db", "app"}
+    assert shop.dependents("office") == ()
+    assert shop.descendants("db") == ()
+
+
+def test_an_unknown_neighbour_is_named_with_the_nearest_tier(make_tier):
+    with pytest.raises(ChainError, match=r"tier 'web': tier_neighbours has 'bse'.*did you mean 'base'\?"):
+        Chain([make_tier("base"), make_tier("web", "base", neighbours=("bse",))])
+
+
+@pytest.mark.parametrize("neighbour", ["app", "web"])
+def test_a_tier_cannot_be_tested_with_what_stands_on_it(make_tier, neighbour):
+    with pytest.raises(ChainError, match=r"tier_neighbours lead back to itself \((\w+)( -> \w+)* -> \1\)"):
+        Chain([make_tier("base"), make_tier("web", "base", neighbours=(neighbour,)), make_tier("app", "web")])
+
+
 @pytest.mark.parametrize("length", [1, 2, 5])
 def test_a_cycle_is_told_as_a_path(make_tier, length):
     names = [f"t{number}" for number in range(length)]

@@ -212,9 +212,23 @@ def test_sources_that_are_not_asked_are_named(ask, source, sentence):
     assert sentence in found.unread[0]
 
 
-def test_other_package_managers_are_named(ask):
-    found, _ = ask([layer(("lib/apk/db/installed", b"P:musl\nV:1.2\nA:x86_64\n\n"))])
-    assert (found.updates, found.unread) == ([], ["tier0:latest: packages of apk are not compared yet"])
+@pytest.mark.parametrize(
+    ("file", "content", "sentence"),
+    [
+        ("lib/apk/db/installed", b"P:musl\nV:1.2\nA:x86_64\n\n", "packages of apk are not compared yet"),
+        ("srv/it", b"", "it has no database of packages, so nothing is compared"),
+        (
+            "var/lib/rpm/Packages",
+            b"",
+            "packages in /var/lib/rpm/Packages are not read: it is in RPM's Berkeley DB format",
+        ),
+    ],
+)
+def test_images_that_are_not_compared_are_named(ask, file, content, sentence):
+    found, _ = ask([layer((file, content))])
+    assert (found.updates, found.archives) == ([], [])
+    [told] = found.unread
+    assert told.startswith(f"tier0:latest: {sentence}")
 
 
 @pytest.fixture

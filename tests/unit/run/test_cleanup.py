@@ -24,6 +24,7 @@ class Engine:
         self.made: dict[str, dict] = {}
         self.running: list[dict] = []
         self.made_volumes: dict[str, dict[str, str]] = {}
+        self.made_networks: list[dict] = []
 
     def add(self, image, created_by, *, named=True, layers=("sha256:a",), size=1, **said):
         self.made[image] = {
@@ -53,6 +54,12 @@ class Engine:
 
     def containers(self, filters, **_how):
         return [each for each in self.running if _has(each["Labels"], filters["label"])]
+
+    def networks(self, filters):
+        return [each for each in self.made_networks if _has(each["Labels"], filters["label"])]
+
+    def remove_network(self, network):
+        self.made_networks = [each for each in self.made_networks if each["Id"] != network]
 
     def volumes(self, filters):
         found = {name: said for name, said in self.made_volumes.items() if _has(said, filters["label"])}
@@ -121,6 +128,20 @@ def test_a_run_that_nobody_knows_is_abandoned_after_a_day(engine, hours, abandon
         said = {labels.CHAIN: chain, labels.RUN: run if chain == "demo" else "20200101T000000Z-0"}
         engine.running.append({"Id": chain, "Labels": said})
     assert abandoned_runs(engine, "demo") == ([run] if abandoned else [])
+
+
+def test_networks_of_tests_go_with_the_run_that_they_were_made_in(engine):
+    mine, gone = Journal.begin("demo"), killed(Journal.begin("demo"))
+    for run in (mine.run, gone.run):
+        engine.made_networks.append({"Id": run, "Labels": {labels.CHAIN: "demo", labels.RUN: run}})
+    clear_ended_runs(engine, "demo", but=mine)
+    assert [each["Id"] for each in engine.made_networks] == [mine.run]
+
+
+def test_a_network_alone_makes_a_run_an_abandoned_one(engine):
+    run = "20200101T000000Z-0"
+    engine.made_networks.append({"Id": "n", "Labels": {labels.CHAIN: "demo", labels.RUN: run}})
+    assert abandoned_runs(engine, "demo") == [run]
 
 
 def test_a_run_tells_when_it_began():

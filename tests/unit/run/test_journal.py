@@ -53,12 +53,12 @@ def test_what_is_written_is_read(journal, tier):
 def test_recorded_tiers_are_listed(journal):
     for tier in ("b", "a/b"):
         journal.write("plan", tier, {})
-    journal.sealed("c", "sha256:1")
+    journal.passed("c", "sha256:1")
     assert journal.recorded("plan") == ["a/b", "b"]
 
 
 def test_the_first_end_of_a_tier_stands(journal):
-    journal.sealed("a", "sha256:1")
+    journal.passed("a", "sha256:1")
     journal.failed("a", "too late")
     assert journal.outcome("a") == Outcome("sha256:1", "")
     journal.failed("b", "first")
@@ -67,7 +67,7 @@ def test_the_first_end_of_a_tier_stands(journal):
 
 
 def test_waiting_ends_with_the_tier(journal):
-    threading.Timer(0.3, journal.sealed, ("a", "sha256:1")).start()
+    threading.Timer(0.3, journal.passed, ("a", "sha256:1")).start()
     assert journal.wait("a") == Outcome("sha256:1", "")
 
 

@@ -4,11 +4,13 @@ import json
 
 import pytest
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain import tags
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.graph import Chain
+from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.suite import passed_tag
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.parts import content_tag, digest_key
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, decide
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, decide, take
 
 NAMES = ("base", "corebuild", "httpd-php", "mariadb", "wordpress")
 PARENTS = {"corebuild": "base", "httpd-php": "corebuild", "mariadb": "corebuild", "wordpress": "httpd-php"}
@@ -36,9 +38,9 @@ class World:
         self.images[tier.release] = image
         self.images[f"{tier.image}:{content_tag(digest_key(parts))}"] = image
 
-    def decide(self, selected=NAMES, forced=()):
+    def decide(self, selected=NAMES, forced=(), tests=None):
         engine = self.make_snapshot(self.images)
-        return decide(self.chain, self.parts, engine, selected=selected, forced=forced)
+        return decide(self.chain, self.parts, engine, selected=selected, forced=forced, tests=tests or {})
 
     def take_back(self, now, *names):
         """Do to tags what a rollback of `names` does, to images released before with role `now`."""
@@ -215,3 +217,81 @@ def test_a_name_that_is_somebody_else_s_is_told_to_promotion_as_well(world, make
     world.images["mariadb:latest"] = make_image("sha256:foreign", {})
     assert world.decide()["mariadb"].was == "sha256:foreign"
     assert world.decide(selected=["base"])["mariadb"].was == "sha256:foreign"
+
+
+class TestedWorld(World):
+    """The same, with a web application that is tested with the database."""
+
+    __test__ = False
+
+    def __init__(self, make_tier, make_image, make_snapshot):
+        super().__init__(make_tier, make_image, make_snapshot)
+        named = [make_tier(name, PARENTS.get(name)) for name in NAMES if name != "wordpress"]
+        self.chain = Chain([*named, make_tier("wordpress", "httpd-php", neighbours=("mariadb",))])
+        self.build(*NAMES)
+
+    def passed(self, tests):
+        image = self.images["wordpress:latest"]
+        tag = passed_tag(image.id, tests, {"mariadb": self.images["mariadb:latest"].id})
+        self.images[f"wordpress:{tag}"] = image
+
+    def untested(self, tests="1" * 32):
+        return self.decide(tests={"wordpress": tests})["wordpress"].untested
+
+
+@pytest.fixture
+def tested(make_tier, make_image, make_snapshot):
+    return TestedWorld(make_tier, make_image, make_snapshot)
+
+
+def test_a_kept_image_that_passed_these_very_tests_needs_none(tested):
+    assert tested.untested() == ("it was not tested yet",)
+    tested.passed("1" * 32)
+    assert tested.untested() == ()
+
+
+def test_a_kept_image_is_tested_again_if_its_tests_changed(tested):
+    tested.passed("1" * 32)
+    assert tested.untested("2" * 32) == ("its tests, or contracts of its ancestors, changed",)
+
+
+def test_a_kept_image_is_tested_again_with_other_neighbours(tested):
+    tested.passed("1" * 32)
+    tested.parts["mariadb"]["role"] = "changed"
+    assert tested.untested() == ("neighbour mariadb is built",)
+    tested.build("mariadb")
+    assert tested.untested() == ("its neighbours are other images",)
+
+
+def test_what_is_built_or_has_no_tests_is_no_kept_image_to_be_tested(tested):
+    tested.parts["wordpress"]["role"] = "changed"
+    assert tested.untested() == ()
+    assert all(each.untested == () for each in tested.decide().values())
+
+
+def test_what_did_not_pass_is_tested_again_and_not_built(tested):
+    tested.passed("1" * 32)
+    tested.parts["wordpress"]["role"] = "changed"
+    parts = {**tested.parts["wordpress"], "parent": tested.images["httpd-php:latest"].id}
+    candidate = tested.make_image("sha256:candidate", labels.identity("demo", tested.chain["wordpress"], parts, None))
+    tested.images[f"wordpress:{tags.failed(content_tag(digest_key(parts)))}"] = candidate
+    decision = tested.decide(tests={"wordpress": "2" * 32})["wordpress"]
+    assert (decision.action, decision.image, decision.released) == (Action.KEEP, "sha256:candidate", False)
+    assert decision.reasons == ("role changed", "built before, and did not pass its tests")
+    assert decision.untested == ("it did not pass before",)
+    # A tier without tests, or one that is forced, is built; so is one whose parent is.
+    assert tested.decide()["wordpress"].action is Action.BUILD
+    assert tested.decide(tests={"wordpress": ""}, forced=["wordpress"])["wordpress"].action is Action.BUILD
+    assert tested.decide(tests={"wordpress": ""}, forced=["httpd-php"])["wordpress"].action is Action.BUILD
+
+
+def test_what_is_released_can_be_tested_without_a_plan_to_build(tested):
+    del tested.images["mariadb:latest"]
+    engine = tested.make_snapshot(tested.images)
+    decisions = take(tested.chain, engine, selected=NAMES, tests={"wordpress", "mariadb"})
+    assert {name: each.action for name, each in decisions.items() if each.action is not Action.KEEP} == {
+        "mariadb": Action.LEAVE
+    }
+    assert [name for name, each in decisions.items() if each.untested] == ["wordpress"]
+    assert decisions["wordpress"].forced
+    assert take(tested.chain, engine, selected=["base"], tests={"wordpress"})["wordpress"].untested == ()

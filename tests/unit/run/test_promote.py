@@ -36,6 +36,27 @@ def test_what_failed_or_was_not_in_the_run_does_not_move(chain):
     assert promotable(chain, passed("base"), frozenset({"core", "php", "db", "app"})) == []
 
 
+def test_what_is_tested_with_a_tier_holds_it(make_tier):
+    tiers = [make_tier("base"), make_tier("php", "base"), make_tier("db", "base")]
+    chain = Chain([*tiers, make_tier("app", "php", neighbours=("db",))])
+    assert promotable(chain, passed("base", "php", "db"), frozenset({"app"})) == []
+    assert promotable(chain, passed("base", "php", "app"), frozenset({"db"})) == ["php", "app"]
+
+
+def test_what_stands_on_a_kept_tier_that_failed_does_not_move(chain):
+    assert promotable(chain, passed("base", "core", "db", "app"), frozenset({"php"})) == ["db"]
+
+
+@pytest.mark.parametrize("has_passed", [False, True])
+def test_a_kept_tier_that_had_to_be_tested_moves_only_if_it_passed(run, chain, has_passed):
+    _names, journal, promote = run
+    kept = Decision(chain["db"], Action.KEEP, (), "sha256:db-built-before", {}, was="sha256:db", untested=("why",))
+    write_plan(journal, "demo", kept, None)
+    if has_passed:
+        journal.passed("db", "sha256:db-built-before", "kept")
+    assert {tier.name for tier in promote().moved} == ({"php", "db"} if has_passed else {"php"})
+
+
 @pytest.fixture
 def run(chain, make_names, make_client, monkeypatch, tmp_path):
     """A run in which `php` was built and `db` is kept, though its release tag names something older."""
@@ -50,7 +71,7 @@ def run(chain, make_names, make_client, monkeypatch, tmp_path):
         action = actions.get(tier.name, Action.LEAVE)
         decision = Decision(tier, action, (), None if tier.name == "php" else image, {}, was=f"sha256:{tier.name}")
         write_plan(journal, "demo", decision, None)
-    journal.sealed("php", "sha256:php-new")
+    journal.passed("php", "sha256:php-new")
     return names, journal, lambda: promote_run(make_client(names), journal)
 
 

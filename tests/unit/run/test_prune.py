@@ -31,6 +31,22 @@ def prune(shop, keep, *, used=(), wanted=(), parents=None, but=(), forgotten=Non
     return {each.id for each in pruning.images}
 
 
+def test_what_failed_its_tests_goes_also_where_nothing_ever_passed(shop):
+    shop.promote("base")
+    shop.names.images |= {"sha256:php-failed", "sha256:base-failed"}
+    shop.names.tags |= {f"{name}:failed-{0:016x}": f"sha256:{name}-failed" for name in ("php", "base")}
+    failed = {"sha256:php-failed", "sha256:base-failed"}
+    assert prune(shop, 3, but=("sha256:base-1",), wanted=["sha256:php-failed"]) == failed
+    assert shop.tag("failed-") == {}
+
+
+def test_what_says_which_tests_a_kept_image_passed_stays(shop):
+    shop.promote("base")
+    shop.names.tags[f"base:tested-{0:012x}-{0:012x}"] = "sha256:base-1"
+    assert prune(shop, 3) == set()
+    assert shop.tag("tested-") == {f"base:tested-{0:012x}-{0:012x}": "sha256:base-1"}
+
+
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     steps=st.lists(

@@ -47,9 +47,9 @@ def run(plan):
             write_plan(journal, "demo", decision, None)
         for tier, end in ends.items():
             if end.startswith("sha256:"):
-                journal.sealed(tier, end)
+                journal.passed(tier, end)
             elif end.startswith("test_"):
-                journal.sealed(tier, "sha256:9")
+                journal.passed(tier, "sha256:9")
                 failed = [{"test": end, "owner": "ops", "tier": "base", "message": "no", "log": ""}]
                 journal.write("tested", tier, {"passed": False, "tests": 2, "failed": failed})
             else:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _PAIRS = re.compile(r"([^0-9]*)([0-9]*)")
 _BEFORE_EVERYTHING = "~"
@@ -13,6 +14,7 @@ _BEFORE_EVERYTHING = "~"
 Key = tuple[object, ...]
 
 
+@lru_cache(maxsize=1 << 16)
 def key(version: str) -> Key:
     """Make what sorts a version where dpkg does."""
     epoch, colon, rest = version.partition(":")

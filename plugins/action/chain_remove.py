@@ -1,0 +1,34 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Action of ``tierwright.chain.chain_remove``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.remove import remove_chain
+
+
+class ActionModule(ActionBase):
+    """Removes a chain from the engine."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        with told_to_users():
+            chain = planner_of(task_vars or {}).name
+            if self._task.args.get("chain") != chain:
+                raise ChainError(
+                    f"chain_remove is to remove {self._task.args.get('chain')!r}, but this inventory is the chain "
+                    f"{chain!r}; name that one, or use the inventory of the other"
+                )
+            wait = waiting(self._task.args, self._display.display)
+            removed = remove_chain(connect(), chain, command(), wait)
+        return {"changed": bool(removed), "images": removed}

@@ -1,0 +1,42 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Action of ``tierwright.chain.tier_test``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.gate import TIMEOUT
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import (
+    tier_and_journal,
+    told_to_users,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.testing import prove
+
+
+class ActionModule(ActionBase):
+    """Lets a tier's image pass its tests, or fails."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        name, journal = tier_and_journal(self._task.args, task_vars)
+        with told_to_users():
+            verdict = prove(connect(), journal, name, _seconds(name, self._task.args.get("timeout")))
+        tests, seconds = (verdict.tests, verdict.seconds) if verdict else (0, 0.0)
+        return {"changed": False, "tests": tests, "seconds": seconds}
+
+
+def _seconds(tier: str, given: Any) -> float:
+    try:
+        seconds = float(TIMEOUT if given is None else given)
+    except (TypeError, ValueError):
+        seconds = 0
+    if not seconds > 0:
+        raise ChainError(f"tier {tier!r}: tier_test_timeout is {given!r}; expected seconds, more than 0")
+    return seconds

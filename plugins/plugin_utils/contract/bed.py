@@ -1,0 +1,208 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The test bed: what one session of tests starts of an image and its neighbours, and its end."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import docker
+from testinfra.host import Host
+
+from ..engine import containers, images, kind, networks, services
+from ..engine.images import Image
+from ..errors import EngineError, NotFoundError
+from ..image import labels
+from . import backend
+from .remains import Watcher, clear
+from .started import Started
+
+_ROOT = "0:0"
+
+#: Docker until 25 lets whoever asks for a name of the outside wait for an answer that cannot come, 10 s each time.
+_GIVE_UP_SOON = ("timeout:1", "attempts:1")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageUnderTest:
+    """The image under test."""
+
+    #: ``sha256:…`` of its configuration.
+    id: str
+    #: The tier that it is of.
+    tier: str
+    labels: Mapping[str, str]
+    #: Its runtime configuration, as ``docker inspect`` shows it below ``Config``.
+    config: Mapping[str, Any]
+    #: Digests of its layers, the base's first.
+    layers: tuple[str, ...]
+
+
+class Bed:
+    """What a session starts. Nothing is, before it is asked for."""
+
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        reference: str,
+        *,
+        tier: str | None = None,
+        neighbours: Mapping[str, str] | None = None,
+        run: str | None = None,
+        online: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Look the image up.
+
+        Args:
+            client: The engine.
+            reference: The image under test.
+            tier: The tier that it is of; ``None`` for what its label says.
+            neighbours: Images of other tiers that may be started, by tier.
+            run: The run that the tests are part of; ``None`` for one of their own.
+            online: Says whether the test that asks reaches what is outside.
+
+        Raises:
+            NotFoundError: The engine holds no such image.
+        """
+        self._client, self._online = client, online
+        found = _image(client, reference)
+        self._tier = tier or found.labels.get(labels.TIER) or reference
+        self._images = {self._tier: found}
+        self._neighbours = dict(neighbours or {})
+        session = secrets.token_hex(8)
+        self._name = f"tierwright-test-{session}"
+        self._mark = f"{labels.SESSION}={session}"
+        self._labels = {
+            **labels.work(run or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{session[:8]}", self._tier),
+            labels.SESSION: session,
+            labels.CHAIN: found.labels.get(labels.CHAIN, ""),
+        }
+        self._idle: dict[bool, str] = {}
+        self._network = ""
+        self._watcher: Watcher | None = None
+        #: What was started and not ended yet.
+        self.started: list[Started] = []
+
+    @property
+    def image(self) -> ImageUnderTest:
+        """The image under test."""
+        found = self._images[self._tier]
+        return ImageUnderTest(found.id, self._tier, found.labels, found.config, found.layers)
+
+    def host(self) -> Host:
+        """The testinfra ``Host`` for the image itself: a shell as root and nothing of the image's own that runs."""
+        return backend.host(self._client, self._tier, self._idle_container, _ROOT)
+
+    def start(
+        self,
+        tier: str | None = None,
+        *,
+        env: Mapping[str, str] | None = None,
+        alias: str | None = None,
+        user: str | None = None,
+        command: Sequence[str] | None = None,
+    ) -> Started:
+        """Start an image as its users do, on the session's private network.
+
+        Args:
+            tier: A neighbour; ``None`` for the image under test.
+            env: Environment besides the image's.
+            alias: Its name on the network; by default the tier's.
+            user: ``name``, ``uid`` or ``uid:gid`` in place of the image's.
+            command: In place of the image's ``CMD``.
+
+        Raises:
+            NotFoundError: There is no such neighbour, or its image is gone.
+            EngineError: The engine refused.
+        """
+        name, online = tier or self._tier, self._online()
+        image, alias = self._image_of(name), alias or name
+        wanted = {self._private_network(): [alias]}
+        if online:
+            wanted[kind.of(self._client).default_network] = []
+        setting = services.Setting(
+            image.id,
+            self._labels,
+            environment={key: str(value) for key, value in (env or {}).items()},
+            user=user or "",
+            command=tuple(command or ()),
+            networks=wanted,
+            resolving=() if online else _GIVE_UP_SOON,
+        )
+        container = services.start(self._client, setting)
+        made = Started(self._client, container, tier=name, alias=alias, image=image, network=self._name)
+        self.started.append(made)
+        return made
+
+    def end(self, started: Started) -> None:
+        """Remove what was started.
+
+        Raises:
+            EngineError: The engine refused.
+        """
+        self.started.remove(started)
+        containers.remove(self._client, started.container)
+
+    def close(self) -> None:
+        """Remove everything of this session.
+
+        Raises:
+            EngineError: The engine refused.
+        """
+        if self._watcher is not None:
+            clear(self._client, self._mark)
+            self._watcher.dismiss()
+
+    def _idle_container(self) -> str:
+        online = self._online()
+        if online not in self._idle:
+            self._watch()
+            setting = services.Setting(
+                self._images[self._tier].id,
+                self._labels,
+                user=_ROOT,
+                command=("/bin/sh", "-c", containers.WAITING),
+                bare=True,
+                networks={kind.of(self._client).default_network: []} if online else {},
+            )
+            try:
+                self._idle[online] = services.start(self._client, setting)
+            except EngineError as error:
+                raise EngineError(
+                    f"tier {self._tier!r}: fixture 'host' needs /bin/sh and sleep in the image; where it has none, use "
+                    f"'image' and 'start' ({error})"
+                ) from error
+        return self._idle[online]
+
+    def _private_network(self) -> str:
+        if not self._network:
+            self._watch()
+            self._network = networks.create(self._client, self._name, self._labels)
+        return self._name
+
+    def _watch(self) -> None:
+        self._watcher = self._watcher or Watcher(self._mark)
+
+    def _image_of(self, tier: str) -> Image:
+        if tier not in self._images:
+            reference = self._neighbours.get(tier)
+            if reference is None:
+                known = ", ".join(sorted(self._neighbours)) or "none"
+                raise NotFoundError(
+                    f"tier {self._tier!r} has no neighbour {tier!r}; its neighbours are: {known}. In a chain, "
+                    f"tier_neighbours names them; for pytest, --neighbour {tier}=IMAGE"
+                )
+            self._images[tier] = _image(self._client, reference)
+        return self._images[tier]
+
+
+def _image(client: docker.DockerClient, reference: str) -> Image:
+    found = images.find(client, reference)
+    if found is None:
+        raise NotFoundError(f"the engine holds no image {reference}; `docker images` lists those that it holds")
+    config = images.full_config(client, found)
+    return Image(**{**{name: getattr(found, name) for name in Image.__dataclass_fields__}, "config": config})

@@ -1,0 +1,187 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Runs a tier's tests on an image: pytest, in processes of its own, within a time limit."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ContractError
+from .suite import RoleTests, Suite
+
+#: Seconds that all tests of one image may take, unless the user says otherwise.
+TIMEOUT = 600
+
+#: Seconds to tell how far it was, and to clear up, for a pytest that is interrupted.
+_GRACE_SECONDS = 30
+
+#: Lines of what pytest said that are shown where it did not get as far as to run tests.
+_LINES = 20
+
+_NEEDED = {"pytest": "pytest", "testinfra": "pytest-testinfra", "pytest_timeout": "pytest-timeout"}
+
+_DONE = frozenset({0, 1, 5})  # all passed, some failed, there were none (pytest.ExitCode)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What is tested, and with what."""
+
+    #: The tier.
+    tier: str
+    #: ID of its image.
+    image: str
+    #: IDs of its neighbours' images, by tier; a neighbour without an image is left out.
+    neighbours: Mapping[str, str]
+    #: The run that it is part of.
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One test that failed."""
+
+    #: Its name for pytest: ``/roles/web/tests/test_site.py::test_login``.
+    test: str
+    #: Whose test it is; ``None`` where no test was reached.
+    owner: RoleTests | None
+    #: Why, in its own words.
+    message: str
+    #: The last lines of its containers' logs.
+    log: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How an image did."""
+
+    #: How many tests ran.
+    tests: int
+    seconds: float
+    failed: tuple[Failure, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no test failed."""
+        return not self.failed
+
+
+def judge(suite: Suite, bench: Bench, timeout: float = TIMEOUT) -> Verdict:
+    """Run all tests of a suite: the tier's own, and its ancestors' contracts beside them.
+
+    Args:
+        suite: The tests.
+        bench: What they run on.
+        timeout: Seconds that they may take.
+
+    Raises:
+        ContractError: pytest, or what it needs, is not installed.
+    """
+    missing = [name for module, name in _NEEDED.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        raise ContractError(
+            f"tier {bench.tier!r} has tests, but {', '.join(missing)} cannot be imported by {sys.executable}; "
+            f"{shlex.join(['pip', 'install', *missing])}"
+        )
+    began = time.monotonic()
+    parts: list[tuple[Sequence[RoleTests], list[str]]] = [([suite.own], [])] if suite.own else []
+    parts += [(suite.contracts, ["--contract"])] if suite.contracts else []
+    with tempfile.TemporaryDirectory(prefix="tierwright-") as scratch, ThreadPoolExecutor() as pool:
+        runs = [
+            pool.submit(_run, tests, [*options, *arguments(bench)], Path(scratch, str(number)), bench.run, timeout)
+            for number, (tests, options) in enumerate(parts)
+        ]
+        ends = [run.result() for run in runs]
+    failed = tuple(_failure(suite, each) for end in ends for each in end["failed"])
+    return Verdict(sum(end["tests"] for end in ends), round(time.monotonic() - began, 1), failed)
+
+
+def arguments(bench: Bench) -> list[str]:
+    """Options of pytest that say what is tested."""
+    neighbours = [word for name, image in bench.neighbours.items() for word in ("--neighbour", f"{name}={image}")]
+    return ["--tier", bench.tier, "--image", bench.image, *neighbours]
+
+
+def _run(tests: Sequence[RoleTests], options: list[str], scratch: Path, run: str, timeout: float) -> dict[str, Any]:
+    """Run one pytest to its end.
+
+    Returns:
+        What :mod:`.result` wrote.
+    """
+    result, said = scratch.with_suffix(".json"), scratch.with_suffix(".log")
+    library = Path(__file__).parents[1]
+    command = [
+        *(sys.executable, "-m", "pytest", "--color=no", "--import-mode=importlib"),
+        # The plugin of this very library, and no other version of it that may be installed.
+        *("-p", "no:cacheprovider", "-p", "no:tierwright", "-p", f"{library.name}.{Path(__file__).parent.name}.plugin"),
+        *("--tier-run", run, "--tier-result", str(result), *options),
+        *(each.folder for each in tests),
+    ]
+    with said.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=_environment(library.parent),
+            process_group=0,
+        )
+        late = _wait(process, timeout)
+    told: dict[str, Any] = json.loads(result.read_text()) if result.exists() else {"tests": 0, "failed": []}
+    if late:
+        running = told["failed"].pop() if told.get("interrupted") else _nothing("")
+        limit = f"the tests took longer than {timeout:g} s (tier_test_timeout) and were ended"
+        told["failed"].append({**running, "message": limit})
+    elif process.returncode not in _DONE and not told["failed"]:
+        last = "\n".join(said.read_text(errors="replace").splitlines()[-_LINES:])
+        told["failed"] = [_nothing(f"pytest ended with {process.returncode}:\n{last}")]
+    return told
+
+
+def _wait(process: subprocess.Popen[bytes], timeout: float) -> bool:
+    """Wait for a pytest's end, and see to it that it comes.
+
+    Returns:
+        Whether it had to be ended.
+    """
+    try:
+        process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        return True
+    return False
+
+
+def _environment(path: Path) -> dict[str, str]:
+    """The environment without what a person set for pytests of their own; nothing is written beside the tests."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    paths = [str(path), *filter(None, [kept.get("PYTHONPATH")])]
+    return {**kept, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def _nothing(message: str) -> dict[str, Any]:
+    return {"test": "", "message": message, "log": ""}
+
+
+def _failure(suite: Suite, told: Mapping[str, Any]) -> Failure:
+    path = Path(told["test"].partition("::")[0])
+    owner = next((each for each in suite.all if path.is_relative_to(each.folder)), None)
+    return Failure(told["test"], owner, told["message"], told["log"])

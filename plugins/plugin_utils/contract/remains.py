@@ -1,0 +1,79 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Removing what a session of tests started, also after it was killed.
+
+A session starts this module as a process of its own and keeps the other end of its standard input. However the session
+ends, that end closes: a session that cleared up itself says so before, after any other its containers and networks are
+removed here.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+_DONE = b"done"
+_AT_ONCE = 4
+
+#: Runs this very library, wherever it lies: a collection's folder need not be on sys.path.
+_RUN = (
+    "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+)
+
+
+def clear(client: Any, label: str) -> int:
+    """Remove all containers and networks that carry a label.
+
+    Args:
+        client: The engine.
+        label: ``key=value``.
+
+    Returns:
+        How many containers there were.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    # The watching process imports nothing of the engine before it has to.
+    containers, networks = (import_module(f"..engine.{name}", __package__) for name in ("containers", "networks"))
+    left = [container for container, _labels in containers.find(client, label)]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:  # an engine takes a second for each and more
+        list(pool.map(lambda container: containers.remove(client, container), left))
+    for network, _labels in networks.find(client, label):
+        networks.remove(client, network)
+    return len(left)
+
+
+class Watcher:
+    """The process that clears up after a session that cannot do it any more."""
+
+    def __init__(self, label: str) -> None:
+        """Start it; ``label`` is what the session's containers and networks carry."""
+        library = Path(__file__).parents[1]
+        module = f"{library.name}.{Path(__file__).parent.name}.{Path(__file__).stem}"
+        # In a session of its own: what kills the tests with their process group must not reach it.
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _RUN, str(library.parent), module, label],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def dismiss(self) -> None:
+        """Let it end: nothing is left."""
+        self._process.communicate(_DONE)
+
+
+def _watch(label: str) -> None:
+    if sys.stdin.buffer.read() != _DONE:
+        clear(import_module("..engine.client", __package__).connect(), label)
+
+
+if __name__ == "__main__":
+    _watch(sys.argv[1])

@@ -1,0 +1,62 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Removal of a chain that was made for a trial: everything that there is of it on an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import docker
+
+from ..engine import images
+from ..engine.snapshot import Snapshot
+from ..image import own
+from .cleanup import clear_ended_runs
+from .moves import recover
+from .turn import Waiting, take_turn
+
+
+def remove_chain(client: docker.DockerClient, chain: str, command: str, waiting: Waiting) -> list[str]:
+    """Remove all images that were made for a chain, under all their names, and what its ended runs left.
+
+    What images of other chains stand on, or a container was made from, stays.
+
+    Args:
+        client: The engine.
+        chain: The chain's name.
+        command: What this process was started as.
+        waiting: What to do where a run over the chain goes on.
+
+    Returns:
+        IDs of the removed images.
+
+    Raises:
+        RunError: A run goes on for longer than the user wants to wait.
+        EngineError: The engine refused.
+    """
+    journal = take_turn(chain, command, waiting)
+    try:
+        recover(client, chain, lambda _line: None)  # what it would tell of is removed in a moment
+        clear_ended_runs(client, chain, but=journal)
+        mine = {each.id for each in own.of_chain(client, chain)}
+        mine -= _below(own.parents(client), mine)
+        for repository, tags in Snapshot.take(client).names.items():
+            for tag, image in tags.items():
+                if image in mine:
+                    images.remove(client, f"{repository}:{tag}")
+        for image in mine:
+            images.remove(client, image)
+        return sorted(mine - {each.id for each in own.of_chain(client, chain)})
+    finally:
+        journal.end()
+
+
+def _below(parents: Mapping[str, str], mine: Collection[str]) -> set[str]:
+    """What images of others stand on, at whatever distance."""
+    found: set[str] = set()
+    for image in parents.keys() - mine:
+        below = parents.get(image)
+        while below is not None and below not in found:
+            found.add(below)
+            below = parents.get(below)
+    return found

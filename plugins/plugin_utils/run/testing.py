@@ -1,0 +1,183 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The gate: a tier's image passes its tests, or it and what depends on it stay as they were."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import docker
+
+from ..chain import tags
+from ..chain.graph import Chain
+from ..chain.tier import Tier
+from ..contract.gate import Bench, Failure, Verdict, arguments, judge
+from ..contract.suite import passed_tag
+from ..engine import images
+from ..engine.images import Image
+from ..errors import ContractError, RunError
+from . import candidates
+from .candidates import Candidate
+from .journal import Journal
+from .plan import Action, find_own
+from .records import Planned, read_plan, read_plans
+from .suspicion import suspects
+
+#: Failed tests that a message tells of, at most; the first one with its containers' logs.
+_TOLD = 5
+
+
+def prove(client: docker.DockerClient, journal: Journal, name: str, timeout: float) -> Verdict | None:
+    """Test a tier's candidate, or the image that it keeps, and record how it ended.
+
+    Args:
+        client: The engine.
+        journal: The run.
+        name: The tier.
+        timeout: Seconds that the tests may take.
+
+    Returns:
+        How it did; ``None`` where there is nothing to test, or the image passed these very tests before.
+
+    Raises:
+        ContractError: A test failed; whose, why, and what may be the cause is in the message.
+        RunError: The run has ended, or nothing was built.
+        EngineError: The engine refused.
+    """
+    planned = read_plan(journal, name)
+    candidate = _candidate(client, journal, planned)
+    verdict = None
+    if planned.tests:
+        verdict = _test(client, journal, planned, candidate, timeout)
+    candidates.accept(client, journal, planned.tier)
+    return verdict
+
+
+def _candidate(client: docker.DockerClient, journal: Journal, planned: Planned) -> Candidate:
+    tier = planned.tier
+    candidate = candidates.read(journal, tier.name)
+    if candidate is None and planned.action is Action.KEEP and planned.image is not None:
+        candidates.propose_kept(client, journal, tier, planned.image, "kept")
+        candidate = candidates.read(journal, tier.name)
+    if candidate is None:
+        raise RunError(f"tier {tier.name!r} has no image to test in run {journal.run}; seal it first")
+    return candidate
+
+
+def _test(
+    client: docker.DockerClient, journal: Journal, planned: Planned, candidate: Candidate, timeout: float
+) -> Verdict | None:
+    tier, suite = planned.tier, planned.tests
+    image = images.get(client, candidate.image)
+    neighbours = {name: _neighbour(client, journal, name) for name in tier.neighbours}
+    tag = passed_tag(image.id, suite.digest(), neighbours)
+    asked = planned.action is Action.KEEP and planned.forced
+    if image.is_named(f"{tier.image}:{tag}") and not asked:
+        return None
+    bench = Bench(tier.name, image.id, {name: each for name, each in neighbours.items() if each}, journal.run)
+    verdict = judge(suite, bench, timeout)
+    _record(journal, bench, verdict)
+    if not verdict.passed:
+        named = _name_failed(client, tier, image, candidate)
+        chain, _planned = read_plans(journal)
+        first, *more = _told(client, chain, bench, verdict, named)
+        journal.failed(tier.name, first)
+        raise ContractError("\n".join([first, *more]))
+    _note_passed(client, tier, image, tag)
+    return verdict
+
+
+def _neighbour(client: docker.DockerClient, journal: Journal, name: str) -> str | None:
+    """The image of a neighbour: what this run made of it, else its release; ``None`` where there is neither."""
+    planned = read_plan(journal, name)
+    made = journal.wait(name).image if planned.runs else planned.image
+    if made is not None:
+        return made
+    released = find_own(partial(images.find, client), planned.tier, planned.tier.release)
+    return released.id if released else None
+
+
+def _record(journal: Journal, bench: Bench, verdict: Verdict) -> None:
+    failed = [
+        {
+            "test": _short(each.test),
+            "owner": each.owner.team if each.owner else None,
+            "tier": each.owner.tier if each.owner else None,
+            "message": each.message,
+            "log": each.log,
+        }
+        for each in verdict.failed
+    ]
+    told = {"image": bench.image, "passed": verdict.passed, "seconds": verdict.seconds, "tests": verdict.tests}
+    journal.write("tested", bench.tier, {**told, "failed": failed})
+
+
+def _name_failed(client: docker.DockerClient, tier: Tier, image: Image, candidate: Candidate) -> str:
+    """Give an image that failed a name to look at it by, unless it has one.
+
+    Returns:
+        A name of it.
+    """
+    if image.is_named(tier.release):
+        return tier.release
+    if image.tags or candidate.tag is None:
+        return image.tags[0] if image.tags else image.id
+    tag = tags.failed(candidate.tag)
+    images.tag(client, image.id, tier.image, tag)
+    return f"{tier.image}:{tag}"
+
+
+def _note_passed(client: docker.DockerClient, tier: Tier, image: Image, tag: str) -> None:
+    """Let the image's name say which tests it passed, these and no earlier ones."""
+    images.tag(client, image.id, tier.image, tag)
+    for each in image.tags:
+        repository, _, old = each.rpartition(":")
+        if repository == tier.image and old != tag and (tags.is_tested(old) or tags.is_failed(old)):
+            images.remove(client, each)
+
+
+def _told(client: docker.DockerClient, chain: Chain, bench: Bench, verdict: Verdict, image: str) -> Iterator[str]:
+    """Yield the lines that say what failed, whose it is, what may be the cause, and how to see it again."""
+    first, *others = verdict.failed
+    failed = len({each.test for each in verdict.failed})
+    count = f"{failed} of {verdict.tests} tests fail" if verdict.tests else "its tests cannot be run"
+    yield f"tier {bench.tier!r} is refused: {count}, first {_short(first.test) or 'of all'}{_whose(first)}"
+    yield from (f"  {line}" for line in first.message.splitlines())
+    yield from (f"  {line}" for line in first.log.splitlines())
+    for each in others[: _TOLD - 1]:
+        yield f"also {_short(each.test)}{_whose(each)}: {each.message.partition(chr(10))[0]}"
+    if len(others) >= _TOLD:
+        yield f"and {len(others) - _TOLD + 1} more"
+    yield "under suspicion, since it differs from the last release:"
+    changed = list(suspects(client, chain, bench.image, bench.neighbours))
+    yield from (f"  {line}" for line in changed or ["no image; so it is the tests, or the machine that they ran on"])
+    yield "to run just this test:"
+    yield f"  {_command(client, chain, bench, image, first.test)}"
+
+
+def _whose(failure: Failure) -> str:
+    return f" (of tier {failure.owner.tier!r}, team {failure.owner.team})" if failure.owner else ""
+
+
+def _command(client: docker.DockerClient, chain: Chain, bench: Bench, image: str, test: str) -> str:
+    named = {name: _name_of(client, chain[name], each) for name, each in bench.neighbours.items()}
+    shown = Bench(bench.tier, image, named, bench.run)
+    return shlex.join(["pytest", *([_short(test)] if test else []), *arguments(shown)])
+
+
+def _name_of(client: docker.DockerClient, tier: Tier, image: str) -> str:
+    """A name of an image that people can read, while it has one."""
+    found = images.find(client, image)
+    names: Mapping[str, None] = dict.fromkeys(found.tags if found else ())
+    return tier.release if tier.release in names else next(iter(names), image)
+
+
+def _short(test: str) -> str:
+    """A test's name for pytest, from here."""
+    path, separator, rest = test.partition("::")
+    inside = bool(path) and Path(path).is_relative_to(Path.cwd())
+    return f"{os.path.relpath(path) if inside else path}{separator}{rest}"

@@ -1,0 +1,81 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The web server itself."""
+
+from __future__ import annotations
+
+import pytest
+
+MODULES = ("expires", "headers", "mpm_event", "proxy_fcgi", "remoteip", "rewrite", "setenvif")
+
+
+def test_apache_runs_the_event_mpm_and_php_runs_in_fpm(web, ask, settings):
+    loaded = web.host.check_output("apachectl -M 2>/dev/null")
+    assert [name for name in MODULES if f"{name}_module" not in loaded] == []
+    assert "php" not in loaded
+    commands = [process.command for process in web.processes()]
+    assert any("php-fpm: master" in command for command in commands)
+    assert any(command.startswith(settings["apache_program"]) for command in commands)
+    assert ask(web, "php_sapi_name()") == ["fpm-fcgi"]
+
+
+@pytest.mark.parametrize("extension", ["json", "openssl", "session", "Zend OPcache"])
+def test_php_has_what_every_application_expects(web, ask, extension):
+    assert ask(web, f"extension_loaded('{extension}')") == [True]
+
+
+def test_settings_of_php_are_the_recommended_ones(web, ask):
+    names = ("opcache.memory_consumption", "log_errors", "session.save_path")
+    assert ask(web, ", ".join(f"ini_get('{name}')" for name in names)) == ["128", "1", "/tmp"]
+    assert not ask(web, "ini_get('display_errors')")[0]
+
+
+def test_settings_that_users_drop_in_count(host, image):
+    folder = dict(each.split("=", 1) for each in image.config["Env"])["PHP_INI_DIR"]
+    printed = host.check_output(
+        "d=$(mktemp -d) && echo memory_limit=77M >$d/mine.ini && PHP_INI_SCAN_DIR=:%s/conf.d:$d php -r %s",
+        folder,
+        "echo ini_get('memory_limit'), ' ', ini_get('opcache.max_accelerated_files');",
+    )
+    assert printed == "77M 4000"
+
+
+def test_applications_see_the_environment(start, ask):
+    started = start(env={"GREETING": "hello there"})
+    started.wait_healthy()
+    assert ask(started, "getenv('GREETING')") == ["hello there"]
+
+
+def test_the_client_behind_a_trusted_proxy_is_known(web, ask):
+    assert ask(web, "$_SERVER['REMOTE_ADDR']", {"X-Forwarded-For": "192.0.2.7"}) == ["192.0.2.7"]
+
+
+def test_it_says_little_of_itself(web):
+    answer = web.http("/nothing-here")
+    assert (answer.status, answer.headers["Server"]) == (404, "Apache")
+    assert "Apache/" not in answer.body
+    assert "X-Powered-By" not in answer.headers
+
+
+def test_an_application_may_bring_an_htaccess(web):
+    web.host.check_output("mkdir -p /var/www/html/gone && echo 'Redirect gone /gone' >/var/www/html/gone/.htaccess")
+    assert web.http("/gone/").status == 410
+
+
+def test_logs_reach_the_engine(web, ask):
+    web.http("/?marker=in-the-access-log")
+    ask(web, "error_log('said-by-an-application')")
+    web.wait(lambda: {"in-the-access-log", "said-by-an-application"} <= _words(web.logs()), timeout=10)
+    assert "/-/ping" not in web.logs()  # the health check's
+
+
+@pytest.mark.parametrize("victim", ["php-fpm: master", "apache2 "])
+def test_it_ends_with_an_error_if_either_server_dies(start, victim):
+    started = start()
+    started.wait_healthy()
+    started.host.run("pkill -KILL -o -f %s", victim)
+    assert started.wait_ended() != 0
+
+
+def _words(text: str) -> set[str]:
+    return {word for word in ("in-the-access-log", "said-by-an-application") if word in text}

@@ -1,0 +1,89 @@
+"""Variants of a chain and their matrix, and the removal of a chain that was made for a trial."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .conftest import BIN
+
+WRITE = """
+- name: Write something
+  ansible.builtin.copy: {content: "{{ inventory_hostname }}", dest: /etc/written, mode: "0644"}
+"""
+FAIL = """
+- name: Break
+  ansible.builtin.fail: {msg: this variant is no good}
+"""
+REMOVE = """
+- hosts: tiers
+  gather_facts: false
+  tasks:
+    - tierwright.chain.chain_remove: {chain: NAME}
+      run_once: true
+"""
+
+pytestmark = pytest.mark.once
+
+
+def variant(small_chain, name):
+    return "-e", json.dumps({"tier_variant": {"name": name, "title": name.upper(), "of": f"{small_chain.name}-of"}})
+
+
+@pytest.fixture
+def columns(small_chain, environment):
+    def read():
+        folder = Path(environment["XDG_STATE_HOME"], "tierwright", f"{small_chain.name}-of", "matrix")
+        (path,) = folder.iterdir()
+        document = json.loads(path.read_text())
+        return {
+            each["name"]: {cell["tier"]: (cell["state"], cell["message"]) for cell in each["tiers"]}
+            for each in document["variants"]
+        }
+
+    return read
+
+
+def test_a_run_over_a_variant_is_a_column_of_the_matrix(small_chain, columns, environment):
+    small_chain.tier("one", WRITE, parent="base").tier("two", FAIL, parent="one").tier("three", WRITE, parent="two")
+    small_chain.tier("beside", WRITE, parent="base")
+    told = small_chain.build(*variant(small_chain, "bad")).expect(2)
+    assert f"variant BAD of chain {small_chain.name}-of: 3 of 5 tiers passed" in told.output
+    small_chain.tier("two", WRITE, parent="one")
+    small_chain.build(*variant(small_chain, "good")).expect()
+
+    found = columns()
+    assert {name: [state for state, _message in cells.values()] for name, cells in found.items()} == {
+        "bad": ["passed", "passed", "passed", "failed", "not reached"],
+        "good": ["passed"] * 5,
+    }
+    assert found["bad"]["two"][1] == "task 'Break': this variant is no good"
+    assert "its parent 'two' failed" in found["bad"]["three"][1]
+
+    shown = subprocess.run(
+        [BIN / "tierwright", "matrix", f"{small_chain.name}-of"],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "GOOD" in shown.stdout, shown
+
+
+def test_a_trial_is_removed_without_a_trace(small_chain, engine, tmp_path):
+    small_chain.tier("one", WRITE, parent="base").build().expect()
+    made = small_chain.image("one")
+    base = engine.images.get(f"{small_chain.tiers['base']['tier_image']}:latest")
+
+    def remove(name):
+        (tmp_path / "remove.yml").write_text(REMOVE.replace("NAME", name))
+        return small_chain.playbook(str(tmp_path / "remove.yml"), "-i", str(small_chain.folder / "chain.yml"))
+
+    refused = remove("another").expect(2)
+    assert f"is to remove 'another', but this inventory is the chain '{small_chain.name}'" in refused.message
+    assert small_chain.image("one").id == made.id
+    assert "changed=1" in remove(small_chain.name).expect().output
+    assert not engine.images.list(filters={"label": f"io.tierwright.chain={small_chain.name}"}) or base.id in {
+        each.id for each in engine.images.list(filters={"label": f"io.tierwright.chain={small_chain.name}"})
+    }
+    assert made.id not in {each.id for each in engine.images.list(all=True)}

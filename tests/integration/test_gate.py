@@ -1,0 +1,215 @@
+"""The gate of a build: what does not pass its tests goes no further, and says whose test it was and what changed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+import yaml
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+
+from .conftest import ROOT, SmallChain
+from .engines import wait_for
+
+pytestmark = [pytest.mark.once, pytest.mark.usefixtures("demo")]
+
+#: Writes the variable `says` to /says.
+SAYS = '- ansible.builtin.copy: {content: "{{ says }}", dest: /says, mode: "0644"}\n'
+
+PASSES = """
+    import pytest
+
+    @pytest.mark.contract
+    def test_it_says_something(host):
+        assert host.file("/says").content_string != ""
+
+    def test_its_own(image):
+        assert image.tier == "one"
+"""
+
+ASKS_FOR = """
+    def test_what_it_says(host):
+        assert host.file("/says").content_string == "{}", "it says something else"
+"""
+
+
+@pytest.fixture
+def chain(small_chain: SmallChain) -> SmallChain:
+    """Three tiers, of which the first has a contract and the second a test."""
+    small_chain.tier("one", SAYS, parent="base", role="one").tier("two", SAYS, parent="one").tier("three", parent="two")
+    for tier, says in (("one", "one"), ("two", "two"), ("three", "three")):
+        small_chain.tiers[tier]["says"] = says
+    small_chain.tiers["three"]["tier_role"] = "two"
+    return small_chain.tests("one", PASSES).tests("two", ASKS_FOR.format("two"))
+
+
+def tags_of(chain: SmallChain) -> dict[str, str]:
+    """Image IDs by name, of the chain's images."""
+    found = chain.engine.images.list(filters={"label": f"{labels.CHAIN}={chain.name}"})
+    return {tag.removeprefix(f"{chain.name}/"): image.id for image in found for tag in image.tags if chain.name in tag}
+
+
+def names_of_form(chain: SmallChain, form: str) -> list[str]:
+    return sorted(tag for tag in tags_of(chain) if f":{form}-" in tag)
+
+
+def test_nothing_is_built_on_what_fails_and_it_says_what_to_do(chain):
+    chain.build().expect(2)  # "three" has the role, and so the tests, of "two", and says something else
+    assert [name.partition("-")[0] for name in names_of_form(chain, "failed")] == ["three:failed"]
+    assert not any(tag.endswith(":latest") for tag in tags_of(chain))
+    built = {tag.partition(":")[0]: image for tag, image in tags_of(chain).items() if ":key-" in tag}
+    assert set(built) == {"one", "two"}
+
+    # The test was wrong: nothing is built again, but all is released.
+    chain.tests("two", "def test_it_says_something(host): assert host.file('/says').exists\n")
+    again = chain.build().expect()
+    assert re.search(r"three +keep +there is no image \S+\n +built before, and did not pass its tests\n", again.output)
+    assert "to be tested: it did not pass before" in again.output
+    assert re.search(r"two +keep .*\n +to be tested: its tests, or contracts of its ancestors, changed", again.output)
+    assert re.search(r"three +\S+/three:latest .* kept, 2 tests passed$", again.output, re.MULTILINE)
+    assert {tier: chain.image(tier).id for tier in built} == built
+    assert names_of_form(chain, "failed") == []
+
+    # And a third run has nothing to do.
+    idle = chain.build().expect()
+    assert "to be tested" not in idle.output
+    assert "tests passed" not in idle.output
+
+
+def test_a_failure_names_the_tier_the_test_its_owner_and_the_change(chain):
+    chain.tests("two", ASKS_FOR.format("")[:0]).tiers.pop("three")
+    chain.build().expect()
+    before = tags_of(chain)
+    chain.tiers["two"]["says"] = ""
+    failed = chain.build().expect(2)
+    assert "tier 'two' is refused: 1 of " in failed.message
+    assert re.search(r"test_it\.py::test_it_says_something \(of tier 'one', team operations\)", failed.message)
+    assert "since it differs from the last release: two: variable says changed to run just" in failed.message
+    command = re.search(r"pytest (\S+)::test_it_says_something --tier two --image (\S+:failed-\S+)", failed.output)
+    assert command
+    assert Path(command[1]).samefile(chain.folder / "roles/one/tests/test_it.py")
+    assert chain.engine.images.get(command[2]).labels[labels.TIER] == "two"
+    assert re.search(r"two +- .* refused: 1 of \d tests fail", failed.output)
+    after = tags_of(chain)
+    assert {tag: image for tag, image in after.items() if ":failed-" not in tag} == before
+
+    chain.build(playbook="playbooks/prune.yml").expect()
+    assert names_of_form(chain, "failed") == []
+    assert chain.image("two").id == before["two:latest"]
+
+
+def test_a_kept_image_is_tested_again_and_can_hold_nothing_back_but_itself(chain):
+    chain.tiers.pop("three")
+    chain.build().expect()
+    before = tags_of(chain)
+    chain.tests("two", ASKS_FOR.format("three"))
+    failed = chain.build().expect(2)
+    assert re.search(r"two +\S+/two:latest .* refused: 1 of 2 tests fail", failed.output)
+    assert "no image; so it is the tests" in failed.output
+    assert tags_of(chain) == before
+
+    # The same without a build, and for one tier alone.
+    alone = chain.build("--limit", "two", playbook="playbooks/test_chain.yml").expect(2)
+    assert re.search(r"two +\S+/two:latest .* refused: 1 of 2 tests fail", alone.output)
+    chain.build("--limit", "one", playbook="playbooks/test_chain.yml").expect()
+    tested = chain.tests("two", "").build(playbook="playbooks/test_chain.yml").expect()
+    assert re.search(r"one +\S+/one:latest .* kept, 2 tests passed$", tested.output, re.MULTILINE)
+    assert re.search(r"two +\S+/two:latest .* kept, 1 tests passed$", tested.output, re.MULTILINE)
+    assert {tag: image for tag, image in tags_of(chain).items() if ":tested-" not in tag} == {
+        tag: image for tag, image in before.items() if ":tested-" not in tag
+    }
+
+
+WITH_NEIGHBOUR = """
+    def test_both(start):
+        other = start("one", command=["sleep", "60"])
+        assert other.host.file("/says").content_string == "one"
+"""
+
+
+def test_a_tier_is_a_part_of_its_neighbour_s_branch(chain):
+    chain.tiers.pop("three")
+    chain.tiers["two"] |= {"tier_parent": "base", "tier_neighbours": ["one"]}
+    chain.tests("two", WITH_NEIGHBOUR).build("--forks", "1").expect()
+    before = tags_of(chain)
+    chain.tiers["one"]["says"] = "other"
+    failed = chain.build("--forks", "1").expect(2)
+    assert "to be tested: neighbour one is built" in failed.output
+    assert "one: variable says changed" in failed.message
+    assert re.search(r"--neighbour one=\S+/one:key-", failed.message)
+    assert re.search(r"one +sha256:\S+ .* built, 2 tests passed, \S+ not moved: its branch failed", failed.output)
+    assert {tag: image for tag, image in tags_of(chain).items() if tag.endswith(":latest")} == {
+        tag: image for tag, image in before.items() if tag.endswith(":latest")
+    }
+
+
+def test_all_tests_of_a_tier_together_have_a_limit(chain):
+    chain.tiers.pop("three")
+    hangs = """
+        def test_it(start):
+            one = start(command=["sh", "-c", "echo up and running; sleep 60"])
+            one.host.run("sleep 60")
+    """
+    failed = chain.tests("one", hangs).build("-e", "tier_test_timeout=10").expect(2)
+    assert "the tests took longer than 10 s (tier_test_timeout) and were ended" in failed.message
+    assert "up and running" in failed.output
+    assert not chain.engine.containers.list(all=True, filters={"label": labels.SESSION})
+    wrong = chain.build("-e", "tier_test_timeout=soon").expect(2)
+    assert "tier 'one': tier_test_timeout is 'soon'; expected seconds, more than 0" in wrong.message
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_that_ends_during_its_tests_leaves_nothing(chain, environment, how):
+    chain.tiers.pop("three")
+    chain.tiers.pop("two")
+    hangs = f"""
+        def test_it(start):
+            one = start(command=["sleep", "60"])
+            open("{chain.folder}/started", "w").close()
+            one.host.run("sleep 60")
+    """
+    command = ["ansible-playbook", "build-chain.yml", "-i", str(chain.tests("one", hangs).write())]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, start_new_session=True) as run:
+        wait_for((chain.folder / "started").exists, 120)
+        os.killpg(run.pid, how)
+        run.wait(60)
+    mine = {"label": f"{labels.CHAIN}={chain.name}"}
+    left = [chain.engine.containers.list, chain.engine.networks.list]
+    wait_for(lambda: not any(each(filters=mine) for each in left), 60)
+    # What was sealed and had no name yet goes, at the latest with the next run.
+    chain.tests("one", PASSES).build().expect()
+    assert not chain.engine.images.list(filters={**mine, "dangling": True})
+
+
+@pytest.fixture
+def without_mysql(tmp_path: Path, engine: docker.DockerClient) -> Iterator[Path]:
+    """The demo's inventory with a web server that lacks PHP's MySQL; what a run leaves is removed."""
+    folder = tmp_path / "wordpress"
+    shutil.copytree(ROOT / "inventories/wordpress", folder)
+    chain = yaml.safe_load((folder / "chain.yml").read_text())
+    extensions = ["bcmath", "curl", "gd", "imagick", "intl", "mbstring", "sqlite3", "xml", "zip"]
+    chain["tiers"]["children"]["middleware"]["hosts"]["httpd-php"]["httpd_php_extensions"] = extensions
+    (folder / "chain.yml").write_text(yaml.safe_dump(chain))
+    before = {tag for image in engine.images.list() for tag in image.tags}
+    yield folder / "chain.yml"
+    for tag in {tag for image in engine.images.list() for tag in image.tags} - before:
+        engine.images.remove(tag)
+
+
+def test_what_only_wordpress_notices_fails_there_and_moves_nothing(playbook, engine, demo, without_mysql):
+    failed = playbook("build-chain.yml", "-i", str(without_mysql)).expect(2)
+    assert "httpd-php: variable httpd_php_extensions is new" in failed.message
+    assert "WordPress needs PHP's mysqli; the tier below has to install php-mysql" in failed.message
+    assert re.search(r"wordpress +- +development .*refused: \d+ of \d+ tests fail", failed.output)
+    assert re.search(r"httpd-php +sha256:\S+ .* built, \d+ tests passed, httpd-php:latest not moved", failed.output)
+    assert {tier: engine.images.get(f"{tier}:latest").id for tier in demo} == {
+        tier: image.id for tier, image in demo.items()
+    }

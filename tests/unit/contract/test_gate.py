@@ -1,0 +1,119 @@
+"""The gate runs pytests of its own; these need no engine, since their tests start nothing."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.contract import gate
+from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.gate import Bench, arguments, judge
+from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.suite import RoleTests, Suite
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ContractError
+
+BENCH = Bench("web", "sha256:1", {"db": "sha256:2"}, "20261124T093000Z-1b2c3d4e")
+
+
+@pytest.fixture
+def tests(tmp_path):
+    """Tests of a tier's role: `tests("web", text)`."""
+
+    def tests(tier, text):
+        folder = tmp_path / tier / "tests"
+        folder.mkdir(parents=True)
+        (folder / "test_it.py").write_text(textwrap.dedent(text))
+        return RoleTests(tier, f"team of {tier}", str(folder))
+
+    return tests
+
+
+OWN = """
+    import os, sys
+
+    def test_good(request):
+        option = request.config.option
+        assert (option.tier, option.image, option.neighbour) == ("web", "sha256:1", ["db=sha256:2"])
+        assert "PYTEST_ADDOPTS" not in os.environ
+
+    def test_bad():
+        assert 1 == 2, "one is not two"
+"""
+
+BELOW = """
+    import pytest
+
+    @pytest.mark.contract
+    def test_asked_of_all():
+        assert "below" == "above"
+
+    def test_of_its_own_only():
+        raise RuntimeError("not here")
+"""
+
+
+def test_own_tests_and_contracts_of_ancestors_are_run(tests, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-k nothing")
+    own, below, base = tests("web", OWN), tests("core", BELOW), tests("base", "def test_it(): assert False")
+    verdict = judge(Suite(own, (below, base)), BENCH)
+    assert not verdict.passed
+    assert verdict.tests == 3
+    assert verdict.seconds > 0
+    bad, asked = verdict.failed
+    assert bad.test == f"{own.folder}/test_it.py::test_bad"
+    assert bad.owner == own
+    assert bad.message.startswith("AssertionError: one is not two")
+    assert asked.owner == below
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["test_it.py"] * 3
+
+
+def test_no_contracts_to_run_is_no_failure(tests):
+    verdict = judge(Suite(None, (tests("core", "def test_it(): assert False"),)), BENCH)
+    assert verdict.passed
+    assert verdict.tests == 0
+
+
+HANGING = """
+    import signal, time
+
+    def test_good(): pass
+
+    def test_hangs():
+        {how}
+"""
+
+
+def test_tests_that_take_too_long_are_ended_and_the_one_that_ran_is_told(tests):
+    own = tests("web", HANGING.format(how="time.sleep(60)"))
+    verdict = judge(Suite(own), BENCH, timeout=4)
+    assert verdict.seconds < 30
+    [hangs] = verdict.failed
+    assert hangs.test == f"{own.folder}/test_it.py::test_hangs"
+    assert hangs.message == "the tests took longer than 4 s (tier_test_timeout) and were ended"
+
+
+def test_tests_that_do_not_let_themselves_be_ended_are_killed(tests, monkeypatch):
+    monkeypatch.setattr(gate, "_GRACE_SECONDS", 1)
+    own = tests("web", HANGING.format(how="signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(60)"))
+    verdict = judge(Suite(own), BENCH, timeout=4)
+    assert verdict.seconds < 30
+    assert [each.message for each in verdict.failed] == [
+        "the tests took longer than 4 s (tier_test_timeout) and were ended"
+    ]
+
+
+def test_a_pytest_that_gets_nowhere_says_why(tests, tmp_path):
+    own = tests("web", "def test_it(): pass")
+    (tmp_path / "web/tests/conftest.py").write_text("import nothing_of_that_name\n")
+    [failure] = judge(Suite(own), BENCH).failed
+    assert failure.owner is None
+    assert "No module named 'nothing_of_that_name'" in failure.message
+
+
+def test_what_is_not_installed_is_named(tests, monkeypatch):
+    monkeypatch.setattr(gate, "_NEEDED", {"json": "json", "nothing_of_that_name": "pytest-nothing"})
+    with pytest.raises(ContractError, match=r"has tests, but pytest-nothing cannot be imported by .*pip install"):
+        judge(Suite(tests("web", OWN)), BENCH)
+
+
+def test_options_can_be_typed_again():
+    assert arguments(BENCH) == ["--tier", "web", "--image", "sha256:1", "--neighbour", "db=sha256:2"]
