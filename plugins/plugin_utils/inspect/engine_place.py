@@ -9,11 +9,11 @@ for that it packs the whole image (``GET /images/{id}/get``), once for each imag
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from ..chain.reference import familiar
 from ..engine.asking import Asking
@@ -26,6 +26,8 @@ from .store import Store
 
 #: Questions at one time; more make engines slower.
 _AT_ONCE = 4
+#: Images that are packed together: the engine has a copy of all of them on its disk meanwhile.
+_TOGETHER = 4
 _NAMELESS = "<none>:<none>"
 
 
@@ -76,6 +78,17 @@ class EnginePlace:
         """Read the image once, where the store lacks one of its layers."""
         if any(store.index(layer) is None for layer in document.layers):
             self._save(document.id)
+
+    def fill_together(self, documents: Iterable[Document], store: Store) -> None:
+        """Read several images, a few at a time: what they share, and what some of them stand on, is packed once."""
+        lacking = {each.layers: each for each in documents if any(store.index(layer) is None for layer in each.layers)}
+        below = {layers[:number] for layers in lacking for number in range(len(layers))}
+        tops = [each.id for layers, each in lacking.items() if layers not in below]
+        for number in range(0, len(tops), _TOGETHER):
+            some = tops[number : number + _TOGETHER]
+            asked = urlencode([("names", each) for each in some])
+            with self._engine.stream(f"/images/get?{asked}") as answer:
+                saved.read(answer, f"{len(some)} images of {self.title}", store)
 
     def _save(self, image: str) -> str:
         what = f"image {image} of {self.title}"

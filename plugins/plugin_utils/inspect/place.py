@@ -19,7 +19,7 @@ import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..errors import UsageError
 from .document import Document
@@ -78,6 +78,14 @@ class Place(Protocol):
 
         Layers that are missing are left out. Raises what :meth:`find` does.
         """
+
+
+@runtime_checkable
+class Packs(Protocol):
+    """A place that hands out whole images only, so that several together cost less than one by one."""
+
+    def fill_together(self, documents: Iterable[Document], store: Store) -> None:
+        """Put the indexes of several images' layers into the store; raises what :meth:`Place.find` does."""
 
 
 #: Words before a reference that mean the engine.

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 
 from ..contract.kept import is_kept, newest
@@ -11,7 +12,7 @@ from ..contract.matrix import Changes, Matrix, compare
 from ..errors import DamagedError, NotFoundError, UnsupportedError
 from ..inspect.document import Document
 from ..inspect.outdated import outdated
-from ..inspect.place import Place
+from ..inspect.place import Packs, Place
 from ..inspect.releases import tell
 from ..inspect.stack import Stack, open_in
 from ..inspect.store import Store
@@ -24,6 +25,9 @@ from .contents import Contents
 from .facts import Facts, Image, Tier
 from .judge import judge
 from .names import slugs
+
+#: Errors that say something about one image, and nothing about the others.
+_OF_ONE_IMAGE = (DamagedError, NotFoundError, UnsupportedError)
 
 
 def gather(
@@ -103,11 +107,14 @@ def _open(place: Place, store: Store, nodes: Iterable[Node]) -> tuple[dict[int, 
     """
     stacks: dict[int, Stack] = {}
     unread: dict[int, str] = {}
-    with_image = [(node, node.held) for node in nodes if node.held is not None]
-    for node, held in sorted(with_image, key=lambda each: -len(each[1].document.layers)):
+    with_image = [(node, node.held.document) for node in nodes if node.held is not None]
+    if isinstance(place, Packs):
+        with contextlib.suppress(*_OF_ONE_IMAGE):  # what is wrong with an image is told where it is opened alone
+            place.fill_together([document for _, document in with_image], store)
+    for node, document in sorted(with_image, key=lambda each: -len(each[1].layers)):
         try:
-            stacks[id(node)] = open_in(place, _whole(place, held.document), store, node.name)
-        except (DamagedError, NotFoundError, UnsupportedError) as error:
+            stacks[id(node)] = open_in(place, _whole(place, document), store, node.name)
+        except _OF_ONE_IMAGE as error:
             unread[id(node)] = str(error)
     return stacks, unread
 
