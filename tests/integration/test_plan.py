@@ -69,11 +69,17 @@ def test_check_changes_nothing(small_chain, engine, environment):
     small_chain.build("--limit", "base,one,two").expect()
     (small_chain.folder / "roles/one/tasks/main.yml").write_text(WRITE + "# changed\n")
     small_chain.build("--check").expect()  # writes the inventory
-    state = Path(environment["XDG_STATE_HOME"])
-    before = engine_state(engine), files(state), files(small_chain.folder)
+
+    def everything():
+        """But for the note of what the plan wants, which is for the report."""
+        state = files(Path(environment["XDG_STATE_HOME"])).items()
+        kept = {path: said for path, said in state if path.is_file() and path.stem != "standing"}
+        return engine_state(engine), kept, files(small_chain.folder)
+
+    before = everything()
     inventory = str(small_chain.folder / "chain.yml")
     told = small_chain.playbook("build-chain.yml", "-i", inventory, "--check").expect()
-    assert (engine_state(engine), files(state), files(small_chain.folder)) == before
+    assert everything() == before
     assert "one   build  role one/tasks/main.yml changed\n             2 tiers follow: two, new\n" in told.output
     assert "new   build  parent one is built" in told.output
 
