@@ -6,6 +6,8 @@ import subprocess
 import tarfile
 from typing import Any
 
+import pytest
+
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 
 from .conftest import SmallChain, run_container
@@ -62,12 +64,14 @@ def test_a_hostile_parent_can_be_built_upon(
     assert run_container(engine, free.id) == "kept"
 
 
+@pytest.mark.once
 def test_an_image_that_is_gone_from_the_registry_is_told(small_chain: SmallChain, registry: str) -> None:
     small_chain.tier("base", pull=f"{registry}/nothing@sha256:{'0' * 64}")
     failed = small_chain.build().expect(2)
     assert f"tier 'base': pulling tier_pull {registry}/nothing@sha256:000" in failed.message
 
 
+@pytest.mark.once
 def test_an_archive_that_leads_out_is_refused(small_chain: SmallChain, tmp_path: Any) -> None:
     archive = tmp_path / "evil.tar"
     with tarfile.open(archive, "w") as tar:
@@ -79,6 +83,7 @@ def test_an_archive_that_leads_out_is_refused(small_chain: SmallChain, tmp_path:
     assert not small_chain.released("base")
 
 
+@pytest.mark.once
 def test_a_suite_that_there_is_not_is_told(small_chain: SmallChain) -> None:
     small_chain.tier("base", bootstrap={"suite": "nosuchsuite"})
     failed = small_chain.build().expect(2)

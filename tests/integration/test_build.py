@@ -161,6 +161,7 @@ def test_limit_builds_on_the_parent_s_current_image(small_chain):
         assert small_chain.image(tier).id == before[tier]
 
 
+@pytest.mark.once
 def test_force_builds_what_did_not_change(small_chain):
     small_chain.tier("one", WRITE, parent="base").tier("two", WRITE, parent="base")
     small_chain.build().expect()
@@ -194,6 +195,7 @@ def test_handlers_run_before_the_layer_is_sealed(small_chain):
     assert small_chain.run("one", "cat", "/etc/handled") == "handled"
 
 
+@pytest.mark.once
 def test_the_role_s_own_image_settings_count_unless_the_inventory_has_others(small_chain):
     role = small_chain.folder / "roles/one"
     (role / "defaults").mkdir(parents=True)
@@ -234,6 +236,7 @@ def test_nothing_of_ansible_or_the_build_is_in_the_layer(small_chain, engine):
     assert labels.RUN not in config
 
 
+@pytest.mark.once
 def test_a_build_container_is_confined_while_it_builds(small_chain, engine, environment):
     look = (
         WRITE

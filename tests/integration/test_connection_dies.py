@@ -67,6 +67,7 @@ def test_it_is_said_what_died(target, tmp_path, environment, kill):
     assert running.returncode == 4
 
 
+@pytest.mark.once
 def test_the_next_task_starts_another_agent(target, tmp_path, environment):
     tasks = f"{SLEEP}\n  ignore_unreachable: true\n- name: Go on\n  ansible.builtin.command: echo went on"
     running = target.start_play(tmp_path, tasks, environment)
@@ -89,6 +90,7 @@ def test_a_killed_ansible_playbook_leaves_no_agent_behind(target, tmp_path, envi
     wait_for(lambda: keepers(target) == "", SOON)
 
 
+@pytest.mark.once
 def test_an_agent_ends_with_its_ansible_playbook(target, tmp_path):
     before = set(target.processes().values())
     target.play(tmp_path, "- name: Do little\n  ansible.builtin.command: 'true'").expect()
@@ -99,6 +101,7 @@ def test_an_agent_ends_with_its_ansible_playbook(target, tmp_path):
     assert [change["Path"] for change in target.container.diff() or [] if "tierwright" in change["Path"]] == []
 
 
+@pytest.mark.once
 def test_what_runs_in_the_background_goes_on_and_what_is_interrupted_does_not(target, tmp_path):
     tasks = """
 - name: Leave something

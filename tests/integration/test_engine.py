@@ -6,6 +6,8 @@ import json
 import threading
 import time
 
+import pytest
+
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 
 WRITE = "- name: Count what comes in\n  ansible.builtin.command: {cmd: wc -c, stdin: \"{{ 'x' * 200000 }}\"}\n"
@@ -22,6 +24,7 @@ def test_an_engine_that_docker_host_names_is_not_replaced(playbook):
     assert "unix:///nonexistent/docker.sock" in failed.message
 
 
+@pytest.mark.once
 def test_without_root_it_says_what_is_missing_and_what_to_do(playbook):
     """Whoever cannot become root: here because the program that would do it is not there."""
     extra = {

@@ -19,7 +19,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labe
 from .conftest import ROOT, SmallChain
 from .engines import wait_for
 
-pytestmark = [pytest.mark.once, pytest.mark.usefixtures("demo")]
+pytestmark = pytest.mark.usefixtures("demo")
 
 #: Writes the variable `says` to /says.
 SAYS = '- ansible.builtin.copy: {content: "{{ says }}", dest: /says, mode: "0644"}\n'
@@ -84,6 +84,7 @@ def test_nothing_is_built_on_what_fails_and_it_says_what_to_do(chain):
     assert "tests passed" not in idle.output
 
 
+@pytest.mark.once
 def test_a_failure_names_the_tier_the_test_its_owner_and_the_change(chain):
     chain.tests("two", ASKS_FOR.format("")[:0]).tiers.pop("three")
     chain.build().expect()
@@ -106,6 +107,7 @@ def test_a_failure_names_the_tier_the_test_its_owner_and_the_change(chain):
     assert chain.image("two").id == before["two:latest"]
 
 
+@pytest.mark.once
 def test_a_kept_image_is_tested_again_and_can_hold_nothing_back_but_itself(chain):
     chain.tiers.pop("three")
     chain.build().expect()
@@ -135,6 +137,7 @@ WITH_NEIGHBOUR = """
 """
 
 
+@pytest.mark.once
 def test_a_tier_is_a_part_of_its_neighbour_s_branch(chain):
     chain.tiers.pop("three")
     chain.tiers["two"] |= {"tier_parent": "base", "tier_neighbours": ["one"]}
@@ -151,6 +154,7 @@ def test_a_tier_is_a_part_of_its_neighbour_s_branch(chain):
     }
 
 
+@pytest.mark.once
 def test_all_tests_of_a_tier_together_have_a_limit(chain):
     chain.tiers.pop("three")
     hangs = """
@@ -166,6 +170,7 @@ def test_all_tests_of_a_tier_together_have_a_limit(chain):
     assert "tier 'one': tier_test_timeout is 'soon'; expected seconds, more than 0" in wrong.message
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_ends_during_its_tests_leaves_nothing(chain, environment, how):
     chain.tiers.pop("three")
@@ -204,6 +209,7 @@ def without_mysql(tmp_path: Path, engine: docker.DockerClient) -> Iterator[Path]
         engine.images.remove(tag)
 
 
+@pytest.mark.once
 def test_what_only_wordpress_notices_fails_there_and_moves_nothing(playbook, engine, demo, without_mysql):
     failed = playbook("build-chain.yml", "-i", str(without_mysql)).expect(2)
     assert "httpd-php: variable httpd_php_extensions is new" in failed.message

@@ -189,6 +189,7 @@ def clone(demo, tmp_path_factory):  # noqa: ARG001 - it is built when this looks
     return folder
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("role", "stale"), EDITS, ids=[role for role, _ in EDITS])
 def test_one_line_of_a_demo_role_makes_its_branch_stale(clone, playbook, role, stale):
     tasks = clone / f"roles/{role}/tasks/main.yml"

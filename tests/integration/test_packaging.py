@@ -96,6 +96,7 @@ def run(installed, *arguments):
     )
 
 
+@pytest.mark.once
 def test_an_installed_wheel_brings_the_command(installed, tmp_path):
     image = (config([layer(("etc/motd", b"hello"))], [ours("base", "ops")]), [layer(("etc/motd", b"hello"))])
     folder = write(tmp_path, layout({"base:latest": image}))
@@ -116,6 +117,7 @@ def test_an_installed_wheel_brings_the_command(installed, tmp_path):
     assert (tmp_path / "report/tiers/base.html").is_file()
 
 
+@pytest.mark.once
 def test_the_wheel_has_the_collection_and_nothing_else(installed):
     with zipfile.ZipFile(next(installed.glob("*.whl"))) as wheel:
         names = wheel.namelist()

@@ -94,6 +94,7 @@ def test_back_and_forward_again(released):
     assert released.build().expect().output.count("keep   nothing changed") == 4
 
 
+@pytest.mark.once
 def test_what_was_withdrawn_is_released_when_it_is_changed_or_forced(released):
     rollback(released).expect()
     first = state(released)
@@ -108,11 +109,13 @@ def test_what_was_withdrawn_is_released_when_it_is_changed_or_forced(released):
     assert released.run("two", "cat", "/etc/one", "/etc/two") == "one 3\ntwo 1\n"
 
 
+@pytest.mark.once
 def test_an_unknown_release_is_refused(released):
     refused = rollback(released, "-e", "tier_release=latest").expect(2)
     assert "tier_release is 'latest', which is no release of this chain; there are release-" in refused.message
 
 
+@pytest.mark.once
 def test_some_tiers_go_back_alone(released):
     second = state(released)
     rollback(released, "--limit", "two").expect()
@@ -121,6 +124,7 @@ def test_some_tiers_go_back_alone(released):
     assert released.run("two", "cat", "/etc/one") == "one 1\n"
 
 
+@pytest.mark.once
 def test_nothing_is_promoted_if_somebody_else_moved_a_release_tag(small_chain, engine):
     """The tier's own role does what another user could: it lets the other tier's release tag name something else."""
     repository = f"{small_chain.name}/side"
@@ -193,6 +197,7 @@ def test_without_patience_it_is_said_who_is_in_the_way(small_chain, running):
     small_chain.build("--check").expect()  # waits for nobody
 
 
+@pytest.mark.once
 def test_the_second_waits_and_finds_nothing_to_do(small_chain, running, environment):
     second = subprocess.Popen(
         ["ansible-playbook", "build-chain.yml", "-i", str(small_chain.folder / "chain.yml")],
@@ -212,11 +217,13 @@ def test_the_second_waits_and_finds_nothing_to_do(small_chain, running, environm
     assert running.wait(60) == 0
 
 
+@pytest.mark.once
 def test_a_wrong_patience_is_told(small_chain):
     refused = small_chain.build("-e", "tier_lock_timeout=soon").expect(2)
     assert "tier_lock_timeout is 'soon'; expected seconds" in refused.message
 
 
+@pytest.mark.once
 def test_a_plan_that_fails_holds_nobody_up(small_chain, environment):
     small_chain.tier("one", parent="base")  # there is no such role
     small_chain.build().expect(2)

@@ -158,6 +158,7 @@ def test_a_hostile_tree_comes_out_as_it_went_in(engine, hostile_container, demo)
         os.removexattr(upper(hostile_container) / "srv/h/sticky", "system.posix_acl_default")
 
 
+@pytest.mark.once
 def test_a_name_that_no_layer_can_carry_is_refused(small_chain):
     small_chain.tier("one", "- name: Write\n  ansible.builtin.command: touch /srv/.wh.file\n", parent="base")
     failed = small_chain.build().expect(2)
@@ -202,6 +203,7 @@ def test_what_a_new_parent_adds_beneath_the_child_s_folder_survives(small_chain,
         images.remove(engine, moved)
 
 
+@pytest.mark.once
 def test_a_forced_build_elsewhere_gives_the_same_image(small_chain, engine, tmp_path, environment):
     """Two days later; another path, host name, home, time zone and umask; without a view of the engine's storage."""
     tasks = FOLDER + (
@@ -247,6 +249,7 @@ def test_a_forced_build_elsewhere_gives_the_same_image(small_chain, engine, tmp_
         assert again.id == image.id
 
 
+@pytest.mark.once
 def test_a_tier_says_what_its_layer_leaves_out_and_keeps_and_its_time(small_chain, engine):
     tasks = (
         "- name: Write\n  ansible.builtin.shell: |\n"

@@ -90,6 +90,7 @@ def site(demo, engine, request) -> Iterator[Site]:
         network.remove()
 
 
+@pytest.mark.once
 def test_it_installs_through_http_and_serves_its_front_page(site):
     assert 'action="install.php?step=2"' in site.get("/")
     done = site.get(
@@ -135,6 +136,7 @@ def test_logs_reach_the_engine(site):
     wait_for("the access log", lambda: b"marker=in-the-access-log" in site.web.logs(stderr=False), 10)
 
 
+@pytest.mark.once
 def test_the_engine_finds_both_healthy(site):
     def status(container):
         container.reload()
