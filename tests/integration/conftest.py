@@ -51,6 +51,12 @@ USER 1001
 """
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let no test hang for ever: after so many seconds, it is said where it does."""
+    for item in items:
+        item.add_marker(pytest.mark.timeout(900))
+
+
 @dataclass(frozen=True)
 class Run:
     """A finished ansible-playbook."""

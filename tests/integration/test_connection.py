@@ -202,7 +202,9 @@ def test_two_hundred_tasks_leave_nothing_behind(target, tmp_path):
 - name: Compare
   ansible.builtin.assert: {that: "before.stdout_lines == after.stdout_lines", success_msg: "{{ before.stdout_lines }}"}
 """
-    play = warm + COUNT.format(name="before").lstrip() + many + COUNT.format(name="after").lstrip() + same.lstrip()
+    rest = "  retries: 20\n  delay: 1\n  until: before.stdout_lines == after.stdout_lines\n"  # what ends takes its time
+    count = COUNT.lstrip()
+    play = warm + count.format(name="before") + many + count.format(name="after") + rest + same.lstrip()
     done = target.play(tmp_path, play, env={**CONFIG, "ANSIBLE_REMOTE_TMP": "/dev/tierwright"})
     assert done.code == 0, done.output[-3000:]
     assert "ok=208" in done.output

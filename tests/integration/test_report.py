@@ -66,8 +66,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def of_demo(demo: dict[str, Any], environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of the demo chain, from the engine."""
     folder: Path = tmp_path_factory.mktemp("demo") / "report"
-    # Others may have built chains on this engine.
-    told = report(folder, "wordpress", "--no-outdated", **environment)
+    # Others may have built chains on this engine, and have noted of the demo what they did to it.
+    apart = {**environment, "XDG_STATE_HOME": str(tmp_path_factory.mktemp("state"))}
+    told = report(folder, "wordpress", "--no-outdated", **apart)
     assert (told["chain"], told["tiers"], told["failed"], told["stale"]) == ("wordpress", len(demo), 0, 0)
     return folder
 
