@@ -103,18 +103,21 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def playbook(environment: dict[str, str]) -> Playbook:
     """Run ansible-playbook in the clone, as a user does; a deprecation warning fails the test."""
 
-    def run(*arguments: str, cwd: Path = ROOT, env: dict[str, str] | None = None, timeout: int = 1800) -> Run:
-        done = subprocess.run(
-            ["ansible-playbook", *arguments],
-            cwd=cwd,
-            env={**environment, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=timeout,
-        )
+    def run(*arguments: str, cwd: Path = ROOT, env: dict[str, str] | None = None, timeout: int = 800) -> Run:
+        try:
+            done = subprocess.run(
+                ["ansible-playbook", *arguments],
+                cwd=cwd,
+                env={**environment, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+                timeout=timeout,
+            )
+        except subprocess.TimeoutExpired as late:
+            pytest.fail(f"{late}\n{bytes(late.stdout or b'').decode(errors='replace')}")
         assert "DEPRECATION WARNING" not in done.stdout, done.stdout
         assert "Traceback" not in done.stdout, done.stdout
         return Run(done.returncode, done.stdout)
