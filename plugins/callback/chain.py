@@ -11,6 +11,7 @@ short_description: Watches a run over a chain
 description:
   - Tells waiting tiers when another one became unreachable, which no task of its own can do any more.
   - Clears away what the run left on the engine, however the run ends.
+  - Ends the run where Ansible itself lost a result that it would wait for.
   - Records which files a role takes from elsewhere than its own folder, and when each of its tasks begins.
   - Prints what became of each tier, and notes it for C(tierwright report).
   - It is loaded by itself with the playbooks of this collection and does nothing in others.
@@ -38,6 +39,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listeni
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import discard_all
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.column import keep_column
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.deaf import end_when_deaf
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.summary import summary
@@ -69,6 +71,7 @@ class CallbackModule(CallbackBase):
         if result.task.resolved_action == _PLAN and _content(result).get("run"):
             self._journal = Journal(Path(_content(result)["run"]))
             self._alive = self._journal.hold()
+            end_when_deaf(self._display.error)
             atexit.register(self._end, os.getpid())
             if _content(result).get("builds"):
                 self._watch = listen(self._journal)
