@@ -280,7 +280,7 @@ def test_an_engine_that_wants_all_layers_gets_them(chain, podman, monkeypatch):
                 history=[],
                 created="1970-01-01T00:00:00Z",
             )
-            made.append(load.load(client, content, load.Layers(donor.layers, donor=donor.id)))
+            made.append(load.load(client, content, load.Layers(donor.layers, donor=donor.id)).id)
         assert given == [False, True, True]  # what the engine wants is remembered
         assert images.get(client, made[1]).layers == donor.layers
     finally:

@@ -79,7 +79,7 @@ def set_attributes(container: Any) -> None:
 def written(engine: Any, container: Any) -> bytes:
     container.start()
     with changes.read(engine, container.id) as found:
-        return b"".join(Layer(settle(found, Cleaner("debian")), EPOCH).pieces())
+        return b"".join(Layer(settle(found.changes, Cleaner("debian")), EPOCH).pieces())
 
 
 @pytest.mark.once
@@ -120,7 +120,7 @@ def test_mount_points_that_the_engine_makes_are_not_in_the_layer(engine, demo):
     try:
         container.exec_run(["touch", "/srv/volume/x", "/srv/file"])
         with changes.read(engine, container.id) as found:
-            assert {each.now.path for each in found} == {b"srv", b"srv/file"}
+            assert {each.now.path for each in found.changes} == {b"srv", b"srv/file"}
     finally:
         container.remove(v=True, force=True)
 
@@ -191,7 +191,7 @@ def test_what_a_new_parent_adds_beneath_the_child_s_folder_survives(small_chain,
         created="2000-01-01T00:00:00Z",
     )
     fetched = load.fetch(images.save(engine, child.id), {own}, tmp_path)
-    moved = load.load(engine, content, load.Layers((*new.layers, own), fetched, new.id))
+    moved = load.load(engine, content, load.Layers((*new.layers, own), fetched, new.id)).id
     try:
         container = engine.containers.create(moved, ["-"])
         try:

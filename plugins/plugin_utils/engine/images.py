@@ -107,7 +107,7 @@ def full_config(client: docker.DockerClient, image: Image) -> Mapping[str, Any]:
     return {**image.config, "Healthcheck": found} if found else image.config
 
 
-def load(client: docker.DockerClient, archive: Iterable[bytes], expected: str) -> None:
+def load(client: docker.DockerClient, archive: Iterable[bytes], expected: str) -> Image:
     """Load an archive of images.
 
     Args:
@@ -119,8 +119,10 @@ def load(client: docker.DockerClient, archive: Iterable[bytes], expected: str) -
         EngineError: The engine refused the archive, or the image is not the expected one.
     """
     take(client, archive, f"image {expected}")
-    if find(client, expected) is None:
+    image = find(client, expected)
+    if image is None:
         raise EngineError(f"loading image {expected}: the engine took it, but holds no image of that ID")
+    return image
 
 
 def take(client: docker.DockerClient, archive: Iterable[bytes], what: str) -> None:

@@ -12,6 +12,9 @@ one that it opens without all layers being there:
   its storage lacks (``TryReusingBlob`` of containers/image).
 
 An engine that wants all layers all the same gets them all: see :mod:`.load`.
+
+How long an archive is follows from what is in it, so it is sent with its length and not in chunks, which an engine
+takes in less time.
 """
 
 from __future__ import annotations
@@ -32,6 +35,9 @@ _CHUNK = 1 << 20
 #: Where a layer lies in an archive whose beginning it is: its digest, which names it, is known when it has been sent.
 _NEW = "layer.tar"
 
+#: As long as any digest.
+_ANY = "sha256:" + 64 * "0"
+
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
@@ -42,20 +48,78 @@ class _Sent:
 
 LayerContent = Path | bytes | _Sent
 
+#: A file of the archive: its name, and what is in it.
+_Member = tuple[str, LayerContent]
+
+#: Bytes that end an archive.
+_END = 2 * tarfile.BLOCKSIZE
+
 # Docker's types and not OCI's: with those, Podman forgets the health check, which OCI's configuration has not.
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _CONFIG = "application/vnd.docker.container.image.v1+json"
 _LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 
 
-def docker_archive(document: bytes, layers: Sequence[str], contents: Mapping[str, LayerContent]) -> Iterator[bytes]:
-    """Yield an archive with one image and no name for it.
+class Archive:
+    """An archive with one image and no name for it, in pieces; it may be read more than once."""
+
+    def __init__(self, length: int, pieces: Callable[[], Iterator[bytes]]) -> None:
+        """Take its length in bytes, and what reads it."""
+        self._length = length
+        self._pieces = pieces
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces()
+
+
+def docker_archive(document: bytes, layers: Sequence[str], contents: Mapping[str, LayerContent]) -> Archive:
+    """Describe the archive of an image whose layers lie ready.
 
     Args:
         document: What :func:`.config.document` wrote.
         layers: Digests of all layers, as the document names them.
         contents: Layers that the engine may lack, by digest: an uncompressed tar, in a file or in memory.
     """
+    members = _members(document, layers, contents)
+    return Archive(_length(members), lambda: _written(members))
+
+
+def archive_with_new(
+    layer: Layer, describe: Callable[[str, str], bytes], below: Sequence[str], contents: Mapping[str, LayerContent]
+) -> Archive:
+    """Describe the archive of an image whose last layer is read while it is sent.
+
+    Args:
+        layer: The layer.
+        describe: Writes the document for a layer of such a digest and such a digest of its content. It is as long for
+            any other; so it is asked once before the layer is read.
+        below: Digests of the layers that it lies on.
+        contents: Those of them that the engine may lack.
+    """
+
+    def members(digest: str, content: str) -> list[_Member]:
+        sent = {digest: _Sent(layer.size)}
+        return _members(describe(digest, content), (*below, digest), {**contents, **sent})
+
+    def pieces() -> Iterator[bytes]:
+        yield _header(_NEW, layer.size)
+        yield from layer.pieces()
+        yield bytes(-layer.size % tarfile.BLOCKSIZE)
+        yield from _written(members(layer.digest, layer.content))
+
+    return Archive(_stored(layer.size) + _length(members(_ANY, _ANY)), pieces)
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 digest of a file, as images write it."""
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _members(document: bytes, layers: Sequence[str], contents: Mapping[str, LayerContent]) -> list[_Member]:
     manifest = _json(
         {
             "schemaVersion": 2,
@@ -66,38 +130,29 @@ def docker_archive(document: bytes, layers: Sequence[str], contents: Mapping[str
     )
     index = {"schemaVersion": 2, "manifests": [_descriptor(_MANIFEST, _digest(manifest), len(manifest))]}
     listed = {"Config": _blob(_digest(document)), "RepoTags": None, "Layers": [_blob(layer) for layer in layers]}
-    yield from _member("manifest.json", _json([listed]))
-    yield from _member("oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
-    yield from _member("index.json", _json(index))
-    yield from _member(_blob(_digest(manifest)), manifest)
-    yield from _member(_blob(_digest(document)), document)
-    for digest, content in contents.items():
-        yield from _member(_blob(digest), content)
-    yield bytes(2 * tarfile.BLOCKSIZE)
+    return [
+        ("manifest.json", _json([listed])),
+        ("oci-layout", _json({"imageLayoutVersion": "1.0.0"})),
+        ("index.json", _json(index)),
+        (_blob(_digest(manifest)), manifest),
+        (_blob(_digest(document)), document),
+        *((_blob(digest), content) for digest, content in contents.items()),
+    ]
 
 
-def archive_with_new(
-    layer: Layer, describe: Callable[[], bytes], below: Sequence[str], contents: Mapping[str, LayerContent]
-) -> Iterator[bytes]:
-    """Yield such an archive for an image whose last layer is read while it is sent.
-
-    Args:
-        layer: The layer.
-        describe: Writes the document; called when the layer has been read.
-        below: Digests of the layers that it lies on.
-        contents: Those of them that the engine may lack.
-    """
-    yield _header(_NEW, layer.size)
-    yield from layer.pieces()
-    yield bytes(-layer.size % tarfile.BLOCKSIZE)
-    sent = {layer.digest: _Sent(layer.size)}
-    yield from docker_archive(describe(), (*below, layer.digest), {**contents, **sent})
+def _written(members: Sequence[_Member]) -> Iterator[bytes]:
+    for name, content in members:
+        yield from _member(name, content)
+    yield bytes(_END)
 
 
-def digest_file(path: Path) -> str:
-    """SHA-256 digest of a file, as images write it."""
-    with path.open("rb") as file:
-        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+def _length(members: Sequence[_Member]) -> int:
+    return sum(_stored(0 if isinstance(content, _Sent) else _size(content)) for _name, content in members) + _END
+
+
+def _stored(size: int) -> int:
+    """Bytes that a member of ``size`` takes in an archive."""
+    return tarfile.BLOCKSIZE + size + -size % tarfile.BLOCKSIZE
 
 
 def _digest(content: bytes) -> str:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import docker
 
 from ..engine import containers
 from ..engine.client import translated
+from ..engine.standstill import Reading, standstill
 from . import exported, overlay
 from .entry import Change
 from .overlay import ALL_NUMBERS, NotReadableError, Overlay
@@ -30,16 +32,25 @@ _DRIVERS = frozenset({"overlay", "overlay2"})
 _MOUNT_POINT = 4
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was changed in a container."""
+
+    changes: list[Change]
+    #: Makes what each reading of their content is done within, but for that of single files.
+    reading: Reading
+
+
 @contextmanager
-def read(client: docker.DockerClient, container: str) -> Iterator[list[Change]]:
-    """End a container and read what was changed in it since it was made.
+def read(client: docker.DockerClient, container: str) -> Iterator[Found]:
+    """Let a container stand still, read what was changed in it since it was made, and end it.
 
     Args:
         client: The engine.
         container: ID of the container. It may have ended, but its directories are only trusted if it runs now.
 
     Yields:
-        The changes. Their content can be read until the ``with`` statement ends.
+        The changes. Their content can be read until the ``with`` statement ends; then the container has ended.
 
     Raises:
         EngineError: The engine refused.
@@ -48,17 +59,20 @@ def read(client: docker.DockerClient, container: str) -> Iterator[list[Change]]:
         told = client.api.inspect_container(container)
     here = _directories(told)
     proven = here is not None and overlay.sees_all_attributes() and _is_proven(told, here)
-    containers.end(client, container)  # what is still being written has no content that could be sealed
-    if here is not None and proven:
-        try:
-            found = list(overlay.changes(here))
-        except NotReadableError:
-            pass  # the exports below hold it, too
-        else:
-            yield _without_mount_points(found, told)
-            return
-    with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
-        yield _without_mount_points(_in_exports(client, told, Path(folder, "content")), told)
+    # What is still being written has no content that could be sealed.
+    with standstill(client, container) as reading, ExitStack() as stack:
+        found = _in_overlay(here) if here is not None and proven else None
+        if found is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tierwright-"))
+            found = list(_in_exports(client, told, Path(folder, "content")))
+        yield Found(_without_mount_points(found, told), reading)
+
+
+def _in_overlay(here: Overlay) -> list[Change] | None:
+    try:
+        return list(overlay.changes(here))
+    except NotReadableError:
+        return None  # exports hold it, too
 
 
 def _without_mount_points(changes: Iterable[Change], told: Mapping[str, Any]) -> list[Change]:

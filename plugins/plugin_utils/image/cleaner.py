@@ -19,6 +19,8 @@ _LARGEST_SORTED = 64 << 20
 _PYC_FLAGS = slice(4, 8)
 _PYC_HASHED = 1
 
+_BYTE_CODE = b".pyc"
+
 
 class Cleaner:
     """What becomes of each path of one tier."""
@@ -32,6 +34,7 @@ class Cleaner:
         own = (matcher(drop), Treatment.DROP)
         self._keeps = matcher(keep)
         self._rules = [own, *((matcher(rule.patterns), rule.treatment) for rule in reversed(listed))]
+        self._ruled = matcher([*drop, *(pattern for rule in listed for pattern in rule.patterns)])
 
     def clean(self, entry: Entry) -> Entry | None:
         """Give what the layer holds at an entry's path; ``None`` for nothing.
@@ -39,9 +42,9 @@ class Cleaner:
         Raises:
             SealError: The file cannot be read.
         """
-        if self._keeps(entry.path):
+        treatment = self._treatment(entry.path)
+        if (treatment or entry.path.endswith(_BYTE_CODE)) and self._keeps(entry.path):
             return entry
-        treatment = next((treatment for matches, treatment in self._rules if matches(entry.path)), None)
         if treatment is Treatment.DROP:
             return None
         if entry.kind is not Kind.FILE:
@@ -51,6 +54,11 @@ class Cleaner:
         if treatment is Treatment.EMPTY:
             return replace(entry, size=0, content=b"", digest=b"", inode=None)
         return _in_order(entry, b"\n" if treatment is Treatment.SORT_LINES else b"\n\n")
+
+    def _treatment(self, path: bytes) -> Treatment | None:
+        if not self._ruled(path):  # as most: one expression says so sooner than all rules
+            return None
+        return next(treatment for matches, treatment in self._rules if matches(path))
 
 
 def settle(changes: Iterable[Change], cleaner: Cleaner) -> list[Entry]:
@@ -114,7 +122,7 @@ def _is_unasked_byte_code(entry: Entry) -> bool:
     What packages compile when they are installed is checked by its source's hash, since SOURCE_DATE_EPOCH is set
     (``py_compile``); that stays valid whatever times a layer has.
     """
-    if not entry.path.endswith(b".pyc") or not isinstance(entry.content, Slice):
+    if not entry.path.endswith(_BYTE_CODE) or not isinstance(entry.content, Slice):
         return False
     head = next(iter(pieces(entry)), b"")[_PYC_FLAGS]
     return not int.from_bytes(head, "little") & _PYC_HASHED

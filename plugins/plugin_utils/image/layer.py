@@ -11,8 +11,10 @@ as ``SCHILY.xattr``, as all engines write and read them). So equal entries give 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from zlib import adler32
 
 from .entry import CHUNK, Entry, Kind, pieces
 
@@ -34,12 +36,24 @@ class Layer:
     Reading it gives :attr:`digest` and :attr:`content`, which are empty before.
     """
 
-    def __init__(self, entries: Iterable[Entry], epoch: int) -> None:
-        """Take the entries in any order, and the latest time, in seconds since 1970, that one of them may have."""
+    def __init__(
+        self,
+        entries: Iterable[Entry],
+        epoch: int,
+        reading: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        """Take what the layer is made of.
+
+        Args:
+            entries: In any order.
+            epoch: The latest time, in seconds since 1970, that one of them may have.
+            reading: Makes what each reading is done within.
+        """
         self._entries = linked(sorted(entries, key=lambda entry: entry.path))
         self._epoch = epoch
+        self._reading = reading
         #: Bytes of the layer; nothing has been read to know it.
-        self.size = sum(len(header(each, epoch)) + _padded(_stored(each)) for each in self._entries) + len(_END)
+        self.size = sum(_header_size(each, epoch) + _padded(_stored(each)) for each in self._entries) + len(_END)
         #: ``sha256:…`` of the layer.
         self.digest = ""
         #: ``sha256:…`` of what the entries hold. Times that the epoch clamped are left out of it.
@@ -55,37 +69,44 @@ class Layer:
             SealError: A file is not what it was when its entry was made.
         """
         whole, content = hashlib.sha256(), hashlib.sha256()
-        with ThreadPoolExecutor(1) as beside:  # one of two digests; hashing large pieces needs no interpreter lock
-            hashed: Future[None] | None = None
-            for piece in self._gathered(content):
-                if hashed is not None:
-                    hashed.result()
-                hashed = beside.submit(whole.update, piece)
-                yield piece
+        piece = b""
+        with self._reading(), ThreadPoolExecutor(2) as beside:  # hashing large pieces needs no interpreter lock
+            hashing: list[Future[None]] = []
+            for parts, held in self._gathered():
+                if piece:
+                    yield piece
+                piece = b"".join(parts)
+                for each in hashing:
+                    each.result()
+                hashing = [beside.submit(whole.update, piece), beside.submit(_update, content, held)]
         self.digest = "sha256:" + whole.hexdigest()
         self.content = "sha256:" + content.hexdigest()
+        yield piece  # the last, when nothing is left to be read, however long somebody takes to take it
 
-    def _gathered(self, content: hashlib._Hash) -> Iterator[bytes]:
-        gathered = bytearray()
+    def _gathered(self) -> Iterator[tuple[list[bytes], list[bytes]]]:
+        """Yield about a megabyte of the layer each time, and what its digest of content is made of."""
+        parts: list[bytes] = []
+        held: list[bytes] = []
+        gathered = 0
         for entry in self._entries:
             head = header(entry, self._epoch)
-            gathered += head
-            content.update(head if entry.mtime < self._epoch else header(entry, 0))
+            parts.append(head)
+            held.append(head if entry.mtime < self._epoch else header(entry, 0))
+            gathered += len(head)
             if _stored(entry):
                 for piece in pieces(entry):
-                    content.update(piece)
-                    if len(piece) == CHUNK:  # large enough to go on its own, without being copied
-                        yield bytes(gathered)
-                        yield piece
-                        gathered.clear()
-                        continue
-                    gathered += piece
-                    if len(gathered) >= CHUNK:
-                        yield bytes(gathered)
-                        gathered.clear()
-                gathered += bytes(-entry.size % _BLOCK)
-        gathered += _END
-        yield bytes(gathered)
+                    parts.append(piece)
+                    held.append(piece)
+                    gathered += len(piece)
+                    if gathered >= CHUNK:
+                        yield parts, held
+                        parts, held, gathered = [], [], 0
+                parts.append(bytes(-entry.size % _BLOCK))
+        yield [*parts, _END], held
+
+
+def _update(digest: hashlib._Hash, parts: list[bytes]) -> None:
+    digest.update(b"".join(parts))
 
 
 def linked(entries: Iterable[Entry]) -> list[Entry]:
@@ -102,30 +123,46 @@ def linked(entries: Iterable[Entry]) -> list[Entry]:
 
 def header(entry: Entry, epoch: int) -> bytes:
     """Write an entry's header, with a pax header before it where one is needed."""
-    name = entry.path + b"/" if entry.kind is Kind.DIRECTORY else entry.path
-    mtime = min(entry.mtime, epoch)
-    records: dict[bytes, bytes] = {b"SCHILY.xattr." + key: value for key, value in entry.attributes}
-    if len(name) > _NAME_FIELD:
-        records[b"path"] = name
-    if len(entry.target) > _NAME_FIELD:
-        records[b"linkpath"] = entry.target
-    numbers = {b"uid": entry.uid, b"gid": entry.gid, b"size": _stored(entry), b"mtime": mtime}
-    for key, number in numbers.items():
-        largest = _LARGEST_SHORT if key in {b"uid", b"gid"} else _LARGEST_LONG
-        if not 0 <= number <= largest:
-            records[key] = b"%d" % number
-            numbers[key] = 0
+    name, mtime = _name(entry), min(entry.mtime, epoch)
+    records = _records(entry, name, mtime)
     fixed = _ustar(
         name[:_NAME_FIELD],
         entry.kind.value,
         mode=entry.mode,
-        owner=(numbers[b"uid"], numbers[b"gid"]),
-        size=numbers[b"size"],
-        mtime=numbers[b"mtime"],
+        owner=(0 if b"uid" in records else entry.uid, 0 if b"gid" in records else entry.gid),
+        size=0 if b"size" in records else _stored(entry),
+        mtime=0 if b"mtime" in records else mtime,
         target=entry.target[:_NAME_FIELD],
         device=entry.device,
     )
     return _pax(records) + fixed if records else fixed
+
+
+def _header_size(entry: Entry, epoch: int) -> int:
+    records = _records(entry, _name(entry), min(entry.mtime, epoch))
+    return len(_pax(records)) + _BLOCK if records else _BLOCK
+
+
+def _name(entry: Entry) -> bytes:
+    return entry.path + b"/" if entry.kind is Kind.DIRECTORY else entry.path
+
+
+def _records(entry: Entry, name: bytes, mtime: int) -> dict[bytes, bytes]:
+    """Give what a ustar header of these cannot hold."""
+    records = {b"SCHILY.xattr." + key: value for key, value in entry.attributes} if entry.attributes else {}
+    if len(name) > _NAME_FIELD:
+        records[b"path"] = name
+    if len(entry.target) > _NAME_FIELD:
+        records[b"linkpath"] = entry.target
+    if not 0 <= entry.uid <= _LARGEST_SHORT:
+        records[b"uid"] = b"%d" % entry.uid
+    if not 0 <= entry.gid <= _LARGEST_SHORT:
+        records[b"gid"] = b"%d" % entry.gid
+    if _stored(entry) > _LARGEST_LONG:
+        records[b"size"] = b"%d" % entry.size
+    if not 0 <= mtime <= _LARGEST_LONG:
+        records[b"mtime"] = b"%d" % mtime
+    return records
 
 
 def _link(entry: Entry, target: bytes) -> Entry:
@@ -167,5 +204,6 @@ def _ustar(
     start = b"%s%07o\0%07o\0%07o\0%011o\0%011o\0" % (name.ljust(_NAME_FIELD, b"\0"), mode, *owner, size, mtime)
     rest = b"%s%sustar\x0000%s%07o\0%07o\0" % (kind, target.ljust(_NAME_FIELD, b"\0"), bytes(64), *device)
     end = rest.ljust(_BLOCK - len(start) - _CHECKSUM, b"\0")
-    checksum = sum(start) + sum(end) + _CHECKSUM * ord(" ")
+    # The low half of Adler-32 is one more than the sum of all bytes, modulo a number that no header's sum reaches.
+    checksum = (adler32(end, adler32(start)) & 0xFFFF) - 1 + _CHECKSUM * ord(" ")
     return b"%s%06o\0 %s" % (start, checksum, end)

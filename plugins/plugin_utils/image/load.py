@@ -22,6 +22,7 @@ from weakref import WeakSet
 import docker
 
 from ..engine import images
+from ..engine.images import Image
 from ..errors import EngineError, EngineUnavailableError
 from .archive import LayerContent, archive_with_new, docker_archive
 from .config import image_id
@@ -50,7 +51,7 @@ class Layers:
     donor: str | None = None
 
 
-def load(client: docker.DockerClient, document: bytes, layers: Layers) -> str:
+def load(client: docker.DockerClient, document: bytes, layers: Layers) -> Image:
     """Load the image that ``document`` describes.
 
     Args:
@@ -58,67 +59,50 @@ def load(client: docker.DockerClient, document: bytes, layers: Layers) -> str:
         document: What :func:`.config.document` wrote.
         layers: The layers that it names.
 
-    Returns:
-        The image's ID.
-
     Raises:
         EngineError: The engine refused it.
     """
     made = image_id(document)
 
-    def give(contents: Mapping[str, LayerContent]) -> None:
-        images.load(client, docker_archive(document, layers.digests, contents), made)
+    def give(contents: Mapping[str, LayerContent]) -> Image:
+        return images.load(client, docker_archive(document, layers.digests, contents), made)
 
-    _give(client, layers, give)
-    return made
+    return _give(client, layers, give)
 
 
-def load_new(client: docker.DockerClient, layer: Layer, below: Layers, describe: Callable[[], bytes]) -> str:
+def load_new(client: docker.DockerClient, layer: Layer, below: Layers, describe: Callable[[str, str], bytes]) -> Image:
     """Load an image with one layer more than others have.
 
     Args:
         client: The engine.
         layer: The layer; it is read while it is sent, more than once where the engine refuses first.
         below: The layers that it lies on.
-        describe: Writes the document; called when the layer has been read.
-
-    Returns:
-        The image's ID.
+        describe: Writes the document, given the layer's digest and that of its content; see :func:`archive_with_new`.
 
     Raises:
         EngineError: The engine refused it.
         SealError: The layer cannot be read.
     """
-    made = ""
 
-    def document() -> bytes:
-        nonlocal made
-        content = describe()
-        made = image_id(content)
-        return content
+    def give(contents: Mapping[str, LayerContent]) -> Image:
+        images.take(client, archive_with_new(layer, describe, below.digests, contents), "a new layer")
+        return images.get(client, image_id(describe(layer.digest, layer.content)))
 
-    def give(contents: Mapping[str, LayerContent]) -> None:
-        images.take(client, archive_with_new(layer, document, below.digests, contents), "a new layer")
-
-    _give(client, below, give)
-    return images.get(client, made).id
+    return _give(client, below, give)
 
 
-def _give(client: docker.DockerClient, layers: Layers, give: Callable[[Mapping[str, LayerContent]], None]) -> None:
+def _give(client: docker.DockerClient, layers: Layers, give: Callable[[Mapping[str, LayerContent]], Image]) -> Image:
     """Give an engine what it lacks of ``layers``, or all of them where it refuses that."""
     lacking = frozenset(layers.digests) - frozenset(layers.contents)
     if layers.donor is None or not lacking:
-        give(layers.contents)
-        return
+        return give(layers.contents)
     if client not in _wants_all:
         try:
-            give(layers.contents)
+            return give(layers.contents)
         except EngineUnavailableError:
             raise
         except EngineError:
             pass  # it may want all layers; if that is not why, it says so of all of them as well
-        else:
-            return
     with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
         fetched = fetch(images.save(client, layers.donor), lacking, Path(folder))
         if missing := lacking - frozenset(fetched):
@@ -126,8 +110,9 @@ def _give(client: docker.DockerClient, layers: Layers, give: Callable[[Mapping[s
                 f"image {layers.donor} should have the layers {', '.join(sorted(missing))}, but the engine did not "
                 "give them out with it"
             )
-        give({**fetched, **layers.contents})
+        image = give({**fetched, **layers.contents})
     _wants_all.add(client)
+    return image
 
 
 def fetch(archive: Iterable[bytes], wanted: Collection[str], folder: Path) -> dict[str, Path]:

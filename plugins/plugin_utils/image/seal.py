@@ -69,11 +69,16 @@ def seal(client: docker.DockerClient, container: str, design: Design) -> Image:
     cleaner = Cleaner(design.identity.get(labels.FAMILY), tier.drop, tier.keep)
     with changes.read(client, container) as found:
         try:
-            entries = settle(found, cleaner)
+            entries = settle(found.changes, cleaner)
             protected.check(
-                client, design.protected, container=container, entries=entries, changes=found, timeline=design.timeline
+                client,
+                design.protected,
+                container=container,
+                entries=entries,
+                changes=found.changes,
+                timeline=design.timeline,
             )
-            image = assemble(client, design, layer=Layer(entries, design.epoch))
+            image = assemble(client, design, layer=Layer(entries, design.epoch, found.reading))
         except SealError as error:
             raise SealError(f"tier {tier.name!r}: {error}") from error
     if design.parent is None or len(image.layers) > len(design.parent.layers):
@@ -101,10 +106,8 @@ def assemble(
     below = layers or (Layers(()) if parent is None else Layers(parent.layers, donor=parent.id))
     write = _writer(client, design)
     if layer is None:
-        made = load(client, write(below.digests, below.digests[-1]), below)
-    else:
-        made = load_new(client, layer, below, lambda: write((*below.digests, layer.digest), layer.content))
-    return images.get(client, made)
+        return load(client, write(below.digests, below.digests[-1]), below)
+    return load_new(client, layer, below, lambda digest, content: write((*below.digests, digest), content))
 
 
 def _writer(client: docker.DockerClient, design: Design) -> Callable[[Sequence[str], str], bytes]:

@@ -63,7 +63,7 @@ def stage(client: docker.DockerClient, parent: Image, run: str, tier: str) -> st
         history=[{"created": history.timestamp(0), "created_by": "tierwright: build"} for _layer in layers.digests],
         created=history.timestamp(0),
     )
-    return load(client, content, layers)
+    return load(client, content, layers).id
 
 
 def below(client: docker.DockerClient, parent: Image) -> Layers:

@@ -1,4 +1,4 @@
-"""Does one thing to a container and prints, as JSON, how long it took and how much memory this process had at most."""
+"""Does one thing to a container and prints, as JSON, its time, its peak memory in bytes, and the image that it made."""
 
 from __future__ import annotations
 
@@ -38,9 +38,8 @@ def main() -> None:
         started = time.perf_counter()
         image = do()
         seconds = time.perf_counter() - started
-    if image is not None:
-        images.remove(client, image)
-    print(json.dumps({"seconds": seconds, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"seconds": seconds, "peak": peak, "made": [image] if image else []}))
 
 
 @contextmanager
@@ -80,12 +79,12 @@ def _load(client: docker.DockerClient, container: str, parent: Image) -> Iterato
             created="2023-11-14T22:13:20Z",
         )
         layers = Layers((*parent.layers, layer), {layer: Path(file.name)}, parent.id)
-        yield lambda: load(client, content, layers)
+        yield lambda: load(client, content, layers).id
 
 
 def _write(client: docker.DockerClient, container: str, take: Callable[[bytes], object]) -> None:
     with changes.read(client, container) as found:
-        for piece in Layer(settle(found, Cleaner("debian")), EPOCH).pieces():
+        for piece in Layer(settle(found.changes, Cleaner("debian")), EPOCH).pieces():
             take(piece)
 
 

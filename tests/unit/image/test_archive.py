@@ -20,7 +20,9 @@ DOCUMENT = b'{"some": "document"}'
 
 
 def read(archive):
-    with tarfile.open(fileobj=io.BytesIO(b"".join(archive)), mode="r:") as tar:
+    sent = b"".join(archive)
+    assert len(archive) == len(sent)
+    with tarfile.open(fileobj=io.BytesIO(sent), mode="r:") as tar:
         return {entry.name: tar.extractfile(entry).read() for entry in tar}
 
 
@@ -71,10 +73,8 @@ def test_a_layer_from_a_file(tmp_path):
 def test_a_layer_is_sent_before_what_names_it():
     layer = Layer([Entry(b"file", Kind.FILE, 0o644, 0, 0, 5, 3, content=b"abc")], 9)
     content = b"".join(layer.pieces())
-    sent = archive_with_new(layer, lambda: bytes(layer.digest, "ascii"), ["sha256:aa"], {})
-    with tarfile.open(fileobj=io.BytesIO(b"".join(sent)), mode="r:") as tar:
-        assert tar.getnames()[0] == "layer.tar"
-        members = {entry.name: tar.extractfile(entry).read() for entry in tar}
+    members = read(archive_with_new(layer, lambda digest, _content: digest.encode(), ["sha256:aa"], {}))
+    assert next(iter(members)) == "layer.tar"
     (listed,) = json.loads(members["manifest.json"])
     assert listed["Layers"] == ["blobs/sha256/aa", f"blobs/sha256/{layer.digest.removeprefix('sha256:')}"]
     assert members[listed["Layers"][1]] == content

@@ -4,6 +4,7 @@ import hashlib
 import io
 import subprocess
 import tarfile
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import SealError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.entry import Entry, Kind, Slice, shown
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.entry import CHUNK, Entry, Kind, Slice, shown
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.layer import Layer
 
 EPOCH = 1_700_000_000
@@ -54,6 +55,26 @@ def written(found, epoch=EPOCH):
     assert layer.size == len(content)
     assert layer.digest == "sha256:" + hashlib.sha256(content).hexdigest()
     return content
+
+
+def test_all_has_been_read_before_the_last_piece_is_given():
+    done = []
+
+    @contextmanager
+    def reading():
+        done.append("begun")
+        yield
+        done.append("read")
+
+    large = Entry(b"large", Kind.FILE, 0o644, 0, 0, 5, 3 * CHUNK, content=bytes(3 * CHUNK))
+    pieces = Layer([large, replace(large, path=b"other")], EPOCH, reading).pieces()
+    next(pieces)
+    assert done == ["begun"]
+    next(pieces)
+    assert done == ["begun"]
+    next(pieces)
+    assert done == ["begun", "read"]
+    assert list(pieces) == []
 
 
 def octets(text):

@@ -178,6 +178,6 @@ def test_a_new_layer_is_read_again_where_the_engine_wants_all(monkeypatch):
     monkeypatch.setattr(load.images, "get", lambda _client, image: SimpleNamespace(id=image))
     layer = Layer([Entry(b"file", Kind.FILE, 0o644, 0, 0, 5, 11, content=b"new content")], 9)
     below = load.Layers((digest_of(WANTED),), donor="parent")
-    made = load.load_new(Client(), layer, below, lambda: bytes(layer.digest, "ascii"))
-    assert made == image_id(layer.digest.encode())
+    made = load.load_new(Client(), layer, below, lambda digest, _content: digest.encode())
+    assert made.id == image_id(layer.digest.encode())
     assert found == [("lean", True), ("full", True)]

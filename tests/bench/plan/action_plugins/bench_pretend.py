@@ -54,7 +54,7 @@ def _pretend(client: docker.DockerClient, chain: str, tier: Tier, parts: Parts) 
         history=[history.entry(tier, created, "bench")],
         created=created,
     )
-    image = load(client, content, _LAYERS)
+    image = load(client, content, _LAYERS).id
     for tag in (tier.tag, content_tag(digest_key(parts))):
         images.tag(client, image, tier.image, tag)
     return image
