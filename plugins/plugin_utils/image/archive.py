@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .layer import Layer
+from .pieces import ahead
 
 _CHUNK = 1 << 20
 
@@ -106,7 +107,7 @@ def archive_with_new(
 
     def pieces() -> Iterator[bytes]:
         yield _header(_NEW, layer.size)
-        yield from layer.pieces()
+        yield from ahead(layer.pieces())
         yield bytes(-layer.size % tarfile.BLOCKSIZE)
         yield from _written(members(layer.digest, layer.content))
 

@@ -11,7 +11,7 @@ as ``SCHILY.xattr``, as all engines write and read them). So equal entries give 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from zlib import adler32
@@ -62,7 +62,7 @@ class Layer:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def pieces(self) -> Iterator[bytes]:
+    def pieces(self) -> Generator[bytes, None, None]:
         """Write the layer, in pieces of about a megabyte.
 
         Raises:

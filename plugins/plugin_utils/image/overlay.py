@@ -64,6 +64,9 @@ class _Below:
     folders: tuple[bytes, ...] = ()
 
 
+_NOTHING = _Below()
+
+
 def changes(overlay: Overlay) -> Iterator[Change]:
     """Yield every path that the upper directory writes or hides, a directory before what is in it.
 
@@ -106,6 +109,8 @@ def _hidden(lowers: Sequence[bytes], prefix: bytes, names: set[bytes]) -> Iterat
 
 
 def _below(lowers: Sequence[bytes], name: bytes, path: bytes) -> _Below:
+    if not lowers:
+        return _NOTHING
     seen: Entry | None = None
     folders: list[bytes] = []
     for lower in lowers:

@@ -1,19 +1,37 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What an engine sends in pieces, as a file to read."""
+"""Content in pieces: what an engine sends as a file to read, and what an engine is sent read ahead."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import IO, cast
 
 _BUFFER = 1 << 20
+
+#: Pieces that are read before anybody takes them.
+_AHEAD = 4
 
 
 def reader(pieces: Iterable[bytes]) -> IO[bytes]:
     """Make a file out of pieces; it is read once, from its beginning."""
     return cast("IO[bytes]", io.BufferedReader(_Pieces(iter(pieces)), _BUFFER))
+
+
+def ahead(pieces: Generator[bytes, None, None]) -> Iterator[bytes]:
+    """Read pieces in a thread of their own, a few before they are taken, so that who takes them slowly holds up nobody.
+
+    What is raised in the thread is raised here.
+    """
+    with closing(pieces), ThreadPoolExecutor(1) as beside:
+        read: deque[Future[bytes | None]] = deque(beside.submit(next, pieces, None) for _piece in range(_AHEAD))
+        while (piece := read.popleft().result()) is not None:
+            read.append(beside.submit(next, pieces, None))
+            yield piece
 
 
 class _Pieces(io.RawIOBase):
