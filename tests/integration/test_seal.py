@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import shutil
 import struct
 import subprocess
 import tarfile
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +21,7 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Tier
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import changes, exported, labels, load, overlay
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.cleaner import Cleaner, settle
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config import document
@@ -33,6 +36,8 @@ ACCESS_LIST = struct.pack(
     "<I" + "HHI" * 5, 2, 1, 6, 2**32 - 1, 2, 4, 1001, 4, 4, 2**32 - 1, 16, 4, 2**32 - 1, 32, 4, 2**32 - 1
 )
 CAPABILITY = bytes.fromhex("0100000200040000000000000000000000000000")
+
+BUSY = "for each in 1 2 3; do (while :; do date >> /srv/$each; done) & done; wait"
 
 HOSTILE = r"""
 set -e
@@ -156,6 +161,40 @@ def test_a_hostile_tree_comes_out_as_it_went_in(engine, hostile_container, demo)
     finally:
         images.remove(engine, image.id)
         os.removexattr(upper(hostile_container) / "srv/h/sticky", "system.posix_acl_default")
+
+
+@pytest.mark.once
+def test_what_still_writes_stands_still_while_a_layer_is_read_even_twice(engine, demo, monkeypatch):
+    taken, honest = [], images.take
+
+    def refuse_the_first(client, archive, what):
+        if not taken:
+            taken.append(b"".join(archive))
+            raise EngineError("some layers are missing")
+        honest(client, archive, what)
+
+    monkeypatch.setattr(images, "take", refuse_the_first)
+    tier = Tier("busy", "operations", "twtest/busy", "latest", parent="base", role="busy")
+    container = engine.containers.run(demo["base"].id, ["sh", "-c", BUSY], detach=True)
+    made = []
+    try:
+        until = time.monotonic() + 60
+        while container.exec_run(["test", "-s", "/srv/3"]).exit_code:
+            assert time.monotonic() < until
+        design = Design(tier, "role busy", EPOCH, {}, {labels.FAMILY: "debian"}, images.get(engine, demo["base"].id))
+        made.append(seal(engine, container.id, design))
+        assert len(taken) == 1
+        container.reload()
+        assert container.status == "exited"
+        with tarfile.open(fileobj=io.BytesIO(taken[0])) as tar:
+            first = tar.extractfile("layer.tar").read()
+        with tarfile.open(fileobj=io.BytesIO(first)) as layer:
+            assert {"srv/1", "srv/2", "srv/3"} <= set(layer.getnames())
+        assert made[0].layers[-1] == "sha256:" + hashlib.sha256(first).hexdigest()
+    finally:
+        container.remove(force=True)
+        for image in made:
+            images.remove(engine, image.id)
 
 
 @pytest.mark.once
