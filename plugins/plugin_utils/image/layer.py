@@ -89,6 +89,9 @@ class Layer:
         held: list[bytes] = []
         gathered = 0
         for entry in self._entries:
+            if gathered >= CHUNK:
+                yield parts, held
+                parts, held, gathered = [], [], 0
             head = header(entry, self._epoch)
             parts.append(head)
             held.append(head if entry.mtime < self._epoch else header(entry, 0))

@@ -57,6 +57,13 @@ def written(found, epoch=EPOCH):
     return content
 
 
+def test_what_has_no_content_is_given_in_pieces_as_well():
+    folders = [Entry(b"%d" % number, Kind.DIRECTORY, 0o755, 0, 0, 5) for number in range(5000)]
+    sizes = [len(piece) for piece in Layer(folders, EPOCH).pieces()]
+    assert sum(sizes) > 2 * CHUNK
+    assert max(sizes) < CHUNK + 4096
+
+
 def test_all_has_been_read_before_the_last_piece_is_given():
     done = []
 
