@@ -107,7 +107,7 @@ def full_config(client: docker.DockerClient, image: Image) -> Mapping[str, Any]:
     return {**image.config, "Healthcheck": found} if found else image.config
 
 
-def load(client: docker.DockerClient, archive: Iterable[bytes], expected: str) -> Image:
+def load(client: docker.DockerClient, archive: Iterable[bytes | memoryview], expected: str) -> Image:
     """Load an archive of images.
 
     Args:
@@ -125,7 +125,7 @@ def load(client: docker.DockerClient, archive: Iterable[bytes], expected: str) -
     return image
 
 
-def take(client: docker.DockerClient, archive: Iterable[bytes], what: str) -> None:
+def take(client: docker.DockerClient, archive: Iterable[bytes | memoryview], what: str) -> None:
     """Let the engine take an archive of images.
 
     Args:

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .layer import Layer
-from .pieces import ahead
+from .pieces import Piece, ahead
 
 _CHUNK = 1 << 20
 
@@ -64,7 +64,7 @@ _LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 class Archive:
     """An archive with one image and no name for it, in pieces; it may be read more than once."""
 
-    def __init__(self, length: int, pieces: Callable[[], Iterator[bytes]]) -> None:
+    def __init__(self, length: int, pieces: Callable[[], Iterator[Piece]]) -> None:
         """Take its length in bytes, and what reads it."""
         self._length = length
         self._pieces = pieces
@@ -72,7 +72,7 @@ class Archive:
     def __len__(self) -> int:
         return self._length
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[Piece]:
         return self._pieces()
 
 
@@ -105,7 +105,7 @@ def archive_with_new(
         sent = {digest: _Sent(layer.size)}
         return _members(describe(digest, content), (*below, digest), {**contents, **sent})
 
-    def pieces() -> Iterator[bytes]:
+    def pieces() -> Iterator[Piece]:
         yield _header(_NEW, layer.size)
         yield from ahead(layer.pieces())
         yield bytes(-layer.size % tarfile.BLOCKSIZE)

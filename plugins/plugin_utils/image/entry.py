@@ -105,27 +105,37 @@ def digest(entry: Entry) -> bytes:
     return made.digest()
 
 
-def pieces(entry: Entry) -> Iterator[bytes]:
+def pieces(entry: Entry) -> Iterator[bytearray]:
     """Read a file's content.
 
     Raises:
         SealError: The file has another size than was told, or cannot be read.
     """
+    for start in range(0, entry.size, CHUNK):
+        piece = bytearray(min(entry.size - start, CHUNK))
+        fill(memoryview(piece), entry, start)
+        yield piece
+
+
+def fill(part: memoryview, entry: Entry, start: int) -> None:
+    """Read as much of a file's content as ``part`` has room for, beginning at ``start``.
+
+    Raises:
+        SealError: The file has another size than was told, or cannot be read.
+    """
     if isinstance(entry.content, bytes):
-        yield entry.content
+        part[:] = entry.content[start : start + len(part)]
         return
-    left = entry.size
     try:
         file = os.open(entry.content.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            if entry.content.offset:
-                os.lseek(file, entry.content.offset, os.SEEK_SET)
-            while left:
-                piece = os.read(file, min(left, CHUNK))
-                if not piece:
+            place = entry.content.offset + start
+            while part:
+                count = os.preadv(file, [part], place)
+                if not count:
                     raise SealError(f"/{shown(entry.path)} became shorter while it was read; something still writes it")
-                left -= len(piece)
-                yield piece
+                place += count
+                part = part[count:]
         finally:
             os.close(file)
     except OSError as error:

@@ -140,19 +140,20 @@ def _entry(place: bytes, path: bytes, status: os.stat_result) -> tuple[Entry | N
     if kind is None or (kind is Kind.CHARACTER and status.st_rdev == 0):
         return None, False
     attributes, opaque = _attributes(place)
+    is_file = kind is Kind.FILE
     return (
         Entry(
-            path=path,
-            kind=kind,
-            mode=stat.S_IMODE(status.st_mode),
-            uid=status.st_uid,
-            gid=status.st_gid,
-            mtime=status.st_mtime_ns // 10**9,
-            size=status.st_size if kind is Kind.FILE else 0,
+            path,
+            kind,
+            stat.S_IMODE(status.st_mode),
+            status.st_uid,
+            status.st_gid,
+            mtime=int(status[stat.ST_MTIME]),
+            size=status.st_size if is_file else 0,
             target=os.readlink(place) if kind is Kind.SYMLINK else b"",  # noqa: PTH115 - it is bytes
-            device=_device(kind, status),
+            device=_device(status) if kind is Kind.CHARACTER or kind is Kind.BLOCK else (0, 0),
             attributes=attributes,
-            content=Slice(place) if kind is Kind.FILE else b"",
+            content=Slice(place) if is_file else b"",
             inode=(status.st_dev, status.st_ino) if status.st_nlink > 1 and kind is not Kind.DIRECTORY else None,
             changed=status.st_ctime_ns,
         ),
@@ -160,15 +161,16 @@ def _entry(place: bytes, path: bytes, status: os.stat_result) -> tuple[Entry | N
     )
 
 
-def _device(kind: Kind, status: os.stat_result) -> tuple[int, int]:
-    if kind in {Kind.CHARACTER, Kind.BLOCK}:
-        return os.major(status.st_rdev), os.minor(status.st_rdev)
-    return 0, 0
+def _device(status: os.stat_result) -> tuple[int, int]:
+    return os.major(status.st_rdev), os.minor(status.st_rdev)
 
 
 def _attributes(place: bytes) -> tuple[tuple[tuple[bytes, bytes], ...], bool]:
+    names = os.listxattr(place, follow_symlinks=False)
+    if not names:  # as most
+        return (), False
     kept, opaque = [], False
-    for listed in os.listxattr(place, follow_symlinks=False):
+    for listed in names:
         name = os.fsencode(listed)
         mark = next((name.removeprefix(each) for each in _MARKS if name.startswith(each)), None)
         if name in KEPT_ATTRIBUTES:

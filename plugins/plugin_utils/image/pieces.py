@@ -13,6 +13,9 @@ from typing import IO, cast
 
 _BUFFER = 1 << 20
 
+#: One of them; it is not changed any more.
+Piece = bytes | memoryview
+
 #: Pieces that are read before anybody takes them.
 _AHEAD = 4
 
@@ -22,13 +25,13 @@ def reader(pieces: Iterable[bytes]) -> IO[bytes]:
     return cast("IO[bytes]", io.BufferedReader(_Pieces(iter(pieces)), _BUFFER))
 
 
-def ahead(pieces: Generator[bytes, None, None]) -> Iterator[bytes]:
+def ahead(pieces: Generator[Piece, None, None]) -> Iterator[Piece]:
     """Read pieces in a thread of their own, a few before they are taken, so that who takes them slowly holds up nobody.
 
     What is raised in the thread is raised here.
     """
     with closing(pieces), ThreadPoolExecutor(1) as beside:
-        read: deque[Future[bytes | None]] = deque(beside.submit(next, pieces, None) for _piece in range(_AHEAD))
+        read: deque[Future[Piece | None]] = deque(beside.submit(next, pieces, None) for _piece in range(_AHEAD))
         while (piece := read.popleft().result()) is not None:
             read.append(beside.submit(next, pieces, None))
             yield piece

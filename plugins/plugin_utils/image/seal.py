@@ -9,6 +9,7 @@ the same image on any machine, and nothing of the build container (times, host n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,9 @@ from .cleaner import Cleaner, settle
 from .config import document, runtime_config
 from .layer import Layer
 from .load import Layers, load, load_new
+
+#: Writes the document of an image out of its layers' digests and that of its own layer's content.
+_Writer = Callable[[Sequence[str], str], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +71,24 @@ def seal(client: docker.DockerClient, container: str, design: Design) -> Image:
     """
     tier = design.tier
     cleaner = Cleaner(design.identity.get(labels.FAMILY), tier.drop, tier.keep)
-    with changes.read(client, container) as found:
-        try:
-            entries = settle(found.changes, cleaner)
-            protected.check(
-                client,
-                design.protected,
-                container=container,
-                entries=entries,
-                changes=found.changes,
-                timeline=design.timeline,
-            )
-            image = assemble(client, design, layer=Layer(entries, design.epoch, found.reading))
-        except SealError as error:
-            raise SealError(f"tier {tier.name!r}: {error}") from error
+    # The engine answers what the document needs while it is looked for what the layer needs.
+    with ThreadPoolExecutor(1) as beside:
+        writer = beside.submit(_writer, client, design)
+        with changes.read(client, container) as found:
+            try:
+                entries = settle(found.changes, cleaner)
+                protected.check(
+                    client,
+                    design.protected,
+                    container=container,
+                    entries=entries,
+                    changes=found.changes,
+                    timeline=design.timeline,
+                )
+                layer = Layer(entries, design.epoch, found.reading)
+                image = _load_new(client, layer, _below(design), writer.result())
+            except SealError as error:
+                raise SealError(f"tier {tier.name!r}: {error}") from error
     if design.parent is None or len(image.layers) > len(design.parent.layers):
         tasks.remember(image.layers[-1], entries, design.timeline)
     return image
@@ -102,15 +110,23 @@ def assemble(
         SealError: The layer cannot be read.
         EngineError: The engine refused.
     """
-    parent = design.parent
-    below = layers or (Layers(()) if parent is None else Layers(parent.layers, donor=parent.id))
+    below = layers or _below(design)
     write = _writer(client, design)
     if layer is None:
         return load(client, write(below.digests, below.digests[-1]), below)
+    return _load_new(client, layer, below, write)
+
+
+def _below(design: Design) -> Layers:
+    parent = design.parent
+    return Layers(()) if parent is None else Layers(parent.layers, donor=parent.id)
+
+
+def _load_new(client: docker.DockerClient, layer: Layer, below: Layers, write: _Writer) -> Image:
     return load_new(client, layer, below, lambda digest, content: write((*below.digests, digest), content))
 
 
-def _writer(client: docker.DockerClient, design: Design) -> Callable[[Sequence[str], str], bytes]:
+def _writer(client: docker.DockerClient, design: Design) -> _Writer:
     """Ask the engine all that has to be asked, and give what writes the document once the layers are known."""
     parent, created = design.parent, history.timestamp(design.epoch)
     inherited = design.settings if parent is None else images.full_config(client, parent)

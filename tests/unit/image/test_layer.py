@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import SealError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.entry import CHUNK, Entry, Kind, Slice, shown
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.layer import Layer
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.entry import Entry, Kind, Slice, shown
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.layer import PIECE, Layer
 
 EPOCH = 1_700_000_000
 
@@ -58,10 +58,27 @@ def written(found, epoch=EPOCH):
 
 
 def test_what_has_no_content_is_given_in_pieces_as_well():
-    folders = [Entry(b"%d" % number, Kind.DIRECTORY, 0o755, 0, 0, 5) for number in range(5000)]
+    folders = [Entry(b"%d" % number, Kind.DIRECTORY, 0o755, 0, 0, 5) for number in range(10_000)]
     sizes = [len(piece) for piece in Layer(folders, EPOCH).pieces()]
-    assert sum(sizes) > 2 * CHUNK
-    assert max(sizes) < CHUNK + 4096
+    assert sum(sizes) > 2 * PIECE
+    assert max(sizes) <= PIECE
+
+
+@given(TREES, st.integers(2, 8))
+@settings(deadline=None)
+def test_how_long_pieces_are_says_nothing(found, blocks):
+    content = written(found)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("ansible_collections.tierwright.chain.plugins.plugin_utils.image.layer.PIECE", blocks * 512)
+        sizes = [len(piece) for piece in Layer(found, EPOCH).pieces()]
+        assert written(found) == content
+    assert not [size for size in sizes if size == 0 or size % 512]
+
+
+def test_a_header_may_be_longer_than_a_piece():
+    long = replace(FILE, attributes=((b"security.capability", bytes(2 * PIECE)),))
+    with tarfile.open(fileobj=io.BytesIO(written([FILE, replace(long, path=b"etc/long")]))) as tar:
+        assert [len(member.pax_headers.get("SCHILY.xattr.security.capability", "")) for member in tar] == [0, 2 * PIECE]
 
 
 def test_all_has_been_read_before_the_last_piece_is_given():
@@ -73,7 +90,7 @@ def test_all_has_been_read_before_the_last_piece_is_given():
         yield
         done.append("read")
 
-    large = Entry(b"large", Kind.FILE, 0o644, 0, 0, 5, 3 * CHUNK, content=bytes(3 * CHUNK))
+    large = Entry(b"large", Kind.FILE, 0o644, 0, 0, 5, PIECE, content=bytes(PIECE))
     pieces = Layer([large, replace(large, path=b"other")], EPOCH, reading).pieces()
     next(pieces)
     assert done == ["begun"]
@@ -175,16 +192,33 @@ def test_content_has_a_digest_without_the_times_that_the_epoch_gives():
     assert content(FILE, EPOCH) != content(replace(FILE, mode=0o600), EPOCH)
 
 
+@given(TREES, st.sampled_from([EPOCH, 0, 1]))
+@settings(deadline=None)
+def test_the_digest_of_content_is_that_of_the_layer_with_1970_for_the_epoch(found, epoch):
+    layer = Layer(found, epoch)
+    for _piece in layer.pieces():
+        pass
+    early = [replace(each, mtime=0) if each.mtime >= epoch else each for each in found]
+    assert layer.content == "sha256:" + hashlib.sha256(written(early)).hexdigest()
+
+
+@pytest.mark.parametrize("epoch", [-5, 2**33, 253_402_300_799])
+def test_an_epoch_that_no_ustar_header_holds_is_a_time_as_any(epoch):
+    with tarfile.open(fileobj=io.BytesIO(written([replace(FILE, mtime=2**40)], epoch))) as tar:
+        assert [int(member.mtime) for member in tar] == [epoch]
+
+
 def test_large_files_go_through_in_pieces(tmp_path):
     path = tmp_path / "large"
+    size = 2 * PIECE + 5
     with path.open("wb") as file:
         file.write(b"start")
-        file.truncate(5 << 20)
-    layer = Layer([replace(FILE, size=5 << 20, content=Slice(bytes(path)))], EPOCH)
-    sizes = [len(piece) for piece in layer.pieces()]
-    assert sum(sizes) == layer.size
-    assert max(sizes) < 3 << 20
-    assert len(sizes) > 3
+        file.truncate(size)
+        file.seek(PIECE + 7)
+        file.write(b"middle")
+    pieces = list(Layer([replace(FILE, size=size, content=Slice(bytes(path)))], EPOCH).pieces())
+    assert [len(piece) for piece in pieces] == [PIECE, PIECE, 512 * 4]
+    assert b"".join(pieces)[512 : 512 + size] == path.read_bytes()
 
 
 def test_a_file_that_became_shorter_is_told(tmp_path):
