@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -251,12 +252,27 @@ class SmallChain:
         return run_container(self.engine, self.image(tier).id, list(command), **options)
 
 
+MakeChain = Callable[[Path], contextlib.AbstractContextManager[SmallChain]]
+
+
+@pytest.fixture(scope="session")
+def make_chain(playbook: Playbook, engine: docker.DockerClient, rootfs: dict[str, str]) -> MakeChain:
+    """Make a chain in a folder, whose base is the demo's; its images are removed afterwards."""
+    return lambda folder: _chain(folder, playbook, engine, rootfs)
+
+
 @pytest.fixture
-def small_chain(
-    tmp_path: Path, playbook: Playbook, engine: docker.DockerClient, rootfs: dict[str, str]
+def small_chain(tmp_path: Path, make_chain: MakeChain) -> Iterator[SmallChain]:
+    """A chain of a test's own."""
+    with make_chain(tmp_path) as chain:
+        yield chain
+
+
+@contextlib.contextmanager
+def _chain(
+    folder: Path, playbook: Playbook, engine: docker.DockerClient, rootfs: dict[str, str]
 ) -> Iterator[SmallChain]:
-    """A chain whose base is the demo's; its images are removed afterwards."""
-    chain = SmallChain(tmp_path, f"twtest-{secrets.token_hex(4)}", playbook, engine)
+    chain = SmallChain(folder, f"twtest-{secrets.token_hex(4)}", playbook, engine)
     # One name and one key for all chains of all tests: the base is made once.
     chain.tier("base", image=SHARED_BASE, **{"import": rootfs})
     yield chain

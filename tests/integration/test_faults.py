@@ -24,7 +24,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address im
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 from relay import Gate
 
-from .conftest import ROOT, SmallChain
+from .conftest import ROOT, MakeChain, SmallChain
 from .containers import PYTHON
 from .engines import SecondEngine, wait_for
 
@@ -43,11 +43,15 @@ RELEASE = r"POST \S+/images/\S+/tag\?tag=latest"
 
 @dataclass
 class Faulty:
-    """A chain with one release, and changes of all its tiers that are not built yet."""
+    """A chain with releases, and changes of all its tiers that are not built yet."""
 
     chain: SmallChain
     environment: dict[str, str]
-    #: The release's images, by tier.
+    #: What the tiers' files say that come next.
+    version: int = 0
+    #: Whether the last version is released: what a test that failed has left is not the next one's release.
+    released: bool = False
+    #: The last release's images, by tier.
     before: dict[str, str] = field(default_factory=dict)
     #: What all its tiers say besides.
     variables: dict[str, str] = field(default_factory=dict)
@@ -77,10 +81,23 @@ class Faulty:
     def state(self) -> dict[str, str]:
         return {tier: self.chain.image(tier).id for tier in TIERS}
 
-    def change(self, version: int, tasks: str = "") -> None:
+    def begin(self) -> Faulty:
+        """A test's beginning: there is a release, and there are changes besides."""
+        if not self.released:
+            self.change()
+            self.chain.build(env=self.environment).expect()
+        self.before = self.state
+        self.released = False
+        self.change()
+        return self
+
+    def change(self, tasks: str = "") -> None:
+        """Change every tier."""
+        self.version += 1
         parents = dict(zip(TIERS, ("base", *TIERS), strict=False))
         for tier, parent in parents.items():
-            self.chain.tier(tier, WRITE.replace("VERSION", str(version)) + tasks, parent=parent, **self.variables)
+            self.chain.tier(tier, WRITE.replace("VERSION", str(self.version)) + tasks, parent=parent, **self.variables)
+        self.chain.write()
 
     def every_name_is_whole(self) -> bool:
         """Each image with a name is one that a tier's build ended with: its own labels, its layer on its parent's."""
@@ -103,7 +120,7 @@ class Faulty:
         kept = {"promotion.lock", "runs", "standing.json", "standing.lock", "turn.lock"}
         return {path.name for path in folder.rglob("*")} == kept
 
-    def the_next_run_heals_it(self, version: int = 2) -> str:
+    def the_next_run_heals_it(self) -> str:
         """All tiers are released in their changed form, each on its parent's."""
         healed = self.chain.build(env=self.environment).expect().output
         assert self.every_name_is_whole()
@@ -112,24 +129,24 @@ class Faulty:
         for below, tier in pairwise(TIERS):
             assert self.chain.image(tier).labels[labels.PARENT] == state[below]
         said = self.chain.run("three", "cat", *(f"/etc/{tier}" for tier in TIERS))
-        assert said == f"{version}\n" * 3
+        assert said == f"{self.version}\n" * 3
         assert set(state.values()).isdisjoint(self.before.values())
         assert self.chain.build(env=self.environment).expect().output.count("keep   nothing changed") == 4
+        self.released = True
         return healed
 
 
-def changed(faulty: Faulty) -> Faulty:
-    faulty.change(1)
-    faulty.chain.build(env=faulty.environment).expect()
-    faulty.before = faulty.state
-    faulty.change(2)
-    faulty.chain.build("--check", env=faulty.environment).expect()  # writes the inventory
-    return faulty
+@pytest.fixture(scope="module")
+def shared_chain(
+    make_chain: MakeChain, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Faulty]:
+    with make_chain(tmp_path_factory.mktemp("chain")) as chain:
+        yield Faulty(chain, environment)
 
 
 @pytest.fixture
-def faulty(small_chain: SmallChain, environment: dict[str, str]) -> Faulty:
-    return changed(Faulty(small_chain, environment))
+def faulty(shared_chain: Faulty) -> Faulty:
+    return shared_chain.begin()
 
 
 @contextlib.contextmanager
@@ -218,18 +235,17 @@ def second_engine() -> Iterator[SecondEngine]:
         yield second
 
 
+@pytest.fixture(scope="module")
+def chain_elsewhere(second_engine, tmp_path_factory, playbook, environment, python_rootfs) -> Faulty:
+    return chain_on(second_engine, tmp_path_factory.mktemp("chain"), playbook, environment, python_rootfs)
+
+
 def chain_on(second, folder, playbook, environment, rootfs) -> Faulty:
     name = f"twtest-{secrets.token_hex(4)}"
     chain = SmallChain(folder, name, playbook, second.client)
     chain.tier("base", image="twtest/base", **{"import": rootfs})
     variables = {"python_interpreter": PYTHON}
-    return changed(Faulty(chain, {**environment, "DOCKER_HOST": second.address}, variables=variables))
-
-
-@pytest.fixture
-def elsewhere(second_engine, tmp_path, playbook, environment, python_rootfs) -> Faulty:
-    """The same on an engine that may be killed."""
-    return chain_on(second_engine, tmp_path, playbook, environment, python_rootfs)
+    return Faulty(chain, {**environment, "DOCKER_HOST": second.address}, variables=variables)
 
 
 def revived(faulty: Faulty, second: SecondEngine) -> None:
@@ -237,9 +253,17 @@ def revived(faulty: Faulty, second: SecondEngine) -> None:
     faulty.chain.engine = second.client
 
 
+@pytest.fixture
+def elsewhere(chain_elsewhere: Faulty, second_engine: SecondEngine) -> Faulty:
+    """The same on an engine that may be killed."""
+    if second_engine.process.poll() is not None:  # by a test that failed
+        revived(chain_elsewhere, second_engine)
+    return chain_elsewhere.begin()
+
+
 @pytest.mark.once
 def test_an_engine_that_is_killed_in_the_middle_of_a_task(elsewhere, second_engine):
-    elsewhere.change(2, "- name: Take long\n  ansible.builtin.command: sleep 600\n")
+    elsewhere.change("- name: Take long\n  ansible.builtin.command: sleep 600\n")
     running = elsewhere.start(second_engine.address)
     wait_for(lambda: "sleep 600" in str([each.top() for each in second_engine.client.containers.list()]))
     second_engine.kill()
@@ -247,7 +271,7 @@ def test_an_engine_that_is_killed_in_the_middle_of_a_task(elsewhere, second_engi
     revived(elsewhere, second_engine)
     assert elsewhere.state == elsewhere.before
     assert elsewhere.every_name_is_whole()
-    elsewhere.change(2)
+    elsewhere.change()
     elsewhere.the_next_run_heals_it()
 
 
@@ -276,22 +300,31 @@ def small_engine() -> Iterator[SecondEngine]:
         yield second
 
 
+@pytest.fixture(scope="module")
+def cramped_chain(small_engine, tmp_path_factory, playbook, environment, python_rootfs) -> Faulty:
+    return chain_on(small_engine, tmp_path_factory.mktemp("chain"), playbook, environment, python_rootfs)
+
+
+@pytest.fixture
+def cramped(cramped_chain: Faulty) -> Faulty:
+    return cramped_chain.begin()
+
+
 @pytest.mark.once
 @pytest.mark.parametrize(
     ("share", "message"),
     [(1.1, "task 'Fill the disk'"), (0.6, "task 'Seal the layer'")],
     ids=["task", "seal"],
 )
-def test_a_full_disk(small_engine, tmp_path, playbook, environment, python_rootfs, share, message):
+def test_a_full_disk(cramped, small_engine, share, message):
     """A file that the disk has no room for, and one that it has room for once, but not for a layer as well."""
-    faulty = chain_on(small_engine, tmp_path, playbook, environment, python_rootfs)
     megabytes = int(small_engine.free() * share) >> 20
     fill = f"- name: Fill the disk\n  ansible.builtin.command: dd if=/dev/urandom of=/big bs=1M count={megabytes}\n"
-    faulty.change(2, fill)
-    failed = faulty.chain.build(env=faulty.environment).expect(2)
+    cramped.change(fill)
+    failed = cramped.chain.build(env=cramped.environment).expect(2)
     assert f"tier 'one' is given up; {message}" in failed.message
     assert "no space left on device" in failed.message.lower()
-    assert faulty.state == faulty.before
-    assert faulty.every_name_is_whole()
-    faulty.change(2)
-    faulty.the_next_run_heals_it()
+    assert cramped.state == cramped.before
+    assert cramped.every_name_is_whole()
+    cramped.change()
+    cramped.the_next_run_heals_it()
