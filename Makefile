@@ -34,7 +34,7 @@ lint: setup
 	$(BIN)/nox --session lint
 
 unit: setup
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest --numprocesses auto tests/unit
 
 integration: machine
 	$(BIN)/python -m pytest tests/integration

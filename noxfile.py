@@ -51,10 +51,14 @@ def _install(session: nox.Session) -> None:
 
 
 def _test(session: nox.Session, *options: str) -> None:
+    """Run the tests, or those that are named after ``--``."""
     session.run("ansible", "--version")
-    session.run(
-        "python", "-m", "pytest", "-m", "not once", *options, "tests/unit", "tests/integration", *session.posargs
-    )
+    pytest = ("python", "-m", "pytest", "-m", "not once")
+    if session.posargs:
+        session.run(*pytest, *session.posargs)
+        return
+    session.run(*pytest, "--numprocesses", "auto", *options, "tests/unit")
+    session.run(*pytest, "tests/integration")
 
 
 @nox.session(venv_backend="none")

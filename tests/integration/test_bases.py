@@ -28,6 +28,7 @@ VOLUME = """
 """
 
 
+@pytest.mark.once
 def test_a_hostile_parent_can_be_built_upon(
     small_chain: SmallChain, engine: Any, hostile: str, demo: dict[str, Any]
 ) -> None:

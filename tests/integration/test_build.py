@@ -43,6 +43,7 @@ def test_each_tier_is_one_layer_on_its_parent_s(small_chain):
     ]
 
 
+@pytest.mark.once
 def test_a_role_that_changes_nothing_still_is_one_layer(small_chain):
     small_chain.tier("idle", "- name: Do nothing\n  ansible.builtin.command: 'true'\n", parent="base")
     small_chain.tier("above", WRITE, parent="idle")
@@ -209,6 +210,7 @@ def test_the_role_s_own_image_settings_count_unless_the_inventory_has_others(sma
     assert (other.get("ExposedPorts"), other["User"]) == (None, "8")
 
 
+@pytest.mark.once
 def test_nothing_of_ansible_or_the_build_is_in_the_layer(small_chain, engine):
     small_chain.tier(
         "one",

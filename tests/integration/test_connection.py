@@ -99,8 +99,7 @@ def comparable(value: Any) -> Any:
     return TEMPORARY.sub("TEMPORARY", value) if isinstance(value, str) else value
 
 
-@pytest.mark.parametrize("engine_is", ["local", "remote"])
-@pytest.mark.parametrize("python_is", ["the image's own", "mounted"])
+@pytest.mark.parametrize(("python_is", "engine_is"), [("the image's own", "local"), ("mounted", "remote")])
 def test_everything_is_as_over_local_in_a_plain_container(target, expected, tmp_path, remote, engine_is, python_is):
     folder = prepare(tmp_path)
     environment = CONFIG if engine_is == "local" else {**CONFIG, "DOCKER_HOST": remote.address}
@@ -185,6 +184,7 @@ COUNT = """
 """
 
 
+@pytest.mark.once
 def test_two_hundred_tasks_leave_nothing_behind(target, tmp_path):
     kinds = [
         "ansible.builtin.command: 'true'",

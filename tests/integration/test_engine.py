@@ -48,6 +48,7 @@ def test_a_remote_engine_builds_as_well(small_chain, remote):
     assert small_chain.released("one")
 
 
+@pytest.mark.once
 def test_an_engine_that_goes_away_fails_every_tier_and_nobody_waits(small_chain, remote, engine):
     small_chain.tier("one", WRITE + AWHILE, parent="base")
     small_chain.tier("two", WRITE, parent="one")

@@ -177,9 +177,9 @@ def test_a_run_that_ends_during_its_tests_leaves_nothing(chain, environment, how
     chain.tiers.pop("two")
     hangs = f"""
         def test_it(start):
-            one = start(command=["sleep", "60"])
+            one = start(command=["sleep", "90"])
             open("{chain.folder}/started", "w").close()
-            one.host.run("sleep 60")
+            one.host.run("sleep 90")
     """
     command = ["ansible-playbook", "build-chain.yml", "-i", str(chain.tests("one", hangs).write())]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, start_new_session=True) as run:
@@ -188,7 +188,7 @@ def test_a_run_that_ends_during_its_tests_leaves_nothing(chain, environment, how
         run.wait(60)
     mine = {"label": f"{labels.CHAIN}={chain.name}"}
     left = [chain.engine.containers.list, chain.engine.networks.list]
-    wait_for(lambda: not any(each(filters=mine) for each in left), 60)
+    wait_for(lambda: not any(each(filters=mine) for each in left), 40)  # and not after a minute, by itself
     # What was sealed and had no name yet goes, at the latest with the next run.
     chain.tests("one", PASSES).build().expect()
     assert not chain.engine.images.list(filters={**mine, "dangling": True})

@@ -48,6 +48,7 @@ def test_modules_work_in_debian_13(small_chain):
     modules_work(small_chain.tier("thirteen", bootstrap={"suite": "trixie"}), "thirteen")
 
 
+@pytest.mark.once
 def test_a_role_that_installs_python_gets_python(small_chain):
     tasks = """
     - name: Install Python and packages for it

@@ -147,6 +147,7 @@ def site():
         thread.join()
 
 
+@pytest.mark.once
 def test_an_outside_input_makes_its_tier_stale(small_chain, site, tmp_path):
     address = f"http://127.0.0.1:{site.server_port}/key.asc"
     small_chain.tier("one", TASK.format(name="one"), parent="base")

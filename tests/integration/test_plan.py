@@ -64,6 +64,7 @@ def large_chain(small_chain, playbook, rootfs):
     return small_chain
 
 
+@pytest.mark.once
 def test_check_changes_nothing(small_chain, engine, environment):
     small_chain.tier("one", WRITE, parent="base").tier("two", WRITE, parent="one").tier("new", WRITE, parent="one")
     small_chain.build("--limit", "base,one,two").expect()
@@ -93,6 +94,7 @@ def test_a_snapshot_says_what_the_engine_says_of_each_name(demo, engine):
     assert snapshot.find("nobody:latest") is None
 
 
+@pytest.mark.once
 def test_a_large_chain_is_told_in_few_lines(large_chain, engine):
     before = engine_state(engine)["images"]
     kept = large_chain.build().expect()

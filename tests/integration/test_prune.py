@@ -83,13 +83,17 @@ def test_releases_that_are_kept_can_be_gone_back_to(small_chain, engine, old):
 
 
 def test_what_somebody_else_made_of_ours_stays(small_chain, engine, old):
-    """Neither a name nor its labels tell it from ours: built on an old image, and committed from a container of one."""
+    """A container of an image, and what neither name nor labels tell from ours: a build on it, a commit of that one."""
     first = old[0]
+    container = engine.containers.create(first, command=["-"])
+    try:
+        assert first[:19] not in prune(small_chain, "-e", "tier_keep_releases=1").expect().output
+        assert not gone(engine, first)
+        committed = container.commit()
+    finally:
+        container.remove()
     dockerfile = f"FROM {first}\nENV THEIRS=yes\n"
     built, _log = engine.images.build(fileobj=io.BytesIO(dockerfile.encode()), rm=True)
-    container = engine.containers.create(first, command=["-"])
-    committed = container.commit()
-    container.remove()
     try:
         assert built.labels[labels.CHAIN] == committed.labels[labels.CHAIN] == small_chain.name
         done = prune(small_chain, "-e", "tier_keep_releases=1").expect()
@@ -100,15 +104,6 @@ def test_what_somebody_else_made_of_ours_stays(small_chain, engine, old):
     finally:
         for image in (built.id, committed.id):
             engine.images.remove(image)
-
-
-def test_what_a_container_was_made_from_stays(small_chain, engine, old):
-    container = engine.containers.create(old[0], command=["-"])
-    try:
-        assert old[0][:19] not in prune(small_chain, "-e", "tier_keep_releases=1").expect().output
-        assert not gone(engine, old[0])
-    finally:
-        container.remove()
 
 
 def test_a_passed_tier_of_a_failed_branch_saves_its_build(small_chain):

@@ -187,6 +187,7 @@ def running(small_chain, environment):
     assert process.returncode == 0, log.read_text()
 
 
+@pytest.mark.once
 def test_without_patience_it_is_said_who_is_in_the_way(small_chain, running):
     refused = small_chain.build("-e", "tier_lock_timeout=0").expect(2)
     assert f"another run over chain '{small_chain.name}' goes on" in refused.message

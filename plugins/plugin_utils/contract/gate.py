@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -27,6 +28,9 @@ TIMEOUT = 600
 
 #: Seconds to tell how far it was, and to clear up, for a pytest that is interrupted.
 _GRACE_SECONDS = 30
+
+#: Seconds between two looks at whether the run still is there that wanted the tests.
+_POLL_SECONDS = 1.0
 
 #: Lines of what pytest said that are shown where it did not get as far as to run tests.
 _LINES = 20
@@ -88,8 +92,10 @@ def judge(suite: Suite, bench: Bench, timeout: float = TIMEOUT) -> Verdict:
         timeout: Seconds that they may take.
 
     Raises:
-        ContractError: pytest, or what it needs, is not installed.
+        ContractError: pytest, or what it needs, is not installed; or the process that wanted to know was killed, by
+            which this one, its child, is not ended: ansible-core 2.20 and later give each worker a session of its own.
     """
+    parent = os.getppid()
     missing = [name for module, name in _NEEDED.items() if importlib.util.find_spec(module) is None]
     if missing:
         raise ContractError(
@@ -101,7 +107,9 @@ def judge(suite: Suite, bench: Bench, timeout: float = TIMEOUT) -> Verdict:
     parts += [(suite.contracts, ["--contract"])] if suite.contracts else []
     with tempfile.TemporaryDirectory(prefix="tierwright-") as scratch, ThreadPoolExecutor() as pool:
         runs = [
-            pool.submit(_run, tests, [*options, *arguments(bench)], Path(scratch, str(number)), bench.run, timeout)
+            pool.submit(
+                _run, tests, [*options, *arguments(bench)], Path(scratch, str(number)), bench.run, timeout, parent
+            )
             for number, (tests, options) in enumerate(parts)
         ]
         ends = [run.result() for run in runs]
@@ -115,11 +123,16 @@ def arguments(bench: Bench) -> list[str]:
     return ["--tier", bench.tier, "--image", bench.image, *neighbours]
 
 
-def _run(tests: Sequence[RoleTests], options: list[str], scratch: Path, run: str, timeout: float) -> dict[str, Any]:
+def _run(
+    tests: Sequence[RoleTests], options: list[str], scratch: Path, run: str, timeout: float, parent: int
+) -> dict[str, Any]:
     """Run one pytest to its end.
 
     Returns:
         What :mod:`.result` wrote.
+
+    Raises:
+        ContractError: This process has another parent than ``parent``.
     """
     result, said = scratch.with_suffix(".json"), scratch.with_suffix(".log")
     library = Path(__file__).parents[1]
@@ -139,7 +152,9 @@ def _run(tests: Sequence[RoleTests], options: list[str], scratch: Path, run: str
             env=_environment(library.parent),
             process_group=0,
         )
-        late = _wait(process, timeout)
+        late = _wait(process, timeout, parent)
+    if os.getppid() != parent:
+        raise ContractError(f"run {run} is gone; its tests were ended")
     told: dict[str, Any] = json.loads(result.read_text()) if result.exists() else {"tests": 0, "failed": []}
     if late:
         running = told["failed"].pop() if told.get("interrupted") else _nothing("")
@@ -151,23 +166,24 @@ def _run(tests: Sequence[RoleTests], options: list[str], scratch: Path, run: str
     return told
 
 
-def _wait(process: subprocess.Popen[bytes], timeout: float) -> bool:
-    """Wait for a pytest's end, and see to it that it comes.
+def _wait(process: subprocess.Popen[bytes], timeout: float, parent: int) -> bool:
+    """Wait for a pytest's end, and see to it that it comes: in time, and where this process loses its parent.
 
     Returns:
         Whether it had to be ended.
     """
+    until = time.monotonic() + timeout
+    while os.getppid() == parent and (left := until - time.monotonic()) > 0:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(min(left, _POLL_SECONDS))
+            return False
+    process.send_signal(signal.SIGINT)
     try:
-        process.wait(timeout)
+        process.wait(_GRACE_SECONDS)
     except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        return True
-    return False
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return True
 
 
 def _environment(path: Path) -> dict[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
+import time
 
 import pytest
 
@@ -99,6 +101,17 @@ def test_tests_that_do_not_let_themselves_be_ended_are_killed(tests, monkeypatch
     assert [each.message for each in verdict.failed] == [
         "the tests took longer than 4 s (tier_test_timeout) and were ended"
     ]
+
+
+def test_tests_end_with_the_run_that_wanted_them(tests, tmp_path, monkeypatch):
+    started = tmp_path / "started"
+    own = tests("web", HANGING.format(how=f"open({str(started)!r}, 'w').close(); time.sleep(60)"))
+    parent = os.getppid()
+    monkeypatch.setattr(gate.os, "getppid", lambda: 1 if started.exists() else parent)
+    began = time.monotonic()
+    with pytest.raises(ContractError, match=r"^run \S+ is gone; its tests were ended$"):
+        judge(Suite(own), BENCH)
+    assert time.monotonic() - began < 30
 
 
 def test_a_pytest_that_gets_nowhere_says_why(tests, tmp_path):
