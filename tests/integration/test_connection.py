@@ -99,7 +99,10 @@ def comparable(value: Any) -> Any:
     return TEMPORARY.sub("TEMPORARY", value) if isinstance(value, str) else value
 
 
-@pytest.mark.parametrize(("python_is", "engine_is"), [("the image's own", "local"), ("mounted", "remote")])
+@pytest.mark.parametrize(
+    ("python_is", "engine_is"),
+    [("the image's own", "local"), pytest.param("mounted", "remote", marks=pytest.mark.once)],
+)
 def test_everything_is_as_over_local_in_a_plain_container(target, expected, tmp_path, remote, engine_is, python_is):
     folder = prepare(tmp_path)
     environment = CONFIG if engine_is == "local" else {**CONFIG, "DOCKER_HOST": remote.address}

@@ -56,7 +56,7 @@ def large_chain(small_chain, playbook, rootfs):
     small_chain.tier("leaf", WRITE, parent="trunk")
     for number in range(27):
         small_chain.tier(f"leaf{number}", parent="trunk", role="leaf")
-    small_chain.build("--check").expect()  # writes the inventory
+    small_chain.write()
     (small_chain.folder / "pretend.yml").write_text(PRETEND)
     actions = {"ANSIBLE_ACTION_PLUGINS": str(ROOT / "tests/bench/plan/action_plugins")}
     inventory = str(small_chain.folder / "chain.yml")
@@ -69,7 +69,7 @@ def test_check_changes_nothing(small_chain, engine, environment):
     small_chain.tier("one", WRITE, parent="base").tier("two", WRITE, parent="one").tier("new", WRITE, parent="one")
     small_chain.build("--limit", "base,one,two").expect()
     (small_chain.folder / "roles/one/tasks/main.yml").write_text(WRITE + "# changed\n")
-    small_chain.build("--check").expect()  # writes the inventory
+    small_chain.write()
 
     def everything():
         """But for the note of what the plan wants, which is for the report."""
@@ -104,6 +104,7 @@ def test_a_large_chain_is_told_in_few_lines(large_chain, engine):
     assert large_chain.build("-v").expect().output.count("  keep   nothing changed") == 30
 
 
+@pytest.mark.once
 def test_in_a_large_chain_what_is_built_is_told_with_its_cause(large_chain):
     (large_chain.folder / "roles/trunk/tasks/main.yml").write_text(WRITE + "# changed\n")
     told = large_chain.build("--check").expect().output

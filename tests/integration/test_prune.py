@@ -140,7 +140,7 @@ def test_an_interpreter_that_no_image_needs_goes(small_chain, engine, demo):
     engine.volumes.create(name, labels={labels.PYTHON: name, labels.VOLUME: f"{name}-1"})
     engine.volumes.create(f"{name}-1", labels={labels.PYTHON: name})
     try:
-        small_chain.build("--check").expect()  # writes the inventory
+        small_chain.write()
         done = prune(small_chain).expect()
         assert f"volume {name}\n" in done.output
         assert f"volume {name}-1\n" in done.output
@@ -156,7 +156,7 @@ def test_an_interpreter_that_no_image_needs_goes(small_chain, engine, demo):
 def test_a_cache_of_a_family_that_no_image_is_of_goes(small_chain, engine):
     family = f"test{secrets.token_hex(4)}"
     made = engine.volumes.create(f"tierwright-cache-{family}", labels={labels.CACHE: family})
-    small_chain.build("--check").expect()  # writes the inventory
+    small_chain.write()
     assert f"volume {made.name}\n" in prune(small_chain).expect().output
     left = {volume.name for volume in engine.volumes.list()}
     assert made.name not in left
@@ -164,7 +164,7 @@ def test_a_cache_of_a_family_that_no_image_is_of_goes(small_chain, engine):
 
 
 def test_a_wrong_number_of_releases_is_told(small_chain):
-    small_chain.build("--check").expect()  # writes the inventory
+    small_chain.write()
     refused = prune(small_chain, "-e", "tier_keep_releases=0").expect(2)
     assert "tier_keep_releases is '0'; expected a number of releases, 1 or more" in refused.message
 
