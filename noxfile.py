@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -19,6 +20,9 @@ NEWEST_PYTHONS = ("3.14", "3.13", "3.12")
 
 #: Unit tests of rooms that never import ansible-core (``test_rooms.py``) and run none of its programs.
 WITHOUT_CORE = [f"--ignore=tests/unit/{room}" for room in ("chain", "engine", "image", "inspect", "keys", "report")]
+
+#: What an older patch of the same release could do otherwise, which all other tests ran with.
+FOR_A_PATCH = [f"tests/integration/test_{name}.py" for name in ("bad_input", "build", "connection", "packaging")]
 
 #: JavaScript of others that the report has, and where it comes from.
 VENDORED = Path("plugins/plugin_utils/report/vendor")
@@ -50,15 +54,21 @@ def _install(session: nox.Session) -> None:
     session.install("--quiet", "--no-deps", "--no-build-isolation", "--editable", ".")
 
 
-def _test(session: nox.Session, *options: str) -> None:
-    """Run the tests, or those that are named after ``--``."""
+def _core(session: nox.Session) -> str:
+    """Version of ansible-core that a session has."""
+    asked = ("python", "-c", "from importlib.metadata import version; print(version('ansible-core'))")
+    return str(session.run(*asked, silent=True)).strip()
+
+
+def _test(session: nox.Session, unit: Sequence[str] = (), integration: Sequence[str] = ("tests/integration",)) -> None:
+    """Run the tests of a session, or those that are named after ``--``."""
     session.run("ansible", "--version")
     pytest = ("python", "-m", "pytest", "-m", "not once")
     if session.posargs:
         session.run(*pytest, *session.posargs)
         return
-    session.run(*pytest, "--numprocesses", "auto", *options, "tests/unit")
-    session.run(*pytest, "tests/integration")
+    session.run(*pytest, "--numprocesses", "auto", *unit, "tests/unit")
+    session.run(*pytest, *integration)
 
 
 @nox.session(venv_backend="none")
@@ -76,8 +86,10 @@ def lint(session: nox.Session) -> None:
 def oldest(session: nox.Session) -> None:
     """Unit and integration tests with the oldest supported ansible-core, but for those that say nothing of it."""
     _install(session)
+    is_patch = _core(session).rpartition(".")[0] == OLDEST_CORE.rpartition(".")[0]
     session.install("--quiet", f"ansible-core=={OLDEST_CORE}")
-    _test(session, *WITHOUT_CORE)  # its Python is the locked version's, with which they run already
+    # Its Python is the locked version's, with which all unit tests run already.
+    _test(session, WITHOUT_CORE, FOR_A_PATCH if is_patch else ["tests/integration"])
 
 
 @nox.session(python=_newest_python() or False)
@@ -101,8 +113,7 @@ def bench(session: nox.Session) -> None:
 
 def _install_others(session: nox.Session) -> None:
     """Install what the connection is compared with, beside the ansible-core that is there."""
-    asked = ("python", "-c", "from importlib.metadata import version; print(version('ansible-core'))")
-    core = str(session.run(*asked, silent=True)).strip()
+    core = _core(session)
     # `ansible` 12 is the collections of ansible-core 2.19, and so on.
     others = (f"ansible=={int(core.split('.')[1]) - 7}.*", "mitogen")
     session.install("--quiet", f"ansible-core=={core}", *others)
