@@ -75,11 +75,15 @@ class Agent:
 
     def __init__(self, python: str, payload: bytes, *, listen: bool = True, user: str = "", **environment: str) -> None:
         self.folder = tempfile.mkdtemp(dir="/tmp")  # where a socket's path is short enough
+        #: Its own, in place of what it would share with all agents of this machine.
+        self.memory = Path(tempfile.mkdtemp(dir="/dev/shm"))
+        self.memory.chmod(0o711)
         self._door = Door(Path(self.folder, "agent.sock"))
         self.path = str(self._door.path)
         self._giver = threading.Thread(target=self._give, daemon=True)
+        command = package.command(python, str(self._door.giver_path) if listen else "", user)
         self.process = subprocess.Popen(
-            package.command(python, str(self._door.giver_path) if listen else "", user),
+            [word.replace('"/dev/shm"', f'"{self.memory}"') for word in command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -198,6 +202,7 @@ class Agent:
             self.process.stderr.close()
             self.process.wait()
             shutil.rmtree(self.folder)
+            shutil.rmtree(self.memory)
 
 
 @pytest.fixture(scope="session")
