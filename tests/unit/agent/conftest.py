@@ -177,9 +177,13 @@ class Agent:
         return max(0, self._children() - 1)
 
     def at_rest(self) -> int:
-        """How many descriptors are open once a child waits for the next command."""
+        """How many descriptors are open once a child waits for the next command, and has got what is its own."""
         until(lambda: self._children() == 1)
-        return self.descriptors()
+        looks: list[int] = []
+        while len(looks) < 20 or len(set(looks)) > 1:  # on a busy machine, that takes a moment
+            time.sleep(0.01)
+            looks = [*looks, self.descriptors()][-20:]
+        return looks[0]
 
     def _children(self) -> int:
         return len(Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split())
