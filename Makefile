@@ -37,7 +37,7 @@ unit: setup
 	$(BIN)/python -m pytest --numprocesses auto tests/unit
 
 integration: machine
-	$(BIN)/python -m pytest tests/integration
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder tests/integration
 
 molecule: engine                  ## molecule test of every role
 	for role in roles/*/molecule; do (cd $${role%/*} && molecule test) || exit; done

@@ -68,7 +68,7 @@ def _test(session: nox.Session, unit: Sequence[str] = (), integration: Sequence[
         session.run(*pytest, *session.posargs)
         return
     session.run(*pytest, "--numprocesses", "auto", *unit, "tests/unit")
-    session.run(*pytest, *integration)
+    session.run(*pytest, "--numprocesses", "auto", "--dist", "loadfile", "--no-loadscope-reorder", *integration)
 
 
 @nox.session(venv_backend="none")
