@@ -36,7 +36,7 @@ lint: setup
 unit: setup
 	$(BIN)/python -m pytest --numprocesses auto tests/unit
 
-integration: machine
+integration: machine chain         ## on two machines side by side, where there can be another (tests/integration/machines.py)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder tests/integration
 
 molecule: engine                  ## molecule test of every role

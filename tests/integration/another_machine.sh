@@ -1,7 +1,8 @@
 #!/bin/sh
 # Run a command as on another machine, which has an engine and a network of its own; both end with the command.
 #   another_machine.sh FOLDER BRIDGE ADDRESS GATEWAY COMMAND...
-# FOLDER is empty and takes the engine's data, BRIDGE leads to other networks, ADDRESS is free there (172.17.255.254/16).
+# FOLDER takes the engine's data, and may have an `images.tar` that the engine begins with. BRIDGE leads to other
+# networks, ADDRESS is free there (172.17.255.254/16).
 set -eu
 
 if [ "$1" != within ]; then
@@ -34,6 +35,11 @@ until [ -S /run/docker.sock ]; do
     fi
     sleep 0.1
 done
+
+if [ -e "$folder/images.tar" ]; then
+    docker load --quiet --input "$folder/images.tar" >/dev/null
+    rm "$folder/images.tar"
+fi
 
 # Not `exec`: the first process has to bury those that lose their parent, which Python would not.
 "$@"

@@ -30,7 +30,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.image import inte
 from python_image import python_image as image_with_python
 from relay import Relay
 
-from .machines import pytest_xdist_auto_num_workers, pytest_xdist_setupnodes  # noqa: F401
+from .machines import pytest_report_header, pytest_xdist_auto_num_workers, pytest_xdist_setupnodes  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
