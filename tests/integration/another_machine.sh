@@ -28,7 +28,7 @@ mkdir /run/lock "$folder/docker"
 mount --bind "$folder/docker" /var/lib/docker
 dockerd </dev/null >"$folder/log" 2>&1 &
 left=600
-until [ -S /run/docker.sock ]; do
+until docker version >/dev/null 2>&1; do
     if ! kill -0 $! || [ $((left -= 1)) = 0 ]; then
         tail -n 20 "$folder/log" >&2
         exit 1
