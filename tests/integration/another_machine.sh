@@ -26,7 +26,8 @@ ip route add default via "$gateway"
 mount -t tmpfs -o mode=755 none /run
 mkdir /run/lock "$folder/docker"
 mount --bind "$folder/docker" /var/lib/docker
-dockerd </dev/null >"$folder/log" 2>&1 &
+# Not what pytest tells its children: `docker top` cuts lines at COLUMNS.
+env --ignore-environment PATH="$PATH" dockerd </dev/null >"$folder/log" 2>&1 &
 left=600
 until docker version >/dev/null 2>&1; do
     if ! kill -0 $! || [ $((left -= 1)) = 0 ]; then
