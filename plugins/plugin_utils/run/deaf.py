@@ -8,8 +8,7 @@ The thread of Ansible that takes results from its workers can end with an except
 
 from __future__ import annotations
 
-import os
-import signal
+import ctypes
 import threading
 from collections.abc import Callable
 
@@ -18,7 +17,7 @@ _READER = "results_thread_main"
 
 
 def end_when_deaf(say: Callable[[str], None]) -> None:
-    """Interrupt this process, as Ctrl-C does, when the thread that takes results has ended with an exception.
+    """Interrupt the main thread, as Ctrl-C does, when the thread that takes results has ended with an exception.
 
     Args:
         say: Called with a line that says what happened and what to do.
@@ -31,6 +30,15 @@ def end_when_deaf(say: Callable[[str], None]) -> None:
             return
         told = f"{args.exc_type.__name__}: {args.exc_value}"
         say(f"Ansible lost a task's result ({told}), so this run ends; nothing is lost, start the playbook again")
-        os.kill(os.getpid(), signal.SIGINT)
+        _interrupt_main_thread()
 
     threading.excepthook = ended
+
+
+def _interrupt_main_thread() -> None:
+    """Raise ``KeyboardInterrupt`` there, whoever handles SIGINT.
+
+    In ansible-core 2.19.0 that is a handler which passes the signal on to the newest worker and does nothing else.
+    """
+    thread = ctypes.c_ulong(threading.main_thread().ident or 0)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(KeyboardInterrupt))
