@@ -142,17 +142,7 @@ def rootfs(
     demo: dict[str, Any], engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
     """The demo's base as a root file system archive: a `tier_import`."""
-    path = tmp_path_factory.mktemp("rootfs") / "base.tar"
-    container = engine.containers.create(demo["base"].id, command=["-"])
-    digest = hashlib.sha256()
-    try:
-        with path.open("wb") as file:
-            for piece in container.export():
-                digest.update(piece)
-                file.write(piece)
-    finally:
-        container.remove()
-    yield {"archive": str(path), "checksum": f"sha256:{digest.hexdigest()}"}
+    yield exported(engine, demo["base"].id, tmp_path_factory.mktemp("rootfs") / "base.tar")
     for image in engine.images.list(SHARED_BASE):
         remove_interpreter(engine, image.id)
     remove_images(engine, f"reference={SHARED_BASE}")
@@ -294,6 +284,20 @@ def run_container(engine: docker.DockerClient, image: str, command: list[str] | 
         return said.decode()
     finally:
         container.remove(v=True, force=True)
+
+
+def exported(engine: docker.DockerClient, image: str, archive: Path) -> dict[str, str]:
+    """Write an image's files into an archive: a `tier_import`."""
+    container = engine.containers.create(image, command=["-"])
+    digest = hashlib.sha256()
+    try:
+        with archive.open("wb") as file:
+            for piece in container.export():
+                digest.update(piece)
+                file.write(piece)
+    finally:
+        container.remove(v=True)
+    return {"archive": str(archive), "checksum": f"sha256:{digest.hexdigest()}"}
 
 
 def remove_images(engine: docker.DockerClient, where: str, but: str = "-") -> None:

@@ -89,7 +89,7 @@ def _address_of(device: str) -> ipaddress.IPv4Interface:
 def _save_demo(archive: Path) -> None:
     with contextlib.closing(connect()) as client:
         of_chain = client.images.list(filters={"label": f"{labels.CHAIN}={DEMO}"})
-        released = [image for image in of_chain if f"{image.labels[labels.TIER]}:latest" in image.tags]
+        released = [image for image in of_chain if f"{image.labels.get(labels.TIER)}:latest" in image.tags]
         names = [tag for image in released for tag in image.tags]
     if names:
         subprocess.run(["docker", "save", "--output", archive, *names], check=True)

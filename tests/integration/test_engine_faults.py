@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import secrets
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import SmallChain
+from .conftest import SmallChain, exported
 from .containers import PYTHON
 from .engines import SecondEngine, wait_for
 from .faulty import END, LOAD, RELEASE, Faulty, held_at
@@ -23,17 +22,7 @@ pytestmark = pytest.mark.once
 @pytest.fixture(scope="module")
 def python_rootfs(engine: Any, python_image: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """A base that needs no interpreter: an engine without a network could not make one."""
-    path = tmp_path_factory.mktemp("rootfs") / "base.tar"
-    container = engine.containers.create(python_image, command=["-"])
-    digest = hashlib.sha256()
-    try:
-        with path.open("wb") as file:
-            for piece in container.export():
-                digest.update(piece)
-                file.write(piece)
-    finally:
-        container.remove()
-    return {"archive": str(path), "checksum": f"sha256:{digest.hexdigest()}"}
+    return exported(engine, python_image, tmp_path_factory.mktemp("rootfs") / "base.tar")
 
 
 @contextlib.contextmanager
