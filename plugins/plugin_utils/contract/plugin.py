@@ -9,6 +9,7 @@ other people's tests. Its fixtures are in :mod:`.fixtures` and come with ``--ima
 from __future__ import annotations
 
 import os
+import signal
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -57,6 +58,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Registered after all entry points, so that ``host`` is ours and not testinfra's.
     config.pluginmanager.register(import_module(".fixtures", __package__), "tierwright-fixtures")
     if config.getoption("tier_run"):
+        # The gate interrupts its tests. A run that a script started in the background ignores SIGINT, and so would they.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         import_module(".orphan", __package__).end_with(os.getppid())
     if config.getoption("tier_result"):
         result = import_module(".result", __package__).Result(Path(config.getoption("tier_result")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import textwrap
 import time
 
@@ -76,42 +77,82 @@ def test_no_contracts_to_run_is_no_failure(tests):
 
 HANGING = """
     import signal, time
+    from pathlib import Path
 
     def test_good(): pass
 
     def test_hangs():
         {how}
+        Path({started!r}).touch()
+        time.sleep(60)
 """
 
 
-def test_tests_that_take_too_long_are_ended_and_the_one_that_ran_is_told(tests):
-    own = tests("web", HANGING.format(how="time.sleep(60)"))
-    verdict = judge(Suite(own), BENCH, timeout=4)
-    assert verdict.seconds < 30
+@pytest.fixture
+def hanging(tests, tmp_path, monkeypatch):
+    """Tests that hang, and a file that says that they do: `hanging(how)`; the gate looks at once."""
+    monkeypatch.setattr(gate, "_POLL_SECONDS", 0.05)
+    started = tmp_path / "started"
+
+    def hanging(how="pass"):
+        return tests("web", HANGING.format(how=how, started=str(started))), started
+
+    return hanging
+
+
+def late(monkeypatch, started):
+    """Let the time be over as soon as the tests hang."""
+
+    class Clock:
+        @staticmethod
+        def monotonic():
+            return time.monotonic() + 1000 * started.exists()
+
+    monkeypatch.setattr(gate, "time", Clock)
+
+
+def test_tests_that_take_too_long_are_ended_and_the_one_that_ran_is_told(hanging, monkeypatch):
+    own, started = hanging()
+    late(monkeypatch, started)
+    began = time.monotonic()
+    verdict = judge(Suite(own), BENCH, timeout=100)
+    assert time.monotonic() - began < 30
     [hangs] = verdict.failed
     assert hangs.test == f"{own.folder}/test_it.py::test_hangs"
-    assert hangs.message == "the tests took longer than 4 s (tier_test_timeout) and were ended"
+    assert hangs.message == "the tests took longer than 100 s (tier_test_timeout) and were ended"
 
 
-def test_tests_that_do_not_let_themselves_be_ended_are_killed(tests, monkeypatch):
-    monkeypatch.setattr(gate, "_GRACE_SECONDS", 1)
-    own = tests("web", HANGING.format(how="signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(60)"))
-    verdict = judge(Suite(own), BENCH, timeout=4)
-    assert verdict.seconds < 30
+def test_tests_that_do_not_let_themselves_be_ended_are_killed(hanging, monkeypatch):
+    monkeypatch.setattr(gate, "_GRACE_SECONDS", 0.2)
+    own, started = hanging("signal.signal(signal.SIGINT, signal.SIG_IGN)")
+    late(monkeypatch, started)
+    verdict = judge(Suite(own), BENCH, timeout=100)
     assert [each.message for each in verdict.failed] == [
-        "the tests took longer than 4 s (tier_test_timeout) and were ended"
+        "the tests took longer than 100 s (tier_test_timeout) and were ended"
     ]
 
 
-def test_tests_end_with_the_run_that_wanted_them(tests, tmp_path, monkeypatch):
-    started = tmp_path / "started"
-    own = tests("web", HANGING.format(how=f"open({str(started)!r}, 'w').close(); time.sleep(60)"))
+def test_tests_end_with_the_run_that_wanted_them(hanging, monkeypatch):
+    own, started = hanging()
     parent = os.getppid()
     monkeypatch.setattr(gate.os, "getppid", lambda: 1 if started.exists() else parent)
     began = time.monotonic()
     with pytest.raises(ContractError, match=r"^run \S+ is gone; its tests were ended$"):
         judge(Suite(own), BENCH)
     assert time.monotonic() - began < 30
+
+
+def test_tests_of_a_run_in_the_background_can_be_interrupted(hanging, monkeypatch):
+    """A shell that starts a run with `&` lets it, and all its children, ignore SIGINT."""
+    own, started = hanging()
+    late(monkeypatch, started)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        verdict = judge(Suite(own), BENCH, timeout=100)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    # A pytest that is killed cannot tell which of its tests ran.
+    assert [each.test for each in verdict.failed] == [f"{own.folder}/test_it.py::test_hangs"]
 
 
 def test_a_pytest_that_gets_nowhere_says_why(tests, tmp_path):
