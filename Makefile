@@ -4,15 +4,37 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 BENCH  ?= connection
+TIMED  := $(PYTHON) tests/durations.py run
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: chain test setup engine lint unit integration molecule compatibility machine versions bench lock vendor clean
+.PHONY: chain test quick setup engine lint unit integration molecule compatibility machine environments versions bench lock
+.PHONY: vendor clean unit-versions timed-lint timed-unit timed-chain
 .DELETE_ON_ERROR:
 
 chain: engine                     ## build the demo chain: engine if none, then every tier
 	$(BIN)/ansible-playbook build-chain.yml
 
-test: lint unit integration molecule versions  ## all tests
+test:                             ## all tests; reports/ keeps how long each took
+	rm -rf reports
+	$(TIMED) setup $(MAKE) setup
+	@status=0; $(MAKE) --keep-going --jobs --output-sync=target timed-lint timed-unit timed-chain || status=1; \
+	  $(TIMED) integration $(MAKE) integration || status=1; \
+	  $(BIN)/python tests/durations.py show; exit $$status
+
+# What needs no engine runs while one is set up and the demo chain is built.
+timed-lint:
+	@$(TIMED) lint $(MAKE) lint
+timed-unit:
+	@$(TIMED) unit $(MAKE) unit
+	@$(TIMED) unit-versions $(MAKE) unit-versions
+timed-chain:
+	@$(TIMED) chain $(MAKE) chain
+	@$(TIMED) machine $(MAKE) machine
+
+quick: setup                      ## before you commit: 90 s on a machine that has the demo chain
+	$(BIN)/nox --session lint -- changed
+	$(MAKE) unit
+	$(BIN)/python -m pytest tests/integration/test_journey.py
 
 setup: $(READY)                   ## virtual environment in .venv with locked dependencies
 
@@ -33,14 +55,18 @@ engine: setup                     ## an engine that answers, and mmdebstrap
 lint: setup
 	$(BIN)/nox --session lint
 
-unit: setup
-	$(BIN)/python -m pytest --numprocesses auto tests/unit
+unit: setup                       ## tests that need no engine
+	$(BIN)/python -m pytest --quiet --numprocesses auto --junitxml=reports/unit.xml tests/unit
 
-integration: machine chain         ## on two machines side by side, where there can be another (tests/integration/machines.py)
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder tests/integration
+unit-versions: environments       ## the same with the oldest and the newest ansible-core, as far as it can differ
+	$(BIN)/nox --session oldest newest -- unit
 
-molecule: engine                  ## molecule test of every role
-	for role in roles/*/molecule; do (cd $${role%/*} && molecule test) || exit; done
+integration: machine chain environments  ## on machines side by side, where there can be others (tests/integration/machines.py)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder \
+	  --junitxml=reports/integration.xml tests/integration
+
+molecule: chain                   ## molecule test of every role
+	$(BIN)/python -m pytest tests/integration/test_molecule.py
 
 compatibility: engine             ## the demo chain on every variant of its lower tiers, and the matrix
 	cd tests/compatibility && molecule test --all --continue-on-failure; \
@@ -49,7 +75,10 @@ compatibility: engine             ## the demo chain on every variant of its lowe
 machine: setup                    ## what integration tests need besides an engine
 	$(BIN)/ansible-playbook tests/machine.yml
 
-versions: machine                 ## unit and integration tests with the oldest and the newest ansible-core
+environments: setup               ## of the oldest and the newest ansible-core
+	$(BIN)/nox --session oldest newest --install-only
+
+versions: chain machine environments  ## unit and integration tests with the oldest and the newest ansible-core
 	$(BIN)/nox --session oldest newest
 
 bench: engine                     ## a bench of tests/bench: make bench BENCH=plan OPTIONS="--rounds 3"
@@ -63,4 +92,4 @@ vendor: setup                     ## fetch the report's JavaScript of others ane
 	$(BIN)/nox --session vendor
 
 clean:
-	rm -rf $(VENV) .nox .mypy_cache .pytest_cache .ruff_cache .hypothesis .ansible dist
+	rm -rf $(VENV) .nox .mypy_cache .pytest_cache .ruff_cache .hypothesis .ansible dist reports

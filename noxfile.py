@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 
 import nox
@@ -49,74 +50,91 @@ def _newest_python() -> str | None:
 _pyenv()
 
 
-def _install(session: nox.Session) -> None:
+def _install(session: nox.Session, *others: str) -> None:
+    """Install the locked packages, then others in place of some; nothing where the last time did just that."""
+    stamp = Path(session.virtualenv.location, ".installed")
+    files = [Path(name).read_bytes() for name in ("requirements/dev.txt", "pyproject.toml")]
+    wanted = hashlib.sha256(b"\0".join([*files, *map(str.encode, others)])).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
     session.install("--quiet", "--require-hashes", "--requirement", "requirements/dev.txt")
     session.install("--quiet", "--no-deps", "--no-build-isolation", "--editable", ".")
+    if others:
+        session.install("--quiet", *others)
+    stamp.write_text(wanted)
 
 
-def _core(session: nox.Session) -> str:
-    """Version of ansible-core that a session has."""
-    asked = ("python", "-c", "from importlib.metadata import version; print(version('ansible-core'))")
-    return str(session.run(*asked, silent=True)).strip()
+def _locked_core() -> str:
+    """Version of ansible-core that this very environment has."""
+    return metadata.version("ansible-core")
 
 
 def _test(session: nox.Session, unit: Sequence[str] = (), integration: Sequence[str] = ("tests/integration",)) -> None:
-    """Run the tests of a session, or those that are named after ``--``."""
+    """Run a session's tests; ``-- unit`` or ``-- integration`` leaves the others out, anything else is pytest's."""
     session.run("ansible", "--version")
-    pytest = ("python", "-m", "pytest", "-m", "not once")
-    if session.posargs:
-        session.run(*pytest, *session.posargs)
+    asked = session.posargs or ("unit", "integration")
+    kinds = {"unit": ("--numprocesses", "auto", *unit, "tests/unit"), "integration": integration}
+    if not set(asked) <= kinds.keys():
+        session.run("python", "-m", "pytest", *asked)
         return
-    session.run(*pytest, "--numprocesses", "auto", *unit, "tests/unit")
-    session.run(*pytest, "--numprocesses", "auto", "--dist", "loadfile", "--no-loadscope-reorder", *integration)
+    for kind in asked:
+        report = f"--junitxml=reports/{session.name}-{kind}.xml"
+        session.run("python", "-m", "pytest", "-m", "not once", report, *kinds[kind])
 
 
 @nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
-    """Everything that reads the project without running it."""
+    """Everything that reads the project without running it; ``-- changed``: ansible-lint for what Git has not got."""
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy", "collections/ansible_collections/tierwright/chain/plugins")
-    session.run("ansible-lint", "--offline", "--profile", "production")
-    scripts = subprocess.run(["git", "grep", "-lE", "^#!/bin/(ba)?sh"], capture_output=True, text=True, check=True)
-    session.run("shellcheck", *[path for path in scripts.stdout.split() if not path.endswith((".j2", ".py", ".md"))])
+    files = _changed() if "changed" in session.posargs else []
+    if files or "changed" not in session.posargs:
+        session.run("ansible-lint", "--offline", "--profile", "production", *files)
+    session.run("shellcheck", *[path for path in _scripts() if not path.endswith((".j2", ".py", ".md"))])
 
 
-@nox.session
+def _scripts() -> list[str]:
+    return _said("git", "grep", "-lE", "^#!/bin/(ba)?sh").split()
+
+
+def _changed() -> list[str]:
+    """YAML files that differ from the last commit, or are new."""
+    asked = ("git", "ls-files", "--modified", "--others", "--exclude-standard", "--deduplicate", "--", "*.yml")
+    return [path for path in _said(*asked).split() if Path(path).exists()]
+
+
+def _said(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@nox.session(venv_backend="uv|virtualenv", reuse_venv=True)
 def oldest(session: nox.Session) -> None:
-    """Unit and integration tests with the oldest supported ansible-core, but for those that say nothing of it."""
-    _install(session)
-    is_patch = _core(session).rpartition(".")[0] == OLDEST_CORE.rpartition(".")[0]
-    session.install("--quiet", f"ansible-core=={OLDEST_CORE}")
+    """Tests that say something of ansible-core, with the oldest that is supported."""
+    _install(session, f"ansible-core=={OLDEST_CORE}")
+    is_patch = _locked_core().rpartition(".")[0] == OLDEST_CORE.rpartition(".")[0]
     # Its Python is the locked version's, with which all unit tests run already.
     _test(session, WITHOUT_CORE, FOR_A_PATCH if is_patch else ["tests/integration"])
 
 
-@nox.session(python=_newest_python() or False)
+@nox.session(venv_backend="uv|virtualenv", reuse_venv=True, python=_newest_python() or False)
 def newest(session: nox.Session) -> None:
-    """The same with the newest ansible-core, which needs a newer Python than 3.11."""
+    """The same with the newest ansible-core, which needs a newer Python than 3.11, and all unit tests."""
     if _newest_python() is None:
         session.skip(f"none of Python {', '.join(NEWEST_PYTHONS)} is installed here")
     _install(session)
     _test(session)
 
 
-@nox.session(reuse_venv=True)
+@nox.session(venv_backend="uv|virtualenv", reuse_venv=True)
 def bench(session: nox.Session) -> None:
     """A bench of tests/bench: ``nox --session bench -- connection [options]``."""
-    _install(session)
     name, *options = session.posargs or ("connection",)
-    if name == "connection":
-        _install_others(session)
+    core = _locked_core()
+    # What the connection is compared with. `ansible` 12 is the collections of ansible-core 2.19, and so on.
+    others = (f"ansible=={int(core.split('.')[1]) - 7}.*", "mitogen", f"ansible-core=={core}")
+    _install(session, *(others if name == "connection" else ()))
     session.run("python", "-m", f"bench.{name}", *options, env={"PYTHONPATH": "tests"})
-
-
-def _install_others(session: nox.Session) -> None:
-    """Install what the connection is compared with, beside the ansible-core that is there."""
-    core = _core(session)
-    # `ansible` 12 is the collections of ansible-core 2.19, and so on.
-    others = (f"ansible=={int(core.split('.')[1]) - 7}.*", "mitogen")
-    session.install("--quiet", f"ansible-core=={core}", *others)
 
 
 @nox.session

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import os
 import secrets
 import socket
@@ -34,6 +35,9 @@ from .machines import pytest_report_header, pytest_xdist_auto_num_workers, pytes
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
+#: Seconds that each file took, by `tests/durations.py keep`; one that is not there yet may take long.
+DURATIONS = Path(__file__).with_name("durations.json")
+LONG = 1000
 SHARED_BASE = f"twtest-{secrets.token_hex(4)}/base"  # one for each session: two may share an engine
 DEMO = ("base", "corebuild", "httpd-php", "mariadb", "wordpress")
 
@@ -55,9 +59,11 @@ USER 1001
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let no test hang for ever: after so many seconds, it is said where it does."""
+    """Let no test hang for ever: after so many seconds, it is said where it does. Begin with the longest file."""
     for item in items:
         item.add_marker(pytest.mark.timeout(900))
+    kept = json.loads(DURATIONS.read_text())
+    items.sort(key=lambda item: -kept.get(item.path.name, LONG))
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Registered after all entry points, so that ``host`` is ours and not testinfra's.
     config.pluginmanager.register(import_module(".fixtures", __package__), "tierwright-fixtures")
     if config.getoption("tier_run"):
-        # The gate interrupts its tests. A run that a script started in the background ignores SIGINT, and so would they.
+        # The gate interrupts its tests. A run in the background of a script ignores SIGINT, and so would they.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         import_module(".orphan", __package__).end_with(os.getppid())
     if config.getoption("tier_result"):
