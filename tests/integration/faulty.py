@@ -16,7 +16,7 @@ from .conftest import ROOT, SmallChain
 
 WRITE = """
 - name: Write VERSION
-  ansible.builtin.copy: {content: "VERSION\\n", dest: "/etc/{{ inventory_hostname }}", mode: "0644"}
+  ansible.builtin.raw: echo VERSION > /etc/{{ inventory_hostname }}
 """
 TIERS = ("one", "two", "three")
 

@@ -11,27 +11,60 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 
-from .conftest import ROOT
+from .conftest import ROOT, WRITE
+from .engines import wait_for
+from .moments import Moment
 
-WRITE = """
-- name: Write a file
-  ansible.builtin.copy: {content: "{{ inventory_hostname }}\\n", dest: "/etc/{{ inventory_hostname }}", mode: "0644"}
+CHANGED = WRITE.replace("echo", "echo indeed")
+UPDATES = (
+    WRITE
+    + """
+- name: Use the package manager's lists
+  ansible.builtin.apt: {update_cache: true}
+- name: Run a script from a file
+  ansible.builtin.script: hello.sh
 """
-CHANGED = WRITE.replace("\\n", " indeed\\n")
+)
+HANDLER = "- name: Leave a mark\n  ansible.builtin.raw: printf handled > /etc/handled\n"
 
 
 def layers(image):
     return image.attrs["RootFS"]["Layers"]
 
 
-def test_each_tier_is_one_layer_on_its_parent_s(small_chain):
-    small_chain.tier("one", WRITE, parent="base").tier("two", WRITE, parent="one", config={"user": "1001"})
-    small_chain.build().expect()
-    base, one, two = (small_chain.image(tier) for tier in ("base", "one", "two"))
+@pytest.fixture(scope="module")
+def three_tiers(make_chain, tmp_path_factory):
+    """A chain of three tiers when it was built and released."""
+    with make_chain(tmp_path_factory.mktemp("chain")) as chain:
+        chain.tier("one", WRITE, parent="base").tier("two", WRITE, parent="one", config={"user": "1001"})
+        chain.tier("three", WRITE, parent="two")
+        chain.build().expect()
+        moment = Moment(chain)
+        yield moment
+        moment.forget()
+
+
+@pytest.fixture
+def built(three_tiers):
+    """The same, whatever another test did to it."""
+    return three_tiers.restore()
+
+
+def change(chain, *tiers):
+    for tier in tiers:
+        (chain.folder / f"roles/{tier}/tasks/main.yml").write_text(CHANGED)
+
+
+def images_of(chain):
+    return {tier: chain.image(tier).id for tier in chain.tiers}
+
+
+def test_each_tier_is_one_layer_on_its_parent_s(built):
+    base, one, two = (built.image(tier) for tier in ("base", "one", "two"))
     assert [len(layers(image)) for image in (base, one, two)] == [1, 2, 3]
     assert layers(two)[:2] == layers(one)
     assert layers(one)[:1] == layers(base)
-    assert small_chain.run("two", "cat", "/etc/one", "/etc/two") == "one\ntwo\n"
+    assert built.run("two", "cat", "/etc/one", "/etc/two") == "one\ntwo\n"
     assert two.attrs["Config"]["User"] == "1001"
     assert one.attrs["Config"]["User"] == ""
     assert two.labels[labels.PARENT] == one.id
@@ -39,63 +72,118 @@ def test_each_tier_is_one_layer_on_its_parent_s(small_chain):
     assert [entry["CreatedBy"] for entry in two.history()] == [
         "tierwright: tier two: role two",
         "tierwright: tier one: role one",
-        f"tierwright: tier base: archive {small_chain.tiers['base']['tier_import']['checksum']}",
+        f"tierwright: tier base: archive {built.tiers['base']['tier_import']['checksum']}",
     ]
 
 
-@pytest.mark.once
-def test_a_role_that_changes_nothing_still_is_one_layer(small_chain):
-    small_chain.tier("idle", "- name: Do nothing\n  ansible.builtin.command: 'true'\n", parent="base")
-    small_chain.tier("above", WRITE, parent="idle")
-    small_chain.build().expect()
-    assert [len(layers(small_chain.image(tier))) for tier in ("idle", "above")] == [2, 3]
-    assert small_chain.run("above", "cat", "/etc/above") == "above\n"
-
-
-def test_nothing_changed_means_nothing_is_done(small_chain):
-    small_chain.tier("one", WRITE, parent="base")
-    small_chain.build().expect()
-    before = small_chain.image("one").id
-    again = small_chain.build().expect()
+def test_nothing_changed_means_nothing_is_done(built):
+    before = images_of(built)
+    again = built.build().expect()
     assert "changed=0" in again.output
-    assert "nothing changed" in again.output
-    assert small_chain.image("one").id == before
+    assert again.output.count("nothing changed") == len(built.tiers)
+    assert images_of(built) == before
 
 
-def test_a_tier_that_comes_out_the_same_leaves_its_children_alone(small_chain):
-    small_chain.tier("one", WRITE, parent="base").tier("two", WRITE, parent="one").tier("three", WRITE, parent="two")
-    small_chain.build().expect()
-    before = {tier: small_chain.image(tier).id for tier in small_chain.tiers}
-    (small_chain.folder / "roles/one/tasks/main.yml").write_text("# another way to say the same\n" + WRITE)
-    planned = small_chain.build("--check").expect()
+def test_a_tier_that_comes_out_the_same_leaves_its_children_alone(built):
+    before = images_of(built)
+    (built.folder / "roles/one/tasks/main.yml").write_text("# another way to say the same\n" + WRITE)
+    planned = built.build("--check").expect()
     assert re.search(r"^two +build +parent one is built$", planned.output, re.MULTILINE)
-    done = small_chain.build().expect()
-    results = dict(re.findall(rf"^(\w+) +{small_chain.name}/\S+ .* \d+ +(\S.*)$", done.output, re.MULTILINE))
+    done = built.build().expect()
+    results = dict(re.findall(rf"^(\w+) +{built.name}/\S+ .* \d+ +(\S.*)$", done.output, re.MULTILINE))
     assert results == {
         "one": "built, the same as before",
         "two": "kept, parent one came out the same",
         "three": "kept, parent two came out the same",
     }
-    assert {tier: small_chain.image(tier).id for tier in small_chain.tiers} == before
-    again = small_chain.build().expect()
+    assert images_of(built) == before
+    again = built.build().expect()
     assert "changed=0" in again.output
-    assert again.output.count("nothing changed") == len(small_chain.tiers)
+    assert again.output.count("nothing changed") == len(built.tiers)
     # One that does come out otherwise is built with all that stands on it.
-    (small_chain.folder / "roles/one/tasks/main.yml").write_text(CHANGED)
-    small_chain.build().expect()
-    assert all(small_chain.image(tier).id != before[tier] for tier in ("one", "two", "three"))
+    change(built, "one")
+    built.build().expect()
+    assert all(image != before[tier] for tier, image in images_of(built).items() if tier != "base")
 
 
-def test_check_says_what_and_why_and_does_nothing(small_chain, engine):
-    small_chain.tier("one", WRITE, parent="base").tier("two", WRITE, parent="one")
-    small_chain.build().expect()
+def test_check_says_what_and_why_and_does_nothing(built, engine):
     before = {image.id for image in engine.images.list(all=True)}
-    (small_chain.folder / "roles/one/tasks/main.yml").write_text(WRITE + "\n# changed\n")
-    told = small_chain.build("--check").expect()
-    assert "one   build  role one/tasks/main.yml changed" in told.output
-    assert "two   build  parent one is built" in told.output
-    assert "base  keep   nothing changed" in told.output
+    (built.folder / "roles/one/tasks/main.yml").write_text(WRITE + "\n# changed\n")
+    told = built.build("--check").expect()
+    assert re.search(r"^one +build  role one/tasks/main.yml changed$", told.output, re.MULTILINE)
+    assert re.search(r"^two +build  parent one is built$", told.output, re.MULTILINE)
+    assert re.search(r"^base +keep   nothing changed$", told.output, re.MULTILINE)
     assert {image.id for image in engine.images.list(all=True)} == before
+
+
+def test_limit_builds_on_the_parent_s_current_image(built):
+    before = images_of(built)
+    change(built, "one", "two")
+    built.build("--limit", "two").expect()
+    assert built.image("two").id != before["two"]
+    assert built.image("two").labels[labels.PARENT] == before["one"]
+    for tier in ("base", "one", "three"):
+        assert built.image(tier).id == before[tier]
+
+
+@pytest.mark.once
+def test_force_builds_what_did_not_change(built):
+    before = images_of(built)
+    forced = built.build("-e", "tier_force=three").expect()
+    assert re.search(r"^three +build  forced by tier_force$", forced.output, re.MULTILINE)
+    assert "changed: [three]" in forced.output
+    assert images_of(built) == before  # the same inputs give the same image
+
+
+@pytest.fixture(scope="module")
+def apart(make_chain, tmp_path_factory):
+    """Tiers that have nothing to do with one another, built in one run."""
+    with make_chain(tmp_path_factory.mktemp("chain")) as chain:
+        chain.tier("idle", "- name: Do nothing\n  ansible.builtin.raw: 'true'\n", parent="base")
+        chain.tier("above", WRITE, parent="idle")
+        chain.tier("handles", WRITE + "  notify: Leave a mark\n", parent="base")
+        chain.tier("says", WRITE, parent="base")
+        chain.tier("other", parent="base", role="says", config={"user": "8"})
+        chain.tier("scripts", UPDATES, parent="base")
+        chain.tiers["says"]["says_port"] = 8080
+        for path, text in {
+            "handles/handlers/main.yml": HANDLER,
+            "says/defaults/main.yml": "says_port: 80\nsays_tier_config: {ports: ['{{ says_port }}'], user: '7'}\n",
+            "scripts/files/hello.sh": "#!/bin/sh\necho hello > /etc/hello\n",
+        }.items():
+            (chain.folder / "roles" / path).parent.mkdir(parents=True, exist_ok=True)
+            (chain.folder / "roles" / path).write_text(text)
+        chain.build().expect()
+        yield chain
+
+
+@pytest.mark.once
+def test_a_role_that_changes_nothing_still_is_one_layer(apart):
+    assert [len(layers(apart.image(tier))) for tier in ("idle", "above")] == [2, 3]
+    assert apart.run("above", "cat", "/etc/above") == "above\n"
+
+
+def test_handlers_run_before_the_layer_is_sealed(apart):
+    assert apart.run("handles", "cat", "/etc/handled") == "handled"
+
+
+@pytest.mark.once
+def test_the_role_s_own_image_settings_count_unless_the_inventory_has_others(apart):
+    one, other = (apart.image(tier).attrs["Config"] for tier in ("says", "other"))
+    assert (list(one["ExposedPorts"]), one["User"]) == (["8080/tcp"], "7")
+    assert (other.get("ExposedPorts"), other["User"]) == (None, "8")
+
+
+@pytest.mark.once
+def test_nothing_of_ansible_or_the_build_is_in_the_layer(apart):
+    find = "find / -xdev \\( -iname '*ansible*' -o -name __pycache__ -newer /etc/scripts \\) -not -path '/proc/*'"
+    assert apart.run("scripts", "sh", "-c", find) == ""
+    lists = "ls /dev/tierwright /var/lib/apt/lists/*Packages* 2>/dev/null; true"
+    assert apart.run("scripts", "sh", "-c", lists) == ""
+    assert apart.run("scripts", "cat", "/etc/hello") == "hello\n"
+    config = json.dumps(apart.image("scripts").attrs["Config"])
+    assert "noninteractive" not in config
+    assert labels.RUN not in config
 
 
 def test_a_failure_stops_its_branch_only(small_chain, engine):
@@ -149,87 +237,13 @@ def test_fewer_forks_than_tiers_never_deadlock(small_chain, forks):
     assert small_chain.run("e", "cat", "/etc/a", "/etc/c", "/etc/e") == "a\nc\ne\n"
 
 
-def test_limit_builds_on_the_parent_s_current_image(small_chain):
-    small_chain.tier("one", WRITE, parent="base").tier("two", WRITE, parent="one").tier("three", WRITE, parent="two")
-    small_chain.build().expect()
-    before = {tier: small_chain.image(tier).id for tier in small_chain.tiers}
-    for tier in ("one", "two"):
-        (small_chain.folder / f"roles/{tier}/tasks/main.yml").write_text(CHANGED)
-    small_chain.build("--limit", "two").expect()
-    assert small_chain.image("two").id != before["two"]
-    assert small_chain.image("two").labels[labels.PARENT] == before["one"]
-    for tier in ("base", "one", "three"):
-        assert small_chain.image(tier).id == before[tier]
-
-
-@pytest.mark.once
-def test_force_builds_what_did_not_change(small_chain):
-    small_chain.tier("one", WRITE, parent="base").tier("two", WRITE, parent="base")
-    small_chain.build().expect()
-    before = small_chain.image("two").id
-    forced = small_chain.build("-e", "tier_force=two").expect()
-    assert "two   build  forced by tier_force" in forced.output
-    assert "changed: [two]" in forced.output
-    assert small_chain.image("two").id == before  # the same inputs give the same image
-
-
 def test_a_role_applied_in_part_never_passes_for_the_whole(small_chain):
-    tasks = (
-        WRITE
-        + "- name: Write more\n  tags: [more]\n  ansible.builtin.copy: {content: x, dest: /etc/more, mode: '0644'}\n"
-    )
+    tasks = WRITE + "- name: Write more\n  tags: [more]\n  ansible.builtin.raw: echo x > /etc/more\n"
     small_chain.tier("one", tasks, parent="base")
     small_chain.build("--tags", "more").expect()
     assert small_chain.run("one", "sh", "-c", "ls /etc/one /etc/more 2>/dev/null || true") == "/etc/more\n"
     small_chain.build().expect()
     assert small_chain.run("one", "ls", "/etc/one", "/etc/more") == "/etc/more\n/etc/one\n"
-
-
-def test_handlers_run_before_the_layer_is_sealed(small_chain):
-    role = small_chain.folder / "roles/one"
-    (role / "handlers").mkdir(parents=True)
-    (role / "handlers/main.yml").write_text(
-        "- name: Leave a mark\n  ansible.builtin.copy: {content: handled, dest: /etc/handled, mode: '0644'}\n"
-    )
-    small_chain.tier("one", WRITE + "  notify: Leave a mark\n", parent="base")
-    small_chain.build().expect()
-    assert small_chain.run("one", "cat", "/etc/handled") == "handled"
-
-
-@pytest.mark.once
-def test_the_role_s_own_image_settings_count_unless_the_inventory_has_others(small_chain):
-    role = small_chain.folder / "roles/one"
-    (role / "defaults").mkdir(parents=True)
-    (role / "defaults/main.yml").write_text("one_port: 80\none_tier_config: {ports: ['{{ one_port }}'], user: '7'}\n")
-    small_chain.tier("one", WRITE, parent="base")
-    small_chain.tier("other", parent="base", role="one", config={"user": "8"})
-    small_chain.tiers["one"]["one_port"] = 8080
-    small_chain.build().expect()
-    one, other = (small_chain.image(tier).attrs["Config"] for tier in ("one", "other"))
-    assert (list(one["ExposedPorts"]), one["User"]) == (["8080/tcp"], "7")
-    assert (other.get("ExposedPorts"), other["User"]) == (None, "8")
-
-
-@pytest.mark.once
-def test_nothing_of_ansible_or_the_build_is_in_the_layer(small_chain):
-    small_chain.tier(
-        "one",
-        WRITE
-        + "- name: Use the package manager's lists\n  ansible.builtin.apt: {update_cache: true}\n"
-        + "- name: Run a script from a file\n  ansible.builtin.script: hello.sh\n",
-        parent="base",
-    )
-    (small_chain.folder / "roles/one/files").mkdir()
-    (small_chain.folder / "roles/one/files/hello.sh").write_text("#!/bin/sh\necho hello > /etc/hello\n")
-    small_chain.build().expect()
-    find = "find / -xdev \\( -iname '*ansible*' -o -name __pycache__ -newer /etc/one \\) -not -path '/proc/*'"
-    assert small_chain.run("one", "sh", "-c", find) == ""
-    lists = "ls /dev/tierwright /var/lib/apt/lists/*Packages* 2>/dev/null; true"
-    assert small_chain.run("one", "sh", "-c", lists) == ""
-    assert small_chain.run("one", "cat", "/etc/hello") == "hello\n"
-    config = json.dumps(small_chain.image("one").attrs["Config"])
-    assert "noninteractive" not in config
-    assert labels.RUN not in config
 
 
 @pytest.mark.once
@@ -240,7 +254,8 @@ def test_a_build_container_is_confined_while_it_builds(small_chain, engine, envi
         + "    test ! -e /var/run/docker.sock && test ! -e /run/docker.sock\n"
         + "    grep -E '^(CapEff|NoNewPrivs):' /proc/self/status > /etc/status\n"
         + "    ! mknod /tmp/disk b 8 0 && ! mount -t tmpfs none /mnt\n"
-        + "- name: Wait to be looked at\n  ansible.builtin.command: sleep 6\n"
+        + "- name: Wait to be looked at\n  delegate_to: localhost\n  vars: {ansible_connection: local}\n"
+        + f"  ansible.builtin.shell: until test -e {small_chain.folder}/go; do sleep 0.1; done\n"
     )
     small_chain.tier("one", look, parent="base")
     small_chain.write()
@@ -251,12 +266,11 @@ def test_a_build_container_is_confined_while_it_builds(small_chain, engine, envi
         stdout=subprocess.PIPE,
         text=True,
     ) as running:
-        found = []
-        while running.poll() is None and not found:
-            found = engine.containers.list(filters={"label": f"{labels.TIER}=one"})
-            time.sleep(0.2)
-        host = found[0].attrs["HostConfig"]
-        mounts = found[0].attrs["Mounts"]
+        try:
+            (container,) = wait_for(lambda: engine.containers.list(filters={"label": f"{labels.TIER}=one"}))
+        finally:
+            (small_chain.folder / "go").touch()
+        host, mounts = container.attrs["HostConfig"], container.attrs["Mounts"]
         output, _ = running.communicate()
     assert running.returncode == 0, output
     assert host["Privileged"] is False
@@ -284,10 +298,8 @@ def long_run(small_chain, engine, environment):
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    while not engine.containers.list(filters={"label": f"{labels.TIER}=one"}):
-        assert running.poll() is None
-        time.sleep(0.2)
-    time.sleep(3)
+    mine = {"label": f"{labels.TIER}=one"}
+    wait_for(lambda: "sleep 600" in str([each.top() for each in engine.containers.list(filters=mine)]))
     yield running
     running.kill()
     running.wait()

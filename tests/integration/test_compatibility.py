@@ -8,12 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import BIN
+from .conftest import BIN, WRITE
 
-WRITE = """
-- name: Write something
-  ansible.builtin.copy: {content: "{{ inventory_hostname }}", dest: /etc/written, mode: "0644"}
-"""
 FAIL = """
 - name: Break
   ansible.builtin.fail: {msg: this variant is no good}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from .engines import wait_for
 
 WRITE = "- name: Count what comes in\n  ansible.builtin.command: {cmd: wc -c, stdin: \"{{ 'x' * 200000 }}\"}\n"
 
@@ -39,7 +38,11 @@ def test_without_root_it_says_what_is_missing_and_what_to_do(playbook):
 
 
 # On the controller, so that the engine is missed when the layer is sealed and not in the role.
-AWHILE = "- name: Take a while\n  ansible.builtin.command: sleep 8\n  delegate_to: localhost\n"
+AWHILE = """
+- name: Wait until the engine has gone
+  ansible.builtin.shell: touch FOLDER/waiting; until test -e FOLDER/gone; do sleep 0.1; done
+  delegate_to: localhost
+"""
 
 
 def test_a_remote_engine_builds_as_well(small_chain, remote):
@@ -49,15 +52,14 @@ def test_a_remote_engine_builds_as_well(small_chain, remote):
 
 
 @pytest.mark.once
-def test_an_engine_that_goes_away_fails_every_tier_and_nobody_waits(small_chain, remote, engine):
-    small_chain.tier("one", WRITE + AWHILE, parent="base")
+def test_an_engine_that_goes_away_fails_every_tier_and_nobody_waits(small_chain, remote):
+    small_chain.tier("one", WRITE + AWHILE.replace("FOLDER", str(small_chain.folder)), parent="base")
     small_chain.tier("two", WRITE, parent="one")
 
     def cut_off():
-        while not engine.containers.list(filters={"label": f"{labels.TIER}=one"}):
-            time.sleep(0.2)
-        time.sleep(3)
+        wait_for((small_chain.folder / "waiting").exists)
         remote.close()
+        (small_chain.folder / "gone").touch()
 
     threading.Thread(target=cut_off, daemon=True).start()
     failed = small_chain.build(env={"DOCKER_HOST": remote.address}, timeout=90)

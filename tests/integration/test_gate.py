@@ -16,13 +16,14 @@ import yaml
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 
-from .conftest import ROOT, SmallChain
+from .conftest import ROOT, MakeChain, SmallChain
 from .engines import wait_for
+from .moments import Moment
 
 pytestmark = pytest.mark.usefixtures("demo")
 
 #: Writes the variable `says` to /says.
-SAYS = '- ansible.builtin.copy: {content: "{{ says }}", dest: /says, mode: "0644"}\n'
+SAYS = "- ansible.builtin.raw: printf '%s' '{{ says }}' > /says\n"
 
 PASSES = """
     import pytest
@@ -41,14 +42,36 @@ ASKS_FOR = """
 """
 
 
+def three_tiers(chain: SmallChain) -> SmallChain:
+    """Three tiers, of which the first has a contract and the second a test."""
+    chain.tier("one", SAYS, parent="base", role="one").tier("two", SAYS, parent="one").tier("three", parent="two")
+    for tier, says in (("one", "one"), ("two", "two"), ("three", "three")):
+        chain.tiers[tier]["says"] = says
+    chain.tiers["three"]["tier_role"] = "two"
+    return chain.tests("one", PASSES).tests("two", ASKS_FOR.format("two"))
+
+
 @pytest.fixture
 def chain(small_chain: SmallChain) -> SmallChain:
-    """Three tiers, of which the first has a contract and the second a test."""
-    small_chain.tier("one", SAYS, parent="base", role="one").tier("two", SAYS, parent="one").tier("three", parent="two")
-    for tier, says in (("one", "one"), ("two", "two"), ("three", "three")):
-        small_chain.tiers[tier]["says"] = says
-    small_chain.tiers["three"]["tier_role"] = "two"
-    return small_chain.tests("one", PASSES).tests("two", ASKS_FOR.format("two"))
+    """The tiers, and nothing is built."""
+    return three_tiers(small_chain)
+
+
+@pytest.fixture(scope="module")
+def passed(make_chain: MakeChain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moment]:
+    """The first two tiers when they were built and had passed."""
+    with make_chain(tmp_path_factory.mktemp("chain")) as chain:
+        three_tiers(chain).tiers.pop("three")
+        chain.build().expect()
+        moment = Moment(chain)
+        yield moment
+        moment.forget()
+
+
+@pytest.fixture
+def released(passed: Moment) -> SmallChain:
+    """The same, whatever another test did to them."""
+    return passed.restore()
 
 
 def tags_of(chain: SmallChain) -> dict[str, str]:
@@ -85,9 +108,8 @@ def test_nothing_is_built_on_what_fails_and_it_says_what_to_do(chain):
 
 
 @pytest.mark.once
-def test_a_failure_names_the_tier_the_test_its_owner_and_the_change(chain):
-    chain.tests("two", ASKS_FOR.format("")[:0]).tiers.pop("three")
-    chain.build().expect()
+def test_a_failure_names_the_tier_the_test_its_owner_and_the_change(released):
+    chain = released.tests("two", "")
     before = tags_of(chain)
     chain.tiers["two"]["says"] = ""
     failed = chain.build().expect(2)
@@ -108,9 +130,8 @@ def test_a_failure_names_the_tier_the_test_its_owner_and_the_change(chain):
 
 
 @pytest.mark.once
-def test_a_kept_image_is_tested_again_and_can_hold_nothing_back_but_itself(chain):
-    chain.tiers.pop("three")
-    chain.build().expect()
+def test_a_kept_image_is_tested_again_and_can_hold_nothing_back_but_itself(released):
+    chain = released
     before = tags_of(chain)
     chain.tests("two", ASKS_FOR.format("three"))
     failed = chain.build().expect(2)

@@ -9,12 +9,8 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.snapshot import Snapshot
 
-from .conftest import DEMO, ROOT
+from .conftest import DEMO, ROOT, WRITE
 
-WRITE = """
-- name: Write a file
-  ansible.builtin.copy: {content: "{{ inventory_hostname }}\\n", dest: "/etc/{{ inventory_hostname }}", mode: "0644"}
-"""
 #: Makes images for a whole chain without building it.
 PRETEND = """
 - name: Pretend that everything was built

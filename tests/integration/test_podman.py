@@ -27,14 +27,11 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import Eng
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels, load
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config import document
 
-from .conftest import BIN, Playbook, SmallChain
+from .conftest import BIN, WRITE, Playbook, SmallChain
+from .engines import wait_for
 
 pytestmark = pytest.mark.once
 
-WRITE = """
-- name: Write a file
-  ansible.builtin.copy: {content: "{{ inventory_hostname }}\\n", dest: "/etc/{{ inventory_hostname }}", mode: "0644"}
-"""
 BASE = "twtest/base"  # one name and one key for all chains: it is made once
 UPDATE = "- name: Use the package manager's lists\n  ansible.builtin.apt: {update_cache: true}\n"
 
@@ -332,16 +329,14 @@ def test_what_a_tier_protects_is_refused(chain):
 
 @pytest.mark.parametrize("how", ["kill", "remove"])
 def test_a_container_that_dies_is_told(chain, podman, how):
-    mark = chain.folder / "mark"
-    say = f"- name: Say that it begins\n  ansible.builtin.file: {{path: {mark}, state: touch, mode: '0644'}}\n"
-    long = "- name: Take long\n  ansible.builtin.command: sleep 100\n"
-    chain.tier("one", WRITE + say + "  delegate_to: localhost\n" + long, parent="base")
+    chain.tier("one", WRITE + "- name: Take long\n  ansible.builtin.command: sleep 100\n", parent="base")
+
+    def in_the_middle() -> list[Any]:
+        found = podman.client.containers.list(filters={"label": f"{labels.TIER}=one"})
+        return found if "sleep 100" in str([each.top() for each in found]) else []
 
     def end_it() -> None:
-        while not mark.exists():
-            time.sleep(0.2)
-        time.sleep(2)
-        found = podman.client.containers.list(filters={"label": f"{labels.TIER}=one"})
+        found = wait_for(in_the_middle)
         if how == "kill":
             found[0].kill()
         else:
@@ -357,7 +352,7 @@ def test_a_container_that_dies_is_told(chain, podman, how):
 def test_a_release_is_gone_back_to_and_what_nothing_needs_goes(chain, podman):
     made = []
     for version in range(3):
-        chain.tier("one", WRITE.replace("\\n", f" {version}\\n"), parent="base")
+        chain.tier("one", WRITE.replace("echo", f"echo {version}"), parent="base")
         chain.build().expect()
         made.append(chain.image("one").id)
     inventory = ("-i", str(chain.folder / "chain.yml"))

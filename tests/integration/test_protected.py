@@ -14,8 +14,8 @@ from .conftest import ROOT
 
 pytestmark = pytest.mark.once
 
-GREET = "- name: Greet\n  ansible.builtin.copy: {content: ours, dest: /etc/motd, mode: '0644'}\n"
-FOLDER = "- name: Make a place\n  ansible.builtin.file: {path: /srv/app, state: directory, mode: '0755'}\n"
+GREET = "- name: Greet\n  ansible.builtin.raw: printf ours > /etc/motd\n"
+FOLDER = "- name: Make a place\n  ansible.builtin.raw: mkdir -p /srv/app\n"
 DOCUMENTS = "usr/share/doc/*/copyright"
 PROTECTED = ["/etc/motd", "/etc/ssl/", "etc/pam.d", "/bin/su", DOCUMENTS]
 

@@ -17,7 +17,7 @@ from .conftest import SHARED_BASE
 
 WRITE = """
 - name: Write VERSION
-  ansible.builtin.shell: head -c 3000000 /dev/urandom > /etc/{{ inventory_hostname }}
+  ansible.builtin.raw: head -c 3000000 /dev/urandom > /etc/{{ inventory_hostname }}
 """
 
 pytestmark = pytest.mark.once

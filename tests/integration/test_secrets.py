@@ -55,7 +55,7 @@ TASKS = """
 
 WAIT = """
 - name: Use a secret for a while
-  ansible.builtin.command: sleep 5
+  ansible.builtin.command: sleep 2
   environment: {SECRET: "{{ one_environment }}"}
   no_log: true
 """
@@ -142,7 +142,7 @@ def test_the_engine_is_never_told_a_secret(small_chain, engine, environment, can
                 commands = [engine.api.exec_inspect(each) for each in told["ExecIDs"] or ()]
                 seen.append(json.dumps([told, commands]))
             try:
-                running.wait(0.5)
+                running.wait(0.1)
             except subprocess.TimeoutExpired:
                 continue
         output = running.stdout.read()
