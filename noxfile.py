@@ -79,7 +79,7 @@ def _test(session: nox.Session, unit: Sequence[str] = (), integration: Sequence[
         return
     for kind in asked:
         report = f"--junitxml=reports/{session.name}-{kind}.xml"
-        session.run("python", "-m", "pytest", "-m", "not once", report, *kinds[kind])
+        session.run("python", "-m", "pytest", "-m", "not once", report, *kinds[kind], env={"AGENT_PYTHONS": "all"})
 
 
 @nox.session(venv_backend="none")

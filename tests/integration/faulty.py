@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -41,6 +43,8 @@ class Faulty:
     before: dict[str, str] = field(default_factory=dict)
     #: What all its tiers say besides.
     variables: dict[str, str] = field(default_factory=dict)
+    #: The run that was started last.
+    running: subprocess.Popen[bytes] | None = None
     #: What other people's builds have on the engine.
     others: set[str] = field(default_factory=set)
 
@@ -54,7 +58,7 @@ class Faulty:
 
     def start(self, address: str) -> subprocess.Popen[bytes]:
         """Build against an engine's address, in a process group of its own."""
-        return subprocess.Popen(
+        self.running = subprocess.Popen(
             ["ansible-playbook", "build-chain.yml", "-i", str(self.chain.folder / "chain.yml")],
             cwd=ROOT,
             env={**self.environment, "DOCKER_HOST": address},
@@ -62,6 +66,7 @@ class Faulty:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        return self.running
 
     @property
     def state(self) -> dict[str, str]:
@@ -69,6 +74,9 @@ class Faulty:
 
     def begin(self) -> Faulty:
         """A test's beginning: there is a release, and there are changes besides."""
+        if self.running is not None and self.running.poll() is None:  # of a test that failed
+            os.killpg(self.running.pid, signal.SIGKILL)
+            self.running.wait()
         if not self.released:
             self.change()
             self.chain.build(env=self.environment).expect()

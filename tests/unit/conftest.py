@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,9 +13,10 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.images import Identity, Image
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.snapshot import Snapshot
 
-# Machines are slow at times, and no test is about time.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
+# Machines are slow at times, and no test is about time. Each run tries other examples, so few do for one of them;
+# `make soak` tries many.
+settings.register_profile("tierwright", deadline=None, max_examples=int(os.environ.get("EXAMPLES", "25")))
+settings.load_profile("tierwright")
 
 MakeTier = Callable[..., Tier]
 MakeImage = Callable[..., Image]

@@ -31,7 +31,10 @@ _VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
 
 
 def _interpreters() -> dict[str, str]:
-    """Version and path of each Python that the agent must run on and that starts here; always this one."""
+    """Version and path of Pythons that the agent must run on and that start here: the oldest, this one, the newest.
+
+    With the variable ``AGENT_PYTHONS=all`` those between as well (``make unit-versions``).
+    """
     found = {"{}.{}".format(*sys.version_info): sys.executable}
     for version in (f"3.{minor}" for minor in range(8, 15)):
         pyenv = sorted(str(path) for path in Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}"))
@@ -39,7 +42,11 @@ def _interpreters() -> dict[str, str]:
             told = subprocess.run([path, "-c", _VERSION], capture_output=True, text=True, check=False)
             if told.stdout.strip() == version:  # one of pyenv's shims may be there without its Python
                 found.setdefault(version, path)
-    return found
+    if os.environ.get("AGENT_PYTHONS") == "all":
+        return found
+    in_order = sorted(found, key=lambda version: int(version[2:]))
+    own = "{}.{}".format(*sys.version_info)
+    return {version: path for version, path in found.items() if version in {in_order[0], own, in_order[-1]}}
 
 
 INTERPRETERS = _interpreters()

@@ -18,7 +18,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal impor
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import Move, interrupted, move_all, recover
 
 IMAGES = [f"sha256:{number}" for number in range(4)]
-anything = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+anything = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 places = st.lists(st.sampled_from(["a", "b", "c", "d"]), min_size=1, unique=True)
 ends = st.sampled_from([None, *IMAGES])
 

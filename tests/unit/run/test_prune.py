@@ -47,7 +47,7 @@ def test_what_says_which_tests_a_kept_image_passed_stays(shop):
     assert shop.tag("tested-") == {f"base:tested-{0:012x}-{0:012x}": "sha256:base-1"}
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     steps=st.lists(
         st.tuples(st.booleans(), st.lists(st.sampled_from(TIERS), min_size=1, unique=True)), min_size=1, max_size=12

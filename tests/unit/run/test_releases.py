@@ -27,7 +27,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(steps=steps, pace=st.sampled_from([-5, 0, 60]))
 def test_every_release_is_told_as_it_was(make_shop, steps, pace):
     shop = make_shop()

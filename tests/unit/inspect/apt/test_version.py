@@ -43,7 +43,7 @@ def test_what_dpkg_takes_for_the_same(one, other):
 
 
 @pytest.mark.skipif(shutil.which("dpkg") is None, reason="this machine has no dpkg to compare with")
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None)
 @given(PARTS, PARTS)
 @example("", "~")
 @example("~", "0~")
