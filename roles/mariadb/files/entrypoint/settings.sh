@@ -59,7 +59,6 @@ load_setting() {
 
 load_settings() {
     local name alias
-    warn_of_unknown_settings
     while read -r name alias; do
         load_setting "$name" "$alias"
     done <<<"$setting_names"
@@ -120,7 +119,7 @@ check_user_settings() {
 
 check_replication_settings() {
     if is_set MARIADB_MASTER_HOST; then
-        is_set MARIADB_REPLICATION_USER && is_set MARIADB_REPLICATION_PASSWORD ||
+        { is_set MARIADB_REPLICATION_USER && is_set MARIADB_REPLICATION_PASSWORD; } ||
             die "MARIADB_MASTER_HOST makes this a replica, which logs in at its primary:" \
                 "set MARIADB_REPLICATION_USER and MARIADB_REPLICATION_PASSWORD."
         [[ ${MARIADB_MASTER_PORT:-3306} =~ ^[0-9]{1,5}$ ]] ||
