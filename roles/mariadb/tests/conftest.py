@@ -59,7 +59,7 @@ done | mariadb --user=root --password="$MARIADB_ROOT_PASSWORD" "$MARIADB_DATABAS
 @pytest.fixture(scope="session")
 def busy_database(start_once) -> Any:
     """A database with all that the official image understands, and with options that could hinder it; healthy."""
-    secret = 'a "secret" of \\ more\'s'
+    secret = 'A "secret" of \\ 1 more\'s'
     script = (
         'set -e; cd /docker-entrypoint-initdb.d; printf %s "$READ" >a.sh; printf %s "$RUN" >b.sh; chmod 755 b.sh;'
         " echo 'SELECT broken' >.hidden.sql; echo \"INSERT INTO told VALUES ('sql', 'done')\" | gzip >c.sql.gz;"

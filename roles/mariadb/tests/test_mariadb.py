@@ -138,6 +138,14 @@ def test_a_backup_among_the_scripts_is_not_passed_over(start):
     assert "data.tar.gz looks like a backup" in started.logs()
 
 
+def test_a_password_that_the_server_refuses_is_not_in_the_log(start):
+    environment = {"MARIADB_RANDOM_ROOT_PASSWORD": "1", "MARIADB_USER": "keeper", "MARIADB_PASSWORD": "feeble"}
+    options = ["--plugin-load-add=simple_password_check"]
+    started = start(env=environment, command=["mariadbd", *options])
+    assert started.wait_ended() == 1
+    assert "feeble" not in started.logs()
+
+
 def test_a_script_that_leaves_the_shell_ends_the_start(start):
     script = "echo exit 0 >/docker-entrypoint-initdb.d/a.sh; exec docker-entrypoint.sh mariadbd"
     environment = {"MARIADB_ALLOW_EMPTY_ROOT_PASSWORD": "1", "MARIADB_INITDB_SKIP_TZINFO": "1"}

@@ -84,7 +84,7 @@ set_up_accounts() {
     {
         local_statements "$new_root_password"
         replicated_statements
-    } | root_client --binary-mode --default-character-set=utf8mb4
+    } | discreet_root_client --binary-mode --default-character-set=utf8mb4
     root_password=$new_root_password
 }
 
@@ -156,7 +156,7 @@ replication_statements() {
 set_root_password_hash() {
     is_set MARIADB_ROOT_PASSWORD_HASH || return 0
     printf 'SET SESSION sql_log_bin = 0;\nALTER USER root@localhost %s;\n' "$(identified ROOT_)" |
-        root_client --binary-mode
+        discreet_root_client --binary-mode
 }
 
 load_time_zones() {

@@ -78,6 +78,11 @@ root_client() {
         --user=root --batch "$@" 9< <(password_option "${root_password:-}")
 }
 
+# The same for statements with passwords: an error does not print the statement.
+discreet_root_client() {
+    root_client --loose-skip-print-query-on-error "$@"
+}
+
 # An option file with one password; inside double quotes only \ and " and line ends are special.
 password_option() {
     local value=${1//\\/\\\\}
@@ -116,7 +121,7 @@ add_healthcheck_account() {
             printf "CREATE OR REPLACE USER healthcheck@'%s' IDENTIFIED BY '%s';\n" "$host" "$password"
             printf "GRANT %s ON *.* TO healthcheck@'%s';\n" "${MARIADB_HEALTHCHECK_GRANTS:-USAGE}" "$host"
         done
-    } | root_client
+    } | discreet_root_client
     (umask 077 && printf '[client]\nport=%s\nsocket=%s\nuser=healthcheck\npassword=%s\n' \
         "$port" "$socket" "$password" >"$1/.my-healthcheck.cnf")
 }
