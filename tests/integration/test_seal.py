@@ -307,7 +307,8 @@ def test_a_tier_says_what_its_layer_leaves_out_and_keeps_and_its_time(small_chai
 
 RESIDUE = r"""
 cd /
-find tmp var/tmp var/lib/apt/lists var/cache/apt root/.ansible root/.cache -mindepth 1 2>/dev/null
+find tmp var/tmp root/.ansible root/.cache -mindepth 1 2>/dev/null
+find var/lib/apt/lists var/cache/apt -mindepth 1 ! -name partial ! -path var/cache/apt/archives
 find var/log -type f -size +0
 find . -xdev \( -name '*.ansible*' -o -name '*.pyc' -o -name '__pycache__' -o -name 'ssh_host_*_key' \)
 find etc var usr -xdev -type f \( -name '*.key' -o -name 'aux-cache' -o -name 'passwd-' -o -name '.pwd.lock' \)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from ..errors import SealError
 from .entry import WHITEOUT, Change, Entry, Kind, Slice, parent, pieces, same, shown
 from .patterns import matcher
-from .residue import BY_FAMILY, COMMON, Treatment
+from .residue import BY_FAMILY, COMMON, PACKAGE_FOLDERS, Treatment
 
 #: Largest file that is read into memory to be put in order.
 _LARGEST_SORTED = 64 << 20
@@ -46,7 +46,7 @@ class Cleaner:
         if (treatment or entry.path.endswith(_BYTE_CODE)) and self._keeps(entry.path):
             return entry
         if treatment is Treatment.DROP:
-            return None
+            return entry if entry.kind is Kind.DIRECTORY and entry.path in PACKAGE_FOLDERS else None
         if entry.kind is not Kind.FILE:
             return entry
         if treatment is None:

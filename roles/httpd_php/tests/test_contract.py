@@ -11,19 +11,22 @@ pytestmark = pytest.mark.contract
 
 def test_php_starts_without_a_word(host):
     started = host.run("php -r 'exit(0);'")
-    assert (started.rc, started.stdout, started.stderr) == (0, "", "")
+    said = started.stdout + started.stderr
+    assert (started.rc, said) == (0, ""), f"'php -r exit(0);' ends with {started.rc} and says: {said}"
     listed = host.run("php -m")
-    assert (listed.rc, listed.stderr) == (0, "")
+    assert (listed.rc, listed.stderr) == (0, ""), f"'php -m' ends with {listed.rc} and complains: {listed.stderr}"
 
 
 def test_every_extension_finds_its_libraries(host):
     folder = host.check_output("php -r %s", "echo ini_get('extension_dir');")
-    assert "not found" not in host.check_output(f"ldd {folder}/*.so")
+    missing = [line.strip() for line in host.check_output(f"ldd {folder}/*.so").splitlines() if "not found" in line]
+    assert missing == [], f"extensions of PHP lack libraries: {', '.join(missing)}"
 
 
 def test_both_servers_read_their_configuration(host, settings):
     host.check_output(
-        "export APACHE_RUN_DIR=/run APACHE_LOCK_DIR=/run/lock HTTPD_PHP_FPM_USER=www-data HTTPD_PHP_FPM_GROUP=www-data;"
+        "export APACHE_RUN_DIR=/run APACHE_LOCK_DIR=/run/lock HTTPD_PHP_FPM_LISTEN=9000"
+        " HTTPD_PHP_FPM_USER=www-data HTTPD_PHP_FPM_GROUP=www-data;"
         " %s --test --fpm-config %s && . %s/envvars && %s -t",
         *(settings[name] for name in ("fpm_program", "fpm_config", "apache_config_dir", "apache_program")),
     )
@@ -31,14 +34,17 @@ def test_both_servers_read_their_configuration(host, settings):
 
 def test_the_document_root_is_open_to_every_user(host, image):
     root = host.file(image.config["WorkingDir"])
-    assert root.is_directory
-    assert (root.gid, oct(root.mode)) == (0, "0o1777")
+    assert root.is_directory, f"the working directory {root.path} is no directory"
+    found, expected = (root.uid, root.gid, oct(root.mode)), (0, 0, "0o1777")
+    assert found == expected, (
+        f"{root.path} has uid, gid and mode {found}; expected {expected}, so that every uid can fill it"
+    )
 
 
 def test_it_turns_healthy_and_no_process_is_root(web):
     users = {process.uid for process in web.processes()}
-    assert len(users) == 1
-    assert 0 not in users
+    assert len(users) == 1, f"processes of several users: {sorted(users)}"
+    assert 0 not in users, f"processes of root: {[process.command for process in web.processes()]}"
 
 
 def test_it_answers_on_its_port(web, settings):
@@ -50,7 +56,17 @@ def test_it_answers_on_its_port(web, settings):
 def test_any_user_of_group_0_can_run_it_and_stop_it(start, settings):
     started = start(user="12345:0")
     started.wait_healthy()
-    assert {process.uid for process in started.processes()} == {12345}
+    users = {process.uid for process in started.processes()}
+    assert users == {12345}, f"started as 12345, processes of {sorted(users)} run"
     stopped = started.stop(timeout=30)
-    assert stopped.seconds < int(settings["stop_timeout"]) + 2
-    assert stopped.exit_code in {0, 143}
+    longest = int(settings["stop_timeout"]) + 2
+    assert stopped.seconds < longest, f"stopping took {stopped.seconds:.1f} s; expected less than {longest}"
+    assert stopped.exit_code in {0, 143}, f"told to stop, it ended with {stopped.exit_code}; expected 0 or 143"
+
+
+@pytest.mark.parametrize("path", ["/-/ping", "/-/ping/", "/server-status", "/server-status?auto"])
+@pytest.mark.parametrize("header", ["127.0.0.1", "::1", "127.0.0.1, 127.0.0.1", None])
+def test_local_pages_are_closed_to_others(web, path, header):
+    # The container's own address counts as local too.
+    answer = web.http(path, headers={"X-Forwarded-For": header or web.address})
+    assert answer.status in {403, 404}, f"{path} answers {answer.status} to another machine that claims to be this one"

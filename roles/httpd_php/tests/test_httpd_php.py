@@ -66,7 +66,45 @@ def test_logs_reach_the_engine(web, ask):
     web.http("/?marker=in-the-access-log")
     ask(web, "error_log('said-by-an-application')")
     web.wait(lambda: {"in-the-access-log", "said-by-an-application"} <= _words(web.logs()), timeout=10)
-    assert "/-/ping" not in web.logs()  # the health check's
+    assert '"GET /-/ping HTTP/1.0"' not in web.logs()  # the health check's
+
+
+@pytest.mark.parametrize(
+    ("headers", "location"),
+    [
+        ({"Host": "blog.example"}, "http://blog.example/folder/"),
+        ({"Host": "blog.example:8081"}, "http://blog.example:8081/folder/"),
+        ({"Host": "blog.example", "X-Forwarded-Proto": "https"}, "https://blog.example/folder/"),
+        ({"Host": "[2001:db8::1]:81"}, "http://[2001:db8::1]:81/folder/"),
+    ],
+)
+def test_a_redirect_goes_where_the_client_came_from(web, headers, location):
+    web.host.check_output("mkdir -p /var/www/html/folder")
+    answer = web.http("/folder", headers=headers)
+    assert (answer.status, answer.headers["Location"]) == (301, location)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/.git/config", "/.env", "/folder/.user.ini", "/.htaccess", "/config.php~", "/config.php.bak", "/.config.php.swp"],
+)
+def test_hidden_files_are_not_served(web, path):
+    web.host.check_output("d=/var/www/html%s; mkdir -p ${d%%/*} && echo '# secret' >$d", path)
+    answer = web.http(path)
+    assert answer.status in {403, 404}, f"{path} is served: {answer.body}"
+
+
+def test_well_known_files_are_served(web):
+    web.host.check_output("mkdir -p /var/www/html/.well-known && echo found >/var/www/html/.well-known/token")
+    assert web.http("/.well-known/token").body == "found\n"
+
+
+def test_php_fpm_alone_serves_another_web_server(start):
+    started = start(command=["php-fpm"])
+    started.wait_healthy()
+    commands = [process.command for process in started.processes()]
+    assert any("php-fpm: master" in command for command in commands), commands
+    assert not any("apache2" in command for command in commands), commands
 
 
 @pytest.mark.parametrize("victim", ["php-fpm: master", "apache2 "])

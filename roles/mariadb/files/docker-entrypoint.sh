@@ -4,10 +4,11 @@
 set -Eeuo pipefail
 
 parts=/usr/local/lib/mariadb-entrypoint
-# Filled in by read_server_options.
-data_directory='' socket=''
+# Filled in by read_server_options, for all parts.
+# shellcheck disable=SC2034
+data_directory='' socket='' port=''
 
-for part in messages settings server initialise upgrade; do
+for part in messages settings server scripts initialise upgrade; do
     # shellcheck source=/dev/null
     . "$parts/$part.sh"
 done
@@ -25,12 +26,14 @@ asks_only_for_text() {
 # Root hands the directories to mysql and starts this script again as mysql. Settings are read
 # before that: a secret file is often readable by root alone.
 become_mysql() {
-    mkdir -p "$data_directory" "${socket%/*}"
+    local directory
+    directory=$(socket_directory)
+    mkdir -p "$data_directory" ${directory:+"$directory"}
     find "$data_directory" ! -user mysql -exec chown --no-dereference mysql {} + ||
         die "cannot give $data_directory to the user mysql. Allow the capability CHOWN, or start" \
             "the container as the owner of its volume: --user \$(stat -c %u:%g VOLUME)."
     # A shared directory such as /tmp serves as it is.
-    as_mysql test -w "${socket%/*}" || chown mysql "${socket%/*}"
+    [ -z "$directory" ] || as_mysql test -w "$directory" || chown mysql "$directory"
     exec setpriv --reuid=mysql --regid=mysql --init-groups -- "$0" mariadbd "$@"
 }
 
@@ -62,13 +65,16 @@ main() {
         become_mysql "$@"
     fi
     require_writable "$data_directory"
-    require_writable "${socket%/*}"
+    [ -z "$(socket_directory)" ] || require_writable "$(socket_directory)"
     finish_interrupted_adoption
     if is_initialised; then
         run_interruptibly upgrade_if_asked "$@"
     else
         load_settings
         run_interruptibly initialise "$@"
+        # A script that was read into this shell may have left it.
+        is_initialised || die "a script in /docker-entrypoint-initdb.d has ended the initialisation: the last one that" \
+            "is named above. Let it 'return' in place of 'exit', or make it executable."
     fi
     forget_settings
     exec mariadbd "$@"

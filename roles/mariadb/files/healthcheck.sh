@@ -1,44 +1,137 @@
 #!/bin/bash
 # Tells whether MariaDB in this container is healthy, without knowing any user's password.
 #
-#   healthcheck.sh [--connect] [--innodb_initialized] [--datadir=DIRECTORY]
+#   healthcheck.sh [CHECK or OPTION...]     in their order; an option counts for the checks after it
 #
-# --connect             the server accepts a connection (also the meaning of no check at all)
-# --innodb_initialized  InnoDB is ready
+# --connect                     the server accepts a connection (also the meaning of no check at all)
+# --innodb_initialized          InnoDB is ready
+# --innodb_buffer_pool_loaded   what the last server had in memory has been loaded
+# --galera_online               this node of a cluster is synced
+# --galera_ready                this node takes statements
+# --mariadbupgrade              the system tables are of this version
+# --replication                 this replica has a primary, and these hold: --replication_io, --replication_sql (both threads
+#                               run), --replication_seconds_behind_master=N, --replication_sql_remaining_delay=N (at most);
+#                               of the connection --replication_name=NAME, or of all: --replication_all
+#
+# --datadir=DIRECTORY           where the data and the account of this check are
+# --defaults-file=FILE, --defaults-extra-file=FILE, --defaults-group-suffix=SUFFIX, --no-defaults   of the client
+# --su=USER, --su-mysql         root asks as that user
 #
 # It logs in through the socket as the account that the entrypoint made in the data directory.
 # A data directory that came from elsewhere has none: there, any answer of the server counts.
 set -Eeuo pipefail
 
 directory=/var/lib/mysql
-innodb=no
-for argument; do
-    case $argument in
-        --connect) ;;
-        --innodb_initialized) innodb=yes ;;
-        --datadir=*) directory=${argument#*=} ;;
+client=()
+replication_name='' replication_wanted=()
+
+fail() {
+    printf '%s\n' "$*" >&2
+    exit 1
+}
+
+ask() {
+    local options=("${client[@]}")
+    if [ ${#options[@]} -eq 0 ]; then
+        options=(--defaults-extra-file="$directory/.my-healthcheck.cnf")
+    fi
+    mariadb "${options[@]}" --connect-timeout=3 --protocol=socket --batch "$@"
+}
+
+# wants ANSWER QUERY
+wants() {
+    local answer
+    answer=$(ask --skip-column-names --execute "$2")
+    [ "$answer" = "$1" ] || fail "unexpected answer to $2: '$answer'; wanted '$1'"
+}
+
+status() {
+    printf "SELECT VARIABLE_VALUE %s FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = '%s'" "$2" "$1"
+}
+
+# Each connection has to satisfy all that is wanted, where it is the one that is asked for.
+check_replication() {
+    local wanted
+    wanted=$(IFS=,; printf '%s' "${replication_wanted[*]}")
+    ask --vertical --execute 'SHOW ALL SLAVES STATUS' | awk -v name="$replication_name" -v wanted="$wanted" '
+        $1 == "Connection_name:" { connection = $2; asked = name == "*" || connection == name; seen += asked }
+        asked && $1 == "Slave_IO_Running:" && wanted ~ /io=/ && $2 != "Yes" { bad = bad " " $0 }
+        asked && $1 == "Slave_SQL_Running:" && wanted ~ /sql=/ && $2 != "Yes" { bad = bad " " $0 }
+        asked && $1 == "Seconds_Behind_Master:" && match(wanted, /behind=[0-9]+/) &&
+            ($2 == "NULL" || $2 + 0 > substr(wanted, RSTART + 7, RLENGTH - 7) + 0) { bad = bad " " $0 }
+        asked && $1 == "SQL_Remaining_Delay:" && match(wanted, /delay=[0-9]+/) &&
+            $2 != "NULL" && $2 + 0 > substr(wanted, RSTART + 6, RLENGTH - 6) + 0 { bad = bad " " $0 }
+        END { if (!seen) bad = " no such connection to a primary"; if (bad) print "replication:" bad > "/dev/stderr"; exit bad != "" }'
+}
+
+check_upgrade() {
+    local file running
+    running=$(mariadbd --version | sed -n 's/.*Ver \([0-9]*\.[0-9]*\).*/\1/p')
+    for file in mariadb_upgrade_info mysql_upgrade_info; do
+        if [ -r "$directory/$file" ]; then
+            [[ $(<"$directory/$file") == "$running".* ]] || fail "the system tables are of $(<"$directory/$file"), not of $running"
+            return
+        fi
+    done
+    fail "nothing in $directory says which version the system tables are of"
+}
+
+become() {
+    [ "$(id -u)" = 0 ] || fail "only root can ask as the user $1"
+    exec setpriv --reuid="$1" --regid="$1" --init-groups -- "$0" "${@:2}"
+}
+
+# perform CHECK VALUE
+perform() {
+    case $1 in
+        connect) wants 1 'SELECT 1' ;;
+        innodb_initialized)
+            wants 1 "SELECT 1 FROM information_schema.ENGINES WHERE ENGINE = 'InnoDB' AND SUPPORT IN ('YES', 'DEFAULT')"
+            ;;
+        innodb_buffer_pool_loaded)
+            wants 1 "$(status INNODB_BUFFER_POOL_LOAD_STATUS "LIKE '%completed%'")"
+            ;;
+        galera_online) wants 1 "$(status WSREP_LOCAL_STATE '= 4')" ;;
+        galera_ready) wants 1 "$(status WSREP_READY "= 'ON'")" ;;
+        mariadbupgrade) check_upgrade ;;
+        replication) check_replication ;;
+        replication_all) replication_name='*' ;;
+        replication_name) replication_name=$2 ;;
+        replication_io) replication_wanted+=(io=) ;;
+        replication_sql) replication_wanted+=(sql=) ;;
+        replication_seconds_behind_master) replication_wanted+=("behind=$2") ;;
+        replication_sql_remaining_delay) replication_wanted+=("delay=$2") ;;
         *)
-            echo "healthcheck.sh: unknown option $argument" >&2
+            echo "healthcheck.sh: unknown option --$1" >&2
             exit 2
             ;;
     esac
+}
+
+is_unknown_account() {
+    [ ${#client[@]} -eq 0 ] && [ ! -r "$directory/.my-healthcheck.cnf" ]
+}
+
+arguments=("$@") done=0 checks=()
+for argument; do
+    done=$((done + 1))
+    case $argument in
+        --datadir=*) directory=${argument#*=} ;;
+        --no-defaults) client=(--no-defaults) ;;
+        --defaults-file=* | --defaults-extra-file=* | --defaults-group-suffix=*) client=("$argument") ;;
+        --su=*) become "${argument#*=}" "${arguments[@]:done}" ;;
+        --su-mysql) become mysql "${arguments[@]:done}" ;;
+        *) checks+=("$argument") ;;
+    esac
 done
 
-account=$directory/.my-healthcheck.cnf
 if [ -d "$directory/.initialising" ]; then
-    echo "the database is still being initialised" >&2
-    exit 1
-elif [ ! -r "$account" ]; then
+    fail "the database is still being initialised"
+elif is_unknown_account; then
     exec mariadb-admin --connect-timeout=3 --protocol=socket ping
 fi
-
-query='SELECT 1'
-if [ "$innodb" = yes ]; then
-    query="SELECT 1 FROM information_schema.ENGINES WHERE ENGINE = 'InnoDB' AND SUPPORT IN ('YES', 'DEFAULT')"
-fi
-answer=$(mariadb --defaults-extra-file="$account" --connect-timeout=3 --protocol=socket \
-    --skip-column-names --batch --execute "$query")
-[ "$answer" = 1 ] || {
-    echo "unexpected answer to $query: '$answer'" >&2
-    exit 1
-}
+for argument in "${checks[@]:---connect}"; do
+    name=${argument#--}
+    value=${name#*=} name=${name%%=*}
+    perform "${name//-/_}" "$value"
+done

@@ -41,3 +41,43 @@ def query() -> Callable[..., Any]:
         return database.host.run(client, password, user, statement)
 
     return query
+
+
+#: Read into the entrypoint's shell: not executable, with a variable that is not set and names of the official image.
+_READ = """
+[ -z "$SURELY_NOT_SET" ] && mysql_note "read by $SHELL_WORD"
+docker_process_sql <<<"CREATE TABLE told (name VARCHAR(80) PRIMARY KEY, value TEXT)"
+"""
+#: Run as a program, which has the environment alone.
+_RUN = """#!/bin/bash
+for name in {MYSQL,MARIADB}_{DATABASE,USER,ROOT_HOST} MYSQL_ROOT_PASSWORD; do
+    echo "INSERT INTO told VALUES ('$name', '${!name}');"
+done | mariadb --user=root --password="$MARIADB_ROOT_PASSWORD" "$MARIADB_DATABASE"
+"""
+
+
+@pytest.fixture(scope="session")
+def busy_database(start_once) -> Any:
+    """A database with all that the official image understands, and with options that could hinder it; healthy."""
+    secret = 'A "secret" of \\ 1 more\'s'
+    script = (
+        'set -e; cd /docker-entrypoint-initdb.d; printf %s "$READ" >a.sh; printf %s "$RUN" >b.sh; chmod 755 b.sh;'
+        " echo 'SELECT broken' >.hidden.sql; echo \"INSERT INTO told VALUES ('sql', 'done')\" | gzip >c.sql.gz;"
+        " printf '%s\\n' \"$SECRET\" >/secret; chmod 400 /secret; unset READ RUN SECRET;"
+        ' exec docker-entrypoint.sh mariadbd "$@"'
+    )
+    options = [
+        "--default-time-zone=Europe/Berlin", "--plugin-load-add=simple_password_check", "--init-connect=SET @a = 'b c'",
+        "--log-bin", "--server-id=7", "--require-secure-transport=OFF", "--sql-mode=ANSI_QUOTES,NO_BACKSLASH_ESCAPES",
+    ]  # fmt: skip
+    environment = {
+        "READ": _READ, "RUN": _RUN, "SECRET": secret, "MYSQL_RANDOM_ROOT_PASSWORD": "1", "MYSQL_DATABASE": "shop",
+        "MYSQL_USER": "keeper", "MARIADB_PASSWORD_FILE": "/secret", "MARIADB_USER_HOST": "127.0.0.%",
+        "MARIADB_ROOT_HOST": "localhost", "MARIADB_MYSQL_LOCALHOST_USER": "1", "MARIADB_REPLICATION_USER": "copier",
+        "MARIADB_REPLICATION_PASSWORD_HASH": "*0FD9A3F0F816D076CF239580A68A1147C250EB7B",
+        "MARIADB_HEALTHCHECK_GRANTS": "REPLICA MONITOR", "MARIADB_PASWORD": "misspelt",
+    }  # fmt: skip
+    started = start_once(user="0", env=environment, command=["bash", "-c", script, "bash", *options], alias="busy")
+    started.wait_healthy(timeout=50)
+    started.secret = secret
+    return started

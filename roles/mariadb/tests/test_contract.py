@@ -10,16 +10,20 @@ pytestmark = pytest.mark.contract
 
 
 def test_the_image_holds_no_database(host):
-    assert host.check_output("find /var/lib/mysql -mindepth 1") == ""
+    found = host.check_output("find /var/lib/mysql -mindepth 1")
+    assert found == "", f"every container of this image would start with the same data in /var/lib/mysql: {found}"
 
 
 def test_volumes_keep_their_owner(host, image):
-    assert "/var/lib/mysql" in image.config["Volumes"]
+    assert "/var/lib/mysql" in (image.config["Volumes"] or {}), "/var/lib/mysql is no volume of this image any more"
     folder = host.file("/var/lib/mysql")
-    assert (folder.user, str(folder.uid), folder.gid, oct(folder.mode)) == ("mysql", image.config["User"], 0, "0o770")
+    found = (folder.user, str(folder.uid), folder.gid, oct(folder.mode))
+    expected = ("mysql", image.config["User"], 0, "0o770")
+    assert found == expected, f"/var/lib/mysql has user, uid, gid and mode {found}; volumes expect {expected}"
 
 
 def test_an_empty_volume_without_a_password_is_refused(start):
     started = start()
-    assert started.wait_ended() == 1
+    status = started.wait_ended()
+    assert status == 1, f"without a password for root the container ends with {status}; expected 1: {started.logs()}"
     assert "MARIADB_RANDOM_ROOT_PASSWORD=1" in started.logs()

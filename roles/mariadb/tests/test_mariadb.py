@@ -9,6 +9,12 @@ import re
 import pytest
 
 
+def generated_password(database) -> str:
+    told = re.search(r"GENERATED ROOT PASSWORD: (\S+)", database.logs())
+    assert told, "the log does not tell the password that was generated for root"
+    return told[1]
+
+
 def test_its_user_can_use_its_database(database, query):
     made = query(database, "CREATE TABLE shop.t (name TEXT); INSERT INTO shop.t VALUES ('ä'); SELECT name FROM shop.t")
     assert (made.rc, made.stdout.strip()) == (0, "ä"), made.stderr
@@ -27,9 +33,8 @@ def test_nobody_enters_without_the_right_password(database, query, user):
 
 
 def test_the_generated_password_is_roots(database, query):
-    told = re.search(r"GENERATED ROOT PASSWORD: (\S+)", database.logs())
-    assert told
-    answer = query(database, "SELECT CURRENT_USER()", user="root", password=told[1])
+    password = generated_password(database)
+    answer = query(database, "SELECT CURRENT_USER()", user="root", password=password)
     assert answer.stdout.startswith("root@"), answer.stderr
 
 
@@ -54,3 +59,102 @@ def test_any_user_of_group_0_can_run_it_and_stop_it(start, environment, query):
     stopped = started.stop(timeout=30)
     assert stopped.seconds < 10
     assert stopped.exit_code == 0
+
+
+def test_the_generated_password_satisfies_the_servers_own_checks(busy_database):
+    password = generated_password(busy_database)
+    for what, pattern in {"digit": "[0-9]", "small": "[a-z]", "capital": "[A-Z]", "other": "[^0-9A-Za-z]"}.items():
+        assert re.search(pattern, password), f"the generated password has no {what} character"
+
+
+def test_a_time_zone_by_name_hinders_nothing(busy_database, query):
+    asked = query(busy_database, "SELECT @@time_zone", password=busy_database.secret)
+    assert asked.stdout.strip() == "Europe/Berlin", asked.stderr
+
+
+def test_accounts_come_from_where_they_were_asked_to(busy_database):
+    asked = _as_root(busy_database, "SELECT User, Host FROM mysql.global_priv WHERE User <> 'mariadb.sys'")
+    expected = {
+        ("root", "localhost"), ("keeper", "127.0.0.%"), ("copier", "%"), ("mysql", "localhost"),
+        ("healthcheck", "localhost"), ("healthcheck", "127.0.0.1"), ("healthcheck", "::1"),
+    }  # fmt: skip
+    assert {tuple(line.split("\t")) for line in asked.splitlines()} == expected
+
+
+def test_scripts_of_both_kinds_find_both_names_of_a_setting(busy_database):
+    told = dict(line.split("\t") for line in _as_root(busy_database, "SELECT name, value FROM shop.told").splitlines())
+    password = generated_password(busy_database)
+    assert told == {
+        "MYSQL_DATABASE": "shop", "MARIADB_DATABASE": "shop", "MYSQL_USER": "keeper", "MARIADB_USER": "keeper",
+        "MYSQL_ROOT_HOST": "localhost", "MARIADB_ROOT_HOST": "localhost", "MYSQL_ROOT_PASSWORD": password,
+        "sql": "done",
+    }  # fmt: skip
+    assert "read by" in busy_database.logs()
+
+
+def test_replicas_can_log_in_by_the_password_of_a_hash(busy_database, query):
+    asked = query(busy_database, "SHOW GRANTS", user="copier", password="jane")
+    assert re.search(r"GRANT REPLICATION (SLAVE|REPLICA) ON", asked.stdout), asked.stderr
+
+
+def test_the_health_checks_account_has_the_rights_that_were_asked_for(busy_database):
+    shown = busy_database.host.check_output(
+        "mariadb --defaults-file=/var/lib/mysql/.my-healthcheck.cnf -e 'SHOW GRANTS'"
+    )
+    assert re.search("SLAVE MONITOR|REPLICA MONITOR", shown), shown
+
+
+def test_the_log_names_variables_that_mean_nothing(busy_database):
+    assert "MARIADB_PASWORD means nothing" in busy_database.logs()
+    assert "misspelt" not in busy_database.logs()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("MARIADB_ROOT_PASSWORD=x MARIADB_ROOT_PASSWORD_HASH=y", "keep one of them"),
+        ("MARIADB_ROOT_PASSWORD=x MARIADB_USER=a", "MARIADB_USER is set without"),
+        ("MARIADB_ROOT_PASSWORD=x MARIADB_PASSWORD_HASH=y", "MARIADB_PASSWORD_HASH is set without MARIADB_USER"),
+        ("MARIADB_ROOT_PASSWORD=x MARIADB_USER_HOST=10.%", "MARIADB_USER_HOST is set without MARIADB_USER"),
+        ("MARIADB_ROOT_PASSWORD=x MARIADB_USER=a MARIADB_PASSWORD=b MARIADB_PASSWORD_HASH=c", "keep one of them"),
+        ("MARIADB_ROOT_PASSWORD=x MARIADB_PASSWORD_HASH_FILE=/nowhere", "MARIADB_PASSWORD_HASH_FILE names '/nowhere'"),
+        ("MARIADB_ROOT_PASSWORD=x MARIADB_ROOT_PASSWORD_FILE=/etc/hostname", "both MARIADB_ROOT_PASSWORD and"),
+        ("MARIADB_ROOT_PASSWORD=x MARIADB_MASTER_HOST=primary", "makes this a replica"),
+        ("MARIADB_ROOT_PASSWORD=x MARIADB_REPLICATION_USER=a", "MARIADB_REPLICATION_USER is set without"),
+        ("MARIADB_ROOT_PASSWORD=x MARIADB_HEALTHCHECK_GRANTS='ALL ON *.*; DROP'", "expected privileges"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(host, settings, message):
+    said = host.run(f"{settings} docker-entrypoint.sh mariadbd")
+    assert said.rc == 1, said.stdout
+    assert message in said.stderr
+    assert host.check_output("find /var/lib/mysql -mindepth 1") == ""
+
+
+def test_a_backup_among_the_scripts_is_not_passed_over(start):
+    script = "echo x >/docker-entrypoint-initdb.d/data.tar.gz; exec docker-entrypoint.sh mariadbd"
+    started = start(user="0", env={"MARIADB_RANDOM_ROOT_PASSWORD": "1"}, command=["bash", "-c", script])
+    assert started.wait_ended() == 1
+    assert "data.tar.gz looks like a backup" in started.logs()
+
+
+def test_a_password_that_the_server_refuses_is_not_in_the_log(start):
+    environment = {"MARIADB_RANDOM_ROOT_PASSWORD": "1", "MARIADB_USER": "keeper", "MARIADB_PASSWORD": "feeble"}
+    options = ["--plugin-load-add=simple_password_check"]
+    started = start(env=environment, command=["mariadbd", *options])
+    assert started.wait_ended() == 1
+    assert "feeble" not in started.logs()
+
+
+def test_a_script_that_leaves_the_shell_ends_the_start(start):
+    script = "echo exit 0 >/docker-entrypoint-initdb.d/a.sh; exec docker-entrypoint.sh mariadbd"
+    environment = {"MARIADB_ALLOW_EMPTY_ROOT_PASSWORD": "1", "MARIADB_INITDB_SKIP_TZINFO": "1"}
+    started = start(user="0", env=environment, command=["bash", "-c", script])
+    assert started.wait_ended() == 1
+    assert "has ended the initialisation" in started.logs()
+
+
+def _as_root(database, statement: str) -> str:
+    client = "MYSQL_PWD=%s mariadb --user=root --batch --skip-column-names --execute=%s"
+    printed: str = database.host.check_output(client, generated_password(database), statement)
+    return printed

@@ -75,6 +75,7 @@ copy_wordpress() {
     if [ "$(id -u)" != 0 ]; then
         # The image leaves these open to every user, and WordPress gives uploads the mode of their directory.
         find wp-content -maxdepth 1 -type d -user "$(id -u)" -perm 1777 -exec chmod 775 {} +
+        [ -e wp-content/uploads ] || mkdir -m 775 wp-content/uploads
     fi
     say "Complete! WordPress has been successfully copied to $PWD"
 }
@@ -117,6 +118,12 @@ set_up() {
     write_config
 }
 
+# Before a document root is filled for it.
+if [ $# -gt 0 ] && ! command -v -- "$1" >/dev/null; then
+    say "ERROR: this image has no program '$1'. Leave the command out to run WordPress with Apache, or name php-fpm to run" \
+        "PHP-FPM alone where the image has it."
+    exit 127
+fi
 if sets_up "$@"; then
     set_up
 fi

@@ -44,6 +44,8 @@ def test_uploads_are_kept_and_served(installed, php):
     address = php(installed, "$kept = wp_upload_bits('note.txt', null, 'kept'); echo $kept['error'] ?: $kept['url'];")
     answer = installed.http("/wp-content/" + address.partition("/wp-content/")[2])
     assert (answer.status, answer.body) == (200, "kept"), address
+    opened = installed.host.check_output("find /var/www/html/wp-content/uploads -perm -0002 ! -type l")
+    assert opened == "", f"everybody may write to {opened}"
 
 
 def test_pictures_are_scaled(installed, php):

@@ -52,6 +52,15 @@ def test_what_a_role_made_stays(path):
     assert Cleaner("debian").clean(file(path.encode())) == file(path.encode())
 
 
+@pytest.mark.parametrize(
+    "path", [b"var/lib/apt/lists/partial", b"var/cache/apt/archives", b"var/cache/apt/archives/partial"]
+)
+def test_folders_that_the_package_apt_owns_stay_and_are_empty(path):
+    assert Cleaner("debian").clean(folder(path)) == folder(path)
+    assert Cleaner("debian").clean(file(path + b"/x.deb")) is None
+    assert Cleaner("debian").clean(file(path)) is None
+
+
 def test_the_list_is_the_distribution_s():
     assert Cleaner(None).clean(file(b"var/cache/apt/pkgcache.bin")) is not None
     assert Cleaner("redhat").clean(file(b"var/cache/dnf/x")) is None

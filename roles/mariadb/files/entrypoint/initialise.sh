@@ -16,7 +16,9 @@ is_initialised() {
 initialise() {
     local stage
     stage=$(stage_directory)
+    warn_of_unknown_settings
     refuse_foreign_files
+    check_initdb_scripts
     if [ -d "$stage" ]; then
         note "an earlier initialisation was interrupted: starting it afresh"
         rm -rf "$stage"
@@ -29,6 +31,7 @@ initialise() {
     add_healthcheck_account "$stage"
     load_time_zones
     run_initdb_scripts
+    set_root_password_hash
     stop_private_server
     sync --file-system "$stage"
     touch "$stage/.complete"
@@ -45,12 +48,16 @@ refuse_foreign_files() {
     done
 }
 
+# mariadb-install-db splits its arguments at white space. None that the system tables depend on has any.
 create_system_tables() {
-    local stage=$1 log
+    local stage=$1 log argument options=()
     shift
+    for argument; do
+        [[ $argument =~ [[:space:]] ]] || options+=("$argument")
+    done
     mkdir -m 0700 "$stage"
-    log=$(mariadb-install-db "$@" --datadir="$stage" --skip-test-db --skip-name-resolve \
-        --auth-root-authentication-method=normal 2>&1) ||
+    log=$(mariadb-install-db "${options[@]}" --datadir="$stage" --skip-test-db --skip-name-resolve --skip-log-bin \
+        --default-time-zone=SYSTEM --loose-wsrep-on=OFF --auth-root-authentication-method=normal 2>&1) ||
         die "mariadb-install-db failed:"$'\n'"$log"
 }
 
@@ -68,87 +75,92 @@ finish_interrupted_adoption() {
 
 set_up_accounts() {
     local new_root_password
-    if [ -n "${MARIADB_RANDOM_ROOT_PASSWORD:-}" ]; then
+    if is_set MARIADB_RANDOM_ROOT_PASSWORD; then
         MARIADB_ROOT_PASSWORD=$(random_password)
-        export MARIADB_ROOT_PASSWORD
+        export MARIADB_ROOT_PASSWORD MYSQL_ROOT_PASSWORD=$MARIADB_ROOT_PASSWORD
         note "GENERATED ROOT PASSWORD: $MARIADB_ROOT_PASSWORD"
     fi
     new_root_password=${MARIADB_ROOT_PASSWORD:-}
-    account_statements "$new_root_password" |
-        root_client --binary-mode --default-character-set=utf8mb4
+    {
+        local_statements "$new_root_password"
+        replicated_statements
+    } | discreet_root_client --binary-mode --default-character-set=utf8mb4
     root_password=$new_root_password
 }
 
-# The first statement makes a backslash mean the same whatever the configuration says.
-account_statements() {
-    local password root_host=${MARIADB_ROOT_HOST:-%} database
-    password=$(sql_string "$1")
+# identified NAME: how the account of MARIADB_NAME_PASSWORD, or of its hash, shows who it is.
+identified() {
+    local password=MARIADB_$1PASSWORD hash=MARIADB_$1PASSWORD_HASH
+    if is_set "$hash"; then
+        printf 'IDENTIFIED BY PASSWORD %s' "$(sql_string "${!hash}")"
+    else
+        printf 'IDENTIFIED BY %s' "$(sql_string "${!password:-}")"
+    fi
+}
+
+# Accounts of this server alone, which its replicas have of their own. The first statement makes a backslash mean the same
+# whatever the configuration says. A hash for root@localhost comes last of all: scripts have to log in before.
+local_statements() {
+    local root
     cat <<SQL
 SET SESSION sql_mode = 'STRICT_ALL_TABLES', SESSION sql_log_bin = 0;
 DELETE FROM mysql.global_priv WHERE Host <> 'localhost' OR User NOT IN ('root', 'mariadb.sys');
 DELETE FROM mysql.proxies_priv WHERE Host <> 'localhost';
 FLUSH PRIVILEGES;
-ALTER USER root@localhost IDENTIFIED BY $password;
 SQL
-    if [ "$root_host" != localhost ]; then
-        root_host=$(sql_string "$root_host")
-        cat <<SQL
-CREATE USER root@$root_host IDENTIFIED BY $password;
-GRANT ALL ON *.* TO root@$root_host WITH GRANT OPTION;
-GRANT PROXY ON ''@'%' TO root@$root_host WITH GRANT OPTION;
-SQL
+    is_set MARIADB_ROOT_PASSWORD_HASH ||
+        printf 'ALTER USER root@localhost IDENTIFIED BY %s;\n' "$(sql_string "$1")"
+    if [ "$MARIADB_ROOT_HOST" != localhost ]; then
+        root=root@$(sql_string "$MARIADB_ROOT_HOST")
+        printf 'CREATE USER %s %s;\n' "$root" "$(identified ROOT_)"
+        printf 'GRANT ALL ON *.* TO %s WITH GRANT OPTION;\n' "$root"
+        printf "GRANT PROXY ON ''@'%%' TO %s WITH GRANT OPTION;\n" "$root"
     fi
-    if [ -n "${MARIADB_DATABASE:-}" ]; then
-        printf 'CREATE DATABASE IF NOT EXISTS %s;\n' "$(sql_name "$MARIADB_DATABASE")"
+    if is_set MARIADB_MYSQL_LOCALHOST_USER; then
+        printf 'CREATE USER mysql@localhost IDENTIFIED VIA unix_socket;\n'
+        printf 'GRANT %s ON *.* TO mysql@localhost;\n' "${MARIADB_MYSQL_LOCALHOST_GRANTS:-USAGE}"
     fi
-    if [ -n "${MARIADB_USER:-}" ]; then
-        printf "CREATE USER %s@'%%' IDENTIFIED BY %s;\n" \
-            "$(sql_string "$MARIADB_USER")" "$(sql_string "$MARIADB_PASSWORD")"
+    printf 'SET SESSION sql_log_bin = 1;\n'
+}
+
+replicated_statements() {
+    local user database=${MARIADB_DATABASE:-}
+    if [ -n "$database" ]; then
+        printf 'CREATE DATABASE IF NOT EXISTS %s;\n' "$(sql_name "$database")"
     fi
-    if [ -n "${MARIADB_USER:-}" ] && [ -n "${MARIADB_DATABASE:-}" ]; then
+    if is_set MARIADB_USER; then
+        user=$(sql_string "$MARIADB_USER")@$(sql_string "$MARIADB_USER_HOST")
+        printf 'CREATE USER %s %s;\n' "$user" "$(identified '')"
         # In a grant, _ and % are wildcards.
-        database=${MARIADB_DATABASE//_/\\_}
-        printf "GRANT ALL ON %s.* TO %s@'%%';\n" \
-            "$(sql_name "${database//%/\\%}")" "$(sql_string "$MARIADB_USER")"
+        database=${database//_/\\_}
+        [ -z "$database" ] || printf 'GRANT ALL ON %s.* TO %s;\n' "$(sql_name "${database//%/\\%}")" "$user"
     fi
+    replication_statements
+}
+
+# Without MARIADB_MASTER_HOST this server is a primary, at which replicas log in.
+replication_statements() {
+    local user
+    is_set MARIADB_REPLICATION_USER || return 0
+    if is_set MARIADB_MASTER_HOST; then
+        printf 'CHANGE MASTER TO MASTER_HOST=%s, MASTER_PORT=%s, MASTER_USER=%s, MASTER_PASSWORD=%s, MASTER_CONNECT_RETRY=10;\n' \
+            "$(sql_string "$MARIADB_MASTER_HOST")" "$MARIADB_MASTER_PORT" \
+            "$(sql_string "$MARIADB_REPLICATION_USER")" "$(sql_string "$MARIADB_REPLICATION_PASSWORD")"
+    else
+        user=$(sql_string "$MARIADB_REPLICATION_USER")@\'%\'
+        printf 'CREATE USER %s %s;\n' "$user" "$(identified REPLICATION_)"
+        printf 'GRANT REPLICATION SLAVE ON *.* TO %s;\n' "$user"
+    fi
+}
+
+set_root_password_hash() {
+    is_set MARIADB_ROOT_PASSWORD_HASH || return 0
+    printf 'SET SESSION sql_log_bin = 0;\nALTER USER root@localhost %s;\n' "$(identified ROOT_)" |
+        discreet_root_client --binary-mode
 }
 
 load_time_zones() {
-    [ -z "${MARIADB_INITDB_SKIP_TZINFO:-}" ] || return 0
+    ! is_set MARIADB_INITDB_SKIP_TZINFO || return 0
     mariadb-tzinfo-to-sql --skip-write-binlog /usr/share/zoneinfo |
         root_client --database=mysql
-}
-
-run_initdb_scripts() {
-    local file
-    while IFS= read -r -d '' file; do
-        case $file in
-            *.sh) run_shell_script "$file" ;;
-            *.sql) run_sql_script "$file" cat ;;
-            *.sql.gz) run_sql_script "$file" gzip -dc ;;
-            *.sql.xz) run_sql_script "$file" xz -dc ;;
-            *.sql.zst) run_sql_script "$file" zstd -dc ;;
-            *) note "ignoring $file: not .sh, .sql, .sql.gz, .sql.xz or .sql.zst" ;;
-        esac
-    done < <(find -L /docker-entrypoint-initdb.d -mindepth 1 -maxdepth 1 -type f -print0 2>/dev/null |
-        LC_ALL=C sort -z)
-}
-
-# Like the official image: an executable script is run, any other is read into this shell.
-run_shell_script() {
-    note "running $1"
-    if [ -x "$1" ]; then
-        "$1" </dev/null
-    else
-        # shellcheck source=/dev/null
-        . "$1" </dev/null
-    fi
-}
-
-run_sql_script() {
-    local file=$1
-    shift
-    note "running $file"
-    command -v "$1" >/dev/null || die "$file needs the program $1, which this image lacks."
-    "$@" <"$file" | docker_process_sql
 }

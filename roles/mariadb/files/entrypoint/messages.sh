@@ -1,11 +1,11 @@
-# Messages of the entrypoint. They go to standard error, like the log of the server.
+# Messages of the entrypoint: what happens goes to the standard output, errors to standard error.
 # shellcheck shell=bash
 
 note() {
-    printf '%s [entrypoint] %s\n' "$(date +'%F %T')" "$*" >&2
+    printf '%s [entrypoint] %s\n' "$(date +'%F %T')" "$*"
 }
 
 die() {
-    note "ERROR: $*"
+    note "ERROR: $*" >&2
     exit 1
 }

@@ -1,8 +1,8 @@
 # The server and its client as the entrypoint uses them: options, a private server, quoting.
 #
-# Variables that the other parts share: data_directory and socket (of the real server),
+# Variables that the other parts share: data_directory, socket and port (of the real server),
 # private_server (process id), private_socket, root_password (of the private server).
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2119,SC2120
 
 # as_mysql COMMAND...: root becomes mysql, anybody else stays who they are.
 as_mysql() {
@@ -21,6 +21,16 @@ read_server_options() {
     data_directory=$(server_option datadir "$text")
     data_directory=${data_directory%/}
     socket=$(server_option socket "$text")
+    port=$(server_option port "$text")
+    case $socket in
+        /* | @*) ;;
+        *) socket=$data_directory/$socket ;;
+    esac
+}
+
+# Nothing for a socket that has no file: its name begins with @.
+socket_directory() {
+    [ "${socket:0:1}" = @ ] || printf '%s' "${socket%/*}"
 }
 
 server_option() {
@@ -34,14 +44,17 @@ require_writable() {
         "owner (--user), or with group 0 where the group may write."
 }
 
+# Options of the real server that another server cannot start with, or that are none of its business: names of time
+# zones are in tables that are still to be filled.
+private_options=(--default-time-zone=SYSTEM --skip-networking --loose-wsrep-on=OFF --skip-slave-start
+    --expire-logs-days=0 --loose-innodb-buffer-pool-load-at-startup=0 --loose-skip-ssl)
+
 # start_private_server DATADIR SOCKET [OPTION...]: no network; ready when this returns.
 start_private_server() {
     local directory=$1 attempt
     private_socket=$2
     shift 2
-    mariadbd "$@" --datadir="$directory" --socket="$private_socket" --skip-networking \
-        --loose-wsrep-on=OFF --skip-slave-start --expire-logs-days=0 \
-        --loose-innodb-buffer-pool-load-at-startup=0 &
+    mariadbd "$@" --datadir="$directory" --socket="$private_socket" "${private_options[@]}" &
     private_server=$!
     for ((attempt = 0; attempt < 600; attempt++)); do
         if mariadb-admin --no-defaults --socket="$private_socket" --user=root ping >/dev/null 2>&1; then
@@ -65,9 +78,9 @@ root_client() {
         --user=root --batch "$@" 9< <(password_option "${root_password:-}")
 }
 
-# Scripts written for the official image call this name.
-docker_process_sql() {
-    root_client ${MARIADB_DATABASE:+--database="$MARIADB_DATABASE"} "$@"
+# The same for statements with passwords: an error does not print the statement.
+discreet_root_client() {
+    root_client --loose-skip-print-query-on-error "$@"
 }
 
 # An option file with one password; inside double quotes only \ and " and line ends are special.
@@ -87,20 +100,28 @@ sql_name() {
     printf '%s' "$quote${1//$quote/$quote$quote}$quote"
 }
 
+# Strong enough for the server's own checks of passwords: simple_password_check wants digits, letters of both cases
+# and something else.
 random_password() {
-    od -An -N24 -tx1 /dev/urandom | tr -d ' \n'
+    local password=''
+    until [[ $password =~ ^[A-Za-z] && $password =~ [0-9] && $password =~ [a-z] && $password =~ [A-Z] && $password =~ [-_] ]]; do
+        password=$(head -c 24 /dev/urandom | base64 | tr '+/' '-_')
+    done
+    printf '%s' "$password"
 }
 
-# add_healthcheck_account DATADIR: an account without rights, for the socket only. Socket
+# add_healthcheck_account DATADIR: an account for this machine alone, without rights unless more are asked for. Socket
 # authentication would need a user name, which an arbitrary uid does not have.
 add_healthcheck_account() {
-    local password
+    local password host
     password=$(random_password)
-    root_client <<SQL
-FLUSH PRIVILEGES;
-SET SESSION sql_log_bin = 0;
-CREATE OR REPLACE USER healthcheck@localhost IDENTIFIED BY '$password';
-SQL
-    (umask 077 && printf '[client]\nuser=healthcheck\npassword=%s\n' "$password" \
-        >"$1/.my-healthcheck.cnf")
+    {
+        printf 'FLUSH PRIVILEGES;\nSET SESSION sql_log_bin = 0;\n'
+        for host in localhost 127.0.0.1 ::1; do
+            printf "CREATE OR REPLACE USER healthcheck@'%s' IDENTIFIED BY '%s';\n" "$host" "$password"
+            printf "GRANT %s ON *.* TO healthcheck@'%s';\n" "${MARIADB_HEALTHCHECK_GRANTS:-USAGE}" "$host"
+        done
+    } | discreet_root_client
+    (umask 077 && printf '[client]\nport=%s\nsocket=%s\nuser=healthcheck\npassword=%s\n' \
+        "$port" "$socket" "$password" >"$1/.my-healthcheck.cnf")
 }

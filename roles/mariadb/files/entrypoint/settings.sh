@@ -1,65 +1,150 @@
 # Reads MARIADB_... variables, their MYSQL_... aliases and the _FILE form of both.
 # shellcheck shell=bash disable=SC2154  # data_directory: see server.sh
 
-# Each line: the name without prefix, and the alias where it is not MYSQL_<name>.
-setting_names='ROOT_PASSWORD
-RANDOM_ROOT_PASSWORD
+# Each line: the name without MARIADB_, and the alias where there is one.
+setting_names='ROOT_PASSWORD MYSQL_ROOT_PASSWORD
+ROOT_PASSWORD_HASH
+RANDOM_ROOT_PASSWORD MYSQL_RANDOM_ROOT_PASSWORD
 ALLOW_EMPTY_ROOT_PASSWORD MYSQL_ALLOW_EMPTY_PASSWORD
-ROOT_HOST
-DATABASE
-USER
-PASSWORD
-INITDB_SKIP_TZINFO'
+ROOT_HOST MYSQL_ROOT_HOST
+DATABASE MYSQL_DATABASE
+USER MYSQL_USER
+USER_HOST
+PASSWORD MYSQL_PASSWORD
+PASSWORD_HASH
+MYSQL_LOCALHOST_USER
+MYSQL_LOCALHOST_GRANTS
+HEALTHCHECK_GRANTS
+REPLICATION_USER
+REPLICATION_PASSWORD
+REPLICATION_PASSWORD_HASH
+MASTER_HOST
+MASTER_PORT
+INITDB_SKIP_TZINFO MYSQL_INITDB_SKIP_TZINFO'
 
-# Variables of other MariaDB images that would be dangerous to ignore in silence.
-unsupported_settings='ROOT_PASSWORD_HASH PASSWORD_HASH MASTER_HOST REPLICATION_USER'
+# Read at every start, and by the clients of MariaDB.
+other_names='MARIADB_AUTO_UPGRADE MARIADB_DISABLE_UPGRADE_BACKUP MARIADB_VERSION MARIADB_HOME
+MYSQL_PWD MYSQL_HOME MYSQL_HOST MYSQL_TCP_PORT MYSQL_UNIX_PORT MYSQL_GROUP_SUFFIX MYSQL_HISTFILE MYSQL_PS1'
 
-# load_setting TARGET SOURCE: fills TARGET from SOURCE or from the file that SOURCE_FILE names.
-load_setting() {
-    local target=$1 value=${!2:-} file_variable=${2}_FILE
-    local file=${!file_variable:-}
+is_set() {
+    [ -n "${!1:-}" ]
+}
+
+# value_of NAME RESULT: the value of NAME, or of the file that NAME_FILE names, into the variable RESULT.
+value_of() {
+    local name=$1 file_name=${1}_FILE
+    local -n result=$2
+    local file=${!file_name:-}
+    result=${!name:-}
     if [ -n "$file" ]; then
-        [ -z "$value" ] || die "both $2 and $file_variable are set: keep one of them."
-        [ -r "$file" ] || die "$file_variable names '$file', which uid $(id -u) cannot read."
-        value=$(<"$file")
-        # Otherwise the second start of this script, as mysql, would read the file again.
-        unset "$file_variable"
+        [ -z "$result" ] || die "both $name and $file_name are set: keep one of them."
+        [ -r "$file" ] || die "$file_name names '$file', which uid $(id -u) cannot read."
+        result=$(<"$file")
     fi
-    [ -z "$value" ] || export "$target=$value"
+    # Otherwise the second start of this script, as mysql, would read the file again.
+    unset "$file_name"
+}
+
+# Scripts may use either name, so both get the value; MARIADB_... wins where they differ.
+load_setting() {
+    local name=MARIADB_$1 alias=${2:-} value='' other=''
+    value_of "$name" value
+    [ -z "$alias" ] || value_of "$alias" other
+    value=${value:-$other}
+    if [ -n "$value" ]; then
+        export "$name=$value"
+        [ -z "$alias" ] || export "$alias=$value"
+    fi
 }
 
 load_settings() {
     local name alias
-    for name in $unsupported_settings; do
-        name=MARIADB_$name
-        [ -z "${!name:-}" ] || die "$name is not supported by this image: remove it, and set" \
-            "up that account by a script in /docker-entrypoint-initdb.d."
-    done
     while read -r name alias; do
-        load_setting "MARIADB_$name" "${alias:-MYSQL_$name}"
-        load_setting "MARIADB_$name" "MARIADB_$name"
+        load_setting "$name" "$alias"
     done <<<"$setting_names"
-    check_settings
+    check_root_settings
+    check_user_settings
+    check_replication_settings
+    check_grants MARIADB_HEALTHCHECK_GRANTS
+    check_grants MARIADB_MYSQL_LOCALHOST_GRANTS
+    # What scripts can rely on.
+    export MARIADB_ROOT_HOST=${MARIADB_ROOT_HOST:-%} MARIADB_USER_HOST=${MARIADB_USER_HOST:-%}
+    export MYSQL_ROOT_HOST=$MARIADB_ROOT_HOST MARIADB_MASTER_PORT=${MARIADB_MASTER_PORT:-3306}
 }
 
-check_settings() {
-    if [ -z "${MARIADB_ROOT_PASSWORD:-}${MARIADB_RANDOM_ROOT_PASSWORD:-}${MARIADB_ALLOW_EMPTY_ROOT_PASSWORD:-}" ]; then
+# A misspelt name would be without effect. What Kubernetes sets for a service named mariadb or mysql is no setting.
+warn_of_unknown_settings() {
+    local name known=" ${setting_names//$'\n'/ } ${other_names//$'\n'/ } "
+    for name in "${!MARIADB_@}" "${!MYSQL_@}"; do
+        case $name in
+            *_SERVICE_HOST | *_SERVICE_PORT | *_SERVICE_PORT_* | MARIADB_PORT | MYSQL_PORT | *_PORT_*_TCP*) continue ;;
+        esac
+        name=${name%_FILE}
+        [[ $known == *" $name "* || $known == *" ${name#MARIADB_} "* ]] ||
+            note "WARNING: $name means nothing to this image."
+    done
+}
+
+check_root_settings() {
+    local name ways=''
+    for name in MARIADB_ROOT_PASSWORD MARIADB_RANDOM_ROOT_PASSWORD MARIADB_ALLOW_EMPTY_ROOT_PASSWORD; do
+        is_set "$name" && ways+="$name "
+    done
+    if is_set MARIADB_ROOT_PASSWORD_HASH; then
+        [ -z "$ways" ] || die "MARIADB_ROOT_PASSWORD_HASH is set, and so is ${ways% }: keep one of them."
+    elif [ -z "$ways" ]; then
         die "$data_directory holds no database yet, and nothing says what root's password shall be." \
-            "Set one of MARIADB_ROOT_PASSWORD, MARIADB_ROOT_PASSWORD_FILE," \
+            "Set one of MARIADB_ROOT_PASSWORD, MARIADB_ROOT_PASSWORD_FILE, MARIADB_ROOT_PASSWORD_HASH," \
             "MARIADB_RANDOM_ROOT_PASSWORD=1 or MARIADB_ALLOW_EMPTY_ROOT_PASSWORD=1."
     fi
+}
+
+check_user_settings() {
+    local name
     [ "${MARIADB_USER:-}" != root ] ||
         die "MARIADB_USER is root, who exists already: set MARIADB_ROOT_PASSWORD instead."
-    [ -z "${MARIADB_USER:-}" ] || [ -n "${MARIADB_PASSWORD:-}" ] ||
-        die "MARIADB_USER is set without MARIADB_PASSWORD: set both or neither."
-    [ -n "${MARIADB_USER:-}" ] || [ -z "${MARIADB_PASSWORD:-}" ] ||
-        die "MARIADB_PASSWORD is set without MARIADB_USER: set both or neither."
+    ! is_set MARIADB_PASSWORD || ! is_set MARIADB_PASSWORD_HASH ||
+        die "both MARIADB_PASSWORD and MARIADB_PASSWORD_HASH are set: keep one of them."
+    if is_set MARIADB_USER; then
+        is_set MARIADB_PASSWORD || is_set MARIADB_PASSWORD_HASH ||
+            die "MARIADB_USER is set without MARIADB_PASSWORD or MARIADB_PASSWORD_HASH: set one of them, or none of all."
+        return
+    fi
+    for name in MARIADB_PASSWORD MARIADB_PASSWORD_HASH MARIADB_USER_HOST; do
+        # The default has been filled in where this script starts a second time.
+        [ "$name" = MARIADB_USER_HOST ] && [ "${MARIADB_USER_HOST:-}" = % ] && continue
+        ! is_set "$name" || die "$name is set without MARIADB_USER: set both or neither."
+    done
+}
+
+check_replication_settings() {
+    if is_set MARIADB_MASTER_HOST; then
+        { is_set MARIADB_REPLICATION_USER && is_set MARIADB_REPLICATION_PASSWORD; } ||
+            die "MARIADB_MASTER_HOST makes this a replica, which logs in at its primary:" \
+                "set MARIADB_REPLICATION_USER and MARIADB_REPLICATION_PASSWORD."
+        [[ ${MARIADB_MASTER_PORT:-3306} =~ ^[0-9]{1,5}$ ]] ||
+            die "MARIADB_MASTER_PORT is '$MARIADB_MASTER_PORT': expected the number of a port."
+    fi
+    ! is_set MARIADB_REPLICATION_PASSWORD || ! is_set MARIADB_REPLICATION_PASSWORD_HASH ||
+        die "both MARIADB_REPLICATION_PASSWORD and MARIADB_REPLICATION_PASSWORD_HASH are set: keep one of them."
+    if is_set MARIADB_REPLICATION_USER; then
+        is_set MARIADB_REPLICATION_PASSWORD || is_set MARIADB_REPLICATION_PASSWORD_HASH ||
+            die "MARIADB_REPLICATION_USER is set without MARIADB_REPLICATION_PASSWORD or MARIADB_REPLICATION_PASSWORD_HASH."
+    elif is_set MARIADB_REPLICATION_PASSWORD || is_set MARIADB_REPLICATION_PASSWORD_HASH; then
+        die "a password for replication is set without MARIADB_REPLICATION_USER: set both or neither."
+    fi
+}
+
+# They become part of a statement as they are.
+check_grants() {
+    [[ ${!1:-USAGE} =~ ^[A-Za-z]+([\ ,]+[A-Za-z]+)*$ ]] ||
+        die "$1 is '${!1}': expected privileges with commas between them, such as 'REPLICA MONITOR, PROCESS'."
 }
 
 # The server needs none of these, and its environment is readable in /proc.
 forget_settings() {
     local name alias
     while read -r name alias; do
-        unset "MARIADB_$name" "${alias:-MYSQL_$name}"
+        unset "MARIADB_$name" "MARIADB_${name}_FILE" ${alias:+"$alias" "${alias}_FILE"}
     done <<<"$setting_names"
 }

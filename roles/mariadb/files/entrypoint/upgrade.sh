@@ -9,12 +9,13 @@ upgrade_if_asked() {
         older=yes
         note "$data_directory was last used by MariaDB ${recorded:-of unknown version}, this is $running"
     fi
-    if [ -n "${MARIADB_AUTO_UPGRADE:-}" ]; then
+    if [ "${MARIADB_AUTO_UPGRADE:-0}" != 0 ]; then
+        check_grants MARIADB_HEALTHCHECK_GRANTS
         [ "$older" = no ] || with_private_server upgrade_system_tables "$@"
         [ -e "$data_directory/.my-healthcheck.cnf" ] ||
             with_private_server add_healthcheck_account "$@"
     elif [ "$older" = yes ]; then
-        note "MARIADB_AUTO_UPGRADE=1 upgrades its system tables; take a backup first."
+        note "MARIADB_AUTO_UPGRADE=1 upgrades its system tables, after a backup of them"
     fi
 }
 
@@ -25,7 +26,7 @@ upgrade_if_asked() {
 with_private_server() {
     local work=$1
     shift
-    start_private_server "$data_directory" "${socket%/*}/upgrade.sock" "$@" --skip-grant-tables
+    start_private_server "$data_directory" "$data_directory/.upgrade.sock" "$@" --skip-grant-tables
     trap 'stop_private_server; exit 143' TERM
     "$work" "$data_directory"
     trap - TERM
@@ -33,7 +34,26 @@ with_private_server() {
 }
 
 upgrade_system_tables() {
+    back_up_system_tables "$1"
     mariadb-upgrade --no-defaults --socket="$private_socket" --user=root --upgrade-system-tables >&2
+}
+
+# In a file of the data directory, as the official image names it.
+back_up_system_tables() {
+    local version packer=gzip suffix=gz
+    if [ "${MARIADB_DISABLE_UPGRADE_BACKUP:-}" = 1 ]; then
+        note "MARIADB_DISABLE_UPGRADE_BACKUP=1: no backup of the system tables"
+        return
+    fi
+    if command -v zstd >/dev/null; then
+        packer=zstd suffix=zst
+    fi
+    version=$(recorded_version)
+    version=$1/system_mysql_backup_${version:-unknown_version}.sql.$suffix
+    note "backing the system tables up to $version"
+    (umask 077 && mariadb-dump --no-defaults --socket="$private_socket" --user=root --skip-lock-tables --replace \
+        --databases mysql | "$packer" >"$version") ||
+        die "cannot back the system tables up to $version. MARIADB_DISABLE_UPGRADE_BACKUP=1 upgrades without a backup."
 }
 
 # The file has the old name up to MariaDB 10.11.

@@ -1,0 +1,87 @@
+"""Scans the root file system of an image with OpenSCAP, and reads what the core build's README says of its rules.
+
+The scanner of this machine and its libraries are copied beside the image's files and run there with ``chroot``: its
+probes that look into another root leave out or misjudge much. The image's C library has to be as new as this machine's.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+README = Path(__file__).parents[1] / "roles/corebuild/README.md"
+SCANNER = "/usr/bin/oscap"
+PROFILES = (
+    "anssi_bp28_minimal",
+    "anssi_bp28_intermediary",
+    "anssi_bp28_high",
+    "cis_level1_server",
+    "cis_level2_server",
+)
+
+_RULE = "xccdf_org.ssgproject.content_rule_"
+_XCCDF = "{http://checklists.nist.gov/xccdf/1.2}"
+_OF_THE_C_LIBRARY = re.compile(r"/(ld-linux|lib(c|m|pthread|dl|rt)\.so)")
+
+#: Started as root in mounts of its own: the root has to be a mount for rules that ask what is on a local file system.
+_SCAN = """
+mount --make-rprivate / && mount --bind "$1" "$1" && cd "$1" || exit 90
+mount -t proc proc proc && mount --rbind /dev dev || exit 91
+exec env -i PATH="$2" LD_LIBRARY_PATH=/.oscap/lib chroot . /.oscap/oscap xccdf eval --profile "$3" \\
+    --results /.oscap/results.xml /.oscap/content.xml
+"""
+
+
+def prepare(root: Path) -> None:
+    """Put the scanner of this machine into a root file system."""
+    own = root / ".oscap"
+    (own / "lib").mkdir(parents=True)
+    shutil.copy(SCANNER, own / "oscap")
+    listed = subprocess.run(["ldd", SCANNER], capture_output=True, text=True, check=True).stdout
+    for library in re.findall(r"(/\S+\.so\S*)", listed):
+        if not _OF_THE_C_LIBRARY.search(library):
+            shutil.copy(library, own / "lib")
+    shutil.copytree("/usr/share/openscap", root / "usr/share/openscap", dirs_exist_ok=True)
+
+
+def profiles(content: Path) -> list[str]:
+    """Those of :data:`PROFILES` that a data stream has."""
+    text = content.read_text()
+    return [profile for profile in PROFILES if f"content_profile_{profile}" in text]
+
+
+def failing(root: Path, content: Path, profile: str, path: str, *, in_container: bool) -> set[str]:
+    """Rules of a profile that fail on a prepared root file system.
+
+    Args:
+        root: The files of an image.
+        content: A data stream of the SCAP Security Guide.
+        profile: Its name without the prefix.
+        path: ``PATH`` of the image.
+        in_container: Whether the scanner may notice that it looks at a container, and leave rules out.
+    """
+    shutil.copy(content, root / ".oscap/content.xml")
+    mark = root / ".dockerenv"
+    mark.touch() if in_container else mark.unlink(missing_ok=True)
+    command = ["unshare", "--mount", "sh", "-c", _SCAN, "sh", str(root), path, profile]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    # 2: some rule fails.
+    assert ended.returncode in {0, 2}, f"oscap ended with {ended.returncode}: {ended.stderr[-2000:]}"
+    results = ET.parse(root / ".oscap/results.xml").iter(f"{_XCCDF}rule-result")
+    return {
+        result.attrib["idref"].removeprefix(_RULE) for result in results if result.findtext(f"{_XCCDF}result") == "fail"
+    }
+
+
+def excused(text: str | None = None) -> Mapping[str, tuple[Sequence[str], str]]:
+    """What the README's table says: for each rule the images, empty for all, and the reason."""
+    rows = re.findall(r"^\| (`[^|]+`) \| ([^|]+) \| ([^|]+) \|$", text or README.read_text(), re.MULTILINE)
+    return {
+        rule: ([] if images == "all" else images.split(", "), reason)
+        for rules, images, reason in rows
+        for rule in re.findall(r"`([^`]+)`", rules)
+    }

@@ -1,0 +1,67 @@
+"""OpenSCAP on each image of the demo chain: every rule that fails is in the core build's README, with its reason.
+
+    apt-get install openscap-scanner
+    SSG_CONTENT=ssg-debian12-ds.xml[:another.xml] python -m pytest tests/soak/test_openscap.py
+
+The content is in Debian's package ssg-debian, of trixie or later for Debian 12; ``dpkg -x`` unpacks it anywhere. Needs
+root, an engine that holds the demo chain, and a minute for each image.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+import openscap
+
+IMAGES = ("corebuild", "httpd-php", "mariadb", "wordpress")
+CONTENT = [
+    Path(each)
+    for each in os.environ.get("SSG_CONTENT", "/usr/share/xml/scap/ssg/content/ssg-debian12-ds.xml").split(":")
+]
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or not Path(openscap.SCANNER).exists() or not all(each.exists() for each in CONTENT),
+    reason="needs root, openscap-scanner and SSG_CONTENT",
+)
+
+
+@pytest.fixture(scope="module", params=IMAGES)
+def scanned(request, tmp_path_factory) -> Iterator[tuple[str, set[str]]]:
+    """An image of the demo, and all rules that fail on it by any content and profile, in a container and outside."""
+    root = tmp_path_factory.mktemp(request.param)
+    client = docker.from_env()
+    image = client.images.get(f"{request.param}:latest")
+    path = next(each for each in image.attrs["Config"]["Env"] if each.startswith("PATH=")).removeprefix("PATH=")
+    container = client.containers.create(image.id)
+    try:
+        with subprocess.Popen(["tar", "-x", "-C", str(root)], stdin=subprocess.PIPE) as tar:
+            for chunk in container.export():
+                tar.stdin.write(chunk)
+    finally:
+        container.remove(v=True)
+        client.close()
+    openscap.prepare(root)
+    yield (
+        request.param,
+        {
+            rule
+            for content in CONTENT
+            for profile in openscap.profiles(content)
+            for in_container in (True, False)
+            for rule in openscap.failing(root, content, profile, path, in_container=in_container)
+        },
+    )
+    subprocess.run(["rm", "-rf", str(root)], check=True)
+
+
+@pytest.mark.timeout(900)
+def test_every_rule_that_fails_has_its_reason(scanned):
+    image, failing = scanned
+    told = {rule for rule, (images, _reason) in openscap.excused().items() if not images or image in images}
+    assert failing - told == set(), f"rules that fail on {image} and are not in {openscap.README}"
