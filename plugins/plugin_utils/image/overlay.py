@@ -39,6 +39,7 @@ _KINDS = {
     stat.S_IFBLK: Kind.BLOCK,
     stat.S_IFDIR: Kind.DIRECTORY,
     stat.S_IFIFO: Kind.FIFO,
+    stat.S_IFSOCK: Kind.SOCKET,
 }
 
 
@@ -69,8 +70,6 @@ _NOTHING = _Below()
 
 def changes(overlay: Overlay) -> Iterator[Change]:
     """Yield every path that the upper directory writes or hides, a directory before what is in it.
-
-    Sockets count as absent: no layer can carry one.
 
     Raises:
         NotReadableError: There is a mark that only the kernel can follow, or the directories cannot be read.
@@ -135,7 +134,7 @@ def _below(lowers: Sequence[bytes], name: bytes, path: bytes) -> _Below:
 
 
 def _entry(place: bytes, path: bytes, status: os.stat_result) -> tuple[Entry | None, bool]:
-    """Read one path of one directory: its entry, ``None`` for a whiteout or a socket, and whether it is opaque."""
+    """Read one path of one directory: its entry, ``None`` for a whiteout, and whether it is opaque."""
     kind = _KINDS.get(stat.S_IFMT(status.st_mode))
     if kind is None or (kind is Kind.CHARACTER and status.st_rdev == 0):
         return None, False
