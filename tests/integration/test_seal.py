@@ -91,7 +91,7 @@ def written(engine: Any, container: Any) -> bytes:
 def test_both_sources_give_the_same_bytes(engine, hostile_container, monkeypatch):
     set_attributes(hostile_container)
     with monkeypatch.context() as patched:
-        patched.setattr(exported, "changes", None)
+        patched.setattr(exported, "compared", None)
         direct = written(engine, hostile_container)
     monkeypatch.setattr(overlay, "sees_all_attributes", lambda: False)
     assert written(engine, hostile_container) == direct

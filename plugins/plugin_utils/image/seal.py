@@ -78,9 +78,8 @@ def seal(client: docker.DockerClient, container: str, design: Design) -> Image:
             try:
                 entries = settle(found.changes, cleaner)
                 protected.check(
-                    client,
                     design.protected,
-                    container=container,
+                    origin=found.origin,
                     entries=entries,
                     changes=found.changes,
                     timeline=design.timeline,

@@ -53,9 +53,9 @@ def made_up(kept: Mapping[bytes, Entry]) -> list[Entry]:
 def _links(kept: Mapping[bytes, Entry]) -> Iterator[Entry]:
     folder, _, name = CERTIFICATE.rpartition(b"/")
     for path, entry in kept.items():
-        if entry.kind is Kind.SYMLINK and entry.target == name and parent(path) == folder:
-            if _HASH.fullmatch(path.rpartition(b"/")[2]):
-                yield entry
+        leads = entry.kind is Kind.SYMLINK and entry.target == name and parent(path) == folder
+        if leads and _HASH.fullmatch(path.rpartition(b"/")[2]):
+            yield entry
 
 
 def _content(entry: Entry) -> bytes:
