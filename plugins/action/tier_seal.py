@@ -40,8 +40,17 @@ class ActionModule(ActionBase):
             refuse(name, "config", declared, task_vars or {})
             protects = check_protects(name, "protects", self._task.args.get("protects") or [])
             refuse(name, "protects", {"": protects}, task_vars or {})
-            image = seal_tier(connect(), journal, name, declared, protects)
-        return {"changed": True, "image": image.id, "layers": list(image.layers), "size": image.size}
+            left_out: list[str] = []
+            image = seal_tier(connect(), journal, name, declared, protects, say=left_out.append)
+        for line in left_out:
+            self._display.display(f"{name}: {line}")
+        return {
+            "changed": True,
+            "image": image.id,
+            "layers": list(image.layers),
+            "size": image.size,
+            "left_out": left_out,
+        }
 
     def _check_origin(self, planned: Planned, settings: Mapping[str, str], variables: Mapping[str, Any]) -> None:
         """Make sure that nothing which happened in the build container decides how the image behaves."""

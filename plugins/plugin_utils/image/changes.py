@@ -22,7 +22,7 @@ import docker
 from ..engine import containers
 from ..engine.client import translated
 from ..engine.standstill import Reading, standstill
-from . import exported, overlay
+from . import exported, mounted, overlay
 from .entry import Change, Entry
 from .origin import Known, Origin
 from .overlay import ALL_NUMBERS, NotReadableError, Overlay
@@ -40,6 +40,8 @@ class Found:
     changes: list[Change]
     #: What the container was started from. It can be read as long as the changes can.
     origin: Origin
+    #: What was written where no image can hold it: see :mod:`.mounted`.
+    mounted: list[Entry]
     #: Makes what each reading of their content is done within, but for that of single files.
     reading: Reading
 
@@ -62,6 +64,8 @@ def read(client: docker.DockerClient, container: str) -> Iterator[Found]:
         told = client.api.inspect_container(container)
     here = _directories(told) if overlay.sees_all_attributes() else None
     proven = here and _proven(told, here)
+    root = Path("/proc", str(told["State"]["Pid"]), "root") if proven else None
+    written = mounted.written(client, told, root) if told["State"].get("Running") else []
     # What is still being written has no content that could be sealed.
     with standstill(client, container) as reading, ExitStack() as stack:
         found = _in_overlay(proven) if proven else None
@@ -72,7 +76,7 @@ def read(client: docker.DockerClient, container: str) -> Iterator[Found]:
             before = _before(client, told)
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tierwright-"))
             found, origin = _in_exports(client, told, before, Path(folder, "content")), Known(before)
-        yield Found(_without_mount_points(found, told), origin, reading)
+        yield Found(_without_mount_points(found, told), origin, written, reading)
 
 
 def _in_overlay(here: Overlay) -> list[Change] | None:

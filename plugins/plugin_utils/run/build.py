@@ -164,6 +164,8 @@ def seal_tier(
     name: str,
     declared: Mapping[str, Any],
     protects: tuple[str, ...] = (),
+    *,
+    say: Callable[[str], None],
 ) -> Image:
     """Seal the tier's build container, remove it, and make the image the tier's candidate.
 
@@ -173,6 +175,7 @@ def seal_tier(
         name: The tier.
         declared: Its checked ``tier_config``.
         protects: Its checked ``tier_protects``.
+        say: Called with each line about what is left out of its layer.
 
     Raises:
         RunError: No build of the tier was started in this run.
@@ -206,7 +209,7 @@ def seal_tier(
         protected=inherited,
         timeline=timeline(journal, name),
     )
-    image = seal(client, build["container"], design)
+    image = seal(client, build["container"], design, say=say)
     clear_tier(client, journal, name)
     return propose(client, journal, planned.tier, image)
 
