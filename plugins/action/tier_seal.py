@@ -40,16 +40,19 @@ class ActionModule(ActionBase):
             refuse(name, "config", declared, task_vars or {})
             protects = check_protects(name, "protects", self._task.args.get("protects") or [])
             refuse(name, "protects", {"": protects}, task_vars or {})
-            left_out: list[str] = []
-            image = seal_tier(connect(), journal, name, declared, protects, say=left_out.append)
-        for line in left_out:
-            self._display.display(f"{name}: {line}")
+            told: list[str] = []
+
+            def say(line: str) -> None:
+                told.append(line)
+                self._display.display(f"{name}: {line}")
+
+            image = seal_tier(connect(), journal, name, declared, protects, say=say)
         return {
             "changed": True,
             "image": image.id,
             "layers": list(image.layers),
             "size": image.size,
-            "left_out": left_out,
+            "left_out": [line for line in told if line.startswith("left out")],
         }
 
     def _check_origin(self, planned: Planned, settings: Mapping[str, str], variables: Mapping[str, Any]) -> None:

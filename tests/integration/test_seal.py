@@ -77,7 +77,8 @@ def upper(container: Any) -> Path:
 
 
 def set_attributes(container: Any) -> None:
-    """What no tool in the base can set."""
+    """What no tool in the base can set, and what the kernel of this kind of mount does not heed."""
+    os.setxattr(upper(container) / "etc/apt", "user.overlay.opaque", b"y")
     os.setxattr(upper(container) / "srv/h/capable", "security.capability", CAPABILITY)
 
 
