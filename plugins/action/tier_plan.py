@@ -65,6 +65,8 @@ class ActionModule(ActionBase):
                         projects=planner.projects.folders,
                         tests=planner.tests(name) if mine else None,
                     )
+                    if builds:
+                        journal.write("settings", name, planner.settings(name))
             except BaseException:
                 journal.end()
                 raise

@@ -15,6 +15,7 @@ description:
     or with C(ansible-playbook), whichever is first, and leaves nothing in the image.
   - Where the engine is on this machine, tasks reach the agent through a socket in a private folder; elsewhere through
     one stream of the engine's for all tasks.
+  - A task fails if what it runs writes more than 64 MiB to its standard output and error.
   - What the agent cannot run on a fork gets an interpreter or a shell of its own, which C(-vvv) shows.
   - The engine is the one that E(DOCKER_HOST) names, else the one behind the local socket.
 author:
@@ -66,10 +67,14 @@ from ansible.utils.display import Display
 from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import client as agent
 from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import command, launch
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError, TierwrightError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.stream import STDOUT, Output
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import (
+    EngineError,
+    TierwrightError,
+    TooMuchOutputError,
+)
 
 _CHUNK = 1 << 20
-_STDOUT = 1
 display = Display()
 
 
@@ -100,9 +105,9 @@ class Connection(ConnectionBase):
         display.vvv(f"EXEC {command.shown(request)}", host=self._host)
         if in_data and request["do"] != "module":
             self._note("a shell is started for this module: more than an interpreter is asked for")
-        output: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
-        code = self._run(request, [in_data] if in_data else [], lambda stream, data: output[stream].extend(data))
-        return code, bytes(output[1]), bytes(output[2])
+        output = Output()
+        code = self._run(request, [in_data] if in_data else [], output.take)
+        return code, bytes(output.stdout), bytes(output.stderr)
 
     @ensure_connect
     def put_file(self, in_path: str, out_path: str) -> None:
@@ -111,22 +116,22 @@ class Connection(ConnectionBase):
         source = Path(in_path)
         if not source.is_file():
             raise AnsibleFileNotFound(f"file to copy into the build container does not exist: {in_path}")
-        told = bytearray()
-        code = self._run({"do": "put", "path": out_path}, _pieces(source), lambda _stream, data: told.extend(data))
+        told = Output()
+        code = self._run({"do": "put", "path": out_path}, _pieces(source), told.take)
         self._check(code, told, f"writing {out_path}")
 
     @ensure_connect
     def fetch_file(self, in_path: str, out_path: str) -> None:
         """Copy a file out of the container, in pieces."""
         display.vvv(f"FETCH {in_path} TO {out_path}", host=self._host)
-        told = bytearray()
+        told = Output()
         with Path(out_path).open("wb") as target:
 
             def take(stream: int, data: bytes) -> None:
-                if stream == _STDOUT:
+                if stream == STDOUT:
                     target.write(data)
                 else:
-                    told.extend(data)
+                    told.take(stream, data)
 
             code = self._run({"do": "fetch", "path": in_path}, (), take)
         self._check(code, told, f"reading {in_path}")
@@ -159,6 +164,8 @@ class Connection(ConnectionBase):
             raise AnsibleConnectionFailure(str(error)) from None
         try:
             return agent.run(sock, request, stdin=stdin, take=take, note=self._note).code
+        except TooMuchOutputError as error:
+            raise AnsibleError(str(error)) from None
         except agent.AgentLostError:
             # Imported here and below only: the engine's SDK takes longer than a task.
             from ansible_collections.tierwright.chain.plugins.plugin_utils.agent.lost import what_died  # noqa: PLC0415
@@ -172,12 +179,14 @@ class Connection(ConnectionBase):
 
         try:
             return without.run(container, request, stdin=stdin, take=take)
+        except TooMuchOutputError as error:
+            raise AnsibleError(str(error)) from None
         except EngineError as error:
             raise AnsibleConnectionFailure(str(error)) from None
 
-    def _check(self, code: int, told: bytes | bytearray, doing: str) -> None:
+    def _check(self, code: int, told: Output, doing: str) -> None:
         if code != 0:
-            reason = told.decode(errors="replace").strip()
+            reason = (told.stdout + told.stderr).decode(errors="replace").strip()
             raise AnsibleError(f"{doing} in the build container failed with status {code}: {reason}")
 
 

@@ -10,7 +10,9 @@ short_description: Seal the build container of a tier
 description:
   - Turns what the role changed into one layer, on the layers of the parent, and that into the tier's image.
   - Entrypoint, user and the like are what O(config) says, else what the parent's are.
-  - Fails where the layer touches what a tier below protects.
+  - Fails where the layer touches what a tier below protects, refers to what is there only while it is built, or where
+    the role wrote to a file that no image can hold.
+  - Fails where a module's answer or a task of the role set what the inventory says of the image.
   - Removes the build container.
   - It runs on the controller.
 author:
@@ -38,6 +40,11 @@ image:
   type: str
 layers:
   description: Digests of its layers, the base's first.
+  returned: success
+  type: list
+  elements: str
+left_out:
+  description: What the role left and the layer does not hold, and where it matters why, each a line for people.
   returned: success
   type: list
   elements: str

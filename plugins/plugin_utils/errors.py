@@ -36,6 +36,10 @@ class ContainerGoneError(EngineError):
     """A build container ended, or was removed, while it was needed."""
 
 
+class TooMuchOutputError(TierwrightError):
+    """A command in a container writes more than is kept in memory."""
+
+
 class RunError(TierwrightError):
     """A run cannot go on: a parent failed, or the run itself has ended."""
 

@@ -14,10 +14,15 @@ from .conftest import ROOT
 
 pytestmark = pytest.mark.once
 
-GREET = "- name: Greet\n  ansible.builtin.raw: printf ours > /etc/motd\n"
+GREET = """
+- name: Greet
+  ansible.builtin.raw: printf ours > /etc/motd
+- name: Keep settings behind links
+  ansible.builtin.raw: mkdir -p /srv/glob /data/one; echo ours > /data/one/conf; ln -s /data/one /srv/glob/one
+"""
 FOLDER = "- name: Make a place\n  ansible.builtin.raw: mkdir -p /srv/app\n"
 DOCUMENTS = "usr/share/doc/*/copyright"
-PROTECTED = ["/etc/motd", "/etc/ssl/", "etc/pam.d", "/bin/su", DOCUMENTS]
+PROTECTED = ["/etc/motd", "/etc/ssl/", "etc/pam.d", "/bin/su", DOCUMENTS, "/srv/glob/*/conf"]
 
 
 BY = "by task 'Break in' ({}/tasks/main.yml:3)"
@@ -45,6 +50,7 @@ TOUCHES = {
             "/usr/share/doc/tar/copyright (removed with /usr/share/doc/tar)",
         ],
     ),
+    "globs": ("echo theirs > /data/one/conf", ["/data/one/conf (changed {})"]),
     "follows": ("echo x >> /usr/bin/su", ["/usr/bin/su (changed {})"]),
 }
 
@@ -76,7 +82,11 @@ def test_new_protections_hold_for_what_was_built_before_and_roles_can_say_them(c
     (defaults / "main.yml").write_text("shop_tier_protects: ['{{ shop_folder }}']\nshop_folder: /srv/shop/\n")
     chain.tier("late", FOLDER + shell("echo x > /etc/app.conf"), parent="web").build().expect()
     before = chain.image("late").id
-    core = {"tier": "core", "team": "operations", "paths": ["bin/su", "etc/motd", "etc/pam.d", "etc/ssl", DOCUMENTS]}
+    core = {
+        "tier": "core",
+        "team": "operations",
+        "paths": ["bin/su", "etc/motd", "etc/pam.d", "etc/ssl", "srv/glob/*/conf", DOCUMENTS],
+    }
     shop = {"tier": "shop", "team": "operations", "paths": ["srv/shop"]}
     assert json.loads(chain.image("shop").labels[labels.PROTECTS]) == [core, shop]
     assert json.loads(chain.image("late").labels[labels.PROTECTS]) == [core]

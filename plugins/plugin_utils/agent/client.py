@@ -51,6 +51,7 @@ def run(
     Raises:
         AgentLostError: The agent, its container or the way there ended first.
         OSError: What ``stdin`` or ``take`` raised.
+        TooMuchOutputError: What ``take`` raised; the command is ended.
     """
     ends: list[End] = []
 
@@ -60,7 +61,7 @@ def run(
         elif kind == frames.NOTE:
             note(payload.decode(errors="replace"))
         elif kind == frames.EXIT:
-            ends.append(End(**json.loads(payload)))
+            ends.append(_end(payload))
 
     with sock:
         try:
@@ -70,6 +71,14 @@ def run(
     if not ends:
         raise AgentLostError("the connection to the agent ended")
     return ends[0]
+
+
+def _end(payload: bytes) -> End:
+    try:
+        told = json.loads(payload)
+        return End(int(told["code"]), int(told["signal"]))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise frames.ProtocolError("the end of a command that says neither status nor signal") from error
 
 
 def _outgoing(request: Request, stdin: Iterable[bytes]) -> Iterator[memoryview]:

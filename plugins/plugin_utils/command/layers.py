@@ -39,6 +39,11 @@ def _drawn(found: Layers, *, packages: bool) -> Iterator[str | Table]:
             yield f"{each.layer.called}:"
             yield from (f"  {package(change)}" for change in each.packages)
     yield from (sentence for each in found.layers for sentence in each.unread)
+    for each in found.layers:
+        if each.left_out:
+            yield ""
+            yield f"{each.layer.called}:"
+            yield from (f"  {line}" for line in each.left_out)
 
 
 def package(change: PackageChange) -> str:

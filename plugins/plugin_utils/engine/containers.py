@@ -27,6 +27,9 @@ _IDLE = [
 
 #: Set in every build container and in no image.
 _BUILD_ENVIRONMENT = {
+    # A file that is mounted cannot be replaced, as modules do; then they write into it (``unsafe_writes``). What no
+    # image can hold is told when the layer is sealed.
+    "ANSIBLE_UNSAFE_WRITES": "1",
     "DEBIAN_FRONTEND": "noninteractive",
     # No syncs: a build that the machine does not survive is not used. The others are dpkg's defaults, which go where
     # this is set (dpkg(1)).

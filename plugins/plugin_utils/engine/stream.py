@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import TooMuchOutputError
+
 _HEADER = struct.Struct(">BxxxL")
 
 #: Numbers of the streams.
@@ -52,6 +54,10 @@ def buffered(above: Any, sock: socket.socket) -> bytes:
         sock.settimeout(None)
 
 
+#: Bytes that one command may write to both streams together where they are kept in memory.
+MOST_OUTPUT = 64 << 20
+
+
 @dataclass
 class Output:
     """What a command wrote, for callers that want it in memory."""
@@ -60,7 +66,16 @@ class Output:
     stderr: bytearray = field(default_factory=bytearray)
 
     def take(self, stream: int, data: bytes) -> None:
-        """Keep ``data``; ``stream`` is 1 for standard output, 2 for standard error."""
+        """Keep ``data``; ``stream`` is 1 for standard output, 2 for standard error.
+
+        Raises:
+            TooMuchOutputError: It is more than :data:`MOST_OUTPUT` in all.
+        """
+        if len(self.stdout) + len(self.stderr) + len(data) > MOST_OUTPUT:
+            raise TooMuchOutputError(
+                f"a command in a container wrote more than {MOST_OUTPUT >> 20} MiB to its standard output and error, "
+                "which is as much as is taken from one; let it write to a file, or write less"
+            )
         (self.stdout if stream == STDOUT else self.stderr).extend(data)
 
 

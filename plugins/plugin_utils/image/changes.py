@@ -13,7 +13,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ import docker
 from ..engine import containers
 from ..engine.client import translated
 from ..engine.standstill import Reading, standstill
-from . import exported, overlay
-from .entry import Change
+from . import exported, mounted, overlay
+from .entry import Change, Entry
+from .origin import Known, Origin
 from .overlay import ALL_NUMBERS, NotReadableError, Overlay
 
 _DRIVERS = frozenset({"overlay", "overlay2"})
@@ -37,6 +38,10 @@ class Found:
     """What was changed in a container."""
 
     changes: list[Change]
+    #: What the container was started from. It can be read as long as the changes can.
+    origin: Origin
+    #: What was written where no image can hold it: see :mod:`.mounted`.
+    mounted: list[Entry]
     #: Makes what each reading of their content is done within, but for that of single files.
     reading: Reading
 
@@ -57,15 +62,21 @@ def read(client: docker.DockerClient, container: str) -> Iterator[Found]:
     """
     with translated(f"looking at container {container}"):
         told = client.api.inspect_container(container)
-    here = _directories(told)
-    proven = here is not None and overlay.sees_all_attributes() and _is_proven(told, here)
+    here = _directories(told) if overlay.sees_all_attributes() else None
+    proven = here and _proven(told, here)
+    root = Path("/proc", str(told["State"]["Pid"]), "root") if proven else None
+    written = mounted.written(client, told, root) if told["State"].get("Running") else []
     # What is still being written has no content that could be sealed.
     with standstill(client, container) as reading, ExitStack() as stack:
-        found = _in_overlay(here) if here is not None and proven else None
-        if found is None:
+        found = _in_overlay(proven) if proven else None
+        origin: Origin
+        if proven and found is not None:
+            origin = overlay.Lower(proven)
+        else:
+            before = _before(client, told)
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tierwright-"))
-            found = list(_in_exports(client, told, Path(folder, "content")))
-        yield Found(_without_mount_points(found, told), reading)
+            found, origin = _in_exports(client, told, before, Path(folder, "content")), Known(before)
+        yield Found(_without_mount_points(found, told), origin, written, reading)
 
 
 def _in_overlay(here: Overlay) -> list[Change] | None:
@@ -89,34 +100,45 @@ def _directories(told: Mapping[str, Any]) -> Overlay | None:
     return Overlay(os.fsencode(data["UpperDir"]), tuple(map(os.fsencode, data["LowerDir"].split(":"))))
 
 
-def _is_proven(told: Mapping[str, Any], here: Overlay) -> bool:
-    """Prove that a directory of this machine is the container's, by the kernel's word.
+def _proven(told: Mapping[str, Any], here: Overlay) -> Overlay | None:
+    """Prove that a directory of this machine is the container's, by the kernel's word; ``None`` where it is not.
 
     An engine behind a local socket may be another machine's, which has the same paths. Where it is not, the process
-    that it tells of is here, is in a group named after the container, and sees that very directory as its root.
+    that it tells of is here, is in a group named after the container, and sees that very directory as its root. How it
+    is mounted says which attributes the kernel heeds.
     """
     process = Path("/proc", str(told["State"].get("Pid") or "none"))
     try:
         if told["Id"] not in (process / "cgroup").read_text():
-            return False
+            return None
         mounts = [line.split() for line in (process / "mountinfo").read_text().splitlines()]
         numbers = (process / "uid_map").read_text().split()
     except OSError:
-        return False
+        return None
     # Options may name directories from where the engine stood when it mounted them; the name before the last is random.
     name = os.fsdecode(b"/".join(here.upper.split(b"/")[-2:]))
     options = next((fields[-1].split(",") for fields in mounts if fields[_MOUNT_POINT] == "/"), [])
-    return numbers == ALL_NUMBERS and any(
+    if numbers != ALL_NUMBERS or not any(
         option.startswith("upperdir=") and f"/{option.removeprefix('upperdir=')}".endswith(f"/{name}")
         for option in options
-    )
+    ):
+        return None
+    return replace(here, marks=overlay.USER if "userxattr" in options else overlay.TRUSTED)
 
 
-def _in_exports(client: docker.DockerClient, told: Mapping[str, Any], spool: Path) -> Iterator[Change]:
-    with translated(f"reading container {told['Id']}"):
+def _before(client: docker.DockerClient, told: Mapping[str, Any]) -> dict[bytes, Entry]:
+    """All that a container was started from, by path."""
+    with translated(f"reading what container {told['Id']} was started from"):
         labels = told["Config"].get("Labels") or {}
         before = client.api.create_container(told["Image"], command=["-"], labels=labels)["Id"]
         try:
-            yield from exported.changes(client.api.export(before), client.api.export(told["Id"]), spool)
+            return {entry.path: entry for entry in exported.tree(client.api.export(before))}
         finally:
             containers.remove(client, before)
+
+
+def _in_exports(
+    client: docker.DockerClient, told: Mapping[str, Any], before: Mapping[bytes, Entry], spool: Path
+) -> list[Change]:
+    with translated(f"reading container {told['Id']}"):
+        return list(exported.compared(before, client.api.export(told["Id"]), spool))

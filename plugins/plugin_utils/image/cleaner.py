@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ..errors import SealError
 from .entry import WHITEOUT, Change, Entry, Kind, Slice, parent, pieces, same, shown
-from .patterns import matcher
-from .residue import BY_FAMILY, COMMON, PACKAGE_FOLDERS, Treatment
+from .left_out import LeftOut
+from .patterns import Matcher, matcher
+from .residue import BY_FAMILY, COMMON, PACKAGE_FOLDERS, Rule, Treatment
+from .snakeoil import made_up
 
 #: Largest file that is read into memory to be put in order.
 _LARGEST_SORTED = 64 << 20
@@ -20,6 +23,21 @@ _PYC_FLAGS = slice(4, 8)
 _PYC_HASHED = 1
 
 _BYTE_CODE = b".pyc"
+
+#: What Ansible's ``async_wrapper`` keeps a task's result in, whatever folder it is told: it may hold what ``no_log``
+#: hides.
+_JOB = re.compile(rb"(?:.*/)?(?:\.ansible_async(?:/.*)?|j\d{1,12}\.\d+(?:\.tmp)?)", re.DOTALL)
+_JOB_FOLDER = b".ansible_async"
+
+_JOBS = Rule(Treatment.DROP, "results of asynchronous tasks", ())
+_IMPORTED = Rule(Treatment.DROP, "byte code of what was imported", ())
+_SOCKETS = Rule(
+    Treatment.DROP,
+    "sockets, which no layer can carry",
+    (),
+    "let the program that listens there make it when a container starts",
+)
+_OWN = Rule(Treatment.DROP, "named by tier_drop", (), "tier_drop of the tier says so")
 
 
 class Cleaner:
@@ -31,9 +49,13 @@ class Cleaner:
         What a tier keeps counts more than what it drops, and both more than the list.
         """
         listed = [*COMMON, *BY_FAMILY.get(family or "", ())]
-        own = (matcher(drop), Treatment.DROP)
         self._keeps = matcher(keep)
-        self._rules = [own, *((matcher(rule.patterns), rule.treatment) for rule in reversed(listed))]
+        self._rules: list[tuple[Matcher, Rule]] = [
+            (matcher(drop), _OWN),
+            *((matcher(rule.patterns), rule) for rule in reversed(listed)),
+        ]
+        #: What was left out of the layer so far.
+        self.left_out: list[LeftOut] = []
         self._ruled = matcher([*drop, *(pattern for rule in listed for pattern in rule.patterns)])
 
     def clean(self, entry: Entry) -> Entry | None:
@@ -42,23 +64,48 @@ class Cleaner:
         Raises:
             SealError: The file cannot be read.
         """
-        treatment = self._treatment(entry.path)
-        if (treatment or entry.path.endswith(_BYTE_CODE)) and self._keeps(entry.path):
+        rule = self._always(entry) or self._unless_kept(entry)
+        if rule is None or rule.treatment is Treatment.DROP_MADE_UP:
             return entry
-        if treatment is Treatment.DROP:
-            return entry if entry.kind is Kind.DIRECTORY and entry.path in PACKAGE_FOLDERS else None
+        if rule.treatment is Treatment.DROP:
+            if entry.kind is Kind.DIRECTORY and entry.path in PACKAGE_FOLDERS:
+                return entry
+            self.leave(entry, rule)
+            return None
         if entry.kind is not Kind.FILE:
             return entry
-        if treatment is None:
-            return None if _is_unasked_byte_code(entry) else entry
-        if treatment is Treatment.EMPTY:
+        if rule.treatment is Treatment.EMPTY:
+            if entry.size:
+                self.leave(entry, rule)
             return replace(entry, size=0, content=b"", digest=b"", inode=None)
-        return _in_order(entry, b"\n" if treatment is Treatment.SORT_LINES else b"\n\n")
+        return _in_order(entry, b"\n" if rule.treatment is Treatment.SORT_LINES else b"\n\n")
 
-    def _treatment(self, path: bytes) -> Treatment | None:
+    def _always(self, entry: Entry) -> Rule | None:
+        """What leaves an entry out whatever the tier keeps."""
+        if entry.kind is Kind.SOCKET:
+            return _SOCKETS
+        return _JOBS if _is_job(entry) else None
+
+    def _unless_kept(self, entry: Entry) -> Rule | None:
+        rule = self.rule(entry.path)
+        if (rule or entry.path.endswith(_BYTE_CODE)) and self.keeps(entry.path):
+            return None
+        return _IMPORTED if rule is None and _is_unasked_byte_code(entry) else rule
+
+    def keeps(self, path: bytes) -> bool:
+        """Say whether the tier keeps a path that would be left out."""
+        return self._keeps(path) is not None
+
+    def leave(self, entry: Entry, rule: Rule) -> None:
+        """Leave an entry out of the layer, and remember why."""
+        if entry.kind is not Kind.DIRECTORY:
+            self.left_out.append(LeftOut(entry, rule.why, rule.advice))
+
+    def rule(self, path: bytes) -> Rule | None:
+        """Say what the list, or the tier, has for a path."""
         if not self._ruled(path):  # as most: one expression says so sooner than all rules
             return None
-        return next(treatment for matches, treatment in self._rules if matches(path))
+        return next(rule for matches, rule in self._rules if matches(path))
 
 
 def settle(changes: Iterable[Change], cleaner: Cleaner) -> list[Entry]:
@@ -87,6 +134,13 @@ def settle(changes: Iterable[Change], cleaner: Cleaner) -> list[Entry]:
             kept[now.path] = now
         elif now is not None or change.now.kind is Kind.DIRECTORY:
             spare[change.now.path] = now or change.now
+        if now is None and change.before is not None and change.now.kind is Kind.SOCKET:
+            gone = _whiteout(change.now.path)
+            kept[gone.path] = gone
+    for entry in made_up(kept):
+        listed = parent(entry.path) + b"/" + entry.target if entry.kind is Kind.SYMLINK else entry.path
+        if (rule := cleaner.rule(listed)) is not None and not cleaner.keeps(listed):
+            cleaner.leave(kept.pop(entry.path), rule)
     return [*kept.values(), *_needed(kept, spare)]
 
 
@@ -114,6 +168,14 @@ def _check(entry: Entry) -> None:
             f"/{shown(entry.path)} cannot be in an image: engines take names that begin with .wh. for deletions; "
             "give the file another name"
         )
+
+
+def _is_job(entry: Entry) -> bool:
+    if not _JOB.fullmatch(entry.path):
+        return False
+    if _JOB_FOLDER in entry.path.split(b"/"):
+        return True
+    return entry.kind is Kind.FILE and next(iter(pieces(entry)), b"").lstrip().startswith(b"{")
 
 
 def _is_unasked_byte_code(entry: Entry) -> bool:

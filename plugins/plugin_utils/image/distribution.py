@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import docker
@@ -18,6 +19,9 @@ from ..engine.client import translated
 _FAMILIES = {"debian": "debian", "ubuntu": "debian", "rhel": "redhat", "fedora": "redhat", "alpine": "alpine"}
 
 _FILE = "usr/lib/os-release"
+
+#: Bytes that are read of it.
+_LARGEST = 1 << 20
 
 
 def family_of_archive(rootfs: Path) -> str | None:
@@ -36,13 +40,23 @@ def family_of_image(client: docker.DockerClient, image: str) -> str | None:
         made = client.api.create_container(image, command=["-"], labels={})["Id"]
         try:
             pieces, _stat = client.api.get_archive(made, "/" + _FILE)
-            with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as tar:
+            with tarfile.open(fileobj=io.BytesIO(_beginning(pieces))) as tar:
                 file = tar.extractfile(tar.getmembers()[0])
                 return _family(file.read() if file else b"")
         except (docker.errors.NotFound, tarfile.TarError):
             return None
         finally:
             containers.remove(client, made)
+
+
+def _beginning(pieces: Iterable[bytes]) -> bytes:
+    """As much of an archive as one small file takes: the image is somebody else's, and may have anything there."""
+    taken = bytearray()
+    for piece in pieces:
+        taken += piece
+        if len(taken) > _LARGEST:
+            break
+    return bytes(taken[:_LARGEST])
 
 
 def _family(os_release: bytes) -> str | None:

@@ -36,6 +36,8 @@ class Kind(Enum):
     BLOCK = b"4"
     DIRECTORY = b"5"
     FIFO = b"6"
+    #: In no tar archive, and so in no layer.
+    SOCKET = b"s"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +32,11 @@ def changes(before: Iterable[bytes], now: Iterable[bytes], spool: Path) -> Itera
     Raises:
         EngineError: An archive is damaged.
     """
-    old = {entry.path: entry for entry in tree(before)}
+    yield from compared({entry.path: entry for entry in tree(before)}, now, spool)
+
+
+def compared(old: Mapping[bytes, Entry], now: Iterable[bytes], spool: Path) -> Iterator[Change]:
+    """The same, where the former is known already."""
     with spool.open("xb") as file:
         place = os.fsencode(spool)
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Callable
 
 import docker
 import docker.errors
@@ -18,6 +19,32 @@ _MOST_LINKS = 40
 _GO_SYMLINK = 1 << 27
 
 
+def way(path: str, link: Callable[[str], str | None]) -> list[str]:
+    """Walk to ``path`` from the root, following links, and the last one, too.
+
+    Args:
+        path: Where to.
+        link: Says where the symbolic link at a path leads; ``None`` for everything else.
+
+    Returns:
+        Every folder and link on the way, and last of all where it ends, which need not exist. Where links lead round in
+        a circle, it ends at ``path`` itself.
+    """
+    walked, left, links = ["/"], _parts(path), 0
+    while left:
+        part = left.pop(0)
+        walked.append(posixpath.dirname(walked[-1]) if part == ".." else posixpath.join(walked[-1], part))
+        target = link(walked[-1])
+        if target is None:
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            return [*walked, posixpath.normpath(path)]
+        left = [*_parts(target), *left]
+        walked.append("/" if target.startswith("/") else posixpath.dirname(walked[-1]))
+    return walked
+
+
 class Links:
     """The symbolic links of one container; the engine is asked once for each path."""
 
@@ -28,28 +55,12 @@ class Links:
         self._known: dict[str, str | None] = {}
 
     def way(self, path: str) -> list[str]:
-        """Walk to ``path`` from the root, following links, and the last one, too.
-
-        Returns:
-            Every folder and link on the way, and last of all where it ends, which need not exist. Where links lead
-            round in a circle, it ends at ``path`` itself.
+        """Walk to ``path``; see :func:`way`.
 
         Raises:
             EngineError: The engine does not answer.
         """
-        walked, left, links = ["/"], _parts(path), 0
-        while left:
-            part = left.pop(0)
-            walked.append(posixpath.dirname(walked[-1]) if part == ".." else posixpath.join(walked[-1], part))
-            target = self._link(walked[-1])
-            if target is None:
-                continue
-            links += 1
-            if links > _MOST_LINKS:
-                return [*walked, posixpath.normpath(path)]
-            left = [*_parts(target), *left]
-            walked.append("/" if target.startswith("/") else posixpath.dirname(walked[-1]))
-        return walked
+        return way(path, self._link)
 
     def _link(self, path: str) -> str | None:
         """Where a symbolic link leads; ``None`` for everything else."""

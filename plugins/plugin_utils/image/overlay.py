@@ -13,13 +13,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .entry import KEPT_ATTRIBUTES, Change, Entry, Kind, Slice
 
-_MARKS = (b"trusted.overlay.", b"user.overlay.")
+#: What the kernel's own attributes begin with, and what they do in a mount with the option ``userxattr``. In either,
+#: the other ones are somebody's attributes, which hide nothing.
+TRUSTED, USER = b"trusted.overlay.", b"user.overlay."
 _OPAQUE = b"opaque"
 
 #: Marks that change nothing of what is seen; with any other, a directory cannot be read without the kernel's help:
@@ -39,6 +41,7 @@ _KINDS = {
     stat.S_IFBLK: Kind.BLOCK,
     stat.S_IFDIR: Kind.DIRECTORY,
     stat.S_IFIFO: Kind.FIFO,
+    stat.S_IFSOCK: Kind.SOCKET,
 }
 
 
@@ -53,6 +56,49 @@ class Overlay:
     upper: bytes
     #: The lower ones, the topmost first.
     lowers: tuple[bytes, ...]
+    #: :data:`TRUSTED` or :data:`USER`.
+    marks: bytes = TRUSTED
+
+
+class Lower:
+    """What the lower directories of an overlay show, as an :class:`.origin.Origin`."""
+
+    def __init__(self, overlay: Overlay) -> None:
+        """Take the overlay."""
+        self._overlay = overlay
+
+    def look(self, path: bytes) -> Entry | None:
+        """Give what is at ``path``; ``None`` where nothing is.
+
+        Raises:
+            NotReadableError: The directories cannot be read.
+        """
+        return self._at(path).entry
+
+    def listed(self, folder: bytes) -> Iterable[Entry]:
+        """Give what is directly in ``folder``.
+
+        Raises:
+            NotReadableError: The directories cannot be read.
+        """
+        folders = self._at(folder).folders if folder else self._overlay.lowers
+        prefix = folder + b"/" if folder else b""
+        try:
+            names = {found.name for each in folders for found in _listed(each)}
+            found = (_below(folders, name, prefix + name, self._overlay.marks).entry for name in names)
+            return [entry for entry in found if entry is not None]
+        except OSError as error:
+            raise NotReadableError(str(error)) from error
+
+    def _at(self, path: bytes) -> _Below:
+        found, done = _Below(None, self._overlay.lowers), b""
+        for name in path.split(b"/"):
+            done = b"/".join(filter(None, (done, name)))
+            try:
+                found = _below(found.folders, name, done, self._overlay.marks)
+            except OSError as error:
+                raise NotReadableError(str(error)) from error
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +116,10 @@ _NOTHING = _Below()
 def changes(overlay: Overlay) -> Iterator[Change]:
     """Yield every path that the upper directory writes or hides, a directory before what is in it.
 
-    Sockets count as absent: no layer can carry one.
-
     Raises:
         NotReadableError: There is a mark that only the kernel can follow, or the directories cannot be read.
     """
-    waiting = [(overlay.upper, b"", overlay.lowers, False)]
+    waiting, marks = [(overlay.upper, b"", overlay.lowers, False)], overlay.marks
     try:
         while waiting:
             folder, prefix, lowers, hides = waiting.pop()
@@ -84,14 +128,14 @@ def changes(overlay: Overlay) -> Iterator[Change]:
                 name = found.name
                 names.add(name)
                 path = prefix + name
-                below = _below(lowers, name, path)
-                now, opaque = _entry(folder + b"/" + name, path, found.stat(follow_symlinks=False))
+                below = _below(lowers, name, path, marks)
+                now, opaque = _entry(folder + b"/" + name, path, found.stat(follow_symlinks=False), marks)
                 if now is not None or below.entry is not None:
                     yield Change(now, below.entry)
                 if now is not None and now.kind is Kind.DIRECTORY:
                     waiting.append((folder + b"/" + name, path + b"/", below.folders, hides or opaque))
             if hides:
-                yield from _hidden(lowers, prefix, names)
+                yield from _hidden(lowers, prefix, names, marks)
     except OSError as error:
         raise NotReadableError(str(error)) from error
 
@@ -101,14 +145,14 @@ def _listed(folder: bytes) -> list[os.DirEntry[bytes]]:
         return list(listed)
 
 
-def _hidden(lowers: Sequence[bytes], prefix: bytes, names: set[bytes]) -> Iterator[Change]:
+def _hidden(lowers: Sequence[bytes], prefix: bytes, names: set[bytes], marks: bytes) -> Iterator[Change]:
     for name in {found.name for folder in lowers for found in _listed(folder)} - names:
-        below = _below(lowers, name, prefix + name)
+        below = _below(lowers, name, prefix + name, marks)
         if below.entry is not None:
             yield Change(None, below.entry)
 
 
-def _below(lowers: Sequence[bytes], name: bytes, path: bytes) -> _Below:
+def _below(lowers: Sequence[bytes], name: bytes, path: bytes, marks: bytes) -> _Below:
     if not lowers:
         return _NOTHING
     seen: Entry | None = None
@@ -123,7 +167,7 @@ def _below(lowers: Sequence[bytes], name: bytes, path: bytes) -> _Below:
             continue
         if not stat.S_ISDIR(status.st_mode) and folders:
             break
-        entry, opaque = _entry(place, path, status)
+        entry, opaque = _entry(place, path, status, marks)
         if seen is None:
             seen = entry
         if not stat.S_ISDIR(status.st_mode):
@@ -134,12 +178,12 @@ def _below(lowers: Sequence[bytes], name: bytes, path: bytes) -> _Below:
     return _Below(seen, tuple(folders))
 
 
-def _entry(place: bytes, path: bytes, status: os.stat_result) -> tuple[Entry | None, bool]:
-    """Read one path of one directory: its entry, ``None`` for a whiteout or a socket, and whether it is opaque."""
+def _entry(place: bytes, path: bytes, status: os.stat_result, marks: bytes) -> tuple[Entry | None, bool]:
+    """Read one path of one directory: its entry, ``None`` for a whiteout, and whether it is opaque."""
     kind = _KINDS.get(stat.S_IFMT(status.st_mode))
     if kind is None or (kind is Kind.CHARACTER and status.st_rdev == 0):
         return None, False
-    attributes, opaque = _attributes(place)
+    attributes, opaque = _attributes(place, marks)
     is_file = kind is Kind.FILE
     return (
         Entry(
@@ -165,14 +209,14 @@ def _device(status: os.stat_result) -> tuple[int, int]:
     return os.major(status.st_rdev), os.minor(status.st_rdev)
 
 
-def _attributes(place: bytes) -> tuple[tuple[tuple[bytes, bytes], ...], bool]:
+def _attributes(place: bytes, marks: bytes) -> tuple[tuple[tuple[bytes, bytes], ...], bool]:
     names = os.listxattr(place, follow_symlinks=False)
     if not names:  # as most
         return (), False
     kept, opaque = [], False
     for listed in names:
         name = os.fsencode(listed)
-        mark = next((name.removeprefix(each) for each in _MARKS if name.startswith(each)), None)
+        mark = name.removeprefix(marks) if name.startswith(marks) else None
         if name in KEPT_ATTRIBUTES:
             kept.append((name, os.getxattr(place, listed, follow_symlinks=False)))
         elif mark == _OPAQUE:

@@ -10,29 +10,21 @@ What a layer leaves out touches nothing.
 from __future__ import annotations
 
 import os
-import tarfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import docker
-
 from ..chain.protection import Protection
-from ..engine import containers
-from ..engine.client import translated
-from ..errors import EngineError, SealError
+from ..errors import SealError
 from .entry import WHITEOUT, Change, Entry, Kind, parent, same, shown
-from .links import Links
+from .links import way
+from .origin import Origin, below
 from .patterns import holder, literally, matcher, split
-from .pieces import reader
 from .tasks import Task, Timeline
 
 _SHOWN = 3
 
-#: Walks to a path: every folder and link on the way, and last of all where it ends.
-Way = Callable[[str], Sequence[str]]
-
-#: Lists all that is below folders of the parent's image.
-Below = Callable[[Iterable[bytes]], Iterable[bytes]]
+#: Folders that are searched for links in a pattern's ``**``, at most.
+_MOST_FOLDERS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +43,7 @@ class Touch:
 
 @dataclass(frozen=True, slots=True)
 class _Area:
-    """What one pattern protects in one image."""
+    """What one pattern protects in one image, or what it protects there behind one link."""
 
     pattern: str
     owner: Protection
@@ -64,23 +56,24 @@ class _Area:
 class Guard:
     """What the ancestors of one tier protect."""
 
-    def __init__(self, protections: Iterable[Protection], way: Way) -> None:
+    def __init__(self, protections: Iterable[Protection], origin: Origin) -> None:
         """Find out where the protected paths really are.
 
         Args:
             protections: By owner.
-            way: Walks to a path in the build container. What the role did to a link on the way is found in the layer.
+            origin: The tree of the parent's image. What the role did to a link on the way is found in the layer.
         """
-        self._areas = [_area(pattern, each, way) for each in protections for pattern in each.paths]
+        self._origin = origin
+        find = _Finder(origin)
+        self._areas = [area for each in protections for pattern in each.paths for area in find.areas(pattern, each)]
         self._ways = frozenset[bytes]().union(*(area.way for area in self._areas))
 
-    def touched(self, entries: Iterable[Entry], changes: Iterable[Change], below: Below) -> list[Touch]:
+    def touched(self, entries: Iterable[Entry], changes: Iterable[Change]) -> list[Touch]:
         """Find what a layer touches; of a path and what is below it, the latter.
 
         Args:
             entries: The entries of the layer.
             changes: What they were made of.
-            below: Asked only where the layer removes a folder that a protected path may have been in.
         """
         before = {change.before.path: change.before for change in changes if change.before is not None}
         layer = {_named(entry): entry for entry in entries}
@@ -102,10 +95,9 @@ class Guard:
             for path, entry in found.items()
             if path not in above
         ]
-        if gone:
-            for path in filter(covers, below(gone)):
-                folder = next(each for each in gone if path.startswith(each + b"/"))
-                touches.append(self._touch(path, gone[folder], f"removed with /{shown(folder)}"))
+        for folder, entry in gone.items():
+            hidden = filter(covers, (each.path for each in below(self._origin, folder)))
+            touches += [self._touch(path, entry, f"removed with /{shown(folder)}") for path in hidden]
         return sorted(touches, key=lambda touch: touch.path)
 
     def _touch(self, path: bytes, entry: Entry, how: str) -> Touch:
@@ -115,10 +107,9 @@ class Guard:
 
 
 def check(
-    client: docker.DockerClient,
     protections: Sequence[Protection],
     *,
-    container: str,
+    origin: Origin,
     entries: Iterable[Entry],
     changes: Iterable[Change],
     timeline: Timeline,
@@ -126,31 +117,84 @@ def check(
     """Refuse a layer that touches what its tier's ancestors protect.
 
     Args:
-        client: The engine.
         protections: What they protect.
-        container: ID of the build container, which has ended.
+        origin: The tree of the parent's image.
         entries: The entries of the layer.
         changes: What they were made of.
         timeline: The tasks of the build.
 
     Raises:
         SealError: It does; the message names paths, owners and, where they are known, tasks.
-        EngineError: The engine does not answer.
     """
     if not protections:
         return
-
-    def below(folders: Iterable[bytes]) -> Iterator[bytes]:
-        return _listed(client, container, folders)
-
-    touches = Guard(protections, Links(client, container).way).touched(entries, changes, below)
+    touches = Guard(protections, origin).touched(entries, changes)
     if touches:
         raise SealError(_refusal(touches, timeline))
 
 
-def _area(pattern: str, owner: Protection, way: Way) -> _Area:
-    fixed, rest = split(pattern)
-    walked = [each.strip("/") for each in way("/" + fixed)]
+class _Finder:
+    """Finds where patterns lead in a tree."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+
+    def areas(self, pattern: str, owner: Protection) -> Iterator[_Area]:
+        """Yield what a pattern protects: by its own name, and behind each link that it may lead through."""
+        fixed, rest = split(pattern)
+        walked = self._way(fixed)
+        yield _area(pattern, owner, walked, rest)
+        done = {(walked[-1], rest)}
+        waiting = [(walked[-1], rest)]
+        while waiting:
+            folder, rest = waiting.pop()
+            for link, left in self._links(folder, rest):
+                walked = self._way(link)
+                fixed, behind = split(left)
+                walked = [*walked, *self._way("/".join((walked[-1], fixed)))]
+                if (walked[-1], behind) not in done and len(done) < _MOST_FOLDERS:
+                    done.add((walked[-1], behind))
+                    waiting.append((walked[-1], behind))
+                    yield _area(pattern, owner, walked, behind)
+
+    def _links(self, folder: str, rest: str) -> Iterator[tuple[str, str]]:
+        """Yield the links below a folder that the rest of a pattern leads through, each with what is left behind it."""
+        waiting = [(folder, rest)]
+        for _count in range(_MOST_FOLDERS):
+            if not waiting:
+                return
+            folder, rest = waiting.pop()
+            part, _, left = rest.partition("/")
+            if not part:
+                continue
+            for entry, behind in self._next(os.fsencode(folder), part, left):
+                if entry.kind is Kind.SYMLINK:
+                    yield os.fsdecode(entry.path), behind
+                elif entry.kind is Kind.DIRECTORY:
+                    waiting.append((os.fsdecode(entry.path), behind))
+
+    def _next(self, folder: bytes, part: str, left: str) -> Iterator[tuple[Entry, str]]:
+        """Yield what in a folder a part of a pattern may name, with what is left of the pattern behind it."""
+        matches = matcher([part])
+        rest = "/".join(filter(None, (part, left)))
+        for entry in self._origin.listed(folder):
+            name = entry.path.rpartition(b"/")[2]
+            if "**" in part:  # it may stand for any number of folders
+                yield entry, rest
+                if left and not (part == "**" and left.startswith("**")):
+                    yield entry, left
+            elif matches(name):
+                yield entry, left
+
+    def _way(self, path: str) -> list[str]:
+        return [each.strip("/") for each in way("/" + path, self._link)]
+
+    def _link(self, path: str) -> str | None:
+        entry = self._origin.look(os.fsencode(path.strip("/")))
+        return os.fsdecode(entry.target) if entry is not None and entry.kind is Kind.SYMLINK else None
+
+
+def _area(pattern: str, owner: Protection, walked: Sequence[str], rest: str) -> _Area:
     there = "/".join(filter(None, (literally(walked[-1]), rest)))
     return _Area(pattern, owner, (pattern, there), frozenset(os.fsencode(each) for each in walked if each))
 
@@ -208,21 +252,3 @@ def _told(owner: Protection, touches: Sequence[Touch], timeline: Timeline) -> st
 
 def _by(task: Task | None) -> str:
     return f" by {task}" if task and task.role else ""
-
-
-def _listed(client: docker.DockerClient, container: str, folders: Iterable[bytes]) -> Iterator[bytes]:
-    """List all that was below folders when a container was made."""
-    with translated(f"looking at what container {container} was made from"):
-        told = client.api.inspect_container(container)
-        made = client.api.create_container(told["Image"], command=["-"], labels=told["Config"].get("Labels"))["Id"]
-        try:
-            for folder in folders:
-                pieces, _told = client.api.get_archive(made, b"/" + folder)
-                with tarfile.open(fileobj=reader(pieces), mode="r|") as tar:
-                    for member in tar:
-                        name = member.name.encode("utf-8", "surrogateescape").strip(b"/")
-                        yield b"/".join(filter(None, (parent(folder), name)))
-        except tarfile.TarError as error:
-            raise EngineError(f"the archive of a folder of image {told['Image']} is damaged ({error})") from error
-        finally:
-            containers.remove(client, made)

@@ -20,6 +20,8 @@ class Treatment(Enum):
 
     #: It is not in the layer; where the parent has it, the parent's shows through.
     DROP = "dropped"
+    #: The same for a pair of key and certificate that :mod:`.snakeoil` knows, and for links to it; others stay.
+    DROP_MADE_UP = "dropped, and links to it"
     #: The file is there, with its owner and mode, and nothing is in it.
     EMPTY = "emptied"
     #: The lines are sorted: their order is the order of packages being configured.
@@ -35,18 +37,35 @@ class Rule:
     treatment: Treatment
     why: str
     patterns: tuple[str, ...]
+    #: What to do where it is missed. Where this is empty, packages, Ansible or shells leave it behind in any build, so
+    #: that it is counted and not named.
+    advice: str = ""
 
 
 #: The list for every distribution.
 COMMON = (
-    Rule(Treatment.DROP, "temporary files", ("tmp/*", "var/tmp/*", "run/*.pid", "run/**/*.pid")),
+    Rule(
+        Treatment.DROP,
+        "temporary files",
+        ("tmp/*", "var/tmp/*"),
+        "put what the image needs elsewhere, or name it in tier_keep",
+    ),
+    Rule(Treatment.DROP, "numbers of processes", ("run/*.pid", "run/**/*.pid")),
+    Rule(
+        Treatment.DROP,
+        "what programs keep in a home",
+        ("**/.ansible", "root/.cache", "home/*/.cache"),
+        "name what the image needs in tier_keep",
+    ),
     Rule(
         Treatment.DROP,
         "files of Ansible and of shells",
         (
-            "**/.ansible",
-            "root/.cache",
-            "home/*/.cache",
+            "**/.ansible/tmp",
+            "**/.ansible_async",
+            "**/.ansible_tmp*",
+            "**/ansible-tmp-[0-9]*.[0-9]*-[0-9]*",
+            "**/ansible-moduletmp-[0-9]*",
             "**/.bash_history",
             "**/.python_history",
             "**/.wget-hsts",
@@ -69,6 +88,7 @@ COMMON = (
             "var/lib/urandom/random-seed",
             "root/.gnupg/random_seed",
         ),
+        "let them be made when a container starts (ssh-keygen -A)",
     ),
     Rule(Treatment.EMPTY, "the machine's identity", ("etc/machine-id",)),
     Rule(Treatment.DROP, "copies of the machine's identity", ("var/lib/dbus/machine-id",)),
@@ -106,9 +126,11 @@ BY_FAMILY = {
             ("var/log/apt/*", "var/log/dpkg.log", "var/log/alternatives.log", "var/log/bootstrap.log"),
         ),
         Rule(
-            Treatment.DROP,
+            Treatment.DROP_MADE_UP,
             "the certificate that ssl-cert makes up",
             ("etc/ssl/private/ssl-cert-snakeoil.key", "etc/ssl/certs/ssl-cert-snakeoil.pem"),
+            "let it be made when a container starts (make-ssl-cert generate-default-snakeoil), or let the role put a "
+            "certificate of its own there",
         ),
         Rule(
             Treatment.SORT_LINES,

@@ -21,7 +21,7 @@ from ..engine import images
 from ..engine.client import translated
 from ..engine.images import Image
 from ..errors import SealError
-from . import changes, history, labels, protected, tasks
+from . import changes, history, labels, left_out, mounted, protected, references, tasks
 from .cleaner import Cleaner, settle
 from .config import document, runtime_config
 from .layer import Layer
@@ -54,15 +54,18 @@ class Design:
     timeline: tasks.Timeline = field(default_factory=tasks.Timeline)
 
 
-def seal(client: docker.DockerClient, container: str, design: Design) -> Image:
+def seal(
+    client: docker.DockerClient, container: str, design: Design, *, say: Callable[[str], None] = lambda _line: None
+) -> Image:
     """Make a tier's image out of its build container, which ends now. No name is given to the image.
 
-    Which task put what into its layer is remembered on this machine (:mod:`.tasks`).
+    Which task put what into its layer, and what is left out of it, is remembered on this machine (:mod:`.memory`).
 
     Args:
         client: The engine.
         container: ID of the build container, which was started on the parent's layers.
         design: What the image is to be.
+        say: Called with each line about what is left out of the layer.
 
     Raises:
         ChainError: The tier declares a value that no image can have.
@@ -78,19 +81,26 @@ def seal(client: docker.DockerClient, container: str, design: Design) -> Image:
             try:
                 entries = settle(found.changes, cleaner)
                 protected.check(
-                    client,
                     design.protected,
-                    container=container,
+                    origin=found.origin,
                     entries=entries,
                     changes=found.changes,
                     timeline=design.timeline,
                 )
+                mounted.check(found.mounted, cleaner, design.timeline)
+                named = references.find(entries)
+                references.check(named, design.timeline, cleaner.keeps)
                 layer = Layer(entries, design.epoch, found.reading)
                 image = _load_new(client, layer, _below(design), writer.result())
             except SealError as error:
                 raise SealError(f"tier {tier.name!r}: {error}") from error
+    absent = {each.entry.path for each in cleaner.left_out}
+    told = list(left_out.lines(cleaner.left_out, design.timeline, references.referring(named, absent)))
+    for line in told:
+        say(line)
     if design.parent is None or len(image.layers) > len(design.parent.layers):
         tasks.remember(image.layers[-1], entries, design.timeline)
+        left_out.remember(image.layers[-1], told)
     return image
 
 

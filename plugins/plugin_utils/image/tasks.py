@@ -4,29 +4,22 @@
 
 The kernel notes when a file was last changed, whatever times the file itself was given; the task that ran then did it.
 Nothing of this gets into the image, which would be another one on every run: it is remembered on the machine that built
-the layer, by the layer's digest, in ``$XDG_STATE_HOME/tierwright/+layers``.
+the layer (:mod:`.memory`).
 """
 
 from __future__ import annotations
 
 import bisect
 import contextlib
-import json
 import os
-import tempfile
-import time
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
-from pathlib import Path
 
+from . import memory
 from .entry import Entry
 
-#: Seconds after which a layer's tasks are forgotten: a year.
-KEPT = 365 * 24 * 3600
-
-#: No chain's folder: names of chains have no plus sign there.
-_FOLDER = "tierwright/+layers"
+#: In :mod:`.memory`.
+_KIND = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,32 +68,12 @@ def remember(layer: str, entries: Iterable[Entry], timeline: Timeline) -> None:
             paths.setdefault(task, []).append(os.fsdecode(entry.path))
     if not paths:
         return
-    told = [[*astuple(task), sorted(its)] for task, its in paths.items()]
-    folder = _folder()
-    with contextlib.suppress(OSError):  # a build does not fail for what only explains it
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _forget(folder)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".", delete=False) as file:
-            file.write(zlib.compress(json.dumps(told).encode()))
-        Path(file.name).replace(folder / layer.rpartition(":")[2])
+    memory.remember(layer, _KIND, [[*astuple(task), sorted(its)] for task, its in paths.items()])
 
 
 def recall(layer: str) -> Mapping[str, Task]:
     """Say which task put each path into a layer; nothing where this machine has not built it."""
-    with contextlib.suppress(OSError, ValueError, TypeError, zlib.error):
-        told: Sequence[tuple[str | None, str, str | None, list[str]]] = json.loads(
-            zlib.decompress((_folder() / layer.rpartition(":")[2]).read_bytes())
-        )
+    with contextlib.suppress(ValueError, TypeError):
+        told: Sequence[tuple[str | None, str, str | None, list[str]]] = memory.recall(layer, _KIND) or ()
         return {path: Task(role, name, file) for role, name, file, paths in told for path in paths}
     return {}
-
-
-def _forget(folder: Path) -> None:
-    for path in folder.iterdir():
-        with contextlib.suppress(OSError):  # somebody else was quicker
-            if time.time() - path.stat().st_mtime > KEPT:
-                path.unlink()
-
-
-def _folder() -> Path:
-    return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state", _FOLDER).expanduser()

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from ..image.left_out import recall
 from .answer import Layer, PackageChange, package_changes
 from .entry import DIRECTORY, Index
 from .overlay import Change, Kind
@@ -37,6 +38,8 @@ class LayerContent:
     installed: int
     #: Package databases that could not be read, each a sentence.
     unread: list[str]
+    #: What was left out of it, as the machine that built it remembers, each a line.
+    left_out: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,9 @@ def content(
 ) -> LayerContent:
     """Say what one layer does, with the packages before and after it."""
     packages = package_changes(before, now)
-    return LayerContent(layer, index.size, _files(changes), packages, len(now), list(index.unread))
+    return LayerContent(
+        layer, index.size, _files(changes), packages, len(now), list(index.unread), recall(layer.digest)
+    )
 
 
 def _files(changes: list[Change]) -> Files:

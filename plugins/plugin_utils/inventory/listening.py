@@ -13,6 +13,7 @@ from ansible import constants, context
 
 from ..image.tasks import Task
 from ..keys.elsewhere import ROLE
+from ..run.jobs import note_asynchronous
 from ..run.journal import Journal
 from ..run.records import read_plan
 from ..run.taken import Watch
@@ -48,7 +49,10 @@ def note_task(journal: Journal, host: str, task: Any) -> None:
         name = Path(role.get_name()).name  # a role that is found by its path is called by all of it
         folder, path = Path(role._role_path), Path(task.get_path() or "")  # noqa: SLF001 - Ansible has no other name for it
         file = str(path.relative_to(folder.parent)) if path.is_relative_to(folder) else None
-    note_begin(journal, host, Task(name, str(task.name or task.action), file))
+    begun = Task(name, str(task.name or task.action), file)
+    note_begin(journal, host, begun)
+    if getattr(task, "async_val", 0) and not (isinstance(task.poll, int) and task.poll > 0):
+        note_asynchronous(journal, host, str(begun))
 
 
 def _worker_s_tier() -> str | None:

@@ -33,6 +33,7 @@ from .arguments import check_role, role_default
 from .inputs import Inputs, digest_inputs, read_inputs
 from .known import KnownRole, read_role
 from .secrets import refuse
+from .settings import check_facts, digest_settings
 from .tiers import GROUP, read_chain
 from .variables import digest_variables
 
@@ -175,6 +176,10 @@ class Planner:
         folder = self._role(tier, role).role.folder
         return last_commit(folder) or installed_version(folder)
 
+    def settings(self, tier: str) -> dict[str, str]:
+        """Digests of what the inventory says of the settings of a tier's image, by variable."""
+        return digest_settings(self._view(tier))
+
     def tests(self, tier: str) -> Suite:
         """The tests that a tier's image has to pass."""
         own, *ancestors = (self._role_tests(name) for name in (tier, *self.chain.ancestors(tier)))
@@ -219,6 +224,7 @@ class Planner:
 
     def _parts(self, tier: Tier, raw: Mapping[str, Any]) -> dict[str, str]:
         view = self._view(tier.name)
+        check_facts(tier.name, raw.get("ansible_facts") or {})
         if view.get("tier_config"):
             refuse(tier.name, "tier_config", view["tier_config"], raw)
         parts = {"team": plain(tier.team)}

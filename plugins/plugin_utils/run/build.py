@@ -26,6 +26,7 @@ from ..keys.elsewhere import Projects
 from ..keys.parts import digest_key
 from .candidates import propose, propose_kept
 from .cleanup import clear_tier, container_name
+from .jobs import wait_for_jobs
 from .journal import Journal
 from .plan import find_built
 from .records import Planned, read_plan
@@ -164,6 +165,8 @@ def seal_tier(
     name: str,
     declared: Mapping[str, Any],
     protects: tuple[str, ...] = (),
+    *,
+    say: Callable[[str], None],
 ) -> Image:
     """Seal the tier's build container, remove it, and make the image the tier's candidate.
 
@@ -173,6 +176,7 @@ def seal_tier(
         name: The tier.
         declared: Its checked ``tier_config``.
         protects: Its checked ``tier_protects``.
+        say: Called with each line about what is left out of its layer, or waited for.
 
     Raises:
         RunError: No build of the tier was started in this run.
@@ -182,6 +186,7 @@ def seal_tier(
     planned, build = read_plan(journal, name), journal.read("build", name)
     if build is None:
         raise RunError(f"tier {name!r} has no build container in run {journal.run}")
+    wait_for_jobs(client, journal, name, build["container"], say)
     tier, parent = planned.tier, images.get(client, build["parent"])
     taken = digest_taken(journal, name, planned.roles, Projects(planned.projects))
     volumes.check(client, tier=name, container=build["container"], parent=parent, declared=declared)
@@ -206,7 +211,7 @@ def seal_tier(
         protected=inherited,
         timeline=timeline(journal, name),
     )
-    image = seal(client, build["container"], design)
+    image = seal(client, build["container"], design, say=say)
     clear_tier(client, journal, name)
     return propose(client, journal, planned.tier, image)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -12,6 +13,8 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import client
 from ansible_collections.tierwright.chain.plugins.plugin_utils.agent.inside import frames
 from ansible_collections.tierwright.chain.plugins.plugin_utils.agent.inside.loop import READ, Loop
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import stream
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import TooMuchOutputError
 
 EXIT = frames.encode(0, frames.EXIT, json.dumps({"code": 3, "signal": 0}).encode())
 
@@ -139,3 +142,27 @@ def test_a_descriptor_that_another_call_closed_is_not_taken_for_its_successor():
     for fd in (*replaced[other], *pairs[1 - other]):
         os.close(fd)
     loop._selector.close()
+
+
+def test_output_without_an_end_is_cut_off(monkeypatch):
+    monkeypatch.setattr(stream, "MOST_OUTPUT", 1 << 20)
+    sent = []
+
+    def play(sock):
+        sock.recv(4096)
+        with contextlib.suppress(OSError):
+            while len(sent) < 1000:
+                sock.sendall(frames.encode(0, frames.STDOUT, bytes(frames.PIECE)))
+                sent.append(1)
+
+    output = stream.Output()
+    with pytest.raises(TooMuchOutputError, match="wrote more than 1 MiB to its standard output and error"):
+        played(play, take=output.take)
+    assert len(output.stdout) == 1 << 20
+    assert len(sent) < 1000
+
+
+@pytest.mark.parametrize("payload", [b"", b"[]", b"{}", b'{"code": "x", "signal": 0}', b"[" * 10_000, b"\xff"])
+def test_an_end_that_is_none_is_a_lost_agent(payload):
+    with pytest.raises(client.AgentLostError, match="neither status nor signal"):
+        played(lambda sock: sock.sendall(frames.encode(0, frames.EXIT, payload)))

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.entry import Kind
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.origin import below
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.overlay import (
+    USER,
+    Lower,
     NotReadableError,
     Overlay,
     changes,
@@ -137,11 +141,15 @@ def test_harmless_marks_and_labels_are_not_in_an_entry(overlay):
     assert change.now.attributes == ((b"security.capability", capability),)
 
 
-def test_sockets_count_as_absent(overlay):
+def test_sockets_are_told_as_such(overlay):
     make(overlay / "bottom", "s")
     os.mknod(overlay / "upper/s", stat.S_IFSOCK | 0o600)
     os.mknod(overlay / "upper/t", stat.S_IFSOCK | 0o600)
-    assert found(overlay) == {"s": "gone"}
+    here = Overlay(bytes(overlay / "upper"), (bytes(overlay / "bottom"),))
+    assert {each.now.path: (each.now.kind, each.before is not None) for each in changes(here)} == {
+        b"s": (Kind.SOCKET, True),
+        b"t": (Kind.SOCKET, False),
+    }
 
 
 def test_names_need_not_be_text(overlay):
@@ -166,3 +174,36 @@ def test_a_tree_may_be_as_deep_as_a_path_may_be_long(overlay, monkeypatch, depth
                 list(read)
     finally:
         subprocess.run(["rm", "-rf", str(overlay / "upper")], check=True)  # pytest's own recursion ends before
+
+
+def test_marks_that_the_mount_does_not_heed_hide_nothing(overlay):
+    """A parent's layer, or a role, may carry the marks of mounts of another kind; the kernel shows what is below."""
+    make(overlay / "bottom", "d/old", "e/old")
+    make(overlay / "top", "d/", "e/x")
+    os.setxattr(overlay / "top/d", "user.overlay.opaque", b"y")
+    make(overlay / "upper", "e/new")
+    os.setxattr(overlay / "upper/e", "user.overlay.opaque", b"y")
+    os.setxattr(overlay / "upper/e", "user.overlay.redirect", b"/elsewhere")
+    whiteout(overlay / "upper", "d/old")
+    assert found(overlay) == {"d": "changed", "d/old": "gone", "e": "changed", "e/new": "new"}
+    lowers = (bytes(overlay / "top"), bytes(overlay / "bottom"))
+    with pytest.raises(NotReadableError):
+        list(changes(Overlay(bytes(overlay / "upper"), lowers, marks=USER)))
+    os.removexattr(overlay / "upper/e", "user.overlay.redirect")
+    heeded = {
+        each.before.path for each in changes(Overlay(bytes(overlay / "upper"), lowers, marks=USER)) if not each.now
+    }
+    assert heeded == {b"e/old", b"e/x"}
+
+
+def test_what_is_below_can_be_looked_at(overlay):
+    make(overlay / "bottom", "d/old", "d/gone", "e/hidden")
+    make(overlay / "top", "d/new", "e/x")
+    whiteout(overlay / "top", "d/gone")
+    opaque(overlay / "top", "e")
+    (overlay / "top/d/link").symlink_to("/e")
+    make(overlay / "upper", "d/mine")
+    lower = Lower(Overlay(bytes(overlay / "upper"), (bytes(overlay / "top"), bytes(overlay / "bottom"))))
+    assert {entry.path for entry in below(lower, b"")} == {b"d", b"d/old", b"d/new", b"d/link", b"e", b"e/x"}
+    assert lower.look(b"d/link").target == b"/e"
+    assert [lower.look(path) for path in (b"d/gone", b"d/link/x", b"d/old/x", b"none/x")] == [None] * 4

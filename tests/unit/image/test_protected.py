@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from types import SimpleNamespace
 
-import docker.errors
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -16,7 +14,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import Sea
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import protected
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.cleaner import Cleaner, settle
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.entry import Change, Entry, Kind, parent
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.links import Links
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.links import way
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.origin import Known
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.patterns import matcher
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.protected import Guard
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.tasks import Task, Timeline
@@ -48,30 +47,10 @@ def differences(before, now):
             yield Change(None, each)
 
 
-class Container:
-    """An engine's view of a tree."""
-
-    def __init__(self, found):
-        self.found = found
-        self.api = self
-
-    def get_archive(self, _container, path):
-        found = self.found.get(os.fsencode(path.strip("/")))
-        if found is None and path != "/":
-            raise docker.errors.NotFound(path)
-        link = found is not None and found.kind is Kind.SYMLINK
-        target = os.fsdecode(found.target) if link else ""
-        return SimpleNamespace(close=lambda: None), {"mode": 1 << 27 if link else 1 << 31, "linkTarget": target}
-
-
 def touched(before, now, *patterns, drop=()):
     changes = list(differences(before, now))
-    guard = Guard([Protection("corebuild", "operations", patterns)], Links(Container(now), "c").way)
-
-    def listed(folders):
-        return [path for folder in folders for path in before if path.startswith(folder + b"/")]
-
-    return guard.touched(settle(changes, Cleaner(None, drop)), changes, listed)
+    guard = Guard([Protection("corebuild", "operations", patterns)], Known(before))
+    return guard.touched(settle(changes, Cleaner(None, drop)), changes)
 
 
 BEFORE = {
@@ -181,24 +160,49 @@ def without(found, gone):
     return {path: each for path, each in found.items() if not (path + b"/").startswith(tops)}
 
 
+LINKS = 6
+
+
 def seen(found, pattern):
     """All that a program sees that opens the paths of a pattern: what is there, and below it."""
-    view = {}
-    for path in found:
-        if matcher([pattern])(path):
-            view[path] = replace(found[path], mtime=0)
-    if not set(pattern) & set("*?["):
-        top = os.fsencode(Links(Container(found), "c").way(pattern)[-1].strip("/"))
-        view |= {
-            b"/" + path[len(top) :]: replace(each, path=b"", mtime=0)
-            for path, each in found.items()
-            if path == top or path.startswith(top + b"/")
-        }
-    return view
+    parts = pattern.split("/")
+    return {
+        named + b"/" + path[len(top) :]: replace(each, path=b"", mtime=0)
+        for named, top in opened(found, b"", parts, [])
+        for path, each in found.items()
+        if path == top or path.startswith(top + b"/")
+    }
+
+
+def opened(found, folder, parts, passed):
+    """By the name that a program opens it by, the real path of all that a pattern names, behind links as well."""
+    if not parts:
+        yield b"", folder
+        return
+    for path in {path for path in found if parent(path) == folder}:
+        name = path.rpartition(b"/")[2]
+        rests = [parts[1:]] if matcher([parts[0]])(name) else []
+        if parts[0] == "**":
+            rests = [parts, parts[1:]]
+        for rest in rests:
+            if len(passed) > LINKS or (path, rest) in passed:
+                continue
+            real = os.fsencode(way(os.fsdecode(path), lambda each: link(found, each))[-1].strip("/"))
+            if real != path or found[path].kind is Kind.DIRECTORY or not rest:
+                for below_it, top in opened(found, real, rest, [*passed, (path, rest)]):
+                    yield name + b"/" + below_it, top
+
+
+def link(found, path):
+    it = found.get(os.fsencode(path.strip("/")))
+    return os.fsdecode(it.target) if it is not None and it.kind is Kind.SYMLINK else None
 
 
 @given(TREES, TREES, st.lists(PATHS, max_size=2), PATTERNS)
 @example({b"a/b": "x"}, {}, [b"a"], "**")
+@example({b"a/b": "-> /b", b"b/c": "x"}, {b"b/c": "y"}, [], "a/*/c")
+@example({b"a/b": "-> /b", b"b/c": "x"}, {b"b/c": "y"}, [], "a/*")
+@example({b"a/b/c": "-> /b", b"b/c": "x"}, {b"b/c": "y"}, [], "a/**/c")
 @example({b"a": "-> b", b"b/c": "x"}, {b"a/c": "y"}, [b"a"], "a/c")
 def test_no_change_of_what_is_protected_goes_unseen(said, changed, gone, pattern):
     before = grown(said)
@@ -220,9 +224,8 @@ def refused(now, *protections, timeline=None):
     changes = list(differences(tree(of=BEFORE), now))
     with pytest.raises(SealError) as told:
         protected.check(
-            Container(now),
             protections,
-            container="c",
+            origin=Known(tree(of=BEFORE)),
             entries=settle(changes, Cleaner(None)),
             changes=changes,
             timeline=timeline or Timeline(),
@@ -253,4 +256,4 @@ def test_many_paths_are_counted():
 
 
 def test_nothing_is_asked_where_nothing_is_protected():
-    protected.check(None, (), container="c", entries=[], changes=[], timeline=Timeline())
+    protected.check((), origin=Known({}), entries=[], changes=[], timeline=Timeline())

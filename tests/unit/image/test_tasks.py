@@ -10,8 +10,8 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import overlay
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.entry import Entry, Kind
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.memory import KEPT
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.tasks import (
-    KEPT,
     Task,
     Timeline,
     recall,

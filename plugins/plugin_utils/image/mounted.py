@@ -1,0 +1,147 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a role wrote where every container has something of its own, so that no image can hold it.
+
+An engine mounts its own ``/etc/hosts``, ``/etc/hostname`` and ``/etc/resolv.conf`` into each container, writes them
+before it starts, and makes ``/dev`` anew. What is written there later is told by its time.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+
+from ..engine.client import translated
+from ..errors import SealError
+from .cleaner import Cleaner
+from .entry import Entry, Kind, shown
+from .residue import Rule, Treatment
+from .tasks import Timeline
+
+#: Files of the engine's in every container.
+FILES = (b"etc/hosts", b"etc/hostname", b"etc/resolv.conf")
+
+#: Where containers have devices, and what they have there.
+_DEVICES = b"dev"
+_USUAL = frozenset(
+    b"console core fd full fuse mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero".split()
+)
+_MEMORY = b"dev/shm"
+_OURS = b"tierwright"
+
+_ADVICE = (
+    "give it to containers where they are started (docker run --add-host, --hostname and --dns; extra_hosts, "
+    "hostAliases)"
+)
+_MOUNTED = Rule(Treatment.DROP, "every container has its own", (), _ADVICE)
+_IN_MEMORY = Rule(Treatment.DROP, "/dev is made anew for every container", (), "let it be made when a container starts")
+
+
+def written(client: docker.DockerClient, told: Mapping[str, Any], root: Path | None) -> list[Entry]:
+    """Find what was written there in a container that runs.
+
+    Args:
+        client: The engine.
+        told: What it tells of the container.
+        root: The container's root as this machine sees it; ``None`` where it is another machine's: its ``/dev`` cannot
+            be looked into.
+
+    Raises:
+        EngineError: The engine does not answer.
+    """
+    started = _nanoseconds(str(told["State"].get("StartedAt") or ""))
+    if started is None:
+        return []
+    times = _times_here(root) if root else _times_there(client, str(told["Id"]))
+    files = [_entry(path, changed) for path, changed in times if changed > started]
+    return [*files, *(_devices(root) if root else ())]
+
+
+def check(entries: Iterable[Entry], cleaner: Cleaner, timeline: Timeline) -> None:
+    """Refuse files that were written in vain, unless the tier leaves them out; tell of what is in ``/dev``.
+
+    Args:
+        entries: What :func:`written` found.
+        cleaner: Says what the tier leaves out, and remembers it.
+        timeline: The tasks of the build.
+
+    Raises:
+        SealError: The role wrote one; the message names them and, where they are known, tasks.
+    """
+    lost = []
+    for entry in entries:
+        if entry.path not in FILES:
+            cleaner.leave(entry, _IN_MEMORY)
+        elif cleaner.rule(entry.path):
+            cleaner.leave(entry, _MOUNTED)
+        else:
+            lost.append(entry)
+    if lost:
+        paths = ", ".join(f"/{shown(entry.path)}{_by(entry, timeline)}" for entry in lost)
+        drop = ", ".join(shown(entry.path) for entry in lost)
+        raise SealError(
+            f"its role changed {paths}, which no image can hold: the engine mounts its own file there in every "
+            f"container. Let the role leave it as it is, and {_ADVICE}; or say that it may be lost: tier_drop: [{drop}]"
+        )
+
+
+def _by(entry: Entry, timeline: Timeline) -> str:
+    task = timeline.at(entry)
+    return f" by {task}" if task and task.role else ""
+
+
+def _times_here(root: Path) -> Iterator[tuple[bytes, int]]:
+    for path in FILES:
+        try:
+            found = os.lstat(os.fsencode(root) + b"/" + path)
+        except OSError:
+            continue
+        yield path, found.st_mtime_ns
+
+
+def _times_there(client: docker.DockerClient, container: str) -> Iterator[tuple[bytes, int]]:
+    for path in FILES:
+        with translated(f"looking at /{shown(path)} in container {container}"):
+            try:
+                pieces, told = client.api.get_archive(container, "/" + os.fsdecode(path))
+            except docker.errors.NotFound:
+                continue
+        pieces.close()
+        changed = _nanoseconds(str(told.get("mtime") or ""))
+        if changed is not None:
+            yield path, changed
+
+
+def _devices(root: Path) -> Iterator[Entry]:
+    for folder, usual in ((_DEVICES, _USUAL), (_MEMORY, frozenset[bytes]())):
+        try:
+            with os.scandir(os.fsencode(root) + b"/" + folder) as listed:
+                found = [each for each in listed if each.name not in usual and not each.name.startswith(_OURS)]
+                yield from (
+                    _entry(folder + b"/" + each.name, each.stat(follow_symlinks=False).st_ctime_ns) for each in found
+                )
+        except OSError:
+            continue
+
+
+def _entry(path: bytes, changed: int) -> Entry:
+    return Entry(path, Kind.FILE, stat.S_IRUSR, 0, 0, mtime=0, changed=changed)
+
+
+def _nanoseconds(text: str) -> int | None:
+    """Read a time as engines write it, with nine digits of a second, of which Python knows six."""
+    whole, _, rest = text.partition(".")
+    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    zone = rest[len(digits) :] if rest else ""
+    try:
+        seconds = datetime.fromisoformat(whole + zone).timestamp()
+    except ValueError:
+        return None
+    return int(seconds) * 10**9 + int((digits + "0" * 9)[:9])

@@ -1,0 +1,50 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a build container was started from, path by path: the tree that its parent's image has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
+
+from .entry import Entry, Kind, parent
+
+
+class Origin(Protocol):
+    """A tree that can be looked at; links are not followed."""
+
+    def look(self, path: bytes) -> Entry | None:
+        """Give what is at ``path``; ``None`` where nothing is."""
+
+    def listed(self, folder: bytes) -> Iterable[Entry]:
+        """Give what is directly in ``folder``, in no particular order; nothing where that is no folder."""
+
+
+class Known:
+    """An origin whose entries are all known."""
+
+    def __init__(self, entries: Mapping[bytes, Entry]) -> None:
+        """Take the entries by path."""
+        self._entries = entries
+        self._inside: dict[bytes, list[Entry]] = {}
+
+    def look(self, path: bytes) -> Entry | None:
+        """See :class:`Origin`."""
+        return self._entries.get(path)
+
+    def listed(self, folder: bytes) -> Iterable[Entry]:
+        """See :class:`Origin`."""
+        if not self._inside:
+            for path, entry in self._entries.items():
+                self._inside.setdefault(parent(path), []).append(entry)
+        return self._inside.get(folder, ())
+
+
+def below(origin: Origin, folder: bytes) -> Iterator[Entry]:
+    """Yield all that is below a folder."""
+    waiting = [folder]
+    while waiting:
+        for entry in origin.listed(waiting.pop()):
+            yield entry
+            if entry.kind is Kind.DIRECTORY:
+                waiting.append(entry.path)

@@ -1,0 +1,85 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Asynchronous tasks that nobody waited for: a layer that is read while they write holds a part of what they do.
+
+Ansible runs such a task under ``async_wrapper``, as two processes while the task goes on; one of them is left for some
+seconds when it has ended.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+import docker
+
+from ..engine.client import translated
+from ..errors import SealError
+from .journal import Journal
+
+_KIND = "asynchronous"
+
+#: Seconds that a task may still take when its role has been applied.
+PATIENCE = 30.0
+_LOOK_SECONDS = 0.5
+
+_WRAPPER = re.compile(r"async_wrapper(?:\.py)? (j\d+) \d+ \S*?/?(?:AnsiballZ_)?(\w+)(?:\.py)?(?: |$)")
+_PROCESSES = 2
+
+
+def note_asynchronous(journal: Journal, tier: str, task: str) -> None:
+    """Record that a task of ``tier`` goes on beside the next ones."""
+    known = journal.read(_KIND, tier) or {"tasks": []}
+    journal.write(_KIND, tier, {"tasks": sorted({*known["tasks"], task})})
+
+
+def wait_for_jobs(
+    client: docker.DockerClient, journal: Journal, tier: str, container: str, say: Callable[[str], None]
+) -> None:
+    """Wait until the asynchronous tasks of a tier have ended, for a while.
+
+    Args:
+        client: The engine.
+        journal: The run.
+        tier: The tier.
+        container: ID of its build container.
+        say: Called with a line where it has to be waited for one.
+
+    Raises:
+        SealError: One goes on.
+        EngineError: The engine does not answer.
+    """
+    noted = journal.read(_KIND, tier)
+    if noted is None:
+        return
+    until, said = time.monotonic() + PATIENCE, False
+    while going_on := _modules(client, container):
+        what = f"{', '.join(noted['tasks'])} (module {', '.join(going_on)})"
+        if time.monotonic() > until:
+            raise SealError(
+                f"tier {tier!r}: an asynchronous task has not finished {PATIENCE:.0f} s after its role was applied: "
+                f"{what}. A layer would hold a part of what it does: let a later task of the role wait for it "
+                "(ansible.builtin.async_status with until), or give it a poll above 0"
+            )
+        if not said:
+            say(f"waiting up to {PATIENCE:.0f} s for {what}")
+            said = True
+        time.sleep(_LOOK_SECONDS)
+
+
+def _modules(client: docker.DockerClient, container: str) -> list[str]:
+    with translated(f"asking what runs in container {container}"):
+        told = client.api.top(container)
+    return unfinished(" ".join(map(str, row)) for row in told.get("Processes") or ())
+
+
+def unfinished(processes: Iterable[str]) -> list[str]:
+    """Name the modules of the tasks that go on.
+
+    Args:
+        processes: A line for each process, with its command line.
+    """
+    found = Counter(match.groups() for line in processes if (match := _WRAPPER.search(line)))
+    return sorted(module for (_job, module), count in found.items() if count >= _PROCESSES)

@@ -1,0 +1,196 @@
+"""What a role left and a layer does not hold: refused, or told by name."""
+
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import SealError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import left_out, mounted, references
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.cleaner import Cleaner, settle
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.entry import Change, Entry, Kind
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.tasks import Task, Timeline
+
+LAYER = "sha256:" + "a" * 64
+TASK = Task("web", "Set it up", "web/tasks/main.yml:3")
+TIMELINE = Timeline([(100, Task(None, "Gather facts", None)), (200, TASK)])
+PYTHON = b"/dev/tierwright-python/bin/python3"
+
+
+def file(path, content=b"x", mode=0o644, changed=250):
+    return Entry(path, Kind.FILE, mode, 0, 0, 1, len(content), content=content, changed=changed)
+
+
+def link(path, target):
+    return Entry(path, Kind.SYMLINK, 0o777, 0, 0, 1, target=target, changed=250)
+
+
+def sealed(*entries, before=(), **cleaner):
+    """Paths in the layer, and the lines about what is not."""
+    clean = Cleaner("debian", **cleaner)
+    was = {each.path: each for each in before}
+    kept = settle([Change(each, was.get(each.path)) for each in entries], clean)
+    named = references.find(kept)
+    references.check(named, TIMELINE, clean.keeps)
+    absent = {each.entry.path for each in clean.left_out}
+    told = left_out.lines(clean.left_out, TIMELINE, references.referring(named, absent))
+    return {each.path for each in kept}, list(told)
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        (b"root/.ansible_async/j123.4", b'{"secret": 1}'),
+        (b"home/app/.ansible_async/j123.4.tmp", b""),
+        (b"srv/jobs/j999999999998.4711", b'{"secret": 1}'),
+        (b"j0.1", b' {"started": true, "finished": false}'),
+    ],
+)
+def test_results_of_asynchronous_tasks_never_stay(path, content):
+    kept, told = sealed(file(path, content), keep=["**", path.decode()])
+    assert kept == set()
+    assert told == ["left out: 1 file that any build leaves behind (docs/sealing.md)"]
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        (b"srv/j123.4", b"text"),
+        (b"srv/j123.4", b""),
+        (b"srv/jx.4", b"{}"),
+        (b"srv/j12.json", b"{}"),
+        (b"srv/ansible_async/x", b"{}"),
+    ],
+)
+def test_what_only_looks_like_a_result_stays(path, content):
+    assert sealed(file(path, content)) == ({path}, [])
+
+
+def test_what_somebody_may_miss_is_named_with_its_task():
+    temporary = [file(b"tmp/%d" % number, changed=150) for number in range(4)]
+    kept, told = sealed(*temporary, file(b"root/.cache/x\n"), file(b"var/log/a.log"), file(b"opt/x"), drop=["opt/*"])
+    assert kept == {b"var/log/a.log"}
+    by = "by task 'Set it up' (web/tasks/main.yml:3)"
+    elsewhere = "put what the image needs elsewhere, or name it in tier_keep"
+    assert sorted(told) == [
+        "left out: /opt/x " + by + " (named by tier_drop); tier_drop of the tier says so",
+        "left out: /root/.cache/x\\n " + by + " (what programs keep in a home); name what the image needs in tier_keep",
+        "left out: /tmp/0, /tmp/1, /tmp/2 and 1 more (temporary files); " + elsewhere,
+        "left out: 1 file that any build leaves behind (docs/sealing.md)",
+    ]
+
+
+@pytest.mark.parametrize(
+    "referrer",
+    [
+        link(b"opt/app/tool", b"/tmp/9"),
+        link(b"opt/app/tool", b"../../tmp/9"),
+        file(b"etc/app.conf", b"home = /tmp/9\n"),
+        file(b"srv/app.service", b"ExecStart=/tmp/9 --run\n"),
+        file(b"srv/run", b"#!/bin/sh\nexec '/tmp/9'\n", mode=0o755),
+    ],
+)
+def test_what_refers_to_something_left_out_is_named_first(referrer):
+    kept, told = sealed(*(file(b"tmp/%d" % number) for number in range(10)), referrer)
+    assert kept == {referrer.path}
+    assert told[0].startswith("left out: /tmp/9 by task 'Set it up' (web/tasks/main.yml:3), to which ")
+    assert f"to which /{referrer.path.decode()} refers, /tmp/0" in told[0]
+
+
+def test_a_socket_is_told_and_what_was_there_before_is_gone():
+    before = file(b"run/app.sock")
+    kept, told = sealed(Entry(before.path, Kind.SOCKET, 0o755, 0, 0, 1), before=[before])
+    assert kept == {b"run/.wh.app.sock"}
+    assert told[0].startswith("left out: /run/app.sock (sockets, which no layer can carry); ")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        file(b"usr/local/bin/tool", b"#!" + PYTHON + b"\nimport sys\n", mode=0o755),
+        file(b"opt/app/bin/pip", b"#!/bin/sh\n'''exec' \"" + PYTHON + b"\" \"$0\"\n' '''\n", mode=0o755),
+        file(b"opt/app/pyvenv.cfg", b"home = /dev/tierwright-python/bin\n"),
+        file(b"etc/cron.d/app", b"* * * * * root " + PYTHON + b" /opt/app.py\n"),
+        file(b"lib/systemd/system/app.service", b"ExecStart=" + PYTHON + b" /opt/app.py\n"),
+        link(b"opt/app/bin/python3", PYTHON),
+        link(b"opt/x", b"../dev/tierwright/ansible-tmp-1/x"),
+    ],
+)
+def test_what_leads_to_the_build_s_own_python_is_refused(entry):
+    with pytest.raises(SealError) as told:
+        sealed(entry, file(b"srv/other"))
+    assert str(told.value).startswith(f"/{entry.path.decode()} ")
+    assert "made by task 'Set it up' (web/tasks/main.yml:3): that is there only while the tier is built" in str(
+        told.value
+    )
+    assert "tier_python_interpreter" in str(told.value)
+    assert sealed(entry, keep=[entry.path.decode()])[0] == {entry.path}
+    assert sealed(entry, drop=[entry.path.decode()])[0] == set()
+
+
+def test_programs_and_documents_that_name_no_interpreter_are_accepted():
+    entries = [
+        file(b"usr/bin/tool", b"\x7fELF\0" + PYTHON, mode=0o755),
+        file(b"usr/share/doc/x", PYTHON),
+        file(b"usr/bin/run", b"#!/usr/bin/python3\n", mode=0o755),
+        link(b"var/log/app.log", b"/dev/stdout"),
+    ]
+    assert sealed(*entries) == ({each.path for each in entries}, [])
+
+
+def container(root, started="2026-11-29T00:00:00.5Z"):
+    files = dict.fromkeys(("hosts", "hostname", "resolv.conf"), 1_795_910_400)
+    (root / "etc").mkdir()
+    (root / "dev/shm").mkdir(parents=True)
+    for name, moment in files.items():
+        (root / "etc" / name).write_text("x")
+        os.utime(root / "etc" / name, ns=(0, moment * 10**9 + 400_000_000))
+    return {"Id": "c", "State": {"StartedAt": started}}
+
+
+def test_files_of_the_engine_are_told_when_they_were_written(tmp_path):
+    told = container(tmp_path)
+    assert mounted.written(None, told, tmp_path) == []
+    os.utime(tmp_path / "etc/hosts", ns=(0, 1_795_910_400 * 10**9 + 500_000_001))
+    for name in ("null", "tierwright-agent", "own"):
+        (tmp_path / "dev" / name).touch()
+    (tmp_path / "dev/shm/mine").touch()
+    found = [each.path for each in mounted.written(None, told, tmp_path)]
+    assert found == [b"etc/hosts", b"dev/own", b"dev/shm/mine"]
+
+
+def test_an_engine_elsewhere_is_asked_when_files_were_written():
+    moments = {"/etc/hosts": "2026-11-29T00:00:01Z", "/etc/hostname": "2026-11-29T00:00:00.499999999Z"}
+
+    def get_archive(_container, path):
+        if path not in moments:
+            raise mounted.docker.errors.NotFound(path)
+        return SimpleNamespace(close=lambda: None), {"mtime": moments[path]}
+
+    client = SimpleNamespace(api=SimpleNamespace(get_archive=get_archive))
+    told = {"Id": "c", "State": {"StartedAt": "2026-11-29T00:00:00.5Z"}}
+    assert [each.path for each in mounted.written(client, told, None)] == [b"etc/hosts"]
+
+
+def test_what_no_image_can_hold_is_refused_unless_it_is_dropped():
+    hosts, device = file(b"etc/hosts"), file(b"dev/own")
+    with pytest.raises(SealError, match=r"changed /etc/hosts by task 'Set it up'.*tier_drop: \[etc/hosts\]"):
+        mounted.check([hosts], Cleaner("debian"), TIMELINE)
+    cleaner = Cleaner("debian", drop=["/etc/hosts"])
+    mounted.check([hosts, device], cleaner, TIMELINE)
+    told = list(left_out.lines(cleaner.left_out, TIMELINE))
+    assert told[0].startswith("left out: /dev/own by task 'Set it up' (web/tasks/main.yml:3) (/dev is made anew")
+    assert told[1].startswith("left out: /etc/hosts by task 'Set it up' (web/tasks/main.yml:3) (every container has")
+
+
+def test_the_lines_of_a_layer_are_remembered(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    left_out.remember(LAYER, [])
+    assert left_out.recall(LAYER) == []
+    left_out.remember(LAYER, ["left out: /tmp/x"])
+    assert left_out.recall(LAYER) == ["left out: /tmp/x"]
+    [path] = (tmp_path / "tierwright/+layers").iterdir()
+    path.write_bytes(b"damaged")
+    assert left_out.recall(LAYER) == []
