@@ -25,6 +25,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.executor.play_iterator import FailedStates, IteratingStates
+from ansible.playbook.block import Block
 from ansible.playbook.helpers import load_list_of_blocks
 from ansible.playbook.task import Task
 from ansible.plugins.strategy import StrategyBase, results_thread_main
@@ -264,6 +265,7 @@ class Supervisor:
                 "ansible.builtin.fail": {"msg": why},
                 "tags": ["always"],
             },
+            block=Block(play=self._iterator._play),  # from which it inherits nothing, as ignore_errors
             role=instead_of._role,
             loader=self.strategy._loader,
         )

@@ -47,6 +47,7 @@ def suit(task: Any) -> None:
         task.debugger = "never"  # it would read its commands from there, and end the whole run
     why = refusal(task)
     if why:
+        task.name = task.name or str(task.action)
         path, _, line = str(task.get_path() or "").rpartition(":")
         task.action, task.args = _FAIL, {"msg": f"{why} ({path}, line {line})" if path else why}
         task._resolved_action = _FAIL  # noqa: SLF001 - ansible-core 2.19 has no other name for it
