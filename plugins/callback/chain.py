@@ -11,7 +11,10 @@ short_description: Watches a run over a chain
 description:
   - Tells waiting tiers when another one became unreachable, which no task of its own can do any more.
   - Clears away what the run left on the engine, however the run ends.
-  - Ends the run where Ansible itself lost a result that it would wait for.
+  - Lets a tier fail whose task's process was killed, whose role leaves the play, or for which Ansible would end the
+    whole run; the others go on.
+  - Ends a run as Ctrl-C does on SIGTERM and SIGHUP.
+  - Lets a run fail that would be a success without having built what was planned, or without a plan.
   - Records which files a role takes from elsewhere than its own folder, and when each of its tasks begins.
   - Prints what became of each tier, and notes it for C(tierwright report).
   - It is loaded by itself with the playbooks of this collection and does nothing in others.
@@ -21,7 +24,10 @@ version_added: 0.1.0
 """
 
 import atexit
+import multiprocessing
 import os
+import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -36,16 +42,24 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listeni
     note_files,
     note_task,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.supervisor import (
+    Reports,
+    Supervisor,
+    calling_strategy,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import discard_all
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.column import keep_column
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.deaf import end_when_deaf
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_run
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.summary import summary
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.signals import Signals
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.summary import summary, unbuilt
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.taken import Watch
 
 _PLAN = "tierwright.chain.tier_plan"
+
+#: What a run begins with, by the playbook's first play: without it, nothing was done.
+_FIRST = frozenset(f"tierwright.chain.{each}" for each in ("chain_prune", "chain_remove", "tier_plan", "tier_rollback"))
 
 
 class CallbackModule(CallbackBase):
@@ -60,24 +74,44 @@ class CallbackModule(CallbackBase):
         self._journal: Journal | None = None
         self._alive: IO[bytes] | None = None
         self._watch: Watch | None = None
+        self._signals: Signals | None = None
+        self._supervisor: Supervisor | None = None
+        #: What the run begins with, as long as it has not begun.
+        self._awaited: set[str] = set()
+        self._told = False
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
-        """Load what every task in a build container needs: tasks are forks of this process and load nothing again."""
+        """Take charge of the process, and load what every task in a build container needs.
+
+        Tasks are forks of this process and load nothing again.
+        """
         connection_loader.get("tierwright.chain.tier", class_only=True)
         get_shell_plugin(shell_type="sh")
+        self._awaited = {str(task.action) for task in _tasks(playbook)} & _FIRST
+        if self._awaited:
+            self._signals = Signals()
+            self._signals.take()
+            threading.excepthook = _quiet_reader(threading.excepthook)
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """Take charge of a run as soon as it is planned."""
+        self._awaited.discard(result.task.resolved_action)
         if result.task.resolved_action == _PLAN and _content(result).get("run"):
             self._journal = Journal(Path(_content(result)["run"]))
             self._alive = self._journal.hold()
-            end_when_deaf(self._display.error)
             atexit.register(self._end, os.getpid())
             if _content(result).get("builds"):
                 self._watch = listen(self._journal)
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
-        """Record when a tier's task begins, and which role and which file it comes from."""
+        """Watch the play, and record when a tier's task begins, and which role and which file it comes from."""
+        if self._signals is not None:
+            strategy = calling_strategy()
+            if strategy is not None and (self._supervisor is None or self._supervisor.strategy is not strategy):
+                reports = Reports(self._display.error, self._give_up, self._signals.take)
+                self._supervisor = Supervisor(strategy, self._journal, reports)
+            if self._supervisor is not None:
+                self._supervisor.begins(host.get_name(), task)
         if self._journal is not None and self._watch is not None:
             note_files(self._watch, host.get_name(), task)
             note_task(self._journal, host.get_name(), task)
@@ -89,21 +123,44 @@ class CallbackModule(CallbackBase):
             self._journal.failed(result.host.get_name(), reason)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        """Say what became of each tier, and note it for the report."""
-        if self._journal is None:
-            return
-        try:
-            for line in summary(connect(), self._journal, everything=self._display.verbosity > 0):
-                self._display.display(line)
-            note_run(self._journal)
-            if told := keep_column(connect(), self._journal):
-                self._display.display(f"\n{told}")
-        except TierwrightError as error:
-            self._display.warning(str(error))
+        """Say what became of each tier, note it for the report, and see that the exit status says the same."""
+        journal = self._journal
+        lost = [] if journal is None else unbuilt(journal)
         self._end(os.getpid())
+        if stats.failures or stats.dark:
+            return
+        if self._awaited:
+            self._fail(
+                "nothing was done: no host began. The inventory has no tiers (-i names it, --limit chooses among its "
+                "hosts), or --skip-tags, --tags or --start-at-task left the first task out"
+            )
+        elif lost:
+            self._fail(f"not built, although no task failed: {', '.join(lost)}; start the playbook again")
+
+    def _fail(self, why: str) -> None:
+        """End with a status that says so: Ansible's own would be that of a success."""
+        self._display.error(why)
+        raise SystemExit(1)
+
+    def _give_up(self, why: str) -> None:
+        """End this process where Ansible cannot: it would wait for processes that wait for each other."""
+        self._display.error(why)
+        self._end(os.getpid())
+        sys.stdout.flush()
+        os._exit(1)
+
+    def _tell(self, journal: Journal) -> None:
+        if self._told:
+            return
+        self._told = True
+        for line in summary(connect(), journal, everything=self._display.verbosity > 0):
+            self._display.display(line)
+        note_run(journal)
+        if told := keep_column(connect(), journal):
+            self._display.display(f"\n{told}")
 
     def _end(self, owner: int) -> None:
-        """Clear the run away; a worker that was forked from the owner must not."""
+        """Say what became of each tier, and clear the run away; a worker that was forked from the owner must not."""
         journal, self._journal = self._journal, None
         if journal is None or owner != os.getpid():
             return
@@ -111,12 +168,41 @@ class CallbackModule(CallbackBase):
             self._watch.stop()
             self._watch = None
         try:
+            if self._signals is not None and self._signals.ended_by is not None:
+                self._display.error(f"the run was ended by {self._signals.ended_by.name} and is cleared away")
+            self._tell(journal)
+        except TierwrightError as error:
+            self._display.warning(str(error))
+        except OSError:
+            pass  # nobody reads what is said: the terminal was closed
+        self._clear(journal)
+
+    def _clear(self, journal: Journal) -> None:
+        for child in multiprocessing.active_children():  # only after an abort; one that is stopped does not end
+            child.kill()
+        try:
             clear_run(connect(), journal.run)
             discard_all(connect(), journal)
         except TierwrightError as error:
             self._display.warning(f"{error}; the next run clears what is left")
             return
         journal.end()
+
+
+def _tasks(playbook: Any) -> Any:
+    for play in playbook.get_plays():
+        for block in play.tasks:
+            yield from block.get_tasks()
+
+
+def _quiet_reader(others: Any) -> Any:
+    """Say nothing of a thread of Ansible's that the supervisor starts again."""
+
+    def ended(args: threading.ExceptHookArgs) -> None:
+        if args.thread is None or "results_thread_main" not in args.thread.name:
+            others(args)
+
+    return ended
 
 
 def _content(result: Any) -> Mapping[str, Any]:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import multiprocessing
 import os
@@ -15,7 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import EngineError
+from ..lock import lock
 from . import place
+
+#: Seconds that a keeper may take to answer; it gives the agent 60 s to start. Another task waits for a bit longer.
+_KEEPER_SECONDS = 120
+_LOCK_SECONDS = 150
 
 #: Runs the keeper out of this very library, wherever that lies: a collection's folder need not be on sys.path.
 _RUN_KEEPER = (
@@ -40,14 +44,16 @@ def attach(address: str, container: str, python: str, note: Callable[[str], None
     Raises:
         NoAgentError: There is no such interpreter.
         EngineError: The container does not run, the engine does not answer, or the agent did not start.
+        RunError: Another task has been starting it for minutes.
     """
     owner = playbook_process()
     path = place.folder(address, container) / place.socket_name(owner)
     found = _connect(path)
     if found is not None:
         return found
-    with (place.make(address, container) / "lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    place.make(address, container)
+    with place.lock(address, container).open("wb") as file:
+        lock(file, _LOCK_SECONDS)
         found = _connect(path)  # a sibling task may have started it meanwhile
         if found is not None:
             return found
@@ -77,12 +83,19 @@ def _connect(path: Path) -> socket.socket | None:
 def _start(container: str, owner: int, python: str) -> str:
     library = Path(__file__).parents[1]
     module = f"{library.name}.{Path(__file__).parent.name}.keeper"
-    done = subprocess.run(
-        [sys.executable, "-c", _RUN_KEEPER, str(library.parent), module, container, str(owner), python],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _RUN_KEEPER, str(library.parent), module, container, str(owner), python],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=_KEEPER_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise EngineError(
+            f"the keeper of build container {container} did not answer within {_KEEPER_SECONDS} s: it is stopped, or "
+            "the engine does not answer"
+        ) from None
     try:
         answer = json.loads(done.stdout)
     except ValueError:

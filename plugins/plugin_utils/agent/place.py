@@ -57,6 +57,12 @@ def make(address: str, container: str) -> Path:
 def remove(address: str, container: str) -> None:
     """Remove the folder of a container that is gone; it may not exist."""
     shutil.rmtree(folder(address, container), ignore_errors=True)
+    lock(address, container).unlink(missing_ok=True)
+
+
+def lock(address: str, container: str) -> Path:
+    """What tasks lock that start an agent: beside the folder, where the container's processes cannot lock it."""
+    return folder(address, container).with_suffix(".lock")
 
 
 def socket_name(owner: int) -> str:

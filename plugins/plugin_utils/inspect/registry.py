@@ -101,9 +101,11 @@ class Registry:
 
     def _tags(self, name: str) -> Iterator[str]:
         path: str | None = f"{name}/tags/list"
-        for _page in range(_MOST_PAGES):
-            if path is None:
-                return
+        asked: set[str] = set()
+        while path is not None:
+            if path in asked or len(asked) == _MOST_PAGES:
+                raise DamagedError(f"{self.title} is damaged: its list of the tags of {name} has no end ({path})")
+            asked.add(path)
             with self._get(name, path, f"repository {name}") as answer:
                 tags = parsed(self._body(answer), self.title).get("tags") or []
                 if not isinstance(tags, list):

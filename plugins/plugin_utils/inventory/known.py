@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..contract.suite import find_tests
+from ..errors import ChainError
 from ..keys.files import digest_folder
 from .arguments import RoleArguments, read_arguments
 from .roles import Role, find_role, with_dependencies
@@ -38,8 +39,18 @@ def read_role(tier: str, name: str, beside: Path) -> KnownRole:
         beside: The inventory's folder.
 
     Raises:
-        ChainError: The role, or one that it depends on, is not there, or a file of it is no YAML.
+        ChainError: The role, or one that it depends on, is not there, or a file of it cannot be read or is no YAML.
     """
+    try:
+        return _read(tier, name, beside)
+    except OSError as error:
+        raise ChainError(
+            f"tier {tier!r}: role {name!r}: {error.filename} cannot be read: {error.strerror}; remove it, or put a "
+            "file there that can be read"
+        ) from error
+
+
+def _read(tier: str, name: str, beside: Path) -> KnownRole:
     near = (beside, *beside.resolve().parents[:2], Path.cwd())  # inventories/<chain>/ lies two below a project
     folders = tuple(dict.fromkeys(each / "roles" for each in near))
     role = find_role(tier, name, folders)

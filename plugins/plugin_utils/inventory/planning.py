@@ -99,8 +99,18 @@ class Planner:
 
     @cached_property
     def selected(self) -> list[str]:
-        """Names of the tiers that ``--limit`` leaves."""
-        return [name for name in self.chain.order if name in self._in_play]
+        """Names of the tiers that ``--limit`` leaves.
+
+        Raises:
+            ChainError: It leaves none.
+        """
+        found = [name for name in self.chain.order if name in self._in_play]
+        if not found:
+            raise ChainError(
+                f"no tier is left to run for: --limit leaves the hosts {', '.join(sorted(self._in_play))}, and none of "
+                f"them is in the group {GROUP!r}; tiers are: {', '.join(self.chain.order)}"
+            )
+        return found
 
     def decide(self, client: docker.DockerClient, force: Any) -> dict[str, Decision]:
         """Check everything that can be checked without an engine's work, and decide.

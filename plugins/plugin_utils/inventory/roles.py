@@ -17,8 +17,12 @@ from ansible.utils.collection_loader import AnsibleCollectionRef
 from ansible.utils.collection_loader._collection_finder import _get_collection_role_path
 
 from ..errors import ChainError
+from ..keys.files import read_file
 
 _OWN_COLLECTION = "tierwright.chain"
+
+#: What a role does something by: tasks of its own, or other roles' that it depends on.
+_BEGINNINGS = [f"{folder}/main{end}" for folder in ("tasks", "meta") for end in (".yml", ".yaml", ".json", "")]
 
 _INCLUDES = re.compile(r"\b(?:include|import)_role\b")
 
@@ -42,8 +46,18 @@ def find_role(tier: str, role: str, folders: tuple[Path, ...]) -> Role:
         folders: Folders of roles to look in besides Ansible's ``roles_path``: beside the inventory, for instance.
 
     Raises:
-        ChainError: There is no such role.
+        ChainError: There is no such role, or what is there is none.
     """
+    found = _look_for(tier, role, folders)
+    if not any((found.folder / each).is_file() for each in _BEGINNINGS):
+        raise ChainError(
+            f"tier {tier!r}: tier_role is {role!r}, but {found.folder} is no role: it has neither tasks/main.yml nor "
+            "meta/main.yml; name a role, or the folder of one"
+        )
+    return found
+
+
+def _look_for(tier: str, role: str, folders: tuple[Path, ...]) -> Role:
     if AnsibleCollectionRef.is_valid_fqcr(role):
         found = _in_collection(role)
         if found is None:
@@ -110,8 +124,10 @@ def _dependencies(folder: Path) -> Iterator[str]:
 def _included(folder: Path) -> Iterator[str]:
     """Names of the roles that a role's tasks and handlers include, where no variable decides the name."""
     for path in sorted(path for kind in ("tasks", "handlers") for path in (folder / kind).rglob("*.y*ml")):
+        if path.is_dir():
+            continue
         try:
-            if _INCLUDES.search(path.read_text()):
+            if _INCLUDES.search(read_file(path).decode()):
                 yield from _names(DataLoader().load_from_file(str(path)))
         except (AnsibleError, UnicodeDecodeError) as error:
             raise ChainError(f"{path}: {error}") from error

@@ -108,7 +108,9 @@ def _get(address: str, digest: Digest, before: Answer | None) -> Answer:
 
 def _pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
     until = time.monotonic() + _PATIENCE
-    while piece := response.read(_PIECE):
+    while piece := response.read1(
+        _PIECE
+    ):  # what is there: `read` would wait for a whole piece, however slowly it comes
         yield piece
         if time.monotonic() > until:
             raise TimeoutError(f"it took more than {_PATIENCE} seconds")

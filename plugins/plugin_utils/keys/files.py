@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Collection, Iterator
@@ -21,6 +22,12 @@ _README = "README"
 #: What ansible-galaxy writes into a role's ``meta``, with the time of the installation.
 INSTALL_INFO = ".galaxy_install_info"
 
+#: What is no file, and what reading it would do to us: wait for ever, or never end.
+_SPECIAL = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+
+#: A link to it is how one says "nothing" (a unit of systemd's that is masked).
+_NOTHING = Path("/dev/null")
+
 #: Digest of a file that does not exist.
 MISSING = "missing"
 
@@ -34,7 +41,7 @@ def digest_folder(folder: Path) -> dict[str, str]:
         Path relative to ``folder`` (with ``/``) to a digest over mode and bytes; a symbolic link counts by its target.
 
     Raises:
-        OSError: A file cannot be read.
+        OSError: A file or folder cannot be read, or is something else: a FIFO, a socket, a device, or a link to one.
     """
     return {
         path: digest for path, digest in _digest_all(folder, _LEFTOVERS | _TESTS).items() if counts(PurePosixPath(path))
@@ -76,7 +83,7 @@ def _digest_all(folder: Path, passed_over: Collection[str]) -> dict[str, str]:
 
 
 def _files(folder: Path, passed_over: Collection[str]) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=_raise):
         linked = [name for name in folders if Path(parent, name).is_symlink()]
         folders[:] = [name for name in folders if name not in passed_over and name not in linked]
         yield from (Path(parent, name) for name in [*files, *linked] if not name.endswith(".pyc"))
@@ -84,6 +91,34 @@ def _files(folder: Path, passed_over: Collection[str]) -> Iterator[Path]:
 
 def _content(path: Path) -> bytes:
     if path.is_symlink():
+        if path.exists() and path.resolve() != _NOTHING:
+            _refuse_special(path, path.stat().st_mode)
         return b"link\0" + os.fsencode(path.readlink())
     kind = b"program\0" if path.stat().st_mode & stat.S_IXUSR else b"file\0"
-    return kind + path.read_bytes()
+    return kind + read_file(path)
+
+
+def read_file(path: Path) -> bytes:
+    """Read a file that somebody else put there.
+
+    Raises:
+        OSError: It cannot be read, or is something else than a file, which reading might wait for.
+    """
+    _refuse_special(path, path.stat().st_mode)
+    with open(path, "rb", opener=_without_waiting) as file:  # Path.open has no opener
+        _refuse_special(path, os.fstat(file.fileno()).st_mode)
+        return file.read()
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _refuse_special(path: Path, mode: int) -> None:
+    kind = _SPECIAL.get(stat.S_IFMT(mode))
+    if kind is not None:
+        raise OSError(errno.EINVAL, f"it is {kind}, expected a file", str(path))
+
+
+def _raise(error: OSError) -> None:
+    raise error

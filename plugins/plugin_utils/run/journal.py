@@ -23,9 +23,16 @@ from typing import IO, Any
 from urllib.parse import quote, unquote
 
 from ..errors import RunError
+from ..lock import lock
 from .holder import Holder
 
 _POLL_SECONDS = 0.1
+
+#: Making an interpreter takes minutes where the way to the archive is slow.
+_ALONE_SECONDS = 3600
+
+#: What names of unfinished files begin with, and no quoted name does.
+_ASIDE = "+"
 _MOMENT = "%Y%m%dT%H%M%SZ"
 
 
@@ -101,7 +108,7 @@ class Journal:
     def write(self, kind: str, tier: str, content: dict[str, Any]) -> None:
         """Record one fact about a tier: its ``plan``, its ``build``, its ``outcome``."""
         path = self._path(kind, tier)
-        aside = path.with_name(f".{path.name}.{os.getpid()}")
+        aside = path.with_name(f"{_ASIDE}{path.name}.{os.getpid()}")
         aside.write_text(json.dumps(content))
         aside.replace(path)
 
@@ -123,7 +130,7 @@ class Journal:
     def recorded(self, kind: str) -> list[str]:
         """Names of the tiers that have a record of ``kind``, sorted."""
         end = f".{kind}.json"
-        return sorted(unquote(path.name.removesuffix(end)) for path in self.folder.glob(f"[!.]*{end}"))
+        return sorted(unquote(path.name.removesuffix(end)) for path in self.folder.glob(f"[!{_ASIDE}]*{end}"))
 
     def passed(self, tier: str, image: str, reason: str = "") -> None:
         """Record that ``tier`` has ``image`` in this run, and why it is the one that it had, where it is."""
@@ -154,9 +161,13 @@ class Journal:
 
     @contextmanager
     def alone(self, doing: str) -> Iterator[None]:
-        """Let one tier of this run at a time do what ``doing`` names; the others wait for it."""
+        """Let one tier of this run at a time do what ``doing`` names; the others wait for it.
+
+        Raises:
+            RunError: It has taken another tier an hour.
+        """
         with (self.folder / f"{doing}.lock").open("wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock(file, _ALONE_SECONDS)
             yield
 
     def end(self) -> None:

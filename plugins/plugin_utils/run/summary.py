@@ -46,6 +46,13 @@ def summary(client: docker.DockerClient, journal: Journal, *, everything: bool) 
     yield from kept(len(run) - len(listed))
 
 
+def unbuilt(journal: Journal) -> list[str]:
+    """Names of the tiers that the run had to build or to test, and that have no image that passed."""
+    planned = read_plans(journal)[1].values()
+    ends = {each.tier.name: journal.outcome(each.tier.name) for each in planned if each.runs}
+    return sorted(name for name, end in ends.items() if end is None or end.image is None)
+
+
 def _changed(client: docker.DockerClient, run: list[Planned]) -> list[Planned]:
     """Leave out the tiers that were kept without a test, and whose release is the same as before."""
     release = Snapshot.take(client).find

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -12,10 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..errors import RunError
+from ..lock import lock
 from .journal import Journal, runs, state_folder
 
 #: Seconds to wait for another run, unless the user says otherwise.
 PATIENCE = 3600
+
+#: No process holds one of the chain's locks for so long, unless it is stopped.
+_LOCK_SECONDS = 300
 
 _POLL_SECONDS = 0.5
 _SAY_SECONDS = 60
@@ -72,21 +75,19 @@ def take_turn(chain: str, command: str, waiting: Waiting) -> Journal:
 def exclusively(chain: str, doing: str) -> Iterator[None]:
     """Let one process of this user at a time do what ``doing`` names to ``chain``; the others wait for it.
 
-    The lock is a POSIX one, which a killed process's children do not keep.
-
     Raises:
-        RunError: The state folder cannot be written to.
+        RunError: The state folder cannot be written to, or another process has not let go for minutes: it is stopped.
     """
     folder = state_folder(chain)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (folder / f"{doing}.lock").open("wb")
+        opened = (folder / f"{doing}.lock").open("wb")
     except OSError as error:
         raise RunError(
             f"the chain's folder {folder} cannot be written to ({error.strerror}); let XDG_STATE_HOME name another"
         ) from error
-    with lock as file:
-        fcntl.lockf(file, fcntl.LOCK_EX)
+    with opened as file:
+        lock(file, _LOCK_SECONDS)
         yield
 
 

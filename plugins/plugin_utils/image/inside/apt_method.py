@@ -33,6 +33,9 @@ from typing import IO
 _CHUNK = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
+#: The most bytes of a file of which apt does not say how large it may be.
+_LARGEST = 4 << 30
+
 #: Seconds that a file stays in the cache after it was used last.
 _UNUSED = 30 * 86400
 
@@ -47,11 +50,14 @@ class Cache:
     def __init__(self, folder: str) -> None:
         self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
 
-    def take(self, digest: str, target: str) -> int | None:
-        """Copy the file with this digest to ``target``.
+    def take(self, digest: str, target: str, largest: int) -> int | None:
+        """Copy the file with this digest to ``target``, unless it is larger than it can be.
 
         Returns:
             Its size; ``None`` where there is none, and where it is not what its name says.
+
+        Raises:
+            OSError: It cannot be read, or ``target`` cannot be written.
         """
         try:
             # Not a link, and no FIFO that we would wait for: anybody may have put it there.
@@ -59,13 +65,15 @@ class Cache:
             source = os.open(digest, flags, dir_fd=self._folder)
         except OSError:
             return None
-        if not stat.S_ISREG(os.fstat(source).st_mode):
+        about = os.fstat(source)
+        if not stat.S_ISREG(about.st_mode) or about.st_size > largest:
             os.close(source)
             return None
         with open(source, "rb") as file, open(target, "wb") as copy:
-            found, size = _copy(file, copy)
+            found, size = _copy(file, copy, about.st_size)
         if found == digest:
-            os.utime(digest, dir_fd=self._folder, follow_symlinks=False)
+            with contextlib.suppress(OSError):  # somebody else has removed it meanwhile
+                os.utime(digest, dir_fd=self._folder, follow_symlinks=False)
             return size
         os.unlink(target)
         with contextlib.suppress(OSError):
@@ -77,7 +85,7 @@ class Cache:
         with contextlib.suppress(OSError), open(source, "rb") as file:
             nameless = os.open(".", os.O_TMPFILE | os.O_WRONLY, 0o644, dir_fd=self._folder)
             with open(nameless, "wb") as copy:
-                found, _size = _copy(file, copy)
+                found, _size = _copy(file, copy, os.fstat(file.fileno()).st_size)
                 copy.flush()
                 if found == digest:
                     os.link(f"/proc/self/fd/{nameless}", digest, dst_dir_fd=self._folder, follow_symlinks=True)
@@ -92,9 +100,10 @@ class Cache:
                         os.unlink(name, dir_fd=self._folder)
 
 
-def _copy(source: IO[bytes], target: IO[bytes]) -> tuple[str, int]:
+def _copy(source: IO[bytes], target: IO[bytes], most: int) -> tuple[str, int]:
+    """Copy at most so many bytes: somebody may write into the file faster than we read."""
     digest, size = hashlib.sha256(), 0
-    while piece := source.read(_CHUNK):
+    while piece := source.read(min(_CHUNK, most - size)):
         digest.update(piece)
         target.write(piece)
         size += len(piece)
@@ -118,15 +127,18 @@ class Method:
         """Talk until apt has no more questions; returns the exit status."""
         answers = threading.Thread(target=self._listen)
         answers.start()
-        for message in _messages(sys.stdin.buffer):
-            if message.startswith(b"601") and _CLIENT_CERTIFICATE.search(message):
-                self._private = True
-            if not (message.startswith(b"600") and self._answer(message)):
-                with contextlib.suppress(BrokenPipeError):
-                    self._tell.write(message)
-                    self._tell.flush()
-        self._tell.close()
-        answers.join()
+        try:
+            for message in _messages(sys.stdin.buffer):
+                if message.startswith(b"601") and _CLIENT_CERTIFICATE.search(message):
+                    self._private = True
+                if not (message.startswith(b"600") and self._answer(message)):
+                    with contextlib.suppress(BrokenPipeError):
+                        self._tell.write(message)
+                        self._tell.flush()
+        finally:  # whatever happened: the other method ends with its input, and so does this one
+            with contextlib.suppress(BrokenPipeError):
+                self._tell.close()
+            answers.join()
         return self._own.wait()
 
     def _answer(self, message: bytes) -> bool:
@@ -135,7 +147,10 @@ class Method:
         address, digest, target = asked.get("uri", ""), asked.get("expected-sha256", ""), asked.get("filename", "")
         if self._private or "@" in address.partition("://")[2].partition("/")[0] or not _DIGEST.fullmatch(digest):
             return False
-        size = self._cache.take(digest, target)
+        try:
+            size = self._cache.take(digest, target, int(asked.get("maximum-size") or _LARGEST))
+        except (OSError, ValueError):  # a cache that does not work is none; apt must get an answer
+            size = None
         if size is None:
             self._expected[address] = digest
             return False

@@ -1,0 +1,46 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A task that was started and has no result yet, and why none will come."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(slots=True)
+class Running:
+    """A task that was started, and has no result yet."""
+
+    #: Ansible's process; ``None`` if it could not be started.
+    worker: Any
+    #: How it ended; ``None`` while it runs, and where Ansible threw that away.
+    status: int | None = None
+    #: How often it was looked for since it had ended.
+    looks: int = 0
+
+    def has_ended(self) -> bool:
+        """Say whether no result can come any more but one that is on its way."""
+        if self.worker is None:
+            return True
+        try:
+            if self.worker.is_alive():
+                return False
+            self.status = self.worker.exitcode
+        except ValueError:  # the strategy has given its place to another one
+            pass
+        return True
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether a signal ended it."""
+        return self.status is not None and self.status < 0
+
+    def __str__(self) -> str:
+        if self.worker is None:
+            return "no process could be started for this task: the machine or the user has no room for another one"
+        if self.status is not None and self.status < 0:
+            name = signal.Signals(-self.status).name
+            return f"the process that ran this task was killed ({name}): by somebody, or because memory ran out"
+        return f"the process that ran this task ended without a result (status {self.status})"
