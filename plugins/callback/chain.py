@@ -36,10 +36,10 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listeni
     note_files,
     note_task,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import discard_all
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.column import keep_column
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.deaf import end_when_deaf
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.holds import let_all_go
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.summary import summary
@@ -112,7 +112,7 @@ class CallbackModule(CallbackBase):
             self._watch = None
         try:
             clear_run(connect(), journal.run)
-            discard_all(connect(), journal)
+            let_all_go(connect(), journal)
         except TierwrightError as error:
             self._display.warning(f"{error}; the next run clears what is left")
             return

@@ -14,6 +14,7 @@ from ..engine import containers, images, volumes
 from ..engine.snapshot import Snapshot
 from ..image import cache, interpreter, own
 from .cleanup import abandoned_runs, clear_run
+from .holds import untag
 from .moves import move_all
 from .prune import Needs, Pruning, plan_prune
 
@@ -36,34 +37,50 @@ class Garbage:
 
 
 def find(
-    client: docker.DockerClient, chain: str, tiers: Collection[Tier], *, keep: int, wanted: Collection[str]
+    client: docker.DockerClient,
+    chain: str,
+    tiers: Collection[Tier],
+    *,
+    keep: int,
+    wanted: Collection[str],
+    former: str = "",
 ) -> Garbage:
     """Find what can go. Nothing is changed.
 
     Args:
         client: The engine.
         chain: The chain's name.
-        tiers: Its tiers.
+        tiers: Its tiers; nothing but what is theirs can go.
+        former: The name that it had before; empty for none.
         keep: How many releases to keep.
         wanted: IDs of images that the next run would take as they are.
 
     Raises:
         EngineError: The engine refused.
     """
-    needs = Needs(keep, containers.sources(client), wanted, own.parents(client))
-    pruning = plan_prune(own.of_chain(client, chain), tiers, Snapshot.take(client).names, needs)
+    names = Snapshot.take(client).names
+    abandoned = abandoned_runs(client, chain, tiers, names)
+    needs = Needs(keep, containers.sources(client), wanted, own.parents(client), abandoned)
+    mine = own.of_chain(client, [each for each in (chain, former) if each], tiers, names)
+    pruning = plan_prune(mine, tiers, names, needs)
     gone = {each.id for each in pruning.images}
     left = [*interpreter.needless(client, gone), *cache.needless(client, gone)]
     return Garbage(
         pruning,
-        tuple(abandoned_runs(client, chain)),
+        tuple(abandoned),
         tuple(left),
         own.freed(client, pruning.images) + volumes.sizes(client, left),
     )
 
 
-def remove(client: docker.DockerClient, chain: str, garbage: Garbage) -> None:
+def remove(client: docker.DockerClient, chain: str, tiers: Collection[Tier], garbage: Garbage) -> None:
     """Remove it. What somebody has begun to use meanwhile stays.
+
+    Args:
+        client: The engine.
+        chain: The chain's name.
+        tiers: Its tiers.
+        garbage: What :func:`find` has found.
 
     Raises:
         EngineError: The engine refused.
@@ -71,6 +88,9 @@ def remove(client: docker.DockerClient, chain: str, garbage: Garbage) -> None:
     for run in garbage.runs:
         clear_run(client, run)
     move_all(client, chain, garbage.pruning.moves)
+    names = Snapshot.take(client).names
+    for run in garbage.runs:
+        untag(client, run, {tier.image: names[tier.image] for tier in tiers if tier.image in names})
     for image in garbage.pruning.images:
         images.remove(client, image.id)  # the last of its names took it along, where it had one
     for volume in garbage.volumes:

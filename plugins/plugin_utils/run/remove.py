@@ -8,22 +8,29 @@ from collections.abc import Collection, Mapping
 
 import docker
 
+from ..chain.graph import Chain
 from ..engine import images
 from ..engine.snapshot import Snapshot
 from ..image import own
+from .claim import check_claim, give_up
 from .cleanup import clear_ended_runs
+from .home import Home
 from .moves import recover
 from .turn import Waiting, take_turn
 
 
-def remove_chain(client: docker.DockerClient, chain: str, command: str, waiting: Waiting) -> list[str]:
-    """Remove all images that were made for a chain, under all their names, and what its ended runs left.
+def remove_chain(
+    client: docker.DockerClient, chain: Chain, name: str, home: Home, command: str, waiting: Waiting
+) -> list[str]:
+    """Remove all images that are a chain's own, under all their names, and what its ended runs left.
 
     What images of other chains stand on, or a container was made from, stays.
 
     Args:
         client: The engine.
-        chain: The chain's name.
+        chain: The chain.
+        name: Its name.
+        home: Where it lives.
         command: What this process was started as.
         waiting: What to do where a run over the chain goes on.
 
@@ -31,24 +38,32 @@ def remove_chain(client: docker.DockerClient, chain: str, command: str, waiting:
         IDs of the removed images.
 
     Raises:
-        RunError: A run goes on for longer than the user wants to wait.
+        RunError: Another project has a chain of this name, or a run goes on for longer than the user wants to wait.
         EngineError: The engine refused.
     """
-    journal = take_turn(chain, command, waiting)
+    check_claim(client, name, home)
+    journal = take_turn(name, command, waiting)
     try:
-        recover(client, chain, lambda _line: None)  # what it would tell of is removed in a moment
-        clear_ended_runs(client, chain, but=journal)
-        mine = {each.id for each in own.of_chain(client, chain)}
-        mine -= _below(own.parents(client), mine)
+        recover(client, name, lambda _line: None)  # what it would tell of is removed in a moment
+        clear_ended_runs(client, name, but=journal)
+        before = _own(client, chain, name)
+        mine = before - _below(own.parents(client), before)
         for repository, tags in Snapshot.take(client).names.items():
             for tag, image in tags.items():
                 if image in mine:
                     images.remove(client, f"{repository}:{tag}")
         for image in mine:
             images.remove(client, image)
-        return sorted(mine - {each.id for each in own.of_chain(client, chain)})
+        left = _own(client, chain, name)
+        if not left:
+            give_up(client, name)
+        return sorted(mine - left)
     finally:
         journal.end()
+
+
+def _own(client: docker.DockerClient, chain: Chain, name: str) -> set[str]:
+    return {each.id for each in own.of_chain(client, [name], tuple(chain), Snapshot.take(client).names)}
 
 
 def _below(parents: Mapping[str, str], mine: Collection[str]) -> set[str]:
