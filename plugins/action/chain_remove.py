@@ -31,5 +31,5 @@ class ActionModule(ActionBase):
                     f"{chain!r}; name that one, or use the inventory of the other"
                 )
             wait = waiting(self._task.args, self._display.display)
-            removed = remove_chain(connect(), planner.chain, chain, planner.home, command(), wait)
+            removed = remove_chain(connect(), chain, planner.home, command(), wait)
         return {"changed": bool(removed), "images": removed}

@@ -22,88 +22,20 @@ _SHOWN = 40
 
 #: Folders that inventories lie in whatever the project is; their names say nothing of it.
 _PLACES = frozenset(
-    {
-        "ansible",
-        "app",
-        "apps",
-        "automation",
-        "build",
-        "builder",
-        "builds",
-        "chain",
-        "chains",
-        "checkout",
-        "ci",
-        "code",
-        "conf",
-        "config",
-        "data",
-        "deploy",
-        "deployment",
-        "env",
-        "environment",
-        "environments",
-        "environs",
-        "etc",
-        "git",
-        "home",
-        "host",
-        "hosts",
-        "infra",
-        "infrastructure",
-        "inv",
-        "inventories",
-        "inventory",
-        "local",
-        "main",
-        "master",
-        "mnt",
-        "opt",
-        "playbook",
-        "playbooks",
-        "project",
-        "projects",
-        "repo",
-        "repos",
-        "repository",
-        "root",
-        "source",
-        "sources",
-        "src",
-        "srv",
-        "tiers",
-        "tmp",
-        "usr",
-        "var",
-        "work",
-        "workdir",
-        "workspace",
-        "workspaces",
-    }
+    """
+    ansible app apps automation build builder builds chain chains checkout ci code conf config data deploy
+    deployment env environment environments environs etc git home host hosts infra infrastructure inv
+    inventories inventory local main master mnt opt playbook playbooks project projects repo repos repository
+    root source sources src srv tiers tmp usr var work workdir workspace workspaces
+    """.split()  # noqa: SIM905 - words are read best as text
 )
 
 #: Folders that say for what an inventory is, and not of which project.
 _STAGES = frozenset(
-    {
-        "acceptance",
-        "default",
-        "dev",
-        "development",
-        "integration",
-        "live",
-        "preprod",
-        "pre-production",
-        "prod",
-        "production",
-        "qa",
-        "sandbox",
-        "stage",
-        "staging",
-        "test",
-        "testing",
-        "tests",
-        "uat",
-    }
+    """
+    acceptance default dev development integration live preprod pre-production prod production qa sandbox stage
+    staging test testing tests uat
+    """.split()  # noqa: SIM905 - words are read best as text
 )
 
 

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 
 import docker
 
-from ..chain.tier import Tier
 from ..engine import images
 from ..engine.client import translated
 from ..engine.snapshot import Names
 from . import history, labels
+
+#: Repositories of a tier's images, by the tier's name; more than one where the tier had another one before.
+Repositories = Mapping[str, Collection[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +35,25 @@ class Own:
     size: int
 
 
-def of_chain(client: docker.DockerClient, chains: Collection[str], tiers: Collection[Tier], names: Names) -> list[Own]:
+def of_chain(client: docker.DockerClient, chains: Collection[str], owned: Repositories, names: Names) -> list[Own]:
     """List the images that are a chain's own: of one of its tiers, in that tier's repository or without any name.
 
     Args:
         client: The engine.
         chains: The chain's name, and those that it had.
-        tiers: Its tiers.
+        owned: The repositories of its tiers.
         names: All names on the engine.
 
     Raises:
         EngineError: The engine refused.
     """
-    repositories = {tier.name: tier.image for tier in tiers}
     named = {image for each in names.values() for image in each.values()}
     listed: dict[str, Mapping[str, str]] = {}
     for chain in chains:
         for image, said in images.labelled(client, f"{labels.CHAIN}={chain}").items():
-            repository = repositories.get(said.get(labels.TIER, ""))
-            if repository is not None and (image not in named or image in names.get(repository, {}).values()):
+            repositories = owned.get(said.get(labels.TIER, ""), ())
+            lies_there = any(image in names.get(each, {}).values() for each in repositories)
+            if repositories and (lies_there or image not in named):
                 listed[image] = said
     return _own(client, listed)
 

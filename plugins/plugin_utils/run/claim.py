@@ -22,6 +22,7 @@ from ..engine import images, volumes
 from ..engine.snapshot import Snapshot
 from ..errors import RunError
 from ..image import labels, own
+from ..image.own import Repositories
 from .home import Home
 from .journal import state_folder
 
@@ -55,6 +56,12 @@ def claim(client: docker.DockerClient, chain: str, home: Home) -> None:
     first = Home.read(said.get(labels.HOME, ""))
     if first is not None and not home.claims_with(first):
         raise RunError(_told(chain, home, str(first), _forget_there(chain)))
+
+
+def owned(chain: str, home: Home) -> Repositories:
+    """Repositories of a chain's tiers, by tier: of those that its inventory has, and of those that it had before."""
+    here = _here(chain)
+    return (home if here is None or not home.claims_with(here) else home.with_tiers(here.tiers)).repositories
 
 
 def give_up(client: docker.DockerClient, chain: str) -> None:

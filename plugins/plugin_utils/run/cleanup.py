@@ -5,18 +5,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 import docker
 
 from ..agent import place
-from ..chain.tier import Tier
 from ..engine import containers, images, networks
 from ..engine.address import engine_address
 from ..engine.snapshot import Names
 from ..image import interpreter
 from ..image.labels import CHAIN, RUN, TIER
+from ..image.own import Repositories
 from ..image.stage import is_stage
 from .holds import holding, let_all_go, let_go
 from .journal import Journal, began, runs, runs_folder
@@ -104,7 +103,7 @@ def clear_ended_runs(client: docker.DockerClient, chain: str, but: Journal) -> l
     return cleared
 
 
-def abandoned_runs(client: docker.DockerClient, chain: str, tiers: Collection[Tier], names: Names) -> list[str]:
+def abandoned_runs(client: docker.DockerClient, chain: str, owned: Repositories, names: Names) -> list[str]:
     """List runs over ``chain`` that left something and that nobody will clear away.
 
     Their journals are gone, or on another machine, and they began a day ago or earlier.
@@ -112,16 +111,17 @@ def abandoned_runs(client: docker.DockerClient, chain: str, tiers: Collection[Ti
     Args:
         client: The engine.
         chain: The chain's name.
-        tiers: Its tiers.
+        owned: The repositories of its tiers.
         names: All names on the engine.
 
     Raises:
         EngineError: The engine refused.
     """
-    mine, known = f"{CHAIN}={chain}", {tier.name for tier in tiers}
+    mine = f"{CHAIN}={chain}"
     found = [*_containers(client, mine), *networks.find(client, mine)]
-    left = {said[RUN] for _id, said in found if RUN in said and said.get(TIER) in known}
-    left.update(run for tier in tiers for run in holding(names.get(tier.image, {})))
+    left = {said[RUN] for _id, said in found if RUN in said and said.get(TIER) in owned}
+    repositories = {each for mine in owned.values() for each in mine}
+    left.update(run for each in repositories for run in holding(names.get(each, {})))
     return sorted(run for run in left if is_abandoned(chain, run))
 
 

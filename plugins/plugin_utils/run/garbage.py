@@ -13,6 +13,7 @@ from ..chain.tier import Tier
 from ..engine import containers, images, volumes
 from ..engine.snapshot import Snapshot
 from ..image import cache, interpreter, own
+from ..image.own import Repositories
 from .cleanup import abandoned_runs, clear_run
 from .holds import untag
 from .moves import move_all
@@ -40,6 +41,7 @@ def find(
     client: docker.DockerClient,
     chain: str,
     tiers: Collection[Tier],
+    owned: Repositories,
     *,
     keep: int,
     wanted: Collection[str],
@@ -50,7 +52,8 @@ def find(
     Args:
         client: The engine.
         chain: The chain's name.
-        tiers: Its tiers; nothing but what is theirs can go.
+        tiers: Its tiers.
+        owned: The repositories of its tiers; nothing but what is in these can go.
         former: The name that it had before; empty for none.
         keep: How many releases to keep.
         wanted: IDs of images that the next run would take as they are.
@@ -59,10 +62,11 @@ def find(
         EngineError: The engine refused.
     """
     names = Snapshot.take(client).names
-    abandoned = abandoned_runs(client, chain, tiers, names)
+    abandoned = abandoned_runs(client, chain, owned, names)
     needs = Needs(keep, containers.sources(client), wanted, own.parents(client), abandoned)
-    mine = own.of_chain(client, [each for each in (chain, former) if each], tiers, names)
-    pruning = plan_prune(mine, tiers, names, needs)
+    mine = own.of_chain(client, [each for each in (chain, former) if each], owned, names)
+    repositories = {each for their in owned.values() for each in their}
+    pruning = plan_prune(mine, tiers, repositories, names, needs)
     gone = {each.id for each in pruning.images}
     left = [*interpreter.needless(client, gone), *cache.needless(client, gone)]
     return Garbage(
@@ -73,13 +77,13 @@ def find(
     )
 
 
-def remove(client: docker.DockerClient, chain: str, tiers: Collection[Tier], garbage: Garbage) -> None:
+def remove(client: docker.DockerClient, chain: str, owned: Repositories, garbage: Garbage) -> None:
     """Remove it. What somebody has begun to use meanwhile stays.
 
     Args:
         client: The engine.
         chain: The chain's name.
-        tiers: Its tiers.
+        owned: The repositories of its tiers.
         garbage: What :func:`find` has found.
 
     Raises:
@@ -88,9 +92,10 @@ def remove(client: docker.DockerClient, chain: str, tiers: Collection[Tier], gar
     for run in garbage.runs:
         clear_run(client, run)
     move_all(client, chain, garbage.pruning.moves)
-    names = Snapshot.take(client).names
+    repositories = {each for their in owned.values() for each in their}
+    names = {each: named for each, named in Snapshot.take(client).names.items() if each in repositories}
     for run in garbage.runs:
-        untag(client, run, {tier.image: names[tier.image] for tier in tiers if tier.image in names})
+        untag(client, run, names)
     for image in garbage.pruning.images:
         images.remove(client, image.id)  # the last of its names took it along, where it had one
     for volume in garbage.volumes:

@@ -57,6 +57,15 @@ class Home:
         """The same place, with more tiers."""
         return dataclasses.replace(self, tiers=tuple(sorted({*self.tiers, *tiers})))
 
+    @property
+    def repositories(self) -> dict[str, set[str]]:
+        """Repositories of its tiers' images, by tier, those that it had before as well."""
+        found: dict[str, set[str]] = {}
+        for each in self.tiers:
+            tier, _, repository = each.partition(" ")
+            found.setdefault(tier, set()).add(repository)
+        return found
+
     def is_project_of(self, other: Home) -> bool:
         """Say whether both are certainly one project, whatever their tiers are."""
         if self._shares_repository(other):

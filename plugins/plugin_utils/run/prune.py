@@ -50,20 +50,22 @@ class Pruning:
         return sorted({move.tag for move in self.moves if tags.is_release(move.tag)} - kept)
 
 
-def plan_prune(own: Sequence[Own], tiers: Collection[Tier], names: Names, needs: Needs) -> Pruning:
-    """Say which of a chain's own images can go, and which tags in the repositories of its tiers.
+def plan_prune(
+    own: Sequence[Own], tiers: Collection[Tier], repositories: Collection[str], names: Names, needs: Needs
+) -> Pruning:
+    """Say which of a chain's own images can go, and which of its tags in the repositories of its tiers.
 
     The oldest release that is kept gets its tag on all of its images, so that it is whole without older ones.
 
     Args:
         own: All images that are the chain's own.
         tiers: The tiers of the chain.
+        repositories: Those of its tiers, and of tiers that it had.
         names: Image IDs by tag, by repository.
         needs: What else is needed.
     """
     ours = {each.id for each in own}
-    repositories = [tier.image for tier in tiers if tier.image in names]
-    releases = Releases((tier.image for tier in tiers), names)
+    releases = Releases((*repositories, *(tier.image for tier in tiers)), names)
     oldest = _oldest(releases, tiers, needs.releases)
     at_oldest = {each: image for each in repositories if (image := releases.at(each, oldest))}
     failed = {image for named in names.values() for tag, image in named.items() if tags.is_failed(tag)}
@@ -86,7 +88,7 @@ def plan_prune(own: Sequence[Own], tiers: Collection[Tier], names: Names, needs:
             *(
                 Move(repository, tag, image, None)
                 for repository in repositories
-                for tag, image in names[repository].items()
+                for tag, image in names.get(repository, {}).items()
                 if image in ours and (image not in needed or _is_old(tag, oldest, releases.notes(repository, image)))
             ),
         ),
