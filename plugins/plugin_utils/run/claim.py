@@ -46,8 +46,7 @@ def claim(client: docker.DockerClient, chain: str, home: Home) -> None:
     """
     here, there = _agreed(client, chain, home)
     _write_here(chain, here, home)
-    valid = there if there is not None and home.claims_with(there) else None
-    wanted = _together(valid, home)
+    wanted = _together(there, home)
     if wanted == there:
         return
     if there is not None:
@@ -109,20 +108,18 @@ def volume_name(chain: str) -> str:
 
 
 def _agreed(client: docker.DockerClient, chain: str, home: Home) -> tuple[Home | None, Home | None]:
-    """What is recorded in the state folder and on the engine; ``None`` for nothing.
-
-    On the engine it may be of another project that has nothing there any more.
-    """
+    """What is recorded in the state folder and on the engine, both this project's; ``None`` for nothing."""
     here, there = _here(chain), _there(client, chain)
     if here is not None and not home.claims_with(here):
         raise RunError(_told(chain, home, str(here), f"remove {_recorded_in(chain)}"))
     if there is None or not home.claims_with(there):
+        # Tiers that came after the record was made, or images of before there were records.
         tiers = tuple(own.claimed(client, chain, Snapshot.take(client).names))
         known = home if here is None else home.with_tiers(here.tiers)
         if there is None and tiers and set(tiers).isdisjoint(known.tiers):
             names = ", ".join(sorted({each.partition(" ")[0] for each in tiers}))
             raise RunError(_told(chain, home, f"a place that is not recorded (tiers {names})", "remove its images"))
-        if there is not None and tiers and not home.claims_with(there.with_tiers(tiers)):
+        if there is not None and not home.claims_with(there.with_tiers(tiers)):
             raise RunError(_told(chain, home, str(there), _forget_there(chain)))
     return here, there
 
