@@ -36,7 +36,9 @@ class Own:
 
 
 def of_chain(client: docker.DockerClient, chains: Collection[str], owned: Repositories, names: Names) -> list[Own]:
-    """List the images that are a chain's own: of one of its tiers, in that tier's repository or without any name.
+    """List the images that are a chain's own: of one of its tiers, and in that tier's repository.
+
+    Of one that has no name, nothing but a label says whose it is.
 
     Args:
         client: The engine.
@@ -47,13 +49,11 @@ def of_chain(client: docker.DockerClient, chains: Collection[str], owned: Reposi
     Raises:
         EngineError: The engine refused.
     """
-    named = {image for each in names.values() for image in each.values()}
     listed: dict[str, Mapping[str, str]] = {}
     for chain in chains:
         for image, said in images.labelled(client, f"{labels.CHAIN}={chain}").items():
             repositories = owned.get(said.get(labels.TIER, ""), ())
-            lies_there = any(image in names.get(each, {}).values() for each in repositories)
-            if repositories and (lies_there or image not in named):
+            if any(image in names.get(each, {}).values() for each in repositories):
                 listed[image] = said
     return _own(client, listed)
 

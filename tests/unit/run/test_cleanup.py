@@ -33,11 +33,11 @@ class Engine:
         self.made_volumes: dict[str, dict[str, str]] = {}
         self.made_networks: list[dict] = []
 
-    def add(self, image, created_by, *, named="web:key-1", layers=("sha256:a",), size=1, **said):
+    def add(self, image, created_by, *, named="", layers=("sha256:a",), size=1, **said):
         self.made[image] = {
             "labels": {labels.PREFIX + name: value for name, value in said.items()},
             "history": [{"CreatedBy": created_by, "Size": size}],
-            "names": [named] if named else [],
+            "names": [] if named is None else [named or f"web:{image[7:]}"],
             "layers": layers,
         }
 
@@ -129,12 +129,12 @@ def test_an_image_is_ours_if_the_top_of_its_history_is(engine):
 def test_an_image_is_ours_if_it_lies_in_a_repository_of_its_tier(engine):
     """Another project may have called its chain the same, or a tier."""
     by = "tierwright: tier web: role web"
-    for image, named in (("ours", "web:key-1"), ("former", "old/web:key-1"), ("nameless", None)):
+    for image, named in (("ours", "web:key-1"), ("former", "old/web:key-1")):
         engine.add(image, by, named=named, chain="demo", tier="web")
     engine.add("theirs", by, named="theirs/web:key-1", chain="demo", tier="web")
     engine.add("another-tier", "tierwright: tier shop: role shop", named="web:key-2", chain="demo", tier="shop")
-    engine.add("another-nameless", "tierwright: tier shop: role shop", named=None, chain="demo", tier="shop")
-    assert [each.id for each in own_of(engine, web={"web", "old/web"})] == ["ours", "former", "nameless"]
+    engine.add("nameless", by, named=None, chain="demo", tier="web")
+    assert [each.id for each in own_of(engine, web={"web", "old/web"})] == ["ours", "former"]
 
 
 def test_layers_that_another_image_has_are_not_freed(engine):

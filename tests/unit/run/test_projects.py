@@ -30,7 +30,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labe
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run import garbage
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import accept, propose
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.claim import check_images, owned
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.claim import check_images, owned, volume_name
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_run, container_name
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.holds import announce, hold, let_all_go
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.home import Home
@@ -276,6 +276,8 @@ class Projects(RuleBasedStateMachine):
         with self.acts(project, user):
             home = self.home(project, user)
             remove_chain(self.engine, project.tier_chain, home, "test", Waiting(0, print))
+            if volume_name(project.tier_chain) not in self.engine.named_volumes:
+                project.used.discard(project.tier_chain)  # others may have the name now
 
     @rule(name=st.sampled_from(["shop", "blog"]), to=st.sampled_from(NAMES))
     def rename_chain(self, name, to):
