@@ -16,6 +16,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginni
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.tiers import GROUP
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.claim import check_claim, owned
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.garbage import Garbage, find, remove
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.prune import KEEP_RELEASES
 
@@ -33,13 +34,14 @@ class ActionModule(ActionBase):
             planner = planner_of(_unlimited(task_vars or {}))
             client = connect()
             if self._task.check_mode:
+                check_claim(client, planner.name, planner.home)
                 garbage = self._find(planner, client, keep)
             else:
                 wait = waiting(self._task.args, self._display.display)
-                journal = begin(client, planner.name, command(), wait)
+                journal = begin(client, planner.name, planner.home, command(), wait)
                 try:
                     garbage = self._find(planner, client, keep)
-                    remove(client, planner.name, garbage)
+                    remove(client, planner.name, owned(planner.name, planner.home), garbage)
                 finally:
                     journal.end()
         self._show(garbage)
@@ -53,7 +55,8 @@ class ActionModule(ActionBase):
 
     def _find(self, planner: Planner, client: docker.DockerClient, keep: int) -> Garbage:
         wanted = {each.image for each in planner.decide(client, None).values() if each.image}
-        return find(client, planner.name, tuple(planner.chain), keep=keep, wanted=wanted)
+        mine, former = owned(planner.name, planner.home), planner.home.former
+        return find(client, planner.name, tuple(planner.chain), mine, keep=keep, wanted=wanted, former=former)
 
     def _show(self, garbage: Garbage) -> None:
         width = max((len(each.tier) for each in garbage.pruning.images), default=0)

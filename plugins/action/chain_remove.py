@@ -23,12 +23,13 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         with told_to_users():
-            chain = planner_of(task_vars or {}).name
+            planner = planner_of(task_vars or {})
+            chain = planner.name
             if self._task.args.get("chain") != chain:
                 raise ChainError(
                     f"chain_remove is to remove {self._task.args.get('chain')!r}, but this inventory is the chain "
                     f"{chain!r}; name that one, or use the inventory of the other"
                 )
             wait = waiting(self._task.args, self._display.display)
-            removed = remove_chain(connect(), chain, command(), wait)
+            removed = remove_chain(connect(), chain, planner.home, command(), wait)
         return {"changed": bool(removed), "images": removed}

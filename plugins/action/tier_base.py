@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -18,6 +19,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments import check_config, check_protects
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.secrets import refuse
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import accept, propose
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.holds import announce, hold
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import read_plan
 
 
@@ -37,7 +39,8 @@ class ActionModule(ActionBase):
             refuse(name, "protects", {"": protects}, task_vars or {})
             own = Protection(name, planned.tier.team, protects)
             client = connect()
-            image = base.make(
+            make = partial(
+                base.make,
                 client,
                 tier=planned.tier,
                 declared=declared,
@@ -45,7 +48,9 @@ class ActionModule(ActionBase):
                     planned.chain, planned.tier, planned.parts, family, protects=[own]
                 ),
                 say=lambda line: self._display.display(f"{name}: {line}"),
+                announce=partial(announce, journal, name),
             )
+            image = hold(client, journal, planned.tier, make)
             image = propose(client, journal, planned.tier, image)
             accept(client, journal, planned.tier)  # a base has no role, so no tests either
         return {"changed": True, "image": image.id}

@@ -18,6 +18,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.claim import check_claim, check_images
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.column import note
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import interrupted
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_plan
@@ -39,6 +40,7 @@ class ActionModule(ActionBase):
             variant = planner.variant
             client = connect()
             if self._task.check_mode:
+                check_claim(client, planner.name, planner.home)
                 if interrupted(planner.name):
                     self._display.display("a promotion was interrupted; the next run brings it to an end first")
                 return self._plan(planner, client)[1]
@@ -46,9 +48,8 @@ class ActionModule(ActionBase):
             def try_it() -> None:
                 self._decide(planner_of(task_vars or {}), client)
 
-            journal = begin(
-                client, planner.name, command(), waiting(self._task.args, self._display.display, first=try_it)
-            )
+            wait = waiting(self._task.args, self._display.display, first=try_it)
+            journal = begin(client, planner.name, planner.home, command(), wait)
             try:
                 decisions, result = self._plan(planner, client)
                 if variant is not None:
@@ -74,6 +75,8 @@ class ActionModule(ActionBase):
 
     def _plan(self, planner: Planner, client: docker.DockerClient) -> tuple[dict[str, Decision], dict[str, Any]]:
         decisions = self._decide(planner, client)
+        moving = {each.tier: each.was for each in decisions.values() if _moves(each)}
+        check_images(client, planner.name, planner.home, moving)
         for line in outline([decisions[name] for name in planner.selected], everything=self._display.verbosity > 0):
             self._display.display(line)
         if self._builds:
@@ -89,6 +92,12 @@ class ActionModule(ActionBase):
     @property
     def _builds(self) -> bool:
         return bool(boolean(self._task.args.get("build", True)))
+
+
+def _moves(decision: Decision) -> bool:
+    """Say whether a run is going to move a tier's release tag."""
+    built = decision.action is Action.BUILD
+    return built or (decision.action is Action.KEEP and not decision.released)
 
 
 def _write(path: Path, plan: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.claim import check_claim, check_images
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import move_all
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.rollback import Rollback, plan_rollback
 
@@ -32,10 +33,11 @@ class ActionModule(ActionBase):
             planner = planner_of(task_vars or {})
             client = connect()
             if self._task.check_mode:
+                check_claim(client, planner.name, planner.home)
                 rollback = self._plan(planner, client)
             else:
                 wait = waiting(self._task.args, self._display.display)
-                journal = begin(client, planner.name, command(), wait)
+                journal = begin(client, planner.name, planner.home, command(), wait)
                 try:
                     rollback = self._plan(planner, client)
                     move_all(client, planner.name, rollback.moves)
@@ -47,7 +49,11 @@ class ActionModule(ActionBase):
 
     def _plan(self, planner: Planner, client: docker.DockerClient) -> Rollback:
         wanted = str(self._task.args.get("release") or "") or None
-        return plan_rollback(planner.chain, planner.selected, Snapshot.take(client).names, wanted, datetime.now(UTC))
+        names = Snapshot.take(client).names
+        rollback = plan_rollback(planner.chain, planner.selected, names, wanted, datetime.now(UTC))
+        moving = {change.tier: change.was for change in rollback.changes}
+        check_images(client, planner.name, planner.home, moving)
+        return rollback
 
     def _show(self, rollback: Rollback) -> None:
         if not rollback.changes:

@@ -47,9 +47,9 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.supervi
     Supervisor,
     calling_strategy,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import discard_all
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.column import keep_column
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.holds import let_all_go
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.signals import Signals
@@ -182,7 +182,7 @@ class CallbackModule(CallbackBase):
             child.kill()
         try:
             clear_run(connect(), journal.run)
-            discard_all(connect(), journal)
+            let_all_go(connect(), journal)
         except TierwrightError as error:
             self._display.warning(f"{error}; the next run clears what is left")
             return

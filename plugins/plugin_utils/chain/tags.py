@@ -3,8 +3,8 @@
 """Tags that are put on a tier's images besides the release tag, and that no tier may have as its release tag.
 
 ``key-…`` says what an image was made from, ``tested-…`` which tests it passed, ``failed-…`` that it did not pass,
-``release-…`` when it was released, ``withdrawn-…`` when a rollback took it back. ``previous`` is what the release tag
-named before. Moments are in UTC and sort as text.
+``release-…`` when it was released, ``withdrawn-…`` when a rollback took it back, ``building-…`` which run holds it.
+``previous`` is what the release tag named before. Moments are in UTC and sort as text.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ _TESTED = "tested-"
 _FAILED = "failed-"
 _RELEASE = "release-"
 _WITHDRAWN = "withdrawn-"
+_BUILDING = "building-"
 _FORMAT = "%Y%m%dT%H%M%SZ"
 _MOMENT = r"[0-9]{8}T[0-9]{6}Z"
 _OURS = re.compile(
     rf"(?:{_CONTENT}|{_FAILED})[0-9a-f]{{16}}|{_TESTED}[0-9a-f]{{12}}-[0-9a-f]{{12}}|(?:{_RELEASE}|{_WITHDRAWN}){_MOMENT}"
+    rf"|{_BUILDING}{_MOMENT}-[0-9a-f]{{8}}"
 )
 
 
@@ -50,6 +52,16 @@ def tested(tests: str, neighbours: str) -> str:
         neighbours: Digest of what they ran with.
     """
     return f"{_TESTED}{tests[:12]}-{neighbours[:12]}"
+
+
+def building(run: str) -> str:
+    """Tag of an image that ``run`` has made and holds."""
+    return _BUILDING + run
+
+
+def building_run(tag: str) -> str | None:
+    """The run that holds an image by ``tag``; ``None`` where it is another tag."""
+    return tag.removeprefix(_BUILDING) if tag.startswith(_BUILDING) and is_bookkeeping(tag) else None
 
 
 def is_failed(tag: str) -> bool:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -129,15 +129,20 @@ def remove(client: docker.DockerClient, container: str) -> None:
                 raise
 
 
-def find(client: docker.DockerClient, label: str) -> list[tuple[str, dict[str, str]]]:
+def find(client: docker.DockerClient, label: str, *, but_of: Collection[str] = ()) -> list[tuple[str, dict[str, str]]]:
     """List containers that carry ``label`` (``key`` or ``key=value``), running or not.
+
+    Args:
+        client: The engine.
+        label: The label.
+        but_of: IDs of images whose containers are left out: they have inherited it.
 
     Returns:
         Pairs of container ID and its labels.
     """
     with translated("listing containers"):
         found = client.api.containers(all=True, filters={"label": label})
-    return [(each["Id"], each.get("Labels") or {}) for each in found]
+    return [(each["Id"], each.get("Labels") or {}) for each in found if each.get("ImageID") not in but_of]
 
 
 def sources(client: docker.DockerClient) -> set[str]:

@@ -43,6 +43,7 @@ def make(
     declared: Mapping[str, Any],
     identity: Identity,
     say: Callable[[str], None],
+    announce: Callable[[str], object] = lambda _image: None,
 ) -> Image:
     """Make a base's image from its source. No name is given to it.
 
@@ -52,6 +53,7 @@ def make(
         declared: Its checked ``tier_config``.
         identity: Makes the labels, given the family of the distribution inside.
         say: Called with a line for each step that takes time.
+        announce: Called with the image's ID before the engine has it.
 
     Raises:
         SourceError: The source is missing, is not the expected one, or failed.
@@ -60,11 +62,11 @@ def make(
     """
     match tier.source:
         case Pull():
-            return _pull(client, tier, tier.source, declared, identity, say)
+            return _pull(client, tier, tier.source, declared, identity, say, announce)
         case Bootstrap():
-            return _bootstrap(client, tier, tier.source, declared, identity, say)
+            return _bootstrap(client, tier, tier.source, declared, identity, say, announce)
         case Import():
-            return _import(client, tier, tier.source, declared, identity, say)
+            return _import(client, tier, tier.source, declared, identity, say, announce)
         case None:
             raise SourceError(f"tier {tier.name!r} is no base: it stands on {tier.parent!r}")
         case _:
@@ -78,6 +80,7 @@ def _bootstrap(
     declared: Mapping[str, Any],
     identity: Identity,
     say: Callable[[str], None],
+    announce: Callable[[str], object],
 ) -> Image:
     with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
         plain = Path(folder, "rootfs.tar")
@@ -87,7 +90,9 @@ def _bootstrap(
         new = (Change(entry, None) for entry in entries(plain))
         layer = Layer(settle(new, Cleaner(family, tier.drop, tier.keep)), epoch)
         say("handing the root file system to the engine")
-        design = Design(tier, f"debian {source.suite}", epoch, declared, identity(family), settings=_SETTINGS)
+        design = Design(
+            tier, f"debian {source.suite}", epoch, declared, identity(family), settings=_SETTINGS, announce=announce
+        )
         return assemble(client, design, layer=layer)
 
 
@@ -98,6 +103,7 @@ def _import(
     declared: Mapping[str, Any],
     identity: Identity,
     say: Callable[[str], None],
+    announce: Callable[[str], object],
 ) -> Image:
     with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
         plain = Path(folder, "rootfs.tar")
@@ -106,7 +112,9 @@ def _import(
         say("handing the root file system to the engine")
         digest, family = digest_file(plain), distribution.family_of_archive(plain)
         epoch = tier.epoch or latest(plain)
-        design = Design(tier, f"archive {source.checksum}", epoch, declared, identity(family), settings=_SETTINGS)
+        design = Design(
+            tier, f"archive {source.checksum}", epoch, declared, identity(family), settings=_SETTINGS, announce=announce
+        )
         return assemble(client, design, layers=Layers((digest,), {digest: plain}))
 
 
@@ -117,6 +125,7 @@ def _pull(
     declared: Mapping[str, Any],
     identity: Identity,
     say: Callable[[str], None],
+    announce: Callable[[str], object],
 ) -> Image:
     pinned = split_pinned(source.reference)
     if pinned is None:
@@ -130,5 +139,5 @@ def _pull(
         pulled = images.get(client, reference)
     family = distribution.family_of_image(client, pulled.id)
     epoch = tier.epoch or max(pulled.created, EARLIEST)
-    design = Design(tier, f"image {reference}", epoch, declared, identity(family), parent=pulled)
+    design = Design(tier, f"image {reference}", epoch, declared, identity(family), parent=pulled, announce=announce)
     return assemble(client, design)

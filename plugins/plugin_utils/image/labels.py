@@ -46,6 +46,8 @@ FAMILY = PREFIX + "family"
 #: Run that a build container, a nameless image used during a build, or an interpreter's volume was made by. On no
 #: finished image.
 RUN = PREFIX + "run"
+#: Where a chain lives, as JSON; on the volume that claims the chain's name on an engine.
+HOME = PREFIX + "home"
 #: Session of tests that a container or a network was made by; on these only.
 SESSION = PREFIX + "session"
 #: The interpreter that a volume belongs to; on volumes only.

@@ -1,21 +1,26 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which images on an engine this project made for a chain, and what each of them adds.
+"""Which images on an engine are a chain's own, and what each of them adds.
 
 Labels are inherited: what somebody builds on a tier's image, with a Dockerfile or a commit, carries the tier's labels.
-Whoever does so puts an entry on top of the image's history, and ours is on top of ours only.
+Whoever does so puts an entry on top of the image's history, and ours is on top of ours only. Nor does a label say whose
+chain it is, where two have one name: a chain owns what lies in the repositories of its tiers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import docker
 
 from ..engine import images
 from ..engine.client import translated
+from ..engine.snapshot import Names
 from . import history, labels
+
+#: Repositories of a tier's images, by the tier's name; more than one where the tier had another one before.
+Repositories = Mapping[str, Collection[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +35,43 @@ class Own:
     size: int
 
 
-def of_chain(client: docker.DockerClient, chain: str) -> list[Own]:
-    """List all images that were made for ``chain``, also those without a name.
+def of_chain(client: docker.DockerClient, chains: Collection[str], owned: Repositories, names: Names) -> list[Own]:
+    """List the images that are a chain's own: of one of its tiers, and in that tier's repository.
+
+    Of one that has no name, nothing but a label says whose it is.
+
+    Args:
+        client: The engine.
+        chains: The chain's name, and those that it had.
+        owned: The repositories of its tiers.
+        names: All names on the engine.
 
     Raises:
         EngineError: The engine refused.
     """
-    return _own(client, images.labelled(client, f"{labels.CHAIN}={chain}"))
+    listed: dict[str, Mapping[str, str]] = {}
+    for chain in chains:
+        for image, said in images.labelled(client, f"{labels.CHAIN}={chain}").items():
+            repositories = owned.get(said.get(labels.TIER, ""), ())
+            if any(image in names.get(each, {}).values() for each in repositories):
+                listed[image] = said
+    return _own(client, listed)
 
 
-def nameless(client: docker.DockerClient, chain: str) -> list[Own]:
-    """List those that have no name: of runs that were killed before they gave one.
+def claimed(client: docker.DockerClient, chain: str, names: Names) -> Iterator[str]:
+    """Yield the tiers that have named images which say that they are of ``chain``, whosever that is.
+
+    Returns:
+        Names of tiers and of their images' repositories, with a space between.
 
     Raises:
         EngineError: The engine refused.
     """
-    return _own(client, dict(images.nameless(client, f"{labels.CHAIN}={chain}")))
+    said = images.labelled(client, f"{labels.CHAIN}={chain}")
+    ours = {each.id: each.tier for each in _own(client, said)} if said else {}
+    for repository, tags in names.items():
+        for tier in {ours[image] for image in tags.values() if image in ours}:
+            yield f"{tier} {repository}"
 
 
 def _own(client: docker.DockerClient, listed: Mapping[str, Mapping[str, str]]) -> list[Own]:

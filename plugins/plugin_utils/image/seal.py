@@ -23,7 +23,7 @@ from ..engine.images import Image
 from ..errors import SealError
 from . import changes, history, labels, left_out, mounted, protected, references, tasks
 from .cleaner import Cleaner, settle
-from .config import document, runtime_config
+from .config import document, image_id, runtime_config
 from .layer import Layer
 from .load import Layers, load, load_new
 
@@ -52,6 +52,8 @@ class Design:
     protected: Sequence[Protection] = ()
     #: The tasks of the build.
     timeline: tasks.Timeline = field(default_factory=tasks.Timeline)
+    #: Called with the image's ID before the engine has it.
+    announce: Callable[[str], object] = lambda _image: None
 
 
 def seal(
@@ -153,7 +155,7 @@ def _writer(client: docker.DockerClient, design: Design) -> _Writer:
         new = parent is None or len(layers) > len(parent.layers)
         holds = labels.content(content, behaviour, parent.id if parent and new else None)
         identity = {**design.identity, labels.CREATED: created, labels.CONTENT: holds}
-        return document(
+        written = document(
             architecture=architecture,
             os=parent.os if parent else "linux",
             config=runtime_config(inherited, design.declared, identity),
@@ -162,5 +164,7 @@ def _writer(client: docker.DockerClient, design: Design) -> _Writer:
             created=created,
             author=design.tier.team,
         )
+        design.announce(image_id(written))
+        return written
 
     return write

@@ -21,11 +21,15 @@ from functools import cache
 import docker
 
 from ..engine import kind
+from ..engine.client import translated
 from ..engine.images import Image
 from . import history
 from .config import document, work_config
 from .labels import work
 from .load import Layers, load
+
+#: Who made its layers, as its history says; on top of that of an image that is made from it stands something else.
+_DOING = "tierwright: build"
 
 #: Mount points of engines, with the folders they are in as every distribution has them: files, folders (with a slash),
 #: and what a link leads to.
@@ -60,10 +64,20 @@ def stage(client: docker.DockerClient, parent: Image, run: str, tier: str) -> st
         os=parent.os,
         config=work_config(parent.config, work(run, tier)),
         layers=layers.digests,
-        history=[{"created": history.timestamp(0), "created_by": "tierwright: build"} for _layer in layers.digests],
+        history=[{"created": history.timestamp(0), "created_by": _DOING} for _layer in layers.digests],
         created=history.timestamp(0),
     )
     return load(client, content, layers).id
+
+
+def is_stage(client: docker.DockerClient, image: str) -> bool:
+    """Say whether an image was made here to build on; one that somebody made of a build container inherits its labels.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    with translated(f"reading the history of image {image}"):
+        return str(client.api.history(image)[0].get("CreatedBy") or "") == _DOING
 
 
 def below(client: docker.DockerClient, parent: Image) -> Layers:

@@ -28,8 +28,10 @@ from ..keys.elsewhere import Projects, digest_elsewhere, names
 from ..keys.installed import installed_version
 from ..keys.parts import Parts, digest_bytes, plain
 from ..run.column import Asked
+from ..run.home import Home
 from ..run.plan import Action, Decision, decide, take
 from .arguments import check_role, role_default
+from .home import find_home, former_name, read_name
 from .inputs import Inputs, digest_inputs, read_inputs
 from .known import KnownRole, read_role
 from .secrets import refuse
@@ -83,9 +85,22 @@ class Planner:
 
     @cached_property
     def name(self) -> str:
-        """The chain's name: ``tier_chain``, else the folder of the inventory."""
-        first = self._view(next(iter(self.chain)).name)
-        return str(first.get("tier_chain") or Path(first.get("inventory_dir") or "chain").resolve().name)
+        """The chain's name: ``tier_chain``, else what the inventory's folder says of the project.
+
+        Raises:
+            ChainError: It can name no chain, tiers have several, or no folder's name says which project it is.
+        """
+        return read_name({tier.name: self._view(tier.name) for tier in self.chain})
+
+    @cached_property
+    def home(self) -> Home:
+        """Where the chain lives, for its claim to the name."""
+        return find_home(self.chain, self._folder, former=former_name(self.name, self._view(self.chain.order[0])))
+
+    @property
+    def _folder(self) -> Path:
+        """The folder of the inventory that the first tier is in."""
+        return Path(self._view(self.chain.order[0]).get("inventory_dir") or ".").resolve()
 
     @cached_property
     def variant(self) -> Asked | None:
@@ -162,7 +177,7 @@ class Planner:
     @cached_property
     def projects(self) -> Projects:
         """The folders that names of files from elsewhere are relative to."""
-        first = self._view(next(iter(self.chain)).name)
+        first = self._view(self.chain.order[0])
         return Projects.around(Path(first.get(name) or ".") for name in ("inventory_dir", "playbook_dir"))
 
     def role_name(self, tier: str) -> str | None:

@@ -34,14 +34,15 @@ class Commit:
 
 def last_commit(folder: Path) -> Commit | None:
     """Ask Git for the last commit that touched ``folder``; ``None`` where there is none, or no Git."""
-    told = _git(folder, "log", "-1", "--format=%H %ct", "--", ".")
+    told = ask_git(folder, "log", "-1", "--format=%H %ct", "--", ".")
     if not told:
         return None
     commit, _, date = told.strip().partition(" ")
-    return Commit(commit, int(date), clean=not _git(folder, "status", "--porcelain", "--", "."))
+    return Commit(commit, int(date), clean=not ask_git(folder, "status", "--porcelain", "--", "."))
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
+def ask_git(folder: Path, *arguments: str) -> str | None:
+    """Ask Git about ``folder``; ``None`` where it has no answer, or there is no Git."""
     if shutil.which("git") is None or not folder.is_dir():
         return None
     command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]

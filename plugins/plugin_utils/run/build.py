@@ -25,7 +25,8 @@ from ..image.stage import stage
 from ..keys.elsewhere import Projects
 from ..keys.parts import digest_key
 from .candidates import propose, propose_kept
-from .cleanup import clear_tier, container_name
+from .cleanup import clear_build, container_name
+from .holds import announce, hold
 from .jobs import wait_for_jobs
 from .journal import Journal
 from .plan import find_built
@@ -210,9 +211,10 @@ def seal_tier(
         parent,
         protected=inherited,
         timeline=timeline(journal, name),
+        announce=partial(announce, journal, name),
     )
-    image = seal(client, build["container"], design, say=say)
-    clear_tier(client, journal, name)
+    image = hold(client, journal, tier, lambda: seal(client, build["container"], design, say=say))
+    clear_build(client, journal, name)
     return propose(client, journal, planned.tier, image)
 
 

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Candidates: images that a run made or found for its tiers, before it is known whether they pass.
 
-A candidate that was made has no name; so nothing can take it for more than it is, and what is left of a killed run is
-told by that.
+A candidate that was made has no name but the one that its run holds it by (:mod:`.holds`); so nothing can take it for
+more than it is.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ..engine import images
 from ..engine.images import Image
 from ..image import labels
 from ..keys.parts import content_tag
+from .holds import hold, let_go
 from .journal import Journal
 from .plan import find_own
 
@@ -52,7 +53,7 @@ def propose(client: docker.DockerClient, journal: Journal, tier: Tier, image: Im
     released = find_own(partial(images.find, client), tier, tier.release)
     tag = content_tag(image.labels[labels.KEY])
     if released is not None and released.id != image.id and labels.same(released.labels, image.labels):
-        images.remove(client, image.id)
+        let_go(client, journal, tier)
         _write(journal, tier.name, Candidate(released.id, "built, the same as before", tag))
         return released
     _write(journal, tier.name, Candidate(image.id, "", tag))
@@ -67,7 +68,7 @@ def propose_kept(client: docker.DockerClient, journal: Journal, tier: Tier, imag
     Raises:
         EngineError: The image is gone, or the engine does not answer.
     """
-    found = images.get(client, image)
+    found = hold(client, journal, tier, lambda: images.get(client, image))
     failed = any(tags.is_failed(name.rpartition(":")[2]) for name in found.tags)
     _write(journal, tier.name, Candidate(image, reason, content_tag(found.labels[labels.KEY]) if failed else None))
 
@@ -90,28 +91,6 @@ def accept(client: docker.DockerClient, journal: Journal, tier: Tier) -> None:
     if candidate.tag is not None:
         images.tag(client, candidate.image, tier.image, candidate.tag)
     journal.passed(tier.name, candidate.image, candidate.reason)
-
-
-def discard(client: docker.DockerClient, journal: Journal, tier: str) -> None:
-    """Remove a tier's candidate, unless it has a name; it may be gone already.
-
-    Raises:
-        EngineError: The engine refused.
-    """
-    candidate = read(journal, tier)
-    found = images.find(client, candidate.image) if candidate else None
-    if found is not None and not found.tags:
-        images.remove(client, found.id)
-
-
-def discard_all(client: docker.DockerClient, journal: Journal) -> None:
-    """Remove the candidates of a run that ended, those that have no name.
-
-    Raises:
-        EngineError: The engine refused.
-    """
-    for tier in journal.recorded(_KIND):
-        discard(client, journal, tier)
 
 
 def _write(journal: Journal, tier: str, candidate: Candidate) -> None:

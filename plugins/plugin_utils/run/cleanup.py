@@ -12,10 +12,14 @@ import docker
 from ..agent import place
 from ..engine import containers, images, networks
 from ..engine.address import engine_address
-from ..image import interpreter, own
+from ..engine.snapshot import Names
+from ..image import interpreter
 from ..image.labels import CHAIN, RUN, TIER
-from .candidates import discard
+from ..image.own import Repositories
+from ..image.stage import is_stage
+from .holds import holding, let_all_go, let_go
 from .journal import Journal, began, runs, runs_folder
+from .records import read_plan
 
 #: No run goes on for longer.
 _LONGEST = timedelta(hours=24)
@@ -27,7 +31,7 @@ def container_name(run: str, tier: str) -> str:
 
 
 def clear_run(client: docker.DockerClient, run: str) -> int:
-    """Remove what ``run`` left on the engine.
+    """Remove what ``run`` made for itself on the engine: containers, networks, images to build on, interpreters.
 
     Returns:
         How many containers were removed.
@@ -36,20 +40,21 @@ def clear_run(client: docker.DockerClient, run: str) -> int:
         EngineError: The engine refused.
     """
     mine = f"{RUN}={run}"
-    left = containers.find(client, mine)
+    left = _containers(client, mine)
     for container, found in left:
         containers.remove(client, container)
         place.remove(engine_address(), container_name(run, found.get(TIER, "")))
     for network, _labels in networks.find(client, mine):
         networks.remove(client, network)
     for image, _labels in images.nameless(client, mine):
-        images.remove(client, image)
+        if is_stage(client, image):
+            images.remove(client, image)
     interpreter.clear(client, run)
     return len(left)
 
 
-def clear_tier(client: docker.DockerClient, journal: Journal, tier: str) -> None:
-    """Remove the build container, the stage image and the nameless candidate of one tier; any may be gone already.
+def clear_build(client: docker.DockerClient, journal: Journal, tier: str) -> None:
+    """Remove the build container and the stage image of one tier; either may be gone already.
 
     Raises:
         EngineError: The engine refused.
@@ -59,11 +64,22 @@ def clear_tier(client: docker.DockerClient, journal: Journal, tier: str) -> None
         containers.remove(client, build["container"])
         place.remove(engine_address(), container_name(journal.run, tier))
         images.remove(client, build["stage"])
-    discard(client, journal, tier)
+
+
+def clear_tier(client: docker.DockerClient, journal: Journal, tier: str) -> None:
+    """Remove the build container and the stage image of one tier, and let go of what it made.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    clear_build(client, journal, tier)
+    let_go(client, journal, read_plan(journal, tier).tier)
 
 
 def clear_ended_runs(client: docker.DockerClient, chain: str, but: Journal) -> list[str]:
     """Remove what killed runs over ``chain`` left behind, journals included.
+
+    They are those of this state folder, and what they made is told by their journals: what others build looks the same.
 
     Args:
         client: The engine.
@@ -81,23 +97,40 @@ def clear_ended_runs(client: docker.DockerClient, chain: str, but: Journal) -> l
         if journal.run == but.run or journal.is_alive():
             continue
         clear_run(client, journal.run)
-        for image in own.nameless(client, chain):  # sealed, and killed before it got its name
-            images.remove(client, image.id)
+        let_all_go(client, journal)
         journal.end()
         cleared.append(journal.run)
     return cleared
 
 
-def abandoned_runs(client: docker.DockerClient, chain: str) -> list[str]:
-    """List runs over ``chain`` that left containers or networks and that nobody will clear away.
+def abandoned_runs(client: docker.DockerClient, chain: str, owned: Repositories, names: Names) -> list[str]:
+    """List runs over ``chain`` that left something and that nobody will clear away.
 
     Their journals are gone, or on another machine, and they began a day ago or earlier.
+
+    Args:
+        client: The engine.
+        chain: The chain's name.
+        owned: The repositories of its tiers.
+        names: All names on the engine.
 
     Raises:
         EngineError: The engine refused.
     """
-    before = datetime.now(UTC) - _LONGEST
     mine = f"{CHAIN}={chain}"
-    found = [*containers.find(client, mine), *networks.find(client, mine)]
-    left = {said[RUN] for _id, said in found if RUN in said}
-    return sorted(run for run in left if began(run) < before and not Journal(runs_folder(chain) / run).is_alive())
+    found = [*_containers(client, mine), *networks.find(client, mine)]
+    left = {said[RUN] for _id, said in found if RUN in said and said.get(TIER) in owned}
+    repositories = {each for mine in owned.values() for each in mine}
+    left.update(run for each in repositories for run in holding(names.get(each, {})))
+    return sorted(run for run in left if is_abandoned(chain, run))
+
+
+def is_abandoned(chain: str, run: str) -> bool:
+    """Say whether a run ended long ago, by its identifier, and nobody will clear it away."""
+    return began(run) < datetime.now(UTC) - _LONGEST and not Journal(runs_folder(chain) / run).is_alive()
+
+
+def _containers(client: docker.DockerClient, label: str) -> list[tuple[str, dict[str, str]]]:
+    """List containers that were given ``label``; one of an image that somebody made of a build container was not."""
+    theirs = [image for image in images.labelled(client, RUN) if not is_stage(client, image)]
+    return containers.find(client, label, but_of=theirs)

@@ -12,7 +12,7 @@ from typing import Any
 
 import docker
 
-from ..chain import tags
+from ..chain import names, tags
 from ..contract.kept import keep, kept
 from ..contract.matrix import SCHEMA, Cell, Matrix, State, Variant
 from ..engine import images
@@ -55,6 +55,8 @@ class Asked:
                 f"tier_variant is {given!r}; expected a dictionary with the texts name and of (the chain that this is "
                 "a variant of), and title if people call it otherwise"
             )
+        for key in ("name", "of"):
+            names.check(f"tier_variant.{key}", given[key])
         return cls(**{"title": given["name"], **given})
 
 

@@ -13,7 +13,9 @@ from ..chain.tier import Tier
 from ..engine import containers, images, volumes
 from ..engine.snapshot import Snapshot
 from ..image import cache, interpreter, own
+from ..image.own import Repositories
 from .cleanup import abandoned_runs, clear_run
+from .holds import untag
 from .moves import move_all
 from .prune import Needs, Pruning, plan_prune
 
@@ -36,7 +38,14 @@ class Garbage:
 
 
 def find(
-    client: docker.DockerClient, chain: str, tiers: Collection[Tier], *, keep: int, wanted: Collection[str]
+    client: docker.DockerClient,
+    chain: str,
+    tiers: Collection[Tier],
+    owned: Repositories,
+    *,
+    keep: int,
+    wanted: Collection[str],
+    former: str = "",
 ) -> Garbage:
     """Find what can go. Nothing is changed.
 
@@ -44,26 +53,38 @@ def find(
         client: The engine.
         chain: The chain's name.
         tiers: Its tiers.
+        owned: The repositories of its tiers; nothing but what is in these can go.
+        former: The name that it had before; empty for none.
         keep: How many releases to keep.
         wanted: IDs of images that the next run would take as they are.
 
     Raises:
         EngineError: The engine refused.
     """
-    needs = Needs(keep, containers.sources(client), wanted, own.parents(client))
-    pruning = plan_prune(own.of_chain(client, chain), tiers, Snapshot.take(client).names, needs)
+    names = Snapshot.take(client).names
+    abandoned = abandoned_runs(client, chain, owned, names)
+    needs = Needs(keep, containers.sources(client), wanted, own.parents(client), abandoned)
+    mine = own.of_chain(client, [each for each in (chain, former) if each], owned, names)
+    repositories = {each for their in owned.values() for each in their}
+    pruning = plan_prune(mine, tiers, repositories, names, needs)
     gone = {each.id for each in pruning.images}
     left = [*interpreter.needless(client, gone), *cache.needless(client, gone)]
     return Garbage(
         pruning,
-        tuple(abandoned_runs(client, chain)),
+        tuple(abandoned),
         tuple(left),
         own.freed(client, pruning.images) + volumes.sizes(client, left),
     )
 
 
-def remove(client: docker.DockerClient, chain: str, garbage: Garbage) -> None:
+def remove(client: docker.DockerClient, chain: str, owned: Repositories, garbage: Garbage) -> None:
     """Remove it. What somebody has begun to use meanwhile stays.
+
+    Args:
+        client: The engine.
+        chain: The chain's name.
+        owned: The repositories of its tiers.
+        garbage: What :func:`find` has found.
 
     Raises:
         EngineError: The engine refused.
@@ -71,6 +92,10 @@ def remove(client: docker.DockerClient, chain: str, garbage: Garbage) -> None:
     for run in garbage.runs:
         clear_run(client, run)
     move_all(client, chain, garbage.pruning.moves)
+    repositories = {each for their in owned.values() for each in their}
+    names = {each: named for each, named in Snapshot.take(client).names.items() if each in repositories}
+    for run in garbage.runs:
+        untag(client, run, names)
     for image in garbage.pruning.images:
         images.remove(client, image.id)  # the last of its names took it along, where it had one
     for volume in garbage.volumes:

@@ -35,7 +35,7 @@ class Holder:
     def employer(cls, command: str) -> Holder:
         """The process that this one, a worker, works for."""
         pid = os.getppid()
-        return cls(pid, _birth(pid), socket.gethostname(), _user(), command, time.strftime("%Y-%m-%d %H:%M:%S"))
+        return cls(pid, _birth(pid), machine(), user(), command, time.strftime("%Y-%m-%d %H:%M:%S"))
 
     @classmethod
     def read(cls, fields: dict[str, Any]) -> Holder:
@@ -48,7 +48,7 @@ class Holder:
 
     def lives(self) -> bool:
         """Say whether the process is there still; one of another machine counts as gone."""
-        return self.host == socket.gethostname() and _exists(self.pid) and _birth(self.pid) == self.birth
+        return self.host == machine() and _exists(self.pid) and _birth(self.pid) == self.birth
 
     def is_employer(self) -> bool:
         """Say whether this process works for it."""
@@ -80,7 +80,13 @@ def _birth(pid: int) -> str:
     return fields[0] if fields[0] in "ZX" else fields[19]
 
 
-def _user() -> str:
+def machine() -> str:
+    """Name of the machine that this process runs on."""
+    return socket.gethostname()
+
+
+def user() -> str:
+    """Name of the user that this process runs as, or the number of one without a name."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a number without a name; KeyError until Python 3.12

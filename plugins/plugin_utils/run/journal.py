@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
+from ..chain.names import file_name
 from ..errors import RunError
 from ..lock import lock
 from .holder import Holder
@@ -175,7 +176,7 @@ class Journal:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, kind: str, tier: str) -> Path:
-        return self.folder / f"{quote(tier, safe='')}.{kind}.json"
+        return self.folder / f"{file_name(tier)}.{kind}.json"
 
 
 def began(run: str) -> datetime:
@@ -188,7 +189,7 @@ def began(run: str) -> datetime:
 
 def state_folder(chain: str) -> Path:
     """Folder of what is known of ``chain`` here, below ``$XDG_STATE_HOME`` (by default ``~/.local/state``)."""
-    return _states() / quote(chain, safe="")
+    return _states() / file_name(chain)
 
 
 def chains() -> list[str]:

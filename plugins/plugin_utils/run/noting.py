@@ -66,6 +66,22 @@ def note_run(journal: Journal) -> None:
         _change(each, change)
 
 
+def take_over(former: str, chain: str, tiers: Mapping[str, str]) -> None:
+    """Move what is noted of some tiers from one chain to another, which knows nothing of them yet.
+
+    Args:
+        former: The chain that they were noted for.
+        chain: The chain that they are of.
+        tiers: Repository of each one's images.
+    """
+    with contextlib.suppress(DamagedError):
+        noted = read(former)
+        mine = {name: each for name, each in noted.items() if tiers.get(name) == each.release.rpartition(":")[0]}
+        if mine:
+            _change(chain, lambda known: ({**mine, **known}).values())
+            _change(former, lambda known: (each for name, each in known.items() if name not in mine))
+
+
 def _ended(journal: Journal, planned: Planned, now: str) -> Ended:
     name, outcome = planned.tier.name, journal.outcome(planned.tier.name)
     tested = journal.read("tested", name) or {}

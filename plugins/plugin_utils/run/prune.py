@@ -30,6 +30,8 @@ class Needs:
     wanted: Collection[str]
     #: IDs of the images that images stand on.
     parents: Mapping[str, str]
+    #: Runs that are over, and still hold images.
+    abandoned: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +50,21 @@ class Pruning:
         return sorted({move.tag for move in self.moves if tags.is_release(move.tag)} - kept)
 
 
-def plan_prune(own: Sequence[Own], tiers: Collection[Tier], names: Names, needs: Needs) -> Pruning:
-    """Say which of a chain's own images can go.
+def plan_prune(
+    own: Sequence[Own], tiers: Collection[Tier], repositories: Collection[str], names: Names, needs: Needs
+) -> Pruning:
+    """Say which of a chain's own images can go, and which of its tags in the repositories of its tiers.
 
     The oldest release that is kept gets its tag on all of its images, so that it is whole without older ones.
 
     Args:
-        own: All images that this project made for the chain.
-        tiers: The tiers of the chain as it is now; images of others are told by their tags.
+        own: All images that are the chain's own.
+        tiers: The tiers of the chain.
+        repositories: Those of its tiers, and of tiers that it had.
         names: Image IDs by tag, by repository.
         needs: What else is needed.
     """
     ours = {each.id for each in own}
-    repositories = [
-        repository
-        for repository, named in names.items()
-        if any(image in ours and (tags.is_content(tag) or tags.is_failed(tag)) for tag, image in named.items())
-    ]
     releases = Releases((*repositories, *(tier.image for tier in tiers)), names)
     oldest = _oldest(releases, tiers, needs.releases)
     at_oldest = {each: image for each in repositories if (image := releases.at(each, oldest))}
@@ -74,7 +74,7 @@ def plan_prune(own: Sequence[Own], tiers: Collection[Tier], names: Names, needs:
         image
         for repository, named in names.items()
         for tag, image in named.items()
-        if repository not in repositories or not tags.is_bookkeeping(tag) or (tags.is_release(tag) and tag >= oldest)
+        if repository not in repositories or _needs(tag, oldest, needs.abandoned)
     )
     needed.update(_ancestors(needed, needs.parents))
     return Pruning(
@@ -88,11 +88,18 @@ def plan_prune(own: Sequence[Own], tiers: Collection[Tier], names: Names, needs:
             *(
                 Move(repository, tag, image, None)
                 for repository in repositories
-                for tag, image in names[repository].items()
+                for tag, image in names.get(repository, {}).items()
                 if image in ours and (image not in needed or _is_old(tag, oldest, releases.notes(repository, image)))
             ),
         ),
     )
+
+
+def _needs(tag: str, oldest: str, abandoned: Collection[str]) -> bool:
+    """Say whether a tag in one of the chain's repositories keeps its image: as a name, a release, or for a run."""
+    if run := tags.building_run(tag):
+        return run not in abandoned
+    return not tags.is_bookkeeping(tag) or (tags.is_release(tag) and tag >= oldest)
 
 
 def _oldest(releases: Releases, tiers: Collection[Tier], count: int) -> str:

@@ -11,19 +11,23 @@ import docker
 from ..engine import images
 from ..engine.snapshot import Snapshot
 from ..image import own
+from ..image.own import Repositories
+from .claim import check_claim, give_up, owned
 from .cleanup import clear_ended_runs
+from .home import Home
 from .moves import recover
 from .turn import Waiting, take_turn
 
 
-def remove_chain(client: docker.DockerClient, chain: str, command: str, waiting: Waiting) -> list[str]:
-    """Remove all images that were made for a chain, under all their names, and what its ended runs left.
+def remove_chain(client: docker.DockerClient, chain: str, home: Home, command: str, waiting: Waiting) -> list[str]:
+    """Remove all images that are a chain's own, under all their names, and what its ended runs left.
 
     What images of other chains stand on, or a container was made from, stays.
 
     Args:
         client: The engine.
         chain: The chain's name.
+        home: Where it lives.
         command: What this process was started as.
         waiting: What to do where a run over the chain goes on.
 
@@ -31,24 +35,33 @@ def remove_chain(client: docker.DockerClient, chain: str, command: str, waiting:
         IDs of the removed images.
 
     Raises:
-        RunError: A run goes on for longer than the user wants to wait.
+        RunError: Another project has a chain of this name, or a run goes on for longer than the user wants to wait.
         EngineError: The engine refused.
     """
+    check_claim(client, chain, home)
+    mine = owned(chain, home)
     journal = take_turn(chain, command, waiting)
     try:
         recover(client, chain, lambda _line: None)  # what it would tell of is removed in a moment
         clear_ended_runs(client, chain, but=journal)
-        mine = {each.id for each in own.of_chain(client, chain)}
-        mine -= _below(own.parents(client), mine)
+        before = _own(client, chain, mine)
+        going = before - _below(own.parents(client), before)
         for repository, tags in Snapshot.take(client).names.items():
             for tag, image in tags.items():
-                if image in mine:
+                if image in going:
                     images.remove(client, f"{repository}:{tag}")
-        for image in mine:
+        for image in going:
             images.remove(client, image)
-        return sorted(mine - {each.id for each in own.of_chain(client, chain)})
+        left = _own(client, chain, mine)
+        if not left:
+            give_up(client, chain)
+        return sorted(going - left)
     finally:
         journal.end()
+
+
+def _own(client: docker.DockerClient, chain: str, mine: Repositories) -> set[str]:
+    return {each.id for each in own.of_chain(client, [chain], mine, Snapshot.take(client).names)}
 
 
 def _below(parents: Mapping[str, str], mine: Collection[str]) -> set[str]:

@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
+from ..chain.names import file_name
 from ..keys.elsewhere import CHANGED, LISTING, ROLE, Projects, digest_elsewhere, part
 from ..keys.files import counts
 from .journal import Journal
@@ -156,7 +156,7 @@ def _state(path: str) -> list[int] | None:
 
 
 def _record(folder: Path, tier: str) -> str:
-    return f"{folder}/{quote(tier, safe='')}.taken"
+    return f"{folder}/{file_name(tier)}.taken"
 
 
 def _python() -> Iterator[str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -124,8 +124,9 @@ def _name_failed(client: docker.DockerClient, tier: Tier, image: Image, candidat
     """
     if image.is_named(tier.release):
         return tier.release
-    if image.tags or candidate.tag is None:
-        return image.tags[0] if image.tags else image.id
+    named = [each for each in image.tags if not tags.building_run(each.rpartition(":")[2])]
+    if named or candidate.tag is None:
+        return named[0] if named else image.id
     tag = tags.failed(candidate.tag)
     images.tag(client, image.id, tier.image, tag)
     return f"{tier.image}:{tag}"
@@ -172,7 +173,7 @@ def _command(client: docker.DockerClient, chain: Chain, bench: Bench, image: str
 def _name_of(client: docker.DockerClient, tier: Tier, image: str) -> str:
     """A name of an image that people can read, while it has one."""
     found = images.find(client, image)
-    names: Mapping[str, None] = dict.fromkeys(found.tags if found else ())
+    names = [each for each in (found.tags if found else ()) if not tags.building_run(each.rpartition(":")[2])]
     return tier.release if tier.release in names else next(iter(names), image)
 
 

@@ -10,8 +10,8 @@ import time
 from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
-from urllib.parse import quote
 
+from ..chain.names import file_name
 from ..image.tasks import Task, Timeline
 from .journal import Journal
 
@@ -38,4 +38,4 @@ def timeline(journal: Journal, tier: str) -> Timeline:
 
 
 def _record(journal: Journal, tier: str) -> Path:
-    return journal.folder / f"{quote(tier, safe='')}.tasks"
+    return journal.folder / f"{file_name(tier)}.tasks"

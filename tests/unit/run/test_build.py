@@ -12,13 +12,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.image.history imp
 from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.commit import Commit
 from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.parts import content_tag, digest_key
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import epoch_of, spare
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import (
-    Candidate,
-    accept,
-    discard_all,
-    propose,
-    read,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import Candidate, accept, propose, read
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.holds import hold, let_all_go
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal, Outcome
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import Planned
@@ -29,27 +24,34 @@ class Engine:
 
     def __init__(self):
         self.api = self
-        self.images = {}
+        self.made = {}
         self.names = {}
 
     def add(self, image, labels, *names):
-        self.images[image] = labels
+        self.made[image] = labels
         self.names.update(dict.fromkeys(names, image))
 
     def inspect_image(self, reference):
         image = self.names.get(reference, reference)
-        if image not in self.images:
+        if image not in self.made:
             raise docker.errors.ImageNotFound(reference)
         names = [name for name, each in self.names.items() if each == image]
-        return {"Id": image, "RootFS": {"Layers": []}, "Config": {"Labels": self.images[image]}, "RepoTags": names}
+        return {"Id": image, "RootFS": {"Layers": []}, "Config": {"Labels": self.made[image]}, "RepoTags": names}
 
     def tag(self, image, repository, tag):
-        assert image in self.images
+        assert image in self.made
         self.names[f"{repository}:{tag}"] = image
 
-    def remove_image(self, image):
-        assert image not in self.names.values()
-        del self.images[image]
+    def images(self):
+        named = {image: [name for name, each in self.names.items() if each == image] for image in self.made}
+        return [{"Id": image, "RepoTags": names} for image, names in named.items()]
+
+    def remove_image(self, name):
+        if name not in self.names:
+            raise docker.errors.ImageNotFound(name)
+        image = self.names.pop(name)
+        if image not in self.names.values():
+            del self.made[image]
 
 
 @pytest.fixture
@@ -79,7 +81,8 @@ def release(engine, tier, parts, content="same"):
 
 def seal(engine, journal, tier, make_image, parts, content="same"):
     engine.add("sha256:new", made(tier, parts, content))
-    return propose(engine, journal, tier, make_image("sha256:new", engine.images["sha256:new"]))
+    image = hold(engine, journal, tier, lambda: make_image("sha256:new", engine.made["sha256:new"]))
+    return propose(engine, journal, tier, image)
 
 
 OLD, NEW = {"parent": "sha256:core", "role/a": "1"}, {"parent": "sha256:core", "role/a": "2"}
@@ -91,7 +94,7 @@ def test_what_comes_out_the_same_is_the_image_that_there_was(engine, journal, ti
     assert image.id == "sha256:old"
     accept(engine, journal, tier)
     assert journal.outcome(tier.name) == Outcome("sha256:old", "built, the same as before")
-    assert set(engine.images) == {"sha256:old"}
+    assert set(engine.made) == {"sha256:old"}
     # Both keys name it, so the next run builds nothing.
     assert {engine.names[f"httpd-php:{content_tag(digest_key(parts))}"] for parts in (OLD, NEW)} == {"sha256:old"}
 
@@ -113,20 +116,20 @@ def test_what_differs_is_a_new_image(engine, journal, tier, make_image, before, 
     assert engine.names[f"httpd-php:{content_tag(digest_key(parts))}"] == "sha256:new"
 
 
-def test_a_candidate_has_no_name_and_nobody_waits_for_it_in_vain(engine, journal, tier, make_image):
+def test_a_candidate_has_its_run_s_name_only_and_nobody_waits_for_it_in_vain(engine, journal, tier, make_image):
     seal(engine, journal, tier, make_image, NEW)
-    assert engine.names == {}
+    assert engine.names == {f"httpd-php:building-{journal.run}": "sha256:new"}
     assert journal.outcome(tier.name) is None
-    discard_all(engine, journal)
-    assert engine.images == {}
-    discard_all(engine, journal)  # it may be gone already
+    let_all_go(engine, journal)
+    assert engine.made == {}
+    let_all_go(engine, journal)  # it may be gone already
 
 
 def test_what_passed_is_not_discarded_with_the_run(engine, journal, tier, make_image):
     seal(engine, journal, tier, make_image, NEW)
     accept(engine, journal, tier)
-    discard_all(engine, journal)
-    assert set(engine.images) == {"sha256:new"}
+    let_all_go(engine, journal)
+    assert set(engine.made) == {"sha256:new"}
 
 
 def test_another_team_s_tier_is_another_image(engine, journal, make_tier, make_image):

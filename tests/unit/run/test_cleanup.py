@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 
+import docker.errors
 import pytest
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain import tags
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.snapshot import Snapshot
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import interpreter, labels, own
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run import begin as module
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import abandoned_runs, clear_ended_runs
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.holds import announce
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.home import Home
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal, began, runs
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.turn import Waiting
+
+HOME = Home("/home/me/shop/inventory", "here", "me", ("web web",))
 
 
 class Engine:
@@ -26,31 +33,39 @@ class Engine:
         self.made_volumes: dict[str, dict[str, str]] = {}
         self.made_networks: list[dict] = []
 
-    def add(self, image, created_by, *, named=True, layers=("sha256:a",), size=1, **said):
+    def add(self, image, created_by, *, named="", layers=("sha256:a",), size=1, **said):
         self.made[image] = {
             "labels": {labels.PREFIX + name: value for name, value in said.items()},
             "history": [{"CreatedBy": created_by, "Size": size}],
-            "named": named,
+            "names": [] if named is None else [named or f"web:{image[7:]}"],
             "layers": layers,
         }
 
     def images(self, filters=None):
         wanted = (filters or {}).get("label", [])
         return [
-            {"Id": image, "Labels": each["labels"], "RepoTags": []}
+            {"Id": image, "Labels": each["labels"], "RepoTags": each["names"]}
             for image, each in self.made.items()
             if all(_has(each["labels"], label) for label in wanted)
-            and not (each["named"] and (filters or {}).get("dangling"))
+            and not (each["names"] and (filters or {}).get("dangling"))
         ]
 
     def history(self, image):
         return self.made[image]["history"]
 
     def inspect_image(self, image):
-        return {"Id": image, "RootFS": {"Layers": self.made[image]["layers"]}, "Config": {}}
+        found = next((each for each, its in self.made.items() if image == each or image in its["names"]), None)
+        if found is None:
+            raise docker.errors.ImageNotFound(image)
+        its = self.made[found]
+        return {"Id": found, "RootFS": {"Layers": its["layers"]}, "Config": {}, "RepoTags": its["names"]}
 
-    def remove_image(self, image):
-        del self.made[image]
+    def remove_image(self, name):
+        image = self.inspect_image(name)["Id"]
+        if name != image:
+            self.made[image]["names"].remove(name)
+        if name == image or not self.made[image]["names"]:
+            del self.made[image]
 
     def containers(self, filters, **_how):
         return [each for each in self.running if _has(each["Labels"], filters["label"])]
@@ -58,8 +73,19 @@ class Engine:
     def networks(self, filters):
         return [each for each in self.made_networks if _has(each["Labels"], filters["label"])]
 
+    def remove_container(self, container, **_how):
+        self.running = [each for each in self.running if each["Id"] != container]
+
     def remove_network(self, network):
         self.made_networks = [each for each in self.made_networks if each["Id"] != network]
+
+    def inspect_volume(self, name):
+        if name not in self.made_volumes:
+            raise docker.errors.NotFound(name)
+        return {"Labels": self.made_volumes[name]}
+
+    def create_volume(self, name, labels):
+        return {"Labels": self.made_volumes.setdefault(name, labels)}
 
     def volumes(self, filters):
         found = {name: said for name, said in self.made_volumes.items() if _has(said, filters["label"])}
@@ -87,13 +113,28 @@ def killed(journal):
     return journal
 
 
+def own_of(engine, **owned):
+    return own.of_chain(engine, ["demo"], owned or {"web": {"web"}}, Snapshot.take(engine).names)
+
+
 def test_an_image_is_ours_if_the_top_of_its_history_is(engine):
     said = {"chain": "demo", "tier": "web"}
     engine.add("sha256:ours", "tierwright: tier web: role web", size=7, **said)
     engine.add("sha256:built", "/bin/sh -c #(nop)  ENV THEIRS=yes", **said)
     engine.add("sha256:other-tier", "tierwright: tier website: role website", **said)
     engine.add("sha256:other-chain", "tierwright: tier web: role web", chain="elsewhere", tier="web")
-    assert own.of_chain(engine, "demo") == [own.Own("sha256:ours", "web", 7)]
+    assert own_of(engine) == [own.Own("sha256:ours", "web", 7)]
+
+
+def test_an_image_is_ours_if_it_lies_in_a_repository_of_its_tier(engine):
+    """Another project may have called its chain the same, or a tier."""
+    by = "tierwright: tier web: role web"
+    for image, named in (("ours", "web:key-1"), ("former", "old/web:key-1")):
+        engine.add(image, by, named=named, chain="demo", tier="web")
+    engine.add("theirs", by, named="theirs/web:key-1", chain="demo", tier="web")
+    engine.add("another-tier", "tierwright: tier shop: role shop", named="web:key-2", chain="demo", tier="shop")
+    engine.add("nameless", by, named=None, chain="demo", tier="web")
+    assert [each.id for each in own_of(engine, web={"web", "old/web"})] == ["ours", "former"]
 
 
 def test_layers_that_another_image_has_are_not_freed(engine):
@@ -101,33 +142,75 @@ def test_layers_that_another_image_has_are_not_freed(engine):
     engine.add("sha256:1", "tierwright: tier web: role web", layers=("a", "b"), size=10, **said)
     engine.add("sha256:2", "tierwright: tier web: role web", layers=("a", "b", "c"), size=5, **said)
     engine.add("sha256:3", "tierwright: tier web: role web", layers=("a", "b", "c"), size=5, **said)
-    going = {each.id: each for each in own.of_chain(engine, "demo")}
+    going = {each.id: each for each in own_of(engine)}
     assert own.freed(engine, [going["sha256:2"]]) == 0  # the third has the layer as well
     assert own.freed(engine, [going["sha256:2"], going["sha256:3"]]) == 5
     assert own.freed(engine, list(going.values())) == 15
 
 
-def test_what_a_killed_run_sealed_and_did_not_name_goes(engine):
-    said = {"chain": "demo", "tier": "web"}
-    for image, named in (("sha256:named", True), ("sha256:nameless", False)):
-        engine.add(image, "tierwright: tier web: role web", named=named, **said)
-    engine.add("sha256:theirs", "/bin/sh -c true", named=False, **said)
-    mine = Journal.begin("demo")
-    assert clear_ended_runs(engine, "demo", but=mine) == []
-    assert len(engine.made) == 3
-    gone = killed(Journal.begin("demo"))
+def test_what_a_killed_run_sealed_goes_and_what_others_seal_stays(engine):
+    """Two users build; the state folder of one holds a journal of a run that was killed."""
+    by, said = "tierwright: tier web: role web", {"chain": "demo", "tier": "web"}
+    mine, gone = Journal.begin("demo"), killed(Journal.begin("demo"))
+    engine.add("sha256:named", by, **said)
+    engine.add("sha256:held", by, named=f"web:{tags.building(gone.run)}", **said)
+    engine.add("sha256:not-held-yet", by, named=None, **said)
+    announce(gone, "web", "sha256:not-held-yet")
+    engine.add("sha256:made-by-both", by, named=f"db:{tags.building(gone.run)}", **said)
+    engine.made["sha256:made-by-both"]["names"].append("db:building-20261129T000000Z-0123abcd")
+    announce(gone, "db", "sha256:made-by-both")
+    engine.add("sha256:of-another-run", by, named="web:building-20261129T000000Z-89abcdef", **said)
+    engine.add("sha256:of-an-older-version", by, named=None, **said)
     assert clear_ended_runs(engine, "demo", but=mine) == [gone.run]
-    assert set(engine.made) == {"sha256:named", "sha256:theirs"}
+    assert set(engine.made) == {
+        "sha256:named", "sha256:made-by-both", "sha256:of-another-run", "sha256:of-an-older-version"
+    }  # fmt: skip
+    assert engine.made["sha256:made-by-both"]["names"] == ["db:building-20261129T000000Z-0123abcd"]
     assert [each.run for each in runs("demo")] == [mine.run]
+
+
+def test_a_candidate_of_a_run_that_an_older_version_began_goes(engine):
+    gone = killed(Journal.begin("demo"))
+    engine.add("sha256:candidate", "tierwright: tier web: role web", named=None, chain="demo", tier="web")
+    gone.write("candidate", "web", {"image": "sha256:candidate", "reason": "", "tag": None})
+    clear_ended_runs(engine, "demo", but=Journal.begin("demo"))
+    assert engine.made == {}
+
+
+def test_what_somebody_made_of_a_build_container_stays(engine):
+    """A commit inherits the run's labels, and a container of it inherits them from there."""
+    gone = killed(Journal.begin("demo"))
+    said = {"run": gone.run, "tier": "web"}
+    engine.add("sha256:stage", "tierwright: build", named=None, **said)
+    engine.add("sha256:commit", "sh", named=None, **said)
+    for image in ("sha256:stage", "sha256:commit"):
+        marked = {labels.RUN: gone.run, labels.TIER: "web"}
+        engine.running.append({"Id": f"container of {image}", "ImageID": image, "Labels": marked})
+    clear_ended_runs(engine, "demo", but=Journal.begin("demo"))
+    assert set(engine.made) == {"sha256:commit"}
+    assert [each["Id"] for each in engine.running] == ["container of sha256:commit"]
+
+
+def abandoned_of(engine):
+    return abandoned_runs(engine, "demo", {"web": {"web"}}, Snapshot.take(engine).names)
 
 
 @pytest.mark.parametrize(("hours", "abandoned"), [(25, True), (23, False)])
 def test_a_run_that_nobody_knows_is_abandoned_after_a_day(engine, hours, abandoned):
     run = f"{datetime.now(UTC) - timedelta(hours=hours):%Y%m%dT%H%M%SZ}-0"
     for chain in ("demo", "elsewhere"):
-        said = {labels.CHAIN: chain, labels.RUN: run if chain == "demo" else "20200101T000000Z-0"}
+        said = {labels.CHAIN: chain, labels.TIER: "web", labels.RUN: run if chain == "demo" else "20200101T000000Z-0"}
         engine.running.append({"Id": chain, "Labels": said})
-    assert abandoned_runs(engine, "demo") == ([run] if abandoned else [])
+    assert abandoned_of(engine) == ([run] if abandoned else [])
+
+
+def test_a_run_of_a_tier_that_is_not_ours_is_never_abandoned(engine):
+    said = {labels.CHAIN: "demo", labels.TIER: "theirs", labels.RUN: "20200101T000000Z-0"}
+    engine.running.append({"Id": "it", "Labels": said})
+    engine.add("sha256:theirs", "x", named="theirs:building-20200101T000000Z-0123abcd", chain="demo", tier="theirs")
+    assert abandoned_of(engine) == []
+    engine.add("sha256:ours", "x", named="web:building-20200101T000000Z-0123abcd", chain="demo", tier="web")
+    assert abandoned_of(engine) == ["20200101T000000Z-0123abcd"]
 
 
 def test_networks_of_tests_go_with_the_run_that_they_were_made_in(engine):
@@ -140,8 +223,8 @@ def test_networks_of_tests_go_with_the_run_that_they_were_made_in(engine):
 
 def test_a_network_alone_makes_a_run_an_abandoned_one(engine):
     run = "20200101T000000Z-0"
-    engine.made_networks.append({"Id": "n", "Labels": {labels.CHAIN: "demo", labels.RUN: run}})
-    assert abandoned_runs(engine, "demo") == [run]
+    engine.made_networks.append({"Id": "n", "Labels": {labels.CHAIN: "demo", labels.TIER: "web", labels.RUN: run}})
+    assert abandoned_of(engine) == [run]
 
 
 def test_a_run_tells_when_it_began():
@@ -167,13 +250,13 @@ def test_a_run_that_cannot_begin_leaves_no_journal(engine, monkeypatch):
 
     monkeypatch.setattr(module, "recover", refuses)
     with pytest.raises(EngineError, match="says no"):
-        begin(engine, "demo", "mine", Waiting(0, print))
+        begin(engine, "demo", HOME, "mine", Waiting(0, print))
     assert list(runs("demo")) == []
 
 
 def test_a_run_begins_alone_with_nothing_left_by_others(engine):
     gone = killed(Journal.begin("demo"))
     said = []
-    journal = begin(engine, "demo", "mine", Waiting(0, said.append))
+    journal = begin(engine, "demo", HOME, "mine", Waiting(0, said.append))
     assert [each.run for each in runs("demo")] == [journal.run]
     assert said == [f"cleared what the killed run {gone.run} left behind"]

@@ -16,11 +16,12 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.run.prune import 
 TIERS = ("base", "core", "php", "db")
 
 
-def prune(shop, keep, *, used=(), wanted=(), parents=None, but=(), forgotten=None):
+def prune(shop, keep, *, but=(), forgotten=None, former=(), **needs):
     """Prune as `garbage` does, on an engine on which an image's last tag takes it along."""
     own = [Own(image, image.partition(":")[2].partition("-")[0], 1) for image in sorted(shop.names.images - set(but))]
     names = shop.names.by_repository()
-    pruning = plan_prune(own, tuple(shop.chain), names, Needs(keep, used, wanted, parents or {}))
+    needed = Needs(**{"releases": keep, "used": (), "wanted": (), "parents": {}, **needs})
+    pruning = plan_prune(own, tuple(shop.chain), {*TIERS, *former}, names, needed)
     assert forgotten is None or pruning.forgotten == forgotten
     before = dict(shop.names.tags)
     move_all(shop.client, "demo", pruning.moves)
@@ -153,7 +154,36 @@ def test_an_image_of_a_tier_that_is_no_more_goes_but_its_release_stays(shop):
         shop.names.images.add(f"sha256:gone-{number}")
         shop.names.tags[f"gone:key-000000000000000{number}"] = f"sha256:gone-{number}"
     shop.names.tags["gone:latest"] = "sha256:gone-2"
-    assert prune(shop, 3) == {"sha256:gone-1"}
+    assert prune(shop, 3) == set()  # nothing says that the repository was ever this chain's
+    assert prune(shop, 3, former=["gone"]) == {"sha256:gone-1"}
+
+
+def test_what_a_run_holds_stays_until_it_is_over(shop):
+    """Another user's run, whose journal nobody here knows, has sealed an image and tests it."""
+    shop.promote(*TIERS)
+    shop.names.images.add("sha256:db-theirs")
+    shop.names.tags["db:building-20261124T093000Z-0123abcd"] = "sha256:db-theirs"
+    assert prune(shop, 3) == set()
+    assert "db:building-20261124T093000Z-0123abcd" in shop.names.tags
+    assert prune(shop, 3, abandoned=["20261124T093000Z-0123abcd"]) == {"sha256:db-theirs"}
+    assert shop.tag("building-") == {}
+
+
+def test_the_releases_of_other_chains_are_no_business_of_prune(shop):
+    """Their images are labelled with the same chain, and their tags look the same."""
+    shop.promote(*TIERS)
+    shop.names.images |= {"sha256:web-1", "sha256:web-2"}
+    theirs = {
+        "web:latest": "sha256:web-2",
+        "web:key-00000000000000f1": "sha256:web-1",
+        "web:key-00000000000000f2": "sha256:web-2",
+        "web:release-20200101T000000Z": "sha256:web-1",
+        "web:release-20990101T000000Z": "sha256:web-2",
+    }
+    shop.names.tags |= theirs
+    assert prune(shop, 1, forgotten=[]) == set()
+    assert {ref: image for ref, image in shop.names.tags.items() if ref.startswith("web:")} == theirs
+    assert shop.releases.all == tuple(shop.truth)
 
 
 def test_a_chain_without_a_release_has_nothing_to_lose(shop):

@@ -210,7 +210,7 @@ def test_a_kept_image_that_fails_keeps_its_names(world, judge):
     with pytest.raises(ContractError, match="no image; so it is the tests") as error:
         world.prove("web")
     assert "pytest --tier web --image web:latest" in str(error.value)
-    assert world.names("sha256:web-old") == {"web:latest"}
+    assert world.names("sha256:web-old") == {"web:latest", f"web:building-{world.journal.run}"}
 
 
 def test_a_tier_that_was_never_released_is_told_as_that(world, judge):

@@ -1,0 +1,175 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A chain's claim to its name: on the engine, and in this user's state folder.
+
+Images, tags and state are found by the chain's name. So the first who uses a name records where the chain lives: in the
+chain's state folder, and on the engine as the label of an empty volume, since users with other state folders may share
+that. An engine makes a volume of one name once only: of two who come at once, one is told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import docker
+
+from ..chain.tier import Tier
+from ..engine import images, volumes
+from ..engine.snapshot import Snapshot
+from ..errors import RunError
+from ..image import labels, own
+from ..image.own import Repositories
+from .home import Home
+from .journal import state_folder
+
+
+def check_claim(client: docker.DockerClient, chain: str, home: Home) -> None:
+    """Make sure that no other project has a chain of this name, on this engine or in this state folder.
+
+    Raises:
+        RunError: One has; the message says where it lives and what to do.
+        EngineError: The engine does not answer.
+    """
+    _agreed(client, chain, home)
+
+
+def claim(client: docker.DockerClient, chain: str, home: Home) -> None:
+    """Claim a chain's name on the engine and in the state folder; see :func:`check_claim`.
+
+    Raises:
+        RunError: Another project has it, or the state folder cannot be written to. Nothing was changed.
+        EngineError: The engine refused.
+    """
+    here, there = _agreed(client, chain, home)
+    _write_here(chain, here, home)
+    wanted = _together(there, home)
+    if wanted == there:
+        return
+    if there is not None:
+        volumes.remove(client, volume_name(chain))
+    said = volumes.create(client, volume_name(chain), {labels.CHAIN: chain, labels.HOME: wanted.written()})
+    first = Home.read(said.get(labels.HOME, ""))
+    if first is not None and not home.claims_with(first):
+        raise RunError(_told(chain, home, str(first), _forget_there(chain)))
+
+
+def owned(chain: str, home: Home) -> Repositories:
+    """Repositories of a chain's tiers, by tier: of those that its inventory has, and of those that it had before."""
+    here = _here(chain)
+    return (home if here is None or not home.claims_with(here) else home.with_tiers(here.tiers)).repositories
+
+
+def give_up(client: docker.DockerClient, chain: str) -> None:
+    """Give up the claim to a name on the engine, when nothing of the chain is left there.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    volumes.remove(client, volume_name(chain))
+
+
+def check_images(client: docker.DockerClient, chain: str, home: Home, moving: Mapping[Tier, str | None]) -> None:
+    """Make sure that release tags which are going to move are not those of another project's chain.
+
+    Args:
+        client: The engine.
+        chain: The chain's name.
+        home: Where it lives.
+        moving: ID of the image that each tier's release tag names now; ``None`` where there is no such tag.
+
+    Raises:
+        RunError: A tag is another project's; the message says whose and what to do.
+        EngineError: The engine does not answer.
+    """
+    known: dict[str, Home | None] = {chain: None, home.former: None}
+    for tier, image in moving.items():
+        found = images.find(client, image) if image else None
+        other = found.labels.get(labels.CHAIN) if found and found.labels.get(labels.TIER) == tier.name else None
+        if other is None:
+            continue
+        if other not in known:
+            known[other] = _there(client, other)
+        owner = known[other]
+        if owner is not None and not home.is_project_of(owner):
+            raise RunError(
+                f"tier {tier.name!r}: {tier.release} is an image of another project's chain {other!r}, which lives in "
+                f"{owner}; this one would take its name away. Give the tier an image name of its own: "
+                f"tier_image: {chain}/{tier.image.rpartition('/')[2]}"
+            )
+
+
+def volume_name(chain: str) -> str:
+    """Name of the volume that claims a chain's name."""
+    return f"tierwright-chain-{hashlib.sha256(chain.encode()).hexdigest()[:16]}"
+
+
+def _agreed(client: docker.DockerClient, chain: str, home: Home) -> tuple[Home | None, Home | None]:
+    """What is recorded in the state folder and on the engine, both this project's; ``None`` for nothing."""
+    here, there = _here(chain), _there(client, chain)
+    if here is not None and not home.claims_with(here):
+        raise RunError(_told(chain, home, str(here), f"remove {_recorded_in(chain)}"))
+    if there is None or not home.claims_with(there):
+        # Tiers that came after the record was made, or images of before there were records.
+        tiers = tuple(own.claimed(client, chain, Snapshot.take(client).names))
+        known = home if here is None else home.with_tiers(here.tiers)
+        if there is None and tiers and set(tiers).isdisjoint(known.tiers):
+            names = ", ".join(sorted({each.partition(" ")[0] for each in tiers}))
+            raise RunError(_told(chain, home, f"a place that is not recorded (tiers {names})", "remove its images"))
+        if there is not None and not home.claims_with(there.with_tiers(tiers)):
+            raise RunError(_told(chain, home, str(there), _forget_there(chain)))
+    return here, there
+
+
+def _told(chain: str, home: Home, other: str, forget: str) -> str:
+    return (
+        f"there is another project's chain {chain!r}: it lives in {other}, and this one in {home}. Nothing was "
+        "touched. Name one of them otherwise: tier_chain, for all tiers of its inventory; where tiers of both have one "
+        f"image name, tier_image as well. If this project takes the place of the other one, {forget}, and start again"
+    )
+
+
+def _forget_there(chain: str) -> str:
+    return f"remove the record of it (docker volume rm {volume_name(chain)})"
+
+
+def _together(known: Home | None, home: Home) -> Home:
+    """What to record: the tiers of both, and the first of two places that are both there."""
+    if known is None:
+        return replace(home, former="")
+    place = home if home.has_place_of(known) else known
+    return replace(place, tiers=home.with_tiers(known.tiers).tiers, former="")
+
+
+def _here(chain: str) -> Home | None:
+    try:
+        return Home.read(_recorded_in(chain).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _there(client: docker.DockerClient, chain: str) -> Home | None:
+    return Home.read((volumes.find(client, volume_name(chain)) or {}).get(labels.HOME, ""))
+
+
+def _write_here(chain: str, known: Home | None, home: Home) -> None:
+    wanted = _together(known, home)
+    if wanted == known:
+        return
+    path = _recorded_in(chain)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        aside.write_text(wanted.written())
+        aside.replace(path)
+    except OSError as error:
+        raise RunError(
+            f"the chain's folder {path.parent} cannot be written to ({error.strerror}); let XDG_STATE_HOME name another"
+        ) from error
+
+
+def _recorded_in(chain: str) -> Path:
+    return state_folder(chain) / "home.json"

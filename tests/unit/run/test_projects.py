@@ -1,0 +1,453 @@
+"""Two projects and three users on one engine: whatever they do, nothing of another project changes.
+
+By default it is about 200 operations. TIERWRIGHT_OPERATIONS=200 makes it as many in each of a hundred histories.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import docker.errors
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain import tags
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.graph import Chain
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Bootstrap, Tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.snapshot import Snapshot
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import RunError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run import garbage
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import accept, propose
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.claim import check_images, owned, volume_name
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_run, container_name
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.holds import announce, hold, let_all_go
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.home import Home
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import move_all
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_plan, note_run
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.promote import promote_run
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import write_plan
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.remove import remove_chain
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.rollback import plan_rollback
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.turn import Waiting
+
+OPERATIONS = int(os.environ.get("TIERWRIGHT_OPERATIONS", "20"))
+HISTORIES = 10 if "TIERWRIGHT_OPERATIONS" not in os.environ else 100
+USERS = ("anne", "bob", "cleo")
+#: Who works on what: one user on both projects, with one state folder.
+PLACES = (("shop", "anne"), ("shop", "bob"), ("blog", "cleo"), ("blog", "anne"))
+NAMES = ("shop", "blog", "inventory")
+REPOSITORIES = ("shop/web", "blog/web", "web")
+
+
+class KilledError(BaseException):
+    """The process was killed: nothing of it runs any more."""
+
+
+class Engine:
+    """Images, containers and volumes in memory, with the rules by which an engine lets go of them."""
+
+    def __init__(self):
+        self.api = self
+        self.made: dict[str, dict] = {}
+        self.names: dict[str, str] = {}
+        self.running: dict[str, dict] = {}
+        self.named_volumes: dict[str, dict[str, str]] = {}
+        self.left: int | None = None  # tags that the caller lives to put
+
+    def add(self, image, said, *, project):
+        self.made.setdefault(image, {"labels": said, "project": project})
+
+    def tags_of(self, image):
+        return [name for name, each in self.names.items() if each == image]
+
+    def images(self, filters=None):
+        wanted = (filters or {}).get("label", [])
+        return [
+            {"Id": image, "Labels": each["labels"], "RepoTags": self.tags_of(image)}
+            for image, each in self.made.items()
+            if all(_has(each["labels"], label) for label in wanted)
+            and not ((filters or {}).get("dangling") and self.tags_of(image))
+        ]
+
+    def history(self, image):
+        return [{"CreatedBy": f"tierwright: tier {self.made[image]['labels'][labels.TIER]}: role x", "Size": 1}]
+
+    def inspect_image(self, reference):
+        image = self.names.get(reference, reference)
+        if image not in self.made:
+            raise docker.errors.ImageNotFound(reference)
+        said = {"Labels": self.made[image]["labels"]}
+        return {"Id": image, "RootFS": {"Layers": [image]}, "Config": said, "RepoTags": self.tags_of(image)}
+
+    def tag(self, image, repository, tag):
+        if image not in self.made:
+            raise docker.errors.ImageNotFound(image)
+        if self.left == 0:
+            raise KilledError
+        self.left = None if self.left is None else self.left - 1
+        self.names[f"{repository}:{tag}"] = image
+
+    def remove_image(self, reference):
+        image = self.inspect_image(reference)["Id"]
+        if reference != image:
+            del self.names[reference]
+        if not self.tags_of(image):
+            del self.made[image]
+
+    def containers(self, filters=None, **_how):
+        label = (filters or {}).get("label", "")
+        return [each for each in self.running.values() if not label or _has(each["Labels"], label)]
+
+    def remove_container(self, container, **_how):
+        if self.running.pop(container, None) is None:
+            raise docker.errors.NotFound(container)
+
+    def networks(self, **_how):
+        return []
+
+    def inspect_volume(self, name):
+        if name not in self.named_volumes:
+            raise docker.errors.NotFound(name)
+        return {"Labels": self.named_volumes[name]}
+
+    def create_volume(self, name, labels):
+        return {"Labels": self.named_volumes.setdefault(name, labels)}
+
+    def remove_volume(self, name):
+        if self.named_volumes.pop(name, None) is None:
+            raise docker.errors.NotFound(name)
+
+    def volumes(self, filters):
+        found = {name: said for name, said in self.named_volumes.items() if _has(said, filters["label"])}
+        return {"Volumes": [{"Name": name, "Labels": said} for name, said in found.items()]}
+
+
+def _has(said, label):
+    name, _, value = label.partition("=")
+    return name in said and (not value or said[name] == value)
+
+
+@dataclass
+class Project:
+    """What the inventory says, in all clones of a project."""
+
+    name: str
+    tier_chain: str
+    repositories: dict[str, str]
+    #: Names under which it was ever begun.
+    used: set[str] = field(default_factory=set)
+
+    @property
+    def chain(self):
+        base, *others = self.repositories
+        tiers = [Tier(base, "ops", self.repositories[base], "latest", source=Bootstrap("bookworm"))]
+        return Chain(tiers + [Tier(each, "ops", self.repositories[each], "latest", base, "x") for each in others])
+
+
+@dataclass
+class Run:
+    """A run that goes on."""
+
+    project: Project
+    user: str
+    journal: Journal
+    chain: Chain
+
+
+class Projects(RuleBasedStateMachine):
+    """What users do, in any order."""
+
+    @initialize(old=st.booleans())
+    def start(self, old):
+        """Begin with nothing, or with images of before chains had names of their own: all are labelled the same."""
+        self.folder = Path(tempfile.mkdtemp(prefix="tierwright-test-"))
+        self.engine = Engine()
+        self.projects = {
+            name: Project(name, name, {"base": f"{name}/base", "web": f"{name}/web", name: f"{name}/{name}"})
+            for name in ("shop", "blog")
+        }
+        self.lives: list[Run] = []
+        self.moment = datetime(2026, 11, 29, tzinfo=UTC)
+        for project, user in PLACES:
+            (self.folder / user / project / "inventory").mkdir(parents=True)
+        for project in self.projects.values() if old else ():
+            self.release_old(project)
+
+    def release_old(self, project):
+        for tier in project.chain:
+            for number in range(3):
+                image = f"sha256:{project.name} inventory {tier.name} {number}"
+                said = labels.identity("inventory", tier, {"role": str(number)}, "debian")
+                self.engine.add(image, said, project=project.name)
+                self.engine.tag(image, tier.image, f"key-{number:016x}")
+                self.engine.tag(image, tier.image, f"release-2026010{number + 1}T000000Z")
+                self.engine.tag(image, tier.image, "latest")
+            self.engine.add(f"sha256:{project.name} inventory {tier.name} nameless", said, project=project.name)
+
+    def teardown(self):
+        if hasattr(self, "folder"):
+            shutil.rmtree(self.folder)
+
+    # What users do.
+
+    @rule(
+        place=st.sampled_from(PLACES),
+        content=st.integers(0, 2),
+        end=st.sampled_from(["passed", "passed", "failed", "sealing", "holding", "accepted", "promoting", "goes on"]),
+    )
+    def build(self, place, content, end):
+        """Build, and end so; ``sealing`` and what follows are where the run is killed."""
+        project, user = self.projects[place[0]], place[1]
+        if any(each.project is project and each.user == user for each in self.lives):
+            return
+        with self.acts(project, user), suppress(KilledError):
+            run = self.begin(project, user)
+            try:
+                self.seal(run, content, killed=end == "sealing")
+                if end == "goes on":
+                    self.lives.append(run)
+                else:
+                    self.end(run, failed=end == "failed", killed=end)
+            except KilledError:
+                self.engine.left = None
+                kill(run.journal)
+                raise
+
+    @precondition(lambda self: self.lives)
+    @rule(number=st.integers(0, 9), failed=st.booleans())
+    def finish(self, number, failed):
+        """A run that went on while others did something comes to its end."""
+        run = self.lives.pop(number % len(self.lives))
+        with self.acts(run.project, run.user):
+            self.end(run, failed=failed)
+
+    @precondition(lambda self: self.lives)
+    @rule(number=st.integers(0, 9))
+    def kill(self, number):
+        kill(self.lives.pop(number % len(self.lives)).journal)
+
+    @rule(place=st.sampled_from(PLACES), keep=st.integers(1, 3))
+    def prune(self, place, keep):
+        project, user = self.projects[place[0]], place[1]
+        with self.acts(project, user):
+            home = self.home(project, user)
+            journal = self.journal(project, user)
+            mine, chain = owned(project.tier_chain, home), tuple(project.chain)
+            wanted = [image for tier in chain if (image := self.engine.names.get(tier.release))]
+            found = garbage.find(
+                self.engine, project.tier_chain, chain, mine, keep=keep, wanted=wanted, former=home.former
+            )
+            garbage.remove(self.engine, project.tier_chain, mine, found)
+            journal.end()
+
+    @rule(place=st.sampled_from(PLACES))
+    def roll_back(self, place):
+        project, user = self.projects[place[0]], place[1]
+        with self.acts(project, user):
+            journal = self.journal(project, user)
+            try:
+                chain, names = project.chain, Snapshot.take(self.engine).names
+                rollback = plan_rollback(chain, chain.order, names, None, datetime.now(UTC))
+                moving = {change.tier: change.was for change in rollback.changes}
+                check_images(self.engine, project.tier_chain, self.home(project, user), moving)
+                move_all(self.engine, project.tier_chain, rollback.moves)
+            finally:
+                journal.end()
+
+    @rule(place=st.sampled_from(PLACES))
+    def remove(self, place):
+        project, user = self.projects[place[0]], place[1]
+        if any(each.project is project for each in self.lives):
+            return
+        with self.acts(project, user):
+            home = self.home(project, user)
+            remove_chain(self.engine, project.tier_chain, home, "test", Waiting(0, print))
+            if volume_name(project.tier_chain) not in self.engine.named_volumes:
+                project.used.discard(project.tier_chain)  # others may have the name now
+
+    @rule(name=st.sampled_from(["shop", "blog"]), to=st.sampled_from(NAMES))
+    def rename_chain(self, name, to):
+        if not any(each.project.name == name for each in self.lives):
+            self.projects[name].tier_chain = to
+
+    @rule(name=st.sampled_from(["shop", "blog"]), to=st.sampled_from(REPOSITORIES))
+    def rename_images(self, name, to):
+        if not any(each.project.name == name for each in self.lives):
+            self.projects[name].repositories["web"] = to
+
+    @rule(name=st.sampled_from(["shop", "blog"]), number=st.integers(0, 2))
+    def rename_tier(self, name, number):
+        project = self.projects[name]
+        if not any(each.project is project for each in self.lives):
+            last = list(project.repositories)[-1]
+            del project.repositories[last]
+            project.repositories[f"{name}-{number}"] = f"{name}/{number}"
+
+    # How that goes.
+
+    def home(self, project, user):
+        folder = self.folder / user / project.name / "inventory"
+        tiers = tuple(sorted(f"{tier.name} {tier.image}" for tier in project.chain))
+        former = "inventory" if project.tier_chain == project.name else ""
+        return Home(str(folder), "builder", user, tiers, f"example.org/{project.name}", "", "inventory", former)
+
+    def journal(self, project, user):
+        os.environ["XDG_STATE_HOME"] = str(self.folder / user / "state")
+        chain = project.tier_chain
+        journal = begin(self.engine, chain, self.home(project, user), "test", Waiting(0, lambda _line: None))
+        project.used.add(chain)
+        return journal
+
+    def begin(self, project, user):
+        run = Run(project, user, self.journal(project, user), project.chain)
+        was = {tier: self.engine.names.get(tier.release) for tier in run.chain}
+        try:
+            check_images(self.engine, project.tier_chain, self.home(project, user), was)
+        except RunError:
+            run.journal.end()
+            raise
+        decisions = {
+            tier.name: Decision(tier, Action.BUILD, ("asked for",), None, {"role": "x"}, was=was[tier])
+            for tier in run.chain
+        }
+        note_plan(project.tier_chain, decisions, list(decisions))
+        for decision in decisions.values():
+            write_plan(run.journal, project.tier_chain, decision, "x")
+        return run
+
+    def seal(self, run, content, *, killed):
+        below = None
+        for tier in run.chain:
+            parts = {"role": str(content)} | ({"parent": below} if below else {})
+            said = labels.identity(run.project.tier_chain, tier, parts, "debian") | {labels.CONTENT: str(content)}
+            below = below or self.id_of(run, tier, content)
+            made = self.id_of(run, tier, content)
+            marks = labels.work(run.journal.run, tier.name) | {labels.CHAIN: run.project.tier_chain}
+            name = container_name(run.journal.run, tier.name)
+            self.engine.running[name] = {"Id": name, "ImageID": "stage", "Labels": marks}
+
+            def make(made=made, said=said, tier=tier):
+                announce(run.journal, tier.name, made)
+                self.engine.add(made, said, project=run.project.name)
+                if killed and tier.parent:
+                    raise KilledError
+                return images.get(self.engine, made)
+
+            propose(self.engine, run.journal, tier, hold(self.engine, run.journal, tier, make))
+
+    def id_of(self, run, tier, content):
+        """Equal inputs give one image, in every clone of a project."""
+        return f"sha256:{run.project.name} {run.project.tier_chain} {tier.name} {tier.image} {content}"
+
+    def end(self, run, *, failed=False, killed=""):
+        os.environ["XDG_STATE_HOME"] = str(self.folder / run.user / "state")
+        if killed == "holding":
+            raise KilledError
+        last = run.chain[run.chain.order[-1]]
+        for tier in run.chain:
+            if failed and tier is last:
+                image = json.loads((run.journal.folder / f"{tier.name}.candidate.json").read_text())["image"]
+                images.tag(self.engine, image, tier.image, tags.failed(f"key-{0:016x}"))
+                run.journal.failed(tier.name, "a test failed")
+            else:
+                accept(self.engine, run.journal, tier)
+        if killed == "accepted":
+            raise KilledError
+        self.engine.left = 3 if killed == "promoting" else None
+        with suppress(RunError):  # somebody else's run has moved a tag meanwhile
+            promote_run(self.engine, run.journal)
+        self.engine.left = None
+        note_run(run.journal)
+        clear_run(self.engine, run.journal.run)
+        let_all_go(self.engine, run.journal)
+        run.journal.end()
+
+    # What must hold.
+
+    @contextmanager
+    def acts(self, project, user):
+        """Nothing of the other project changes; of nobody's, where the operation is refused."""
+        os.environ["XDG_STATE_HOME"] = str(self.folder / user / "state")
+        before = self.seen_of(self.other(project))
+        with suppress(RunError):
+            yield
+        assert self.seen_of(self.other(project)) == before
+
+    def other(self, project):
+        return next(each for each in self.projects.values() if each is not project)
+
+    def seen_of(self, project):
+        """All that there is of a project: images, their names, containers, its claims, and its state."""
+        return {
+            "images": {image for image, each in self.engine.made.items() if each["project"] == project.name},
+            "names": {
+                name: image
+                for name, image in self.engine.names.items()
+                if (self.engine.made.get(image) or {}).get("project") == project.name
+            },
+            "containers": {name for name, each in self.engine.running.items() if self.is_of(project, each["Labels"])},
+            "claims": {
+                name: said
+                for name, said in self.engine.named_volumes.items()
+                if f"/{project.name}/inventory" in said[labels.HOME]
+            },
+            "state": {
+                str(path): path.read_bytes()
+                for user in USERS
+                for name in project.used
+                for path in (self.folder / user / "state/tierwright" / name).rglob("*.json")
+            },
+        }
+
+    def is_of(self, project, said):
+        return said[labels.CHAIN] in project.used and said[labels.TIER] in {*project.repositories}
+
+    @invariant()
+    def a_name_is_of_one_project(self):
+        if hasattr(self, "projects"):
+            assert not self.projects["shop"].used & self.projects["blog"].used
+
+    @invariant()
+    def a_run_that_goes_on_has_its_images(self):
+        for run in getattr(self, "lives", ()):
+            held = tags.building(run.journal.run)
+            assert all(f"{tier.image}:{held}" in self.engine.names for tier in run.chain)
+            assert all(container_name(run.journal.run, tier.name) in self.engine.running for tier in run.chain)
+
+
+def kill(journal):
+    """Let it look as if the run's process had died."""
+    path = journal.folder / "holder"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"birth": "another"}))
+
+
+Projects.TestCase.settings = settings(
+    max_examples=HISTORIES,
+    stateful_step_count=OPERATIONS,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.mark.usefixtures("kept_environment")
+class TestProjects(Projects.TestCase):
+    """Hypothesis' histories."""
+
+
+@pytest.fixture
+def kept_environment(monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", "/nonexistent")
