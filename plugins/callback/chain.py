@@ -85,6 +85,7 @@ class CallbackModule(CallbackBase):
 
         Tasks are forks of this process and load nothing again.
         """
+        self._told = False  # ansible-playbook runs several playbooks one after the other
         connection_loader.get("tierwright.chain.tier", class_only=True)
         get_shell_plugin(shell_type="sh")
         self._awaited = {str(task.action) for task in _tasks(playbook)} & _FIRST

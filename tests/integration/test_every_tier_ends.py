@@ -1,4 +1,4 @@
-"""Whatever a role does, or somebody to its processes: its tier comes to an end that is told, and the others are built."""
+"""Whatever a role does, or somebody to its processes: its tier comes to an end that is told; others are built."""
 
 from __future__ import annotations
 

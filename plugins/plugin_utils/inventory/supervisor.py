@@ -199,6 +199,9 @@ class Supervisor:
         self._reports.turn()
         if not self.strategy._results_thread.is_alive():
             self._restart_reader()
+        for worker in self.strategy._workers:  # the first task was on its way when this watch began
+            if worker is not None:
+                self._running.setdefault((worker._host.name, worker._task._uuid), Running(worker))
         arrived = {(each.host.name, each.task._uuid) for each in tuple(self.strategy._results)}
         for key, running in list(self._running.items()):
             if key not in self.strategy._queued_task_cache:

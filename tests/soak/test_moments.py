@@ -1,0 +1,32 @@
+"""Forty moments at which one process of a run is killed, or stopped for a minute."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from integration.conftest import ROOT
+from moments import Campaign, choose
+
+COUNT, SEED = int(os.environ.get("MOMENTS", "40")), int(os.environ.get("SEED", "1"))
+PAUSE = float(os.environ.get("PAUSE", "60"))
+
+
+@pytest.fixture(scope="module")
+def campaign(
+    make_chain: Any, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Campaign]:
+    with make_chain(tmp_path_factory.mktemp("chain")) as chain:
+        campaign = Campaign(chain, ROOT, environment)
+        campaign.begin()
+        yield campaign
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("moment", choose(COUNT, SEED, pause=PAUSE, longest=15), ids=str)
+def test_a_run_ends_with_a_true_status_whatever_happens_to_a_process(campaign, moment):
+    end = campaign.try_one(moment)
+    print(f"{moment}: {'met' if end.met else 'not met'}, status {end.code}, {end.seconds:.0f} s later")  # noqa: T201
