@@ -24,10 +24,17 @@ class Kind:
     health_check_path: str | None = None
     #: The network of containers that ask for none.
     default_network: str = "bridge"
+    #: Layers that an image may have; ``None`` where the engine sets no limit of its own.
+    most_layers: int | None = 125  # ``maxLayerDepth`` of moby's ``layer/layer_store.go``
 
 
 _DOCKER = Kind()
-_PODMAN = Kind(commits_mount_points=True, health_check_path="/v4.0.0/libpod/images/{}/json", default_network="podman")
+_PODMAN = Kind(
+    commits_mount_points=True,
+    health_check_path="/v4.0.0/libpod/images/{}/json",
+    default_network="podman",
+    most_layers=None,
+)
 
 _known: WeakKeyDictionary[docker.DockerClient, Kind] = WeakKeyDictionary()
 

@@ -18,7 +18,7 @@ from ..engine import images
 from ..engine.client import translated
 from ..engine.images import Image
 from ..errors import SourceError
-from . import distribution
+from . import distribution, platform
 from .archive import digest_file
 from .bootstrap import bootstrap, released
 from .cleaner import Cleaner, settle
@@ -137,6 +137,7 @@ def _pull(
         with translated(f"tier {tier.name!r}: pulling tier_pull {reference}"):
             client.images.pull(pinned[0], tag=pinned[1])
         pulled = images.get(client, reference)
+    platform.check(client, tier.name, reference, pulled)
     family = distribution.family_of_image(client, pulled.id)
     epoch = tier.epoch or max(pulled.created, EARLIEST)
     design = Design(tier, f"image {reference}", epoch, declared, identity(family), parent=pulled, announce=announce)

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..errors import ChainError
 from . import labels as names
+from .environment import for_build
 
 Config = dict[str, Any]
 
@@ -65,8 +66,8 @@ def runtime_config(parent: Mapping[str, Any], declared: Mapping[str, Any], ident
 
 
 def work_config(parent: Mapping[str, Any], labels: Mapping[str, str]) -> Config:
-    """Make a configuration with everything out of the way that would disturb a build; the environment stays."""
-    return {"Env": list(parent.get("Env") or []), "Labels": dict(labels)}
+    """Make a configuration with everything out of the way that would disturb a build."""
+    return {"Env": for_build(parent.get("Env") or []), "Labels": dict(labels)}
 
 
 def document(

@@ -16,11 +16,13 @@ from ansible.errors import AnsibleError
 from ansible.utils.display import Display
 
 from ..chain.graph import Chain
-from ..chain.tier import Bootstrap, Import, Tier
+from ..chain.reference import split_pinned
+from ..chain.tier import Bootstrap, Import, Pull, Tier
 from ..contract.suite import RoleTests, Suite
+from ..engine import images
 from ..engine.snapshot import Snapshot
 from ..errors import ChainError
-from ..image import labels
+from ..image import labels, platform
 from ..image.bootstrap import check_tools
 from ..image.rootfs import check_checksum
 from ..keys.commit import Commit, last_commit
@@ -162,7 +164,7 @@ class Planner:
         )
         for decision in decisions.values():
             if decision.action is Action.BUILD:
-                _check_source(decision.tier)
+                _check_source(client, decision.tier)
         return decisions
 
     def take(self, client: docker.DockerClient) -> dict[str, Decision]:
@@ -317,8 +319,11 @@ class Planner:
         return self._roles[key]
 
 
-def _check_source(tier: Tier) -> None:
+def _check_source(client: docker.DockerClient, tier: Tier) -> None:
     match tier.source:
+        case Pull(reference):
+            if (image := images.find(client, "@".join(split_pinned(reference) or (reference,)))) is not None:
+                platform.check(client, tier.name, reference, image)
         case Bootstrap():
             check_tools(tier.name)
         case Import(archive, checksum):

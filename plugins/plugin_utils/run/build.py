@@ -18,7 +18,8 @@ from ..engine.address import engine_address
 from ..engine.cage import confined
 from ..engine.images import Image
 from ..errors import EngineError, RunError
-from ..image import cache, interpreter, labels, volumes
+from ..image import cache, interpreter, labels, platform, volumes
+from ..image.environment import left_out
 from ..image.history import EARLIEST
 from ..image.seal import Design, seal
 from ..image.stage import stage
@@ -120,6 +121,9 @@ def start(
     """
     name = planned.tier.name
     below = images.get(client, parent)
+    platform.check_depth(client, name, below)
+    if unset := left_out(below.config.get("Env") or ()):
+        say(f"its parent's {', '.join(unset)} are not set while it is built: they change how programs start")
     mounts, environment = [], {}
     if python is None:
         with journal.alone("interpreter"):

@@ -22,7 +22,7 @@ from .journal import Journal
 _KIND = "asynchronous"
 
 #: Seconds that a task may still take when its role has been applied.
-PATIENCE = 30.0
+PATIENCE = 10.0
 _LOOK_SECONDS = 0.5
 
 _WRAPPER = re.compile(r"async_wrapper(?:\.py)? (j\d+) \d+ \S*?/?(?:AnsiballZ_)?(\w+)(?:\.py)?(?: |$)")

@@ -107,7 +107,8 @@ def test_ports():
 
 
 def test_nothing_of_the_parent_disturbs_a_build():
-    assert work_config(HOSTILE, {"a": "b"}) == {"Env": HOSTILE["Env"], "Labels": {"a": "b"}}
+    path = "PATH=/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin"
+    assert work_config(HOSTILE, {"a": "b"}) == {"Env": [path, "MODE=prod=1"], "Labels": {"a": "b"}}
 
 
 def test_the_document_s_digest_is_the_image_s_id():

@@ -54,7 +54,7 @@ def test_a_task_that_ends_soon_is_waited_for(journal, monkeypatch):
     jobs.note_asynchronous(journal, "web", "task 'Fetch'")
     said = []
     jobs.wait_for_jobs(engine([WRAPPER] * 2, [WRAPPER] * 2, [WRAPPER]), journal, "web", "c", said.append)
-    assert said == ["waiting up to 30 s for task 'Fetch' (module command)"]
+    assert said == ["waiting up to 10 s for task 'Fetch' (module command)"]
 
 
 def test_a_task_that_does_not_end_is_refused(journal, monkeypatch):
