@@ -41,69 +41,78 @@ def gone(engine, image):
     return False
 
 
-@pytest.fixture
-def old(small_chain):
-    """A chain with three releases of one tier; the images of that tier, the oldest first."""
-    small_chain.tier("top", WRITE, parent="one")
-    made = []
-    for version in range(3):
-        small_chain.tier("one", WRITE.replace("VERSION", str(version)), parent="base")
-        small_chain.build("--limit", "base,one" if version < 2 else "all").expect()
-        made.append(small_chain.image("one").id)
-    prune(small_chain).expect()  # nothing of this chain, but Pythons of bases that are gone
-    return made
+@pytest.fixture(scope="module")
+def old(make_chain, tmp_path_factory):
+    """A chain with three releases of one tier, and the images of that tier, the oldest first.
+
+    The tests that have it follow one another: each finds what the one before has left.
+    """
+    with make_chain(tmp_path_factory.mktemp("chain")) as chain:
+        chain.tier("top", WRITE, parent="one")
+        made = []
+        for version in range(3):
+            chain.tier("one", WRITE.replace("VERSION", str(version)), parent="base")
+            chain.build("--limit", "base,one" if version < 2 else "all").expect()
+            made.append(chain.image("one").id)
+        prune(chain).expect()  # nothing of this chain, but Pythons of bases that are gone
+        yield chain, made
 
 
-def test_what_nothing_needs_goes_and_what_is_named_stays(small_chain, engine, old):
-    first, second, third = old
+def test_what_nothing_needs_is_listed_and_stays_with_check(old, engine):
+    chain, (first, *_others) = old
     before = state(engine)
-    listed = prune(small_chain, "--check", "-e", "tier_keep_releases=1").expect()
+    listed = prune(chain, "--check", "-e", "tier_keep_releases=1").expect()
     assert state(engine) == before
     assert re.search(rf"^one +{first[:19]}  3\.0 MB$", listed.output, re.MULTILINE)
     assert "would free 3.0 MB" in listed.output
-
-    done = prune(small_chain, "-e", "tier_keep_releases=1").expect()
-    assert "freed 3.0 MB" in done.output
-    assert len(re.findall(r"^release-\w+ is not kept$", done.output, re.MULTILINE)) == 2
-    assert gone(engine, first)
-    assert {tag.rpartition(":")[2][:4] for tag in engine.images.get(second).tags} == {"prev", "key-"}
-    assert small_chain.image("one").id == third
-    assert small_chain.image("top").labels[labels.PARENT] == third
-    assert small_chain.image("base").tags
-    assert "there is nothing to remove" in prune(small_chain, "-e", "tier_keep_releases=1").expect().output
-    assert small_chain.build().expect().output.count("keep   nothing changed") == 3
+    assert "there is nothing to remove" in prune(chain).expect().output
 
 
-def test_releases_that_are_kept_can_be_gone_back_to(small_chain, engine, old):
-    assert "there is nothing to remove" in prune(small_chain).expect().output
-    prune(small_chain, "-e", "tier_keep_releases=2").expect()
-    assert gone(engine, old[0])
-    small_chain.playbook("playbooks/rollback.yml", "-i", str(small_chain.folder / "chain.yml")).expect()
-    assert small_chain.image("one").id == old[1]
-
-
-def test_what_somebody_else_made_of_ours_stays(small_chain, engine, old):
+def test_what_somebody_else_made_of_ours_stays(old, engine):
     """A container of an image, and what neither name nor labels tell from ours: a build on it, a commit of that one."""
-    first = old[0]
+    chain, (first, *_others) = old
     container = engine.containers.create(first, command=["-"])
     try:
-        assert first[:19] not in prune(small_chain, "-e", "tier_keep_releases=1").expect().output
-        assert not gone(engine, first)
+        assert first[:19] not in prune(chain, "--check", "-e", "tier_keep_releases=1").expect().output
         committed = container.commit()
     finally:
         container.remove()
     dockerfile = f"FROM {first}\nENV THEIRS=yes\n"
     built, _log = engine.images.build(fileobj=io.BytesIO(dockerfile.encode()), rm=True)
     try:
-        assert built.labels[labels.CHAIN] == committed.labels[labels.CHAIN] == small_chain.name
-        done = prune(small_chain, "-e", "tier_keep_releases=1").expect()
+        assert built.labels[labels.CHAIN] == committed.labels[labels.CHAIN] == chain.name
+        done = prune(chain, "-e", "tier_keep_releases=2").expect()
         assert built.id[:19] not in done.output
         assert committed.id[:19] not in done.output
         assert not gone(engine, built.id)
         assert not gone(engine, committed.id)
+        assert not gone(engine, first)
     finally:
         for image in (built.id, committed.id):
             engine.images.remove(image)
+
+
+def test_releases_that_are_kept_can_be_gone_back_to(old, engine):
+    chain, (first, second, third) = old
+    assert "freed 3.0 MB" in prune(chain, "-e", "tier_keep_releases=2").expect().output
+    assert gone(engine, first)
+    chain.playbook("playbooks/rollback.yml", "-i", str(chain.folder / "chain.yml")).expect()
+    assert chain.image("one").id == second
+    (newest,) = [tag.rpartition(":")[2] for tag in engine.images.get(third).tags if ":release-" in tag]
+    chain.build("-e", f"tier_release={newest}", playbook="playbooks/rollback.yml").expect()
+    assert chain.image("one").id == third
+
+
+def test_releases_that_are_not_kept_are_forgotten_and_what_is_named_stays(old, engine):
+    chain, (_first, second, third) = old
+    done = prune(chain, "-e", "tier_keep_releases=1").expect()
+    assert len(re.findall(r"^release-\w+ is not kept$", done.output, re.MULTILINE)) == 1
+    assert {tag.rpartition(":")[2][:4] for tag in engine.images.get(second).tags} == {"prev", "key-"}
+    assert chain.image("one").id == third
+    assert chain.image("top").labels[labels.PARENT] == third
+    assert chain.image("base").tags
+    assert "there is nothing to remove" in prune(chain, "-e", "tier_keep_releases=1").expect().output
+    assert chain.build().expect().output.count("keep   nothing changed") == 3
 
 
 def test_a_passed_tier_of_a_failed_branch_saves_its_build(small_chain):
