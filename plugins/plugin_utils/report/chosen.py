@@ -8,9 +8,10 @@ made here, else the tier of the entry before. Images that are no tiers stand whe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ..chain.reference import familiar
 from ..errors import NotFoundError, UsageError
 from ..image import labels
 from ..inspect.document import Document
@@ -84,7 +85,7 @@ def choose(held: list[Held], chain: str | None, standing: Mapping[str, Standing]
         absent: Whether tiers are shown that stand somehow and have no image.
     """
     relatives, documents = grow(held).images, {each.document.id: each for each in held}
-    mine = list(_mine(relatives, documents, chain))
+    mine = list(_mine(relatives, {each.document.id: each.document for each in held}, chain, standing))
     nodes: dict[str, Node] = {}
     for each in mine:
         if each.tier is not None:
@@ -107,10 +108,12 @@ def choose(held: list[Held], chain: str | None, standing: Mapping[str, Standing]
     return list(_in_order(found))
 
 
-def _mine(relatives: list[Relative], documents: Mapping[str, Held], chain: str | None) -> Iterator[Relative]:
+def _mine(
+    relatives: list[Relative], documents: Mapping[str, Document], chain: str | None, standing: Mapping[str, Standing]
+) -> Iterator[Relative]:
     """The chain's images, what they stand on, and what stands on them that is no other chain's."""
-    of = [chain_of(documents[each.id].document) if each.id else None for each in relatives]
-    above = {each.number for each in relatives if of[each.number] == chain}
+    own = _own(documents.values(), chain, standing)
+    above = {each.number for each in relatives if (each.id in own if each.id else chain is None)}
     below: set[int] = set()
     for each in relatives:
         if each.tier is None and each.parent in above:
@@ -123,6 +126,31 @@ def _mine(relatives: list[Relative], documents: Mapping[str, Held], chain: str |
     for each in relatives:
         if each.id is not None and (chain is None or each.number in shown):
             yield each
+
+
+def _own(documents: Iterable[Document], chain: str | None, standing: Mapping[str, Standing]) -> set[str]:
+    """IDs of a chain's own images.
+
+    What a plan has told of its tiers goes before labels: other projects may have called a chain the same, or this one
+    otherwise before. In a place that has a tier under other names only, as a registry may, its label is all there is.
+    """
+    repositories = {name: each.release.rpartition(":")[0] for name, each in standing.items()}
+    of_tiers: dict[str, list[Document]] = {}
+    found = set()
+    for each in documents:
+        tier = own_tier(each)
+        if tier in repositories:
+            of_tiers.setdefault(str(tier), []).append(each)
+        elif chain_of(each) == chain and not standing:
+            found.add(each.id)
+    for tier, images in of_tiers.items():
+        there = {each.id for each in images if repositories[tier] in _repositories(each)}
+        found |= there or {each.id for each in images if chain_of(each) == chain}
+    return found
+
+
+def _repositories(document: Document) -> set[str]:
+    return {familiar(name).rpartition(":")[0] for name in document.names}
 
 
 def _rank(each: Relative, standing: Mapping[str, Standing]) -> tuple[bool, bool, bool, str]:

@@ -17,11 +17,12 @@ from ..contract.kept import keep, kept
 from ..contract.matrix import SCHEMA, Cell, Matrix, State, Variant
 from ..engine import images
 from ..engine.snapshot import Snapshot
-from ..errors import ChainError
+from ..errors import ChainError, DamagedError
 from ..image.labels import CHAIN
 from .journal import Journal, state_folder
 from .plan import Action
 from .records import Planned, read_plans
+from .standing import read as read_standing
 from .turn import exclusively
 
 _KIND = "variant"
@@ -109,12 +110,17 @@ def _with_times(column: Variant, before: Variant | None) -> Variant:
 
 
 def _newest_release(client: docker.DockerClient, chain: str) -> str | None:
+    """The newest release of a chain, in the repositories that a plan here has told; without one, by its label."""
     mine = images.labelled(client, f"{CHAIN}={chain}")
+    try:
+        known = {each.release.rpartition(":")[0] for each in read_standing(chain).values()}
+    except DamagedError:
+        known = set()
     found = {
         tag
-        for named in Snapshot.take(client).names.values()
+        for repository, named in Snapshot.take(client).names.items()
         for tag, image in named.items()
-        if image in mine and tags.is_release(tag)
+        if tags.is_release(tag) and (repository in known if known else image in mine)
     }
     return max(found, default=None)
 
