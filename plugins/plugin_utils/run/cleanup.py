@@ -14,6 +14,7 @@ from ..engine import containers, images, networks
 from ..engine.address import engine_address
 from ..image import interpreter, own
 from ..image.labels import CHAIN, RUN, TIER
+from ..keys.parts import digest_bytes
 from .candidates import discard
 from .journal import Journal, began, runs, runs_folder
 
@@ -22,8 +23,9 @@ _LONGEST = timedelta(hours=24)
 
 
 def container_name(run: str, tier: str) -> str:
-    """Name of the build container of ``tier`` in ``run``."""
-    return f"tierwright-{run}-{re.sub(r'[^a-zA-Z0-9_.-]', '-', tier)}"
+    """Name of the build container of ``tier`` in ``run``: no other tier's, also where an engine takes no such name."""
+    name = re.sub(r"[^a-zA-Z0-9_.-]", "-", tier)
+    return f"tierwright-{run}-{name}" if name == tier else f"tierwright-{run}-{name}-{digest_bytes(tier.encode())[:8]}"
 
 
 def clear_run(client: docker.DockerClient, run: str) -> int:
