@@ -315,9 +315,17 @@ def test_a_killed_run_leaves_nothing_after_the_next(small_chain, long_run):
     assert small_chain.released("one")
 
 
-def test_an_interrupted_run_clears_up_after_itself(small_chain, engine, long_run):
-    subprocess.run(["kill", "-INT", "--", f"-{long_run.pid}"], check=True)
-    assert long_run.wait(60) != 0
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        pytest.param(["-INT", "--", "-PID"], 99, id="ctrl-c"),
+        pytest.param(["-TERM", "PID"], 143, id="a cancelled job"),
+        pytest.param(["-HUP", "PID"], 129, id="a closed terminal"),
+    ],
+)
+def test_an_interrupted_run_clears_up_after_itself(small_chain, engine, long_run, sent, code):
+    subprocess.run(["kill", *(each.replace("PID", str(long_run.pid)) for each in sent)], check=True)
+    assert long_run.wait(60) == code
     assert engine.containers.list(all=True, filters={"label": f"{labels.TIER}=one"}) == []
     assert not small_chain.released("one")
 

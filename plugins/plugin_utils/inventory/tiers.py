@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from .arguments import check_tier
 #: The group that all tiers belong to.
 GROUP = "tiers"
 
-#: A tier's name becomes a part of names of containers, files, labels and tests.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+#: Longest name of a tier: names of files and containers are made of it.
+_LONGEST = 64
 
 #: The end of what an image's fields for times hold everywhere: the year 2106.
 _LATEST = 2**32
@@ -60,10 +59,10 @@ def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
     Raises:
         ChainError: A variable is missing or wrong.
     """
-    if not _NAME.fullmatch(name):
+    if name.startswith(".") or not name.isprintable() or not 0 < len(name) <= _LONGEST:
         raise ChainError(
-            f"tier {name!r}: the name of this host is no name of a tier; expected at most 128 letters, digits, '_', "
-            "'.' or '-', beginning with a letter or digit. Rename the host; tier_image names its image"
+            f"tier {name!r}: the name of this host is no name of a tier; expected at most {_LONGEST} printable "
+            "characters, the first no '.'. Rename the host; tier_image names its image"
         )
     checked = check_tier(name, variables)
     image = checked["tier_image"] or name

@@ -17,6 +17,7 @@ from ..image import interpreter
 from ..image.labels import CHAIN, RUN, TIER
 from ..image.own import Repositories
 from ..image.stage import is_stage
+from ..keys.parts import digest_bytes
 from .holds import holding, let_all_go, let_go
 from .journal import Journal, began, runs, runs_folder
 from .records import read_plan
@@ -26,8 +27,9 @@ _LONGEST = timedelta(hours=24)
 
 
 def container_name(run: str, tier: str) -> str:
-    """Name of the build container of ``tier`` in ``run``."""
-    return f"tierwright-{run}-{re.sub(r'[^a-zA-Z0-9_.-]', '-', tier)}"
+    """Name of the build container of ``tier`` in ``run``: no other tier's, also where an engine takes no such name."""
+    name = re.sub(r"[^a-zA-Z0-9_.-]", "-", tier)
+    return f"tierwright-{run}-{name}" if name == tier else f"tierwright-{run}-{name}-{digest_bytes(tier.encode())[:8]}"
 
 
 def clear_run(client: docker.DockerClient, run: str) -> int:

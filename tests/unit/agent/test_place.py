@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import tempfile
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import place
+from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import launch, place
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
 
 HERE = "unix:///var/run/docker.sock"
@@ -137,3 +138,17 @@ def test_a_container_here_has_the_folder_mounted():
 def test_a_container_elsewhere_has_not(runtime, address):
     assert place.mount(address, "it") == []
     assert list(runtime.iterdir()) == []
+
+
+@pytest.mark.timeout(10)
+def test_a_container_that_locks_all_it_sees_keeps_no_task_waiting(runtime, monkeypatch):
+    mounted = place.make(HERE, "it")
+    (mounted / "lock").touch()
+    found = iter([None, None, "a connection"])
+    monkeypatch.setattr(launch, "_connect", lambda _path: next(found))
+    monkeypatch.setattr(launch, "_start", lambda *_: "its own socket")
+    with (mounted / "lock").open() as seen:
+        fcntl.flock(seen, fcntl.LOCK_EX)
+        assert launch.attach(HERE, "it", "auto", print) == "a connection"
+    place.remove(HERE, "it")
+    assert list((runtime / "tierwright").iterdir()) == []

@@ -57,9 +57,10 @@ class Archive:
         assert done.stderr == ""
         return done.stdout
 
-    def ask(self, digest=DIGEST, uri="http://archive.test/a.deb", **options):
+    def ask(self, digest=DIGEST, uri="http://archive.test/a.deb", most=None, **options):
         self.target.unlink(missing_ok=True)
         expected = f"\nExpected-SHA256: {digest}" if digest else ""
+        expected += f"\nMaximum-Size: {most}" if most else ""
         return self.apt(f"600 URI Acquire\nURI: {uri}\nFilename: {self.target}{expected}", **options)
 
     @property
@@ -145,6 +146,32 @@ def test_what_takes_a_client_certificate_is_not_shared(archive):
 def test_without_a_cache_the_distribution_s_method_is_all_there_is(archive, tmp_path):
     archive.ask(cache=tmp_path / "nowhere")
     assert (archive.fetched, archive.target.read_bytes()) == (1, CONTENT)
+
+
+def test_a_file_that_somebody_removes_while_it_is_copied_is_whole_all_the_same(archive, monkeypatch):
+    archive.ask()
+    copy = apt_method._copy
+
+    def copy_and_lose(*streams):
+        (archive.cache / DIGEST).unlink()
+        return copy(*streams)
+
+    monkeypatch.setattr(apt_method, "_copy", copy_and_lose)
+    assert apt_method.Cache(str(archive.cache)).take(DIGEST, str(archive.target), 1 << 20) == len(CONTENT)
+
+
+@pytest.mark.parametrize("most", [None, len(CONTENT)], ids=["any size", "a known size"])
+def test_a_file_that_has_no_end_is_not_read(archive, most):
+    with (archive.cache / DIGEST).open("wb") as planted:
+        planted.truncate(1 << 40)
+    archive.ask(most=most)
+    assert (archive.fetched, archive.target.read_bytes()) == (1, CONTENT)
+
+
+def test_apt_gets_an_answer_where_the_cache_cannot_be_copied_from(archive):
+    archive.ask()
+    archive.ask(most="no number")
+    assert (archive.fetched, archive.target.read_bytes()) == (2, CONTENT)
 
 
 def test_what_has_not_been_used_for_long_goes(archive):

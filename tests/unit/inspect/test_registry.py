@@ -178,3 +178,12 @@ def test_nothing_there(registry, store):
         opened(registry, store, "team/WEB:1")
     with pytest.raises(EngineUnavailableError, match="does not answer"):
         open_stack("docker://127.0.0.1:1/web:1", store)
+
+
+@pytest.mark.parametrize("following", ["/v2/team/web/tags/list", "list", "?"])
+def test_a_list_of_tags_whose_next_part_is_itself_is_read_once(registry, store, following):
+    registry.there["team/web/tags/list"] = json.dumps({"tags": []}).encode()
+    registry.headers = {"Link": f'<{following}>; rel="next"'}
+    with pytest.raises(DamagedError, match="its list of the tags of team/web has no end"):
+        open_place("docker", registry.host, store).held("team/web")
+    assert len(registry.asked) == 1

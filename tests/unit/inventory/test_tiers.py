@@ -116,3 +116,9 @@ def test_what_a_layer_leaves_out_and_keeps_and_its_time():
 def test_a_time_that_images_cannot_have_is_told(epoch):
     with pytest.raises(ChainError, match=f"tier 'web': tier_source_date_epoch is {epoch}; expected seconds since 1970"):
         read_tier("web", variables(parent="base", source_date_epoch=epoch))
+
+
+@pytest.mark.parametrize("name", [".x", "..", "../up", "", "x" * 65, "a\nb", "a\x1b[2J"])
+def test_a_host_whose_name_cannot_be_a_tier_s_is_refused(name):
+    with pytest.raises(ChainError, match="the name of this host is no name of a tier"):
+        read_tier(name, variables(parent="base", image="team/x"))

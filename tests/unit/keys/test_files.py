@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import os
+import socket
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.files import digest_folder
+from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.files import digest_folder, read_file
 
 
 @pytest.fixture
@@ -62,3 +63,44 @@ def test_what_cannot_reach_the_tier_does_not_count(role, path):
 def test_links_to_folders_and_loops_count_by_their_target(role):
     (role / "files/self").symlink_to(role)
     assert "files/self" in digest_folder(role)
+
+
+def fifo(path):
+    os.mkfifo(path)
+
+
+def bound(path):
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+
+
+def device(path):
+    path.symlink_to("/dev/zero")
+
+
+def link_to_a_fifo(path):
+    os.mkfifo(path.parents[1] / "fifo")
+    path.symlink_to("../fifo")
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    ("make", "kind"), [(fifo, "FIFO"), (bound, "socket"), (device, "device"), (link_to_a_fifo, "FIFO")]
+)
+def test_what_reading_would_wait_for_is_refused(tmp_path, monkeypatch, make, kind):
+    (tmp_path / "role").mkdir()
+    monkeypatch.chdir(tmp_path / "role")
+    path = tmp_path / "role/x"
+    make(path)
+    with pytest.raises(OSError, match=f"it is a {kind}, expected a file"):
+        digest_folder(tmp_path / "role")
+    with pytest.raises(OSError, match=f"it is a {kind}, expected a file"):
+        read_file(path)
+
+
+def test_links_to_nothing_to_each_other_and_to_null_count_by_their_targets(role):
+    (role / "files/masked").symlink_to("/dev/null")
+    (role / "files/lost").symlink_to("nowhere")
+    (role / "files/a").symlink_to("b")
+    (role / "files/b").symlink_to("a")
+    assert {"files/masked", "files/lost", "files/a", "files/b"} <= set(digest_folder(role))

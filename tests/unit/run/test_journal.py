@@ -134,3 +134,9 @@ def test_a_holder_on_another_machine_or_with_another_birth_is_gone(journal):
 def test_chains_do_not_see_each_other_s_runs(journal):
     assert list(runs("other")) == []
     assert [each.run for each in runs("demo")] == [journal.run]
+
+
+def test_a_tier_whose_name_begins_with_a_point_is_listed(tmp_path):
+    journal = Journal(tmp_path)
+    journal.write("plan", ".x", {})
+    assert journal.recorded("plan") == [".x"]

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.known import read_role
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.roles import find_role
+
+
+@pytest.fixture
+def roles(tmp_path):
+    (tmp_path / "roles/web/tasks").mkdir(parents=True)
+    (tmp_path / "roles/web/tasks/main.yml").write_text("- ansible.builtin.command: 'true'\n")
+    (tmp_path / "elsewhere/etc").mkdir(parents=True)
+    return tmp_path / "roles"
+
+
+@pytest.mark.parametrize("name", ["web", "./web", "web/", "../roles/web", "ABSOLUTE/web"])
+def test_a_role_is_found_by_its_name_or_its_path(roles, name):
+    found = find_role("web", name.replace("ABSOLUTE", str(roles)), (roles,))
+    assert found.folder == roles / "web"
+
+
+@pytest.mark.parametrize("name", [".", "..", "web/tasks", "../elsewhere/etc", "/etc/apt", "../../etc", "/", "web/.."])
+def test_a_folder_that_is_no_role_is_refused(roles, name):
+    with pytest.raises(ChainError, match=r"is no role|no such role"):
+        find_role("web", name, (roles,))
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("path", ["files/pipe", "tasks/more.yml", "templates/x.j2", "defaults/main.yml"])
+def test_a_fifo_in_a_role_is_named(roles, path):
+    (roles / "web" / path).parent.mkdir(exist_ok=True)
+    os.mkfifo(roles / "web" / path)
+    with pytest.raises(ChainError, match=f"tier 'web': role 'web': .*{path} cannot be read: it is a FIFO, expected"):
+        read_role("web", "web", roles.parent)
+
+
+def test_links_that_lead_to_each_other_are_named(roles):
+    (roles / "web/tasks/a.yml").symlink_to("b.yml")
+    (roles / "web/tasks/b.yml").symlink_to("a.yml")
+    with pytest.raises(ChainError, match=r"a\.yml cannot be read: Too many levels of symbolic links"):
+        read_role("web", "web", roles.parent)

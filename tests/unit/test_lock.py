@@ -1,0 +1,41 @@
+"""A lock that another process holds has an end, and the message names that process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import RunError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.lock import lock
+
+HOLD = """
+import fcntl, sys, time
+with open(sys.argv[1], "wb") as file:
+    fcntl.lockf(file, fcntl.LOCK_EX)
+    print(flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / "it")], stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        yield process
+        process.kill()
+
+
+def test_a_lock_that_a_stopped_process_holds_is_not_waited_for_for_ever(tmp_path, holder):
+    os.kill(holder.pid, signal.SIGSTOP)
+    with (tmp_path / "it").open("wb") as file, pytest.raises(RunError, match=rf"process {holder.pid} .*T \(stopped\)"):
+        lock(file, 0.2)
+
+
+def test_a_lock_whose_holder_is_killed_is_taken(tmp_path, holder):
+    holder.kill()
+    with (tmp_path / "it").open("wb") as file:
+        lock(file, 10)
