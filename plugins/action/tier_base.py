@@ -16,9 +16,11 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
     told_to_users,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments import check_config, check_protects
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import check_heard
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.secrets import refuse
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import accept, propose
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import read_plan
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import read_plan, read_plans
 
 
 class ActionModule(ActionBase):
@@ -31,6 +33,8 @@ class ActionModule(ActionBase):
         name, journal = tier_and_journal(self._task.args, task_vars)
         with told_to_users():
             planned = read_plan(journal, name)
+            if any(each.role and each.action is Action.BUILD for each in read_plans(journal)[1].values()):
+                check_heard(name)
             declared = check_config(name, "config", self._task.args.get("config") or {})
             refuse(name, "config", declared, task_vars or {})
             protects = check_protects(name, "protects", self._task.args.get("protects") or [])

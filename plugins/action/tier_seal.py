@@ -14,8 +14,14 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
     told_to_users,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments import check_config, check_protects
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import stop_here
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.present import Present
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.secrets import refuse
+from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.elsewhere import Projects
+from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.learned import unseen
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import seal_tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import read_plan
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.taken import used
 
 
 class ActionModule(ActionBase):
@@ -25,11 +31,17 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
+        stop_here()
         name, journal = tier_and_journal(self._task.args, task_vars)
         with told_to_users():
             declared = check_config(name, "config", self._task.args.get("config") or {})
             refuse(name, "config", declared, task_vars or {})
             protects = check_protects(name, "protects", self._task.args.get("protects") or [])
             refuse(name, "protects", {"": protects}, task_vars or {})
-            image = seal_tier(connect(), journal, name, declared, protects)
+            planned = read_plan(journal, name)
+            present = Present((task_vars or {})["hostvars"], Projects(planned.projects))
+            parts = present.settle(name, used(journal, name))
+            if overlooked := unseen(parts):
+                self._display.display(f"{name}: not looked at, should it change: {', '.join(overlooked)}")
+            image = seal_tier(connect(), journal, name, declared, protects, parts)
         return {"changed": True, "image": image.id, "layers": list(image.layers), "size": image.size}

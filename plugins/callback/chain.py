@@ -12,7 +12,7 @@ description:
   - Tells waiting tiers when another one became unreachable, which no task of its own can do any more.
   - Clears away what the run left on the engine, however the run ends.
   - Ends the run where Ansible itself lost a result that it would wait for.
-  - Records which files a role takes from elsewhere than its own folder, and when each of its tasks begins.
+  - Records what a role uses from elsewhere than its own folder, and when each of its tasks begins.
   - Prints what became of each tier, and notes it for C(tierwright report).
   - It is loaded by itself with the playbooks of this collection and does nothing in others.
 author:
@@ -32,8 +32,9 @@ from ansible.plugins.loader import connection_loader, get_shell_plugin
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import TierwrightError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import (
+    Listening,
     listen,
-    note_files,
+    note_sources,
     note_task,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import discard_all
@@ -43,7 +44,6 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.run.deaf import e
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.summary import summary
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.taken import Watch
 
 _PLAN = "tierwright.chain.tier_plan"
 
@@ -59,7 +59,7 @@ class CallbackModule(CallbackBase):
         super().__init__(*args, **kwargs)
         self._journal: Journal | None = None
         self._alive: IO[bytes] | None = None
-        self._watch: Watch | None = None
+        self._listening: Listening | None = None
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """Load what every task in a build container needs: tasks are forks of this process and load nothing again."""
@@ -74,12 +74,12 @@ class CallbackModule(CallbackBase):
             end_when_deaf(self._display.error)
             atexit.register(self._end, os.getpid())
             if _content(result).get("builds"):
-                self._watch = listen(self._journal)
+                self._listening = listen(self._journal)
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         """Record when a tier's task begins, and which role and which file it comes from."""
-        if self._journal is not None and self._watch is not None:
-            note_files(self._watch, host.get_name(), task)
+        if self._journal is not None and self._listening is not None:
+            note_sources(self._listening.watch, host.get_name(), task)
             note_task(self._journal, host.get_name(), task)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
@@ -107,9 +107,9 @@ class CallbackModule(CallbackBase):
         journal, self._journal = self._journal, None
         if journal is None or owner != os.getpid():
             return
-        if self._watch is not None:
-            self._watch.stop()
-            self._watch = None
+        if self._listening is not None:
+            self._listening.stop()
+            self._listening = None
         try:
             clear_run(connect(), journal.run)
             discard_all(connect(), journal)

@@ -10,13 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.utils.collection_loader import AnsibleCollectionRef
 from ansible.utils.collection_loader._collection_finder import _get_collection_role_path
 
 from ..errors import ChainError
+from .settings import setting
 
 _OWN_COLLECTION = "tierwright.chain"
 
@@ -52,7 +52,7 @@ def find_role(tier: str, role: str, folders: tuple[Path, ...]) -> Role:
                 "install it, or set collections_path"
             )
         return found
-    searched = [Path(folder) for folder in constants.config.get_config_value("DEFAULT_ROLES_PATH") or ()]
+    searched = [Path(folder) for folder in setting("DEFAULT_ROLES_PATH") or ()]
     for folder in searched:
         if (folder / role).is_dir():
             return Role(role, (folder / role).resolve())

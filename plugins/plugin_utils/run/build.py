@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import docker
@@ -164,6 +165,7 @@ def seal_tier(
     name: str,
     declared: Mapping[str, Any],
     protects: tuple[str, ...] = (),
+    used: Mapping[str, str] = MappingProxyType({}),
 ) -> Image:
     """Seal the tier's build container, remove it, and make the image the tier's candidate.
 
@@ -173,6 +175,7 @@ def seal_tier(
         name: The tier.
         declared: Its checked ``tier_config``.
         protects: Its checked ``tier_protects``.
+        used: Parts of its key: what its role used besides files from elsewhere.
 
     Raises:
         RunError: No build of the tier was started in this run.
@@ -183,7 +186,7 @@ def seal_tier(
     if build is None:
         raise RunError(f"tier {name!r} has no build container in run {journal.run}")
     tier, parent = planned.tier, images.get(client, build["parent"])
-    taken = digest_taken(journal, name, planned.roles, Projects(planned.projects))
+    taken = {**digest_taken(journal, name, planned.roles, Projects(planned.projects)), **used}
     volumes.check(client, tier=name, container=build["container"], parent=parent, declared=declared)
     inherited = labels.protections(parent.labels)
     identity = labels.identity(
