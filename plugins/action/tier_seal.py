@@ -40,7 +40,8 @@ class ActionModule(ActionBase):
             refuse(name, "protects", {"": protects}, task_vars or {})
             planned = read_plan(journal, name)
             present = Present((task_vars or {})["hostvars"], Projects(planned.projects))
-            parts = present.settle(name, used(journal, name))
+            declared_inputs = any(part.startswith("input") for part in planned.parts)
+            parts = present.settle(name, used(journal, name), declared=declared_inputs)
             if overlooked := unseen(parts):
                 self._display.display(f"{name}: not looked at, should it change: {', '.join(overlooked)}")
             image = seal_tier(connect(), journal, name, declared, protects, parts)

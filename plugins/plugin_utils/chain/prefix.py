@@ -14,8 +14,8 @@ _NO_NAME = re.compile(r"\W")
 def prefix(role: str) -> str:
     """Make the prefix of a role's variables out of its name.
 
-    It is the last part of a name with dots (``acme.web``, ``acme.site.web``: ``web``) and of a path; what no variable can
-    have in its name becomes ``_`` (``httpd-php``: ``httpd_php``; a folder ``web-2.0``: ``web_2_0``).
+    It is the last part of a name with dots (``acme.web``, ``acme.site.web``: ``web``) and of a path; what no variable
+    can have in its name becomes ``_`` (``httpd-php``: ``httpd_php``; a folder ``web-2.0``: ``web_2_0``).
 
     Args:
         role: A short name, a name from Galaxy, a fully qualified one, or a path.

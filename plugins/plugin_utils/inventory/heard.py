@@ -30,7 +30,7 @@ _OURS = str(Path(__file__).resolve().parents[3])
 _HOME = "HOME"
 
 
-class Environment(os._Environ):  # type: ignore[type-arg]
+class Environment(os._Environ):  # type: ignore[type-arg]  # noqa: SLF001 - it has no other name
     """``os.environ`` that says what is read. It is the same object: programs keep references to it."""
 
     #: Set by :func:`hear_environment`, for the one environment that there is.
@@ -72,7 +72,7 @@ def _tell(kind: str, name: str) -> None:
 
 def _reader() -> CodeType | None:
     """The code that wants to know, if it is a plugin's; what Ansible and Python read for themselves does not count."""
-    frame = sys._getframe(2)
+    frame = sys._getframe(2)  # noqa: SLF001 - the only way to know
     while frame is not None and (_is(frame.f_code, *_BETWEEN) or frame.f_code.co_filename.startswith("<frozen")):
         frame = frame.f_back  # type: ignore[assignment]
     if frame is None:

@@ -22,12 +22,13 @@ from ansible import constants, context
 from ..errors import RunError
 from ..image.tasks import Task
 from ..keys.elsewhere import ROLE
-from ..keys.learned import COLLECTION, UNSEEN
+from ..keys.learned import COLLECTION, FETCHED, UNSEEN
 from ..run.journal import Journal
 from ..run.records import read_plan
 from ..run.taken import Watch
 from ..run.timeline import note_begin
 from .settings import setting
+from .sources import FETCHING
 from .templating import Listener
 
 #: Our own tasks read the journal, and no input of a role.
@@ -109,6 +110,9 @@ def note_sources(watch: Watch, host: str, task: Any) -> None:
     collection = ".".join(str(getattr(task, "resolved_action", None) or "").split(".")[:-1])
     if collection.count(".") == 1 and collection not in _BUILTIN:
         watch.note_use(host, COLLECTION, collection)
+    module = str(task.action).rpartition(".")[2]
+    if module in FETCHING:
+        watch.note_use(host, FETCHED, module)
     if task.delegate_to:
         watch.note_use(host, UNSEEN, f"what tasks find on {task.delegate_to}")
     elif str(getattr(task, "connection", "")).endswith("local"):

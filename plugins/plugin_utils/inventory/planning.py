@@ -251,9 +251,16 @@ class Planner:
             "ansible-core": plain(self._ansible_version),
             **role.files,
             **digest_variables(view, raw, role.arguments.hidden),
-            **digest_play(self._task_vars, raw),
+            **digest_play(self._play, raw),
             **self._shared,
         }
+
+    @cached_property
+    def _play(self) -> dict[str, Any]:
+        """What the play itself says: the variables of its task that the task's host does not have."""
+        host = self._task_vars.get("inventory_hostname")
+        own = self._hostvars.raw_get(host) if host else self._task_vars
+        return {name: value for name, value in self._task_vars.items() if name not in own}
 
     @cached_property
     def _shared(self) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 from ..keys import learned
 from ..keys.elsewhere import Projects, digest_elsewhere
 from ..keys.files import MISSING
-from ..keys.learned import ELSEWHERE, HOSTVARS, MAGIC, NOT_LOOKED_AT, UNSEEN, part
+from ..keys.learned import ELSEWHERE, FETCHED, HOSTVARS, MAGIC, NOT_LOOKED_AT, UNSEEN, part
 from ..keys.values import digest_value
 from .hidden import Secrets
 from .settings import digest_collection, digest_setting, setting
@@ -25,6 +25,13 @@ from .variables import digest_variable, matters, secrets_of
 _MANAGED, _MANAGED_SETTING = "ansible_managed", "DEFAULT_MANAGED_STR"
 #: Caches of Ansible's variable manager that hold what a run found out: facts, and what tasks set.
 _CACHES = ("_nonpersistent_fact_cache", "_vars_cache", "_fact_cache")
+
+
+class _Forgotten(dict[str, Any]):
+    """A cache without anything: as a dictionary, and as a cache plugin, which raises ``KeyError``."""
+
+    def get(self, name: str, *default: Any) -> Any:
+        return default[0] if default else self[name]
 
 
 class Present:
@@ -39,13 +46,22 @@ class Present:
         """Digest what ``names``, parts of ``tier``'s key, mean now."""
         return {name: self._digest(tier, *name.split("/", 1)) for name in names}
 
-    def settle(self, tier: str, used: Iterable[tuple[str, str]]) -> dict[str, str]:
+    def settle(self, tier: str, used: Iterable[tuple[str, str]], *, declared: bool) -> dict[str, str]:
         """Make parts of a key out of what a role used.
 
         Facts, and what tasks set, follow from the role and its parent; other hosts' are not known before they run.
+
+        Args:
+            tier: The tier.
+            used: Kind and name of each.
+            declared: Whether the tier says what it takes from outside (``tier_inputs``).
         """
         parts: dict[str, str] = {}
         for kind, name in used:
+            if kind == FETCHED:
+                if not declared:
+                    parts[part(UNSEEN, f"what {name} fetches (tier_inputs declares it)")] = NOT_LOOKED_AT
+                continue
             host, _, variable = name.partition("/") if kind == HOSTVARS else (tier, "", name)
             if kind in {HOSTVARS, MAGIC} and variable not in {ALL, _MANAGED} and not self._has(host, variable):
                 if kind == HOSTVARS:
@@ -101,7 +117,7 @@ def _without_findings(hostvars: Any) -> Iterator[None]:
     kept = {name: getattr(manager, name) for name in _CACHES if hasattr(manager, name)}
     try:
         for name in kept:
-            setattr(manager, name, {})
+            setattr(manager, name, _Forgotten())
         yield
     finally:
         for name, value in kept.items():

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-#: What only says how Ansible connects, and what Molecule puts into its inventories: no part of the key unless it is read.
+#: What says how Ansible connects, and what Molecule puts into its inventories: no part of the key unless it is read.
 PREFIXES = ("ansible_", "molecule_")
 
 #: Set by Ansible itself, besides what begins with ``ansible_``.
@@ -151,3 +151,12 @@ PLUGINS = {
     "DEFAULT_MODULE_UTILS_PATH": "module_utils",
     "DEFAULT_TEST_PLUGIN_PATH": "test_plugins",
 }
+
+#: Modules that fetch something: told of a tier that does not declare it in ``tier_inputs``.
+FETCHING = frozenset(
+    {
+        *("apk", "apt", "apt_key", "apt_repository", "bower", "composer", "cpanm", "deb822_repository", "dnf", "dnf5"),
+        *("flatpak", "gem", "get_url", "git", "maven_artifact", "npm", "package", "pip", "rpm_key", "snap", "subversion"),
+        *("uri", "yarn", "yum", "yum_repository", "zypper"),
+    }
+)

@@ -10,7 +10,7 @@ not make us deaf without a word.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -182,7 +182,7 @@ class Listener:
             plugin.run = heard
         return plugin
 
-    def _terms(self, lookup: str, terms: list[Any]) -> None:
+    def _terms(self, lookup: str, terms: Iterable[Any]) -> None:
         names = [str(each) for each in terms if isinstance(each, str)]
         if lookup == "password":
             if any(each.startswith("/dev/null") for each in names):
@@ -197,7 +197,7 @@ class Listener:
 
     def _collection(self, name: str) -> None:
         parts = name.split(".")
-        if len(parts) > 2 and not name.startswith((*_BUILTIN, _OURS)):
+        if len(parts) > len(("namespace", "collection")) and not name.startswith((*_BUILTIN, _OURS)):
             self._tell(COLLECTION, ".".join(parts[:2]))
 
     def _try_all(self) -> None:

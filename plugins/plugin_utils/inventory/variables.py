@@ -57,7 +57,7 @@ def digest_play(variables: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[st
     """Digest what a playbook that imports ours says for all tiers (``vars``, ``vars_files`` and prompts of a play).
 
     Args:
-        variables: The variables of a task of the play, untemplated.
+        variables: The play's variables, untemplated.
         raw: A host's own, which go before these.
 
     Returns:
@@ -70,15 +70,15 @@ def digest_play(variables: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[st
     for name in said:
         if name in TIER_SPEC:
             raise ChainError(
-                f"{name} is set for a whole play; expected in the inventory, where the plan sees it: set it for a host, "
-                "in group_vars/tiers.yml for all tiers, or with -e"
+                f"{name} is set for a whole play; expected in the inventory, where the plan sees it: set it for a "
+                "host, in group_vars/tiers.yml for all tiers, or with -e"
             )
     templar = Templar(DataLoader(), {**said, **raw})
     secrets, parts = secrets_of({**said, **raw}), {}
-    for name, value in said.items():
+    for name, value in list(said.items()):
         with suppress(AnsibleError):
-            value = templar.template(value)
-        parts[f"variable/{name}"] = digest_value(name, value, secret=secrets.hold(name, value))
+            said[name] = templar.template(value)
+        parts[f"variable/{name}"] = digest_value(name, said[name], secret=secrets.hold(name, said[name]))
     return parts
 
 

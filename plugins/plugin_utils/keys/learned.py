@@ -16,6 +16,8 @@ COLLECTION = "collection"
 ELSEWHERE = "elsewhere"
 #: A variable of the controller's environment.
 ENVIRONMENT = "environment"
+#: Something that a module fetches, by the module; told where the tier does not declare it.
+FETCHED = "fetched"
 #: Another host's variable, ``<host>/<name>``.
 HOSTVARS = "hostvars"
 #: A variable that Ansible sets, or that is left out of the key unless a role reads it.
