@@ -23,6 +23,8 @@ from .variables import digest_variable, matters, secrets_of
 
 #: What the variable ``ansible_managed`` is where nobody sets it.
 _MANAGED, _MANAGED_SETTING = "ansible_managed", "DEFAULT_MANAGED_STR"
+#: What a run found out about a host; empty before it.
+_FACTS = "ansible_facts"
 #: Caches of Ansible's variable manager that hold what a run found out: facts, and what tasks set.
 _CACHES = ("_nonpersistent_fact_cache", "_vars_cache", "_fact_cache")
 
@@ -71,7 +73,7 @@ class Present:
         return parts
 
     def _has(self, host: str, name: str) -> bool:
-        return name in self._of(host)[1]
+        return name != _FACTS and name in self._of(host)[1]
 
     def _digest(self, tier: str, kind: str, name: str) -> str:
         match kind:

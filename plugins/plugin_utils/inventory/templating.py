@@ -224,12 +224,12 @@ class Listener:
 
 #: What must be heard, and of which template.
 _PROOF: Mapping[tuple[str, str], tuple[str, Mapping[str, Any]]] = {
-    (ENVIRONMENT, "TIERWRIGHT"): ("{{ lookup('ansible.builtin.env', 'TIERWRIGHT') }}", {}),
+    (ENVIRONMENT, "TIERWRIGHT"): ("{{ lookup('env', 'TIERWRIGHT') }}", {}),
     (HOSTVARS, "other/x"): ("{{ hostvars['other'].x }}", {}),
     (MAGIC, "group_names"): ("{{ group_names }}", {"group_names": ["a"]}),
     (UNSEEN, "fact kernel"): ("{{ ansible_facts['kernel'] }}", {_FACTS: {"kernel": "6"}}),
     (UNSEEN, "filter random"): ("{{ [1] | random }}", {}),
-    (UNSEEN, "lookup random_choice"): ("{{ lookup('ansible.builtin.random_choice', 1) }}", {}),
+    (UNSEEN, "lookup random_choice"): ("{{ lookup('random_choice', 1) }}", {}),
     (UNSEEN, "now()"): ("{{ now() }}", {}),
 }
 
