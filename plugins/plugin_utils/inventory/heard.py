@@ -20,13 +20,14 @@ Note = Callable[[str, str], None]
 
 _ANSIBLE = Path(ansible.__file__).parent
 #: What of Ansible reads the environment for a role: plugins of templates, and ``~`` and ``$NAME`` in paths.
-_FOR_ROLES = tuple(str(_ANSIBLE / name) for name in ("plugins/lookup/", "plugins/filter/", "plugins/test/"))
+_FOR_ROLES = tuple(
+    # The filter expandvars is a function of Python's, and shows by what it is wrapped in.
+    str(_ANSIBLE / name)
+    for name in ("plugins/lookup/", "plugins/filter/", "plugins/test/", "utils/unicode.py")
+)
 _PATHS = str(_ANSIBLE / "utils/path.py")
 #: Code that hands a question on for somebody else.
-_BETWEEN = (
-    *(str(Path(os.__file__).parent / name) for name in ("os.py", "posixpath.py", "_collections_abc.py")),
-    str(_ANSIBLE / "utils/unicode.py"),
-)
+_BETWEEN = tuple(str(Path(os.__file__).parent / name) for name in ("os.py", "posixpath.py", "_collections_abc.py"))
 _COLLECTIONS = f"{os.sep}ansible_collections{os.sep}"
 _OURS = str(Path(__file__).resolve().parents[3])
 #: Where a person's home is does not decide what a role makes of a path in it: that file is heard.

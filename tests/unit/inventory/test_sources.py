@@ -113,7 +113,7 @@ CASES: dict[str, list[Case]] = {
         Case(edit("inventories/shop/group_vars/all.yml", "unread: 2\n")),
     ],
     "extra variables": [Case(lambda world: world.extra.update(said=1))],
-    "variables of a play": [Case(lambda world: world.play.update(said=1))],
+    "variables of a play": [Case(lambda world: world.play.update(played=1))],
     "`tier_*` for a play": [Case(lambda world: world.play.update(tier_config={}))],
     "a role's own variables": [
         Case(edit("roles/db/defaults/main.yml", "db_x: 1\n")),
