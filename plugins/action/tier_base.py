@@ -35,10 +35,10 @@ class ActionModule(ActionBase):
             planned = read_plan(journal, name)
             if any(each.role and each.action is Action.BUILD for each in read_plans(journal)[1].values()):
                 check_heard(name)
-            declared = check_config(name, "config", self._task.args.get("config") or {})
-            refuse(name, "config", declared, task_vars or {})
-            protects = check_protects(name, "protects", self._task.args.get("protects") or [])
-            refuse(name, "protects", {"": protects}, task_vars or {})
+            declared = check_config(name, "tier_config", self._task.args.get("config") or {})
+            refuse(name, "tier_config", declared, task_vars or {})
+            protects = check_protects(name, "tier_protects", self._task.args.get("protects") or [])
+            refuse(name, "tier_protects", {"": protects}, task_vars or {})
             own = Protection(name, planned.tier.team, protects)
             client = connect()
             image = base.make(

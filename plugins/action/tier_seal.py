@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -34,15 +35,22 @@ class ActionModule(ActionBase):
         stop_here()
         name, journal = tier_and_journal(self._task.args, task_vars)
         with told_to_users():
-            declared = check_config(name, "config", self._task.args.get("config") or {})
-            refuse(name, "config", declared, task_vars or {})
-            protects = check_protects(name, "protects", self._task.args.get("protects") or [])
-            refuse(name, "protects", {"": protects}, task_vars or {})
-            planned = read_plan(journal, name)
-            present = Present((task_vars or {})["hostvars"], Projects(planned.projects))
+            known, planned = task_vars or {}, read_plan(journal, name)
+            variable = _said("tier_config", planned.config_variable, known)
+            declared = check_config(name, variable, self._task.args.get("config") or {})
+            refuse(name, variable, declared, known)
+            variable = _said("tier_protects", planned.protects_variable, known)
+            protects = check_protects(name, variable, self._task.args.get("protects") or [])
+            refuse(name, variable, {"": protects}, known)
+            present = Present(known["hostvars"], Projects(planned.projects))
             declared_inputs = any(part.startswith("input") for part in planned.parts)
             parts = present.settle(name, used(journal, name), declared=declared_inputs)
             if overlooked := unseen(parts):
                 self._display.display(f"{name}: not looked at, should it change: {', '.join(overlooked)}")
             image = seal_tier(connect(), journal, name, declared, protects, parts)
         return {"changed": True, "image": image.id, "layers": list(image.layers), "size": image.size}
+
+
+def _said(variable: str, of_role: str, known: Mapping[str, Any]) -> str:
+    """The variable that a tier's settings come from."""
+    return variable if variable in known else of_role

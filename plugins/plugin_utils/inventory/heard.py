@@ -78,7 +78,7 @@ def _reader() -> CodeType | None:
     """The code that wants to know, if it is a plugin's; what Ansible and Python read for themselves does not count."""
     frame = sys._getframe(2)  # noqa: SLF001 - the only way to know
     while frame is not None and (_is(frame.f_code, *_BETWEEN) or frame.f_code.co_filename.startswith("<frozen")):
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     if frame is None:
         return None
     file = frame.f_code.co_filename

@@ -31,7 +31,7 @@ from ..keys.learned import learned
 from ..keys.parts import Parts, digest_bytes, plain
 from ..run.column import Asked
 from ..run.plan import Action, Decision, decide, take
-from .arguments import check_role, role_default
+from .arguments import check_role, check_role_tier, role_default
 from .inputs import Inputs, digest_inputs, read_inputs
 from .known import KnownRole, read_role
 from .plugins import digest_plugins
@@ -243,6 +243,7 @@ class Planner:
             raise ChainError(f"tier {tier.name!r} has neither a source nor a role")
         role = self._role(tier.name, tier.role)
         check_role(tier.name, tier.role, role.arguments, view)
+        check_role_tier(tier.name, prefix(role.role.name), role.arguments, raw)
         if self._tags != {"run": ["all"], "skip": []}:
             # A role applied in part is another image; it must never pass for the whole one.
             parts["tags"] = digest_bytes(json.dumps(self._tags, sort_keys=True, default=list).encode())
@@ -277,8 +278,9 @@ class Planner:
             role = self._role(tier.name, tier.role)
             variable = f"{prefix(role.role.name)}_tier_inputs"
             try:
-                defaults = role.arguments.defaults
-                declared = role_default(defaults, variable, raw) if variable in defaults else view.get(variable)
+                own = role.arguments
+                mine = variable in own.defaults or variable in own.constants
+                declared = role_default(own, variable, raw) if mine else view.get(variable)
             except AnsibleError as error:
                 raise ChainError(
                     f"tier {tier.name!r}: {variable} cannot be read before the role is applied: {error}; use no facts "

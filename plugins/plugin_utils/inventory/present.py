@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -76,22 +76,15 @@ class Present:
         return name != _FACTS and name in self._of(host)[1]
 
     def _digest(self, tier: str, kind: str, name: str) -> str:
-        match kind:
-            case learned.ELSEWHERE:
-                return digest_elsewhere([name], self._projects)[part(ELSEWHERE, name)]
-            case learned.ENVIRONMENT:
-                value = os.environ.get(name)
-                return MISSING if value is None else digest_value(name, value, secret=True)
-            case learned.HOSTVARS:
-                host, _, variable = name.partition("/")
-                return self._variable(host, variable)
-            case learned.MAGIC:
-                return self._variable(tier, name)
-            case learned.SETTING:
-                return digest_setting(name)
-            case learned.COLLECTION:
-                return digest_collection(name)
-        return NOT_LOOKED_AT
+        ask: Mapping[str, Callable[[], str]] = {
+            learned.COLLECTION: lambda: digest_collection(name),
+            ELSEWHERE: lambda: digest_elsewhere([name], self._projects)[part(ELSEWHERE, name)],
+            learned.ENVIRONMENT: lambda: _digest_environment(name),
+            HOSTVARS: lambda: self._variable(*name.split("/", 1)),
+            MAGIC: lambda: self._variable(tier, name),
+            learned.SETTING: lambda: digest_setting(name),
+        }
+        return ask[kind]() if kind in ask else NOT_LOOKED_AT
 
     def _variable(self, host: str, name: str) -> str:
         view, raw, secrets = self._of(host)
@@ -110,6 +103,11 @@ class Present:
                 known = isinstance(raw, Mapping)  # else there is no such host any more
                 self._hosts[host] = (self._hostvars[host], raw, secrets_of(raw)) if known else ({}, {}, Secrets({}, ()))
         return self._hosts[host]
+
+
+def _digest_environment(name: str) -> str:
+    value = os.environ.get(name)
+    return MISSING if value is None else digest_value(name, value, secret=True)
 
 
 @contextmanager

@@ -156,7 +156,19 @@ PLUGINS = {
 FETCHING = frozenset(
     {
         *("apk", "apt", "apt_key", "apt_repository", "bower", "composer", "cpanm", "deb822_repository", "dnf", "dnf5"),
-        *("flatpak", "gem", "get_url", "git", "maven_artifact", "npm", "package", "pip", "rpm_key", "snap", "subversion"),
+        *(
+            "flatpak",
+            "gem",
+            "get_url",
+            "git",
+            "maven_artifact",
+            "npm",
+            "package",
+            "pip",
+            "rpm_key",
+            "snap",
+            "subversion",
+        ),
         *("uri", "yarn", "yum", "yum_repository", "zypper"),
     }
 )

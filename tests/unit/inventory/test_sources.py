@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,8 +15,7 @@ from ansible import constants
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError, RunError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory import listening, templating
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.present import Present
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.templating import Listener
 from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.learned import FETCHED, UNSEEN
@@ -99,7 +97,9 @@ def move(world: World) -> None:
 def collection(world: World) -> None:
     folder = world.folder / "collection"
     edit("collection/FILES.json", "{}")(world)
-    templating_folder = "ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.settings._get_collection_path"
+    templating_folder = (
+        "ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.settings._get_collection_path"
+    )
     PATCH.setattr(templating_folder, lambda name: str(folder))
 
 
@@ -131,11 +131,23 @@ CASES: dict[str, list[Case]] = {
     "`ansible_*` of the inventory": [Case(ALSO, "{{ ansible_note }}")],
     "vault passwords": [Case(lambda world: None)],
     "`group_names`": [
-        Case(replace(INVENTORY, "    development:", "    special: {hosts: {db: {tier_team: middleware}}}\n    development:"), read)
+        Case(
+            replace(
+                INVENTORY, "    development:", "    special: {hosts: {db: {tier_team: middleware}}}\n    development:"
+            ),
+            read,
+        )
         for read in ("{{ group_names }}", "{{ 'x' if 'special' in group_names else 'y' }}")
     ],
     "`groups`": [
-        Case(replace(INVENTORY, "app: {tier_parent: web}", "app: {tier_parent: web}\n        new: {tier_parent: web, tier_role: app}"), read)
+        Case(
+            replace(
+                INVENTORY,
+                "app: {tier_parent: web}",
+                "app: {tier_parent: web}\n        new: {tier_parent: web, tier_role: app}",
+            ),
+            read,
+        )
         for read in ("{{ groups['tiers'] }}", "{{ query('inventory_hostnames', 'tiers') }}", "{{ vars['groups'] }}")
     ],
     "`inventory_dir`": [
@@ -147,7 +159,9 @@ CASES: dict[str, list[Case]] = {
         Case(ALSO, "{{ ansible_version | default(1) }}", more=(("ansible_version", {"full": "2.19.1"}),)),
     ],
     "`ansible_managed`": [
-        Case(configured("DEFAULT_MANAGED_STR", "Somebody's"), "# {{ ansible_managed }}", more=(("ansible_managed", 1),)),
+        Case(
+            configured("DEFAULT_MANAGED_STR", "Somebody's"), "# {{ ansible_managed }}", more=(("ansible_managed", 1),)
+        ),
         Case(edit(f"{HOST_VARS}/db.yml", "ansible_managed: x\n"), "# {{ ansible_managed | default(1) }}"),
     ],
     "`--tags`": [Case(lambda world: world.tags.update(ansible_run_tags=["x"]))],
@@ -162,7 +176,8 @@ CASES: dict[str, list[Case]] = {
         for name in ("ansible_play_hosts", "ansible_limit", "ansible_check_mode", "ansible_forks", "play_hosts")
     ],
     "`inventory_hostname`": [
-        Case(None, f"{{{{ {name} }}}}", more=((name, "a"),)) for name in ("inventory_hostname", "role_name", "role_path")
+        Case(None, f"{{{{ {name} }}}}", more=((name, "a"),))
+        for name in ("inventory_hostname", "role_name", "role_path")
     ],
     "`hostvars`": [
         Case(edit(f"{HOST_VARS}/app.yml", "app_setting: 2\n"), read)
@@ -182,7 +197,11 @@ CASES: dict[str, list[Case]] = {
         for read in ("{{ ansible_facts.distribution }}", "{{ ansible_distribution }}", "{{ ansible_facts | length }}")
     ],
     "facts of the machine": [
-        Case(None, read, more=(("ansible_facts", {"kernel": "6", "date_time": {"iso8601": "x"}}), ("ansible_kernel", "6")))
+        Case(
+            None,
+            read,
+            more=(("ansible_facts", {"kernel": "6", "date_time": {"iso8601": "x"}}), ("ansible_kernel", "6")),
+        )
         for read in (
             "{{ ansible_facts['kernel'] }}",
             "{{ ansible_facts.kernel }}",
