@@ -9,6 +9,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.protection import Protection
+from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.starting import check_start
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import base, labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import (
@@ -51,5 +52,7 @@ class ActionModule(ActionBase):
                 say=lambda line: self._display.display(f"{name}: {line}"),
             )
             image = propose(client, journal, planned.tier, image)
+            work = {**labels.work(journal.run, name), labels.CHAIN: planned.chain}
+            check_start(client, image, tier=name, labels=work)
             accept(client, journal, planned.tier)  # a base has no role, so no tests either
         return {"changed": True, "image": image.id}

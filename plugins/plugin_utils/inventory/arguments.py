@@ -91,7 +91,7 @@ def _read(name: str, variables: Mapping[str, Any]) -> tuple[dict[str, Any], list
             value = variables.get(key)
         except AnsibleError as error:
             problems.append(
-                f"tier {name!r}: {key} cannot be read while the run is planned: {error}; expected a value without facts "
+                f"tier {name!r}: {key} cannot be read while the run is planned: {error}; expected one without facts "
                 "and without variables of the role (a role says its own settings in its defaults, <role>_tier_config)"
             )
             continue

@@ -9,7 +9,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FrameType
 
 import ansible
 
@@ -53,7 +53,7 @@ class Environment(os._Environ):  # type: ignore[type-arg]  # noqa: SLF001 - it h
         if code is not None:
             Environment.whole = code
             _tell(UNSEEN, f"the whole environment of the controller ({Path(code.co_filename).name})")
-        return super().__iter__()  # type: ignore[no-any-return]
+        return super().__iter__()
 
 
 def hear_environment(note: Note) -> Callable[[], None]:
@@ -76,7 +76,7 @@ def _tell(kind: str, name: str) -> None:
 
 def _reader() -> CodeType | None:
     """The code that wants to know, if it is a plugin's; what Ansible and Python read for themselves does not count."""
-    frame = sys._getframe(2)  # noqa: SLF001 - the only way to know
+    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 - the only way to know
     while frame is not None and (_is(frame.f_code, *_BETWEEN) or frame.f_code.co_filename.startswith("<frozen")):
         frame = frame.f_back
     if frame is None:
