@@ -10,6 +10,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.protection import Protection
+from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.starting import check_start
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import base, labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import (
@@ -17,10 +18,12 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
     told_to_users,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments import check_config, check_protects
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import check_heard
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.secrets import refuse
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import accept, propose
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.holds import announce, hold
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import read_plan
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import read_plan, read_plans
 
 
 class ActionModule(ActionBase):
@@ -33,10 +36,12 @@ class ActionModule(ActionBase):
         name, journal = tier_and_journal(self._task.args, task_vars)
         with told_to_users():
             planned = read_plan(journal, name)
-            declared = check_config(name, "config", self._task.args.get("config") or {})
-            refuse(name, "config", declared, task_vars or {})
-            protects = check_protects(name, "protects", self._task.args.get("protects") or [])
-            refuse(name, "protects", {"": protects}, task_vars or {})
+            if any(each.role and each.action is Action.BUILD for each in read_plans(journal)[1].values()):
+                check_heard(name)
+            declared = check_config(name, "tier_config", self._task.args.get("config") or {})
+            refuse(name, "tier_config", declared, task_vars or {})
+            protects = check_protects(name, "tier_protects", self._task.args.get("protects") or [])
+            refuse(name, "tier_protects", {"": protects}, task_vars or {})
             own = Protection(name, planned.tier.team, protects)
             client = connect()
             make = partial(
@@ -52,5 +57,7 @@ class ActionModule(ActionBase):
             )
             image = hold(client, journal, planned.tier, make)
             image = propose(client, journal, planned.tier, image)
+            work = {**labels.work(journal.run, name), labels.CHAIN: planned.chain}
+            check_start(client, image, tier=name, labels=work)
             accept(client, journal, planned.tier)  # a base has no role, so no tests either
         return {"changed": True, "image": image.id}

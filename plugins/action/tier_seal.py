@@ -20,10 +20,18 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.argumen
     check_protects,
     read_arguments,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import stop_here
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planned_settings import (
+    check_facts,
+    check_settings,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.present import Present
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.secrets import refuse
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.settings import check_facts, check_settings
+from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.elsewhere import Projects
+from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.learned import unseen
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import seal_tier
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import Planned, read_plan
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.taken import used
 
 
 class ActionModule(ActionBase):
@@ -33,20 +41,29 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
+        stop_here()
         name, journal = tier_and_journal(self._task.args, task_vars)
         with told_to_users():
-            self._check_origin(read_plan(journal, name), journal.read("settings", name) or {}, task_vars or {})
-            declared = check_config(name, "config", self._task.args.get("config") or {})
-            refuse(name, "config", declared, task_vars or {})
-            protects = check_protects(name, "protects", self._task.args.get("protects") or [])
-            refuse(name, "protects", {"": protects}, task_vars or {})
+            known, planned = task_vars or {}, read_plan(journal, name)
+            self._check_origin(planned, journal.read("settings", name) or {}, known)
+            variable = _said("tier_config", planned.config_variable, known)
+            declared = check_config(name, variable, self._task.args.get("config") or {})
+            refuse(name, variable, declared, known)
+            variable = _said("tier_protects", planned.protects_variable, known)
+            protects = check_protects(name, variable, self._task.args.get("protects") or [])
+            refuse(name, variable, {"": protects}, known)
+            present = Present(known["hostvars"], Projects(planned.projects))
+            declared_inputs = any(part.startswith("input") for part in planned.parts)
+            parts = present.settle(name, used(journal, name), declared=declared_inputs)
             told: list[str] = []
 
             def say(line: str) -> None:
                 told.append(line)
                 self._display.display(f"{name}: {line}")
 
-            image = seal_tier(connect(), journal, name, declared, protects, say=say)
+            if overlooked := unseen(parts):
+                self._display.display(f"{name}: not looked at, should it change: {', '.join(overlooked)}")
+            image = seal_tier(connect(), journal, name, declared, protects, parts, say=say)
         return {
             "changed": True,
             "image": image.id,
@@ -64,3 +81,8 @@ class ActionModule(ActionBase):
         check_facts(tier, variables.get("ansible_facts") or {}, own.values(), now=variables, said=said)
         values = {"tier_config": args.get("config"), "tier_protects": args.get("protects")}
         check_settings(tier, settings, values, variables, own)
+
+
+def _said(variable: str, of_role: str, known: Mapping[str, Any]) -> str:
+    """The variable that a tier's settings come from."""
+    return variable if variable in known else of_role

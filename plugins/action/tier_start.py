@@ -13,6 +13,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
     tier_and_journal,
     told_to_users,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import check_heard
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import spare, start, wait_for_parent
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import read_plan
@@ -31,6 +32,7 @@ class ActionModule(ActionBase):
             if planned.action is Action.KEEP:
                 return {"changed": False, "spared": True, "image": planned.image}
             parent = wait_for_parent(journal, planned)
+            check_heard(name)
             client = connect()
             spared = spare(client, journal, planned, parent)
             if spared is not None:

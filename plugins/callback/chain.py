@@ -15,7 +15,7 @@ description:
     whole run; the others go on.
   - Ends a run as Ctrl-C does on SIGTERM and SIGHUP.
   - Lets a run fail that would be a success without having built what was planned, or without a plan.
-  - Records which files a role takes from elsewhere than its own folder, and when each of its tasks begins.
+  - Records what a role uses from elsewhere than its own folder, and when each of its tasks begins.
   - Prints what became of each tier, and notes it for C(tierwright report).
   - It is loaded by itself with the playbooks of this collection and does nothing in others.
 author:
@@ -38,8 +38,9 @@ from ansible.plugins.loader import connection_loader, get_shell_plugin
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import TierwrightError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import (
+    Listening,
     listen,
-    note_files,
+    note_sources,
     note_task,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.supervisor import (
@@ -54,7 +55,6 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal impor
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.signals import Signals
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.summary import summary, unbuilt
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.taken import Watch
 
 _PLAN = "tierwright.chain.tier_plan"
 
@@ -73,7 +73,7 @@ class CallbackModule(CallbackBase):
         super().__init__(*args, **kwargs)
         self._journal: Journal | None = None
         self._alive: IO[bytes] | None = None
-        self._watch: Watch | None = None
+        self._listening: Listening | None = None
         self._signals: Signals | None = None
         self._supervisor: Supervisor | None = None
         #: What the run begins with, as long as it has not begun.
@@ -102,7 +102,7 @@ class CallbackModule(CallbackBase):
             self._alive = self._journal.hold()
             atexit.register(self._end, os.getpid())
             if _content(result).get("builds"):
-                self._watch = listen(self._journal)
+                self._listening = listen(self._journal)
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         """Watch the play, and record when a tier's task begins, and which role and which file it comes from."""
@@ -113,8 +113,8 @@ class CallbackModule(CallbackBase):
                 self._supervisor = Supervisor(strategy, self._journal, reports)
             if self._supervisor is not None:
                 self._supervisor.begins(host.get_name(), task)
-        if self._journal is not None and self._watch is not None:
-            note_files(self._watch, host.get_name(), task)
+        if self._journal is not None and self._listening is not None:
+            note_sources(self._listening.watch, host.get_name(), task)
             note_task(self._journal, host.get_name(), task)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
@@ -165,9 +165,9 @@ class CallbackModule(CallbackBase):
         journal, self._journal = self._journal, None
         if journal is None or owner != os.getpid():
             return
-        if self._watch is not None:
-            self._watch.stop()
-            self._watch = None
+        if self._listening is not None:
+            self._listening.stop()
+            self._listening = None
         try:
             if self._signals is not None and self._signals.ended_by is not None:
                 self._display.error(f"the run was ended by {self._signals.ended_by.name} and is cleared away")

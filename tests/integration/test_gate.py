@@ -240,3 +240,37 @@ def test_what_only_wordpress_notices_fails_there_and_moves_nothing(playbook, eng
     assert {tier: engine.images.get(f"{tier}:latest").id for tier in demo} == {
         tier: image.id for tier, image in demo.items()
     }
+
+
+SCRIPT = "- name: Write\n  ansible.builtin.copy: {{content: \"{}\", dest: /usr/bin/serve, mode: '{}'}}\n"
+NEEDS_A_PASSWORD = "#!/bin/sh\\nset -u\\necho $PASSWORD\\n"
+#: Tasks and settings of images that cannot be started, and words of the reason.
+CANNOT = {
+    "missing": (SCRIPT.format(NEEDS_A_PASSWORD, "0755"), {"cmd": ["/usr/bin/srve"]}, "no such file or directory"),
+    "plain": (SCRIPT.format(NEEDS_A_PASSWORD, "0644"), {"cmd": ["/usr/bin/serve"]}, "permission denied"),
+    "shebang": (SCRIPT.format("#!/opt/sh\\n", "0755"), {"cmd": ["/usr/bin/serve"]}, "no such file or directory"),
+    "nobody": (SCRIPT.format(NEEDS_A_PASSWORD, "0755"), {"cmd": ["serve"], "user": "srv"}, "unable to find user srv"),
+    "place": (
+        SCRIPT.format(NEEDS_A_PASSWORD, "0755"),
+        {"cmd": ["serve"], "working_dir": "/usr/bin/serve"},
+        "directory",
+    ),
+}
+
+
+def test_an_image_that_cannot_be_started_is_not_released(small_chain):
+    for name, (tasks, config, _said) in CANNOT.items():
+        small_chain.tier(name, tasks, parent="base", config=config)
+    good = SCRIPT.format(NEEDS_A_PASSWORD, "0755")
+    small_chain.tier("server", good, parent="base", config={"cmd": {"shell": "serve"}, "env": {"PATH": "/opt/x:$PATH"}})
+    small_chain.tier("tool", good, parent="server", config={"cmd": []})
+    done = small_chain.build().expect(2)
+    for name, (_tasks, _config, said) in CANNOT.items():
+        assert f"tier '{name}': its image cannot be started with cmd ['" in done.message
+        assert said in done.message
+        assert not small_chain.released(name)
+    assert small_chain.released("server"), "it ends with a message of its own, since nobody gave it a password"
+    assert small_chain.image("server").attrs["Config"]["Env"] == [
+        "PATH=/opt/x:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    ]
+    assert small_chain.released("tool"), "it says that it has no command"

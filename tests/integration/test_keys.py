@@ -210,3 +210,77 @@ def test_the_inventory_can_turn_off_what_the_demo_declares(clone, playbook):
     told = playbook("build-chain.yml", "--check", "-e", '{"tier_inputs": []}', cwd=clone).expect().output
     assert "outside input debian bookworm is gone" in told
     assert "outside input debian bookworm-security is gone" in told
+
+
+USES = """
+- name: Write what the role sees
+  ansible.builtin.copy:
+    dest: /etc/seen
+    mode: "0644"
+    content: |
+      {{ one_from_environment }}
+      {{ hostvars['other'].other_setting }}
+      {{ group_names }}
+      {{ lookup('config', 'DEFAULT_TIMEOUT') }}
+      {{ ansible_user_note }}
+      {{ 'a' | doubled }}
+
+- name: Render a template
+  ansible.builtin.template: {src: managed.j2, dest: /etc/managed, mode: "0644"}
+
+- name: Use what nobody can look at
+  ansible.builtin.copy: {content: "{{ now() }} {{ lookup('pipe', 'date') }}", dest: /etc/moment, mode: "0644"}
+"""
+FILTER = "class FilterModule:\n    def filters(self):\n        return {'doubled': lambda text: text * %d}\n"
+
+
+@pytest.fixture
+def using(small_chain):
+    """A chain whose tier `one` uses what no file of its role shows."""
+    for path, text in {
+        "roles/one/defaults/main.yml": "one_from_environment: \"{{ lookup('env', 'TW_TEST_VALUE') }}\"\n",
+        "roles/one/templates/managed.j2": "# {{ ansible_managed }}\n",
+        "filter_plugins/doubled.py": FILTER % 2,
+        "play.yml": f"- import_playbook: {ROOT}/build-chain.yml\n",
+    }.items():
+        (small_chain.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (small_chain.folder / path).write_text(text)
+    small_chain.tier("one", USES, parent="base", protects=["/etc/seen"])
+    small_chain.tier("other", TASK.format(name="other"), parent="base")
+    small_chain.tiers["one"]["ansible_user_note"] = "a"
+    small_chain.tiers["other"]["other_setting"] = 1
+    return small_chain
+
+
+def test_what_a_role_uses_and_no_file_shows_makes_its_tier_stale(using):
+    play, env = str(using.folder / "play.yml"), {"TW_TEST_VALUE": "a", "ANSIBLE_FILTER_PLUGINS": ""}
+    env["ANSIBLE_FILTER_PLUGINS"] = str(using.folder / "filter_plugins")
+
+    def plan(**changed):
+        said = using.build("--check", playbook=play, env={**env, **changed}).expect().output
+        return said.partition("TASK [Check every tier")[2].partition("\nok: ")[0]
+
+    told = using.build(playbook=play, env=env).expect().output
+    assert "one: not looked at, should it change: lookup pipe, now()" in told
+    kept = plan()
+    assert kept.count("nothing changed") == len(using.tiers), kept
+    assert "not looked at: lookup pipe, now()" in kept
+
+    told = plan(TW_TEST_VALUE="b", ANSIBLE_TIMEOUT="77")
+    assert "environment variable TW_TEST_VALUE changed" in told
+    assert "setting of Ansible DEFAULT_TIMEOUT changed" in told
+    assert "other  keep   nothing changed" in told
+
+    using.tiers["one"]["ansible_user_note"] = "b"
+    using.tiers["other"]["other_setting"] = 2
+    (using.folder / "filter_plugins/doubled.py").write_text(FILTER % 3)
+    using.tiers["one"]["ansible_managed"] = "by somebody"
+    told = plan()
+    for line in (
+        "variable other_setting of other changed",
+        "variable ansible_user_note changed",
+        "variable ansible_managed changed",
+        "plugin filter_plugins/doubled.py changed",
+    ):
+        assert line in told, told
+    assert "group_names" not in told

@@ -50,6 +50,10 @@ _SIZE = re.compile(r"(\d{1,15})([kmgt]?)b?")
 _LEAST_MEMORY = 64 << 20
 _LEAST_PROCESSES = 32
 
+#: More no engine takes: pid_max of Linux, and what a size can be on machines of these years.
+_MOST_MEMORY = 64 << 40
+_MOST_PROCESSES = 1 << 22
+
 
 @dataclass(frozen=True, slots=True)
 class Cage:
@@ -97,16 +101,17 @@ def _capabilities(tier: str, asked: Sequence[str]) -> tuple[str, ...]:
 def _memory(tier: str, text: str) -> int:
     match = _SIZE.fullmatch(text.strip().lower())
     size = int(match[1]) * _UNITS[match[2]] if match else 0
-    if size < _LEAST_MEMORY:
+    if not _LEAST_MEMORY <= size <= _MOST_MEMORY:
         raise ChainError(
-            f"tier {tier!r}: tier_cage.memory is {text!r}; expected a size such as 512m or 2g, and at least 64m"
+            f"tier {tier!r}: tier_cage.memory is {text!r}; expected a size such as 512m or 2g, from 64m to 64t"
         )
     return size
 
 
 def _pids(tier: str, count: int) -> int:
-    if count < _LEAST_PROCESSES:
+    if not _LEAST_PROCESSES <= count <= _MOST_PROCESSES:
         raise ChainError(
-            f"tier {tier!r}: tier_cage.pids is {count}; expected a number of processes, at least {_LEAST_PROCESSES}"
+            f"tier {tier!r}: tier_cage.pids is {count}; expected a number of processes, from {_LEAST_PROCESSES} to "
+            f"{_MOST_PROCESSES}"
         )
     return count

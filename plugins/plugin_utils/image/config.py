@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..chain import references
 from ..errors import ChainError
 from . import labels as names
 from .environment import for_build
@@ -31,7 +32,6 @@ _PLAIN = {
 }
 _SETS = {"ports": "ExposedPorts", "volumes": "Volumes"}
 
-_PORT = re.compile(r"\d{1,5}(/(tcp|udp|sctp))?")
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
 _NANOSECONDS = (3_600_000_000_000, 60_000_000_000, 1_000_000_000, 1_000_000)
 
@@ -41,11 +41,11 @@ def runtime_config(parent: Mapping[str, Any], declared: Mapping[str, Any], ident
 
     Args:
         parent: The same part of the parent's document; empty for a base of our own.
-        declared: A checked ``tier_config``; keys that are absent or ``None`` are inherited.
+        declared: A ``tier_config`` as :mod:`..chain.image_settings` gives it; keys that are absent are inherited.
         identity: The tier's own labels, which win over everybody else's.
 
     Raises:
-        ChainError: A port or a duration is not one.
+        ChainError: A value refers to a variable that the parent's environment does not have.
     """
     config: Config = {key: parent[key] for key in (*_PLAIN.values(), *_SETS.values(), "Healthcheck") if parent.get(key)}
     said = {key: value for key, value in declared.items() if value is not None}
@@ -56,7 +56,7 @@ def runtime_config(parent: Mapping[str, Any], declared: Mapping[str, Any], ident
             config[name] = said[key]
     for key, name in _SETS.items():
         if key in said:
-            config[name] = {_port(item) if key == "ports" else item: {} for item in said[key]}
+            config[name] = {item: {} for item in said[key]}
     if "healthcheck" in said:
         config["Healthcheck"] = _healthcheck(said["healthcheck"])
     config["Env"] = _environment(parent.get("Env") or [], said.get("env", {}))
@@ -114,18 +114,23 @@ def _foreign(labels: Mapping[str, str]) -> dict[str, str]:
 
 
 def _environment(parent: Sequence[str], declared: Mapping[str, Any]) -> list[str]:
-    merged = dict(entry.partition("=")[::2] for entry in parent) | _texts(declared)
+    inherited = dict(entry.partition("=")[::2] for entry in parent)
+    merged = inherited | {name: _resolved(name, value, inherited) for name, value in _texts(declared).items()}
     return [f"{name}={value}" for name, value in merged.items()]
+
+
+def _resolved(name: str, value: str, inherited: Mapping[str, str]) -> str:
+    try:
+        return references.resolve(value, inherited)
+    except KeyError as error:
+        raise ChainError(
+            f"tier_config.env.{name} is {value!r}, but the parent's environment has no {error.args[0]}; expected "
+            f"one of {', '.join(sorted(inherited)) or 'none'}, or $$ for a dollar sign"
+        ) from None
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
     return {str(key): "" if value is None else str(value) for key, value in values.items()}
-
-
-def _port(text: str) -> str:
-    if not _PORT.fullmatch(text):
-        raise ChainError(f"tier_config: ports has {text!r}; expected a number, or a number and /tcp, /udp or /sctp")
-    return text if "/" in text else f"{text}/tcp"
 
 
 def _healthcheck(said: Mapping[str, Any]) -> Config:
@@ -134,14 +139,13 @@ def _healthcheck(said: Mapping[str, Any]) -> Config:
     check: Config = {"Test": list(said["test"])}
     for key, name in {"interval": "Interval", "timeout": "Timeout", "start_period": "StartPeriod"}.items():
         if said.get(key) is not None:
-            check[name] = _duration(key, said[key])
+            check[name] = _duration(said[key])
     if said.get("retries") is not None:
         check["Retries"] = said["retries"]
     return check
 
 
-def _duration(key: str, text: str) -> int:
+def _duration(text: str) -> int:
     match = _DURATION.fullmatch(text)
-    if not match or not text:
-        raise ChainError(f"tier_config: healthcheck.{key} is {text!r}; expected a duration such as 30s or 1m30s")
-    return sum(int(number) * unit for number, unit in zip(match.groups(), _NANOSECONDS, strict=True) if number)
+    numbers = match.groups() if match else ()
+    return sum(int(number) * unit for number, unit in zip(numbers, _NANOSECONDS, strict=False) if number)

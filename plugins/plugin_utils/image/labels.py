@@ -17,7 +17,7 @@ from ..chain.protection import Protection, from_text, to_text
 from ..chain.tier import Tier
 from ..errors import SealError
 from ..keys.commit import Commit
-from ..keys.elsewhere import names
+from ..keys.learned import learned
 from ..keys.parts import Parts, digest_key
 
 PREFIX = "io.tierwright."
@@ -122,13 +122,13 @@ def content(layer: str, behaviour: Mapping[str, Any], parent: str | None) -> str
 def same(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
     """Say whether two images are one tier's and hold the same, by their labels.
 
-    Key, parts, revision and time may differ: they say from what and when an image was made. The names of the files that
-    a role took from elsewhere may not, since the next plan looks them up there.
+    Key, parts, revision and time may differ: they say from what and when an image was made. The names of what
+    a role was found to use may not, since the next plan looks them up there.
     """
     return (
         CONTENT in now
         and all(before.get(name) == now.get(name) for name in _SAME)
-        and names(_parts(before) or {}) == names(_parts(now) or {})
+        and learned(_parts(before) or {}) == learned(_parts(now) or {})
     )
 
 

@@ -20,7 +20,7 @@ from ..chain.tier import Tier
 from ..engine import images
 from ..engine.client import translated
 from ..engine.images import Image
-from ..errors import SealError
+from ..errors import ChainError, SealError
 from . import changes, history, labels, left_out, mounted, protected, references, tasks
 from .cleaner import Cleaner, settle
 from .config import document, image_id, runtime_config
@@ -149,7 +149,10 @@ def _writer(client: docker.DockerClient, design: Design) -> _Writer:
             architecture = str(client.api.version()["Arch"])
     else:
         architecture = parent.architecture
-    behaviour = runtime_config(inherited, design.declared, {})
+    try:
+        behaviour = runtime_config(inherited, design.declared, {})
+    except ChainError as error:
+        raise ChainError(f"tier {design.tier.name!r}: {error}") from error
 
     def write(layers: Sequence[str], content: str) -> bytes:
         new = parent is None or len(layers) > len(parent.layers)

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,14 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
+from ..chain.image_settings import check_image_settings
 from ..chain.protection import read_paths
-from ..chain.spec import CONFIG_SPEC, ORIGINS, TIER_SPEC
+from ..chain.spec import ORIGINS, TIER_SPEC
 from ..errors import ChainError
 from ..image.patterns import matcher
+from .hidden import leaves
+from .kinds import RUN_CHECKS, wrong_kinds
+from .secrets import is_secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class RoleArguments:
     hidden: frozenset[str]
     #: The variables that its defaults set, untemplated.
     defaults: Mapping[str, Any]
+    #: Those that its ``vars/main.yml`` sets, untemplated; they go before the host's.
+    constants: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_arguments(folder: Path) -> RoleArguments:
@@ -39,11 +45,16 @@ def read_arguments(folder: Path) -> RoleArguments:
     Raises:
         ChainError: A file of it is no YAML.
     """
-    spec, defaults = _role_spec(folder), _load(folder / "defaults", "main", templates=True) or {}
+    spec, defaults, constants = (
+        _role_spec(folder),
+        _load(folder / "defaults", "main", templates=True) or {},
+        _load(folder / "vars", "main", templates=True) or {},
+    )
     if spec is None:
-        return RoleArguments(None, frozenset(), defaults)
+        return RoleArguments(None, frozenset(), defaults, constants)
     options = {key: _without_defaults(option) for key, option in spec.items()}
-    return RoleArguments(options, frozenset(name for name, option in spec.items() if _is_hidden(option)), defaults)
+    hidden = frozenset(name for name, option in spec.items() if _is_hidden(option))
+    return RoleArguments(options, hidden, defaults, constants)
 
 
 def check_tier(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,21 +66,75 @@ def check_tier(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ChainError: One has the wrong type or an unknown key, or the tier's origin is missing or there twice.
     """
-    validator = ArgumentSpecValidator(TIER_SPEC, mutually_exclusive=[ORIGINS])
-    result = validator.validate({key: variables[key] for key in TIER_SPEC if variables.get(key) is not None})
+    given, problems = _read(name, variables)
+    if problems:
+        raise ChainError("\n".join(problems))
+    result = ArgumentSpecValidator(TIER_SPEC, mutually_exclusive=[ORIGINS]).validate(given)
     if result.error_messages:
         raise ChainError(_lines(f"tier {name!r}", result.error_messages))
     checked: dict[str, Any] = result.validated_parameters
-    if checked["tier_config"] is not None:
-        checked["tier_config"] = check_config(name, "tier_config", checked["tier_config"])
-    check_protects(name, "tier_protects", checked["tier_protects"])
-    if all(checked[origin] is None for origin in ORIGINS):
-        raise ChainError(f"tier {name!r}: it has neither tier_parent nor a source; set one of {', '.join(ORIGINS)}")
+    for check in (_check_own_config, _check_patterns, _check_origin, _check_run):
+        try:
+            check(name, checked, variables)
+        except ChainError as error:
+            problems.append(str(error))
+    if problems:
+        raise ChainError("\n".join(problems))
     return checked
 
 
+def _read(name: str, variables: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Read the variables that describe a tier; say which cannot be read, and which are of another kind."""
+    given, problems = {}, []
+    for key, option in TIER_SPEC.items():
+        try:
+            value = variables.get(key)
+        except AnsibleError as error:
+            problems.append(
+                f"tier {name!r}: {key} cannot be read while the run is planned: {error}; expected one without facts "
+                "and without variables of the role (a role says its own settings in its defaults, <role>_tier_config)"
+            )
+            continue
+        if value is not None:
+            given[key] = value
+            problems.extend(f"tier {name!r}: {line}" for line in wrong_kinds(key, option, value))
+    return given, problems
+
+
+def _check_own_config(name: str, checked: dict[str, Any], variables: Mapping[str, Any]) -> None:  # noqa: ARG001 - a shape
+    if checked["tier_config"] is not None:
+        checked["tier_config"] = check_config(name, "tier_config", checked["tier_config"])
+
+
+def _check_patterns(name: str, checked: dict[str, Any], variables: Mapping[str, Any]) -> None:  # noqa: ARG001 - a shape
+    problems = []
+    for variable in ("tier_drop", "tier_keep", "tier_protects"):
+        try:
+            check_protects(name, variable, checked[variable])
+        except ChainError as error:
+            problems.append(str(error))
+    if problems:
+        raise ChainError("\n".join(problems))
+
+
+def _check_origin(name: str, checked: dict[str, Any], variables: Mapping[str, Any]) -> None:  # noqa: ARG001 - a shape
+    if all(checked[origin] is None for origin in ORIGINS):
+        raise ChainError(f"tier {name!r}: it has neither tier_parent nor a source; set one of {', '.join(ORIGINS)}")
+
+
+def _check_run(name: str, checked: dict[str, Any], variables: Mapping[str, Any]) -> None:  # noqa: ARG001 - a shape
+    """Check the variables of the run that are a tier's own and that no later part of the plan reads."""
+    problems = [
+        f"tier {name!r}: {key} is {variables[key]!r}; expected {expected}"
+        for key, (is_right, expected) in RUN_CHECKS.items()
+        if variables.get(key) is not None and not is_right(variables[key])
+    ]
+    if problems:
+        raise ChainError("\n".join(problems))
+
+
 def check_config(name: str, variable: str, config: Any) -> dict[str, Any]:
-    """Check the image settings of a tier.
+    """Check the image settings of a tier, and write them in one way.
 
     Args:
         name: The tier.
@@ -77,17 +142,16 @@ def check_config(name: str, variable: str, config: Any) -> dict[str, Any]:
         config: The settings.
 
     Raises:
-        ChainError: They are no dictionary, or a key is unknown or has the wrong type.
+        ChainError: With a line for each that is wrong.
     """
     if not isinstance(config, Mapping):
         raise ChainError(f"tier {name!r}: {variable} is {config!r}; expected a dictionary")
-    # An empty health check is how a tier drops its parent's; the specification knows only whole ones.
-    given = {key: value for key, value in config.items() if not (key == "healthcheck" and value == {})}
-    result = ArgumentSpecValidator(CONFIG_SPEC).validate(given)
-    if result.error_messages:
-        raise ChainError(_lines(f"tier {name!r}: {variable}", result.error_messages))
-    checked: dict[str, Any] = result.validated_parameters
-    return {**checked, "healthcheck": {}} if config.get("healthcheck") == {} else checked
+    checked, problems = check_image_settings(config)
+    if problems:
+        hidden = [str(leaf) for leaf in leaves(config) if is_secret(leaf)]
+        lines = (f"tier {name!r}: {variable}{problem}" for problem in problems)
+        raise ChainError("\n".join(_without(hidden, line) for line in lines))
+    return checked
 
 
 def check_protects(name: str, variable: str, said: Any) -> tuple[str, ...]:
@@ -139,19 +203,56 @@ def check_role(name: str, role: str, arguments: RoleArguments, variables: Mappin
         raise ChainError(_lines(f"tier {name!r}: variables of role {role}", result.error_messages))
 
 
-def role_default(defaults: Mapping[str, Any], name: str, variables: Mapping[str, Any]) -> Any:
-    """Value of a variable that a role sets in its defaults, with the host's variables.
+def check_role_tier(name: str, prefix: str, arguments: RoleArguments, variables: Mapping[str, Any]) -> None:
+    """Check what a role says of its tier in its defaults, as far as that is known before it is applied.
+
+    What depends on facts is checked when the layer is sealed.
 
     Args:
-        defaults: The role's defaults, untemplated.
+        name: The tier.
+        prefix: The prefix of the role's variables.
+        arguments: What the role says of its variables.
+        variables: The host's variables, untemplated.
+
+    Raises:
+        ChainError: With a line for each thing that is wrong.
+    """
+    problems = []
+    for what, check in (("tier_config", check_config), ("tier_protects", check_protects)):
+        variable = f"{prefix}_{what}"
+        if variables.get(what) is not None:
+            continue
+        try:
+            if variable in {**arguments.defaults, **arguments.constants, **variables}:
+                check(name, variable, role_default(arguments, variable, variables) or {})
+        except AnsibleError:
+            continue
+        except ChainError as error:
+            problems.append(str(error))
+    if problems:
+        raise ChainError("\n".join(problems))
+
+
+def role_default(arguments: RoleArguments, name: str, variables: Mapping[str, Any]) -> Any:
+    """Value of a variable that a role sets, with the host's variables.
+
+    Args:
+        arguments: What the role says of its variables.
         name: One of them.
         variables: The host's variables, untemplated; they go before the role's defaults.
 
     Raises:
         AnsibleError: It cannot be templated outside of the role.
     """
-    values = {**defaults, **variables}
+    values = {**arguments.defaults, **variables, **arguments.constants}
     return Templar(DataLoader(), values).template(values[name])
+
+
+def _without(hidden: Iterable[str], line: str) -> str:
+    """Take secrets out of a message."""
+    for secret in hidden:
+        line = line.replace(secret, "***") if secret else line
+    return line
 
 
 def _is_hidden(option: Mapping[str, Any]) -> bool:

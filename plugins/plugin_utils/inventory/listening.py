@@ -1,38 +1,123 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Lets a run know its tasks: which began when, and what they read, but for what Ansible itself reads."""
+"""Lets a run know its tasks: which began when, and what they use, but for what Ansible itself reads.
+
+It begins in Ansible's main process, and tasks are forks of that. Each task that makes an image asks whether it has
+begun: an image of which nobody knows what it was made from would be kept whatever changes.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ansible import constants, context
 
+from ..errors import RunError
 from ..image.tasks import Task
 from ..keys.elsewhere import ROLE
+from ..keys.learned import COLLECTION, FETCHED, UNSEEN
 from ..run.jobs import note_asynchronous
 from ..run.journal import Journal
 from ..run.records import read_plan
 from ..run.taken import Watch
 from ..run.timeline import note_begin
+from .settings import setting
+from .sources import FETCHING
+from .templating import Listener
 
 #: Our own tasks read the journal, and no input of a role.
 _OURS = "tierwright.chain.tier_"
+#: But its arguments are an image's settings, out of the role's defaults.
+_SEALS = "tierwright.chain.tier_seal"
+_PLAYBOOKS = str(Path(__file__).resolve().parents[3] / "playbooks") + os.sep
+_BUILTIN = frozenset({"ansible.builtin", "ansible.legacy"})
 
 
-def listen(journal: Journal) -> Watch:
-    """Begin to hear what the tasks of a run read."""
-    projects = read_plan(journal, journal.recorded("plan")[0]).projects
-    watch = Watch(journal, projects, _ignored(projects), _worker_s_tier)
-    watch.start()
-    return watch
+@dataclass(slots=True)
+class _State:
+    """How it stands in this process: a task's is as it was in the main process when the task was forked."""
+
+    #: Whether what this process does is recorded.
+    hears: bool = False
+    #: Why nothing is recorded.
+    reason: str = "the callback plugin tierwright.chain.chain did not run; do not turn it off"
 
 
-def note_files(watch: Watch, host: str, task: Any) -> None:
-    """Record the role and the file that a task of a role comes from: the main process reads these, for all hosts."""
+_state = _State()
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """What records the tasks of one run."""
+
+    watch: Watch
+    _templates: Listener
+
+    def stop(self) -> None:
+        """Record no more."""
+        _state.hears = False
+        self.watch.stop()
+        self._templates.stop()
+
+
+def listen(journal: Journal) -> Listening | None:
+    """Begin to record what the tasks of a run use.
+
+    Returns:
+        What records; ``None`` where it cannot, which :func:`check_heard` tells the tasks.
+    """
+    try:
+        projects = read_plan(journal, journal.recorded("plan")[0]).projects
+        watch = Watch(journal, projects, _ignored(projects), _worker_s_tier)
+        templates = Listener(partial(_note, watch), _reading_tier)
+        templates.start()
+        watch.start()
+    except Exception as error:  # noqa: BLE001 - whatever it is, each tier tells it and none is built
+        _state.reason = str(error) or type(error).__name__
+        return None
+    _state.hears = True
+    return Listening(watch, templates)
+
+
+def check_heard(tier: str) -> None:
+    """Make sure that what the tier's role uses will be recorded.
+
+    Raises:
+        RunError: It will not.
+    """
+    if not _state.hears:
+        raise RunError(
+            f"tier {tier!r} is not built: what its role uses would not be recorded, so later changes of it would not "
+            f"be noticed: {_state.reason}"
+        )
+
+
+def stop_here() -> None:
+    """Record nothing more of what this process does, whose task is one of ours and has its arguments."""
+    _state.hears = False
+
+
+def note_sources(watch: Watch, host: str, task: Any) -> None:
+    """Record what the main process knows of a task: its role and its file, its plugin's collection, where it runs."""
+    if _is_ours(task):
+        return
+    collection = ".".join(str(getattr(task, "resolved_action", None) or "").split(".")[:-1])
+    if collection.count(".") == 1 and collection not in _BUILTIN:
+        watch.note_use(host, COLLECTION, collection)
+    module = str(task.action).rpartition(".")[2]
+    if module in FETCHING:
+        watch.note_use(host, FETCHED, module)
+    if task.delegate_to:
+        watch.note_use(host, UNSEEN, f"what tasks find on {task.delegate_to}")
+    elif str(getattr(task, "connection", "")).endswith("local"):
+        watch.note_use(host, UNSEEN, "what tasks find on the controller")
     role = getattr(task, "_role", None)
     if role is not None:
         watch.note(host, role._role_path, ROLE)  # noqa: SLF001 - Ansible has no other name for it
@@ -55,24 +140,51 @@ def note_task(journal: Journal, host: str, task: Any) -> None:
         note_asynchronous(journal, host, str(begun))
 
 
+def _note(watch: Watch, kind: str, name: str) -> None:
+    tier = _reading_tier()
+    if tier is not None:
+        with suppress(OSError):  # a journal that is gone means that the run has ended
+            watch.note_use(tier, kind, name)
+
+
+def _worker() -> tuple[Any, Any]:
+    """Host and task that this process is a worker for; ``None`` for each in the main process."""
+    worker = multiprocessing.current_process()
+    return getattr(worker, "_host", None), getattr(worker, "_task", None)
+
+
 def _worker_s_tier() -> str | None:
-    """The host that this process is a worker for, unless its task is one of ours; ``None`` in the main process.
+    """The host that this process reads files for, unless its task is one of ours; ``None`` in the main process.
 
     The task is asked for no more than what was read: what Ansible resolves it opens files for, which are heard here.
     """
-    worker = multiprocessing.current_process()
-    host, task = getattr(worker, "_host", None), getattr(worker, "_task", None)
-    if host is None or task is None or str(task.action).startswith(_OURS):
+    host, task = _worker()
+    if host is None or task is None or not _state.hears:
         return None
-    return str(host.get_name())
+    action = str(task.action)
+    return None if action.startswith(_OURS) and action != _SEALS else str(host.get_name())
+
+
+def _reading_tier() -> str | None:
+    """The host whose role's templates this process evaluates: in its tasks, and in what an image's settings are."""
+    host, task = _worker()
+    if host is None or task is None or not _state.hears:
+        return None
+    return None if _is_ours(task) and str(task.action) != _SEALS else str(host.get_name())
+
+
+def _is_ours(task: Any) -> bool:
+    """Say whether a task stands in one of this collection's playbooks."""
+    path, _, _line = str(task.get_path() or "").rpartition(":")
+    return os.path.realpath(path).startswith(_PLAYBOOKS)
 
 
 def _ignored(projects: tuple[str, ...]) -> Iterator[str]:
-    yield from (str(constants.config.get_config_value(name)) for name in ("ANSIBLE_HOME", "DEFAULT_LOCAL_TMP"))
-    passwords = constants.config.get_config_value("DEFAULT_VAULT_PASSWORD_FILE")
+    yield from (str(setting(name)) for name in ("ANSIBLE_HOME", "DEFAULT_LOCAL_TMP"))
+    passwords = setting("DEFAULT_VAULT_PASSWORD_FILE")
     identities = (
         *context.CLIARGS.get("vault_ids", ()),
-        *constants.config.get_config_value("DEFAULT_VAULT_IDENTITY_LIST"),
+        *(setting("DEFAULT_VAULT_IDENTITY_LIST") or ()),
     )
     for path in (passwords, *context.CLIARGS.get("vault_password_files", ()), *identities):
         if path:

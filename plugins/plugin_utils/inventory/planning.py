@@ -16,6 +16,7 @@ from ansible.errors import AnsibleError
 from ansible.utils.display import Display
 
 from ..chain.graph import Chain
+from ..chain.prefix import prefix
 from ..chain.reference import split_pinned
 from ..chain.tier import Bootstrap, Import, Pull, Tier
 from ..contract.suite import RoleTests, Suite
@@ -26,20 +27,24 @@ from ..image import labels, platform
 from ..image.bootstrap import check_tools
 from ..image.rootfs import check_checksum
 from ..keys.commit import Commit, last_commit
-from ..keys.elsewhere import Projects, digest_elsewhere, names
+from ..keys.elsewhere import Projects
 from ..keys.installed import installed_version
+from ..keys.learned import learned
 from ..keys.parts import Parts, digest_bytes, plain
 from ..run.column import Asked
 from ..run.home import Home
 from ..run.plan import Action, Decision, decide, take
-from .arguments import check_role, role_default
+from .arguments import check_role, check_role_tier, role_default
 from .home import find_home, former_name, read_name
 from .inputs import Inputs, digest_inputs, read_inputs
 from .known import KnownRole, read_role
+from .planned_settings import check_facts, digest_settings
+from .plugins import digest_plugins
+from .present import Present
 from .secrets import refuse
-from .settings import check_facts, digest_settings
+from .settings import unusual_settings
 from .tiers import GROUP, read_chain
-from .variables import digest_variables
+from .variables import digest_play, digest_variables
 
 #: Variables that decide what of a base gets into its image.
 _SEALING = ("tier_drop", "tier_keep", "tier_protects", "tier_source_date_epoch")
@@ -64,6 +69,7 @@ class Planner:
             task_vars: The task's variables, with ``hostvars``, ``groups`` and ``ansible_play_hosts_all``.
             ansible_version: ``2.19`` …; modules of another version may do the same differently.
         """
+        self._task_vars = task_vars
         self._hostvars: HostVars = task_vars["hostvars"]
         self._hosts: Collection[str] = task_vars["groups"].get(GROUP, ())
         self._in_play = frozenset(task_vars["ansible_play_hosts_all"])
@@ -270,6 +276,7 @@ class Planner:
             raise ChainError(f"tier {tier.name!r} has neither a source nor a role")
         role = self._role(tier.name, tier.role)
         check_role(tier.name, tier.role, role.arguments, view)
+        check_role_tier(tier.name, prefix(role.role.name), role.arguments, raw)
         if self._tags != {"run": ["all"], "skip": []}:
             # A role applied in part is another image; it must never pass for the whole one.
             parts["tags"] = digest_bytes(json.dumps(self._tags, sort_keys=True, default=list).encode())
@@ -278,17 +285,35 @@ class Planner:
             "ansible-core": plain(self._ansible_version),
             **role.files,
             **digest_variables(view, raw, role.arguments.hidden),
+            **digest_play(self._play, raw),
+            **self._shared,
         }
+
+    @cached_property
+    def _play(self) -> dict[str, Any]:
+        """What the play itself says: the variables of its task that the task's host does not have."""
+        host = self._task_vars.get("inventory_hostname")
+        own = self._hostvars.raw_get(host) if host else self._task_vars
+        return {name: value for name, value in self._task_vars.items() if name not in own}
+
+    @cached_property
+    def _shared(self) -> dict[str, str]:
+        """Parts of every role's key: settings of Ansible, and the plugins that are kept beside the project."""
+        first = self._view(next(iter(self.chain)).name)
+        playbooks = self._task_vars.get("playbook_dir") or first.get("playbook_dir") or "."
+        settings = {f"config/{name}": digest for name, digest in unusual_settings()}
+        return settings | digest_plugins(Path(playbooks), self.projects)
 
     def _inputs(self, tier: Tier, raw: Mapping[str, Any]) -> Inputs:
         view, variable = self._view(tier.name), "tier_inputs"
         declared = view.get(variable)
         if declared is None and tier.role is not None:
             role = self._role(tier.name, tier.role)
-            variable = f"{role.role.folder.name.replace('-', '_')}_tier_inputs"
+            variable = f"{prefix(role.role.name)}_tier_inputs"
             try:
-                defaults = role.arguments.defaults
-                declared = role_default(defaults, variable, raw) if variable in defaults else view.get(variable)
+                own = role.arguments
+                mine = variable in own.defaults or variable in own.constants
+                declared = role_default(own, variable, raw) if mine else view.get(variable)
             except AnsibleError as error:
                 raise ChainError(
                     f"tier {tier.name!r}: {variable} cannot be read before the role is applied: {error}; use no facts "
@@ -301,15 +326,14 @@ class Planner:
         return read_inputs(tier, base, variable, declared or [], view, beside=beside)
 
     def _elsewhere(self, engine: Snapshot) -> dict[str, list[Parts]]:
-        """What files from elsewhere hold now, by tier, for each list of them that an image was built with."""
+        """What roles were found to use is now, by tier, for each list of that that an image was built with."""
         lists: dict[str, set[tuple[str, ...]]] = {name: set() for name in self.selected}
         for said in engine.labels:
             tier = said.get(labels.TIER)
             if tier in lists:
-                lists[tier].add(names(labels.stored_parts(said, tier) or {}))
-        return {
-            tier: [digest_elsewhere(each, self.projects) for each in sorted(found)] for tier, found in lists.items()
-        }
+                lists[tier].add(learned(labels.stored_parts(said, tier) or {}))
+        present = Present(self._hostvars, self.projects)
+        return {tier: [present.digest(tier, each) for each in sorted(found)] for tier, found in lists.items()}
 
     def _role(self, tier: str, name: str) -> KnownRole:
         beside = Path(self._view(tier).get("inventory_dir") or ".")

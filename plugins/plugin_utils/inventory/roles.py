@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.utils.collection_loader import AnsibleCollectionRef
@@ -18,6 +17,7 @@ from ansible.utils.collection_loader._collection_finder import _get_collection_r
 
 from ..errors import ChainError
 from ..keys.files import read_file
+from .settings import setting
 
 _OWN_COLLECTION = "tierwright.chain"
 
@@ -66,7 +66,7 @@ def _look_for(tier: str, role: str, folders: tuple[Path, ...]) -> Role:
                 "install it, or set collections_path"
             )
         return found
-    searched = [Path(folder) for folder in constants.config.get_config_value("DEFAULT_ROLES_PATH") or ()]
+    searched = [Path(folder) for folder in setting("DEFAULT_ROLES_PATH") or ()]
     for folder in searched:
         if (folder / role).is_dir():
             return Role(role, (folder / role).resolve())

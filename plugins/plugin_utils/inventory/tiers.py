@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,16 @@ GROUP = "tiers"
 
 #: Longest name of a tier: names of files and containers are made of it.
 _LONGEST = 64
+_TEAM = re.compile(r"[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0,126}[^\s\x00-\x1f\x7f])?")
+_ADDRESS = re.compile(r"(?:https?|file|ftp)://\S+|copy:/\S+|cdrom:\S+")
+#: What of a bootstrap can be wrong in itself.
+_ARCHIVE = {
+    "suite": (re.compile(r"[a-z][a-z0-9.-]*"), "a code name, such as bookworm"),
+    "components": (re.compile(r"[a-z][a-z0-9./-]*"), "sections of the archive, such as main"),
+    "packages": (re.compile(r"[a-z0-9][a-z0-9+.-]+([:=/][\w.+~:-]+)?|[?~]\S.*"), "names of packages"),
+    "mirror": (_ADDRESS, "an address, such as https://deb.debian.org/debian"),
+    "security_mirror": (_ADDRESS, "an address, such as https://deb.debian.org/debian-security"),
+}
 
 #: The end of what an image's fields for times hold everywhere: the year 2106.
 _LATEST = 2**32
@@ -66,24 +77,14 @@ def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
         )
     checked = check_tier(name, variables)
     image = checked["tier_image"] or name
-    if not is_repository(image):
-        given = (
-            "tier_image is" if checked["tier_image"] else "tier_image is not set, so the image is named after the tier:"
-        )
-        raise ChainError(
-            f"tier {name!r}: {given} {image!r}, which is no valid image name; expected lower-case letters and digits, "
-            "joined by single '.', '_' or '-', with '/' between parts, and no tag (that is tier_tag)"
-        )
-    if not is_tag(checked["tier_tag"]):
-        raise ChainError(
-            f"tier {name!r}: tier_tag is {checked['tier_tag']!r}, which is no valid tag; expected at most 128 letters, "
-            "digits, '_', '.' or '-', not beginning with '.' or '-'"
-        )
-    if tags.is_reserved(checked["tier_tag"]):
-        raise ChainError(
-            f"tier {name!r}: tier_tag is {checked['tier_tag']!r}, a form of tag that images of every tier get besides "
-            "their release tag (previous, key-…, tested-…, failed-…, release-…, withdrawn-…); choose another one"
-        )
+    problems = [*_wrong_names(name, checked, image)]
+    for check, said in ((read_cage, checked["tier_cage"]), (_epoch, checked["tier_source_date_epoch"])):
+        try:
+            check(name, said)
+        except ChainError as error:
+            problems.append(str(error))
+    if problems:
+        raise ChainError("\n".join(problems))
     parent = checked["tier_parent"]
     if parent is None and checked["tier_role"]:
         raise ChainError(
@@ -104,6 +105,39 @@ def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
         keep=tuple(checked["tier_keep"]),
         epoch=_epoch(name, checked["tier_source_date_epoch"]),
     )
+
+
+def _wrong_names(name: str, checked: Mapping[str, Any], image: str) -> Iterator[str]:
+    if not is_repository(image):
+        given = (
+            "tier_image is" if checked["tier_image"] else "tier_image is not set, so the image is named after the tier:"
+        )
+        yield (
+            f"tier {name!r}: {given} {image!r}, which is no valid image name; expected lower-case letters and digits, "
+            "joined by single '.', '_' or '-', with '/' between parts, and no tag (that is tier_tag)"
+        )
+    if not is_tag(checked["tier_tag"]):
+        yield (
+            f"tier {name!r}: tier_tag is {checked['tier_tag']!r}, which is no valid tag; expected at most 128 letters, "
+            "digits, '_', '.' or '-', not beginning with '.' or '-'"
+        )
+    elif tags.is_reserved(checked["tier_tag"]):
+        yield (
+            f"tier {name!r}: tier_tag is {checked['tier_tag']!r}, a form of tag that images of every tier get besides "
+            "their release tag (previous, key-…, tested-…, failed-…, release-…, withdrawn-…); choose another one"
+        )
+    team = checked["tier_team"]
+    if team is not None and not _TEAM.fullmatch(team):
+        yield f"tier {name!r}: tier_team is {team!r}; expected a name of one line"
+    yield from _wrong_archive(name, checked["tier_bootstrap"] or {})
+
+
+def _wrong_archive(name: str, said: Mapping[str, Any]) -> Iterator[str]:
+    for key, (pattern, expected) in _ARCHIVE.items():
+        value = said.get(key)
+        for each in value if isinstance(value, list) else [value]:
+            if each is not None and not pattern.fullmatch(each):
+                yield f"tier {name!r}: tier_bootstrap.{key} has {each!r}; expected {expected}"
 
 
 def _team(name: str, groups: Iterable[str]) -> str:

@@ -8,16 +8,22 @@ from collections import Counter
 from collections.abc import Iterator
 
 from .elsewhere import LISTING, ROLE
+from .learned import HOSTVARS
 from .parts import PLAIN, Parts
 
 #: Kind of a part to what it is called, where that is another word.
 _WORDS = {
+    "config": "setting of Ansible",
     "elsewhere": "file",
+    "environment": "environment variable",
     "epoch": "tier_epoch",
     "input": "outside input",
     "inputs-pin": "tier_inputs_pin",
+    "magic": "variable",
+    "setting": "setting of Ansible",
     "source": "source of the base",
     "tags": "choice of --tags and --skip-tags",
+    "unseen": "use of",
 }
 
 #: Kind of a part to what one and several of them are called.
@@ -72,6 +78,9 @@ def _what(name: str, parent: str | None) -> str:
         return f"role {rest.removesuffix(ROLE)}"
     if kind == "elsewhere" and rest.endswith(LISTING):
         return f"what is in folder {rest.removesuffix(LISTING)}"
+    if kind == HOSTVARS:
+        host, _, name = rest.partition("/")
+        return f"variable {name} of {host}"
     word = _WORDS.get(kind, kind)
     return f"{word} {rest}" if rest else word
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import docker
@@ -170,6 +171,7 @@ def seal_tier(
     name: str,
     declared: Mapping[str, Any],
     protects: tuple[str, ...] = (),
+    used: Mapping[str, str] = MappingProxyType({}),
     *,
     say: Callable[[str], None],
 ) -> Image:
@@ -181,6 +183,7 @@ def seal_tier(
         name: The tier.
         declared: Its checked ``tier_config``.
         protects: Its checked ``tier_protects``.
+        used: Parts of its key: what its role used besides files from elsewhere.
         say: Called with each line about what is left out of its layer, or waited for.
 
     Raises:
@@ -193,7 +196,7 @@ def seal_tier(
         raise RunError(f"tier {name!r} has no build container in run {journal.run}")
     wait_for_jobs(client, journal, name, build["container"], say)
     tier, parent = planned.tier, images.get(client, build["parent"])
-    taken = digest_taken(journal, name, planned.roles, Projects(planned.projects))
+    taken = {**digest_taken(journal, name, planned.roles, Projects(planned.projects)), **used}
     volumes.check(client, tier=name, container=build["container"], parent=parent, declared=declared)
     inherited = labels.protections(parent.labels)
     identity = labels.identity(

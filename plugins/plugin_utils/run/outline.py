@@ -30,6 +30,7 @@ def outline(decisions: Collection[Decision], *, everything: bool) -> Iterator[st
             *each.reasons,
             *_asked(each),
             *(f"to be tested: {reason}" for reason in each.untested),
+            *_unseen(each),
             *_told(following.get(each.tier.name, ())),
         )
         yield f"{each.tier.name:{width}}  {each.action:5}  {first}"
@@ -75,6 +76,12 @@ def _asked(decision: Decision) -> Iterator[str]:
     tier = decision.tier
     if decision.action is Action.BUILD and tier.role and tier.cage.asked:
         yield f"its build container gets {tier.cage.asked}"
+
+
+def _unseen(decision: Decision) -> Iterator[str]:
+    """Tell what may have changed without anybody's noticing."""
+    if decision.unseen:
+        yield f"not looked at: {', '.join(decision.unseen)}"
 
 
 def _told(names: Collection[str]) -> Iterator[str]:

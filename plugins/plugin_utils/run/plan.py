@@ -20,7 +20,7 @@ from ..engine.images import Identity
 from ..engine.snapshot import Snapshot
 from ..errors import ChainError
 from ..image import labels
-from ..keys.elsewhere import names
+from ..keys.learned import learned, unseen
 from ..keys.parts import Parts, content_tag, digest_key
 from ..keys.reasons import differences
 
@@ -60,7 +60,7 @@ class Decision:
     released: bool = False
     #: Whether it is built even if an image with its key exists.
     forced: bool = False
-    #: More parts: what files from elsewhere hold now, for each list of them that an image of the tier was built with.
+    #: More parts: what its role was found to use is now, for each list of that that an image of it was built with.
     elsewhere: tuple[Parts, ...] = ()
     #: ID of the image that the release tag names, whosever it is; ``None`` where there is no such tag.
     was: str | None = None
@@ -68,6 +68,8 @@ class Decision:
     follows: bool = False
     #: Why an image that is kept has to be tested; empty where it passed these very tests, or there are none.
     untested: tuple[str, ...] = ()
+    #: What the role of its image used although nobody looks at whether that changed.
+    unseen: tuple[str, ...] = ()
 
 
 def decide(
@@ -88,8 +90,8 @@ def decide(
         engine: The engine's images.
         selected: Names of the tiers that this run may build.
         forced: Names of those that it must build.
-        elsewhere: By tier, what files from elsewhere hold now, for each list of them that one of its images was built
-            with.
+        elsewhere: By tier, what its role was found to use is now, for each list of that that one of its images was
+            built with.
         tests: By tier, the digest of the tests that its image has to pass; a tier that has none is left out.
 
     Returns:
@@ -111,7 +113,8 @@ def decide(
             if decision.action is Action.BUILD and not decision.forced and tier.name in tests:
                 decision = _failed_before(decision, find) or decision
             untested = tuple(_untested(decision, tests.get(tier.name), decisions, named))
-            decision = dataclasses.replace(decision, untested=untested)
+            known = _known(tier, decision.image or tier.release, find)
+            decision = dataclasses.replace(decision, untested=untested, unseen=known)
         else:
             released = find_own(find, tier, tier.release)
             decision = Decision(tier, Action.LEAVE, ("not selected by --limit",), released.id if released else None, {})
@@ -149,6 +152,12 @@ def take(chain: Chain, engine: Snapshot, *, selected: Collection[str], tests: Co
     return decisions
 
 
+def _known(tier: Tier, reference: str, find: Find[Identity]) -> tuple[str, ...]:
+    """What the role of an image used and nobody looks at."""
+    image = find(reference)
+    return unseen((labels.stored_parts(image.labels, tier.name) if image else None) or {})
+
+
 def find_own(find: Find[Found], tier: Tier, reference: str) -> Found | None:
     """Look an image up that must be ``tier``'s own: a label that it inherited names another tier."""
     image = find(reference)
@@ -180,7 +189,7 @@ def _decide(
     released = find_own(find, tier, tier.release)
     before = labels.stored_parts(released.labels, tier.name) if released else None
     # What the release was built with goes before what other images were.
-    known = sorted(taken or ({},), key=lambda each: names(each) != names(before or {}))
+    known = sorted(taken or ({},), key=lambda each: learned(each) != learned(before or {}))
     tell = partial(differences, before or {}, parent=tier.parent, most=_LINES)
     if above is not None and above.action is Action.BUILD:
         own = () if before is None else tuple(tell({**parts, **known[0], "parent": before.get("parent", "")}))

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from ..chain.cage import Cage
 from ..chain.graph import Chain
+from ..chain.prefix import prefix
 from ..chain.tier import Bootstrap, Import, Pull, Source, Tier
 from ..contract.suite import Suite
 from ..errors import RunError
@@ -39,7 +39,7 @@ class Planned:
     role: str | None
     #: Whether it is built even if an image with its key exists.
     forced: bool = False
-    #: What files from elsewhere hold now, for each list of them that an image of the tier was built with.
+    #: What its role was found to use is now, for each list of that that an image of the tier was built with.
     elsewhere: tuple[dict[str, str], ...] = ()
     #: Folders of the roles whose files are in the key.
     roles: tuple[str, ...] = ()
@@ -62,16 +62,12 @@ class Planned:
     @property
     def config_variable(self) -> str:
         """The variable in which the role says what its image is like: ``httpd_php_tier_config``."""
-        return f"{self._prefix}_tier_config"
+        return f"{prefix(self.role or '')}_tier_config"
 
     @property
     def protects_variable(self) -> str:
         """The variable in which the role says what it protects: ``httpd_php_tier_protects``."""
-        return f"{self._prefix}_tier_protects"
-
-    @property
-    def _prefix(self) -> str:
-        return re.split(r"[./]", self.role or "")[-1].replace("-", "_")
+        return f"{prefix(self.role or '')}_tier_protects"
 
 
 def write_plan(

@@ -24,6 +24,7 @@ from typing import Any
 from ..chain.names import file_name
 from ..keys.elsewhere import CHANGED, LISTING, ROLE, Projects, digest_elsewhere, part
 from ..keys.files import counts
+from ..keys.learned import COLLECTION
 from .journal import Journal
 
 #: Folders of the system and of Python: what is there is no input of a role.
@@ -32,8 +33,14 @@ _SYSTEM = ("/dev", "/proc", "/run", "/sys", "/usr", "/etc/ssl")
 #: Folders and files that clients of engines and Ansible keep in a home.
 _HOME = ("~/.ansible", "~/.config/containers", "~/.docker", "~/.netrc")
 
-#: Plugins of collections are code; which collection is installed counts no more than which Python.
-_PLUGINS = re.compile(r"/ansible_collections/\w+/\w+/plugins/")
+#: Plugins of collections are code, and counted by their collection.
+_PLUGINS = re.compile(r"/ansible_collections/(\w+)/(\w+)/plugins/")
+
+#: Its plugins are in the key by its version: they write the layer, and no role's content.
+_OURS = "tierwright.chain"
+
+#: Ends of the names of records: of files and folders, and of all else.
+_FILES, _USED = "taken", "used"
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
@@ -75,17 +82,23 @@ class Watch:
         """Record a file, or with ``LISTING`` or ``ROLE`` a folder, that ``tier`` depends on."""
         path = os.path.abspath(path)
         inside = f"{path}/"
-        if (tier, path, kind) in self._seen or inside.startswith(self._never) or _PLUGINS.search(inside):
+        if (tier, path, kind) in self._seen:
+            return
+        if plugin := _PLUGINS.search(inside):
+            self.note_use(tier, COLLECTION, ".".join(plugin.groups()))
+            return
+        if inside.startswith(self._never):
             return
         if inside.startswith(self._temporary) and not inside.startswith(self._projects):
             return
         self._seen.add((tier, path, kind))
-        line = json.dumps([path, kind, _state(path)]) + "\n"
-        descriptor = os.open(_record(self._folder, tier), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            os.write(descriptor, line.encode())
-        finally:
-            os.close(descriptor)
+        _append(_record(self._folder, tier), [path, kind, _state(path)])
+
+    def note_use(self, tier: str, kind: str, name: str) -> None:
+        """Record something else that ``tier`` depends on, by kind and name as parts of a key have them."""
+        if (tier, name, kind) not in self._seen and name != _OURS:
+            self._seen.add((tier, name, kind))
+            _append(_record(self._folder, tier, _USED), [kind, name])
 
     def _hear(self, event: str, args: tuple[Any, ...]) -> None:
         if not self._listening or (event != "open" and event not in {"os.listdir", "os.scandir"}):
@@ -129,11 +142,26 @@ def digest_taken(journal: Journal, tier: str, roles: Iterable[str], projects: Pr
     return parts
 
 
+def used(journal: Journal, tier: str) -> list[tuple[str, str]]:
+    """Read kind and name of all else that ``tier``'s role used in this run, sorted, each once."""
+    return sorted({(kind, name) for kind, name in _lines(_record(journal.folder, tier, _USED))})
+
+
 def _recorded(journal: Journal, tier: str) -> Iterator[tuple[str, str, list[int] | None]]:
+    yield from _lines(_record(journal.folder, tier))
+
+
+def _lines(record: str) -> Iterator[Any]:
     with suppress(FileNotFoundError):
-        for line in Path(_record(journal.folder, tier)).read_text().splitlines():
-            path, kind, state = json.loads(line)
-            yield path, kind, state
+        yield from map(json.loads, Path(record).read_text().splitlines())
+
+
+def _append(record: str, line: list[Any]) -> None:
+    descriptor = os.open(record, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.write(descriptor, (json.dumps(line) + "\n").encode())
+    finally:
+        os.close(descriptor)
 
 
 def _is_within(path: Path, kind: str, roles: Iterable[Path]) -> bool:
@@ -155,8 +183,8 @@ def _state(path: str) -> list[int] | None:
     return [found.st_mtime_ns, found.st_size] if os.path.isfile(path) else []
 
 
-def _record(folder: Path, tier: str) -> str:
-    return f"{folder}/{file_name(tier)}.taken"
+def _record(folder: Path, tier: str, of: str = _FILES) -> str:
+    return f"{folder}/{file_name(tier)}.{of}"
 
 
 def _python() -> Iterator[str]:

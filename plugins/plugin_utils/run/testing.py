@@ -16,10 +16,12 @@ from ..chain import tags
 from ..chain.graph import Chain
 from ..chain.tier import Tier
 from ..contract.gate import Bench, Failure, Verdict, arguments, judge
+from ..contract.starting import check_start
 from ..contract.suite import passed_tag
 from ..engine import images
 from ..engine.images import Image
 from ..errors import ContractError, RunError
+from ..image import labels
 from . import candidates
 from .candidates import Candidate
 from .journal import Journal
@@ -32,7 +34,7 @@ _TOLD = 5
 
 
 def prove(client: docker.DockerClient, journal: Journal, name: str, timeout: float) -> Verdict | None:
-    """Test a tier's candidate, or the image that it keeps, and record how it ended.
+    """Start and test a tier's candidate, or test the image that it keeps, and record how it ended.
 
     Args:
         client: The engine.
@@ -44,13 +46,16 @@ def prove(client: docker.DockerClient, journal: Journal, name: str, timeout: flo
         How it did; ``None`` where there is nothing to test, or the image passed these very tests before.
 
     Raises:
-        ContractError: A test failed; whose, why, and what may be the cause is in the message.
+        ContractError: The image cannot be started, or a test failed; whose, why, and what may be the cause is in the
+            message.
         RunError: The run has ended, or nothing was built.
         EngineError: The engine refused.
     """
     planned = read_plan(journal, name)
     candidate = _candidate(client, journal, planned)
     verdict = None
+    if candidate.tag is not None:
+        _start(client, journal, planned, candidate)
     if planned.tests:
         verdict = _test(client, journal, planned, candidate, timeout)
     candidates.accept(client, journal, planned.tier)
@@ -66,6 +71,18 @@ def _candidate(client: docker.DockerClient, journal: Journal, planned: Planned) 
     if candidate is None:
         raise RunError(f"tier {tier.name!r} has no image to test in run {journal.run}; seal it first")
     return candidate
+
+
+def _start(client: docker.DockerClient, journal: Journal, planned: Planned, candidate: Candidate) -> None:
+    """Start a new image once."""
+    tier, image = planned.tier, images.get(client, candidate.image)
+    try:
+        work = {**labels.work(journal.run, tier.name), labels.CHAIN: planned.chain}
+        check_start(client, image, tier=tier.name, labels=work)
+    except ContractError as error:
+        named = _name_failed(client, tier, image, candidate)
+        journal.failed(tier.name, str(error))
+        raise ContractError(f"{error}\nthe image is {named}") from error
 
 
 def _test(

@@ -3,9 +3,6 @@ from __future__ import annotations
 import hashlib
 import json
 
-import pytest
-
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config import (
     document,
     image_id,
@@ -92,18 +89,6 @@ def test_a_health_check_in_the_engine_s_units():
         "StartPeriod": 3_600_000_000_000,
         "Retries": 3,
     }
-
-
-@pytest.mark.parametrize("text", ["", "30", "soon", "1.5s", "5s1m"])
-def test_a_wrong_duration_is_refused(text):
-    with pytest.raises(ChainError, match=r"healthcheck\.interval"):
-        runtime_config({}, {"healthcheck": {"test": ["CMD"], "interval": text}}, {})
-
-
-def test_ports():
-    assert runtime_config({}, {"ports": ["80", "53/udp"]}, {})["ExposedPorts"] == {"80/tcp": {}, "53/udp": {}}
-    with pytest.raises(ChainError, match="ports has 'http'"):
-        runtime_config({}, {"ports": ["http"]}, {})
 
 
 def test_nothing_of_the_parent_disturbs_a_build():

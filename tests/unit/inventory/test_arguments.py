@@ -101,7 +101,9 @@ def test_a_specification_in_meta_main_counts(tmp_path):
 def test_a_config_is_checked():
     assert check_config("x", "tier_config", {"user": 1001})["user"] == "1001"
     assert check_config("x", "tier_config", {"healthcheck": {}})["healthcheck"] == {}
-    with pytest.raises(ChainError, match=r"tier 'x': tier_config: .*usr"):
+    with pytest.raises(
+        ChainError, match=r"tier 'x': tier_config has the key 'usr', which there is not; did you mean user\?"
+    ):
         check_config("x", "tier_config", {"usr": "1"})
     with pytest.raises(ChainError, match="expected a dictionary"):
         check_config("x", "tier_config", ["a"])

@@ -51,8 +51,13 @@ class World:
     extra: dict[str, Any] = field(default_factory=dict)
     ansible: str = "2.19"
     tags: dict[str, list[str]] = field(default_factory=dict)
+    inventory: str = "inventories/shop/chain.yml"
+    #: What a play says.
+    play: dict[str, Any] = field(default_factory=dict)
+    #: What earlier runs left in a fact cache, by host.
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def planner(self) -> Planner:
+    def hostvars(self) -> HostVars:
         for known in (host_group_vars.FOUND, host_group_vars.CANONICAL_PATHS, host_group_vars.NAK):
             known.clear()  # each plan stands for a process of its own
         loader = DataLoader()
@@ -60,13 +65,24 @@ class World:
         loader.set_vault_secrets(secrets)
         if VaultSecretsContext.current(optional=True) is None:  # Ansible has one for each process
             VaultSecretsContext.initialize(VaultSecretsContext(secrets))
-        inventory = InventoryManager(loader, sources=[str(self.folder / "inventories/shop/chain.yml")])
+        inventory = InventoryManager(loader, sources=[str(self.folder / self.inventory)])
         manager = VariableManager(loader, inventory)
         manager.extra_vars.update(self.extra)
+        for host, facts in self.facts.items():
+            manager.set_host_facts(host, facts)
+        return HostVars(inventory, manager, loader)
+
+    def planner(self) -> Planner:
+        hostvars = self.hostvars()
+        inventory = hostvars._inventory
+        first = inventory.get_hosts()[0].name
         task_vars = {
-            "hostvars": HostVars(inventory, manager, loader),
+            **hostvars.raw_get(first),
+            "inventory_hostname": first,
+            "hostvars": hostvars,
             "groups": inventory.get_groups_dict(),
             "ansible_play_hosts_all": [host.name for host in inventory.get_hosts()],
+            **self.play,
             **self.tags,
         }
         return Planner(task_vars, self.ansible)
@@ -77,13 +93,14 @@ class World:
     def built(self) -> list[str]:
         return [name for name, decision in self.decide().items() if decision.action is Action.BUILD]
 
-    def build(self, taken: dict[str, list[str]] | None = None) -> None:
-        """Release all that is to be built; `taken` is what each role took from elsewhere."""
+    def build(self, taken: dict[str, list[str]] | None = None, used: dict[str, dict[str, str]] | None = None) -> None:
+        """Release all that is to be built; `taken` is what each role took from elsewhere, `used` parts of other kinds."""
         planner = self.planner()
         made: dict[str, str] = {}
         for name, decision in planner.decide(self.engine, []).items():
             tier = decision.tier
             parts = dict(decision.parts) | digest_elsewhere((taken or {}).get(name, ()), planner.projects)
+            parts |= (used or {}).get(name, {})
             if tier.parent:
                 parts["parent"] = made[tier.parent]
             made[name] = decision.image or f"sha256:{digest_key(parts)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.settings import (
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planned_settings import (
     check_facts,
     check_settings,
     digest_settings,
