@@ -17,6 +17,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments import check_config, check_protects
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.secrets import refuse
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import accept, propose
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import read_plan
 
@@ -29,7 +30,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         name, journal = tier_and_journal(self._task.args, task_vars)
-        with told_to_users():
+        with told_to_users(f"tier {name!r}"):
             planned = read_plan(journal, name)
             declared = check_config(name, "config", self._task.args.get("config") or {})
             refuse(name, "config", declared, task_vars or {})
@@ -44,7 +45,7 @@ class ActionModule(ActionBase):
                 identity=lambda family: labels.identity(
                     planned.chain, planned.tier, planned.parts, family, protects=[own]
                 ),
-                say=lambda line: self._display.display(f"{name}: {line}"),
+                say=lambda line: say(f"{name}: {line}"),
             )
             image = propose(client, journal, planned.tier, image)
             accept(client, journal, planned.tier)  # a base has no role, so no tests either

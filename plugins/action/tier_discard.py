@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
         # Our own messages name the tier already; those of a role's task need to be told apart by the task.
         reason = message if message.startswith(f"tier {name!r}") else f"task {task!r}: {message}"
         journal.failed(name, reason)  # first of all: whoever waits must know, even where the engine is gone
-        with told_to_users():
+        with told_to_users(f"tier {name!r}"):
             clear_tier(connect(), journal, name)
         outcome = journal.outcome(name)  # a tier whose tests failed said so itself, in fewer words
         raise AnsibleActionFail(f"tier {name!r} is given up; {outcome.reason if outcome else reason}")

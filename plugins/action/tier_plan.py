@@ -17,6 +17,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import Cha
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say, warn
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.column import note
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import interrupted
@@ -40,15 +41,13 @@ class ActionModule(ActionBase):
             client = connect()
             if self._task.check_mode:
                 if interrupted(planner.name):
-                    self._display.display("a promotion was interrupted; the next run brings it to an end first")
+                    say("a promotion was interrupted; the next run brings it to an end first")
                 return self._plan(planner, client)[1]
 
             def try_it() -> None:
                 self._decide(planner_of(task_vars or {}), client)
 
-            journal = begin(
-                client, planner.name, command(), waiting(self._task.args, self._display.display, first=try_it)
-            )
+            journal = begin(client, planner.name, command(), waiting(self._task.args, say, first=try_it))
             try:
                 decisions, result = self._plan(planner, client)
                 if variant is not None:
@@ -73,9 +72,9 @@ class ActionModule(ActionBase):
     def _plan(self, planner: Planner, client: docker.DockerClient) -> tuple[dict[str, Decision], dict[str, Any]]:
         decisions = self._decide(planner, client)
         for line in outline([decisions[name] for name in planner.selected], everything=self._display.verbosity > 0):
-            self._display.display(line)
+            say(line)
         if self._builds:
-            note_plan(planner.name, decisions, planner.selected)
+            note_plan(planner.name, decisions, planner.selected, warn)
         result = _result(planner, decisions, build=not self._task.check_mode)
         if dest := self._task.args.get("dest"):
             _write(Path(str(dest)), {"chain": planner.name, "tiers": result["tiers"]})

@@ -26,7 +26,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         name, journal = tier_and_journal(self._task.args, task_vars)
-        with told_to_users():
+        with told_to_users(f"tier {name!r}"):
             declared = check_config(name, "config", self._task.args.get("config") or {})
             refuse(name, "config", declared, task_vars or {})
             protects = check_protects(name, "protects", self._task.args.get("protects") or [])

@@ -13,6 +13,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
     tier_and_journal,
     told_to_users,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import spare, start, wait_for_parent
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import read_plan
@@ -26,7 +27,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         name, journal = tier_and_journal(self._task.args, task_vars)
-        with told_to_users():
+        with told_to_users(f"tier {name!r}"):
             planned = read_plan(journal, name)
             if planned.action is Action.KEEP:
                 return {"changed": False, "spared": True, "image": planned.image}
@@ -41,7 +42,7 @@ class ActionModule(ActionBase):
                 planned,
                 parent,
                 python=self._task.args.get("python") or None,
-                say=lambda line: self._display.display(f"{name}: {line}"),
+                say=lambda line: say(f"{name}: {line}"),
             )
         return {
             "changed": True,

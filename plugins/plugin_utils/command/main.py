@@ -20,7 +20,7 @@ from ..errors import (
     UnsupportedError,
     UsageError,
 )
-from ..inspect.words import printable
+from ..foreign import printable
 from .version import version
 
 #: Verb to module. A verb is imported when it is asked for.

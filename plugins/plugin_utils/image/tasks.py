@@ -13,13 +13,13 @@ import bisect
 import contextlib
 import json
 import os
-import tempfile
 import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from ..whole_file import write_whole
 from .entry import Entry
 
 #: Seconds after which a layer's tasks are forgotten: a year.
@@ -80,9 +80,7 @@ def remember(layer: str, entries: Iterable[Entry], timeline: Timeline) -> None:
     with contextlib.suppress(OSError):  # a build does not fail for what only explains it
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _forget(folder)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".", delete=False) as file:
-            file.write(zlib.compress(json.dumps(told).encode()))
-        Path(file.name).replace(folder / layer.rpartition(":")[2])
+        write_whole(folder / layer.rpartition(":")[2], zlib.compress(json.dumps(told).encode()))
 
 
 def recall(layer: str) -> Mapping[str, Task]:

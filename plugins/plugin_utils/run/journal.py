@@ -23,6 +23,7 @@ from typing import IO, Any
 from urllib.parse import quote, unquote
 
 from ..errors import RunError
+from ..whole_file import write_whole
 from .holder import Holder
 
 _POLL_SECONDS = 0.1
@@ -100,10 +101,7 @@ class Journal:
 
     def write(self, kind: str, tier: str, content: dict[str, Any]) -> None:
         """Record one fact about a tier: its ``plan``, its ``build``, its ``outcome``."""
-        path = self._path(kind, tier)
-        aside = path.with_name(f".{path.name}.{os.getpid()}")
-        aside.write_text(json.dumps(content))
-        aside.replace(path)
+        write_whole(self._path(kind, tier), json.dumps(content))
 
     def read(self, kind: str, tier: str) -> dict[str, Any] | None:
         """Read what was recorded; ``None`` if nothing was."""

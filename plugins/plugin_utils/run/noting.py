@@ -7,12 +7,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 from ..errors import DamagedError, RunError
+from ..whole_file import set_aside, write_whole
 from .journal import Journal
 from .plan import Action, Decision
 from .records import Planned, read_plans
@@ -20,13 +19,20 @@ from .standing import BUILT, FAILED, KEPT, NOT_REACHED, Ended, Failure, Standing
 from .turn import exclusively
 
 
-def note_plan(chain: str, decisions: Mapping[str, Decision], selected: Collection[str]) -> None:
+def _ignore(_line: str) -> None:
+    """Take a line that nobody wants."""
+
+
+def note_plan(
+    chain: str, decisions: Mapping[str, Decision], selected: Collection[str], warn: Callable[[str], None] = _ignore
+) -> None:
     """Note what a plan wants; tiers that are no more in the chain are forgotten.
 
     Args:
         chain: The chain's name.
         decisions: One for each tier.
         selected: Names of the tiers that the plan is about.
+        warn: Takes a line about notes that are damaged and were set aside.
     """
     now = _now()
 
@@ -38,11 +44,11 @@ def note_plan(chain: str, decisions: Mapping[str, Decision], selected: Collectio
                 wanted = Wanted(now, str(decision.action), list(decision.reasons))
             yield Standing(name, tier.team, tier.parent, tier.release, wanted, old.ended if old else None)
 
-    _change(chain, change)
+    _change(chain, change, warn)
 
 
-def note_run(journal: Journal) -> None:
-    """Note how a run over a chain ended.
+def note_run(journal: Journal, warn: Callable[[str], None] = _ignore) -> None:
+    """Note how a run over a chain ended; ``warn`` is that of :func:`note_plan`.
 
     Raises:
         RunError: The run has no plan.
@@ -63,7 +69,7 @@ def note_run(journal: Journal) -> None:
                 yield dataclasses.replace(old, ended=ended)
 
     for each in {each.chain for each in run.values()}:
-        _change(each, change)
+        _change(each, change, warn)
 
 
 def _ended(journal: Journal, planned: Planned, now: str) -> Ended:
@@ -80,7 +86,9 @@ def _ended(journal: Journal, planned: Planned, now: str) -> Ended:
     return Ended(now, journal.run, str(planned.action), result, said, image, tested.get("tests"), failures)
 
 
-def _change(chain: str, change: Callable[[Mapping[str, Standing]], Iterable[Standing]]) -> None:
+def _change(
+    chain: str, change: Callable[[Mapping[str, Standing]], Iterable[Standing]], warn: Callable[[str], None]
+) -> None:
     """Change what is known; nobody else does meanwhile.
 
     Where that cannot be written down, it is not: a run is worth more than what is told of it later.
@@ -88,13 +96,11 @@ def _change(chain: str, change: Callable[[Mapping[str, Standing]], Iterable[Stan
     with contextlib.suppress(OSError, RunError), exclusively(chain, "standing"):
         try:
             known = read(chain)
-        except DamagedError:
+        except DamagedError as error:
+            warn(set_aside(noted_in(chain), error.__cause__ or error))
             known = {}
         text = json.dumps({each.tier: dataclasses.asdict(each) for each in change(known)})
-        path = noted_in(chain)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", encoding="utf-8", delete=False) as file:
-            file.write(text)
-        Path(file.name).replace(path)
+        write_whole(noted_in(chain), text)
 
 
 def _now() -> str:
