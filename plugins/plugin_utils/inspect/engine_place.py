@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 
 from ..chain.reference import familiar
 from ..engine.asking import Asking
-from ..errors import DamagedError, NotFoundError
+from ..errors import DamagedError, EngineError, NotFoundError
 from ..image import labels
 from . import saved
 from .document import Document, Step, digest, parse, seconds
@@ -42,6 +42,8 @@ class EnginePlace:
     def held(self, _repository: str = "") -> list[Held]:
         """All its images, with histories where they are needed to know a tier, or what an image stands on."""
         listed = self._engine.json("/images/json?all=true")
+        if not isinstance(listed, list):
+            raise EngineError(f"{self.title} answered with {type(listed).__name__} where a list of images belongs")
         here = digest(self._engine.address.encode())
         known = self._store.value("engine", here) or {"layers": {}, "history": {}}
         with ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from ansible.template import Templar
 
 from ..chain.protection import read_paths
 from ..chain.spec import CONFIG_SPEC, ORIGINS, TIER_SPEC
-from ..errors import ChainError
+from ..errors import ChainError, concerning
 from ..image.patterns import matcher
+from .unknown import check_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ def check_tier(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ChainError: One has the wrong type or an unknown key, or the tier's origin is missing or there twice.
     """
+    check_names(name, variables)
+    _check_texts(name, variables)
     validator = ArgumentSpecValidator(TIER_SPEC, mutually_exclusive=[ORIGINS])
     result = validator.validate({key: variables[key] for key in TIER_SPEC if variables.get(key) is not None})
     if result.error_messages:
@@ -63,9 +66,22 @@ def check_tier(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
     if checked["tier_config"] is not None:
         checked["tier_config"] = check_config(name, "tier_config", checked["tier_config"])
     check_protects(name, "tier_protects", checked["tier_protects"])
+    for variable in ("tier_drop", "tier_keep"):
+        _check_patterns(name, variable, checked[variable])
     if all(checked[origin] is None for origin in ORIGINS):
         raise ChainError(f"tier {name!r}: it has neither tier_parent nor a source; set one of {', '.join(ORIGINS)}")
     return checked
+
+
+def _check_texts(name: str, variables: Mapping[str, Any]) -> None:
+    """Refuse a list or a dictionary where a text belongs: Ansible's validator makes a text of it."""
+    problems = [
+        f"tier {name!r}: {key} is {value!r}; expected a text, one name"
+        for key, option in TIER_SPEC.items()
+        if option["type"] == "str" and isinstance(value := variables.get(key), list | tuple | Mapping)
+    ]
+    if problems:
+        raise ChainError("\n".join(problems))
 
 
 def check_config(name: str, variable: str, config: Any) -> dict[str, Any]:
@@ -105,11 +121,19 @@ def check_protects(name: str, variable: str, said: Any) -> tuple[str, ...]:
     if result.error_messages:
         raise ChainError(_lines(f"tier {name!r}: {variable}", result.error_messages))
     paths = read_paths(name, variable, result.validated_parameters[variable] or ())
-    try:
-        matcher(paths)
-    except re.error as error:
-        raise ChainError(f"tier {name!r}: {variable} has a pattern that is none: {error}; expected [a-z]") from error
+    _check_patterns(name, variable, paths)
     return paths
+
+
+def _check_patterns(name: str, variable: str, patterns: Iterable[str]) -> None:
+    """Refuse what cannot be made a pattern; ``[z-a]`` is the only kind of it."""
+    for pattern in patterns:
+        try:
+            matcher([pattern])
+        except re.error as error:
+            raise ChainError(
+                f"tier {name!r}: {variable} has {pattern!r}, which is no pattern of paths: {error}; expected [a-z]"
+            ) from error
 
 
 def check_role(name: str, role: str, arguments: RoleArguments, variables: Mapping[str, Any]) -> None:
@@ -168,19 +192,25 @@ def _without_defaults(option: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _role_spec(folder: Path) -> dict[str, Any] | None:
-    specs = _load(folder / "meta", "argument_specs") or (_load(folder / "meta", "main") or {}).get("argument_specs")
-    main = (specs or {}).get("argument_specs", specs or {}).get("main")
-    return None if main is None else main.get("options") or {}
+    own = _load(folder / "meta", "argument_specs")
+    specs = own or (_load(folder / "meta", "main") or {}).get("argument_specs") or {}
+    with concerning(f"{folder / 'meta'}: argument_specs", ChainError):
+        main = specs.get("argument_specs", specs).get("main")
+        options: dict[str, Any] = (main or {}).get("options") or {}
+        if wrong := [name for name, option in options.items() if not isinstance(option, Mapping)]:
+            raise TypeError(f"{wrong[0]} is {options[wrong[0]]!r}, expected a dictionary")
+        return None if main is None else options
 
 
 def _load(folder: Path, stem: str, *, templates: bool = False) -> dict[str, Any] | None:
     for suffix in (".yml", ".yaml"):
         path = folder / (stem + suffix)
         if path.is_file():
-            try:
-                return DataLoader().load_from_file(str(path), trusted_as_template=templates) or {}
-            except AnsibleError as error:
-                raise ChainError(f"{path}: {error}") from error
+            with concerning(str(path), ChainError):
+                found = DataLoader().load_from_file(str(path), trusted_as_template=templates) or {}
+                if not isinstance(found, dict):
+                    raise ChainError(f"{path} holds a {type(found).__name__}; expected a dictionary")
+                return found
     return None
 
 

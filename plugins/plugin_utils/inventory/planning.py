@@ -13,13 +13,12 @@ from typing import Any, Protocol
 
 import docker
 from ansible.errors import AnsibleError
-from ansible.utils.display import Display
 
 from ..chain.graph import Chain
 from ..chain.tier import Bootstrap, Import, Tier
 from ..contract.suite import RoleTests, Suite
 from ..engine.snapshot import Snapshot
-from ..errors import ChainError
+from ..errors import ChainError, concerning
 from ..image import labels
 from ..image.bootstrap import check_tools
 from ..image.rootfs import check_checksum
@@ -33,6 +32,7 @@ from .arguments import check_role, role_default
 from .inputs import Inputs, digest_inputs, read_inputs
 from .known import KnownRole, read_role
 from .secrets import refuse
+from .telling import warn
 from .tiers import GROUP, read_chain
 from .variables import digest_variables
 
@@ -115,14 +115,15 @@ class Planner:
         problems = []
         for name in self.selected:
             try:
-                raw = self._hostvars.raw_get(name)
-                parts[name] = self._parts(self.chain[name], raw)
-                inputs[name] = self._inputs(self.chain[name], raw)
+                with concerning(f"tier {name!r}", ChainError):
+                    raw = self._hostvars.raw_get(name)
+                    parts[name] = self._parts(self.chain[name], raw)
+                    inputs[name] = self._inputs(self.chain[name], raw)
             except ChainError as error:
                 problems.append(str(error))
         if problems:
             raise ChainError("\n".join(problems))
-        for name, answered in digest_inputs(inputs, Display().warning).items():
+        for name, answered in digest_inputs(inputs, warn).items():
             parts[name].update(answered)
         engine = Snapshot.take(client)
         decisions = decide(
@@ -196,7 +197,7 @@ class Planner:
             except ChainError as error:
                 if name in self.selected:
                     raise
-                Display().warning(f"the contracts of tier {name!r} cannot be tested: {error}")
+                warn(f"the contracts of tier {name!r} cannot be tested: {error}")
                 folder = None
             self._found_tests[name] = None if folder is None else RoleTests(name, tier.team, str(folder))
         return self._found_tests[name]
@@ -207,6 +208,8 @@ class Planner:
         return self._views[host]
 
     def _forced(self, force: Any) -> list[str]:
+        if force is not None and not isinstance(force, str | list | tuple):
+            raise ChainError(f"tier_force is {force!r}; expected names of tiers: [web, db], or web,db")
         names = force.split(",") if isinstance(force, str) else list(force or ())
         names = [str(name).strip() for name in names if str(name).strip()]
         unknown = [name for name in names if name not in self.chain]

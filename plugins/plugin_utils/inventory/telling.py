@@ -14,7 +14,7 @@ _FOR_PEOPLE = frozenset({"default", "minimal", "oneline", "debug", "dense", "sel
 
 
 def say(line: str) -> None:
-    """Print a line: on standard output beside what Ansible writes there, or on standard error where a program reads it."""
+    """Print a line: beside what Ansible writes, or on standard error where that is a program's to read."""
     Display().display(printable_lines(line), stderr=not writes_for_people())
 
 

@@ -13,7 +13,7 @@ from ..chain.cage import read_cage
 from ..chain.graph import Chain
 from ..chain.reference import familiar, is_digest, is_repository, is_tag, split_pinned
 from ..chain.tier import Bootstrap, Import, Pull, Source, Tier
-from ..errors import ChainError
+from ..errors import ChainError, concerning
 from .arguments import check_tier
 
 #: The group that all tiers belong to.
@@ -37,7 +37,8 @@ def read_chain(hosts: Iterable[str], variables: Callable[[str], Mapping[str, Any
     problems: list[str] = []
     for host in hosts:
         try:
-            tiers.append(read_tier(host, variables(host)))
+            with concerning(f"tier {host!r}", ChainError):
+                tiers.append(read_tier(host, variables(host)))
         except ChainError as error:
             problems.append(str(error))
     if problems:

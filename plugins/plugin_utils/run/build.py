@@ -192,7 +192,6 @@ def seal_tier(
         {**planned.parts, **taken, "parent": parent.id},
         parent.labels.get(labels.FAMILY),
         commit=planned.commit,
-        base=_release(journal, tier.parent),
         protects=(*inherited, Protection(name, tier.team, protects)),
     )
     doing = f"role {tier.role}" + (f" at {planned.commit.name}" if planned.commit else "")
@@ -219,8 +218,3 @@ def epoch_of(planned: Planned, parent: Image) -> int:
     if planned.tier.epoch is not None:
         return planned.tier.epoch
     return max(parent.created, planned.commit.date if planned.commit else 0, EARLIEST)
-
-
-def _release(journal: Journal, parent: str | None) -> str | None:
-    """What the parent's image is released as."""
-    return None if parent is None else read_plan(journal, parent).tier.release

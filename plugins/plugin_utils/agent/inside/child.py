@@ -118,7 +118,8 @@ def _switch_user(user: str) -> None:
     except KeyError:
         if not user.isdigit():
             raise _RefusedError(
-                f"the build container has no user {user!r}, which ansible_user, remote_user or become_user names; leave ansible_user out for tiers (the default is root), or let the role make the user first"
+                f"the build container has no user {user!r}, which ansible_user, remote_user or become_user names; "
+                "leave ansible_user out for tiers (the default is root), or let the role make the user first"
             ) from None
         uid, gid, name, home = int(user), 0, "", "/"
     else:
