@@ -13,6 +13,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
     tier_and_journal,
     told_to_users,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.proxies import proxies
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import spare, start, wait_for_parent
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action
@@ -31,6 +32,7 @@ class ActionModule(ActionBase):
             planned = read_plan(journal, name)
             if planned.action is Action.KEEP:
                 return {"changed": False, "spared": True, "image": planned.image}
+            environment = proxies(name, self._task.args.get("proxy"))
             parent = wait_for_parent(journal, planned)
             client = connect()
             spared = spare(client, journal, planned, parent)
@@ -51,6 +53,9 @@ class ActionModule(ActionBase):
             "python": started.python,
             "parent": parent,
             "role": planned.role,
+            "before": list(planned.tier.before),
+            "after": list(planned.tier.after),
+            "environment": environment,
             "config_variable": planned.config_variable,
             "protects_variable": planned.protects_variable,
         }

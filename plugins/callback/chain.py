@@ -31,21 +31,29 @@ from ansible.plugins.loader import connection_loader, get_shell_plugin
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import TierwrightError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import unexpected
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import repeat
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import (
+    call_by_folder,
+    failure_of,
     listen,
     note_files,
     note_task,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say, warn
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import discard_all
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.column import keep_column
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.deaf import end_when_deaf
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.failure import note_failing
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_run
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.summary import summary
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.result import write_files
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.summary import failures, summary
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.taken import Watch
 
 _PLAN = "tierwright.chain.tier_plan"
+_DISCARD = "tierwright.chain.tier_discard"
 
 
 class CallbackModule(CallbackBase):
@@ -60,11 +68,20 @@ class CallbackModule(CallbackBase):
         self._journal: Journal | None = None
         self._alive: IO[bytes] | None = None
         self._watch: Watch | None = None
+        self._play: Any = None
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """Load what every task in a build container needs: tasks are forks of this process and load nothing again."""
         connection_loader.get("tierwright.chain.tier", class_only=True)
         get_shell_plugin(shell_type="sh")
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        """Remember the play, which holds the roles that are loaded."""
+        self._play = play
+
+    def v2_playbook_on_include(self, included_file: Any) -> None:
+        """Give a role that was just loaded a name that people can read, before its first task begins."""
+        call_by_folder(self._play)
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """Take charge of a run as soon as it is planned."""
@@ -82,6 +99,11 @@ class CallbackModule(CallbackBase):
             note_files(self._watch, host.get_name(), task)
             note_task(self._journal, host.get_name(), task)
 
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        """Record what a task of a tier says that failed: the next one may have to tell why the tier is given up."""
+        if self._journal is not None and not ignore_errors and result.task.resolved_action != _DISCARD:
+            note_failing(self._journal, result.host.get_name(), failure_of(result.task, _content(result)))
+
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """Tell the children of a tier whose container, or whose helper, cannot be reached."""
         if self._journal is not None and not result.task.ignore_unreachable:
@@ -93,14 +115,23 @@ class CallbackModule(CallbackBase):
         if self._journal is None:
             return
         try:
-            for line in summary(connect(), self._journal, everything=self._display.verbosity > 0):
-                self._display.display(line)
-            note_run(self._journal)
-            if told := keep_column(connect(), self._journal):
-                self._display.display(f"\n{told}")
+            self._tell(self._journal)
         except TierwrightError as error:
-            self._display.warning(str(error))
+            warn(str(error))
+        except Exception as error:  # noqa: BLE001 - the run is over, and has to be cleared away
+            warn(unexpected(f"telling the end of run {self._journal.run}", error))
         self._end(os.getpid())
+
+    def _tell(self, journal: Journal) -> None:
+        note_run(journal, warn)
+        client = connect()
+        for line in summary(client, journal, everything=self._display.verbosity > 0):
+            say(line)
+        if told := keep_column(client, journal):
+            say(f"\n{told}")
+        write_files(client, journal, repeat())
+        for line in failures(journal, repeat()):
+            say(line)
 
     def _end(self, owner: int) -> None:
         """Clear the run away; a worker that was forked from the owner must not."""
@@ -114,7 +145,7 @@ class CallbackModule(CallbackBase):
             clear_run(connect(), journal.run)
             discard_all(connect(), journal)
         except TierwrightError as error:
-            self._display.warning(f"{error}; the next run clears what is left")
+            warn(f"{error}; the next run clears what is left")
             return
         journal.end()
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from ansible import constants, context
 
 from ..image.tasks import Task
 from ..keys.elsewhere import ROLE
+from ..run.failure import Failure, said_by
 from ..run.journal import Journal
 from ..run.records import read_plan
 from ..run.taken import Watch
@@ -20,6 +21,9 @@ from ..run.timeline import note_begin
 
 #: Our own tasks read the journal, and no input of a role.
 _OURS = "tierwright.chain.tier_"
+
+#: Nobody looks there for what is wrong with a role.
+_OWN_PLAYBOOKS = Path(__file__).resolve().parents[3] / "playbooks"
 
 
 def listen(journal: Journal) -> Watch:
@@ -31,24 +35,50 @@ def listen(journal: Journal) -> Watch:
 
 
 def note_files(watch: Watch, host: str, task: Any) -> None:
-    """Record the role and the file that a task of a role comes from: the main process reads these, for all hosts."""
+    """Record the role and the file that a task comes from: the main process reads these, for all hosts."""
     role = getattr(task, "_role", None)
     if role is not None:
         watch.note(host, role._role_path, ROLE)  # noqa: SLF001 - Ansible has no other name for it
-        path, _, _line = str(task.get_path() or "").rpartition(":")
-        if path:
-            watch.note(host, path)
+    path, _, _line = str(task.get_path() or "").rpartition(":")
+    if path and not _is_ours(path):
+        watch.note(host, path)
 
 
 def note_task(journal: Journal, host: str, task: Any) -> None:
     """Record that a task begins, and of which role it is."""
+    note_begin(journal, host, _named(task))
+
+
+def failure_of(task: Any, result: Mapping[str, Any]) -> Failure:
+    """Say what a task that failed is, and what it said."""
+    named = _named(task)
+    file = named.file or str(task.get_path() or "")
+    return Failure(named.name, "" if _is_ours(file.rpartition(":")[0]) else file, said_by(result))
+
+
+def call_by_folder(play: Any) -> None:
+    """Let roles that were found by their path be called by their folder, in what Ansible prints and in their variables.
+
+    Else a task is one of ``tierwright.chain./home/…/roles/web``, and ``ansible_role_name`` says whose machine this is.
+    """
+    for roles in getattr(play, "role_cache", {}).values():
+        for role in roles:
+            if str(role.get_name(include_role_fqcn=False)).startswith("/"):
+                role._role_name, role._role_collection = Path(role._role_path).name, None  # noqa: SLF001 - no other way
+
+
+def _is_ours(path: str) -> bool:
+    return Path(path).resolve().is_relative_to(_OWN_PLAYBOOKS)
+
+
+def _named(task: Any) -> Task:
     role = getattr(task, "_role", None)
     name, file = None, None
     if role is not None:
         name = Path(role.get_name()).name  # a role that is found by its path is called by all of it
         folder, path = Path(role._role_path), Path(task.get_path() or "")  # noqa: SLF001 - Ansible has no other name for it
         file = str(path.relative_to(folder.parent)) if path.is_relative_to(folder) else None
-    note_begin(journal, host, Task(name, str(task.name or task.action), file))
+    return Task(name, str(task.name or task.action), file)
 
 
 def _worker_s_tier() -> str | None:

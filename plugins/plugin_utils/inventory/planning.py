@@ -28,6 +28,7 @@ from ..keys.installed import installed_version
 from ..keys.parts import Parts, digest_bytes, plain
 from ..run.column import Asked
 from ..run.plan import Action, Decision, decide, take
+from .around import digest_around
 from .arguments import check_role, role_default
 from .inputs import Inputs, digest_inputs, read_inputs
 from .known import KnownRole, read_role
@@ -247,6 +248,7 @@ class Planner:
             **parts,
             "ansible-core": plain(self._ansible_version),
             **role.files,
+            **digest_around(tier, self.projects),
             **digest_variables(view, raw, role.arguments.hidden),
         }
 

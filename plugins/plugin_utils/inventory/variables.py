@@ -37,6 +37,8 @@ _MAGIC = frozenset(
 
 #: Parts of the key by themselves, or no matter of the content.
 _ELSEWHERE_IN_KEY = _MAGIC | {
+    "tier_after",
+    "tier_before",
     "tier_epoch",
     "tier_inputs",
     "tier_inputs_pin",

@@ -12,6 +12,8 @@ from .parts import PLAIN, Parts
 
 #: Kind of a part to what it is called, where that is another word.
 _WORDS = {
+    "after": "tier_after",
+    "before": "tier_before",
     "elsewhere": "file",
     "epoch": "tier_epoch",
     "input": "outside input",
@@ -22,6 +24,8 @@ _WORDS = {
 
 #: Kind of a part to what one and several of them are called.
 _COUNTED = {
+    "after": ("file of tier_after", "files of tier_after"),
+    "before": ("file of tier_before", "files of tier_before"),
     "elsewhere": ("file", "files"),
     "input": ("outside input", "outside inputs"),
     "role": ("file of role {}", "files of role {}"),

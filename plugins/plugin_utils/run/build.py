@@ -183,7 +183,8 @@ def seal_tier(
     if build is None:
         raise RunError(f"tier {name!r} has no build container in run {journal.run}")
     tier, parent = planned.tier, images.get(client, build["parent"])
-    taken = digest_taken(journal, name, planned.roles, Projects(planned.projects))
+    known = (*planned.roles, *tier.before, *tier.after)
+    taken = digest_taken(journal, name, known, Projects(planned.projects))
     volumes.check(client, tier=name, container=build["container"], parent=parent, declared=declared)
     inherited = labels.protections(parent.labels)
     identity = labels.identity(

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, unquote
 
-from ..errors import RunError
+from ..errors import RunError, concerning
+from ..foreign import printable_lines
 from ..whole_file import write_whole
 from .holder import Holder
 
@@ -105,10 +106,13 @@ class Journal:
 
     def read(self, kind: str, tier: str) -> dict[str, Any] | None:
         """Read what was recorded; ``None`` if nothing was."""
+        path = self._path(kind, tier)
         try:
-            content = json.loads(self._path(kind, tier).read_text())
+            text = path.read_text()
         except FileNotFoundError:
             return None
+        with concerning(f"{path} of this run is damaged", RunError):
+            content = json.loads(text)
         return content if isinstance(content, dict) else None
 
     def moment(self, kind: str, tier: str) -> float | None:
@@ -130,7 +134,7 @@ class Journal:
     def failed(self, tier: str, reason: str) -> None:
         """Record that ``tier`` failed, unless its end is recorded already."""
         if self.read("outcome", tier) is None:
-            self.write("outcome", tier, {"image": None, "reason": reason})
+            self.write("outcome", tier, {"image": None, "reason": printable_lines(reason)})
 
     def outcome(self, tier: str) -> Outcome | None:
         """How ``tier``'s build ended; ``None`` while it has not."""

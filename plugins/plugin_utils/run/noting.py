@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 
 from ..errors import DamagedError, RunError
 from ..whole_file import set_aside, write_whole
+from .ends import ends
 from .journal import Journal
-from .plan import Action, Decision
-from .records import Planned, read_plans
-from .standing import BUILT, FAILED, KEPT, NOT_REACHED, Ended, Failure, Standing, Wanted, noted_in, read
+from .plan import Decision
+from .records import read_plans
+from .standing import Standing, Wanted, noted_in, read
 from .turn import exclusively
 
 
@@ -53,37 +54,14 @@ def note_run(journal: Journal, warn: Callable[[str], None] = _ignore) -> None:
     Raises:
         RunError: The run has no plan.
     """
-    chain, planned = read_plans(journal)
-    run = {name: each for name, each in planned.items() if each.action is not Action.LEAVE}
-    now = _now()
-    failed = {name for name, each in run.items() if _ended(journal, each, now).result == FAILED}
+    ended, chains = ends(journal, _now()), {each.chain for each in read_plans(journal)[1].values()}
 
     def change(known: Mapping[str, Standing]) -> Iterator[Standing]:
         for name, old in known.items():
-            if name not in run:
-                yield old
-            elif failed.isdisjoint(chain.ancestors(name)) or name not in failed:
-                yield dataclasses.replace(old, ended=_ended(journal, run[name], now))
-            else:
-                ended = dataclasses.replace(_ended(journal, run[name], now), result=NOT_REACHED)
-                yield dataclasses.replace(old, ended=ended)
+            yield dataclasses.replace(old, ended=ended[name]) if name in ended else old
 
-    for each in {each.chain for each in run.values()}:
+    for each in chains:
         _change(each, change, warn)
-
-
-def _ended(journal: Journal, planned: Planned, now: str) -> Ended:
-    name, outcome = planned.tier.name, journal.outcome(planned.tier.name)
-    tested = journal.read("tested", name) or {}
-    if outcome is None:
-        result, said, image = KEPT if planned.action is Action.KEEP else NOT_REACHED, "", planned.image
-    else:
-        said, image = outcome.reason, outcome.image
-        result = FAILED if image is None else KEPT if said else BUILT
-    if not tested.get("passed", True):
-        result = FAILED
-    failures = [Failure(each["test"], each["owner"], each["message"]) for each in tested.get("failed", ())]
-    return Ended(now, journal.run, str(planned.action), result, said, image, tested.get("tests"), failures)
 
 
 def _change(

@@ -22,6 +22,7 @@ from ..engine.images import Image
 from ..errors import ContractError, RunError
 from . import candidates
 from .candidates import Candidate
+from .failure import look_at, note_told
 from .journal import Journal
 from .plan import Action, find_own
 from .records import Planned, read_plan, read_plans
@@ -44,7 +45,7 @@ def prove(client: docker.DockerClient, journal: Journal, name: str, timeout: flo
         How it did; ``None`` where there is nothing to test, or the image passed these very tests before.
 
     Raises:
-        ContractError: A test failed; whose, why, and what may be the cause is in the message.
+        ContractError: A test failed; whose, why, and what may be the cause is told at the end of the run.
         RunError: The run has ended, or nothing was built.
         EngineError: The engine refused.
     """
@@ -86,7 +87,8 @@ def _test(
         chain, _planned = read_plans(journal)
         first, *more = _told(client, chain, bench, verdict, named)
         journal.failed(tier.name, first)
-        raise ContractError("\n".join([first, *more]))
+        note_told(journal, tier.name, [first, *more])
+        raise ContractError(first)
     _note_passed(client, tier, image, tag)
     return verdict
 
@@ -113,6 +115,7 @@ def _record(journal: Journal, bench: Bench, verdict: Verdict) -> None:
         for each in verdict.failed
     ]
     told = {"image": bench.image, "passed": verdict.passed, "seconds": verdict.seconds, "tests": verdict.tests}
+    told["ran"] = [{"test": _short(name), "seconds": seconds} for name, seconds in verdict.ran]
     journal.write("tested", bench.tier, {**told, "failed": failed})
 
 
@@ -145,7 +148,7 @@ def _told(client: docker.DockerClient, chain: Chain, bench: Bench, verdict: Verd
     first, *others = verdict.failed
     failed = len({each.test for each in verdict.failed})
     count = f"{failed} of {verdict.tests} tests fail" if verdict.tests else "its tests cannot be run"
-    yield f"tier {bench.tier!r} is refused: {count}, first {_short(first.test) or 'of all'}{_whose(first)}"
+    yield f"tier {bench.tier!r} is rejected: {count}, first {_short(first.test) or 'of all'}{_whose(first)}"
     yield from (f"  {line}" for line in first.message.splitlines())
     yield from (f"  {line}" for line in first.log.splitlines())
     for each in others[: _TOLD - 1]:
@@ -155,6 +158,8 @@ def _told(client: docker.DockerClient, chain: Chain, bench: Bench, verdict: Verd
     yield "under suspicion, since it differs from the last release:"
     changed = list(suspects(client, chain, bench.image, bench.neighbours))
     yield from (f"  {line}" for line in changed or ["no image; so it is the tests, or the machine that they ran on"])
+    yield "to look at the image:"
+    yield f"  {look_at(image)}"
     yield "to run just this test:"
     yield f"  {_command(client, chain, bench, image, first.test)}"
 
