@@ -35,6 +35,11 @@ def age(moment: str | None) -> str:
     return "now"
 
 
+def day(moment: str | None) -> str:
+    """The day of an RFC 3339 time: ``2026-11-24``."""
+    return "-" if moment is None else moment[:10]
+
+
 def short(identity: str | None) -> str:
     """An ID as people write it."""
     return (identity or "-").removeprefix("sha256:")[:_DIGITS]

@@ -28,8 +28,8 @@ from ..keys.installed import installed_version
 from ..keys.parts import Parts, digest_bytes, plain
 from ..run.column import Asked
 from ..run.plan import Action, Decision, decide, take
-from .around import digest_around
 from .arguments import check_role, role_default
+from .around import digest_around
 from .inputs import Inputs, digest_inputs, read_inputs
 from .known import KnownRole, read_role
 from .secrets import refuse

@@ -91,7 +91,7 @@ def test_json_is_as_documented(run, place, verb):
     jsonschema.validate(json.loads(out), json.loads((DOCS / f"schemas/{verb}.json").read_text()))
 
 
-@pytest.mark.parametrize("name", [*schemas.ANSWERS, *schemas.OTHERS])
+@pytest.mark.parametrize("name", [*schemas.ANSWERS, *schemas.OTHERS, *schemas.FILES])
 def test_the_documented_schemas_are_those_of_the_code(name):
     assert schemas.path(name).read_text() == schemas.text(name), "run tests/schemas.py"
 
