@@ -36,6 +36,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginni
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import (
     call_by_folder,
     failure_of,
+    find_siblings,
     listen,
     note_files,
     note_task,
@@ -90,6 +91,7 @@ class CallbackModule(CallbackBase):
             self._alive = self._journal.hold()
             end_when_deaf(self._display.error)
             atexit.register(self._end, os.getpid())
+            find_siblings(self._journal)
             if _content(result).get("builds"):
                 self._watch = listen(self._journal)
 

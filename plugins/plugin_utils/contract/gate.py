@@ -53,6 +53,8 @@ class Bench:
     neighbours: Mapping[str, str]
     #: The run that it is part of.
     run: str
+    #: Neighbours that have no image: they failed, and were never released.
+    lacking: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,8 @@ def judge(suite: Suite, bench: Bench, timeout: float = TIMEOUT) -> Verdict:
 
 def arguments(bench: Bench) -> list[str]:
     """Options of pytest that say what is tested."""
-    neighbours = [word for name, image in bench.neighbours.items() for word in ("--neighbour", f"{name}={image}")]
+    images = {**bench.neighbours, **dict.fromkeys(bench.lacking, "")}
+    neighbours = [word for name, image in images.items() for word in ("--neighbour", f"{name}={image}")]
     return ["--tier", bench.tier, "--image", bench.image, *neighbours]
 
 

@@ -36,7 +36,7 @@ def repeat() -> str:
         *(["--limit", said["subset"]] if said.get("subset") else []),
         *([playbooks] if isinstance(playbooks, str) else playbooks),
     ]
-    return shlex.join(words) + (", with the same -e" if said.get("extra_vars") else "")
+    return shlex.join(words) + ("  # and the same -e" if said.get("extra_vars") else "")
 
 
 def _from_here(inventory: str) -> str:

@@ -56,6 +56,17 @@ def failure_of(task: Any, result: Mapping[str, Any]) -> Failure:
     return Failure(named.name, "" if _is_ours(file.rpartition(":")[0]) else file, said_by(result))
 
 
+def find_siblings(journal: Journal) -> None:
+    """Let Ansible find the roles that a role includes where the plan found them: beside it.
+
+    Ansible looks for what ``include_role`` names in ``roles_path`` and beside the playbook, which is ours. The folders
+    come last, so nothing that it finds without them is hidden.
+    """
+    known = constants.DEFAULT_ROLES_PATH
+    for tier in journal.recorded("plan"):
+        known += [each for folder in read_plan(journal, tier).roles if (each := str(Path(folder).parent)) not in known]
+
+
 def call_by_folder(play: Any) -> None:
     """Let roles that were found by their path be called by their folder, in what Ansible prints and in their variables.
 

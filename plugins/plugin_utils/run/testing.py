@@ -28,6 +28,9 @@ from .plan import Action, find_own
 from .records import Planned, read_plan, read_plans
 from .suspicion import suspects
 
+#: What comes between how many tests fail and which: the reason ends before it.
+_FIRST = ", first"
+
 #: Failed tests that a message tells of, at most; the first one with its containers' logs.
 _TOLD = 5
 
@@ -79,16 +82,18 @@ def _test(
     asked = planned.action is Action.KEEP and planned.forced
     if image.is_named(f"{tier.image}:{tag}") and not asked:
         return None
-    bench = Bench(tier.name, image.id, {name: each for name, each in neighbours.items() if each}, journal.run)
+    there = {name: each for name, each in neighbours.items() if each}
+    bench = Bench(tier.name, image.id, there, journal.run, tuple(name for name in neighbours if name not in there))
     verdict = judge(suite, bench, timeout)
     _record(journal, bench, verdict)
     if not verdict.passed:
         named = _name_failed(client, tier, image, candidate)
         chain, _planned = read_plans(journal)
-        first, *more = _told(client, chain, bench, verdict, named)
-        journal.failed(tier.name, first)
-        note_told(journal, tier.name, [first, *more])
-        raise ContractError(first)
+        lines = list(_told(client, chain, bench, verdict, named))
+        reason = lines[0].partition(_FIRST)[0]
+        journal.failed(tier.name, reason)
+        note_told(journal, tier.name, lines)
+        raise ContractError(reason)
     _note_passed(client, tier, image, tag)
     return verdict
 
@@ -148,7 +153,7 @@ def _told(client: docker.DockerClient, chain: Chain, bench: Bench, verdict: Verd
     first, *others = verdict.failed
     failed = len({each.test for each in verdict.failed})
     count = f"{failed} of {verdict.tests} tests fail" if verdict.tests else "its tests cannot be run"
-    yield f"tier {bench.tier!r} is rejected: {count}, first {_short(first.test) or 'of all'}{_whose(first)}"
+    yield f"tier {bench.tier!r} is refused: {count}{_FIRST} {_short(first.test) or 'of all'}{_whose(first)}"
     yield from (f"  {line}" for line in first.message.splitlines())
     yield from (f"  {line}" for line in first.log.splitlines())
     for each in others[: _TOLD - 1]:

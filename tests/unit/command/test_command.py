@@ -128,7 +128,7 @@ def test_tree_in_a_pipe(run, place):
 def test_ages_are_those_of_the_build_with_the_source_date_beside_it(run, place):
     found = json.loads(run("tree", "--in", place, "--json")[1])["images"]
     base = next(each for each in found if each["names"] == ["base:latest"])
-    assert (base["built"], base["created"]) == (None, "2026-01-02T00:00:00Z")
+    assert (base["built"], base["created"]) == (None, "2026-01-02T03:04:05Z")
     layers = json.loads(run("layers", f"{place}:base", "--json")[1])["layers"]
     note_built(base["id"], layers[0]["layer"]["digest"])
     assert re.search(r"base:latest .* (now|\d+ seconds?) +2026-01-02", run("tree", "--in", place)[1])
