@@ -59,5 +59,5 @@ def test_errors_of_python_become_sentences(error, told):
 
 
 def test_errors_of_ours_are_told_as_they_are():
-    with pytest.raises(errors.SealError, match="^ours$"), errors.concerning("it", errors.ChainError):
+    with pytest.raises(errors.SealError, match=r"^ours$"), errors.concerning("it", errors.ChainError):
         raise errors.SealError("ours")

@@ -209,7 +209,7 @@ def _load(folder: Path, stem: str, *, templates: bool = False) -> dict[str, Any]
             with concerning(str(path), ChainError):
                 found = DataLoader().load_from_file(str(path), trusted_as_template=templates) or {}
                 if not isinstance(found, dict):
-                    raise ChainError(f"{path} holds a {type(found).__name__}; expected a dictionary")
+                    raise ChainError(f"{path} holds no dictionary; expected names with values")
                 return found
     return None
 

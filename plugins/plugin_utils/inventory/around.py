@@ -59,6 +59,6 @@ def _problems(tier: str, variable: str, files: Sequence[str]) -> Iterator[str]:
             if not Path(file).read_bytes().startswith(_VAULT):
                 tasks = DataLoader().load_from_file(file)
                 if not isinstance(tasks, list | None) or not all(isinstance(each, dict) for each in tasks or ()):
-                    yield f"{where}, which holds a {type(tasks).__name__}; expected a list of tasks"
+                    yield f"{where}, which holds no list of tasks"
         except (AnsibleError, OSError) as error:
             yield f"{where}, which cannot be read: {described(error)}"

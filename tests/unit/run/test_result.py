@@ -141,5 +141,5 @@ def test_a_plan_that_fails_is_an_error_in_both_files(tmp_path):
 
 @pytest.mark.parametrize("path", ["/nonexistent/folder/x.json", "/tmp"])
 def test_a_path_that_cannot_be_is_told_in_the_plan(path):
-    with pytest.raises(ChainError, match="tier_result_file is .*expected a file in a folder that exists"):
+    with pytest.raises(ChainError, match=r"tier_result_file is .*expected a file in a folder that exists"):
         result.check_files({"result_file": path})
