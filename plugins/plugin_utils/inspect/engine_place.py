@@ -133,6 +133,8 @@ def _each(
 
 
 def _steps(history: list[list[Any]]) -> tuple[Step, ...]:
+    if wrong := [text for _created, *texts in history for text in texts if text and not isinstance(text, str)]:
+        raise TypeError(f"its history has {wrong[0]!r} where a text belongs")
     return tuple(Step(int(created or 0), by or "", comment or "", "", None) for created, by, comment in history)
 
 
@@ -144,9 +146,15 @@ def _doubtful(images: Mapping[str, list[str]]) -> set[str]:
     return {key for key, each in layers.items() if any(each[:length] in several for length in lengths)}
 
 
+def _id(told: Mapping[str, Any]) -> str:
+    if not isinstance(told["Id"], str):
+        raise TypeError(f"an image's ID is {told['Id']!r}")
+    return told["Id"]
+
+
 def _inspected(told: Mapping[str, Any], names: tuple[str, ...], steps: tuple[Step, ...]) -> Document:
     return Document(
-        id=told["Id"],
+        id=_id(told),
         names=names,
         layers=tuple(told["RootFS"].get("Layers") or ()),
         steps=steps,
@@ -158,7 +166,7 @@ def _inspected(told: Mapping[str, Any], names: tuple[str, ...], steps: tuple[Ste
 
 def _held(listed: Mapping[str, Any], layers: list[str], steps: tuple[Step, ...]) -> Held:
     document = Document(
-        id=listed["Id"],
+        id=_id(listed),
         names=tuple(familiar(name) for name in listed.get("RepoTags") or () if name != _NAMELESS),
         layers=tuple(layers),
         steps=steps,

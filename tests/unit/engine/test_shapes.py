@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils.command import tree as command_tree
+from ansible_collections.tierwright.chain.plugins.plugin_utils.command.output import Table
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import containers, images, networks, volumes
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.snapshot import Snapshot
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError, TierwrightError
@@ -103,6 +105,37 @@ def test_tree_and_layers_tell_answers_of_another_shape(engine, kind, shape):
     ):
         with told("unix:///x"):
             ask()
+
+
+FIELDS = [{}, [], "text", 5, None, True, [1], {"a": 1}, -1, 10**30, "\x1b[31m"]
+
+
+@pytest.mark.parametrize("value", FIELDS, ids=json.dumps)
+@pytest.mark.parametrize(
+    "field",
+    [
+        *(("list", each) for each in ("Id", "Labels", "RepoTags", "Created", "Size")),
+        *(("image", each) for each in ("Id", "RootFS", "RepoTags", "Config", "Created", "Os")),
+        *(("history", each) for each in ("Created", "CreatedBy", "Comment")),
+    ],
+    ids=".".join,
+)
+def test_fields_of_another_shape_are_told(engine, field, value):
+    where, name = field
+    history = {"Created": 5, "CreatedBy": "x", "Comment": "y"}
+    image = {**IMAGE, "RootFS": {"Layers": [f"sha256:{'1' * 64}"]}}
+    answers = {"list": LISTED[0], "image": image, "history": history}
+    answers[where] = {**answers[where], name: value}
+    opened, store = engine(list=[answers["list"]], image=answers["image"], history=[answers["history"]])
+    with told("unix:///x"):
+        list(tree_lines(grow(opened.held(), nameless=True)))
+    with told("unix:///x"):
+        look(open_in(opened, opened.find("x"), store))
+
+
+def tree_lines(tree):
+    for each in command_tree._drawn(tree):
+        yield from each.lines() if isinstance(each, Table) else [each]
 
 
 def test_no_list_is_not_no_images(engine):
