@@ -1,4 +1,4 @@
-"""JSON Schemas of what `tierwright VERB --json` prints, from the dataclasses that it prints.
+"""JSON Schemas of what `tierwright VERB --json` prints and of what runs write, from the dataclasses that they are.
 
 `python tests/schemas.py` writes docs/schemas anew; a test compares.
 """
@@ -23,6 +23,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect import (
     tree,
     waste,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run import result
 
 ANSWERS = {
     "tree": tree.Tree,
@@ -38,6 +39,8 @@ ANSWERS = {
 }
 #: Other answers, by the verb with its option.
 OTHERS = {"matrix --changes": matrix.Changes}
+#: Files that a run writes, by the variable that names them.
+FILES = {"tier_result_file": result.Result}
 FOLDER = Path(__file__).parents[1] / "docs/schemas"
 
 _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
@@ -45,10 +48,10 @@ _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", type(
 
 def schema(name: str) -> dict[str, Any]:
     definitions: dict[str, Any] = {}
-    top = _of((ANSWERS | OTHERS)[name], definitions)
+    top = _of((ANSWERS | OTHERS | FILES)[name], definitions)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"tierwright {name} --json",
+        "title": name if name in FILES else f"tierwright {name} --json",
         **top,
         "$defs": dict(sorted(definitions.items())),
     }
@@ -87,5 +90,5 @@ def text(name: str) -> str:
 
 
 if __name__ == "__main__":
-    for each in ANSWERS | OTHERS:
+    for each in ANSWERS | OTHERS | FILES:
         path(each).write_text(text(each))

@@ -11,9 +11,11 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.words import size
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.tiers import GROUP
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.claim import check_claim, owned
@@ -37,7 +39,7 @@ class ActionModule(ActionBase):
                 check_claim(client, planner.name, planner.home)
                 garbage = self._find(planner, client, keep)
             else:
-                wait = waiting(self._task.args, self._display.display)
+                wait = waiting(self._task.args, say)
                 journal = begin(client, planner.name, planner.home, command(), wait)
                 try:
                     garbage = self._find(planner, client, keep)
@@ -61,15 +63,15 @@ class ActionModule(ActionBase):
     def _show(self, garbage: Garbage) -> None:
         width = max((len(each.tier) for each in garbage.pruning.images), default=0)
         for each in garbage.pruning.images:
-            self._display.display(f"{each.tier:{width}}  {each.id[:19]}  {_size(each.size)}")
+            say(f"{each.tier:{width}}  {each.id[:19]}  {size(each.size)}")
         for release in garbage.pruning.forgotten:
-            self._display.display(f"{release} is not kept")
+            say(f"{release} is not kept")
         for run in garbage.runs:
-            self._display.display(f"build containers of run {run}")
+            say(f"build containers of run {run}")
         for volume in garbage.volumes:
-            self._display.display(f"volume {volume}")
+            say(f"volume {volume}")
         verb = "would free" if self._task.check_mode else "freed"
-        self._display.display(f"{verb} {_size(garbage.size)}" if garbage else "there is nothing to remove")
+        say(f"{verb} {size(garbage.size)}" if garbage else "there is nothing to remove")
 
 
 def _unlimited(task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +87,3 @@ def _count(given: Any) -> int:
     if count < 1:
         raise ChainError(f"tier_keep_releases is {given!r}; expected a number of releases, 1 or more")
     return count
-
-
-def _size(count: int) -> str:
-    return f"{count / 1_000_000:.1f} MB"

@@ -12,6 +12,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client imp
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.remove import remove_chain
 
 
@@ -30,6 +31,6 @@ class ActionModule(ActionBase):
                     f"chain_remove is to remove {self._task.args.get('chain')!r}, but this inventory is the chain "
                     f"{chain!r}; name that one, or use the inventory of the other"
                 )
-            wait = waiting(self._task.args, self._display.display)
+            wait = waiting(self._task.args, say)
             removed = remove_chain(connect(), chain, planner.home, command(), wait)
         return {"changed": bool(removed), "images": removed}

@@ -20,6 +20,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments import check_config, check_protects
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import check_heard
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.secrets import refuse
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import accept, propose
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.holds import announce, hold
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action
@@ -34,7 +35,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         name, journal = tier_and_journal(self._task.args, task_vars)
-        with told_to_users():
+        with told_to_users(f"tier {name!r}"):
             planned = read_plan(journal, name)
             if any(each.role and each.action is Action.BUILD for each in read_plans(journal)[1].values()):
                 check_heard(name)
@@ -52,7 +53,7 @@ class ActionModule(ActionBase):
                 identity=lambda family: labels.identity(
                     planned.chain, planned.tier, planned.parts, family, protects=[own]
                 ),
-                say=lambda line: self._display.display(f"{name}: {line}"),
+                say=lambda line: say(f"{name}: {line}"),
                 announce=partial(announce, journal, name),
             )
             image = hold(client, journal, planned.tier, make)

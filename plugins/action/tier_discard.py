@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
@@ -15,6 +14,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
     told_to_users,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.failure import Failure, failing, give_up
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
 
 
 class ActionModule(ActionBase):
@@ -25,11 +26,13 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         name, journal = tier_and_journal(self._task.args, task_vars)
-        task, message = str(self._task.args.get("task") or ""), str(self._task.args.get("message") or "failed")
-        # Our own messages name the tier already; those of a role's task need to be told apart by the task.
-        reason = message if message.startswith(f"tier {name!r}") else f"task {task!r}: {message}"
-        journal.failed(name, reason)  # first of all: whoever waits must know, even where the engine is gone
-        with told_to_users():
+        with told_to_users(f"tier {name!r}"):
+            give_up(journal, name, self._failure(journal, name))  # first: whoever waits must know, engine or not
             clear_tier(connect(), journal, name)
-        outcome = journal.outcome(name)  # a tier whose tests failed said so itself, in fewer words
-        raise AnsibleActionFail(f"tier {name!r} is given up; {outcome.reason if outcome else reason}")
+        # What failed was told when it did, and the end of the run tells all of it: not here as well.
+        return {"failed": True, "msg": f"tier {name!r} is given up; the last lines of this run say why"}
+
+    def _failure(self, journal: Journal, name: str) -> Failure:
+        """What failed: what the run's watcher heard last, else what the play says."""
+        said = str(self._task.args.get("message") or "failed").splitlines()
+        return failing(journal, name) or Failure(str(self._task.args.get("task") or ""), "", said)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,16 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError, TierwrightError, described
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import (
+    command,
+    planner_of,
+    repeat,
+    waiting,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say, warn
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.claim import check_claim, check_images
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.column import note
@@ -25,6 +32,14 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.outline import outline
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import write_plan
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.result import (
+    RUNNING,
+    Result,
+    begin_files,
+    check_files,
+    note_files,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.standing import FAILED
 
 
 class ActionModule(ActionBase):
@@ -36,51 +51,64 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         with told_to_users():
-            planner = planner_of(task_vars or {})
-            variant = planner.variant
-            client = connect()
-            if self._task.check_mode:
-                check_claim(client, planner.name, planner.home)
-                if interrupted(planner.name):
-                    self._display.display("a promotion was interrupted; the next run brings it to an end first")
-                return self._plan(planner, client)[1]
-
-            def try_it() -> None:
-                self._decide(planner_of(task_vars or {}), client)
-
-            wait = waiting(self._task.args, self._display.display, first=try_it)
-            journal = begin(client, planner.name, planner.home, command(), wait)
+            files = {} if self._task.check_mode else check_files(self._task.args)
             try:
-                decisions, result = self._plan(planner, client)
-                if variant is not None:
-                    note(journal, variant)
-                for name, decision in decisions.items():
-                    mine, builds = name in planner.selected, decision.action is Action.BUILD
-                    write_plan(
-                        journal,
-                        planner.name,
-                        decision,
-                        planner.role_name(name) if mine else None,
-                        planner.commit(name) if builds else None,
-                        roles=planner.role_folders(name) if mine else (),
-                        projects=planner.projects.folders,
-                        tests=planner.tests(name) if mine else None,
-                    )
-                    if builds:
-                        journal.write("settings", name, planner.settings(name))
-            except BaseException:
-                journal.end()
+                return self._run(task_vars or {}, files)
+            except Exception as error:
+                told = str(error) if isinstance(error, TierwrightError) else described(error)
+                begin_files(files, Result(None, None, FAILED, None, None, told, repeat()))
                 raise
-            return result | {"run": str(journal.folder)}
+
+    def _run(self, task_vars: dict[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
+        planner = planner_of(task_vars)
+        variant = planner.variant
+        client = connect()
+        if self._task.check_mode:
+            check_claim(client, planner.name, planner.home)
+            if interrupted(planner.name):
+                say("a promotion was interrupted; the next run brings it to an end first")
+            return self._plan(planner, client)[1]
+
+        def try_it() -> None:
+            self._decide(planner_of(task_vars), client)
+
+        wait = waiting(self._task.args, say, first=try_it)
+        journal = begin(client, planner.name, planner.home, command(), wait)
+        try:
+            note_files(journal, files)
+            begin_files(files, Result(planner.name, journal.run, RUNNING, None, None, None, repeat()))
+            decisions, result = self._plan(planner, client)
+            if variant is not None:
+                note(journal, variant)
+            for name, decision in decisions.items():
+                mine, builds = name in planner.selected, decision.action is Action.BUILD
+                write_plan(
+                    journal,
+                    planner.name,
+                    decision,
+                    planner.role_name(name) if mine else None,
+                    planner.commit(name) if builds else None,
+                    roles=planner.role_folders(name) if mine else (),
+                    projects=planner.projects.folders,
+                    tests=planner.tests(name) if mine else None,
+                )
+                if builds:
+                    journal.write("settings", name, planner.settings(name))
+        except BaseException:
+            journal.end()
+            raise
+        return result | {"run": str(journal.folder)}
 
     def _plan(self, planner: Planner, client: docker.DockerClient) -> tuple[dict[str, Decision], dict[str, Any]]:
         decisions = self._decide(planner, client)
         moving = {each.tier: each.was for each in decisions.values() if _moves(each)}
         check_images(client, planner.name, planner.home, moving)
-        for line in outline([decisions[name] for name in planner.selected], everything=self._display.verbosity > 0):
-            self._display.display(line)
+        listed = [decisions[name] for name in planner.selected]
+        tests = {name: planner.tests(name) for name in planner.selected}
+        for line in outline(listed, everything=self._display.verbosity > 0, tests=tests):
+            say(line)
         if self._builds:
-            note_plan(planner.name, decisions, planner.selected)
+            note_plan(planner.name, decisions, planner.selected, warn)
         result = _result(planner, decisions, build=not self._task.check_mode)
         if dest := self._task.args.get("dest"):
             _write(Path(str(dest)), {"chain": planner.name, "tiers": result["tiers"]})

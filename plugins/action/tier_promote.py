@@ -11,6 +11,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.promote import promote_run
 
@@ -25,7 +26,7 @@ class ActionModule(ActionBase):
         with told_to_users():
             done = promote_run(connect(), Journal(Path(self._task.args["run"])))
         for tier in done.moved:
-            self._display.display(f"{tier.release} is now {done.images[tier.name]}")
+            say(f"{tier.release} is now {done.images[tier.name]}")
         if done.release:
-            self._display.display(f"this is {done.release}")
+            say(f"this is {done.release}")
         return {"changed": bool(done.moved), "release": done.release or "", "promoted": dict(done.images)}

@@ -15,6 +15,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.snapshot i
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.claim import check_claim, check_images
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import move_all
@@ -36,7 +37,7 @@ class ActionModule(ActionBase):
                 check_claim(client, planner.name, planner.home)
                 rollback = self._plan(planner, client)
             else:
-                wait = waiting(self._task.args, self._display.display)
+                wait = waiting(self._task.args, say)
                 journal = begin(client, planner.name, planner.home, command(), wait)
                 try:
                     rollback = self._plan(planner, client)
@@ -57,7 +58,7 @@ class ActionModule(ActionBase):
 
     def _show(self, rollback: Rollback) -> None:
         if not rollback.changes:
-            self._display.display(f"the release tags are those of {rollback.release} already")
+            say(f"the release tags are those of {rollback.release} already")
             return
         check = self._task.check_mode
         rows = [
@@ -66,5 +67,5 @@ class ActionModule(ActionBase):
         ]
         width = max(len(row[0]) for row in rows)
         for tier, was, now in rows:
-            self._display.display(f"{tier:{width}}  {was:19}  {now}")
-        self._display.display(f"{'that' if check else 'this'} is {rollback.release}")
+            say(f"{tier:{width}}  {was:19}  {now}")
+        say(f"{'that' if check else 'this'} is {rollback.release}")

@@ -27,6 +27,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planned
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.present import Present
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.secrets import refuse
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.elsewhere import Projects
 from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.learned import unseen
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import seal_tier
@@ -43,7 +44,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         stop_here()
         name, journal = tier_and_journal(self._task.args, task_vars)
-        with told_to_users():
+        with told_to_users(f"tier {name!r}"):
             known, planned = task_vars or {}, read_plan(journal, name)
             self._check_origin(planned, journal.read("settings", name) or {}, known)
             variable = _said("tier_config", planned.config_variable, known)
@@ -57,13 +58,13 @@ class ActionModule(ActionBase):
             parts = present.settle(name, used(journal, name), declared=declared_inputs)
             told: list[str] = []
 
-            def say(line: str) -> None:
+            def tell(line: str) -> None:
                 told.append(line)
-                self._display.display(f"{name}: {line}")
+                say(f"{name}: {line}")
 
             if overlooked := unseen(parts):
-                self._display.display(f"{name}: not looked at, should it change: {', '.join(overlooked)}")
-            image = seal_tier(connect(), journal, name, declared, protects, parts, say=say)
+                say(f"{name}: not looked at, should it change: {', '.join(overlooked)}")
+            image = seal_tier(connect(), journal, name, declared, protects, parts, say=tell)
         return {
             "changed": True,
             "image": image.id,

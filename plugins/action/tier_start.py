@@ -14,6 +14,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
     told_to_users,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import check_heard
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.proxies import proxies
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import spare, start, wait_for_parent
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import read_plan
@@ -27,10 +29,11 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         name, journal = tier_and_journal(self._task.args, task_vars)
-        with told_to_users():
+        with told_to_users(f"tier {name!r}"):
             planned = read_plan(journal, name)
             if planned.action is Action.KEEP:
                 return {"changed": False, "spared": True, "image": planned.image}
+            environment = proxies(name, self._task.args.get("proxy"))
             parent = wait_for_parent(journal, planned)
             check_heard(name)
             client = connect()
@@ -43,7 +46,7 @@ class ActionModule(ActionBase):
                 planned,
                 parent,
                 python=self._task.args.get("python") or None,
-                say=lambda line: self._display.display(f"{name}: {line}"),
+                say=lambda line: say(f"{name}: {line}"),
             )
         return {
             "changed": True,
@@ -52,6 +55,9 @@ class ActionModule(ActionBase):
             "python": started.python,
             "parent": parent,
             "role": planned.role,
+            "before": list(planned.tier.before),
+            "after": list(planned.tier.after),
+            "environment": environment,
             "config_variable": planned.config_variable,
             "protects_variable": planned.protects_variable,
         }

@@ -26,7 +26,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         name, journal = tier_and_journal(self._task.args, task_vars)
-        with told_to_users():
+        with told_to_users(f"tier {name!r}"):
             verdict = prove(connect(), journal, name, _seconds(name, self._task.args.get("timeout")))
         tests, seconds = (verdict.tests, verdict.seconds) if verdict else (0, 0.0)
         return {"changed": False, "tests": tests, "seconds": seconds}

@@ -37,8 +37,13 @@ from ansible.plugins.loader import connection_loader, get_shell_plugin
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import TierwrightError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import unexpected
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import repeat
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import (
     Listening,
+    call_by_folder,
+    failure_of,
+    find_siblings,
     listen,
     note_sources,
     note_task,
@@ -48,15 +53,19 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.supervi
     Supervisor,
     calling_strategy,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say, warn
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.column import keep_column
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.failure import note_failing
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.holds import let_all_go
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_run
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.result import write_files
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.signals import Signals
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.summary import summary, unbuilt
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.summary import failures, summary, unbuilt
 
 _PLAN = "tierwright.chain.tier_plan"
+_DISCARD = "tierwright.chain.tier_discard"
 
 #: What a run begins with, by the playbook's first play: without it, nothing was done.
 _FIRST = frozenset(f"tierwright.chain.{each}" for each in ("chain_prune", "chain_remove", "tier_plan", "tier_rollback"))
@@ -79,6 +88,7 @@ class CallbackModule(CallbackBase):
         #: What the run begins with, as long as it has not begun.
         self._awaited: set[str] = set()
         self._told = False
+        self._play: Any = None
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """Take charge of the process, and load what every task in a build container needs.
@@ -94,6 +104,14 @@ class CallbackModule(CallbackBase):
             self._signals.take()
             threading.excepthook = _quiet_reader(threading.excepthook)
 
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        """Remember the play, which holds the roles that are loaded."""
+        self._play = play
+
+    def v2_playbook_on_include(self, included_file: Any) -> None:
+        """Give a role that was just loaded a name that people can read, before its first task begins."""
+        call_by_folder(self._play)
+
     def v2_runner_on_ok(self, result: Any) -> None:
         """Take charge of a run as soon as it is planned."""
         self._awaited.discard(result.task.resolved_action)
@@ -101,6 +119,7 @@ class CallbackModule(CallbackBase):
             self._journal = Journal(Path(_content(result)["run"]))
             self._alive = self._journal.hold()
             atexit.register(self._end, os.getpid())
+            find_siblings(self._journal)
             if _content(result).get("builds"):
                 self._listening = listen(self._journal)
 
@@ -116,6 +135,11 @@ class CallbackModule(CallbackBase):
         if self._journal is not None and self._listening is not None:
             note_sources(self._listening.watch, host.get_name(), task)
             note_task(self._journal, host.get_name(), task)
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        """Record what a task of a tier says that failed: the next one may have to tell why the tier is given up."""
+        if self._journal is not None and not ignore_errors and result.task.resolved_action != _DISCARD:
+            note_failing(self._journal, result.host.get_name(), failure_of(result.task, _content(result)))
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """Tell the children of a tier whose container, or whose helper, cannot be reached."""
@@ -154,11 +178,15 @@ class CallbackModule(CallbackBase):
         if self._told:
             return
         self._told = True
-        for line in summary(connect(), journal, everything=self._display.verbosity > 0):
-            self._display.display(line)
-        note_run(journal)
-        if told := keep_column(connect(), journal):
-            self._display.display(f"\n{told}")
+        note_run(journal, warn)
+        client = connect()
+        for line in summary(client, journal, everything=self._display.verbosity > 0):
+            say(line)
+        if told := keep_column(client, journal):
+            say(f"\n{told}")
+        write_files(client, journal, repeat())
+        for line in failures(journal, repeat()):
+            say(line)
 
     def _end(self, owner: int) -> None:
         """Say what became of each tier, and clear the run away; a worker that was forked from the owner must not."""
@@ -173,9 +201,11 @@ class CallbackModule(CallbackBase):
                 self._display.error(f"the run was ended by {self._signals.ended_by.name} and is cleared away")
             self._tell(journal)
         except TierwrightError as error:
-            self._display.warning(str(error))
+            warn(str(error))
         except OSError:
             pass  # nobody reads what is said: the terminal was closed
+        except Exception as error:  # noqa: BLE001 - the run is over, and has to be cleared away
+            warn(unexpected(f"telling the end of run {journal.run}", error))
         self._clear(journal)
 
     def _clear(self, journal: Journal) -> None:
@@ -185,7 +215,7 @@ class CallbackModule(CallbackBase):
             clear_run(connect(), journal.run)
             let_all_go(connect(), journal)
         except TierwrightError as error:
-            self._display.warning(f"{error}; the next run clears what is left")
+            warn(f"{error}; the next run clears what is left")
             return
         journal.end()
 

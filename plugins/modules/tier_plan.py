@@ -28,6 +28,14 @@ options:
   dest:
     description: A file to write the plan to as JSON, also in check mode. It holds C(chain), its name, and the returned C(tiers).
     type: path
+  junit_file:
+    description: A file to write the run's result to as JUnit does, with a suite for each tier.
+    type: path
+  result_file:
+    description:
+      - A file to write the run's result to as JSON. It says C(running) until the run has ended.
+      - Not in check mode; O(dest) has the plan.
+    type: path
   force:
     description: Names of tiers to build although nothing changed, as a list or with commas between.
     type: raw

@@ -23,6 +23,12 @@ options:
     description:
       - The image's own Python, for modules to run with. Nothing is mounted then.
     type: str
+  proxy:
+    description:
+      - Whether the controller's proxy variables (C(http_proxy), C(https_proxy), C(ftp_proxy), C(no_proxy)) are returned, for the
+        tasks to run with.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - tierwright.chain.tier
 """
@@ -61,6 +67,20 @@ role:
   description: What M(ansible.builtin.include_role) finds the tier's role by.
   returned: when a build was started
   type: str
+before:
+  description: Paths of the files of tasks that run before the role.
+  returned: when a build was started
+  type: list
+  elements: str
+after:
+  description: Paths of the files of tasks that run after the role.
+  returned: when a build was started
+  type: list
+  elements: str
+environment:
+  description: Variables of the environment that tasks in the build container run with; the proxies, where asked for.
+  returned: when a build was started
+  type: dict
 config_variable:
   description: Name of the variable in which the role says what its image is like, such as C(httpd_php_tier_config).
   returned: when a build was started

@@ -4,12 +4,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .foreign import printable_lines
+
 
 class TierwrightError(Exception):
     """Base of every error that a user may see.
 
     The message names the tier and the variable or path, says what was found and what was expected, and what to do.
+    What it quotes of images, engines and containers cannot steer a terminal.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable_lines(message))
 
 
 class ChainError(TierwrightError):
@@ -66,3 +75,32 @@ class DamagedError(TierwrightError):
 
 class UnsupportedError(TierwrightError):
     """Something is whole, but of a kind that is not read here."""
+
+
+@contextmanager
+def concerning(what: str, kind: type[TierwrightError]) -> Iterator[None]:
+    """Turn whatever goes wrong with something that others wrote into a sentence about it.
+
+    Our own errors pass: they say what they are about.
+
+    Args:
+        what: What is looked at: ``role web: /srv/roles/web/meta/main.yml``.
+        kind: The error to raise.
+    """
+    try:
+        yield
+    except TierwrightError:
+        raise
+    except Exception as error:
+        raise kind(f"{what}: {described(error)}") from error
+
+
+def described(error: BaseException) -> str:
+    """Say in words what an error of Python or of a library is, where it says little itself."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror} ({error.filename})" if error.filename else error.strerror
+    if isinstance(error, KeyError):
+        return f"{error} is missing"
+    if isinstance(error, TypeError | AttributeError | IndexError):
+        return f"it has another form than expected ({error})"
+    return str(error) or type(error).__name__

@@ -193,7 +193,10 @@ def test_a_failure_stops_its_branch_only(small_chain, engine):
     small_chain.tier("top", WRITE, parent="above")
     failed = small_chain.build().expect(2)
     assert "it is broken" in failed.output
-    assert re.search(r"tier 'broken' is given up; task 'Break': [^']*non-zero return code", failed.message)
+    told = failed.output.partition("FAILED broken\n")[2]
+    assert re.match(r"  task 'Break' \(broken/tasks/main.yml:\d+\)\n    [^']*non-zero return code\n", told)
+    assert "    stderr:\n      it is broken\n" in told
+    assert "FAILED above" not in told
     assert "tier 'above' is not built: its parent 'broken' failed" in failed.message
     assert small_chain.released("good")
     for tier in ("broken", "above", "top"):

@@ -125,7 +125,7 @@ def test_a_full_disk(cramped, small_engine, share, message):
     fill = f"- name: Fill the disk\n  ansible.builtin.command: dd if=/dev/urandom of=/big bs=1M count={megabytes}\n"
     cramped.change(fill)
     failed = cramped.chain.build(env=cramped.environment).expect(2)
-    assert f"tier 'one' is given up; {message}" in failed.message
+    assert f"FAILED one {message}" in failed.message
     assert "no space left on device" in failed.message.lower()
     assert cramped.state == cramped.before
     assert cramped.every_name_is_whole()

@@ -334,8 +334,9 @@ def test_nothing_of_the_build_is_in_the_demo_s_images(demo, engine, tier):
 def test_the_demo_s_images_tell_who_made_them_and_when(demo, engine):
     image = demo["wordpress"]
     parent = demo["httpd-php"]
-    assert image.labels[labels.BASE_NAME] == "httpd-php:latest"
-    assert image.labels[labels.BASE_DIGEST] == parent.id
+    # An image that was never pushed has no digest that the OCI specification could mean by its base's.
+    assert not {labels.BASE_NAME, labels.BASE_DIGEST} & set(image.labels)
+    assert image.labels[labels.PARENT] == parent.id
     assert image.attrs["Author"] == image.labels[labels.VENDOR] == "development"
     assert image.attrs["Created"] == image.labels[labels.CREATED]
     assert images.get(engine, image.id).created >= images.get(engine, parent.id).created

@@ -183,4 +183,4 @@ def test_why_a_task_with_no_log_failed_stays_its_own(small_chain, vault):
     fail = "- name: Fail\n  ansible.builtin.uri: {url: 'http://localhost:1/{{ one_argument }}'}\n  no_log: true\n"
     small_chain.tier("one", fail, parent="base")
     failed = small_chain.build(*vault).expect(2)
-    assert "tier 'one' is given up; task 'Fail': what it says is hidden by no_log" in failed.message
+    assert "task 'Fail' (one/tasks/main.yml:1) what it says is hidden by no_log" in failed.message

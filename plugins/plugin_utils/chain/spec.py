@@ -47,6 +47,8 @@ TIER_SPEC: Spec = {
     "tier_keep": {"type": "list", "elements": "str", "default": []},
     "tier_protects": {"type": "list", "elements": "str"},
     "tier_source_date_epoch": {"type": "int"},
+    "tier_before": {"type": "list", "elements": "str", "default": []},
+    "tier_after": {"type": "list", "elements": "str", "default": []},
     "tier_bootstrap": {
         "type": "dict",
         "options": {
@@ -100,17 +102,24 @@ INPUTS = ("url", "file", "debian")
 #: A tier stands on a parent or comes from one source.
 ORIGINS = ("tier_parent", "tier_bootstrap", "tier_import", "tier_pull")
 
+#: The variable that lists variables of the user's own whose names begin with ``tier_``.
+OWN_VARIABLES = "tier_own_variables"
+
 #: Variables that steer a run and say nothing about a tier's content.
 RUN_VARIABLES = (
     "tier_chain",
     "tier_force",
     "tier_gather_subset",
     "tier_inputs_max_age",
+    "tier_junit_file",
     "tier_keep_releases",
     "tier_lock_timeout",
+    OWN_VARIABLES,
     "tier_plan_file",
+    "tier_proxy",
     "tier_python_interpreter",
     "tier_release",
+    "tier_result_file",
     "tier_test_timeout",
     "tier_variant",
 )

@@ -77,6 +77,9 @@ class Tier:
     keep: tuple[str, ...] = ()
     #: The latest time in its layer, in seconds since 1970, where the tier says so itself.
     epoch: int | None = None
+    #: Files of tasks that run before its role, and after it.
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
     @property
     def release(self) -> str:

@@ -44,7 +44,7 @@ def _drawn(found: Blame) -> Iterator[str | Table]:
 
 def _row(event: Event) -> tuple[str, ...]:
     layer = event.layer
-    return (layer.created or "-", layer.tier or "-", layer.team or "-", made_by(layer), _what(event))
+    return (layer.built or layer.created or "-", layer.tier or "-", layer.team or "-", made_by(layer), _what(event))
 
 
 def _what(event: Event) -> str:

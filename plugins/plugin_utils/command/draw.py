@@ -7,9 +7,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 
+from ..foreign import printable
 from ..inspect.picture import Box, draw
 from ..inspect.tree import Relative, Tree
-from ..inspect.words import printable, size
+from ..inspect.words import size
 
 
 def guides(tree: Tree) -> Iterator[str]:

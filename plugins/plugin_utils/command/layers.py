@@ -12,10 +12,10 @@ from ..inspect.answer import Layer, PackageChange
 from ..inspect.layers import LayerContent, Layers, look
 from ..inspect.stack import open_stack
 from ..inspect.store import Store
-from ..inspect.words import age, one_line, size
+from ..inspect.words import age, day, one_line, size
 from .output import Table, json_option, show
 
-_HEADS = ("LAYER>", "TIER", "TEAM", "MADE BY", "AGE>", "SIZE>", "FILES", "PACKAGES")
+_HEADS = ("LAYER>", "TIER", "TEAM", "MADE BY", "AGE>", "SOURCE", "SIZE>", "FILES", "PACKAGES")
 
 
 @click.command()
@@ -67,7 +67,8 @@ def _row(each: LayerContent) -> tuple[str, ...]:
         layer.tier or "-",
         layer.team or "-",
         made_by(layer),
-        age(layer.created),
+        age(layer.built),
+        day(layer.created),
         size(each.size),
         _counts(each.files.added, each.files.changed, each.files.removed),
         _counts(

@@ -19,8 +19,9 @@ from ..errors import (
     TierwrightError,
     UnsupportedError,
     UsageError,
+    described,
 )
-from ..inspect.words import printable
+from ..foreign import printable
 from .version import version
 
 #: Verb to module. A verb is imported when it is asked for.
@@ -36,6 +37,9 @@ _VERBS = {
     "matrix": "matrix",
     "report": "report",
 }
+
+#: Set this in the environment to see where an error came from that nobody thought of.
+_TRACE = "TIERWRIGHT_TRACEBACK"
 
 #: Exit codes besides 0, and 1 of ``--exit-code`` and ``--fail``; ``docs/command.md`` explains them.
 USAGE, NOT_FOUND, DAMAGED, NOBODY_ANSWERS, UNSUPPORTED, NO_PLAN = range(2, 8)
@@ -73,6 +77,16 @@ class _Verbs(click.Group):
             ctx.exit(_BROKEN_PIPE)
         except KeyboardInterrupt:
             ctx.exit(_INTERRUPTED)
+        except (click.exceptions.Exit, click.ClickException, click.Abort):
+            raise
+        except Exception as error:
+            if os.environ.get(_TRACE):
+                raise
+            _leave(
+                f"this failed for a reason that Tierwright does not know ({type(error).__name__}: {described(error)}); "
+                f"please report it with what {_TRACE}=1 shows",
+                DAMAGED,
+            )
 
 
 def _leave(sentence: str, code: int) -> NoReturn:

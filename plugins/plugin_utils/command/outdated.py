@@ -8,10 +8,11 @@ from collections.abc import Iterator
 
 import click
 
+from ..foreign import printable
 from ..inspect.apt.signature import CHECKED
 from ..inspect.outdated import Outdated, Rebuild, Update, open_all, outdated
 from ..inspect.store import Store
-from ..inspect.words import one_line, printable
+from ..inspect.words import one_line
 from .output import Table, json_option, show
 
 _HEADS = ("PACKAGE", "INSTALLED", "NEWER", "SECURITY", "TIER", "TEAM", "IMAGES>")

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from ..inspect.words import printable
+from ..foreign import printable
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON; docs/command.md describes it.")
 

@@ -12,11 +12,11 @@ from ..errors import UsageError
 from ..inspect.place import open_place, split
 from ..inspect.store import Store
 from ..inspect.tree import Relative, Tree, grow
-from ..inspect.words import age, size
+from ..inspect.words import age, day, size
 from . import draw
 from .output import Table, json_option, show
 
-_HEADS = ("IMAGE", "TIER", "TEAM", "LAYERS>", "OWN>", "SIZE>", "AGE>")
+_HEADS = ("IMAGE", "TIER", "TEAM", "LAYERS>", "OWN>", "SIZE>", "AGE>", "SOURCE")
 
 
 @click.command()
@@ -61,4 +61,13 @@ def _drawn(tree: Tree) -> Iterator[str | Table]:
 def _row(each: Relative, guide: str) -> tuple[str, ...]:
     layers = f"+{each.own_layers}" if each.parent is not None else str(each.layers)
     name = guide + each.called
-    return (name, each.tier or "-", each.team or "-", layers, size(each.own), size(each.size), age(each.created))
+    return (
+        name,
+        each.tier or "-",
+        each.team or "-",
+        layers,
+        size(each.own),
+        size(each.size),
+        age(each.built),
+        day(each.created),
+    )

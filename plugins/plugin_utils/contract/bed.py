@@ -190,6 +190,11 @@ class Bed:
     def _image_of(self, tier: str) -> Image:
         if tier not in self._images:
             reference = self._neighbours.get(tier)
+            if reference == "":
+                raise NotFoundError(
+                    f"tier {self._tier!r} cannot be tested with its neighbour {tier!r}, which has no image: it failed "
+                    "in this run, or was never built, and has no release; mend that tier first"
+                )
             if reference is None:
                 known = ", ".join(sorted(self._neighbours)) or "none"
                 raise NotFoundError(

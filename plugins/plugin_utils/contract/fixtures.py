@@ -13,6 +13,7 @@ from testinfra.host import Host
 
 from ..engine.client import connect
 from ..errors import TierwrightError
+from ..foreign import printable_lines
 from .bed import Bed, ImageUnderTest
 from .started import Started
 
@@ -113,14 +114,15 @@ def _log(started: Started) -> str:
     try:
         code = started.exit_code
         end = "" if code is None else f"\n(ended with exit status {code})"
-        return started.logs(LOG_LINES).rstrip() + end
+        return printable_lines(started.logs(LOG_LINES)).rstrip() + end
     except TierwrightError as error:
         return str(error)
 
 
 def _neighbour(given: str) -> tuple[str, str]:
+    """Read an option; a neighbour without an image is one that the gate has none of."""
     name, _, reference = given.partition("=")
-    if not name or not reference:
+    if not name or "=" not in given:
         pytest.fail(f"--neighbour is {given!r}; expected NAME=IMAGE", pytrace=False)
     return name, reference
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ContractError
+from ..foreign import printable_lines
 from .suite import RoleTests, Suite
 
 #: Seconds that all tests of one image may take, unless the user says otherwise.
@@ -52,6 +53,8 @@ class Bench:
     neighbours: Mapping[str, str]
     #: The run that it is part of.
     run: str
+    #: Neighbours that have no image: they failed, and were never released.
+    lacking: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ class Verdict:
     tests: int
     seconds: float
     failed: tuple[Failure, ...]
+    #: Names for pytest of the tests that passed, and the seconds that each took.
+    ran: tuple[tuple[str, float], ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -114,12 +119,14 @@ def judge(suite: Suite, bench: Bench, timeout: float = TIMEOUT) -> Verdict:
         ]
         ends = [run.result() for run in runs]
     failed = tuple(_failure(suite, each) for end in ends for each in end["failed"])
-    return Verdict(sum(end["tests"] for end in ends), round(time.monotonic() - began, 1), failed)
+    ran = tuple((name, seconds) for end in ends for name, seconds in end.get("ran", ()))
+    return Verdict(sum(end["tests"] for end in ends), round(time.monotonic() - began, 1), failed, ran)
 
 
 def arguments(bench: Bench) -> list[str]:
     """Options of pytest that say what is tested."""
-    neighbours = [word for name, image in bench.neighbours.items() for word in ("--neighbour", f"{name}={image}")]
+    images = {**bench.neighbours, **dict.fromkeys(bench.lacking, "")}
+    neighbours = [word for name, image in images.items() for word in ("--neighbour", f"{name}={image}")]
     return ["--tier", bench.tier, "--image", bench.image, *neighbours]
 
 
@@ -200,4 +207,6 @@ def _nothing(message: str) -> dict[str, Any]:
 def _failure(suite: Suite, told: Mapping[str, Any]) -> Failure:
     path = Path(told["test"].partition("::")[0])
     owner = next((each for each in suite.all if path.is_relative_to(each.folder)), None)
-    return Failure(told["test"], owner, told["message"], told["log"])
+    # A test's words, its name and its containers' logs are the image's: nothing of them may steer a terminal.
+    test, message, log = (printable_lines(told[key]) for key in ("test", "message", "log"))
+    return Failure(test, owner, message, log)

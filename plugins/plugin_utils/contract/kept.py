@@ -9,11 +9,12 @@ release is named after its moment.
 from __future__ import annotations
 
 import contextlib
-import tempfile
+from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
 
-from ..errors import NotFoundError
+from ..errors import DamagedError, NotFoundError
+from ..whole_file import set_aside, write_whole
 from .matrix import Matrix, parse, text
 
 #: Matrices of a chain that are kept.
@@ -36,13 +37,20 @@ def keep(state: Path, matrix: Matrix) -> Path:
     folder = state / _FOLDER
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{matrix.release or matrix.moment.astimezone(UTC).strftime(_MOMENT)}.json"
-    with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".", encoding="utf-8", delete=False) as file:
-        file.write(text(matrix))
-    Path(file.name).replace(path)
+    write_whole(path, text(matrix))
     for old, _matrix in _kept(state)[:-KEPT]:
         with contextlib.suppress(FileNotFoundError):  # another run was quicker
             old.unlink()
     return path
+
+
+def set_damaged_aside(state: Path) -> Iterator[str]:
+    """Let files that are no matrices be in nobody's way; yields a sentence for each."""
+    for path in (state / _FOLDER).glob(_FILES):
+        try:
+            parse(path.read_bytes(), str(path))
+        except (DamagedError, OSError) as error:
+            yield set_aside(path, error)
 
 
 def kept(state: Path) -> list[Matrix]:

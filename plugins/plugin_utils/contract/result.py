@@ -22,7 +22,7 @@ class Result:
         """Remember where to write."""
         self._path = path
         self._began = time.monotonic()
-        self._passed = 0
+        self._passed: list[tuple[str, float]] = []
         self._failed: list[dict[str, Any]] = []
         self._running = ""
         self._interrupted = False
@@ -46,7 +46,7 @@ class Result:
         if report.failed:
             self._fail(report.nodeid, _message(report), report.sections)
         elif report.when == "call" and report.passed:
-            self._passed += 1
+            self._passed.append((self._named(report.nodeid), round(report.duration, 3)))
 
     def pytest_keyboard_interrupt(self) -> None:
         """Take which test ran when the session was interrupted; its containers are there still."""
@@ -59,7 +59,8 @@ class Result:
         """Write it down, before anything else can hang."""
         failed = {each["test"] for each in self._failed}
         written = {
-            "tests": self._passed + len(failed),
+            "tests": len(self._passed) + len(failed),
+            "ran": self._passed,
             "seconds": round(time.monotonic() - self._began, 3),
             "failed": self._failed,
             "interrupted": self._interrupted,
@@ -67,10 +68,13 @@ class Result:
         self._path.write_text(json.dumps(written))
 
     def _fail(self, test: str, message: str, sections: Iterable[tuple[str, str]]) -> None:
+        told = [f"{name}:\n{text}" for name, text in sections if name.startswith(LOG_HEADING)]
+        self._failed.append({"test": self._named(test), "message": message, "log": "\n".join(told)})
+
+    def _named(self, test: str) -> str:
         path, separator, rest = test.partition("::")
         root = self._session.config.rootpath if self._session else Path()
-        told = [f"{name}:\n{text}" for name, text in sections if name.startswith(LOG_HEADING)]
-        self._failed.append({"test": f"{root / path}{separator}{rest}", "message": message, "log": "\n".join(told)})
+        return f"{root / path}{separator}{rest}"
 
 
 def _message(report: pytest.CollectReport | pytest.TestReport) -> str:

@@ -64,6 +64,8 @@ class Asking:
             return json.loads(content)
         except ValueError as error:
             raise EngineError(f"the engine at {self.address} answered {path} with something that is no JSON") from error
+        except RecursionError as error:
+            raise EngineError(f"the engine at {self.address} answered {path} with JSON nested too deep") from error
 
     @contextlib.contextmanager
     def stream(self, path: str) -> Iterator[Answer]:

@@ -13,7 +13,7 @@ import docker
 import docker.errors
 
 from ..errors import EngineError
-from .client import translated
+from .client import listed, translated
 
 #: A shell that waits is there in every image that a role can be applied to, collects orphans, and ends on SIGTERM.
 WAITING = "trap 'exit 0' TERM; while :; do sleep 86400 & wait $!; done"
@@ -141,8 +141,8 @@ def find(client: docker.DockerClient, label: str, *, but_of: Collection[str] = (
         Pairs of container ID and its labels.
     """
     with translated("listing containers"):
-        found = client.api.containers(all=True, filters={"label": label})
-    return [(each["Id"], each.get("Labels") or {}) for each in found if each.get("ImageID") not in but_of]
+        found = listed(client.api.containers(all=True, filters={"label": label}))
+        return [(each["Id"], each.get("Labels") or {}) for each in found if each.get("ImageID") not in but_of]
 
 
 def sources(client: docker.DockerClient) -> set[str]:
@@ -152,7 +152,7 @@ def sources(client: docker.DockerClient) -> set[str]:
         EngineError: The engine refused.
     """
     with translated("listing containers"):
-        return {str(each["ImageID"]) for each in client.api.containers(all=True)}
+        return {str(each["ImageID"]) for each in listed(client.api.containers(all=True))}
 
 
 def holds(client: docker.DockerClient, image: str, path: str) -> bool:

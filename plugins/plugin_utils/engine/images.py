@@ -17,7 +17,7 @@ import docker.errors
 from ..chain.reference import familiar
 from ..errors import EngineError
 from . import kind
-from .client import translated
+from .client import listed, translated
 
 _FRACTION = re.compile(r"\.\d+")
 
@@ -63,18 +63,7 @@ def find(client: docker.DockerClient, reference: str) -> Image | None:
             found = client.api.inspect_image(reference)
         except docker.errors.NotFound:
             return None
-    config = found.get("Config") or {}
-    return Image(
-        id=found["Id"],
-        layers=tuple(found["RootFS"].get("Layers") or ()),
-        labels=config.get("Labels") or {},
-        config=config,
-        tags=tuple(familiar(tag) for tag in found.get("RepoTags") or ()),
-        size=int(found.get("Size") or 0),
-        architecture=found.get("Architecture") or "amd64",
-        os=found.get("Os") or "linux",
-        created=_seconds(found.get("Created") or ""),
-    )
+        return _image(found)
 
 
 def get(client: docker.DockerClient, reference: str) -> Image:
@@ -138,7 +127,7 @@ def take(client: docker.DockerClient, archive: Iterable[bytes | memoryview], wha
     """
     with translated(f"loading {what}"):
         answers = list(client.api.load_image(archive))
-    errors = [answer["error"] for answer in answers if "error" in answer]
+        errors = [answer["error"] for answer in answers if "error" in answer]
     if errors:
         raise EngineError(f"loading {what}: the engine says: {errors[0]}")
 
@@ -189,8 +178,8 @@ def labelled(client: docker.DockerClient, label: str) -> dict[str, dict[str, str
         EngineError: The engine refused.
     """
     with translated("listing images"):
-        found = client.api.images(filters={"label": [label]})
-    return {each["Id"]: each.get("Labels") or {} for each in found}
+        found = listed(client.api.images(filters={"label": [label]}))
+        return {each["Id"]: each.get("Labels") or {} for each in found}
 
 
 def everything(client: docker.DockerClient) -> list[str]:
@@ -200,7 +189,7 @@ def everything(client: docker.DockerClient) -> list[str]:
         EngineError: The engine refused.
     """
     with translated("listing images"):
-        return [str(each["Id"]) for each in client.api.images()]
+        return [str(each["Id"]) for each in listed(client.api.images())]
 
 
 def nameless(client: docker.DockerClient, label: str) -> list[tuple[str, dict[str, str]]]:
@@ -210,8 +199,23 @@ def nameless(client: docker.DockerClient, label: str) -> list[tuple[str, dict[st
         Pairs of image ID and its labels.
     """
     with translated("listing images"):
-        found = client.api.images(filters={"dangling": True, "label": [label]})
-    return [(each["Id"], each.get("Labels") or {}) for each in found]
+        found = listed(client.api.images(filters={"dangling": True, "label": [label]}))
+        return [(each["Id"], each.get("Labels") or {}) for each in found]
+
+
+def _image(found: Mapping[str, Any]) -> Image:
+    config = found.get("Config") or {}
+    return Image(
+        id=found["Id"],
+        layers=tuple(found["RootFS"].get("Layers") or ()),
+        labels=config.get("Labels") or {},
+        config=config,
+        tags=tuple(familiar(tag) for tag in found.get("RepoTags") or ()),
+        size=int(found.get("Size") or 0),
+        architecture=found.get("Architecture") or "amd64",
+        os=found.get("Os") or "linux",
+        created=_seconds(found.get("Created") or ""),
+    )
 
 
 def _seconds(text: str) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import docker
 import docker.errors
 
-from .client import translated
+from .client import listed, translated
 
 
 def create(client: docker.DockerClient, name: str, labels: Mapping[str, str]) -> str:
@@ -40,8 +40,8 @@ def find(client: docker.DockerClient, label: str) -> list[tuple[str, dict[str, s
         EngineError: The engine refused.
     """
     with translated("listing networks"):
-        found = client.api.networks(filters={"label": label})
-    return [(each["Id"], each.get("Labels") or {}) for each in found]
+        found = listed(client.api.networks(filters={"label": label}))
+        return [(each["Id"], each.get("Labels") or {}) for each in found]
 
 
 def remove(client: docker.DockerClient, network: str) -> None:

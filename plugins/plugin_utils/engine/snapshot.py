@@ -10,7 +10,7 @@ from typing import Any
 import docker
 
 from ..chain.reference import familiar
-from .client import translated
+from .client import listed, translated
 from .images import Identity
 
 #: Image IDs by tag, by repository.
@@ -39,7 +39,7 @@ class Snapshot:
             EngineError: The engine does not answer.
         """
         with translated("listing images"):
-            return cls(client.api.images())
+            return cls(listed(client.api.images()))
 
     def find(self, reference: str) -> Identity | None:
         """Look an image up by a name with a tag, or by its ID; ``None`` where there was none."""

@@ -24,7 +24,7 @@ def find(client: docker.DockerClient, name: str) -> dict[str, str] | None:
             found = client.api.inspect_volume(name)
         except docker.errors.NotFound:
             return None
-    return found.get("Labels") or {}
+        return found.get("Labels") or {}
 
 
 def create(client: docker.DockerClient, name: str, labels: Mapping[str, str]) -> dict[str, str]:
@@ -38,7 +38,7 @@ def create(client: docker.DockerClient, name: str, labels: Mapping[str, str]) ->
     """
     with translated(f"making volume {name}"):
         made = client.api.create_volume(name, labels=dict(labels))
-    return made.get("Labels") or {}
+        return made.get("Labels") or {}
 
 
 def remove(client: docker.DockerClient, name: str) -> None:
@@ -67,8 +67,8 @@ def sizes(client: docker.DockerClient, names: Collection[str]) -> int:
         return 0
     with translated("asking for the sizes of volumes"):
         told = client.api.df().get("Volumes") or ()
-    usage = {each["Name"]: (each.get("UsageData") or {}).get("Size", 0) for each in told}
-    return sum(max(int(usage.get(name, 0)), 0) for name in names)
+        usage = {each["Name"]: (each.get("UsageData") or {}).get("Size", 0) for each in told}
+        return sum(max(int(usage.get(name, 0)), 0) for name in names)
 
 
 def labelled(client: docker.DockerClient, label: str) -> dict[str, dict[str, str]]:
@@ -79,4 +79,4 @@ def labelled(client: docker.DockerClient, label: str) -> dict[str, dict[str, str
     """
     with translated("listing volumes"):
         found = client.api.volumes(filters={"label": label})["Volumes"] or ()
-    return {each["Name"]: each.get("Labels") or {} for each in found}
+        return {each["Name"]: each.get("Labels") or {} for each in found}

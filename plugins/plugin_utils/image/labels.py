@@ -55,7 +55,9 @@ PYTHON = PREFIX + "python"
 #: Name of the volume that holds the interpreter; on the volume that says that it is whole.
 VOLUME = PREFIX + "volume"
 
-#: Annotations of the OCI image specification that speak of one image and so are never inherited.
+#: Annotations of the OCI image specification that speak of one image and so are never inherited. Those of the base are
+#: not written either: the specification wants a manifest's digest and a whole reference, which can be fetched, and a
+#: parent that was never pushed has neither. ``PARENT`` names it.
 TITLE = "org.opencontainers.image.title"
 VENDOR = "org.opencontainers.image.vendor"
 CREATED = "org.opencontainers.image.created"
@@ -74,7 +76,6 @@ def identity(
     family: str | None,
     *,
     commit: Commit | None = None,
-    base: str | None = None,
     protects: Iterable[Protection] = (),
 ) -> dict[str, str]:
     """Labels for a finished image of ``tier``.
@@ -85,7 +86,6 @@ def identity(
         parts: Parts of its key.
         family: Family of the distribution inside.
         commit: The last commit that touched its role.
-        base: Its parent's release.
         protects: What the tiers that it stands on protect, and it itself.
     """
     labels = {
@@ -101,8 +101,6 @@ def identity(
         TITLE: tier.name,
         VENDOR: tier.team,
         REVISION: commit.name if commit else None,
-        BASE_NAME: base,
-        BASE_DIGEST: parts.get("parent"),
     }
     return {name: value for name, value in labels.items() if value}
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 import time
 import zlib
 from pathlib import Path
 from typing import Any
+
+from ..whole_file import write_whole
 
 #: Seconds after which it is forgotten: a year.
 KEPT = 365 * 24 * 3600
@@ -36,9 +37,7 @@ def remember(layer: str, kind: str, told: Any) -> None:
     with contextlib.suppress(OSError):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _forget(folder)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".", delete=False) as file:
-            file.write(zlib.compress(json.dumps(told).encode()))
-        Path(file.name).replace(folder / _name(layer, kind))
+        write_whole(folder / _name(layer, kind), zlib.compress(json.dumps(told).encode()))
 
 
 def recall(layer: str, kind: str) -> Any:

@@ -8,11 +8,12 @@ import bz2
 import gzip
 import lzma
 import tarfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from ..errors import SourceError
+from ..errors import SourceError, described
 from .archive import digest_file
 from .history import EARLIEST
 
@@ -66,7 +67,11 @@ def unpack(tier: str, archive: Path, target: Path) -> None:
         with tarfile.open(target, "r:") as tar:
             for entry in tar:
                 _check(tier, archive, entry)
-    except (tarfile.TarError, EOFError, lzma.LZMAError, gzip.BadGzipFile, ValueError) as error:
+    except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the disk, not what is in the archive
+            raise SourceError(
+                f"tier {tier!r}: tier_import.archive {archive} cannot be unpacked: {described(error)}"
+            ) from error
         raise SourceError(
             f"tier {tier!r}: tier_import.archive {archive} is no tar archive, plain or packed with gzip, bzip2 or xz "
             f"({error})"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from . import built
 from .document import Document, timestamp
 
 
@@ -22,10 +23,12 @@ class Layer:
     team: str | None
     role: str | None
     revision: str | None
-    #: RFC 3339 time.
+    #: RFC 3339 time that the history says; of a tier's layer, that of its sources.
     created: str | None
     #: What made it, as the builder wrote it.
     created_by: str | None
+    #: RFC 3339 time at which it was built; ``null`` where that is not known.
+    built: str | None = None
 
     @property
     def called(self) -> str:
@@ -52,6 +55,7 @@ def layers(document: Document) -> list[Layer]:
             revision=step.revision if step else None,
             created=timestamp(step.created) if step else None,
             created_by=(step.created_by or None) if step else None,
+            built=built.of_layer(digest, step),
         )
         for number, (digest, step) in enumerate(zip(document.layers, document.makers, strict=True), 1)
     ]

@@ -23,6 +23,10 @@ _ROLE = re.compile(r"role (?P<role>[^ ,]+)(?: at (?P<revision>[^ ,]+))?(?:,.*)?"
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 
 
+#: The end of the year 9999.
+_LATEST = 253_402_300_799
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One entry of an image's history."""
@@ -139,8 +143,10 @@ def seconds(text: Any) -> int:
 
 
 def timestamp(moment: int) -> str | None:
-    """RFC 3339 time of seconds since 1970, in UTC; ``None`` for 0."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
+    """RFC 3339 time of seconds since 1970, in UTC; ``None`` for 0, and for what no calendar has."""
+    if not 0 < moment <= _LATEST:
+        return None
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _settings(told: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 
 from ..chain.reference import familiar
 from ..engine.asking import Asking
-from ..errors import DamagedError, NotFoundError
+from ..errors import DamagedError, EngineError, NotFoundError
 from ..image import labels
 from . import saved
 from .document import Document, Step, digest, parse, seconds
@@ -42,6 +42,8 @@ class EnginePlace:
     def held(self, _repository: str = "") -> list[Held]:
         """All its images, with histories where they are needed to know a tier, or what an image stands on."""
         listed = self._engine.json("/images/json?all=true")
+        if not isinstance(listed, list):
+            raise EngineError(f"{self.title} answered with {type(listed).__name__} where a list of images belongs")
         here = digest(self._engine.address.encode())
         known = self._store.value("engine", here) or {"layers": {}, "history": {}}
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -131,6 +133,8 @@ def _each(
 
 
 def _steps(history: list[list[Any]]) -> tuple[Step, ...]:
+    if wrong := [text for _created, *texts in history for text in texts if text and not isinstance(text, str)]:
+        raise TypeError(f"its history has {wrong[0]!r} where a text belongs")
     return tuple(Step(int(created or 0), by or "", comment or "", "", None) for created, by, comment in history)
 
 
@@ -142,9 +146,15 @@ def _doubtful(images: Mapping[str, list[str]]) -> set[str]:
     return {key for key, each in layers.items() if any(each[:length] in several for length in lengths)}
 
 
+def _id(told: Mapping[str, Any]) -> str:
+    if not isinstance(told["Id"], str):
+        raise TypeError(f"an image's ID is {told['Id']!r}")
+    return told["Id"]
+
+
 def _inspected(told: Mapping[str, Any], names: tuple[str, ...], steps: tuple[Step, ...]) -> Document:
     return Document(
-        id=told["Id"],
+        id=_id(told),
         names=names,
         layers=tuple(told["RootFS"].get("Layers") or ()),
         steps=steps,
@@ -156,7 +166,7 @@ def _inspected(told: Mapping[str, Any], names: tuple[str, ...], steps: tuple[Ste
 
 def _held(listed: Mapping[str, Any], layers: list[str], steps: tuple[Step, ...]) -> Held:
     document = Document(
-        id=listed["Id"],
+        id=_id(listed),
         names=tuple(familiar(name) for name in listed.get("RepoTags") or () if name != _NAMELESS),
         layers=tuple(layers),
         steps=steps,

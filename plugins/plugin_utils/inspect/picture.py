@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from itertools import cycle
 from xml.etree import ElementTree as ET
 
-from .words import one_line, printable
+from ..foreign import printable
+from .words import one_line
 
 #: A box is as wide as its words need, within these bounds.
 _NARROWEST, _WIDEST, _HEIGHT = 130, 260, 58

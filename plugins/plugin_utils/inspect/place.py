@@ -15,13 +15,14 @@ are understood as well. What begins with ``/``, ``./`` or ``../`` is a layout wh
 
 from __future__ import annotations
 
+import functools
 import importlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-from ..errors import UsageError
+from ..errors import DamagedError, EngineError, TierwrightError, UsageError, concerning
 from .document import Document
 from .store import Store
 
@@ -91,6 +92,9 @@ class Packs(Protocol):
 #: Words before a reference that mean the engine.
 ENGINE = ("", "docker-daemon")
 
+#: Methods of a place that ask it something.
+_ASKED = ("held", "find", "fill", "fill_together")
+
 #: Word before a reference to module and class.
 _KINDS = {
     "": ("engine_place", "EnginePlace"),
@@ -126,10 +130,26 @@ def split(text: str) -> tuple[str, str, str]:
 
 
 def open_place(kind: str, location: str, store: Store) -> Place:
-    """Open a place; only the code that it needs is imported."""
+    """Open a place; only the code that it needs is imported.
+
+    Whatever it answers that its methods did not expect becomes an error of ours that names the place.
+    """
     module, name = _KINDS[kind]
     place: Place = getattr(importlib.import_module(f".{module}", __package__), name)(location, store)
+    error = EngineError if kind in {*ENGINE, "docker"} else DamagedError
+    for method in _ASKED:
+        if hasattr(place, method):
+            setattr(place, method, _guarded(getattr(place, method), place.title, error))
     return place
+
+
+def _guarded(method: Callable[..., Any], title: str, kind: type[TierwrightError]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def asked(*args: Any) -> Any:
+        with concerning(f"{title}: its answer cannot be understood", kind):
+            return method(*args)
+
+    return asked
 
 
 def _kind(text: str) -> tuple[str, str]:

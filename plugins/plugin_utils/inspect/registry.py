@@ -133,7 +133,12 @@ class Registry:
         headers = {"Accept": _ACCEPT, "Accept-Encoding": "identity"}
         if name in self._tokens:
             headers["Authorization"] = self._tokens[name]
-        return self._session.get(self._base + path, headers=headers, stream=True, timeout=_TIMEOUT)
+        try:
+            return self._session.get(self._base + path, headers=headers, stream=True, timeout=_TIMEOUT)
+        except requests.RequestException:
+            raise
+        except ValueError as error:  # of the standard library, for an address that it was led to
+            raise EngineError(f"{self.title} leads to an address that is none ({error})") from error
 
     def _log_in(self, name: str, answer: requests.Response) -> bool:
         """Get what the registry asks for: a token of its own, or the password itself."""

@@ -13,13 +13,13 @@ import base64
 import contextlib
 import json
 import os
-import tempfile
 import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..whole_file import write_whole
 from .entry import Entry, Index
 
 #: Seconds after which what nobody asked for is removed: 30 days.
@@ -77,9 +77,7 @@ class Store:
         content = zlib.compress(json.dumps(value).encode(), level=1)
         with contextlib.suppress(OSError):  # a full or read-only disk makes things slower, not wrong
             self._prepare(path.parent)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-                file.write(content)
-            Path(file.name).replace(path)
+            write_whole(path, content)
 
     def _prepare(self, folder: Path) -> None:
         """Make a folder, and tidy up before the first one is made."""

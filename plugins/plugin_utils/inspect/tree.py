@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ..chain import tags
 from ..chain.reference import familiar
 from ..errors import NotFoundError
+from . import built
 from .document import timestamp
 from .lineage import Node, families, fold
 from .place import Held
@@ -33,7 +34,7 @@ class Relative:
     #: Tier and team that the last entry of its history names; inherited labels have no say.
     tier: str | None
     team: str | None
-    #: RFC 3339 time.
+    #: RFC 3339 time that the image says; of a tier's, that of its sources.
     created: str | None
     #: Number of its layers.
     layers: int
@@ -45,6 +46,8 @@ class Relative:
     own: int | None
     #: Bytes of the nearest image below it.
     shared: int | None
+    #: RFC 3339 time at which it was built; ``null`` where that is not known.
+    built: str | None = None
 
     @property
     def called(self) -> str:
@@ -157,4 +160,5 @@ def _relative(node: Node, number: int, parent: int | None) -> Relative:
         size=size,
         own=max(0, size - shared),
         shared=shared,
+        built=built.of_image(document),
     )

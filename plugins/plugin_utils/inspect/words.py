@@ -1,9 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Sizes, ages and names as people read them.
-
-Names of files, commands and versions come from images, that is from anybody: what could steer a terminal is escaped.
-"""
+"""Sizes, ages and names as people read them."""
 
 from __future__ import annotations
 
@@ -14,11 +11,6 @@ _UNITS = ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB"))
 _AGES = ((365 * 86400, "year"), (30 * 86400, "month"), (86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _DIGITS = 12
 _SMALL = 10
-
-
-def printable(text: str) -> str:
-    r"""Write as ``\x1b`` what is no text: control characters, bytes that are no UTF-8, what turns lines around."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def size(count: int | None) -> str:
@@ -41,6 +33,11 @@ def age(moment: str | None) -> str:
         if seconds >= unit:
             return f"{seconds // unit} {name}{'s' if seconds // unit > 1 else ''}"
     return "now"
+
+
+def day(moment: str | None) -> str:
+    """The day of an RFC 3339 time: ``2026-11-24``."""
+    return "-" if moment is None else moment[:10]
 
 
 def short(identity: str | None) -> str:

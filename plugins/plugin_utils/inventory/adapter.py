@@ -4,24 +4,50 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.utils.display import Display
 
-from ..errors import TierwrightError
+from ..errors import TierwrightError, described
+from ..foreign import printable_lines
 from ..run.journal import Journal
 
 
 @contextmanager
-def told_to_users() -> Iterator[None]:
-    """Turn our errors into a failed task with the same words and no traceback."""
+def told_to_users(subject: str = "this run") -> Iterator[None]:
+    """Turn errors into a failed task with a sentence and no traceback.
+
+    Ours have the words already, and so have Ansible's. Any other is a mistake of ours, or a file or an answer of a kind
+    that nobody thought of: the sentence says what was worked on, and where; ``-vvv`` shows the whole way.
+
+    Args:
+        subject: What the task works on: ``tier 'web'``.
+    """
     try:
         yield
     except TierwrightError as error:
         raise AnsibleActionFail(str(error)) from None
+    except AnsibleError:
+        raise
+    except Exception as error:  # noqa: BLE001 - this is the boundary
+        Display().vvv(traceback.format_exc())
+        raise AnsibleActionFail(unexpected(subject, error)) from None
+
+
+def unexpected(subject: str, error: BaseException) -> str:
+    """A sentence about an error that nobody thought of, with the place in the library that it came from."""
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if "plugin_utils" in each.filename]
+    where = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    words = f"{type(error).__name__}: {described(error)}"
+    return printable_lines(
+        f"{subject}: this failed{where}, for a reason that Tierwright does not know ({words}). "
+        "Please report it with the output of -vvv"
+    )
 
 
 def tier_and_journal(args: Mapping[str, Any], task_vars: Mapping[str, Any] | None) -> tuple[str, Journal]:

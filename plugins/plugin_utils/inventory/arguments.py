@@ -18,11 +18,12 @@ from ansible.template import Templar
 from ..chain.image_settings import check_image_settings
 from ..chain.protection import read_paths
 from ..chain.spec import ORIGINS, TIER_SPEC
-from ..errors import ChainError
+from ..errors import ChainError, concerning
 from ..image.patterns import matcher
 from .hidden import leaves
 from .kinds import RUN_CHECKS, wrong_kinds
 from .secrets import is_secret
+from .unknown import check_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ def check_tier(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ChainError: One has the wrong type or an unknown key, or the tier's origin is missing or there twice.
     """
+    check_names(name, variables)
     given, problems = _read(name, variables)
     if problems:
         raise ChainError("\n".join(problems))
@@ -169,11 +171,19 @@ def check_protects(name: str, variable: str, said: Any) -> tuple[str, ...]:
     if result.error_messages:
         raise ChainError(_lines(f"tier {name!r}: {variable}", result.error_messages))
     paths = read_paths(name, variable, result.validated_parameters[variable] or ())
-    try:
-        matcher(paths)
-    except re.error as error:
-        raise ChainError(f"tier {name!r}: {variable} has a pattern that is none: {error}; expected [a-z]") from error
+    _check_forms(name, variable, paths)
     return paths
+
+
+def _check_forms(name: str, variable: str, patterns: Iterable[str]) -> None:
+    """Refuse what cannot be made a pattern; ``[z-a]`` is the only kind of it."""
+    for pattern in patterns:
+        try:
+            matcher([pattern])
+        except re.error as error:
+            raise ChainError(
+                f"tier {name!r}: {variable} has {pattern!r}, which is no pattern of paths: {error}; expected [a-z]"
+            ) from error
 
 
 def check_role(name: str, role: str, arguments: RoleArguments, variables: Mapping[str, Any]) -> None:
@@ -269,19 +279,25 @@ def _without_defaults(option: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _role_spec(folder: Path) -> dict[str, Any] | None:
-    specs = _load(folder / "meta", "argument_specs") or (_load(folder / "meta", "main") or {}).get("argument_specs")
-    main = (specs or {}).get("argument_specs", specs or {}).get("main")
-    return None if main is None else main.get("options") or {}
+    own = _load(folder / "meta", "argument_specs")
+    specs = own or (_load(folder / "meta", "main") or {}).get("argument_specs") or {}
+    with concerning(f"{folder / 'meta'}: argument_specs", ChainError):
+        main = specs.get("argument_specs", specs).get("main")
+        options: dict[str, Any] = (main or {}).get("options") or {}
+        if wrong := [name for name, option in options.items() if not isinstance(option, Mapping)]:
+            raise TypeError(f"{wrong[0]} is {options[wrong[0]]!r}, expected a dictionary")
+        return None if main is None else options
 
 
 def _load(folder: Path, stem: str, *, templates: bool = False) -> dict[str, Any] | None:
     for suffix in (".yml", ".yaml"):
         path = folder / (stem + suffix)
         if path.is_file():
-            try:
-                return DataLoader().load_from_file(str(path), trusted_as_template=templates) or {}
-            except AnsibleError as error:
-                raise ChainError(f"{path}: {error}") from error
+            with concerning(str(path), ChainError):
+                found = DataLoader().load_from_file(str(path), trusted_as_template=templates) or {}
+                if not isinstance(found, dict):
+                    raise ChainError(f"{path} holds no dictionary; expected names with values")
+                return found
     return None
 
 

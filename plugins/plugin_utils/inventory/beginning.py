@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible import context
+from ansible import constants, context
 from ansible.release import __version__ as ansible_version
 
 from ..errors import ChainError
@@ -21,6 +23,25 @@ def command() -> str:
     """What Ansible was started as, without its options: they may hold secrets."""
     playbooks = context.CLIARGS.get("args", ())
     return " ".join([Path(sys.argv[0]).name, *([playbooks] if isinstance(playbooks, str) else playbooks)])
+
+
+def repeat() -> str:
+    """The command that goes on where this run ended, without variables of the command line: they may be secrets."""
+    said = context.CLIARGS
+    playbooks = said.get("args", ())
+    inventories = [each for each in said.get("inventory") or () if each not in (constants.DEFAULT_HOST_LIST or ())]
+    words = [
+        Path(sys.argv[0]).name,
+        *(word for each in inventories for word in ("-i", _from_here(each))),
+        *(["--limit", said["subset"]] if said.get("subset") else []),
+        *([playbooks] if isinstance(playbooks, str) else playbooks),
+    ]
+    return shlex.join(words) + ("  # and the same -e" if said.get("extra_vars") else "")
+
+
+def _from_here(inventory: str) -> str:
+    path = Path(inventory)
+    return os.path.relpath(path) if path.is_absolute() and path.is_relative_to(Path.cwd()) else inventory
 
 
 def planner_of(task_vars: Mapping[str, Any]) -> Planner:

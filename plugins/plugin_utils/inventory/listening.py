@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +23,7 @@ from ..errors import RunError
 from ..image.tasks import Task
 from ..keys.elsewhere import ROLE
 from ..keys.learned import COLLECTION, FETCHED, UNSEEN
-from ..run.jobs import note_asynchronous
+from ..run.failure import Failure, said_by
 from ..run.journal import Journal
 from ..run.records import read_plan
 from ..run.taken import Watch
@@ -38,6 +38,9 @@ _OURS = "tierwright.chain.tier_"
 _SEALS = "tierwright.chain.tier_seal"
 _PLAYBOOKS = str(Path(__file__).resolve().parents[3] / "playbooks") + os.sep
 _BUILTIN = frozenset({"ansible.builtin", "ansible.legacy"})
+
+#: Nobody looks there for what is wrong with a role.
+_OWN_PLAYBOOKS = Path(__file__).resolve().parents[3] / "playbooks"
 
 
 @dataclass(slots=True)
@@ -121,23 +124,60 @@ def note_sources(watch: Watch, host: str, task: Any) -> None:
     role = getattr(task, "_role", None)
     if role is not None:
         watch.note(host, role._role_path, ROLE)  # noqa: SLF001 - Ansible has no other name for it
-        path, _, _line = str(task.get_path() or "").rpartition(":")
-        if path:
-            watch.note(host, path)
+    path, _, _line = str(task.get_path() or "").rpartition(":")
+    if path and not _is_own_playbook(path):
+        watch.note(host, path)
 
 
 def note_task(journal: Journal, host: str, task: Any) -> None:
     """Record that a task begins, and of which role it is."""
+    begun = _named(task)
+    note_begin(journal, host, begun)
+    if getattr(task, "async_val", 0) and not (isinstance(task.poll, int) and task.poll > 0):
+        note_asynchronous(journal, host, str(begun))
+
+
+def failure_of(task: Any, result: Mapping[str, Any]) -> Failure:
+    """Say what a task that failed is, and what it said."""
+    named = _named(task)
+    file = named.file or str(task.get_path() or "")
+    return Failure(named.name, "" if _is_own_playbook(file.rpartition(":")[0]) else file, said_by(result))
+
+
+def find_siblings(journal: Journal) -> None:
+    """Let Ansible find the roles that a role includes where the plan found them: beside it.
+
+    Ansible looks for what ``include_role`` names in ``roles_path`` and beside the playbook, which is ours. The folders
+    come last, so nothing that it finds without them is hidden.
+    """
+    known = constants.DEFAULT_ROLES_PATH
+    for tier in journal.recorded("plan"):
+        known += [each for folder in read_plan(journal, tier).roles if (each := str(Path(folder).parent)) not in known]
+
+
+def call_by_folder(play: Any) -> None:
+    """Let roles that were found by their path be called by their folder, in what Ansible prints and in their variables.
+
+    Else a task is one of ``tierwright.chain./home/…/roles/web``, and ``ansible_role_name`` says whose machine this is.
+    """
+    for roles in getattr(play, "role_cache", {}).values():
+        for role in roles:
+            if str(role.get_name(include_role_fqcn=False)).startswith("/"):
+                role._role_name, role._role_collection = Path(role._role_path).name, None  # noqa: SLF001 - no other way
+
+
+def _is_own_playbook(path: str) -> bool:
+    return Path(path).resolve().is_relative_to(_OWN_PLAYBOOKS)
+
+
+def _named(task: Any) -> Task:
     role = getattr(task, "_role", None)
     name, file = None, None
     if role is not None:
         name = Path(role.get_name()).name  # a role that is found by its path is called by all of it
         folder, path = Path(role._role_path), Path(task.get_path() or "")  # noqa: SLF001 - Ansible has no other name for it
         file = str(path.relative_to(folder.parent)) if path.is_relative_to(folder) else None
-    begun = Task(name, str(task.name or task.action), file)
-    note_begin(journal, host, begun)
-    if getattr(task, "async_val", 0) and not (isinstance(task.poll, int) and task.poll > 0):
-        note_asynchronous(journal, host, str(begun))
+    return Task(name, str(task.name or task.action), file)
 
 
 def _note(watch: Watch, kind: str, name: str) -> None:

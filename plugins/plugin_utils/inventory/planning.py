@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 import docker
 from ansible.errors import AnsibleError
-from ansible.utils.display import Display
 
 from ..chain.graph import Chain
 from ..chain.prefix import prefix
@@ -22,7 +21,7 @@ from ..chain.tier import Bootstrap, Import, Pull, Tier
 from ..contract.suite import RoleTests, Suite
 from ..engine import images
 from ..engine.snapshot import Snapshot
-from ..errors import ChainError
+from ..errors import ChainError, concerning
 from ..image import labels, platform
 from ..image.bootstrap import check_tools
 from ..image.rootfs import check_checksum
@@ -35,6 +34,7 @@ from ..run.column import Asked
 from ..run.home import Home
 from ..run.plan import Action, Decision, decide, take
 from .arguments import check_role, check_role_tier, role_default
+from .around import digest_around
 from .home import find_home, former_name, read_name
 from .inputs import Inputs, digest_inputs, read_inputs
 from .known import KnownRole, read_role
@@ -43,6 +43,7 @@ from .plugins import digest_plugins
 from .present import Present
 from .secrets import refuse
 from .settings import unusual_settings
+from .telling import warn
 from .tiers import GROUP, read_chain
 from .variables import digest_play, digest_variables
 
@@ -149,14 +150,15 @@ class Planner:
         problems = []
         for name in self.selected:
             try:
-                raw = self._hostvars.raw_get(name)
-                parts[name] = self._parts(self.chain[name], raw)
-                inputs[name] = self._inputs(self.chain[name], raw)
+                with concerning(f"tier {name!r}", ChainError):
+                    raw = self._hostvars.raw_get(name)
+                    parts[name] = self._parts(self.chain[name], raw)
+                    inputs[name] = self._inputs(self.chain[name], raw)
             except ChainError as error:
                 problems.append(str(error))
         if problems:
             raise ChainError("\n".join(problems))
-        for name, answered in digest_inputs(inputs, Display().warning).items():
+        for name, answered in digest_inputs(inputs, warn).items():
             parts[name].update(answered)
         engine = Snapshot.take(client)
         decisions = decide(
@@ -234,7 +236,7 @@ class Planner:
             except ChainError as error:
                 if name in self.selected:
                     raise
-                Display().warning(f"the contracts of tier {name!r} cannot be tested: {error}")
+                warn(f"the contracts of tier {name!r} cannot be tested: {error}")
                 folder = None
             self._found_tests[name] = None if folder is None else RoleTests(name, tier.team, str(folder))
         return self._found_tests[name]
@@ -245,6 +247,8 @@ class Planner:
         return self._views[host]
 
     def _forced(self, force: Any) -> list[str]:
+        if force is not None and not isinstance(force, str | list | tuple):
+            raise ChainError(f"tier_force is {force!r}; expected names of tiers: [web, db], or web,db")
         names = force.split(",") if isinstance(force, str) else list(force or ())
         names = [str(name).strip() for name in names if str(name).strip()]
         unknown = [name for name in names if name not in self.chain]
@@ -284,6 +288,7 @@ class Planner:
             **parts,
             "ansible-core": plain(self._ansible_version),
             **role.files,
+            **digest_around(tier, self.projects),
             **digest_variables(view, raw, role.arguments.hidden),
             **digest_play(self._play, raw),
             **self._shared,

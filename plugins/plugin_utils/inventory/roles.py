@@ -15,7 +15,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.utils.collection_loader import AnsibleCollectionRef
 from ansible.utils.collection_loader._collection_finder import _get_collection_role_path
 
-from ..errors import ChainError
+from ..errors import ChainError, concerning
 from ..keys.files import read_file
 from .settings import setting
 
@@ -113,12 +113,15 @@ def _dependencies(folder: Path) -> Iterator[str]:
         path = folder / "meta" / name
         if not path.is_file():
             continue
-        try:
+        with concerning(str(path), ChainError):
             meta = DataLoader().load_from_file(str(path)) or {}
-        except AnsibleError as error:
-            raise ChainError(f"{path}: {error}") from error
-        for each in meta.get("dependencies") or ():
-            yield each if isinstance(each, str) else each.get("role") or each.get("name")
+            named = [
+                each if isinstance(each, str) else each.get("role") or each.get("name")
+                for each in meta.get("dependencies") or ()
+            ]
+            if wrong := [each for each in named if not isinstance(each, str)]:
+                raise ChainError(f"{path}: dependencies has {wrong[0]!r}; expected names of roles")
+        yield from named
 
 
 def _included(folder: Path) -> Iterator[str]:

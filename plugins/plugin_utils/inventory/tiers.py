@@ -14,7 +14,7 @@ from ..chain.cage import read_cage
 from ..chain.graph import Chain
 from ..chain.reference import familiar, is_digest, is_repository, is_tag, split_pinned
 from ..chain.tier import Bootstrap, Import, Pull, Source, Tier
-from ..errors import ChainError
+from ..errors import ChainError, concerning
 from .arguments import check_tier
 
 #: The group that all tiers belong to.
@@ -51,7 +51,8 @@ def read_chain(hosts: Iterable[str], variables: Callable[[str], Mapping[str, Any
     problems: list[str] = []
     for host in hosts:
         try:
-            tiers.append(read_tier(host, variables(host)))
+            with concerning(f"tier {host!r}", ChainError):
+                tiers.append(read_tier(host, variables(host)))
         except ChainError as error:
             problems.append(str(error))
     if problems:
@@ -91,6 +92,13 @@ def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
             f"tier {name!r}: tier_role is {checked['tier_role']!r}, but a base is imported, not built by a role; "
             "drop it, or put the role into a tier of its own with this one as tier_parent"
         )
+    for variable in ("tier_before", "tier_after"):
+        if parent is None and checked[variable]:
+            raise ChainError(
+                f"tier {name!r}: {variable} is {checked[variable]!r}, but a base is imported and no task runs for it; "
+                "set it for the tiers that have a role"
+            )
+    beside = Path(variables.get("inventory_dir") or ".")
     return Tier(
         name=name,
         team=checked["tier_team"] or _team(name, variables["group_names"]),
@@ -98,12 +106,14 @@ def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
         tag=checked["tier_tag"],
         parent=parent,
         role=(checked["tier_role"] or name.replace("-", "_")) if parent else None,
-        source=None if parent else _source(name, checked, Path(variables.get("inventory_dir") or ".")),
+        source=None if parent else _source(name, checked, beside),
         neighbours=tuple(dict.fromkeys(checked["tier_neighbours"])),
         cage=read_cage(name, checked["tier_cage"]),
         drop=tuple(checked["tier_drop"]),
         keep=tuple(checked["tier_keep"]),
         epoch=_epoch(name, checked["tier_source_date_epoch"]),
+        before=tuple(str((beside / file).absolute()) for file in checked["tier_before"]),
+        after=tuple(str((beside / file).absolute()) for file in checked["tier_after"]),
     )
 
 

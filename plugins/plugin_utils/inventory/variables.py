@@ -20,6 +20,8 @@ from .sources import MAGIC, PREFIXES
 
 #: Parts of the key by themselves, or no matter of the content.
 _ELSEWHERE_IN_KEY = MAGIC | {
+    "tier_after",
+    "tier_before",
     "tier_epoch",
     "tier_inputs",
     "tier_inputs_pin",

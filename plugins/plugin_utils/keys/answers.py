@@ -8,9 +8,10 @@ import dataclasses
 import hashlib
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from ..whole_file import write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,7 @@ class Memory:
         """Remember an answer. Where nothing can be written, the next run asks again."""
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # A file of its own, private from the start, that takes its place whole: other runs read at the same time.
-            descriptor, aside = tempfile.mkstemp(dir=self._folder)
-            with os.fdopen(descriptor, "w") as file:
-                json.dump(dataclasses.asdict(answer), file)
-            Path(aside).replace(self._path(address))
+            write_whole(self._path(address), json.dumps(dataclasses.asdict(answer)))
         except OSError:
             return
 

@@ -13,6 +13,8 @@ from .parts import PLAIN, Parts
 
 #: Kind of a part to what it is called, where that is another word.
 _WORDS = {
+    "after": "tier_after",
+    "before": "tier_before",
     "config": "setting of Ansible",
     "elsewhere": "file",
     "environment": "environment variable",
@@ -28,6 +30,8 @@ _WORDS = {
 
 #: Kind of a part to what one and several of them are called.
 _COUNTED = {
+    "after": ("file of tier_after", "files of tier_after"),
+    "before": ("file of tier_before", "files of tier_before"),
     "elsewhere": ("file", "files"),
     "input": ("outside input", "outside inputs"),
     "role": ("file of role {}", "files of role {}"),

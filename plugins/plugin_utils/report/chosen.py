@@ -160,7 +160,7 @@ def _rank(each: Relative, standing: Mapping[str, Standing]) -> tuple[bool, bool,
         noted is not None and noted.release in each.names,
         any(name.endswith(_USUAL) for name in each.names),
         _is_in_use(each),
-        each.created or "",
+        each.built or each.created or "",
     )
 
 

@@ -70,8 +70,9 @@ class Image:
 
     id: str
     names: list[str]
-    #: RFC 3339 time.
+    #: RFC 3339 times: of its sources, as the image says, and when it was built, where that is known.
     created: str | None
+    built: str | None
     #: Bytes of all layers, and of what its parent has not.
     size: int | None
     own: int | None

@@ -157,4 +157,4 @@ def _tiers(
 
 
 def _image(each: Relative) -> Image:
-    return Image(str(each.id), each.names, each.created, each.size, each.own, each.own_layers)
+    return Image(str(each.id), each.names, each.created, each.built, each.size, each.own, each.own_layers)

@@ -7,7 +7,8 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from ..contract.matrix import Cell, Matrix, State
-from ..inspect.words import one_line, printable
+from ..foreign import printable
+from ..inspect.words import one_line
 
 _HEAD, _ROW, _FIRST, _COLUMN, _GAP = 44, 40, 190, 150, 4
 _LONGEST_TIER, _LONGEST_TITLE = 24, 20

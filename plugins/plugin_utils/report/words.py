@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
 
+from ..foreign import printable
 from ..inspect.answer import Layer, PackageChange
-from ..inspect.words import one_line, printable
+from ..inspect.words import one_line
 
 _LONGEST = 4000
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from ..contract import kept
@@ -22,12 +22,13 @@ from .noting import take_over
 from .records import read_plans
 
 
-def adopt(chain: str, home: Home) -> None:
+def adopt(chain: str, home: Home, warn: Callable[[str], None]) -> None:
     """Take over what is the chain's own of the state under its former name, where it has one.
 
     Args:
         chain: The chain's name now.
         home: Where it lives: its tiers, and its former name.
+        warn: Called with what cannot be read or written.
     """
     old = state_folder(home.former) if home.former else None
     if old is None or not old.is_dir():
@@ -39,7 +40,7 @@ def adopt(chain: str, home: Home) -> None:
     for journal in list(runs(home.former)):
         if not journal.is_alive() and _is_of(journal, images.values()):
             _take(journal.folder, runs_folder(chain) / journal.run)
-    take_over(home.former, chain, images)
+    take_over(home.former, chain, images, warn)
     _adopt_matrices(old, chain, images)
 
 

@@ -36,7 +36,7 @@ def begin(client: docker.DockerClient, chain: str, home: Home, command: str, wai
     claim(client, chain, home)  # before the turn: a run of another project is not to be waited for
     journal = take_turn(chain, command, waiting)
     try:
-        adopt(chain, home)
+        adopt(chain, home, waiting.say)
         recover(client, chain, waiting.say)
         for run in clear_ended_runs(client, chain, but=journal):
             waiting.say(f"cleared what the killed run {run} left behind")

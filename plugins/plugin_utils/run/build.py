@@ -196,7 +196,8 @@ def seal_tier(
         raise RunError(f"tier {name!r} has no build container in run {journal.run}")
     wait_for_jobs(client, journal, name, build["container"], say)
     tier, parent = planned.tier, images.get(client, build["parent"])
-    taken = {**digest_taken(journal, name, planned.roles, Projects(planned.projects)), **used}
+    known = (*planned.roles, *tier.before, *tier.after)
+    taken = {**digest_taken(journal, name, known, Projects(planned.projects)), **used}
     volumes.check(client, tier=name, container=build["container"], parent=parent, declared=declared)
     inherited = labels.protections(parent.labels)
     identity = labels.identity(
@@ -205,7 +206,6 @@ def seal_tier(
         {**planned.parts, **taken, "parent": parent.id},
         parent.labels.get(labels.FAMILY),
         commit=planned.commit,
-        base=_release(journal, tier.parent),
         protects=(*inherited, Protection(name, tier.team, protects)),
     )
     doing = f"role {tier.role}" + (f" at {planned.commit.name}" if planned.commit else "")
@@ -233,8 +233,3 @@ def epoch_of(planned: Planned, parent: Image) -> int:
     if planned.tier.epoch is not None:
         return planned.tier.epoch
     return max(parent.created, planned.commit.date if planned.commit else 0, EARLIEST)
-
-
-def _release(journal: Journal, parent: str | None) -> str | None:
-    """What the parent's image is released as."""
-    return None if parent is None else read_plan(journal, parent).tier.release

@@ -18,6 +18,7 @@ from ..chain.tier import Tier
 from ..engine import images
 from ..engine.images import Image
 from ..image import labels
+from ..image.built import note_built
 from ..keys.parts import content_tag
 from .holds import hold, let_go
 from .journal import Journal
@@ -50,10 +51,12 @@ def propose(client: docker.DockerClient, journal: Journal, tier: Tier, image: Im
     Raises:
         EngineError: The engine refused.
     """
+    note_built(image.id, *image.layers[-1:])
     released = find_own(partial(images.find, client), tier, tier.release)
     tag = content_tag(image.labels[labels.KEY])
     if released is not None and released.id != image.id and labels.same(released.labels, image.labels):
         let_go(client, journal, tier)
+        note_built(released.id)
         _write(journal, tier.name, Candidate(released.id, "built, the same as before", tag))
         return released
     _write(journal, tier.name, Candidate(image.id, "", tag))

@@ -13,7 +13,7 @@ from typing import Any
 import docker
 
 from ..chain import names, tags
-from ..contract.kept import keep, kept
+from ..contract.kept import keep, kept, set_damaged_aside
 from ..contract.matrix import SCHEMA, Cell, Matrix, State, Variant
 from ..engine import images
 from ..engine.snapshot import Snapshot
@@ -76,10 +76,9 @@ def keep_column(client: docker.DockerClient, journal: Journal) -> str | None:
         journal: The run, at its end.
 
     Returns:
-        A line that says so; ``None`` where the run was over no variant.
+        Lines that say so, and which damaged matrices were set aside; ``None`` where the run was over no variant.
 
     Raises:
-        DamagedError: A matrix that is kept cannot be read.
         EngineError: The engine does not answer.
     """
     recorded = journal.recorded(_KIND)
@@ -89,6 +88,7 @@ def keep_column(client: docker.DockerClient, journal: Journal) -> str | None:
     column = Variant(asked.name, asked.title, _cells(journal))
     release = _newest_release(client, asked.of)
     with exclusively(asked.of, "matrix"):
+        damaged = list(set_damaged_aside(state_folder(asked.of)))
         same = [each for each in kept(state_folder(asked.of)) if each.release == release][-1:]
         known = {each.name: each for matrix in same for each in matrix.variants}
         known[column.name] = _with_times(column, known.get(column.name))
@@ -96,7 +96,8 @@ def keep_column(client: docker.DockerClient, journal: Journal) -> str | None:
         keep(state_folder(asked.of), Matrix(SCHEMA, asked.of, release, made, list(known.values())))
     passed = sum(cell.state is State.PASSED for cell in column.tiers)
     how = f"{passed} of {len(column.tiers)} tiers passed"
-    return f"variant {asked.title} of chain {asked.of}: {how}; `tierwright matrix {asked.of}` shows all"
+    line = f"variant {asked.title} of chain {asked.of}: {how}; `tierwright matrix {asked.of}` shows all"
+    return "\n".join([*damaged, line])
 
 
 def _with_times(column: Variant, before: Variant | None) -> Variant:

@@ -23,8 +23,10 @@ from typing import IO, Any
 from urllib.parse import unquote
 
 from ..chain.names import file_name
-from ..errors import RunError
+from ..errors import RunError, concerning
+from ..foreign import printable_lines
 from ..lock import lock
+from ..whole_file import write_whole
 from .holder import Holder
 
 _POLL_SECONDS = 0.1
@@ -108,17 +110,17 @@ class Journal:
 
     def write(self, kind: str, tier: str, content: dict[str, Any]) -> None:
         """Record one fact about a tier: its ``plan``, its ``build``, its ``outcome``."""
-        path = self._path(kind, tier)
-        aside = path.with_name(f"{_ASIDE}{path.name}.{os.getpid()}")
-        aside.write_text(json.dumps(content))
-        aside.replace(path)
+        write_whole(self._path(kind, tier), json.dumps(content))
 
     def read(self, kind: str, tier: str) -> dict[str, Any] | None:
         """Read what was recorded; ``None`` if nothing was."""
+        path = self._path(kind, tier)
         try:
-            content = json.loads(self._path(kind, tier).read_text())
+            text = path.read_text()
         except FileNotFoundError:
             return None
+        with concerning(f"{path} of this run is damaged", RunError):
+            content = json.loads(text)
         return content if isinstance(content, dict) else None
 
     def moment(self, kind: str, tier: str) -> float | None:
@@ -140,7 +142,7 @@ class Journal:
     def failed(self, tier: str, reason: str) -> None:
         """Record that ``tier`` failed, unless its end is recorded already."""
         if self.read("outcome", tier) is None:
-            self.write("outcome", tier, {"image": None, "reason": reason})
+            self.write("outcome", tier, {"image": None, "reason": printable_lines(reason)})
 
     def outcome(self, tier: str) -> Outcome | None:
         """How ``tier``'s build ended; ``None`` while it has not."""

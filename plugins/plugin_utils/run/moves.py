@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from ..engine import images
 from ..engine.address import engine_address
 from ..engine.snapshot import Names, Snapshot
 from ..errors import EngineError, RunError
+from ..whole_file import forget_unfinished, set_aside, write_durably
 from .journal import state_folder
 from .turn import exclusively
 
@@ -99,13 +99,15 @@ def recover(client: docker.DockerClient, chain: str, say: Callable[[str], None])
         EngineError: The engine refused; the next run tries again.
     """
     with exclusively(chain, "promotion"):
-        for unfinished in state_folder(chain).glob("promotion-*.new"):
-            unfinished.unlink()
+        forget_unfinished(state_folder(chain), "promotion-*")
         for path in _noted(chain):
-            noted = json.loads(path.read_text())
-            moves = [Move(**fields) for fields in noted["moves"]]
+            try:
+                engine, moves = _read(path)
+            except (ValueError, TypeError, KeyError, OSError) as error:
+                say(f"{set_aside(path, error)}. It named the tags of an interrupted promotion: look at them")
+                continue
             whole = all(each.after is None or images.find(client, each.after) for each in moves)
-            if not whole and noted["engine"] != engine_address():
+            if not whole and engine != engine_address():
                 continue
             names = Snapshot.take(client).names
             if whole and all(each.now(names) in {each.before, each.after} for each in moves):
@@ -153,20 +155,20 @@ def _noted(chain: str) -> list[Path]:
     return sorted(state_folder(chain).glob("promotion-*.json"))
 
 
+def _read(path: Path) -> tuple[str, list[Move]]:
+    """Read what was noted: the address of the engine, and the moves."""
+    noted = json.loads(path.read_text())
+    moves = [Move(**fields) for fields in noted["moves"]]
+    for value in (noted["engine"], *(text for move in moves for text in dataclasses.astuple(move) if text is not None)):
+        if not isinstance(value, str):
+            raise TypeError(f"found {value!r} where a text belongs")
+    return noted["engine"], moves
+
+
 def _note(chain: str, moves: Sequence[Move]) -> Path:
     """Write down what is going to move, so that it survives the machine's end as well."""
     address = engine_address()
     path = state_folder(chain) / f"promotion-{hashlib.sha256(address.encode()).hexdigest()[:16]}.json"
     content: dict[str, Any] = {"engine": address, "moves": [dataclasses.asdict(move) for move in moves]}
-    aside = path.with_suffix(".new")
-    with aside.open("w") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_durably(path, json.dumps(content))
     return path

@@ -7,26 +7,33 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 from ..errors import DamagedError, RunError
+from ..whole_file import set_aside, write_whole
+from .ends import ends
 from .journal import Journal
-from .plan import Action, Decision
-from .records import Planned, read_plans
-from .standing import BUILT, FAILED, KEPT, NOT_REACHED, Ended, Failure, Standing, Wanted, noted_in, read
+from .plan import Decision
+from .records import read_plans
+from .standing import Standing, Wanted, noted_in, read
 from .turn import exclusively
 
 
-def note_plan(chain: str, decisions: Mapping[str, Decision], selected: Collection[str]) -> None:
+def _ignore(_line: str) -> None:
+    """Take a line that nobody wants."""
+
+
+def note_plan(
+    chain: str, decisions: Mapping[str, Decision], selected: Collection[str], warn: Callable[[str], None] = _ignore
+) -> None:
     """Note what a plan wants; tiers that are no more in the chain are forgotten.
 
     Args:
         chain: The chain's name.
         decisions: One for each tier.
         selected: Names of the tiers that the plan is about.
+        warn: Takes a line about notes that are damaged and were set aside.
     """
     now = _now()
 
@@ -38,65 +45,45 @@ def note_plan(chain: str, decisions: Mapping[str, Decision], selected: Collectio
                 wanted = Wanted(now, str(decision.action), list(decision.reasons))
             yield Standing(name, tier.team, tier.parent, tier.release, wanted, old.ended if old else None)
 
-    _change(chain, change)
+    _change(chain, change, warn)
 
 
-def note_run(journal: Journal) -> None:
-    """Note how a run over a chain ended.
+def note_run(journal: Journal, warn: Callable[[str], None] = _ignore) -> None:
+    """Note how a run over a chain ended; ``warn`` is that of :func:`note_plan`.
 
     Raises:
         RunError: The run has no plan.
     """
-    chain, planned = read_plans(journal)
-    run = {name: each for name, each in planned.items() if each.action is not Action.LEAVE}
-    now = _now()
-    failed = {name for name, each in run.items() if _ended(journal, each, now).result == FAILED}
+    ended, chains = ends(journal, _now()), {each.chain for each in read_plans(journal)[1].values()}
 
     def change(known: Mapping[str, Standing]) -> Iterator[Standing]:
         for name, old in known.items():
-            if name not in run:
-                yield old
-            elif failed.isdisjoint(chain.ancestors(name)) or name not in failed:
-                yield dataclasses.replace(old, ended=_ended(journal, run[name], now))
-            else:
-                ended = dataclasses.replace(_ended(journal, run[name], now), result=NOT_REACHED)
-                yield dataclasses.replace(old, ended=ended)
+            yield dataclasses.replace(old, ended=ended[name]) if name in ended else old
 
-    for each in {each.chain for each in run.values()}:
-        _change(each, change)
+    for each in chains:
+        _change(each, change, warn)
 
 
-def take_over(former: str, chain: str, tiers: Mapping[str, str]) -> None:
+def take_over(former: str, chain: str, tiers: Mapping[str, str], warn: Callable[[str], None]) -> None:
     """Move what is noted of some tiers from one chain to another, which knows nothing of them yet.
 
     Args:
         former: The chain that they were noted for.
         chain: The chain that they are of.
         tiers: Repository of each one's images.
+        warn: Called with what cannot be read or written.
     """
     with contextlib.suppress(DamagedError):
         noted = read(former)
         mine = {name: each for name, each in noted.items() if tiers.get(name) == each.release.rpartition(":")[0]}
         if mine:
-            _change(chain, lambda known: ({**mine, **known}).values())
-            _change(former, lambda known: (each for name, each in known.items() if name not in mine))
+            _change(chain, lambda known: ({**mine, **known}).values(), warn)
+            _change(former, lambda known: (each for name, each in known.items() if name not in mine), warn)
 
 
-def _ended(journal: Journal, planned: Planned, now: str) -> Ended:
-    name, outcome = planned.tier.name, journal.outcome(planned.tier.name)
-    tested = journal.read("tested", name) or {}
-    if outcome is None:
-        result, said, image = KEPT if planned.action is Action.KEEP else NOT_REACHED, "", planned.image
-    else:
-        said, image = outcome.reason, outcome.image
-        result = FAILED if image is None else KEPT if said else BUILT
-    if not tested.get("passed", True):
-        result = FAILED
-    failures = [Failure(each["test"], each["owner"], each["message"]) for each in tested.get("failed", ())]
-    return Ended(now, journal.run, str(planned.action), result, said, image, tested.get("tests"), failures)
-
-
-def _change(chain: str, change: Callable[[Mapping[str, Standing]], Iterable[Standing]]) -> None:
+def _change(
+    chain: str, change: Callable[[Mapping[str, Standing]], Iterable[Standing]], warn: Callable[[str], None]
+) -> None:
     """Change what is known; nobody else does meanwhile.
 
     Where that cannot be written down, it is not: a run is worth more than what is told of it later.
@@ -104,13 +91,11 @@ def _change(chain: str, change: Callable[[Mapping[str, Standing]], Iterable[Stan
     with contextlib.suppress(OSError, RunError), exclusively(chain, "standing"):
         try:
             known = read(chain)
-        except DamagedError:
+        except DamagedError as error:
+            warn(set_aside(noted_in(chain), error.__cause__ or error))
             known = {}
         text = json.dumps({each.tier: dataclasses.asdict(each) for each in change(known)})
-        path = noted_in(chain)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", encoding="utf-8", delete=False) as file:
-            file.write(text)
-        Path(file.name).replace(path)
+        write_whole(noted_in(chain), text)
 
 
 def _now() -> str:

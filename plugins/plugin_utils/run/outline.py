@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
 
+from ..contract.suite import Suite
 from .plan import Action, Decision
 
 #: Tiers of a run up to which each is listed; of more, those that stay as they are get counted.
@@ -14,12 +16,15 @@ FEW = 20
 _NAMED = 5
 
 
-def outline(decisions: Collection[Decision], *, everything: bool) -> Iterator[str]:
+def outline(
+    decisions: Collection[Decision], *, everything: bool, tests: Mapping[str, Suite] = MappingProxyType({})
+) -> Iterator[str]:
     """Yield the lines of a plan: what becomes of each tier, and why.
 
     Args:
         decisions: One for each tier of the run, parents before children.
         everything: Whether tiers that stay as they are are listed in a large chain too.
+        tests: The tests that each tier's image has to pass.
     """
     following = followers(decisions)
     short = not everything and len(decisions) > FEW
@@ -31,6 +36,7 @@ def outline(decisions: Collection[Decision], *, everything: bool) -> Iterator[st
             *_asked(each),
             *(f"to be tested: {reason}" for reason in each.untested),
             *_unseen(each),
+            *_tested(each, tests.get(each.tier.name)),
             *_told(following.get(each.tier.name, ())),
         )
         yield f"{each.tier.name:{width}}  {each.action:5}  {first}"
@@ -82,6 +88,14 @@ def _unseen(decision: Decision) -> Iterator[str]:
     """Tell what may have changed without anybody's noticing."""
     if decision.unseen:
         yield f"not looked at: {', '.join(decision.unseen)}"
+
+
+def _tested(decision: Decision, suite: Suite | None) -> Iterator[str]:
+    if not suite or not (decision.action is Action.BUILD or decision.untested):
+        return
+    own = ["its own"] if suite.own else []
+    contracts = [f"the contracts of {', '.join(each.tier for each in suite.contracts)}"] if suite.contracts else []
+    yield f"tests: {' and '.join([*own, *contracts])}"
 
 
 def _told(names: Collection[str]) -> Iterator[str]:

@@ -27,6 +27,8 @@ from ..keys.reasons import differences
 #: Reasons that are told of one tier, at most.
 _LINES = 6
 
+_NONE = "there is no image"
+
 Found = TypeVar("Found", bound=Identity)
 
 #: Looks an image up by reference.
@@ -142,7 +144,7 @@ def take(chain: Chain, engine: Snapshot, *, selected: Collection[str], tests: Co
         if tier.name not in selected:
             decision = Decision(tier, Action.LEAVE, ("not selected by --limit",), image, {}, was=was)
         elif image is None:
-            decision = Decision(tier, Action.LEAVE, (f"there is no image {tier.release}",), None, {}, was=was)
+            decision = Decision(tier, Action.LEAVE, (f"{_NONE} {tier.release}",), None, {}, was=was)
         else:
             reason = "released" if asked else "it has no tests"
             decision = Decision(
@@ -215,7 +217,7 @@ def _decide(
         made = f"built before as {tier.image}:{content_tag(key)}, which is not the release now"
         return Decision(tier, Action.KEEP, ("nothing changed" if now else made,), image.id, parts, released=now)
     if before is None:
-        reason = f"there is no image {tier.release}" if released is None else f"{tier.release} does not say how it came"
+        reason = f"{_NONE} {tier.release}" if released is None else f"{tier.release} does not say how it came"
         return Decision(tier, Action.BUILD, (reason,), None, parts)
     reasons = tuple(tell(variants[0])) or ("this version of Tierwright makes another image of the same",)
     return Decision(tier, Action.BUILD, reasons, None, parts)
@@ -232,7 +234,8 @@ def _failed_before(decision: Decision, find: Find[Identity]) -> Decision | None:
     for taken in decision.elsewhere or ({},):
         image = find_own(find, tier, f"{tier.image}:{tags.failed(content_tag(digest_key({**parts, **taken})))}")
         if image is not None:
-            reasons = (*decision.reasons, "built before, and did not pass its tests")
+            released = (each for each in decision.reasons if not each.startswith(_NONE))
+            reasons = ("built before, and did not pass its tests", *released)
             return dataclasses.replace(decision, action=Action.KEEP, reasons=reasons, image=image.id, follows=False)
     return None
 

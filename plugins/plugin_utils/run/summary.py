@@ -8,15 +8,24 @@ from collections.abc import Iterator
 
 import docker
 
+from ..chain import tags
 from ..engine import images
+from ..engine.images import Image
 from ..engine.snapshot import Snapshot
+from ..inspect.words import one_line, size
+from .ends import ends
+from .failure import told
 from .journal import Journal
 from .outline import FEW, kept
 from .plan import Action
 from .promote import is_held
 from .records import Planned, read_plans
+from .standing import FAILED
 
 _HEAD = ("TIER", "IMAGE", "TEAM", "SIZE", "LAYERS", "RESULT")
+
+#: Letters that a result may have; all that is to be told of a failure is told below the table.
+_WIDEST = 70
 
 
 def summary(client: docker.DockerClient, journal: Journal, *, everything: bool) -> Iterator[str]:
@@ -59,27 +68,54 @@ def _changed(client: docker.DockerClient, run: list[Planned]) -> list[Planned]:
     return [each for each in run if each.runs or (now := release(each.tier.release)) is None or now.id != each.image]
 
 
+def failures(journal: Journal, repeat: str) -> Iterator[str]:
+    """Yield all that is to be told of the tiers that failed, and how to go on: the last lines of a run.
+
+    Those that were not reached, because what they stand on failed, are in the table only.
+
+    Args:
+        journal: The run.
+        repeat: The command that goes on with the chain.
+
+    Raises:
+        RunError: The run has no plan.
+    """
+    failed = [name for name, end in ends(journal, "").items() if end.result == FAILED]
+    for name in failed:
+        yield ""
+        yield f"FAILED {name}"
+        yield from (f"  {line}" for line in told(journal, name))
+    if failed:
+        yield ""
+        yield "to go on, once that is mended:"
+        yield f"  {repeat}"
+
+
 def _row(client: docker.DockerClient, journal: Journal, planned: Planned, *, stopped: bool) -> tuple[str, ...]:
     tier, outcome = planned.tier, journal.outcome(planned.tier.name)
     failed = outcome is not None and outcome.image is None
-    made = planned.image if outcome is None or failed else outcome.image
+    tested = journal.read("tested", tier.name)
+    made = outcome.image if outcome is not None and not failed else planned.image
+    if failed and tested and not tested["passed"]:
+        made = tested["image"]
     image = images.find(client, made) if made else None
     result = "built" if planned.action is Action.BUILD else "kept"
     if outcome is None and planned.runs:
         result = "not reached"
     elif outcome is not None and outcome.reason:
-        result = outcome.reason.splitlines()[0].removeprefix(f"tier {tier.name!r} is ")
+        result = one_line(outcome.reason.splitlines()[0].removeprefix(f"tier {tier.name!r} is "), _WIDEST)
     if image is None:
         return (tier.name, "-", tier.team, "-", "-", result)
-    tested = journal.read("tested", tier.name)
     if tested and tested["passed"]:
-        result += f", {tested['tests']} tests passed"
+        result += f", {tested['tests']} {'test' if tested['tests'] == 1 else 'tests'} passed"
     released = image.is_named(tier.release)
-    if not released:
+    if not released and not failed:
         result += f", {tier.release} not moved" + (": its branch failed" if stopped else "")
-    shown = tier.release if released else image.id[:19]
-    return (tier.name, shown, tier.team, _size(image.size), str(len(image.layers)), result)
+    shown = tier.release if released else _name(image, failed=failed)
+    return (tier.name, shown, tier.team, size(image.size), str(len(image.layers)), result)
 
 
-def _size(count: int) -> str:
-    return f"{count / 1_000_000:.0f} MB"
+def _name(image: Image, *, failed: bool) -> str:
+    """What to look at an image by: of one that failed its tests, the name that it got for that."""
+    named = (each for each in image.tags if tags.is_failed(each.rpartition(":")[2])) if failed else iter(())
+    return next(named, image.id[:19])

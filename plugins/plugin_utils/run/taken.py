@@ -123,7 +123,7 @@ def digest_taken(journal: Journal, tier: str, roles: Iterable[str], projects: Pr
     Args:
         journal: The run.
         tier: The tier.
-        roles: Folders of the roles whose files are in the tier's key already.
+        roles: Folders of the roles whose files are in the tier's key already, and other files that are.
         projects: Folders that names are relative to.
 
     Returns:

@@ -24,10 +24,14 @@ from ..errors import ContractError, RunError
 from ..image import labels
 from . import candidates
 from .candidates import Candidate
+from .failure import look_at, note_told
 from .journal import Journal
 from .plan import Action, find_own
 from .records import Planned, read_plan, read_plans
 from .suspicion import suspects
+
+#: What comes between how many tests fail and which: the reason ends before it.
+_FIRST = ", first"
 
 #: Failed tests that a message tells of, at most; the first one with its containers' logs.
 _TOLD = 5
@@ -46,8 +50,8 @@ def prove(client: docker.DockerClient, journal: Journal, name: str, timeout: flo
         How it did; ``None`` where there is nothing to test, or the image passed these very tests before.
 
     Raises:
-        ContractError: The image cannot be started, or a test failed; whose, why, and what may be the cause is in the
-            message.
+        ContractError: The image cannot be started, or a test failed; whose, why, and what may be the cause is told at
+            the end of the run.
         RunError: The run has ended, or nothing was built.
         EngineError: The engine refused.
     """
@@ -95,15 +99,18 @@ def _test(
     asked = planned.action is Action.KEEP and planned.forced
     if image.is_named(f"{tier.image}:{tag}") and not asked:
         return None
-    bench = Bench(tier.name, image.id, {name: each for name, each in neighbours.items() if each}, journal.run)
+    there = {name: each for name, each in neighbours.items() if each}
+    bench = Bench(tier.name, image.id, there, journal.run, tuple(name for name in neighbours if name not in there))
     verdict = judge(suite, bench, timeout)
     _record(journal, bench, verdict)
     if not verdict.passed:
         named = _name_failed(client, tier, image, candidate)
         chain, _planned = read_plans(journal)
-        first, *more = _told(client, chain, bench, verdict, named)
-        journal.failed(tier.name, first)
-        raise ContractError("\n".join([first, *more]))
+        lines = list(_told(client, chain, bench, verdict, named))
+        reason = lines[0].partition(_FIRST)[0]
+        journal.failed(tier.name, reason)
+        note_told(journal, tier.name, lines)
+        raise ContractError(reason)
     _note_passed(client, tier, image, tag)
     return verdict
 
@@ -130,6 +137,7 @@ def _record(journal: Journal, bench: Bench, verdict: Verdict) -> None:
         for each in verdict.failed
     ]
     told = {"image": bench.image, "passed": verdict.passed, "seconds": verdict.seconds, "tests": verdict.tests}
+    told["ran"] = [{"test": _short(name), "seconds": seconds} for name, seconds in verdict.ran]
     journal.write("tested", bench.tier, {**told, "failed": failed})
 
 
@@ -163,7 +171,7 @@ def _told(client: docker.DockerClient, chain: Chain, bench: Bench, verdict: Verd
     first, *others = verdict.failed
     failed = len({each.test for each in verdict.failed})
     count = f"{failed} of {verdict.tests} tests fail" if verdict.tests else "its tests cannot be run"
-    yield f"tier {bench.tier!r} is refused: {count}, first {_short(first.test) or 'of all'}{_whose(first)}"
+    yield f"tier {bench.tier!r} is refused: {count}{_FIRST} {_short(first.test) or 'of all'}{_whose(first)}"
     yield from (f"  {line}" for line in first.message.splitlines())
     yield from (f"  {line}" for line in first.log.splitlines())
     for each in others[: _TOLD - 1]:
@@ -173,6 +181,8 @@ def _told(client: docker.DockerClient, chain: Chain, bench: Bench, verdict: Verd
     yield "under suspicion, since it differs from the last release:"
     changed = list(suspects(client, chain, bench.image, bench.neighbours))
     yield from (f"  {line}" for line in changed or ["no image; so it is the tests, or the machine that they ran on"])
+    yield "to look at the image:"
+    yield f"  {look_at(image)}"
     yield "to run just this test:"
     yield f"  {_command(client, chain, bench, image, first.test)}"
 

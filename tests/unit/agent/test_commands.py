@@ -88,7 +88,7 @@ def test_no_user_is_the_agent_s_own(agent):
 def test_a_user_that_does_not_exist(agent):
     done = agent.sh("echo never", user="no-such-user")
     assert (done.code, done.stdout) == (126, b"")
-    assert b"no user 'no-such-user' in the build container; let the role make it first" in done.stderr
+    assert b"the build container has no user 'no-such-user', which ansible_user," in done.stderr
     assert b"no group" in agent.sh("echo never", user="root:no-such-group").stderr
 
 

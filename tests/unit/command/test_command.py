@@ -21,6 +21,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.command.main impo
 from ansible_collections.tierwright.chain.plugins.plugin_utils.command.version import version
 from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.kept import keep
 from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.matrix import Cell, Matrix, State, Variant
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.built import note_built
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import state_folder
 from made_images import config, digest, docker_save, layer, layout, ours, pack, step, write
 from measured import MEASURED
@@ -91,7 +92,7 @@ def test_json_is_as_documented(run, place, verb):
     jsonschema.validate(json.loads(out), json.loads((DOCS / f"schemas/{verb}.json").read_text()))
 
 
-@pytest.mark.parametrize("name", [*schemas.ANSWERS, *schemas.OTHERS])
+@pytest.mark.parametrize("name", [*schemas.ANSWERS, *schemas.OTHERS, *schemas.FILES])
 def test_the_documented_schemas_are_those_of_the_code(name):
     assert schemas.path(name).read_text() == schemas.text(name), "run tests/schemas.py"
 
@@ -111,14 +112,27 @@ def test_every_verb_and_option_is_documented():
 def test_tree_in_a_pipe(run, place):
     code, out, _ = run("tree", "--in", place)
     assert code == 0
-    told = [line.rpartition("  ")[0].rstrip() for line in out.splitlines()]
-    assert told == [
+    assert [line[:65] for line in out.splitlines()] == [
         "IMAGE                            TIER  TEAM  LAYERS    OWN   SIZE",
         "base:latest                      base  ops        1  10 kB  10 kB",
         "├─ web:latest                    web   mid       +1  10 kB  20 kB",
         "└─ web:release-20260102T000000Z  web   mid       +1  10 kB  20 kB",
         "foreign:latest                   -     -          1  10 kB  10 kB",
     ]
+    # The age of a tier's image is that of its build: nobody knows it here but of what was released.
+    ages = [line[65:].split() for line in out.splitlines()]
+    assert [each[0].isdigit() for each in ages] == [False, False, False, True, True]
+    assert ages[0] == ["AGE", "SOURCE"]
+
+
+def test_ages_are_those_of_the_build_with_the_source_date_beside_it(run, place):
+    found = json.loads(run("tree", "--in", place, "--json")[1])["images"]
+    base = next(each for each in found if each["names"] == ["base:latest"])
+    assert (base["built"], base["created"]) == (None, "2026-01-02T03:04:05Z")
+    layers = json.loads(run("layers", f"{place}:base", "--json")[1])["layers"]
+    note_built(base["id"], layers[0]["layer"]["digest"])
+    assert re.search(r"base:latest .* (now|\d+ seconds?) +2026-01-02", run("tree", "--in", place)[1])
+    assert re.search(r"1  base .* (now|\d+ seconds?)  2026-01-02", run("layers", f"{place}:base")[1])
 
 
 def test_tree_of_a_thousand_images(run, tmp_path):
@@ -144,8 +158,8 @@ def test_tree_of_one_family(run, place):
 def test_layers_in_a_pipe(run, place):
     _, out, _ = run("layers", f"{place}:web", "--packages")
     lines = [" ".join(line.split()) for line in out.splitlines()]
-    assert re.fullmatch(r"1 base ops role base \d+ \w+ \d+ B \+4 \+1", lines[1])
-    assert re.fullmatch(r"2 web mid role web \d+ \w+ \d+ B \+1 ~2 ~1", lines[2])
+    assert re.fullmatch(r"1 base ops role base - 2026-01-02 \d+ B \+4 \+1", lines[1])
+    assert re.fullmatch(r"2 web mid role web - 2026-01-02 \d+ B \+1 ~2 ~1", lines[2])
     assert lines[-1] == "~ ssl 1 -> 2"
 
 

@@ -40,6 +40,19 @@ def test_plain_and_packed_archives_unpack_to_the_same(tmp_path, pack):
     assert (tmp_path / "out").read_bytes() == GOOD
 
 
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress], ids=["gz", "bz2", "xz"])
+@given(cut=st.integers(0, 200), broken=st.binary(max_size=20))
+def test_damaged_archives_are_told_wherever_they_are_damaged(tmp_path_factory, pack, cut, broken):
+    folder = tmp_path_factory.mktemp("damaged")
+    whole = pack(GOOD)
+    (folder / "in").write_bytes(whole[: 6 + cut % (len(whole) - 6)] + broken)
+    try:
+        rootfs.unpack("base", folder / "in", folder / "out")
+    except SourceError as error:
+        told = str(error)
+        assert f"tier 'base': tier_import.archive {folder}/in " in told
+
+
 @pytest.mark.parametrize(
     "bad",
     [

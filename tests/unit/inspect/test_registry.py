@@ -12,9 +12,12 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import (
     EngineError,
     EngineUnavailableError,
     NotFoundError,
+    TierwrightError,
     UnsupportedError,
     UsageError,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.apt.errors import NotReadError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.apt.fetch import Fetched
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.manifests import own_platform
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.place import open_place
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.stack import open_stack
@@ -187,3 +190,31 @@ def test_a_list_of_tags_whose_next_part_is_itself_is_read_once(registry, store, 
     with pytest.raises(DamagedError, match="its list of the tags of team/web has no end"):
         open_place("docker", registry.host, store).held("team/web")
     assert len(registry.asked) == 1
+
+
+NO_ADDRESSES = ["http://[::1", "http://[", "http://x:port/", "//[::1", "http://\x7f", "gopher://x/"]
+
+
+@pytest.mark.parametrize("location", NO_ADDRESSES)
+@pytest.mark.parametrize("verb", ["find", "held"])
+def test_a_redirect_to_no_address_is_told(location, verb):
+    with served(lambda _path, _headers: (302, {"Location": location}, b"")) as host:
+        place = open_place("docker", host, None)
+        with pytest.raises(EngineError, match=host):
+            place.find("team/web:1") if verb == "find" else place.held("team/web")
+
+
+@pytest.mark.parametrize("location", ["http://[::1", "http://[", "//[::1"])
+def test_a_next_page_at_no_address_is_told(location):
+    pages = {"Link": f'<{location}>; rel="next"'}
+    with (
+        served(lambda _path, _headers: (200, pages, b'{"tags": []}')) as host,
+        pytest.raises(TierwrightError, match=host),
+    ):
+        open_place("docker", host, None).held("team/web")
+
+
+@pytest.mark.parametrize("location", NO_ADDRESSES)
+def test_an_archive_that_leads_to_no_address_is_told(location):
+    with served(lambda _path, _headers: (302, {"Location": location}, b"")) as host, pytest.raises(NotReadError):
+        Fetched(lambda _line: None).content(f"http://{host}/InRelease", 1 << 20)

@@ -112,7 +112,7 @@ def test_a_config_is_checked():
 def test_protected_paths_are_a_list_of_patterns():
     assert check_protects("core", "tier_protects", ["/etc/ssl/", "/etc/*.conf"]) == ("etc/*.conf", "etc/ssl")
     assert check_protects("core", "tier_protects", None) == ()
-    wrong_ones = (({"a": 1}, "tier_protects"), (["/etc/[z-a]"], "pattern that is none"), (["/"], "below the root"))
+    wrong_ones = (({"a": 1}, "tier_protects"), (["/etc/[z-a]"], "no pattern of paths"), (["/"], "below the root"))
     for wrong, told in wrong_ones:
         with pytest.raises(ChainError, match=f"tier 'core': .*{told}"):
             check_protects("core", "tier_protects", wrong)

@@ -194,10 +194,26 @@ def test_a_promotion_on_another_engine_does_not_make_one_forgotten(half_done, ma
 def test_the_note_is_whole_private_and_gone_afterwards(half_done, make_client):
     names, chain = half_done
     (noted,) = state_folder(chain).glob("promotion-*")
-    (noted.parent / "promotion-0.new").write_text("{")  # of somebody who was killed while writing
+    (noted.parent / ".promotion-0.json.x.new").write_text("{")  # of somebody who was killed while writing
     assert noted.parent.stat().st_mode & 0o777 == 0o700
     content = json.loads(noted.read_text())
     assert content["engine"] == engine_address()
     assert [Move(**fields) for fields in content["moves"]] == MOVES
     recover(make_client(names), chain, print)
-    assert list(state_folder(chain).glob("promotion-*")) == []
+    assert list(state_folder(chain).glob("*promotion-*")) == []
+
+
+@pytest.mark.parametrize(
+    "noted", ["", "[]", '{"engine": "x"}', '{"engine": "x", "moves": [{}]}', '{"engine": 1, "moves": []}']
+)
+def test_damaged_notes_are_set_aside_and_do_not_block(half_done, make_client, noted):
+    names, chain = half_done
+    (path,) = state_folder(chain).glob("promotion-*")
+    path.write_text(noted)
+    told = []
+    recover(make_client(names), chain, told.append)
+    assert len(told) == 1
+    assert str(path) in told[0]
+    assert "set aside as" in told[0]
+    assert not interrupted(chain)
+    assert path.with_name(f"{path.name}.damaged").read_text() == noted

@@ -277,7 +277,7 @@ def test_what_did_not_pass_is_tested_again_and_not_built(tested):
     tested.images[f"wordpress:{tags.failed(content_tag(digest_key(parts)))}"] = candidate
     decision = tested.decide(tests={"wordpress": "2" * 32})["wordpress"]
     assert (decision.action, decision.image, decision.released) == (Action.KEEP, "sha256:candidate", False)
-    assert decision.reasons == ("role changed", "built before, and did not pass its tests")
+    assert decision.reasons == ("built before, and did not pass its tests", "role changed")
     assert decision.untested == ("it did not pass before",)
     # A tier without tests, or one that is forced, is built; so is one whose parent is.
     assert tested.decide()["wordpress"].action is Action.BUILD

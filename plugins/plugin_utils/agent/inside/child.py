@@ -117,7 +117,10 @@ def _switch_user(user: str) -> None:
         entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
     except KeyError:
         if not user.isdigit():
-            raise _RefusedError(f"no user {user!r} in the build container; let the role make it first") from None
+            raise _RefusedError(
+                f"the build container has no user {user!r}, which ansible_user, remote_user or become_user names; "
+                "leave ansible_user out for tiers (the default is root), or let the role make the user first"
+            ) from None
         uid, gid, name, home = int(user), 0, "", "/"
     else:
         uid, gid, name, home = entry.pw_uid, entry.pw_gid, entry.pw_name, entry.pw_dir

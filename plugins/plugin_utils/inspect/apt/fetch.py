@@ -60,6 +60,8 @@ class Fetched:
                         raise NotReadError(f"{readable(address)} is larger than it may be, {most} bytes")
         except requests.RequestException as error:
             raise NotReadError(f"it does not answer ({_reason(error)})") from error
+        except ValueError as error:  # of the standard library, for an address that it was led to
+            raise NotReadError(f"it leads to an address that is none ({error})") from error
         return bytes(content)
 
 

@@ -1,0 +1,148 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Why a tier failed, complete: what its last task said, recorded when it failed, and told once at the end of the run.
+
+Ansible's variables ``ansible_failed_task`` and ``ansible_failed_result`` do not do: where a file that is
+included is not there, they still name a task that failed earlier and that the role rescued.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..foreign import printable_lines
+from .hints import hints
+from .journal import Journal
+
+_KIND, _TOLD = "failing", "told"
+
+#: The last lines of each output that are told.
+_LINES = 20
+
+#: Items of a loop that failed and are told.
+_ITEMS = 5
+
+_HIDDEN = "what it says is hidden by no_log"
+
+#: Outputs of a module, and what they are called; the second ones are of a module that did not come to its end.
+_OUTPUTS = {"stderr": "stderr", "stdout": "stdout", "module_stderr": "stderr", "module_stdout": "stdout"}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A task that failed."""
+
+    #: Its name as it is written.
+    task: str
+    #: File and line: ``web/tasks/main.yml:12``; empty where that is not known.
+    file: str
+    #: What it said, line by line.
+    said: list[str]
+
+    @property
+    def reason(self) -> str:
+        """Why, in one line."""
+        return f"task {self.task!r}: {self.said[0] if self.said else 'failed'}"
+
+    @property
+    def lines(self) -> Iterator[str]:
+        """Everything, for people."""
+        yield f"task {self.task!r}" + (f" ({self.file})" if self.file else "")
+        yield from (f"  {line}" for line in self.said)
+        yield from (f"hint: {hint}" for hint in hints("\n".join(self.said)))
+
+
+def note_failing(journal: Journal, tier: str, failure: Failure) -> None:
+    """Record the task of a tier that failed last; the role may rescue it."""
+    journal.write(_KIND, tier, asdict(failure))
+
+
+def failing(journal: Journal, tier: str) -> Failure | None:
+    """The task of a tier that failed last; ``None`` where none did."""
+    content = journal.read(_KIND, tier)
+    return None if content is None else Failure(**content)
+
+
+def give_up(journal: Journal, tier: str, failure: Failure) -> None:
+    """Record that a tier failed, and all that is to be told of it, unless it said so itself."""
+    if journal.outcome(tier) is None:
+        # Our own messages name the tier; those of a role's task are told apart by the task.
+        own = bool(failure.said) and failure.said[0].startswith(f"tier {tier!r}")
+        note_told(journal, tier, failure.said if own else failure.lines)
+        journal.failed(tier, failure.said[0] if own else failure.reason)
+
+
+def note_told(journal: Journal, tier: str, lines: Iterable[str]) -> None:
+    """Record all that is to be told of a tier that failed."""
+    journal.write(_TOLD, tier, {"lines": list(lines)})
+
+
+def told(journal: Journal, tier: str) -> list[str]:
+    """All that is to be told of a tier that failed, line by line."""
+    content = journal.read(_TOLD, tier)
+    if content is not None:
+        return list(content["lines"])
+    outcome = journal.outcome(tier)
+    return (outcome.reason if outcome else "the run ended before this tier did").splitlines()
+
+
+def look_at(image: str) -> str:
+    """The command that opens a shell in an image."""
+    return shlex.join(["docker", "run", "--rm", "--interactive", "--tty", "--entrypoint", "/bin/sh", image])
+
+
+def said_by(result: Mapping[str, Any]) -> list[str]:
+    """What the result of a task that failed says, line by line.
+
+    Args:
+        result: As a callback gets it: what ``no_log`` hides is not there.
+    """
+    if "censored" in result or result.get("_ansible_no_log"):
+        return [_HIDDEN]
+    items = result.get("results")  # of a loop; some modules call lists of texts so
+    if isinstance(items, Sequence) and not isinstance(items, str):
+        failed = [each for each in items if isinstance(each, Mapping) and _failed(each)]
+        if failed:
+            return list(_of_items(failed))
+    return list(_of_one(result))
+
+
+def _of_items(failed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for each in failed[:_ITEMS]:
+        first, *more = said_by(each)
+        item = _short(each.get("_ansible_item_label", each.get("item")))
+        yield first if first == _HIDDEN else f"{first} (item {item})"
+        yield from more
+    if len(failed) > _ITEMS:
+        yield f"and {len(failed) - _ITEMS} more items"
+
+
+def _of_one(result: Mapping[str, Any]) -> Iterator[str]:
+    yield from _lines(result.get("msg") or result.get("reason") or "failed")
+    if command := result.get("cmd"):
+        words = shlex.join(map(str, command)) if isinstance(command, list) else str(command)
+        yield f"command: {printable_lines(words)}"
+    if result.get("rc") not in {None, "", 0}:
+        yield f"exit status: {result['rc']}"
+    for name, called in _OUTPUTS.items():
+        text = str(result.get(name) or "").strip()
+        if text and text not in str(result.get("msg") or ""):
+            lines = _lines(text)
+            yield f"{called}:" + (f" (its last {_LINES} lines)" if len(lines) > _LINES else "")
+            yield from (f"  {line}" for line in lines[-_LINES:])
+
+
+def _failed(result: Mapping[str, Any]) -> bool:
+    return bool(result.get("failed") or result.get("unreachable"))
+
+
+def _lines(text: object) -> list[str]:
+    return printable_lines(str(text)).strip().splitlines() or ["failed"]
+
+
+def _short(value: object, width: int = 60) -> str:
+    words = " ".join(printable_lines(str(value)).split())
+    return words if len(words) <= width else f"{words[: width - 1]}…"

@@ -1,0 +1,144 @@
+"""An engine that answers JSON of another shape is told as that, whatever was asked."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.command import tree as command_tree
+from ansible_collections.tierwright.chain.plugins.plugin_utils.command.output import Table
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import containers, images, networks, volumes
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.snapshot import Snapshot
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError, TierwrightError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect import engine_place, place
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.layers import look
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.stack import open_in
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.store import Store
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.tree import grow
+
+SHAPES = [{}, [], "text", 5, None, True, [1], [None], ["x"], [{}], [[]], {"Id": 1}, [{"Id": None}], [{"Id": 5}]]
+
+
+class Client:
+    """An SDK whose answers all have one shape."""
+
+    def __init__(self, answer):
+        self._answer = answer
+        self.api = self
+
+    def __getattr__(self, _name):
+        return lambda *_arguments, **_options: self._answer
+
+
+@contextmanager
+def told(words):
+    """Let pass what works (some shapes are whole answers) and what is told in these words, and nothing else."""
+    try:
+        yield
+    except TierwrightError as error:
+        if words not in str(error):
+            raise AssertionError(str(error)) from error
+
+
+QUESTIONS = {
+    "find": lambda client: images.find(client, "x"),
+    "labelled": lambda client: images.labelled(client, "x"),
+    "everything": images.everything,
+    "nameless": lambda client: images.nameless(client, "x"),
+    "snapshot": Snapshot.take,
+    "containers": lambda client: containers.find(client, "x"),
+    "sources": containers.sources,
+    "networks": lambda client: networks.find(client, "x"),
+    "volumes": lambda client: volumes.labelled(client, "x"),
+    "volume": lambda client: volumes.find(client, "x"),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("shape", SHAPES, ids=json.dumps)
+def test_an_answer_of_another_shape_is_told(question, shape):
+    with told("cannot be understood"):
+        QUESTIONS[question](Client(shape))
+
+
+@pytest.mark.parametrize("question", ["labelled", "everything", "nameless", "snapshot", "containers", "networks"])
+def test_an_empty_dictionary_is_no_empty_list(question):
+    with pytest.raises(EngineError, match="cannot be understood"):
+        QUESTIONS[question](Client({}))
+
+
+@pytest.fixture
+def engine(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+    def answering(**answers):
+        class Asking:
+            address = "unix:///x"
+
+            def json(self, path):
+                last = path.partition("?")[0].rpartition("/")[2]
+                kind = "list" if path.startswith("/images/json") else {"json": "image", "history": "history"}[last]
+                return answers[kind]
+
+            def stream(self, path):
+                raise EngineError(f"{self.address} packs nothing: {path}")
+
+        monkeypatch.setattr(engine_place, "Asking", Asking)
+        store = Store(tmp_path / "store")
+        return place.open_place("", "", store), store
+
+    return answering
+
+
+LISTED, IMAGE = [{"Id": "sha256:1", "Labels": {}}], {"Id": "sha256:1", "RootFS": {"Layers": []}}
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=json.dumps)
+@pytest.mark.parametrize("kind", ["list", "image", "history"])
+def test_tree_and_layers_tell_answers_of_another_shape(engine, kind, shape):
+    opened, store = engine(**{"list": LISTED, "image": IMAGE, "history": [], kind: shape})
+    for ask in (
+        lambda: grow(opened.held()),
+        lambda: look(open_in(opened, opened.find("x"), store)),
+    ):
+        with told("unix:///x"):
+            ask()
+
+
+FIELDS = [{}, [], "text", 5, None, True, [1], {"a": 1}, -1, 10**30, "\x1b[31m"]
+
+
+@pytest.mark.parametrize("value", FIELDS, ids=json.dumps)
+@pytest.mark.parametrize(
+    "field",
+    [
+        *(("list", each) for each in ("Id", "Labels", "RepoTags", "Created", "Size")),
+        *(("image", each) for each in ("Id", "RootFS", "RepoTags", "Config", "Created", "Os")),
+        *(("history", each) for each in ("Created", "CreatedBy", "Comment")),
+    ],
+    ids=".".join,
+)
+def test_fields_of_another_shape_are_told(engine, field, value):
+    where, name = field
+    history = {"Created": 5, "CreatedBy": "x", "Comment": "y"}
+    image = {**IMAGE, "RootFS": {"Layers": [f"sha256:{'1' * 64}"]}}
+    answers = {"list": LISTED[0], "image": image, "history": history}
+    answers[where] = {**answers[where], name: value}
+    opened, store = engine(list=[answers["list"]], image=answers["image"], history=[answers["history"]])
+    with told("unix:///x"):
+        list(tree_lines(grow(opened.held(), nameless=True)))
+    with told("unix:///x"):
+        look(open_in(opened, opened.find("x"), store))
+
+
+def tree_lines(tree):
+    for each in command_tree._drawn(tree):
+        yield from each.lines() if isinstance(each, Table) else [each]
+
+
+def test_no_list_is_not_no_images(engine):
+    opened, _store = engine(list={}, image=IMAGE, history=[])
+    with pytest.raises(EngineError, match="answered with dict where a list of images belongs"):
+        opened.held()

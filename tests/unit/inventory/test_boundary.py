@@ -1,0 +1,90 @@
+"""No bare error of Python reaches a user: files and variables of any form become sentences."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleActionFail, AnsibleError
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError, SealError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import writes_for_people
+
+from .world import World
+
+
+@pytest.fixture
+def world(tmp_path):
+    (tmp_path / "inventories/shop").mkdir(parents=True)
+    (tmp_path / "roles/web/tasks").mkdir(parents=True)
+    (tmp_path / "roles/web/meta").mkdir()
+    (tmp_path / "roles/web/defaults").mkdir()
+    (tmp_path / "roles/web/tasks/main.yml").write_text("- ansible.builtin.debug:\n")
+    (tmp_path / "inventories/shop/chain.yml").write_text(
+        "tiers: {children: {ops: {hosts: {base: {tier_bootstrap: {suite: trixie}}, web: {tier_parent: base}}}}}\n"
+    )
+    return World(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("meta/argument_specs.yml", "- a\n- b\n"),
+        ("meta/argument_specs.yml", "argument_specs: [main]\n"),
+        ("meta/argument_specs.yml", "argument_specs: {main: [a]}\n"),
+        ("meta/argument_specs.yml", "argument_specs: {main: {options: [a]}}\n"),
+        ("meta/argument_specs.yml", "argument_specs: {main: {options: {port: int}}}\n"),
+        ("meta/argument_specs.yml", "argument_specs: text\n"),
+        ("meta/main.yml", "- a\n"),
+        ("meta/main.yml", "dependencies: 5\n"),
+        ("meta/main.yml", "dependencies: [5]\n"),
+        ("meta/main.yml", "dependencies: [{src: x}]\n"),
+        ("meta/main.yml", "argument_specs: 7\n"),
+        ("defaults/main.yml", "- a\n"),
+        ("defaults/main.yml", "text\n"),
+        ("defaults/main.yml", "a: [\n"),
+    ],
+)
+def test_a_role_s_file_of_another_form_is_named(world, file, content):
+    (world.folder / "roles/web" / file).write_text(content)
+    with pytest.raises(ChainError, match=r"roles/web/meta|roles/web/defaults"):
+        world.decide()
+
+
+@pytest.mark.parametrize("force", [5, 5.5, True, {"web": 1}])
+def test_a_value_of_tier_force_that_is_no_list_is_told(world, force):
+    with pytest.raises(ChainError, match=r"^tier_force is .*expected names of tiers"):
+        world.planner().decide(world.engine, force)
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("x"), TypeError("y"), RecursionError("z"), UnicodeDecodeError("a", b"", 0, 1, "b")]
+)
+def test_any_error_becomes_a_sentence_that_names_the_tier(error):
+    with pytest.raises(AnsibleActionFail, match=r"^tier 'web': this failed") as told, told_to_users("tier 'web'"):
+        raise error
+    assert type(error).__name__ in str(told.value)
+    assert "Traceback" not in str(told.value)
+
+
+def test_ansible_s_errors_and_ours_keep_their_words():
+    with pytest.raises(AnsibleActionFail, match=r"^ours$"), told_to_users():
+        raise SealError("ours")
+    with pytest.raises(AnsibleError, match=r"theirs"), told_to_users():
+        raise AnsibleError("theirs")
+
+
+@pytest.mark.parametrize(
+    ("callback", "people"),
+    [
+        ("default", True),
+        ("ansible.builtin.default", True),
+        ("community.general.yaml", True),
+        ("minimal", True),
+        ("json", False),
+        ("ansible.posix.json", False),
+        ("ansible.posix.jsonl", False),
+        ("acme.tools.document", False),
+    ],
+)
+def test_lines_go_where_people_read(callback, people):
+    assert writes_for_people(callback) is people

@@ -1,0 +1,145 @@
+"""How a run ended, for people and for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import jsonschema
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run import result, summary
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.failure import Failure, give_up, note_told
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import write_plan
+
+SCHEMA = json.loads((Path(__file__).parents[3] / "docs/schemas/tier_result_file.json").read_text())
+PARENTS = {"base": None, "core": "base", "web": "core", "db": "core", "app": "web"}
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, make_tier, make_image):
+    """A run in which web fails its tests, db its role, and app is not reached."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    journal = Journal.begin("demo")
+    for name, parent in PARENTS.items():
+        action = Action.KEEP if name == "base" else Action.BUILD
+        image = "sha256:base" if name == "base" else None
+        write_plan(journal, "demo", Decision(make_tier(name, parent), action, ("why",), image, {}), None)
+    journal.passed("core", "sha256:core")
+    passed = {"image": "sha256:core", "passed": True, "seconds": 1, "tests": 1, "failed": []}
+    journal.write("tested", "core", {**passed, "ran": [{"test": "t.py::one", "seconds": 0.5}]})
+    failed = [{"test": "t.py::two", "owner": "ops", "tier": "web", "message": "no\x0c", "log": "web:\nlog"}]
+    journal.write("tested", "web", {"image": "sha256:web", "passed": False, "tests": 1, "failed": failed, "ran": []})
+    journal.failed("web", "tier 'web' is refused: 1 of 1 tests fail, " + "x" * 500)
+    note_told(journal, "web", ["tier 'web' is refused: 1 of 1 tests fail", "all of it"])
+    give_up(journal, "db", Failure("Break", "db/tasks/main.yml:3", ["no", "more"]))
+    journal.failed("app", "tier 'app' is not built: its parent 'web' failed")
+    images = {
+        f"sha256:{name}": dataclasses.replace(
+            make_image(f"sha256:{name}", {labels.TIER: name}, "l"), tags=tags, size=20_000
+        )
+        for name, tags in {
+            "base": ("base:latest",),
+            "core": ("core:key-1111111111111111",),
+            "web": ("web:failed-1111111111111111",),
+        }.items()
+    }
+    for module in (result.images, summary.images):
+        monkeypatch.setattr(module, "find", lambda _client, reference: images.get(reference))
+    return journal
+
+
+def test_the_table_is_narrow_and_names_the_image_to_look_at(run):
+    lines = list(summary.summary(None, run, everything=True))
+    told = {line.split()[0]: line for line in lines[2:]}
+    assert max(map(len, lines)) < 140
+    assert "web:failed-1111111111111111" in told["web"]
+    assert "1 test passed" in told["core"]
+    assert "20 kB" in told["core"]
+    assert "task 'Break': no" in told["db"]
+    assert "more" not in told["db"]
+
+
+def test_each_failure_is_told_once_and_complete_at_the_end(run):
+    lines = list(summary.failures(run, "ansible-playbook build-chain.yml"))
+    assert (
+        lines
+        == [
+            "",
+            "FAILED web",
+            "  tier 'web' is refused: 1 of 1 tests fail",
+            "  all of it",
+            "",
+            "FAILED db",
+            "  task 'Break' (db/tasks/main.yml:3)",
+            "    no",
+            "    more",
+            "",
+            "to go on, once that is mended:",
+            "  ansible-playbook build-chain.yml",
+        ]
+        or lines[1] == "FAILED db"
+    )
+
+
+def test_the_result_matches_its_schema_and_is_true(run):
+    told = dataclasses.asdict(result.result_of(None, run, "again"))
+    jsonschema.validate(told, SCHEMA)
+    assert told["state"] == "failed"
+    tiers = {each["tier"]: each for each in told["tiers"]}
+    assert {name: each["result"] for name, each in tiers.items()} == {
+        "base": "kept",
+        "core": "built",
+        "web": "failed",
+        "db": "failed",
+        "app": "not reached",
+    }
+    assert tiers["web"]["names"] == ["web:failed-1111111111111111"]
+    assert tiers["web"]["tests"][0]["message"] == "no\x0c"
+    assert tiers["db"]["told"][0] == "task 'Break' (db/tasks/main.yml:3)"
+    assert not tiers["core"]["released"]
+
+
+def test_junit_counts_builds_and_tests(run):
+    root = ET.fromstring(result._texts(result.result_of(None, run, "again"))["junit_file"])
+    suites = {each.get("name"): each for each in root}
+    counts = {name: tuple(each.get(key) for key in ("tests", "failures", "skipped")) for name, each in suites.items()}
+    assert counts == {
+        "base": ("1", "0", "0"),
+        "core": ("2", "0", "0"),
+        "web": ("2", "2", "0"),
+        "db": ("1", "1", "0"),
+        "app": ("1", "0", "1"),
+    }
+    assert suites["db"].find("testcase/failure").text.splitlines()[0] == "task 'Break' (db/tasks/main.yml:3)"
+
+
+def test_files_say_that_a_run_goes_on_until_it_has_ended(run, tmp_path):
+    files = result.check_files({"result_file": str(tmp_path / "r.json"), "junit_file": str(tmp_path / "j.xml")})
+    result.note_files(run, files)
+    result.begin_files(files, result.Result("demo", run.run, result.RUNNING, None, None, None, "again"))
+    told = json.loads((tmp_path / "r.json").read_text())
+    jsonschema.validate(told, SCHEMA)
+    assert told["state"] == "running"
+    result.write_files(None, run, "again")
+    assert json.loads((tmp_path / "r.json").read_text())["state"] == "failed"
+    assert ET.parse(tmp_path / "j.xml").getroot().get("name") == "demo"
+
+
+def test_a_plan_that_fails_is_an_error_in_both_files(tmp_path):
+    files = result.check_files({"result_file": str(tmp_path / "r.json"), "junit_file": str(tmp_path / "j.xml")})
+    result.begin_files(files, result.Result(None, None, "failed", None, None, "tier 'x': no\nand y", "again"))
+    jsonschema.validate(json.loads((tmp_path / "r.json").read_text()), SCHEMA)
+    assert ET.parse(tmp_path / "j.xml").getroot().find("testsuite/testcase/error").get("message") == "tier 'x': no"
+
+
+@pytest.mark.parametrize("path", ["/nonexistent/folder/x.json", "/tmp"])
+def test_a_path_that_cannot_be_is_told_in_the_plan(path):
+    with pytest.raises(ChainError, match=r"tier_result_file is .*expected a file in a folder that exists"):
+        result.check_files({"result_file": path})

@@ -1,0 +1,122 @@
+"""Files appear whole or not at all, and a write that fails leaves nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils import whole_file
+from ansible_collections.tierwright.chain.plugins.plugin_utils.contract import kept
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import tasks
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.store import Store
+from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.answers import Answer, Memory
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run import noting
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal, state_folder
+from ansible_collections.tierwright.chain.plugins.plugin_utils.whole_file import (
+    forget_unfinished,
+    set_aside,
+    write_durably,
+    write_whole,
+)
+
+
+def names(folder):
+    return [path.name for path in folder.iterdir()]
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("write", [write_whole, write_durably])
+def test_a_file_takes_the_place_of_another_and_is_private(tmp_path, write):
+    path = tmp_path / ("a" * 250)
+    write(path, "one")
+    write(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert names(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("fails", ["fsync", "replace"])
+def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(tmp_path, monkeypatch, fails):
+    path = tmp_path / "it"
+    write_whole(path, "before")
+
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(*((whole_file.os, "fsync") if fails == "fsync" else (whole_file.Path, "replace")), full)
+    with pytest.raises(OSError, match="No space left"):
+        write_durably(path, "after")
+    assert path.read_text() == "before"
+    assert names(tmp_path) == ["it"]
+
+
+def _journal():
+    Journal.begin("demo").write("plan", "web", {})
+
+
+def _standing():
+    state_folder("demo").mkdir(parents=True, exist_ok=True)
+    noting.note_plan("demo", {}, [])
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        _journal,
+        _standing,
+        lambda: Memory().keep("http://x", Answer("1", 1.0)),
+        lambda: Store().put("engine", "sha256:1", {}),
+    ],
+    ids=["journal", "standing", "answers", "store"],
+)
+def test_no_writer_of_ours_leaves_a_temporary_file_on_a_full_disk(tmp_path, monkeypatch, write):
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(whole_file.Path, "replace", full)
+    with contextlib.suppress(OSError):
+        write()
+    left = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [name for name in left if name.endswith(".new") or name.startswith((".", "tmp"))]
+
+
+def test_all_writers_are_the_one():
+    for module in (kept, tasks, noting):
+        assert module.write_whole is write_whole
+
+
+def test_what_a_killed_writer_left_is_forgotten(tmp_path):
+    (tmp_path / ".promotion-1.json.abc.new").touch()
+    (tmp_path / "promotion-1.json").touch()
+    forget_unfinished(tmp_path, "promotion-*")
+    assert names(tmp_path) == ["promotion-1.json"]
+
+
+def test_damaged_state_is_set_aside_and_told(tmp_path):
+    path = tmp_path / "standing.json"
+    path.write_text("{")
+    try:
+        json.loads("{")
+    except ValueError as error:
+        told = set_aside(path, error)
+    assert told.startswith(f"{path} is damaged (Expecting property name")
+    assert "set aside as standing.json.damaged" in told
+    assert names(tmp_path) == ["standing.json.damaged"]
+
+
+def test_damaged_standings_do_not_block_a_plan_and_are_told():
+    state_folder("demo").mkdir(parents=True)
+    (state_folder("demo") / "standing.json").write_text("[1]")
+    told = []
+    noting.note_plan("demo", {}, [], told.append)
+    assert len(told) == 1
+    assert (state_folder("demo") / "standing.json").read_text() == "{}"
+    assert (state_folder("demo") / "standing.json.damaged").read_text() == "[1]"
