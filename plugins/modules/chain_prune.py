@@ -12,7 +12,8 @@ description:
     would not take as they are, that no container was made from, and that no image which stays stands on.
   - Removes interpreters and caches of packages that no image on the engine can be built with, and build containers
     that were abandoned.
-  - Removes nothing that this project did not make, also where labels of it were inherited.
+  - Removes nothing but what is the chain's own, which is images of its tiers in the repositories of these tiers; labels
+    alone say nothing.
   - Checks and plans the chain first, as P(tierwright.chain.tier_plan#module) does.
   - It runs on the controller.
 author:

@@ -8,7 +8,8 @@ DOCUMENTATION = r"""
 module: chain_remove
 short_description: Remove everything of a chain from the engine
 description:
-  - Removes all images that were made for the chain, released ones too, and the build containers that its runs left.
+  - Removes all images of the chain's tiers that are in the repositories of these tiers and were made for it, released
+    ones too, and the build containers that its runs left.
   - Is for chains that were made for a trial, such as those of Molecule. P(tierwright.chain.chain_prune#module) clears up
     a chain that goes on.
   - What images of other chains stand on, or a container was made from, stays.

@@ -286,6 +286,8 @@ def _chain(
         if labels.PARENT not in image.labels and not any(tag.startswith(SHARED_BASE) for tag in image.tags):
             remove_interpreter(engine, image.id)
     remove_images(engine, f"label={labels.CHAIN}={chain.name}", but=SHARED_BASE)
+    for claim in engine.volumes.list(filters={"label": f"{labels.CHAIN}={chain.name}"}):
+        claim.remove()
 
 
 def run_container(engine: docker.DockerClient, image: str, command: list[str] | None = None, **options: Any) -> str:

@@ -1,0 +1,68 @@
+"""Names of chains, and the files that are called after names."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain import names
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("/work/inventories/wordpress", "wordpress"),
+        ("/home/anne/shop/inventory", "shop"),
+        ("/home/anne/shop/Inventory", "shop"),
+        ("/home/anne/shop", "shop"),
+        ("/builds/acme/shop/ansible/inventories/hosts", "shop"),
+        ("/home/anne/shop/inventories/production", "shop-production"),
+        ("/home/anne/shop/staging/inventory", "shop-staging"),
+        ("/workspace/inventory", None),
+        ("/", None),
+        ("/tmp/test/inventory", None),
+        ("/home/anne/.hidden/inventory", "anne"),
+    ],
+)
+def test_a_chain_is_called_after_its_project_and_never_after_a_folder_that_every_project_has(folder, name):
+    assert names.default(PurePosixPath(folder)) == name
+
+
+@pytest.mark.parametrize("name", ["shop", "Shop 2", "team/shop", "läden", "a+b=c", "x" * 200, "a..b", "-"])
+def test_a_chain_may_be_called(name):
+    assert names.check("tier_chain", name) == name
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../..", ".hidden", " shop", "shop\n", "a\x1b[31mb", "a\u202eb"])
+def test_a_chain_may_not_be_called(name):
+    with pytest.raises(ChainError, match=r"^tier_chain is .*, which cannot name a chain: .*; call it tier_chain: shop"):
+        names.check("tier_chain", name)
+
+
+@pytest.mark.parametrize("given", ["x" * 201, "ä" * 40, True, None, ["a"], {}])
+def test_what_is_too_long_or_no_text_names_no_chain(given):
+    with pytest.raises(ChainError, match=r"which cannot name a chain: (it is too long; at most 200|expected a text)"):
+        names.check("tier_chain", given)
+
+
+@pytest.mark.parametrize(("given", "name"), [(5, "5"), (1.5, "1.5")])
+def test_a_number_names_a_chain_as_it_is_written(given, name):
+    assert names.check("tier_chain", given) == name
+
+
+@given(name=st.text(min_size=1, max_size=15))
+def test_a_name_stays_in_its_folder_and_is_read_back(name):
+    written = names.file_name(name)
+    assert "/" not in written
+    assert not written.startswith(".")
+    assert unquote(written) == name
+
+
+def test_a_name_that_no_file_can_have_is_told():
+    with pytest.raises(ChainError, match="is too long; at most 200 bytes"):
+        names.file_name("ä" * 200)

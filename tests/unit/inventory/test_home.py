@@ -1,0 +1,99 @@
+"""The chain's name and its place, out of an inventory and a checkout."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.home import (
+    find_home,
+    former_name,
+    read_name,
+)
+
+
+def views(*names, folder="/home/anne/shop/inventory"):
+    return {f"tier{number}": {"tier_chain": name, "inventory_dir": folder} for number, name in enumerate(names)}
+
+
+def test_the_name_is_what_all_tiers_say_else_what_the_folder_does():
+    assert read_name(views("mine", "mine")) == "mine"
+    assert read_name(views(None, None)) == "shop"
+    assert read_name(views("", "")) == "shop"
+
+
+@pytest.mark.parametrize(("first", "second"), [("mine", "yours"), ("mine", None), (None, "mine")])
+def test_tiers_of_one_inventory_are_one_chain(first, second):
+    with pytest.raises(ChainError, match=r"^tier 'tier1': tier_chain is .* one inventory is one chain"):
+        read_name(views(first, second))
+
+
+@pytest.mark.parametrize("folder", ["/inventory", "/workspace/inventories/production", None])
+def test_a_chain_that_nothing_names_is_refused(folder):
+    with pytest.raises(ChainError, match=r"^tier_chain is not set, .*name the chain: tier_chain: shop"):
+        read_name(views(None, folder=folder))
+
+
+@pytest.mark.parametrize(
+    ("given", "folder", "former"),
+    [
+        (None, "/home/anne/shop/inventory", "inventory"),
+        (None, "/work/inventories/wordpress", ""),
+        ("mine", "/home/anne/shop/inventory", ""),
+    ],
+)
+def test_a_chain_that_is_called_otherwise_now_knows_its_former_name(given, folder, former):
+    told = views(given, folder=folder)
+    assert former_name(read_name(told), told["tier0"]) == former
+
+
+def git(folder, *arguments):
+    identity = ("-c", "user.name=x", "-c", "user.email=x@example.org")
+    subprocess.run(["git", "-C", folder, *identity, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def clone(tmp_path):
+    folder = tmp_path / "first"
+    (folder / "inventory").mkdir(parents=True)
+    (folder / "inventory/chain.yml").write_text("tiers: {}\n")
+    git(folder, "init")
+    git(folder, "add", ".")
+    git(folder, "commit", "-m", "first")
+    return folder
+
+
+def test_clones_and_worktrees_of_a_repository_are_one_project(clone, tmp_path, make_tier):
+    git(clone, "clone", str(clone), str(tmp_path / "second"))
+    git(clone, "worktree", "add", str(tmp_path / "third"))
+    one, *others = (
+        find_home([make_tier(tier)], tmp_path / place / "inventory")
+        for place, tier in (("first", "base"), ("second", "other"), ("third", "another"))
+    )
+    for other in others:
+        assert other.claims_with(one)
+        assert one.claims_with(other)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://user:secret@example.org/acme/shop.git",
+        "git@example.org:acme/shop.git",
+        "ssh://git@example.org:2222/acme/shop",
+        "https://EXAMPLE.org/acme/shop/",
+    ],
+)
+def test_where_a_repository_comes_from_is_told_without_user_password_and_protocol(clone, address, make_tier):
+    git(clone, "remote", "add", "origin", address)
+    home = find_home([make_tier("base")], clone / "inventory")
+    assert home.origin == "example.org/acme/shop"
+    assert home.within == "inventory"
+    assert "secret" not in home.written()
+
+
+def test_without_a_repository_the_folder_and_the_tiers_tell(tmp_path, make_tier):
+    home = find_home([make_tier("web"), make_tier("base")], tmp_path)
+    assert (home.origin, home.repository, home.tiers) == ("", "", ("base base", "web web"))
