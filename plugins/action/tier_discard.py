@@ -15,6 +15,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter
     told_to_users,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.hints import explained
 
 
 class ActionModule(ActionBase):
@@ -27,7 +28,7 @@ class ActionModule(ActionBase):
         name, journal = tier_and_journal(self._task.args, task_vars)
         task, message = str(self._task.args.get("task") or ""), str(self._task.args.get("message") or "failed")
         # Our own messages name the tier already; those of a role's task need to be told apart by the task.
-        reason = message if message.startswith(f"tier {name!r}") else f"task {task!r}: {message}"
+        reason = message if message.startswith(f"tier {name!r}") else f"task {task!r}: {explained(message)}"
         journal.failed(name, reason)  # first of all: whoever waits must know, even where the engine is gone
         with told_to_users():
             clear_tier(connect(), journal, name)
