@@ -40,7 +40,7 @@ REFUSED = {
     ),
 }
 
-LEFT = """
+LEFT = """\
 - name: Do it
   ansible.builtin.shell: echo 192.0.2.1 db >> /etc/hosts; echo x > /tmp/archive; ln -s /tmp/archive /opt/archive
 - name: Fetch with a secret

@@ -26,9 +26,11 @@ from .entry import Change
 from .exported import entries
 from .history import EARLIEST
 from .layer import Layer
+from .left_out import lines
 from .load import Layers
 from .rootfs import check_checksum, latest, unpack
 from .seal import Design, assemble
+from .tasks import Timeline
 
 #: Of a base that comes without any.
 _SETTINGS = {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": ["/bin/sh"]}
@@ -88,7 +90,10 @@ def _bootstrap(
         bootstrap(tier.name, source, plain, epoch, say)
         family = distribution.family_of_archive(plain)
         new = (Change(entry, None) for entry in entries(plain))
-        layer = Layer(settle(new, Cleaner(family, tier.drop, tier.keep)), epoch)
+        cleaner = Cleaner(family, tier.drop, tier.keep)
+        layer = Layer(settle(new, cleaner), epoch)
+        for line in lines(cleaner.left_out, Timeline()):
+            say(line)
         say("handing the root file system to the engine")
         design = Design(
             tier, f"debian {source.suite}", epoch, declared, identity(family), settings=_SETTINGS, announce=announce

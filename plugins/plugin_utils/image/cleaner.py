@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -50,6 +51,7 @@ class Cleaner:
         """
         listed = [*COMMON, *BY_FAMILY.get(family or "", ())]
         self._keeps = matcher(keep)
+        self._to_keep = tuple(os.fsencode(pattern.strip("/")) + b"/" for pattern in keep)
         self._rules: list[tuple[Matcher, Rule]] = [
             (matcher(drop), _OWN),
             *((matcher(rule.patterns), rule) for rule in reversed(listed)),
@@ -95,6 +97,10 @@ class Cleaner:
     def keeps(self, path: bytes) -> bool:
         """Say whether the tier keeps a path that would be left out."""
         return self._keeps(path) is not None
+
+    def names_to_keep(self, folder: bytes) -> bool:
+        """Say whether the tier names a folder, or something in it, to be kept."""
+        return any(pattern.startswith(folder + b"/") for pattern in self._to_keep)
 
     def leave(self, entry: Entry, rule: Rule) -> None:
         """Leave an entry out of the layer, and remember why."""

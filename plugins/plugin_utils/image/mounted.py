@@ -3,7 +3,8 @@
 """What a role wrote where every container has something of its own, so that no image can hold it.
 
 An engine mounts its own ``/etc/hosts``, ``/etc/hostname`` and ``/etc/resolv.conf`` into each container, writes them
-before it starts, and makes ``/dev`` anew. What is written there later is told by its time.
+before it starts, and makes ``/dev`` anew. What is written there later is told by its time. What a package manager
+downloads goes to volumes while a tier is built, so a tier cannot keep it.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def written(client: docker.DockerClient, told: Mapping[str, Any], root: Path | N
         return []
     times = _times_here(root) if root else _times_there(client, str(told["Id"]))
     files = [_entry(path, changed) for path, changed in times if changed > started]
-    return [*files, *(_devices(root) if root else ())]
+    return [*files, *_volumes(told), *(_devices(root) if root else ())]
 
 
 def check(entries: Iterable[Entry], cleaner: Cleaner, timeline: Timeline) -> None:
@@ -77,7 +78,14 @@ def check(entries: Iterable[Entry], cleaner: Cleaner, timeline: Timeline) -> Non
     """
     lost = []
     for entry in entries:
-        if entry.path not in FILES:
+        if entry.kind is Kind.DIRECTORY:
+            if cleaner.names_to_keep(entry.path):
+                raise SealError(
+                    f"tier_keep names /{shown(entry.path)}, or something in it, but while a tier is built, this is a "
+                    "volume that goes with the build container; drop it from tier_keep, and let the role put what the "
+                    "image needs elsewhere"
+                )
+        elif entry.path not in FILES:
             cleaner.leave(entry, _IN_MEMORY)
         elif cleaner.rule(entry.path):
             cleaner.leave(entry, _MOUNTED)
@@ -117,6 +125,13 @@ def _times_there(client: docker.DockerClient, container: str) -> Iterator[tuple[
         changed = _nanoseconds(str(told.get("mtime") or ""))
         if changed is not None:
             yield path, changed
+
+
+def _volumes(told: Mapping[str, Any]) -> Iterator[Entry]:
+    for mount in told.get("Mounts") or ():
+        path = os.fsencode(str(mount["Destination"]).strip("/"))
+        if not path.startswith(_DEVICES + b"/"):
+            yield Entry(path, Kind.DIRECTORY, 0, 0, 0, mtime=0)
 
 
 def _devices(root: Path) -> Iterator[Entry]:

@@ -24,6 +24,7 @@ from ..image.tasks import Task
 from ..keys.elsewhere import ROLE
 from ..keys.learned import COLLECTION, FETCHED, UNSEEN
 from ..run.failure import Failure, said_by
+from ..run.jobs import note_asynchronous
 from ..run.journal import Journal
 from ..run.records import read_plan
 from ..run.taken import Watch

@@ -185,6 +185,23 @@ def test_what_no_image_can_hold_is_refused_unless_it_is_dropped():
     assert told[1].startswith("left out: /etc/hosts by task 'Set it up' (web/tasks/main.yml:3) (every container has")
 
 
+@pytest.mark.parametrize(
+    ("keep", "refused"),
+    [("/var/cache/apt", True), ("var/cache/apt/archives/*", True), ("var/cache/apt2", False), ("var/**", False)],
+)
+def test_what_lies_on_a_volume_of_the_build_cannot_be_kept(tmp_path, keep, refused):
+    volumes = [{"Destination": each} for each in ("/var/cache/apt", "/dev/tierwright-python")]
+    found = mounted.written(None, {**container(tmp_path), "Mounts": volumes}, tmp_path)
+    assert [each.path for each in found] == [b"var/cache/apt"]
+    cleaner = Cleaner("debian", keep=[keep])
+    if refused:
+        with pytest.raises(SealError, match="tier_keep names /var/cache/apt, or something in it"):
+            mounted.check(found, cleaner, TIMELINE)
+    else:
+        mounted.check(found, cleaner, TIMELINE)
+    assert cleaner.left_out == []
+
+
 def test_the_lines_of_a_layer_are_remembered(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     left_out.remember(LAYER, [])
