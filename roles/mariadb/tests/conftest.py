@@ -74,7 +74,7 @@ def busy_database(start_once) -> Any:
         "READ": _READ, "RUN": _RUN, "SECRET": secret, "MYSQL_RANDOM_ROOT_PASSWORD": "1", "MYSQL_DATABASE": "shop",
         "MYSQL_USER": "keeper", "MARIADB_PASSWORD_FILE": "/secret", "MARIADB_USER_HOST": "127.0.0.%",
         "MARIADB_ROOT_HOST": "localhost", "MARIADB_MYSQL_LOCALHOST_USER": "1", "MARIADB_REPLICATION_USER": "copier",
-        "MARIADB_REPLICATION_PASSWORD_HASH": "*0FD9A3F0F816D076CF239580A68A1147C250EB7B",
+        "MARIADB_REPLICATION_PASSWORD": "Copies-1",
         "MARIADB_HEALTHCHECK_GRANTS": "REPLICA MONITOR", "MARIADB_PASWORD": "misspelt",
     }  # fmt: skip
     started = start_once(user="0", env=environment, command=["bash", "-c", script, "bash", *options], alias="busy")

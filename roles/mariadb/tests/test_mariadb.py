@@ -92,8 +92,8 @@ def test_scripts_of_both_kinds_find_both_names_of_a_setting(busy_database):
     assert "read by" in busy_database.logs()
 
 
-def test_replicas_can_log_in_by_the_password_of_a_hash(busy_database, query):
-    asked = query(busy_database, "SHOW GRANTS", user="copier", password="jane")
+def test_replicas_can_log_in(busy_database, query):
+    asked = query(busy_database, "SHOW GRANTS", user="copier", password="Copies-1")
     assert re.search(r"GRANT REPLICATION (SLAVE|REPLICA) ON", asked.stdout), asked.stderr
 
 
@@ -129,6 +129,19 @@ def test_settings_that_contradict_each_other_are_refused(host, settings, message
     assert said.rc == 1, said.stdout
     assert message in said.stderr
     assert host.check_output("find /var/lib/mysql -mindepth 1") == ""
+
+
+def test_hashes_are_as_good_as_passwords(start, query):
+    jane = "*0FD9A3F0F816D076CF239580A68A1147C250EB7B"
+    settings = {f"MARIADB_{name}PASSWORD_HASH": jane for name in ("ROOT_", "", "REPLICATION_")}
+    names = {"MARIADB_USER": "keeper", "MARIADB_REPLICATION_USER": "copier", "MARIADB_INITDB_SKIP_TZINFO": "1"}
+    started = start(env={**settings, **names})
+    started.wait_healthy(timeout=50)
+    for user in ("root", "keeper", "copier"):
+        asked = query(started, "SELECT CURRENT_USER()", user=user, password="jane")
+        assert asked.stdout.startswith(f"{user}@"), asked.stderr
+    assert "denied" in query(started, "SELECT 1", user="root", password="").stderr
+    assert "denied" in started.host.run("MYSQL_PWD= mariadb --user=root --execute='SELECT 1'").stderr
 
 
 def test_a_backup_among_the_scripts_is_not_passed_over(start):
