@@ -22,7 +22,7 @@ PLAIN = frozenset({"ansible-core", "epoch", "inputs-pin", "team"})
 _PLAIN_LENGTH = 64
 
 #: Raised by one whenever this collection would make another image out of the same parts.
-RECIPE = "2"
+RECIPE = "3"
 
 
 def digest_bytes(data: bytes) -> str:
