@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 import docker
 
-from ..engine import containers, images, services
+from ..engine import containers, services
 from ..engine.images import Image
 from ..errors import ContractError, EngineError, EngineUnavailableError
 
@@ -46,7 +46,7 @@ def check_start(client: docker.DockerClient, image: Image, *, tier: str, labels:
         ContractError: It cannot be started; why is in the message.
         EngineUnavailableError: The engine does not answer.
     """
-    config = images.full_config(client, image)
+    config = image.config
     if not config.get("Entrypoint") and not config.get("Cmd"):
         return
     reason = _reason(client, image, labels)

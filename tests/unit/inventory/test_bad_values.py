@@ -7,6 +7,7 @@ from ansible.template import trust_as_template
 from ansible.vars.hostvars import HostVarsVars
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain import image_settings, references
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.prefix import prefix
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config import runtime_config
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments import check_config
@@ -267,3 +268,14 @@ def test_the_parent_s_environment_can_be_referred_to():
     ):
         runtime_config(parent, {"env": {"C": "$NO"}}, {})
     assert references.resolve("$PATH", {}).endswith("/sbin:/bin"), "what engines take where an image says nothing"
+
+
+@pytest.mark.parametrize("folder", ["acme.web", "web-2.0"])
+def test_one_prefix_holds_for_all_that_a_role_says_of_its_tier(plan, tmp_path, folder):
+    (tmp_path / "roles/web").rename(tmp_path / "roles" / folder)
+    named = prefix(folder)
+    (tmp_path / "roles" / folder / "defaults").mkdir()
+    for what, value in (("config", "{cmd: x}"), ("inputs", "[{url: ftp://x}]"), ("protects", "[/]")):
+        (tmp_path / "roles" / folder / "defaults/main.yml").write_text(f"{named}_tier_{what}: {value}\n")
+        with pytest.raises(ChainError, match=f"tier 'web': {named}_tier_{what}"):
+            plan(tier_role=folder)

@@ -1,5 +1,6 @@
 """Each source of a value that a role can see is decided about as docs/inputs.md says."""
 
+# ruff: noqa: ARG001, ARG005 - what stands for a function takes its arguments
 from __future__ import annotations
 
 import os
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +17,8 @@ from ansible import constants
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError, RunError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory import listening, templating
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.present import Present
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.templating import Listener
 from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.learned import FETCHED, UNSEEN
@@ -305,3 +308,49 @@ def test_a_source_is_decided_about_as_the_table_says(world, source, case):
             world.decide()
     else:
         assert ("db" in world.built()) == (decision == "key"), (used, parts)
+
+
+def test_whether_all_is_heard_is_tried(monkeypatch):
+    before = templating.AnsibleContext.resolve_or_missing, templating.lookup_loader.get, os.environ.__class__
+    monkeypatch.setattr(Listener, "_variable", lambda self, name: None)
+    with pytest.raises(RunError, match=r"cannot be recorded .*\(\{\{ group_names \}\} is not heard"):
+        Listener(print, lambda: "db").start()
+    assert before == (
+        templating.AnsibleContext.resolve_or_missing,
+        templating.lookup_loader.get,
+        os.environ.__class__,
+    ), "Ansible is as it was"
+
+
+def test_a_function_that_ansible_does_not_have_any_more_is_told(monkeypatch):
+    monkeypatch.delattr(templating.JinjaPluginIntercept, "_invoke_plugin")
+    with pytest.raises(RunError, match="_invoke_plugin"):
+        Listener(print, lambda: "db").start()
+
+
+def test_no_tier_is_built_where_nothing_is_recorded(monkeypatch):
+    monkeypatch.setattr(listening, "_state", listening._State())
+    with pytest.raises(RunError, match=r"tier 'db' is not built: what its role uses would not be recorded.*callback"):
+        listening.check_heard("db")
+    assert listening.listen(SimpleNamespace(recorded=lambda kind: [])) is None
+    with pytest.raises(RunError, match="index out of range"):
+        listening.check_heard("db")
+
+
+def test_a_folder_that_cannot_be_written_to_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert not any("{{" in path for path in listening._ignored(()))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plugin_that_copies_the_whole_environment_is_told(tmp_path):
+    source = "import os\ndef copy(): return dict(os.environ)\ndef one(): return os.getenv('TW_TEST')\n"
+    known: dict[str, Any] = {}
+    exec(compile(source, str(tmp_path / "filter_plugins/mine.py"), "exec"), known)
+    with heard("db") as found:
+        known["copy"]()
+        os.environ.get("HOME")
+    assert found == [(UNSEEN, "the whole environment of the controller (mine.py)")]
+    with heard("db") as found:
+        known["one"]()
+    assert found == [("environment", "TW_TEST")]

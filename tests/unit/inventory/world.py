@@ -94,7 +94,7 @@ class World:
         return [name for name, decision in self.decide().items() if decision.action is Action.BUILD]
 
     def build(self, taken: dict[str, list[str]] | None = None, used: dict[str, dict[str, str]] | None = None) -> None:
-        """Release all that is to be built; `taken` is what each role took from elsewhere, `used` parts of other kinds."""
+        """Release all that is to be built; `taken` is what each role took from elsewhere, `used` other parts."""
         planner = self.planner()
         made: dict[str, str] = {}
         for name, decision in planner.decide(self.engine, []).items():

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.prefix import prefix
+
+
+@pytest.mark.parametrize(
+    ("role", "expected"),
+    [
+        ("web", "web"),
+        ("httpd-php", "httpd_php"),
+        ("acme.web", "web"),
+        ("geerlingguy.nginx", "nginx"),
+        ("acme.site.web", "web"),
+        ("acme.web-site", "web_site"),
+        ("/srv/project/roles/web", "web"),
+        ("/srv/project/roles/acme.web", "acme.web".partition(".")[2]),
+        ("../roles/web/", "web"),
+        ("web-2.0", "web_2_0"),
+        ("/srv/my.project/roles/web-2.0", "web_2_0"),
+    ],
+)
+def test_the_prefix_of_a_role_s_variables(role, expected):
+    assert prefix(role) == expected
