@@ -39,8 +39,18 @@ class Holder:
 
     @classmethod
     def read(cls, fields: dict[str, Any]) -> Holder:
-        """Read what :meth:`written` wrote."""
-        return cls(**fields)
+        """Read what :meth:`written` wrote.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        kinds = {"pid": int}
+        names = [field.name for field in dataclasses.fields(cls)]
+        if not isinstance(fields, dict) or any(
+            not isinstance(fields.get(each), kinds.get(each, str)) for each in names
+        ):
+            raise ValueError(f"{fields!r} says of no process what it is")
+        return cls(**{each: fields[each] for each in names})
 
     def written(self) -> dict[str, Any]:
         """Its fields, as JSON holds them."""
