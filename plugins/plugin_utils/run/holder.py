@@ -44,13 +44,10 @@ class Holder:
         Raises:
             ValueError: It is something else.
         """
-        kinds = {"pid": int}
-        names = [field.name for field in dataclasses.fields(cls)]
-        if not isinstance(fields, dict) or any(
-            not isinstance(fields.get(each), kinds.get(each, str)) for each in names
-        ):
+        kinds = {field.name: int if field.name == "pid" else str for field in dataclasses.fields(cls)}
+        if not isinstance(fields, dict) or not all(isinstance(fields.get(name), kind) for name, kind in kinds.items()):
             raise ValueError(f"{fields!r} says of no process what it is")
-        return cls(**{each: fields[each] for each in names})
+        return cls(**{name: fields[name] for name in kinds})
 
     def written(self) -> dict[str, Any]:
         """Its fields, as JSON holds them."""

@@ -35,7 +35,7 @@ def outline(
             *each.reasons,
             *_asked(each),
             *(f"to be tested: {reason}" for reason in each.untested),
-            *(() if short else _tested(each, tests.get(each.tier.name))),
+            *_tested(each, None if short else tests.get(each.tier.name)),
             *_told(following.get(each.tier.name, ())),
         )
         yield f"{each.tier.name:{width}}  {each.action:5}  {first}"
