@@ -162,7 +162,7 @@ def _run(
         late = _wait(process, timeout, parent)
     if os.getppid() != parent:
         raise ContractError(f"run {run} is gone; its tests were ended")
-    told: dict[str, Any] = json.loads(result.read_text()) if result.exists() else {"tests": 0, "failed": []}
+    told = _read(result)
     if late:
         running = told["failed"].pop() if told.get("interrupted") else _nothing("")
         limit = f"the tests took longer than {timeout:g} s (tier_test_timeout) and were ended"
@@ -171,6 +171,14 @@ def _run(
         last = "\n".join(said.read_text(errors="replace").splitlines()[-_LINES:])
         told["failed"] = [_nothing(f"pytest ended with {process.returncode}:\n{last}")]
     return told
+
+
+def _read(result: Path) -> dict[str, Any]:
+    """What a pytest wrote of its end; nothing where it was killed before, or while, it did."""
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        told: dict[str, Any] = json.loads(result.read_text())
+        return told
+    return {"tests": 0, "failed": []}
 
 
 def _wait(process: subprocess.Popen[bytes], timeout: float, parent: int) -> bool:

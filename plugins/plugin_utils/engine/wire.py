@@ -18,7 +18,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from ..errors import EngineError, EngineUnavailableError
+from ..errors import EngineError, EngineUnavailableError, concerning
 from .stream import Started, buffered
 
 #: Seconds that an answer may take.
@@ -45,7 +45,8 @@ class Engine:
             EngineError: There is no such container.
             EngineUnavailableError: The engine does not answer.
         """
-        return str(self._ask("GET", f"/containers/{quote(container, safe='')}/json")["Config"].get("User") or "")
+        with self._understood():
+            return str(self._ask("GET", f"/containers/{quote(container, safe='')}/json")["Config"].get("User") or "")
 
     @contextlib.contextmanager
     def started(self, container: str, argv: list[str], user: str) -> Iterator[Started]:
@@ -62,7 +63,8 @@ class Engine:
         """
         streams = {"AttachStdin": True, "AttachStdout": True, "AttachStderr": True}
         asked = {"Cmd": argv, "User": user, "Tty": False, **streams}
-        made = self._ask("POST", f"/containers/{quote(container, safe='')}/exec", asked)["Id"]
+        with self._understood():
+            made = str(self._ask("POST", f"/containers/{quote(container, safe='')}/exec", asked)["Id"])
         with contextlib.closing(connection(self._address)) as connected:
             upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"}
             answer = self._send(connected, "POST", f"/exec/{made}/start", {"Detach": False, "Tty": False}, upgrade)
@@ -72,8 +74,12 @@ class Engine:
             yield Started(sock, buffered(answer.fp, sock), can_tell_the_end=True, status=lambda: self._status(made))
 
     def _status(self, made: str) -> int | None:
-        found = self._ask("GET", f"/exec/{made}/json")
-        return None if found["Running"] else found["ExitCode"]
+        with self._understood():
+            found = self._ask("GET", f"/exec/{made}/json")
+            return None if found["Running"] else found["ExitCode"]
+
+    def _understood(self) -> contextlib.AbstractContextManager[None]:
+        return concerning(f"the engine at {self._address}: its answer cannot be understood", EngineError)
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         with contextlib.closing(connection(self._address)) as connected:

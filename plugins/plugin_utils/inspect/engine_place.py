@@ -45,7 +45,7 @@ class EnginePlace:
         if not isinstance(listed, list):
             raise EngineError(f"{self.title} answered with {type(listed).__name__} where a list of images belongs")
         here = digest(self._engine.address.encode())
-        known = self._store.value("engine", here) or {"layers": {}, "history": {}}
+        known = _known(self._store.value("engine", here))
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             layers = _each(pool, self._layers, listed, known["layers"])
             there = [each for each in listed if each["Id"] in layers]
@@ -71,7 +71,7 @@ class EnginePlace:
         if len(steps) == len(layers):
             return _inspected(told, names, tuple(replace(step, empty=False) for step in steps))
         text = self._store.value("config", told["Id"])
-        if text is None:
+        if not isinstance(text, str) or digest(text.encode()) != told["Id"]:
             text = self._save(told["Id"])
             self._store.put("config", told["Id"], text)
         return parse(text.encode(), names, f"image {reference} of {self.title}")
@@ -109,6 +109,16 @@ class EnginePlace:
     def _history(self, listed: Mapping[str, Any]) -> list[list[Any]]:
         told = self._engine.json(f"/images/{listed['Id']}/history")
         return [[each.get(key) for key in ("Created", "CreatedBy", "Comment")] for each in reversed(told)]
+
+
+def _known(stored: Any) -> dict[str, dict[str, list[Any]]]:
+    """What was remembered of an engine's images; a copy that is damaged is none."""
+    kinds = ("layers", "history")
+    whole = isinstance(stored, dict) and all(
+        isinstance(stored.get(kind), dict) and all(isinstance(each, list) for each in stored[kind].values())
+        for kind in kinds
+    )
+    return {kind: stored[kind] if whole else {} for kind in kinds}
 
 
 def _each(

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import NotFoundError, PlanError
+from ..errors import NotFoundError, PlanError, concerning
+from ..foreign import printable_lines
 
 #: The collection's own.
 PLAYBOOK = "tierwright.chain.build_chain"
@@ -80,7 +81,8 @@ def _plan(playbook: str, arguments: Sequence[str], say: Callable[[str], None]) -
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
         if done.returncode != 0 or not plan.exists():
-            say(done.stdout.strip())
+            say(printable_lines(done.stdout.strip()))
             raise PlanError(f"ansible-playbook {playbook} made no plan; what it said is above")
-        tiers: dict[str, Any] = json.loads(plan.read_text())["tiers"]
-        return tiers
+        with concerning(f"the plan that ansible-playbook {playbook} made", PlanError):
+            tiers: dict[str, Any] = json.loads(plan.read_text())["tiers"]
+            return tiers

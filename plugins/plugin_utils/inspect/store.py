@@ -65,7 +65,7 @@ class Store:
     def _read(self, kind: str, identity: str, make: Callable[[Any], Any]) -> Any:
         path = self._path(kind, identity)
         # Whatever is wrong with it: it is only a copy.
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, zlib.error):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, zlib.error):
             made = make(json.loads(zlib.decompress(path.read_bytes())))
             if time.time() - path.stat().st_mtime > KEPT / 2:
                 os.utime(path)

@@ -38,9 +38,12 @@ class Memory:
     def recall(self, address: str) -> Answer | None:
         """What ``address`` answered the last time; ``None`` where that is not known."""
         try:
-            return Answer(**json.loads(self._path(address).read_text()))
+            answer = Answer(**json.loads(self._path(address).read_text()))
         except (OSError, ValueError, TypeError):
             return None
+        texts = (answer.digest, answer.etag or "", answer.modified or "")
+        whole = isinstance(answer.time, float | int) and all(isinstance(each, str) for each in texts)
+        return answer if whole else None
 
     def keep(self, address: str, answer: Answer) -> None:
         """Remember an answer. Where nothing can be written, the next run asks again."""

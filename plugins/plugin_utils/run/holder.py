@@ -39,8 +39,15 @@ class Holder:
 
     @classmethod
     def read(cls, fields: dict[str, Any]) -> Holder:
-        """Read what :meth:`written` wrote."""
-        return cls(**fields)
+        """Read what :meth:`written` wrote.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        kinds = {field.name: int if field.name == "pid" else str for field in dataclasses.fields(cls)}
+        if not isinstance(fields, dict) or not all(isinstance(fields.get(name), kind) for name, kind in kinds.items()):
+            raise ValueError(f"{fields!r} says of no process what it is")
+        return cls(**{name: fields[name] for name in kinds})
 
     def written(self) -> dict[str, Any]:
         """Its fields, as JSON holds them."""

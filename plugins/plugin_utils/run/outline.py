@@ -24,7 +24,7 @@ def outline(
     Args:
         decisions: One for each tier of the run, parents before children.
         everything: Whether tiers that stay as they are are listed in a large chain too.
-        tests: The tests that each tier's image has to pass.
+        tests: The tests that each tier's image has to pass; those of a large chain are not told.
     """
     following = followers(decisions)
     short = not everything and len(decisions) > FEW
@@ -36,7 +36,7 @@ def outline(
             *_asked(each),
             *(f"to be tested: {reason}" for reason in each.untested),
             *_unseen(each),
-            *_tested(each, tests.get(each.tier.name)),
+            *_tested(each, None if short else tests.get(each.tier.name)),
             *_told(following.get(each.tier.name, ())),
         )
         yield f"{each.tier.name:{width}}  {each.action:5}  {first}"

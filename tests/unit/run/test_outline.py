@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.graph import Chain
+from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.suite import RoleTests, Suite
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.parts import digest_key
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.outline import FEW, followers, kept, outline
@@ -44,6 +45,19 @@ def test_a_small_chain_is_told_tier_by_tier(plan):
         "                  1 tier follows: wordpress",
         "mariadb    keep   nothing changed",
         "wordpress  build  parent httpd-php is built",
+    ]
+
+
+def test_the_plan_says_which_tests_will_run(plan):
+    core = RoleTests("corebuild", "operations", "/x")
+    suites = {"corebuild": Suite(core), "httpd-php": Suite(None, (core,)), "wordpress": Suite(core, (core,))}
+    lines = list(outline(plan(DEMO, changed=["httpd-php"]), everything=False, tests=suites))
+    assert lines[3:] == [
+        "                  tests: the contracts of corebuild",
+        "                  1 tier follows: wordpress",
+        "mariadb    keep   nothing changed",
+        "wordpress  build  parent httpd-php is built",
+        "                  tests: its own and the contracts of corebuild",
     ]
 
 
