@@ -40,8 +40,10 @@ def clear(client: Any, label: str) -> int:
         EngineError: The engine refused.
     """
     # The watching process imports nothing of the engine before it has to.
-    containers, networks = (import_module(f"..engine.{name}", __package__) for name in ("containers", "networks"))
-    left = [container for container, _labels in containers.find(client, label)]
+    rooms = ("containers", "images", "networks")
+    containers, images, networks = (import_module(f"..engine.{name}", __package__) for name in rooms)
+    theirs = images.labelled(client, label)  # somebody's, made of such a container
+    left = [container for container, _labels in containers.find(client, label, but_of=theirs)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:  # an engine takes a second for each and more
         list(pool.map(lambda container: containers.remove(client, container), left))
     for network, _labels in networks.find(client, label):

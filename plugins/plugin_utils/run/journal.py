@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import secrets
 import shutil
 import time
@@ -37,6 +38,7 @@ _ALONE_SECONDS = 3600
 #: What names of unfinished files begin with, and no quoted name does.
 _ASIDE = "+"
 _MOMENT = "%Y%m%dT%H%M%SZ"
+_RUN = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,9 @@ class Journal:
 
 
 def began(run: str) -> datetime:
-    """When a run began, by its identifier; one of another form began now."""
+    """When a run began, by its identifier; one of another form, as anybody may write on an engine, began now."""
+    if _RUN.fullmatch(run) is None:
+        return datetime.now(UTC)
     try:
         return datetime.strptime(run.partition("-")[0], _MOMENT).replace(tzinfo=UTC)
     except ValueError:

@@ -244,6 +244,12 @@ def test_an_interpreter_is_needed_by_what_can_be_built_on(engine, make_image):
     assert len(interpreter.needless(engine, without={"sha256:above", "sha256:base"})) == 5
 
 
+@pytest.mark.parametrize("run", ["20200101T000000Z-../../../x", "/etc", "20200101T000000Z-/x", ""])
+def test_a_label_of_another_form_is_no_run_and_no_path(engine, run):
+    engine.running.append({"Id": "it", "Labels": {labels.CHAIN: "demo", labels.TIER: "web", labels.RUN: run}})
+    assert abandoned_of(engine) == []
+
+
 def test_a_run_that_cannot_begin_leaves_no_journal(engine, monkeypatch):
     def refuses(*_given):
         raise EngineError("the engine says no")
