@@ -17,7 +17,7 @@ def explained(message: str) -> str:
         what = " and ".join(named) or "a path that is mounted, as /etc/hosts, /etc/hostname and /etc/resolv.conf are,"
         return (
             f"{message}. In a build container, {what} cannot be replaced, moved or removed: the engine mounts it "
-            "there, as in every container, so no image can hold it either. Let the role leave it alone in an image, and "
-            "give such settings to containers where they are started (docker run --add-host, --hostname, --dns)"
+            "there, as in every container, so no image can hold it either. Let the role leave it alone in an image, "
+            "and give such settings to containers where they are started (docker run --add-host, --hostname, --dns)"
         )
     return message
