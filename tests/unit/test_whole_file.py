@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils import whole_file
 from ansible_collections.tierwright.chain.plugins.plugin_utils.contract import kept
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import tasks
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import memory
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.store import Store
 from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.answers import Answer, Memory
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run import noting
@@ -89,7 +89,7 @@ def test_no_writer_of_ours_leaves_a_temporary_file_on_a_full_disk(tmp_path, monk
 
 
 def test_all_writers_are_the_one():
-    for module in (kept, tasks, noting):
+    for module in (kept, memory, noting):
         assert module.write_whole is write_whole
 
 

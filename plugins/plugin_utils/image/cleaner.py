@@ -38,6 +38,12 @@ _SOCKETS = Rule(
     (),
     "let the program that listens there make it when a container starts",
 )
+_ATTRIBUTES = Rule(
+    Treatment.DROP,
+    "extended attributes of users, which no layer has",
+    (),
+    "let the role do without, or set them when a container starts",
+)
 _OWN = Rule(Treatment.DROP, "named by tier_drop", (), "tier_drop of the tier says so")
 
 
@@ -104,8 +110,13 @@ class Cleaner:
 
     def leave(self, entry: Entry, rule: Rule) -> None:
         """Leave an entry out of the layer, and remember why."""
-        if entry.kind is not Kind.DIRECTORY:
-            self.left_out.append(LeftOut(entry, rule.why, rule.advice))
+        self.left_out.append(LeftOut(entry, rule.why, rule.advice))
+
+    def look_at_attributes(self, change: Change) -> None:
+        """Remember attributes that are new and that no layer has."""
+        now, before = change.now, change.before
+        if now is not None and now.foreign and (before is None or before.foreign != now.foreign):
+            self.leave(now, _ATTRIBUTES)
 
     def rule(self, path: bytes) -> Rule | None:
         """Say what the list, or the tier, has for a path."""
@@ -126,11 +137,12 @@ def settle(changes: Iterable[Change], cleaner: Cleaner) -> list[Entry]:
     kept: dict[bytes, Entry] = {}
     spare: dict[bytes, Entry] = {}
     for change in changes:
+        if change.before is not None and (change.now is None or change.now.kind is Kind.SOCKET):
+            gone = _whiteout(change.before.path)
+            kept[gone.path] = gone
         if change.now is None:
-            if change.before is not None:
-                gone = _whiteout(change.before.path)
-                kept[gone.path] = gone
             continue
+        cleaner.look_at_attributes(change)
         if change.before is not None and same(change.now, change.before):
             spare[change.now.path] = change.now
             continue
@@ -140,14 +152,15 @@ def settle(changes: Iterable[Change], cleaner: Cleaner) -> list[Entry]:
             kept[now.path] = now
         elif now is not None or change.now.kind is Kind.DIRECTORY:
             spare[change.now.path] = now or change.now
-        if now is None and change.before is not None and change.now.kind is Kind.SOCKET:
-            gone = _whiteout(change.now.path)
-            kept[gone.path] = gone
+    _leave_made_up(kept, cleaner)
+    return [*kept.values(), *_needed(kept, spare)]
+
+
+def _leave_made_up(kept: dict[bytes, Entry], cleaner: Cleaner) -> None:
     for entry in made_up(kept):
         listed = parent(entry.path) + b"/" + entry.target if entry.kind is Kind.SYMLINK else entry.path
         if (rule := cleaner.rule(listed)) is not None and not cleaner.keeps(listed):
             cleaner.leave(kept.pop(entry.path), rule)
-    return [*kept.values(), *_needed(kept, spare)]
 
 
 def _needed(kept: dict[bytes, Entry], spare: dict[bytes, Entry]) -> Iterable[Entry]:

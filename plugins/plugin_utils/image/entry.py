@@ -74,6 +74,8 @@ class Entry:
     digest: bytes = b""
     #: The same for all names of one file; ``None`` where there is one name only.
     inode: Hashable = None
+    #: Names of other extended attributes that somebody set on it (``user.…``).
+    foreign: tuple[bytes, ...] = field(default=(), compare=False)
     #: Nanoseconds since 1970 when the kernel last saw it change; ``None`` where only an export of it is known.
     changed: int | None = field(default=None, compare=False)
 

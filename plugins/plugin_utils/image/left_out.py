@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from . import memory
-from .entry import Entry, shown
+from .entry import Entry, Kind, shown
 from .tasks import Timeline
 
 _KIND = "left-out"
@@ -44,7 +44,9 @@ def lines(
     """
     kinds: dict[tuple[str, str], list[Entry]] = {}
     for each in sorted(left_out, key=lambda each: each.entry.path):
-        kinds.setdefault((each.why, each.advice), []).append(each.entry)
+        # A folder says nothing that what is in it does not, unless something refers to it.
+        if each.entry.kind is not Kind.DIRECTORY or each.entry.path in (referring or {}):
+            kinds.setdefault((each.why, each.advice), []).append(each.entry)
     for (why, advice), entries in kinds.items():
         if advice:
             # What something in the image refers to is named first.

@@ -24,6 +24,9 @@ from .entry import KEPT_ATTRIBUTES, Change, Entry, Kind, Slice
 TRUSTED, USER = b"trusted.overlay.", b"user.overlay."
 _OPAQUE = b"opaque"
 
+#: What the names of attributes begin with that anybody may set (``xattr(7)``).
+_OF_USERS = b"user."
+
 #: Marks that change nothing of what is seen; with any other, a directory cannot be read without the kernel's help:
 #: ``redirect`` and ``metacopy`` leave content elsewhere.
 _HARMLESS = frozenset({b"origin", b"impure", b"nlink", b"upper", b"uuid", _OPAQUE})
@@ -183,7 +186,7 @@ def _entry(place: bytes, path: bytes, status: os.stat_result, marks: bytes) -> t
     kind = _KINDS.get(stat.S_IFMT(status.st_mode))
     if kind is None or (kind is Kind.CHARACTER and status.st_rdev == 0):
         return None, False
-    attributes, opaque = _attributes(place, marks)
+    attributes, foreign, opaque = _attributes(place, marks)
     is_file = kind is Kind.FILE
     return (
         Entry(
@@ -199,6 +202,7 @@ def _entry(place: bytes, path: bytes, status: os.stat_result, marks: bytes) -> t
             attributes=attributes,
             content=Slice(place) if is_file else b"",
             inode=(status.st_dev, status.st_ino) if status.st_nlink > 1 and kind is not Kind.DIRECTORY else None,
+            foreign=foreign,
             changed=status.st_ctime_ns,
         ),
         opaque,
@@ -209,11 +213,12 @@ def _device(status: os.stat_result) -> tuple[int, int]:
     return os.major(status.st_rdev), os.minor(status.st_rdev)
 
 
-def _attributes(place: bytes, marks: bytes) -> tuple[tuple[tuple[bytes, bytes], ...], bool]:
+def _attributes(place: bytes, marks: bytes) -> tuple[tuple[tuple[bytes, bytes], ...], tuple[bytes, ...], bool]:
+    """Read the attributes that a layer has, the names of those that users set, and whether the place is opaque."""
     names = os.listxattr(place, follow_symlinks=False)
     if not names:  # as most
-        return (), False
-    kept, opaque = [], False
+        return (), (), False
+    kept, foreign, opaque = [], [], False
     for listed in names:
         name = os.fsencode(listed)
         mark = name.removeprefix(marks) if name.startswith(marks) else None
@@ -225,7 +230,9 @@ def _attributes(place: bytes, marks: bytes) -> tuple[tuple[tuple[bytes, bytes], 
             opaque = True
         elif mark is not None and mark not in _HARMLESS:
             raise NotReadableError(f"{os.fsdecode(place)} has the mark {listed}")
-    return tuple(sorted(kept)), opaque
+        elif mark is None and name.startswith(_OF_USERS):
+            foreign.append(name)
+    return tuple(sorted(kept)), tuple(sorted(foreign)), opaque
 
 
 def sees_all_attributes() -> bool:

@@ -28,9 +28,9 @@ _HEAD = 4096
 
 #: Names of files that say where programs are, wherever they lie.
 _SETTINGS = re.compile(
-    rb"(?:.*/)?(?:pyvenv\.cfg|[^/]+\.(?:conf|cfg|ini|env|sh|service|timer|socket|path|pth))", re.DOTALL
+    rb"(?:.*/)?[^/]*(?:rc|\.(?:conf|cfg|ini|env|sh|profile|service|timer|socket|path|pth|json|toml|ya?ml))", re.DOTALL
 )
-_FOLDER_OF_SETTINGS = b"etc/"
+_FOLDERS_OF_SETTINGS = (b"etc/", b"var/spool/cron/")
 _EXECUTABLE = 0o111
 
 #: An absolute path in a text.
@@ -112,7 +112,7 @@ def _named(entry: Entry) -> Iterator[bytes]:
 
 def _says_paths(entry: Entry) -> bool:
     return bool(
-        entry.mode & _EXECUTABLE or entry.path.startswith(_FOLDER_OF_SETTINGS) or _SETTINGS.fullmatch(entry.path)
+        entry.mode & _EXECUTABLE or entry.path.startswith(_FOLDERS_OF_SETTINGS) or _SETTINGS.fullmatch(entry.path)
     )
 
 

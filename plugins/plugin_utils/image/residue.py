@@ -88,12 +88,22 @@ COMMON = (
             "var/lib/urandom/random-seed",
             "root/.gnupg/random_seed",
         ),
-        "let them be made when a container starts (ssh-keygen -A)",
+        "let them be made when a container starts (ssh-keygen -A), or name them in tier_keep",
     ),
     Rule(Treatment.EMPTY, "the machine's identity", ("etc/machine-id",)),
     Rule(Treatment.DROP, "copies of the machine's identity", ("var/lib/dbus/machine-id",)),
     Rule(Treatment.DROP, "caches of inode numbers and times", ("var/cache/ldconfig/aux-cache", "var/cache/man/*")),
-    Rule(Treatment.EMPTY, "logs", ("var/log/*",)),
+    Rule(
+        Treatment.EMPTY,
+        "content of logs",
+        ("var/log/*",),
+        "put what the image needs elsewhere, or name it in tier_keep",
+    ),
+    Rule(
+        Treatment.EMPTY,
+        "logs of accounts and fonts",
+        ("var/log/lastlog", "var/log/faillog", "var/log/tallylog", "var/log/[bw]tmp", "var/log/fontconfig.log"),
+    ),
     Rule(Treatment.DROP, "journals", ("var/log/journal/*",)),
 )
 

@@ -52,8 +52,8 @@ _HINTS = {
         r"Network is unreachable",
         r"proxy authentication required",
     ),
-    "the engine mounts /etc/hosts, /etc/hostname and /etc/resolv.conf in every container, so no image can hold them: let "
-    "the role leave them alone in an image, and give such settings to containers where they are started (docker run "
+    "the engine mounts /etc/hosts, /etc/hostname and /etc/resolv.conf in every container, so no image can hold them: "
+    "let the role leave them alone, and give such settings to containers where they are started (docker run "
     "--add-host, --hostname, --dns)": (r"Errno 16", r"Device or resource busy"),
     "a company's CA can be installed before the role, by a task file in tier_before": (r"certificate verify failed",),
 }

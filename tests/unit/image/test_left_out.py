@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -70,14 +71,16 @@ def test_what_only_looks_like_a_result_stays(path, content):
 
 def test_what_somebody_may_miss_is_named_with_its_task():
     temporary = [file(b"tmp/%d" % number, changed=150) for number in range(4)]
-    kept, told = sealed(*temporary, file(b"root/.cache/x\n"), file(b"var/log/a.log"), file(b"opt/x"), drop=["opt/*"])
-    assert kept == {b"var/log/a.log"}
+    logs = [file(b"var/log/a.log"), file(b"var/log/lastlog"), file(b"var/log/empty", b"")]
+    kept, told = sealed(*temporary, file(b"root/.cache/x\n"), *logs, file(b"opt/x"), drop=["opt/*"])
+    assert kept == {log.path for log in logs}
     by = "by task 'Set it up' (web/tasks/main.yml:3)"
     elsewhere = "put what the image needs elsewhere, or name it in tier_keep"
     assert sorted(told) == [
         "left out: /opt/x " + by + " (named by tier_drop); tier_drop of the tier says so",
         "left out: /root/.cache/x\\n " + by + " (what programs keep in a home); name what the image needs in tier_keep",
         "left out: /tmp/0, /tmp/1, /tmp/2 and 1 more (temporary files); " + elsewhere,
+        "left out: /var/log/a.log " + by + " (content of logs); " + elsewhere,
         "left out: 1 file that any build leaves behind (docs/sealing.md)",
     ]
 
@@ -99,6 +102,22 @@ def test_what_refers_to_something_left_out_is_named_first(referrer):
     assert f"to which /{referrer.path.decode()} refers, /tmp/0" in told[0]
 
 
+def test_a_folder_that_is_left_out_is_named_where_something_refers_to_it():
+    folders = [Entry(b"tmp/" + name, Kind.DIRECTORY, 0o755, 0, 0, 1) for name in (b"a", b"b")]
+    kept, told = sealed(*folders, link(b"srv/a", b"/tmp/a"), link(b"srv/tmp", b"/tmp"))
+    assert kept == {b"srv/a", b"srv/tmp"}
+    assert [line.partition(" (")[0] for line in told] == ["left out: /tmp/a, to which /srv/a refers"]
+
+
+def test_attributes_that_no_layer_has_are_told_once():
+    before = replace(file(b"srv/old"), foreign=(b"user.old",))
+    new = [replace(file(path), foreign=(b"user.x",)) for path in (b"srv/new", b"etc/same")]
+    kept, told = sealed(before, *new, before=[before, file(b"etc/same")])
+    assert kept == {b"srv/new"}
+    assert told[0].startswith("left out: /etc/same by task 'Set it up' (web/tasks/main.yml:3), /srv/new by task ")
+    assert "extended attributes of users" in told[0]
+
+
 def test_a_socket_is_told_and_what_was_there_before_is_gone():
     before = file(b"run/app.sock")
     kept, told = sealed(Entry(before.path, Kind.SOCKET, 0o755, 0, 0, 1), before=[before])
@@ -113,6 +132,8 @@ def test_a_socket_is_told_and_what_was_there_before_is_gone():
         file(b"opt/app/bin/pip", b"#!/bin/sh\n'''exec' \"" + PYTHON + b"\" \"$0\"\n' '''\n", mode=0o755),
         file(b"opt/app/pyvenv.cfg", b"home = /dev/tierwright-python/bin\n"),
         file(b"etc/cron.d/app", b"* * * * * root " + PYTHON + b" /opt/app.py\n"),
+        file(b"var/spool/cron/crontabs/root", b"* * * * * " + PYTHON + b" /opt/app.py\n"),
+        file(b"opt/app/config.yml", b"python: " + PYTHON + b"\n"),
         file(b"lib/systemd/system/app.service", b"ExecStart=" + PYTHON + b" /opt/app.py\n"),
         link(b"opt/app/bin/python3", PYTHON),
         link(b"opt/x", b"../dev/tierwright/ansible-tmp-1/x"),

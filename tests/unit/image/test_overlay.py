@@ -196,6 +196,15 @@ def test_marks_that_the_mount_does_not_heed_hide_nothing(overlay):
     assert heeded == {b"e/old", b"e/x"}
 
 
+def test_attributes_of_users_are_told_by_name(overlay):
+    make(overlay / "upper", "x")
+    os.setxattr(overlay / "upper/x", "user.origin", b"here")
+    os.setxattr(overlay / "upper/x", "security.capability", bytes.fromhex("0100000200040000000000000000000000000000"))
+    (change,) = changes(Overlay(bytes(overlay / "upper"), ()))
+    assert change.now.foreign == (b"user.origin",)
+    assert [name for name, _value in change.now.attributes] == [b"security.capability"]
+
+
 def test_what_is_below_can_be_looked_at(overlay):
     make(overlay / "bottom", "d/old", "d/gone", "e/hidden")
     make(overlay / "top", "d/new", "e/x")

@@ -54,7 +54,7 @@ def promotion(number, *repositories):
 
 def test_what_is_known_of_the_tiers_is_taken_over_and_the_rest_stays(decision):
     note_plan(OLD, {name: decision(name) for name in ("web", "db")}, ["web", "db"])
-    adopt("shop", home("web"))
+    adopt("shop", home("web"), print)
     assert list(read("shop")) == ["web"]
     assert list(read(OLD)) == ["db"]
 
@@ -62,7 +62,7 @@ def test_what_is_known_of_the_tiers_is_taken_over_and_the_rest_stays(decision):
 def test_an_interrupted_promotion_is_taken_over_by_whom_it_is_of():
     mine, theirs, both = promotion(1, "web"), promotion(2, "db"), promotion(3, "web", "db")
     (state_folder(OLD) / "promotion-4.json").write_text("{")
-    adopt("shop", home("web"))
+    adopt("shop", home("web"), print)
     assert sorted(each.name for each in state_folder("shop").glob("promotion-*")) == [mine]
     assert sorted(each.name for each in state_folder(OLD).glob("promotion-*")) == [theirs, both, "promotion-4.json"]
 
@@ -74,7 +74,7 @@ def test_a_killed_run_is_taken_over_by_whom_it_is_of(decision):
             write_plan(journal, OLD, decision("db" if name == "db" else "web"), None)
         if name != "lives":
             killed(journal)
-    adopt("shop", home("web"))
+    adopt("shop", home("web"), print)
     assert [each.run for each in runs("shop")] == [journals["web"].run]
     assert {each.run for each in runs(OLD)} == {journals[name].run for name in ("db", "lives", "empty")}
 
@@ -82,13 +82,13 @@ def test_a_killed_run_is_taken_over_by_whom_it_is_of(decision):
 def test_matrices_are_taken_over_under_the_new_name():
     for made, tier in (("2026-11-01T00:00:00+00:00", "web"), ("2026-11-02T00:00:00+00:00", "db")):
         keep(state_folder(OLD), Matrix(SCHEMA, OLD, None, made, [Variant("a", "A", [Cell(tier, State.PASSED)])]))
-    adopt("shop", home("web"))
+    adopt("shop", home("web"), print)
     assert [(each.chain, each.tiers) for each in kept(state_folder("shop"))] == [("shop", ["web"])]
     assert len(kept(state_folder(OLD))) == 2
 
 
 def test_a_chain_without_a_former_name_takes_nothing(decision):
     note_plan(OLD, {"web": decision("web")}, ["web"])
-    adopt("shop", Home("/x", "builder", "anne", ("web web",)))
+    adopt("shop", Home("/x", "builder", "anne", ("web web",)), print)
     assert not state_folder("shop").exists()
     assert list(read(OLD)) == ["web"]

@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.contract import kept
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import built, tasks
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import built, memory, tasks
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.engine_place import _known
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.store import Store
 from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.answers import Answer, Memory
@@ -96,7 +96,7 @@ def test_tasks_and_times_of_layers(damage):
     built.note_built("sha256:1")
     (built._folder() / "1").write_bytes(damage)
     assert built.built("sha256:1") is None
-    folder = tasks._folder()
+    folder = memory._folder()
     folder.mkdir(parents=True)
     for text in (damage, zlib.compress(damage)):
         (folder / "1").write_bytes(text)
