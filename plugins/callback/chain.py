@@ -41,7 +41,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listeni
     note_files,
     note_task,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say, warn
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import guard_display, say, warn
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import discard_all
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.column import keep_column
@@ -88,6 +88,7 @@ class CallbackModule(CallbackBase):
         """Take charge of a run as soon as it is planned."""
         if result.task.resolved_action == _PLAN and _content(result).get("run"):
             self._journal = Journal(Path(_content(result)["run"]))
+            guard_display()
             self._alive = self._journal.hold()
             end_when_deaf(self._display.error)
             atexit.register(self._end, os.getpid())
@@ -117,22 +118,22 @@ class CallbackModule(CallbackBase):
         if self._journal is None:
             return
         try:
-            self._tell(self._journal)
+            self._tell(self._journal, [*stats.failures, *stats.dark])
         except TierwrightError as error:
             warn(str(error))
         except Exception as error:  # noqa: BLE001 - the run is over, and has to be cleared away
             warn(unexpected(f"telling the end of run {self._journal.run}", error))
         self._end(os.getpid())
 
-    def _tell(self, journal: Journal) -> None:
+    def _tell(self, journal: Journal, failed: list[str]) -> None:
         note_run(journal, warn)
         client = connect()
         for line in summary(client, journal, everything=self._display.verbosity > 0):
             say(line)
         if told := keep_column(client, journal):
             say(f"\n{told}")
-        write_files(client, journal, repeat())
-        for line in failures(journal, repeat()):
+        write_files(client, journal, repeat(), failed)
+        for line in failures(journal, repeat(), failed):
             say(line)
 
     def _end(self, owner: int) -> None:

@@ -13,7 +13,12 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run import result, summary
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.failure import Failure, give_up, note_told
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.failure import (
+    Failure,
+    give_up,
+    note_failing,
+    note_told,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import write_plan
@@ -118,6 +123,14 @@ def test_junit_counts_builds_and_tests(run):
         "app": ("1", "0", "1"),
     }
     assert suites["db"].find("testcase/failure").text.splitlines()[0] == "task 'Break' (db/tasks/main.yml:3)"
+
+
+def test_a_promotion_that_fails_is_told_although_all_tiers_passed(run):
+    note_failing(run, "base", Failure("Move the release tags", "", ["somebody else moved it", "more"]))
+    told = result.result_of(None, run, "again", ["web", "base", "app"])
+    assert told.error == "task 'Move the release tags'\n  somebody else moved it\n  more"
+    lines = "\n".join(summary.failures(run, "again", ["base", "app"]))
+    assert "FAILED, with the tiers as they are in the table (host base)\n  task 'Move the release tags'" in lines
 
 
 def test_files_say_that_a_run_goes_on_until_it_has_ended(run, tmp_path):
