@@ -111,8 +111,8 @@ def check_files(given: Mapping[str, Any]) -> dict[str, str]:
     for kind in ("result_file", "junit_file"):
         if given.get(kind) is None:
             continue
-        path = Path(str(given[kind])).expanduser().absolute()
-        if not path.parent.is_dir() or path.is_dir():
+        path = Path(str(given[kind])).expanduser().resolve()
+        if not path.parent.is_dir() or (path.exists() and not path.is_file()):  # a device would be replaced by a file
             raise ChainError(f"tier_{kind} is {given[kind]!r}; expected a file in a folder that exists")
         wanted[kind] = str(path)
     return wanted

@@ -152,7 +152,7 @@ def test_a_plan_that_fails_is_an_error_in_both_files(tmp_path):
     assert ET.parse(tmp_path / "j.xml").getroot().find("testsuite/testcase/error").get("message") == "tier 'x': no"
 
 
-@pytest.mark.parametrize("path", ["/nonexistent/folder/x.json", "/tmp"])
+@pytest.mark.parametrize("path", ["/nonexistent/folder/x.json", "/tmp", "/dev/null"])
 def test_a_path_that_cannot_be_is_told_in_the_plan(path):
     with pytest.raises(ChainError, match=r"tier_result_file is .*expected a file in a folder that exists"):
         result.check_files({"result_file": path})
