@@ -56,8 +56,14 @@ def check_tier(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ChainError: One has the wrong type or an unknown key, or the tier's origin is missing or there twice.
     """
-    check_names(name, variables)
-    _check_texts(name, variables)
+    problems: list[str] = []
+    for check in (check_names, _check_texts):
+        try:
+            check(name, variables)
+        except ChainError as error:
+            problems.append(str(error))
+    if problems:
+        raise ChainError("\n".join(problems))
     validator = ArgumentSpecValidator(TIER_SPEC, mutually_exclusive=[ORIGINS])
     result = validator.validate({key: variables[key] for key in TIER_SPEC if variables.get(key) is not None})
     if result.error_messages:
