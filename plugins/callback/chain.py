@@ -53,7 +53,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.supervi
     Supervisor,
     calling_strategy,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say, warn
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import guard_display, say, warn
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.column import keep_column
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.failure import note_failing
@@ -88,6 +88,8 @@ class CallbackModule(CallbackBase):
         #: What the run begins with, as long as it has not begun.
         self._awaited: set[str] = set()
         self._told = False
+        #: Hosts with a task that failed, when all is over.
+        self._failed: list[str] = []
         self._play: Any = None
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
@@ -117,6 +119,7 @@ class CallbackModule(CallbackBase):
         self._awaited.discard(result.task.resolved_action)
         if result.task.resolved_action == _PLAN and _content(result).get("run"):
             self._journal = Journal(Path(_content(result)["run"]))
+            guard_display()
             self._alive = self._journal.hold()
             atexit.register(self._end, os.getpid())
             find_siblings(self._journal)
@@ -149,6 +152,7 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """Say what became of each tier, note it for the report, and see that the exit status says the same."""
+        self._failed = [*stats.failures, *stats.dark]
         journal = self._journal
         lost = [] if journal is None else unbuilt(journal)
         self._end(os.getpid())
@@ -184,8 +188,8 @@ class CallbackModule(CallbackBase):
             say(line)
         if told := keep_column(client, journal):
             say(f"\n{told}")
-        write_files(client, journal, repeat())
-        for line in failures(journal, repeat()):
+        write_files(client, journal, repeat(), self._failed)
+        for line in failures(journal, repeat(), self._failed):
             say(line)
 
     def _end(self, owner: int) -> None:

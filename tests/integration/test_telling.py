@@ -28,8 +28,11 @@ BEFORE = """
 
 RESCUED = """
 - block:
+    - name: Ask a program
+      ansible.builtin.command: printf '\\033]0;title\\007\\033[2J'
+      register: said
     - name: Try what cannot be
-      ansible.builtin.command: /bin/false
+      ansible.builtin.fail: {msg: "{{ said.stdout }}"}
   rescue:
     - name: Go on
       ansible.builtin.command: /bin/true

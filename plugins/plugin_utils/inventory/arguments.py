@@ -67,10 +67,15 @@ def check_tier(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ChainError: One has the wrong type or an unknown key, or the tier's origin is missing or there twice.
     """
-    check_names(name, variables)
+    try:
+        check_names(name, variables)
+    except ChainError as error:
+        unknown = [str(error)]
+    else:
+        unknown = []
     given, problems = _read(name, variables)
-    if problems:
-        raise ChainError("\n".join(problems))
+    if unknown or problems:
+        raise ChainError("\n".join([*unknown, *problems]))
     result = ArgumentSpecValidator(TIER_SPEC, mutually_exclusive=[ORIGINS]).validate(given)
     if result.error_messages:
         raise ChainError(_lines(f"tier {name!r}", result.error_messages))

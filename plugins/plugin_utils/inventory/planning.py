@@ -45,6 +45,7 @@ from .secrets import refuse
 from .settings import unusual_settings
 from .telling import warn
 from .tiers import GROUP, read_chain
+from .together import together
 from .variables import digest_play, digest_variables
 
 #: Variables that decide what of a base gets into its image.
@@ -157,7 +158,7 @@ class Planner:
             except ChainError as error:
                 problems.append(str(error))
         if problems:
-            raise ChainError("\n".join(problems))
+            raise ChainError(together(problems))
         for name, answered in digest_inputs(inputs, warn).items():
             parts[name].update(answered)
         engine = Snapshot.take(client)

@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+import functools
+import re
+from typing import Any
+
 from ansible import constants
 from ansible.utils.display import Display
 
@@ -11,6 +15,38 @@ from ..foreign import printable_lines
 
 #: Callbacks that write for people. What others write to standard output may be a document of their own.
 _FOR_PEOPLE = frozenset({"default", "minimal", "oneline", "debug", "dense", "selective", "unixy", "yaml"})
+
+
+#: The colours that Ansible itself writes (``ansible.utils.color``); no more can be said in them than red and bold.
+_COLOUR = re.compile(r"(\x1b\[(?:0|[01];3\d|38;5;\d{1,3})m)")
+
+#: Callbacks that move the cursor on purpose.
+_MOVING = frozenset({"dense"})
+
+
+def guard_display() -> None:
+    """Let Ansible write no escape sequence from now on, but for its own colours.
+
+    The words of a module that failed, and its warnings, are what programs of an image said; Ansible prints them as they
+    are. Every line of it goes through :meth:`Display.display`, in workers too.
+    """
+    shown = Display()
+    write = shown.display
+    if getattr(write, "guarded", False) or _stdout_callback().rpartition(".")[2] in _MOVING:
+        return
+
+    @functools.wraps(write)
+    def display(msg: str, *args: Any, **how: Any) -> None:
+        write(coloured(msg) if isinstance(msg, str) else msg, *args, **how)
+
+    display.guarded = True  # type: ignore[attr-defined]
+    shown.display = display
+
+
+def coloured(text: str) -> str:
+    """Make text harmless, and keep the colours of Ansible in it."""
+    parts = _COLOUR.split(text)  # every second one is a colour
+    return "".join(part if number % 2 else printable_lines(part) for number, part in enumerate(parts))
 
 
 def say(line: str) -> None:
@@ -29,5 +65,8 @@ def writes_for_people(callback: str | None = None) -> bool:
     Args:
         callback: The callback that writes it; ``None`` for the one that is configured.
     """
-    name = str(callback or constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK") or "default")
-    return name.rpartition(".")[2] in _FOR_PEOPLE
+    return (callback or _stdout_callback()).rpartition(".")[2] in _FOR_PEOPLE
+
+
+def _stdout_callback() -> str:
+    return str(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK") or "default")

@@ -16,6 +16,7 @@ from ..chain.reference import familiar, is_digest, is_repository, is_tag, split_
 from ..chain.tier import Bootstrap, Import, Pull, Source, Tier
 from ..errors import ChainError, concerning
 from .arguments import check_tier
+from .together import together
 
 #: The group that all tiers belong to.
 GROUP = "tiers"
@@ -56,7 +57,7 @@ def read_chain(hosts: Iterable[str], variables: Callable[[str], Mapping[str, Any
         except ChainError as error:
             problems.append(str(error))
     if problems:
-        raise ChainError("\n".join(problems))
+        raise ChainError(together(problems))
     if not tiers:
         raise ChainError(
             f"the inventory has no hosts in the group {GROUP!r}; every tier is a host of that group (-i names the "

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
 from .journal import Journal
 from .plan import Action
@@ -35,6 +36,17 @@ def ends(journal: Journal, now: str) -> dict[str, Ended]:
         else each
         for name, each in found.items()
     }
+
+
+def failed_otherwise(journal: Journal, hosts: Iterable[str]) -> list[str]:
+    """Choose the hosts that failed although their tiers did not: promotion failed, or something that no tier is about.
+
+    Args:
+        journal: The run.
+        hosts: Names of those that Ansible says failed, or could not be reached.
+    """
+    told = {name for name, each in ends(journal, "").items() if each.result in {FAILED, NOT_REACHED}}
+    return [host for host in hosts if host not in told]
 
 
 def _ended(journal: Journal, planned: Planned, now: str) -> Ended:

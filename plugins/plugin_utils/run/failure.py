@@ -71,8 +71,16 @@ def give_up(journal: Journal, tier: str, failure: Failure) -> None:
     if journal.outcome(tier) is None:
         # Our own messages name the tier; those of a role's task are told apart by the task.
         own = bool(failure.said) and failure.said[0].startswith(f"tier {tier!r}")
-        note_told(journal, tier, failure.said if own else failure.lines)
+        note_told(journal, tier, [*(failure.said if own else failure.lines), *_below(journal, tier)])
         journal.failed(tier, failure.said[0] if own else failure.reason)
+
+
+def _below(journal: Journal, tier: str) -> Iterator[str]:
+    """How to look at what the tier was built on: its container is gone, and there is no image of it."""
+    build = journal.read("build", tier)
+    if build is not None:
+        yield "to look at the image that it was built on:"
+        yield f"  {look_at(build['parent'].removeprefix('sha256:')[:12])}"
 
 
 def note_told(journal: Journal, tier: str, lines: Iterable[str]) -> None:

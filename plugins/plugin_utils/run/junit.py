@@ -25,8 +25,8 @@ def junit(result: Mapping[str, Any]) -> str:
         suite = ET.SubElement(suites, "testsuite", _counts(tier["tier"], cases))
         suite.extend(cases)
     if result["error"] is not None:
-        suite = ET.SubElement(suites, "testsuite", {**_counts("plan", []), "tests": "1", "errors": "1"})
-        case = ET.SubElement(suite, "testcase", classname="plan", name="plan")
+        suite = ET.SubElement(suites, "testsuite", {**_counts("run", []), "tests": "1", "errors": "1"})
+        case = ET.SubElement(suite, "testcase", classname="run", name="run")
         ET.SubElement(case, "error", message=_line(result["error"])).text = _text(result["error"])
     ET.indent(suites)
     return ET.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"

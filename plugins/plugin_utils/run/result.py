@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +17,8 @@ import docker
 from ..engine import images
 from ..errors import ChainError, RunError, described
 from ..whole_file import write_whole
-from .ends import ends
-from .failure import told
+from .ends import ends, failed_otherwise
+from .failure import failing, told
 from .journal import Journal, began
 from .junit import junit
 from .records import Planned, read_plans
@@ -88,7 +88,7 @@ class Result:
     #: RFC 3339 times; ``null`` while that is to come.
     began: str | None
     ended: str | None
-    #: Why no run began; ``null`` where one did.
+    #: Why no run began, or what failed although all tiers passed, as a promotion; ``null`` where nothing did.
     error: str | None
     #: The command that goes on with the chain.
     repeat: str
@@ -111,8 +111,8 @@ def check_files(given: Mapping[str, Any]) -> dict[str, str]:
     for kind in ("result_file", "junit_file"):
         if given.get(kind) is None:
             continue
-        path = Path(str(given[kind])).expanduser().absolute()
-        if not path.parent.is_dir() or path.is_dir():
+        path = Path(str(given[kind])).expanduser().resolve()
+        if not path.parent.is_dir() or (path.exists() and not path.is_file()):  # a device would be replaced by a file
             raise ChainError(f"tier_{kind} is {given[kind]!r}; expected a file in a folder that exists")
         wanted[kind] = str(path)
     return wanted
@@ -137,13 +137,14 @@ def note_files(journal: Journal, files: Mapping[str, str]) -> None:
     journal.write(_KIND, "run", dict(files))
 
 
-def write_files(client: docker.DockerClient, journal: Journal, repeat: str) -> None:
+def write_files(client: docker.DockerClient, journal: Journal, repeat: str, hosts: Collection[str] = ()) -> None:
     """Write the result of a run that has ended to where it is wanted.
 
     Args:
         client: The engine.
         journal: The run.
         repeat: The command that goes on with the chain.
+        hosts: Names of the hosts that Ansible says failed.
 
     Raises:
         RunError: A file cannot be written.
@@ -152,13 +153,13 @@ def write_files(client: docker.DockerClient, journal: Journal, repeat: str) -> N
     files = journal.read(_KIND, "run") or {}
     if files:
         try:
-            begin_files(files, result_of(client, journal, repeat))
+            begin_files(files, result_of(client, journal, repeat, hosts))
         except ChainError as error:
             raise RunError(str(error)) from error
 
 
-def result_of(client: docker.DockerClient, journal: Journal, repeat: str) -> Result:
-    """Say how a run ended.
+def result_of(client: docker.DockerClient, journal: Journal, repeat: str, hosts: Collection[str] = ()) -> Result:
+    """Say how a run ended; the arguments are those of :func:`write_files`.
 
     Raises:
         EngineError: The engine does not answer.
@@ -167,17 +168,23 @@ def result_of(client: docker.DockerClient, journal: Journal, repeat: str) -> Res
     _chain, planned = read_plans(journal)
     found = ends(journal, now)
     tiers = [_tier(client, journal, planned[name], end.result, end.said) for name, end in found.items()]
-    failed = any(each.result in {FAILED, NOT_REACHED} for each in tiers)
+    others = failed_otherwise(journal, hosts)
+    failed = bool(others) or any(each.result in {FAILED, NOT_REACHED} for each in tiers)
     return Result(
         chain=next((each.chain for each in planned.values()), None),
         run=journal.run,
         state=FAILED if failed else PASSED,
         began=began(journal.run).isoformat(timespec="seconds"),
         ended=now,
-        error=None,
+        error="\n".join(_why(journal, host) for host in others) or None,
         repeat=repeat,
         tiers=tiers,
     )
+
+
+def _why(journal: Journal, host: str) -> str:
+    said = failing(journal, host)
+    return "\n".join(said.lines) if said else f"host {host} failed"
 
 
 def _tier(client: docker.DockerClient, journal: Journal, planned: Planned, result: str, said: str) -> TierResult:

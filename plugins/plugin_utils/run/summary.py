@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import docker
 
@@ -13,8 +13,8 @@ from ..engine import images
 from ..engine.images import Image
 from ..engine.snapshot import Snapshot
 from ..inspect.words import one_line, size
-from .ends import ends
-from .failure import told
+from .ends import ends, failed_otherwise
+from .failure import failing, told
 from .journal import Journal
 from .outline import FEW, kept
 from .plan import Action
@@ -68,7 +68,7 @@ def _changed(client: docker.DockerClient, run: list[Planned]) -> list[Planned]:
     return [each for each in run if each.runs or (now := release(each.tier.release)) is None or now.id != each.image]
 
 
-def failures(journal: Journal, repeat: str) -> Iterator[str]:
+def failures(journal: Journal, repeat: str, hosts: Collection[str] = ()) -> Iterator[str]:
     """Yield all that is to be told of the tiers that failed, and how to go on: the last lines of a run.
 
     Those that were not reached, because what they stand on failed, are in the table only.
@@ -76,16 +76,23 @@ def failures(journal: Journal, repeat: str) -> Iterator[str]:
     Args:
         journal: The run.
         repeat: The command that goes on with the chain.
+        hosts: Names of the hosts that Ansible says failed.
 
     Raises:
         RunError: The run has no plan.
     """
+    others = failed_otherwise(journal, hosts)
     failed = [name for name, end in ends(journal, "").items() if end.result == FAILED]
     for name in failed:
         yield ""
         yield f"FAILED {name}"
         yield from (f"  {line}" for line in told(journal, name))
-    if failed:
+    for host in others:
+        said = failing(journal, host)
+        yield ""
+        yield f"FAILED, with the tiers as they are in the table (host {host})"
+        yield from (f"  {line}" for line in (said.lines if said else ["see above"]))
+    if failed or others:
         yield ""
         yield "to go on, once that is mended:"
         yield f"  {repeat}"

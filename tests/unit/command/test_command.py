@@ -15,8 +15,10 @@ from xml.etree import ElementTree as ET
 import click
 import jsonschema
 import pytest
+from click.testing import CliRunner
 
 import schemas
+from ansible_collections.tierwright.chain.plugins.plugin_utils.command import tree as command_tree
 from ansible_collections.tierwright.chain.plugins.plugin_utils.command.main import tierwright
 from ansible_collections.tierwright.chain.plugins.plugin_utils.command.version import version
 from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.kept import keep
@@ -364,3 +366,16 @@ def test_its_version_is_that_of_the_distribution(run):
 def test_its_version_where_no_distribution_is_installed(tmp_path, file, content, told):
     (tmp_path / file).write_text(content)
     assert version(tmp_path) == told
+
+
+def test_an_error_that_nobody_thought_of_is_a_sentence(place, monkeypatch):
+    def boom(*_arguments, **_options):
+        raise KeyError("\x1b[31mId")
+
+    monkeypatch.setattr(command_tree, "grow", boom)
+    told = CliRunner().invoke(tierwright, ["tree", "--in", place])
+    assert told.exit_code == 4
+    assert told.output.startswith("tierwright: this failed for a reason that Tierwright does not know (KeyError: ")
+    assert "\x1b" not in told.output
+    monkeypatch.setenv("TIERWRIGHT_TRACEBACK", "1")
+    assert isinstance(CliRunner().invoke(tierwright, ["tree", "--in", place]).exception, KeyError)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.utils.display import Display
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError, SealError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import writes_for_people
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import guard_display, writes_for_people
 
 from .world import World
 
@@ -71,6 +72,26 @@ def test_ansible_s_errors_and_ours_keep_their_words():
         raise SealError("ours")
     with pytest.raises(AnsibleError, match=r"theirs"), told_to_users():
         raise AnsibleError("theirs")
+
+
+@pytest.fixture
+def display():
+    shown = Display()
+    before = vars(shown).copy()
+    yield shown
+    vars(shown).clear()
+    vars(shown).update(before)
+
+
+def test_what_a_module_says_steers_no_terminal(display, capsys):
+    guard_display()
+    guard_display()
+    display.display("\x1b[0;32mok\x1b[0m \x1b]0;title\x07\x1b[8mhidden\x1b[2J\ttab\nline")
+    display.error("Module failed: \x1b]0;title\x07")
+    told = capsys.readouterr()
+    assert told.out == "\x1b[0;32mok\x1b[0m \\x1b]0;title\\x07\\x1b[8mhidden\\x1b[2J\ttab\nline\n"
+    assert "\x1b]" not in told.err
+    assert "title" in told.err
 
 
 @pytest.mark.parametrize(

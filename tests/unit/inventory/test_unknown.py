@@ -8,7 +8,7 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.spec import RUN_VARIABLES, TIER_SPEC
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.tiers import read_tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.tiers import read_chain, read_tier
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.unknown import check_names
 
 
@@ -45,6 +45,15 @@ def test_each_of_several_is_told():
         check_names("web", {"tier_tags": 1, "tier_zzzzzzz": 2})
     assert [re.search(r"tier_\w+", line)[0] for line in str(told.value).splitlines()] == ["tier_tags", "tier_zzzzzzz"]
     assert "mean" not in str(told.value).splitlines()[1]
+
+
+def test_what_a_group_sets_wrong_is_told_once():
+    hosts = [f"t{number}" for number in range(7)]
+    with pytest.raises(ChainError) as told:
+        read_chain(hosts, lambda host: variables(tier_tags=1, tier_parent=["x"] if host == "t3" else "base"))
+    first, second = str(told.value).splitlines()
+    assert first.startswith("tiers 't0', 't1', 't2', 't3', 't4' and 2 more: tier_tags is set")
+    assert second.startswith("tier 't3': tier_parent is ['x']")
 
 
 def test_every_variable_of_ours_is_known():

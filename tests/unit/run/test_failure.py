@@ -70,6 +70,12 @@ def test_the_failure_that_was_heard_last_is_the_reason(journal):
     assert told(journal, "web") == ["task 'Include' (web/tasks/main.yml:9)", "  no file", "  more"]
 
 
+def test_the_image_that_a_tier_was_built_on_can_be_looked_at(journal):
+    journal.write("build", "web", {"container": "1", "stage": "2", "parent": f"sha256:{'ab' * 32}"})
+    give_up(journal, "web", Failure("Break", "", ["no"]))
+    assert told(journal, "web")[-1] == "  docker run --rm --interactive --tty --entrypoint /bin/sh abababababab"
+
+
 def test_our_own_messages_are_told_as_they_are_and_the_first_reason_counts(journal):
     give_up(journal, "web", Failure("Seal the layer", "", ["tier 'web': refused", "/x"]))
     give_up(journal, "web", Failure("Other", "", ["later"]))

@@ -13,7 +13,12 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run import result, summary
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.failure import Failure, give_up, note_told
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.failure import (
+    Failure,
+    give_up,
+    note_failing,
+    note_told,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import write_plan
@@ -120,6 +125,14 @@ def test_junit_counts_builds_and_tests(run):
     assert suites["db"].find("testcase/failure").text.splitlines()[0] == "task 'Break' (db/tasks/main.yml:3)"
 
 
+def test_a_promotion_that_fails_is_told_although_all_tiers_passed(run):
+    note_failing(run, "base", Failure("Move the release tags", "", ["somebody else moved it", "more"]))
+    told = result.result_of(None, run, "again", ["web", "base", "app"])
+    assert told.error == "task 'Move the release tags'\n  somebody else moved it\n  more"
+    lines = "\n".join(summary.failures(run, "again", ["base", "app"]))
+    assert "FAILED, with the tiers as they are in the table (host base)\n  task 'Move the release tags'" in lines
+
+
 def test_files_say_that_a_run_goes_on_until_it_has_ended(run, tmp_path):
     files = result.check_files({"result_file": str(tmp_path / "r.json"), "junit_file": str(tmp_path / "j.xml")})
     result.note_files(run, files)
@@ -139,7 +152,7 @@ def test_a_plan_that_fails_is_an_error_in_both_files(tmp_path):
     assert ET.parse(tmp_path / "j.xml").getroot().find("testsuite/testcase/error").get("message") == "tier 'x': no"
 
 
-@pytest.mark.parametrize("path", ["/nonexistent/folder/x.json", "/tmp"])
+@pytest.mark.parametrize("path", ["/nonexistent/folder/x.json", "/tmp", "/dev/null"])
 def test_a_path_that_cannot_be_is_told_in_the_plan(path):
     with pytest.raises(ChainError, match=r"tier_result_file is .*expected a file in a folder that exists"):
         result.check_files({"result_file": path})
