@@ -85,21 +85,34 @@ def check_images(client: docker.DockerClient, chain: str, home: Home, moving: Ma
         RunError: A tag is another project's; the message says whose and what to do.
         EngineError: The engine does not answer.
     """
-    known: dict[str, Home | None] = {chain: None, home.former: None}
+    known: dict[str, Home | None] = {}
     for tier, image in moving.items():
         found = images.find(client, image) if image else None
-        other = found.labels.get(labels.CHAIN) if found and found.labels.get(labels.TIER) == tier.name else None
-        if other is None:
+        said = found.labels.get(labels.CHAIN) if found and found.labels.get(labels.TIER) == tier.name else None
+        if said is None or said == chain:
             continue
-        if other not in known:
-            known[other] = _there(client, other)
-        owner = known[other]
+        if said not in known:
+            known[said] = _there(client, said)
+        owner = known[said]
+        if said == home.former or owner is None:  # several projects may have used that name
+            owner = claimed_by_others(client, home).get(tier.image)
         if owner is not None and not home.is_project_of(owner):
             raise RunError(
-                f"tier {tier.name!r}: {tier.release} is an image of another project's chain {other!r}, which lives in "
-                f"{owner}; this one would take its name away. Give the tier an image name of its own: "
+                f"tier {tier.name!r}: {tier.release} is an image of another project's chain, which lives in {owner}; "
+                "this one would take its name away. Give the tier an image name of its own: "
                 f"tier_image: {chain}/{tier.image.rpartition('/')[2]}"
             )
+
+
+def claimed_by_others(client: docker.DockerClient, home: Home) -> dict[str, Home]:
+    """Repositories of the tiers of other projects' chains on the engine, with where each chain lives.
+
+    Raises:
+        EngineError: The engine does not answer.
+    """
+    homes = (Home.read(said.get(labels.HOME, "")) for said in volumes.labelled(client, labels.HOME).values())
+    others = [each for each in homes if each is not None and not home.is_project_of(each)]
+    return {name: each for each in others for names in each.repositories.values() for name in names}
 
 
 def volume_name(chain: str) -> str:

@@ -53,7 +53,7 @@ def remove_chain(client: docker.DockerClient, chain: str, home: Home, command: s
         for image in going:
             images.remove(client, image)
         left = _own(client, chain, mine)
-        if not left:
+        if not left and not (home.former and _own(client, home.former, mine)):
             give_up(client, chain)
         return sorted(going - left)
     finally:
@@ -61,7 +61,7 @@ def remove_chain(client: docker.DockerClient, chain: str, home: Home, command: s
 
 
 def _own(client: docker.DockerClient, chain: str, mine: Repositories) -> set[str]:
-    return {each.id for each in own.of_chain(client, [chain], mine, Snapshot.take(client).names)}
+    return {each.id for each in own.of_chain(client, chain, mine, Snapshot.take(client).names)}
 
 
 def _below(parents: Mapping[str, str], mine: Collection[str]) -> set[str]:

@@ -30,7 +30,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labe
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run import garbage
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import accept, propose
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.claim import check_images, owned, volume_name
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.claim import check_images, volume_name
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_run, container_name
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.holds import announce, hold, let_all_go
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.home import Home
@@ -173,7 +173,10 @@ class Projects(RuleBasedStateMachine):
 
     @initialize(old=st.booleans())
     def start(self, old):
-        """Begin with nothing, or with images of before chains had names of their own: all are labelled the same."""
+        """Begin with nothing, or with images of before chains had names of their own: all are labelled the same.
+
+        Then each project was begun once: before that, nobody knows which of these are whose.
+        """
         self.folder = Path(tempfile.mkdtemp(prefix="tierwright-test-"))
         self.engine = Engine()
         self.projects = {
@@ -186,6 +189,8 @@ class Projects(RuleBasedStateMachine):
             (self.folder / user / project / "inventory").mkdir(parents=True)
         for project in self.projects.values() if old else ():
             self.release_old(project)
+            for user in (user for name, user in PLACES if name == project.name):
+                self.journal(project, user).end()
 
     def release_old(self, project):
         for tier in project.chain:
@@ -246,12 +251,10 @@ class Projects(RuleBasedStateMachine):
         with self.acts(project, user):
             home = self.home(project, user)
             journal = self.journal(project, user)
-            mine, chain = owned(project.tier_chain, home), tuple(project.chain)
+            chain = tuple(project.chain)
             wanted = [image for tier in chain if (image := self.engine.names.get(tier.release))]
-            found = garbage.find(
-                self.engine, project.tier_chain, chain, mine, keep=keep, wanted=wanted, former=home.former
-            )
-            garbage.remove(self.engine, project.tier_chain, mine, found)
+            found = garbage.find(self.engine, project.tier_chain, chain, home, keep=keep, wanted=wanted)
+            garbage.remove(self.engine, project.tier_chain, home, found)
             journal.end()
 
     @rule(place=st.sampled_from(PLACES))
