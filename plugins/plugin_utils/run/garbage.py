@@ -11,9 +11,9 @@ import docker
 
 from ..chain.tier import Tier
 from ..engine import containers, images, volumes
-from ..engine.snapshot import Names, Snapshot
+from ..engine.snapshot import Snapshot
 from ..image import cache, interpreter, own
-from .claim import claimed_by_others, owned
+from .claim import own_images, owned
 from .cleanup import abandoned_runs, clear_run
 from .holds import untag
 from .home import Home
@@ -64,7 +64,9 @@ def find(
     abandoned = abandoned_runs(client, chain, mine, names)
     needs = Needs(keep, containers.sources(client), wanted, own.parents(client), abandoned)
     repositories = {each for their in mine.values() for each in their}
-    pruning = plan_prune(_own(client, chain, home, names), tiers, repositories, names, needs)
+    images_ = own_images(client, chain, home, names)
+    images_ += own_images(client, chain, home, names, called=home.former) if home.former else []
+    pruning = plan_prune(images_, tiers, repositories, names, needs)
     gone = {each.id for each in pruning.images}
     left = [*interpreter.needless(client, gone), *cache.needless(client, gone)]
     return Garbage(
@@ -73,17 +75,6 @@ def find(
         tuple(left),
         own.freed(client, pruning.images) + volumes.sizes(client, left),
     )
-
-
-def _own(client: docker.DockerClient, chain: str, home: Home, names: Names) -> list[own.Own]:
-    """The chain's own images; of those under its former name, which others may have had, what nobody else claims."""
-    mine = owned(chain, home)
-    found = own.of_chain(client, chain, mine, names)
-    if home.former:
-        others = claimed_by_others(client, home)
-        undisputed = {tier: set(its) - others.keys() for tier, its in mine.items()}
-        found += own.of_chain(client, home.former, undisputed, names)
-    return found
 
 
 def remove(client: docker.DockerClient, chain: str, home: Home, garbage: Garbage) -> None:
