@@ -46,8 +46,10 @@ def claim(client: docker.DockerClient, chain: str, home: Home) -> None:
         EngineError: The engine refused.
     """
     here, there = _agreed(client, chain, home)
-    _write_here(chain, here, home)
-    wanted = _together(there, home)
+    others = claimed_by_others(client, home)  # image names are whose project had them first
+    mine = replace(home, tiers=tuple(each for each in home.tiers if each.partition(" ")[2] not in others))
+    _write_here(chain, here, mine)
+    wanted = _together(there, mine)
     if wanted == there:
         return
     if there is not None:
