@@ -18,7 +18,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.plannin
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.tiers import GROUP
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.claim import check_claim, owned
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.claim import check_claim
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.garbage import Garbage, find, remove
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.prune import KEEP_RELEASES
 
@@ -43,7 +43,7 @@ class ActionModule(ActionBase):
                 journal = begin(client, planner.name, planner.home, command(), wait)
                 try:
                     garbage = self._find(planner, client, keep)
-                    remove(client, planner.name, owned(planner.name, planner.home), garbage)
+                    remove(client, planner.name, planner.home, garbage)
                 finally:
                     journal.end()
         self._show(garbage)
@@ -57,8 +57,7 @@ class ActionModule(ActionBase):
 
     def _find(self, planner: Planner, client: docker.DockerClient, keep: int) -> Garbage:
         wanted = {each.image for each in planner.decide(client, None).values() if each.image}
-        mine, former = owned(planner.name, planner.home), planner.home.former
-        return find(client, planner.name, tuple(planner.chain), mine, keep=keep, wanted=wanted, former=former)
+        return find(client, planner.name, tuple(planner.chain), planner.home, keep=keep, wanted=wanted)
 
     def _show(self, garbage: Garbage) -> None:
         width = max((len(each.tier) for each in garbage.pruning.images), default=0)

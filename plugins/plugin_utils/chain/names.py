@@ -79,6 +79,11 @@ def problem(name: str) -> str | None:
     return f"it is too long; {_LENGTH}" if len(quote(name, safe="")) > LONGEST else None
 
 
+def is_anybodys(name: str) -> bool:
+    """Say whether chains of any project may have had this name, before they were called after the project."""
+    return name.lower() in _PLACES | _STAGES
+
+
 def default(inventory: PurePath) -> str | None:
     """Name a chain after the folder of its inventory.
 

@@ -35,27 +35,27 @@ class Own:
     size: int
 
 
-def of_chain(client: docker.DockerClient, chains: Collection[str], owned: Repositories, names: Names) -> list[Own]:
+def of_chain(client: docker.DockerClient, chain: str, owned: Repositories, names: Names) -> list[Own]:
     """List the images that are a chain's own: of one of its tiers, and in that tier's repository.
 
     Of one that has no name, nothing but a label says whose it is.
 
     Args:
         client: The engine.
-        chains: The chain's name, and those that it had.
+        chain: The chain's name.
         owned: The repositories of its tiers.
         names: All names on the engine.
 
     Raises:
         EngineError: The engine refused.
     """
-    listed: dict[str, Mapping[str, str]] = {}
-    for chain in chains:
-        for image, said in images.labelled(client, f"{labels.CHAIN}={chain}").items():
-            repositories = owned.get(said.get(labels.TIER, ""), ())
-            if any(image in names.get(each, {}).values() for each in repositories):
-                listed[image] = said
-    return _own(client, listed)
+    listed = images.labelled(client, f"{labels.CHAIN}={chain}")
+
+    def lies_there(image: str) -> bool:
+        repositories = owned.get(listed[image].get(labels.TIER, ""), ())
+        return any(image in names.get(each, {}).values() for each in repositories)
+
+    return _own(client, {image: said for image, said in listed.items() if lies_there(image)})
 
 
 def claimed(client: docker.DockerClient, chain: str, names: Names) -> Iterator[str]:

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import docker
 
+from ..chain.names import is_anybodys
 from ..chain.tier import Tier
 from ..engine import images, volumes
-from ..engine.snapshot import Snapshot
+from ..engine.snapshot import Names, Snapshot
 from ..errors import RunError
 from ..image import labels, own
 from ..image.own import Repositories
@@ -45,8 +46,10 @@ def claim(client: docker.DockerClient, chain: str, home: Home) -> None:
         EngineError: The engine refused.
     """
     here, there = _agreed(client, chain, home)
-    _write_here(chain, here, home)
-    wanted = _together(there, home)
+    others = claimed_by_others(client, home)  # image names are whose project had them first
+    mine = replace(home, tiers=tuple(each for each in home.tiers if each.partition(" ")[2] not in others))
+    _write_here(chain, here, mine)
+    wanted = _together(there, mine)
     if wanted == there:
         return
     if there is not None:
@@ -85,21 +88,53 @@ def check_images(client: docker.DockerClient, chain: str, home: Home, moving: Ma
         RunError: A tag is another project's; the message says whose and what to do.
         EngineError: The engine does not answer.
     """
-    known: dict[str, Home | None] = {chain: None, home.former: None}
+    known: dict[str, Home | None] = {}
     for tier, image in moving.items():
         found = images.find(client, image) if image else None
-        other = found.labels.get(labels.CHAIN) if found and found.labels.get(labels.TIER) == tier.name else None
-        if other is None:
+        said = found.labels.get(labels.CHAIN) if found and found.labels.get(labels.TIER) == tier.name else None
+        if said is None or (said == chain and not is_anybodys(chain)):
             continue
-        if other not in known:
-            known[other] = _there(client, other)
-        owner = known[other]
+        if said not in known:
+            known[said] = None if is_anybodys(said) else _there(client, said)
+        owner = known[said] or claimed_by_others(client, home).get(tier.image)
         if owner is not None and not home.is_project_of(owner):
             raise RunError(
-                f"tier {tier.name!r}: {tier.release} is an image of another project's chain {other!r}, which lives in "
-                f"{owner}; this one would take its name away. Give the tier an image name of its own: "
+                f"tier {tier.name!r}: {tier.release} is an image of another project's chain, which lives in {owner}; "
+                "this one would take its name away. Give the tier an image name of its own: "
                 f"tier_image: {chain}/{tier.image.rpartition('/')[2]}"
             )
+
+
+def own_images(client: docker.DockerClient, chain: str, home: Home, names: Names, *, called: str = "") -> list[own.Own]:
+    """List a chain's own images.
+
+    Args:
+        client: The engine.
+        chain: The chain's name.
+        home: Where it lives.
+        names: All names on the engine.
+        called: The name that it had when they were made, where that is another. Where other projects may have had it
+            as well, what these claim is left out.
+
+    Raises:
+        EngineError: The engine refused.
+    """
+    mine, label = owned(chain, home), called or chain
+    if is_anybodys(label):
+        others = claimed_by_others(client, home)
+        mine = {tier: set(its) - others.keys() for tier, its in mine.items()}
+    return own.of_chain(client, label, mine, names)
+
+
+def claimed_by_others(client: docker.DockerClient, home: Home) -> dict[str, Home]:
+    """Repositories of the tiers of other projects' chains on the engine, with where each chain lives.
+
+    Raises:
+        EngineError: The engine does not answer.
+    """
+    homes = (Home.read(said.get(labels.HOME, "")) for said in volumes.labelled(client, labels.HOME).values())
+    others = [each for each in homes if each is not None and not home.is_project_of(each)]
+    return {name: each for each in others for names in each.repositories.values() for name in names}
 
 
 def volume_name(chain: str) -> str:

@@ -121,7 +121,7 @@ def abandoned_runs(client: docker.DockerClient, chain: str, owned: Repositories,
     """
     mine = f"{CHAIN}={chain}"
     found = [*_containers(client, mine), *networks.find(client, mine)]
-    left = {said[RUN] for _id, said in found if RUN in said and said.get(TIER) in owned}
+    left = {said[RUN] for _id, said in found if RUN in said}
     repositories = {each for mine in owned.values() for each in mine}
     left.update(run for each in repositories for run in holding(names.get(each, {})))
     return sorted(run for run in left if is_abandoned(chain, run))

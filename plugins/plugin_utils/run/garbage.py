@@ -13,9 +13,10 @@ from ..chain.tier import Tier
 from ..engine import containers, images, volumes
 from ..engine.snapshot import Snapshot
 from ..image import cache, interpreter, own
-from ..image.own import Repositories
+from .claim import own_images, owned
 from .cleanup import abandoned_runs, clear_run
 from .holds import untag
+from .home import Home
 from .moves import move_all
 from .prune import Needs, Pruning, plan_prune
 
@@ -41,11 +42,10 @@ def find(
     client: docker.DockerClient,
     chain: str,
     tiers: Collection[Tier],
-    owned: Repositories,
+    home: Home,
     *,
     keep: int,
     wanted: Collection[str],
-    former: str = "",
 ) -> Garbage:
     """Find what can go. Nothing is changed.
 
@@ -53,20 +53,20 @@ def find(
         client: The engine.
         chain: The chain's name.
         tiers: Its tiers.
-        owned: The repositories of its tiers; nothing but what is in these can go.
-        former: The name that it had before; empty for none.
+        home: Where it lives, and what its name was before.
         keep: How many releases to keep.
         wanted: IDs of images that the next run would take as they are.
 
     Raises:
         EngineError: The engine refused.
     """
-    names = Snapshot.take(client).names
-    abandoned = abandoned_runs(client, chain, owned, names)
+    names, mine = Snapshot.take(client).names, owned(chain, home)
+    abandoned = abandoned_runs(client, chain, mine, names)
     needs = Needs(keep, containers.sources(client), wanted, own.parents(client), abandoned)
-    mine = own.of_chain(client, [each for each in (chain, former) if each], owned, names)
-    repositories = {each for their in owned.values() for each in their}
-    pruning = plan_prune(mine, tiers, repositories, names, needs)
+    repositories = {each for their in mine.values() for each in their}
+    images_ = own_images(client, chain, home, names)
+    images_ += own_images(client, chain, home, names, called=home.former) if home.former else []
+    pruning = plan_prune(images_, tiers, repositories, names, needs)
     gone = {each.id for each in pruning.images}
     left = [*interpreter.needless(client, gone), *cache.needless(client, gone)]
     return Garbage(
@@ -77,13 +77,13 @@ def find(
     )
 
 
-def remove(client: docker.DockerClient, chain: str, owned: Repositories, garbage: Garbage) -> None:
+def remove(client: docker.DockerClient, chain: str, home: Home, garbage: Garbage) -> None:
     """Remove it. What somebody has begun to use meanwhile stays.
 
     Args:
         client: The engine.
         chain: The chain's name.
-        owned: The repositories of its tiers.
+        home: Where it lives.
         garbage: What :func:`find` has found.
 
     Raises:
@@ -92,7 +92,7 @@ def remove(client: docker.DockerClient, chain: str, owned: Repositories, garbage
     for run in garbage.runs:
         clear_run(client, run)
     move_all(client, chain, garbage.pruning.moves)
-    repositories = {each for their in owned.values() for each in their}
+    repositories = {each for their in owned(chain, home).values() for each in their}
     names = {each: named for each, named in Snapshot.take(client).names.items() if each in repositories}
     for run in garbage.runs:
         untag(client, run, names)

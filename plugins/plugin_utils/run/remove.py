@@ -11,8 +11,7 @@ import docker
 from ..engine import images
 from ..engine.snapshot import Snapshot
 from ..image import own
-from ..image.own import Repositories
-from .claim import check_claim, give_up, owned
+from .claim import check_claim, give_up, own_images
 from .cleanup import clear_ended_runs
 from .home import Home
 from .moves import recover
@@ -39,12 +38,11 @@ def remove_chain(client: docker.DockerClient, chain: str, home: Home, command: s
         EngineError: The engine refused.
     """
     check_claim(client, chain, home)
-    mine = owned(chain, home)
     journal = take_turn(chain, command, waiting)
     try:
         recover(client, chain, lambda _line: None)  # what it would tell of is removed in a moment
         clear_ended_runs(client, chain, but=journal)
-        before = _own(client, chain, mine)
+        before = _own(client, chain, home)
         going = before - _below(own.parents(client), before)
         for repository, tags in Snapshot.take(client).names.items():
             for tag, image in tags.items():
@@ -52,16 +50,16 @@ def remove_chain(client: docker.DockerClient, chain: str, home: Home, command: s
                     images.remove(client, f"{repository}:{tag}")
         for image in going:
             images.remove(client, image)
-        left = _own(client, chain, mine)
-        if not left:
+        left = _own(client, chain, home)
+        if not left and not (home.former and _own(client, chain, home, called=home.former)):
             give_up(client, chain)
         return sorted(going - left)
     finally:
         journal.end()
 
 
-def _own(client: docker.DockerClient, chain: str, mine: Repositories) -> set[str]:
-    return {each.id for each in own.of_chain(client, [chain], mine, Snapshot.take(client).names)}
+def _own(client: docker.DockerClient, chain: str, home: Home, *, called: str = "") -> set[str]:
+    return {each.id for each in own_images(client, chain, home, Snapshot.take(client).names, called=called)}
 
 
 def _below(parents: Mapping[str, str], mine: Collection[str]) -> set[str]:

@@ -45,6 +45,9 @@ class Engine:
         said = next(said for each, said in self.named.values() if each == image)
         return {"Id": image, "RootFS": {}, "Config": {"Labels": said}}
 
+    def volumes(self, filters):
+        return {"Volumes": [{"Name": name, "Labels": said} for name, said in self.made.items() if filters]}
+
     def inspect_volume(self, name):
         if name not in self.made:
             raise docker.errors.NotFound(name)
@@ -194,9 +197,19 @@ def test_a_release_tag_of_another_project_is_not_moved(engine, home, make_tier):
     engine.release("base", "shop", "base")
     check_images(engine, "shop", home("a", "base"), {tier: "sha256:base"})
     with pytest.raises(
-        RunError, match="tier 'base': base:latest is an image of another project's chain 'shop'"
+        RunError, match="tier 'base': base:latest is an image of another project's chain, which"
     ) as told:
         check_images(engine, "blog", home("b", "base"), {tier: "sha256:base"})
     assert "tier_image: blog/base" in str(told.value)
     check_images(engine, "renamed", home("a", "base"), {tier: "sha256:base"})  # the same project's
     check_images(engine, "blog", home("b", "base"), {tier: None})
+
+
+def test_a_release_of_before_chains_had_names_of_their_own_is_whose_tier_it_is(engine, home, make_tier):
+    tier, former = make_tier("base"), {"former": "inventory"}
+    engine.release("base", "inventory", "base")
+    check_images(engine, "shop", home("a", "base", **former), {tier: "sha256:base"})
+    claim(engine, "shop", home("a", "base", **former))
+    check_images(engine, "shop", home("a", "base", **former), {tier: "sha256:base"})
+    with pytest.raises(RunError, match="base:latest is an image of another project's chain"):
+        check_images(engine, "blog", home("b", "base", **former), {tier: "sha256:base"})

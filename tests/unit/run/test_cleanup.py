@@ -114,7 +114,7 @@ def killed(journal):
 
 
 def own_of(engine, **owned):
-    return own.of_chain(engine, ["demo"], owned or {"web": {"web"}}, Snapshot.take(engine).names)
+    return own.of_chain(engine, "demo", owned or {"web": {"web"}}, Snapshot.take(engine).names)
 
 
 def test_an_image_is_ours_if_the_top_of_its_history_is(engine):
@@ -204,9 +204,7 @@ def test_a_run_that_nobody_knows_is_abandoned_after_a_day(engine, hours, abandon
     assert abandoned_of(engine) == ([run] if abandoned else [])
 
 
-def test_a_run_of_a_tier_that_is_not_ours_is_never_abandoned(engine):
-    said = {labels.CHAIN: "demo", labels.TIER: "theirs", labels.RUN: "20200101T000000Z-0"}
-    engine.running.append({"Id": "it", "Labels": said})
+def test_what_a_run_holds_where_no_tier_of_ours_is_makes_it_no_abandoned_one(engine):
     engine.add("sha256:theirs", "x", named="theirs:building-20200101T000000Z-0123abcd", chain="demo", tier="theirs")
     assert abandoned_of(engine) == []
     engine.add("sha256:ours", "x", named="web:building-20200101T000000Z-0123abcd", chain="demo", tier="web")
