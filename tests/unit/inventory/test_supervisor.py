@@ -69,6 +69,16 @@ class LookupModule(LookupBase):
         os.kill(os.getpid(), 9)
 """
 
+LEAVE = """
+import os
+from ansible.plugins.lookup import LookupBase
+
+
+class LookupModule(LookupBase):
+    def run(self, terms, variables=None, **kwargs):
+        os._exit(0)
+"""
+
 PLAYBOOK = """
 - hosts: all
   strategy: ansible.builtin.host_pinned
@@ -120,6 +130,7 @@ class Project:
             f"from pathlib import Path\nJOURNAL = Path({str(folder / 'journal')!r})\n{CALLBACK}"
         )
         (folder / "lookups/hold.py").write_text(HOLD)
+        (folder / "lookups/leave.py").write_text(LEAVE)
         (folder / "watched.yaml").write_text(PLAYBOOK.replace("DONE", str(folder / "done")))
         (folder / "other.yml").write_text("- no_such_module: {}\n")
         self.hosts: list[str] = []
