@@ -146,14 +146,20 @@ def _process(pid: int) -> Stop:
 
 
 def _container(container: Any) -> Stop:
+    """All its processes: an engine that pauses a container in which it starts a command may wait for it for ever."""
+
     def stop(seconds: float) -> None:
         if not seconds:
             container.kill()
             return
-        container.pause()
+        told = container.top()
+        processes = [int(row[told["Titles"].index("PID")]) for row in told["Processes"]]
+        for each in processes:
+            os.kill(each, signal.SIGSTOP)
         time.sleep(seconds)
-        with contextlib.suppress(Exception):  # removed meanwhile
-            container.unpause()
+        for each in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signal.SIGCONT)
 
     return stop
 
