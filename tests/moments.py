@@ -257,7 +257,8 @@ class Campaign:
     cwd: Path
     env: dict[str, str]
     version: int = 0
-    usual: float = 0.0
+    #: Seconds that a run takes to which nothing happens.
+    usual: float = 60.0
 
     def begin(self) -> None:
         """Build the chain once, and see how long a run takes in which all is built."""
@@ -294,4 +295,5 @@ class Campaign:
         self.chain.tests("two", TESTS)
 
     def _state(self) -> dict[str, str]:
-        return {tier: self.chain.image(tier).id for tier, _parent, _neighbours in TIERS}
+        names = [tier for tier, _parent, _neighbours in TIERS]
+        return {name: self.chain.image(name).id if self.chain.released(name) else "" for name in names}
