@@ -296,4 +296,5 @@ class Campaign:
 
     def _state(self) -> dict[str, str]:
         names = [tier for tier, _parent, _neighbours in TIERS]
-        return {name: self.chain.image(name).id if self.chain.released(name) else "" for name in names}
+        known = [name for name in names if name in self.chain.tiers and self.chain.released(name)]
+        return {name: self.chain.image(name).id if name in known else "" for name in names}
