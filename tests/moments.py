@@ -146,14 +146,20 @@ def _process(pid: int) -> Stop:
 
 
 def _container(container: Any) -> Stop:
+    """All its processes: an engine that pauses a container in which it starts a command may wait for it for ever."""
+
     def stop(seconds: float) -> None:
         if not seconds:
             container.kill()
             return
-        container.pause()
+        told = container.top()
+        processes = [int(row[told["Titles"].index("PID")]) for row in told["Processes"]]
+        for each in processes:
+            os.kill(each, signal.SIGSTOP)
         time.sleep(seconds)
-        with contextlib.suppress(Exception):  # removed meanwhile
-            container.unpause()
+        for each in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signal.SIGCONT)
 
     return stop
 
@@ -251,7 +257,8 @@ class Campaign:
     cwd: Path
     env: dict[str, str]
     version: int = 0
-    usual: float = 0.0
+    #: Seconds that a run takes to which nothing happens.
+    usual: float = 60.0
 
     def begin(self) -> None:
         """Build the chain once, and see how long a run takes in which all is built."""
@@ -288,4 +295,6 @@ class Campaign:
         self.chain.tests("two", TESTS)
 
     def _state(self) -> dict[str, str]:
-        return {tier: self.chain.image(tier).id for tier, _parent, _neighbours in TIERS}
+        names = [tier for tier, _parent, _neighbours in TIERS]
+        known = [name for name in names if name in self.chain.tiers and self.chain.released(name)]
+        return {name: self.chain.image(name).id if name in known else "" for name in names}

@@ -85,7 +85,7 @@ class CallbackModule(CallbackBase):
         self._listening: Listening | None = None
         self._signals: Signals | None = None
         self._supervisor: Supervisor | None = None
-        #: What the run begins with, as long as it has not begun.
+        #: What the run begins with, as long as no task has begun.
         self._awaited: set[str] = set()
         self._told = False
         #: Hosts with a task that failed, when all is over.
@@ -116,7 +116,6 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """Take charge of a run as soon as it is planned."""
-        self._awaited.discard(result.task.resolved_action)
         if result.task.resolved_action == _PLAN and _content(result).get("run"):
             self._journal = Journal(Path(_content(result)["run"]))
             guard_display()
@@ -128,6 +127,7 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         """Watch the play, and record when a tier's task begins, and which role and which file it comes from."""
+        self._awaited.clear()
         if self._signals is not None:
             strategy = calling_strategy()
             if strategy is not None and (self._supervisor is None or self._supervisor.strategy is not strategy):

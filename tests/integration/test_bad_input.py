@@ -110,3 +110,32 @@ def test_an_inventory_without_tiers(playbook, tmp_path):
 def test_a_parent_without_an_image_under_limit(refused):
     tiers = {"nobody-built-this": BASE, "web": {"tier_parent": "nobody-built-this", "tier_role": "corebuild"}}
     assert "tier 'web': its parent 'nobody-built-this' has no image" in refused(tiers, "--limit", "web")
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "inventory",
+    [pytest.param(None, id="missing"), pytest.param("", id="empty"), pytest.param("garbage: [", id="garbage")],
+)
+@pytest.mark.parametrize("name", ["build-chain.yml", "playbooks/prune.yml"])
+def test_a_run_without_a_tier_is_no_success(playbook, tmp_path, inventory, name):
+    path = tmp_path / "typo.yml"
+    if inventory is not None:
+        path.write_text(inventory)
+    done = playbook(name, "-i", str(path)).expect(1)
+    assert "nothing was done: no host began. The inventory has no tiers (-i names it" in done.message
+
+
+@pytest.mark.once
+def test_a_run_whose_plan_was_left_out_is_no_success(playbook):
+    done = playbook("build-chain.yml", "--skip-tags", "always").expect(1)
+    assert "--start-at-task left the first task out" in done.message
+
+
+@pytest.mark.once
+def test_a_limit_that_leaves_no_tier_is_no_success(playbook, tmp_path):
+    inventory = tmp_path / "chain.yml"
+    groups = {"operations": {"hosts": {"base": BASE}}}
+    inventory.write_text(yaml.safe_dump({"tiers": {"children": groups}, "others": {"hosts": {"other": {}}}}))
+    done = playbook("build-chain.yml", "-i", str(inventory), "--limit", "other").expect(2)
+    assert "--limit leaves the hosts other, and none of them is in the group 'tiers'; tiers are: base" in done.message

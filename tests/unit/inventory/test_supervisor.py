@@ -13,6 +13,10 @@ import pytest
 ROOT = Path(__file__).parents[3]
 
 CALLBACK = """
+import multiprocessing
+import os
+import sys
+
 from ansible.executor.process import worker
 from ansible.executor.task_queue_manager import DisplaySend
 from ansible.plugins.callback import CallbackBase
@@ -52,9 +56,11 @@ class CallbackModule(CallbackBase):
 
     def give_up(self, why):
         self._display.error(why)
-        supervisor.sys.stdout.flush()
-        supervisor.sys.stderr.flush()
-        worker.os._exit(1)
+        for child in multiprocessing.active_children():
+            child.kill()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)
 """
 
 HOLD = """
@@ -67,6 +73,16 @@ class LookupModule(LookupBase):
     def run(self, terms, variables=None, **kwargs):
         worker.current_worker._final_q._wlock.acquire()
         os.kill(os.getpid(), 9)
+"""
+
+LEAVE = """
+import os
+from ansible.plugins.lookup import LookupBase
+
+
+class LookupModule(LookupBase):
+    def run(self, terms, variables=None, **kwargs):
+        os._exit(0)
 """
 
 PLAYBOOK = """
@@ -94,7 +110,7 @@ WAYS = {
         "- ansible.builtin.debug: {msg: \"{{ lookup('pipe', 'kill -9 $PPID') }}\"}\n  ignore_errors: true\n",
         "was killed (SIGKILL)",
     ),
-    "ended": ("- ansible.builtin.debug: {msg: \"{{ lookup('pipe', 'kill $PPID') }}\"}\n", "the process that ran this"),
+    "ended": ("- ansible.builtin.debug: {msg: \"{{ lookup('leave') }}\"}\n", "the process that ran this"),
     "no-room": (FINE, "no process could be started for this task"),
     "meta": ("- ansible.builtin.meta: clear_facts\n  when: nowhere\n", "'nowhere' is undefined"),
     "play": ("- ansible.builtin.meta: end_play\n", "meta: end_play ends the play for all hosts"),
@@ -120,6 +136,7 @@ class Project:
             f"from pathlib import Path\nJOURNAL = Path({str(folder / 'journal')!r})\n{CALLBACK}"
         )
         (folder / "lookups/hold.py").write_text(HOLD)
+        (folder / "lookups/leave.py").write_text(LEAVE)
         (folder / "watched.yaml").write_text(PLAYBOOK.replace("DONE", str(folder / "done")))
         (folder / "other.yml").write_text("- no_such_module: {}\n")
         self.hosts: list[str] = []
