@@ -53,7 +53,7 @@ FROM {base}
 ENTRYPOINT ["/bin/false"]
 CMD ["swallowed"]
 VOLUME ["/srv/data", "/etc/apt"]
-ENV MODE=hostile
+ENV MODE=hostile PYTHONHOME=/x PYTHONPATH=/x LD_LIBRARY_PATH=/x BASH_ENV=/x IFS=x
 LABEL io.tierwright.tier=forged org.example.kept=yes
 HEALTHCHECK --interval=1s CMD false
 ONBUILD RUN false

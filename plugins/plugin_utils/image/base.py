@@ -114,6 +114,7 @@ def _import(
         plain = Path(folder, "rootfs.tar")
         check_checksum(tier.name, Path(source.archive), source.checksum)
         unpack(tier.name, Path(source.archive), plain)
+        platform.check_archive(client, tier.name, source.archive, plain)
         say("handing the root file system to the engine")
         digest, family = digest_file(plain), distribution.family_of_archive(plain)
         epoch = tier.epoch or latest(plain)

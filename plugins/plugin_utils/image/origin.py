@@ -40,6 +40,39 @@ class Known:
         return self._inside.get(folder, ())
 
 
+class Laid:
+    """An origin with a layer on it: the tree of the image that it makes."""
+
+    def __init__(self, origin: Origin, layer: Mapping[bytes, Entry | None]) -> None:
+        """Take the layer's entries by path; ``None`` where it removes one."""
+        self._origin, self._layer = origin, layer
+        self._inside: dict[bytes, list[bytes]] = {}
+        for path in layer:
+            self._inside.setdefault(parent(path), []).append(path)
+
+    def look(self, path: bytes) -> Entry | None:
+        """See :class:`Origin`."""
+        if path in self._layer:
+            return self._layer[path]
+        above = parent(path)
+        while above:
+            if above in self._layer and not _is_folder(self._layer[above]):
+                return None
+            above = parent(above)
+        return self._origin.look(path)
+
+    def listed(self, folder: bytes) -> Iterable[Entry]:
+        """See :class:`Origin`."""
+        if folder and not _is_folder(self.look(folder)):
+            return []
+        paths = {entry.path for entry in self._origin.listed(folder)} | set(self._inside.get(folder, ()))
+        return [entry for entry in map(self.look, paths) if entry is not None]
+
+
+def _is_folder(entry: Entry | None) -> bool:
+    return entry is not None and entry.kind is Kind.DIRECTORY
+
+
 def below(origin: Origin, folder: bytes) -> Iterator[Entry]:
     """Yield all that is below a folder."""
     waiting = [folder]

@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+import re
+import tarfile
+from pathlib import Path
+
 import docker
 
 from ..engine import kind
@@ -13,6 +17,21 @@ from ..errors import SourceError
 
 #: What a processor runs besides its own.
 _RUNS = {"amd64": {"386"}, "arm64": {"arm"}}
+
+#: Programs of a root file system, and the beginning of one (``elf(5)``): its byte order, and its processor.
+_PROGRAMS = re.compile(r"(?:\./)?(?:usr/)?s?bin/[^/]+")
+_HEADER = 20
+_BIG = 2
+_MACHINES = {
+    3: "386",
+    21: "ppc64le",
+    22: "s390x",
+    40: "arm",
+    62: "amd64",
+    183: "arm64",
+    243: "riscv64",
+    258: "loong64",
+}
 
 
 def check(client: docker.DockerClient, tier: str, reference: str, image: Image) -> None:
@@ -28,14 +47,33 @@ def check(client: docker.DockerClient, tier: str, reference: str, image: Image) 
         SourceError: It is.
         EngineError: The engine does not answer.
     """
-    with translated("asking the engine for its platform"):
-        told = client.api.version()
-    system, architecture = str(told.get("Os") or "linux"), str(told.get("Arch") or image.architecture)
-    if image.os != system or image.architecture not in {architecture, *_RUNS.get(architecture, ())}:
+    system, architecture = _engine(client)
+    if image.os != system or not _runs(architecture, image.architecture):
         raise SourceError(
             f"tier {tier!r}: {reference} is for {image.os}/{image.architecture}, and the engine runs "
             f"{system}/{architecture}; expected an image for the engine's machine. A digest of an index leads to the "
             "right one, that of a manifest to one platform only: `docker buildx imagetools inspect NAME` lists both"
+        )
+
+
+def check_archive(client: docker.DockerClient, tier: str, archive: str, rootfs: Path) -> None:
+    """Refuse a root file system whose programs are for another processor than the engine's.
+
+    Args:
+        client: The engine.
+        tier: The tier, for the message.
+        archive: What the inventory names.
+        rootfs: The plain archive.
+
+    Raises:
+        SourceError: They are.
+        EngineError: The engine does not answer.
+    """
+    found, (_system, architecture) = _machine(rootfs), _engine(client)
+    if found is not None and not _runs(architecture, found):
+        raise SourceError(
+            f"tier {tier!r}: the programs in tier_import.archive {archive} are for {found}, and the engine runs "
+            f"{architecture}; expected a root file system for the engine's machine"
         )
 
 
@@ -57,3 +95,25 @@ def check_depth(client: docker.DockerClient, tier: str, parent: Image) -> None:
             f"tier {tier!r}: its parent has {len(parent.layers)} layers already, and the engine allows {most} in one "
             "image; take a base with fewer (tier_import of `docker export` makes one layer of all)"
         )
+
+
+def _engine(client: docker.DockerClient) -> tuple[str, str]:
+    with translated("asking the engine for its platform"):
+        told = client.api.version()
+    return str(told.get("Os") or "linux"), str(told.get("Arch") or "amd64")
+
+
+def _runs(machine: str, program: str) -> bool:
+    return program == machine or program in _RUNS.get(machine, ())
+
+
+def _machine(rootfs: Path) -> str | None:
+    """What the first program in an archive is for; ``None`` where it has none, or one of an unknown kind."""
+    with tarfile.open(rootfs, "r:") as tar:
+        for entry in tar:
+            if entry.isfile() and _PROGRAMS.match(entry.name):
+                file = tar.extractfile(entry)
+                head = file.read(_HEADER) if file else b""
+                if head.startswith(b"\x7fELF") and len(head) == _HEADER:
+                    return _MACHINES.get(int.from_bytes(head[18:20], "big" if head[5] == _BIG else "little"))
+    return None

@@ -10,14 +10,14 @@ What a layer leaves out touches nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..chain.protection import Protection
 from ..errors import SealError
 from .entry import WHITEOUT, Change, Entry, Kind, parent, same, shown
 from .links import way
-from .origin import Origin, below
+from .origin import Laid, Origin, below
 from .patterns import holder, literally, matcher, split
 from .tasks import Task, Timeline
 
@@ -89,6 +89,7 @@ class Guard:
                 found[path] = entry
             elif was is not None and was.kind is Kind.DIRECTORY is not entry.kind and holds(path):
                 gone[path] = entry
+        found |= self._led_to({path: entry for path, entry in layer.items() if holds(path)}, layer, found)
         above = {parent(path) for path in found}
         touches = [
             self._touch(path, entry, _how(entry, before.get(path), layer))
@@ -100,9 +101,28 @@ class Guard:
             touches += [self._touch(path, entry, f"removed with /{shown(folder)}") for path in hidden]
         return sorted(touches, key=lambda touch: touch.path)
 
+    def _led_to(
+        self, on_the_way: Mapping[bytes, Entry], layer: Mapping[bytes, Entry], known: Collection[bytes]
+    ) -> dict[bytes, Entry]:
+        """Find the layer's links behind a wildcard that give a protected path to what lies elsewhere."""
+        links = {path: entry for path, entry in on_the_way.items() if entry.kind is Kind.SYMLINK and path not in known}
+        if not links:
+            return {}
+        now = Laid(self._origin, {path: None if _is_whiteout(entry) else entry for path, entry in layer.items()})
+        find = _Finder(now)
+        led = {
+            path
+            for area in {(area.pattern, area.owner) for area in self._areas}
+            for behind in find.areas(*area)
+            for path in behind.way & links.keys()
+            if _has(now, behind.names[1])
+        }
+        return {path: links[path] for path in led}
+
     def _touch(self, path: bytes, entry: Entry, how: str) -> Touch:
         covering = (area for area in self._areas if matcher(area.names)(path))
-        area = next(covering, None) or next(area for area in self._areas if path in area.way)
+        on_the_way = (area for area in self._areas if path in area.way or holder(area.names)(path))
+        area = next(covering, None) or next(on_the_way)
         return Touch(path, how, area.pattern, area.owner, entry)
 
 
@@ -197,6 +217,15 @@ class _Finder:
 def _area(pattern: str, owner: Protection, walked: Sequence[str], rest: str) -> _Area:
     there = "/".join(filter(None, (literally(walked[-1]), rest)))
     return _Area(pattern, owner, (pattern, there), frozenset(os.fsencode(each) for each in walked if each))
+
+
+def _has(tree: Origin, pattern: str) -> bool:
+    """Say whether something in a tree is what a pattern names."""
+    fixed, rest = split(pattern)
+    if not rest:
+        return tree.look(os.fsencode(fixed)) is not None
+    matches = matcher([pattern])
+    return any(matches(entry.path) for entry in below(tree, os.fsencode(fixed)))
 
 
 def _above(path: bytes) -> Iterator[bytes]:

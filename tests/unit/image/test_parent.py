@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+import tarfile
 from types import SimpleNamespace
 
 import pytest
@@ -98,6 +100,35 @@ def test_an_image_for_another_machine_is_refused(machine, image, accepted):
         told = rf"tier 'base': x@sha256:1 is for {image}, and the engine runs linux/{machine}; expected"
         with pytest.raises(SourceError, match=told):
             look()
+
+
+@pytest.mark.parametrize(
+    ("program", "refused"),
+    [
+        (b"\x7fELF\2\1" + bytes(12) + b"\x3e\0", ""),
+        (b"\x7fELF\2\1" + bytes(12) + b"\xb7\0", "arm64"),
+        (b"\x7fELF\2\2" + bytes(12) + b"\0\x16", "s390x"),
+        (b"\x7fELF\2\1" + bytes(12) + b"\xff\xff", ""),
+        (b"\x7fELF", ""),
+        (b"#!/bin/sh\n", ""),
+    ],
+)
+def test_a_root_file_system_for_another_processor_is_refused(tmp_path, program, refused):
+    archive = tmp_path / "rootfs.tar"
+    with tarfile.open(archive, "w") as tar:
+        for name, content in (("./etc/x", b"\x7fELF\2\1" + bytes(12) + b"\xb7\0"), ("./usr/bin/sh", program)):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+
+    def look():
+        platform.check_archive(engine(Os="linux", Arch="amd64"), "base", "base.tar", archive)
+
+    if refused:
+        with pytest.raises(SourceError, match=rf"tier 'base': the programs in .* are for {refused}, and .* runs amd64"):
+            look()
+    else:
+        look()
 
 
 @pytest.mark.parametrize(("most", "layers", "accepted"), [(125, 124, True), (125, 125, False), (None, 500, True)])

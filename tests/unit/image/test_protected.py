@@ -97,6 +97,7 @@ def after(remove=(), **changed):
         ("bin/su", after(to={"bin": None}), [("bin", "replaced")]),
         ("opt/app/key", after(to={"opt": "-> srv"}), [("opt", "made")]),
         ("etc/*/*/a.pem", after(below("etc/ssl")), [("etc/ssl/certs/a.pem", "removed with /etc/ssl")]),
+        ("srv/*/a.pem", after(to={"srv/new": "-> /etc/ssl/certs"}), [("srv/new", "made")]),
         ("**/a.pem", after(below("etc/ssl")), [("etc/ssl/certs/a.pem", "removed with /etc/ssl")]),
     ],
 )
@@ -114,6 +115,7 @@ def test_what_became_of_a_protected_path_is_told(pattern, now, told):
         ("**/b.pem", after(below("etc/ssl/certs"))),
         ("bin/su", after(to={"usr/bin/other": "x"})),
         ("opt/app/key", after(to={"opt": None, "opt/app": None})),
+        ("srv/*/b.pem", after(to={"srv/new": "-> /etc/ssl/certs"})),
     ],
 )
 def test_other_paths_are_everybody_s(pattern, now):
@@ -202,6 +204,7 @@ def link(found, path):
 @example({b"a/b": "x"}, {}, [b"a"], "**")
 @example({b"a/b": "-> /b", b"b/c": "x"}, {b"b/c": "y"}, [], "a/*/c")
 @example({b"a/b": "-> /b", b"b/c": "x"}, {b"b/c": "y"}, [], "a/*")
+@example({b"a/a": None}, {b"b": "-> a"}, [], "*/a")
 @example({b"a/b/c": "-> /b", b"b/c": "x"}, {b"b/c": "y"}, [], "a/**/c")
 @example({b"a": "-> b", b"b/c": "x"}, {b"a/c": "y"}, [b"a"], "a/c")
 def test_no_change_of_what_is_protected_goes_unseen(said, changed, gone, pattern):
