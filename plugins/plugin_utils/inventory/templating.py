@@ -10,27 +10,32 @@ not make us deaf without a word.
 from __future__ import annotations
 
 import functools
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from ansible._internal._templating._jinja_bits import AnsibleContext, AnsibleEnvironment
 from ansible._internal._templating._jinja_plugins import JinjaPluginIntercept
+from ansible.parsing import dataloader
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar, trust_as_template
 from ansible.vars.hostvars import HostVarsVars
 
 from ..errors import RunError
-from ..keys.learned import COLLECTION, ENVIRONMENT, HOSTVARS, MAGIC, SETTING, UNSEEN
+from ..keys.learned import COLLECTION, ELSEWHERE, ENVIRONMENT, HOSTVARS, MAGIC, SETTING, UNSEEN
 from .heard import Note, hear_environment
-from .sources import FIXED, FOLLOWED_LOOKUPS, MACHINE_FACTS, OF_THE_RUN, PREFIXES, RANDOM_FILTERS
+from .sources import FIXED, FOLLOWED_LOOKUPS, MACHINE_FACTS, OF_THE_RUN, PATH_TESTS, PREFIXES, RANDOM_FILTERS
 from .variables import LEFT_OUT
 
 #: All names of a host's variables, in place of one.
 ALL = "*"
 _BUILTIN = ("ansible.builtin.", "ansible.legacy.")
 _FACTS = "ansible_facts"
+#: Where Ansible looks for a file by its name.
+_SEARCHER, _SEARCHES = dataloader.__file__, frozenset({"path_dwim_relative", "path_dwim_relative_stack"})
 _VIEWS = (_FACTS, "vars")
 _OURS = "tierwright.chain."
 
@@ -42,7 +47,7 @@ class Listener:
         """Prepare.
 
         Args:
-            note: Takes kind and name of what is used, as parts of the key have them.
+            note: Takes kind and name of what is used, as parts of the key have them; of a file, its path.
             who: Name of the host that this process works for; ``None`` while nobody is to be heard.
         """
         self._note, self._who = note, who
@@ -68,6 +73,7 @@ class Listener:
             self._wrap(HostVarsVars, "__iter__", self._hostvars)
             self._wrap(JinjaPluginIntercept, "_invoke_plugin", self._plugin, static=True)
             self._wrap(lookup_loader, "get", self._lookup)
+            self._wrap(os.path, "exists", self._exists)
             self._undo.callback(hear_environment(self._tell))
             self._try_all()
         except (AttributeError, RunError) as error:
@@ -167,6 +173,9 @@ class Listener:
         fixed = kwargs.get(option) is not None or (place is not None and len(args) >= place)
         if option and plugin.plugin_type == "filter" and not fixed:
             self._tell(UNSEEN, f"filter {_short(name)}")
+        if plugin.plugin_type == "test" and _short(name) in PATH_TESTS:
+            for path in filter(lambda each: isinstance(each, str), args):
+                self._tell(ELSEWHERE, path)
         return original(plugin, *args, **kwargs)
 
     def _lookup(self, original: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Any:
@@ -181,6 +190,14 @@ class Listener:
 
             plugin.run = heard
         return plugin
+
+    def _exists(self, original: Callable[..., Any], path: Any) -> Any:
+        found = original(path)
+        # Of the places that Ansible looks for a file in, those count where it is not: one there would be taken.
+        code = sys._getframe(2).f_code  # noqa: SLF001 - the only way to know
+        if not found and code.co_name in _SEARCHES and code.co_filename == _SEARCHER:
+            self._tell(ELSEWHERE, os.fsdecode(path))
+        return found
 
     def _terms(self, lookup: str, terms: Iterable[Any]) -> None:
         names = [str(each) for each in terms if isinstance(each, str)]
