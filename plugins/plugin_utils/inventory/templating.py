@@ -80,8 +80,8 @@ class Listener:
             self.stop()
             raise RunError(
                 f"what a role uses cannot be recorded with this version of Ansible ({error}); an image would be kept "
-                "although something that it was made from changed. Use a version of ansible-core that docs/design.md "
-                "names"
+                "although something that it was made from changed. Use an ansible-core that this version is tested "
+                "with: 2.19 to 2.21"
             ) from error
 
     def stop(self) -> None:
