@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from types import BuiltinMethodType, MethodType
 from typing import Any
 
 from ansible._internal._templating._jinja_bits import AnsibleContext, AnsibleEnvironment
@@ -37,6 +38,8 @@ _FACTS = "ansible_facts"
 #: Where Ansible looks for a file by its name.
 _SEARCHER, _SEARCHES = dataloader.__file__, frozenset({"path_dwim_relative", "path_dwim_relative_stack"})
 _VIEWS = (_FACTS, "vars")
+#: Functions of templates that give something else each time.
+_CHANGING = frozenset({"lipsum", "now"})
 _OURS = "tierwright.chain."
 
 
@@ -113,8 +116,8 @@ class Listener:
         return value
 
     def _variable(self, name: str) -> None:
-        if name == "now":
-            self._tell(UNSEEN, "now()")
+        if name in _CHANGING:
+            self._tell(UNSEEN, f"{name}()")
         elif (fact := name.removeprefix("ansible_")) != name and fact in MACHINE_FACTS:
             self._tell(UNSEEN, f"fact {fact}")
         elif name in OF_THE_RUN:
@@ -129,8 +132,8 @@ class Listener:
     def _call(
         self, original: Callable[..., Any], environment: Any, context: Any, called: Any, *args: Any, **kw: Any
     ) -> Any:
-        if args and getattr(called, "__name__", "") == "get":
-            self._member(getattr(called, "__self__", None), args[0])
+        if args and isinstance(called, BuiltinMethodType | MethodType) and called.__name__ == "get":
+            self._member(called.__self__, args[0])
         return original(environment, context, called, *args, **kw)
 
     def _member(self, owner: object, name: object) -> None:
@@ -145,7 +148,10 @@ class Listener:
         if not self._inside and isinstance(name, str):
             self._of_host(view._host, name)  # noqa: SLF001 - it has no other name
         with self._within():
-            return original(view, name)
+            value = original(view, name)
+        if name in _VIEWS and view._host == self._who():  # noqa: SLF001 - it has no other name
+            self._views[name] = value
+        return value
 
     def _hostvars(self, original: Callable[..., Any], view: HostVarsVars) -> Iterator[str]:
         if not self._inside:
