@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.templating import Listener
 from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.elsewhere import names
 
 from .conftest import DEMO, ROOT
@@ -284,3 +285,27 @@ def test_what_a_role_uses_and_no_file_shows_makes_its_tier_stale(using):
     ):
         assert line in told, told
     assert "group_names" not in told
+
+
+DEAF = f"""
+from ansible.plugins.callback import CallbackBase
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION, CALLBACK_TYPE, CALLBACK_NAME = 2.0, "aggregate", "deaf"
+
+    def v2_playbook_on_start(self, playbook):
+        from {Listener.__module__} import Listener
+        Listener._variable = lambda self, name: None
+"""
+
+
+def test_nothing_is_built_where_what_a_role_uses_cannot_be_recorded(small_chain):
+    (small_chain.folder / "plugins").mkdir()
+    (small_chain.folder / "plugins/deaf.py").write_text(DEAF)
+    small_chain.tier("one", TASK.format(name="one"), parent="base", image=f"{small_chain.name}/one")
+    env = {"ANSIBLE_CALLBACK_PLUGINS": str(small_chain.folder / "plugins"), "ANSIBLE_CALLBACKS_ENABLED": "deaf"}
+    failed = small_chain.build(env=env).expect(2)
+    assert "is not built: what its role uses would not be recorded, so later changes of it would not" in failed.message
+    assert "{{ group_names }} is not heard" in failed.message
+    assert "TASK [Gather facts]" not in failed.output
+    assert not small_chain.released("one")

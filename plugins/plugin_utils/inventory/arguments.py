@@ -22,7 +22,7 @@ from ..errors import ChainError, concerning
 from ..image.patterns import matcher
 from .hidden import leaves
 from .kinds import RUN_CHECKS, wrong_kinds
-from .secrets import is_secret
+from .secrets import is_secret, refuse
 from .unknown import check_names
 
 
@@ -239,7 +239,8 @@ def check_role_tier(name: str, prefix: str, arguments: RoleArguments, variables:
             continue
         try:
             if variable in {**arguments.defaults, **arguments.constants, **variables}:
-                check(name, variable, role_default(arguments, variable, variables) or {})
+                said = check(name, variable, role_default(arguments, variable, variables) or {})
+                refuse(name, variable, said if isinstance(said, dict) else {"": said}, variables)
         except AnsibleError:
             continue
         except ChainError as error:

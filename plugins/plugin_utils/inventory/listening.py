@@ -22,7 +22,7 @@ from ansible import constants, context
 from ..errors import RunError
 from ..image.tasks import Task
 from ..keys.elsewhere import ROLE
-from ..keys.learned import COLLECTION, FETCHED, UNSEEN
+from ..keys.learned import COLLECTION, ELSEWHERE, FETCHED, UNSEEN
 from ..run.failure import Failure, said_by
 from ..run.jobs import note_asynchronous
 from ..run.journal import Journal
@@ -185,7 +185,7 @@ def _note(watch: Watch, kind: str, name: str) -> None:
     tier = _reading_tier()
     if tier is not None:
         with suppress(OSError):  # a journal that is gone means that the run has ended
-            watch.note_use(tier, kind, name)
+            watch.note(tier, name) if kind == ELSEWHERE else watch.note_use(tier, kind, name)
 
 
 def _worker() -> tuple[Any, Any]:

@@ -118,6 +118,14 @@ RANDOM_FILTERS = {
     "vault": ("salt", 3),
 }
 
+#: Tests that look at a path of the controller.
+PATH_TESTS = frozenset(
+    {
+        *("directory", "exists", "file", "is_dir", "is_file", "is_link", "is_mount", "is_same_file", "link"),
+        *("link_exists", "mount", "same_file"),
+    }
+)
+
 #: Settings of Ansible that decide what values and templates come out as. They are in the key where they are not the
 #: default.
 SETTINGS = (

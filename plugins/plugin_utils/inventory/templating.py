@@ -10,28 +10,36 @@ not make us deaf without a word.
 from __future__ import annotations
 
 import functools
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from types import BuiltinMethodType, MethodType
 from typing import Any
 
 from ansible._internal._templating._jinja_bits import AnsibleContext, AnsibleEnvironment
 from ansible._internal._templating._jinja_plugins import JinjaPluginIntercept
+from ansible.parsing import dataloader
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar, trust_as_template
 from ansible.vars.hostvars import HostVarsVars
 
 from ..errors import RunError
-from ..keys.learned import COLLECTION, ENVIRONMENT, HOSTVARS, MAGIC, SETTING, UNSEEN
+from ..keys.learned import COLLECTION, ELSEWHERE, ENVIRONMENT, HOSTVARS, MAGIC, SETTING, UNSEEN
 from .heard import Note, hear_environment
-from .sources import FIXED, FOLLOWED_LOOKUPS, MACHINE_FACTS, OF_THE_RUN, PREFIXES, RANDOM_FILTERS
+from .sources import FIXED, FOLLOWED_LOOKUPS, MACHINE_FACTS, OF_THE_RUN, PATH_TESTS, PREFIXES, RANDOM_FILTERS
 from .variables import LEFT_OUT
 
 #: All names of a host's variables, in place of one.
 ALL = "*"
 _BUILTIN = ("ansible.builtin.", "ansible.legacy.")
 _FACTS = "ansible_facts"
+#: Where Ansible looks for a file by its name.
+_SEARCHER, _SEARCHES = dataloader.__file__, frozenset({"path_dwim_relative", "path_dwim_relative_stack"})
 _VIEWS = (_FACTS, "vars")
+#: Functions of templates that give something else each time.
+_CHANGING = frozenset({"lipsum", "now"})
 _OURS = "tierwright.chain."
 
 
@@ -42,7 +50,7 @@ class Listener:
         """Prepare.
 
         Args:
-            note: Takes kind and name of what is used, as parts of the key have them.
+            note: Takes kind and name of what is used, as parts of the key have them; of a file, its path.
             who: Name of the host that this process works for; ``None`` while nobody is to be heard.
         """
         self._note, self._who = note, who
@@ -68,14 +76,15 @@ class Listener:
             self._wrap(HostVarsVars, "__iter__", self._hostvars)
             self._wrap(JinjaPluginIntercept, "_invoke_plugin", self._plugin, static=True)
             self._wrap(lookup_loader, "get", self._lookup)
+            self._wrap(os.path, "exists", self._exists)
             self._undo.callback(hear_environment(self._tell))
             self._try_all()
         except (AttributeError, RunError) as error:
             self.stop()
             raise RunError(
                 f"what a role uses cannot be recorded with this version of Ansible ({error}); an image would be kept "
-                "although something that it was made from changed. Use a version of ansible-core that docs/design.md "
-                "names"
+                "although something that it was made from changed. Use an ansible-core that this version is tested "
+                "with: 2.19 to 2.21"
             ) from error
 
     def stop(self) -> None:
@@ -107,8 +116,8 @@ class Listener:
         return value
 
     def _variable(self, name: str) -> None:
-        if name == "now":
-            self._tell(UNSEEN, "now()")
+        if name in _CHANGING:
+            self._tell(UNSEEN, f"{name}()")
         elif (fact := name.removeprefix("ansible_")) != name and fact in MACHINE_FACTS:
             self._tell(UNSEEN, f"fact {fact}")
         elif name in OF_THE_RUN:
@@ -123,8 +132,8 @@ class Listener:
     def _call(
         self, original: Callable[..., Any], environment: Any, context: Any, called: Any, *args: Any, **kw: Any
     ) -> Any:
-        if args and getattr(called, "__name__", "") == "get":
-            self._member(getattr(called, "__self__", None), args[0])
+        if args and isinstance(called, BuiltinMethodType | MethodType) and called.__name__ == "get":
+            self._member(called.__self__, args[0])
         return original(environment, context, called, *args, **kw)
 
     def _member(self, owner: object, name: object) -> None:
@@ -139,7 +148,10 @@ class Listener:
         if not self._inside and isinstance(name, str):
             self._of_host(view._host, name)  # noqa: SLF001 - it has no other name
         with self._within():
-            return original(view, name)
+            value = original(view, name)
+        if name in _VIEWS and view._host == self._who():  # noqa: SLF001 - it has no other name
+            self._views[name] = value
+        return value
 
     def _hostvars(self, original: Callable[..., Any], view: HostVarsVars) -> Iterator[str]:
         if not self._inside:
@@ -167,6 +179,9 @@ class Listener:
         fixed = kwargs.get(option) is not None or (place is not None and len(args) >= place)
         if option and plugin.plugin_type == "filter" and not fixed:
             self._tell(UNSEEN, f"filter {_short(name)}")
+        if plugin.plugin_type == "test" and _short(name) in PATH_TESTS:
+            for path in filter(lambda each: isinstance(each, str), args):
+                self._tell(ELSEWHERE, path)
         return original(plugin, *args, **kwargs)
 
     def _lookup(self, original: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Any:
@@ -181,6 +196,14 @@ class Listener:
 
             plugin.run = heard
         return plugin
+
+    def _exists(self, original: Callable[..., Any], path: Any) -> Any:
+        found = original(path)
+        # Of the places that Ansible looks for a file in, those count where it is not: one there would be taken.
+        code = sys._getframe(2).f_code  # noqa: SLF001 - the only way to know
+        if not found and code.co_name in _SEARCHES and code.co_filename == _SEARCHER:
+            self._tell(ELSEWHERE, os.fsdecode(path))
+        return found
 
     def _terms(self, lookup: str, terms: Iterable[Any]) -> None:
         names = [str(each) for each in terms if isinstance(each, str)]

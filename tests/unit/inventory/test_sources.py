@@ -21,7 +21,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import Cha
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory import listening, templating
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.present import Present
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.templating import Listener
-from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.learned import FETCHED, UNSEEN
+from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.learned import ELSEWHERE, FETCHED, UNSEEN
 
 from .test_matrix import caches, edit, project, replace  # noqa: F401 - `caches` is a fixture
 from .world import World
@@ -107,6 +107,8 @@ def collection(world: World) -> None:
 
 
 PATCH = pytest.MonkeyPatch()
+#: Names that are looked for one after the other; what the first one becomes is in the folder of the process.
+FOUND = ["before", "motd.txt"]
 HOST_VARS = "inventories/shop/host_vars"
 ALSO = edit(f"{HOST_VARS}/db.yml", "db_setting: 2\nansible_note: 2\ntier_tag: other\n")
 CASES: dict[str, list[Case]] = {
@@ -231,6 +233,11 @@ CASES: dict[str, list[Case]] = {
     ],
     "other settings": [Case(configured("DEFAULT_FORKS", 77))],
     "files": [Case(edit("files/motd.txt", "bye\n"), taken=("files/motd.txt",))],
+    "whether a file is there": [
+        Case(edit("files/flag", ""), "{{ (playbook_dir ~ '/files/flag') is " + test + " }}")
+        for test in ("exists", "file")
+    ]
+    + [Case(edit("before", ""), "{{ lookup('first_found', names, errors='ignore') }}", more=(("names", FOUND),))],
     "other lookups": [
         Case(None, read)
         for read in (
@@ -276,8 +283,9 @@ def restored(monkeypatch):
 
 
 @pytest.fixture
-def world(tmp_path):
+def world(tmp_path, monkeypatch):
     made = World(project(tmp_path / "clone"))
+    monkeypatch.chdir(made.folder)
     edit(f"{HOST_VARS}/db.yml", "db_setting: 1\nansible_note: 1\n")(made)
     edit(f"{HOST_VARS}/app.yml", "app_setting: 1\n")(made)
     edit("more.yml", "x: 1\n")(made)
@@ -293,9 +301,11 @@ def test_each_source_has_a_case():
 )
 def test_a_source_is_decided_about_as_the_table_says(world, source, case):
     used = evaluate(world, case.template, **dict(case.more)) if case.template else list(case.used)
-    present = Present(world.hostvars(), world.planner().projects)
-    parts = present.settle("db", used, declared=False)
-    world.build({"db": list(case.taken)}, {"db": parts})
+    projects = world.planner().projects
+    paths = [projects.name(Path(name)) for kind, name in used if kind == ELSEWHERE]
+    present = Present(world.hostvars(), projects)
+    parts = present.settle("db", [each for each in used if each[0] != ELSEWHERE], declared=False)
+    world.build({"db": [*case.taken, *paths]}, {"db": parts})
     assert world.built() == [], "nothing changed yet"
     decision = ROWS[source]
     if decision in {"told", "follows"}:
