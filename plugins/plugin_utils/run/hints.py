@@ -21,8 +21,8 @@ _HINTS = {
         r"Unable to locate package",
         r"has no installation candidate",
     ),
-    "facts about hardware are not gathered unless asked for: set tier_gather_subset, to [hardware] for processors, "
-    "memory, mounts and devices, or to [all]": (
+    "facts about hardware (processors, memory, mounts, devices) are not gathered unless asked for: set "
+    "tier_gather_subset: [all]": (
         rf"'ansible_({_HARDWARE})\w*' is undefined",
         rf"has no attribute '(ansible_)?({_HARDWARE})\w*'",
     ),

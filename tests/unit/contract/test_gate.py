@@ -9,10 +9,10 @@ import time
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.contract import gate
+from ansible_collections.tierwright.chain.plugins.plugin_utils.contract import bed, gate
 from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.gate import Bench, arguments, judge
 from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.suite import RoleTests, Suite
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ContractError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ContractError, NotFoundError
 
 BENCH = Bench("web", "sha256:1", {"db": "sha256:2"}, "20261124T093000Z-1b2c3d4e")
 
@@ -171,3 +171,20 @@ def test_what_is_not_installed_is_named(tests, monkeypatch):
 
 def test_options_can_be_typed_again():
     assert arguments(BENCH) == ["--tier", "web", "--image", "sha256:1", "--neighbour", "db=sha256:2"]
+
+
+def test_a_neighbour_that_failed_in_the_run_is_named_as_that(monkeypatch, make_image):
+    monkeypatch.setattr(bed, "_image", lambda _client, _reference: make_image("sha256:1", {}))
+    lacking = Bench("web", "sha256:1", {}, "run", ("db",))
+    assert arguments(lacking)[-2:] == ["--neighbour", "db="]
+    made = bed.Bed(None, "sha256:1", tier="web", neighbours={"db": ""})
+    with pytest.raises(NotFoundError, match="with its neighbour 'db', which has no image: it failed in this run"):
+        made._image_of("db")
+    with pytest.raises(NotFoundError, match="tier 'web' has no neighbour 'cache'"):
+        made._image_of("cache")
+
+
+@pytest.mark.parametrize("written", ["", "{", '{"tests": 1'])
+def test_what_a_killed_pytest_left_half_written_is_no_result(tmp_path, written):
+    (tmp_path / "result.json").write_text(written)
+    assert gate._read(tmp_path / "result.json") == gate._read(tmp_path / "none.json") == {"tests": 0, "failed": []}
