@@ -32,7 +32,6 @@ PATHS = frozenset({"inventory_dir", "inventory_file", "playbook_dir"})
 #: Variables of the run itself. The next run may have others for the same content, so they cannot be in a key.
 OF_THE_RUN = frozenset(
     {
-        "ansible_check_mode",
         "ansible_config_file",
         "ansible_diff_mode",
         "ansible_forks",
@@ -51,6 +50,7 @@ OF_THE_RUN = frozenset(
 #: Variables that are the same whenever the key is: by the tier's name, the role's files, or choices in the key.
 FIXED = frozenset(
     {
+        "ansible_check_mode",  # nothing is built with --check
         "ansible_collection_name",
         "ansible_connection",
         "ansible_dependent_role_names",

@@ -178,11 +178,11 @@ CASES: dict[str, list[Case]] = {
     ],
     "variables of the run": [
         Case(None, f"{{{{ {name} }}}}", more=((name, ["a"]),))
-        for name in ("ansible_play_hosts", "ansible_limit", "ansible_check_mode", "ansible_forks", "play_hosts")
+        for name in ("ansible_play_hosts", "ansible_limit", "ansible_forks", "play_hosts")
     ],
     "`inventory_hostname`": [
         Case(None, f"{{{{ {name} }}}}", more=((name, "a"),))
-        for name in ("inventory_hostname", "role_name", "role_path")
+        for name in ("inventory_hostname", "role_name", "role_path", "ansible_check_mode")
     ],
     "`hostvars`": [
         Case(edit(f"{HOST_VARS}/app.yml", "app_setting: 2\n"), read)
