@@ -211,5 +211,6 @@ def test_a_release_of_before_chains_had_names_of_their_own_is_whose_tier_it_is(e
     check_images(engine, "shop", home("a", "base", **former), {tier: "sha256:base"})
     claim(engine, "shop", home("a", "base", **former))
     check_images(engine, "shop", home("a", "base", **former), {tier: "sha256:base"})
+    check_images(engine, "shop", home("copy", "base", **former), {tier: "sha256:base"})
     with pytest.raises(RunError, match="base:latest is an image of another project's chain"):
         check_images(engine, "blog", home("b", "base", **former), {tier: "sha256:base"})
