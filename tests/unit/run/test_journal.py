@@ -134,3 +134,15 @@ def test_a_holder_on_another_machine_or_with_another_birth_is_gone(journal):
 def test_chains_do_not_see_each_other_s_runs(journal):
     assert list(runs("other")) == []
     assert [each.run for each in runs("demo")] == [journal.run]
+
+
+@pytest.mark.parametrize("tier", [".x", "..", "a/b", "web.plan.json"])
+def test_a_tier_of_any_name_is_recorded_and_found(journal, tier):
+    journal.passed(tier, "sha256:1")
+    assert journal.recorded("outcome") == [tier]
+    assert {each.parent for each in journal.folder.rglob("*.outcome.json")} == {journal.folder}
+
+
+@pytest.mark.parametrize("chain", [".", "..", "../..", "/etc"])
+def test_the_state_of_a_chain_of_any_name_is_a_folder_of_its_own(chain):
+    assert state_folder(chain).resolve().parent == state_folder("demo").resolve().parent
