@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A chain's claim to its name: on the engine, and in this user's state folder.
 
-Images, tags and state are found by the chain's name. So the first who uses a name records where the chain lives: in the
-chain's state folder, and on the engine as the label of an empty volume, since users with other state folders may share
-that. An engine makes a volume of one name once only: of two who come at once, one is told.
+Images, tags and state are found by the chain's name. So the first who uses a name records where the chain lives: beside
+the chain's state folder, and on the engine as the label of an empty volume, since users with other state folders may
+share that. An engine makes a volume of one name once only: of two who come at once, one is told.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from ..image import labels, own
 from ..image.own import Repositories
 from .home import Home
 from .journal import state_folder
+
+#: No chain's folder: names of chains have no plus sign there.
+_HOMES = "+homes"
 
 
 def check_claim(client: docker.DockerClient, chain: str, home: Home) -> None:
@@ -208,4 +211,5 @@ def _write_here(chain: str, known: Home | None, home: Home) -> None:
 
 
 def _recorded_in(chain: str) -> Path:
-    return state_folder(chain) / "home.json"
+    folder = state_folder(chain)
+    return folder.parent / _HOMES / f"{folder.name}.json"
