@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A chain's claim to its name: on the engine, and in this user's state folder.
 
-Images, tags and state are found by the chain's name. So the first who uses a name records where the chain lives: in the
-chain's state folder, and on the engine as the label of an empty volume, since users with other state folders may share
-that. An engine makes a volume of one name once only: of two who come at once, one is told.
+Images, tags and state are found by the chain's name. So the first who uses a name records where the chain lives: beside
+the chain's state folder, and on the engine as the label of an empty volume, since users with other state folders may
+share that. An engine makes a volume of one name once only: of two who come at once, one is told.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from ..image.own import Repositories
 from .home import Home
 from .journal import state_folder
 
+#: No chain's folder: names of chains have no plus sign there.
+_HOMES = "+homes"
+
 
 def check_claim(client: docker.DockerClient, chain: str, home: Home) -> None:
     """Make sure that no other project has a chain of this name, on this engine or in this state folder.
@@ -46,7 +49,7 @@ def claim(client: docker.DockerClient, chain: str, home: Home) -> None:
         EngineError: The engine refused.
     """
     here, there = _agreed(client, chain, home)
-    others = claimed_by_others(client, home)  # image names are whose project had them first
+    others = claimed_by_others(client, chain, home)  # image names are whose project had them first
     mine = replace(home, tiers=tuple(each for each in home.tiers if each.partition(" ")[2] not in others))
     _write_here(chain, here, mine)
     wanted = _together(there, mine)
@@ -96,7 +99,7 @@ def check_images(client: docker.DockerClient, chain: str, home: Home, moving: Ma
             continue
         if said not in known:
             known[said] = None if is_anybodys(said) else _there(client, said)
-        owner = known[said] or claimed_by_others(client, home).get(tier.image)
+        owner = known[said] or claimed_by_others(client, chain, home).get(tier.image)
         if owner is not None and not home.is_project_of(owner):
             raise RunError(
                 f"tier {tier.name!r}: {tier.release} is an image of another project's chain, which lives in {owner}; "
@@ -121,18 +124,19 @@ def own_images(client: docker.DockerClient, chain: str, home: Home, names: Names
     """
     mine, label = owned(chain, home), called or chain
     if is_anybodys(label):
-        others = claimed_by_others(client, home)
+        others = claimed_by_others(client, chain, home)
         mine = {tier: set(its) - others.keys() for tier, its in mine.items()}
     return own.of_chain(client, label, mine, names)
 
 
-def claimed_by_others(client: docker.DockerClient, home: Home) -> dict[str, Home]:
+def claimed_by_others(client: docker.DockerClient, chain: str, home: Home) -> dict[str, Home]:
     """Repositories of the tiers of other projects' chains on the engine, with where each chain lives.
 
     Raises:
         EngineError: The engine does not answer.
     """
-    homes = (Home.read(said.get(labels.HOME, "")) for said in volumes.labelled(client, labels.HOME).values())
+    claims = volumes.labelled(client, labels.HOME).values()
+    homes = (Home.read(said[labels.HOME]) for said in claims if said.get(labels.CHAIN) != chain)
     others = [each for each in homes if each is not None and not home.is_project_of(each)]
     return {name: each for each in others for names in each.repositories.values() for name in names}
 
@@ -207,4 +211,5 @@ def _write_here(chain: str, known: Home | None, home: Home) -> None:
 
 
 def _recorded_in(chain: str) -> Path:
-    return state_folder(chain) / "home.json"
+    folder = state_folder(chain)
+    return folder.parent / _HOMES / f"{folder.name}.json"

@@ -93,6 +93,22 @@ def test_a_build_that_was_never_released_is_no_image_in_use(gather_):
     assert (base.image, base.state, len(base.releases)) == (None, "no image", 1)
 
 
+def test_images_of_another_project_whose_chain_has_the_same_name_are_not_shown(gather_):
+    made_chain.note({"base": (None, "ops")})
+    images = {
+        "base:latest": (config([ONE], [ours("base", "ops")], **labelled("base")), [ONE]),
+        "theirs:latest": (config([TWO], [ours("theirs", "ops")], **labelled("theirs")), [TWO]),
+        "theirs/base:latest": (config([TOP], [ours("base", "ops")], **labelled("base")), [TOP]),
+    }
+    assert [(tier.name, tier.image.names) for tier in gather_(images, "shop").tiers] == [("base", ["base:latest"])]
+
+
+def test_images_of_before_the_chain_was_called_otherwise_are_shown(gather_):
+    made_chain.note({"base": (None, "ops")})
+    images = {"base:latest": (config([ONE], [ours("base", "ops")], **labelled("base", "inventory")), [ONE])}
+    assert [(tier.name, tier.state) for tier in gather_(images, "shop").tiers] == [("base", "")]
+
+
 def test_notes_that_are_damaged_are_told(facts):
     made_chain.note()
     made_chain.note_matrices()

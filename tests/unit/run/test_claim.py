@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import docker.errors
 import pytest
 
@@ -86,6 +88,10 @@ def home(tmp_path):
     return make
 
 
+def record():
+    return state_folder("shop").parent / "+homes/shop.json"
+
+
 pytestmark = pytest.mark.usefixtures("user")
 
 OURS, THEIRS = {"origin": "example.org/acme/shop"}, {"origin": "example.org/other/blog"}
@@ -141,9 +147,9 @@ def test_a_project_that_is_gone_leaves_its_name_to_others(engine, home, tmp_path
 
 def test_what_to_do_where_one_takes_the_place_of_the_other_is_told_and_works(engine, home):
     claim(engine, "shop", home("a", "web"))
-    with pytest.raises(RunError, match=rf"remove {state_folder('shop')}/home.json"):
+    with pytest.raises(RunError, match=rf"remove {re.escape(str(record()))}"):
         claim(engine, "shop", home("b", "db"))
-    (state_folder("shop") / "home.json").unlink()
+    record().unlink()
     with pytest.raises(RunError, match=f"docker volume rm {volume_name('shop')}"):
         claim(engine, "shop", home("b", "db"))
     engine.remove_volume(volume_name("shop"))
@@ -169,7 +175,7 @@ def test_a_copy_is_known_by_tiers_that_came_after_the_claim(engine, user, home):
 @pytest.mark.parametrize("damaged", ["", "{", "[]", '{"tiers": 5}', '{"inventory": 5, "host": "", "tiers": []}'])
 def test_a_damaged_record_holds_nobody_up(engine, home, damaged):
     claim(engine, "shop", home("a", "web"))
-    (state_folder("shop") / "home.json").write_text(damaged)
+    record().write_text(damaged)
     engine.made[volume_name("shop")] = {labels.HOME: damaged}
     claim(engine, "shop", home("a", "web"))
 
@@ -211,5 +217,6 @@ def test_a_release_of_before_chains_had_names_of_their_own_is_whose_tier_it_is(e
     check_images(engine, "shop", home("a", "base", **former), {tier: "sha256:base"})
     claim(engine, "shop", home("a", "base", **former))
     check_images(engine, "shop", home("a", "base", **former), {tier: "sha256:base"})
+    check_images(engine, "shop", home("copy", "base", **former), {tier: "sha256:base"})
     with pytest.raises(RunError, match="base:latest is an image of another project's chain"):
         check_images(engine, "blog", home("b", "base", **former), {tier: "sha256:base"})

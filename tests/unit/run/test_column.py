@@ -157,3 +157,11 @@ def test_the_title_is_the_name_unless_one_says_otherwise():
 def test_a_wrong_variable_is_told(given):
     with pytest.raises(ChainError, match=r"tier_variant is .*; expected a dictionary with the texts name and of"):
         Asked.read(given)
+
+
+@pytest.mark.parametrize("key", ["name", "of"])
+@pytest.mark.parametrize("given", ["..", ".", "x" * 300])
+def test_a_variant_and_its_chain_stay_in_their_folder(key, given):
+    asked = {"name": "debian-13", "of": "shop", key: given}
+    with pytest.raises(ChainError, match=rf"^tier_variant\.{key} is .* cannot name a chain"):
+        Asked.read(asked)

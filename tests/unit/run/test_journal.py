@@ -136,7 +136,13 @@ def test_chains_do_not_see_each_other_s_runs(journal):
     assert [each.run for each in runs("demo")] == [journal.run]
 
 
-def test_a_tier_whose_name_begins_with_a_point_is_listed(tmp_path):
-    journal = Journal(tmp_path)
-    journal.write("plan", ".x", {})
-    assert journal.recorded("plan") == [".x"]
+@pytest.mark.parametrize("tier", [".x", "..", "a/b", "web.plan.json"])
+def test_a_tier_of_any_name_is_recorded_and_found(journal, tier):
+    journal.passed(tier, "sha256:1")
+    assert journal.recorded("outcome") == [tier]
+    assert {each.parent for each in journal.folder.rglob("*.outcome.json")} == {journal.folder}
+
+
+@pytest.mark.parametrize("chain", [".", "..", "../..", "/etc"])
+def test_the_state_of_a_chain_of_any_name_is_a_folder_of_its_own(chain):
+    assert state_folder(chain).resolve().parent == state_folder("demo").resolve().parent

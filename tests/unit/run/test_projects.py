@@ -413,7 +413,8 @@ class Projects(RuleBasedStateMachine):
                 str(path): path.read_bytes()
                 for user in USERS
                 for name in project.used
-                for path in (self.folder / user / "state/tierwright" / name).rglob("*.json")
+                for state in [self.folder / user / "state/tierwright"]
+                for path in [*(state / name).rglob("*.json"), *(state / "+homes").glob(f"{name}.json")]
             },
         }
 
