@@ -23,7 +23,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ansible.errors import AnsibleError
 from ansible.executor.play_iterator import FailedStates, IteratingStates
 from ansible.playbook.block import Block
 from ansible.playbook.helpers import load_list_of_blocks
@@ -82,6 +81,7 @@ class Supervisor:
         self._running: dict[Key, Running] = {}
         self._open: set[str] = set()
         self._reasons: dict[str, str] = {}
+        self._refused: set[Key] = set()
         self._suited: set[str] = set()
         self._iterator: Any = None
         self._next_look = 0.0
@@ -126,10 +126,12 @@ class Supervisor:
             first = next(iter(self.strategy._results), None)
             try:
                 new = self._process(iterator, one_pass=True)
-            except AnsibleError as error:
-                if first is None:
+            except Exception as error:
+                key = first and (first.host.name, first.task._uuid)
+                if key is None or key in self._refused:
                     raise
-                self._fail_task((first.host.name, first.task._uuid), str(error))
+                self._refused.add(key)  # once: what Ansible makes of a task that fails must work
+                self._fail_task(key, str(error))
                 continue
             done += new
             if not new or one_pass or count == max_passes:
@@ -158,7 +160,7 @@ class Supervisor:
     def _load_file(self, included_file: Any, iterator: Any, **how: Any) -> Any:
         try:
             return self._load(included_file, iterator, **how)
-        except AnsibleError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is about these hosts alone
             return self._failing_blocks(included_file, iterator._play, str(error))
 
     def _copy_include(self, included_file: Any) -> Any:
@@ -170,7 +172,7 @@ class Supervisor:
         def get_block_list(play: Any = None, variable_manager: Any = None, loader: Any = None) -> Any:
             try:
                 return load(play=play, variable_manager=variable_manager, loader=loader)
-            except AnsibleError as error:
+            except Exception as error:  # noqa: BLE001 - as above
                 return self._failing_blocks(included_file, play, str(error)), []
 
         include.get_block_list = get_block_list
