@@ -23,14 +23,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ansible.errors import AnsibleError
 from ansible.executor.play_iterator import FailedStates, IteratingStates
-from ansible.playbook.block import Block
-from ansible.playbook.helpers import load_list_of_blocks
-from ansible.playbook.task import Task
 from ansible.plugins.strategy import StrategyBase, results_thread_main
 
 from ..run.journal import Journal
+from .failing import failing_blocks, failing_task
 from .running import Running
 from .unsuited import suit
 
@@ -82,6 +79,7 @@ class Supervisor:
         self._running: dict[Key, Running] = {}
         self._open: set[str] = set()
         self._reasons: dict[str, str] = {}
+        self._refused: set[Key] = set()
         self._suited: set[str] = set()
         self._iterator: Any = None
         self._next_look = 0.0
@@ -126,10 +124,12 @@ class Supervisor:
             first = next(iter(self.strategy._results), None)
             try:
                 new = self._process(iterator, one_pass=True)
-            except AnsibleError as error:
-                if first is None:
+            except Exception as error:
+                key = first and (first.host.name, first.task._uuid)
+                if key is None or key in self._refused:
                     raise
-                self._fail_task((first.host.name, first.task._uuid), str(error))
+                self._refused.add(key)  # once: what Ansible makes of a task that fails must work
+                self._fail_task(key, str(error))
                 continue
             done += new
             if not new or one_pass or count == max_passes:
@@ -158,8 +158,8 @@ class Supervisor:
     def _load_file(self, included_file: Any, iterator: Any, **how: Any) -> Any:
         try:
             return self._load(included_file, iterator, **how)
-        except AnsibleError as error:
-            return self._failing_blocks(included_file, iterator._play, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is about these hosts alone
+            return failing_blocks(included_file, str(error), iterator._play)
 
     def _copy_include(self, included_file: Any) -> Any:
         include = self._copy(included_file)
@@ -170,8 +170,8 @@ class Supervisor:
         def get_block_list(play: Any = None, variable_manager: Any = None, loader: Any = None) -> Any:
             try:
                 return load(play=play, variable_manager=variable_manager, loader=loader)
-            except AnsibleError as error:
-                return self._failing_blocks(included_file, play, str(error)), []
+            except Exception as error:  # noqa: BLE001 - as above
+                return failing_blocks(included_file, str(error), play), []
 
         include.get_block_list = get_block_list
         return include
@@ -258,32 +258,8 @@ class Supervisor:
         queued = self.strategy._queued_task_cache[key]
         self._reasons[key[0]] = why
         self.strategy._pending_results -= 1  # starting it counts it again
-        task = self._failing_task(queued["task"], why)
+        task = failing_task(queued["task"], why, self._iterator._play)
         self._queue_task(queued["host"], task, queued["task_vars"], queued["play_context"])
-
-    def _failing_task(self, instead_of: Any, why: str) -> Any:
-        task = Task.load(
-            {
-                "name": str(instead_of.name or instead_of.action),
-                "ansible.builtin.fail": {"msg": why},
-                "tags": ["always"],
-            },
-            block=Block(play=self._iterator._play),  # from which it inherits nothing, as ignore_errors
-            role=instead_of._role,
-            loader=self.strategy._loader,
-        )
-        task._uuid = instead_of._uuid
-        return task
-
-    def _failing_blocks(self, included_file: Any, play: Any, why: str) -> Any:
-        """What is included in the place of what cannot be loaded."""
-        name = str(included_file._task.name or included_file._filename)
-        return load_list_of_blocks(
-            [{"name": name, "ansible.builtin.fail": {"msg": why}, "tags": ["always"]}],
-            play=play,
-            variable_manager=self.strategy._variable_manager,
-            loader=self.strategy._loader,
-        )
 
     def _fail_host(self, host: Any, why: str) -> None:
         """Let a host fail outside a task, as Ansible does for one inside: a ``rescue`` finds the reason."""
