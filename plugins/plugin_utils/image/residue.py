@@ -78,7 +78,9 @@ COMMON = (
 )
 
 #: Folders that packages own below what is dropped. They stay, empty: ``dpkg --verify`` would miss them.
-PACKAGE_FOLDERS = frozenset((b"var/cache/apt/archives", b"var/cache/apt/archives/partial", b"var/lib/apt/lists/partial"))
+PACKAGE_FOLDERS = frozenset(
+    (b"var/cache/apt/archives", b"var/cache/apt/archives/partial", b"var/lib/apt/lists/partial")
+)
 
 #: What is added for a family of distributions.
 BY_FAMILY = {
