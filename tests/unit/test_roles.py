@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -51,3 +52,27 @@ def test_nothing_but_builtin_modules_and_our_own(role):
     modules = re.findall(r"^\s+(?:- )?([a-z_]+\.[a-z_]+\.[a-z_]+):", text, re.MULTILINE)
     assert modules
     assert {module.rpartition(".")[0] for module in modules} <= {"ansible.builtin", "tierwright.chain"}
+
+
+def _contracts(path: Path) -> list[ast.FunctionDef]:
+    tree = ast.parse(path.read_text())
+    all_are = any(ast.unparse(node) == "pytestmark = pytest.mark.contract" for node in tree.body)
+    return [
+        node
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+        and node.name.startswith("test_")
+        and (all_are or "pytest.mark.contract" in map(ast.unparse, node.decorator_list))
+    ]
+
+
+def test_a_contract_that_fails_says_so_in_a_sentence(role):
+    """Whoever breaks it has not written it."""
+    speechless = [
+        f"{path.name}:{node.lineno}"
+        for path in sorted(role.glob("tests/test_*.py"))
+        for contract in _contracts(path)
+        for node in ast.walk(contract)
+        if isinstance(node, ast.Assert) and node.msg is None
+    ]
+    assert speechless == []

@@ -50,7 +50,7 @@ def test_it_turns_healthy_and_no_process_is_root(web):
 def test_it_answers_on_its_port(web, settings):
     answer = web.http("/", port=int(settings["port"]))
     assert answer.status < 500, answer.body
-    assert answer.headers["Server"] == "Apache"
+    assert answer.headers["Server"] == "Apache", f"the server calls itself {answer.headers['Server']}; expected Apache"
 
 
 def test_any_user_of_group_0_can_run_it_and_stop_it(start, settings):

@@ -26,4 +26,4 @@ def test_an_empty_volume_without_a_password_is_refused(start):
     started = start()
     status = started.wait_ended()
     assert status == 1, f"without a password for root the container ends with {status}; expected 1: {started.logs()}"
-    assert "MARIADB_RANDOM_ROOT_PASSWORD=1" in started.logs()
+    assert "MARIADB_RANDOM_ROOT_PASSWORD=1" in started.logs(), f"its log does not say what to set: {started.logs()}"
