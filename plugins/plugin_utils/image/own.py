@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import docker
+import docker.errors
 
 from ..engine import images
 from ..engine.client import translated
@@ -78,7 +79,10 @@ def _own(client: docker.DockerClient, listed: Mapping[str, Mapping[str, str]]) -
     found = []
     for image, said in listed.items():
         with translated(f"reading the history of image {image}"):
-            top = client.api.history(image)[0]
+            try:
+                top = client.api.history(image)[0]
+            except docker.errors.NotFound:  # somebody else was quicker
+                continue
         if history.is_of(top.get("CreatedBy") or "", said.get(labels.TIER, "")):
             found.append(Own(image, said[labels.TIER], int(top.get("Size") or 0)))
     return found

@@ -19,6 +19,7 @@ import tarfile
 from functools import cache
 
 import docker
+import docker.errors
 
 from ..engine import kind
 from ..engine.client import translated
@@ -77,7 +78,10 @@ def is_stage(client: docker.DockerClient, image: str) -> bool:
         EngineError: The engine refused.
     """
     with translated(f"reading the history of image {image}"):
-        return str(client.api.history(image)[0].get("CreatedBy") or "") == _DOING
+        try:
+            return str(client.api.history(image)[0].get("CreatedBy") or "") == _DOING
+        except docker.errors.NotFound:  # its run was quicker
+            return True
 
 
 def below(client: docker.DockerClient, parent: Image) -> Layers:
