@@ -23,7 +23,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labe
 SOON = 30
 
 #: Seconds to look for something that does not exist in all phases of a run.
-_LOOK = 60
+_LOOK = 300
 
 #: What a chain for moments consists of: tier, parent, neighbours.
 TIERS = (("one", "base", []), ("two", "one", ["other"]), ("other", "base", []))
