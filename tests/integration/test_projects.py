@@ -29,7 +29,7 @@ tiers:
         {tier}:
           tier_image: {prefix}/{tier}
           tier_import: {{archive: {archive}, checksum: "{checksum}"}}
-          tier_config: {{cmd: [{command}]}}
+          tier_config: {{cmd: [], env: {{SAYS: {command}}}}}
 """
 
 
