@@ -93,8 +93,12 @@ class Present:
         if name not in raw:
             return digest_value(name, str(setting(_MANAGED_SETTING)), secret=False) if name == _MANAGED else MISSING
         if name in PATHS:
-            return digest_value(name, self._projects.name(Path(str(view[name]))), secret=False)
+            return digest_value(name, self._place(Path(str(view[name]))), secret=False)
         return digest_variable(name, view, raw[name], secrets)
+
+    def _place(self, path: Path) -> str:
+        """Name of a path that another clone gives as well."""
+        return "." if path.resolve() in self._projects.folders else self._projects.name(path)
 
     def _of(self, host: str) -> tuple[Mapping[str, Any], Mapping[str, Any], Secrets]:
         if host not in self._hosts:

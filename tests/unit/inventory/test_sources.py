@@ -364,3 +364,13 @@ def test_a_plugin_that_copies_the_whole_environment_is_told(tmp_path):
     with heard("db") as found:
         known["one"]()
     assert found == [("environment", "TW_TEST")]
+
+
+def test_a_folder_that_is_the_project_is_the_same_in_another_clone(tmp_path):
+    digests = []
+    for name in ("one", "two"):
+        clone = World(project(tmp_path / name), inventory="chain.yml")
+        edit("chain.yml", (clone.folder / INVENTORY).read_text())(clone)
+        present = Present(clone.hostvars(), clone.planner().projects)
+        digests.append(present.digest("db", ["magic/inventory_dir", "magic/inventory_file"]))
+    assert digests[0] == digests[1]
