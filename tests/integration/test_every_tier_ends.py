@@ -51,7 +51,7 @@ def test_a_role_that_would_end_the_run_ends_its_own_branch_only(chain):
     assert table["good"] == "built"
     assert chain.released("good")
     for name, (_tasks, reason) in WAYS.items():
-        assert reason in done.message, name
+        assert reason in done.message, (name, done.output)
         assert not chain.released(name)
     for name in WAITED_FOR:
         assert table[f"on-{name}"] == f"not built: its parent {name!r} failed"

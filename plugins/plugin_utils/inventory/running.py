@@ -13,9 +13,9 @@ from typing import Any
 class Running:
     """A task that was started, and has no result yet."""
 
-    #: Ansible's process; ``None`` if it could not be started.
+    #: What Ansible's process was started as, which outlives the object that Ansible closes; ``None`` if it was not.
     worker: Any
-    #: How it ended; ``None`` while it runs, and where Ansible threw that away.
+    #: How it ended; ``None`` while it runs.
     status: int | None = None
     #: How often it was looked for since it had ended.
     looks: int = 0
@@ -24,13 +24,8 @@ class Running:
         """Say whether no result can come any more but one that is on its way."""
         if self.worker is None:
             return True
-        try:
-            if self.worker.is_alive():
-                return False
-            self.status = self.worker.exitcode
-        except ValueError:  # the strategy has given its place to another one
-            pass
-        return True
+        self.status = self.worker.poll()
+        return self.status is not None
 
     @property
     def was_killed(self) -> bool:

@@ -112,7 +112,7 @@ class Supervisor:
                 "play_context": play_context,
             }
             worker = None
-        self._running[key] = Running(worker)
+        self._running[key] = Running(worker and worker._popen)
 
     def _process_results(self, iterator: Any, one_pass: bool = False, max_passes: int | None = None) -> list[Any]:  # noqa: FBT001, FBT002
         self._adopt(iterator)
@@ -201,7 +201,7 @@ class Supervisor:
             self._restart_reader()
         for worker in self.strategy._workers:  # the first task was on its way when this watch began
             if worker is not None:
-                self._running.setdefault((worker._host.name, worker._task._uuid), Running(worker))
+                self._running.setdefault((worker._host.name, worker._task._uuid), Running(worker._popen))
         arrived = {(each.host.name, each.task._uuid) for each in tuple(self.strategy._results)}
         for key, running in list(self._running.items()):
             if key not in self.strategy._queued_task_cache:
