@@ -188,7 +188,7 @@ def test_all_tests_of_a_tier_together_have_a_limit(chain):
     assert "up and running" in failed.output
     assert not chain.engine.containers.list(all=True, filters={"label": labels.SESSION})
     wrong = chain.build("-e", "tier_test_timeout=soon").expect(2)
-    assert "tier 'one': tier_test_timeout is 'soon'; expected seconds, more than 0" in wrong.message
+    assert "'one', 'two': tier_test_timeout is 'soon'; expected seconds, more than 0" in wrong.message
 
 
 @pytest.mark.once

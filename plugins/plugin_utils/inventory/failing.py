@@ -19,14 +19,20 @@ def failing_task(instead_of: Any, why: str, play: Any) -> Any:
     """A task that fails with the message ``why``, and that Ansible takes for another one."""
     said = _said(str(instead_of.name or instead_of.action), why)
     task = Task.load(said, block=Block(play=play), role=instead_of._role, loader=play._loader)
-    task._uuid = instead_of._uuid
+    task._uuid, task._origin = instead_of._uuid, instead_of._origin
     return task
 
 
 def failing_blocks(included_file: Any, why: str, play: Any) -> Any:
     """Blocks to include where a file or a role cannot be."""
-    said = _said(str(included_file._task.name or included_file._filename), why)
-    return load_list_of_blocks([said], play=play, variable_manager=play._variable_manager, loader=play._loader)
+    include = included_file._task
+    said = _said(str(include.name or included_file._filename), why)
+    blocks = load_list_of_blocks(
+        [said], play=play, role=include._role, variable_manager=play._variable_manager, loader=play._loader
+    )
+    for task in (task for block in blocks for task in block.block):
+        task._origin = include._origin
+    return blocks
 
 
 def _said(name: str, why: str) -> dict[str, Any]:
