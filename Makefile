@@ -7,7 +7,7 @@ BENCH  ?= connection
 TIMED  := $(PYTHON) tests/durations.py run
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: chain test quick setup engine lint unit integration molecule compatibility machine environments versions bench lock
+.PHONY: chain test quick setup engine lint unit integration molecule compatibility machine environments versions soak bench lock
 .PHONY: vendor clean unit-versions timed-lint timed-unit timed-chain
 .DELETE_ON_ERROR:
 
@@ -80,6 +80,10 @@ environments: setup               ## of the oldest and the newest ansible-core
 
 versions: chain machine environments  ## unit and integration tests with the oldest and the newest ansible-core
 	$(BIN)/nox --session oldest newest
+
+soak: machine chain               ## long campaigns: docs/soak.md says what came out the last time
+	EXAMPLES=1000 TIERWRIGHT_OPERATIONS=200 $(BIN)/python -m pytest --numprocesses auto tests/unit
+	$(BIN)/python -m pytest tests/soak -rP
 
 bench: engine                     ## a bench of tests/bench: make bench BENCH=plan OPTIONS="--rounds 3"
 	$(BIN)/ansible-playbook build-chain.yml $(if $(filter connection,$(BENCH)),--limit base)

@@ -133,8 +133,6 @@ def playbook(environment: dict[str, str]) -> Playbook:
             )
         except subprocess.TimeoutExpired as late:
             pytest.fail(f"{late}\n{bytes(late.stdout or b'').decode(errors='replace')}")
-        if "Ansible lost a task's result" in done.stdout:  # ansible/ansible#86027: rare, and no fault of the test's
-            return run(*arguments, cwd=cwd, env=env, timeout=timeout)
         assert "DEPRECATION WARNING" not in done.stdout, done.stdout
         assert "Traceback" not in done.stdout, done.stdout
         return Run(done.returncode, done.stdout)

@@ -13,7 +13,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labe
 
 from .conftest import ROOT, WRITE
 from .engines import wait_for
-from .moments import Moment
+from .saved_chain import SavedChain
 
 CHANGED = WRITE.replace("echo", "echo indeed")
 UPDATES = (
@@ -39,9 +39,9 @@ def three_tiers(make_chain, tmp_path_factory):
         chain.tier("one", WRITE, parent="base").tier("two", WRITE, parent="one", config={"user": "1001"})
         chain.tier("three", WRITE, parent="two")
         chain.build().expect()
-        moment = Moment(chain)
-        yield moment
-        moment.forget()
+        saved = SavedChain(chain)
+        yield saved
+        saved.forget()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labe
 
 from .conftest import ROOT, MakeChain, SmallChain
 from .engines import wait_for
-from .moments import Moment
+from .saved_chain import SavedChain
 
 pytestmark = pytest.mark.usefixtures("demo")
 
@@ -58,18 +58,18 @@ def chain(small_chain: SmallChain) -> SmallChain:
 
 
 @pytest.fixture(scope="module")
-def passed(make_chain: MakeChain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moment]:
+def passed(make_chain: MakeChain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SavedChain]:
     """The first two tiers when they were built and had passed."""
     with make_chain(tmp_path_factory.mktemp("chain")) as chain:
         three_tiers(chain).tiers.pop("three")
         chain.build().expect()
-        moment = Moment(chain)
-        yield moment
-        moment.forget()
+        saved = SavedChain(chain)
+        yield saved
+        saved.forget()
 
 
 @pytest.fixture
-def released(passed: Moment) -> SmallChain:
+def released(passed: SavedChain) -> SmallChain:
     """The same, whatever another test did to them."""
     return passed.restore()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import ROOT
-from .moments import Moment, names_of
+from .saved_chain import SavedChain, names_of
 
 WRITE = """
 - name: Write a file
@@ -27,9 +27,9 @@ def two_releases(make_chain, tmp_path_factory):
         chain.build().expect()
         version(chain, 2, "one")
         chain.build("--limit", "base,one,two").expect()
-        moment = Moment(chain)
-        yield moment
-        moment.forget()
+        saved = SavedChain(chain)
+        yield saved
+        saved.forget()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .conftest import run_container
-from .moments import names_of
+from .saved_chain import names_of
 
 pytestmark = pytest.mark.once
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from .conftest import SmallChain
 
 
-class Moment:
+class SavedChain:
     """A chain as it is now: its tiers, their roles, and what each of its names names.
 
     Going back moves tags, which takes some milliseconds. It is not for tests that remove images which a name still
