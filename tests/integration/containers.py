@@ -160,6 +160,7 @@ def plain_container(engine: docker.DockerClient, image: str, folder: Path) -> It
         environment={
             "DEBIAN_FRONTEND": "noninteractive",
             "PYTHONDONTWRITEBYTECODE": "1",
+            "ANSIBLE_UNSAFE_WRITES": "1",
             "ANSIBLE_FORCE_COLOR": "false",
             "ANSIBLE_HOME": "/dev/shm/ansible",
         },

@@ -76,6 +76,7 @@ def test_each_tier_is_one_layer_on_its_parent_s(built):
     ]
 
 
+@pytest.mark.once
 def test_nothing_changed_means_nothing_is_done(built):
     before = images_of(built)
     again = built.build().expect()
@@ -84,6 +85,7 @@ def test_nothing_changed_means_nothing_is_done(built):
     assert images_of(built) == before
 
 
+@pytest.mark.once
 def test_a_tier_that_comes_out_the_same_leaves_its_children_alone(built):
     before = images_of(built)
     (built.folder / "roles/one/tasks/main.yml").write_text("# another way to say the same\n" + WRITE)
@@ -106,6 +108,7 @@ def test_a_tier_that_comes_out_the_same_leaves_its_children_alone(built):
     assert all(image != before[tier] for tier, image in images_of(built).items() if tier != "base")
 
 
+@pytest.mark.once
 def test_check_says_what_and_why_and_does_nothing(built, engine):
     before = {image.id for image in engine.images.list(all=True)}
     (built.folder / "roles/one/tasks/main.yml").write_text(WRITE + "\n# changed\n")
@@ -116,6 +119,7 @@ def test_check_says_what_and_why_and_does_nothing(built, engine):
     assert {image.id for image in engine.images.list(all=True)} == before
 
 
+@pytest.mark.once
 def test_limit_builds_on_the_parent_s_current_image(built):
     before = images_of(built)
     change(built, "one", "two")
@@ -294,7 +298,7 @@ def long_run(small_chain, engine, environment):
     small_chain.tier("one", WRITE + "- name: Take long\n  ansible.builtin.command: sleep 600\n", parent="base")
     small_chain.write()
     running = subprocess.Popen(
-        ["ansible-playbook", "build-chain.yml", "-i", str(small_chain.folder / "chain.yml")],
+        ["env", "--default-signal", "ansible-playbook", "build-chain.yml", "-i", str(small_chain.folder / "chain.yml")],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.DEVNULL,
@@ -308,6 +312,7 @@ def long_run(small_chain, engine, environment):
     running.wait()
 
 
+@pytest.mark.once
 def test_a_killed_run_leaves_nothing_after_the_next(small_chain, long_run):
     subprocess.run(["kill", "-KILL", "--", f"-{long_run.pid}"], check=True)
     long_run.wait()

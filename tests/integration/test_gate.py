@@ -84,6 +84,7 @@ def names_of_form(chain: SmallChain, form: str) -> list[str]:
     return sorted(tag for tag in tags_of(chain) if f":{form}-" in tag)
 
 
+@pytest.mark.once
 def test_nothing_is_built_on_what_fails_and_it_says_what_to_do(chain):
     chain.build().expect(2)  # "three" has the role, and so the tests, of "two", and says something else
     assert [name.partition("-")[0] for name in names_of_form(chain, "failed")] == ["three:failed"]

@@ -81,6 +81,7 @@ def test_check_changes_nothing(small_chain, engine, environment):
     assert "new   build  parent one is built" in told.output
 
 
+@pytest.mark.once
 def test_a_snapshot_says_what_the_engine_says_of_each_name(demo, engine):
     snapshot = Snapshot.take(engine)
     for tier in DEMO:

@@ -56,6 +56,7 @@ def rollback(chain, *arguments):
     return chain.playbook("playbooks/rollback.yml", "-i", str(chain.folder / "chain.yml"), *arguments)
 
 
+@pytest.mark.once
 def test_back_and_forward_again(released):
     second = state(released)
     first = {tier: released.engine.images.get(f"{released.name}/{tier}:previous").id for tier in ("one", "two")}
