@@ -91,6 +91,7 @@ def lint(session: nox.Session) -> None:
     files = _changed() if "changed" in session.posargs else []
     if files or "changed" not in session.posargs:
         session.run("ansible-lint", "--offline", "--profile", "production", *files)
+    session.run("antsibull-changelog", "lint")
     session.run("shellcheck", *[path for path in _scripts() if not path.endswith((".j2", ".py", ".md"))])
 
 

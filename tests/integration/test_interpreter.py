@@ -102,7 +102,7 @@ def test_a_base_without_apt_is_told(small_chain):
     archive = small_chain.folder / "bare.tar"
     with tarfile.open(archive, "w") as tar:
         add(tar, "usr/lib/os-release", b"ID=debian\n")
-    small_chain.tier("bare", **{"import": imported(archive)}).tier("one", "[]", parent="bare")
+    small_chain.tier("bare", config={"cmd": []}, **{"import": imported(archive)}).tier("one", "[]", parent="bare")
     failed = small_chain.build().expect(2)
     assert "tier 'one': its base is of the Debian family, but /usr/bin/apt-get is not in it" in failed.message
     assert "set tier_python_interpreter to a Python that the image has" in failed.message
