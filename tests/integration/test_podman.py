@@ -152,7 +152,7 @@ def nothing_is_left(podman: Podman) -> Iterator[None]:
     found = podman.client.images.list(all=True)
     assert [image.id for image in found if not any(image.attrs.get(each) for each in named)] == []
     # An interpreter is kept for the next build on the same base.
-    shared = ("tierwright-python-", "tierwright-cache-")
+    shared = ("tierwright-python-", "tierwright-cache-", "tierwright-chain-")  # the last says whose a name is
     assert [each.name for each in podman.client.volumes.list() if not each.name.startswith(shared)] == []
 
 
