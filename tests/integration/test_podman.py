@@ -329,11 +329,11 @@ def test_what_a_tier_protects_is_refused(chain):
 
 @pytest.mark.parametrize("how", ["kill", "remove"])
 def test_a_container_that_dies_is_told(chain, podman, how):
-    chain.tier("one", WRITE + "- name: Take long\n  ansible.builtin.command: sleep 100\n", parent="base")
+    chain.tier("one", WRITE + "- name: Take long\n  ansible.builtin.raw: touch /srv/begun; sleep 100\n", parent="base")
 
     def in_the_middle() -> list[Any]:
         found = podman.client.containers.list(filters={"label": f"{labels.TIER}=one"})
-        return found if "sleep 100" in str([each.top() for each in found]) else []
+        return found if found and found[0].exec_run(["test", "-e", "/srv/begun"]).exit_code == 0 else []
 
     def end_it() -> None:
         found = wait_for(in_the_middle)
