@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
@@ -35,7 +36,8 @@ class ActionModule(ActionBase):
                 return {"changed": False, "spared": True, "image": planned.image}
             environment = proxies(name, self._task.args.get("proxy"))
             parent = wait_for_parent(journal, planned)
-            check_heard(name)
+            if boolean(self._task.args.get("record", True)):
+                check_heard(name)
             client = connect()
             spared = spare(client, journal, planned, parent)
             if spared is not None:

@@ -29,6 +29,13 @@ options:
         tasks to run with.
     type: bool
     default: false
+  record:
+    description:
+      - Whether it must be recorded what the role uses, so that a change of it is noticed later. Nothing is started where that
+        is not so, because the callback plugin P(tierwright.chain.chain#callback) did not run.
+      - Only a build whose image nobody keeps can do without, such as a scenario of Molecule.
+    type: bool
+    default: true
 extends_documentation_fragment:
   - tierwright.chain.tier
 """

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
+
 import pytest
 import yaml
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 
 from .conftest import ROOT
 
@@ -15,9 +19,12 @@ NO_DIGEST = "sha256:" + "0" * 64
 def refused(playbook, engine, tmp_path):
     """Run a wrong inventory; return what the user reads."""
 
+    name = f"twtest-{secrets.token_hex(4)}"
+
     def run(tiers, *arguments, **options):
         inventory = tmp_path / "chain.yml"
-        inventory.write_text(yaml.safe_dump({"tiers": {"children": {"operations": {"hosts": tiers}}}}))
+        chain = {"all": {"vars": {"tier_chain": name}}}
+        inventory.write_text(yaml.safe_dump({**chain, "tiers": {"children": {"operations": {"hosts": tiers}}}}))
         before = {each.id for each in engine.images.list(all=True)}
         done = playbook("build-chain.yml", "-i", str(inventory), *arguments, **options)
         assert done.code != 0, done.output
@@ -25,7 +32,9 @@ def refused(playbook, engine, tmp_path):
         assert {each.id for each in engine.images.list(all=True)} == before
         return done.message
 
-    return run
+    yield run
+    for claim in engine.volumes.list(filters={"label": f"{labels.CHAIN}={name}"}):
+        claim.remove()
 
 
 @pytest.mark.once

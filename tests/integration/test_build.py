@@ -198,7 +198,7 @@ def test_a_failure_stops_its_branch_only(small_chain, engine):
     failed = small_chain.build().expect(2)
     assert "it is broken" in failed.output
     told = failed.output.partition("FAILED broken\n")[2]
-    assert re.match(r"  task 'Break' \(broken/tasks/main.yml:\d+\)\n    [^']*non-zero return code\n", told)
+    assert re.match(r"  task 'Break' \(broken/tasks/main.yml:\d+\)\n    [^']*non-zero return code\.?\n", told)
     assert "    stderr:\n      it is broken\n" in told
     assert "FAILED above" not in told
     assert "tier 'above' is not built: its parent 'broken' failed" in failed.message
