@@ -18,7 +18,6 @@ NO_DIGEST = "sha256:" + "0" * 64
 @pytest.fixture
 def refused(playbook, engine, tmp_path):
     """Run a wrong inventory; return what the user reads."""
-
     name = f"twtest-{secrets.token_hex(4)}"
 
     def run(tiers, *arguments, **options):

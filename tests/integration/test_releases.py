@@ -172,7 +172,7 @@ def running(small_chain, environment):
         )
     until = time.monotonic() + 60
     try:
-        while "/one : Write a file]" not in log.read_text():
+        while "one : Write a file]" not in log.read_text():
             assert time.monotonic() < until, log.read_text()
             time.sleep(0.1)
         yield process
