@@ -114,7 +114,7 @@ def by_name(tree):
 
 def parents(tree):
     """Each image's name to that of what it stands on."""
-    names = [next((name for name in each["names"] if ":key-" not in name), None) for each in tree["images"]]
+    names = [next((name for name in each["names"] if name.endswith((":latest", ":1"))), None) for each in tree["images"]]
     return {
         name: None if each["parent"] is None else names[each["parent"]]
         for name, each in zip(names, tree["images"], strict=True)
