@@ -215,7 +215,7 @@ def test_two_hundred_tasks_leave_nothing_behind(target, tmp_path):
 
 @pytest.mark.once
 def test_what_is_large_goes_in_and_out_without_being_held_in_memory(target, tmp_path, environment):
-    size = 400 << 20
+    size = 600 << 20
     with (tmp_path / "large").open("wb") as file:
         file.truncate(size)
         file.seek(size // 2)
@@ -232,7 +232,7 @@ def test_what_is_large_goes_in_and_out_without_being_held_in_memory(target, tmp_
   register: most
 - name: Compare
   ansible.builtin.assert:
-    that: "(most.stdout_lines | map('split') | map(attribute=1) | map('int') | max) < 100000"
+    that: "(most.stdout_lines | map('split') | map(attribute=1) | map('int') | max) < 200000"
     fail_msg: "{{{{ most.stdout_lines }}}}"
 """
     with target.start_play(tmp_path, tasks, {**environment, "ANSIBLE_REMOTE_TMP": "/srv/tmp"}) as play:
@@ -241,7 +241,7 @@ def test_what_is_large_goes_in_and_out_without_being_held_in_memory(target, tmp_
         play.returncode = os.waitstatus_to_exitcode(status)
     assert play.returncode == 0, output[-3000:]
     assert (tmp_path / "fetched").stat().st_size == size
-    assert usage.ru_maxrss < 200_000
+    assert usage.ru_maxrss < 500_000
 
 
 CONFIG = {"ANSIBLE_CONFIG": str(Path(__file__).parents[2] / "ansible.cfg")}
