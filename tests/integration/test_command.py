@@ -114,7 +114,8 @@ def by_name(tree):
 
 def parents(tree):
     """Each image's name to that of what it stands on."""
-    names = [next((name for name in each["names"] if name.endswith((":latest", ":1"))), None) for each in tree["images"]]
+    released = (":latest", ":1")
+    names = [next((name for name in each["names"] if name.endswith(released)), None) for each in tree["images"]]
     return {
         name: None if each["parent"] is None else names[each["parent"]]
         for name, each in zip(names, tree["images"], strict=True)

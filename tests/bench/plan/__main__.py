@@ -50,7 +50,6 @@ _PRETEND = """
       bench_pretend:
       run_once: true
 """
-_ACTIONS = Path(__file__).parent / "action_plugins"
 _BUILD = "tierwright.chain.build_chain"
 _BUILDS = re.compile(r"^\S+ +build  ", re.MULTILINE)
 
@@ -107,7 +106,7 @@ def _measure(folder: Path, options: argparse.Namespace, runs: dict[str, list[rep
             )
             _rounds(kinds, options.rounds, runs)
             print("making the images", flush=True)
-            run("pretend.yml", folder=large, settings={"ANSIBLE_ACTION_PLUGINS": str(_ACTIONS)})
+            run("pretend.yml", folder=large)
             kinds = (
                 Kind(report.LARGE_CHECK, large, (_BUILD, "--check"), builds=False),
                 Kind(report.LARGE_KEPT, large, (_BUILD,), builds=False),
