@@ -50,6 +50,7 @@ _PRETEND = """
       bench_pretend:
       run_once: true
 """
+_ACTIONS = Path(__file__).parent / "action_plugins"
 _BUILD = "tierwright.chain.build_chain"
 _BUILDS = re.compile(r"^\S+ +build  ", re.MULTILINE)
 
@@ -98,6 +99,8 @@ def _measure(folder: Path, options: argparse.Namespace, runs: dict[str, list[rep
         large = folder / "large"
         generated.write(large)
         (large / "pretend.yml").write_text(_PRETEND)
+        # For each run, since folders of plugins are a part of each key.
+        (large / "ansible.cfg").write_text(f"[defaults]\naction_plugins = {_ACTIONS}\n")
         _remove_images()
         try:
             kinds = (
@@ -106,7 +109,7 @@ def _measure(folder: Path, options: argparse.Namespace, runs: dict[str, list[rep
             )
             _rounds(kinds, options.rounds, runs)
             print("making the images", flush=True)
-            run("pretend.yml", folder=large)
+            run("pretend.yml", folder=large, settings={})
             kinds = (
                 Kind(report.LARGE_CHECK, large, (_BUILD, "--check"), builds=False),
                 Kind(report.LARGE_KEPT, large, (_BUILD,), builds=False),

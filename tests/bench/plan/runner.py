@@ -16,9 +16,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 _LONGEST = 900  # seconds
-
-#: Makes images for a whole chain without building it.
-_ACTIONS = Path(__file__).with_name("action_plugins")
 _BETWEEN = 0.1  # seconds between two looks at the memory
 
 
@@ -51,11 +48,7 @@ def run(*arguments: str | Path, folder: Path, settings: dict[str, str]) -> Run:
         RunError: It failed.
     """
     theirs = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "PYTHON"))}
-    own = {
-        "ANSIBLE_ACTION_PLUGINS": str(_ACTIONS),  # in each run, since folders of plugins are a part of each key
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
-        "ANSIBLE_NOCOLOR": "true",
-    }
+    own = {"ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"), "ANSIBLE_NOCOLOR": "true"}
     with tempfile.TemporaryFile("w+") as output:
         started, worked = time.monotonic(), _worked()
         process = subprocess.Popen(
