@@ -100,7 +100,8 @@ def _measure(folder: Path, options: argparse.Namespace, runs: dict[str, list[rep
         generated.write(large)
         (large / "pretend.yml").write_text(_PRETEND)
         # For each run, since folders of plugins are a part of each key.
-        (large / "ansible.cfg").write_text(f"[defaults]\naction_plugins = {_ACTIONS}\n")
+        with (large / "ansible.cfg").open("a") as settings:
+            settings.write(f"action_plugins = {_ACTIONS}\n")
         _remove_images()
         try:
             kinds = (
