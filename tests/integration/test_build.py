@@ -274,7 +274,9 @@ def test_a_build_container_is_confined_while_it_builds(small_chain, engine, envi
         text=True,
     ) as running:
         try:
-            (container,) = wait_for(lambda: engine.containers.list(filters={"label": f"{labels.TIER}=one"}))
+            (container,) = wait_for(
+                lambda: engine.containers.list(filters={"label": f"{labels.CHAIN}={small_chain.name}"})
+            )
         finally:
             (small_chain.folder / "go").touch()
         host, mounts = container.attrs["HostConfig"], container.attrs["Mounts"]
@@ -305,7 +307,7 @@ def long_run(small_chain, engine, environment):
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    mine = {"label": f"{labels.TIER}=one"}
+    mine = {"label": f"{labels.CHAIN}={small_chain.name}"}
     wait_for(lambda: "sleep 600" in str([each.top() for each in engine.containers.list(filters=mine)]))
     yield running
     running.kill()
@@ -334,7 +336,7 @@ def test_a_killed_run_leaves_nothing_after_the_next(small_chain, long_run):
 def test_an_interrupted_run_clears_up_after_itself(small_chain, engine, long_run, sent, code):
     subprocess.run(["kill", *(each.replace("PID", str(long_run.pid)) for each in sent)], check=True)
     assert long_run.wait(60) == code
-    assert engine.containers.list(all=True, filters={"label": f"{labels.TIER}=one"}) == []
+    assert engine.containers.list(all=True, filters={"label": f"{labels.CHAIN}={small_chain.name}"}) == []
     assert not small_chain.released("one")
 
 
