@@ -114,8 +114,13 @@ def test_a_command_is_as_if_started_from_nothing(agent):
     """It has no descriptor, no blocked or ignored signal and no variable of the agent's."""
     script = "ls /proc/self/fd; grep -E '^Sig(Blk|Ign)' /proc/self/status; env -u PYTEST_CURRENT_TEST | sort"
     given = dict(os.environ)  # readline, which pytest imports, adds to what a process gets without it
-    shell = ["env", "--default-signal=HUP", "/bin/sh", "-c", script]  # as if nobody had started this with nohup
-    other = subprocess.run(shell, stdin=subprocess.DEVNULL, capture_output=True, env=given, check=True)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup lets all children ignore it
+    try:
+        other = subprocess.run(
+            ["/bin/sh", "-c", script], stdin=subprocess.DEVNULL, capture_output=True, env=given, check=True
+        )
+    finally:
+        signal.signal(signal.SIGHUP, before)
     assert agent.sh(script).stdout.decode().splitlines() == other.stdout.decode().splitlines()
 
 
