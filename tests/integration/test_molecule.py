@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 
@@ -26,6 +27,10 @@ def clone(tmp_path):
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, to, follow_symlinks=False)
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path / "clone", check=True)
+    # By its origin, another clone is told to be of the same project: what this one built is its own.
+    asked = ["git", "config", "--get", "remote.origin.url"]
+    origin = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip() or str(ROOT)
+    subprocess.run(["git", "remote", "add", "origin", origin], cwd=tmp_path / "clone", check=True)
     return tmp_path / "clone"
 
 
@@ -60,7 +65,7 @@ def molecule(environment, home):
 def passes(told, role):
     for step in STEPS.get(role, ALL_STEPS):
         assert f"default > {step}: Executed: Successful" in told
-    assert " passed in " in told
+    assert re.search(r" passed(, \d+ skipped)? in ", told)
 
 
 @pytest.mark.parametrize("role", IN_PLACE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -55,7 +56,8 @@ def large_chain(small_chain, playbook, rootfs):
         small_chain.tier(f"leaf{number}", parent="trunk", role="leaf")
     small_chain.write()
     (small_chain.folder / "pretend.yml").write_text(PRETEND)
-    actions = {"ANSIBLE_ACTION_PLUGINS": str(ROOT / "tests/bench/plan/action_plugins")}
+    shutil.copytree(ROOT / "tests/bench/plan/action_plugins", small_chain.folder / "actions")
+    actions = {"ANSIBLE_ACTION_PLUGINS": str(small_chain.folder / "actions")}
     inventory = str(small_chain.folder / "chain.yml")
     # All runs, since plugins in folders that are configured are a part of each key.
     small_chain.playbook = partial(playbook, env=actions)

@@ -22,6 +22,7 @@ import os
 import platform
 import random
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -101,7 +102,7 @@ def _measure(folder: Path, options: argparse.Namespace, runs: dict[str, list[rep
         (large / "pretend.yml").write_text(_PRETEND)
         # For each run, since folders of plugins are a part of each key.
         with (large / "ansible.cfg").open("a") as settings:
-            settings.write(f"action_plugins = {_ACTIONS}\n")
+            settings.write(f"action_plugins = {shutil.copytree(_ACTIONS, large / 'actions')}\n")
         _remove_images()
         try:
             kinds = (
