@@ -274,9 +274,8 @@ def test_a_build_container_is_confined_while_it_builds(small_chain, engine, envi
         text=True,
     ) as running:
         try:
-            (container,) = wait_for(
-                lambda: engine.containers.list(filters={"label": f"{labels.CHAIN}={small_chain.name}"})
-            )
+            mine = {"label": [f"{labels.CHAIN}={small_chain.name}", f"{labels.TIER}=one"]}
+            (container,) = wait_for(lambda: engine.containers.list(filters=mine))
         finally:
             (small_chain.folder / "go").touch()
         host, mounts = container.attrs["HostConfig"], container.attrs["Mounts"]

@@ -332,8 +332,11 @@ def test_a_container_that_dies_is_told(chain, podman, how):
     chain.tier("one", WRITE + "- name: Take long\n  ansible.builtin.raw: touch /srv/begun; sleep 100\n", parent="base")
 
     def in_the_middle() -> list[Any]:
-        found = podman.client.containers.list(filters={"label": f"{labels.CHAIN}={chain.name}"})
-        return found if found and found[0].exec_run(["test", "-e", "/srv/begun"]).exit_code == 0 else []
+        mine = {"label": [f"{labels.CHAIN}={chain.name}", f"{labels.TIER}=one"]}
+        found = podman.client.containers.list(filters=mine)
+        with contextlib.suppress(docker.errors.APIError):  # it is listed before it runs
+            return found if found and found[0].exec_run(["test", "-e", "/srv/begun"]).exit_code == 0 else []
+        return []
 
     def end_it() -> None:
         found = wait_for(in_the_middle)
