@@ -25,6 +25,14 @@ def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:
     raise AssertionError("it never came to that")
 
 
+def runs(engine: docker.DockerClient, words: str, *labels: str) -> bool:
+    """Whether a process with these words in its command line runs in a container that has all of these labels."""
+    with contextlib.suppress(docker.errors.APIError):  # containers come and go meanwhile
+        found = engine.containers.list(filters={"label": list(labels)}, ignore_removed=True)
+        return words in str([each.top() for each in found])
+    return False
+
+
 class SecondEngine:
     """A Docker engine of the test's own, in a folder; `disk` is the size of its disk, `600m`, if it must be small."""
 

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 
 from .conftest import ROOT, WRITE
-from .engines import wait_for
+from .engines import runs, wait_for
 from .saved_chain import SavedChain
 
 CHANGED = WRITE.replace("echo", "echo indeed")
@@ -306,8 +306,8 @@ def long_run(small_chain, engine, environment):
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    mine = {"label": f"{labels.CHAIN}={small_chain.name}"}
-    wait_for(lambda: "sleep 600" in str([each.top() for each in engine.containers.list(filters=mine)]))
+    mine = (f"{labels.CHAIN}={small_chain.name}", f"{labels.TIER}=one")
+    wait_for(lambda: runs(engine, "sleep 600", *mine))
     yield running
     running.kill()
     running.wait()

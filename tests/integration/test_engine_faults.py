@@ -13,7 +13,7 @@ import pytest
 
 from .conftest import SmallChain, exported
 from .containers import PYTHON
-from .engines import SecondEngine, wait_for
+from .engines import SecondEngine, runs, wait_for
 from .faulty import END, LOAD, RELEASE, Faulty, held_at
 
 pytestmark = pytest.mark.once
@@ -70,7 +70,7 @@ def elsewhere(chain_elsewhere: Faulty, second_engine: SecondEngine) -> Faulty:
 def test_an_engine_that_is_killed_in_the_middle_of_a_task(elsewhere, second_engine):
     elsewhere.change("- name: Take long\n  ansible.builtin.command: sleep 600\n")
     running = elsewhere.start(second_engine.address)
-    wait_for(lambda: "sleep 600" in str([each.top() for each in second_engine.client.containers.list()]))
+    wait_for(lambda: runs(second_engine.client, "sleep 600"))
     second_engine.kill()
     assert running.wait(60) != 0
     revived(elsewhere, second_engine)
