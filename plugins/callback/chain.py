@@ -183,14 +183,19 @@ class CallbackModule(CallbackBase):
             return
         self._told = True
         note_run(journal, warn)
+        try:
+            self._tell_images(journal)
+        finally:  # why tiers failed is told where no engine answers as well
+            for line in failures(journal, repeat(), self._failed):
+                say(line)
+
+    def _tell_images(self, journal: Journal) -> None:
         client = connect()
         for line in summary(client, journal, everything=self._display.verbosity > 0):
             say(line)
         if told := keep_column(client, journal):
             say(f"\n{told}")
         write_files(client, journal, repeat(), self._failed)
-        for line in failures(journal, repeat(), self._failed):
-            say(line)
 
     def _end(self, owner: int) -> None:
         """Say what became of each tier, and clear the run away; a worker that was forked from the owner must not."""
