@@ -1,9 +1,9 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What this machine remembers of a layer that it built, beside what the image says.
+"""What this machine remembers of a layer or an image that it built, beside what the image says.
 
-It would make another image of the same inputs, so it lies in ``$XDG_STATE_HOME/tierwright/+layers``, by the layer's
-digest, and is forgotten after a year.
+It would make another image of the same inputs, so it lies in ``$XDG_STATE_HOME/tierwright/+layers``, by the digest, and
+is forgotten after a year.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def remember(layer: str, kind: str, told: Any) -> None:
     """Remember something of a layer. Where it cannot be written, it is not: a build does not fail for that.
 
     Args:
-        layer: ``sha256:…`` of the uncompressed layer.
+        layer: ``sha256:…`` of the uncompressed layer, or the image's ID.
         kind: What it is; empty for its tasks.
         told: What JSON can hold.
     """

@@ -94,10 +94,9 @@ def test_what_was_read_of_images(damage, tmp_path):
 @every
 def test_tasks_and_times_of_layers(damage):
     built.note_built("sha256:1")
-    (built._folder() / "1").write_bytes(damage)
-    assert built.built("sha256:1") is None
     folder = memory._folder()
-    folder.mkdir(parents=True)
     for text in (damage, zlib.compress(damage)):
+        (folder / "1.built").write_bytes(text)
+        assert built.built("sha256:1") is None
         (folder / "1").write_bytes(text)
         assert tasks.recall("sha256:1") == {}
