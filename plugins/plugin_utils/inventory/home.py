@@ -72,5 +72,6 @@ def find_home(tiers: Iterable[Tier], folder: Path, *, former: str = "") -> Home:
         origin=checkout.origin if checkout else "",
         repository=checkout.repository if checkout else "",
         within=checkout.within if checkout else "",
+        roots=checkout.roots if checkout else (),
         former=former,
     )

@@ -26,17 +26,20 @@ class Checkout:
     repository: str
     #: The folder's path in it; empty for its root.
     within: str
+    #: Its first commits, which clones from whatever address have; none where the clone has not the whole history.
+    roots: tuple[str, ...] = ()
 
 
 def find_checkout(folder: Path) -> Checkout | None:
     """Say which repository a folder is in; ``None`` where it is in none, or there is no Git."""
-    told = ask_git(folder, "rev-parse", "--show-prefix", "--git-common-dir")
+    told = ask_git(folder, "rev-parse", "--show-prefix", "--git-common-dir", "--is-shallow-repository")
     if told is None:
         return None
-    prefix, _, common = told.rstrip("\n").partition("\n")
+    prefix, common, shallow = told.rstrip("\n").split("\n")
+    roots = "" if shallow == "true" else ask_git(folder, "rev-list", "--max-parents=0", "HEAD") or ""
     repository = str((folder / common).resolve())
     origin = (ask_git(folder, "config", "--get", "remote.origin.url") or "").strip()
-    return Checkout(_normal(origin, folder), repository, prefix.rstrip("/"))
+    return Checkout(_normal(origin, folder), repository, prefix.rstrip("/"), tuple(sorted(roots.split())))
 
 
 def _normal(address: str, folder: Path) -> str:

@@ -176,11 +176,12 @@ def _forget_there(chain: str) -> str:
 
 
 def _together(known: Home | None, home: Home) -> Home:
-    """What to record: the tiers of both, and the first of two places that are both there."""
+    """What to record: the tiers and first commits of both, and the first of two places that are both there."""
     if known is None:
         return replace(home, former="")
     place = home if home.has_place_of(known) else known
-    return replace(place, tiers=home.with_tiers(known.tiers).tiers, former="")
+    roots = tuple(sorted({*known.roots, *home.roots}))
+    return replace(place, tiers=home.with_tiers(known.tiers).tiers, roots=roots, former="")
 
 
 def _here(chain: str) -> Home | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 _NAMED = 5
+_LISTS = ("tiers", "roots")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Home:
     repository: str = ""
     #: The inventory's path in that.
     within: str = ""
+    #: First commits of its Git repository; none where they are not known.
+    roots: tuple[str, ...] = ()
     #: The name that the chain had before this version, which took it from the inventory's folder; empty for none.
     former: str = ""
 
@@ -43,11 +46,11 @@ class Home:
         """Read what :meth:`written` wrote; ``None`` where it is nothing of the kind."""
         try:
             told: dict[str, Any] = json.loads(text)
-            home = cls(**{**told, "tiers": tuple(told["tiers"])})
+            home = cls(**{**told, **{name: tuple(told.get(name, ())) for name in _LISTS}})
         except (ValueError, TypeError, KeyError):
             return None
-        texts = [getattr(home, field.name) for field in dataclasses.fields(cls) if field.name != "tiers"]
-        return home if all(isinstance(each, str) for each in (*texts, *home.tiers)) else None
+        texts = [getattr(home, field.name) for field in dataclasses.fields(cls) if field.name not in _LISTS]
+        return home if all(isinstance(each, str) for each in (*texts, *home.tiers, *home.roots)) else None
 
     def written(self) -> str:
         """All that another place has to know, as text."""
@@ -75,12 +78,13 @@ class Home:
     def claims_with(self, other: Home) -> bool:
         """Say whether two places that claim one name are one project.
 
-        A copy that no Git tells of is known by its tiers: those of one place are among those of the other.
+        A copy that no Git tells of, or that was cloned from another address, is known by its tiers: those of one place
+        are among those of the other.
         """
         if self.is_project_of(other):
             return True
         mine, others = set(self.tiers), set(other.tiers)
-        foreign = self.origin and other.origin and self.inventory != other.inventory
+        foreign = self.origin and other.origin and self.inventory != other.inventory and not self._shares_history(other)
         return not foreign and bool(mine and others) and (mine <= others or others <= mine)
 
     def has_place_of(self, other: Home) -> bool:
@@ -92,6 +96,10 @@ class Home:
         local = self.host == other.host
         mine = {self.origin, self.repository if local else ""} - {""}
         return not mine.isdisjoint({other.origin, other.repository if local else ""})
+
+    def _shares_history(self, other: Home) -> bool:
+        """Say whether both began with one commit: clones from two addresses do, and so do forks."""
+        return not set(self.roots).isdisjoint(other.roots)
 
     def __str__(self) -> str:
         names = [each.partition(" ")[0] for each in self.tiers]

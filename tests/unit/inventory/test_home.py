@@ -77,6 +77,26 @@ def test_clones_and_worktrees_of_a_repository_are_one_project(clone, tmp_path, m
         assert one.claims_with(other)
 
 
+def test_clones_from_two_addresses_are_one_project_as_far_as_their_history_tells(clone, tmp_path, make_tier):
+    """A mirror, an address by ssh that is called otherwise, CI's own copy: all begin with one commit."""
+    git(clone, "clone", "--bare", str(clone), str(tmp_path / "mirror"))
+    git(clone, "commit", "--allow-empty", "-m", "second")
+    for place, address, more in (
+        ("second", clone.as_uri(), ()),
+        ("third", (tmp_path / "mirror").as_uri(), ()),
+        ("shallow", clone.as_uri(), ("--depth=1",)),
+    ):
+        git(clone, "clone", *more, address, str(tmp_path / place))
+        git(tmp_path / place, "remote", "set-url", "origin", f"https://{place}.example.org/shop")
+    second, third, shallow = (
+        find_home([make_tier("base")], tmp_path / place / "inventory") for place in ("second", "third", "shallow")
+    )
+    assert second.claims_with(third)
+    assert not second.is_project_of(third)
+    assert not shallow.roots
+    assert not second.claims_with(shallow)
+
+
 @pytest.mark.parametrize(
     "address",
     [

@@ -95,6 +95,7 @@ def record():
 pytestmark = pytest.mark.usefixtures("user")
 
 OURS, THEIRS = {"origin": "example.org/acme/shop"}, {"origin": "example.org/other/blog"}
+BEGUN = {"roots": ("1" * 40,)}
 
 
 @pytest.mark.parametrize(
@@ -107,6 +108,8 @@ OURS, THEIRS = {"origin": "example.org/acme/shop"}, {"origin": "example.org/othe
         ("the same place with other tiers", ("a", ("base", "web"), {}), ("a", ("base", "db"), {}), True),
         ("a clone with other tiers", ("a", ("base", "web"), OURS), ("b", ("base", "db"), OURS), True),
         ("clones of two repositories with the same tiers", ("a", ("base",), OURS), ("b", ("base",), THEIRS), False),
+        ("clones from two addresses", ("a", ("base",), BEGUN | OURS), ("b", ("base",), BEGUN | THEIRS), True),
+        ("a fork with other tiers", ("a", ("base", "web"), BEGUN | OURS), ("b", ("base", "db"), BEGUN | THEIRS), False),
         ("a repository that moved", ("a", ("base", "web"), OURS), ("a", ("base", "web"), THEIRS), True),
         ("a place in which another repository is now", ("a", ("web",), OURS), ("a", ("db",), THEIRS), False),
         (
@@ -136,6 +139,13 @@ def test_two_projects_do_not_get_one_name(engine, user, home, what, first, secon
         assert later.inventory in str(told.value)
     assert (dict(engine.made), sorted(state_folder("shop").parent.rglob("*"))) == before
     claim(engine, "another-name", later)
+
+
+def test_a_record_of_before_first_commits_were_known_learns_them(engine, user, home):
+    claim(engine, "shop", home("a", "base", **OURS))
+    claim(engine, "shop", home("b", "base", **OURS, **BEGUN))
+    user("bob")
+    claim(engine, "shop", home("c", "base", **THEIRS, **BEGUN))
 
 
 def test_a_project_that_is_gone_leaves_its_name_to_others(engine, home, tmp_path):
