@@ -26,8 +26,8 @@ SLEEP = "- name: Take long\n  ansible.builtin.command: sleep 300"
 
 
 @pytest.fixture(scope="module")
-def image(demo: dict[str, Any]) -> str:
-    return str(demo["base"].id)
+def image(demo_base: Any) -> str:
+    return str(demo_base.id)
 
 
 @pytest.fixture

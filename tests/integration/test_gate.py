@@ -20,8 +20,6 @@ from .conftest import ROOT, MakeChain, SmallChain
 from .engines import wait_for
 from .saved_chain import SavedChain
 
-pytestmark = pytest.mark.usefixtures("demo")
-
 #: Writes the variable `says` to /says.
 SAYS = "- ansible.builtin.raw: printf '%s' '{{ says }}' > /says\n"
 
@@ -218,12 +216,19 @@ def test_a_run_that_ends_during_its_tests_leaves_nothing(chain, environment, how
 
 @pytest.fixture
 def without_mysql(tmp_path: Path, engine: docker.DockerClient) -> Iterator[Path]:
-    """The demo's inventory with a web server that lacks PHP's MySQL; what a run leaves is removed."""
+    """The demo's inventory with a tier of middleware's below wordpress that turns off PHP's MySQL.
+
+    What a run leaves is removed.
+    """
     folder = tmp_path / "wordpress"
     shutil.copytree(ROOT / "inventories/wordpress", folder)
+    role = folder / "roles/php_settings/tasks"
+    role.mkdir(parents=True)
+    (role / "main.yml").write_text("- name: Turn it off\n  ansible.builtin.raw: phpdismod mysqli\n")
     chain = yaml.safe_load((folder / "chain.yml").read_text())
-    extensions = ["bcmath", "curl", "gd", "imagick", "intl", "mbstring", "sqlite3", "xml", "zip"]
-    chain["tiers"]["children"]["middleware"]["hosts"]["httpd-php"]["httpd_php_extensions"] = extensions
+    teams = chain["tiers"]["children"]
+    teams["middleware"]["hosts"]["php-settings"] = {"tier_parent": "httpd-php"}
+    teams["development"]["hosts"]["wordpress"]["tier_parent"] = "php-settings"
     (folder / "chain.yml").write_text(yaml.safe_dump(chain))
     before = {tag for image in engine.images.list() for tag in image.tags}
     yield folder / "chain.yml"
@@ -234,10 +239,12 @@ def without_mysql(tmp_path: Path, engine: docker.DockerClient) -> Iterator[Path]
 @pytest.mark.once
 def test_what_only_wordpress_notices_fails_there_and_moves_nothing(playbook, engine, demo, without_mysql):
     failed = playbook("build-chain.yml", "-i", str(without_mysql)).expect(2)
-    assert "httpd-php: variable httpd_php_extensions is new" in failed.message
+    assert "php-settings: it was never released" in failed.message
     assert "WordPress needs PHP's mysqli; the tier below has to install php-mysql" in failed.message
     assert re.search(r"wordpress +wordpress:failed-\S+ +development .*refused: \d+ of \d+ tests fail", failed.output)
-    assert re.search(r"httpd-php +sha256:\S+ .* built, \d+ tests passed, httpd-php:latest not moved", failed.output)
+    assert re.search(
+        r"php-settings +sha256:\S+ .* built, \d+ tests passed, php-settings:latest not moved", failed.output
+    )
     assert {tier: engine.images.get(f"{tier}:latest").id for tier in demo} == {
         tier: image.id for tier, image in demo.items()
     }

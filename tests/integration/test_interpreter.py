@@ -131,8 +131,8 @@ def quick(monkeypatch):
 
 @pytest.mark.once
 @pytest.mark.usefixtures("quick")
-def test_makers_do_not_disturb_one_another(engine, demo):
-    parent = images.get(engine, demo["base"].id)
+def test_makers_do_not_disturb_one_another(engine, demo_base):
+    parent = images.get(engine, demo_base.id)
     said = []
 
     def make(run):
@@ -152,13 +152,13 @@ def test_makers_do_not_disturb_one_another(engine, demo):
             made.pop().volume,
         }
     finally:
-        remove_interpreter(engine, demo["base"].id)
+        remove_interpreter(engine, demo_base.id)
 
 
 @pytest.mark.once
 @pytest.mark.usefixtures("quick")
-def test_half_made_ones_are_cleared_and_lost_ones_made_again(engine, demo):
-    parent = images.get(engine, demo["base"].id)
+def test_half_made_ones_are_cleared_and_lost_ones_made_again(engine, demo_base):
+    parent = images.get(engine, demo_base.id)
     name = interpreter.name_of(ground(parent))
     engine.volumes.create(f"{name}-half", labels={labels.PYTHON: name, labels.RUN: "run-killed"})
     try:
@@ -172,7 +172,7 @@ def test_half_made_ones_are_cleared_and_lost_ones_made_again(engine, demo):
         assert second.volume != first.volume
         engine.volumes.get(first.volume).remove()
     finally:
-        remove_interpreter(engine, demo["base"].id)
+        remove_interpreter(engine, demo_base.id)
 
 
 def everything(chain, tier):

@@ -207,6 +207,7 @@ def test_one_line_of_a_demo_role_makes_its_branch_stale(clone, playbook, role, s
     assert f"role {role}/tasks/main.yml changed" in told
 
 
+@pytest.mark.once
 def test_the_inventory_can_turn_off_what_the_demo_declares(clone, playbook):
     told = playbook("build-chain.yml", "--check", "-e", '{"tier_inputs": []}', cwd=clone).expect().output
     assert "outside input debian bookworm is gone" in told

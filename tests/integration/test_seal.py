@@ -60,9 +60,9 @@ touch /srv/gone; rm /srv/gone
 
 
 @pytest.fixture(scope="module")
-def hostile_container(demo: dict[str, Any], engine: Any) -> Iterator[Any]:
+def hostile_container(demo_base: Any, engine: Any) -> Iterator[Any]:
     """A container full of what is hard to seal."""
-    container = engine.containers.run(demo["base"].id, ["sleep", "600"], detach=True)
+    container = engine.containers.run(demo_base.id, ["sleep", "600"], detach=True)
     try:
         code, told = container.exec_run(["sh", "-c", HOSTILE])
         assert code == 0, told
@@ -121,8 +121,8 @@ def test_an_engine_that_says_it_is_here_and_is_not_is_not_believed(engine, hosti
 
 
 @pytest.mark.once
-def test_mount_points_that_the_engine_makes_are_not_in_the_layer(engine, demo):
-    container = engine.containers.run(demo["base"].id, ["sleep", "600"], detach=True, volumes=["/srv/volume"])
+def test_mount_points_that_the_engine_makes_are_not_in_the_layer(engine, demo_base):
+    container = engine.containers.run(demo_base.id, ["sleep", "600"], detach=True, volumes=["/srv/volume"])
     try:
         container.exec_run(["touch", "/srv/volume/x", "/srv/file"])
         with changes.read(engine, container.id) as found:
@@ -138,12 +138,12 @@ def tree(engine: Any, container: str) -> dict[bytes, Entry]:
 
 
 @pytest.mark.once
-def test_a_hostile_tree_comes_out_as_it_went_in(engine, hostile_container, demo):
+def test_a_hostile_tree_comes_out_as_it_went_in(engine, hostile_container, demo_base):
     set_attributes(hostile_container)
     os.setxattr(upper(hostile_container) / "srv/h/sticky", "system.posix_acl_default", ACCESS_LIST)
     tier = Tier("hostile", "operations", "twtest/hostile", "latest", parent="base", role="hostile")
     hostile_container.start()
-    design = Design(tier, "role hostile", EPOCH, {}, {labels.FAMILY: "debian"}, images.get(engine, demo["base"].id))
+    design = Design(tier, "role hostile", EPOCH, {}, {labels.FAMILY: "debian"}, images.get(engine, demo_base.id))
     image = seal(engine, hostile_container.id, design)
     try:
         made = engine.containers.create(image.id, ["-"])
@@ -165,7 +165,7 @@ def test_a_hostile_tree_comes_out_as_it_went_in(engine, hostile_container, demo)
 
 
 @pytest.mark.once
-def test_what_still_writes_stands_still_while_a_layer_is_read_even_twice(engine, demo, monkeypatch):
+def test_what_still_writes_stands_still_while_a_layer_is_read_even_twice(engine, demo_base, monkeypatch):
     taken, honest = [], images.take
 
     def refuse_the_first(client, archive, what):
@@ -176,13 +176,13 @@ def test_what_still_writes_stands_still_while_a_layer_is_read_even_twice(engine,
 
     monkeypatch.setattr(images, "take", refuse_the_first)
     tier = Tier("busy", "operations", "twtest/busy", "latest", parent="base", role="busy")
-    container = engine.containers.run(demo["base"].id, ["sh", "-c", BUSY], detach=True)
+    container = engine.containers.run(demo_base.id, ["sh", "-c", BUSY], detach=True)
     made = []
     try:
         until = time.monotonic() + 60
         while container.exec_run(["test", "-s", "/srv/3"]).exit_code:
             assert time.monotonic() < until
-        design = Design(tier, "role busy", EPOCH, {}, {labels.FAMILY: "debian"}, images.get(engine, demo["base"].id))
+        design = Design(tier, "role busy", EPOCH, {}, {labels.FAMILY: "debian"}, images.get(engine, demo_base.id))
         made.append(seal(engine, container.id, design))
         assert len(taken) == 1
         container.reload()
