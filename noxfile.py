@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -19,8 +19,8 @@ OLDEST_CORE = "2.19.0"
 #: ansible-core 2.21 needs Python 3.12; the newest that lies here is taken.
 NEWEST_PYTHONS = ("3.14", "3.13", "3.12")
 
-#: Unit tests of rooms that never import ansible-core (``test_rooms.py``) and run none of its programs.
-WITHOUT_CORE = [f"--ignore=tests/unit/{room}" for room in ("chain", "engine", "image", "inspect", "keys", "report")]
+#: Unit tests of what imports ansible-core, and of what runs its modules; no other room does (``test_rooms.py``).
+WITH_CORE = ("tests/unit/agent", "tests/unit/inventory")
 
 #: What an older patch of the same release could do otherwise, which all other tests ran with.
 FOR_A_PATCH = [f"tests/integration/test_{name}.py" for name in ("bad_input", "build", "connection", "packaging")]
@@ -69,17 +69,22 @@ def _locked_core() -> str:
     return metadata.version("ansible-core")
 
 
-def _test(session: nox.Session, unit: Sequence[str] = (), integration: Sequence[str] = ("tests/integration",)) -> None:
+def _test(
+    session: nox.Session,
+    unit: Sequence[str] = ("tests/unit",),
+    integration: Sequence[str] = ("tests/integration",),
+    env: Mapping[str, str] | None = None,
+) -> None:
     """Run a session's tests; ``-- unit`` or ``-- integration`` leaves the others out, anything else is pytest's."""
     session.run("ansible", "--version")
     asked = session.posargs or ("unit", "integration")
-    kinds = {"unit": ("--numprocesses", "auto", *unit, "tests/unit"), "integration": integration}
+    kinds = {"unit": ("--numprocesses", "auto", *unit), "integration": integration}
     if not set(asked) <= kinds.keys():
         session.run("python", "-m", "pytest", *asked)
         return
     for kind in asked:
         report = f"--junitxml=reports/{session.name}-{kind}.xml"
-        session.run("python", "-m", "pytest", "-m", "not once", report, *kinds[kind], env={"AGENT_PYTHONS": "all"})
+        session.run("python", "-m", "pytest", "-m", "not once", report, *kinds[kind], env=env)
 
 
 @nox.session(venv_backend="none")
@@ -115,7 +120,7 @@ def oldest(session: nox.Session) -> None:
     _install(session, f"ansible-core=={OLDEST_CORE}")
     is_patch = _locked_core().rpartition(".")[0] == OLDEST_CORE.rpartition(".")[0]
     # Its Python is the locked version's, with which all unit tests run already.
-    _test(session, WITHOUT_CORE, FOR_A_PATCH if is_patch else ["tests/integration"])
+    _test(session, WITH_CORE, FOR_A_PATCH if is_patch else ["tests/integration"])
 
 
 @nox.session(venv_backend="uv|virtualenv", reuse_venv=True, python=_newest_python() or False)
@@ -124,7 +129,7 @@ def newest(session: nox.Session) -> None:
     if _newest_python() is None:
         session.skip(f"none of Python {', '.join(NEWEST_PYTHONS)} is installed here")
     _install(session)
-    _test(session)
+    _test(session, env={"AGENT_PYTHONS": "all"})
 
 
 @nox.session(venv_backend="uv|virtualenv", reuse_venv=True)

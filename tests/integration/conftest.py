@@ -39,6 +39,8 @@ BIN = Path(sys.executable).parent
 DURATIONS = Path(__file__).with_name("durations.json")
 LONG = 1000
 SHARED_BASE = f"twtest-{secrets.token_hex(4)}/base"  # one for each session: two may share an engine
+#: Variable of the environment that names the image with Python which the session around this one has made.
+PYTHON_IMAGE = "TWTEST_PYTHON_IMAGE"
 DEMO = ("base", "corebuild", "httpd-php", "mariadb", "wordpress")
 
 
@@ -205,7 +207,10 @@ def hostile(registry: str, engine: Any, demo_base: Any) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def python_image(demo_base: Any, engine: docker.DockerClient) -> Iterator[str]:
-    """The demo's base with a Python of its own, and sudo."""
+    """The demo's base with a Python of its own, and sudo; a session within another takes that one's."""
+    if made := os.environ.get(PYTHON_IMAGE):
+        yield made
+        return
     with image_with_python(engine, demo_base.id) as made:
         yield made
 

@@ -59,7 +59,20 @@ def state(monkeypatch, tmp_path):
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):
-    """Run the command; its code, and what it says on both streams."""
+    """Run the command in this process; its code, and what it says on both streams."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def run_(*arguments):
+        done = CliRunner().invoke(tierwright, arguments)
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
+        return done.exit_code, done.stdout, done.stderr
+
+    return run_
+
+
+@pytest.fixture
+def program(monkeypatch, tmp_path):
+    """The same in a process of its own, as a shell does."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
     def run_(*arguments, before=(), **more):
@@ -111,8 +124,8 @@ def test_every_verb_and_option_is_documented():
                 assert parameter.opts[-1] in section, (name, parameter.opts)
 
 
-def test_tree_in_a_pipe(run, place):
-    code, out, _ = run("tree", "--in", place)
+def test_tree_in_a_pipe(program, place):
+    code, out, _ = program("tree", "--in", place)
     assert code == 0
     assert [line[:65] for line in out.splitlines()] == [
         "IMAGE                            TIER  TEAM  LAYERS    OWN   SIZE",
@@ -137,14 +150,14 @@ def test_ages_are_those_of_the_build_with_the_source_date_beside_it(run, place):
     assert re.search(r"1  base .* (now|\d+ seconds?)  2026-01-02", run("layers", f"{place}:base")[1])
 
 
-def test_tree_of_a_thousand_images(run, tmp_path):
+def test_tree_of_a_thousand_images(program, tmp_path):
     layers = [layer((f"tier{number}", b"")) for number in range(1000)]
     images = {}
     for number in range(1000):
         chain = [layers[each] for each in (number // 100, number // 10, number)]
         images[f"tier{number}:latest"] = (config(chain, [ours("tier", "ops")] * 3), chain)
     write(tmp_path / "many", layout(images))
-    code, out, kilobytes = run("tree", "--in", f"oci:{tmp_path}/many", before=MEASURED)
+    code, out, kilobytes = program("tree", "--in", f"oci:{tmp_path}/many", before=MEASURED)
     assert code == 0
     assert out.count("tier") > 1000
     assert int(kilobytes) < 200_000

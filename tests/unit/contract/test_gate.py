@@ -14,6 +14,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.gate imp
 from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.suite import RoleTests, Suite
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ContractError, NotFoundError
 
+pytestmark = pytest.mark.once
+
 BENCH = Bench("web", "sha256:1", {"db": "sha256:2"}, "20261124T093000Z-1b2c3d4e")
 
 
