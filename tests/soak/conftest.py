@@ -2,6 +2,28 @@
 
 from __future__ import annotations
 
-from integration.conftest import demo, engine, environment, make_chain, playbook, rootfs
+from integration.conftest import (
+    demo,
+    demo_base,
+    engine,
+    environment,
+    make_chain,
+    playbook,
+    pytest_report_header,
+    pytest_xdist_auto_num_workers,
+    pytest_xdist_setupnodes,
+    rootfs,
+)
 
-__all__ = ["demo", "engine", "environment", "make_chain", "playbook", "rootfs"]
+__all__ = [
+    "demo",
+    "demo_base",
+    "engine",
+    "environment",
+    "make_chain",
+    "playbook",
+    "pytest_report_header",
+    "pytest_xdist_auto_num_workers",
+    "pytest_xdist_setupnodes",
+    "rootfs",
+]
