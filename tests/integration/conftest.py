@@ -8,6 +8,7 @@ import io
 import json
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -147,6 +148,23 @@ def demo(playbook: Playbook, engine: docker.DockerClient) -> dict[str, Any]:
     """The demo chain, built where it is not up to date: each image by its tier."""
     playbook("build-chain.yml").expect()
     return {tier: engine.images.get(f"{tier}:latest") for tier in DEMO}
+
+
+def make_clone(folder: Path) -> None:
+    """Let a folder pass for another clone of this project, by its origin: what this one built is its own."""
+    asked = ["git", "config", "--get", "remote.origin.url"]
+    origin = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip() or str(ROOT)
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+    subprocess.run(["git", "remote", "add", "origin", origin], cwd=folder, check=True)
+
+
+@pytest.fixture
+def demo_copy(tmp_path: Path) -> Path:
+    """The folder of the demo's inventory in a clone of its own, for chains with other tiers besides the demo's."""
+    folder = tmp_path / "clone/inventories/wordpress"
+    shutil.copytree(ROOT / "inventories/wordpress", folder)
+    make_clone(tmp_path / "clone")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -215,13 +214,12 @@ def test_a_run_that_ends_during_its_tests_leaves_nothing(chain, environment, how
 
 
 @pytest.fixture
-def without_mysql(tmp_path: Path, engine: docker.DockerClient) -> Iterator[Path]:
+def without_mysql(demo_copy: Path, engine: docker.DockerClient) -> Iterator[Path]:
     """The demo's inventory with a tier of middleware's below wordpress that turns off PHP's MySQL.
 
     What a run leaves is removed.
     """
-    folder = tmp_path / "wordpress"
-    shutil.copytree(ROOT / "inventories/wordpress", folder)
+    folder = demo_copy
     role = folder / "roles/php_settings/tasks"
     role.mkdir(parents=True)
     (role / "main.yml").write_text("- name: Turn it off\n  ansible.builtin.raw: phpdismod mysqli\n")

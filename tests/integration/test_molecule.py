@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from .conftest import BIN, ROOT
+from .conftest import BIN, ROOT, make_clone
 
 pytestmark = [pytest.mark.once, pytest.mark.usefixtures("demo")]
 
@@ -26,11 +26,7 @@ def clone(tmp_path):
         to = tmp_path / "clone" / name
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, to, follow_symlinks=False)
-    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path / "clone", check=True)
-    # By its origin, another clone is told to be of the same project: what this one built is its own.
-    asked = ["git", "config", "--get", "remote.origin.url"]
-    origin = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip() or str(ROOT)
-    subprocess.run(["git", "remote", "add", "origin", origin], cwd=tmp_path / "clone", check=True)
+    make_clone(tmp_path / "clone")
     return tmp_path / "clone"
 
 

@@ -10,8 +10,6 @@ import yaml
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 
-from .conftest import ROOT
-
 pytestmark = pytest.mark.once
 
 GREET = """
@@ -106,21 +104,19 @@ def test_a_path_that_would_protect_nothing_is_refused_before_anything_is_built(c
     assert "tier 'core': tier_protects has '/etc/../motd'; expected a path below the root" in failed.message
 
 
-def test_wordpress_may_not_edit_what_operations_answer_for(demo, playbook, engine, tmp_path):
+def test_wordpress_may_not_edit_what_operations_answer_for(demo, playbook, engine, demo_copy):
     """The demo's own chain, with a tier more that does what WordPress's role does, and then some."""
-    inventory = yaml.safe_load((ROOT / "inventories/wordpress/chain.yml").read_text())
-    (tmp_path / "group_vars").symlink_to(ROOT / "inventories/wordpress/group_vars")
+    inventory = yaml.safe_load((demo_copy / "chain.yml").read_text())
     image = f"twtest-{secrets.token_hex(4)}/wordpress"
     inventory["tiers"]["children"]["development"]["hosts"]["greedy"] = {"tier_parent": "httpd-php", "tier_image": image}
-    inventory["all"] = {"vars": {"tier_chain": "wordpress"}}
-    (tmp_path / "chain.yml").write_text(yaml.safe_dump(inventory))
-    tasks = tmp_path / "roles/greedy/tasks/main.yml"
+    (demo_copy / "chain.yml").write_text(yaml.safe_dump(inventory))
+    tasks = demo_copy / "roles/greedy/tasks/main.yml"
     tasks.parent.mkdir(parents=True)
     edits = "echo x >> /etc/motd; echo x >> /etc/ssl/openssl.cnf; echo x >> /etc/pam.d/login"
     tasks.write_text(
         "- name: Install WordPress\n  ansible.builtin.include_role: {name: wordpress, public: true}\n" + shell(edits)
     )
-    failed = playbook("build-chain.yml", "-i", str(tmp_path / "chain.yml"), "--limit", "greedy").expect(2)
+    failed = playbook("build-chain.yml", "-i", str(demo_copy / "chain.yml"), "--limit", "greedy").expect(2)
     for path in ("/etc/motd", "/etc/pam.d/login", "/etc/ssl/openssl.cnf"):
         assert f"{path} (changed {BY.format('greedy')})" in failed.message
     assert "only tier 'corebuild' of team operations may write /etc/motd, /etc/pam.*, /etc/ssl" in failed.message
