@@ -70,9 +70,15 @@ class Home:
         return found
 
     def is_project_of(self, other: Home) -> bool:
-        """Say whether both are certainly one project, whatever their tiers are."""
+        """Say whether both are certainly one project.
+
+        Clones of one repository are, whatever their tiers. Where only the history is one, forks are too; there the
+        tiers tell as well.
+        """
         if self._shares_repository(other):
             return self.within == other.within or self.has_place_of(other)
+        if self._shares_history(other) and self.within == other.within and self._has_tiers_of(other):
+            return True
         return self.has_place_of(other) and not (self.origin and other.origin)
 
     def claims_with(self, other: Home) -> bool:
@@ -83,9 +89,8 @@ class Home:
         """
         if self.is_project_of(other):
             return True
-        mine, others = set(self.tiers), set(other.tiers)
         foreign = self.origin and other.origin and self.inventory != other.inventory and not self._shares_history(other)
-        return not foreign and bool(mine and others) and (mine <= others or others <= mine)
+        return not foreign and self._has_tiers_of(other)
 
     def has_place_of(self, other: Home) -> bool:
         """Say whether this is the other place, or came after it was left."""
@@ -100,6 +105,11 @@ class Home:
     def _shares_history(self, other: Home) -> bool:
         """Say whether both began with one commit: clones from two addresses do, and so do forks."""
         return not set(self.roots).isdisjoint(other.roots)
+
+    def _has_tiers_of(self, other: Home) -> bool:
+        """Say whether the tiers of one place are among those of the other."""
+        mine, others = set(self.tiers), set(other.tiers)
+        return bool(mine and others) and (mine <= others or others <= mine)
 
     def __str__(self) -> str:
         names = [each.partition(" ")[0] for each in self.tiers]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 
 import pytest
@@ -92,7 +93,8 @@ def test_clones_from_two_addresses_are_one_project_as_far_as_their_history_tells
         find_home([make_tier("base")], tmp_path / place / "inventory") for place in ("second", "third", "shallow")
     )
     assert second.claims_with(third)
-    assert not second.is_project_of(third)
+    assert second.is_project_of(third)  # whose images these are is told so for chains of other names as well
+    assert not second.is_project_of(dataclasses.replace(third, tiers=("web web",)))  # a fork
     assert not shallow.roots
     assert not second.claims_with(shallow)
 
