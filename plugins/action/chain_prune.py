@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import docker
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine, connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.words import size
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
@@ -34,16 +33,16 @@ class ActionModule(ActionBase):
         with told_to_users():
             keep = _count(self._task.args.get("keep_releases"))
             planner = planner_of(_unlimited(task_vars or {}))
-            client = connect()
+            engine = connect()
             if self._task.check_mode:
-                check_claim(client, planner.name, planner.home)
-                garbage = self._find(planner, client, keep)
+                check_claim(engine, planner.name, planner.home)
+                garbage = self._find(planner, engine, keep)
             else:
                 wait = waiting(self._task.args, say)
-                journal = begin(client, planner.name, planner.home, command(), wait)
+                journal = begin(engine, planner.name, planner.home, command(), wait)
                 try:
-                    garbage = self._find(planner, client, keep)
-                    remove(client, planner.name, planner.home, garbage)
+                    garbage = self._find(planner, engine, keep)
+                    remove(engine, planner.name, planner.home, garbage)
                 finally:
                     journal.end()
         self._show(garbage)
@@ -55,9 +54,9 @@ class ActionModule(ActionBase):
             "volumes": list(garbage.volumes),
         }
 
-    def _find(self, planner: Planner, client: docker.DockerClient, keep: int) -> Garbage:
-        wanted = {each.image for each in planner.decide(client, None).values() if each.image}
-        return find(client, planner.name, tuple(planner.chain), planner.home, keep=keep, wanted=wanted)
+    def _find(self, planner: Planner, engine: Engine, keep: int) -> Garbage:
+        wanted = {each.image for each in planner.decide(engine, None).values() if each.image}
+        return find(engine, planner.name, tuple(planner.chain), planner.home, keep=keep, wanted=wanted)
 
     def _show(self, garbage: Garbage) -> None:
         width = max((len(each.tier) for each in garbage.pruning.images), default=0)

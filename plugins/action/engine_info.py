@@ -10,7 +10,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
 
 
@@ -24,7 +24,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         found = {"changed": False, "address": engine_address(), "named": bool(os.environ.get("DOCKER_HOST"))}
         try:
-            version = connect().version()
+            version = connect().system.version()
         except EngineError as error:
             return {**found, "answers": False, "version": None, "message": str(error)}
-        return {**found, "answers": True, "version": version["Version"], "message": ""}
+        return {**found, "answers": True, "version": version, "message": ""}

@@ -11,7 +11,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.protection import Protection
 from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.starting import check_start
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import base, labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import (
     tier_and_journal,
@@ -44,10 +44,10 @@ class ActionModule(ActionBase):
             protects = check_protects(name, "tier_protects", self._task.args.get("protects") or [])
             refuse(name, "tier_protects", {"": protects}, task_vars or {})
             own = Protection(name, planned.tier.team, protects)
-            client = connect()
+            engine = connect()
             make = partial(
                 base.make,
-                client,
+                engine,
                 tier=planned.tier,
                 declared=declared,
                 identity=lambda family: labels.identity(
@@ -56,9 +56,9 @@ class ActionModule(ActionBase):
                 say=lambda line: say(f"{name}: {line}"),
                 announce=partial(announce, journal, name),
             )
-            image = hold(client, journal, planned.tier, make)
-            image = propose(client, journal, planned.tier, image)
+            image = hold(engine, journal, planned.tier, make)
+            image = propose(engine, journal, planned.tier, image)
             work = {**labels.work(journal.run, name), labels.CHAIN: planned.chain}
-            check_start(client, image, tier=name, labels=work)
-            accept(client, journal, planned.tier)  # a base has no role, so no tests either
+            check_start(engine, image, tier=name, labels=work)
+            accept(engine, journal, planned.tier)  # a base has no role, so no tests either
         return {"changed": True, "image": image.id}

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import docker
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine, connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError, TierwrightError, described
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import (
@@ -62,22 +61,22 @@ class ActionModule(ActionBase):
     def _run(self, task_vars: dict[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
         planner = planner_of(task_vars)
         variant = planner.variant
-        client = connect()
+        engine = connect()
         if self._task.check_mode:
-            check_claim(client, planner.name, planner.home)
+            check_claim(engine, planner.name, planner.home)
             if interrupted(planner.name):
                 say("a promotion was interrupted; the next run brings it to an end first")
-            return self._plan(planner, client)[1]
+            return self._plan(planner, engine)[1]
 
         def try_it() -> None:
-            self._decide(planner_of(task_vars), client)
+            self._decide(planner_of(task_vars), engine)
 
         wait = waiting(self._task.args, say, first=try_it)
-        journal = begin(client, planner.name, planner.home, command(), wait)
+        journal = begin(engine, planner.name, planner.home, command(), wait)
         try:
             note_files(journal, files)
             begin_files(files, Result(planner.name, journal.run, RUNNING, None, None, None, repeat()))
-            decisions, result = self._plan(planner, client)
+            decisions, result = self._plan(planner, engine)
             if variant is not None:
                 note(journal, variant)
             for name, decision in decisions.items():
@@ -99,10 +98,10 @@ class ActionModule(ActionBase):
             raise
         return result | {"run": str(journal.folder)}
 
-    def _plan(self, planner: Planner, client: docker.DockerClient) -> tuple[dict[str, Decision], dict[str, Any]]:
-        decisions = self._decide(planner, client)
+    def _plan(self, planner: Planner, engine: Engine) -> tuple[dict[str, Decision], dict[str, Any]]:
+        decisions = self._decide(planner, engine)
         moving = {each.tier: each.was for each in decisions.values() if _moves(each)}
-        check_images(client, planner.name, planner.home, moving)
+        check_images(engine, planner.name, planner.home, moving)
         listed = [decisions[name] for name in planner.selected]
         tests = {name: planner.tests(name) for name in planner.selected}
         for line in outline(listed, everything=self._display.verbosity > 0, tests=tests):
@@ -114,8 +113,8 @@ class ActionModule(ActionBase):
             _write(Path(str(dest)), {"chain": planner.name, "tiers": result["tiers"]})
         return decisions, result
 
-    def _decide(self, planner: Planner, client: docker.DockerClient) -> dict[str, Decision]:
-        return planner.decide(client, self._task.args.get("force")) if self._builds else planner.take(client)
+    def _decide(self, planner: Planner, engine: Engine) -> dict[str, Decision]:
+        return planner.decide(engine, self._task.args.get("force")) if self._builds else planner.take(engine)
 
     @property
     def _builds(self) -> bool:

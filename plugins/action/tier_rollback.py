@@ -7,11 +7,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import docker
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.snapshot import Snapshot
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine, connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
@@ -32,28 +30,28 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         with told_to_users():
             planner = planner_of(task_vars or {})
-            client = connect()
+            engine = connect()
             if self._task.check_mode:
-                check_claim(client, planner.name, planner.home)
-                rollback = self._plan(planner, client)
+                check_claim(engine, planner.name, planner.home)
+                rollback = self._plan(planner, engine)
             else:
                 wait = waiting(self._task.args, say)
-                journal = begin(client, planner.name, planner.home, command(), wait)
+                journal = begin(engine, planner.name, planner.home, command(), wait)
                 try:
-                    rollback = self._plan(planner, client)
-                    move_all(client, planner.name, rollback.moves)
+                    rollback = self._plan(planner, engine)
+                    move_all(engine, planner.name, rollback.moves)
                 finally:
                     journal.end()
         self._show(rollback)
         moved = {change.tier.name: {"was": change.was, "is": change.now} for change in rollback.changes}
         return {"changed": bool(moved), "release": rollback.release, "moved": moved}
 
-    def _plan(self, planner: Planner, client: docker.DockerClient) -> Rollback:
+    def _plan(self, planner: Planner, engine: Engine) -> Rollback:
         wanted = str(self._task.args.get("release") or "") or None
-        names = Snapshot.take(client).names
+        names = engine.images.snapshot().names
         rollback = plan_rollback(planner.chain, planner.selected, names, wanted, datetime.now(UTC))
         moving = {change.tier: change.was for change in rollback.changes}
-        check_images(client, planner.name, planner.home, moving)
+        check_images(engine, planner.name, planner.home, moving)
         return rollback
 
     def _show(self, rollback: Rollback) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import (
     tier_and_journal,
     told_to_users,
@@ -38,12 +38,12 @@ class ActionModule(ActionBase):
             parent = wait_for_parent(journal, planned)
             if boolean(self._task.args.get("record", True)):
                 check_heard(name)
-            client = connect()
-            spared = spare(client, journal, planned, parent)
+            engine = connect()
+            spared = spare(engine, journal, planned, parent)
             if spared is not None:
                 return {"changed": False, "spared": True, "parent": parent, "image": spared.id}
             started = start(
-                client,
+                engine,
                 journal,
                 planned,
                 parent,

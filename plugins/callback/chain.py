@@ -35,7 +35,7 @@ from typing import IO, Any
 from ansible.plugins.callback import CallbackBase
 from ansible.plugins.loader import connection_loader, get_shell_plugin
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import TierwrightError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import unexpected
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import repeat
@@ -190,12 +190,12 @@ class CallbackModule(CallbackBase):
                 say(line)
 
     def _tell_images(self, journal: Journal) -> None:
-        client = connect()
-        for line in summary(client, journal, everything=self._display.verbosity > 0):
+        engine = connect()
+        for line in summary(engine, journal, everything=self._display.verbosity > 0):
             say(line)
-        if told := keep_column(client, journal):
+        if told := keep_column(engine, journal):
             say(f"\n{told}")
-        write_files(client, journal, repeat(), self._failed)
+        write_files(engine, journal, repeat(), self._failed)
 
     def _end(self, owner: int) -> None:
         """Say what became of each tier, and clear the run away; a worker that was forked from the owner must not."""

@@ -19,8 +19,9 @@ import docker
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import place
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.cage import CAPABILITIES, Cage
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import cage, containers, images
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import cage
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import interpreter
 
 from .conftest import Playbook, Run
@@ -120,12 +121,14 @@ def build_container(
     name = f"twtest-{secrets.token_hex(4)}"
     mounts = place.mount(engine_address(), name)
     if not python:
-        mounted = interpreter.ensure(engine, tier="test", parent=images.get(engine, image), run=name, say=print)
+        mounted = interpreter.ensure(
+            Engine(engine), tier="test", parent=Engine(engine).images.get(image), run=name, say=print
+        )
         assert mounted
         mounts.append(mounted.mount)
         python = mounted.python
-    confined = cage.confined(engine, Cage(), family="debian", say=print, mounts=mounts)
-    started = containers.start(engine, name=name, image=image, tier="test", labels={}, confined=confined)
+    confined = cage.confined(Engine(engine).system, Cage(), family="debian", say=print, mounts=mounts)
+    started = Engine(engine).containers.start(name=name, image=image, tier="test", labels={}, confined=confined)
     target = Target(name, engine, playbook, python)
     while len(target.processes()) < IDLE_PROCESSES:
         time.sleep(0.05)
@@ -134,7 +137,7 @@ def build_container(
     finally:
         place.remove(engine_address(), name)
         if remove:
-            containers.remove(engine, started.id)
+            Engine(engine).containers.remove(started.id)
 
 
 @contextmanager

@@ -23,8 +23,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from sdk_client import sdk_client
 
 SCRIPT = Path(__file__).with_name("another_machine.sh")
 #: Where containers of this machine's engine have their network, which the other machines share.
@@ -87,7 +87,7 @@ def _address_of(device: str) -> ipaddress.IPv4Interface:
 
 
 def _save_demo(archive: Path) -> None:
-    with contextlib.closing(connect()) as client:
+    with contextlib.closing(sdk_client()) as client:
         of_chain = client.images.list(filters={"label": f"{labels.CHAIN}={DEMO}"})
         released = [image for image in of_chain if f"{image.labels.get(labels.TIER)}:latest" in image.tags]
         names = [tag for image in released for tag in image.tags]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.cage import Cage
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import containers
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.cage import confined
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine
 
 pytestmark = pytest.mark.once
 
@@ -20,16 +20,16 @@ def caged(engine, demo):
     started = []
 
     def start(cage):
-        config = confined(engine, cage, family="debian", say=print)
-        made = containers.start(
-            engine, name="twtest-cage", image=demo["base"].id, tier="test", labels={}, confined=config
+        config = confined(Engine(engine).system, cage, family="debian", say=print)
+        made = Engine(engine).containers.start(
+            name="twtest-cage", image=demo["base"].id, tier="test", labels={}, confined=config
         )
         started.append(made.id)
         return engine.containers.get(made.id)
 
     yield start
     for each in started:
-        containers.remove(engine, each)
+        Engine(engine).containers.remove(each)
 
 
 def test_more_is_given_told_and_written_into_the_history(small_chain):

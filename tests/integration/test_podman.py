@@ -22,7 +22,7 @@ import docker
 import pytest
 
 import made_images as handmade
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images, kind
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels, load
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config import document
@@ -126,7 +126,7 @@ def bare_rootfs(
     """The layer of the demo's base: unlike a container's export it has no mount points of Docker's."""
     (digest,) = layers(demo["base"])
     folder = tmp_path_factory.mktemp("bare")
-    fetched = load.fetch(images.save(engine, demo["base"].id), {digest}, folder)
+    fetched = load.fetch(Engine(engine).images.save(demo["base"].id), {digest}, folder)
     yield {"archive": str(fetched[digest]), "checksum": digest}
     fetched[digest].unlink()
 
@@ -171,8 +171,8 @@ def entries(client: docker.DockerClient, image: Any) -> dict[str, tarfile.TarInf
 
 
 def test_it_is_told_from_docker(podman, engine):
-    assert kind.of(podman.client).commits_mount_points
-    assert not kind.of(engine).commits_mount_points
+    assert Engine(podman.client).kind.commits_mount_points
+    assert not Engine(engine).kind.commits_mount_points
 
 
 def test_each_tier_is_one_layer_and_nothing_changed_means_nothing_is_done(chain, podman):
@@ -250,22 +250,23 @@ def test_nothing_of_the_build_or_of_podman_is_in_the_layer(chain, podman):
 def test_an_engine_that_wants_all_layers_gets_them(chain, podman, monkeypatch):
     """As one does that keeps layers packed and so does not find ours by their digests."""
     chain.build().expect()
-    client, donor = podman.client, images.get(podman.client, f"{BASE}:latest")
+    engine = Engine(podman.client)
+    donor = engine.images.get(f"{BASE}:latest")
     given = []
 
-    def refuse_what_lacks_layers(client, archive, expected):
+    def refuse_what_lacks_layers(archive, expected):
         pieces = b"".join(archive)
         given.append(all(layer.removeprefix("sha256:").encode() in names(pieces) for layer in donor.layers))
         if not given[-1]:
             raise EngineError("some layers are missing")
-        return honest(client, iter([pieces]), expected)
+        return honest(iter([pieces]), expected)
 
     def names(archive):
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             return b" ".join(name.encode() for name in tar.getnames())
 
-    honest = images.load
-    monkeypatch.setattr(images, "load", refuse_what_lacks_layers)
+    honest = engine.images.load
+    monkeypatch.setattr(engine.images, "load", refuse_what_lacks_layers)
     made = []
     try:
         for each in ("first", "second"):
@@ -277,12 +278,12 @@ def test_an_engine_that_wants_all_layers_gets_them(chain, podman, monkeypatch):
                 history=[],
                 created="1970-01-01T00:00:00Z",
             )
-            made.append(load.load(client, content, load.Layers(donor.layers, donor=donor.id)).id)
+            made.append(load.load(engine, content, load.Layers(donor.layers, donor=donor.id)).id)
         assert given == [False, True, True]  # what the engine wants is remembered
-        assert images.get(client, made[1]).layers == donor.layers
+        assert engine.images.get(made[1]).layers == donor.layers
     finally:
         for image in made:
-            images.remove(client, image)
+            engine.images.remove(image)
 
 
 def test_the_command_looks_at_its_images(podman, tmp_path):

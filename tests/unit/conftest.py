@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Bootstrap, Tier
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.images import Identity, Image
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.image import Identity, Image
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.snapshot import Snapshot
 
 # Machines are slow at times, and no test is about time. Each run tries other examples, so few do for one of them;
@@ -59,10 +59,9 @@ def make_snapshot() -> Callable[[Mapping[str, Identity]], Snapshot]:
     """Make a snapshot of an engine whose images are given by name."""
 
     def make(named: Mapping[str, Identity]) -> Snapshot:
-        listed: dict[str, dict[str, Any]] = {}
+        names: dict[str, list[str]] = {}
         for name, image in named.items():
-            told = listed.setdefault(image.id, {"Id": image.id, "Labels": image.labels, "RepoTags": []})
-            told["RepoTags"].append(name)
-        return Snapshot(listed.values())
+            names.setdefault(image.id, []).append(name)
+        return Snapshot((image, names[image.id]) for image in {each.id: each for each in named.values()}.values())
 
     return make

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-LIBRARY = Path(__file__).parents[2] / "plugins/plugin_utils"
+PLUGINS = Path(__file__).parents[2] / "plugins"
+LIBRARY = PLUGINS / "plugin_utils"
 ROOMS = ["chain", "keys", "engine", "agent", "image", "contract", "inspect", "run", "report", "inventory", "command"]
 
 
@@ -44,3 +45,40 @@ def test_every_room_is_known():
     assert sorted(path.name for path in LIBRARY.iterdir() if path.is_dir() and path.name != "__pycache__") == sorted(
         ROOMS
     )
+
+
+OUTSIDE = [path for path in PLUGINS.rglob("*.py") if LIBRARY / "engine" not in path.parents]
+#: What of the engine room others may use; all else is what its rooms are made of.
+DOORS = {
+    *(
+        "address",
+        "cage",
+        "catalogue",
+        "container",
+        "containers",
+        "credentials",
+        "engine",
+        "image",
+        "pieces",
+        "services",
+    ),
+    *("snapshot", "standstill", "stream"),
+}
+
+
+@pytest.mark.parametrize("path", OUTSIDE, ids=lambda path: str(path.relative_to(PLUGINS)))
+def test_only_the_engine_room_knows_the_engine_s_sdk_and_its_api(path):
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    named = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+    named |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0}
+    assert not [name for name in named if name.split(".")[0] == "docker"]
+    assert not [node.lineno for node in nodes if isinstance(node, ast.Attribute) and node.attr == "api"]
+
+
+@pytest.mark.parametrize("path", OUTSIDE, ids=lambda path: str(path.relative_to(PLUGINS)))
+def test_nobody_goes_past_the_engine_s_door(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").rpartition(".")[2] == "engine" and node.level:
+            assert {name.name for name in node.names} <= {*DOORS, "Engine", "connect", "unopened"}
+        elif isinstance(node, ast.ImportFrom) and ".engine." in f".{node.module}":
+            assert node.module.rpartition("engine.")[2] in DOORS

@@ -16,11 +16,10 @@ import os
 import socket
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Protocol
 
-from ..engine import stream, wire
+from ..engine import stream
 from ..engine.address import engine_address
+from ..engine.engine import unopened
 from ..errors import EngineError, TierwrightError
 from . import package, place
 from .door import Door
@@ -41,16 +40,6 @@ _NO_PROGRAM = frozenset({126, 127})
 _LAST_WORDS = 2000
 
 Tell = Callable[[dict[str, str]], None]
-
-
-class Engine(Protocol):
-    """What is needed of an engine."""
-
-    def user_of(self, container: str) -> str:
-        """The user that a container's commands run as unless they say otherwise."""
-
-    def started(self, container: str, argv: list[str], user: str) -> AbstractContextManager[stream.Started]:
-        """Start a command in a container."""
 
 
 class Keeper:
@@ -81,16 +70,15 @@ class Keeper:
         Raises:
             EngineError: The engine refused, or the agent did not start.
         """
-        address = engine_address()
-        inside = f"{place.INSIDE}/{self._door.giver_path.name}" if address.startswith("unix://") else ""
+        engine = unopened()
+        inside = f"{place.INSIDE}/{self._door.giver_path.name}" if engine.address.startswith("unix://") else ""
         self._loop.watch(self._door.giver.fileno(), READ, self._door.give)
-        engine: Engine = wire.Engine(address) if wire.speaks(address) else _through_sdk()
         try:
-            command = package.command(python, inside, engine.user_of(self._container))
+            command = package.command(python, inside, engine.exec.user_of(self._container))
         except EngineError:
             self._door.close()
             raise
-        with contextlib.closing(self._door), engine.started(self._container, command, "0:0") as agent:
+        with contextlib.closing(self._door), engine.exec.attach(self._container, command, "0:0") as agent:
             agent.socket.setblocking(False)
             reader = os.dup(agent.socket.fileno())
             streams = stream.Frames(self._from_engine)
@@ -200,12 +188,6 @@ class Keeper:
         if not self._ready:
             self._late = True
             self._loop.stop()
-
-
-def _through_sdk() -> Engine:
-    from ..engine.sdk import SdkEngine  # noqa: PLC0415 - only where it is needed, for its import takes long
-
-    return SdkEngine()
 
 
 class NoInterpreterError(EngineError):

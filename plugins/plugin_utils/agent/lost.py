@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from ..engine import exec as execution
-from ..engine.client import connect
+from ..engine.engine import connect
 from ..errors import TierwrightError
 
 #: Seconds that the engine may take to answer: somebody waits to be told.
@@ -31,8 +30,8 @@ def why_gone(container: str) -> str:
         EngineUnavailableError: The engine does not answer.
         EngineError: The engine refused.
     """
-    client = connect(_SECONDS)
+    engine = connect(_SECONDS)
     try:
-        return execution.why_gone(client, container) if execution.ends(client, container) else ""
+        return engine.exec.why_gone(container) if engine.exec.ends(container) else ""
     finally:
-        client.close()
+        engine.close()

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ..engine import exec as execution
-from ..engine.client import connect
+from ..engine.engine import connect
 from .command import Request
 
 
@@ -27,11 +26,11 @@ def run(container: str, request: Request, *, stdin: Iterable[bytes], take: Calla
         ContainerGoneError: The container is not running, or ended before the command did.
         EngineError: The engine refused the command.
     """
-    client = connect()
+    engine = connect()
     try:
-        return execution.run(client, container, _arguments(request), stdin=stdin, take=take, user=request["user"])
+        return engine.exec.run(container, _arguments(request), stdin=stdin, take=take, user=request["user"])
     finally:
-        client.close()
+        engine.close()
 
 
 def _arguments(request: Request) -> list[str]:

@@ -7,11 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import docker
 from testinfra.backend.base import BaseBackend, CommandResult
 from testinfra.host import Host
 
-from ..engine import exec as command
+from ..engine.engine import Engine
 from ..engine.stream import Output
 
 
@@ -21,19 +20,19 @@ class EngineBackend(BaseBackend):
     NAME = "tierwright"
 
     def __init__(
-        self, client: docker.DockerClient, name: str, container: Callable[[], str], user: str = "", **settings: Any
+        self, engine: Engine, name: str, container: Callable[[], str], user: str = "", **settings: Any
     ) -> None:
         """Remember how to get at the container; nothing is started yet.
 
         Args:
-            client: The engine.
+            engine: The engine.
             name: What the container is called in reports.
             container: Gives the ID of the container that the next command runs in.
             user: ``name``, ``uid`` or ``uid:gid``; empty for the container's own.
             settings: What testinfra adds.
         """
         super().__init__(name, **settings)
-        self._client, self._container, self._user = client, container, user
+        self._engine, self._container, self._user = engine, container, user
 
     def run(self, command_line: str, *args: str, **_settings: Any) -> CommandResult:
         """Run a command line; its ``%s`` become ``args``, quoted.
@@ -44,7 +43,7 @@ class EngineBackend(BaseBackend):
         """
         line, output = self.get_command(command_line, *args), Output()
         argv = ["/bin/sh", "-c", line]
-        code = command.run(self._client, self._container(), argv, take=output.take, user=self._user)
+        code = self._engine.exec.run(self._container(), argv, take=output.take, user=self._user)
         return self.result(code, line.encode(), bytes(output.stdout), bytes(output.stderr))
 
     def get_encoding(self) -> str:
@@ -52,9 +51,9 @@ class EngineBackend(BaseBackend):
         return "utf-8"
 
 
-def host(client: docker.DockerClient, name: str, container: Callable[[], str], user: str = "") -> Host:
+def host(engine: Engine, name: str, container: Callable[[], str], user: str = "") -> Host:
     """A testinfra ``Host``; the arguments are those of :class:`EngineBackend`."""
-    backend = EngineBackend(client, name, container, user)
+    backend = EngineBackend(engine, name, container, user)
     made = Host(backend)
     backend.set_host(made)
     return made

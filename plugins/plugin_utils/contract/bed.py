@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import docker
 from testinfra.host import Host
 
-from ..engine import containers, images, kind, networks, services
-from ..engine.images import Image
+from ..engine import containers, services
+from ..engine.engine import Engine
+from ..engine.image import Image
 from ..errors import EngineError, NotFoundError
 from ..image import labels
 from . import backend
@@ -47,7 +47,7 @@ class Bed:
 
     def __init__(
         self,
-        client: docker.DockerClient,
+        engine: Engine,
         reference: str,
         *,
         tier: str | None = None,
@@ -58,7 +58,7 @@ class Bed:
         """Look the image up.
 
         Args:
-            client: The engine.
+            engine: The engine.
             reference: The image under test.
             tier: The tier that it is of; ``None`` for what its label says.
             neighbours: Images of other tiers that may be started, by tier.
@@ -68,8 +68,8 @@ class Bed:
         Raises:
             NotFoundError: The engine holds no such image.
         """
-        self._client, self._online = client, online
-        found = _image(client, reference)
+        self._engine, self._online = engine, online
+        found = _image(engine, reference)
         self._tier = tier or found.labels.get(labels.TIER) or reference
         self._images = {self._tier: found}
         self._neighbours = dict(neighbours or {})
@@ -95,7 +95,7 @@ class Bed:
 
     def host(self) -> Host:
         """The testinfra ``Host`` for the image itself: a shell as root and nothing of the image's own that runs."""
-        return backend.host(self._client, self._tier, self._idle_container, _ROOT)
+        return backend.host(self._engine, self._tier, self._idle_container, _ROOT)
 
     def start(
         self,
@@ -123,7 +123,7 @@ class Bed:
         image, alias = self._image_of(name), alias or name
         wanted = {self._private_network(): [alias]}
         if online:
-            wanted[kind.of(self._client).default_network] = []
+            wanted[self._engine.kind.default_network] = []
         setting = services.Setting(
             image.id,
             self._labels,
@@ -133,8 +133,8 @@ class Bed:
             networks=wanted,
             resolving=() if online else _GIVE_UP_SOON,
         )
-        container = services.start(self._client, setting)
-        made = Started(self._client, container, tier=name, alias=alias, image=image, network=self._name)
+        container = self._engine.services.start(setting)
+        made = Started(self._engine, container, tier=name, alias=alias, image=image, network=self._name)
         self.started.append(made)
         return made
 
@@ -145,7 +145,7 @@ class Bed:
             EngineError: The engine refused.
         """
         self.started.remove(started)
-        containers.remove(self._client, started.container)
+        self._engine.containers.remove(started.container)
 
     def close(self) -> None:
         """Remove everything of this session.
@@ -154,7 +154,7 @@ class Bed:
             EngineError: The engine refused.
         """
         if self._watcher is not None:
-            clear(self._client, self._mark)
+            clear(self._engine, self._mark)
             self._watcher.dismiss()
 
     def _idle_container(self) -> str:
@@ -167,10 +167,10 @@ class Bed:
                 user=_ROOT,
                 command=("/bin/sh", "-c", containers.WAITING),
                 bare=True,
-                networks={kind.of(self._client).default_network: []} if online else {},
+                networks={self._engine.kind.default_network: []} if online else {},
             )
             try:
-                self._idle[online] = services.start(self._client, setting)
+                self._idle[online] = self._engine.services.start(setting)
             except EngineError as error:
                 raise EngineError(
                     f"tier {self._tier!r}: fixture 'host' needs /bin/sh and sleep in the image; where it has none, use "
@@ -181,7 +181,7 @@ class Bed:
     def _private_network(self) -> str:
         if not self._network:
             self._watch()
-            self._network = networks.create(self._client, self._name, self._labels)
+            self._network = self._engine.networks.create(self._name, self._labels)
         return self._name
 
     def _watch(self) -> None:
@@ -201,13 +201,13 @@ class Bed:
                     f"tier {self._tier!r} has no neighbour {tier!r}; its neighbours are: {known}. In a chain, "
                     f"tier_neighbours names them; for pytest, --neighbour {tier}=IMAGE"
                 )
-            self._images[tier] = _image(self._client, reference)
+            self._images[tier] = _image(self._engine, reference)
         return self._images[tier]
 
 
-def _image(client: docker.DockerClient, reference: str) -> Image:
-    found = images.find(client, reference)
+def _image(engine: Engine, reference: str) -> Image:
+    found = engine.images.find(reference)
     if found is None:
         raise NotFoundError(f"the engine holds no image {reference}; `docker images` lists those that it holds")
-    config = images.full_config(client, found)
+    config = engine.images.full_config(found)
     return Image(**{**{name: getattr(found, name) for name in Image.__dataclass_fields__}, "config": config})

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
-from ..engine.client import connect
+from ..engine.engine import connect
 from ..errors import TierwrightError
 from ..foreign import printable_lines
 from .bed import Bed, ImageUnderTest
@@ -32,9 +32,9 @@ _online_key = pytest.StashKey[bool]()
 def _bed(request: pytest.FixtureRequest) -> Iterator[Bed]:
     option, stash = request.config.option, request.session.stash
     with _told_to_testers():
-        client = connect()
+        engine = connect()
         bed = Bed(
-            client,
+            engine,
             option.image,
             tier=option.tier,
             neighbours=dict(_neighbour(each) for each in option.neighbour),
@@ -47,7 +47,7 @@ def _bed(request: pytest.FixtureRequest) -> Iterator[Bed]:
     finally:
         with _told_to_testers():
             bed.close()
-        client.close()
+        engine.close()
 
 
 @pytest.fixture(scope="session")

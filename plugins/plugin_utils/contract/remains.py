@@ -12,9 +12,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from pathlib import Path
-from typing import Any
+
+from ..engine.engine import Engine, connect
 
 _DONE = b"done"
 _AT_ONCE = 4
@@ -26,11 +26,11 @@ _RUN = (
 )
 
 
-def clear(client: Any, label: str) -> int:
+def clear(engine: Engine, label: str) -> int:
     """Remove all containers and networks that carry a label.
 
     Args:
-        client: The engine.
+        engine: The engine.
         label: ``key=value``.
 
     Returns:
@@ -39,15 +39,12 @@ def clear(client: Any, label: str) -> int:
     Raises:
         EngineError: The engine refused.
     """
-    # The watching process imports nothing of the engine before it has to.
-    rooms = ("containers", "images", "networks")
-    containers, images, networks = (import_module(f"..engine.{name}", __package__) for name in rooms)
-    theirs = images.labelled(client, label)  # somebody's, made of such a container
-    left = [container for container, _labels in containers.find(client, label, but_of=theirs)]
+    theirs = engine.images.labelled(label)  # somebody's, made of such a container
+    left = [container for container, _labels in engine.containers.find(label, but_of=theirs)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:  # an engine takes a second for each and more
-        list(pool.map(lambda container: containers.remove(client, container), left))
-    for network, _labels in networks.find(client, label):
-        networks.remove(client, network)
+        list(pool.map(engine.containers.remove, left))
+    for network, _labels in engine.networks.find(label):
+        engine.networks.remove(network)
     return len(left)
 
 
@@ -74,7 +71,7 @@ class Watcher:
 
 def _watch(label: str) -> None:
     if sys.stdin.buffer.read() != _DONE:
-        clear(import_module("..engine.client", __package__).connect(), label)
+        clear(connect(), label)
 
 
 if __name__ == "__main__":

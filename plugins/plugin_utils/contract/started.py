@@ -13,12 +13,10 @@ from email.message import Message
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-import docker
 from testinfra.host import Host
 
-from ..engine import exec as command
-from ..engine import services
-from ..engine.images import Image
+from ..engine.engine import Engine
+from ..engine.image import Image
 from ..engine.stream import Output
 from . import backend
 
@@ -55,20 +53,18 @@ class Process(NamedTuple):
 class Started:
     """A container of an image of the chain, started as its users start it."""
 
-    def __init__(
-        self, client: docker.DockerClient, container: str, *, tier: str, alias: str, image: Image, network: str
-    ) -> None:
+    def __init__(self, engine: Engine, container: str, *, tier: str, alias: str, image: Image, network: str) -> None:
         """Take a container that runs, or has ended already.
 
         Args:
-            client: The engine.
+            engine: The engine.
             container: Its ID.
             tier: The tier that its image is of.
             alias: Its name on the network.
             image: Its image, with a full configuration.
             network: Name of the network that it is asked on.
         """
-        self._client, self._image, self._network = client, image, network
+        self._engine, self._image, self._network = engine, image, network
         #: The container's ID.
         self.container = container
         #: The tier that its image is of.
@@ -76,35 +72,35 @@ class Started:
         #: Its name on the private network.
         self.alias = alias
         #: testinfra's ``Host``: commands run in the container, as the container's own user.
-        self.host: Host = backend.host(client, alias, lambda: container)
+        self.host: Host = backend.host(engine, alias, lambda: container)
 
     @property
     def running(self) -> bool:
         """Whether it runs."""
-        return services.state(self._client, self.container).running
+        return self._engine.services.state(self.container).running
 
     @property
     def exit_code(self) -> int | None:
         """Its exit status; ``None`` while it runs."""
-        return services.state(self._client, self.container).exit_code
+        return self._engine.services.state(self.container).exit_code
 
     @property
     def health(self) -> str | None:
         """What the engine's health check says: ``starting``, ``healthy``, ``unhealthy``; ``None`` without one."""
-        return services.state(self._client, self.container).health
+        return self._engine.services.state(self.container).health
 
     @property
     def address(self) -> str:
         """Its IP address on the private network; empty once it has ended."""
-        return services.state(self._client, self.container).addresses.get(self._network, "")
+        return self._engine.services.state(self.container).addresses.get(self._network, "")
 
     def logs(self, lines: int | None = None) -> str:
         """What it wrote on both streams; the last ``lines`` only, if they are given."""
-        return services.logs(self._client, self.container, lines)
+        return self._engine.services.logs(self.container, lines)
 
     def processes(self) -> list[Process]:
         """What runs in it, whatever programs the image has."""
-        return [Process(uid, line) for uid, line in services.processes(self._client, self.container)]
+        return [Process(uid, line) for uid, line in self._engine.services.processes(self.container)]
 
     def wait(self, until: Callable[[], object], timeout: float = PATIENCE) -> None:
         """Wait until ``until()`` is true; an ``OSError`` or ``AssertionError`` of it counts as "not yet".
@@ -124,7 +120,7 @@ class Started:
                     return
             except (OSError, AssertionError, http.client.HTTPException) as error:
                 said = f"; at last it said: {error}"
-            state = services.state(self._client, self.container)
+            state = self._engine.services.state(self.container)
             if not state.running:
                 raise AssertionError(f"{self.alias}: ended with exit status {state.exit_code} while it was waited for")
             if time.monotonic() > end:
@@ -216,7 +212,7 @@ class Started:
             How long it took and how it ended.
         """
         began = time.monotonic()
-        services.stop(self._client, self.container, timeout)
+        self._engine.services.stop(self.container, timeout)
         return Stopped(time.monotonic() - began, self.exit_code)
 
     def _port(self) -> int:
@@ -236,7 +232,7 @@ class Started:
         codes: list[int] = []
 
         def run() -> None:
-            codes.append(command.run(self._client, self.container, argv, take=output.take))
+            codes.append(self._engine.exec.run(self.container, argv, take=output.take))
 
         thread = threading.Thread(target=_quietly, args=(run,), daemon=True)  # ends with the container
         thread.start()

@@ -12,10 +12,9 @@ import re
 import time
 from collections.abc import Mapping
 
-import docker
-
-from ..engine import containers, services
-from ..engine.images import Image
+from ..engine import services
+from ..engine.engine import Engine
+from ..engine.image import Image
 from ..errors import ContractError, EngineError, EngineUnavailableError
 
 #: Seconds in which a program ends that cannot be executed.
@@ -31,13 +30,13 @@ _LINES = 5
 _SETTINGS = {"Entrypoint": "entrypoint", "Cmd": "cmd", "User": "user", "WorkingDir": "working_dir"}
 
 
-def check_start(client: docker.DockerClient, image: Image, *, tier: str, labels: Mapping[str, str]) -> None:
+def check_start(engine: Engine, image: Image, *, tier: str, labels: Mapping[str, str]) -> None:
     """Start a container of an image by its own settings, without a network, and end it.
 
     An image that has neither entrypoint nor command cannot be started by itself, and says so by that.
 
     Args:
-        client: The engine.
+        engine: The engine.
         image: The image.
         tier: Its tier, for the message.
         labels: Labels of the container, by which it is found should it be left behind.
@@ -49,7 +48,7 @@ def check_start(client: docker.DockerClient, image: Image, *, tier: str, labels:
     config = image.config
     if not config.get("Entrypoint") and not config.get("Cmd"):
         return
-    reason = _reason(client, image, labels)
+    reason = _reason(engine, image, labels)
     if reason is not None:
         said = ", ".join(f"{name} {config[key]!r}" for key, name in _SETTINGS.items() if config.get(key))
         raise ContractError(
@@ -58,26 +57,26 @@ def check_start(client: docker.DockerClient, image: Image, *, tier: str, labels:
         )
 
 
-def _reason(client: docker.DockerClient, image: Image, labels: Mapping[str, str]) -> str | None:
+def _reason(engine: Engine, image: Image, labels: Mapping[str, str]) -> str | None:
     """Why an image cannot be started; ``None`` where it can."""
     try:
-        made = services.start(client, services.Setting(image.id, labels))
+        made = engine.services.start(services.Setting(image.id, labels))
     except EngineUnavailableError:
         raise
     except EngineError as error:
         return str(error).partition("the engine says: ")[2] or str(error)
     try:
-        return _refused(client, made)
+        return _refused(engine, made)
     finally:
-        containers.remove(client, made)
+        engine.containers.remove(made)
 
 
-def _refused(client: docker.DockerClient, container: str) -> str | None:
+def _refused(engine: Engine, container: str) -> str | None:
     """Why the kernel refused the program of a container that was started; ``None`` where it runs, or ran."""
     until = time.monotonic() + _SOON
-    while (state := services.state(client, container)).running and time.monotonic() < until:
+    while (state := engine.services.state(container)).running and time.monotonic() < until:
         time.sleep(_POLL_SECONDS)
     if state.running or state.exit_code not in _CODES:
         return None
-    found = _REFUSED.search(services.logs(client, container, _LINES))
+    found = _REFUSED.search(engine.services.logs(container, _LINES))
     return found[1] if found else None

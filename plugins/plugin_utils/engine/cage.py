@@ -5,12 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import docker
-
 from ..chain.cage import CAPABILITIES, Cage
-from .client import translated
+from .system import System
 
 #: Where Ansible keeps its files in a build container. /dev is the container's own tmpfs, so that neither the files
 #: nor the mount point reach the layer (measured: `docker diff` stays empty).
@@ -20,57 +19,64 @@ REMOTE_TMP = "/dev/tierwright"
 #: that lives as long as the build container: their content never reaches the layer.
 SCRATCH = {"debian": ("/var/cache/apt", "/var/lib/apt/lists")}
 
-#: The engine's limits, as it calls them when it is asked what it can do and when it is asked to do it.
-_LIMITS = {"MemoryLimit": ("memory", ("mem_limit", "memswap_limit")), "PidsLimit": ("processes", ("pids_limit",))}
+#: Settings that limit what an engine may be unable to limit.
+_LIMITS = {"memory": ("mem_limit", "memswap_limit"), "processes": ("pids_limit",)}
 
 
-def host_config(family: str | None, cage: Cage, mounts: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
-    """Keyword arguments for the SDK's ``create_host_config``.
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """What a build container may do and see."""
 
-    Args:
-        family: Family of the distribution inside (``"debian"``), ``None`` where it is not known.
-        cage: What the tier's build container may do.
-        mounts: What is mounted besides, as the Engine API writes it.
-    """
-    scratch = [{"Type": "volume", "Target": path} for path in SCRATCH.get(family or "", ())]
-    return {
+    #: What the tier's build container may do.
+    cage: Cage
+    #: Family of the distribution inside (``"debian"``); ``None`` where it is not known.
+    family: str | None
+    #: What is mounted besides, as the Engine API writes it.
+    mounts: tuple[Mapping[str, Any], ...] = ()
+    #: Limits that the engine has no means for.
+    unlimited: frozenset[str] = frozenset()
+
+
+def host_config(confined: Confinement) -> dict[str, Any]:
+    """Keyword arguments for the SDK's ``create_host_config``."""
+    cage = confined.cage
+    scratch = [{"Type": "volume", "Target": path} for path in SCRATCH.get(confined.family or "", ())]
+    settings = {
         "cap_drop": ["ALL"],
         "cap_add": [*CAPABILITIES, *cage.capabilities],
         "security_opt": ["no-new-privileges"],
         "mem_limit": cage.memory,
         "memswap_limit": cage.memory,
         "pids_limit": cage.pids,
-        "mounts": [*scratch, *mounts],
+        "mounts": [*scratch, *confined.mounts],
         "tmpfs": {REMOTE_TMP: "exec,mode=1777"},
         "privileged": False,
     }
+    left_out = {setting for limit in confined.unlimited for setting in _LIMITS[limit]}
+    return {key: value for key, value in settings.items() if key not in left_out}
 
 
 def confined(
-    client: docker.DockerClient,
+    system: System,
     cage: Cage,
     *,
     family: str | None,
     say: Callable[[str], None],
     mounts: Sequence[Mapping[str, Any]] = (),
-) -> dict[str, Any]:
-    """The same without limits that the engine has no means for: a rootless one has none without delegated cgroups.
+) -> Confinement:
+    """Confine a build container without limits that the engine has no means for.
 
     Args:
-        client: The engine.
+        system: The engine.
         cage: What the tier's build container may do.
-        family: As for :func:`host_config`.
+        family: Family of the distribution inside.
         say: Called with a line for each limit that is left out.
-        mounts: As for :func:`host_config`.
+        mounts: What is mounted besides, as the Engine API writes it.
 
     Raises:
         EngineError: The engine does not answer.
     """
-    with translated("asking the engine for its limits"):
-        able = client.api.info()
-    left_out: set[str] = set()
-    for name, (what, settings) in _LIMITS.items():
-        if able.get(name) is False:
-            say(f"the engine cannot limit {what}: its control groups do not allow it; the build goes on without")
-            left_out.update(settings)
-    return {key: value for key, value in host_config(family, cage, mounts).items() if key not in left_out}
+    unlimited = system.missing_limits()
+    for what in unlimited:
+        say(f"the engine cannot limit {what}: its control groups do not allow it; the build goes on without")
+    return Confinement(cage, family, tuple(mounts), frozenset(unlimited))

@@ -1,19 +1,17 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Build containers: made, found and removed."""
+"""Containers, whatever they are for: looked at, found, ended and removed; and build containers started."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
 
-import docker
-import docker.errors
-
-from ..errors import EngineError
-from .client import listed, translated
+from .cage import Confinement, host_config
+from .container import ContainerInfo, read_container
+from .refusal import RefusedError, listed, translated
+from .session import Session
 
 #: A shell that waits is there in every image that a role can be applied to, collects orphans, and ends on SIGTERM.
 WAITING = "trap 'exit 0' TERM; while :; do sleep 86400 & wait $!; done"
@@ -51,124 +49,153 @@ class BuildContainer:
     name: str
 
 
-def start(
-    client: docker.DockerClient,
-    *,
-    name: str,
-    image: str,
-    tier: str,
-    labels: Mapping[str, str],
-    confined: Mapping[str, Any],
-    environment: Mapping[str, str] | None = None,
-) -> BuildContainer:
-    """Start a build container: root, confined, idle.
+class Containers:
+    """The containers of one engine."""
 
-    Args:
-        client: The engine.
-        name: Name for the container.
-        image: ID of an image whose own entrypoint, user, health check and volumes are out of the way.
-        tier: The tier, for messages and as host name.
-        labels: Labels for the container.
-        confined: How, from :func:`.cage.confined`.
-        environment: What is in its environment besides.
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
-    Raises:
-        EngineError: The engine refused.
-    """
-    doing = f"tier {tier!r}: starting build container {name}"
-    with translated(doing):
-        made = client.api.create_container(
-            image,
-            command=_IDLE,
-            entrypoint=[],
-            user="0:0",
-            working_dir="/",
-            name=name,
-            hostname=tier[:63],
-            environment={**_BUILD_ENVIRONMENT, **(environment or {})},
-            labels=dict(labels),
-            stop_signal="SIGTERM",
-            host_config=client.api.create_host_config(**confined),
-        )
+    def start(
+        self,
+        *,
+        name: str,
+        image: str,
+        tier: str,
+        labels: Mapping[str, str],
+        confined: Confinement,
+        environment: Mapping[str, str] | None = None,
+    ) -> BuildContainer:
+        """Start a build container: root, confined, idle.
+
+        Args:
+            name: Name for the container.
+            image: ID of an image whose own entrypoint, user, health check and volumes are out of the way.
+            tier: The tier, for messages and as host name.
+            labels: Labels for the container.
+            confined: How, from :func:`.cage.confined`.
+            environment: What is in its environment besides.
+
+        Raises:
+            EngineError: The engine refused.
+        """
+        doing, api = f"tier {tier!r}: starting build container {name}", self._session.api
+        with translated(doing):
+            made = api.create_container(
+                image,
+                command=_IDLE,
+                entrypoint=[],
+                user="0:0",
+                working_dir="/",
+                name=name,
+                hostname=tier[:63],
+                environment={**_BUILD_ENVIRONMENT, **(environment or {})},
+                labels=dict(labels),
+                stop_signal="SIGTERM",
+                host_config=api.create_host_config(**host_config(confined)),
+            )
+            container = BuildContainer(made["Id"], name)
         try:
-            client.api.start(made["Id"])
-        except docker.errors.APIError as error:
-            remove(client, made["Id"])
-            raise EngineError(f"{doing}: the engine says: {error.explanation or error}") from error
-    return BuildContainer(made["Id"], name)
+            with translated(doing):
+                api.start(container.id)
+        except RefusedError:
+            self.remove(container.id)
+            raise
+        return container
 
+    def inspect(self, container: str) -> ContainerInfo:
+        """Look at a container, running or not.
 
-def end(client: docker.DockerClient, container: str) -> None:
-    """End all that runs in a container, at once, so that nothing in it is written any more; it may have ended.
+        Args:
+            container: Its name or ID.
 
-    Raises:
-        EngineError: The engine refused.
-    """
-    with translated(f"ending container {container}"):
+        Raises:
+            EngineError: It is gone, or the engine does not answer.
+        """
+        with translated(f"looking at container {container}"):
+            return read_container(self._session.api.inspect_container(container))
+
+    def commands(self, container: str) -> list[str]:
+        """List what runs in a container, as its engine's machine shows it.
+
+        Returns:
+            A line for each process, with its command line.
+
+        Raises:
+            EngineError: It does not run, or the engine does not answer.
+        """
+        with translated(f"asking what runs in container {container}"):
+            found = self._session.api.top(container)
+            return [" ".join(map(str, row)) for row in found.get("Processes") or ()]
+
+    def pause(self, container: str) -> bool:
+        """Let nothing in a container run any more.
+
+        Returns:
+            ``False`` where it has ended, or the engine cannot (without the freezer of cgroups).
+
+        Raises:
+            EngineError: It is gone, or the engine does not answer.
+        """
         try:
-            client.api.kill(container)
-        except docker.errors.APIError as error:
-            if error.status_code != HTTPStatus.CONFLICT:  # it does not run
+            with translated(f"pausing container {container}"):
+                self._session.api.pause(container)
+        except RefusedError as error:
+            if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.INTERNAL_SERVER_ERROR}:
                 raise
-        client.api.wait(container)
-
-
-def remove(client: docker.DockerClient, container: str) -> None:
-    """Remove a container and its nameless volumes; it may be gone already.
-
-    Raises:
-        EngineError: The engine refused.
-    """
-    with translated(f"removing container {container}"):
-        try:
-            client.api.remove_container(container, v=True, force=True)
-        except docker.errors.NotFound:
-            return
-        except docker.errors.APIError as error:
-            if error.status_code != HTTPStatus.CONFLICT:  # a removal is under way
-                raise
-
-
-def find(client: docker.DockerClient, label: str, *, but_of: Collection[str] = ()) -> list[tuple[str, dict[str, str]]]:
-    """List containers that carry ``label`` (``key`` or ``key=value``), running or not.
-
-    Args:
-        client: The engine.
-        label: The label.
-        but_of: IDs of images whose containers are left out: they have inherited it.
-
-    Returns:
-        Pairs of container ID and its labels.
-    """
-    with translated("listing containers"):
-        found = listed(client.api.containers(all=True, filters={"label": label}))
-        return [(each["Id"], each.get("Labels") or {}) for each in found if each.get("ImageID") not in but_of]
-
-
-def sources(client: docker.DockerClient) -> set[str]:
-    """List the IDs of the images that containers, running or not, were made from.
-
-    Raises:
-        EngineError: The engine refused.
-    """
-    with translated("listing containers"):
-        return {str(each["ImageID"]) for each in listed(client.api.containers(all=True))}
-
-
-def holds(client: docker.DockerClient, image: str, path: str) -> bool:
-    """Say whether ``image`` has something at ``path``, without starting anything of it.
-
-    Raises:
-        EngineError: The engine refused.
-    """
-    with translated(f"looking into image {image}"):
-        made = client.api.create_container(image, command=["-"], labels={})["Id"]
-        try:
-            pieces, _stat = client.api.get_archive(made, path)
-        except docker.errors.NotFound:
             return False
-        else:
-            pieces.close()
-            return True
-        finally:
-            remove(client, made)
+        return True
+
+    def end(self, container: str) -> None:
+        """End all that runs in a container, at once, so that nothing in it is written any more; it may have ended.
+
+        Raises:
+            EngineError: The engine refused.
+        """
+        doing = f"ending container {container}"
+        try:
+            with translated(doing):
+                self._session.api.kill(container)
+        except RefusedError as error:
+            if error.status != HTTPStatus.CONFLICT:  # it does not run
+                raise
+        with translated(doing):
+            self._session.api.wait(container)
+
+    def remove(self, container: str) -> None:
+        """Remove a container and its nameless volumes; it may be gone already.
+
+        Raises:
+            EngineError: The engine refused.
+        """
+        try:
+            with translated(f"removing container {container}"):
+                self._session.api.remove_container(container, v=True, force=True)
+        except RefusedError as error:
+            if error.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:  # a removal is under way
+                raise
+
+    def find(self, label: str, *, but_of: Collection[str] = ()) -> list[tuple[str, dict[str, str]]]:
+        """List containers that carry ``label`` (``key`` or ``key=value``), running or not.
+
+        Args:
+            label: The label.
+            but_of: IDs of images whose containers are left out: they have inherited it.
+
+        Returns:
+            Pairs of container ID and its labels.
+
+        Raises:
+            EngineError: The engine refused.
+        """
+        with translated("listing containers"):
+            found = listed(self._session.api.containers(all=True, filters={"label": label}))
+            return [(each["Id"], each.get("Labels") or {}) for each in found if each.get("ImageID") not in but_of]
+
+    def sources(self) -> set[str]:
+        """List the IDs of the images that containers, running or not, were made from.
+
+        Raises:
+            EngineError: The engine refused.
+        """
+        with translated("listing containers"):
+            return {str(each["ImageID"]) for each in listed(self._session.api.containers(all=True))}

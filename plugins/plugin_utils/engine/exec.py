@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Running one command in a container, with its three streams kept apart, through the SDK."""
+"""Running commands in containers, with their three streams kept apart."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-import docker
-
 from ..errors import ContainerGoneError, EngineError
 from .bridge import bridged, can_tell_the_end, read_ahead
-from .client import translated
+from .direct import DirectExec
+from .http import speaks
+from .refusal import MissingError, RefusedError, translated
+from .session import Session
 from .stream import Frames, Started
 
 _CHUNK = 1 << 16
@@ -24,127 +25,160 @@ _CHUNK = 1 << 16
 _KILLED = 128 + signal.SIGKILL
 _ENDING_SECONDS = 1.0
 
-
-def run(
-    client: docker.DockerClient,
-    container: str,
-    argv: list[str],
-    *,
-    stdin: Iterable[bytes] = (),
-    take: Callable[[int, bytes], None],
-    user: str = "",
-) -> int:
-    """Run ``argv`` in ``container`` and wait for its end.
-
-    Args:
-        client: The engine.
-        container: Name or ID of a running container.
-        argv: The command and its arguments; no shell is added.
-        stdin: What the command reads, in pieces; it sees the end after the last one.
-        take: Called with 1 (standard output) or 2 (standard error) and the bytes, as they come.
-        user: ``name``, ``uid`` or ``uid:gid``; empty for the container's own.
-
-    Returns:
-        The exit status.
-
-    Raises:
-        ContainerGoneError: The container is not running, or ended before the command did.
-        EngineError: The engine refused the command.
-    """
-    with translated(f"running a command in container {container}"):
-        frames = Frames(take)
-        with started(client, container, argv, user) as command:
-            if not command.can_tell_the_end:
-                raise EngineError(
-                    "DOCKER_HOST names an engine behind TLS, over which the end of a command's input cannot be told; "
-                    "only an agent can run commands there, and it needs Python in the build container"
-                )
-            frames.feed(command.ahead)
-            _converse(command.socket, iter(stdin), frames.feed)
-        code = command.status()
-    if code in {None, _KILLED} and ends(client, container):
-        raise ContainerGoneError(why_gone(client, container))
-    if code is None:
-        raise EngineError(
-            f"the engine has lost track of a command in build container {container}, which still runs; the engine was "
-            "started again meanwhile: start the playbook again"
-        )
-    return code
+_NO_END = (
+    "DOCKER_HOST names an engine behind TLS, over which the end of a command's input cannot be told; only an agent can "
+    "run commands there, and it needs Python in the build container"
+)
 
 
-@contextlib.contextmanager
-def started(client: docker.DockerClient, container: str, argv: list[str], user: str) -> Iterator[Started]:
-    """Start a command, and let go of its stream at the end of the ``with`` statement.
+class Exec:
+    """Commands in the containers of one engine."""
 
-    Args:
-        client: The engine.
-        container: Name or ID of a running container.
-        argv: The command and its arguments.
-        user: ``name``, ``uid`` or ``uid:gid``; empty for the container's own.
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
-    Raises:
-        ContainerGoneError: The container is not running.
-        EngineError: The engine refused the command.
-    """
-    doing = f"running a command in container {container}"
-    with translated(doing):
+    def run(
+        self,
+        container: str,
+        argv: list[str],
+        *,
+        stdin: Iterable[bytes] = (),
+        take: Callable[[int, bytes], None],
+        user: str = "",
+    ) -> int:
+        """Run ``argv`` in ``container`` and wait for its end.
+
+        Args:
+            container: Name or ID of a running container.
+            argv: The command and its arguments; no shell is added.
+            stdin: What the command reads, in pieces; it sees the end after the last one.
+            take: Called with 1 (standard output) or 2 (standard error) and the bytes, as they come.
+            user: ``name``, ``uid`` or ``uid:gid``; empty for the container's own.
+
+        Returns:
+            The exit status.
+
+        Raises:
+            ContainerGoneError: The container is not running, or ended before the command did.
+            EngineError: The engine refused the command.
+        """
+        with translated(f"running a command in container {container}"):
+            frames = Frames(take)
+            with self.started(container, argv, user) as command:
+                if not command.can_tell_the_end:
+                    raise EngineError(_NO_END)
+                frames.feed(command.ahead)
+                _converse(command.socket, iter(stdin), frames.feed)
+            code = command.status()
+        if code in {None, _KILLED} and self.ends(container):
+            raise ContainerGoneError(self.why_gone(container))
+        if code is None:
+            raise EngineError(
+                f"the engine has lost track of a command in build container {container}, which still runs; the engine "
+                "was started again meanwhile: start the playbook again"
+            )
+        return code
+
+    @contextlib.contextmanager
+    def started(self, container: str, argv: list[str], user: str) -> Iterator[Started]:
+        """Start a command, and let go of its stream at the end of the ``with`` statement.
+
+        Args:
+            container: Name or ID of a running container.
+            argv: The command and its arguments.
+            user: ``name``, ``uid`` or ``uid:gid``; empty for the container's own.
+
+        Raises:
+            ContainerGoneError: The container is not running.
+            EngineError: The engine refused the command.
+        """
         try:
-            exec_id = client.api.exec_create(container, argv, stdin=True, user=user)["Id"]
-            stream = client.api.exec_start(exec_id, socket=True)
-        except docker.errors.APIError as error:
+            with translated(f"running a command in container {container}"):
+                exec_id = self._session.api.exec_create(container, argv, stdin=True, user=user)["Id"]
+                stream = self._session.api.exec_start(exec_id, socket=True)
+        except RefusedError as error:
             # Engines refuse a container that does not run with 404, 409 or 500; what became of it is what counts.
-            if ends(client, container):
-                raise ContainerGoneError(why_gone(client, container)) from error
+            if self.ends(container):
+                raise ContainerGoneError(self.why_gone(container)) from error
             raise
-    try:
-        ahead = read_ahead(stream)
-        yield Started(bridged(stream), ahead, can_tell_the_end(stream), lambda: _status(client, exec_id))
-    finally:
-        # The SDK hangs the response on its socket; closing the socket alone makes Python 3.13 complain about it.
-        getattr(stream, "_response", stream).close()
-
-
-def _status(client: docker.DockerClient, exec_id: str) -> int | None:
-    """Ask how a command ended; the engine may learn of its end a moment after the end of its stream.
-
-    A Podman service that was started again says of every command of the one before that it runs, with status 0.
-    """
-    until = time.monotonic() + _ENDING_SECONDS
-    while True:
         try:
-            found = client.api.exec_inspect(exec_id)
-        except docker.errors.NotFound:
-            return None  # with its container
-        if not found["Running"]:
-            return None if found["ExitCode"] is None else int(found["ExitCode"])
-        if time.monotonic() > until:
-            return None
-        time.sleep(_ENDING_SECONDS / 20)
+            ahead = read_ahead(stream)
+            yield Started(bridged(stream), ahead, can_tell_the_end(stream), lambda: self._status(container, exec_id))
+        finally:
+            # The SDK hangs the response on its socket; closing the socket alone makes Python 3.13 complain about it.
+            getattr(stream, "_response", stream).close()
 
+    def user_of(self, container: str) -> str:
+        """The user that a container's commands run as unless they say otherwise; empty for root.
 
-def why_gone(client: docker.DockerClient, container: str) -> str:
-    """Say in a sentence what became of a container that does not run any more."""
-    with translated(f"looking at container {container}"):
+        Raises:
+            EngineError: There is no such container, or the engine does not answer.
+        """
+        if speaks(self._session.address):
+            return DirectExec(self._session.address).user_of(container)
+        with translated(f"looking at build container {container}"):
+            return str(self._session.api.inspect_container(container)["Config"].get("User") or "")
+
+    def attach(self, container: str, argv: list[str], user: str) -> contextlib.AbstractContextManager[Started]:
+        """Start a command as :meth:`started` does, without the SDK where the engine can be reached without it.
+
+        Its import takes longer than everything else that starts an agent.
+        """
+        if speaks(self._session.address):
+            return DirectExec(self._session.address).started(container, argv, user)
+        return self.started(container, argv, user)
+
+    def why_gone(self, container: str) -> str:
+        """Say in a sentence what became of a container that does not run any more.
+
+        Raises:
+            EngineError: The engine does not answer.
+        """
         try:
-            state = client.api.inspect_container(container)["State"]
-        except docker.errors.NotFound:
+            with translated(f"looking at container {container}"):
+                state = self._session.api.inspect_container(container)["State"]
+                status, code = state.get("Status"), state.get("ExitCode")
+        except MissingError:
             return f"build container {container} does not exist any more; somebody removed it"
-    if state.get("OOMKilled"):
-        return f"build container {container} was ended by the kernel: it ran out of memory"
-    return f"build container {container} is {state.get('Status')} (exit status {state.get('ExitCode')})"
+        if state.get("OOMKilled"):
+            return f"build container {container} was ended by the kernel: it ran out of memory"
+        return f"build container {container} is {status} (exit status {code})"
 
+    def ends(self, container: str) -> bool:
+        """Say whether a container has ended or is about to: its processes are killed a moment before it is said to.
 
-def ends(client: docker.DockerClient, container: str) -> bool:
-    """Say whether a container has ended or is about to: its processes are killed a moment before it is said to."""
-    until = time.monotonic() + _ENDING_SECONDS
-    while time.monotonic() < until:
-        try:
-            if not client.api.inspect_container(container)["State"]["Running"]:
+        Raises:
+            EngineError: The engine does not answer.
+        """
+        until = time.monotonic() + _ENDING_SECONDS
+        while time.monotonic() < until:
+            try:
+                with translated(f"looking at container {container}"):
+                    if not self._session.api.inspect_container(container)["State"]["Running"]:
+                        return True
+            except MissingError:
                 return True
-        except docker.errors.NotFound:
-            return True
-        time.sleep(_ENDING_SECONDS / 10)
-    return False
+            time.sleep(_ENDING_SECONDS / 10)
+        return False
+
+    def _status(self, container: str, exec_id: str) -> int | None:
+        """Ask how a command ended; the engine may learn of its end a moment after the end of its stream.
+
+        A Podman service that was started again says of every command of the one before that it runs, with status 0.
+        """
+        until = time.monotonic() + _ENDING_SECONDS
+        while True:
+            try:
+                with translated(f"running a command in container {container}"):
+                    found = self._session.api.exec_inspect(exec_id)
+                    running, code = found["Running"], found["ExitCode"]
+            except MissingError:
+                return None  # with its container
+            if not running:
+                return None if code is None else int(code)
+            if time.monotonic() > until:
+                return None
+            time.sleep(_ENDING_SECONDS / 20)
 
 
 def _converse(sock: socket.socket, stdin: Iterator[bytes], feed: Callable[[bytes], None]) -> None:

@@ -4,13 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
-
-import docker
-
-from .client import translated
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,31 +24,16 @@ class Kind:
     most_layers: int | None = 125  # ``maxLayerDepth`` of moby's ``layer/layer_store.go``
 
 
-_DOCKER = Kind()
-_PODMAN = Kind(
+DOCKER = Kind()
+PODMAN = Kind(
     commits_mount_points=True,
     health_check_path="/v4.0.0/libpod/images/{}/json",
     default_network="podman",
     most_layers=None,
 )
 
-_known: WeakKeyDictionary[docker.DockerClient, Kind] = WeakKeyDictionary()
 
-
-def of(client: docker.DockerClient) -> Kind:
-    """Say what kind of engine answers; it is asked once for each client.
-
-    Raises:
-        EngineError: The engine does not answer.
-    """
-    kind = _known.get(client)
-    if kind is None:
-        with translated("asking the engine for its version"):
-            kind = _known[client] = told(client.api.version())
-    return kind
-
-
-def told(version: dict[str, Any]) -> Kind:
+def told(version: Mapping[str, Any]) -> Kind:
     """Tell the kind from the answer to ``GET /version``."""
     parts = {str(each.get("Name")) for each in version.get("Components") or ()}
-    return _PODMAN if "Podman Engine" in parts else _DOCKER
+    return PODMAN if "Podman Engine" in parts else DOCKER

@@ -4,54 +4,54 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
-import docker
-import docker.errors
-
-from .client import listed, translated
+from .refusal import MissingError, listed, translated
+from .session import Session
 
 
-def create(client: docker.DockerClient, name: str, labels: Mapping[str, str]) -> str:
-    """Make a network that leads nowhere: containers on it reach each other, and this machine reaches them.
+class Networks:
+    """The networks of one engine."""
 
-    Args:
-        client: The engine.
-        name: Name for the network.
-        labels: Labels for it.
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
-    Returns:
-        Its ID.
+    def create(self, name: str, labels: Mapping[str, str]) -> str:
+        """Make a network that leads nowhere: containers on it reach each other, and this machine reaches them.
 
-    Raises:
-        EngineError: The engine refused.
-    """
-    with translated(f"making network {name}"):
-        return str(client.api.create_network(name, driver="bridge", internal=True, labels=dict(labels))["Id"])
+        Args:
+            name: Name for the network.
+            labels: Labels for it.
 
+        Returns:
+            Its ID.
 
-def find(client: docker.DockerClient, label: str) -> list[tuple[str, dict[str, str]]]:
-    """List networks that carry ``label`` (``key`` or ``key=value``).
+        Raises:
+            EngineError: The engine refused.
+        """
+        with translated(f"making network {name}"):
+            made = self._session.api.create_network(name, driver="bridge", internal=True, labels=dict(labels))
+            return str(made["Id"])
 
-    Returns:
-        Pairs of network ID and its labels.
+    def find(self, label: str) -> list[tuple[str, dict[str, str]]]:
+        """List networks that carry ``label`` (``key`` or ``key=value``).
 
-    Raises:
-        EngineError: The engine refused.
-    """
-    with translated("listing networks"):
-        found = listed(client.api.networks(filters={"label": label}))
-        return [(each["Id"], each.get("Labels") or {}) for each in found]
+        Returns:
+            Pairs of network ID and its labels.
 
+        Raises:
+            EngineError: The engine refused.
+        """
+        with translated("listing networks"):
+            found = listed(self._session.api.networks(filters={"label": label}))
+            return [(each["Id"], each.get("Labels") or {}) for each in found]
 
-def remove(client: docker.DockerClient, network: str) -> None:
-    """Remove a network that no container is on any more; it may be gone already.
+    def remove(self, network: str) -> None:
+        """Remove a network that no container is on any more; it may be gone already.
 
-    Raises:
-        EngineError: The engine refused.
-    """
-    with translated(f"removing network {network}"):
-        try:
-            client.api.remove_network(network)
-        except docker.errors.NotFound:
-            return
+        Raises:
+            EngineError: The engine refused.
+        """
+        with contextlib.suppress(MissingError), translated(f"removing network {network}"):
+            self._session.api.remove_network(network)

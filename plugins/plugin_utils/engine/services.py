@@ -8,12 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-import docker
-import docker.errors
-
-from ..errors import EngineError
-from . import containers
-from .client import translated
+from .containers import Containers
+from .refusal import RefusedError, translated
+from .session import Session
 
 _NO_NETWORK = "none"
 
@@ -52,105 +49,109 @@ class State:
     addresses: Mapping[str, str]
 
 
-def start(client: docker.DockerClient, setting: Setting) -> str:
-    """Start a container with the rights that the engine gives to every container, and none besides.
+class Services:
+    """Containers of one engine that run as users run them."""
 
-    Args:
-        client: The engine.
-        setting: How.
+    def __init__(self, session: Session, containers: Containers) -> None:
+        """Take the way to the engine, and its containers."""
+        self._session, self._containers = session, containers
 
-    Returns:
-        Its ID.
+    def start(self, setting: Setting) -> str:
+        """Start a container with the rights that the engine gives to every container, and none besides.
 
-    Raises:
-        EngineError: The engine refused, or the image has no such program.
-    """
-    first, *others = setting.networks or (_NO_NETWORK,)
-    doing = f"starting a container of image {setting.image}"
-    with translated(doing):
-        aliases = list(setting.networks.get(first, ())) or None
-        endpoint = client.api.create_endpoint_config(aliases=aliases)
-        made = str(
-            client.api.create_container(
-                setting.image,
-                command=None if setting.bare else list(setting.command) or None,
-                entrypoint=list(setting.command) if setting.bare else None,
-                user=setting.user or None,
-                environment=dict(setting.environment),
-                labels=dict(setting.labels),
-                healthcheck={"test": ["NONE"]} if setting.bare else None,
-                host_config=client.api.create_host_config(network_mode=first, dns_opt=list(setting.resolving) or None),
-                networking_config={"EndpointsConfig": {first: endpoint}} if aliases else None,
-            )["Id"]
+        Args:
+            setting: How.
+
+        Returns:
+            Its ID.
+
+        Raises:
+            EngineError: The engine refused, or the image has no such program.
+        """
+        first, *others = setting.networks or (_NO_NETWORK,)
+        doing, api = f"starting a container of image {setting.image}", self._session.api
+        with translated(doing):
+            aliases = list(setting.networks.get(first, ())) or None
+            endpoint = api.create_endpoint_config(aliases=aliases)
+            made = str(
+                api.create_container(
+                    setting.image,
+                    command=None if setting.bare else list(setting.command) or None,
+                    entrypoint=list(setting.command) if setting.bare else None,
+                    user=setting.user or None,
+                    environment=dict(setting.environment),
+                    labels=dict(setting.labels),
+                    healthcheck={"test": ["NONE"]} if setting.bare else None,
+                    host_config=api.create_host_config(network_mode=first, dns_opt=list(setting.resolving) or None),
+                    networking_config={"EndpointsConfig": {first: endpoint}} if aliases else None,
+                )["Id"]
+            )
+        try:
+            with translated(doing):
+                for network in others:
+                    api.connect_container_to_network(made, network)
+                api.start(made)
+        except RefusedError:
+            self._containers.remove(made)
+            raise
+        return made
+
+    def state(self, container: str) -> State:
+        """Ask what became of a container.
+
+        Raises:
+            EngineError: It is gone, or the engine does not answer.
+        """
+        with translated(f"looking at container {container}"):
+            found = self._session.api.inspect_container(container)
+        told = found["State"]
+        networks = found["NetworkSettings"].get("Networks") or {}
+        return State(
+            running=bool(told["Running"]),
+            exit_code=None if told["Running"] else int(told["ExitCode"]),
+            health=(told.get("Health") or {}).get("Status") or None,
+            addresses={name: each["IPAddress"] for name, each in networks.items() if each.get("IPAddress")},
         )
+
+    def logs(self, container: str, lines: int | None = None) -> str:
+        """Read what a container wrote, on both of its streams.
+
+        Args:
+            container: The container.
+            lines: The last ones only; ``None`` for all.
+
+        Raises:
+            EngineError: It is gone, or the engine does not answer.
+        """
+        with translated(f"reading the log of container {container}"):
+            told: bytes = self._session.api.logs(
+                container, stdout=True, stderr=True, tail="all" if lines is None else lines
+            )
+        return told.decode(errors="replace")
+
+    def stop(self, container: str, timeout: int) -> None:
+        """Ask a container to end, and kill it where it has not after ``timeout`` seconds.
+
+        Raises:
+            EngineError: The engine refused.
+        """
+        with translated(f"stopping container {container}"):
+            self._session.api.stop(container, timeout=timeout)
+
+    def processes(self, container: str) -> list[tuple[int, str]]:
+        """List what runs in a container, whatever programs its image has.
+
+        Returns:
+            Pairs of numeric user and command line; none where the container has ended.
+
+        Raises:
+            EngineError: The engine refused.
+        """
         try:
-            for network in others:
-                client.api.connect_container_to_network(made, network)
-            client.api.start(made)
-        except docker.errors.APIError as error:
-            containers.remove(client, made)
-            raise EngineError(f"{doing}: the engine says: {error.explanation or error}") from error
-    return made
-
-
-def state(client: docker.DockerClient, container: str) -> State:
-    """Ask what became of a container.
-
-    Raises:
-        EngineError: It is gone, or the engine does not answer.
-    """
-    with translated(f"looking at container {container}"):
-        found = client.api.inspect_container(container)
-    told = found["State"]
-    networks = found["NetworkSettings"].get("Networks") or {}
-    return State(
-        running=bool(told["Running"]),
-        exit_code=None if told["Running"] else int(told["ExitCode"]),
-        health=(told.get("Health") or {}).get("Status") or None,
-        addresses={name: each["IPAddress"] for name, each in networks.items() if each.get("IPAddress")},
-    )
-
-
-def logs(client: docker.DockerClient, container: str, lines: int | None = None) -> str:
-    """Read what a container wrote, on both of its streams.
-
-    Args:
-        client: The engine.
-        container: The container.
-        lines: The last ones only; ``None`` for all.
-
-    Raises:
-        EngineError: It is gone, or the engine does not answer.
-    """
-    with translated(f"reading the log of container {container}"):
-        told: bytes = client.api.logs(container, stdout=True, stderr=True, tail="all" if lines is None else lines)
-    return told.decode(errors="replace")
-
-
-def stop(client: docker.DockerClient, container: str, timeout: int) -> None:
-    """Ask a container to end, and kill it where it has not after ``timeout`` seconds.
-
-    Raises:
-        EngineError: The engine refused.
-    """
-    with translated(f"stopping container {container}"):
-        client.api.stop(container, timeout=timeout)
-
-
-def processes(client: docker.DockerClient, container: str) -> list[tuple[int, str]]:
-    """List what runs in a container, whatever programs its image has.
-
-    Returns:
-        Pairs of numeric user and command line; none where the container has ended.
-
-    Raises:
-        EngineError: The engine refused.
-    """
-    with translated(f"listing the processes of container {container}"):
-        try:
-            told = client.api.top(container, ps_args="-eo pid,uid,args")
-        except docker.errors.APIError as error:
-            if error.status_code not in {HTTPStatus.CONFLICT, HTTPStatus.INTERNAL_SERVER_ERROR}:
+            with translated(f"listing the processes of container {container}"):
+                found = self._session.api.top(container, ps_args="-eo pid,uid,args")
+                return [(int(uid), args) for _pid, uid, args in found["Processes"] or ()]
+        except RefusedError as error:
+            if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.INTERNAL_SERVER_ERROR}:
                 raise
             return []
-    return [(int(uid), args) for _pid, uid, args in told["Processes"] or ()]

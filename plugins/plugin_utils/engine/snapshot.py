@@ -4,14 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
-
-import docker
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..chain.reference import familiar
-from .client import listed, translated
-from .images import Identity
+from .image import Identity
 
 #: Image IDs by tag, by repository.
 Names = Mapping[str, Mapping[str, str]]
@@ -21,25 +17,15 @@ _NAMELESS = "<none>:<none>"
 
 
 class Snapshot:
-    """Images as they were named when the snapshot was taken."""
+    """Images as they were named when the snapshot was taken; :meth:`.Images.snapshot` takes one."""
 
-    def __init__(self, listed: Iterable[Mapping[str, Any]]) -> None:
-        """Take the answer to ``GET /images/json``."""
-        images = [(Identity(each["Id"], each.get("Labels") or {}), each.get("RepoTags") or ()) for each in listed]
+    def __init__(self, images: Iterable[tuple[Identity, Sequence[str]]]) -> None:
+        """Take images and the names of each, as an engine tells them."""
+        images = list(images)
         named = {name: image for image, names in images for name in names if name != _NAMELESS}
         # Docker can hold localhost/web and web at once, so the name as it stands goes before the familiar one.
         self._named = {familiar(name): image for name, image in named.items()} | named
         self._images = {image.id: image for image, _names in images}
-
-    @classmethod
-    def take(cls, client: docker.DockerClient) -> Snapshot:
-        """Ask the engine for all images that have a name, or that no other stands on.
-
-        Raises:
-            EngineError: The engine does not answer.
-        """
-        with translated("listing images"):
-            return cls(listed(client.api.images()))
 
     def find(self, reference: str) -> Identity | None:
         """Look an image up by a name with a tag, or by its ID; ``None`` where there was none."""

@@ -11,25 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
-from http import HTTPStatus
-
-import docker
-import docker.errors
 
 from ..errors import EngineError
-from . import containers
-from .client import translated
+from .containers import Containers
 
 #: Makes what each reading of the container is done within.
 Reading = Callable[[], AbstractContextManager[None]]
 
 
 @contextmanager
-def standstill(client: docker.DockerClient, container: str) -> Iterator[Reading]:
+def standstill(containers: Containers, container: str) -> Iterator[Reading]:
     """Let nothing in a container move, and end it.
 
     Args:
-        client: The engine.
+        containers: Those of the engine.
         container: ID of the container. It may have ended.
 
     Yields:
@@ -39,8 +34,8 @@ def standstill(client: docker.DockerClient, container: str) -> Iterator[Reading]
     Raises:
         EngineError: The engine refused.
     """
-    if not _paused(client, container):
-        containers.end(client, container)
+    if not containers.pause(container):
+        containers.end(container)
     with ThreadPoolExecutor(1) as beside:
         ending: list[Future[None]] = []
 
@@ -50,33 +45,19 @@ def standstill(client: docker.DockerClient, container: str) -> Iterator[Reading]
                 each.result()  # what is in it may move once more when it ends
             yield
             if not ending:
-                ending.append(beside.submit(containers.end, client, container))
+                ending.append(beside.submit(containers.end, container))
 
         try:
             yield reading
         except BaseException:
             with suppress(EngineError):  # what went wrong before says more
-                _end(client, container, ending)
+                _end(containers, container, ending)
             raise
-        _end(client, container, ending)
+        _end(containers, container, ending)
 
 
-def _end(client: docker.DockerClient, container: str, ending: list[Future[None]]) -> None:
+def _end(containers: Containers, container: str, ending: list[Future[None]]) -> None:
     if ending:
         ending[0].result()
     else:
-        containers.end(client, container)
-
-
-def _paused(client: docker.DockerClient, container: str) -> bool:
-    """Pause a container; ``False`` where it has ended, or the engine cannot (without the freezer of cgroups)."""
-    with translated(f"pausing container {container}"):
-        try:
-            client.api.pause(container)
-        except docker.errors.NotFound:
-            raise
-        except docker.errors.APIError as error:
-            if error.status_code not in {HTTPStatus.CONFLICT, HTTPStatus.INTERNAL_SERVER_ERROR}:
-                raise
-            return False
-    return True
+        containers.end(container)

@@ -7,76 +7,78 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
 
-import docker
-import docker.errors
-
-from .client import translated
+from .refusal import MissingError, RefusedError, translated
+from .session import Session
 
 
-def find(client: docker.DockerClient, name: str) -> dict[str, str] | None:
-    """Look a volume up.
+class Volumes:
+    """The named volumes of one engine."""
 
-    Returns:
-        Its labels; ``None`` where there is no such volume.
-    """
-    with translated(f"looking for volume {name}"):
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def find(self, name: str) -> dict[str, str] | None:
+        """Look a volume up.
+
+        Returns:
+            Its labels; ``None`` where there is no such volume.
+
+        Raises:
+            EngineError: The engine refused.
+        """
         try:
-            found = client.api.inspect_volume(name)
-        except docker.errors.NotFound:
+            with translated(f"looking for volume {name}"):
+                return self._session.api.inspect_volume(name).get("Labels") or {}
+        except MissingError:
             return None
-        return found.get("Labels") or {}
 
+    def create(self, name: str, labels: Mapping[str, str]) -> dict[str, str]:
+        """Make a volume, unless there is one of that name: the first of several makers wins.
 
-def create(client: docker.DockerClient, name: str, labels: Mapping[str, str]) -> dict[str, str]:
-    """Make a volume, unless there is one of that name: the first of several makers wins.
+        Returns:
+            The labels that the volume has, which are another maker's where that one was first.
 
-    Returns:
-        The labels that the volume has, which are another maker's where that one was first.
+        Raises:
+            EngineError: The engine refused.
+        """
+        with translated(f"making volume {name}"):
+            return self._session.api.create_volume(name, labels=dict(labels)).get("Labels") or {}
 
-    Raises:
-        EngineError: The engine refused.
-    """
-    with translated(f"making volume {name}"):
-        made = client.api.create_volume(name, labels=dict(labels))
-        return made.get("Labels") or {}
+    def remove(self, name: str) -> None:
+        """Remove a volume; it may be gone already, or be needed by a container.
 
-
-def remove(client: docker.DockerClient, name: str) -> None:
-    """Remove a volume; it may be gone already, or be needed by a container.
-
-    Raises:
-        EngineError: The engine refused for another reason.
-    """
-    with translated(f"removing volume {name}"):
+        Raises:
+            EngineError: The engine refused for another reason.
+        """
         try:
-            client.api.remove_volume(name)
-        except docker.errors.NotFound:
-            return
-        except docker.errors.APIError as error:
-            if error.status_code != HTTPStatus.CONFLICT:
+            with translated(f"removing volume {name}"):
+                self._session.api.remove_volume(name)
+        except RefusedError as error:
+            if error.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
                 raise
 
+    def sizes(self, names: Collection[str]) -> int:
+        """Bytes in some volumes, as far as the engine tells.
 
-def sizes(client: docker.DockerClient, names: Collection[str]) -> int:
-    """Bytes in some volumes, as far as the engine tells.
+        Raises:
+            EngineError: The engine refused.
+        """
+        if not names:
+            return 0
+        with translated("asking for the sizes of volumes"):
+            found = self._session.api.df().get("Volumes") or ()
+            usage = {each["Name"]: (each.get("UsageData") or {}).get("Size", 0) for each in found}
+            return sum(max(int(usage.get(name, 0)), 0) for name in names)
 
-    Raises:
-        EngineError: The engine refused.
-    """
-    if not names:
-        return 0
-    with translated("asking for the sizes of volumes"):
-        told = client.api.df().get("Volumes") or ()
-        usage = {each["Name"]: (each.get("UsageData") or {}).get("Size", 0) for each in told}
-        return sum(max(int(usage.get(name, 0)), 0) for name in names)
+    def labelled(self, label: str) -> dict[str, dict[str, str]]:
+        """List volumes that carry ``label`` (``key`` or ``key=value``).
 
+        Returns:
+            Each one's labels, by name.
 
-def labelled(client: docker.DockerClient, label: str) -> dict[str, dict[str, str]]:
-    """List volumes that carry ``label`` (``key`` or ``key=value``).
-
-    Returns:
-        Each one's labels, by name.
-    """
-    with translated("listing volumes"):
-        found = client.api.volumes(filters={"label": label})["Volumes"] or ()
-        return {each["Name"]: each.get("Labels") or {} for each in found}
+        Raises:
+            EngineError: The engine refused.
+        """
+        with translated("listing volumes"):
+            found = self._session.api.volumes(filters={"label": label})["Volumes"] or ()
+            return {each["Name"]: each.get("Labels") or {} for each in found}

@@ -9,14 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, assert_never
 
-import docker
-import docker.errors
-
 from ..chain.reference import split_pinned
 from ..chain.tier import Bootstrap, Import, Pull, Tier
-from ..engine import images
-from ..engine.client import translated
-from ..engine.images import Image
+from ..engine.engine import Engine
+from ..engine.image import Image
 from ..errors import SourceError
 from . import distribution, platform
 from .archive import digest_file
@@ -39,7 +35,7 @@ Identity = Callable[[str | None], Mapping[str, str]]
 
 
 def make(
-    client: docker.DockerClient,
+    engine: Engine,
     *,
     tier: Tier,
     declared: Mapping[str, Any],
@@ -50,7 +46,7 @@ def make(
     """Make a base's image from its source. No name is given to it.
 
     Args:
-        client: The engine.
+        engine: The engine.
         tier: A tier with a source.
         declared: Its checked ``tier_config``.
         identity: Makes the labels, given the family of the distribution inside.
@@ -64,11 +60,11 @@ def make(
     """
     match tier.source:
         case Pull():
-            return _pull(client, tier, tier.source, declared, identity, say, announce)
+            return _pull(engine, tier, tier.source, declared, identity, say, announce)
         case Bootstrap():
-            return _bootstrap(client, tier, tier.source, declared, identity, say, announce)
+            return _bootstrap(engine, tier, tier.source, declared, identity, say, announce)
         case Import():
-            return _import(client, tier, tier.source, declared, identity, say, announce)
+            return _import(engine, tier, tier.source, declared, identity, say, announce)
         case None:
             raise SourceError(f"tier {tier.name!r} is no base: it stands on {tier.parent!r}")
         case _:
@@ -76,7 +72,7 @@ def make(
 
 
 def _bootstrap(
-    client: docker.DockerClient,
+    engine: Engine,
     tier: Tier,
     source: Bootstrap,
     declared: Mapping[str, Any],
@@ -98,11 +94,11 @@ def _bootstrap(
         design = Design(
             tier, f"debian {source.suite}", epoch, declared, identity(family), settings=_SETTINGS, announce=announce
         )
-        return assemble(client, design, layer=layer)
+        return assemble(engine, design, layer=layer)
 
 
 def _import(
-    client: docker.DockerClient,
+    engine: Engine,
     tier: Tier,
     source: Import,
     declared: Mapping[str, Any],
@@ -114,18 +110,18 @@ def _import(
         plain = Path(folder, "rootfs.tar")
         check_checksum(tier.name, Path(source.archive), source.checksum)
         unpack(tier.name, Path(source.archive), plain)
-        platform.check_archive(client, tier.name, source.archive, plain)
+        platform.check_archive(engine, tier.name, source.archive, plain)
         say("handing the root file system to the engine")
         digest, family = digest_file(plain), distribution.family_of_archive(plain)
         epoch = tier.epoch or latest(plain)
         design = Design(
             tier, f"archive {source.checksum}", epoch, declared, identity(family), settings=_SETTINGS, announce=announce
         )
-        return assemble(client, design, layers=Layers((digest,), {digest: plain}))
+        return assemble(engine, design, layers=Layers((digest,), {digest: plain}))
 
 
 def _pull(
-    client: docker.DockerClient,
+    engine: Engine,
     tier: Tier,
     source: Pull,
     declared: Mapping[str, Any],
@@ -137,14 +133,13 @@ def _pull(
     if pinned is None:
         raise SourceError(f"tier {tier.name!r}: tier_pull is {source.reference!r}, expected name@sha256:…")
     reference = "@".join(pinned)
-    pulled = images.find(client, reference)
+    pulled = engine.images.find(reference)
     if pulled is None:
         say(f"pulling {reference}")
-        with translated(f"tier {tier.name!r}: pulling tier_pull {reference}"):
-            client.images.pull(pinned[0], tag=pinned[1])
-        pulled = images.get(client, reference)
-    platform.check(client, tier.name, reference, pulled)
-    family = distribution.family_of_image(client, pulled.id)
+        engine.images.pull(*pinned, f"tier {tier.name!r}: pulling tier_pull {reference}")
+        pulled = engine.images.get(reference)
+    platform.check(engine, tier.name, reference, pulled)
+    family = distribution.family_of_image(engine, pulled.id)
     epoch = tier.epoch or max(pulled.created, EARLIEST)
     design = Design(tier, f"image {reference}", epoch, declared, identity(family), parent=pulled, announce=announce)
-    return assemble(client, design)
+    return assemble(engine, design)

@@ -11,17 +11,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-import docker
-
-from ..engine import images, volumes
-from ..engine.images import Image
+from ..engine.engine import Engine
+from ..engine.image import Image
 from . import labels
 
 #: Where build containers see it. /dev is a container's own tmpfs, so the mount point never reaches the layer.
 MOUNT = "/dev/tierwright-cache"
 
 
-def mount(client: docker.DockerClient, parent: Image) -> dict[str, Any]:
+def mount(engine: Engine, parent: Image) -> dict[str, Any]:
     """Make the mount that a build container on ``parent`` needs, and its volume where there is none yet.
 
     Raises:
@@ -29,23 +27,23 @@ def mount(client: docker.DockerClient, parent: Image) -> dict[str, Any]:
     """
     family = parent.labels.get(labels.FAMILY, "none")
     name = f"tierwright-cache-{family}"
-    volumes.create(client, name, {labels.CACHE: family})
+    engine.volumes.create(name, {labels.CACHE: family})
     return {"Type": "volume", "Source": name, "Target": MOUNT, "VolumeOptions": {"NoCopy": True}}
 
 
-def needless(client: docker.DockerClient, without: Collection[str] = ()) -> list[str]:
+def needless(engine: Engine, without: Collection[str] = ()) -> list[str]:
     """List the caches of families of which no image is on the engine.
 
     Args:
-        client: The engine.
+        engine: The engine.
         without: IDs of images that are taken to be gone.
 
     Raises:
         EngineError: The engine refused.
     """
-    made = volumes.labelled(client, labels.CACHE)
+    made = engine.volumes.labelled(labels.CACHE)
     return sorted(
         name
         for name, said in made.items()
-        if not images.labelled(client, f"{labels.FAMILY}={said[labels.CACHE]}").keys() - set(without)
+        if not engine.images.labelled(f"{labels.FAMILY}={said[labels.CACHE]}").keys() - set(without)
     )

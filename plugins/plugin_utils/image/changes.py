@@ -15,19 +15,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import docker
-
-from ..engine import containers
-from ..engine.client import translated
+from ..engine.container import ContainerInfo
+from ..engine.engine import Engine
 from ..engine.standstill import Reading, standstill
 from . import exported, mounted, overlay
 from .entry import Change, Entry
 from .origin import Known, Origin
 from .overlay import ALL_NUMBERS, NotReadableError, Overlay
-
-_DRIVERS = frozenset({"overlay", "overlay2"})
 
 #: Index of the place in the fields of ``/proc/<pid>/mountinfo`` (``proc(5)``).
 _MOUNT_POINT = 4
@@ -47,11 +42,11 @@ class Found:
 
 
 @contextmanager
-def read(client: docker.DockerClient, container: str) -> Iterator[Found]:
+def read(engine: Engine, container: str) -> Iterator[Found]:
     """Let a container stand still, read what was changed in it since it was made, and end it.
 
     Args:
-        client: The engine.
+        engine: The engine.
         container: ID of the container. It may have ended, but its directories are only trusted if it runs now.
 
     Yields:
@@ -60,23 +55,22 @@ def read(client: docker.DockerClient, container: str) -> Iterator[Found]:
     Raises:
         EngineError: The engine refused.
     """
-    with translated(f"looking at container {container}"):
-        told = client.api.inspect_container(container)
-    here = _directories(told) if overlay.sees_all_attributes() else None
-    proven = here and _proven(told, here)
-    root = Path("/proc", str(told["State"]["Pid"]), "root") if proven else None
-    written = mounted.written(client, told, root) if told["State"].get("Running") else []
+    info = engine.containers.inspect(container)
+    here = _directories(info) if overlay.sees_all_attributes() else None
+    proven = here and _proven(info, here)
+    root = Path("/proc", str(info.pid), "root") if proven else None
+    written = mounted.written(engine, info, root) if info.running else []
     # What is still being written has no content that could be sealed.
-    with standstill(client, container) as reading, ExitStack() as stack:
+    with standstill(engine.containers, container) as reading, ExitStack() as stack:
         found = _in_overlay(proven) if proven else None
         origin: Origin
         if proven and found is not None:
             origin = overlay.Lower(proven)
         else:
-            before = _before(client, told)
+            before = _before(engine, info)
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tierwright-"))
-            found, origin = _in_exports(client, told, before, Path(folder, "content")), Known(before)
-        yield Found(_without_mount_points(found, told), origin, written, reading)
+            found, origin = _in_exports(engine, container, before, Path(folder, "content")), Known(before)
+        yield Found(_without_mount_points(found, info), origin, written, reading)
 
 
 def _in_overlay(here: Overlay) -> list[Change] | None:
@@ -86,30 +80,27 @@ def _in_overlay(here: Overlay) -> list[Change] | None:
         return None  # exports hold it, too
 
 
-def _without_mount_points(changes: Iterable[Change], told: Mapping[str, Any]) -> list[Change]:
+def _without_mount_points(changes: Iterable[Change], container: ContainerInfo) -> list[Change]:
     """Leave out what the engine made to mount something over; the build never saw it."""
-    mounted = {os.fsencode(str(mount["Destination"]).strip("/")) for mount in told.get("Mounts") or ()}
+    mounted = {os.fsencode(mount.strip("/")) for mount in container.mounts}
     return [each for each in changes if each.before is not None or each.now is None or each.now.path not in mounted]
 
 
-def _directories(told: Mapping[str, Any]) -> Overlay | None:
-    driver = told.get("GraphDriver") or {}
-    data = driver.get("Data") or {}
-    if driver.get("Name") not in _DRIVERS or not data.get("UpperDir") or not data.get("LowerDir"):
-        return None
-    return Overlay(os.fsencode(data["UpperDir"]), tuple(map(os.fsencode, data["LowerDir"].split(":"))))
+def _directories(container: ContainerInfo) -> Overlay | None:
+    folders = container.overlay
+    return None if folders is None else Overlay(os.fsencode(folders.upper), tuple(map(os.fsencode, folders.lower)))
 
 
-def _proven(told: Mapping[str, Any], here: Overlay) -> Overlay | None:
+def _proven(container: ContainerInfo, here: Overlay) -> Overlay | None:
     """Prove that a directory of this machine is the container's, by the kernel's word; ``None`` where it is not.
 
     An engine behind a local socket may be another machine's, which has the same paths. Where it is not, the process
     that it tells of is here, is in a group named after the container, and sees that very directory as its root. How it
     is mounted says which attributes the kernel heeds.
     """
-    process = Path("/proc", str(told["State"].get("Pid") or "none"))
+    process = Path("/proc", str(container.pid or "none"))
     try:
-        if told["Id"] not in (process / "cgroup").read_text():
+        if container.id not in (process / "cgroup").read_text():
             return None
         mounts = [line.split() for line in (process / "mountinfo").read_text().splitlines()]
         numbers = (process / "uid_map").read_text().split()
@@ -126,19 +117,12 @@ def _proven(told: Mapping[str, Any], here: Overlay) -> Overlay | None:
     return replace(here, marks=overlay.USER if "userxattr" in options else overlay.TRUSTED)
 
 
-def _before(client: docker.DockerClient, told: Mapping[str, Any]) -> dict[bytes, Entry]:
+def _before(engine: Engine, container: ContainerInfo) -> dict[bytes, Entry]:
     """All that a container was started from, by path."""
-    with translated(f"reading what container {told['Id']} was started from"):
-        labels = told["Config"].get("Labels") or {}
-        before = client.api.create_container(told["Image"], command=["-"], labels=labels)["Id"]
-        try:
-            return {entry.path: entry for entry in exported.tree(client.api.export(before))}
-        finally:
-            containers.remove(client, before)
+    with engine.files.started_from(container) as archive:
+        return {entry.path: entry for entry in exported.tree(archive)}
 
 
-def _in_exports(
-    client: docker.DockerClient, told: Mapping[str, Any], before: Mapping[bytes, Entry], spool: Path
-) -> list[Change]:
-    with translated(f"reading container {told['Id']}"):
-        return list(exported.compared(before, client.api.export(told["Id"]), spool))
+def _in_exports(engine: Engine, container: str, before: Mapping[bytes, Entry], spool: Path) -> list[Change]:
+    with engine.files.exported(container) as archive:
+        return list(exported.compared(before, archive, spool))

@@ -9,11 +9,7 @@ import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
-import docker
-import docker.errors
-
-from ..engine import containers
-from ..engine.client import translated
+from ..engine.engine import Engine
 
 #: ``ID`` and ``ID_LIKE`` values to the family they belong to.
 _FAMILIES = {"debian": "debian", "ubuntu": "debian", "rhel": "redhat", "fedora": "redhat", "alpine": "alpine"}
@@ -34,19 +30,17 @@ def family_of_archive(rootfs: Path) -> str | None:
     return None
 
 
-def family_of_image(client: docker.DockerClient, image: str) -> str | None:
+def family_of_image(engine: Engine, image: str) -> str | None:
     """The same for an image, which is looked into without being started."""
-    with translated(f"looking into image {image}"):
-        made = client.api.create_container(image, command=["-"], labels={})["Id"]
+    with engine.files.of_image(image, "/" + _FILE) as pieces:
+        if pieces is None:
+            return None
         try:
-            pieces, _stat = client.api.get_archive(made, "/" + _FILE)
             with tarfile.open(fileobj=io.BytesIO(_beginning(pieces))) as tar:
                 file = tar.extractfile(tar.getmembers()[0])
                 return _family(file.read() if file else b"")
-        except (docker.errors.NotFound, tarfile.TarError):
+        except tarfile.TarError:
             return None
-        finally:
-            containers.remove(client, made)
 
 
 def _beginning(pieces: Iterable[bytes]) -> bytes:

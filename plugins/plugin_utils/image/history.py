@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import docker
-
 from ..chain.tier import Tier
-from ..engine.client import translated
+from ..engine.engine import Engine
+from ..engine.image import HistoryEntry
 
 Entry = dict[str, Any]
 
@@ -45,16 +44,15 @@ def _asked(tier: Tier) -> str:
     return f", with {tier.cage.asked}" if tier.role and tier.cage.asked else ""
 
 
-def of(client: docker.DockerClient, image: str, layers: int) -> list[Entry]:
+def of(engine: Engine, image: str, layers: int) -> list[Entry]:
     """Read an image's history back from the engine, oldest first.
 
     The engine does not tell which entries made no layer, only each one's size. As many entries as there are
     ``layers`` are taken to have made one, the larger before the smaller.
     """
-    with translated(f"reading the history of image {image}"):
-        told = list(reversed(client.api.history(image)))
-    made = _with_layers([int(each.get("Size") or 0) for each in told], layers)
-    return [_entry(each, layer=index in made) for index, each in enumerate(told)]
+    steps = engine.images.history(image)[::-1]
+    made = _with_layers([each.size for each in steps], layers)
+    return [_entry(each, layer=index in made) for index, each in enumerate(steps)]
 
 
 def _with_layers(sizes: Sequence[int], layers: int) -> set[int]:
@@ -62,13 +60,12 @@ def _with_layers(sizes: Sequence[int], layers: int) -> set[int]:
     return set(by_size[:layers])
 
 
-def _entry(told: dict[str, Any], *, layer: bool) -> Entry:
-    comment = told.get("Comment") or ""
+def _entry(step: HistoryEntry, *, layer: bool) -> Entry:
     found = {
-        "author": comment.removeprefix(_OWNER) if comment.startswith(_OWNER) else "",
-        "comment": comment,
-        "created": timestamp(int(told.get("Created") or 0)),
-        "created_by": told.get("CreatedBy") or "",
+        "author": step.comment.removeprefix(_OWNER) if step.comment.startswith(_OWNER) else "",
+        "comment": step.comment,
+        "created": timestamp(step.created),
+        "created_by": step.created_by,
         "empty_layer": not layer,
     }
     return {key: value for key, value in found.items() if value}

@@ -23,13 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import docker
-
 from ..chain.cage import Cage
-from ..engine import containers, images, stream, volumes
-from ..engine import exec as execution
+from ..engine import stream
 from ..engine.cage import confined
-from ..engine.images import Image
+from ..engine.engine import Engine
+from ..engine.image import Image
 from ..errors import SourceError
 from . import cache, labels
 from .stage import stage
@@ -67,13 +65,11 @@ class Interpreter:
         return _mount(self.volume, read_only=True)
 
 
-def ensure(
-    client: docker.DockerClient, *, tier: str, parent: Image, run: str, say: Callable[[str], None]
-) -> Interpreter | None:
+def ensure(engine: Engine, *, tier: str, parent: Image, run: str, say: Callable[[str], None]) -> Interpreter | None:
     """Find the interpreter for build containers on ``parent``, or make it.
 
     Args:
-        client: The engine.
+        engine: The engine.
         tier: The tier that is to be built, for messages.
         parent: The image that its build container starts on.
         run: The run, for the labels of what is made meanwhile.
@@ -91,48 +87,48 @@ def ensure(
         return None
     candidates = list(grounds(parent))
     for ground in candidates:
-        if found := _ready(client, name_of(ground)):
+        if found := _ready(engine, name_of(ground)):
             return found
     for ground in candidates:
-        staged = stage(client, ground, run, tier)
+        staged = stage(engine, ground, run, tier)
         try:
-            if containers.holds(client, staged, manager):
+            if engine.files.holds(staged, manager):
                 say(f"making the interpreter for base {ground.layers[0][:19]}: once per base")
-                return _make(client, tier, ground, staged, run, say)
+                return _make(engine, tier, ground, staged, run, say)
         finally:
-            images.remove(client, staged)
+            engine.images.remove(staged)
     raise SourceError(
         f"tier {tier!r}: its base is of the Debian family, but {manager} is not in it; the Python that modules run "
         f"with is installed with that. Take a base with apt, {_ADVICE}"
     )
 
 
-def clear(client: docker.DockerClient, run: str) -> None:
+def clear(engine: Engine, run: str) -> None:
     """Remove the volumes that ``run`` left half-made.
 
     Raises:
         EngineError: The engine refused.
     """
-    whole = {each.get(labels.VOLUME) for each in volumes.labelled(client, labels.PYTHON).values()}
-    for name in volumes.labelled(client, f"{labels.RUN}={run}").keys() - whole:
-        volumes.remove(client, name)
+    whole = {each.get(labels.VOLUME) for each in engine.volumes.labelled(labels.PYTHON).values()}
+    for name in engine.volumes.labelled(f"{labels.RUN}={run}").keys() - whole:
+        engine.volumes.remove(name)
 
 
-def needless(client: docker.DockerClient, without: Collection[str] = ()) -> list[str]:
+def needless(engine: Engine, without: Collection[str] = ()) -> list[str]:
     """List the volumes of interpreters that no image on the engine can be built on with.
 
     Args:
-        client: The engine.
+        engine: The engine.
         without: IDs of images that are taken to be gone.
 
     Raises:
         EngineError: The engine refused.
     """
-    made = volumes.labelled(client, labels.PYTHON)
+    made = engine.volumes.labelled(labels.PYTHON)
     if not made:
         return []
-    here = [each for each in images.labelled(client, labels.FAMILY) if each not in without]
-    grounds_of = (ground for each in here if (image := images.find(client, each)) for ground in grounds(image))
+    here = [each for each in engine.images.labelled(labels.FAMILY) if each not in without]
+    grounds_of = (ground for each in here if (image := engine.images.find(each)) for ground in grounds(image))
     needed = {name_of(ground) for ground in grounds_of}
     return sorted(name for name, said in made.items() if said.get(labels.PYTHON) not in needed)
 
@@ -157,34 +153,31 @@ def grounds(parent: Image) -> Iterator[Image]:
         yield dataclasses.replace(parent, layers=parent.layers[:count], config={})
 
 
-def _ready(client: docker.DockerClient, name: str) -> Interpreter | None:
-    said = volumes.find(client, name)
+def _ready(engine: Engine, name: str) -> Interpreter | None:
+    said = engine.volumes.find(name)
     if said is None:
         return None
     volume = said.get(labels.VOLUME, "")
     # Its label is looked at, because an engine makes a missing volume that a container asks for, without labels.
-    if volume and (volumes.find(client, volume) or {}).get(labels.PYTHON) == name:
+    if volume and (engine.volumes.find(volume) or {}).get(labels.PYTHON) == name:
         return Interpreter(volume)
-    volumes.remove(client, name)
+    engine.volumes.remove(name)
     return None
 
 
-def _make(
-    client: docker.DockerClient, tier: str, ground: Image, staged: str, run: str, say: Callable[[str], None]
-) -> Interpreter:
+def _make(engine: Engine, tier: str, ground: Image, staged: str, run: str, say: Callable[[str], None]) -> Interpreter:
     name = name_of(ground)
     volume = f"{name}-{secrets.token_hex(4)}"
     said: dict[str, str] = {}
     try:
-        volumes.create(client, volume, {labels.PYTHON: name, labels.RUN: run})
-        container = containers.start(
-            client,
+        engine.volumes.create(volume, {labels.PYTHON: name, labels.RUN: run})
+        container = engine.containers.start(
             name=volume,
             image=staged,
             tier=tier,
             labels={labels.RUN: run},
             confined=confined(
-                client,
+                engine.system,
                 Cage(),
                 family=ground.labels.get(labels.FAMILY),
                 say=say,
@@ -192,20 +185,20 @@ def _make(
             ),
         )
         try:
-            _follow_recipe(client, tier, ground, container.id)
+            _follow_recipe(engine, tier, ground, container.id)
         finally:
-            containers.remove(client, container.id)
-        said = volumes.create(client, name, {labels.PYTHON: name, labels.VOLUME: volume})
+            engine.containers.remove(container.id)
+        said = engine.volumes.create(name, {labels.PYTHON: name, labels.VOLUME: volume})
     finally:
         if said.get(labels.VOLUME) != volume:  # it failed, or somebody else was first
-            volumes.remove(client, volume)
+            engine.volumes.remove(volume)
     return Interpreter(said[labels.VOLUME])
 
 
-def _follow_recipe(client: docker.DockerClient, tier: str, ground: Image, container: str) -> None:
+def _follow_recipe(engine: Engine, tier: str, ground: Image, container: str) -> None:
     output = stream.Output()
     recipe = ["/bin/sh", "-c", _recipe(), "interpreter.sh", MOUNT, _method(), cache.MOUNT]
-    code = execution.run(client, container, recipe, take=output.take)
+    code = engine.exec.run(container, recipe, take=output.take)
     if code != 0:
         told = "\n".join(output.stderr.decode(errors="replace").strip().splitlines()[-_TOLD_LINES:])
         raise SourceError(

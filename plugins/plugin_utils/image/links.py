@@ -7,16 +7,10 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable
 
-import docker
-import docker.errors
-
-from ..engine.client import translated
+from ..engine.engine import Engine
 
 #: Links that a path may lead through, as for Linux.
 _MOST_LINKS = 40
-
-#: Go's ``fs.ModeSymlink``: engines tell a file's mode in Go's bits.
-_GO_SYMLINK = 1 << 27
 
 
 def way(path: str, link: Callable[[str], str | None]) -> list[str]:
@@ -48,9 +42,9 @@ def way(path: str, link: Callable[[str], str | None]) -> list[str]:
 class Links:
     """The symbolic links of one container; the engine is asked once for each path."""
 
-    def __init__(self, client: docker.DockerClient, container: str) -> None:
+    def __init__(self, engine: Engine, container: str) -> None:
         """Take the engine and the container's ID."""
-        self._client = client
+        self._engine = engine
         self._container = container
         self._known: dict[str, str | None] = {}
 
@@ -65,17 +59,9 @@ class Links:
     def _link(self, path: str) -> str | None:
         """Where a symbolic link leads; ``None`` for everything else."""
         if path not in self._known:
-            self._known[path] = self._ask(path)
+            found = self._engine.files.info(self._container, path)
+            self._known[path] = found.target if found else None
         return self._known[path]
-
-    def _ask(self, path: str) -> str | None:
-        with translated(f"looking at {path} in container {self._container}"):
-            try:
-                pieces, told = self._client.api.get_archive(self._container, path)
-            except docker.errors.NotFound:
-                return None
-        pieces.close()
-        return str(told["linkTarget"]) if int(told["mode"]) & _GO_SYMLINK else None
 
 
 def _parts(path: str) -> list[str]:

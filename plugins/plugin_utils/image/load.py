@@ -3,7 +3,7 @@
 """Handing an image to the engine: only what it lacks where it takes that, else all layers.
 
 An engine that refuses an image whose layers it has gets them back from it: they are read out of an image that has
-them, and loaded again. It is remembered for as long as the client lives.
+them, and loaded again. It is remembered for as long as the :class:`Engine` lives.
 """
 
 from __future__ import annotations
@@ -19,10 +19,8 @@ from pathlib import Path
 from typing import IO
 from weakref import WeakSet
 
-import docker
-
-from ..engine import images
-from ..engine.images import Image
+from ..engine.engine import Engine
+from ..engine.image import Image
 from ..errors import EngineError, EngineUnavailableError
 from .archive import LayerContent, archive_with_new, docker_archive
 from .config import image_id
@@ -35,8 +33,8 @@ _GZIP = b"\x1f\x8b"
 #: Most bytes that one layer may unpack to; a compressed one can promise any number.
 LARGEST = 64 << 30
 
-#: Clients of engines that want all layers.
-_wants_all: WeakSet[docker.DockerClient] = WeakSet()
+#: Engines that want all layers.
+_wants_all: WeakSet[Engine] = WeakSet()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +49,11 @@ class Layers:
     donor: str | None = None
 
 
-def load(client: docker.DockerClient, document: bytes, layers: Layers) -> Image:
+def load(engine: Engine, document: bytes, layers: Layers) -> Image:
     """Load the image that ``document`` describes.
 
     Args:
-        client: The engine.
+        engine: The engine.
         document: What :func:`.config.document` wrote.
         layers: The layers that it names.
 
@@ -65,16 +63,16 @@ def load(client: docker.DockerClient, document: bytes, layers: Layers) -> Image:
     made = image_id(document)
 
     def give(contents: Mapping[str, LayerContent]) -> Image:
-        return images.load(client, docker_archive(document, layers.digests, contents), made)
+        return engine.images.load(docker_archive(document, layers.digests, contents), made)
 
-    return _give(client, layers, give)
+    return _give(engine, layers, give)
 
 
-def load_new(client: docker.DockerClient, layer: Layer, below: Layers, describe: Callable[[str, str], bytes]) -> Image:
+def load_new(engine: Engine, layer: Layer, below: Layers, describe: Callable[[str, str], bytes]) -> Image:
     """Load an image with one layer more than others have.
 
     Args:
-        client: The engine.
+        engine: The engine.
         layer: The layer; it is read while it is sent, more than once where the engine refuses first.
         below: The layers that it lies on.
         describe: Writes the document, given the layer's digest and that of its content; see :func:`archive_with_new`.
@@ -85,18 +83,18 @@ def load_new(client: docker.DockerClient, layer: Layer, below: Layers, describe:
     """
 
     def give(contents: Mapping[str, LayerContent]) -> Image:
-        images.take(client, archive_with_new(layer, describe, below.digests, contents), "a new layer")
-        return images.get(client, image_id(describe(layer.digest, layer.content)))
+        engine.images.take(archive_with_new(layer, describe, below.digests, contents), "a new layer")
+        return engine.images.get(image_id(describe(layer.digest, layer.content)))
 
-    return _give(client, below, give)
+    return _give(engine, below, give)
 
 
-def _give(client: docker.DockerClient, layers: Layers, give: Callable[[Mapping[str, LayerContent]], Image]) -> Image:
+def _give(engine: Engine, layers: Layers, give: Callable[[Mapping[str, LayerContent]], Image]) -> Image:
     """Give an engine what it lacks of ``layers``, or all of them where it refuses that."""
     lacking = frozenset(layers.digests) - frozenset(layers.contents)
     if layers.donor is None or not lacking:
         return give(layers.contents)
-    if client not in _wants_all:
+    if engine not in _wants_all:
         try:
             return give(layers.contents)
         except EngineUnavailableError:
@@ -104,14 +102,14 @@ def _give(client: docker.DockerClient, layers: Layers, give: Callable[[Mapping[s
         except EngineError:
             pass  # it may want all layers; if that is not why, it says so of all of them as well
     with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
-        fetched = fetch(images.save(client, layers.donor), lacking, Path(folder))
+        fetched = fetch(engine.images.save(layers.donor), lacking, Path(folder))
         if missing := lacking - frozenset(fetched):
             raise EngineError(
                 f"image {layers.donor} should have the layers {', '.join(sorted(missing))}, but the engine did not "
                 "give them out with it"
             )
         image = give({**fetched, **layers.contents})
-    _wants_all.add(client)
+    _wants_all.add(engine)
     return image
 
 

@@ -11,15 +11,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-import docker
-import docker.errors
-
-from ..engine.client import translated
+from ..engine.container import ContainerInfo
+from ..engine.engine import Engine
 from ..errors import SealError
 from .cleaner import Cleaner
 from .entry import Entry, Kind, shown
@@ -45,24 +41,24 @@ _MOUNTED = Rule(Treatment.DROP, "every container has its own", (), _ADVICE)
 _IN_MEMORY = Rule(Treatment.DROP, "/dev is made anew for every container", (), "let it be made when a container starts")
 
 
-def written(client: docker.DockerClient, told: Mapping[str, Any], root: Path | None) -> list[Entry]:
+def written(engine: Engine, container: ContainerInfo, root: Path | None) -> list[Entry]:
     """Find what was written there in a container that runs.
 
     Args:
-        client: The engine.
-        told: What it tells of the container.
+        engine: The engine.
+        container: What it says of the container.
         root: The container's root as this machine sees it; ``None`` where it is another machine's: its ``/dev`` cannot
             be looked into.
 
     Raises:
         EngineError: The engine does not answer.
     """
-    started = _nanoseconds(str(told["State"].get("StartedAt") or ""))
+    started = container.started
     if started is None:
         return []
-    times = _times_here(root) if root else _times_there(client, str(told["Id"]))
+    times = _times_here(root) if root else _times_there(engine, container.id)
     files = [_entry(path, changed) for path, changed in times if changed > started]
-    return [*files, *_volumes(told), *(_devices(root) if root else ())]
+    return [*files, *_volumes(container), *(_devices(root) if root else ())]
 
 
 def check(entries: Iterable[Entry], cleaner: Cleaner, timeline: Timeline) -> None:
@@ -114,22 +110,16 @@ def _times_here(root: Path) -> Iterator[tuple[bytes, int]]:
         yield path, found.st_mtime_ns
 
 
-def _times_there(client: docker.DockerClient, container: str) -> Iterator[tuple[bytes, int]]:
+def _times_there(engine: Engine, container: str) -> Iterator[tuple[bytes, int]]:
     for path in FILES:
-        with translated(f"looking at /{shown(path)} in container {container}"):
-            try:
-                pieces, told = client.api.get_archive(container, "/" + os.fsdecode(path))
-            except docker.errors.NotFound:
-                continue
-        pieces.close()
-        changed = _nanoseconds(str(told.get("mtime") or ""))
-        if changed is not None:
-            yield path, changed
+        found = engine.files.info(container, f"/{shown(path)}")
+        if found is not None and found.changed is not None:
+            yield path, found.changed
 
 
-def _volumes(told: Mapping[str, Any]) -> Iterator[Entry]:
-    for mount in told.get("Mounts") or ():
-        path = os.fsencode(str(mount["Destination"]).strip("/"))
+def _volumes(container: ContainerInfo) -> Iterator[Entry]:
+    for mount in container.mounts:
+        path = os.fsencode(mount.strip("/"))
         if not path.startswith(_DEVICES + b"/"):
             yield Entry(path, Kind.DIRECTORY, 0, 0, 0, mtime=0)
 
@@ -148,15 +138,3 @@ def _devices(root: Path) -> Iterator[Entry]:
 
 def _entry(path: bytes, changed: int) -> Entry:
     return Entry(path, Kind.FILE, stat.S_IRUSR, 0, 0, mtime=0, changed=changed)
-
-
-def _nanoseconds(text: str) -> int | None:
-    """Read a time as engines write it, with nine digits of a second, of which Python knows six."""
-    whole, _, rest = text.partition(".")
-    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
-    zone = rest[len(digits) :] if rest else ""
-    try:
-        seconds = datetime.fromisoformat(whole + zone).timestamp()
-    except ValueError:
-        return None
-    return int(seconds) * 10**9 + int((digits + "0" * 9)[:9])

@@ -12,11 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import docker
-import docker.errors
-
-from ..engine import images
-from ..engine.client import translated
+from ..engine.engine import Engine
 from ..engine.snapshot import Names
 from . import history, labels
 
@@ -36,13 +32,13 @@ class Own:
     size: int
 
 
-def of_chain(client: docker.DockerClient, chain: str, owned: Repositories, names: Names) -> list[Own]:
+def of_chain(engine: Engine, chain: str, owned: Repositories, names: Names) -> list[Own]:
     """List the images that are a chain's own: of one of its tiers, and in that tier's repository.
 
     Of one that has no name, nothing but a label says whose it is.
 
     Args:
-        client: The engine.
+        engine: The engine.
         chain: The chain's name.
         owned: The repositories of its tiers.
         names: All names on the engine.
@@ -50,16 +46,16 @@ def of_chain(client: docker.DockerClient, chain: str, owned: Repositories, names
     Raises:
         EngineError: The engine refused.
     """
-    listed = images.labelled(client, f"{labels.CHAIN}={chain}")
+    listed = engine.images.labelled(f"{labels.CHAIN}={chain}")
 
     def lies_there(image: str) -> bool:
         repositories = owned.get(listed[image].get(labels.TIER, ""), ())
         return any(image in names.get(each, {}).values() for each in repositories)
 
-    return _own(client, {image: said for image, said in listed.items() if lies_there(image)})
+    return _own(engine, {image: said for image, said in listed.items() if lies_there(image)})
 
 
-def claimed(client: docker.DockerClient, chain: str, names: Names) -> Iterator[str]:
+def claimed(engine: Engine, chain: str, names: Names) -> Iterator[str]:
     """Yield the tiers that have named images which say that they are of ``chain``, whosever that is.
 
     Returns:
@@ -68,36 +64,32 @@ def claimed(client: docker.DockerClient, chain: str, names: Names) -> Iterator[s
     Raises:
         EngineError: The engine refused.
     """
-    said = images.labelled(client, f"{labels.CHAIN}={chain}")
-    ours = {each.id: each.tier for each in _own(client, said)} if said else {}
+    said = engine.images.labelled(f"{labels.CHAIN}={chain}")
+    ours = {each.id: each.tier for each in _own(engine, said)} if said else {}
     for repository, tags in names.items():
         for tier in {ours[image] for image in tags.values() if image in ours}:
             yield f"{tier} {repository}"
 
 
-def _own(client: docker.DockerClient, listed: Mapping[str, Mapping[str, str]]) -> list[Own]:
+def _own(engine: Engine, listed: Mapping[str, Mapping[str, str]]) -> list[Own]:
     found = []
     for image, said in listed.items():
-        with translated(f"reading the history of image {image}"):
-            try:
-                top = client.api.history(image)[0]
-            except docker.errors.NotFound:  # somebody else was quicker
-                continue
-        if history.is_of(top.get("CreatedBy") or "", said.get(labels.TIER, "")):
-            found.append(Own(image, said[labels.TIER], int(top.get("Size") or 0)))
+        newest = engine.images.newest_step(image)
+        if newest is not None and history.is_of(newest.created_by, said.get(labels.TIER, "")):
+            found.append(Own(image, said[labels.TIER], newest.size))
     return found
 
 
-def parents(client: docker.DockerClient) -> dict[str, str]:
+def parents(engine: Engine) -> dict[str, str]:
     """List what images stand on: the parent's ID by the image's, of every image of any chain.
 
     Raises:
         EngineError: The engine refused.
     """
-    return {image: said[labels.PARENT] for image, said in images.labelled(client, labels.PARENT).items()}
+    return {image: said[labels.PARENT] for image, said in engine.images.labelled(labels.PARENT).items()}
 
 
-def freed(client: docker.DockerClient, removed: Sequence[Own]) -> int:
+def freed(engine: Engine, removed: Sequence[Own]) -> int:
     """Bytes that removing images frees: their own layers, as far as no other image has them.
 
     Raises:
@@ -106,8 +98,8 @@ def freed(client: docker.DockerClient, removed: Sequence[Own]) -> int:
     going = {each.id: each.size for each in removed}
     sizes: dict[tuple[str, ...], int] = {}
     kept: set[tuple[str, ...]] = set()
-    for identifier in images.everything(client):
-        image = images.find(client, identifier)
+    for identifier in engine.images.everything():
+        image = engine.images.find(identifier)
         if image is None:
             continue
         if identifier in going:

@@ -8,11 +8,8 @@ import re
 import tarfile
 from pathlib import Path
 
-import docker
-
-from ..engine import kind
-from ..engine.client import translated
-from ..engine.images import Image
+from ..engine.engine import Engine
+from ..engine.image import Image
 from ..errors import SourceError
 
 #: What a processor runs besides its own.
@@ -34,11 +31,11 @@ _MACHINES = {
 }
 
 
-def check(client: docker.DockerClient, tier: str, reference: str, image: Image) -> None:
+def check(engine: Engine, tier: str, reference: str, image: Image) -> None:
     """Refuse an image that is for other machines than the engine's.
 
     Args:
-        client: The engine.
+        engine: The engine.
         tier: The tier, for the message.
         reference: The image as the inventory names it.
         image: What the engine says of it.
@@ -47,7 +44,7 @@ def check(client: docker.DockerClient, tier: str, reference: str, image: Image) 
         SourceError: It is.
         EngineError: The engine does not answer.
     """
-    system, architecture = _engine(client)
+    system, architecture = engine.system.platform()
     if image.os != system or not _runs(architecture, image.architecture):
         raise SourceError(
             f"tier {tier!r}: {reference} is for {image.os}/{image.architecture}, and the engine runs "
@@ -56,11 +53,11 @@ def check(client: docker.DockerClient, tier: str, reference: str, image: Image) 
         )
 
 
-def check_archive(client: docker.DockerClient, tier: str, archive: str, rootfs: Path) -> None:
+def check_archive(engine: Engine, tier: str, archive: str, rootfs: Path) -> None:
     """Refuse a root file system whose programs are for another processor than the engine's.
 
     Args:
-        client: The engine.
+        engine: The engine.
         tier: The tier, for the message.
         archive: What the inventory names.
         rootfs: The plain archive.
@@ -69,7 +66,7 @@ def check_archive(client: docker.DockerClient, tier: str, archive: str, rootfs: 
         SourceError: They are.
         EngineError: The engine does not answer.
     """
-    found, (_system, architecture) = _machine(rootfs), _engine(client)
+    found, (_system, architecture) = _machine(rootfs), engine.system.platform()
     if found is not None and not _runs(architecture, found):
         raise SourceError(
             f"tier {tier!r}: the programs in tier_import.archive {archive} are for {found}, and the engine runs "
@@ -77,11 +74,11 @@ def check_archive(client: docker.DockerClient, tier: str, archive: str, rootfs: 
         )
 
 
-def check_depth(client: docker.DockerClient, tier: str, parent: Image) -> None:
+def check_depth(engine: Engine, tier: str, parent: Image) -> None:
     """Refuse a parent that the engine can put no layer on.
 
     Args:
-        client: The engine.
+        engine: The engine.
         tier: The tier, for the message.
         parent: The image that its layer lies on.
 
@@ -89,18 +86,12 @@ def check_depth(client: docker.DockerClient, tier: str, parent: Image) -> None:
         SourceError: The parent has as many layers as the engine allows.
         EngineError: The engine does not answer.
     """
-    most = kind.of(client).most_layers
+    most = engine.kind.most_layers
     if most is not None and len(parent.layers) >= most:
         raise SourceError(
             f"tier {tier!r}: its parent has {len(parent.layers)} layers already, and the engine allows {most} in one "
             "image; take a base with fewer (tier_import of `docker export` makes one layer of all)"
         )
-
-
-def _engine(client: docker.DockerClient) -> tuple[str, str]:
-    with translated("asking the engine for its platform"):
-        told = client.api.version()
-    return str(told.get("Os") or "linux"), str(told.get("Arch") or "amd64")
 
 
 def _runs(machine: str, program: str) -> bool:

@@ -13,13 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-import docker
-
 from ..chain.protection import Protection
 from ..chain.tier import Tier
-from ..engine import images
-from ..engine.client import translated
-from ..engine.images import Image
+from ..engine.engine import Engine
+from ..engine.image import Image
 from ..errors import ChainError, SealError
 from . import changes, history, labels, left_out, mounted, protected, references, tasks
 from .cleaner import Cleaner, settle
@@ -56,15 +53,13 @@ class Design:
     announce: Callable[[str], object] = lambda _image: None
 
 
-def seal(
-    client: docker.DockerClient, container: str, design: Design, *, say: Callable[[str], None] = lambda _line: None
-) -> Image:
+def seal(engine: Engine, container: str, design: Design, *, say: Callable[[str], None] = lambda _line: None) -> Image:
     """Make a tier's image out of its build container, which ends now. No name is given to the image.
 
     Which task put what into its layer, and what is left out of it, is remembered on this machine (:mod:`.memory`).
 
     Args:
-        client: The engine.
+        engine: The engine.
         container: ID of the build container, which was started on the parent's layers.
         design: What the image is to be.
         say: Called with each line about what is left out of the layer.
@@ -78,8 +73,8 @@ def seal(
     cleaner = Cleaner(design.identity.get(labels.FAMILY), tier.drop, tier.keep)
     # The engine answers what the document needs while it is looked for what the layer needs.
     with ThreadPoolExecutor(1) as beside:
-        writer = beside.submit(_writer, client, design)
-        with changes.read(client, container) as found:
+        writer = beside.submit(_writer, engine, design)
+        with changes.read(engine, container) as found:
             try:
                 entries = settle(found.changes, cleaner)
                 protected.check(
@@ -93,7 +88,7 @@ def seal(
                 named = references.find(entries)
                 references.check(named, design.timeline, cleaner.keeps)
                 layer = Layer(entries, design.epoch, found.reading)
-                image = _load_new(client, layer, _below(design), writer.result())
+                image = _load_new(engine, layer, _below(design), writer.result())
             except SealError as error:
                 raise SealError(f"tier {tier.name!r}: {error}") from error
     absent = {each.entry.path for each in cleaner.left_out}
@@ -106,13 +101,11 @@ def seal(
     return image
 
 
-def assemble(
-    client: docker.DockerClient, design: Design, *, layer: Layer | None = None, layers: Layers | None = None
-) -> Image:
+def assemble(engine: Engine, design: Design, *, layer: Layer | None = None, layers: Layers | None = None) -> Image:
     """Load the image of a design.
 
     Args:
-        client: The engine.
+        engine: The engine.
         design: What it is to be.
         layer: The tier's own layer; ``None`` where ``layers`` are all that the image has.
         layers: The layers below it; the parent's where there is nothing else to say of them.
@@ -123,10 +116,10 @@ def assemble(
         EngineError: The engine refused.
     """
     below = layers or _below(design)
-    write = _writer(client, design)
+    write = _writer(engine, design)
     if layer is None:
-        return load(client, write(below.digests, below.digests[-1]), below)
-    return _load_new(client, layer, below, write)
+        return load(engine, write(below.digests, below.digests[-1]), below)
+    return _load_new(engine, layer, below, write)
 
 
 def _below(design: Design) -> Layers:
@@ -134,21 +127,17 @@ def _below(design: Design) -> Layers:
     return Layers(()) if parent is None else Layers(parent.layers, donor=parent.id)
 
 
-def _load_new(client: docker.DockerClient, layer: Layer, below: Layers, write: _Writer) -> Image:
-    return load_new(client, layer, below, lambda digest, content: write((*below.digests, digest), content))
+def _load_new(engine: Engine, layer: Layer, below: Layers, write: _Writer) -> Image:
+    return load_new(engine, layer, below, lambda digest, content: write((*below.digests, digest), content))
 
 
-def _writer(client: docker.DockerClient, design: Design) -> _Writer:
+def _writer(engine: Engine, design: Design) -> _Writer:
     """Ask the engine all that has to be asked, and give what writes the document once the layers are known."""
     parent, created = design.parent, history.timestamp(design.epoch)
-    inherited = design.settings if parent is None else images.full_config(client, parent)
-    past = [] if parent is None else history.of(client, parent.id, len(parent.layers))
+    inherited = design.settings if parent is None else engine.images.full_config(parent)
+    past = [] if parent is None else history.of(engine, parent.id, len(parent.layers))
     own = history.entry(design.tier, created, design.doing)
-    if parent is None:
-        with translated("asking the engine for its platform"):
-            architecture = str(client.api.version()["Arch"])
-    else:
-        architecture = parent.architecture
+    architecture = engine.system.platform()[1] if parent is None else parent.architecture
     try:
         behaviour = runtime_config(inherited, design.declared, {})
     except ChainError as error:

@@ -18,12 +18,8 @@ import io
 import tarfile
 from functools import cache
 
-import docker
-import docker.errors
-
-from ..engine import kind
-from ..engine.client import translated
-from ..engine.images import Image
+from ..engine.engine import Engine
+from ..engine.image import Image
 from . import history
 from .config import document, work_config
 from .labels import work
@@ -48,7 +44,7 @@ _MOUNT_POINTS = {
 }
 
 
-def stage(client: docker.DockerClient, parent: Image, run: str, tier: str) -> str:
+def stage(engine: Engine, parent: Image, run: str, tier: str) -> str:
     """Load the stage image for building ``tier`` on ``parent``.
 
     Its labels name run and tier, so no two builds share one and each can remove its own.
@@ -59,7 +55,7 @@ def stage(client: docker.DockerClient, parent: Image, run: str, tier: str) -> st
     Raises:
         EngineError: The engine refused it.
     """
-    layers = below(client, parent)
+    layers = below(engine, parent)
     content = document(
         architecture=parent.architecture,
         os=parent.os,
@@ -68,29 +64,26 @@ def stage(client: docker.DockerClient, parent: Image, run: str, tier: str) -> st
         history=[{"created": history.timestamp(0), "created_by": _DOING} for _layer in layers.digests],
         created=history.timestamp(0),
     )
-    return load(client, content, layers).id
+    return load(engine, content, layers).id
 
 
-def is_stage(client: docker.DockerClient, image: str) -> bool:
+def is_stage(engine: Engine, image: str) -> bool:
     """Say whether an image was made here to build on; one that somebody made of a build container inherits its labels.
 
     Raises:
         EngineError: The engine refused.
     """
-    with translated(f"reading the history of image {image}"):
-        try:
-            return str(client.api.history(image)[0].get("CreatedBy") or "") == _DOING
-        except docker.errors.NotFound:  # its run was quicker
-            return True
+    newest = engine.images.newest_step(image)
+    return newest is None or newest.created_by == _DOING  # where it is gone, its run was quicker
 
 
-def below(client: docker.DockerClient, parent: Image) -> Layers:
+def below(engine: Engine, parent: Image) -> Layers:
     """Say what a tier's layer lies on while it is built.
 
     Raises:
         EngineError: The engine does not answer.
     """
-    if not kind.of(client).commits_mount_points:
+    if not engine.kind.commits_mount_points:
         return Layers(parent.layers, donor=parent.id)
     layer = mount_points()
     digest = "sha256:" + hashlib.sha256(layer).hexdigest()

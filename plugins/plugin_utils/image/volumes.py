@@ -13,11 +13,8 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import docker
-
-from ..engine import images
-from ..engine.client import translated
-from ..engine.images import Image
+from ..engine.engine import Engine
+from ..engine.image import Image
 from ..errors import SealError
 from . import labels
 from .links import Links
@@ -25,15 +22,13 @@ from .links import Links
 _SHOWN = 3
 
 
-def check(
-    client: docker.DockerClient, *, tier: str, container: str, parent: Image, declared: Mapping[str, Any]
-) -> None:
+def check(engine: Engine, *, tier: str, container: str, parent: Image, declared: Mapping[str, Any]) -> None:
     """Refuse what a role wrote beneath a volume that its tier only inherits.
 
     The directory itself may be made, and get another owner or mode: a new volume takes these from it.
 
     Args:
-        client: The engine.
+        engine: The engine.
         tier: The tier.
         container: Its build container.
         parent: The image the container was started on.
@@ -46,16 +41,15 @@ def check(
     volumes = sorted(parent.config.get("Volumes") or ())
     if not volumes or declared.get("volumes") is not None:
         return
-    with translated(f"tier {tier!r}: asking what changed in its build container"):
-        changed = [str(each["Path"]) for each in client.api.diff(container) or ()]
-    links = Links(client, container)
+    changed = engine.files.changed(container, f"tier {tier!r}: asking what changed in its build container")
+    links = Links(engine, container)
     for volume in volumes:
         found = beneath(changed, {posixpath.normpath(volume), links.way(volume)[-1]})
         if found:
             shown = ", ".join(found[:_SHOWN]) + (" …" if len(found) > _SHOWN else "")
             raise SealError(
                 f"tier {tier!r}: its role changed {shown} beneath {volume}, which is a volume that "
-                f"{_owner(client, parent, volume)} declares: containers do not see there what an image holds. Put it "
+                f"{_owner(engine, parent, volume)} declares: containers do not see there what an image holds. Put it "
                 f"elsewhere, or say in tier_config.volumes which volumes the image of {tier!r} has: with {volume}, to "
                 "give new volumes this content, or without"
             )
@@ -68,11 +62,11 @@ def beneath(changed: Iterable[str], folders: Iterable[str]) -> list[str]:
     return sorted(found - {posixpath.dirname(path) for path in found})
 
 
-def _owner(client: docker.DockerClient, parent: Image, volume: str) -> str:
+def _owner(engine: Engine, parent: Image, volume: str) -> str:
     """The highest ancestor from which on all images down to ``parent`` have the volume."""
     owner = parent
     while above := owner.labels.get(labels.PARENT):
-        image = images.find(client, above)
+        image = engine.images.find(above)
         if image is None:
             return f"tier {owner.labels.get(labels.TIER)!r}, or one that it stands on,"
         if volume not in (image.config.get("Volumes") or ()):

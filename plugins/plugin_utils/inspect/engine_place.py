@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote, urlencode
 
-from ..chain.reference import familiar
-from ..engine.asking import Asking
-from ..errors import DamagedError, EngineError, NotFoundError
+from ..engine.catalogue import ImageDetails, ListedImage
+from ..engine.engine import unopened
+from ..errors import DamagedError, NotFoundError
 from ..image import labels
 from . import saved
 from .document import Document, Step, digest, parse, seconds
@@ -28,7 +27,6 @@ from .store import Store
 _AT_ONCE = 4
 #: Images that are packed together: the engine has a copy of all of them on its disk meanwhile.
 _TOGETHER = 4
-_NAMELESS = "<none>:<none>"
 
 
 class EnginePlace:
@@ -36,45 +34,42 @@ class EnginePlace:
 
     def __init__(self, _location: str, store: Store) -> None:
         """Remember the address; nothing is opened yet."""
-        self._engine, self._store = Asking(), store
-        self.title = f"the engine at {self._engine.address}"
+        engine = unopened()
+        self._address, self._images, self._store = engine.address, engine.catalogue, store
+        self.title = f"the engine at {self._address}"
 
     def held(self, _repository: str = "") -> list[Held]:
         """All its images, with histories where they are needed to know a tier, or what an image stands on."""
-        listed = self._engine.json("/images/json?all=true")
-        if not isinstance(listed, list):
-            raise EngineError(f"{self.title} answered with {type(listed).__name__} where a list of images belongs")
-        here = digest(self._engine.address.encode())
+        listed = self._images.images()
+        here = digest(self._address.encode())
         known = _known(self._store.value("engine", here))
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             layers = _each(pool, self._layers, listed, known["layers"])
-            there = [each for each in listed if each["Id"] in layers]
+            there = [each for each in listed if each.id in layers]
             doubtful = _doubtful(layers)
-            asked = [each for each in there if each["Id"] in doubtful or labels.TIER in (each.get("Labels") or {})]
+            asked = [each for each in there if each.id in doubtful or labels.TIER in each.labels]
             history = _each(pool, self._history, asked, known["history"])
         now = {"layers": layers, "history": history}
         if now != known:
             self._store.put("engine", here, now)
-        return [_held(each, layers[each["Id"]], _steps(history.get(each["Id"], []))) for each in there]
+        return [_held(each, layers[each.id], _steps(history.get(each.id, []))) for each in there]
 
     def find(self, reference: str) -> Document:
         """Find an image by name or ID; it is packed where only its configuration tells which steps made no layer."""
         if not reference:
             raise NotFoundError(f"{self.title} holds many images; say which one")
         try:
-            told = self._engine.json(f"/images/{quote(reference, safe='/:@')}/json")
+            found = self._images.image(reference)
         except NotFoundError:
             raise NotFoundError(f"{self.title} holds no image {reference!r}; nothing is pulled here") from None
-        names = tuple(familiar(name) for name in told.get("RepoTags") or ())
-        steps = _steps(self._history(told))
-        layers = told["RootFS"].get("Layers") or ()
-        if len(steps) == len(layers):
-            return _inspected(told, names, tuple(replace(step, empty=False) for step in steps))
-        text = self._store.value("config", told["Id"])
-        if not isinstance(text, str) or digest(text.encode()) != told["Id"]:
-            text = self._save(told["Id"])
-            self._store.put("config", told["Id"], text)
-        return parse(text.encode(), names, f"image {reference} of {self.title}")
+        steps = _steps(self._history(found))
+        if len(steps) == len(found.layers):
+            return _inspected(found, tuple(replace(step, empty=False) for step in steps))
+        text = self._store.value("config", found.id)
+        if not isinstance(text, str) or digest(text.encode()) != found.id:
+            text = self._save(found.id)
+            self._store.put("config", found.id, text)
+        return parse(text.encode(), found.names, f"image {reference} of {self.title}")
 
     def fill(self, document: Document, store: Store) -> None:
         """Read the image once, where the store lacks one of its layers."""
@@ -88,13 +83,12 @@ class EnginePlace:
         tops = [each.id for layers, each in lacking.items() if layers not in below]
         for number in range(0, len(tops), _TOGETHER):
             some = tops[number : number + _TOGETHER]
-            asked = urlencode([("names", each) for each in some])
-            with self._engine.stream(f"/images/get?{asked}") as answer:
+            with self._images.packed_together(some) as answer:
                 saved.read(answer, f"{len(some)} images of {self.title}", store)
 
     def _save(self, image: str) -> str:
         what = f"image {image} of {self.title}"
-        with self._engine.stream(f"/images/{image}/get") as answer:
+        with self._images.packed(image) as answer:
             passed = saved.read(answer, what, self._store)
         found = next((each.document for each in saved.images(passed, what) if each.document.id == image), None)
         if found is None:
@@ -102,13 +96,12 @@ class EnginePlace:
         saved.check(passed, found, self._store)
         return next(text.decode() for text in passed.documents.values() if digest(text) == image)
 
-    def _layers(self, listed: Mapping[str, Any]) -> list[str]:
-        told = self._engine.json(f"/images/{listed['Id']}/json")
-        return list(told["RootFS"].get("Layers") or ())
+    def _layers(self, listed: ListedImage) -> list[str]:
+        return list(self._images.image(listed.id).layers)
 
-    def _history(self, listed: Mapping[str, Any]) -> list[list[Any]]:
-        told = self._engine.json(f"/images/{listed['Id']}/history")
-        return [[each.get(key) for key in ("Created", "CreatedBy", "Comment")] for each in reversed(told)]
+    def _history(self, image: ListedImage | ImageDetails) -> list[list[Any]]:
+        steps = reversed(self._images.history(image.id))
+        return [[each.created, each.created_by, each.comment] for each in steps]
 
 
 def _known(stored: Any) -> dict[str, dict[str, list[Any]]]:
@@ -123,8 +116,8 @@ def _known(stored: Any) -> dict[str, dict[str, list[Any]]]:
 
 def _each(
     pool: ThreadPoolExecutor,
-    ask: Callable[[Mapping[str, Any]], list[Any]],
-    listed: list[Mapping[str, Any]],
+    ask: Callable[[ListedImage], list[Any]],
+    listed: list[ListedImage],
     known: Mapping[str, list[Any]],
 ) -> dict[str, list[Any]]:
     """What the engine answers for each image, by ID; nothing for one that was removed since the list was made.
@@ -132,14 +125,14 @@ def _each(
     An ID names content, so what is ``known`` is not asked for again.
     """
 
-    def told(each: Mapping[str, Any]) -> list[Any] | None:
+    def told(each: ListedImage) -> list[Any] | None:
         try:
-            return known[each["Id"]] if each["Id"] in known else ask(each)
+            return known[each.id] if each.id in known else ask(each)
         except NotFoundError:
             return None
 
     answers = zip(listed, pool.map(told, listed), strict=True)
-    return {each["Id"]: answer for each, answer in answers if answer is not None}
+    return {each.id: answer for each, answer in answers if answer is not None}
 
 
 def _steps(history: list[list[Any]]) -> tuple[Step, ...]:
@@ -156,32 +149,26 @@ def _doubtful(images: Mapping[str, list[str]]) -> set[str]:
     return {key for key, each in layers.items() if any(each[:length] in several for length in lengths)}
 
 
-def _id(told: Mapping[str, Any]) -> str:
-    if not isinstance(told["Id"], str):
-        raise TypeError(f"an image's ID is {told['Id']!r}")
-    return told["Id"]
-
-
-def _inspected(told: Mapping[str, Any], names: tuple[str, ...], steps: tuple[Step, ...]) -> Document:
+def _inspected(image: ImageDetails, steps: tuple[Step, ...]) -> Document:
     return Document(
-        id=_id(told),
-        names=names,
-        layers=tuple(told["RootFS"].get("Layers") or ()),
+        id=image.id,
+        names=image.names,
+        layers=image.layers,
         steps=steps,
-        config=told.get("Config") or {},
-        created=seconds(told.get("Created")),
-        platform=f"{told.get('Os') or 'linux'}/{told.get('Architecture') or 'unknown'}",
+        config=image.config,
+        created=seconds(image.created),
+        platform=f"{image.os or 'linux'}/{image.architecture or 'unknown'}",
     )
 
 
-def _held(listed: Mapping[str, Any], layers: list[str], steps: tuple[Step, ...]) -> Held:
+def _held(image: ListedImage, layers: list[str], steps: tuple[Step, ...]) -> Held:
     document = Document(
-        id=_id(listed),
-        names=tuple(familiar(name) for name in listed.get("RepoTags") or () if name != _NAMELESS),
+        id=image.id,
+        names=image.names,
         layers=tuple(layers),
         steps=steps,
-        config={"Labels": listed.get("Labels") or {}},
-        created=max(0, int(listed.get("Created") or 0)),
+        config={"Labels": image.labels},
+        created=image.created,
         platform="",
     )
-    return Held(document, int(listed.get("Size") or 0))
+    return Held(document, image.size)

@@ -18,6 +18,7 @@ from urllib.parse import urljoin
 import requests
 
 from ..chain.reference import is_digest, is_repository, is_tag
+from ..engine import credentials
 from ..engine.pieces import Pieces
 from ..errors import DamagedError, EngineError, EngineUnavailableError, NotFoundError, UnsupportedError, UsageError
 from .document import Document, digest
@@ -144,7 +145,7 @@ class Registry:
         """Get what the registry asks for: a token of its own, or the password itself."""
         scheme, _, rest = answer.headers.get("WWW-Authenticate", "").partition(" ")
         asked = dict(_CHALLENGE.findall(rest))
-        login = _login(self._host)
+        login = credentials.login(self._host)
         if scheme.lower() == "basic" and login:
             self._tokens[name] = requests.Request("GET", self._base, auth=login).prepare().headers["Authorization"]
             return True
@@ -180,13 +181,6 @@ def _split(reference: str) -> tuple[str, str]:
     if not is_repository(name) or not (is_digest(wanted) if at else is_tag(wanted)):
         raise UsageError(f"{reference!r} names no image of a registry; expected NAME:TAG or NAME@sha256:…")
     return name, wanted
-
-
-def _login(host: str) -> tuple[str, str] | None:
-    from docker import auth  # noqa: PLC0415 - only registries that ask for a login need the SDK, which imports slowly
-
-    found = auth.load_config().resolve_authconfig(host) or {}
-    return (found["username"], found["password"]) if found.get("username") and found.get("password") else None
 
 
 def _hint(answer: requests.Response) -> str:

@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-import docker
 from ansible.errors import AnsibleError
 
 from ..chain.graph import Chain
@@ -19,7 +18,7 @@ from ..chain.prefix import prefix
 from ..chain.reference import split_pinned
 from ..chain.tier import Bootstrap, Import, Pull, Tier
 from ..contract.suite import RoleTests, Suite
-from ..engine import images
+from ..engine.engine import Engine
 from ..engine.snapshot import Snapshot
 from ..errors import ChainError, concerning
 from ..image import labels, platform
@@ -137,7 +136,7 @@ class Planner:
             )
         return found
 
-    def decide(self, client: docker.DockerClient, force: Any) -> dict[str, Decision]:
+    def decide(self, engine: Engine, force: Any) -> dict[str, Decision]:
         """Check everything that can be checked without an engine's work, and decide.
 
         Raises:
@@ -161,29 +160,29 @@ class Planner:
             raise ChainError(together(problems))
         for name, answered in digest_inputs(inputs, warn).items():
             parts[name].update(answered)
-        engine = Snapshot.take(client)
+        held = engine.images.snapshot()
         decisions = decide(
             self.chain,
             parts,
-            engine,
+            held,
             selected=self.selected,
             forced=forced,
-            elsewhere=self._elsewhere(engine),
+            elsewhere=self._elsewhere(held),
             tests=self._tests,
         )
         for decision in decisions.values():
             if decision.action is Action.BUILD:
-                _check_source(client, decision.tier)
+                _check_source(engine, decision.tier)
         return decisions
 
-    def take(self, client: docker.DockerClient) -> dict[str, Decision]:
+    def take(self, engine: Engine) -> dict[str, Decision]:
         """Decide to build nothing, and to test what is released.
 
         Raises:
             ChainError: A role is not there.
             EngineError: The engine does not answer.
         """
-        return take(self.chain, Snapshot.take(client), selected=self.selected, tests=self._tests)
+        return take(self.chain, engine.images.snapshot(), selected=self.selected, tests=self._tests)
 
     @cached_property
     def projects(self) -> Projects:
@@ -349,11 +348,11 @@ class Planner:
         return self._roles[key]
 
 
-def _check_source(client: docker.DockerClient, tier: Tier) -> None:
+def _check_source(engine: Engine, tier: Tier) -> None:
     match tier.source:
         case Pull(reference):
-            if (image := images.find(client, "@".join(split_pinned(reference) or (reference,)))) is not None:
-                platform.check(client, tier.name, reference, image)
+            if (image := engine.images.find("@".join(split_pinned(reference) or (reference,)))) is not None:
+                platform.check(engine, tier.name, reference, image)
         case Bootstrap():
             check_tools(tier.name)
         case Import(archive, checksum):

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-import docker
-
+from ..engine.engine import Engine
 from .adopt import adopt
 from .claim import claim
 from .cleanup import clear_ended_runs
@@ -15,11 +14,11 @@ from .moves import recover
 from .turn import Waiting, take_turn
 
 
-def begin(client: docker.DockerClient, chain: str, home: Home, command: str, waiting: Waiting) -> Journal:
+def begin(engine: Engine, chain: str, home: Home, command: str, waiting: Waiting) -> Journal:
     """Begin a run: claim the chain's name, wait for the turn, then clear away what killed runs left half-done.
 
     Args:
-        client: The engine.
+        engine: The engine.
         chain: The chain's name.
         home: Where it lives.
         command: What this run was started as.
@@ -33,12 +32,12 @@ def begin(client: docker.DockerClient, chain: str, home: Home, command: str, wai
             wait.
         EngineError: The engine refused.
     """
-    claim(client, chain, home)  # before the turn: a run of another project is not to be waited for
+    claim(engine, chain, home)  # before the turn: a run of another project is not to be waited for
     journal = take_turn(chain, command, waiting)
     try:
         adopt(chain, home, waiting.say)
-        recover(client, chain, waiting.say)
-        for run in clear_ended_runs(client, chain, but=journal):
+        recover(engine, chain, waiting.say)
+        for run in clear_ended_runs(engine, chain, but=journal):
             waiting.say(f"cleared what the killed run {run} left behind")
     except BaseException:
         journal.end()

@@ -5,19 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-import docker
-
 from ..agent import place
 from ..chain.protection import Protection
-from ..engine import containers, images
+from ..engine import containers
 from ..engine.address import engine_address
-from ..engine.cage import confined
-from ..engine.images import Image
+from ..engine.cage import Confinement, confined
+from ..engine.engine import Engine
+from ..engine.image import Image
 from ..errors import EngineError, RunError
 from ..image import cache, interpreter, labels, platform, volumes
 from ..image.environment import left_out
@@ -70,11 +69,11 @@ def wait_for_parent(journal: Journal, planned: Planned) -> str:
     return outcome.image
 
 
-def spare(client: docker.DockerClient, journal: Journal, planned: Planned, parent: str) -> Image | None:
+def spare(engine: Engine, journal: Journal, planned: Planned, parent: str) -> Image | None:
     """Spare a tier its build if its parent came out as an image that the tier was built on before.
 
     Args:
-        client: The engine.
+        engine: The engine.
         journal: The run.
         planned: What the plan says of the tier.
         parent: ID of the parent's image.
@@ -90,15 +89,15 @@ def spare(client: docker.DockerClient, journal: Journal, planned: Planned, paren
     tier = planned.tier
     for taken in planned.elsewhere or ({},):
         key = digest_key({**planned.parts, **taken, "parent": parent})
-        image = find_built(partial(images.find, client), tier, key)
+        image = find_built(engine.images.find, tier, key)
         if image is not None:
-            propose_kept(client, journal, tier, image.id, f"kept, parent {tier.parent} came out the same")
+            propose_kept(engine, journal, tier, image.id, f"kept, parent {tier.parent} came out the same")
             return image
     return None
 
 
 def start(
-    client: docker.DockerClient,
+    engine: Engine,
     journal: Journal,
     planned: Planned,
     parent: str,
@@ -109,7 +108,7 @@ def start(
     """Start the tier's build container on exactly the image ``parent``.
 
     Args:
-        client: The engine.
+        engine: The engine.
         journal: The run.
         planned: What the plan says of the tier.
         parent: ID of the parent's image.
@@ -121,52 +120,51 @@ def start(
         EngineError: The engine refused, or the parent's image is gone.
     """
     name = planned.tier.name
-    below = images.get(client, parent)
-    platform.check_depth(client, name, below)
+    below = engine.images.get(parent)
+    platform.check_depth(engine, name, below)
     if unset := left_out(below.config.get("Env") or ()):
         say(f"its parent's {', '.join(unset)} are not set while it is built: they change how programs start")
     mounts, environment = [], {}
     if python is None:
         with journal.alone("interpreter"):
-            made = interpreter.ensure(client, tier=name, parent=below, run=journal.run, say=say)
+            made = interpreter.ensure(engine, tier=name, parent=below, run=journal.run, say=say)
         if made:
-            mounts, environment = [made.mount, cache.mount(client, below)], made.environment
+            mounts, environment = [made.mount, cache.mount(engine, below)], made.environment
         python = made.python if made else _SYSTEM_PYTHON
-    staged = stage(client, below, journal.run, name)
+    staged = stage(engine, below, journal.run, name)
     epoch = epoch_of(planned, below)
+    caged = confined(engine.system, planned.tier.cage, family=below.labels.get(labels.FAMILY), say=say, mounts=mounts)
     container = _start_container(
-        client,
+        engine,
         name=container_name(journal.run, name),
         image=staged,
         tier=name,
         labels={**labels.work(journal.run, name), labels.CHAIN: planned.chain},
-        confined=confined(client, planned.tier.cage, family=below.labels.get(labels.FAMILY), say=say, mounts=mounts),
+        confined=caged,
         environment={**environment, containers.EPOCH: str(epoch)},
     )
     journal.write("build", name, {"container": container.id, "stage": staged, "parent": parent, "epoch": epoch})
     return Started(container.name, python)
 
 
-def _start_container(
-    client: docker.DockerClient, *, name: str, confined: Mapping[str, Any], **settings: Any
-) -> containers.BuildContainer:
+def _start_container(engine: Engine, *, name: str, confined: Confinement, **settings: Any) -> containers.BuildContainer:
     """Start a build container with the folder for its agent's socket, or without where the engine cannot have it.
 
     An engine behind a local socket may still be another machine's, or see another file system than we do.
     """
     meeting_place = place.mount(engine_address(), name)
     try:
-        mounts = [*confined["mounts"], *meeting_place]
-        return containers.start(client, name=name, confined={**confined, "mounts": mounts}, **settings)
+        here = replace(confined, mounts=(*confined.mounts, *meeting_place))
+        return engine.containers.start(name=name, confined=here, **settings)
     except EngineError:
         place.remove(engine_address(), name)
         if not meeting_place:
             raise
-    return containers.start(client, name=name, confined=confined, **settings)
+    return engine.containers.start(name=name, confined=confined, **settings)
 
 
 def seal_tier(
-    client: docker.DockerClient,
+    engine: Engine,
     journal: Journal,
     name: str,
     declared: Mapping[str, Any],
@@ -178,7 +176,7 @@ def seal_tier(
     """Seal the tier's build container, remove it, and make the image the tier's candidate.
 
     Args:
-        client: The engine.
+        engine: The engine.
         journal: The run.
         name: The tier.
         declared: Its checked ``tier_config``.
@@ -194,11 +192,11 @@ def seal_tier(
     planned, build = read_plan(journal, name), journal.read("build", name)
     if build is None:
         raise RunError(f"tier {name!r} has no build container in run {journal.run}")
-    wait_for_jobs(client, journal, name, build["container"], say)
-    tier, parent = planned.tier, images.get(client, build["parent"])
+    wait_for_jobs(engine, journal, name, build["container"], say)
+    tier, parent = planned.tier, engine.images.get(build["parent"])
     known = (*planned.roles, *tier.before, *tier.after)
     taken = {**digest_taken(journal, name, known, Projects(planned.projects)), **used}
-    volumes.check(client, tier=name, container=build["container"], parent=parent, declared=declared)
+    volumes.check(engine, tier=name, container=build["container"], parent=parent, declared=declared)
     inherited = labels.protections(parent.labels)
     identity = labels.identity(
         planned.chain,
@@ -220,9 +218,9 @@ def seal_tier(
         timeline=timeline(journal, name),
         announce=partial(announce, journal, name),
     )
-    image = hold(client, journal, tier, lambda: seal(client, build["container"], design, say=say))
-    clear_build(client, journal, name)
-    return propose(client, journal, planned.tier, image)
+    image = hold(engine, journal, tier, lambda: seal(engine, build["container"], design, say=say))
+    clear_build(engine, journal, name)
+    return propose(engine, journal, planned.tier, image)
 
 
 def epoch_of(planned: Planned, parent: Image) -> int:

@@ -9,14 +9,11 @@ more than it is.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-
-import docker
 
 from ..chain import tags
 from ..chain.tier import Tier
-from ..engine import images
-from ..engine.images import Image
+from ..engine.engine import Engine
+from ..engine.image import Image
 from ..image import labels
 from ..image.built import note_built
 from ..keys.parts import content_tag
@@ -39,7 +36,7 @@ class Candidate:
     tag: str | None = None
 
 
-def propose(client: docker.DockerClient, journal: Journal, tier: Tier, image: Image) -> Image:
+def propose(engine: Engine, journal: Journal, tier: Tier, image: Image) -> Image:
     """Make a finished image the tier's candidate.
 
     Where the release has the same content, that one becomes it: an image whose inputs changed without making a
@@ -52,10 +49,10 @@ def propose(client: docker.DockerClient, journal: Journal, tier: Tier, image: Im
         EngineError: The engine refused.
     """
     note_built(image.id, *image.layers[-1:])
-    released = find_own(partial(images.find, client), tier, tier.release)
+    released = find_own(engine.images.find, tier, tier.release)
     tag = content_tag(image.labels[labels.KEY])
     if released is not None and released.id != image.id and labels.same(released.labels, image.labels):
-        let_go(client, journal, tier)
+        let_go(engine, journal, tier)
         note_built(released.id)
         _write(journal, tier.name, Candidate(released.id, "built, the same as before", tag))
         return released
@@ -63,7 +60,7 @@ def propose(client: docker.DockerClient, journal: Journal, tier: Tier, image: Im
     return image
 
 
-def propose_kept(client: docker.DockerClient, journal: Journal, tier: Tier, image: str, reason: str) -> None:
+def propose_kept(engine: Engine, journal: Journal, tier: Tier, image: str, reason: str) -> None:
     """Make an image that the tier had its candidate, and say why.
 
     One that did not pass before has no content tag yet.
@@ -71,7 +68,7 @@ def propose_kept(client: docker.DockerClient, journal: Journal, tier: Tier, imag
     Raises:
         EngineError: The image is gone, or the engine does not answer.
     """
-    found = hold(client, journal, tier, lambda: images.get(client, image))
+    found = hold(engine, journal, tier, lambda: engine.images.get(image))
     failed = any(tags.is_failed(name.rpartition(":")[2]) for name in found.tags)
     _write(journal, tier.name, Candidate(image, reason, content_tag(found.labels[labels.KEY]) if failed else None))
 
@@ -82,7 +79,7 @@ def read(journal: Journal, tier: str) -> Candidate | None:
     return None if content is None else Candidate(**content)
 
 
-def accept(client: docker.DockerClient, journal: Journal, tier: Tier) -> None:
+def accept(engine: Engine, journal: Journal, tier: Tier) -> None:
     """Give a tier's candidate its content tag and record it as the outcome, which lets its children go on.
 
     Raises:
@@ -92,7 +89,7 @@ def accept(client: docker.DockerClient, journal: Journal, tier: Tier) -> None:
     if candidate is None:
         return
     if candidate.tag is not None:
-        images.tag(client, candidate.image, tier.image, candidate.tag)
+        engine.images.tag(candidate.image, tier.image, candidate.tag)
     journal.passed(tier.name, candidate.image, candidate.reason)
 
 

@@ -15,12 +15,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import docker
-
 from ..chain.names import is_anybodys
 from ..chain.tier import Tier
-from ..engine import images, volumes
-from ..engine.snapshot import Names, Snapshot
+from ..engine.engine import Engine
+from ..engine.snapshot import Names
 from ..errors import RunError
 from ..image import labels, own
 from ..image.own import Repositories
@@ -31,33 +29,33 @@ from .journal import state_folder
 _HOMES = "+homes"
 
 
-def check_claim(client: docker.DockerClient, chain: str, home: Home) -> None:
+def check_claim(engine: Engine, chain: str, home: Home) -> None:
     """Make sure that no other project has a chain of this name, on this engine or in this state folder.
 
     Raises:
         RunError: One has; the message says where it lives and what to do.
         EngineError: The engine does not answer.
     """
-    _agreed(client, chain, home)
+    _agreed(engine, chain, home)
 
 
-def claim(client: docker.DockerClient, chain: str, home: Home) -> None:
+def claim(engine: Engine, chain: str, home: Home) -> None:
     """Claim a chain's name on the engine and in the state folder; see :func:`check_claim`.
 
     Raises:
         RunError: Another project has it, or the state folder cannot be written to. Nothing was changed.
         EngineError: The engine refused.
     """
-    here, there = _agreed(client, chain, home)
-    others = claimed_by_others(client, chain, home)  # image names are whose project had them first
+    here, there = _agreed(engine, chain, home)
+    others = claimed_by_others(engine, chain, home)  # image names are whose project had them first
     mine = replace(home, tiers=tuple(each for each in home.tiers if each.partition(" ")[2] not in others))
     _write_here(chain, here, mine)
     wanted = _together(there, mine)
     if wanted == there:
         return
     if there is not None:
-        volumes.remove(client, volume_name(chain))
-    said = volumes.create(client, volume_name(chain), {labels.CHAIN: chain, labels.HOME: wanted.written()})
+        engine.volumes.remove(volume_name(chain))
+    said = engine.volumes.create(volume_name(chain), {labels.CHAIN: chain, labels.HOME: wanted.written()})
     first = Home.read(said.get(labels.HOME, ""))
     if first is not None and not home.claims_with(first):
         raise RunError(_told(chain, home, str(first), _forget_there(chain)))
@@ -69,20 +67,20 @@ def owned(chain: str, home: Home) -> Repositories:
     return (home if here is None or not home.claims_with(here) else home.with_tiers(here.tiers)).repositories
 
 
-def give_up(client: docker.DockerClient, chain: str) -> None:
+def give_up(engine: Engine, chain: str) -> None:
     """Give up the claim to a name on the engine, when nothing of the chain is left there.
 
     Raises:
         EngineError: The engine refused.
     """
-    volumes.remove(client, volume_name(chain))
+    engine.volumes.remove(volume_name(chain))
 
 
-def check_images(client: docker.DockerClient, chain: str, home: Home, moving: Mapping[Tier, str | None]) -> None:
+def check_images(engine: Engine, chain: str, home: Home, moving: Mapping[Tier, str | None]) -> None:
     """Make sure that release tags which are going to move are not those of another project's chain.
 
     Args:
-        client: The engine.
+        engine: The engine.
         chain: The chain's name.
         home: Where it lives.
         moving: ID of the image that each tier's release tag names now; ``None`` where there is no such tag.
@@ -93,13 +91,13 @@ def check_images(client: docker.DockerClient, chain: str, home: Home, moving: Ma
     """
     known: dict[str, Home | None] = {}
     for tier, image in moving.items():
-        found = images.find(client, image) if image else None
+        found = engine.images.find(image) if image else None
         said = found.labels.get(labels.CHAIN) if found and found.labels.get(labels.TIER) == tier.name else None
         if said is None or (said == chain and not is_anybodys(chain)):
             continue
         if said not in known:
-            known[said] = None if is_anybodys(said) else _there(client, said)
-        owner = known[said] or claimed_by_others(client, chain, home).get(tier.image)
+            known[said] = None if is_anybodys(said) else _there(engine, said)
+        owner = known[said] or claimed_by_others(engine, chain, home).get(tier.image)
         if owner is not None and not home.is_project_of(owner):
             raise RunError(
                 f"tier {tier.name!r}: {tier.release} is an image of another project's chain, which lives in {owner}; "
@@ -108,11 +106,11 @@ def check_images(client: docker.DockerClient, chain: str, home: Home, moving: Ma
             )
 
 
-def own_images(client: docker.DockerClient, chain: str, home: Home, names: Names, *, called: str = "") -> list[own.Own]:
+def own_images(engine: Engine, chain: str, home: Home, names: Names, *, called: str = "") -> list[own.Own]:
     """List a chain's own images.
 
     Args:
-        client: The engine.
+        engine: The engine.
         chain: The chain's name.
         home: Where it lives.
         names: All names on the engine.
@@ -124,18 +122,18 @@ def own_images(client: docker.DockerClient, chain: str, home: Home, names: Names
     """
     mine, label = owned(chain, home), called or chain
     if is_anybodys(label):
-        others = claimed_by_others(client, chain, home)
+        others = claimed_by_others(engine, chain, home)
         mine = {tier: set(its) - others.keys() for tier, its in mine.items()}
-    return own.of_chain(client, label, mine, names)
+    return own.of_chain(engine, label, mine, names)
 
 
-def claimed_by_others(client: docker.DockerClient, chain: str, home: Home) -> dict[str, Home]:
+def claimed_by_others(engine: Engine, chain: str, home: Home) -> dict[str, Home]:
     """Repositories of the tiers of other projects' chains on the engine, with where each chain lives.
 
     Raises:
         EngineError: The engine does not answer.
     """
-    claims = volumes.labelled(client, labels.HOME).values()
+    claims = engine.volumes.labelled(labels.HOME).values()
     homes = (Home.read(said[labels.HOME]) for said in claims if said.get(labels.CHAIN) != chain)
     others = [each for each in homes if each is not None and not home.is_project_of(each)]
     return {name: each for each in others for names in each.repositories.values() for name in names}
@@ -146,14 +144,14 @@ def volume_name(chain: str) -> str:
     return f"tierwright-chain-{hashlib.sha256(chain.encode()).hexdigest()[:16]}"
 
 
-def _agreed(client: docker.DockerClient, chain: str, home: Home) -> tuple[Home | None, Home | None]:
+def _agreed(engine: Engine, chain: str, home: Home) -> tuple[Home | None, Home | None]:
     """What is recorded in the state folder and on the engine, both this project's; ``None`` for nothing."""
-    here, there = _here(chain), _there(client, chain)
+    here, there = _here(chain), _there(engine, chain)
     if here is not None and not home.claims_with(here):
         raise RunError(_told(chain, home, str(here), f"remove {_recorded_in(chain)}"))
     if there is None or not home.claims_with(there):
         # Tiers that came after the record was made, or images of before there were records.
-        tiers = tuple(own.claimed(client, chain, Snapshot.take(client).names))
+        tiers = tuple(own.claimed(engine, chain, engine.images.snapshot().names))
         known = home if here is None else home.with_tiers(here.tiers)
         if there is None and tiers and set(tiers).isdisjoint(known.tiers):
             names = ", ".join(sorted({each.partition(" ")[0] for each in tiers}))
@@ -191,8 +189,8 @@ def _here(chain: str) -> Home | None:
         return None
 
 
-def _there(client: docker.DockerClient, chain: str) -> Home | None:
-    return Home.read((volumes.find(client, volume_name(chain)) or {}).get(labels.HOME, ""))
+def _there(engine: Engine, chain: str) -> Home | None:
+    return Home.read((engine.volumes.find(volume_name(chain)) or {}).get(labels.HOME, ""))
 
 
 def _write_here(chain: str, known: Home | None, home: Home) -> None:

@@ -7,11 +7,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-import docker
-
 from ..agent import place
-from ..engine import containers, images, networks
 from ..engine.address import engine_address
+from ..engine.engine import Engine
 from ..engine.snapshot import Names
 from ..image import interpreter
 from ..image.labels import CHAIN, RUN, TIER
@@ -32,7 +30,7 @@ def container_name(run: str, tier: str) -> str:
     return f"tierwright-{run}-{name}" if name == tier else f"tierwright-{run}-{name}-{digest_bytes(tier.encode())[:8]}"
 
 
-def clear_run(client: docker.DockerClient, run: str) -> int:
+def clear_run(engine: Engine, run: str) -> int:
     """Remove what ``run`` made for itself on the engine: containers, networks, images to build on, interpreters.
 
     Returns:
@@ -42,20 +40,20 @@ def clear_run(client: docker.DockerClient, run: str) -> int:
         EngineError: The engine refused.
     """
     mine = f"{RUN}={run}"
-    left = _containers(client, mine)
+    left = _containers(engine, mine)
     for container, found in left:
-        containers.remove(client, container)
+        engine.containers.remove(container)
         place.remove(engine_address(), container_name(run, found.get(TIER, "")))
-    for network, _labels in networks.find(client, mine):
-        networks.remove(client, network)
-    for image, _labels in images.nameless(client, mine):
-        if is_stage(client, image):
-            images.remove(client, image)
-    interpreter.clear(client, run)
+    for network, _labels in engine.networks.find(mine):
+        engine.networks.remove(network)
+    for image, _labels in engine.images.nameless(mine):
+        if is_stage(engine, image):
+            engine.images.remove(image)
+    interpreter.clear(engine, run)
     return len(left)
 
 
-def clear_build(client: docker.DockerClient, journal: Journal, tier: str) -> None:
+def clear_build(engine: Engine, journal: Journal, tier: str) -> None:
     """Remove the build container and the stage image of one tier; either may be gone already.
 
     Raises:
@@ -63,28 +61,28 @@ def clear_build(client: docker.DockerClient, journal: Journal, tier: str) -> Non
     """
     build = journal.read("build", tier)
     if build is not None:
-        containers.remove(client, build["container"])
+        engine.containers.remove(build["container"])
         place.remove(engine_address(), container_name(journal.run, tier))
-        images.remove(client, build["stage"])
+        engine.images.remove(build["stage"])
 
 
-def clear_tier(client: docker.DockerClient, journal: Journal, tier: str) -> None:
+def clear_tier(engine: Engine, journal: Journal, tier: str) -> None:
     """Remove the build container and the stage image of one tier, and let go of what it made.
 
     Raises:
         EngineError: The engine refused.
     """
-    clear_build(client, journal, tier)
-    let_go(client, journal, read_plan(journal, tier).tier)
+    clear_build(engine, journal, tier)
+    let_go(engine, journal, read_plan(journal, tier).tier)
 
 
-def clear_ended_runs(client: docker.DockerClient, chain: str, but: Journal) -> list[str]:
+def clear_ended_runs(engine: Engine, chain: str, but: Journal) -> list[str]:
     """Remove what killed runs over ``chain`` left behind, journals included.
 
     They are those of this state folder, and what they made is told by their journals: what others build looks the same.
 
     Args:
-        client: The engine.
+        engine: The engine.
         chain: The chain's name.
         but: The run that this is done in.
 
@@ -98,20 +96,20 @@ def clear_ended_runs(client: docker.DockerClient, chain: str, but: Journal) -> l
     for journal in runs(chain):
         if journal.run == but.run or journal.is_alive():
             continue
-        clear_run(client, journal.run)
-        let_all_go(client, journal)
+        clear_run(engine, journal.run)
+        let_all_go(engine, journal)
         journal.end()
         cleared.append(journal.run)
     return cleared
 
 
-def abandoned_runs(client: docker.DockerClient, chain: str, owned: Repositories, names: Names) -> list[str]:
+def abandoned_runs(engine: Engine, chain: str, owned: Repositories, names: Names) -> list[str]:
     """List runs over ``chain`` that left something and that nobody will clear away.
 
     Their journals are gone, or on another machine, and they began a day ago or earlier.
 
     Args:
-        client: The engine.
+        engine: The engine.
         chain: The chain's name.
         owned: The repositories of its tiers.
         names: All names on the engine.
@@ -120,7 +118,7 @@ def abandoned_runs(client: docker.DockerClient, chain: str, owned: Repositories,
         EngineError: The engine refused.
     """
     mine = f"{CHAIN}={chain}"
-    found = [*_containers(client, mine), *networks.find(client, mine)]
+    found = [*_containers(engine, mine), *engine.networks.find(mine)]
     left = {said[RUN] for _id, said in found if RUN in said}
     repositories = {each for mine in owned.values() for each in mine}
     left.update(run for each in repositories for run in holding(names.get(each, {})))
@@ -132,7 +130,7 @@ def is_abandoned(chain: str, run: str) -> bool:
     return began(run) < datetime.now(UTC) - _LONGEST and not Journal(runs_folder(chain) / run).is_alive()
 
 
-def _containers(client: docker.DockerClient, label: str) -> list[tuple[str, dict[str, str]]]:
+def _containers(engine: Engine, label: str) -> list[tuple[str, dict[str, str]]]:
     """List containers that were given ``label``; one of an image that somebody made of a build container was not."""
-    theirs = [image for image in images.labelled(client, RUN) if not is_stage(client, image)]
-    return containers.find(client, label, but_of=theirs)
+    theirs = [image for image in engine.images.labelled(RUN) if not is_stage(engine, image)]
+    return engine.containers.find(label, but_of=theirs)

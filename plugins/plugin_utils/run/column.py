@@ -10,13 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import docker
-
 from ..chain import names, tags
 from ..contract.kept import keep, kept, set_damaged_aside
 from ..contract.matrix import SCHEMA, Cell, Matrix, State, Variant
-from ..engine import images
-from ..engine.snapshot import Snapshot
+from ..engine.engine import Engine
 from ..errors import ChainError, DamagedError
 from ..image.labels import CHAIN
 from .journal import Journal, state_folder
@@ -66,13 +63,13 @@ def note(journal: Journal, asked: Asked) -> None:
     journal.write(_KIND, asked.name, dataclasses.asdict(asked))
 
 
-def keep_column(client: docker.DockerClient, journal: Journal) -> str | None:
+def keep_column(engine: Engine, journal: Journal) -> str | None:
     """Put how a run ended into the matrix of the chain that it was over a variant of.
 
     The matrix is that of the chain's newest release on the engine; each variant that was run since is a column of it.
 
     Args:
-        client: The engine.
+        engine: The engine.
         journal: The run, at its end.
 
     Returns:
@@ -86,7 +83,7 @@ def keep_column(client: docker.DockerClient, journal: Journal) -> str | None:
         return None
     asked = Asked(**(journal.read(_KIND, recorded[0]) or {}))
     column = Variant(asked.name, asked.title, _cells(journal))
-    release = _newest_release(client, asked.of)
+    release = _newest_release(engine, asked.of)
     with exclusively(asked.of, "matrix"):
         damaged = list(set_damaged_aside(state_folder(asked.of)))
         same = [each for each in kept(state_folder(asked.of)) if each.release == release][-1:]
@@ -110,16 +107,16 @@ def _with_times(column: Variant, before: Variant | None) -> Variant:
     return dataclasses.replace(column, tiers=tiers)
 
 
-def _newest_release(client: docker.DockerClient, chain: str) -> str | None:
+def _newest_release(engine: Engine, chain: str) -> str | None:
     """The newest release of a chain, in the repositories that a plan here has told; without one, by its label."""
-    mine = images.labelled(client, f"{CHAIN}={chain}")
+    mine = engine.images.labelled(f"{CHAIN}={chain}")
     try:
         known = {each.release.rpartition(":")[0] for each in read_standing(chain).values()}
     except DamagedError:
         known = set()
     found = {
         tag
-        for repository, named in Snapshot.take(client).names.items()
+        for repository, named in engine.images.snapshot().names.items()
         for tag, image in named.items()
         if tags.is_release(tag) and (repository in known if known else image in mine)
     }

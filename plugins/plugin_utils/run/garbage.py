@@ -7,11 +7,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-import docker
-
 from ..chain.tier import Tier
-from ..engine import containers, images, volumes
-from ..engine.snapshot import Snapshot
+from ..engine.engine import Engine
 from ..image import cache, interpreter, own
 from .claim import own_images, owned
 from .cleanup import abandoned_runs, clear_run
@@ -39,7 +36,7 @@ class Garbage:
 
 
 def find(
-    client: docker.DockerClient,
+    engine: Engine,
     chain: str,
     tiers: Collection[Tier],
     home: Home,
@@ -50,7 +47,7 @@ def find(
     """Find what can go. Nothing is changed.
 
     Args:
-        client: The engine.
+        engine: The engine.
         chain: The chain's name.
         tiers: Its tiers.
         home: Where it lives, and what its name was before.
@@ -60,28 +57,28 @@ def find(
     Raises:
         EngineError: The engine refused.
     """
-    names, mine = Snapshot.take(client).names, owned(chain, home)
-    abandoned = abandoned_runs(client, chain, mine, names)
-    needs = Needs(keep, containers.sources(client), wanted, own.parents(client), abandoned)
+    names, mine = engine.images.snapshot().names, owned(chain, home)
+    abandoned = abandoned_runs(engine, chain, mine, names)
+    needs = Needs(keep, engine.containers.sources(), wanted, own.parents(engine), abandoned)
     repositories = {each for their in mine.values() for each in their}
-    images_ = own_images(client, chain, home, names)
-    images_ += own_images(client, chain, home, names, called=home.former) if home.former else []
+    images_ = own_images(engine, chain, home, names)
+    images_ += own_images(engine, chain, home, names, called=home.former) if home.former else []
     pruning = plan_prune(images_, tiers, repositories, names, needs)
     gone = {each.id for each in pruning.images}
-    left = [*interpreter.needless(client, gone), *cache.needless(client, gone)]
+    left = [*interpreter.needless(engine, gone), *cache.needless(engine, gone)]
     return Garbage(
         pruning,
         tuple(abandoned),
         tuple(left),
-        own.freed(client, pruning.images) + volumes.sizes(client, left),
+        own.freed(engine, pruning.images) + engine.volumes.sizes(left),
     )
 
 
-def remove(client: docker.DockerClient, chain: str, home: Home, garbage: Garbage) -> None:
+def remove(engine: Engine, chain: str, home: Home, garbage: Garbage) -> None:
     """Remove it. What somebody has begun to use meanwhile stays.
 
     Args:
-        client: The engine.
+        engine: The engine.
         chain: The chain's name.
         home: Where it lives.
         garbage: What :func:`find` has found.
@@ -90,13 +87,13 @@ def remove(client: docker.DockerClient, chain: str, home: Home, garbage: Garbage
         EngineError: The engine refused.
     """
     for run in garbage.runs:
-        clear_run(client, run)
-    move_all(client, chain, garbage.pruning.moves)
+        clear_run(engine, run)
+    move_all(engine, chain, garbage.pruning.moves)
     repositories = {each for their in owned(chain, home).values() for each in their}
-    names = {each: named for each, named in Snapshot.take(client).names.items() if each in repositories}
+    names = {each: named for each, named in engine.images.snapshot().names.items() if each in repositories}
     for run in garbage.runs:
-        untag(client, run, names)
+        untag(engine, run, names)
     for image in garbage.pruning.images:
-        images.remove(client, image.id)  # the last of its names took it along, where it had one
+        engine.images.remove(image.id)  # the last of its names took it along, where it had one
     for volume in garbage.volumes:
-        volumes.remove(client, volume)
+        engine.volumes.remove(volume)

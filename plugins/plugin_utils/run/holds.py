@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-import docker
-
 from ..chain import tags
 from ..chain.tier import Tier
-from ..engine import images
-from ..engine.images import Image
-from ..engine.snapshot import Names, Snapshot
+from ..engine.engine import Engine
+from ..engine.image import Image
+from ..engine.snapshot import Names
 from ..errors import EngineError
 from .journal import Journal
 
@@ -24,11 +22,11 @@ _SEALING = "sealing"
 _KINDS = (_SEALING, "candidate")
 
 
-def hold(client: docker.DockerClient, journal: Journal, tier: Tier, make: Callable[[], Image]) -> Image:
+def hold(engine: Engine, journal: Journal, tier: Tier, make: Callable[[], Image]) -> Image:
     """Make an image of ``tier`` that nobody takes away from this run.
 
     Args:
-        client: The engine.
+        engine: The engine.
         journal: The run.
         tier: The tier.
         make: Makes it; :func:`announce` tells of it before the engine has it.
@@ -39,12 +37,12 @@ def hold(client: docker.DockerClient, journal: Journal, tier: Tier, make: Callab
     """
     image = make()
     try:
-        images.tag(client, image.id, tier.image, tags.building(journal.run))
+        engine.images.tag(image.id, tier.image, tags.building(journal.run))
     except EngineError:
-        if images.find(client, image.id) is not None:
+        if engine.images.find(image.id) is not None:
             raise
         image = make()  # another run that had made the same let go of it a moment ago
-        images.tag(client, image.id, tier.image, tags.building(journal.run))
+        engine.images.tag(image.id, tier.image, tags.building(journal.run))
     return image
 
 
@@ -53,28 +51,28 @@ def announce(journal: Journal, tier: str, image: str) -> None:
     journal.write(_SEALING, tier, {"image": image})
 
 
-def let_go(client: docker.DockerClient, journal: Journal, tier: Tier) -> None:
+def let_go(engine: Engine, journal: Journal, tier: Tier) -> None:
     """Let go of the image that a run made of ``tier``; it goes, unless it has got another name.
 
     Raises:
         EngineError: The engine refused.
     """
-    images.remove(client, f"{tier.image}:{tags.building(journal.run)}")
-    _remove_nameless(client, journal, tier.name)
+    engine.images.remove(f"{tier.image}:{tags.building(journal.run)}")
+    _remove_nameless(engine, journal, tier.name)
 
 
-def let_all_go(client: docker.DockerClient, journal: Journal) -> None:
+def let_all_go(engine: Engine, journal: Journal) -> None:
     """Let go of all images that a run made.
 
     Raises:
         EngineError: The engine refused.
     """
-    untag(client, journal.run, Snapshot.take(client).names)
+    untag(engine, journal.run, engine.images.snapshot().names)
     for tier in {tier for kind in _KINDS for tier in journal.recorded(kind)}:
-        _remove_nameless(client, journal, tier)
+        _remove_nameless(engine, journal, tier)
 
 
-def untag(client: docker.DockerClient, run: str, names: Names) -> None:
+def untag(engine: Engine, run: str, names: Names) -> None:
     """Take away the tags that ``run`` holds images by, of some names on the engine.
 
     Raises:
@@ -82,7 +80,7 @@ def untag(client: docker.DockerClient, run: str, names: Names) -> None:
     """
     for repository, named in names.items():
         if tags.building(run) in named:
-            images.remove(client, f"{repository}:{tags.building(run)}")
+            engine.images.remove(f"{repository}:{tags.building(run)}")
 
 
 def holding(named: Iterable[str]) -> Iterator[str]:
@@ -90,10 +88,10 @@ def holding(named: Iterable[str]) -> Iterator[str]:
     return (run for tag in named if (run := tags.building_run(tag)))
 
 
-def _remove_nameless(client: docker.DockerClient, journal: Journal, tier: str) -> None:
+def _remove_nameless(engine: Engine, journal: Journal, tier: str) -> None:
     """Remove what was announced, and got no name because the run was killed at that moment."""
     for kind in _KINDS:
         told = journal.read(kind, tier)
-        found = images.find(client, told["image"]) if told else None
+        found = engine.images.find(told["image"]) if told else None
         if found is not None and not found.tags:
-            images.remove(client, found.id)
+            engine.images.remove(found.id)

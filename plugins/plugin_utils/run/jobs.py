@@ -13,9 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-import docker
-
-from ..engine.client import translated
+from ..engine.engine import Engine
 from ..errors import SealError
 from .journal import Journal
 
@@ -35,13 +33,11 @@ def note_asynchronous(journal: Journal, tier: str, task: str) -> None:
     journal.write(_KIND, tier, {"tasks": sorted({*known["tasks"], task})})
 
 
-def wait_for_jobs(
-    client: docker.DockerClient, journal: Journal, tier: str, container: str, say: Callable[[str], None]
-) -> None:
+def wait_for_jobs(engine: Engine, journal: Journal, tier: str, container: str, say: Callable[[str], None]) -> None:
     """Wait until the asynchronous tasks of a tier have ended, for a while.
 
     Args:
-        client: The engine.
+        engine: The engine.
         journal: The run.
         tier: The tier.
         container: ID of its build container.
@@ -55,7 +51,7 @@ def wait_for_jobs(
     if noted is None:
         return
     until, said = time.monotonic() + PATIENCE, False
-    while going_on := _modules(client, container):
+    while going_on := unfinished(engine.containers.commands(container)):
         what = f"{', '.join(noted['tasks'])} (module {', '.join(going_on)})"
         if time.monotonic() > until:
             raise SealError(
@@ -67,12 +63,6 @@ def wait_for_jobs(
             say(f"waiting up to {PATIENCE:.0f} s for {what}")
             said = True
         time.sleep(_LOOK_SECONDS)
-
-
-def _modules(client: docker.DockerClient, container: str) -> list[str]:
-    with translated(f"asking what runs in container {container}"):
-        told = client.api.top(container)
-    return unfinished(" ".join(map(str, row)) for row in told.get("Processes") or ())
 
 
 def unfinished(processes: Iterable[str]) -> list[str]:

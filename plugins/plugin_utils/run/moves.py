@@ -16,11 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import docker
-
-from ..engine import images
 from ..engine.address import engine_address
-from ..engine.snapshot import Names, Snapshot
+from ..engine.engine import Engine
+from ..engine.snapshot import Names
 from ..errors import EngineError, RunError
 from ..whole_file import forget_unfinished, set_aside, write_durably
 from .journal import state_folder
@@ -43,11 +41,11 @@ class Move:
         return names.get(self.repository, {}).get(self.tag)
 
 
-def move_all(client: docker.DockerClient, chain: str, moves: Sequence[Move]) -> None:
+def move_all(engine: Engine, chain: str, moves: Sequence[Move]) -> None:
     """Move all tags, in the order given, or none.
 
     Args:
-        client: The engine.
+        engine: The engine.
         chain: The chain whose tags they are.
         moves: No two of one tag. Those that name an image anew come before those that take its old name away.
 
@@ -58,7 +56,7 @@ def move_all(client: docker.DockerClient, chain: str, moves: Sequence[Move]) -> 
     if not moves:
         return
     with exclusively(chain, "promotion"):
-        _check_unmoved(Snapshot.take(client).names, moves)
+        _check_unmoved(engine.images.snapshot().names, moves)
         try:
             noted = _note(chain, moves)
         except OSError as error:
@@ -67,10 +65,10 @@ def move_all(client: docker.DockerClient, chain: str, moves: Sequence[Move]) -> 
             ) from error
         try:
             for move in moves:
-                _name(client, move, move.after)
+                _name(engine, move, move.after)
         except EngineError as error:
             try:
-                _take_back(client, moves)
+                _take_back(engine, moves)
             except EngineError:
                 raise EngineError(
                     f"{error}; some tags may have moved already, and the next run over the chain brings that to an end"
@@ -85,13 +83,13 @@ def interrupted(chain: str) -> bool:
     return any(_noted(chain))
 
 
-def recover(client: docker.DockerClient, chain: str, say: Callable[[str], None]) -> None:
+def recover(engine: Engine, chain: str, say: Callable[[str], None]) -> None:
     """Bring moves that were interrupted to an end: finish them if their images are all there, else take them back.
 
     Moves on an engine at another address are left alone, unless all their images are here as well.
 
     Args:
-        client: The engine.
+        engine: The engine.
         chain: The chain.
         say: Called with a line for each of them.
 
@@ -102,20 +100,20 @@ def recover(client: docker.DockerClient, chain: str, say: Callable[[str], None])
         forget_unfinished(state_folder(chain), "promotion-*")
         for path in _noted(chain):
             try:
-                engine, moves = _read(path)
+                where, moves = _read(path)
             except (ValueError, TypeError, KeyError, OSError) as error:
                 say(f"{set_aside(path, error)}. It named the tags of an interrupted promotion: look at them")
                 continue
-            whole = all(each.after is None or images.find(client, each.after) for each in moves)
-            if not whole and engine != engine_address():
+            whole = all(each.after is None or engine.images.find(each.after) for each in moves)
+            if not whole and where != engine_address():
                 continue
-            names = Snapshot.take(client).names
+            names = engine.images.snapshot().names
             if whole and all(each.now(names) in {each.before, each.after} for each in moves):
                 for move in moves:
-                    _name(client, move, move.after)
+                    _name(engine, move, move.after)
                 say("a promotion was interrupted: its last tags have moved now")
             else:
-                _take_back(client, moves)
+                _take_back(engine, moves)
                 say("a promotion was interrupted and cannot be finished: what had moved is taken back")
             path.unlink()
 
@@ -130,25 +128,25 @@ def _check_unmoved(names: Names, moves: Sequence[Move]) -> None:
             )
 
 
-def _take_back(client: docker.DockerClient, moves: Sequence[Move]) -> None:
+def _take_back(engine: Engine, moves: Sequence[Move]) -> None:
     """Undo what has been done of ``moves``.
 
     A tag that somebody else moved on stays, and so does one that cannot go back because its image is gone. One that
     went with the image that it had moved to comes back.
     """
-    names = Snapshot.take(client).names
+    names = engine.images.snapshot().names
     for move in reversed(moves):
         now = move.now(names)
         done = now != move.before and now in {move.after, None}
-        if done and (move.before is None or images.find(client, move.before)):
-            _name(client, move, move.before)
+        if done and (move.before is None or engine.images.find(move.before)):
+            _name(engine, move, move.before)
 
 
-def _name(client: docker.DockerClient, move: Move, image: str | None) -> None:
+def _name(engine: Engine, move: Move, image: str | None) -> None:
     if image is None:
-        images.remove(client, f"{move.repository}:{move.tag}")
+        engine.images.remove(f"{move.repository}:{move.tag}")
     else:
-        images.tag(client, image, move.repository, move.tag)
+        engine.images.tag(image, move.repository, move.tag)
 
 
 def _noted(chain: str) -> list[Path]:

@@ -16,7 +16,7 @@ from ..chain import tags
 from ..chain.graph import Chain
 from ..chain.tier import Tier
 from ..contract.suite import passed_tag
-from ..engine.images import Identity
+from ..engine.image import Identity
 from ..engine.snapshot import Snapshot
 from ..errors import ChainError
 from ..image import labels

@@ -8,13 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import docker
-
 from ..chain import tags
 from ..chain.graph import Chain
 from ..chain.tier import Tier
-from ..engine import images
-from ..engine.snapshot import Names, Snapshot
+from ..engine.engine import Engine
+from ..engine.snapshot import Names
 from ..errors import RunError
 from .journal import Journal
 from .moves import Move, move_all
@@ -54,7 +52,7 @@ def is_held(chain: Chain, name: str, failed: frozenset[str]) -> bool:
     return not failed.isdisjoint({name, *chain.dependents(name), *chain.ancestors(name)})
 
 
-def promote_run(client: docker.DockerClient, journal: Journal) -> Promotion:
+def promote_run(engine: Engine, journal: Journal) -> Promotion:
     """Move the release tags of all tiers of a run that may be promoted.
 
     Raises:
@@ -70,16 +68,16 @@ def promote_run(client: docker.DockerClient, journal: Journal) -> Promotion:
     }
     sealed = {name: end.image for name, end in ends.items() if end is not None and end.image}
     chosen = {name: (kept | sealed)[name] for name in promotable(chain, kept | sealed, frozenset(ends) - set(sealed))}
-    names = Snapshot.take(client).names
+    names = engine.images.snapshot().names
     known = {image for named in names.values() for image in named.values()}
     for image in set(chosen.values()) - known:
-        images.get(client, image)
+        engine.images.get(image)
     _check_unmoved(chain, planned, chosen, names)
     moving = {name: image for name, image in chosen.items() if planned[name].was != image}
     if not moving:
         return Promotion(None, chosen, ())
     release, moves = plan_moves(chain, moving, names, datetime.now(UTC))
-    move_all(client, next(iter(planned.values())).chain, moves)
+    move_all(engine, next(iter(planned.values())).chain, moves)
     return Promotion(release, chosen, tuple(chain[name] for name in moving))
 
 

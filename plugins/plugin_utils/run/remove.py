@@ -6,10 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-import docker
-
-from ..engine import images
-from ..engine.snapshot import Snapshot
+from ..engine.engine import Engine
 from ..image import own
 from .claim import check_claim, give_up, own_images
 from .cleanup import clear_ended_runs
@@ -18,13 +15,13 @@ from .moves import recover
 from .turn import Waiting, take_turn
 
 
-def remove_chain(client: docker.DockerClient, chain: str, home: Home, command: str, waiting: Waiting) -> list[str]:
+def remove_chain(engine: Engine, chain: str, home: Home, command: str, waiting: Waiting) -> list[str]:
     """Remove all images that are a chain's own, under all their names, and what its ended runs left.
 
     What images of other chains stand on, or a container was made from, stays.
 
     Args:
-        client: The engine.
+        engine: The engine.
         chain: The chain's name.
         home: Where it lives.
         command: What this process was started as.
@@ -37,29 +34,29 @@ def remove_chain(client: docker.DockerClient, chain: str, home: Home, command: s
         RunError: Another project has a chain of this name, or a run goes on for longer than the user wants to wait.
         EngineError: The engine refused.
     """
-    check_claim(client, chain, home)
+    check_claim(engine, chain, home)
     journal = take_turn(chain, command, waiting)
     try:
-        recover(client, chain, lambda _line: None)  # what it would tell of is removed in a moment
-        clear_ended_runs(client, chain, but=journal)
-        before = _own(client, chain, home)
-        going = before - _below(own.parents(client), before)
-        for repository, tags in Snapshot.take(client).names.items():
+        recover(engine, chain, lambda _line: None)  # what it would tell of is removed in a moment
+        clear_ended_runs(engine, chain, but=journal)
+        before = _own(engine, chain, home)
+        going = before - _below(own.parents(engine), before)
+        for repository, tags in engine.images.snapshot().names.items():
             for tag, image in tags.items():
                 if image in going:
-                    images.remove(client, f"{repository}:{tag}")
+                    engine.images.remove(f"{repository}:{tag}")
         for image in going:
-            images.remove(client, image)
-        left = _own(client, chain, home)
-        if not left and not (home.former and _own(client, chain, home, called=home.former)):
-            give_up(client, chain)
+            engine.images.remove(image)
+        left = _own(engine, chain, home)
+        if not left and not (home.former and _own(engine, chain, home, called=home.former)):
+            give_up(engine, chain)
         return sorted(going - left)
     finally:
         journal.end()
 
 
-def _own(client: docker.DockerClient, chain: str, home: Home, *, called: str = "") -> set[str]:
-    return {each.id for each in own_images(client, chain, home, Snapshot.take(client).names, called=called)}
+def _own(engine: Engine, chain: str, home: Home, *, called: str = "") -> set[str]:
+    return {each.id for each in own_images(engine, chain, home, engine.images.snapshot().names, called=called)}
 
 
 def _below(parents: Mapping[str, str], mine: Collection[str]) -> set[str]:

@@ -12,9 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import docker
-
-from ..engine import images
+from ..engine.engine import Engine
 from ..errors import ChainError, RunError, described
 from ..whole_file import write_whole
 from .ends import ends, failed_otherwise
@@ -137,11 +135,11 @@ def note_files(journal: Journal, files: Mapping[str, str]) -> None:
     journal.write(_KIND, "run", dict(files))
 
 
-def write_files(client: docker.DockerClient, journal: Journal, repeat: str, hosts: Collection[str] = ()) -> None:
+def write_files(engine: Engine, journal: Journal, repeat: str, hosts: Collection[str] = ()) -> None:
     """Write the result of a run that has ended to where it is wanted.
 
     Args:
-        client: The engine.
+        engine: The engine.
         journal: The run.
         repeat: The command that goes on with the chain.
         hosts: Names of the hosts that Ansible says failed.
@@ -153,12 +151,12 @@ def write_files(client: docker.DockerClient, journal: Journal, repeat: str, host
     files = journal.read(_KIND, "run") or {}
     if files:
         try:
-            begin_files(files, result_of(client, journal, repeat, hosts))
+            begin_files(files, result_of(engine, journal, repeat, hosts))
         except ChainError as error:
             raise RunError(str(error)) from error
 
 
-def result_of(client: docker.DockerClient, journal: Journal, repeat: str, hosts: Collection[str] = ()) -> Result:
+def result_of(engine: Engine, journal: Journal, repeat: str, hosts: Collection[str] = ()) -> Result:
     """Say how a run ended; the arguments are those of :func:`write_files`.
 
     Raises:
@@ -167,7 +165,7 @@ def result_of(client: docker.DockerClient, journal: Journal, repeat: str, hosts:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     _chain, planned = read_plans(journal)
     found = ends(journal, now)
-    tiers = [_tier(client, journal, planned[name], end.result, end.said) for name, end in found.items()]
+    tiers = [_tier(engine, journal, planned[name], end.result, end.said) for name, end in found.items()]
     others = failed_otherwise(journal, hosts)
     failed = bool(others) or any(each.result in {FAILED, NOT_REACHED} for each in tiers)
     return Result(
@@ -187,10 +185,10 @@ def _why(journal: Journal, host: str) -> str:
     return "\n".join(said.lines) if said else f"host {host} failed"
 
 
-def _tier(client: docker.DockerClient, journal: Journal, planned: Planned, result: str, said: str) -> TierResult:
+def _tier(engine: Engine, journal: Journal, planned: Planned, result: str, said: str) -> TierResult:
     tier, outcome, tested = planned.tier, journal.outcome(planned.tier.name), journal.read("tested", planned.tier.name)
     wanted = outcome.image if outcome else planned.image
-    image = images.find(client, wanted or (tested or {}).get("image") or "") if wanted or tested else None
+    image = engine.images.find(wanted or (tested or {}).get("image") or "") if wanted or tested else None
     return TierResult(
         tier=tier.name,
         team=tier.team,

@@ -6,12 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-import docker
-
 from ..chain import tags
-from ..engine import images
-from ..engine.images import Image
-from ..engine.snapshot import Snapshot
+from ..engine.engine import Engine
+from ..engine.image import Image
 from ..inspect.words import one_line, size
 from .ends import ends, failed_otherwise
 from .failure import failing, told
@@ -28,11 +25,11 @@ _HEAD = ("TIER", "IMAGE", "TEAM", "SIZE", "LAYERS", "RESULT")
 _WIDEST = 70
 
 
-def summary(client: docker.DockerClient, journal: Journal, *, everything: bool) -> Iterator[str]:
+def summary(engine: Engine, journal: Journal, *, everything: bool) -> Iterator[str]:
     """Yield the lines of the table, parents before children.
 
     Args:
-        client: The engine.
+        engine: The engine.
         journal: The run.
         everything: Whether tiers that stayed as they were are listed in a large chain too.
 
@@ -43,11 +40,11 @@ def summary(client: docker.DockerClient, journal: Journal, *, everything: bool) 
     run = [planned[tier.name] for tier in chain if planned[tier.name].action is not Action.LEAVE]
     if not run:
         return
-    listed = run if everything or len(run) <= FEW else _changed(client, run)
+    listed = run if everything or len(run) <= FEW else _changed(engine, run)
     ends = {each.tier.name: journal.outcome(each.tier.name) for each in run if each.runs}
     failed = frozenset(name for name, end in ends.items() if end is None or end.image is None)
     stopped = {name for name in chain.order if is_held(chain, name, failed)}
-    rows = [_row(client, journal, each, stopped=each.tier.name in stopped) for each in listed]
+    rows = [_row(engine, journal, each, stopped=each.tier.name in stopped) for each in listed]
     widths = [max(len(row[column]) for row in (_HEAD, *rows)) for column in range(len(_HEAD) - 1)]
     yield ""
     for row in (_HEAD, *rows):
@@ -62,9 +59,9 @@ def unbuilt(journal: Journal) -> list[str]:
     return sorted(name for name, end in ends.items() if end is None or end.image is None)
 
 
-def _changed(client: docker.DockerClient, run: list[Planned]) -> list[Planned]:
+def _changed(engine: Engine, run: list[Planned]) -> list[Planned]:
     """Leave out the tiers that were kept without a test, and whose release is the same as before."""
-    release = Snapshot.take(client).find
+    release = engine.images.snapshot().find
     return [each for each in run if each.runs or (now := release(each.tier.release)) is None or now.id != each.image]
 
 
@@ -98,14 +95,14 @@ def failures(journal: Journal, repeat: str, hosts: Collection[str] = ()) -> Iter
         yield f"  {repeat}"
 
 
-def _row(client: docker.DockerClient, journal: Journal, planned: Planned, *, stopped: bool) -> tuple[str, ...]:
+def _row(engine: Engine, journal: Journal, planned: Planned, *, stopped: bool) -> tuple[str, ...]:
     tier, outcome = planned.tier, journal.outcome(planned.tier.name)
     failed = outcome is not None and outcome.image is None
     tested = journal.read("tested", tier.name)
     made = outcome.image if outcome is not None and not failed else planned.image
     if failed and tested and not tested["passed"]:
         made = tested["image"]
-    image = images.find(client, made) if made else None
+    image = engine.images.find(made) if made else None
     result = "built" if planned.action is Action.BUILD else "kept"
     if outcome is None and planned.runs:
         result = "not reached"

@@ -5,12 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
-
-import docker
 
 from ..chain.graph import Chain
-from ..engine import images
+from ..engine.engine import Engine
 from ..image import labels
 from ..keys.parts import Parts
 from ..keys.reasons import differences
@@ -20,11 +17,11 @@ from .plan import find_own
 _LINES = 6
 
 
-def suspects(client: docker.DockerClient, chain: Chain, tested: str, neighbours: Mapping[str, str]) -> Iterator[str]:
+def suspects(engine: Engine, chain: Chain, tested: str, neighbours: Mapping[str, str]) -> Iterator[str]:
     """Yield what differs from the releases: ``httpd-php: role httpd_php/tasks/install.yml changed``.
 
     Args:
-        client: The engine.
+        engine: The engine.
         chain: The chain.
         tested: ID of the image under test.
         neighbours: IDs of the images that it was tested with, by tier.
@@ -37,10 +34,10 @@ def suspects(client: docker.DockerClient, chain: Chain, tested: str, neighbours:
         image: str | None = first
         while image is not None and image not in seen:
             seen.add(image)
-            found = images.find(client, image)
+            found = engine.images.find(image)
             if found is None or (name := found.labels.get(labels.TIER, "")) not in chain:
                 break
-            release = find_own(partial(images.find, client), chain[name], chain[name].release)
+            release = find_own(engine.images.find, chain[name], chain[name].release)
             if release is None:
                 yield f"{name}: it was never released"
             elif release.id != found.id:

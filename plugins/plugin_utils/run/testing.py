@@ -7,10 +7,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
-
-import docker
 
 from ..chain import tags
 from ..chain.graph import Chain
@@ -18,8 +15,8 @@ from ..chain.tier import Tier
 from ..contract.gate import Bench, Failure, Verdict, arguments, judge
 from ..contract.starting import check_start
 from ..contract.suite import passed_tag
-from ..engine import images
-from ..engine.images import Image
+from ..engine.engine import Engine
+from ..engine.image import Image
 from ..errors import ContractError, RunError
 from ..image import labels
 from . import candidates
@@ -37,11 +34,11 @@ _FIRST = ", first"
 _TOLD = 5
 
 
-def prove(client: docker.DockerClient, journal: Journal, name: str, timeout: float) -> Verdict | None:
+def prove(engine: Engine, journal: Journal, name: str, timeout: float) -> Verdict | None:
     """Start and test a tier's candidate, or test the image that it keeps, and record how it ended.
 
     Args:
-        client: The engine.
+        engine: The engine.
         journal: The run.
         name: The tier.
         timeout: Seconds that the tests may take.
@@ -56,45 +53,43 @@ def prove(client: docker.DockerClient, journal: Journal, name: str, timeout: flo
         EngineError: The engine refused.
     """
     planned = read_plan(journal, name)
-    candidate = _candidate(client, journal, planned)
+    candidate = _candidate(engine, journal, planned)
     verdict = None
     if candidate.tag is not None:
-        _start(client, journal, planned, candidate)
+        _start(engine, journal, planned, candidate)
     if planned.tests:
-        verdict = _test(client, journal, planned, candidate, timeout)
-    candidates.accept(client, journal, planned.tier)
+        verdict = _test(engine, journal, planned, candidate, timeout)
+    candidates.accept(engine, journal, planned.tier)
     return verdict
 
 
-def _candidate(client: docker.DockerClient, journal: Journal, planned: Planned) -> Candidate:
+def _candidate(engine: Engine, journal: Journal, planned: Planned) -> Candidate:
     tier = planned.tier
     candidate = candidates.read(journal, tier.name)
     if candidate is None and planned.action is Action.KEEP and planned.image is not None:
-        candidates.propose_kept(client, journal, tier, planned.image, "kept")
+        candidates.propose_kept(engine, journal, tier, planned.image, "kept")
         candidate = candidates.read(journal, tier.name)
     if candidate is None:
         raise RunError(f"tier {tier.name!r} has no image to test in run {journal.run}; seal it first")
     return candidate
 
 
-def _start(client: docker.DockerClient, journal: Journal, planned: Planned, candidate: Candidate) -> None:
+def _start(engine: Engine, journal: Journal, planned: Planned, candidate: Candidate) -> None:
     """Start a new image once."""
-    tier, image = planned.tier, images.get(client, candidate.image)
+    tier, image = planned.tier, engine.images.get(candidate.image)
     try:
         work = {**labels.work(journal.run, tier.name), labels.CHAIN: planned.chain}
-        check_start(client, image, tier=tier.name, labels=work)
+        check_start(engine, image, tier=tier.name, labels=work)
     except ContractError as error:
-        named = _name_failed(client, tier, image, candidate)
+        named = _name_failed(engine, tier, image, candidate)
         journal.failed(tier.name, str(error))
         raise ContractError(f"{error}\nthe image is {named}") from error
 
 
-def _test(
-    client: docker.DockerClient, journal: Journal, planned: Planned, candidate: Candidate, timeout: float
-) -> Verdict | None:
+def _test(engine: Engine, journal: Journal, planned: Planned, candidate: Candidate, timeout: float) -> Verdict | None:
     tier, suite = planned.tier, planned.tests
-    image = images.get(client, candidate.image)
-    neighbours = {name: _neighbour(client, journal, name) for name in tier.neighbours}
+    image = engine.images.get(candidate.image)
+    neighbours = {name: _neighbour(engine, journal, name) for name in tier.neighbours}
     tag = passed_tag(image.id, suite.digest(), neighbours)
     asked = planned.action is Action.KEEP and planned.forced
     if image.is_named(f"{tier.image}:{tag}") and not asked:
@@ -104,24 +99,24 @@ def _test(
     verdict = judge(suite, bench, timeout)
     _record(journal, bench, verdict)
     if not verdict.passed:
-        named = _name_failed(client, tier, image, candidate)
+        named = _name_failed(engine, tier, image, candidate)
         chain, _planned = read_plans(journal)
-        lines = list(_told(client, chain, bench, verdict, named))
+        lines = list(_told(engine, chain, bench, verdict, named))
         reason = lines[0].partition(_FIRST)[0]
         journal.failed(tier.name, reason)
         note_told(journal, tier.name, lines)
         raise ContractError(reason)
-    _note_passed(client, tier, image, tag)
+    _note_passed(engine, tier, image, tag)
     return verdict
 
 
-def _neighbour(client: docker.DockerClient, journal: Journal, name: str) -> str | None:
+def _neighbour(engine: Engine, journal: Journal, name: str) -> str | None:
     """The image of a neighbour: what this run made of it, else its release; ``None`` where there is neither."""
     planned = read_plan(journal, name)
     made = journal.wait(name).image if planned.runs else planned.image
     if made is not None:
         return made
-    released = find_own(partial(images.find, client), planned.tier, planned.tier.release)
+    released = find_own(engine.images.find, planned.tier, planned.tier.release)
     return released.id if released else None
 
 
@@ -141,7 +136,7 @@ def _record(journal: Journal, bench: Bench, verdict: Verdict) -> None:
     journal.write("tested", bench.tier, {**told, "failed": failed})
 
 
-def _name_failed(client: docker.DockerClient, tier: Tier, image: Image, candidate: Candidate) -> str:
+def _name_failed(engine: Engine, tier: Tier, image: Image, candidate: Candidate) -> str:
     """Give an image that failed a name to look at it by, unless it has one.
 
     Returns:
@@ -153,20 +148,20 @@ def _name_failed(client: docker.DockerClient, tier: Tier, image: Image, candidat
     if named or candidate.tag is None:
         return named[0] if named else image.id
     tag = tags.failed(candidate.tag)
-    images.tag(client, image.id, tier.image, tag)
+    engine.images.tag(image.id, tier.image, tag)
     return f"{tier.image}:{tag}"
 
 
-def _note_passed(client: docker.DockerClient, tier: Tier, image: Image, tag: str) -> None:
+def _note_passed(engine: Engine, tier: Tier, image: Image, tag: str) -> None:
     """Let the image's name say which tests it passed, these and no earlier ones."""
-    images.tag(client, image.id, tier.image, tag)
+    engine.images.tag(image.id, tier.image, tag)
     for each in image.tags:
         repository, _, old = each.rpartition(":")
         if repository == tier.image and old != tag and (tags.is_tested(old) or tags.is_failed(old)):
-            images.remove(client, each)
+            engine.images.remove(each)
 
 
-def _told(client: docker.DockerClient, chain: Chain, bench: Bench, verdict: Verdict, image: str) -> Iterator[str]:
+def _told(engine: Engine, chain: Chain, bench: Bench, verdict: Verdict, image: str) -> Iterator[str]:
     """Yield the lines that say what failed, whose it is, what may be the cause, and how to see it again."""
     first, *others = verdict.failed
     failed = len({each.test for each in verdict.failed})
@@ -179,27 +174,27 @@ def _told(client: docker.DockerClient, chain: Chain, bench: Bench, verdict: Verd
     if len(others) >= _TOLD:
         yield f"and {len(others) - _TOLD + 1} more"
     yield "under suspicion, since it differs from the last release:"
-    changed = list(suspects(client, chain, bench.image, bench.neighbours))
+    changed = list(suspects(engine, chain, bench.image, bench.neighbours))
     yield from (f"  {line}" for line in changed or ["no image; so it is the tests, or the machine that they ran on"])
     yield "to look at the image:"
     yield f"  {look_at(image)}"
     yield "to run just this test:"
-    yield f"  {_command(client, chain, bench, image, first.test)}"
+    yield f"  {_command(engine, chain, bench, image, first.test)}"
 
 
 def _whose(failure: Failure) -> str:
     return f" (of tier {failure.owner.tier!r}, team {failure.owner.team})" if failure.owner else ""
 
 
-def _command(client: docker.DockerClient, chain: Chain, bench: Bench, image: str, test: str) -> str:
-    named = {name: _name_of(client, chain[name], each) for name, each in bench.neighbours.items()}
+def _command(engine: Engine, chain: Chain, bench: Bench, image: str, test: str) -> str:
+    named = {name: _name_of(engine, chain[name], each) for name, each in bench.neighbours.items()}
     shown = Bench(bench.tier, image, named, bench.run)
     return shlex.join(["pytest", *([_short(test)] if test else []), *arguments(shown)])
 
 
-def _name_of(client: docker.DockerClient, tier: Tier, image: str) -> str:
+def _name_of(engine: Engine, tier: Tier, image: str) -> str:
     """A name of an image that people can read, while it has one."""
-    found = images.find(client, image)
+    found = engine.images.find(image)
     names = [each for each in (found.tags if found else ()) if not tags.building_run(each.rpartition(":")[2])]
     return tier.release if tier.release in names else next(iter(names), image)
 

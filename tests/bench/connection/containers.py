@@ -11,13 +11,15 @@ import docker
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import place as meeting
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.cage import Cage
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import cage, containers, images
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import cage
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.image import Image
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import interpreter, labels
 from python_image import python_image
 from relay import Relay
+from sdk_client import sdk_client
 
 from .contenders import Place
 
@@ -71,41 +73,40 @@ class Ground:
         name = f"{self._name}-{place.value.replace(' ', '-')}"
         mounts = []
         if place.build:
-            made = interpreter.ensure(client, tier="bench", parent=self._image, run=name, say=print)
+            made = interpreter.ensure(Engine(client), tier="bench", parent=self._image, run=name, say=print)
             self.pythons[place] = made.python if made else SYSTEM_PYTHON
             mounts = [*([made.mount] if made else []), *meeting.mount(self.address(place), name)]
             self._stack.callback(meeting.remove, self.address(place), name)
-        started = containers.start(
-            client,
+        started = Engine(client).containers.start(
             name=name,
             image=self._image.id,
             tier="bench",
             labels={f"{labels.PREFIX}bench": "connection"},
             confined=cage.confined(
-                client, Cage(), family=self._image.labels.get(labels.FAMILY), say=print, mounts=mounts
+                Engine(client).system, Cage(), family=self._image.labels.get(labels.FAMILY), say=print, mounts=mounts
             ),
         )
-        self._stack.callback(containers.remove, self.client, started.id)
+        self._stack.callback(Engine(self.client).containers.remove, started.id)
         return started.name
 
     def python(self, place: Place) -> str:
         """Path of the Python that modules run with: in a build container, the one that is mounted."""
         return self.pythons.get(place, SYSTEM_PYTHON)
 
-    def _find(self, reference: str) -> images.Image:
-        image = images.find(self.client, reference)
+    def _find(self, reference: str) -> Image:
+        image = Engine(self.client).images.find(reference)
         if image is None:
             raise EngineError(
                 f"the engine holds no image {reference}; `make chain` builds base:latest, --image takes any"
             )
-        if containers.holds(self.client, image.id, SYSTEM_PYTHON):
+        if Engine(self.client).files.holds(image.id, SYSTEM_PYTHON):
             return image
         print(f"adding Python to {reference} for those that need one in the image", flush=True)
-        return images.get(self.client, self._stack.enter_context(python_image(self.client, image.id)))
+        return Engine(self.client).images.get(self._stack.enter_context(python_image(self.client, image.id)))
 
     def _connect(self, address: str) -> docker.DockerClient:
         with _docker_host(address):
-            client = connect()
+            client = sdk_client()
         self._stack.callback(client.close)
         return client
 

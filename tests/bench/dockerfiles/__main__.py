@@ -20,8 +20,8 @@ from typing import Any
 import docker
 import docker.errors
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
+from sdk_client import sdk_client
 
 FOLDER = Path(__file__).parent
 BASE = "base"
@@ -39,7 +39,7 @@ def main() -> None:
     ).parse_args()
     repository = f"tierwright-bench-{secrets.token_hex(4)}"
     try:
-        client = connect()
+        client = sdk_client()
         tiers = {name: client.images.get(f"{name}:latest") for name in (BASE, *PARENTS)}
     except (EngineError, docker.errors.ImageNotFound) as error:
         sys.exit(f"the bench cannot start: {error}; build the demo chain first: make chain")

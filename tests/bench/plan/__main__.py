@@ -30,8 +30,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect, translated
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 
@@ -137,11 +136,11 @@ def _rounds(kinds: Sequence[Kind], rounds: int, runs: dict[str, list[report.Meas
 
 def _remove_images() -> None:
     """Remove the images of the large chain, a killed bench's as well."""
-    client = connect()
-    with translated("listing images"):
-        found = client.api.images(filters={"label": [f"{labels.CHAIN}={generated.CHAIN}"]})
-    for tag in [tag for each in found for tag in each.get("RepoTags") or ()]:
-        images.remove(client, tag)
+    engine = connect()
+    for each in engine.images.labelled(f"{labels.CHAIN}={generated.CHAIN}"):
+        image = engine.images.find(each)
+        for tag in image.tags if image else ():
+            engine.images.remove(tag)
 
 
 def _about(rounds: int) -> dict[str, str]:
@@ -149,7 +148,7 @@ def _about(rounds: int) -> dict[str, str]:
     return {
         "python": platform.python_version(),
         "ansible-core": version("ansible-core"),
-        "engine": connect().version()["Version"],
+        "engine": connect().system.version(),
         "cores": str(os.cpu_count()),
         "rounds": str(rounds),
     }

@@ -37,8 +37,8 @@ from typing import Any
 
 import docker
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import containers, images
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine
+from sdk_client import sdk_client
 
 #: Files and bytes of each, half of which repeat.
 LAYERS = {"1 MB": (10, 100_000), "200 MB": (10_000, 20_000), "2 GB": (20, 100_000_000)}
@@ -59,8 +59,8 @@ done; rm zeros
 def main() -> None:
     """Measure, and print."""
     options = _options()
-    client = connect()
-    base = images.find(client, options.image)
+    client = sdk_client()
+    base = Engine(client).images.find(options.image)
     if base is None:
         sys.exit(
             f"the bench cannot start: there is no image {options.image}; build the demo, or name another (--image)"
@@ -97,7 +97,7 @@ def _measure(
                     peak = max(peak, told["peak"])
     finally:
         for image in made:
-            images.remove(client, image)
+            Engine(client).images.remove(image)
     return taken, peak
 
 
@@ -122,7 +122,7 @@ def _container(client: docker.DockerClient, image: str, count: int, size: int) -
         _run(client, made.id, _WRITE.format(count=count, size=size))
         yield made.id
     finally:
-        containers.remove(client, made.id)
+        Engine(client).containers.remove(made.id)
 
 
 def _options() -> argparse.Namespace:

@@ -25,9 +25,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
 from made_images import config, docker_save, layer, ours
 from measured import MEASURED
+from sdk_client import sdk_client
 
 #: Number of parents that a tier has below it, at most.
 _LEVELS = 10
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1000, help="how many (1000)")
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (5)")
     options = parser.parse_args()
-    client = connect()
+    client = sdk_client()
     try:
         for saved in _archives(options.images):
             client.images.load(saved)

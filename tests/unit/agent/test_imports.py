@@ -45,6 +45,13 @@ def test_the_connection_does_not_import_the_engine_s_client():
     assert not found & {"docker", "requests", "urllib3", "paramiko"}
 
 
+@pytest.mark.parametrize("name", ["agent.keeper", "engine.engine", "inspect.engine_place"])
+def test_the_engine_s_client_is_not_imported_before_it_is_needed(name):
+    made = f"from {LIBRARY}.plugin_utils.engine.engine import unopened; unopened()"
+    found = modules_after(f"import {LIBRARY}.plugin_utils.{name}; {made}")
+    assert not found & {"docker", "requests", "urllib3", "paramiko"}
+
+
 @pytest.mark.parametrize("name", ["client", "command", "launch", "package", "place"])
 def test_what_a_task_needs_of_the_agent_imports_the_standard_library_only(name):
     found = modules_after(f"import {LIBRARY}.plugin_utils.agent.{name}") - modules_after("")

@@ -176,7 +176,7 @@ def test_options_can_be_typed_again():
 
 
 def test_a_neighbour_that_failed_in_the_run_is_named_as_that(monkeypatch, make_image):
-    monkeypatch.setattr(bed, "_image", lambda _client, _reference: make_image("sha256:1", {}))
+    monkeypatch.setattr(bed, "_image", lambda _engine, _reference: make_image("sha256:1", {}))
     lacking = Bench("web", "sha256:1", {}, "run", ("db",))
     assert arguments(lacking)[-2:] == ["--neighbour", "db="]
     made = bed.Bed(None, "sha256:1", tier="web", neighbours={"db": ""})

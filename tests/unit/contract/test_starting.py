@@ -1,44 +1,42 @@
 """Whether an image can be started is what the engine says, and the kernel; not what its program makes of it."""
 
-# ruff: noqa: ARG001, ARG005 - what stands for a function takes its arguments
 from __future__ import annotations
 
 import dataclasses
 
-import docker.errors
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.contract import starting
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import containers, services
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.services import State
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import (
     ContractError,
     EngineError,
     EngineUnavailableError,
 )
+from fake_engine import FakeEngine
 
 
 @pytest.fixture
-def start(monkeypatch, make_image):
+def start(make_image):
     """Start an image whose container ends with a code and a log; tell whether the container was removed."""
 
     def run(config, *, code=None, log="", error=None):
-        removed = []
+        engine, removed = FakeEngine(), []
 
-        def begin(client, setting):
+        def begin(setting):
             assert not setting.networks
             assert setting.labels == {"a": "b"}
             if error is not None:
                 raise error
             return "container"
 
-        monkeypatch.setattr(services, "start", begin)
-        monkeypatch.setattr(services, "state", lambda client, made: State(code is None, code, None, {}))
-        monkeypatch.setattr(services, "logs", lambda client, made, lines: log)
-        monkeypatch.setattr(containers, "remove", lambda client, made: removed.append(made))
+        engine.services.start = begin
+        engine.services.state = lambda _container: State(code is None, code, None, {})
+        engine.services.logs = lambda _container, _lines: log
+        engine.containers.remove = removed.append
         try:
             starting.check_start(
-                None, dataclasses.replace(make_image("web", {}), config=config), tier="web", labels={"a": "b"}
+                engine, dataclasses.replace(make_image("web", {}), config=config), tier="web", labels={"a": "b"}
             )
         finally:
             assert removed == (
@@ -91,4 +89,4 @@ def test_an_engine_that_does_not_answer_says_nothing_of_the_image(start):
 
 
 def test_an_image_without_a_command_is_not_started(start):
-    start({"Cmd": [], "User": "1001"}, error=docker.errors.APIError("never"))
+    start({"Cmd": [], "User": "1001"}, error=EngineError("never"))

@@ -99,13 +99,13 @@ class Engine:
 @pytest.mark.parametrize("status", [404, 409, 500])
 def test_a_refusal_is_told_by_what_became_of_the_container(status):
     with pytest.raises(ContainerGoneError, match=r"build container it is exited \(exit status 137\)"):
-        execution.run(Engine(running=False, status=status), "it", ["true"], take=Output().take)
+        execution.Exec(Engine(running=False, status=status)).run("it", ["true"], take=Output().take)
 
 
 def test_a_refusal_of_a_container_that_runs_is_the_engine_s_own(monkeypatch):
     monkeypatch.setattr(execution, "_ENDING_SECONDS", 0.05)
     with pytest.raises(execution.EngineError, match="container state improper") as raised:
-        execution.run(Engine(running=True), "it", ["true"], take=Output().take)
+        execution.Exec(Engine(running=True)).run("it", ["true"], take=Output().take)
     assert not isinstance(raised.value, ContainerGoneError)
 
 
@@ -120,4 +120,4 @@ def test_a_refusal_of_a_container_that_runs_is_the_engine_s_own(monkeypatch):
 )
 def test_the_status_of_a_command_that_runs_is_none(monkeypatch, answers, status):
     monkeypatch.setattr(execution, "_ENDING_SECONDS", 0.2)
-    assert execution._status(Engine(answers=answers), "exec") == status
+    assert execution.Exec(Engine(answers=answers))._status("it", "exec") == status

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import kind
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.system import System
 
 
 @pytest.mark.parametrize(
@@ -31,5 +32,6 @@ def test_an_engine_is_asked_once():
             return {"Components": [{"Name": "Podman Engine"}]}
 
     client = Client()
-    assert kind.of(client) is kind.of(client)
+    system = System(client)
+    assert system.kind() is system.kind() is kind.PODMAN
     assert client.asked == 1

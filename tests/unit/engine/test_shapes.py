@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.command import tree as command_tree
 from ansible_collections.tierwright.chain.plugins.plugin_utils.command.output import Table
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import containers, images, networks, volumes
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.snapshot import Snapshot
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError, TierwrightError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect import engine_place, place
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.layers import look
@@ -22,7 +22,7 @@ SHAPES = [{}, [], "text", 5, None, True, [1], [None], ["x"], [{}], [[]], {"Id": 
 
 
 class Client:
-    """An SDK whose answers all have one shape."""
+    """Stands for a session and its ``api``: its answers all have one shape."""
 
     def __init__(self, answer):
         self._answer = answer
@@ -43,16 +43,18 @@ def told(words):
 
 
 QUESTIONS = {
-    "find": lambda client: images.find(client, "x"),
-    "labelled": lambda client: images.labelled(client, "x"),
-    "everything": images.everything,
-    "nameless": lambda client: images.nameless(client, "x"),
-    "snapshot": Snapshot.take,
-    "containers": lambda client: containers.find(client, "x"),
-    "sources": containers.sources,
-    "networks": lambda client: networks.find(client, "x"),
-    "volumes": lambda client: volumes.labelled(client, "x"),
-    "volume": lambda client: volumes.find(client, "x"),
+    "find": lambda engine: engine.images.find("x"),
+    "labelled": lambda engine: engine.images.labelled("x"),
+    "everything": lambda engine: engine.images.everything(),
+    "nameless": lambda engine: engine.images.nameless("x"),
+    "snapshot": lambda engine: engine.images.snapshot(),
+    "history": lambda engine: engine.images.newest_step("x"),
+    "container": lambda engine: engine.containers.inspect("x"),
+    "containers": lambda engine: engine.containers.find("x"),
+    "sources": lambda engine: engine.containers.sources(),
+    "networks": lambda engine: engine.networks.find("x"),
+    "volumes": lambda engine: engine.volumes.labelled("x"),
+    "volume": lambda engine: engine.volumes.find("x"),
 }
 
 
@@ -60,13 +62,13 @@ QUESTIONS = {
 @pytest.mark.parametrize("shape", SHAPES, ids=json.dumps)
 def test_an_answer_of_another_shape_is_told(question, shape):
     with told("cannot be understood"):
-        QUESTIONS[question](Client(shape))
+        QUESTIONS[question](Engine(Client(shape)))
 
 
 @pytest.mark.parametrize("question", ["labelled", "everything", "nameless", "snapshot", "containers", "networks"])
 def test_an_empty_dictionary_is_no_empty_list(question):
     with pytest.raises(EngineError, match="cannot be understood"):
-        QUESTIONS[question](Client({}))
+        QUESTIONS[question](Engine(Client({})))
 
 
 @pytest.fixture
@@ -85,7 +87,8 @@ def engine(tmp_path, monkeypatch):
             def stream(self, path):
                 raise EngineError(f"{self.address} packs nothing: {path}")
 
-        monkeypatch.setattr(engine_place, "Asking", Asking)
+        session = SimpleNamespace(address=Asking.address, http=Asking())
+        monkeypatch.setattr(engine_place, "unopened", lambda: Engine(session))
         store = Store(tmp_path / "store")
         return place.open_place("", "", store), store
 

@@ -6,12 +6,13 @@ import docker.errors
 import pytest
 import requests
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.containers import Containers
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.standstill import standstill
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
 
 
 class Engine:
-    """Says what was done to its one container, in order."""
+    """Stands for a session and its ``api``; says what was done to its one container, in order."""
 
     def __init__(self, refuses=None):
         self.api = self
@@ -41,7 +42,7 @@ class Engine:
 
 def test_it_is_paused_read_and_ended_once():
     engine = Engine()
-    with standstill(engine, "c") as reading:
+    with standstill(Containers(engine), "c") as reading:
         assert engine.done == ["pause"]
         engine.read(reading)
     assert engine.done == ["pause", "read", "kill", "wait"]
@@ -49,7 +50,7 @@ def test_it_is_paused_read_and_ended_once():
 
 def test_it_has_ended_before_it_is_read_again():
     engine = Engine()
-    with standstill(engine, "c") as reading:
+    with standstill(Containers(engine), "c") as reading:
         engine.read(reading)
         engine.read(reading)
     assert engine.done == ["pause", "read", "kill", "wait", "read"]
@@ -57,7 +58,7 @@ def test_it_has_ended_before_it_is_read_again():
 
 def test_it_ends_when_nobody_read_it():
     engine = Engine()
-    with standstill(engine, "c"):
+    with standstill(Containers(engine), "c"):
         pass
     assert engine.done == ["pause", "kill", "wait"]
 
@@ -65,7 +66,7 @@ def test_it_ends_when_nobody_read_it():
 @pytest.mark.parametrize("status", [409, 500])
 def test_what_cannot_be_paused_is_ended_first(status):
     engine = Engine({"pause": status})
-    with standstill(engine, "c") as reading:
+    with standstill(Containers(engine), "c") as reading:
         assert engine.done == ["pause", "kill", "wait"]
         engine.read(reading)
     assert engine.done[3] == "read"
@@ -74,14 +75,14 @@ def test_what_cannot_be_paused_is_ended_first(status):
 @pytest.mark.parametrize("refuses", [{}, {"kill": 500}], ids=["ends", "cannot be ended"])
 def test_it_ends_when_something_goes_wrong(refuses):
     engine = Engine(refuses)
-    with pytest.raises(ValueError, match="went wrong"), standstill(engine, "c"):
+    with pytest.raises(ValueError, match="went wrong"), standstill(Containers(engine), "c"):
         raise ValueError("went wrong")
     assert engine.done[:2] == ["pause", "kill"]
 
 
 def test_a_reading_that_breaks_off_does_not_begin_the_end():
     engine = Engine()
-    with standstill(engine, "c") as reading:
+    with standstill(Containers(engine), "c") as reading:
         with pytest.raises(ValueError, match="damaged"), reading():
             raise ValueError("damaged")
         assert engine.done == ["pause"]
@@ -91,9 +92,9 @@ def test_a_reading_that_breaks_off_does_not_begin_the_end():
 
 def test_an_engine_that_cannot_end_it_is_told():
     engine = Engine({"kill": 500})
-    with pytest.raises(EngineError, match="ending container c"), standstill(engine, "c") as reading:
+    with pytest.raises(EngineError, match="ending container c"), standstill(Containers(engine), "c") as reading:
         engine.read(reading)
-    with pytest.raises(EngineError, match="ending container c"), standstill(engine, "c"):
+    with pytest.raises(EngineError, match="ending container c"), standstill(Containers(engine), "c"):
         pass
 
 
@@ -103,6 +104,6 @@ def test_an_engine_without_the_container_is_told():
 
     with (
         pytest.raises(EngineError, match="pausing container c"),
-        standstill(SimpleNamespace(api=SimpleNamespace(pause=pause)), "c"),
+        standstill(Containers(SimpleNamespace(api=SimpleNamespace(pause=pause))), "c"),
     ):
         pass

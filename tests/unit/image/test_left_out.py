@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.container import ContainerInfo
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.times import nanoseconds
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import SealError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import left_out, mounted, references
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.cleaner import Cleaner, settle
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.entry import Change, Entry, Kind
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.tasks import Task, Timeline
+from fake_engine import FakeEngine
+from fake_engine.world import Node
 
 LAYER = "sha256:" + "a" * 64
 TASK = Task("web", "Set it up", "web/tasks/main.yml:3")
@@ -161,6 +165,10 @@ def test_programs_and_documents_that_name_no_interpreter_are_accepted():
     assert sealed(*entries) == ({each.path for each in entries}, [])
 
 
+def running(started):
+    return ContainerInfo("c", "image", {}, running=True, pid=1, started=started, mounts=(), overlay=None)
+
+
 def container(root, started="2026-11-29T00:00:00.5Z"):
     files = dict.fromkeys(("hosts", "hostname", "resolv.conf"), 1_795_910_400)
     (root / "etc").mkdir()
@@ -168,7 +176,7 @@ def container(root, started="2026-11-29T00:00:00.5Z"):
     for name, moment in files.items():
         (root / "etc" / name).write_text("x")
         os.utime(root / "etc" / name, ns=(0, moment * 10**9 + 400_000_000))
-    return {"Id": "c", "State": {"StartedAt": started}}
+    return running(nanoseconds(started))
 
 
 def test_files_of_the_engine_are_told_when_they_were_written(tmp_path):
@@ -185,14 +193,10 @@ def test_files_of_the_engine_are_told_when_they_were_written(tmp_path):
 def test_an_engine_elsewhere_is_asked_when_files_were_written():
     moments = {"/etc/hosts": "2026-11-29T00:00:01Z", "/etc/hostname": "2026-11-29T00:00:00.499999999Z"}
 
-    def get_archive(_container, path):
-        if path not in moments:
-            raise mounted.docker.errors.NotFound(path)
-        return SimpleNamespace(close=lambda: None), {"mtime": moments[path]}
-
-    client = SimpleNamespace(api=SimpleNamespace(get_archive=get_archive))
-    told = {"Id": "c", "State": {"StartedAt": "2026-11-29T00:00:00.5Z"}}
-    assert [each.path for each in mounted.written(client, told, None)] == [b"etc/hosts"]
+    engine = FakeEngine()
+    engine.world.run("c", {}).files = {path: Node(b"", changed=nanoseconds(each)) for path, each in moments.items()}
+    told = running(nanoseconds("2026-11-29T00:00:00.5Z"))
+    assert [each.path for each in mounted.written(engine, told, None)] == [b"etc/hosts"]
 
 
 def test_what_no_image_can_hold_is_refused_unless_it_is_dropped():
@@ -211,8 +215,8 @@ def test_what_no_image_can_hold_is_refused_unless_it_is_dropped():
     [("/var/cache/apt", True), ("var/cache/apt/archives/*", True), ("var/cache/apt2", False), ("var/**", False)],
 )
 def test_what_lies_on_a_volume_of_the_build_cannot_be_kept(tmp_path, keep, refused):
-    volumes = [{"Destination": each} for each in ("/var/cache/apt", "/dev/tierwright-python")]
-    found = mounted.written(None, {**container(tmp_path), "Mounts": volumes}, tmp_path)
+    volumes = ("/var/cache/apt", "/dev/tierwright-python")
+    found = mounted.written(None, dataclasses.replace(container(tmp_path), mounts=volumes), tmp_path)
     assert [each.path for each in found] == [b"var/cache/apt"]
     cleaner = Cleaner("debian", keep=[keep])
     if refused:

@@ -17,6 +17,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.image import load
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config import image_id
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.entry import Entry, Kind
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.layer import Layer
+from fake_engine import FakeEngine
 
 WANTED = b"the layer that is wanted" * 100
 
@@ -115,69 +116,68 @@ def test_all_layers_come_back(contents, packed, size):
         assert {digest: path.read_bytes() for digest, path in found.items()} == wanted
 
 
-class Client:
-    """Stands for a client; what is done with it is done by the fixture below."""
-
-
 @pytest.fixture
-def engine(monkeypatch):
-    """An engine that holds one image of one layer, and takes only archives with all layers."""
+def make_engine():
+    """Make an engine that holds one image of one layer, and takes only archives with all layers."""
     given = []
 
-    def take(_client, content, _made):
+    def take(content, _made):
         data = b"".join(content)
         given.append("full" if WANTED in data else "lean")
         if given[-1] == "lean":
             raise EngineError("some layers are missing")
 
-    monkeypatch.setattr(load.images, "load", take)
-    monkeypatch.setattr(load.images, "save", lambda _client, _image: pieces(archive(("layer.tar", WANTED))))
-    return given
+    def make():
+        engine = FakeEngine()
+        engine.given = given
+        engine.images.load = take
+        engine.images.save = lambda _image: pieces(archive(("layer.tar", WANTED)))
+        return engine
+
+    return make
 
 
-def test_an_engine_that_wants_all_layers_is_asked_once(engine):
-    client, layers = Client(), load.Layers((digest_of(WANTED),), donor="parent")
-    load.load(client, b"first", layers)
-    load.load(client, b"second", layers)
-    assert engine == ["lean", "full", "full"]
-    load.load(Client(), b"another engine", layers)
-    assert engine[3:] == ["lean", "full"]
+def test_an_engine_that_wants_all_layers_is_asked_once(make_engine):
+    engine, layers = make_engine(), load.Layers((digest_of(WANTED),), donor="parent")
+    load.load(engine, b"first", layers)
+    load.load(engine, b"second", layers)
+    assert engine.given == ["lean", "full", "full"]
+    load.load(make_engine(), b"another engine", layers)
+    assert engine.given[3:] == ["lean", "full"]
 
 
-@pytest.mark.usefixtures("engine")
-def test_an_image_that_has_not_the_layers_it_should_is_told():
+def test_an_image_that_has_not_the_layers_it_should_is_told(make_engine):
     layers = load.Layers((digest_of(WANTED), "sha256:" + "0" * 64), donor="parent")
     with pytest.raises(EngineError, match=r"image parent should have the layers sha256:0{64}, but"):
-        load.load(Client(), b"document", layers)
+        load.load(make_engine(), b"document", layers)
 
 
-def test_an_engine_that_is_gone_is_not_asked_again(monkeypatch):
-    asked = []
+def test_an_engine_that_is_gone_is_not_asked_again():
+    engine, asked = FakeEngine(), []
 
     def gone(*arguments):
         asked.append(arguments)
         raise EngineUnavailableError("gone")
 
-    monkeypatch.setattr(load.images, "load", gone)
+    engine.images.load = gone
     with pytest.raises(EngineUnavailableError):
-        load.load(Client(), b"document", load.Layers(("sha256:aa",), donor="parent"))
+        load.load(engine, b"document", load.Layers(("sha256:aa",), donor="parent"))
     assert len(asked) == 1
 
 
-@pytest.mark.usefixtures("engine")
-def test_a_new_layer_is_read_again_where_the_engine_wants_all(monkeypatch):
-    found = []
+def test_a_new_layer_is_read_again_where_the_engine_wants_all(make_engine):
+    engine, found = make_engine(), []
 
-    def take(_client, archive, _what):
+    def take(archive, _what):
         data = b"".join(archive)
         found.append(("full" if WANTED in data else "lean", b"new content" in data))
         if found[-1][0] == "lean":
             raise EngineError("some layers are missing")
 
-    monkeypatch.setattr(load.images, "take", take)
-    monkeypatch.setattr(load.images, "get", lambda _client, image: SimpleNamespace(id=image))
+    engine.images.take = take
+    engine.images.get = lambda image: SimpleNamespace(id=image)
     layer = Layer([Entry(b"file", Kind.FILE, 0o644, 0, 0, 5, 11, content=b"new content")], 9)
     below = load.Layers((digest_of(WANTED),), donor="parent")
-    made = load.load_new(Client(), layer, below, lambda digest, _content: digest.encode())
+    made = load.load_new(engine, layer, below, lambda digest, _content: digest.encode())
     assert made.id == image_id(layer.digest.encode())
     assert found == [("lean", True), ("full", True)]

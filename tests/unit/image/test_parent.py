@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 import io
 import tarfile
-from types import SimpleNamespace
 
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import kind
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.images import Image
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.image import Image
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import SourceError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import environment, platform
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config import runtime_config
+from fake_engine import FakeEngine
 
 STANDARD = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PARENT = Image("sha256:id", {}, ("sha256:aa",), {}, (), 1, "amd64", "linux")
@@ -71,8 +71,10 @@ def test_the_distribution_s_programs_are_found_whatever_path_the_parent_has(said
     assert environment.for_build([f"PATH={said}"]) == [f"PATH={path}"]
 
 
-def engine(**version):
-    return SimpleNamespace(api=SimpleNamespace(version=lambda: version))
+def engine(machine):
+    made = FakeEngine()
+    made.system.machine = ("linux", machine)
+    return made
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_an_image_for_another_machine_is_refused(machine, image, accepted):
     parent = dataclasses.replace(PARENT, os=system, architecture=architecture)
 
     def look():
-        platform.check(engine(Os="linux", Arch=machine), "base", "x@sha256:1", parent)
+        platform.check(engine(machine), "base", "x@sha256:1", parent)
 
     if accepted:
         look()
@@ -122,7 +124,7 @@ def test_a_root_file_system_for_another_processor_is_refused(tmp_path, program, 
             tar.addfile(entry, io.BytesIO(content))
 
     def look():
-        platform.check_archive(engine(Os="linux", Arch="amd64"), "base", "base.tar", archive)
+        platform.check_archive(engine("amd64"), "base", "base.tar", archive)
 
     if refused:
         with pytest.raises(SourceError, match=rf"tier 'base': the programs in .* are for {refused}, and .* runs amd64"):
@@ -132,11 +134,12 @@ def test_a_root_file_system_for_another_processor_is_refused(tmp_path, program, 
 
 
 @pytest.mark.parametrize(("most", "layers", "accepted"), [(125, 124, True), (125, 125, False), (None, 500, True)])
-def test_a_parent_that_can_take_no_layer_more_is_refused(monkeypatch, most, layers, accepted):
-    monkeypatch.setattr(kind, "of", lambda _client: kind.Kind(most_layers=most))
+def test_a_parent_that_can_take_no_layer_more_is_refused(most, layers, accepted):
+    it = engine("amd64")
+    it.system.does = kind.Kind(most_layers=most)
     parent = dataclasses.replace(PARENT, layers=("sha256:aa",) * layers)
     if accepted:
-        platform.check_depth(None, "web", parent)
+        platform.check_depth(it, "web", parent)
     else:
         with pytest.raises(SourceError, match=r"tier 'web': its parent has 125 layers already.*allows 125"):
-            platform.check_depth(None, "web", parent)
+            platform.check_depth(it, "web", parent)

@@ -6,16 +6,18 @@ import tarfile
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import kind
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.images import Image
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.image import Image
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import stage
+from fake_engine import FakeEngine
 
 PARENT = Image("sha256:id", {}, ("sha256:aa", "sha256:bb"), {}, (), 1, "amd64", "linux")
 
 
 @pytest.mark.parametrize(("commits", "more"), [(False, 0), (True, 1)])
-def test_mount_points_lie_below_where_the_engine_would_commit_them(monkeypatch, commits, more):
-    monkeypatch.setattr(kind, "of", lambda _client: kind.Kind(commits_mount_points=commits))
-    layers = stage.below(None, PARENT)
+def test_mount_points_lie_below_where_the_engine_would_commit_them(commits, more):
+    engine = FakeEngine()
+    engine.system.does = kind.Kind(commits_mount_points=commits)
+    layers = stage.below(engine, PARENT)
     assert layers.digests[:2] == PARENT.layers
     assert len(layers.digests) == 2 + more
     assert set(layers.contents) == set(layers.digests[2:])

@@ -1,58 +1,46 @@
 from __future__ import annotations
 
-import dataclasses
-from types import SimpleNamespace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import SealError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels, volumes
+from fake_engine import FakeEngine
+from fake_engine.world import Node
 
 
-class Engine:
+class World:
     """An engine with ancestors base <- db <- app, of which db declares a volume, and a container's changes."""
 
-    def __init__(self, make_image, monkeypatch):
-        def ancestor(name, parent, *declared):
+    def __init__(self):
+        self.engine, data = FakeEngine(), "/var/run/data"
+        for name, parent, declared in (("base", None, ()), ("db", "id-base", (data,)), ("app", "id-db", (data,))):
             said = {labels.TIER: name, **({labels.PARENT: parent} if parent else {})}
-            return dataclasses.replace(
-                make_image(f"id-{name}", said), config={"Volumes": {path: {} for path in declared}} if declared else {}
-            )
-
-        data = "/var/run/data"
-        self.images = {
-            "id-base": ancestor("base", None),
-            "id-db": ancestor("db", "id-base", data),
-            "id-app": ancestor("app", "id-db", data),
-        }
+            self.engine.add(f"id-{name}", said)
+            self.images[f"id-{name}"].config = {"Volumes": {path: {} for path in declared}}
         self.links = {"/var/run": "/run"}
-        self.changed = []
-        monkeypatch.setattr(images, "find", lambda _client, reference: self.images.get(reference))
-        self.client = SimpleNamespace(
-            api=SimpleNamespace(diff=lambda _container: self.changed, get_archive=self._get_archive)
-        )
 
-    def _get_archive(self, _container, path):
-        target = self.links.get(path, "")
-        return SimpleNamespace(close=lambda: None), {"mode": 1 << 27 if target else 1 << 31, "linkTarget": target}
+    @property
+    def images(self):
+        return self.engine.world.images
 
     def check(self, *changed, **declared):
-        self.changed = [{"Path": path, "Kind": 1} for path in changed]
+        container = self.engine.world.run("c", {})
+        container.changed = list(changed)
+        container.files = {path: Node(target=target) for path, target in self.links.items()}
         volumes.check(
-            self.client,
+            self.engine,
             tier="shop",
             container="c",
-            parent=self.images["id-app"],
+            parent=self.engine.images.get("id-app"),
             declared={"volumes": None, **declared},
         )
 
 
 @pytest.fixture
-def engine(make_image, monkeypatch):
-    return Engine(make_image, monkeypatch)
+def engine():
+    return World()
 
 
 def test_a_write_beneath_a_volume_names_tier_path_and_owner(engine):

@@ -20,14 +20,11 @@ STACKS = [LAYERS[:1], LAYERS[:2], *([*LAYERS[:2], each] for each in LAYERS[2:])]
 class Engine:
     """Packs what it is asked for."""
 
-    address = "unix:///nowhere"
-
     def __init__(self):
         self.asked = []
 
     @contextmanager
-    def stream(self, path):
-        names = path.partition("?names=")[2].replace("%3A", ":").split("&names=")
+    def packed_together(self, names):
         self.asked.append(names)
         documents = {digest(config(stack)): (config(stack), stack) for stack in STACKS}
         yield io.BytesIO(layer(*docker_save({name: documents[name] for name in names}).items()))
@@ -37,7 +34,7 @@ class Engine:
 def place(tmp_path):
     store = Store(tmp_path)
     made = EnginePlace("", store)
-    made._engine = Engine()
+    made._images = Engine()
     return made, store
 
 
@@ -48,7 +45,7 @@ def documents(stacks):
 def test_what_others_stand_on_comes_with_them(place):
     made, store = place
     made.fill_together(documents(STACKS), store)
-    assert [len(names) for names in made._engine.asked] == [4, 1]
+    assert [len(names) for names in made._images.asked] == [4, 1]
     assert all(store.index(digest(each)) is not None for each in LAYERS)
 
 
@@ -56,6 +53,6 @@ def test_what_is_known_is_not_asked_for(place):
     made, store = place
     made.fill_together(documents(STACKS[:3]), store)
     made.fill_together(documents(STACKS[:3]), store)
-    assert made._engine.asked == [[digest(config(STACKS[2]))]]
+    assert made._images.asked == [[digest(config(STACKS[2]))]]
     made.fill_together(documents(STACKS[:4]), store)
-    assert made._engine.asked[1:] == [[digest(config(STACKS[3]))]]
+    assert made._images.asked[1:] == [[digest(config(STACKS[3]))]]

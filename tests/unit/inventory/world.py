@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import docker.errors
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultSecret, VaultSecretsContext
@@ -19,27 +18,9 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.plannin
 from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.elsewhere import digest_elsewhere
 from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.parts import content_tag, digest_key
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
+from fake_engine import FakeEngine
 
 PASSWORD = b"vault password"
-
-
-class Engine:
-    """The part of the SDK's client that a plan needs."""
-
-    def __init__(self) -> None:
-        self.api = self
-        self.names: dict[str, tuple[str, dict[str, str]]] = {}
-
-    def inspect_image(self, reference: str) -> dict[str, Any]:
-        if reference not in self.names:
-            raise docker.errors.ImageNotFound(reference)
-        identifier, said = self.names[reference]
-        return {"Id": identifier, "RootFS": {"Layers": []}, "Config": {"Labels": said}}
-
-    def images(self) -> list[dict[str, Any]]:
-        return [
-            {"Id": identifier, "RepoTags": [name], "Labels": said} for name, (identifier, said) in self.names.items()
-        ]
 
 
 @dataclass
@@ -47,7 +28,7 @@ class World:
     """One clone of a project, and the engine."""
 
     folder: Path
-    engine: Engine = field(default_factory=Engine)
+    engine: FakeEngine = field(default_factory=FakeEngine)
     extra: dict[str, Any] = field(default_factory=dict)
     ansible: str = "2.19"
     tags: dict[str, list[str]] = field(default_factory=dict)
@@ -105,5 +86,6 @@ class World:
                 parts["parent"] = made[tier.parent]
             made[name] = decision.image or f"sha256:{digest_key(parts)}"
             if decision.action is Action.BUILD:
-                image = made[name], labels.identity("shop", tier, parts, None)
-                self.engine.names |= {tier.release: image, f"{tier.image}:{content_tag(digest_key(parts))}": image}
+                said = labels.identity("shop", tier, parts, None)
+                names = [tier.release, f"{tier.image}:{content_tag(digest_key(parts))}"]
+                self.engine.add(made[name], said, *names)

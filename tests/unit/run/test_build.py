@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import docker.errors
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
@@ -17,46 +16,12 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.run.holds import 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal, Outcome
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import Planned
-
-
-class Engine:
-    """The part of the SDK's client that is needed, over images in memory."""
-
-    def __init__(self):
-        self.api = self
-        self.made = {}
-        self.names = {}
-
-    def add(self, image, labels, *names):
-        self.made[image] = labels
-        self.names.update(dict.fromkeys(names, image))
-
-    def inspect_image(self, reference):
-        image = self.names.get(reference, reference)
-        if image not in self.made:
-            raise docker.errors.ImageNotFound(reference)
-        names = [name for name, each in self.names.items() if each == image]
-        return {"Id": image, "RootFS": {"Layers": []}, "Config": {"Labels": self.made[image]}, "RepoTags": names}
-
-    def tag(self, image, repository, tag):
-        assert image in self.made
-        self.names[f"{repository}:{tag}"] = image
-
-    def images(self):
-        named = {image: [name for name, each in self.names.items() if each == image] for image in self.made}
-        return [{"Id": image, "RepoTags": names} for image, names in named.items()]
-
-    def remove_image(self, name):
-        if name not in self.names:
-            raise docker.errors.ImageNotFound(name)
-        image = self.names.pop(name)
-        if image not in self.names.values():
-            del self.made[image]
+from fake_engine import FakeEngine
 
 
 @pytest.fixture
 def engine():
-    return Engine()
+    return FakeEngine()
 
 
 @pytest.fixture
@@ -81,7 +46,7 @@ def release(engine, tier, parts, content="same"):
 
 def seal(engine, journal, tier, make_image, parts, content="same"):
     engine.add("sha256:new", made(tier, parts, content))
-    image = hold(engine, journal, tier, lambda: make_image("sha256:new", engine.made["sha256:new"]))
+    image = hold(engine, journal, tier, lambda: make_image("sha256:new", engine.world.images["sha256:new"].labels))
     return propose(engine, journal, tier, image)
 
 
@@ -94,9 +59,9 @@ def test_what_comes_out_the_same_is_the_image_that_there_was(engine, journal, ti
     assert image.id == "sha256:old"
     accept(engine, journal, tier)
     assert journal.outcome(tier.name) == Outcome("sha256:old", "built, the same as before")
-    assert set(engine.made) == {"sha256:old"}
+    assert set(engine.world.images) == {"sha256:old"}
     # Both keys name it, so the next run builds nothing.
-    assert {engine.names[f"httpd-php:{content_tag(digest_key(parts))}"] for parts in (OLD, NEW)} == {"sha256:old"}
+    assert {engine.world.names[f"httpd-php:{content_tag(digest_key(parts))}"] for parts in (OLD, NEW)} == {"sha256:old"}
 
 
 @pytest.mark.parametrize(
@@ -112,16 +77,16 @@ def test_what_differs_is_a_new_image(engine, journal, tier, make_image, before, 
     assert seal(engine, journal, tier, make_image, parts, now).id == "sha256:new"
     accept(engine, journal, tier)
     assert journal.outcome(tier.name) == Outcome("sha256:new", "")
-    assert engine.names[tier.release] == "sha256:old"
-    assert engine.names[f"httpd-php:{content_tag(digest_key(parts))}"] == "sha256:new"
+    assert engine.world.names[tier.release] == "sha256:old"
+    assert engine.world.names[f"httpd-php:{content_tag(digest_key(parts))}"] == "sha256:new"
 
 
 def test_a_candidate_has_its_run_s_name_only_and_nobody_waits_for_it_in_vain(engine, journal, tier, make_image):
     seal(engine, journal, tier, make_image, NEW)
-    assert engine.names == {f"httpd-php:building-{journal.run}": "sha256:new"}
+    assert engine.world.names == {f"httpd-php:building-{journal.run}": "sha256:new"}
     assert journal.outcome(tier.name) is None
     let_all_go(engine, journal)
-    assert engine.made == {}
+    assert engine.world.images == {}
     let_all_go(engine, journal)  # it may be gone already
 
 
@@ -129,7 +94,7 @@ def test_what_passed_is_not_discarded_with_the_run(engine, journal, tier, make_i
     seal(engine, journal, tier, make_image, NEW)
     accept(engine, journal, tier)
     let_all_go(engine, journal)
-    assert set(engine.made) == {"sha256:new"}
+    assert set(engine.world.images) == {"sha256:new"}
 
 
 def test_another_team_s_tier_is_another_image(engine, journal, make_tier, make_image):

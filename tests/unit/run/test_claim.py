@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import docker.errors
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import RunError
@@ -18,53 +17,17 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.run.claim import 
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.home import Home
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import state_folder
+from fake_engine import FakeEngine
 
 
-class Engine:
-    """Volumes, and images with names."""
-
-    def __init__(self):
-        self.api = self
-        self.made: dict[str, dict[str, str]] = {}
-        self.named: dict[str, tuple[str, dict[str, str]]] = {}
-
-    def release(self, name, chain, tier):
-        self.named[f"{name}:latest"] = (f"sha256:{name}", {labels.CHAIN: chain, labels.TIER: tier})
-
-    def images(self, filters=None):
-        label = (filters or {"label": [""]})["label"][0].partition("=")[2]
-        return [
-            {"Id": image, "RepoTags": [name], "Labels": said}
-            for name, (image, said) in self.named.items()
-            if not label or said[labels.CHAIN] == label
-        ]
-
-    def history(self, image):
-        said = next(said for each, said in self.named.values() if each == image)
-        return [{"CreatedBy": f"tierwright: tier {said[labels.TIER]}: role x"}]
-
-    def inspect_image(self, image):
-        said = next(said for each, said in self.named.values() if each == image)
-        return {"Id": image, "RootFS": {}, "Config": {"Labels": said}}
-
-    def volumes(self, filters):
-        return {"Volumes": [{"Name": name, "Labels": said} for name, said in self.made.items() if filters]}
-
-    def inspect_volume(self, name):
-        if name not in self.made:
-            raise docker.errors.NotFound(name)
-        return {"Labels": self.made[name]}
-
-    def create_volume(self, name, labels):
-        return {"Labels": self.made.setdefault(name, labels)}
-
-    def remove_volume(self, name):
-        del self.made[name]
+def release(engine, name, chain, tier):
+    said = {labels.CHAIN: chain, labels.TIER: tier}
+    engine.add(f"sha256:{name}", said, f"{name}:latest", by=f"tierwright: tier {tier}: role x")
 
 
 @pytest.fixture
 def engine():
-    return Engine()
+    return FakeEngine()
 
 
 @pytest.fixture
@@ -126,7 +89,7 @@ def test_two_projects_do_not_get_one_name(engine, user, home, what, first, secon
     (name, tiers, more), (other, others, more_of_it) = first, second
     claim(engine, "shop", home(name, *tiers, **more))
     user(who)
-    before = dict(engine.made), sorted(state_folder("shop").parent.rglob("*"))
+    before = dict(engine.world.volumes), sorted(state_folder("shop").parent.rglob("*"))
     later = home(other, *others, **more_of_it)
     if same:
         check_claim(engine, "shop", later)
@@ -137,7 +100,7 @@ def test_two_projects_do_not_get_one_name(engine, user, home, what, first, secon
             attempt(engine, "shop", later)
         assert home(name).inventory in str(told.value)
         assert later.inventory in str(told.value)
-    assert (dict(engine.made), sorted(state_folder("shop").parent.rglob("*"))) == before
+    assert (dict(engine.world.volumes), sorted(state_folder("shop").parent.rglob("*"))) == before
     claim(engine, "another-name", later)
 
 
@@ -152,7 +115,7 @@ def test_a_project_that_is_gone_leaves_its_name_to_others(engine, home, tmp_path
     claim(engine, "shop", home("a", "web"))
     (tmp_path / "a/inventory").rmdir()
     claim(engine, "shop", home("b", "db"))
-    assert home("b").inventory in engine.made[volume_name("shop")][labels.HOME]
+    assert home("b").inventory in engine.world.volumes[volume_name("shop")][labels.HOME]
 
 
 def test_what_to_do_where_one_takes_the_place_of_the_other_is_told_and_works(engine, home):
@@ -162,22 +125,22 @@ def test_what_to_do_where_one_takes_the_place_of_the_other_is_told_and_works(eng
     record().unlink()
     with pytest.raises(RunError, match=f"docker volume rm {volume_name('shop')}"):
         claim(engine, "shop", home("b", "db"))
-    engine.remove_volume(volume_name("shop"))
+    engine.volumes.remove(volume_name("shop"))
     claim(engine, "shop", home("b", "db"))
 
 
 def test_images_of_before_there_were_claims_count(engine, home):
-    engine.release("web", "shop", "web")
-    engine.release("base", "shop", "base")
+    release(engine, "web", "shop", "web")
+    release(engine, "base", "shop", "base")
     with pytest.raises(RunError, match="a place that is not recorded \\(tiers base, web\\)"):
         claim(engine, "shop", home("b", "db"))
-    assert engine.made == {}
+    assert engine.world.volumes == {}
     claim(engine, "shop", home("a", "base", "web", "db"))
 
 
 def test_a_copy_is_known_by_tiers_that_came_after_the_claim(engine, user, home):
     claim(engine, "shop", home("a", "base", "web"))
-    engine.release("db", "shop", "db")
+    release(engine, "db", "shop", "db")
     user("bob")
     claim(engine, "shop", home("b", "base", "db"))
 
@@ -186,16 +149,16 @@ def test_a_copy_is_known_by_tiers_that_came_after_the_claim(engine, user, home):
 def test_a_damaged_record_holds_nobody_up(engine, home, damaged):
     claim(engine, "shop", home("a", "web"))
     record().write_text(damaged)
-    engine.made[volume_name("shop")] = {labels.HOME: damaged}
+    engine.world.volumes[volume_name("shop")] = {labels.HOME: damaged}
     claim(engine, "shop", home("a", "web"))
 
 
 def test_of_two_that_come_at_once_one_is_told(engine, user, home, monkeypatch):
     """Both have looked and found nothing; the engine makes a volume of one name once."""
-    theirs = Engine()
+    theirs = FakeEngine()
     claim(theirs, "shop", home("a", "web"))
     user("bob")
-    monkeypatch.setattr(engine, "create_volume", lambda name, labels: {"Labels": theirs.made[name]})  # noqa: ARG005
+    monkeypatch.setattr(engine.volumes, "create", lambda name, labels: theirs.world.volumes[name])  # noqa: ARG005
     with pytest.raises(RunError, match="another project's"):
         claim(engine, "shop", home("b", "db"))
 
@@ -210,7 +173,7 @@ def test_a_release_tag_of_another_project_is_not_moved(engine, home, make_tier):
     """Both have a tier base whose images are called base, and chains of different names."""
     tier = make_tier("base")
     claim(engine, "shop", home("a", "base"))
-    engine.release("base", "shop", "base")
+    release(engine, "base", "shop", "base")
     check_images(engine, "shop", home("a", "base"), {tier: "sha256:base"})
     with pytest.raises(
         RunError, match="tier 'base': base:latest is an image of another project's chain, which"
@@ -223,7 +186,7 @@ def test_a_release_tag_of_another_project_is_not_moved(engine, home, make_tier):
 
 def test_a_release_of_before_chains_had_names_of_their_own_is_whose_tier_it_is(engine, home, make_tier):
     tier, former = make_tier("base"), {"former": "inventory"}
-    engine.release("base", "inventory", "base")
+    release(engine, "base", "inventory", "base")
     check_images(engine, "shop", home("a", "base", **former), {tier: "sha256:base"})
     claim(engine, "shop", home("a", "base", **former))
     check_images(engine, "shop", home("a", "base", **former), {tier: "sha256:base"})

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 
-import docker.errors
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain import tags
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.snapshot import Snapshot
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import interpreter, labels, own
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run import begin as module
@@ -19,87 +17,20 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.run.holds import 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.home import Home
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal, began, runs
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.turn import Waiting
+from fake_engine import FakeEngine
 
 HOME = Home("/home/me/shop/inventory", "here", "me", ("web web",))
 
 
-class Engine:
-    """Images with labels and a history, containers and volumes, as an engine lists them."""
-
-    def __init__(self):
-        self.api = self
-        self.made: dict[str, dict] = {}
-        self.running: list[dict] = []
-        self.made_volumes: dict[str, dict[str, str]] = {}
-        self.made_networks: list[dict] = []
-
-    def add(self, image, created_by, *, named="", layers=("sha256:a",), size=1, **said):
-        self.made[image] = {
-            "labels": {labels.PREFIX + name: value for name, value in said.items()},
-            "history": [{"CreatedBy": created_by, "Size": size}],
-            "names": [] if named is None else [named or f"web:{image[7:]}"],
-            "layers": layers,
-        }
-
-    def images(self, filters=None):
-        wanted = (filters or {}).get("label", [])
-        return [
-            {"Id": image, "Labels": each["labels"], "RepoTags": each["names"]}
-            for image, each in self.made.items()
-            if all(_has(each["labels"], label) for label in wanted)
-            and not (each["names"] and (filters or {}).get("dangling"))
-        ]
-
-    def history(self, image):
-        return self.made[image]["history"]
-
-    def inspect_image(self, image):
-        found = next((each for each, its in self.made.items() if image == each or image in its["names"]), None)
-        if found is None:
-            raise docker.errors.ImageNotFound(image)
-        its = self.made[found]
-        return {"Id": found, "RootFS": {"Layers": its["layers"]}, "Config": {}, "RepoTags": its["names"]}
-
-    def remove_image(self, name):
-        image = self.inspect_image(name)["Id"]
-        if name != image:
-            self.made[image]["names"].remove(name)
-        if name == image or not self.made[image]["names"]:
-            del self.made[image]
-
-    def containers(self, filters, **_how):
-        return [each for each in self.running if _has(each["Labels"], filters["label"])]
-
-    def networks(self, filters):
-        return [each for each in self.made_networks if _has(each["Labels"], filters["label"])]
-
-    def remove_container(self, container, **_how):
-        self.running = [each for each in self.running if each["Id"] != container]
-
-    def remove_network(self, network):
-        self.made_networks = [each for each in self.made_networks if each["Id"] != network]
-
-    def inspect_volume(self, name):
-        if name not in self.made_volumes:
-            raise docker.errors.NotFound(name)
-        return {"Labels": self.made_volumes[name]}
-
-    def create_volume(self, name, labels):
-        return {"Labels": self.made_volumes.setdefault(name, labels)}
-
-    def volumes(self, filters):
-        found = {name: said for name, said in self.made_volumes.items() if _has(said, filters["label"])}
-        return {"Volumes": [{"Name": name, "Labels": said} for name, said in found.items()]}
-
-
-def _has(said, label):
-    name, _, value = label.partition("=")
-    return name in said and (not value or said[name] == value)
+def add(engine, image, created_by, *, named="", layers=("sha256:a",), size=1, **said):
+    names = [] if named is None else [named or f"web:{image[7:]}"]
+    prefixed = {labels.PREFIX + name: value for name, value in said.items()}
+    engine.add(image, prefixed, *names, by=created_by, own=size, layers=layers)
 
 
 @pytest.fixture
 def engine():
-    return Engine()
+    return FakeEngine()
 
 
 @pytest.fixture(autouse=True)
@@ -114,15 +45,15 @@ def killed(journal):
 
 
 def own_of(engine, **owned):
-    return own.of_chain(engine, "demo", owned or {"web": {"web"}}, Snapshot.take(engine).names)
+    return own.of_chain(engine, "demo", owned or {"web": {"web"}}, engine.images.snapshot().names)
 
 
 def test_an_image_is_ours_if_the_top_of_its_history_is(engine):
     said = {"chain": "demo", "tier": "web"}
-    engine.add("sha256:ours", "tierwright: tier web: role web", size=7, **said)
-    engine.add("sha256:built", "/bin/sh -c #(nop)  ENV THEIRS=yes", **said)
-    engine.add("sha256:other-tier", "tierwright: tier website: role website", **said)
-    engine.add("sha256:other-chain", "tierwright: tier web: role web", chain="elsewhere", tier="web")
+    add(engine, "sha256:ours", "tierwright: tier web: role web", size=7, **said)
+    add(engine, "sha256:built", "/bin/sh -c #(nop)  ENV THEIRS=yes", **said)
+    add(engine, "sha256:other-tier", "tierwright: tier website: role website", **said)
+    add(engine, "sha256:other-chain", "tierwright: tier web: role web", chain="elsewhere", tier="web")
     assert own_of(engine) == [own.Own("sha256:ours", "web", 7)]
 
 
@@ -130,18 +61,18 @@ def test_an_image_is_ours_if_it_lies_in_a_repository_of_its_tier(engine):
     """Another project may have called its chain the same, or a tier."""
     by = "tierwright: tier web: role web"
     for image, named in (("ours", "web:key-1"), ("former", "old/web:key-1")):
-        engine.add(image, by, named=named, chain="demo", tier="web")
-    engine.add("theirs", by, named="theirs/web:key-1", chain="demo", tier="web")
-    engine.add("another-tier", "tierwright: tier shop: role shop", named="web:key-2", chain="demo", tier="shop")
-    engine.add("nameless", by, named=None, chain="demo", tier="web")
+        add(engine, image, by, named=named, chain="demo", tier="web")
+    add(engine, "theirs", by, named="theirs/web:key-1", chain="demo", tier="web")
+    add(engine, "another-tier", "tierwright: tier shop: role shop", named="web:key-2", chain="demo", tier="shop")
+    add(engine, "nameless", by, named=None, chain="demo", tier="web")
     assert [each.id for each in own_of(engine, web={"web", "old/web"})] == ["ours", "former"]
 
 
 def test_layers_that_another_image_has_are_not_freed(engine):
     said = {"chain": "demo", "tier": "web"}
-    engine.add("sha256:1", "tierwright: tier web: role web", layers=("a", "b"), size=10, **said)
-    engine.add("sha256:2", "tierwright: tier web: role web", layers=("a", "b", "c"), size=5, **said)
-    engine.add("sha256:3", "tierwright: tier web: role web", layers=("a", "b", "c"), size=5, **said)
+    add(engine, "sha256:1", "tierwright: tier web: role web", layers=("a", "b"), size=10, **said)
+    add(engine, "sha256:2", "tierwright: tier web: role web", layers=("a", "b", "c"), size=5, **said)
+    add(engine, "sha256:3", "tierwright: tier web: role web", layers=("a", "b", "c"), size=5, **said)
     going = {each.id: each for each in own_of(engine)}
     assert own.freed(engine, [going["sha256:2"]]) == 0  # the third has the layer as well
     assert own.freed(engine, [going["sha256:2"], going["sha256:3"]]) == 5
@@ -152,47 +83,47 @@ def test_what_a_killed_run_sealed_goes_and_what_others_seal_stays(engine):
     """Two users build; the state folder of one holds a journal of a run that was killed."""
     by, said = "tierwright: tier web: role web", {"chain": "demo", "tier": "web"}
     mine, gone = Journal.begin("demo"), killed(Journal.begin("demo"))
-    engine.add("sha256:named", by, **said)
-    engine.add("sha256:held", by, named=f"web:{tags.building(gone.run)}", **said)
-    engine.add("sha256:not-held-yet", by, named=None, **said)
+    add(engine, "sha256:named", by, **said)
+    add(engine, "sha256:held", by, named=f"web:{tags.building(gone.run)}", **said)
+    add(engine, "sha256:not-held-yet", by, named=None, **said)
     announce(gone, "web", "sha256:not-held-yet")
-    engine.add("sha256:made-by-both", by, named=f"db:{tags.building(gone.run)}", **said)
-    engine.made["sha256:made-by-both"]["names"].append("db:building-20261129T000000Z-0123abcd")
+    add(engine, "sha256:made-by-both", by, named=f"db:{tags.building(gone.run)}", **said)
+    engine.world.names["db:building-20261129T000000Z-0123abcd"] = "sha256:made-by-both"
     announce(gone, "db", "sha256:made-by-both")
-    engine.add("sha256:of-another-run", by, named="web:building-20261129T000000Z-89abcdef", **said)
-    engine.add("sha256:of-an-older-version", by, named=None, **said)
+    add(engine, "sha256:of-another-run", by, named="web:building-20261129T000000Z-89abcdef", **said)
+    add(engine, "sha256:of-an-older-version", by, named=None, **said)
     assert clear_ended_runs(engine, "demo", but=mine) == [gone.run]
-    assert set(engine.made) == {
+    assert set(engine.world.images) == {
         "sha256:named", "sha256:made-by-both", "sha256:of-another-run", "sha256:of-an-older-version"
     }  # fmt: skip
-    assert engine.made["sha256:made-by-both"]["names"] == ["db:building-20261129T000000Z-0123abcd"]
+    assert engine.world.names_of("sha256:made-by-both") == ["db:building-20261129T000000Z-0123abcd"]
     assert [each.run for each in runs("demo")] == [mine.run]
 
 
 def test_a_candidate_of_a_run_that_an_older_version_began_goes(engine):
     gone = killed(Journal.begin("demo"))
-    engine.add("sha256:candidate", "tierwright: tier web: role web", named=None, chain="demo", tier="web")
+    add(engine, "sha256:candidate", "tierwright: tier web: role web", named=None, chain="demo", tier="web")
     gone.write("candidate", "web", {"image": "sha256:candidate", "reason": "", "tag": None})
     clear_ended_runs(engine, "demo", but=Journal.begin("demo"))
-    assert engine.made == {}
+    assert engine.world.images == {}
 
 
 def test_what_somebody_made_of_a_build_container_stays(engine):
     """A commit inherits the run's labels, and a container of it inherits them from there."""
     gone = killed(Journal.begin("demo"))
     said = {"run": gone.run, "tier": "web"}
-    engine.add("sha256:stage", "tierwright: build", named=None, **said)
-    engine.add("sha256:commit", "sh", named=None, **said)
+    add(engine, "sha256:stage", "tierwright: build", named=None, **said)
+    add(engine, "sha256:commit", "sh", named=None, **said)
     for image in ("sha256:stage", "sha256:commit"):
         marked = {labels.RUN: gone.run, labels.TIER: "web"}
-        engine.running.append({"Id": f"container of {image}", "ImageID": image, "Labels": marked})
+        engine.world.run(f"container of {image}", marked, image)
     clear_ended_runs(engine, "demo", but=Journal.begin("demo"))
-    assert set(engine.made) == {"sha256:commit"}
-    assert [each["Id"] for each in engine.running] == ["container of sha256:commit"]
+    assert set(engine.world.images) == {"sha256:commit"}
+    assert list(engine.world.containers) == ["container of sha256:commit"]
 
 
 def abandoned_of(engine):
-    return abandoned_runs(engine, "demo", {"web": {"web"}}, Snapshot.take(engine).names)
+    return abandoned_runs(engine, "demo", {"web": {"web"}}, engine.images.snapshot().names)
 
 
 @pytest.mark.parametrize(("hours", "abandoned"), [(25, True), (23, False)])
@@ -200,28 +131,28 @@ def test_a_run_that_nobody_knows_is_abandoned_after_a_day(engine, hours, abandon
     run = f"{datetime.now(UTC) - timedelta(hours=hours):%Y%m%dT%H%M%SZ}-0"
     for chain in ("demo", "elsewhere"):
         said = {labels.CHAIN: chain, labels.TIER: "web", labels.RUN: run if chain == "demo" else "20200101T000000Z-0"}
-        engine.running.append({"Id": chain, "Labels": said})
+        engine.world.run(chain, said)
     assert abandoned_of(engine) == ([run] if abandoned else [])
 
 
 def test_what_a_run_holds_where_no_tier_of_ours_is_makes_it_no_abandoned_one(engine):
-    engine.add("sha256:theirs", "x", named="theirs:building-20200101T000000Z-0123abcd", chain="demo", tier="theirs")
+    add(engine, "sha256:theirs", "x", named="theirs:building-20200101T000000Z-0123abcd", chain="demo", tier="theirs")
     assert abandoned_of(engine) == []
-    engine.add("sha256:ours", "x", named="web:building-20200101T000000Z-0123abcd", chain="demo", tier="web")
+    add(engine, "sha256:ours", "x", named="web:building-20200101T000000Z-0123abcd", chain="demo", tier="web")
     assert abandoned_of(engine) == ["20200101T000000Z-0123abcd"]
 
 
 def test_networks_of_tests_go_with_the_run_that_they_were_made_in(engine):
     mine, gone = Journal.begin("demo"), killed(Journal.begin("demo"))
     for run in (mine.run, gone.run):
-        engine.made_networks.append({"Id": run, "Labels": {labels.CHAIN: "demo", labels.RUN: run}})
+        engine.world.connect(run, {labels.CHAIN: "demo", labels.RUN: run})
     clear_ended_runs(engine, "demo", but=mine)
-    assert [each["Id"] for each in engine.made_networks] == [mine.run]
+    assert list(engine.world.networks) == [mine.run]
 
 
 def test_a_network_alone_makes_a_run_an_abandoned_one(engine):
     run = "20200101T000000Z-0"
-    engine.made_networks.append({"Id": "n", "Labels": {labels.CHAIN: "demo", labels.TIER: "web", labels.RUN: run}})
+    engine.world.connect("n", {labels.CHAIN: "demo", labels.TIER: "web", labels.RUN: run})
     assert abandoned_of(engine) == [run]
 
 
@@ -231,12 +162,12 @@ def test_a_run_tells_when_it_began():
 
 
 def test_an_interpreter_is_needed_by_what_can_be_built_on(engine, make_image):
-    engine.add("sha256:base", "x", layers=("a",), family="debian")
-    engine.add("sha256:above", "x", layers=("a", "b"), family="debian")
+    add(engine, "sha256:base", "x", layers=("a",), family="debian")
+    add(engine, "sha256:above", "x", layers=("a", "b"), family="debian")
     for ground in interpreter.grounds(make_image("sha256:above", {}, "a", "b")):
         name = interpreter.name_of(ground)
-        engine.made_volumes |= {name: {labels.PYTHON: name}, f"{name}-1": {labels.PYTHON: name, labels.RUN: "r"}}
-    engine.made_volumes["old"] = {labels.PYTHON: "old"}
+        engine.world.volumes |= {name: {labels.PYTHON: name}, f"{name}-1": {labels.PYTHON: name, labels.RUN: "r"}}
+    engine.world.volumes["old"] = {labels.PYTHON: "old"}
     assert interpreter.needless(engine) == ["old"]
     assert len(interpreter.needless(engine, without={"sha256:above"})) == 3
     assert len(interpreter.needless(engine, without={"sha256:above", "sha256:base"})) == 5
@@ -244,7 +175,7 @@ def test_an_interpreter_is_needed_by_what_can_be_built_on(engine, make_image):
 
 @pytest.mark.parametrize("run", ["20200101T000000Z-../../../x", "/etc", "20200101T000000Z-/x", ""])
 def test_a_label_of_another_form_is_no_run_and_no_path(engine, run):
-    engine.running.append({"Id": "it", "Labels": {labels.CHAIN: "demo", labels.TIER: "web", labels.RUN: run}})
+    engine.world.run("it", {labels.CHAIN: "demo", labels.TIER: "web", labels.RUN: run})
     assert abandoned_of(engine) == []
 
 

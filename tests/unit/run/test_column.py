@@ -9,27 +9,24 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.kept import kept, newest
 from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.matrix import State, parse, text
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.column import Asked, keep_column, note
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal, state_folder
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import write_plan
+from fake_engine import FakeEngine
 
 PARENTS = {"base": None, "core": "base", "php": "core", "db": "core", "blog": "php"}
 OLD, NEW = "release-20261124T093000Z", "release-20261125T093000Z"
 FAILURE = {"test": "roles/php/tests/test_php.py::test_it", "owner": "web", "tier": "php", "message": "no", "log": ""}
 
 
-class Client:
+def holding(*names):
     """An engine that has images of the chain ``shop`` under these names."""
-
-    def __init__(self, *names):
-        self.api, self._names = self, names
-
-    def images(self, filters=None):
-        assert filters in (None, {"label": ["io.tierwright.chain=shop"]})
-        mine = [{"Id": "sha256:1", "RepoTags": list(self._names), "Labels": {}}]
-        others = [{"Id": "sha256:2", "RepoTags": [f"other:{NEW}"], "Labels": {}}]
-        return mine if filters else mine + others
+    engine = FakeEngine()
+    engine.add("sha256:1", {labels.CHAIN: "shop"}, *names)
+    engine.add("sha256:2", None, f"other:{NEW}")
+    return engine
 
 
 @pytest.fixture
@@ -64,7 +61,7 @@ def states():
 
 def test_what_failed_is_told_apart_from_what_was_not_reached(run):
     ends = {"base": None, "core": None, "db": None, "php": "task 'x': no", "blog": "its parent 'php' failed"}
-    told = keep_column(Client(f"web:{OLD}"), run(ends))
+    told = keep_column(holding(f"web:{OLD}"), run(ends))
     assert told == "variant Debian-13 of chain shop: 3 of 5 tiers passed; `tierwright matrix shop` shows all"
     assert states() == {"base": "passed", "core": "passed", "php": "failed", "blog": "not reached", "db": "passed"}
     matrix, _before = newest(state_folder("shop"))
@@ -80,24 +77,26 @@ def test_the_first_test_that_failed_is_told(run):
         "core": {"image": "sha256:core", "passed": True, "seconds": 1.0, "tests": 2, "failed": []},
         "php": {"image": "sha256:php", "passed": False, "seconds": 1.0, "tests": 2, "failed": [FAILURE, FAILURE]},
     }
-    keep_column(Client(), run({"base": None, "core": None, "db": None, "php": "its tests failed", "blog": "x"}, tested))
+    keep_column(
+        holding(), run({"base": None, "core": None, "db": None, "php": "its tests failed", "blog": "x"}, tested)
+    )
     cell = newest(state_folder("shop"))[0].variants[0].cell("php")
     assert (cell.state, cell.test, cell.message, cell.image) == (State.FAILED, FAILURE["test"], "no", "sha256:php")
 
 
 def test_what_was_kept_passed_unless_its_tests_fail_now(run):
     tested = {"db": {"image": "sha256:db", "passed": False, "seconds": 1.0, "tests": 1, "failed": [FAILURE]}}
-    keep_column(Client(), run({}, tested, kept=PARENTS))
+    keep_column(holding(), run({}, tested, kept=PARENTS))
     assert states() == dict.fromkeys(PARENTS, "passed") | {"db": "failed"}
 
 
 def test_a_run_that_died_reached_nothing_more(run):
-    keep_column(Client(), run({"base": None}))
+    keep_column(holding(), run({"base": None}))
     assert states() == dict.fromkeys(PARENTS, "not reached") | {"base": "passed"}
 
 
 def test_tiers_that_the_run_left_out_are_not_asked(run):
-    keep_column(Client(), run({"base": None, "core": None}, left=("php", "db", "blog")))
+    keep_column(holding(), run({"base": None, "core": None}, left=("php", "db", "blog")))
     assert states() == {"base": "passed", "core": "passed"}
 
 
@@ -106,11 +105,11 @@ def test_a_build_s_time_is_told(run):
     journal.write("build", "php", {})
     began = journal.moment("build", "php")
     os.utime(journal.folder / "php.outcome.json", (began + 12.34, began + 12.34))
-    keep_column(Client(), journal)
+    keep_column(holding(), journal)
     variant = newest(state_folder("shop"))[0].variants[0]
     assert (variant.cell("php").seconds, variant.cell("db").seconds) == (12.3, None)
 
-    keep_column(Client(), run({}, kept=PARENTS))  # the same images
+    keep_column(holding(), run({}, kept=PARENTS))  # the same images
     variant = newest(state_folder("shop"))[0].variants[0]
     assert (variant.cell("php").seconds, variant.cell("db").seconds) == (12.3, None)
 
@@ -118,15 +117,15 @@ def test_a_build_s_time_is_told(run):
 @pytest.mark.parametrize("names", [(), (f"web:{OLD}",)], ids=["unreleased", "released"])
 def test_variants_come_together_and_replace_themselves(run, names):
     for variant, ends in [("a", {"base": None}), ("b", {}), ("a", {})]:
-        keep_column(Client(*names), run(ends, variant=variant))
+        keep_column(holding(*names), run(ends, variant=variant))
     (matrix,) = kept(state_folder("shop"))
     assert [each.name for each in matrix.variants] == ["a", "b"]
     assert matrix.variants[0].cell("base").state is State.NOT_REACHED
 
 
 def test_the_next_release_has_a_matrix_of_its_own(run):
-    keep_column(Client(f"web:{OLD}"), run({}, variant="a"))
-    keep_column(Client(f"web:{OLD}", f"web:{NEW}"), run({}, variant="b"))
+    keep_column(holding(f"web:{OLD}"), run({}, variant="a"))
+    keep_column(holding(f"web:{OLD}", f"web:{NEW}"), run({}, variant="b"))
     assert {each.release: [variant.name for variant in each.variants] for each in kept(state_folder("shop"))} == {
         OLD: ["a"],
         NEW: ["b"],
@@ -134,7 +133,7 @@ def test_the_next_release_has_a_matrix_of_its_own(run):
 
 
 def test_another_run_is_no_column(run):
-    assert keep_column(Client(), run({}, variant=None)) is None
+    assert keep_column(holding(), run({}, variant=None)) is None
     assert not state_folder("shop").exists()
 
 

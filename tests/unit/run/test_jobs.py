@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import SealError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run import jobs
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
+from fake_engine import FakeEngine
 
 FOLDER = "/dev/tierwright/ansible-tmp-1795910400.1-2-3"
 WRAPPER = (
@@ -40,9 +39,9 @@ def journal(monkeypatch, tmp_path):
 
 def engine(*answers):
     left = list(answers)
-    return SimpleNamespace(
-        api=SimpleNamespace(top=lambda _id: {"Processes": [[each] for each in (left.pop(0) if left[1:] else left[0])]})
-    )
+    made = FakeEngine()
+    made.containers.commands = lambda _container: left.pop(0) if left[1:] else left[0]
+    return made
 
 
 def test_the_engine_is_not_asked_where_no_task_was_asynchronous(journal):

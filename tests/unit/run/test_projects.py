@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import docker.errors
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -24,8 +23,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain import tags
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.graph import Chain
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Bootstrap, Tier
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.snapshot import Snapshot
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import RunError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run import garbage
@@ -44,6 +41,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records impor
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.remove import remove_chain
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.rollback import plan_rollback
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.turn import Waiting
+from fake_engine import FakeEngine
 
 LONG = "TIERWRIGHT_OPERATIONS" in os.environ
 OPERATIONS = int(os.environ.get("TIERWRIGHT_OPERATIONS", "20"))
@@ -51,6 +49,8 @@ USERS = ("anne", "bob", "cleo")
 #: Who works on what: one user on both projects, with one state folder.
 PLACES = (("shop", "anne"), ("shop", "bob"), ("blog", "cleo"), ("blog", "anne"))
 NAMES = ("shop", "blog", "inventory")
+#: The gate of a caller that lives.
+ALIVE = FakeEngine().gate
 REPOSITORIES = ("shop/web", "blog/web", "web")
 
 
@@ -58,88 +58,25 @@ class KilledError(BaseException):
     """The process was killed: nothing of it runs any more."""
 
 
-class Engine:
-    """Images, containers and volumes in memory, with the rules by which an engine lets go of them."""
+def add(engine, image, said, *, project):
+    """Hold an image; which project it is of, only this test knows."""
+    if image not in engine.world.images:
+        engine.add(image, said, by=f"tierwright: tier {said[labels.TIER]}: role x")
+        engine.projects[image] = project
 
-    def __init__(self):
-        self.api = self
-        self.made: dict[str, dict] = {}
-        self.names: dict[str, str] = {}
-        self.running: dict[str, dict] = {}
-        self.named_volumes: dict[str, dict[str, str]] = {}
-        self.left: int | None = None  # tags that the caller lives to put
 
-    def add(self, image, said, *, project):
-        self.made.setdefault(image, {"labels": said, "project": project})
+def living(engine, puts):
+    """Let a caller live to put so many tags."""
 
-    def tags_of(self, image):
-        return [name for name, each in self.names.items() if each == image]
-
-    def images(self, filters=None):
-        wanted = (filters or {}).get("label", [])
-        return [
-            {"Id": image, "Labels": each["labels"], "RepoTags": self.tags_of(image)}
-            for image, each in self.made.items()
-            if all(_has(each["labels"], label) for label in wanted)
-            and not ((filters or {}).get("dangling") and self.tags_of(image))
-        ]
-
-    def history(self, image):
-        return [{"CreatedBy": f"tierwright: tier {self.made[image]['labels'][labels.TIER]}: role x", "Size": 1}]
-
-    def inspect_image(self, reference):
-        image = self.names.get(reference, reference)
-        if image not in self.made:
-            raise docker.errors.ImageNotFound(reference)
-        said = {"Labels": self.made[image]["labels"]}
-        return {"Id": image, "RootFS": {"Layers": [image]}, "Config": said, "RepoTags": self.tags_of(image)}
-
-    def tag(self, image, repository, tag):
-        if image not in self.made:
-            raise docker.errors.ImageNotFound(image)
-        if self.left == 0:
+    def gate(call):
+        if engine.world.names != gate.seen:
+            gate.seen, gate.left = dict(engine.world.names), gate.left - 1
+        if gate.left < 0:
             raise KilledError
-        self.left = None if self.left is None else self.left - 1
-        self.names[f"{repository}:{tag}"] = image
+        return call()
 
-    def remove_image(self, reference):
-        image = self.inspect_image(reference)["Id"]
-        if reference != image:
-            del self.names[reference]
-        if not self.tags_of(image):
-            del self.made[image]
-
-    def containers(self, filters=None, **_how):
-        label = (filters or {}).get("label", "")
-        return [each for each in self.running.values() if not label or _has(each["Labels"], label)]
-
-    def remove_container(self, container, **_how):
-        if self.running.pop(container, None) is None:
-            raise docker.errors.NotFound(container)
-
-    def networks(self, **_how):
-        return []
-
-    def inspect_volume(self, name):
-        if name not in self.named_volumes:
-            raise docker.errors.NotFound(name)
-        return {"Labels": self.named_volumes[name]}
-
-    def create_volume(self, name, labels):
-        return {"Labels": self.named_volumes.setdefault(name, labels)}
-
-    def remove_volume(self, name):
-        if self.named_volumes.pop(name, None) is None:
-            raise docker.errors.NotFound(name)
-
-    def volumes(self, filters):
-        found = {name: said for name, said in self.named_volumes.items() if _has(said, filters["label"])}
-        return {"Volumes": [{"Name": name, "Labels": said} for name, said in found.items()]}
-
-
-def _has(said, label):
-    name, _, value = label.partition("=")
-    return name in said and (not value or said[name] == value)
+    gate.seen, gate.left = dict(engine.world.names), puts
+    return gate
 
 
 @dataclass
@@ -179,7 +116,8 @@ class Projects(RuleBasedStateMachine):
         Then each project was begun once: before that, nobody knows which of these are whose.
         """
         self.folder = Path(tempfile.mkdtemp(prefix="tierwright-test-"))
-        self.engine = Engine()
+        self.engine = FakeEngine()
+        self.engine.projects = {}
         self.projects = {
             name: Project(name, name, {"base": f"{name}/base", "web": f"{name}/web", name: f"{name}/{name}"})
             for name in ("shop", "blog")
@@ -198,11 +136,11 @@ class Projects(RuleBasedStateMachine):
             for number in range(3):
                 image = f"sha256:{project.name} inventory {tier.name} {number}"
                 said = labels.identity("inventory", tier, {"role": str(number)}, "debian")
-                self.engine.add(image, said, project=project.name)
-                self.engine.tag(image, tier.image, f"key-{number:016x}")
-                self.engine.tag(image, tier.image, f"release-2026010{number + 1}T000000Z")
-                self.engine.tag(image, tier.image, "latest")
-            self.engine.add(f"sha256:{project.name} inventory {tier.name} nameless", said, project=project.name)
+                add(self.engine, image, said, project=project.name)
+                self.engine.images.tag(image, tier.image, f"key-{number:016x}")
+                self.engine.images.tag(image, tier.image, f"release-2026010{number + 1}T000000Z")
+                self.engine.images.tag(image, tier.image, "latest")
+            add(self.engine, f"sha256:{project.name} inventory {tier.name} nameless", said, project=project.name)
 
     def teardown(self):
         if hasattr(self, "folder"):
@@ -229,7 +167,7 @@ class Projects(RuleBasedStateMachine):
                 else:
                     self.end(run, failed=end == "failed", killed=end)
             except KilledError:
-                self.engine.left = None
+                self.engine.gate = ALIVE
                 kill(run.journal)
                 raise
 
@@ -253,7 +191,7 @@ class Projects(RuleBasedStateMachine):
             home = self.home(project, user)
             journal = self.journal(project, user)
             chain = tuple(project.chain)
-            wanted = [image for tier in chain if (image := self.engine.names.get(tier.release))]
+            wanted = [image for tier in chain if (image := self.engine.world.names.get(tier.release))]
             found = garbage.find(self.engine, project.tier_chain, chain, home, keep=keep, wanted=wanted)
             garbage.remove(self.engine, project.tier_chain, home, found)
             journal.end()
@@ -264,7 +202,7 @@ class Projects(RuleBasedStateMachine):
         with self.acts(project, user):
             journal = self.journal(project, user)
             try:
-                chain, names = project.chain, Snapshot.take(self.engine).names
+                chain, names = project.chain, self.engine.images.snapshot().names
                 rollback = plan_rollback(chain, chain.order, names, None, datetime.now(UTC))
                 moving = {change.tier: change.was for change in rollback.changes}
                 check_images(self.engine, project.tier_chain, self.home(project, user), moving)
@@ -280,7 +218,7 @@ class Projects(RuleBasedStateMachine):
         with self.acts(project, user):
             home = self.home(project, user)
             remove_chain(self.engine, project.tier_chain, home, "test", Waiting(0, print))
-            if volume_name(project.tier_chain) not in self.engine.named_volumes:
+            if volume_name(project.tier_chain) not in self.engine.world.volumes:
                 project.used.discard(project.tier_chain)  # others may have the name now
 
     @rule(name=st.sampled_from(["shop", "blog"]), to=st.sampled_from(NAMES))
@@ -307,7 +245,7 @@ class Projects(RuleBasedStateMachine):
         folder = self.folder / user / project.name / "inventory"
         tiers = tuple(sorted(f"{tier.name} {tier.image}" for tier in project.chain))
         former = "inventory" if project.tier_chain == project.name else ""
-        return Home(str(folder), "builder", user, tiers, f"example.org/{project.name}", "", "inventory", former)
+        return Home(str(folder), "builder", user, tiers, f"example.org/{project.name}", "", "inventory", former=former)
 
     def journal(self, project, user):
         os.environ["XDG_STATE_HOME"] = str(self.folder / user / "state")
@@ -318,7 +256,7 @@ class Projects(RuleBasedStateMachine):
 
     def begin(self, project, user):
         run = Run(project, user, self.journal(project, user), project.chain)
-        was = {tier: self.engine.names.get(tier.release) for tier in run.chain}
+        was = {tier: self.engine.world.names.get(tier.release) for tier in run.chain}
         try:
             check_images(self.engine, project.tier_chain, self.home(project, user), was)
         except RunError:
@@ -342,14 +280,14 @@ class Projects(RuleBasedStateMachine):
             made = self.id_of(run, tier, content)
             marks = labels.work(run.journal.run, tier.name) | {labels.CHAIN: run.project.tier_chain}
             name = container_name(run.journal.run, tier.name)
-            self.engine.running[name] = {"Id": name, "ImageID": "stage", "Labels": marks}
+            self.engine.world.run(name, marks, "stage")
 
             def make(made=made, said=said, tier=tier):
                 announce(run.journal, tier.name, made)
-                self.engine.add(made, said, project=run.project.name)
+                add(self.engine, made, said, project=run.project.name)
                 if killed and tier.parent:
                     raise KilledError
-                return images.get(self.engine, made)
+                return self.engine.images.get(made)
 
             propose(self.engine, run.journal, tier, hold(self.engine, run.journal, tier, make))
 
@@ -365,16 +303,16 @@ class Projects(RuleBasedStateMachine):
         for tier in run.chain:
             if failed and tier is last:
                 image = json.loads((run.journal.folder / f"{tier.name}.candidate.json").read_text())["image"]
-                images.tag(self.engine, image, tier.image, tags.failed(f"key-{0:016x}"))
+                self.engine.images.tag(image, tier.image, tags.failed(f"key-{0:016x}"))
                 run.journal.failed(tier.name, "a test failed")
             else:
                 accept(self.engine, run.journal, tier)
         if killed == "accepted":
             raise KilledError
-        self.engine.left = 3 if killed == "promoting" else None
+        self.engine.gate = living(self.engine, 3) if killed == "promoting" else ALIVE
         with suppress(RunError):  # somebody else's run has moved a tag meanwhile
             promote_run(self.engine, run.journal)
-        self.engine.left = None
+        self.engine.gate = ALIVE
         note_run(run.journal)
         clear_run(self.engine, run.journal.run)
         let_all_go(self.engine, run.journal)
@@ -397,16 +335,18 @@ class Projects(RuleBasedStateMachine):
     def seen_of(self, project):
         """All that there is of a project: images, their names, containers, its claims, and its state."""
         return {
-            "images": {image for image, each in self.engine.made.items() if each["project"] == project.name},
+            "images": {image for image in self.engine.world.images if self.engine.projects[image] == project.name},
             "names": {
                 name: image
-                for name, image in self.engine.names.items()
-                if (self.engine.made.get(image) or {}).get("project") == project.name
+                for name, image in self.engine.world.names.items()
+                if self.engine.projects.get(image) == project.name
             },
-            "containers": {name for name, each in self.engine.running.items() if self.is_of(project, each["Labels"])},
+            "containers": {
+                name for name, each in self.engine.world.containers.items() if self.is_of(project, each.labels)
+            },
             "claims": {
                 name: said
-                for name, said in self.engine.named_volumes.items()
+                for name, said in self.engine.world.volumes.items()
                 if f"/{project.name}/inventory" in said[labels.HOME]
             },
             "state": {
@@ -430,8 +370,8 @@ class Projects(RuleBasedStateMachine):
     def a_run_that_goes_on_has_its_images(self):
         for run in getattr(self, "lives", ()):
             held = tags.building(run.journal.run)
-            assert all(f"{tier.image}:{held}" in self.engine.names for tier in run.chain)
-            assert all(container_name(run.journal.run, tier.name) in self.engine.running for tier in run.chain)
+            assert all(f"{tier.image}:{held}" in self.engine.world.names for tier in run.chain)
+            assert all(container_name(run.journal.run, tier.name) in self.engine.world.containers for tier in run.chain)
 
 
 def kill(journal):

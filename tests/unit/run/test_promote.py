@@ -9,6 +9,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.promote import promotable, promote_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import write_plan
+from fake_engine import FakeEngine
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_what_stands_on_a_kept_tier_that_failed_does_not_move(chain):
 
 @pytest.mark.parametrize("has_passed", [False, True])
 def test_a_kept_tier_that_had_to_be_tested_moves_only_if_it_passed(run, chain, has_passed):
-    _names, journal, promote = run
+    _engine, journal, promote = run
     kept = Decision(chain["db"], Action.KEEP, (), "sha256:db-built-before", {}, was="sha256:db", untested=("why",))
     write_plan(journal, "demo", kept, None)
     if has_passed:
@@ -58,12 +59,15 @@ def test_a_kept_tier_that_had_to_be_tested_moves_only_if_it_passed(run, chain, h
 
 
 @pytest.fixture
-def run(chain, make_names, make_client, monkeypatch, tmp_path):
+def run(chain, monkeypatch, tmp_path):
     """A run in which `php` was built and `db` is kept, though its release tag names something older."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    names = make_names("sha256:php-new", "sha256:db-built-before", *(f"sha256:{name}" for name in chain.order))
-    names.tags = {f"{name}:{tag}": f"sha256:{name}" for name in chain.order for tag in ("latest", f"key-{0:016x}")}
-    names.tags |= {f"php:key-{1:016x}": "sha256:php-new", f"db:key-{1:016x}": "sha256:db-built-before"}
+    engine = FakeEngine()
+    for image in ("sha256:php-new", "sha256:db-built-before", *(f"sha256:{name}" for name in chain.order)):
+        engine.add(image)
+    names = engine.world.names
+    names |= {f"{name}:{tag}": f"sha256:{name}" for name in chain.order for tag in ("latest", f"key-{0:016x}")}
+    names |= {f"php:key-{1:016x}": "sha256:php-new", f"db:key-{1:016x}": "sha256:db-built-before"}
     journal = Journal.begin("demo")
     actions = {"php": Action.BUILD, "db": Action.KEEP}
     for tier in chain:
@@ -72,56 +76,56 @@ def run(chain, make_names, make_client, monkeypatch, tmp_path):
         decision = Decision(tier, action, (), None if tier.name == "php" else image, {}, was=f"sha256:{tier.name}")
         write_plan(journal, "demo", decision, None)
     journal.passed("php", "sha256:php-new")
-    return names, journal, lambda: promote_run(make_client(names), journal)
+    return engine, journal, lambda: promote_run(engine, journal)
 
 
 def test_what_passed_is_the_release_and_the_rest_belongs_to_it_too(run):
-    names, _journal, promote = run
+    engine, _journal, promote = run
     done = promote()
     assert done.images == {"php": "sha256:php-new", "db": "sha256:db-built-before"}
     assert {tier.name for tier in done.moved} == {"php", "db"}
-    assert names.tags["php:latest"] == names.tags[f"php:{done.release}"] == "sha256:php-new"
-    assert names.tags["php:previous"] == "sha256:php"
-    assert names.tags[f"core:{done.release}"] == names.tags["core:latest"] == "sha256:core"  # the first release of all
+    assert engine.world.names["php:latest"] == engine.world.names[f"php:{done.release}"] == "sha256:php-new"
+    assert engine.world.names["php:previous"] == "sha256:php"
+    assert engine.world.names[f"core:{done.release}"] == engine.world.names["core:latest"] == "sha256:core"
     assert not interrupted("demo")
 
 
 def test_what_is_released_already_makes_no_release(run, chain):
-    names, journal, promote = run
+    engine, journal, promote = run
     promote()
     for name, image in (("php", "sha256:php-new"), ("db", "sha256:db-built-before")):
         write_plan(journal, "demo", Decision(chain[name], Action.KEEP, (), image, {}, was=image), None)
-    before = dict(names.tags)
+    before = dict(engine.world.names)
     assert promote().release is None
-    assert names.tags == before
+    assert engine.world.names == before
 
 
 @pytest.mark.parametrize("moved", ["php", "core", "base"])
 def test_nothing_moves_if_a_tag_that_counts_was_moved_by_somebody_else(run, moved):
     """That of a tier to promote, or of what it stands on."""
-    names, _journal, promote = run
-    names.tags[f"{moved}:latest"] = "sha256:app"
-    before = dict(names.tags)
+    engine, _journal, promote = run
+    engine.world.names[f"{moved}:latest"] = "sha256:app"
+    before = dict(engine.world.names)
     expected = (
         f"tier '{moved}': {moved}:latest named sha256:{moved} when this run was planned, and names sha256:app now: "
         "somebody else moved it. Nothing is promoted"
     )
     with pytest.raises(RunError, match=expected):
         promote()
-    assert names.tags == before
+    assert engine.world.names == before
 
 
 def test_what_somebody_else_moved_elsewhere_does_not_count(run):
-    names, _journal, promote = run
-    names.tags["app:latest"] = "sha256:core"
+    engine, _journal, promote = run
+    engine.world.names["app:latest"] = "sha256:core"
     assert promote().release
 
 
 def test_nothing_moves_if_an_image_is_gone(run):
-    names, _journal, promote = run
-    names.images.discard("sha256:php-new")
-    del names.tags[f"php:key-{1:016x}"]
-    before = dict(names.tags)
+    engine, _journal, promote = run
+    del engine.world.images["sha256:php-new"]
+    del engine.world.names[f"php:key-{1:016x}"]
+    before = dict(engine.world.names)
     with pytest.raises(EngineError, match="image sha256:php-new is not on the engine any more"):
         promote()
-    assert names.tags == before
+    assert engine.world.names == before

@@ -18,24 +18,26 @@ TIERS = ("base", "core", "php", "db")
 
 def prune(shop, keep, *, but=(), forgotten=None, former=(), **needs):
     """Prune as `garbage` does, on an engine on which an image's last tag takes it along."""
-    own = [Own(image, image.partition(":")[2].partition("-")[0], 1) for image in sorted(shop.names.images - set(but))]
-    names = shop.names.by_repository()
+    own = [Own(image, image.partition(":")[2].partition("-")[0], 1) for image in sorted(shop.held.keys() - set(but))]
+    names = shop.engine.images.snapshot().names
     needed = Needs(**{"releases": keep, "used": (), "wanted": (), "parents": {}, **needs})
     pruning = plan_prune(own, tuple(shop.chain), {*TIERS, *former}, names, needed)
     assert forgotten is None or pruning.forgotten == forgotten
-    before = dict(shop.names.tags)
-    move_all(shop.client, "demo", pruning.moves)
-    nameless = set(before.values()) - set(shop.names.tags.values())
+    before = dict(shop.names)
+    move_all(shop.engine, "demo", pruning.moves)
+    nameless = set(before.values()) - set(shop.names.values())
     assert nameless <= {each.id for each in pruning.images}  # what stays keeps a name
-    shop.names.images -= {each.id for each in pruning.images}
-    assert set(shop.names.tags.values()) <= shop.names.images
+    for each in pruning.images:
+        shop.held.pop(each.id, None)
+    assert set(shop.names.values()) <= shop.held.keys()
     return {each.id for each in pruning.images}
 
 
 def test_what_failed_its_tests_goes_also_where_nothing_ever_passed(shop):
     shop.promote("base")
-    shop.names.images |= {"sha256:php-failed", "sha256:base-failed"}
-    shop.names.tags |= {f"{name}:failed-{0:016x}": f"sha256:{name}-failed" for name in ("php", "base")}
+    shop.engine.add("sha256:php-failed")
+    shop.engine.add("sha256:base-failed")
+    shop.names |= {f"{name}:failed-{0:016x}": f"sha256:{name}-failed" for name in ("php", "base")}
     failed = {"sha256:php-failed", "sha256:base-failed"}
     assert prune(shop, 3, but=("sha256:base-1",), wanted=["sha256:php-failed"]) == failed
     assert shop.tag("failed-") == {}
@@ -43,7 +45,7 @@ def test_what_failed_its_tests_goes_also_where_nothing_ever_passed(shop):
 
 def test_what_says_which_tests_a_kept_image_passed_stays(shop):
     shop.promote("base")
-    shop.names.tags[f"base:tested-{0:012x}-{0:012x}"] = "sha256:base-1"
+    shop.names[f"base:tested-{0:012x}-{0:012x}"] = "sha256:base-1"
     assert prune(shop, 3) == set()
     assert shop.tag("tested-") == {f"base:tested-{0:012x}-{0:012x}": "sha256:base-1"}
 
@@ -77,8 +79,8 @@ def test_releases_that_are_kept_are_whole_and_nothing_else_stays(make_shop, step
         for name in TIERS:
             assert shop.releases.at(name, release) == shop.truth[release].get(name)
     needed = {image for release in kept for image in shop.truth[release].values()} | set(before.values())
-    needed |= {image for name, image in shop.names.tags.items() if name.endswith(":previous")}
-    assert shop.names.images == needed
+    needed |= {image for name, image in shop.names.items() if name.endswith(":previous")}
+    assert shop.held.keys() == needed
     assert prune(shop, keep) == set()  # there is nothing left to remove
 
 
@@ -99,15 +101,15 @@ def test_an_old_image_goes(old):
 
 def test_a_name_that_somebody_gave_keeps_an_image(old):
     shop, first = old
-    shop.names.tags["db:stable"] = first
+    shop.names["db:stable"] = first
     assert prune(shop, 1) == set()
 
 
 def test_a_name_in_another_repository_keeps_an_image_whatever_it_looks_like(old):
     shop, first = old
-    shop.names.tags["backup/db:release-20260101T000000Z"] = first
+    shop.names["backup/db:release-20260101T000000Z"] = first
     assert prune(shop, 1) == set()
-    assert "backup/db:release-20260101T000000Z" in shop.names.tags
+    assert "backup/db:release-20260101T000000Z" in shop.names
 
 
 def test_what_a_container_was_made_from_stays(old):
@@ -132,28 +134,28 @@ def test_what_another_chain_s_images_stand_on_stays(old):
 
 def test_what_images_that_go_stand_on_goes(old):
     shop, first = old
-    shop.names.images.add("sha256:db-nameless")
+    shop.engine.add("sha256:db-nameless")
     assert prune(shop, 1, parents={"sha256:db-nameless": first}) == {first, "sha256:db-nameless"}
 
 
 def test_what_is_not_ours_stays_even_without_a_name(old):
     shop, _first = old
-    shop.names.images.add("sha256:theirs")
+    shop.engine.add("sha256:theirs")
     assert "sha256:theirs" not in prune(shop, 1, but={"sha256:theirs"})
 
 
 def test_a_candidate_that_nobody_wants_goes(shop):
     shop.promote(*TIERS)
-    shop.names.images.add("sha256:db-candidate")
-    shop.names.tags["db:key-00000000000000ff"] = "sha256:db-candidate"
+    shop.engine.add("sha256:db-candidate")
+    shop.names["db:key-00000000000000ff"] = "sha256:db-candidate"
     assert prune(shop, 3) == {"sha256:db-candidate"}
 
 
 def test_an_image_of_a_tier_that_is_no_more_goes_but_its_release_stays(shop):
     for number in (1, 2):
-        shop.names.images.add(f"sha256:gone-{number}")
-        shop.names.tags[f"gone:key-000000000000000{number}"] = f"sha256:gone-{number}"
-    shop.names.tags["gone:latest"] = "sha256:gone-2"
+        shop.engine.add(f"sha256:gone-{number}")
+        shop.names[f"gone:key-000000000000000{number}"] = f"sha256:gone-{number}"
+    shop.names["gone:latest"] = "sha256:gone-2"
     assert prune(shop, 3) == set()  # nothing says that the repository was ever this chain's
     assert prune(shop, 3, former=["gone"]) == {"sha256:gone-1"}
 
@@ -161,10 +163,10 @@ def test_an_image_of_a_tier_that_is_no_more_goes_but_its_release_stays(shop):
 def test_what_a_run_holds_stays_until_it_is_over(shop):
     """Another user's run, whose journal nobody here knows, has sealed an image and tests it."""
     shop.promote(*TIERS)
-    shop.names.images.add("sha256:db-theirs")
-    shop.names.tags["db:building-20261124T093000Z-0123abcd"] = "sha256:db-theirs"
+    shop.engine.add("sha256:db-theirs")
+    shop.names["db:building-20261124T093000Z-0123abcd"] = "sha256:db-theirs"
     assert prune(shop, 3) == set()
-    assert "db:building-20261124T093000Z-0123abcd" in shop.names.tags
+    assert "db:building-20261124T093000Z-0123abcd" in shop.names
     assert prune(shop, 3, abandoned=["20261124T093000Z-0123abcd"]) == {"sha256:db-theirs"}
     assert shop.tag("building-") == {}
 
@@ -172,7 +174,8 @@ def test_what_a_run_holds_stays_until_it_is_over(shop):
 def test_the_releases_of_other_chains_are_no_business_of_prune(shop):
     """Their images are labelled with the same chain, and their tags look the same."""
     shop.promote(*TIERS)
-    shop.names.images |= {"sha256:web-1", "sha256:web-2"}
+    shop.engine.add("sha256:web-1")
+    shop.engine.add("sha256:web-2")
     theirs = {
         "web:latest": "sha256:web-2",
         "web:key-00000000000000f1": "sha256:web-1",
@@ -180,9 +183,9 @@ def test_the_releases_of_other_chains_are_no_business_of_prune(shop):
         "web:release-20200101T000000Z": "sha256:web-1",
         "web:release-20990101T000000Z": "sha256:web-2",
     }
-    shop.names.tags |= theirs
+    shop.names |= theirs
     assert prune(shop, 1, forgotten=[]) == set()
-    assert {ref: image for ref, image in shop.names.tags.items() if ref.startswith("web:")} == theirs
+    assert {ref: image for ref, image in shop.names.items() if ref.startswith("web:")} == theirs
     assert shop.releases.all == tuple(shop.truth)
 
 

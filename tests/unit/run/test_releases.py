@@ -48,7 +48,7 @@ def test_every_release_is_told_as_it_was(make_shop, steps, pace):
                 expected = shop.truth[rollback.release].get(name, image) if name in tiers else image
                 assert shop.state[name] == expected
                 if image != expected:
-                    assert shop.names.tags[f"{name}:previous"] == image
+                    assert shop.names[f"{name}:previous"] == image
         for release, state in shop.truth.items():
             for name in TIERS:
                 assert shop.releases.at(name, release) == state.get(name)
@@ -142,10 +142,10 @@ def test_an_unknown_release_is_told_with_the_known_ones(shop):
 
 
 def test_somebody_else_s_image_is_kept_as_previous_and_is_no_release(shop):
-    shop.names.images.add("sha256:theirs")
-    shop.names.tags["db:latest"] = shop.names.tags["php:latest"] = "sha256:theirs"
+    shop.engine.add("sha256:theirs")
+    shop.names["db:latest"] = shop.names["php:latest"] = "sha256:theirs"
     release = shop.promote("db")
-    assert shop.names.tags["db:previous"] == "sha256:theirs"
+    assert shop.names["db:previous"] == "sha256:theirs"
     assert set(shop.tag("release-")) == {f"db:{release}"}
 
 

@@ -22,13 +22,14 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.run.failure impor
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import write_plan
+from fake_engine import FakeEngine
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs/schemas/tier_result_file.json").read_text())
 PARENTS = {"base": None, "core": "base", "web": "core", "db": "core", "app": "web"}
 
 
 @pytest.fixture
-def run(monkeypatch, tmp_path, make_tier, make_image):
+def run(monkeypatch, tmp_path, make_tier):
     """A run in which web fails its tests, db its role, and app is not reached."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     journal = Journal.begin("demo")
@@ -45,23 +46,23 @@ def run(monkeypatch, tmp_path, make_tier, make_image):
     note_told(journal, "web", ["tier 'web' is refused: 1 of 1 tests fail", "all of it"])
     give_up(journal, "db", Failure("Break", "db/tasks/main.yml:3", ["no", "more"]))
     journal.failed("app", "tier 'app' is not built: its parent 'web' failed")
-    images = {
-        f"sha256:{name}": dataclasses.replace(
-            make_image(f"sha256:{name}", {labels.TIER: name}, "l"), tags=tags, size=20_000
-        )
-        for name, tags in {
-            "base": ("base:latest",),
-            "core": ("core:key-1111111111111111",),
-            "web": ("web:failed-1111111111111111",),
-        }.items()
-    }
-    for module in (result.images, summary.images):
-        monkeypatch.setattr(module, "find", lambda _client, reference: images.get(reference))
     return journal
 
 
-def test_the_table_is_narrow_and_names_the_image_to_look_at(run):
-    lines = list(summary.summary(None, run, everything=True))
+@pytest.fixture
+def engine():
+    made = FakeEngine()
+    for name, named in {
+        "base": "base:latest",
+        "core": "core:key-1111111111111111",
+        "web": "web:failed-1111111111111111",
+    }.items():
+        made.add(f"sha256:{name}", {labels.TIER: name}, named, layers=("l",), size=20_000)
+    return made
+
+
+def test_the_table_is_narrow_and_names_the_image_to_look_at(run, engine):
+    lines = list(summary.summary(engine, run, everything=True))
     told = {line.split()[0]: line for line in lines[2:]}
     assert max(map(len, lines)) < 140
     assert "web:failed-1111111111111111" in told["web"]
@@ -93,8 +94,8 @@ def test_each_failure_is_told_once_and_complete_at_the_end(run):
     )
 
 
-def test_the_result_matches_its_schema_and_is_true(run):
-    told = dataclasses.asdict(result.result_of(None, run, "again"))
+def test_the_result_matches_its_schema_and_is_true(run, engine):
+    told = dataclasses.asdict(result.result_of(engine, run, "again"))
     jsonschema.validate(told, SCHEMA)
     assert told["state"] == "failed"
     tiers = {each["tier"]: each for each in told["tiers"]}
@@ -111,8 +112,8 @@ def test_the_result_matches_its_schema_and_is_true(run):
     assert not tiers["core"]["released"]
 
 
-def test_junit_counts_builds_and_tests(run):
-    root = ET.fromstring(result._texts(result.result_of(None, run, "again"))["junit_file"])
+def test_junit_counts_builds_and_tests(run, engine):
+    root = ET.fromstring(result._texts(result.result_of(engine, run, "again"))["junit_file"])
     suites = {each.get("name"): each for each in root}
     counts = {name: tuple(each.get(key) for key in ("tests", "failures", "skipped")) for name, each in suites.items()}
     assert counts == {
@@ -125,22 +126,22 @@ def test_junit_counts_builds_and_tests(run):
     assert suites["db"].find("testcase/failure").text.splitlines()[0] == "task 'Break' (db/tasks/main.yml:3)"
 
 
-def test_a_promotion_that_fails_is_told_although_all_tiers_passed(run):
+def test_a_promotion_that_fails_is_told_although_all_tiers_passed(run, engine):
     note_failing(run, "base", Failure("Move the release tags", "", ["somebody else moved it", "more"]))
-    told = result.result_of(None, run, "again", ["web", "base", "app"])
+    told = result.result_of(engine, run, "again", ["web", "base", "app"])
     assert told.error == "task 'Move the release tags'\n  somebody else moved it\n  more"
     lines = "\n".join(summary.failures(run, "again", ["base", "app"]))
     assert "FAILED, with the tiers as they are in the table (host base)\n  task 'Move the release tags'" in lines
 
 
-def test_files_say_that_a_run_goes_on_until_it_has_ended(run, tmp_path):
+def test_files_say_that_a_run_goes_on_until_it_has_ended(run, engine, tmp_path):
     files = result.check_files({"result_file": str(tmp_path / "r.json"), "junit_file": str(tmp_path / "j.xml")})
     result.note_files(run, files)
     result.begin_files(files, result.Result("demo", run.run, result.RUNNING, None, None, None, "again"))
     told = json.loads((tmp_path / "r.json").read_text())
     jsonschema.validate(told, SCHEMA)
     assert told["state"] == "running"
-    result.write_files(None, run, "again")
+    result.write_files(engine, run, "again")
     assert json.loads((tmp_path / "r.json").read_text())["state"] == "failed"
     assert ET.parse(tmp_path / "j.xml").getroot().get("name") == "demo"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import docker.errors
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain import tags
@@ -18,29 +17,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.run.failure impor
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import write_plan
-
-
-class Engine:
-    """Images by ID, with labels, and their names."""
-
-    def __init__(self):
-        self.api = self
-        self.images: dict[str, dict[str, str]] = {}
-        self.names: dict[str, str] = {}
-
-    def inspect_image(self, reference):
-        image = self.names.get(reference, reference)
-        if image not in self.images:
-            raise docker.errors.ImageNotFound(reference)
-        names = [name for name, each in self.names.items() if each == image]
-        said = {"Labels": self.images[image]}
-        return {"Id": image, "RootFS": {"Layers": []}, "Config": said, "RepoTags": names}
-
-    def tag(self, image, repository, tag):
-        self.names[f"{repository}:{tag}"] = image
-
-    def remove_image(self, name):
-        del self.names[name]
+from fake_engine import FakeEngine
 
 
 class World:
@@ -55,14 +32,14 @@ class World:
                 make_tier("app", "web", neighbours=("db",)),
             ]
         )
-        self.engine, self.make_image = Engine(), make_image
+        self.engine, self.make_image = FakeEngine(), make_image
         self.journal = Journal.begin("demo")
         (folder / "test_it.py").write_text("def test_it(): pass\n")
         self.owner = RoleTests("web", "operations", str(folder))
         self.suite = Suite(None, (self.owner,))
         for tier in self.chain:
             self.image(f"sha256:{tier.name}-old", tier.name, role="old")
-            self.engine.names[tier.release] = f"sha256:{tier.name}-old"
+            self.engine.world.names[tier.release] = f"sha256:{tier.name}-old"
         self.plan("base", Action.KEEP)
         self.plan("db", Action.KEEP)
         self.plan("web", Action.BUILD)
@@ -70,8 +47,9 @@ class World:
 
     def image(self, identifier, tier, parent="", **parts):
         known = {**parts, **({"parent": parent} if parent else {})}
-        self.engine.images[identifier] = labels.identity("demo", self.chain[tier], known, "debian")
-        return self.make_image(identifier, self.engine.images[identifier])
+        said = labels.identity("demo", self.chain[tier], known, "debian")
+        self.engine.add(identifier, said)
+        return self.make_image(identifier, said)
 
     def plan(self, tier, action, **more):
         image = None if action is Action.BUILD else f"sha256:{tier}-old"
@@ -86,7 +64,7 @@ class World:
         return testing.prove(self.engine, self.journal, tier, 5)
 
     def names(self, image):
-        return {name for name, each in self.engine.names.items() if each == image}
+        return {name for name, each in self.engine.world.names.items() if each == image}
 
 
 @pytest.fixture
@@ -131,7 +109,7 @@ def test_what_passed_gets_its_content_tag_and_says_which_tests_it_passed(world, 
 def test_an_image_that_was_tested_with_other_tests_says_so_no_more(world, judge):
     judge()
     world.build("web", "sha256:base-old")
-    world.engine.names |= {
+    world.engine.world.names |= {
         f"web:{tags.tested('0' * 12, '0' * 12)}": "sha256:web-new",
         "web:failed-0000000000000000": "sha256:web-new",
         "web:mine": "sha256:web-new",
@@ -220,7 +198,7 @@ def test_a_kept_image_that_fails_keeps_its_names(world, judge):
 
 def test_a_tier_that_was_never_released_is_told_as_that(world, judge):
     judge(Failure("", None, "no", ""))
-    del world.engine.names["web:latest"]
+    del world.engine.world.names["web:latest"]
     world.build("web", "sha256:base-old")
     with pytest.raises(ContractError):
         world.prove("web")
@@ -239,7 +217,7 @@ def test_a_tier_without_tests_passes(world, judge):
 
 def test_an_image_that_failed_before_gets_its_content_tag_when_it_passes(world, judge):
     judge()
-    world.engine.names["web:failed-0000000000000000"] = "sha256:web-old"
+    world.engine.world.names["web:failed-0000000000000000"] = "sha256:web-old"
     world.plan("web", Action.KEEP, untested=("it did not pass before",))
     world.prove("web")
     assert f"web:{content_tag(digest_key({'role': 'old'}))}" in world.names("sha256:web-old")

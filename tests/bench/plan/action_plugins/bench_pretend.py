@@ -10,13 +10,11 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import docker
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Tier
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import images
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.client import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine, connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import history, labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config import document, runtime_config
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.load import Layers, load
@@ -35,16 +33,16 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        client = connect()
+        engine = connect()
         planner = Planner(task_vars or {}, ".".join(ansible_version.split(".")[:2]))
         made: dict[str, str] = {}
-        for name, decision in planner.decide(client, None).items():
+        for name, decision in planner.decide(engine, None).items():
             parent = {} if decision.tier.parent is None else {"parent": made[decision.tier.parent]}
-            made[name] = _pretend(client, planner.name, decision.tier, {**decision.parts, **parent})
+            made[name] = _pretend(engine, planner.name, decision.tier, {**decision.parts, **parent})
         return {"changed": True}
 
 
-def _pretend(client: docker.DockerClient, chain: str, tier: Tier, parts: Parts) -> str:
+def _pretend(engine: Engine, chain: str, tier: Tier, parts: Parts) -> str:
     created = history.timestamp(0)
     content = document(
         architecture="amd64",
@@ -54,7 +52,7 @@ def _pretend(client: docker.DockerClient, chain: str, tier: Tier, parts: Parts) 
         history=[history.entry(tier, created, "bench")],
         created=created,
     )
-    image = load(client, content, _LAYERS).id
+    image = load(engine, content, _LAYERS).id
     for tag in (tier.tag, content_tag(digest_key(parts))):
-        images.tag(client, image, tier.image, tag)
+        engine.images.tag(image, tier.image, tag)
     return image

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Starting a command without the SDK, whose import takes longer than everything else that starts an agent.
 
-Only what :mod:`.exec` does too, for engines behind a local socket or plain TCP; others need the SDK. The calls are
+Only what :mod:`.exec` does too, for engines that :func:`.http.speaks` says yes to; others need the SDK. The calls are
 those of the Engine API (``POST /containers/{id}/exec``, ``POST /exec/{id}/start``), which Podman speaks as well.
 """
 
@@ -11,31 +11,21 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
-import socket
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from ..errors import EngineError, EngineUnavailableError, concerning
+from .http import connection, refusal
 from .stream import Started, buffered
 
-#: Seconds that an answer may take.
-_ANSWER_TIMEOUT = 60
 
-
-def speaks(address: str) -> bool:
-    """Say whether the engine at ``address`` can be spoken to without the SDK."""
-    plain = address.startswith("tcp://") and not os.environ.get("DOCKER_TLS_VERIFY")
-    return address.startswith("unix://") or plain
-
-
-class Engine:
-    """An engine, asked directly."""
+class DirectExec:
+    """Commands in the containers of one engine that is asked directly."""
 
     def __init__(self, address: str) -> None:
-        """Take an address that :func:`speaks` says yes to; nothing is opened yet."""
+        """Take an address that :func:`.http.speaks` says yes to; nothing is opened yet."""
         self._address = address
 
     def user_of(self, container: str) -> str:
@@ -69,7 +59,7 @@ class Engine:
             upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"}
             answer = self._send(connected, "POST", f"/exec/{made}/start", {"Detach": False, "Tty": False}, upgrade)
             if answer.status not in {HTTPStatus.SWITCHING_PROTOCOLS, HTTPStatus.OK}:
-                raise EngineError(self._refusal(f"/exec/{made}/start", answer))
+                raise EngineError(refusal(self._address, f"/exec/{made}/start", answer.status, answer.read()))
             sock = connected.sock
             yield Started(sock, buffered(answer.fp, sock), can_tell_the_end=True, status=lambda: self._status(made))
 
@@ -85,7 +75,7 @@ class Engine:
         with contextlib.closing(connection(self._address)) as connected:
             answer = self._send(connected, method, path, body, {})
             if answer.status >= HTTPStatus.BAD_REQUEST:
-                raise EngineError(self._refusal(path, answer))
+                raise EngineError(refusal(self._address, path, answer.status, answer.read()))
             return json.loads(answer.read())
 
     def _send(
@@ -97,28 +87,3 @@ class Engine:
             return connected.getresponse()
         except (OSError, http.client.HTTPException) as error:
             raise EngineUnavailableError(f"no container engine answers at {self._address} ({error})") from error
-
-    def _refusal(self, path: str, answer: http.client.HTTPResponse) -> str:
-        told = answer.read().decode(errors="replace")
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            told = json.loads(told)["message"]
-        return f"the engine at {self._address} answered {path} with {answer.status}: {told}"
-
-
-def connection(address: str, timeout: float = _ANSWER_TIMEOUT) -> http.client.HTTPConnection:
-    """Make a connection to the engine at an address that :func:`speaks` says yes to; it opens at the first request."""
-    parts = urlsplit(address)
-    if parts.scheme == "unix":
-        return _UnixConnection(parts.path, timeout)
-    return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)

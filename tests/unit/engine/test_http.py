@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import wire
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.asking import Asking
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import http
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.session import Session
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import (
     EngineError,
     EngineUnavailableError,
@@ -28,12 +28,11 @@ def answer(path, _headers):
 
 
 @pytest.fixture
-def engine(monkeypatch):
+def engine():
     with served(answer) as host:
-        monkeypatch.setenv("DOCKER_HOST", f"tcp://{host}")
-        asking = Asking()
-        yield asking
-        asking.close()
+        session = Session(f"tcp://{host}", 60)
+        yield session.http
+        session.close()
 
 
 def test_answers(engine):
@@ -57,7 +56,7 @@ def test_an_answer_that_is_not_read_to_its_end(engine):
 
 
 def test_an_engine_that_only_the_sdk_can_reach(engine, monkeypatch):
-    monkeypatch.setattr(wire, "speaks", lambda _address: False)
+    monkeypatch.setattr(http, "speaks", lambda _address: False)
     assert engine.json("/it") == {"it": "is"}
     with pytest.raises(NotFoundError, match="No such image: none"):
         engine.json("/none")
@@ -65,14 +64,13 @@ def test_an_engine_that_only_the_sdk_can_reach(engine, monkeypatch):
 
 @pytest.mark.parametrize("directly", [True, False])
 def test_an_answer_that_breaks_off(engine, monkeypatch, directly):
-    monkeypatch.setattr(wire, "speaks", lambda _address: directly)
+    monkeypatch.setattr(http, "speaks", lambda _address: directly)
     with pytest.raises(EngineError):
         engine.json("/cut")
     assert engine.json("/it") == {"it": "is"}
 
 
 @pytest.mark.parametrize("address", ["unix:///none/docker.sock", "tcp://127.0.0.1:1"])
-def test_no_engine(monkeypatch, address):
-    monkeypatch.setenv("DOCKER_HOST", address)
+def test_no_engine(address):
     with pytest.raises(EngineUnavailableError, match=f"no container engine answers at {address}.*set DOCKER_HOST"):
-        Asking().json("/it")
+        Session(address, 60).http.json("/it")

@@ -1,29 +1,64 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Asking the engine what it holds: many small answers quickly, and large ones as a stream.
+"""The engine's API without the SDK, where the engine can be reached without it (:func:`speaks`).
 
-Without the SDK where the engine can be reached without it (:func:`.wire.speaks`): its import takes longer than most
-answers, and so does each of its calls.
+The SDK's import takes longer than most answers, and so does each of its calls.
 """
 
 from __future__ import annotations
 
 import contextlib
 import http.client
-import importlib
 import json
+import os
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from ..errors import EngineError, EngineUnavailableError, NotFoundError
-from . import wire
-from .address import engine_address
 from .pieces import Pieces
+
+if TYPE_CHECKING:
+    import docker
+
+#: Seconds that an answer may take where nothing large is asked for.
+_ANSWER_TIMEOUT = 60
 
 #: Seconds between two pieces of an answer; an engine packs a whole image before it sends the first.
 _TIMEOUT = 600
+
+
+def speaks(address: str) -> bool:
+    """Say whether the engine at ``address`` can be spoken to without the SDK."""
+    plain = address.startswith("tcp://") and not os.environ.get("DOCKER_TLS_VERIFY")
+    return address.startswith("unix://") or plain
+
+
+def connection(address: str, timeout: float = _ANSWER_TIMEOUT) -> http.client.HTTPConnection:
+    """Make a connection to the engine at an address that :func:`speaks` says yes to; it opens at the first request."""
+    parts = urlsplit(address)
+    if parts.scheme == "unix":
+        return _UnixConnection(parts.path, timeout)
+    return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def refusal(address: str, path: str, status: int, content: bytes) -> str:
+    """Say in a sentence what the engine at an address refused."""
+    return f"the engine at {address} answered {path} with {status}: {_words(content)}"
 
 
 class Answer(Protocol):
@@ -33,22 +68,24 @@ class Answer(Protocol):
         """Read at most ``size`` bytes; none at the end."""
 
 
-class Asking:
-    """The engine that DOCKER_HOST names, else that of the local socket; threads may share it."""
+class Http:
+    """What can be got from one engine; threads may share it."""
 
-    def __init__(self) -> None:
-        """Remember the address; nothing is opened yet."""
-        self.address = engine_address()
+    def __init__(self, address: str, sdk: Callable[[], docker.APIClient]) -> None:
+        """Remember the way; nothing is opened yet.
+
+        Args:
+            address: As in ``DOCKER_HOST``.
+            sdk: Connects with the SDK, for engines that only it can reach: over ssh, and behind TLS.
+        """
+        self.address, self._sdk = address, sdk
         self._mine = threading.local()
         self._opened: list[http.client.HTTPConnection] = []
-        self._session: Any = None
 
     def close(self) -> None:
         """Close all connections."""
         for connected in self._opened:
             connected.close()
-        if self._session is not None:
-            self._session.close()
 
     def json(self, path: str) -> Any:
         """Get ``path`` of the Engine API.
@@ -71,7 +108,7 @@ class Asking:
     def stream(self, path: str) -> Iterator[Answer]:
         """Get ``path`` of the Engine API as a stream; raises what :meth:`json` does."""
         try:
-            if wire.speaks(self.address):
+            if speaks(self.address):
                 answer = self._directly(path)
                 yield answer
                 if not answer.isclosed():  # it was not read to its end
@@ -91,7 +128,7 @@ class Asking:
     def _directly(self, path: str) -> http.client.HTTPResponse:
         connected: http.client.HTTPConnection | None = getattr(self._mine, "connection", None)
         if connected is None:
-            connected = self._mine.connection = wire.connection(self.address, _TIMEOUT)
+            connected = self._mine.connection = connection(self.address, _TIMEOUT)
             self._opened.append(connected)
         connected.request("GET", path)
         answer = connected.getresponse()
@@ -100,9 +137,8 @@ class Asking:
         return answer
 
     def _with_sdk(self, path: str) -> Answer:
-        if self._session is None:
-            self._session = importlib.import_module(".client", __package__).connect(_TIMEOUT).api
-        answer = self._session.get(self._session.base_url + path, stream=True, timeout=_TIMEOUT)
+        api = self._sdk()
+        answer = api.get(api.base_url + path, stream=True, timeout=_TIMEOUT)
         if not answer.ok:
             raise self._refusal(path, answer.status_code, answer.content)
         return Pieces(answer.iter_content(1 << 20))  # which raises OSErrors, unlike the stream below it
@@ -114,9 +150,13 @@ class Asking:
             self._mine.connection = None
 
     def _refusal(self, path: str, status: int, content: bytes) -> Exception:
-        told = content.decode(errors="replace").strip()
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            told = json.loads(told)["message"]
         if status == HTTPStatus.NOT_FOUND:
-            return NotFoundError(f"the engine at {self.address} says: {told}")
-        return EngineError(f"the engine at {self.address} answered {path} with {status}: {told}")
+            return NotFoundError(f"the engine at {self.address} says: {_words(content)}")
+        return EngineError(refusal(self.address, path, status, content))
+
+
+def _words(content: bytes) -> str:
+    words = content.decode(errors="replace").strip()
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        words = str(json.loads(words)["message"])
+    return words

@@ -1,0 +1,131 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What an engine holds, to be looked at: many small answers quickly, and whole images as streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from ..chain.reference import familiar
+from ..errors import EngineError, concerning
+from .http import Answer
+from .image import HistoryEntry, read_history_entry
+from .session import Session
+
+#: How Docker until 24 names an image that has no name.
+_NAMELESS = "<none>:<none>"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedImage:
+    """An image, as far as a list of all tells of it."""
+
+    id: str
+    #: Names and tags as people write them.
+    names: tuple[str, ...]
+    labels: Mapping[str, str]
+    #: Seconds since 1970.
+    created: int
+    #: Bytes, all layers.
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDetails:
+    """An image, as the engine shows it alone."""
+
+    id: str
+    #: Names and tags as people write them.
+    names: tuple[str, ...]
+    #: Digests of its layers, the base's first.
+    layers: tuple[str, ...]
+    #: Its runtime configuration.
+    config: Mapping[str, Any]
+    #: When it says it was made, as the engine writes it; ``None`` where it does not say so.
+    created: str | None
+    os: str | None
+    architecture: str | None
+
+
+class Catalogue:
+    """All that one engine holds. Nothing here needs the SDK where the engine can be reached without it."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def images(self) -> list[ListedImage]:
+        """List all images, those too that are part of others.
+
+        Raises:
+            EngineError: The engine refused, or its answer is none.
+            EngineUnavailableError: The engine does not answer.
+        """
+        found = self._session.http.json("/images/json?all=true")
+        if not isinstance(found, list):
+            raise EngineError(
+                f"the engine at {self._session.address} answered with {type(found).__name__} where a list of images "
+                "belongs"
+            )
+        with self._understood():
+            return [_listed(each) for each in found]
+
+    def image(self, reference: str) -> ImageDetails:
+        """Look an image up by name or ID.
+
+        Raises:
+            NotFoundError: The engine holds no such image.
+            EngineError: The engine refused, or its answer is none.
+            EngineUnavailableError: The engine does not answer.
+        """
+        found = self._session.http.json(f"/images/{quote(reference, safe='/:@')}/json")
+        with self._understood():
+            return _details(found)
+
+    def history(self, image: str) -> list[HistoryEntry]:
+        """Read by which steps an image came to be, the newest first; raises what :meth:`image` does."""
+        found = self._session.http.json(f"/images/{image}/history")
+        with self._understood():
+            return [read_history_entry(each) for each in found]
+
+    def packed(self, image: str) -> AbstractContextManager[Answer]:
+        """Get an archive of an image with all its layers; raises what :meth:`image` does."""
+        return self._session.http.stream(f"/images/{image}/get")
+
+    def packed_together(self, images: Iterable[str]) -> AbstractContextManager[Answer]:
+        """Get one archive of some images, in which what they share is once; raises what :meth:`image` does."""
+        return self._session.http.stream(f"/images/get?{urlencode([('names', each) for each in images])}")
+
+    def _understood(self) -> AbstractContextManager[None]:
+        return concerning(f"the engine at {self._session.address}: its answer cannot be understood", EngineError)
+
+
+def _listed(found: Mapping[str, Any]) -> ListedImage:
+    return ListedImage(
+        id=_id(found),
+        names=tuple(familiar(name) for name in found.get("RepoTags") or () if name != _NAMELESS),
+        labels=found.get("Labels") or {},
+        created=max(0, int(found.get("Created") or 0)),
+        size=int(found.get("Size") or 0),
+    )
+
+
+def _details(found: Mapping[str, Any]) -> ImageDetails:
+    return ImageDetails(
+        id=_id(found),
+        names=tuple(familiar(name) for name in found.get("RepoTags") or ()),
+        layers=tuple(found["RootFS"].get("Layers") or ()),
+        config=found.get("Config") or {},
+        created=found.get("Created"),
+        os=found.get("Os"),
+        architecture=found.get("Architecture"),
+    )
+
+
+def _id(found: Mapping[str, Any]) -> str:
+    if not isinstance(found["Id"], str):
+        raise TypeError(f"an image's ID is {found['Id']!r}")
+    return found["Id"]

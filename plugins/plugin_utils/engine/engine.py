@@ -1,0 +1,85 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The one door to a container engine: everything outside this room asks an :class:`Engine`."""
+
+from __future__ import annotations
+
+from .address import engine_address
+from .catalogue import Catalogue
+from .containers import Containers
+from .exec import Exec
+from .files import Files
+from .images import Images
+from .kind import Kind
+from .networks import Networks
+from .services import Services
+from .session import Session
+from .system import System
+from .volumes import Volumes
+
+#: Seconds that one answer may take; unpacking a large layer is one answer.
+ANSWER_TIMEOUT = 600
+
+
+class Engine:
+    """One container engine, by what can be asked of it; threads may share it."""
+
+    def __init__(self, session: Session) -> None:
+        """Take the way to the engine; nothing is asked yet. See :func:`connect` and :func:`unopened`."""
+        self._session = session
+        #: The engine itself: its version, its machine, and what it cannot do there.
+        self.system = System(session)
+        self.images = Images(session, self.system.kind)
+        #: All that it holds, to be looked at.
+        self.catalogue = Catalogue(session)
+        #: Containers, whatever they are for; build containers are started here.
+        self.containers = Containers(session)
+        #: What is in containers and images.
+        self.files = Files(session, self.containers)
+        #: Containers that run as users run them.
+        self.services = Services(session, self.containers)
+        self.volumes = Volumes(session)
+        self.networks = Networks(session)
+        #: Commands in containers.
+        self.exec = Exec(session)
+
+    @property
+    def address(self) -> str:
+        """Where it is, as in ``DOCKER_HOST``."""
+        return self._session.address
+
+    @property
+    def kind(self) -> Kind:
+        """What it does otherwise than others.
+
+        Raises:
+            EngineError: The engine does not answer.
+        """
+        return self.system.kind()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._session.close()
+
+
+def unopened(timeout: int = ANSWER_TIMEOUT) -> Engine:
+    """Give the engine that DOCKER_HOST names, else the one behind the first local socket that exists, as yet unasked.
+
+    Args:
+        timeout: Seconds that one answer may take.
+    """
+    return Engine(Session(engine_address(), timeout))
+
+
+def connect(timeout: int = ANSWER_TIMEOUT) -> Engine:
+    """Connect to that engine.
+
+    Args:
+        timeout: Seconds that one answer may take.
+
+    Raises:
+        EngineUnavailableError: No engine answers, or it is older than Docker 20.10.
+    """
+    session = Session(engine_address(), timeout)
+    session.open()
+    return Engine(session)

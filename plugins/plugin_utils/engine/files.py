@@ -1,0 +1,121 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is in containers and images, read without asking anything in them: they need not run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+
+from .container import ContainerInfo, FileInfo, read_file
+from .containers import Containers
+from .refusal import MissingError, translated
+from .session import Session
+
+
+class Files:
+    """The files of one engine's containers and images."""
+
+    def __init__(self, session: Session, containers: Containers) -> None:
+        """Take the way to the engine, and its containers: an image is looked into through one that never runs."""
+        self._session, self._containers = session, containers
+
+    def info(self, container: str, path: str) -> FileInfo | None:
+        """Look at something in a container; ``None`` where there is nothing at ``path``.
+
+        Raises:
+            EngineError: The engine refused.
+        """
+        try:
+            with translated(f"looking at {path} in container {container}"):
+                pieces, found = self._session.api.get_archive(container, path)
+                with closing(pieces):
+                    return read_file(found)
+        except MissingError:
+            return None
+
+    @contextmanager
+    def of_image(self, image: str, path: str) -> Iterator[Iterator[bytes] | None]:
+        """Read something out of an image.
+
+        Args:
+            image: ID of the image.
+            path: Where in it.
+
+        Yields:
+            A tar archive of it, in pieces; ``None`` where there is nothing at ``path``.
+
+        Raises:
+            EngineError: The engine refused.
+        """
+        doing = f"looking into image {image}"
+        with translated(doing), self._unstarted(image, {}) as container:
+            try:
+                with translated(doing):
+                    pieces, _stat = self._session.api.get_archive(container, path)
+            except MissingError:
+                yield None
+            else:
+                with closing(pieces):
+                    yield pieces
+
+    def holds(self, image: str, path: str) -> bool:
+        """Say whether an image has something at ``path``.
+
+        Raises:
+            EngineError: The engine refused.
+        """
+        with self.of_image(image, path) as found:
+            return found is not None
+
+    @contextmanager
+    def exported(self, container: str) -> Iterator[Iterator[bytes]]:
+        """Read all that is in a container.
+
+        Yields:
+            A tar archive of its root, in pieces.
+
+        Raises:
+            EngineError: The engine refused, or what it gives breaks off.
+        """
+        with translated(f"reading container {container}"):
+            yield self._session.api.export(container)
+
+    @contextmanager
+    def started_from(self, container: ContainerInfo) -> Iterator[Iterator[bytes]]:
+        """Read all that a container was started from.
+
+        Yields:
+            A tar archive of its image's root, in pieces.
+
+        Raises:
+            EngineError: The engine refused, or what it gives breaks off.
+        """
+        # With the labels of the container, so that whoever clears up after its run finds this one as well.
+        with (
+            translated(f"reading what container {container.id} was started from"),
+            self._unstarted(container.image, container.labels) as before,
+        ):
+            yield self._session.api.export(before)
+
+    def changed(self, container: str, doing: str) -> list[str]:
+        """List the paths that were made, changed or removed in a container since it was made.
+
+        Args:
+            container: Its ID.
+            doing: Why, for the message.
+
+        Raises:
+            EngineError: The engine refused.
+        """
+        with translated(doing):
+            return [str(each["Path"]) for each in self._session.api.diff(container) or ()]
+
+    @contextmanager
+    def _unstarted(self, image: str, labels: Mapping[str, str]) -> Iterator[str]:
+        """Make a container that never runs; it is removed at the end of the ``with`` statement."""
+        made = str(self._session.api.create_container(image, command=["-"], labels=dict(labels))["Id"])
+        try:
+            yield made
+        finally:
+            self._containers.remove(made)

@@ -1,0 +1,64 @@
+"""What is in the containers and images of a fake engine."""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.container import ContainerInfo, FileInfo
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.files import Files
+from fake_engine import archives
+from fake_engine.world import Node, Unknown, asked
+
+
+class FakeFiles(Files):
+    def __init__(self, engine: Any) -> None:
+        super().__init__(Unknown(), engine.containers)
+        self._engine = engine
+
+    @asked
+    def info(self, container: str, path: str) -> FileInfo | None:
+        found = self._engine.world.container(container, f"looking at {path} in container {container}")
+        node = found.files.get(posixpath.normpath(path))
+        return None if node is None else FileInfo(node.changed, node.target)
+
+    @contextmanager
+    def of_image(self, image: str, path: str) -> Iterator[Iterator[bytes] | None]:
+        files = archives.tree(self._engine.world, self._engine.world.image(image, f"looking into image {image}"))
+        node = files.get(posixpath.normpath(path))
+        yield None if node is None else iter([packed({"/" + posixpath.basename(path): node})])
+
+    @contextmanager
+    def exported(self, container: str) -> Iterator[Iterator[bytes]]:
+        found = self._engine.world.container(container, f"reading container {container}")
+        yield iter([packed(found.files)])
+
+    @contextmanager
+    def started_from(self, container: ContainerInfo) -> Iterator[Iterator[bytes]]:
+        doing = f"reading what container {container.id} was started from"
+        files = archives.tree(self._engine.world, self._engine.world.image(container.image, doing))
+        yield iter([packed(files)])
+
+    @asked
+    def changed(self, container: str, doing: str) -> list[str]:
+        return list(self._engine.world.container(container, doing).changed)
+
+
+def packed(files: Mapping[str, Node]) -> bytes:
+    """A tar archive of files by absolute path."""
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w") as tar:
+        for path, node in files.items():
+            info = tarfile.TarInfo(path.lstrip("/") or ".")
+            info.type, info.mode = tarfile.REGTYPE, 0o755
+            if node.target is not None:
+                info.type, info.linkname = tarfile.SYMTYPE, node.target
+            elif node.content is None:
+                info.type = tarfile.DIRTYPE
+            info.size = len(node.content or b"")
+            tar.addfile(info, io.BytesIO(node.content or b""))
+    return written.getvalue()
