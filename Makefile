@@ -63,7 +63,7 @@ unit-versions: environments       ## the same with the oldest and the newest ans
 
 integration: machine chain environments  ## on machines side by side, where there can be others (tests/integration/machines.py)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder \
-	  --junitxml=reports/integration.xml tests/integration
+	  --junitxml=reports/integration.xml tests/integration tests/engines
 
 molecule: chain                   ## molecule test of every role
 	$(BIN)/python -m pytest tests/integration/test_molecule.py

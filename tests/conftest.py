@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytest.register_assert_rewrite("engine_contract")
+
 
 def pytest_configure() -> None:
     """Let tests, and the runs that they start, end on SIGINT where a script started pytest in the background."""

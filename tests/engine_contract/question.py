@@ -1,0 +1,77 @@
+"""One test's view of an engine, and what it makes there."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.cage import Cage
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.cage import confined
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.services import Setting
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.stream import Output
+from tiny_image import archive, document
+
+#: What all that a test makes is labelled with.
+LABEL = "io.tierwright.contract"
+NOTHING = "tierwright-contract-nothing:here"
+WAITS = ["/bin/sh", "-c", "trap 'exit 3' TERM; while :; do sleep 1 & wait $!; done"]
+
+
+class Question:
+    """One test's view of an engine: what it makes is told apart by a mark, and removed at its end."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.mark = engine, secrets.token_hex(4)
+        self.label = f"{LABEL}={self.mark}"
+        self.labels = {LABEL: self.mark}
+        self.repository = f"tierwright-contract/{self.mark}"
+
+    def load(self, tag: str = "one", *, labels: dict[str, str] | None = None, **settings: Any) -> Any:
+        """Let the engine hold an image of this name, and find it."""
+        name = f"{self.repository}:{tag}"
+        content = document({**self.labels, "tag": tag, **(labels or {})}, **settings)
+        self.engine.images.take(iter([archive([name], content)]), name)
+        return self.engine.images.get(name)
+
+    def start(self, image: str, *command: str, **more: Any) -> str:
+        """Start a container as users do."""
+        return self.engine.services.start(Setting(image, self.labels, command=list(command) or WAITS, **more))
+
+    def build_container(self, image: str, name: str = "build", mounts: Any = ()) -> Any:
+        caged = confined(self.engine.system, Cage(), family=None, say=print, mounts=mounts)
+        name = f"tierwright-contract-{self.mark}-{name}"
+        return self.engine.containers.start(name=name, image=image, tier="x", labels=self.labels, confined=caged)
+
+    def run(self, container: str, *argv: str, stdin: bytes = b"") -> tuple[int, bytes, bytes]:
+        output = Output()
+        code = self.engine.exec.run(container, list(argv), stdin=iter([stdin]), take=output.take)
+        return code, bytes(output.stdout), bytes(output.stderr)
+
+    def ended(self, container: str) -> Any:
+        """What became of a container that ends by itself."""
+        while (state := self.engine.services.state(container)).running:
+            pass
+        return state
+
+    def clear(self) -> None:
+        for container, _labels in self.engine.containers.find(self.label):
+            self.engine.containers.remove(container)
+        for image in self.engine.images.labelled(self.label):
+            found = self.engine.images.find(image)
+            for name in found.tags if found else ():
+                self.engine.images.remove(name)
+            self.engine.images.remove(image)
+        for volume in self.engine.volumes.labelled(self.label):
+            self.engine.volumes.remove(volume)
+        for network, _labels in self.engine.networks.find(self.label):
+            self.engine.networks.remove(network)
+
+
+@pytest.fixture
+def asked(engine):
+    made = Question(engine)
+    yield made
+    made.clear()
