@@ -181,7 +181,7 @@ COUNT = """
 - name: Count what is there
   ansible.builtin.raw: >-
     sleep 1; ls -d /proc/[0-9]* | wc -l; for each in /proc/[0-9]*; do
-    if tr '\\0' ' ' < $each/cmdline | grep -q tierwright_agent; then ls $each/fd | wc -l; fi; done;
+    if tr '\\0' ' ' < $each/cmdline | grep -q tierwright_agent; then ls $each/fd; fi; done | wc -l;
     find /tmp /var/tmp /dev/shm /dev/tierwright /root /run | wc -l
   register: {name}
 """
@@ -201,11 +201,15 @@ def test_two_hundred_tasks_leave_nothing_behind(target, tmp_path):
     many = "".join(
         f"- name: Task {number}\n  {kinds[number % 5].replace('%d', str(number))}\n" for number in range(200)
     )
-    same = """
+    # Something of the warming up may be ending still when it is counted for the first time.
+    no_more = " and ".join(
+        f"after.stdout_lines[{line}] | int <= before.stdout_lines[{line}] | int" for line in range(3)
+    )
+    rest = f"  retries: 20\n  delay: 1\n  until: {no_more}\n"  # what ends takes its time
+    same = f"""
 - name: Compare
-  ansible.builtin.assert: {that: "before.stdout_lines == after.stdout_lines", success_msg: "{{ before.stdout_lines }}"}
+  ansible.builtin.assert: {{that: "{no_more}", success_msg: "{{{{ before.stdout_lines + after.stdout_lines }}}}"}}
 """
-    rest = "  retries: 20\n  delay: 1\n  until: before.stdout_lines == after.stdout_lines\n"  # what ends takes its time
     count = COUNT.lstrip()
     play = warm + count.format(name="before") + many + count.format(name="after") + rest + same.lstrip()
     done = target.play(tmp_path, play, env={**CONFIG, "ANSIBLE_REMOTE_TMP": "/dev/tierwright"})
