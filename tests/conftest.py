@@ -1,14 +1,40 @@
-"""What all tests of this project share: they can be interrupted, and say how much of their time was set-up."""
+"""What all tests share: `--engine`, they can be interrupted, and say how much of their time was set-up."""
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Generator
 from typing import Any
 
 import pytest
 
+from engines import machine
+from engines.catalogue import CHOICES
+from engines.roots import NotToBeHadError
+
 pytest.register_assert_rewrite("engine_contract")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a session run with another engine than this machine's."""
+    parser.addoption(
+        "--engine",
+        choices=CHOICES,
+        help="run the tests on a machine of their own with this engine, which is fetched from Debian's archive",
+    )
+
+
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Run this very session on the other machine, where it was asked for and is not there yet."""
+    name = config.getoption("engine")
+    if name is None or os.environ.get(machine.VARIABLE) == name:
+        return None
+    try:
+        return machine.run_with(name, [sys.executable, "-m", "pytest", *config.invocation_params.args])
+    except NotToBeHadError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def pytest_configure() -> None:

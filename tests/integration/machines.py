@@ -8,28 +8,21 @@ network that reaches archives.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
-import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from engines import machine
 from sdk_client import sdk_client
 
-SCRIPT = Path(__file__).with_name("another_machine.sh")
-#: Where containers of this machine's engine have their network, which the other machines share.
-BRIDGE = "docker0"
-PROGRAMS = ("docker", "dockerd", "ip", "nsenter", "unshare")
 DEMO = "wordpress"
 #: Why there is no other machine, where that was asked.
 ALONE = pytest.StashKey[str]()
@@ -53,14 +46,12 @@ def _why_alone() -> str:
         return "there is one core"
     if "DOCKER_HOST" in os.environ:
         return "DOCKER_HOST names the engine"
-    if os.geteuid() != 0:
-        return "another machine needs root"
-    if missing := [program for program in PROGRAMS if not shutil.which(program)]:
-        return f"another machine needs {', '.join(missing)}"
-    if not Path("/sys/class/net", BRIDGE).exists():
-        return f"there is no network {BRIDGE}"
+    if machine.VARIABLE in os.environ:
+        return f"this machine was made for {os.environ[machine.VARIABLE]}"
+    if reason := machine.why_not():
+        return reason
     with tempfile.TemporaryDirectory(prefix="twtest-", dir="/var/tmp", ignore_cleanup_errors=True) as folder:
-        tried = subprocess.run(_on_another(Path(folder), 0, "true"), capture_output=True, text=True, check=False)
+        tried = subprocess.run(machine.command(Path(folder), 0, ["true"]), capture_output=True, text=True, check=False)
     return f"there can be no other machine: {tried.stderr.strip()}" if tried.returncode else ""
 
 
@@ -69,21 +60,9 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
     """Let each worker but the first start on a machine of its own, which has the demo chain if this one has it."""
     for number, spec in enumerate(specs[1:]):
         folder = Path(tempfile.mkdtemp(prefix="twtest-", dir="/var/tmp"))  # an engine's data: /tmp may be small
-        config.add_cleanup(_removal_of(folder))
+        config.add_cleanup(partial(machine.remove, folder))
         _save_demo(folder / "images.tar")
-        spec.python = shlex.join(_on_another(folder, number, sys.executable))
-
-
-def _on_another(folder: Path, number: int, command: str) -> list[str]:
-    gateway = _address_of(BRIDGE)
-    free = gateway.network[-2 - number]  # the engine counts up from the first
-    return [str(SCRIPT), str(folder), BRIDGE, f"{free}/{gateway.network.prefixlen}", str(gateway.ip), command]
-
-
-def _address_of(device: str) -> ipaddress.IPv4Interface:
-    asked = ["ip", "-json", "-4", "address", "show", "dev", device]
-    (told,) = json.loads(subprocess.run(asked, capture_output=True, check=True).stdout)
-    return ipaddress.IPv4Interface("{local}/{prefixlen}".format(**told["addr_info"][0]))
+        spec.python = shlex.join(machine.command(folder, number, [sys.executable]))
 
 
 def _save_demo(archive: Path) -> None:
@@ -93,17 +72,3 @@ def _save_demo(archive: Path) -> None:
         names = [tag for image in released for tag in image.tags]
     if names:
         subprocess.run(["docker", "save", "--output", archive, *names], check=True)
-
-
-def _removal_of(folder: Path) -> Callable[[], None]:
-    """Remove a folder, which what has been killed may still be writing to for a moment."""
-
-    def remove() -> None:
-        for _ in range(100):
-            shutil.rmtree(folder, ignore_errors=True)
-            if not folder.exists():
-                return
-            time.sleep(0.1)
-        raise OSError(f"{folder} cannot be removed")
-
-    return remove

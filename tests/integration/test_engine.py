@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 import threading
 
 import pytest
 
+from .conftest import ROOT
 from .engines import wait_for
 
 WRITE = "- name: Count what comes in\n  ansible.builtin.command: {cmd: wc -c, stdin: \"{{ 'x' * 200000 }}\"}\n"
@@ -35,6 +38,46 @@ def test_without_root_it_says_what_is_missing_and_what_to_do(playbook):
     failed = playbook("playbooks/engine.yml", "-e", json.dumps(extra), env=become).expect(2)
     assert "Missing on this machine: a-tool-that-is-missing. Installing needs root" in failed.message
     assert "--ask-become-pass" in failed.message
+
+
+@pytest.fixture
+def elsewhere(tmp_path, environment):
+    """Run the playbook as on a machine of another distribution, on which no engine answers."""
+
+    def run(release: str, *arguments: str) -> str:
+        (tmp_path / "os-release").write_text(release)
+        words = ["ansible-playbook", "playbooks/engine.yml", *arguments]
+        script = f"mount -t tmpfs none /run; mount --bind {tmp_path}/os-release /etc/os-release; {shlex.join(words)}"
+        alone = ["unshare", "--mount", "sh", "-ec", script]
+        done = subprocess.run(alone, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 2, done.stdout + done.stderr
+        return " ".join(done.stdout.split())
+
+    return run
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("release", "told"),
+    [
+        ('ID=fedora\nNAME="Fedora Linux"\n', "this is Fedora. Install and start Docker Engine 20.10 or later"),
+        ('ID=fedora\nNAME="Fedora Linux"\n', "(as root: dnf install podman && systemctl start podman.socket"),
+        ('ID=slackish\nNAME="Slackish"\n', "this is Slackish. Install and start Docker Engine 20.10 or later"),
+    ],
+)
+def test_on_a_distribution_that_it_does_not_know_it_says_what_to_install(elsewhere, release, told):
+    failed = elsewhere(release, "-e", '{"engine_tools": ["a-tool-that-is-missing"]}')
+    assert "Missing on this machine: engine, a-tool-that-is-missing" in failed
+    assert told in failed
+    assert "Install a-tool-that-is-missing as well: tier_bootstrap makes Debian bases with it" in failed
+
+
+@pytest.mark.once
+def test_where_the_engine_is_called_otherwise_it_says_so(playbook):
+    extra = {"engine_tools": ["a-tool-that-is-missing"]}
+    failed = playbook("playbooks/engine.yml", "-e", json.dumps(extra)).expect(2)
+    assert "apt cannot install a-tool-that-is-missing on this machine (Debian 12" in failed.message
+    assert "engine_packages and engine_tools name the packages" in failed.message
 
 
 # On the controller, so that the engine is missed when the layer is sealed and not in the role.

@@ -1,0 +1,22 @@
+#!/bin/sh
+# Run a command in another root file system, with this machine's processes, devices, network and /run.
+#   in_root.sh ROOT FOLDER COMMAND...
+# ROOT is only read. FOLDER takes what is written, and is found at the same path within.
+set -eu
+root=$1 folder=$2
+shift 2
+
+new=$folder/root
+mkdir -p "$folder/upper" "$folder/work" "$folder/docker" "$new"
+mount -t overlay -o "lowerdir=$root,upperdir=$folder/upper,workdir=$folder/work" none "$new"
+mkdir -p "$new$folder" "$new/var/lib/docker"
+mount --bind "$folder" "$new$folder"
+# An overlay cannot hold the layers of another overlay.
+mount --bind "$folder/docker" "$new/var/lib/docker"
+for place in dev run sys; do
+    mount --rbind "/$place" "$new/$place"
+done
+mount -t proc none "$new/proc"
+cp --remove-destination /etc/resolv.conf /etc/hosts "$new/etc/"
+
+exec chroot "$new" env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"

@@ -1,0 +1,78 @@
+"""Root file systems with the engines of one suite of Debian each, kept between sessions."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.image.bootstrap import own_mirrors
+
+from .catalogue import PACKAGES, Choice
+
+
+class NotToBeHadError(Exception):
+    """There is no such engine here; the message says why."""
+
+
+def cache() -> Path:
+    """Where root file systems are kept; whoever removes it has them fetched again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "tierwright-tests", "roots")
+
+
+def fetch(choice: Choice) -> Path:
+    """Make the root file system that has an engine, unless it is there.
+
+    Raises:
+        NotToBeHadError: The archive has not got it, or this machine cannot make root file systems.
+    """
+    root = make(choice.suite, PACKAGES)
+    found = subprocess.run(["chroot", root, *choice.asked], capture_output=True, text=True, check=False)
+    if f"version {choice.version}" not in found.stdout:
+        told = (found.stdout + found.stderr).strip()
+        raise NotToBeHadError(
+            f"{choice.name} is no engine of Debian's suite {choice.suite} any more, or not of {root}, which may be old "
+            f"and may be removed; what is there says: {told}"
+        )
+    return root
+
+
+def make(suite: str, packages: Sequence[str], name: str = "") -> Path:
+    """Make a root file system with the packages of a suite, unless it is there.
+
+    Args:
+        suite: The suite of Debian.
+        packages: What it has besides what every Debian has.
+        name: What it is kept as, where that is not the suite.
+
+    Raises:
+        NotToBeHadError: The archive has not got it, or this machine cannot make root file systems.
+    """
+    root = cache() / (name or suite)
+    if root.exists():
+        return root
+    if os.geteuid() != 0:
+        raise NotToBeHadError("making root file systems needs root")
+    if shutil.which("mmdebstrap") is None:
+        raise NotToBeHadError("making root file systems needs mmdebstrap; playbooks/engine.yml installs it")
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=root.parent) as folder:
+        made = Path(folder, "root")
+        command = ["mmdebstrap", "--variant=minbase", f"--include={','.join(packages)}", suite, str(made)]
+        done = subprocess.run(
+            [*command, own_mirrors()["archive"]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            end = "\n".join(done.stdout.splitlines()[-15:])
+            raise NotToBeHadError(f"Debian's suite {suite} cannot be had with {', '.join(packages)}:\n{end}")
+        if not root.exists():  # or another session was quicker
+            made.rename(root)
+    return root

@@ -1,0 +1,32 @@
+#!/bin/sh
+# Start an engine at the usual address of a machine that has none, and run a command when it answers.
+#   with_engine.sh FOLDER COMMAND...
+# FOLDER takes the engine's data. It may have a program `engine`, which is started instead of this machine's `dockerd`,
+# and an archive `images.tar`, which the engine begins with.
+set -eu
+folder=$1
+shift
+
+mkdir -p "$folder/docker"
+mount --bind "$folder/docker" /var/lib/docker
+engine=dockerd
+if [ -e "$folder/engine" ]; then
+    engine=$folder/engine
+fi
+# Not what pytest tells its children: `docker top` cuts lines at COLUMNS.
+env --ignore-environment PATH="$PATH" "$engine" </dev/null >"$folder/log" 2>&1 &
+left=600
+until docker version >/dev/null 2>&1; do
+    if ! kill -0 $! || [ $((left -= 1)) = 0 ]; then
+        tail -n 20 "$folder/log" >&2
+        exit 1
+    fi
+    sleep 0.1
+done
+
+if [ -e "$folder/images.tar" ]; then
+    docker load --quiet --input "$folder/images.tar" >/dev/null
+    rm "$folder/images.tar"
+fi
+
+"$@"
