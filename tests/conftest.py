@@ -32,7 +32,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if name is None or os.environ.get(machine.VARIABLE) == name:
         return None
     try:
-        return machine.run_with(name, [sys.executable, "-m", "pytest", *config.invocation_params.args])
+        return machine.run(name, [sys.executable, "-m", "pytest", *config.invocation_params.args])
     except NotToBeHadError as error:
         raise pytest.UsageError(str(error)) from error
 

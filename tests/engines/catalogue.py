@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 #: Packages of every root file system: a suite's engines share one.
 PACKAGES = ("ca-certificates", "docker.io", "iptables", "netavark", "podman", "runc")
 
+#: What the README asks for before `make chain`, and what PyPI's certificates are checked by.
+BARE = ("ca-certificates", "git", "make", "python3")
+
 #: A machine without systemd and with both versions of cgroups, which may not raise limits. Equal pairs of limits:
 #: Podman 4.3 writes soft ones for hard ones and the other way round.
 _PODMAN_SETTINGS = """

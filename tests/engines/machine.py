@@ -1,4 +1,4 @@
-"""Other machines for tests: namespaces with a network of their own, in which an engine runs at the usual address."""
+"""Other machines for tests: namespaces with a network of their own, and in them an engine at the usual address."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from . import roots
-from .catalogue import CHOICES, Choice
+from .catalogue import BARE, CHOICES, Choice
 from .roots import NotToBeHadError
 
 _HERE = Path(__file__).parent
-_MACHINE, _WITH_ENGINE, _IN_ROOT = (_HERE / f"{name}.sh" for name in ("another_machine", "with_engine", "in_root"))
+_MACHINE, _WITH_ENGINE, _IN_ROOT = (str(_HERE / f"{name}.sh") for name in ("another_machine", "with_engine", "in_root"))
 
 #: Where containers of this machine's engine have their network, which the other machines share.
 BRIDGE = "docker0"
@@ -29,20 +30,9 @@ _PROGRAMS = ("docker", "dockerd", "ip", "nsenter", "unshare")
 #: Names the engine that tests run with, where that is not this machine's.
 VARIABLE = "TIERWRIGHT_TEST_ENGINE"
 
-#: Places of addresses on the bridge, counted from the last: an engine counts up from the first, and machines of
-#: parallel tests down from the last.
-_PLACES = range(20, 200)
-
-
-def command(folder: Path, place: int, words: Sequence[str]) -> list[str]:
-    """Say how to run a command on another machine, with this machine's Docker.
-
-    Args:
-        folder: A folder of the machine's own, for the engine's data; an ``images.tar`` in it is loaded first.
-        place: Which address it has, counted from the network's last.
-        words: The command.
-    """
-    return _in_namespaces(folder, place, [str(_WITH_ENGINE), str(folder), *words])
+#: Which addresses of the bridge's network are looked at, counted from its last: an engine counts up from the first, and
+#: machines of parallel tests count down from the last.
+_NUMBERS = range(20, 200)
 
 
 def why_not() -> str:
@@ -56,8 +46,39 @@ def why_not() -> str:
     return ""
 
 
-def run_with(name: str, words: Sequence[str]) -> int:
-    """Run a command on another machine, with an engine of the catalogue; both are gone afterwards.
+@contextmanager
+def folder() -> Iterator[Path]:
+    """Make a folder for a machine, which goes afterwards."""
+    made = Path(tempfile.mkdtemp(prefix="twtest-", dir="/var/tmp"))  # an engine's data: /tmp may be small
+    try:
+        yield made
+    finally:
+        remove(made)
+
+
+def remove(made: Path) -> None:
+    """Remove a machine's folder, which what has been killed may still be writing to for a moment."""
+    for _ in range(100):
+        shutil.rmtree(made, ignore_errors=True)
+        if not made.exists():
+            return
+        time.sleep(0.1)
+    raise OSError(f"{made} cannot be removed")
+
+
+def with_engine(data: Path, number: int, words: Sequence[str]) -> list[str]:
+    """Say how to run a command on another machine, with the engine that its folder has or this machine's.
+
+    Args:
+        data: The machine's folder; an ``images.tar`` in it is what the engine begins with.
+        number: Which address the machine has, counted from the network's last.
+        words: The command.
+    """
+    return _in_namespaces(data, number, [_WITH_ENGINE, str(data), *words])
+
+
+def run(name: str, words: Sequence[str]) -> int:
+    """Run a command on another machine, with an engine of the catalogue.
 
     Returns:
         The command's exit status.
@@ -65,73 +86,70 @@ def run_with(name: str, words: Sequence[str]) -> int:
     Raises:
         NotToBeHadError: There is no such engine here.
     """
-    choice = CHOICES[name]
     if reason := why_not():
         raise NotToBeHadError(reason)
+    choice = CHOICES[name]
     root = roots.fetch(choice)
-    folder = Path(tempfile.mkdtemp(prefix="twtest-", dir="/var/tmp"))  # an engine's data: /tmp may be small
-    try:
-        _prepare(choice, root, folder)
+    with folder() as data:
+        _prepare(choice, root, data)
         environment = {key: value for key, value in os.environ.items() if not key.startswith("DOCKER_")}
-        return subprocess.call(command(folder, free_place(), words), env={**environment, VARIABLE: name})
-    finally:
-        remove(folder)
+        return subprocess.call(with_engine(data, free_number(), words), env={**environment, VARIABLE: name})
 
 
-def run_in(root: Path, words: Sequence[str], folder: Path) -> list[str]:
-    """Say how to run a command on another machine which has another root file system, and no engine.
+def bare(suite: str, data: Path, words: Sequence[str]) -> list[str]:
+    """Say how to run a command on a machine without an engine, with what the README asks for and nothing else.
 
     Args:
-        root: The root file system; it stays as it is.
+        suite: The suite of Debian that it has.
+        data: The machine's folder, which is at the same path within.
         words: The command.
-        folder: A folder of the machine's own, found at the same path within.
+
+    Raises:
+        NotToBeHadError: There can be no such machine here.
     """
-    return _in_namespaces(folder, free_place(), [str(_IN_ROOT), str(root), str(folder), *words])
+    if reason := why_not():
+        raise NotToBeHadError(reason)
+    root = roots.make(suite, BARE, f"{suite}-bare")
+    return _in_namespaces(data, free_number(), _in_root(root, data, words))
 
 
-def free_place() -> int:
-    """Find an address that no machine has."""
-    for place in random.sample(_PLACES, len(_PLACES)):
-        address, _ = _addresses(place)
+def free_number() -> int:
+    """Find an address on the bridge that no machine has; give its number, counted from the network's last."""
+    for number in random.sample(_NUMBERS, len(_NUMBERS)):
+        address, _ = _addresses(number)
         try:
             socket.create_connection((str(address.ip), 1), timeout=0.5).close()
         except ConnectionRefusedError:  # somebody is there
             continue
         except OSError:
-            return place
+            return number
     raise NotToBeHadError(f"no address is free on {BRIDGE}")
 
 
-def remove(folder: Path) -> None:
-    """Remove a machine's folder, which what has been killed may still be writing to for a moment."""
-    for _ in range(100):
-        shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
-            return
-        time.sleep(0.1)
-    raise OSError(f"{folder} cannot be removed")
+def _prepare(choice: Choice, root: Path, data: Path) -> None:
+    """Put an engine's settings, and the program that starts it, into a machine's folder."""
+    for path, content in choice.files.items():
+        file = data / "upper" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+    start = shlex.join(_in_root(root, data, [*choice.command, str(data)]))
+    program = data / "engine"
+    program.write_text(f"#!/bin/sh\nexec {start}\n")
+    program.chmod(0o755)
 
 
-def _in_namespaces(folder: Path, place: int, words: Sequence[str]) -> list[str]:
-    address, gateway = _addresses(place)
-    return [str(_MACHINE), str(folder), BRIDGE, str(address), str(gateway), *words]
+def _in_root(root: Path, data: Path, words: Sequence[str]) -> list[str]:
+    return [_IN_ROOT, str(root), str(data), *words]
 
 
-def _addresses(place: int) -> tuple[ipaddress.IPv4Interface, ipaddress.IPv4Address]:
+def _in_namespaces(data: Path, number: int, words: Sequence[str]) -> list[str]:
+    address, gateway = _addresses(number)
+    return [_MACHINE, str(data), BRIDGE, str(address), str(gateway), *words]
+
+
+def _addresses(number: int) -> tuple[ipaddress.IPv4Interface, ipaddress.IPv4Address]:
     asked = ["ip", "-json", "-4", "address", "show", "dev", BRIDGE]
     (told,) = json.loads(subprocess.run(asked, capture_output=True, check=True).stdout)
     gateway = ipaddress.IPv4Interface("{local}/{prefixlen}".format(**told["addr_info"][0]))
-    address = gateway.network[-2 - place]
+    address = gateway.network[-2 - number]
     return ipaddress.IPv4Interface(f"{address}/{gateway.network.prefixlen}"), gateway.ip
-
-
-def _prepare(choice: Choice, root: Path, folder: Path) -> None:
-    """Put an engine's settings, and the program that starts it, into a machine's folder."""
-    for path, content in choice.files.items():
-        file = folder / "upper" / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content)
-    start = shlex.join([str(_IN_ROOT), str(root), str(folder), *choice.command, str(folder)])
-    program = folder / "engine"
-    program.write_text(f"#!/bin/sh\nexec {start}\n")
-    program.chmod(0o755)

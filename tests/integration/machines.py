@@ -51,7 +51,8 @@ def _why_alone() -> str:
     if reason := machine.why_not():
         return reason
     with tempfile.TemporaryDirectory(prefix="twtest-", dir="/var/tmp", ignore_cleanup_errors=True) as folder:
-        tried = subprocess.run(machine.command(Path(folder), 0, ["true"]), capture_output=True, text=True, check=False)
+        command = machine.with_engine(Path(folder), 0, ["true"])
+        tried = subprocess.run(command, capture_output=True, text=True, check=False)
     return f"there can be no other machine: {tried.stderr.strip()}" if tried.returncode else ""
 
 
@@ -62,7 +63,7 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
         folder = Path(tempfile.mkdtemp(prefix="twtest-", dir="/var/tmp"))  # an engine's data: /tmp may be small
         config.add_cleanup(partial(machine.remove, folder))
         _save_demo(folder / "images.tar")
-        spec.python = shlex.join(machine.command(folder, number, [sys.executable]))
+        spec.python = shlex.join(machine.with_engine(folder, number, [sys.executable]))
 
 
 def _save_demo(archive: Path) -> None:
