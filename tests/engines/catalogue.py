@@ -46,8 +46,8 @@ class Choice:
     suite: str
     #: What its version begins with. A suite that is not released may have moved on to the next.
     version: str
-    #: Prints its version.
-    asked: tuple[str, ...]
+    #: The package that has it.
+    package: str
     #: Starts it; given the folder for its data as last argument.
     command: tuple[str, ...]
     #: Settings, by path in its root file system.
@@ -60,7 +60,7 @@ def _docker(name: str, suite: str, version: str, **features: bool) -> Choice:
         name,
         suite,
         version,
-        asked=("dockerd", "--version"),
+        package="docker.io",
         command=("sh", "-c", "exec dockerd", "dockerd"),
         files={"etc/docker/daemon.json": json.dumps(settings)},
     )
@@ -71,7 +71,7 @@ def _podman(name: str, suite: str, version: str) -> Choice:
         name,
         suite,
         version,
-        asked=("podman", "--version"),
+        package="podman",
         command=("sh", "-c", _PODMAN_COMMAND, "podman"),
         files={
             "etc/containers/containers.conf.d/tests.conf": _PODMAN_SETTINGS,
