@@ -7,7 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 #: Packages of every root file system: a suite's engines share one.
-PACKAGES = ("ca-certificates", "docker.io", "iptables", "netavark", "podman", "runc")
+PACKAGES = (
+    "aardvark-dns",
+    "ca-certificates",
+    "docker.io",
+    "iptables",
+    "netavark",
+    "nftables",
+    "podman",
+    "procps",
+    "runc",
+)
 
 #: What the README asks for before `make chain`, and what PyPI's certificates are checked by.
 BARE = ("ca-certificates", "git", "make", "python3")

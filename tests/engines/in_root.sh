@@ -3,8 +3,11 @@
 #   in_root.sh ROOT FOLDER COMMAND...
 # ROOT is only read. FOLDER takes what is written, and is found at the same path within.
 set -eu
-root=$1 folder=$2
-shift 2
+if [ "$1" != within ]; then
+    exec unshare --mount "$0" within "$@"
+fi
+root=$2 folder=$3
+shift 3
 
 new=$folder/root
 mkdir -p "$folder/upper" "$folder/work" "$folder/docker" "$new"
@@ -19,4 +22,8 @@ done
 mount -t proc none "$new/proc"
 cp --remove-destination /etc/resolv.conf /etc/hosts "$new/etc/"
 
-exec chroot "$new" env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+# Not chroot alone: that leaves this machine's root in the namespace, and an engine's command in a container goes there.
+cd "$new"
+pivot_root . .
+umount -l .
+exec chroot . env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def make(suite: str, packages: Sequence[str], name: str = "") -> Path:
     Raises:
         NotToBeHadError: The archive has not got it, or this machine cannot make root file systems.
     """
-    root = cache() / (name or suite)
+    root = cache() / f"{name or suite}-{zlib.crc32(' '.join(packages).encode()):08x}"
     if root.exists():
         return root
     if os.geteuid() != 0:

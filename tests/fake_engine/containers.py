@@ -11,14 +11,14 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.container 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.containers import BuildContainer, Containers
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.services import Services, Setting, State
 from fake_engine import archives, shell
-from fake_engine.world import HeldContainer, Unknown, World, asked, carries, refused
+from fake_engine.world import PLAIN, HeldContainer, Unknown, World, asked, carries, refused
 
 _KILLED = 137
 
 
 class FakeContainers(Containers):
     def __init__(self, engine: Any) -> None:
-        super().__init__(Unknown())
+        super().__init__(Unknown(), PLAIN)
         self._engine = engine
 
     @property
@@ -95,7 +95,7 @@ class FakeServices(Services):
     """Containers of finished images. A command that waits runs until it is stopped; any other has ended at once."""
 
     def __init__(self, engine: Any) -> None:
-        super().__init__(Unknown(), engine.containers)
+        super().__init__(Unknown(), engine.containers, PLAIN)
         self._engine = engine
 
     @property

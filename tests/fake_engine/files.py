@@ -12,12 +12,12 @@ from typing import Any
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.container import ContainerInfo, FileInfo
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.files import Files
 from fake_engine import archives
-from fake_engine.world import Node, Unknown, asked
+from fake_engine.world import PLAIN, Node, Unknown, asked
 
 
 class FakeFiles(Files):
     def __init__(self, engine: Any) -> None:
-        super().__init__(Unknown(), engine.containers)
+        super().__init__(Unknown(), engine.containers, PLAIN)
         self._engine = engine
 
     @asked

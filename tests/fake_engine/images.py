@@ -19,14 +19,14 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.kind impor
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.snapshot import Snapshot
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError, NotFoundError
 from fake_engine import archives
-from fake_engine.world import Unknown, asked, carries
+from fake_engine.world import PLAIN, Unknown, asked, carries
 
 
 class FakeImages(Images):
     """What is not here is made of what is: see `Images`."""
 
     def __init__(self, engine: Any) -> None:
-        super().__init__(Unknown(), lambda: DOCKER)
+        super().__init__(Unknown(), lambda: DOCKER, PLAIN)
         self._engine = engine
 
     @property
@@ -117,7 +117,7 @@ class FakeCatalogue(Catalogue):
     """The same world, to be looked at."""
 
     def __init__(self, engine: Any) -> None:
-        super().__init__(Unknown())
+        super().__init__(Unknown(), PLAIN)
         self._engine = engine
 
     @asked

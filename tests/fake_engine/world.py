@@ -6,11 +6,17 @@ import functools
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.reference import familiar
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.image import HistoryEntry
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.kind import DOCKER
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.naming import Naming
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.refusal import MissingError, RefusedError
+
+if TYPE_CHECKING:
+    from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.session import Session
 
 
 @dataclass
@@ -144,6 +150,10 @@ class World:
             if name in {each.id, each.name} or (len(name) >= 12 and each.id.startswith(name)):
                 return each
         raise MissingError(f"{doing}: the engine says: No such container: {name}")
+
+
+#: Calls images by their IDs.
+PLAIN = Naming(cast("Session", SimpleNamespace(address="")), lambda: DOCKER)
 
 
 class Unknown:

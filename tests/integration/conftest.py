@@ -26,11 +26,10 @@ import pytest
 import yaml
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import interpreter, labels
 from python_image import python_image as image_with_python
 from relay import Relay
-from sdk_client import sdk_client
+from sdk_client import as_engine, sdk_client
 
 from .machines import pytest_report_header, pytest_xdist_auto_num_workers, pytest_xdist_setupnodes  # noqa: F401
 
@@ -353,7 +352,7 @@ def remove_images(engine: docker.DockerClient, where: str, but: str = "-") -> No
 
 def remove_interpreter(engine: docker.DockerClient, base: str) -> None:
     """Remove the Python that was made for a base of a test's own."""
-    name = interpreter.name_of(next(interpreter.grounds(Engine(engine).images.get(base))))
+    name = interpreter.name_of(next(interpreter.grounds(as_engine(engine).images.get(base))))
     for volume in engine.volumes.list(filters={"label": f"{labels.PYTHON}={name}"}):
         for left in range(50, -1, -1):
             try:

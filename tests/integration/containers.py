@@ -21,8 +21,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import plac
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.cage import CAPABILITIES, Cage
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import cage
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import interpreter
+from sdk_client import as_engine
 
 from .conftest import Playbook, Run
 
@@ -122,13 +122,13 @@ def build_container(
     mounts = place.mount(engine_address(), name)
     if not python:
         mounted = interpreter.ensure(
-            Engine(engine), tier="test", parent=Engine(engine).images.get(image), run=name, say=print
+            as_engine(engine), tier="test", parent=as_engine(engine).images.get(image), run=name, say=print
         )
         assert mounted
         mounts.append(mounted.mount)
         python = mounted.python
-    confined = cage.confined(Engine(engine).system, Cage(), family="debian", say=print, mounts=mounts)
-    started = Engine(engine).containers.start(name=name, image=image, tier="test", labels={}, confined=confined)
+    confined = cage.confined(as_engine(engine).system, Cage(), family="debian", say=print, mounts=mounts)
+    started = as_engine(engine).containers.start(name=name, image=image, tier="test", labels={}, confined=confined)
     target = Target(name, engine, playbook, python)
     while len(target.processes()) < IDLE_PROCESSES:
         time.sleep(0.05)
@@ -137,7 +137,7 @@ def build_container(
     finally:
         place.remove(engine_address(), name)
         if remove:
-            Engine(engine).containers.remove(started.id)
+            as_engine(engine).containers.remove(started.id)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.cage import Cage
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.cage import confined
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine
+from sdk_client import as_engine
 
 pytestmark = pytest.mark.once
 
@@ -20,8 +20,8 @@ def caged(engine, demo):
     started = []
 
     def start(cage):
-        config = confined(Engine(engine).system, cage, family="debian", say=print)
-        made = Engine(engine).containers.start(
+        config = confined(as_engine(engine).system, cage, family="debian", say=print)
+        made = as_engine(engine).containers.start(
             name="twtest-cage", image=demo["base"].id, tier="test", labels={}, confined=config
         )
         started.append(made.id)
@@ -29,7 +29,7 @@ def caged(engine, demo):
 
     yield start
     for each in started:
-        Engine(engine).containers.remove(each)
+        as_engine(engine).containers.remove(each)
 
 
 def test_more_is_given_told_and_written_into_the_history(small_chain):

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import interpreter, labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.archive import digest_file
+from sdk_client import as_engine
 
 from .conftest import DEMO, remove_interpreter, run_container
 
@@ -132,11 +132,11 @@ def quick(monkeypatch):
 @pytest.mark.once
 @pytest.mark.usefixtures("quick")
 def test_makers_do_not_disturb_one_another(engine, demo_base):
-    parent = Engine(engine).images.get(demo_base.id)
+    parent = as_engine(engine).images.get(demo_base.id)
     said = []
 
     def make(run):
-        return interpreter.ensure(Engine(engine), tier="one", parent=parent, run=run, say=said.append)
+        return interpreter.ensure(as_engine(engine), tier="one", parent=parent, run=run, say=said.append)
 
     try:
         with ThreadPoolExecutor() as pool:
@@ -146,7 +146,7 @@ def test_makers_do_not_disturb_one_another(engine, demo_base):
         assert made == {make("run-d")}
         assert len(said) == 3
         for run in ("run-a", "run-b", "run-c"):
-            interpreter.clear(Engine(engine), run)  # what is whole outlives its run
+            interpreter.clear(as_engine(engine), run)  # what is whole outlives its run
         assert {name for name in python_volumes(engine) if name.startswith(interpreter.name_of(ground(parent)))} == {
             interpreter.name_of(ground(parent)),
             made.pop().volume,
@@ -158,17 +158,17 @@ def test_makers_do_not_disturb_one_another(engine, demo_base):
 @pytest.mark.once
 @pytest.mark.usefixtures("quick")
 def test_half_made_ones_are_cleared_and_lost_ones_made_again(engine, demo_base):
-    parent = Engine(engine).images.get(demo_base.id)
+    parent = as_engine(engine).images.get(demo_base.id)
     name = interpreter.name_of(ground(parent))
     engine.volumes.create(f"{name}-half", labels={labels.PYTHON: name, labels.RUN: "run-killed"})
     try:
-        first = interpreter.ensure(Engine(engine), tier="one", parent=parent, run="run-a", say=print)
+        first = interpreter.ensure(as_engine(engine), tier="one", parent=parent, run="run-a", say=print)
         assert first.volume != f"{name}-half"
-        interpreter.clear(Engine(engine), "run-killed")
+        interpreter.clear(as_engine(engine), "run-killed")
         assert f"{name}-half" not in python_volumes(engine)
         engine.volumes.get(first.volume).remove()
         engine.volumes.create(first.volume)  # as an engine does for a container that asks for it
-        second = interpreter.ensure(Engine(engine), tier="one", parent=parent, run="run-b", say=print)
+        second = interpreter.ensure(as_engine(engine), tier="one", parent=parent, run="run-b", say=print)
         assert second.volume != first.volume
         engine.volumes.get(first.volume).remove()
     finally:

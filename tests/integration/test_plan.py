@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine
+from sdk_client import as_engine
 
 from .conftest import DEMO, ROOT, WRITE
 
@@ -87,10 +87,10 @@ def test_check_changes_nothing(small_chain, engine, environment):
 
 @pytest.mark.once
 def test_a_snapshot_says_what_the_engine_says_of_each_name(demo, engine):
-    snapshot = Engine(engine).images.snapshot()
+    snapshot = as_engine(engine).images.snapshot()
     for tier in DEMO:
         for name in (*demo[tier].tags, f"docker.io/library/{tier}:latest"):
-            found, asked = snapshot.find(name), Engine(engine).images.find(name)
+            found, asked = snapshot.find(name), as_engine(engine).images.find(name)
             assert (found.id, found.labels) == (asked.id, asked.labels)
     assert snapshot.find("nobody:latest") is None
 

@@ -22,10 +22,10 @@ import docker
 import pytest
 
 import made_images as handmade
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels, load
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config import document
+from sdk_client import as_engine
 
 from .conftest import BIN, WRITE, Playbook, SmallChain
 from .engines import wait_for
@@ -126,7 +126,7 @@ def bare_rootfs(
     """The layer of the demo's base: unlike a container's export it has no mount points of Docker's."""
     (digest,) = layers(demo["base"])
     folder = tmp_path_factory.mktemp("bare")
-    fetched = load.fetch(Engine(engine).images.save(demo["base"].id), {digest}, folder)
+    fetched = load.fetch(as_engine(engine).images.save(demo["base"].id), {digest}, folder)
     yield {"archive": str(fetched[digest]), "checksum": digest}
     fetched[digest].unlink()
 
@@ -171,8 +171,8 @@ def entries(client: docker.DockerClient, image: Any) -> dict[str, tarfile.TarInf
 
 
 def test_it_is_told_from_docker(podman, engine):
-    assert Engine(podman.client).kind.commits_mount_points
-    assert not Engine(engine).kind.commits_mount_points
+    assert as_engine(podman.client).kind.commits_mount_points
+    assert not as_engine(engine).kind.commits_mount_points
 
 
 def test_each_tier_is_one_layer_and_nothing_changed_means_nothing_is_done(chain, podman):
@@ -250,7 +250,7 @@ def test_nothing_of_the_build_or_of_podman_is_in_the_layer(chain, podman):
 def test_an_engine_that_wants_all_layers_gets_them(chain, podman, monkeypatch):
     """As one does that keeps layers packed and so does not find ours by their digests."""
     chain.build().expect()
-    engine = Engine(podman.client)
+    engine = as_engine(podman.client)
     donor = engine.images.get(f"{BASE}:latest")
     given = []
 

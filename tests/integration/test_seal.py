@@ -20,7 +20,6 @@ from typing import Any
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Tier
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.images import Images
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import changes, exported, labels, load, overlay
@@ -29,6 +28,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config impo
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.entry import Entry
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.layer import Layer
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.seal import Design, seal
+from sdk_client import as_engine
 
 from .conftest import DEMO, ROOT
 
@@ -85,7 +85,7 @@ def set_attributes(container: Any) -> None:
 
 def written(engine: Any, container: Any) -> bytes:
     container.start()
-    with changes.read(Engine(engine), container.id) as found:
+    with changes.read(as_engine(engine), container.id) as found:
         return b"".join(Layer(settle(found.changes, Cleaner("debian")), EPOCH).pieces())
 
 
@@ -126,7 +126,7 @@ def test_mount_points_that_the_engine_makes_are_not_in_the_layer(engine, demo_ba
     container = engine.containers.run(demo_base.id, ["sleep", "600"], detach=True, volumes=["/srv/volume"])
     try:
         container.exec_run(["touch", "/srv/volume/x", "/srv/file"])
-        with changes.read(Engine(engine), container.id) as found:
+        with changes.read(as_engine(engine), container.id) as found:
             assert {each.now.path for each in found.changes} == {b"srv", b"srv/file"}
     finally:
         container.remove(v=True, force=True)
@@ -144,8 +144,10 @@ def test_a_hostile_tree_comes_out_as_it_went_in(engine, hostile_container, demo_
     os.setxattr(upper(hostile_container) / "srv/h/sticky", "system.posix_acl_default", ACCESS_LIST)
     tier = Tier("hostile", "operations", "twtest/hostile", "latest", parent="base", role="hostile")
     hostile_container.start()
-    design = Design(tier, "role hostile", EPOCH, {}, {labels.FAMILY: "debian"}, Engine(engine).images.get(demo_base.id))
-    image = seal(Engine(engine), hostile_container.id, design)
+    design = Design(
+        tier, "role hostile", EPOCH, {}, {labels.FAMILY: "debian"}, as_engine(engine).images.get(demo_base.id)
+    )
+    image = seal(as_engine(engine), hostile_container.id, design)
     try:
         made = engine.containers.create(image.id, ["-"])
         try:
@@ -158,10 +160,10 @@ def test_a_hostile_tree_comes_out_as_it_went_in(engine, hostile_container, demo_
         layer = Path(engine.api.inspect_image(image.id)["GraphDriver"]["Data"]["UpperDir"])
         assert os.getxattr(layer / "srv/h/sticky", "system.posix_acl_default") == ACCESS_LIST
         hostile_container.start()
-        again = seal(Engine(engine), hostile_container.id, design)
+        again = seal(as_engine(engine), hostile_container.id, design)
         assert again.id == image.id
     finally:
-        Engine(engine).images.remove(image.id)
+        as_engine(engine).images.remove(image.id)
         os.removexattr(upper(hostile_container) / "srv/h/sticky", "system.posix_acl_default")
 
 
@@ -184,9 +186,9 @@ def test_what_still_writes_stands_still_while_a_layer_is_read_even_twice(engine,
         while container.exec_run(["test", "-s", "/srv/3"]).exit_code:
             assert time.monotonic() < until
         design = Design(
-            tier, "role busy", EPOCH, {}, {labels.FAMILY: "debian"}, Engine(engine).images.get(demo_base.id)
+            tier, "role busy", EPOCH, {}, {labels.FAMILY: "debian"}, as_engine(engine).images.get(demo_base.id)
         )
-        made.append(seal(Engine(engine), container.id, design))
+        made.append(seal(as_engine(engine), container.id, design))
         assert len(taken) == 1
         container.reload()
         assert container.status == "exited"
@@ -198,7 +200,7 @@ def test_what_still_writes_stands_still_while_a_layer_is_read_even_twice(engine,
     finally:
         container.remove(force=True)
         for image in made:
-            Engine(engine).images.remove(image.id)
+            as_engine(engine).images.remove(image.id)
 
 
 @pytest.mark.once
@@ -223,7 +225,7 @@ def test_what_a_new_parent_adds_beneath_the_child_s_folder_survives(small_chain,
     small_chain.tier("new", FOLDER, parent="base")
     small_chain.tier("child", FOLDER, parent="old")
     small_chain.build().expect()
-    new, child = (Engine(engine).images.get(f"{small_chain.name}/{tier}:latest") for tier in ("new", "child"))
+    new, child = (as_engine(engine).images.get(f"{small_chain.name}/{tier}:latest") for tier in ("new", "child"))
     own = child.layers[-1]
     content = document(
         architecture=new.architecture,
@@ -233,8 +235,8 @@ def test_what_a_new_parent_adds_beneath_the_child_s_folder_survives(small_chain,
         history=[],
         created="2000-01-01T00:00:00Z",
     )
-    fetched = load.fetch(Engine(engine).images.save(child.id), {own}, tmp_path)
-    moved = load.load(Engine(engine), content, load.Layers((*new.layers, own), fetched, new.id)).id
+    fetched = load.fetch(as_engine(engine).images.save(child.id), {own}, tmp_path)
+    moved = load.load(as_engine(engine), content, load.Layers((*new.layers, own), fetched, new.id)).id
     try:
         container = engine.containers.create(moved, ["-"])
         try:
@@ -243,7 +245,7 @@ def test_what_a_new_parent_adds_beneath_the_child_s_folder_survives(small_chain,
             container.remove()
         assert {b"opt/app/new", b"opt/app/child"} <= set(found)
     finally:
-        Engine(engine).images.remove(moved)
+        as_engine(engine).images.remove(moved)
 
 
 @pytest.mark.once
@@ -260,7 +262,7 @@ def test_a_forced_build_elsewhere_gives_the_same_image(small_chain, engine, tmp_
     small_chain.tier("one", tasks, parent="base").tier("two", FOLDER, parent="one")
     small_chain.build().expect()
     before = {tier: small_chain.image(tier) for tier in ("one", "two")}
-    assert int(small_chain.run("one", "cat", "/etc/epoch")) == Engine(engine).images.get(before["one"].id).created
+    assert int(small_chain.run("one", "cat", "/etc/epoch")) == as_engine(engine).images.get(before["one"].id).created
 
     elsewhere = tmp_path / "another" / "place"
     shutil.copytree(small_chain.folder, elsewhere, ignore=shutil.ignore_patterns("another"))
@@ -303,7 +305,7 @@ def test_a_tier_says_what_its_layer_leaves_out_and_keeps_and_its_time(small_chai
     small_chain.build().expect()
     found = small_chain.run("one", "sh", "-c", "ls /opt/cache; wc -c /var/log/*.log; stat -c %Y /var/log/kept.log")
     assert found.split() == ["2", "/var/log/kept.log", "0", "/var/log/other.log", "2", "total", str(EPOCH)]
-    assert Engine(engine).images.get(small_chain.image("one").id).created == EPOCH
+    assert as_engine(engine).images.get(small_chain.image("one").id).created == EPOCH
     assert small_chain.image("one").labels[labels.CREATED] == "2023-11-14T22:13:20Z"
     small_chain.tiers["one"]["tier_source_date_epoch"] = 0
     assert "tier 'one': tier_source_date_epoch is 0; expected seconds" in small_chain.build().expect(2).message
@@ -342,7 +344,7 @@ def test_the_demo_s_images_tell_who_made_them_and_when(demo, engine):
     assert image.labels[labels.PARENT] == parent.id
     assert image.attrs["Author"] == image.labels[labels.VENDOR] == "development"
     assert image.attrs["Created"] == image.labels[labels.CREATED]
-    assert Engine(engine).images.get(image.id).created >= Engine(engine).images.get(parent.id).created
+    assert as_engine(engine).images.get(image.id).created >= as_engine(engine).images.get(parent.id).created
     assert len(image.history()) == len(DEMO) - 1
     config = json.dumps([image.attrs["Config"], image.history()])
     assert not any(word in config for word in ("SOURCE_DATE_EPOCH", "noninteractive", str(ROOT)))

@@ -10,14 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from ..chain.reference import familiar
 from ..errors import EngineError, concerning
 from .http import Answer
-from .image import HistoryEntry, read_history_entry
+from .image import HistoryEntry, names_of, read_history_entry
+from .naming import Naming
 from .session import Session
-
-#: How Docker until 24 names an image that has no name.
-_NAMELESS = "<none>:<none>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +51,9 @@ class ImageDetails:
 class Catalogue:
     """All that one engine holds. Nothing here needs the SDK where the engine can be reached without it."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, naming: Naming) -> None:
+        """Take the way to the engine, and what it calls images."""
+        self._session, self._naming = session, naming
 
     def images(self) -> list[ListedImage]:
         """List all images, those too that are part of others.
@@ -71,7 +69,7 @@ class Catalogue:
                 "belongs"
             )
         with self._understood():
-            return [_listed(each) for each in found]
+            return [_listed(each, self._naming.listed(_id(each), each.get("Labels"))) for each in found]
 
     def image(self, reference: str) -> ImageDetails:
         """Look an image up by name or ID.
@@ -81,42 +79,43 @@ class Catalogue:
             EngineError: The engine refused, or its answer is none.
             EngineUnavailableError: The engine does not answer.
         """
-        found = self._session.http.json(f"/images/{quote(reference, safe='/:@')}/json")
+        found = self._session.http.json(f"/images/{quote(self._naming.theirs(reference), safe='/:@')}/json")
         with self._understood():
-            return _details(found)
+            return _details(found, self._naming.ours(_id(found)))
 
     def history(self, image: str) -> list[HistoryEntry]:
         """Read by which steps an image came to be, the newest first; raises what :meth:`image` does."""
-        found = self._session.http.json(f"/images/{image}/history")
+        found = self._session.http.json(f"/images/{self._naming.theirs(image)}/history")
         with self._understood():
             return [read_history_entry(each) for each in found]
 
     def packed(self, image: str) -> AbstractContextManager[Answer]:
         """Get an archive of an image with all its layers; raises what :meth:`image` does."""
-        return self._session.http.stream(f"/images/{image}/get")
+        return self._session.http.stream(f"/images/{self._naming.theirs(image)}/get")
 
     def packed_together(self, images: Iterable[str]) -> AbstractContextManager[Answer]:
         """Get one archive of some images, in which what they share is once; raises what :meth:`image` does."""
-        return self._session.http.stream(f"/images/get?{urlencode([('names', each) for each in images])}")
+        names = [("names", self._naming.theirs(each)) for each in images]
+        return self._session.http.stream(f"/images/get?{urlencode(names)}")
 
     def _understood(self) -> AbstractContextManager[None]:
         return concerning(f"the engine at {self._session.address}: its answer cannot be understood", EngineError)
 
 
-def _listed(found: Mapping[str, Any]) -> ListedImage:
+def _listed(found: Mapping[str, Any], identifier: str) -> ListedImage:
     return ListedImage(
-        id=_id(found),
-        names=tuple(familiar(name) for name in found.get("RepoTags") or () if name != _NAMELESS),
+        id=identifier,
+        names=names_of(found),
         labels=found.get("Labels") or {},
         created=max(0, int(found.get("Created") or 0)),
         size=int(found.get("Size") or 0),
     )
 
 
-def _details(found: Mapping[str, Any]) -> ImageDetails:
+def _details(found: Mapping[str, Any], identifier: str) -> ImageDetails:
     return ImageDetails(
-        id=_id(found),
-        names=tuple(familiar(name) for name in found.get("RepoTags") or ()),
+        id=identifier,
+        names=names_of(found),
         layers=tuple(found["RootFS"].get("Layers") or ()),
         config=found.get("Config") or {},
         created=found.get("Created"),

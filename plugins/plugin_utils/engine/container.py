@@ -57,12 +57,17 @@ class FileInfo:
     target: str | None
 
 
-def read_container(found: Mapping[str, Any]) -> ContainerInfo:
-    """Read the answer to ``GET /containers/{id}/json``."""
+def read_container(found: Mapping[str, Any], image: str) -> ContainerInfo:
+    """Read the answer to ``GET /containers/{id}/json``.
+
+    Args:
+        found: The answer.
+        image: ID of the image that it was made from.
+    """
     state = found["State"]
     return ContainerInfo(
         id=str(found["Id"]),
-        image=str(found["Image"]),
+        image=image,
         labels=found["Config"].get("Labels") or {},
         running=bool(state.get("Running")),
         pid=int(state.get("Pid") or 0),

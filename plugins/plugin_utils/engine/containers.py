@@ -7,20 +7,28 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
+from ..errors import EngineError
+from . import processes
 from .cage import Confinement, host_config
 from .container import ContainerInfo, read_container
+from .naming import Naming
 from .refusal import RefusedError, listed, translated
 from .session import Session
 
 #: A shell that waits is there in every image that a role can be applied to, collects orphans, and ends on SIGTERM.
 WAITING = "trap 'exit 0' TERM; while :; do sleep 86400 & wait $!; done"
 
+#: Made in a build container when its first process runs, in a memory of its own: what is older was there before.
+#: Docker from 26 on writes ``/etc/hosts`` after the time at which it says that the container was started.
+BEGUN = "/dev/tierwright-begun"
+
 # An empty folder of lists must not look as if they had just been fetched (``cache_valid_time`` of Ansible's apt).
 _IDLE = [
     "/bin/sh",
     "-c",
-    f"touch -cd @0 /var/lib/apt/lists 2>/dev/null; {WAITING}",
+    f": >{BEGUN}; touch -cd @0 /var/lib/apt/lists 2>/dev/null; {WAITING}",
 ]
 
 #: Set in every build container and in no image.
@@ -52,8 +60,9 @@ class BuildContainer:
 class Containers:
     """The containers of one engine."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, naming: Naming) -> None:
+        """Take the way to the engine, and what it calls images."""
+        self._session, self._naming = session, naming
 
     def start(
         self,
@@ -81,7 +90,7 @@ class Containers:
         doing, api = f"tier {tier!r}: starting build container {name}", self._session.api
         with translated(doing):
             made = api.create_container(
-                image,
+                self._naming.theirs(image),
                 command=_IDLE,
                 entrypoint=[],
                 user="0:0",
@@ -112,7 +121,8 @@ class Containers:
             EngineError: It is gone, or the engine does not answer.
         """
         with translated(f"looking at container {container}"):
-            return read_container(self._session.api.inspect_container(container))
+            found = self._session.api.inspect_container(container)
+            return read_container(found, self._image(found["Image"], found["Config"].get("Labels")))
 
     def commands(self, container: str) -> list[str]:
         """List what runs in a container, as its engine's machine shows it.
@@ -124,8 +134,7 @@ class Containers:
             EngineError: It does not run, or the engine does not answer.
         """
         with translated(f"asking what runs in container {container}"):
-            found = self._session.api.top(container)
-            return [" ".join(map(str, row)) for row in found.get("Processes") or ()]
+            return [" ".join(map(str, row)) for row in processes.rows(self._session, container)]
 
     def pause(self, container: str) -> bool:
         """Let nothing in a container run any more.
@@ -156,7 +165,8 @@ class Containers:
             with translated(doing):
                 self._session.api.kill(container)
         except RefusedError as error:
-            if error.status != HTTPStatus.CONFLICT:  # it does not run
+            # It does not run, which Podman 4 tells with the status of an error.
+            if error.status != HTTPStatus.CONFLICT and not self._has_ended(container):
                 raise
         with translated(doing):
             self._session.api.wait(container)
@@ -189,7 +199,7 @@ class Containers:
         """
         with translated("listing containers"):
             found = listed(self._session.api.containers(all=True, filters={"label": label}))
-            return [(each["Id"], each.get("Labels") or {}) for each in found if each.get("ImageID") not in but_of]
+            return [(each["Id"], each.get("Labels") or {}) for each in found if self._source(each) not in but_of]
 
     def sources(self) -> set[str]:
         """List the IDs of the images that containers, running or not, were made from.
@@ -198,4 +208,16 @@ class Containers:
             EngineError: The engine refused.
         """
         with translated("listing containers"):
-            return {str(each["ImageID"]) for each in listed(self._session.api.containers(all=True))}
+            return {self._source(each) for each in listed(self._session.api.containers(all=True))}
+
+    def _has_ended(self, container: str) -> bool:
+        try:
+            return not self.inspect(container).running
+        except EngineError:
+            return False
+
+    def _source(self, found: Mapping[str, Any]) -> str:
+        return self._image(found["ImageID"], found.get("Labels"))
+
+    def _image(self, called: Any, labels: Mapping[str, str] | None) -> str:
+        return self._naming.listed(str(called), labels)

@@ -11,6 +11,7 @@ from .exec import Exec
 from .files import Files
 from .images import Images
 from .kind import Kind
+from .naming import Naming
 from .networks import Networks
 from .services import Services
 from .session import Session
@@ -29,15 +30,16 @@ class Engine:
         self._session = session
         #: The engine itself: its version, its machine, and what it cannot do there.
         self.system = System(session)
-        self.images = Images(session, self.system.kind)
+        naming = Naming(session, self.system.kind)
+        self.images = Images(session, self.system.kind, naming)
         #: All that it holds, to be looked at.
-        self.catalogue = Catalogue(session)
+        self.catalogue = Catalogue(session, naming)
         #: Containers, whatever they are for; build containers are started here.
-        self.containers = Containers(session)
+        self.containers = Containers(session, naming)
         #: What is in containers and images.
-        self.files = Files(session, self.containers)
+        self.files = Files(session, self.containers, naming)
         #: Containers that run as users run them.
-        self.services = Services(session, self.containers)
+        self.services = Services(session, self.containers, naming)
         self.volumes = Volumes(session)
         self.networks = Networks(session)
         #: Commands in containers.

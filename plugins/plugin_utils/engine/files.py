@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 
 from .container import ContainerInfo, FileInfo, read_file
 from .containers import Containers
+from .naming import Naming
 from .refusal import MissingError, translated
 from .session import Session
 
@@ -16,9 +17,12 @@ from .session import Session
 class Files:
     """The files of one engine's containers and images."""
 
-    def __init__(self, session: Session, containers: Containers) -> None:
-        """Take the way to the engine, and its containers: an image is looked into through one that never runs."""
-        self._session, self._containers = session, containers
+    def __init__(self, session: Session, containers: Containers, naming: Naming) -> None:
+        """Take the way to the engine, its containers, and what it calls images.
+
+        An image is looked into through a container that never runs.
+        """
+        self._session, self._containers, self._naming = session, containers, naming
 
     def info(self, container: str, path: str) -> FileInfo | None:
         """Look at something in a container; ``None`` where there is nothing at ``path``.
@@ -114,7 +118,8 @@ class Files:
     @contextmanager
     def _unstarted(self, image: str, labels: Mapping[str, str]) -> Iterator[str]:
         """Make a container that never runs; it is removed at the end of the ``with`` statement."""
-        made = str(self._session.api.create_container(image, command=["-"], labels=dict(labels))["Id"])
+        called = self._naming.theirs(image)
+        made = str(self._session.api.create_container(called, command=["-"], labels=dict(labels))["Id"])
         try:
             yield made
         finally:

@@ -11,12 +11,15 @@ from typing import Any
 from ..chain.reference import familiar
 from .times import seconds
 
+#: How Docker until 24 names an image that has no name.
+_NAMELESS = "<none>:<none>"
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Which image it is, and what it says of itself."""
 
-    #: ``sha256:…`` of its configuration.
+    #: ``sha256:…`` of its configuration, whatever the engine calls it (:mod:`.naming`).
     id: str
     #: Its labels.
     labels: Mapping[str, str]
@@ -59,15 +62,25 @@ class HistoryEntry:
     size: int
 
 
-def read_image(found: Mapping[str, Any]) -> Image:
-    """Read the answer to ``GET /images/{name}/json``."""
+def names_of(found: Mapping[str, Any]) -> tuple[str, ...]:
+    """Read the names with tags that an answer tells of an image, as people write them."""
+    return tuple(familiar(name) for name in found.get("RepoTags") or () if name != _NAMELESS and "@" not in name)
+
+
+def read_image(found: Mapping[str, Any], identifier: str) -> Image:
+    """Read the answer to ``GET /images/{name}/json``.
+
+    Args:
+        found: The answer.
+        identifier: The image's ID.
+    """
     config = found.get("Config") or {}
     return Image(
-        id=found["Id"],
+        id=identifier,
         layers=tuple(found["RootFS"].get("Layers") or ()),
         labels=config.get("Labels") or {},
         config=config,
-        tags=tuple(familiar(tag) for tag in found.get("RepoTags") or ()),
+        tags=names_of(found),
         size=int(found.get("Size") or 0),
         architecture=found.get("Architecture") or "amd64",
         os=found.get("Os") or "linux",

@@ -5,23 +5,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
-from ..errors import EngineError
+from ..errors import EngineError, EngineUnavailableError
 from .image import HistoryEntry, Identity, Image, read_history_entry, read_image
 from .kind import Kind
+from .naming import Naming
 from .refusal import MissingError, RefusedError, listed, translated
 from .session import Session
 from .snapshot import Snapshot
+
+#: What an engine says beside its answer when it took an image, and cannot unpack one of its layers.
+_UNFINISHED = "Error unpacking image"
+
+
+class Archive(Protocol):
+    """An archive with one image, in pieces."""
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        """Read it."""
+
+    def manifest(self) -> bytes:
+        """The image's manifest; it is known when the archive has been read."""
 
 
 class Images:
     """The images of one engine."""
 
-    def __init__(self, session: Session, kind: Callable[[], Kind]) -> None:
-        """Take the way to the engine, and what tells its kind."""
-        self._session, self._kind = session, kind
+    def __init__(self, session: Session, kind: Callable[[], Kind], naming: Naming) -> None:
+        """Take the way to the engine, what tells its kind, and what it calls images."""
+        self._session, self._kind, self._naming = session, kind, naming
 
     def find(self, reference: str) -> Image | None:
         """Look an image up by reference or ID; ``None`` where the engine holds none. Nothing is ever pulled.
@@ -29,11 +44,16 @@ class Images:
         Raises:
             EngineError: The engine refused.
         """
+        doing, called = f"looking for image {reference}", self._naming.theirs(reference)
         try:
-            with translated(f"looking for image {reference}"):
-                return read_image(self._session.api.inspect_image(reference))
+            with translated(doing):
+                found = self._session.api.inspect_image(called)
+                if self._naming.differs and not (found.get("RootFS") or {}).get("Layers"):
+                    return None  # the manifest is there, and not what it names
+                return read_image(found, self._naming.ours(str(found["Id"])))
         except MissingError:
-            return None
+            # Another image may have the same configuration, and layers that are packed otherwise.
+            return self.find(reference) if self._naming.forget(called) else None
 
     def get(self, reference: str) -> Image:
         """Look an image up that must be there.
@@ -70,7 +90,7 @@ class Images:
             EngineError: The engine refused, or holds no such image.
         """
         with translated(f"reading the history of image {image}"):
-            return [read_history_entry(each) for each in self._session.api.history(image)]
+            return [read_history_entry(each) for each in self._session.api.history(self._naming.theirs(image))]
 
     def newest_step(self, image: str) -> HistoryEntry | None:
         """Read the last of these steps; ``None`` where the engine holds no such image, since somebody was quicker.
@@ -80,25 +100,58 @@ class Images:
         """
         try:
             with translated(f"reading the history of image {image}"):
-                return read_history_entry(self._session.api.history(image)[0])
+                return read_history_entry(self._session.api.history(self._naming.theirs(image))[0])
         except MissingError:
             return None
 
-    def load(self, archive: Iterable[bytes | memoryview], expected: str) -> Image:
-        """Load an archive of images.
+    def load(self, archive: Archive, what: str) -> Image:
+        """Load an archive with one image.
 
         Args:
-            archive: The archive, in pieces.
-            expected: ID that the image in it must get.
+            archive: The archive.
+            what: What is in it, for the message.
 
         Raises:
-            EngineError: The engine refused the archive, or the image is not the expected one.
+            EngineError: The engine refused the archive, lacks layers that are not in it, or made another image of it.
         """
-        self.take(archive, f"image {expected}")
+        try:
+            self.take(archive, what)
+        except EngineUnavailableError:
+            raise
+        except EngineError:
+            if self._naming.differs:  # it keeps an image that nobody can use
+                with suppress(EngineError):
+                    self.remove(self._naming.loaded(archive.manifest()))
+            raise
+        expected = self._naming.loaded(archive.manifest())
         image = self.find(expected)
         if image is None:
-            raise EngineError(f"loading image {expected}: the engine took it, but holds no image of that ID")
+            raise EngineError(f"loading {what}: the engine took it, but holds no image {expected}")
         return image
+
+    def called(self, image: str) -> str:
+        """Give what the engine calls an image, for commands that people run; see :mod:`.naming`.
+
+        Raises:
+            EngineError: The engine does not answer.
+        """
+        return self._naming.theirs(image)
+
+    def descriptors(self, image: str) -> dict[str, Mapping[str, Any]]:
+        """Say how the engine keeps the layers of an image, where an image that shares them has to say so.
+
+        Returns:
+            Descriptors out of its manifest (OCI image specification, ``descriptor.md``), by the layer's digest; none
+            where the engine needs none.
+
+        Raises:
+            EngineError: The engine refused.
+        """
+        manifest = self._naming.manifest(image)
+        if manifest is None:
+            return {}
+        with translated(f"reading how the engine keeps image {image}"):
+            return dict(zip(self.get(image).layers, manifest["layers"], strict=False))
 
     def take(self, archive: Iterable[bytes | memoryview], what: str) -> None:
         """Let the engine take an archive of images.
@@ -113,6 +166,7 @@ class Images:
         with translated(f"loading {what}"):
             answers = list(self._session.api.load_image(archive))
             errors = [answer["error"] for answer in answers if "error" in answer]
+            errors += [each for answer in answers if (each := str(answer.get("stream"))).startswith(_UNFINISHED)]
         if errors:
             raise EngineError(f"loading {what}: the engine says: {errors[0]}")
 
@@ -123,7 +177,7 @@ class Images:
             EngineError: The engine refused, or holds no such image.
         """
         with translated(f"reading image {image}"):
-            yield from self._session.api.get_image(image)
+            yield from self._session.api.get_image(self._naming.theirs(image))
 
     def pull(self, repository: str, digest: str, doing: str) -> None:
         """Let the engine fetch an image from its registry.
@@ -148,7 +202,7 @@ class Images:
             EngineError: The engine refused, or holds no such image.
         """
         with translated(f"tagging {repository}:{tag_name}"):
-            self._session.api.tag(image, repository, tag_name)
+            self._session.api.tag(self._naming.theirs(image), repository, tag_name)
 
     def remove(self, reference: str) -> None:
         """Remove a name, or an image that has none; it may be gone already, or be needed by others.
@@ -158,10 +212,14 @@ class Images:
         """
         try:
             with translated(f"removing image {reference}"):
-                self._session.api.remove_image(reference)
+                self._session.api.remove_image(self._naming.theirs(reference))
         except RefusedError as error:
-            if error.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:  # something stands on it
-                raise
+            if error.status in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:  # something stands on it
+                return
+            image = self.find(reference)
+            if image is None or len(image.tags) > 1:  # which Podman refuses with the status of an error
+                return
+            raise
 
     def labelled(self, label: str) -> dict[str, dict[str, str]]:
         """List images that carry ``label`` (``key`` or ``key=value``), with a name or without.
@@ -174,7 +232,7 @@ class Images:
         """
         with translated("listing images"):
             found = listed(self._session.api.images(filters={"label": [label]}))
-            return {each["Id"]: each.get("Labels") or {} for each in found}
+            return {self._id(each): each.get("Labels") or {} for each in found}
 
     def everything(self) -> list[str]:
         """List the IDs of all images, with a name or without.
@@ -183,7 +241,7 @@ class Images:
             EngineError: The engine refused.
         """
         with translated("listing images"):
-            return [str(each["Id"]) for each in listed(self._session.api.images())]
+            return [self._id(each) for each in listed(self._session.api.images())]
 
     def nameless(self, label: str) -> list[tuple[str, dict[str, str]]]:
         """List images that no tag names and that carry ``label``.
@@ -196,7 +254,7 @@ class Images:
         """
         with translated("listing images"):
             found = listed(self._session.api.images(filters={"dangling": True, "label": [label]}))
-            return [(each["Id"], each.get("Labels") or {}) for each in found]
+            return [(self._id(each), each.get("Labels") or {}) for each in found]
 
     def snapshot(self) -> Snapshot:
         """Ask for all images that have a name, or that no other stands on, at this moment.
@@ -207,5 +265,8 @@ class Images:
         with translated("listing images"):
             found = listed(self._session.api.images())
             return Snapshot(
-                (Identity(each["Id"], each.get("Labels") or {}), each.get("RepoTags") or ()) for each in found
+                (Identity(self._id(each), each.get("Labels") or {}), each.get("RepoTags") or ()) for each in found
             )
+
+    def _id(self, found: Mapping[str, Any]) -> str:
+        return self._naming.listed(str(found["Id"]), found.get("Labels"))

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ class Kind:
     health_check_path: str | None = None
     #: The network of containers that ask for none.
     default_network: str = "bridge"
+    #: Whether it calls an image by the digest of its manifest: Docker with containerd's store does.
+    names_manifests: bool = False
     #: Layers that an image may have; ``None`` where the engine sets no limit of its own.
     most_layers: int | None = 125  # ``maxLayerDepth`` of moby's ``layer/layer_store.go``
 
@@ -31,9 +33,24 @@ PODMAN = Kind(
     default_network="podman",
     most_layers=None,
 )
+#: The limit is that of Docker's own store.
+CONTAINERD = Kind(names_manifests=True, most_layers=None)
+
+#: The first API of which an engine can have containerd's store.
+_CONTAINERD_SINCE = (1, 42)
 
 
-def told(version: Mapping[str, Any]) -> Kind:
-    """Tell the kind from the answer to ``GET /version``."""
+def told(version: Mapping[str, Any], info: Callable[[], Mapping[str, Any]]) -> Kind:
+    """Tell the kind.
+
+    Args:
+        version: The answer to ``GET /version``.
+        info: Gets the answer to ``GET /info``, which takes longer.
+    """
     parts = {str(each.get("Name")) for each in version.get("Components") or ()}
-    return PODMAN if "Podman Engine" in parts else DOCKER
+    if "Podman Engine" in parts:
+        return PODMAN
+    if tuple(map(int, str(version.get("ApiVersion") or "0").split("."))) < _CONTAINERD_SINCE:
+        return DOCKER
+    status = info().get("DriverStatus") or ()
+    return CONTAINERD if ["driver-type", "io.containerd.snapshotter.v1"] in list(status) else DOCKER

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+from . import processes
 from .containers import Containers
+from .naming import Naming
 from .refusal import RefusedError, translated
 from .session import Session
 
@@ -52,9 +54,9 @@ class State:
 class Services:
     """Containers of one engine that run as users run them."""
 
-    def __init__(self, session: Session, containers: Containers) -> None:
-        """Take the way to the engine, and its containers."""
-        self._session, self._containers = session, containers
+    def __init__(self, session: Session, containers: Containers, naming: Naming) -> None:
+        """Take the way to the engine, its containers, and what it calls images."""
+        self._session, self._containers, self._naming = session, containers, naming
 
     def start(self, setting: Setting) -> str:
         """Start a container with the rights that the engine gives to every container, and none besides.
@@ -75,7 +77,7 @@ class Services:
             endpoint = api.create_endpoint_config(aliases=aliases)
             made = str(
                 api.create_container(
-                    setting.image,
+                    self._naming.theirs(setting.image),
                     command=None if setting.bare else list(setting.command) or None,
                     entrypoint=list(setting.command) if setting.bare else None,
                     user=setting.user or None,
@@ -149,8 +151,8 @@ class Services:
         """
         try:
             with translated(f"listing the processes of container {container}"):
-                found = self._session.api.top(container, ps_args="-eo pid,uid,args")
-                return [(int(uid), args) for _pid, uid, args in found["Processes"] or ()]
+                found = processes.rows(self._session, container, "-eo pid,uid,args")
+                return [(int(uid), args) for _pid, uid, args in found]
         except RefusedError as error:
             if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.INTERNAL_SERVER_ERROR}:
                 raise

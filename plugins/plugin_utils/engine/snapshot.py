@@ -22,7 +22,7 @@ class Snapshot:
     def __init__(self, images: Iterable[tuple[Identity, Sequence[str]]]) -> None:
         """Take images and the names of each, as an engine tells them."""
         images = list(images)
-        named = {name: image for image, names in images for name in names if name != _NAMELESS}
+        named = {name: image for image, names in images for name in names if name != _NAMELESS and "@" not in name}
         # Docker can hold localhost/web and web at once, so the name as it stands goes before the familiar one.
         self._named = {familiar(name): image for name, image in named.items()} | named
         self._images = {image.id: image for image, _names in images}

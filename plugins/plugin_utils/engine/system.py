@@ -36,7 +36,8 @@ class System:
         """
         if self._kind is None:
             with translated("asking the engine for its version"):
-                self._kind = told(self._session.api.version())
+                http = self._session.http
+                self._kind = told(http.json("/version"), lambda: http.json("/info"))
         return self._kind
 
     def platform(self) -> tuple[str, str]:

@@ -49,6 +49,9 @@ class _Sent:
 
 LayerContent = Path | bytes | _Sent
 
+#: How an engine keeps layers that it has, by their digests; see :meth:`.Images.descriptors`.
+Descriptors = Mapping[str, Mapping[str, Any]]
+
 #: A file of the archive: its name, and what is in it.
 _Member = tuple[str, LayerContent]
 
@@ -64,10 +67,11 @@ _LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 class Archive:
     """An archive with one image and no name for it, in pieces; it may be read more than once."""
 
-    def __init__(self, length: int, pieces: Callable[[], Iterator[Piece]]) -> None:
-        """Take its length in bytes, and what reads it."""
+    def __init__(self, length: int, pieces: Callable[[], Iterator[Piece]], manifest: Callable[[], bytes]) -> None:
+        """Take its length in bytes, what reads it, and what gives the image's manifest once it has been read."""
         self._length = length
         self._pieces = pieces
+        self.manifest = manifest
 
     def __len__(self) -> int:
         return self._length
@@ -76,20 +80,28 @@ class Archive:
         return self._pieces()
 
 
-def docker_archive(document: bytes, layers: Sequence[str], contents: Mapping[str, LayerContent]) -> Archive:
+def docker_archive(
+    document: bytes, layers: Sequence[str], contents: Mapping[str, LayerContent], held: Descriptors
+) -> Archive:
     """Describe the archive of an image whose layers lie ready.
 
     Args:
         document: What :func:`.config.document` wrote.
         layers: Digests of all layers, as the document names them.
         contents: Layers that the engine may lack, by digest: an uncompressed tar, in a file or in memory.
+        held: How the engine keeps the others, where it has to be told.
     """
-    members = _members(document, layers, contents)
-    return Archive(_length(members), lambda: _written(members))
+    manifest = _manifest(document, layers, contents, held)
+    members = _members(document, layers, contents, manifest)
+    return Archive(_length(members), lambda: _written(members), lambda: manifest)
 
 
 def archive_with_new(
-    layer: Layer, describe: Callable[[str, str], bytes], below: Sequence[str], contents: Mapping[str, LayerContent]
+    layer: Layer,
+    describe: Callable[[str, str], bytes],
+    below: Sequence[str],
+    contents: Mapping[str, LayerContent],
+    held: Descriptors,
 ) -> Archive:
     """Describe the archive of an image whose last layer is read while it is sent.
 
@@ -99,11 +111,17 @@ def archive_with_new(
             any other; so it is asked once before the layer is read.
         below: Digests of the layers that it lies on.
         contents: Those of them that the engine may lack.
+        held: How it keeps the others, where it has to be told.
     """
 
+    def parts(digest: str, content: str) -> tuple[bytes, tuple[str, ...], dict[str, LayerContent]]:
+        return describe(digest, content), (*below, digest), {**contents, digest: _Sent(layer.size)}
+
+    def manifest(digest: str, content: str) -> bytes:
+        return _manifest(*parts(digest, content), held)
+
     def members(digest: str, content: str) -> list[_Member]:
-        sent = {digest: _Sent(layer.size)}
-        return _members(describe(digest, content), (*below, digest), {**contents, **sent})
+        return _members(*parts(digest, content), manifest(digest, content))
 
     def pieces() -> Iterator[Piece]:
         yield _header(_NEW, layer.size)
@@ -111,7 +129,8 @@ def archive_with_new(
         yield bytes(-layer.size % tarfile.BLOCKSIZE)
         yield from _written(members(layer.digest, layer.content))
 
-    return Archive(_stored(layer.size) + _length(members(_ANY, _ANY)), pieces)
+    length = _stored(layer.size) + _length(members(_ANY, _ANY))
+    return Archive(length, pieces, lambda: manifest(layer.digest, layer.content))
 
 
 def digest_file(path: Path) -> str:
@@ -120,15 +139,25 @@ def digest_file(path: Path) -> str:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _members(document: bytes, layers: Sequence[str], contents: Mapping[str, LayerContent]) -> list[_Member]:
-    manifest = _json(
+def _manifest(document: bytes, layers: Sequence[str], contents: Mapping[str, LayerContent], held: Descriptors) -> bytes:
+    def described(layer: str) -> Mapping[str, Any]:
+        if layer in held and layer not in contents:
+            return held[layer]
+        return _descriptor(_LAYER, layer, _size(contents.get(layer, b"")))
+
+    return _json(
         {
             "schemaVersion": 2,
             "mediaType": _MANIFEST,
             "config": _descriptor(_CONFIG, _digest(document), len(document)),
-            "layers": [_descriptor(_LAYER, layer, _size(contents.get(layer, b""))) for layer in layers],
+            "layers": [described(layer) for layer in layers],
         }
     )
+
+
+def _members(
+    document: bytes, layers: Sequence[str], contents: Mapping[str, LayerContent], manifest: bytes
+) -> list[_Member]:
     index = {"schemaVersion": 2, "manifests": [_descriptor(_MANIFEST, _digest(manifest), len(manifest))]}
     listed = {"Config": _blob(_digest(document)), "RepoTags": None, "Layers": [_blob(layer) for layer in layers]}
     return [

@@ -56,8 +56,7 @@ def read(engine: Engine, container: str) -> Iterator[Found]:
         EngineError: The engine refused.
     """
     info = engine.containers.inspect(container)
-    here = _directories(info) if overlay.sees_all_attributes() else None
-    proven = here and _proven(info, here)
+    proven = _proven(info) if overlay.sees_all_attributes() else None
     root = Path("/proc", str(info.pid), "root") if proven else None
     written = mounted.written(engine, info, root) if info.running else []
     # What is still being written has no content that could be sealed.
@@ -86,13 +85,8 @@ def _without_mount_points(changes: Iterable[Change], container: ContainerInfo) -
     return [each for each in changes if each.before is not None or each.now is None or each.now.path not in mounted]
 
 
-def _directories(container: ContainerInfo) -> Overlay | None:
-    folders = container.overlay
-    return None if folders is None else Overlay(os.fsencode(folders.upper), tuple(map(os.fsencode, folders.lower)))
-
-
-def _proven(container: ContainerInfo, here: Overlay) -> Overlay | None:
-    """Prove that a directory of this machine is the container's, by the kernel's word; ``None`` where it is not.
+def _proven(container: ContainerInfo) -> Overlay | None:
+    """Find the container's directories on this machine, and prove that they are its; ``None`` where they are not.
 
     An engine behind a local socket may be another machine's, which has the same paths. Where it is not, the process
     that it tells of is here, is in a group named after the container, and sees that very directory as its root. How it
@@ -106,15 +100,37 @@ def _proven(container: ContainerInfo, here: Overlay) -> Overlay | None:
         numbers = (process / "uid_map").read_text().split()
     except OSError:
         return None
-    # Options may name directories from where the engine stood when it mounted them; the name before the last is random.
-    name = os.fsdecode(b"/".join(here.upper.split(b"/")[-2:]))
     options = next((fields[-1].split(",") for fields in mounts if fields[_MOUNT_POINT] == "/"), [])
-    if numbers != ALL_NUMBERS or not any(
-        option.startswith("upperdir=") and f"/{option.removeprefix('upperdir=')}".endswith(f"/{name}")
-        for option in options
-    ):
+    named = dict(option.partition("=")[::2] for option in options)
+    folders = container.overlay
+    if folders is None:  # the engine does not tell; the kernel does
+        here = _mounted(process, named)
+    else:
+        # The kernel may name directories from where the engine stood when it mounted them; the name before the last
+        # is random.
+        last = "/".join(folders.upper.split("/")[-2:])
+        is_same = f"/{named.get('upperdir', '')}".endswith(f"/{last}")
+        here = Overlay(os.fsencode(folders.upper), tuple(map(os.fsencode, folders.lower))) if is_same else None
+    if here is None or numbers != ALL_NUMBERS:
         return None
     return replace(here, marks=overlay.USER if "userxattr" in options else overlay.TRUSTED)
+
+
+def _mounted(process: Path, options: Mapping[str, str]) -> Overlay | None:
+    """Read the directories of a process's root from how it is mounted; ``None`` where they are not what it sees.
+
+    containerd numbers its directories, and another one's on this machine may have the same paths. The root that is
+    seen has number and times of its upper directory (``ino`` and ``attr`` in the kernel's ``overlayfs.rst``).
+    """
+    upper, lowers = options.get("upperdir", ""), options.get("lowerdir", "").split(":")
+    if not all(each.startswith("/") for each in (upper, *lowers)) or any("\\" in each for each in (upper, *lowers)):
+        return None
+    try:
+        seen, there = (process / "root").stat(), Path(upper).stat()
+    except OSError:
+        return None
+    same = all(getattr(seen, name) == getattr(there, name) for name in ("st_ino", "st_ctime_ns", "st_mtime_ns"))
+    return Overlay(os.fsencode(upper), tuple(map(os.fsencode, lowers))) if same else None
 
 
 def _before(engine: Engine, container: ContainerInfo) -> dict[bytes, Entry]:

@@ -22,7 +22,7 @@ from weakref import WeakSet
 from ..engine.engine import Engine
 from ..engine.image import Image
 from ..errors import EngineError, EngineUnavailableError
-from .archive import LayerContent, archive_with_new, docker_archive
+from .archive import Descriptors, LayerContent, archive_with_new, docker_archive
 from .config import image_id
 from .layer import Layer
 from .pieces import reader
@@ -62,8 +62,8 @@ def load(engine: Engine, document: bytes, layers: Layers) -> Image:
     """
     made = image_id(document)
 
-    def give(contents: Mapping[str, LayerContent]) -> Image:
-        return engine.images.load(docker_archive(document, layers.digests, contents), made)
+    def give(contents: Mapping[str, LayerContent], held: Descriptors) -> Image:
+        return engine.images.load(docker_archive(document, layers.digests, contents, held), f"image {made}")
 
     return _give(engine, layers, give)
 
@@ -82,21 +82,20 @@ def load_new(engine: Engine, layer: Layer, below: Layers, describe: Callable[[st
         SealError: The layer cannot be read.
     """
 
-    def give(contents: Mapping[str, LayerContent]) -> Image:
-        engine.images.take(archive_with_new(layer, describe, below.digests, contents), "a new layer")
-        return engine.images.get(image_id(describe(layer.digest, layer.content)))
+    def give(contents: Mapping[str, LayerContent], held: Descriptors) -> Image:
+        return engine.images.load(archive_with_new(layer, describe, below.digests, contents, held), "a new layer")
 
     return _give(engine, below, give)
 
 
-def _give(engine: Engine, layers: Layers, give: Callable[[Mapping[str, LayerContent]], Image]) -> Image:
+def _give(engine: Engine, layers: Layers, give: Callable[[Mapping[str, LayerContent], Descriptors], Image]) -> Image:
     """Give an engine what it lacks of ``layers``, or all of them where it refuses that."""
     lacking = frozenset(layers.digests) - frozenset(layers.contents)
     if layers.donor is None or not lacking:
-        return give(layers.contents)
+        return give(layers.contents, {})
     if engine not in _wants_all:
         try:
-            return give(layers.contents)
+            return give(layers.contents, engine.images.descriptors(layers.donor))
         except EngineUnavailableError:
             raise
         except EngineError:
@@ -108,7 +107,7 @@ def _give(engine: Engine, layers: Layers, give: Callable[[Mapping[str, LayerCont
                 f"image {layers.donor} should have the layers {', '.join(sorted(missing))}, but the engine did not "
                 "give them out with it"
             )
-        image = give({**fetched, **layers.contents})
+        image = give({**fetched, **layers.contents}, {})
     _wants_all.add(engine)
     return image
 

@@ -3,19 +3,21 @@
 """What a role wrote where every container has something of its own, so that no image can hold it.
 
 An engine mounts its own ``/etc/hosts``, ``/etc/hostname`` and ``/etc/resolv.conf`` into each container, writes them
-before it starts, and makes ``/dev`` anew. What is written there later is told by its time. What a package manager
-downloads goes to volumes while a tier is built, so a tier cannot keep it.
+before anything runs in it, and makes ``/dev`` anew. What is written there later is told by its time. What a package
+manager downloads goes to volumes while a tier is built, so a tier cannot keep it.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ..engine.container import ContainerInfo
+from ..engine.containers import BEGUN
 from ..engine.engine import Engine
+from ..engine.stream import Output
 from ..errors import SealError
 from .cleaner import Cleaner
 from .entry import Entry, Kind, shown
@@ -57,7 +59,11 @@ def written(engine: Engine, container: ContainerInfo, root: Path | None) -> list
     if started is None:
         return []
     times = _times_here(root) if root else _times_there(engine, container.id)
-    files = [_entry(path, changed) for path, changed in times if changed > started]
+    later = {path: changed for path, changed in times if changed > started}
+    if later:
+        kept = _begun_here(root, later) if root else _begun_there(engine, container.id, later)
+        later = {path: changed for path, changed in later.items() if path in kept}
+    files = [_entry(path, changed) for path, changed in later.items()]
     return [*files, *_volumes(container), *(_devices(root) if root else ())]
 
 
@@ -115,6 +121,25 @@ def _times_there(engine: Engine, container: str) -> Iterator[tuple[bytes, int]]:
         found = engine.files.info(container, f"/{shown(path)}")
         if found is not None and found.changed is not None:
             yield path, found.changed
+
+
+def _begun_here(root: Path, later: Mapping[bytes, int]) -> Collection[bytes]:
+    """Say which files were changed after the first process ran."""
+    try:
+        begun = (root / BEGUN.lstrip("/")).stat().st_mtime_ns
+    except OSError:
+        return later
+    return [path for path, changed in later.items() if changed > begun]
+
+
+def _begun_there(engine: Engine, container: str, later: Mapping[bytes, int]) -> Collection[bytes]:
+    """The same, asked in the container: what is in its memory cannot be looked at from outside."""
+    asked = [f"/{shown(path)}" for path in later]
+    script = 'for each; do [ "$each" -nt ' + BEGUN + ' ] && echo "$each"; done; :'
+    output = Output()
+    if engine.exec.run(container, ["/bin/sh", "-c", script, "sh", *asked], take=output.take, user="0:0") != 0:
+        return later
+    return [line.lstrip(b"/") for line in bytes(output.stdout).splitlines()]
 
 
 def _volumes(container: ContainerInfo) -> Iterator[Entry]:

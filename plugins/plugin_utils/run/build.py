@@ -143,7 +143,8 @@ def start(
         confined=caged,
         environment={**environment, containers.EPOCH: str(epoch)},
     )
-    journal.write("build", name, {"container": container.id, "stage": staged, "parent": parent, "epoch": epoch})
+    told = {"container": container.id, "stage": staged, "parent": parent, "epoch": epoch}
+    journal.write("build", name, {**told, "to_look_at": engine.images.called(parent)})
     return Started(container.name, python)
 
 

@@ -80,7 +80,7 @@ def _below(journal: Journal, tier: str) -> Iterator[str]:
     build = journal.read("build", tier)
     if build is not None:
         yield "to look at the image that it was built on:"
-        yield f"  {look_at(build['parent'].removeprefix('sha256:')[:12])}"
+        yield f"  {look_at(build['to_look_at'].removeprefix('sha256:')[:12])}"
 
 
 def note_told(journal: Journal, tier: str, lines: Iterable[str]) -> None:

@@ -13,13 +13,12 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import plac
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.cage import Cage
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import cage
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.image import Image
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import interpreter, labels
 from python_image import python_image
 from relay import Relay
-from sdk_client import sdk_client
+from sdk_client import as_engine, sdk_client
 
 from .contenders import Place
 
@@ -73,20 +72,20 @@ class Ground:
         name = f"{self._name}-{place.value.replace(' ', '-')}"
         mounts = []
         if place.build:
-            made = interpreter.ensure(Engine(client), tier="bench", parent=self._image, run=name, say=print)
+            made = interpreter.ensure(as_engine(client), tier="bench", parent=self._image, run=name, say=print)
             self.pythons[place] = made.python if made else SYSTEM_PYTHON
             mounts = [*([made.mount] if made else []), *meeting.mount(self.address(place), name)]
             self._stack.callback(meeting.remove, self.address(place), name)
-        started = Engine(client).containers.start(
+        started = as_engine(client).containers.start(
             name=name,
             image=self._image.id,
             tier="bench",
             labels={f"{labels.PREFIX}bench": "connection"},
             confined=cage.confined(
-                Engine(client).system, Cage(), family=self._image.labels.get(labels.FAMILY), say=print, mounts=mounts
+                as_engine(client).system, Cage(), family=self._image.labels.get(labels.FAMILY), say=print, mounts=mounts
             ),
         )
-        self._stack.callback(Engine(self.client).containers.remove, started.id)
+        self._stack.callback(as_engine(self.client).containers.remove, started.id)
         return started.name
 
     def python(self, place: Place) -> str:
@@ -94,15 +93,15 @@ class Ground:
         return self.pythons.get(place, SYSTEM_PYTHON)
 
     def _find(self, reference: str) -> Image:
-        image = Engine(self.client).images.find(reference)
+        image = as_engine(self.client).images.find(reference)
         if image is None:
             raise EngineError(
                 f"the engine holds no image {reference}; `make chain` builds base:latest, --image takes any"
             )
-        if Engine(self.client).files.holds(image.id, SYSTEM_PYTHON):
+        if as_engine(self.client).files.holds(image.id, SYSTEM_PYTHON):
             return image
         print(f"adding Python to {reference} for those that need one in the image", flush=True)
-        return Engine(self.client).images.get(self._stack.enter_context(python_image(self.client, image.id)))
+        return as_engine(self.client).images.get(self._stack.enter_context(python_image(self.client, image.id)))
 
     def _connect(self, address: str) -> docker.DockerClient:
         with _docker_host(address):

@@ -37,8 +37,7 @@ from typing import Any
 
 import docker
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine
-from sdk_client import sdk_client
+from sdk_client import as_engine, sdk_client
 
 #: Files and bytes of each, half of which repeat.
 LAYERS = {"1 MB": (10, 100_000), "200 MB": (10_000, 20_000), "2 GB": (20, 100_000_000)}
@@ -60,7 +59,7 @@ def main() -> None:
     """Measure, and print."""
     options = _options()
     client = sdk_client()
-    base = Engine(client).images.find(options.image)
+    base = as_engine(client).images.find(options.image)
     if base is None:
         sys.exit(
             f"the bench cannot start: there is no image {options.image}; build the demo, or name another (--image)"
@@ -97,7 +96,7 @@ def _measure(
                     peak = max(peak, told["peak"])
     finally:
         for image in made:
-            Engine(client).images.remove(image)
+            as_engine(client).images.remove(image)
     return taken, peak
 
 
@@ -122,7 +121,7 @@ def _container(client: docker.DockerClient, image: str, count: int, size: int) -
         _run(client, made.id, _WRITE.format(count=count, size=size))
         yield made.id
     finally:
-        Engine(client).containers.remove(made.id)
+        as_engine(client).containers.remove(made.id)
 
 
 def _options() -> argparse.Namespace:

@@ -14,7 +14,6 @@ from pathlib import Path
 import docker
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Tier
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.image import Image
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import archive, changes
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.cleaner import Cleaner, settle
@@ -22,7 +21,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config impo
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.layer import Layer
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.load import Layers, load
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.seal import Design, seal
-from sdk_client import sdk_client
+from sdk_client import as_engine, sdk_client
 
 EPOCH = 1_700_000_000
 
@@ -34,7 +33,7 @@ def main() -> None:
     """Do to the container that the first argument names what the second one says."""
     client = sdk_client()
     container, parent = sys.argv[1], client.api.inspect_container(sys.argv[1])["Image"]
-    with _WAYS[sys.argv[2]](client, container, Engine(client).images.get(parent)) as do:
+    with _WAYS[sys.argv[2]](client, container, as_engine(client).images.get(parent)) as do:
         started = time.perf_counter()
         image = do()
         seconds = time.perf_counter() - started
@@ -46,7 +45,7 @@ def main() -> None:
 def _commit(client: docker.DockerClient, container: str, _parent: Image) -> Iterator[Doing]:
     def do() -> str:
         made = str(client.api.commit(container)["Id"])
-        Engine(client).containers.end(container)
+        as_engine(client).containers.end(container)
         return made
 
     yield do
@@ -55,7 +54,7 @@ def _commit(client: docker.DockerClient, container: str, _parent: Image) -> Iter
 @contextmanager
 def _seal(client: docker.DockerClient, container: str, parent: Image) -> Iterator[Doing]:
     tier = Tier("bench", "bench", "twbench/seal", "latest", parent="base", role="bench")
-    yield lambda: seal(Engine(client), container, Design(tier, "role bench", EPOCH, {}, {}, parent)).id
+    yield lambda: seal(as_engine(client), container, Design(tier, "role bench", EPOCH, {}, {}, parent)).id
 
 
 @contextmanager
@@ -79,11 +78,11 @@ def _load(client: docker.DockerClient, container: str, parent: Image) -> Iterato
             created="2023-11-14T22:13:20Z",
         )
         layers = Layers((*parent.layers, layer), {layer: Path(file.name)}, parent.id)
-        yield lambda: load(Engine(client), content, layers).id
+        yield lambda: load(as_engine(client), content, layers).id
 
 
 def _write(client: docker.DockerClient, container: str, take: Callable[[bytes], object]) -> None:
-    with changes.read(Engine(client), container) as found:
+    with changes.read(as_engine(client), container) as found:
         for piece in Layer(settle(found.changes, Cleaner("debian")), EPOCH).pieces():
             take(piece)
 

@@ -16,7 +16,23 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.system imp
     ],
 )
 def test_the_kind_is_told_from_the_version(version, commits):
-    assert kind.told(version).commits_mount_points is commits
+    assert kind.told(version, dict).commits_mount_points is commits
+
+
+CONTAINERD = {"DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]}
+
+
+@pytest.mark.parametrize(
+    ("api", "info", "expected"),
+    [
+        ("1.51", CONTAINERD, kind.CONTAINERD),
+        ("1.51", {"DriverStatus": [["Backing Filesystem", "extfs"]]}, kind.DOCKER),
+        ("1.51", {"DriverStatus": None}, kind.DOCKER),
+        ("1.41", CONTAINERD, kind.DOCKER),  # it is not asked
+    ],
+)
+def test_the_store_of_images_is_told_where_there_can_be_two(api, info, expected):
+    assert kind.told({"ApiVersion": api, "Components": [{"Name": "Engine"}]}, lambda: info) is expected
 
 
 def test_an_engine_is_asked_once():
@@ -24,10 +40,10 @@ def test_an_engine_is_asked_once():
         asked = 0
 
         @property
-        def api(self):
+        def http(self):
             return self
 
-        def version(self):
+        def json(self, _path):
             self.asked += 1
             return {"Components": [{"Name": "Podman Engine"}]}
 

@@ -27,6 +27,8 @@ class Client:
     def __init__(self, answer):
         self._answer = answer
         self.api = self
+        self.address = "unix:///x"
+        self.http = SimpleNamespace(json=lambda _path: {"ApiVersion": "1.41"})
 
     def __getattr__(self, _name):
         return lambda *_arguments, **_options: self._answer
@@ -80,6 +82,8 @@ def engine(tmp_path, monkeypatch):
             address = "unix:///x"
 
             def json(self, path):
+                if path == "/version":
+                    return {"ApiVersion": "1.41"}
                 last = path.partition("?")[0].rpartition("/")[2]
                 kind = "list" if path.startswith("/images/json") else {"json": "image", "history": "history"}[last]
                 return answers[kind]

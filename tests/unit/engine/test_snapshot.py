@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.images import Images
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
+from fake_engine.world import PLAIN
 
 
 def listed(identifier, *tags, **labels):
@@ -16,7 +17,7 @@ def listed(identifier, *tags, **labels):
 
 
 def taken(images):
-    return Images(Engine(images), None).snapshot()
+    return Images(Engine(images), None, PLAIN).snapshot()
 
 
 def test_an_image_is_found_by_each_of_its_names():
@@ -83,7 +84,7 @@ class Engine:
 
 def test_a_thousand_look_ups_are_one_question():
     engine = Engine([listed(f"sha256:{number}", f"t{number}:latest") for number in range(1000)])
-    snapshot = Images(engine, None).snapshot()
+    snapshot = Images(engine, None, PLAIN).snapshot()
     assert all(snapshot.find(f"t{number}:latest").id == f"sha256:{number}" for number in range(1000))
     assert engine.asked == [{}]
 

@@ -36,7 +36,7 @@ def blob(members, descriptor):
 
 
 def test_layers_that_the_engine_has_are_named_but_not_carried():
-    members = read(docker_archive(DOCUMENT, ["sha256:aa", "sha256:bb"], {}))
+    members = read(docker_archive(DOCUMENT, ["sha256:aa", "sha256:bb"], {}, {}))
     (listed,) = json.loads(members["manifest.json"])
     assert listed["Layers"] == ["blobs/sha256/aa", "blobs/sha256/bb"]
     assert listed["RepoTags"] is None
@@ -47,7 +47,7 @@ def test_layers_that_the_engine_has_are_named_but_not_carried():
 def test_it_is_an_oci_layout_as_well():
     layer = b"content"
     digest = "sha256:" + hashlib.sha256(layer).hexdigest()
-    members = read(docker_archive(DOCUMENT, ["sha256:aa", digest], {digest: layer}))
+    members = read(docker_archive(DOCUMENT, ["sha256:aa", digest], {digest: layer}, {}))
     assert json.loads(members["oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
     (manifest,) = json.loads(members["index.json"])["manifests"]
     content = json.loads(blob(members, manifest))
@@ -59,13 +59,13 @@ def test_it_is_an_oci_layout_as_well():
 
 @given(st.binary(max_size=3000))
 def test_a_layer_is_carried_byte_for_byte(data):
-    assert read(docker_archive(DOCUMENT, ["sha256:aa"], {"sha256:aa": data}))["blobs/sha256/aa"] == data
+    assert read(docker_archive(DOCUMENT, ["sha256:aa"], {"sha256:aa": data}, {}))["blobs/sha256/aa"] == data
 
 
 def test_a_layer_from_a_file(tmp_path):
     path = tmp_path / "layer.tar"
     path.write_bytes(b"x" * 1_500_000)
-    members = read(docker_archive(DOCUMENT, ["sha256:aa"], {"sha256:aa": path}))
+    members = read(docker_archive(DOCUMENT, ["sha256:aa"], {"sha256:aa": path}, {}))
     assert members["blobs/sha256/aa"] == path.read_bytes()
     assert digest_file(path) == "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -73,7 +73,7 @@ def test_a_layer_from_a_file(tmp_path):
 def test_a_layer_is_sent_before_what_names_it():
     layer = Layer([Entry(b"file", Kind.FILE, 0o644, 0, 0, 5, 3, content=b"abc")], 9)
     content = b"".join(layer.pieces())
-    members = read(archive_with_new(layer, lambda digest, _content: digest.encode(), ["sha256:aa"], {}))
+    members = read(archive_with_new(layer, lambda digest, _content: digest.encode(), ["sha256:aa"], {}, {}))
     assert next(iter(members)) == "layer.tar"
     (listed,) = json.loads(members["manifest.json"])
     assert listed["Layers"] == ["blobs/sha256/aa", f"blobs/sha256/{layer.digest.removeprefix('sha256:')}"]

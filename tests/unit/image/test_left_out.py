@@ -190,6 +190,15 @@ def test_files_of_the_engine_are_told_when_they_were_written(tmp_path):
     assert found == [b"etc/hosts", b"dev/own", b"dev/shm/mine"]
 
 
+def test_what_the_engine_wrote_before_anything_ran_is_its_own(tmp_path):
+    """Docker from 26 on writes its files after the time at which the container is said to have been started."""
+    told = container(tmp_path, "2026-11-29T00:00:00.3Z")
+    assert len(mounted.written(None, told, tmp_path)) == 3
+    (tmp_path / "dev/tierwright-begun").touch()
+    os.utime(tmp_path / "dev/tierwright-begun", ns=(0, 1_795_910_400 * 10**9 + 400_000_000))
+    assert mounted.written(None, told, tmp_path) == []
+
+
 def test_an_engine_elsewhere_is_asked_when_files_were_written():
     moments = {"/etc/hosts": "2026-11-29T00:00:01Z", "/etc/hostname": "2026-11-29T00:00:00.499999999Z"}
 

@@ -71,7 +71,7 @@ def test_the_failure_that_was_heard_last_is_the_reason(journal):
 
 
 def test_the_image_that_a_tier_was_built_on_can_be_looked_at(journal):
-    journal.write("build", "web", {"container": "1", "stage": "2", "parent": f"sha256:{'ab' * 32}"})
+    journal.write("build", "web", {"container": "1", "stage": "2", "parent": "p", "to_look_at": f"sha256:{'ab' * 32}"})
     give_up(journal, "web", Failure("Break", "", ["no"]))
     assert told(journal, "web")[-1] == "  docker run --rm --interactive --tty --entrypoint /bin/sh abababababab"
 
