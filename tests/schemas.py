@@ -14,6 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.command import report
 from ansible_collections.tierwright.chain.plugins.plugin_utils.contract import matrix
+from ansible_collections.tierwright.chain.plugins.plugin_utils.doctor import finding
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect import (
     blame,
     diff,
@@ -36,6 +37,7 @@ ANSWERS = {
     "outdated": outdated.Outdated,
     "matrix": matrix.Matrix,
     "report": report.Written,
+    "doctor": finding.Findings,
 }
 #: Other answers, by the verb with its option.
 OTHERS = {"matrix --changes": matrix.Changes}

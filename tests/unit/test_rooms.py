@@ -9,7 +9,20 @@ import pytest
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
 LIBRARY = PLUGINS / "plugin_utils"
-ROOMS = ["chain", "keys", "engine", "agent", "image", "contract", "inspect", "run", "report", "inventory", "command"]
+ROOMS = [
+    "chain",
+    "keys",
+    "engine",
+    "agent",
+    "image",
+    "contract",
+    "inspect",
+    "run",
+    "doctor",
+    "report",
+    "inventory",
+    "command",
+]
 
 
 def imports(path: Path) -> set[str]:
@@ -62,7 +75,7 @@ DOORS = {
         "pieces",
         "services",
     ),
-    *("snapshot", "standstill", "stream"),
+    *("snapshot", "standstill", "stream", "system"),
 }
 
 

@@ -36,6 +36,7 @@ _VERBS = {
     "outdated": "outdated",
     "matrix": "matrix",
     "report": "report",
+    "doctor": "doctor",
 }
 
 #: Set this in the environment to see where an error came from that nobody thought of.
