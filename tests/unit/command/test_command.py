@@ -96,13 +96,14 @@ def questions(place):
         "outdated": [f"{place}:web"],
         "matrix": ["demo"],
         "report": ["--in", place, "--no-outdated", "-o", f"{place.removeprefix('oci:')}-report"],
+        "doctor": [],
     }
 
 
 @pytest.mark.parametrize("verb", schemas.ANSWERS)
 def test_json_is_as_documented(run, place, verb):
     code, out, err = run(verb, *questions(place)[verb], "--json")
-    assert code == 0
+    assert code == 0 or (verb == "doctor" and not json.loads(out)["can_build"])  # as where no engine answers
     assert err == "" or verb == "outdated"
     jsonschema.validate(json.loads(out), json.loads((DOCS / f"schemas/{verb}.json").read_text()))
 
@@ -257,11 +258,13 @@ def test_on_a_terminal(place, verb, tmp_path):
                 said += piece
         except OSError:  # the other side is closed
             pass
-        assert process.wait(30) == 0, said
+        code = process.wait(30)
+        assert code == 0 or (verb == "doctor" and b"no chain can be built here" in said), said
     os.close(primary)
     text = said.decode()
     assert ("\x1b[1m" in text) == (verb not in {"diff", "why", "outdated", "report"})
-    assert {"waste": "base", "outdated": "web", "matrix": "test_php", "report": "3 tiers"}.get(verb, "mid") in text
+    other = {"waste": "base", "outdated": "web", "matrix": "test_php", "report": "3 tiers", "doctor": "ansible-core"}
+    assert other.get(verb, "mid") in text
 
 
 def test_dot(run, place):
