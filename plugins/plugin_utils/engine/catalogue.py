@@ -59,7 +59,7 @@ class Catalogue:
         """List all images, those too that are part of others.
 
         Raises:
-            EngineError: The engine refused, or its answer is none.
+            EngineError: The engine refused, or its answer cannot be understood.
             EngineUnavailableError: The engine does not answer.
         """
         found = self._session.http.json("/images/json?all=true")
@@ -76,7 +76,7 @@ class Catalogue:
 
         Raises:
             NotFoundError: The engine holds no such image.
-            EngineError: The engine refused, or its answer is none.
+            EngineError: The engine refused, or its answer cannot be understood.
             EngineUnavailableError: The engine does not answer.
         """
         found = self._session.http.json(f"/images/{quote(self._naming.theirs(reference), safe='/:@')}/json")

@@ -53,7 +53,8 @@ class Images:
                 return read_image(found, self._naming.ours(str(found["Id"])))
         except MissingError:
             # Another image may have the same configuration, and layers that are packed otherwise.
-            return self.find(reference) if self._naming.forget(called) else None
+            known = self._naming.forget(called)
+            return self.find(reference) if known and self._naming.theirs(reference) != called else None
 
     def get(self, reference: str) -> Image:
         """Look an image up that must be there.
@@ -119,15 +120,20 @@ class Images:
         except EngineUnavailableError:
             raise
         except EngineError:
-            if self._naming.differs:  # it keeps an image that nobody can use
-                with suppress(EngineError):
-                    self.remove(self._naming.loaded(archive.manifest()))
+            if self._naming.differs:
+                self._remove_unfinished(self._naming.loaded(archive.manifest()))
             raise
         expected = self._naming.loaded(archive.manifest())
         image = self.find(expected)
         if image is None:
             raise EngineError(f"loading {what}: the engine took it, but holds no image {expected}")
         return image
+
+    def _remove_unfinished(self, image: str) -> None:
+        """Remove what the engine keeps of an image that it could not unpack; a whole one was there before."""
+        with suppress(EngineError):
+            if self.find(image) is None:
+                self.remove(image)
 
     def called(self, image: str) -> str:
         """Give what the engine calls an image, for commands that people run; see :mod:`.naming`.

@@ -1,0 +1,50 @@
+"""With containerd's store an engine keeps what it could not unpack, which nobody can use."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import kind
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.images import Images
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.naming import Naming
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
+
+MANIFEST = json.dumps({"config": {"digest": f"sha256:{'c' * 64}"}, "layers": []}).encode()
+
+
+class Archive:
+    def __iter__(self):
+        return iter([b"archive"])
+
+    def manifest(self):
+        return MANIFEST
+
+
+class Api:
+    """An engine that takes an archive and cannot unpack it; it says what was removed."""
+
+    def __init__(self, layers):
+        self.layers, self.removed = layers, []
+
+    def load_image(self, _archive):
+        return [{"stream": "Loaded image ID: x\n"}, {"stream": "Error unpacking image x: no space left on device\n"}]
+
+    def inspect_image(self, called):
+        return {"Id": called, "RootFS": {"Layers": self.layers} if self.layers else {}, "Config": None}
+
+    def remove_image(self, called):
+        self.removed.append(called)
+
+
+@pytest.mark.parametrize(("layers", "removed"), [([], 1), (["sha256:aa"], 0)], ids=["unfinished", "whole before"])
+def test_only_what_is_not_whole_is_removed(monkeypatch, tmp_path, layers, removed):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    api = Api(layers)
+    session = SimpleNamespace(api=api, address="tcp://x", http=None)
+    images = Images(session, lambda: kind.CONTAINERD, Naming(session, lambda: kind.CONTAINERD))
+    with pytest.raises(EngineError, match=r"loading an image: the engine says: Error unpacking image x: no space left"):
+        images.load(Archive(), "an image")
+    assert len(api.removed) == removed
