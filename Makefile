@@ -43,7 +43,7 @@ $(READY): requirements/dev.txt pyproject.toml
 	  { echo "Python 3.11 or later is needed, $$($(PYTHON) --version) found: make PYTHON=python3.12 …"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { \
 	  echo "Debian keeps Python's venv module in a package of its own; installing python3-venv"; \
-	  apt-get install --quiet --yes python3-venv && $(PYTHON) -m venv --clear $(VENV); } || \
+	  apt-get update --quiet && apt-get install --quiet --yes python3-venv && $(PYTHON) -m venv --clear $(VENV); } || \
 	  { rm -rf $(VENV); echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .

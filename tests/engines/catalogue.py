@@ -42,7 +42,7 @@ _PODMAN_REGISTRIES = '[[registry]]\nlocation = "localhost"\ninsecure = true\n'
 _PODMAN_COMMAND = """
 mkdir -p /run/podman
 ln -s podman/podman.sock /run/docker.sock
-exec podman --root "$1/containers" system service --time=0 unix:///run/podman/podman.sock
+exec podman --root "$1/data/containers" system service --time=0 unix:///run/podman/podman.sock
 """
 
 

@@ -30,6 +30,9 @@ _PROGRAMS = ("docker", "dockerd", "ip", "nsenter", "unshare")
 #: Names the engine that tests run with, where that is not this machine's.
 VARIABLE = "TIERWRIGHT_TEST_ENGINE"
 
+#: What the data of an engine take at most in any of the tests, in bytes, and room to spare.
+_ENOUGH = 5 << 30
+
 #: Which addresses of the bridge's network are looked at, counted from its last: an engine counts up from the first, and
 #: machines of parallel tests count down from the last.
 _NUMBERS = range(20, 200)
@@ -74,7 +77,14 @@ def with_engine(data: Path, number: int, words: Sequence[str]) -> list[str]:
         number: Which address the machine has, counted from the network's last.
         words: The command.
     """
-    return _in_namespaces(data, number, [_WITH_ENGINE, str(data), *words])
+    return _in_namespaces(data, number, [_WITH_ENGINE, str(data), str(memory()), *words])
+
+
+def memory() -> int:
+    """Say how many bytes of memory an engine may have for data: a third of what is free, or 0 for too little."""
+    told = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    share = int(told["MemAvailable"].split()[0]) * 1024 // 3
+    return share if share >= _ENOUGH else 0
 
 
 def run(name: str, words: Sequence[str]) -> int:
@@ -89,9 +99,10 @@ def run(name: str, words: Sequence[str]) -> int:
     if reason := why_not():
         raise NotToBeHadError(reason)
     choice = CHOICES[name]
-    root = roots.fetch(choice)
     with folder() as data:
-        _prepare(choice, root, data)
+        program = data / "engine"
+        program.write_text(f"#!/bin/sh\nexec {shlex.join(within(choice, data, [*choice.command, str(data)]))}\n")
+        program.chmod(0o755)
         environment = {key: value for key, value in os.environ.items() if not key.startswith("DOCKER_")}
         return subprocess.call(with_engine(data, free_number(), words), env={**environment, VARIABLE: name})
 
@@ -113,6 +124,25 @@ def bare(suite: str, data: Path, words: Sequence[str]) -> list[str]:
     return _in_namespaces(data, free_number(), _in_root(root, data, words))
 
 
+def within(choice: Choice, data: Path, words: Sequence[str]) -> list[str]:
+    """Say how to run a command in the root file system that has an engine, with that engine's settings.
+
+    Args:
+        choice: The engine.
+        data: A folder that takes what is written, and is at the same path within.
+        words: The command.
+
+    Raises:
+        NotToBeHadError: There is no such engine here.
+    """
+    root = roots.fetch(choice)
+    for path, content in choice.files.items():
+        file = data / "upper" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+    return _in_root(root, data, words)
+
+
 def free_number() -> int:
     """Find an address on the bridge that no machine has; give its number, counted from the network's last."""
     for number in random.sample(_NUMBERS, len(_NUMBERS)):
@@ -124,18 +154,6 @@ def free_number() -> int:
         except OSError:
             return number
     raise NotToBeHadError(f"no address is free on {BRIDGE}")
-
-
-def _prepare(choice: Choice, root: Path, data: Path) -> None:
-    """Put an engine's settings, and the program that starts it, into a machine's folder."""
-    for path, content in choice.files.items():
-        file = data / "upper" / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content)
-    start = shlex.join(_in_root(root, data, [*choice.command, str(data)]))
-    program = data / "engine"
-    program.write_text(f"#!/bin/sh\nexec {start}\n")
-    program.chmod(0o755)
 
 
 def _in_root(root: Path, data: Path, words: Sequence[str]) -> list[str]:

@@ -1,14 +1,19 @@
 #!/bin/sh
 # Start an engine at the usual address of a machine that has none, and run a command when it answers.
-#   with_engine.sh FOLDER COMMAND...
-# FOLDER takes the engine's data. It may have a program `engine`, which is started instead of this machine's `dockerd`,
-# and an archive `images.tar`, which the engine begins with.
+#   with_engine.sh FOLDER BYTES COMMAND...
+# FOLDER may have a program `engine`, which is started instead of this machine's `dockerd`, and an archive `images.tar`,
+# which the engine begins with. The engine's data lie in FOLDER, or in memory, of which they may take BYTES, if that is not 0.
 set -eu
-folder=$1
-shift
+folder=$1 bytes=$2
+shift 2
 
-mkdir -p "$folder/docker"
-mount --bind "$folder/docker" /var/lib/docker
+mkdir -p "$folder/data"
+if [ "$bytes" != 0 ]; then
+    # What file systems do for the case of a power failure is for nothing here: tests make and remove many small files.
+    mount -t tmpfs -o "size=$bytes" none "$folder/data"
+fi
+mkdir -p "$folder/data/docker"
+mount --bind "$folder/data/docker" /var/lib/docker
 engine=dockerd
 if [ -e "$folder/engine" ]; then
     engine=$folder/engine

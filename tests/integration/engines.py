@@ -14,6 +14,9 @@ from typing import Any
 import docker
 import docker.errors
 
+from engines import machine
+from engines.catalogue import CHOICES
+
 
 def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:
     until = time.monotonic() + seconds
@@ -34,7 +37,10 @@ def runs(engine: docker.DockerClient, words: str, *labels: str) -> bool:
 
 
 class SecondEngine:
-    """A Docker engine of the test's own, in a folder; `disk` is the size of its disk, `600m`, if it must be small."""
+    """A Docker engine of the test's own, in a folder; `disk` is the size of its disk, `600m`, if it must be small.
+
+    It is such an engine as all tests run with (`--engine`).
+    """
 
     def __init__(self, folder: Path, disk: str = "") -> None:
         self._folder = folder
@@ -46,11 +52,13 @@ class SecondEngine:
         if disk:
             mount = f'mount -t tmpfs -o size={disk} none {self._data} && exec "$0" "$@"'
             alone += ["--mount", "sh", "-c", mount]
-        self._command = [
-            *(*alone, "dockerd", "--data-root", str(self._data), "--exec-root", f"{folder}/exec"),
+        command = [
+            *("dockerd", "--data-root", str(self._data), "--exec-root", f"{folder}/exec"),
             *("--host", self.address, "--pidfile", f"{folder}/pid"),
             *("--bridge", "none", "--iptables=false", "--ip6tables=false"),
         ]
+        name = os.environ.get(machine.VARIABLE)
+        self._command = [*alone, *(machine.within(CHOICES[name], folder, command) if name else command)]
         self._log = folder / "log"
         self.start()
 

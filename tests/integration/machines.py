@@ -1,4 +1,4 @@
-"""Machines for tests that run side by side: the first worker has this one, and each other one a machine of its own.
+"""Machines for tests that run side by side: each worker has one of its own, but the first if engines' data lie on disk.
 
 Tests look at all of an engine (what is left, what may be pruned), so two at a time need two engines. What makes a
 machine here is a set of namespaces, in which an engine runs just as it does on this one: at the usual address, with a
@@ -58,11 +58,20 @@ def _why_alone() -> str:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
-    """Let each worker but the first start on a machine of its own, which has the demo chain if this one has it."""
-    for number, spec in enumerate(specs[1:]):
-        folder = Path(tempfile.mkdtemp(prefix="twtest-", dir="/var/tmp"))  # an engine's data: /tmp may be small
+    """Let workers start on machines of their own, which have the demo chain if this one has it.
+
+    The first stays on this machine where engines' data do not lie in memory: that is what makes others quicker.
+    """
+    others = specs if machine.memory() else specs[1:]
+    folders = [Path(tempfile.mkdtemp(prefix="twtest-", dir="/var/tmp")) for _ in others]  # /tmp may be small
+    for folder in folders:
         config.add_cleanup(partial(machine.remove, folder))
-        _save_demo(folder / "images.tar")
+    with tempfile.TemporaryDirectory(prefix="twtest-", dir="/var/tmp") as place:
+        demo = Path(place, "images.tar")
+        _save_demo(demo)
+        for folder in folders if demo.exists() else ():
+            (folder / demo.name).hardlink_to(demo)
+    for number, (spec, folder) in enumerate(zip(others, folders, strict=True)):
         spec.python = shlex.join(machine.with_engine(folder, number, [sys.executable]))
 
 

@@ -28,4 +28,8 @@ def rows(session: Session, container: str, columns: str | None = None) -> list[l
             f"listing the processes of container {container}: the engine's answer is empty. Podman 4 runs `ps` in the "
             "container for that: take Podman 5, or an image that has it (procps)"
         ) from error
-    return list(found["Processes"] or ())
+    titles, processes = found["Titles"], list(found["Processes"] or ())
+    if len(titles) > 1:
+        return processes
+    # Podman 4 gives out whole lines of what `ps` wrote in the container.
+    return [line.split(None, len(titles[0].split()) - 1) for (line,) in processes]

@@ -1,0 +1,23 @@
+"""What the product asks of an engine, asked of each that is supported; and the demo chain on containerd's store."""
+
+from __future__ import annotations
+
+import pytest
+
+from engines.catalogue import CHOICES
+from other_engines import answers_here, ask_all_questions, assert_equal, build_and_ask
+
+pytestmark = pytest.mark.once
+
+#: As this machine's own, which `tests/engines` asks.
+OWN = "docker-20"
+
+
+@pytest.mark.parametrize("name", [name for name in CHOICES if name != OWN])
+def test_an_engine_answers_as_the_fake_one_does(name):
+    ask_all_questions(name)
+
+
+@pytest.mark.usefixtures("demo")
+def test_the_demo_chain_is_the_same_on_containerd_s_store(tmp_path):
+    assert_equal(build_and_ask("docker-28-containerd", tmp_path), answers_here())
