@@ -2,24 +2,82 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import docker
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import ANSWER_TIMEOUT, Engine
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.naming import Naming
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.sdk import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.session import Session
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.system import System
 
 
-def sdk_client() -> docker.DockerClient:
-    """Connect to the engine that the library would take; :func:`as_engine` asks the same one as the library does."""
-    return connect(engine_address(), ANSWER_TIMEOUT)
+class _OurIds(docker.APIClient):
+    """The SDK on an engine that calls images otherwise than the library does: IDs are the library's all the same."""
+
+    naming: Naming
+
+    def inspect_image(self, image: Any) -> Any:
+        found = super().inspect_image(self.naming.theirs(image))
+        return {**found, "Id": self.naming.ours(found["Id"])}
+
+    def images(self, *arguments: Any, **options: Any) -> Any:
+        listed = super().images(*arguments, **options)
+        return [{**each, "Id": self.naming.listed(each["Id"], each.get("Labels"))} for each in listed]
+
+    def create_container(self, image: str, *arguments: Any, **options: Any) -> Any:
+        return super().create_container(self.naming.theirs(image), *arguments, **options)
+
+    def remove_image(self, image: str, **options: Any) -> Any:
+        return super().remove_image(self.naming.theirs(image), **options)
+
+    def tag(self, image: str, *arguments: Any, **options: Any) -> Any:
+        return super().tag(self.naming.theirs(image), *arguments, **options)
+
+    def get_image(self, image: str, *arguments: Any, **options: Any) -> Any:
+        return super().get_image(self.naming.theirs(image), *arguments, **options)
+
+    def history(self, image: str) -> Any:
+        return super().history(self.naming.theirs(image))
+
+    def commit(self, *arguments: Any, **options: Any) -> Any:
+        return {"Id": self.naming.ours(super().commit(*arguments, **options)["Id"])}
+
+
+class _OurClient(docker.DockerClient):
+    """The same over a client that the library's engine goes on with."""
+
+    def __init__(self, plain: docker.DockerClient, naming: Naming) -> None:
+        self.plain = plain
+        self.api = _OurIds(_address(plain), version=plain.api.api_version, timeout=plain.api.timeout)
+        self.api.naming = naming
+
+    def close(self) -> None:
+        super().close()
+        self.plain.close()
+
+
+def sdk_client(address: str = "") -> docker.DockerClient:
+    """Connect to an engine, the one that the library would take if none is named; images have the library's IDs."""
+    client = connect(address or engine_address(), ANSWER_TIMEOUT)
+    session = _session(client)
+    naming = Naming(session, System(session).kind)
+    return _OurClient(client, naming) if naming.differs else client
 
 
 def as_engine(client: docker.DockerClient) -> Engine:
     """Give the library's engine over a client that is connected already."""
-    socket = getattr(client.api.get_adapter(client.api.base_url), "socket_path", None)
-    session = Session(
-        f"unix://{socket}" if socket else client.api.base_url.replace("http://", "tcp://"), ANSWER_TIMEOUT
-    )
+    return Engine(_session(getattr(client, "plain", client)))
+
+
+def _session(client: docker.DockerClient) -> Session:
+    session = Session(_address(client), ANSWER_TIMEOUT)
     session._client = client
-    return Engine(session)
+    return session
+
+
+def _address(client: docker.DockerClient) -> str:
+    socket = getattr(client.api.get_adapter(client.api.base_url), "socket_path", None)
+    return f"unix://{socket}" if socket else client.api.base_url.replace("http://", "tcp://")

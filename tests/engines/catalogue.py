@@ -22,6 +22,9 @@ PACKAGES = (
 #: What the README asks for before `make chain`, and what PyPI's certificates are checked by.
 BARE = ("ca-certificates", "git", "make", "python3")
 
+#: What an engine of an ordinary user needs besides, and `make chain` where nobody may become root.
+ROOTLESS = (*PACKAGES, *BARE, "iproute2", "mmdebstrap", "passt", "python3-venv", "rootlesskit", "slirp4netns", "uidmap")
+
 #: A machine without systemd and with both versions of cgroups, which may not raise limits. Equal pairs of limits:
 #: Podman 4.3 writes soft ones for hard ones and the other way round.
 _PODMAN_SETTINGS = """

@@ -12,16 +12,17 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from . import roots
-from .catalogue import BARE, CHOICES, Choice
+from .catalogue import BARE, CHOICES, ROOTLESS, Choice
 from .roots import NotToBeHadError
 
 _HERE = Path(__file__).parent
 _MACHINE, _WITH_ENGINE, _IN_ROOT = (str(_HERE / f"{name}.sh") for name in ("another_machine", "with_engine", "in_root"))
+_ROOTLESS = _HERE / "rootless.sh"
 
 #: Where containers of this machine's engine have their network, which the other machines share.
 BRIDGE = "docker0"
@@ -124,6 +125,28 @@ def bare(suite: str, data: Path, words: Sequence[str]) -> list[str]:
     return _in_namespaces(data, free_number(), _in_root(root, data, words))
 
 
+def rootless(engine: str, suite: str, data: Path, words: Sequence[str]) -> list[str]:
+    """Say how to run a command as an ordinary user, on a machine where that user has an engine and nobody becomes root.
+
+    Args:
+        engine: ``docker`` or ``podman``; as the suite has it.
+        suite: The suite of Debian.
+        data: The machine's folder; its ``data`` is at the same path within.
+        words: The command; it starts in the user's home.
+
+    Raises:
+        NotToBeHadError: There can be no such machine here.
+    """
+    if reason := why_not():
+        raise NotToBeHadError(reason)
+    settings = next(choice.files for choice in CHOICES.values() if choice.package.startswith(engine))
+    program = "usr/local/bin/rootless.sh"
+    within = _in_root(roots.make(suite, ROOTLESS), data, [f"/{program}", str(data), engine, *words])
+    _write(data / "upper", {**settings, program: _ROOTLESS.read_text()})
+    (data / "upper" / program).chmod(0o755)
+    return _in_namespaces(data, free_number(), within)
+
+
 def within(choice: Choice, data: Path, words: Sequence[str]) -> list[str]:
     """Say how to run a command in the root file system that has an engine, with that engine's settings.
 
@@ -136,10 +159,7 @@ def within(choice: Choice, data: Path, words: Sequence[str]) -> list[str]:
         NotToBeHadError: There is no such engine here.
     """
     root = roots.fetch(choice)
-    for path, content in choice.files.items():
-        file = data / "upper" / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content)
+    _write(data / "upper", choice.files)
     return _in_root(root, data, words)
 
 
@@ -154,6 +174,13 @@ def free_number() -> int:
         except OSError:
             return number
     raise NotToBeHadError(f"no address is free on {BRIDGE}")
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    for path, content in files.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
 
 
 def _in_root(root: Path, data: Path, words: Sequence[str]) -> list[str]:

@@ -14,8 +14,10 @@ from typing import Any
 import docker
 import docker.errors
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineUnavailableError
 from engines import machine
 from engines.catalogue import CHOICES
+from sdk_client import sdk_client
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:
@@ -69,12 +71,10 @@ class SecondEngine:
 
     def _connect(self) -> docker.DockerClient | None:
         try:
-            client = docker.DockerClient(self.address)
-            client.ping()
-        except docker.errors.DockerException:
+            return sdk_client(self.address)
+        except EngineUnavailableError:
             assert self.process.poll() is None, self._log.read_text()[-2000:]
             return None
-        return client
 
     def kill(self) -> None:
         """Kill it, and wait for its containerd to end as well: another one would take that for its own."""

@@ -133,8 +133,7 @@ class Containers:
         Raises:
             EngineError: It does not run, or the engine does not answer.
         """
-        with translated(f"asking what runs in container {container}"):
-            return [" ".join(map(str, row)) for row in processes.rows(self._session, container)]
+        return [" ".join(map(str, row)) for row in processes.rows(self._session, container)]
 
     def pause(self, container: str) -> bool:
         """Let nothing in a container run any more.

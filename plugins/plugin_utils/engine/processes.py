@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..errors import EngineError
+from .refusal import RefusedError, translated
 from .session import Session
 
 
@@ -19,17 +21,29 @@ def rows(session: Session, container: str, columns: str | None = None) -> list[l
         columns: Options of ``ps``; ``None`` for the engine's own choice.
 
     Raises:
-        EngineError: The engine lists none: Podman 4 runs ``ps`` in the container, and answers nothing without it.
+        RefusedError: The container does not run.
+        EngineError: The engine lists none for want of ``ps``: Docker runs its machine's, Podman 4 the container's.
     """
+    doing = f"listing the processes of container {container}"
     try:
-        found = session.api.top(container, ps_args=columns)
+        with translated(doing):
+            found = _asked(session, container, columns, doing)
+            titles, processes = found["Titles"], list(found["Processes"] or ())
+            if len(titles) > 1:
+                return processes
+            # Podman 4 gives out whole lines of what `ps` wrote in the container.
+            return [line.split(None, len(titles[0].split()) - 1) for (line,) in processes]
+    except RefusedError as error:
+        if '"ps"' not in str(error):
+            raise
+        raise EngineError(f"{error}; the engine runs its machine's `ps` for that: install procps there") from error
+
+
+def _asked(session: Session, container: str, columns: str | None, doing: str) -> Mapping[str, Any]:
+    try:
+        return session.api.top(container, ps_args=columns)
     except ValueError as error:
         raise EngineError(
-            f"listing the processes of container {container}: the engine's answer is empty. Podman 4 runs `ps` in the "
-            "container for that: take Podman 5, or an image that has it (procps)"
+            f"{doing}: the engine's answer is empty. Podman 4 runs `ps` in the container for that: take Podman 5, or "
+            "an image that has it (procps)"
         ) from error
-    titles, processes = found["Titles"], list(found["Processes"] or ())
-    if len(titles) > 1:
-        return processes
-    # Podman 4 gives out whole lines of what `ps` wrote in the container.
-    return [line.split(None, len(titles[0].split()) - 1) for (line,) in processes]

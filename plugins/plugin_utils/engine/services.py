@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from http import HTTPStatus
 
 from . import processes
 from .containers import Containers
@@ -150,10 +149,10 @@ class Services:
             EngineError: The engine refused.
         """
         try:
-            with translated(f"listing the processes of container {container}"):
-                found = processes.rows(self._session, container, "-eo pid,uid,args")
-                return [(int(uid), args) for _pid, uid, args in found]
-        except RefusedError as error:
-            if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.INTERNAL_SERVER_ERROR}:
+            found = processes.rows(self._session, container, "-eo pid,uid,args")
+        except RefusedError:
+            if self.state(container).running:
                 raise
             return []
+        with translated(f"reading the list of processes of container {container}"):
+            return [(int(uid), args) for _pid, uid, args in found]
