@@ -65,14 +65,15 @@ class Relay(threading.Thread):
 class Gate(Relay):
     """A relay that holds back the request number `number` that looks like `request`, and all that comes later.
 
-    What it holds back never arrives: `close` ends every connection.
+    `open` lets it go on; what is held back when it is closed never arrives: `close` ends every connection.
     """
 
     def __init__(self, target: str, request: str, number: int = 1) -> None:
         super().__init__(target)
         self._request = re.compile(request.encode())
         self._left = number
-        self._closed = threading.Event()
+        self._decided = threading.Event()
+        self._opened = False
         #: Set when the request has come.
         self.reached = threading.Event()
 
@@ -82,11 +83,16 @@ class Gate(Relay):
             if self._left == 0:
                 self.reached.set()
         if self.reached.is_set():
-            self._closed.wait()
-            target.shutdown(socket.SHUT_RDWR)
-            raise ConnectionAbortedError
+            self._decided.wait()
+            if not self._opened:
+                target.shutdown(socket.SHUT_RDWR)
+                raise ConnectionAbortedError
         super()._pass(data, target)
 
+    def open(self) -> None:
+        self._opened = True
+        self._decided.set()
+
     def close(self) -> None:
-        self._closed.set()
+        self._decided.set()
         super().close()

@@ -97,6 +97,26 @@ def test_an_engine_that_is_killed_and_started_again(elsewhere, second_engine, re
     assert ("a promotion was interrupted" in healed) is (request_ == RELEASE)
 
 
+@pytest.mark.parametrize(("request_", "number"), [(END, 2), (LOAD, 4)], ids=["before the layer", "before the image"])
+def test_rubbish_that_is_removed_in_the_middle_of_a_build_is_not_missed(elsewhere, second_engine, request_, number):
+    """Who removes an image lets containerd's store collect all that no image needs at that moment."""
+    client = second_engine.client
+    with held_at(second_engine.address, request_, number) as gate:
+        running = elsewhere.start(gate.address)
+        assert gate.reached.wait(120), running.poll()
+        passing = client.containers.create(elsewhere.chain.image("base").id, ["true"])
+        rubbish = passing.commit(repository="twtest/rubbish").id
+        passing.remove()
+        client.images.remove(rubbish)
+        client.images.prune({"dangling": True})
+        gate.open()
+        assert running.wait(120) == 0
+    assert elsewhere.every_name_is_whole()
+    assert elsewhere.nothing_is_left()
+    assert set(elsewhere.state.values()).isdisjoint(elsewhere.before.values())
+    elsewhere.released = True
+
+
 @pytest.fixture(scope="module")
 def small_engine() -> Iterator[SecondEngine]:
     """An engine with little space."""

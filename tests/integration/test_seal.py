@@ -74,7 +74,14 @@ def hostile_container(demo_base: Any, engine: Any) -> Iterator[Any]:
 
 
 def upper(container: Any) -> Path:
-    return Path(container.attrs["GraphDriver"]["Data"]["UpperDir"])
+    """Where a container's changes lie, by its engine or, where that does not tell, by the kernel."""
+    if told := (container.attrs.get("GraphDriver") or {}).get("Data"):
+        return Path(told["UpperDir"])
+    container.start()
+    container.reload()
+    mounts = Path("/proc", str(container.attrs["State"]["Pid"]), "mountinfo").read_text().splitlines()
+    (options,) = (fields[-1] for fields in map(str.split, mounts) if fields[4] == "/")
+    return Path(next(each for each in options.split(",") if each.startswith("upperdir=")).partition("=")[2])
 
 
 def set_attributes(container: Any) -> None:
@@ -108,6 +115,8 @@ def test_both_sources_give_the_same_bytes(engine, hostile_container, monkeypatch
 
 @pytest.mark.once
 def test_an_engine_that_says_it_is_here_and_is_not_is_not_believed(engine, hostile_container, tmp_path, monkeypatch):
+    if not (hostile_container.attrs.get("GraphDriver") or {}).get("Data"):
+        pytest.skip("this engine tells no directories; the kernel does")
     wanted = written(engine, hostile_container)
     inspect = engine.api.inspect_container
 
@@ -149,16 +158,17 @@ def test_a_hostile_tree_comes_out_as_it_went_in(engine, hostile_container, demo_
     )
     image = seal(as_engine(engine), hostile_container.id, design)
     try:
-        made = engine.containers.create(image.id, ["-"])
+        made = engine.containers.run(image.id, ["sleep", "600"], detach=True)
         try:
             before, after = tree(engine, hostile_container.id), tree(engine, made.id)
+            made.reload()
+            sticky = Path("/proc", str(made.attrs["State"]["Pid"]), "root/srv/h/sticky")
+            assert os.getxattr(sticky, "system.posix_acl_default") == ACCESS_LIST
         finally:
-            made.remove()
+            made.remove(force=True)
         assert after == before
         assert after[b"srv/h/capable"].attributes == ((b"security.capability", CAPABILITY),)
         assert after[b"srv/h/a-link"].inode == after[b"srv/h/z-link"].inode is not None
-        layer = Path(engine.api.inspect_image(image.id)["GraphDriver"]["Data"]["UpperDir"])
-        assert os.getxattr(layer / "srv/h/sticky", "system.posix_acl_default") == ACCESS_LIST
         hostile_container.start()
         again = seal(as_engine(engine), hostile_container.id, design)
         assert again.id == image.id
@@ -193,10 +203,10 @@ def test_what_still_writes_stands_still_while_a_layer_is_read_even_twice(engine,
         container.reload()
         assert container.status == "exited"
         with tarfile.open(fileobj=io.BytesIO(taken[0])) as tar:
-            first = tar.extractfile("layer.tar").read()
-        with tarfile.open(fileobj=io.BytesIO(first)) as layer:
+            files = [tar.extractfile(entry).read() for entry in tar if entry.isfile()]
+        first = {"sha256:" + hashlib.sha256(content).hexdigest(): content for content in files}
+        with tarfile.open(fileobj=io.BytesIO(first[made[0].layers[-1]])) as layer:
             assert {"srv/1", "srv/2", "srv/3"} <= set(layer.getnames())
-        assert made[0].layers[-1] == "sha256:" + hashlib.sha256(first).hexdigest()
     finally:
         container.remove(force=True)
         for image in made:
