@@ -42,6 +42,5 @@ def test_make_chain_as_an_ordinary_user(engine):
         shared = data / "data/shared"
         subprocess.run(["git", "clone", "--quiet", "--bare", ROOT, shared], check=True)
         clone = data / "data/home/clone"
-        cloned = ["git", "-c", "safe.directory=*", "clone", "--quiet", str(shared), str(clone)]
-        script = f"{' '.join(cloned)} && {CHAIN.format(clone, clone)}"
+        script = f"git config --global safe.directory '*'; git clone -q {shared} {clone}; {CHAIN.format(clone, clone)}"
         builds_the_chain(machine.rootless(engine, "trixie", data, ["sh", "-ec", script]))

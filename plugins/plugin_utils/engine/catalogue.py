@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 from ..errors import EngineError, concerning
 from .http import Answer
-from .image import HistoryEntry, names_of, read_history_entry
+from .image import HistoryEntry, names_of, read_history_entry, told_size
 from .naming import Naming
 from .session import Session
 
@@ -69,7 +69,7 @@ class Catalogue:
                 "belongs"
             )
         with self._understood():
-            return [_listed(each, self._naming.listed(_id(each), each.get("Labels"))) for each in found]
+            return [self._listed(each) for each in found]
 
     def image(self, reference: str) -> ImageDetails:
         """Look an image up by name or ID.
@@ -98,18 +98,18 @@ class Catalogue:
         names = [("names", self._naming.theirs(each)) for each in images]
         return self._session.http.stream(f"/images/get?{urlencode(names)}")
 
+    def _listed(self, found: Mapping[str, Any]) -> ListedImage:
+        called = _id(found)
+        return ListedImage(
+            id=self._naming.listed(called, found.get("Labels")),
+            names=names_of(found),
+            labels=found.get("Labels") or {},
+            created=max(0, int(found.get("Created") or 0)),
+            size=self._naming.size(called, told_size(found)),
+        )
+
     def _understood(self) -> AbstractContextManager[None]:
         return concerning(f"the engine at {self._session.address}: its answer cannot be understood", EngineError)
-
-
-def _listed(found: Mapping[str, Any], identifier: str) -> ListedImage:
-    return ListedImage(
-        id=identifier,
-        names=names_of(found),
-        labels=found.get("Labels") or {},
-        created=max(0, int(found.get("Created") or 0)),
-        size=int(found.get("Size") or 0),
-    )
 
 
 def _details(found: Mapping[str, Any], identifier: str) -> ImageDetails:

@@ -67,12 +67,13 @@ def names_of(found: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(familiar(name) for name in found.get("RepoTags") or () if name != _NAMELESS and "@" not in name)
 
 
-def read_image(found: Mapping[str, Any], identifier: str) -> Image:
+def read_image(found: Mapping[str, Any], identifier: str, size: int) -> Image:
     """Read the answer to ``GET /images/{name}/json``.
 
     Args:
         found: The answer.
         identifier: The image's ID.
+        size: Bytes of its layers.
     """
     config = found.get("Config") or {}
     return Image(
@@ -81,11 +82,16 @@ def read_image(found: Mapping[str, Any], identifier: str) -> Image:
         labels=config.get("Labels") or {},
         config=config,
         tags=names_of(found),
-        size=int(found.get("Size") or 0),
+        size=size,
         architecture=found.get("Architecture") or "amd64",
         os=found.get("Os") or "linux",
         created=seconds(found.get("Created") or ""),
     )
+
+
+def told_size(found: Mapping[str, Any]) -> int:
+    """Read how many bytes an engine says that an image has."""
+    return int(found.get("Size") or 0)
 
 
 def read_history_entry(found: Mapping[str, Any]) -> HistoryEntry:

@@ -36,6 +36,8 @@ class Naming:
         #: IDs by what the engine calls the image, and the other way round.
         self._known: dict[str, str] = {}
         self._called: dict[str, str] = {}
+        #: Bytes of the layers as they are kept, by what the engine calls the image.
+        self._blobs: dict[str, int] = {}
 
     @property
     def differs(self) -> bool:
@@ -100,10 +102,10 @@ class Naming:
 
     def loaded(self, manifest: bytes) -> str:
         """Take note of the manifest of an image that the engine was given, and give the image's ID."""
-        ours = str(json.loads(manifest)["config"]["digest"])
+        read = json.loads(manifest)
         if self.differs:
-            self._note(self._manifests.keep(manifest), ours)
-        return ours
+            self._note(self._manifests.keep(manifest), read)
+        return str(read["config"]["digest"])
 
     def manifest(self, image: str) -> Mapping[str, Any] | None:
         """Give the manifest of an image, by its ID or name; ``None`` where the engine has none.
@@ -112,6 +114,20 @@ class Naming:
             EngineError: The engine refused.
         """
         return self._manifests.find(self.theirs(image), thoroughly=True) if self.differs else None
+
+    def size(self, called: str, told: int) -> int:
+        """Give the bytes of an image's layers as containers see them; containerd's store counts its blobs besides.
+
+        Args:
+            called: What the engine calls it.
+            told: What the engine says.
+
+        Raises:
+            EngineError: The engine refused.
+        """
+        self._ours(called, thoroughly=False)
+        blobs = self._blobs.get(called, 0)
+        return told - blobs if blobs <= told else told
 
     def _held(self) -> dict[str, str]:
         """IDs of all images that the engine holds, by what it calls them."""
@@ -128,8 +144,10 @@ class Naming:
             config = (manifest or {}).get("config")
             if not isinstance(config, dict) or not isinstance(config.get("digest"), str):
                 return None
-            self._note(called, config["digest"])
+            self._note(called, manifest or {})
         return self._known[called]
 
-    def _note(self, called: str, ours: str) -> None:
+    def _note(self, called: str, manifest: Mapping[str, Any]) -> None:
+        ours = str(manifest["config"]["digest"])
         self._known[called], self._called[ours] = ours, called
+        self._blobs[called] = sum(int(each.get("size") or 0) for each in manifest.get("layers") or ())

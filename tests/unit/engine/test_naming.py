@@ -28,7 +28,7 @@ def digest(content):
 
 
 def manifest(config):
-    return json.dumps({"config": {"digest": digest(config)}, "layers": [{"digest": "sha256:aa"}]}).encode()
+    return json.dumps({"config": {"digest": digest(config)}, "layers": [{"digest": "sha256:aa", "size": 90}]}).encode()
 
 
 def index(*entries):
@@ -170,7 +170,7 @@ def test_what_was_loaded_is_known_until_it_is_gone(make):
     assert naming.loaded(manifest(b"config")) == digest(b"config")
     called = digest(manifest(b"config"))
     assert naming.theirs(digest(b"config")) == called
-    assert naming.manifest(digest(b"config"))["layers"] == [{"digest": "sha256:aa"}]
+    assert naming.manifest(digest(b"config"))["layers"] == [{"digest": "sha256:aa", "size": 90}]
     assert naming.forget(called)
     assert not naming.forget(called)
     assert naming.theirs(digest(b"config")) == digest(b"config")
@@ -183,3 +183,13 @@ def test_manifests_are_for_the_user_and_forgotten_after_a_while(make, tmp_path):
     os.utime(kept, (0, 0))
     make(Asked()).loaded(manifest(b"another"))
     assert [each.name for each in kept.parent.iterdir()] == [digest(manifest(b"another"))[7:]]
+
+
+def test_the_size_is_that_of_the_layers_and_not_of_blobs_besides(make, store):
+    mine = manifest(b"{}")
+    store(mine)
+    naming = make(Asked([(digest(mine), OURS)]))
+    assert naming.size(digest(mine), 190) == 100
+    assert naming.size(digest(mine), 80) == 80  # an engine that counts otherwise
+    assert naming.size("sha256:unknown", 190) == 190
+    assert make(Asked(), kind.DOCKER).size(digest(mine), 190) == 190
