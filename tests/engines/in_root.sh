@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run a command in another root file system, with this machine's processes, devices, network and /run.
+# Run a command in another root file system, with this machine's processes, devices, network, /run and /tmp.
 #   in_root.sh ROOT FOLDER COMMAND...
 # ROOT is only read. FOLDER takes what is written, and its `data` are found at the same path within.
 set -eu
@@ -17,7 +17,7 @@ mount --bind "$folder" "$new$folder"
 mount --bind "$folder/data" "$new$folder/data"
 # An overlay cannot hold the layers of another overlay.
 mount --bind "$folder/data/docker" "$new/var/lib/docker"
-for place in dev run sys; do
+for place in dev run sys tmp; do
     mount --rbind "/$place" "$new/$place"
 done
 mount -t proc none "$new/proc"
