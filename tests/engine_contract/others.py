@@ -55,9 +55,11 @@ def test_a_network_is_known_by_its_label(asked):
 
 def test_a_container_on_a_network_has_an_address_there(asked):
     name = f"tierwright-contract-{asked.mark}"
+    assert not asked.engine.networks.reaches(name)
     asked.engine.networks.create(name, asked.labels)
     made = asked.start(asked.load().id, networks={name: ["it"]})
     assert asked.engine.services.state(made).addresses.keys() == {name}
+    assert asked.engine.networks.reaches(name), "engines of these tests are on this very machine"
 
 
 def test_a_network_that_is_not_there_is_refused_and_leaves_no_container(asked):

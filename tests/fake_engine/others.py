@@ -56,6 +56,10 @@ class FakeNetworks(Networks):
         return [(identifier, labels) for identifier, (_name, labels) in found if carries(labels, label)]
 
     @asked
+    def reaches(self, name: str) -> bool:
+        return name in {known for known, _labels in self._engine.world.networks.values()}
+
+    @asked
     def remove(self, network: str) -> None:
         name, _labels = self._engine.world.networks.get(network, ("", {}))
         if any(name in each.networks for each in self._engine.world.containers.values()):

@@ -17,7 +17,10 @@ from typing import Any
 import docker
 import pytest
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.bed import Bed
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.networks import Networks
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from sdk_client import as_engine
 
 pytestmark = [pytest.mark.once, pytest.mark.usefixtures("demo")]
 
@@ -134,6 +137,21 @@ def test_an_image_and_its_neighbours_can_be_tested(command, tmp_path, engine):
     assert done.returncode == 0, done.stdout
     result = json.loads((tmp_path / "result.json").read_text())
     assert (result["tests"], result["failed"]) == (6, [])
+    assert left(engine) == []
+
+
+def test_a_server_on_a_network_that_is_elsewhere_is_asked_through_a_helper(demo, engine, monkeypatch):
+    monkeypatch.setattr(Networks, "reaches", lambda _networks, _name: False)
+    bed = Bed(as_engine(engine), demo["httpd-php"].id)
+    try:
+        web = bed.start()
+        web.wait_healthy()
+        answer = web.http("/none", headers={"Host": "example.org"})
+        assert (answer.status, answer.headers["server"]) == (404, "Apache")
+        with pytest.raises(OSError, match="Connection refused"):
+            web.http(port=1)
+    finally:
+        bed.close()
     assert left(engine) == []
 
 

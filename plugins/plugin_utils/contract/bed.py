@@ -16,8 +16,9 @@ from ..engine import containers, services
 from ..engine.engine import Engine
 from ..engine.image import Image
 from ..errors import EngineError, NotFoundError
-from ..image import labels
+from ..image import interpreter, labels
 from . import backend
+from .relay import WAITING, Relay
 from .remains import Watcher, clear
 from .started import Started
 
@@ -83,6 +84,9 @@ class Bed:
         }
         self._idle: dict[bool, str] = {}
         self._network = ""
+        self._relay: Relay | None = None
+        #: A container that requests go through, and the Python in it.
+        self._helper: tuple[str, str] | None = None
         self._watcher: Watcher | None = None
         #: What was started and not ended yet.
         self.started: list[Started] = []
@@ -134,7 +138,9 @@ class Bed:
             resolving=() if online else _GIVE_UP_SOON,
         )
         container = self._engine.services.start(setting)
-        made = Started(self._engine, container, tier=name, alias=alias, image=image, network=self._name)
+        made = Started(
+            self._engine, container, tier=name, alias=alias, image=image, network=self._name, relay=self._relay
+        )
         self.started.append(made)
         return made
 
@@ -182,7 +188,31 @@ class Bed:
         if not self._network:
             self._watch()
             self._network = self._engine.networks.create(self._name, self._labels)
+            if not self._engine.networks.reaches(self._name):
+                self._relay = Relay(self._engine, self._helping_container)
         return self._name
+
+    def _helping_container(self) -> tuple[str, str]:
+        if self._helper is None:
+            image, run = self._images[self._tier], self._labels[labels.RUN]
+            found = interpreter.ensure(self._engine, tier=self._tier, parent=image, run=run, say=lambda _line: None)
+            if found is None:
+                raise EngineError(
+                    f"tier {self._tier!r}: the engine's networks are not this machine's (a rootless engine, or one "
+                    "elsewhere), and there is no Python for images of its distribution to carry requests there: "
+                    "run these tests where the containers' network is"
+                )
+            setting = services.Setting(
+                image.id,
+                self._labels,
+                user=_ROOT,
+                command=(found.python, *WAITING),
+                bare=True,
+                networks={self._private_network(): []},
+                mounts=[found.mount],
+            )
+            self._helper = self._engine.services.start(setting), found.python
+        return self._helper
 
     def _watch(self) -> None:
         self._watcher = self._watcher or Watcher(self._mark)

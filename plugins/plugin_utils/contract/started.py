@@ -19,6 +19,7 @@ from ..engine.engine import Engine
 from ..engine.image import Image
 from ..engine.stream import Output
 from . import backend
+from .relay import Relay
 
 #: Seconds that waiting takes at most, unless the test says otherwise.
 PATIENCE = 30
@@ -53,7 +54,9 @@ class Process(NamedTuple):
 class Started:
     """A container of an image of the chain, started as its users start it."""
 
-    def __init__(self, engine: Engine, container: str, *, tier: str, alias: str, image: Image, network: str) -> None:
+    def __init__(
+        self, engine: Engine, container: str, *, tier: str, alias: str, image: Image, network: str, relay: Relay | None
+    ) -> None:
         """Take a container that runs, or has ended already.
 
         Args:
@@ -63,8 +66,9 @@ class Started:
             alias: Its name on the network.
             image: Its image, with a full configuration.
             network: Name of the network that it is asked on.
+            relay: What leads there; ``None`` where this machine is on it.
         """
-        self._engine, self._image, self._network = engine, image, network
+        self._engine, self._image, self._network, self._relay = engine, image, network, relay
         #: The container's ID.
         self.container = container
         #: The tier that its image is of.
@@ -193,8 +197,13 @@ class Started:
         Raises:
             OSError: Nothing listens there, or it does not answer in time.
         """
-        connection = http.client.HTTPConnection(self.address, port or self._port(), timeout=timeout)
         fields = dict(headers or {})
+        to = (self.address, port or self._port())
+        if self._relay is None:
+            connection = http.client.HTTPConnection(*to, timeout=timeout)
+        else:
+            connection = self._relay.connection(*to, timeout)
+            fields["Connection"] = "close"
         if data is not None:
             fields.setdefault("Content-Type", "application/x-www-form-urlencoded")
         try:

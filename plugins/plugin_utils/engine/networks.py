@@ -5,10 +5,15 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 
 from .refusal import MissingError, listed, translated
 from .session import Session
+
+#: The option that names a network's interface on the engine's machine, for Docker and for Podman.
+_INTERFACE = "com.docker.network.bridge.name"
 
 
 class Networks:
@@ -18,7 +23,7 @@ class Networks:
         self._session = session
 
     def create(self, name: str, labels: Mapping[str, str]) -> str:
-        """Make a network that leads nowhere: containers on it reach each other, and this machine reaches them.
+        """Make a network that leads nowhere: containers on it reach each other, and the engine's machine reaches them.
 
         Args:
             name: Name for the network.
@@ -31,8 +36,21 @@ class Networks:
             EngineError: The engine refused.
         """
         with translated(f"making network {name}"):
-            made = self._session.api.create_network(name, driver="bridge", internal=True, labels=dict(labels))
+            made = self._session.api.create_network(
+                name, driver="bridge", internal=True, labels=dict(labels), options={_INTERFACE: _interface(name)}
+            )
             return str(made["Id"])
+
+    def reaches(self, name: str) -> bool:
+        """Say whether this machine reaches the containers of a network that was made here.
+
+        It does where it has that very interface: not where the engine is a user's (rootless), in a virtual machine, or
+        elsewhere.
+
+        Args:
+            name: Name of the network.
+        """
+        return Path("/sys/class/net", _interface(name)).exists()
 
     def find(self, label: str) -> list[tuple[str, dict[str, str]]]:
         """List networks that carry ``label`` (``key`` or ``key=value``).
@@ -55,3 +73,8 @@ class Networks:
         """
         with contextlib.suppress(MissingError), translated(f"removing network {network}"):
             self._session.api.remove_network(network)
+
+
+def _interface(network: str) -> str:
+    """A name that no other network's interface has; the kernel takes 15 characters."""
+    return f"tw{hashlib.sha256(network.encode()).hexdigest()[:12]}"

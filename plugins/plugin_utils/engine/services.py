@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from . import processes
 from .containers import Containers
@@ -35,6 +36,8 @@ class Setting:
     networks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     #: Options of resolv.conf(5).
     resolving: Sequence[str] = ()
+    #: Mounts, as the Engine API writes them.
+    mounts: Sequence[Any] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,9 @@ class Services:
                     environment=dict(setting.environment),
                     labels=dict(setting.labels),
                     healthcheck={"test": ["NONE"]} if setting.bare else None,
-                    host_config=api.create_host_config(network_mode=first, dns_opt=list(setting.resolving) or None),
+                    host_config=api.create_host_config(
+                        network_mode=first, dns_opt=list(setting.resolving) or None, mounts=list(setting.mounts) or None
+                    ),
                     networking_config={"EndpointsConfig": {first: endpoint}} if aliases else None,
                 )["Id"]
             )

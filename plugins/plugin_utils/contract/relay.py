@@ -1,0 +1,82 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Asking web servers whose network this machine has not: a helper beside them carries the bytes.
+
+Containers of a rootless engine, of one in a virtual machine or of one elsewhere have addresses that lead nowhere here,
+or to somebody else.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+from collections.abc import Callable
+
+from ..engine.engine import Engine
+from ..engine.stream import Output
+
+#: Sends what it reads, and writes what it receives.
+_CARRY = """
+import socket, sys
+host, port, seconds = sys.argv[1:]
+try:
+    with socket.create_connection((host, int(port)), float(seconds)) as connection:
+        connection.sendall(sys.stdin.buffer.read())
+        while piece := connection.recv(65536):
+            sys.stdout.buffer.write(piece)
+except OSError as error:
+    sys.exit(str(error))
+"""
+
+#: A command that a helper waits with, and its arguments.
+WAITING = ("-c", "import signal; signal.pause()")
+
+
+class Relay:
+    """The way to the network of a session."""
+
+    def __init__(self, engine: Engine, helper: Callable[[], tuple[str, str]]) -> None:
+        """Take what makes the helper.
+
+        Args:
+            engine: The engine.
+            helper: Gives a container on that network, and the Python in it; called for each request.
+        """
+        self._engine, self._helper = engine, helper
+
+    def connection(self, address: str, port: int, timeout: float) -> http.client.HTTPConnection:
+        """Make a connection for one request; its server has to end it, so let the request say ``Connection: close``.
+
+        Args:
+            address: The server's address on the network.
+            port: Its port.
+            timeout: Seconds that it may take to answer.
+        """
+        made = http.client.HTTPConnection(address, port, timeout=timeout)
+        made.sock = _Exchange(lambda request: self._exchange(address, port, timeout, request))
+        return made
+
+    def _exchange(self, address: str, port: int, timeout: float, request: bytes) -> bytes:
+        container, python = self._helper()
+        output = Output()
+        words = [python, "-c", _CARRY, address, str(port), str(timeout)]
+        code = self._engine.exec.run(container, words, stdin=[request], take=output.take)
+        if code != 0:
+            raise ConnectionError(f"{address} port {port}: {output.stderr.decode(errors='replace').strip()}")
+        return bytes(output.stdout)
+
+
+class _Exchange:
+    """What ``http.client`` asks of a socket, for one request and its answer."""
+
+    def __init__(self, exchange: Callable[[bytes], bytes]) -> None:
+        self._exchange, self._request = exchange, bytearray()
+
+    def sendall(self, data: bytes) -> None:
+        self._request += data
+
+    def makefile(self, _mode: str) -> io.BytesIO:
+        return io.BytesIO(self._exchange(bytes(self._request)))
+
+    def close(self) -> None:
+        """Nothing is open."""
