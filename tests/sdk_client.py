@@ -8,24 +8,29 @@ import docker
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import ANSWER_TIMEOUT, Engine
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.image import names_of
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.kind import DOCKER
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.naming import Naming
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.sdk import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.session import Session
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.system import System
 
 
-class _OurIds(docker.APIClient):
-    """The SDK on an engine that calls images otherwise than the library does: IDs are the library's all the same."""
+class _Translated(docker.APIClient):
+    """The SDK on an engine that calls images otherwise: IDs and names are the library's all the same."""
 
     naming: Naming
 
     def inspect_image(self, image: Any) -> Any:
         found = super().inspect_image(self.naming.theirs(image))
-        return {**found, "Id": self.naming.ours(found["Id"])}
+        return {**found, "Id": self.naming.ours(found["Id"]), "RepoTags": names_of(found)}
 
     def images(self, *arguments: Any, **options: Any) -> Any:
         listed = super().images(*arguments, **options)
-        return [{**each, "Id": self.naming.listed(each["Id"], each.get("Labels"))} for each in listed]
+        return [
+            {**each, "Id": self.naming.listed(each["Id"], each.get("Labels")), "RepoTags": names_of(each)}
+            for each in listed
+        ]
 
     def create_container(self, image: str, *arguments: Any, **options: Any) -> Any:
         return super().create_container(self.naming.theirs(image), *arguments, **options)
@@ -46,12 +51,12 @@ class _OurIds(docker.APIClient):
         return {"Id": self.naming.ours(super().commit(*arguments, **options)["Id"])}
 
 
-class _OurClient(docker.DockerClient):
+class _TranslatedClient(docker.DockerClient):
     """The same over a client that the library's engine goes on with."""
 
     def __init__(self, plain: docker.DockerClient, naming: Naming) -> None:
         self.plain = plain
-        self.api = _OurIds(_address(plain), version=plain.api.api_version, timeout=plain.api.timeout)
+        self.api = _Translated(_address(plain), version=plain.api.api_version, timeout=plain.api.timeout)
         self.api.naming = naming
 
     def close(self) -> None:
@@ -60,11 +65,11 @@ class _OurClient(docker.DockerClient):
 
 
 def sdk_client(address: str = "") -> docker.DockerClient:
-    """Connect to an engine, the one that the library would take if none is named; images have the library's IDs."""
+    """Connect to an engine, the one that the library would take if none is named; images are called as it does."""
     client = connect(address or engine_address(), ANSWER_TIMEOUT)
     session = _session(client)
-    naming = Naming(session, System(session).kind)
-    return _OurClient(client, naming) if naming.differs else client
+    system = System(session)
+    return client if system.kind() == DOCKER else _TranslatedClient(client, Naming(session, system.kind))
 
 
 def as_engine(client: docker.DockerClient) -> Engine:
