@@ -1,7 +1,8 @@
 #!/bin/sh
 # Run a command in another root file system, with this machine's processes, devices, network, /run and /tmp.
 #   in_root.sh ROOT FOLDER COMMAND...
-# ROOT is only read. FOLDER takes what is written, and its `data` are found at the same path within.
+# ROOT is only read. FOLDER takes what is written, and its `data` are found at the same path within; so are the folders
+# that SHARED names.
 set -eu
 if [ "$1" != within ]; then
     exec unshare --mount "$0" within "$@"
@@ -19,6 +20,10 @@ mount --bind "$folder/data" "$new$folder/data"
 mount --bind "$folder/data/docker" "$new/var/lib/docker"
 for place in dev run sys tmp; do
     mount --rbind "/$place" "$new/$place"
+done
+for place in ${SHARED:-}; do
+    mkdir -p "$new$place"
+    mount --rbind "$place" "$new$place"
 done
 mount -t proc none "$new/proc"
 cp --remove-destination /etc/resolv.conf /etc/hosts "$new/etc/"

@@ -10,6 +10,7 @@ import shlex
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,8 @@ from .roots import NotToBeHadError
 
 _HERE = Path(__file__).parent
 _MACHINE, _WITH_ENGINE, _IN_ROOT = (str(_HERE / f"{name}.sh") for name in ("another_machine", "with_engine", "in_root"))
+#: What containers of such an engine may have mounted: this very Ansible.
+_SHARED = [str(path) for path in (_HERE.parents[1], Path(sys.prefix), Path(sys.base_prefix)) if path != Path("/usr")]
 _ROOTLESS = _HERE / "rootless.sh"
 
 #: Where containers of this machine's engine have their network, which the other machines share.
@@ -160,7 +163,7 @@ def within(choice: Choice, data: Path, words: Sequence[str]) -> list[str]:
     """
     root = roots.fetch(choice)
     _write(data / "upper", choice.files)
-    return _in_root(root, data, words)
+    return ["env", f"SHARED={' '.join(_SHARED)}", *_in_root(root, data, words)]
 
 
 def free_number() -> int:

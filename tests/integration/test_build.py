@@ -334,8 +334,8 @@ def test_a_killed_run_leaves_nothing_after_the_next(small_chain, long_run):
     ("sent", "code"),
     [
         pytest.param(["-INT", "--", "-PID"], 99, id="ctrl-c"),
-        pytest.param(["-TERM", "PID"], 143, id="a cancelled job"),
-        pytest.param(["-HUP", "PID"], 129, id="a closed terminal"),
+        pytest.param(["-TERM", "PID"], 143, id="a cancelled job", marks=pytest.mark.once),
+        pytest.param(["-HUP", "PID"], 129, id="a closed terminal", marks=pytest.mark.once),
     ],
 )
 def test_an_interrupted_run_clears_up_after_itself(small_chain, engine, long_run, sent, code):

@@ -264,6 +264,7 @@ CANNOT = {
 }
 
 
+@pytest.mark.once
 def test_an_image_that_cannot_be_started_is_not_released(small_chain):
     for name, (tasks, config, _said) in CANNOT.items():
         small_chain.tier(name, tasks, parent="base", config=config)
