@@ -28,7 +28,7 @@ class SavedChain:
         """Let the chain be again what it was."""
         chain, engine = self._chain, self._chain.engine
         for name, image in self._names.items():
-            assert engine.images.get(image).tag(name), name
+            assert engine.images.get(image).tag(*name.rsplit(":", 1)), name
         for name in names_of(chain).keys() - self._names.keys():
             engine.images.remove(name)
         chain.tiers = copy.deepcopy(self._tiers)
