@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import io
+import re
+from typing import IO, Any
 
 import docker
 
@@ -31,6 +33,10 @@ class _Translated(docker.APIClient):
             {**each, "Id": self.naming.listed(each["Id"], each.get("Labels")), "RepoTags": names_of(each)}
             for each in listed
         ]
+
+    def build(self, *arguments: Any, fileobj: IO[bytes], **options: Any) -> Any:
+        translated = re.sub(r"(?<=FROM )\S+", lambda named: self.naming.theirs(named[0]), fileobj.read().decode())
+        return super().build(*arguments, fileobj=io.BytesIO(translated.encode()), **options)
 
     def create_container(self, image: str, *arguments: Any, **options: Any) -> Any:
         return super().create_container(self.naming.theirs(image), *arguments, **options)
