@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -14,7 +12,6 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.cage impor
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.services import Setting
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.stream import Output
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
 from tiny_image import archive, document
 
 #: What all that a test makes is labelled with.
@@ -52,16 +49,6 @@ class Question:
         output = Output()
         code = self.engine.exec.run(container, list(argv), stdin=iter([stdin]), take=output.take)
         return code, bytes(output.stdout), bytes(output.stderr)
-
-    @contextmanager
-    def without_ps(self) -> Iterator[None]:
-        """Podman 4 runs a program of the image to list processes, and the image of these tests has none; it says so."""
-        try:
-            yield
-        except EngineError as error:
-            if "Podman 4 runs `ps`" in str(error) and self.engine.system.version().startswith("4."):
-                pytest.skip(str(error))
-            raise
 
     def ended(self, container: str) -> Any:
         """What became of a container that ends by itself."""

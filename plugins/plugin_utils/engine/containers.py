@@ -133,7 +133,7 @@ class Containers:
         Raises:
             EngineError: It does not run, or the engine does not answer.
         """
-        return [" ".join(map(str, row)) for row in processes.rows(self._session, container)]
+        return [each.command for each in processes.of(self._session, container)]
 
     def pause(self, container: str) -> bool:
         """Let nothing in a container run any more.

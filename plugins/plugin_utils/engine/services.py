@@ -154,10 +154,8 @@ class Services:
             EngineError: The engine refused.
         """
         try:
-            found = processes.rows(self._session, container, "-eo pid,uid,args")
+            return [(each.user, each.command) for each in processes.of(self._session, container)]
         except RefusedError:
             if self.state(container).running:
                 raise
             return []
-        with translated(f"reading the list of processes of container {container}"):
-            return [(int(uid), args) for _pid, uid, args in found]

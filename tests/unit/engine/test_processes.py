@@ -1,7 +1,10 @@
-"""Lists of processes, as engines give them."""
+"""Lists of processes, as engines give them, and as a shell in the container sees them."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,13 +13,14 @@ from docker.errors import APIError
 from requests.exceptions import JSONDecodeError
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import processes
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.processes import Process
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.refusal import RefusedError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ContainerGoneError, EngineError
 
 DOCKER = {"Titles": ["PID", "UID", "COMMAND"], "Processes": [["12", "0", "sh -c  exit"], ["13", "33", "apache2"]]}
 #: Podman 4.3.1 of an image that has `ps`.
 PODMAN_4 = {"Titles": ["PID   UID COMMAND"], "Processes": [["12     0 sh -c  exit"], ["13    33 apache2"]]}
-ROWS = [["12", "0", "sh -c  exit"], ["13", "33", "apache2"]]
+LISTED = [Process(12, 0, "sh -c  exit"), Process(13, 33, "apache2")]
 
 
 class Api:
@@ -29,24 +33,69 @@ class Api:
         return self._answer
 
 
-def rows(answer: dict[str, Any] | Exception) -> list[list[Any]]:
-    return processes.rows(SimpleNamespace(api=Api(answer)), "container", "-eo pid,uid,args")
+def listed(answer: dict[str, Any] | Exception) -> list[Process]:
+    return processes.of(SimpleNamespace(api=Api(answer)), "container")
+
+
+class Here:
+    """Runs commands on this machine, as if it were the container."""
+
+    def __init__(self, _session: Any) -> None:
+        pass
+
+    def run(self, _container: str, argv: list[str], *, take: Any) -> int:
+        done = subprocess.run(argv, capture_output=True, check=False)
+        take(1, done.stdout)
+        return done.returncode
+
+
+class Gone(Here):
+    def run(self, _container: str, _argv: list[str], *, take: Any) -> int:  # noqa: ARG002 - the engine room's name
+        raise ContainerGoneError("it has ended")
+
+
+class Bare(Here):
+    def run(self, _container: str, _argv: list[str], *, take: Any) -> int:  # noqa: ARG002 - the engine room's name
+        return 127
+
+
+#: What engines say that list no processes: Podman 4 without `ps` in the image, Docker without its machine's `ps`, and
+#: a rootless one without cgroups.
+NONE = [
+    JSONDecodeError("no JSON", "", 0),
+    APIError("500", explanation='exec: "ps": executable file not found in $PATH'),
+    APIError("500", explanation="runc did not terminate successfully: exit status 1: : unknown"),
+]
 
 
 @pytest.mark.parametrize("answer", [DOCKER, PODMAN_4], ids=["Docker", "Podman 4"])
-def test_each_process_is_a_row_of_columns(answer):
-    assert rows(answer) == ROWS
+def test_each_process_is_told_by_the_engine(answer):
+    assert listed(answer) == LISTED
 
 
 def test_a_container_that_has_ended_has_none():
-    assert rows({**DOCKER, "Processes": None}) == []
+    assert listed({**DOCKER, "Processes": None}) == []
 
 
-def test_an_engine_that_lists_none_says_what_to_do():
-    with pytest.raises(EngineError, match="take Podman 5, or an image that has it"):
-        rows(JSONDecodeError("no JSON", "", 0))
-    without = APIError("500", explanation='exec: "ps": executable file not found in $PATH')
-    with pytest.raises(EngineError, match=r"executable file not found.*: install procps there"):
-        rows(without)
-    with pytest.raises(RefusedError, match=r"is not running$"):
-        rows(APIError("409", explanation="container is not running"))
+@pytest.mark.parametrize("answer", NONE)
+def test_a_shell_is_asked_where_the_engine_lists_none(answer, monkeypatch):
+    monkeypatch.setattr(processes, "Exec", Here)
+    words = [sys.executable, "-c", "input()", "two words", "", "a\nline"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE) as child:
+        found = {each.pid: each for each in listed(answer)}
+        child.communicate(b"\n")
+    assert found[child.pid] == Process(child.pid, os.geteuid(), " ".join(words))
+    assert not any("/proc/[0-9]" in each.command for each in found.values()), "its own shell is not told"
+
+
+@pytest.mark.parametrize("answer", NONE)
+@pytest.mark.parametrize("inside", [Gone, Bare])
+def test_an_engine_that_lists_none_is_told_where_no_shell_answers(answer, inside, monkeypatch):
+    monkeypatch.setattr(processes, "Exec", inside)
+    with pytest.raises(RefusedError, match="listing the processes of container container: the engine "):
+        listed(answer)
+
+
+def test_what_is_no_list_is_told():
+    with pytest.raises(EngineError, match="cannot be understood"):
+        listed({"Titles": ["PID"]})
