@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import socket
 from collections.abc import Mapping
-from pathlib import Path
 
 from .refusal import MissingError, listed, translated
 from .session import Session
@@ -50,7 +50,7 @@ class Networks:
         Args:
             name: Name of the network.
         """
-        return Path("/sys/class/net", _interface(name)).exists()
+        return _interface(name) in {interface for _number, interface in socket.if_nameindex()}
 
     def find(self, label: str) -> list[tuple[str, dict[str, str]]]:
         """List networks that carry ``label`` (``key`` or ``key=value``).
