@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 PACKAGES = (
     "aardvark-dns",
     "ca-certificates",
+    "catatonit",
     "docker.io",
     "iptables",
     "netavark",

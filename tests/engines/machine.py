@@ -23,8 +23,12 @@ from .roots import NotToBeHadError
 
 _HERE = Path(__file__).parent
 _MACHINE, _WITH_ENGINE, _IN_ROOT = (str(_HERE / f"{name}.sh") for name in ("another_machine", "with_engine", "in_root"))
-#: What containers of such an engine may have mounted: this very Ansible.
-_SHARED = [str(path) for path in (_HERE.parents[1], Path(sys.prefix), Path(sys.base_prefix)) if path != Path("/usr")]
+#: What containers of such an engine may have mounted: this very Ansible, and what lets them see another time.
+_SHARED = [
+    str(path)
+    for path in (_HERE.parents[1], Path(sys.prefix), Path(sys.base_prefix), *Path("/usr/lib").glob("*/faketime"))
+    if path != Path("/usr")
+]
 _ROOTLESS = _HERE / "rootless.sh"
 
 #: Where containers of this machine's engine have their network, which the other machines share.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import secrets
 import site
 import subprocess
@@ -21,6 +23,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import plac
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.cage import CAPABILITIES, Cage
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import cage
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.kind import PODMAN
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import interpreter
 from sdk_client import as_engine
 
@@ -95,7 +98,18 @@ class Target:
         found = {int(pid): int(parent) for pid, parent, args in told["Processes"] if "tierwright_agent" in args}
         agents = [pid for pid, parent in found.items() if parent not in found]  # others are forks of it
         assert len(agents) == 1, told
-        return agents[0]
+        return self._on_this_machine(agents[0]) if as_engine(self.engine).kind == PODMAN else agents[0]
+
+    def _on_this_machine(self, pid: int) -> int:
+        """A process's ID here, from that in the container."""
+        first = Path("/proc", str(self.container.attrs["State"]["Pid"]))
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if os.readlink(process / "ns/pid") == os.readlink(first / "ns/pid"):
+                    numbers = re.search(r"^NSpid:(.*)$", (process / "status").read_text(), re.MULTILINE)[1].split()
+                    if int(numbers[-1]) == pid:
+                        return int(numbers[0])
+        raise ProcessLookupError(pid)
 
     @staticmethod
     def _play(folder: Path, tasks: str) -> list[str]:

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.containers import BEGUN
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.images import Images
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import changes, exported, labels, load, overlay
@@ -63,7 +64,7 @@ touch /srv/gone; rm /srv/gone
 @pytest.fixture(scope="module")
 def hostile_container(demo_base: Any, engine: Any) -> Iterator[Any]:
     """A container full of what is hard to seal."""
-    container = engine.containers.run(demo_base.id, ["sleep", "600"], detach=True)
+    container = started(engine, demo_base.id, ["sleep", "600"])
     try:
         code, told = container.exec_run(["sh", "-c", HOSTILE])
         assert code == 0, told
@@ -71,6 +72,12 @@ def hostile_container(demo_base: Any, engine: Any) -> Iterator[Any]:
         yield container
     finally:
         container.remove(force=True)
+
+
+def started(engine: Any, image: str, command: list[str]) -> Any:
+    """A container that says, as build containers do, from when on what is written is a role's doing."""
+    words = ["sh", "-c", f': >{BEGUN}; exec "$@"', "sh", *command]
+    return engine.containers.run(image, words, detach=True)
 
 
 def upper(container: Any) -> Path:
@@ -189,7 +196,7 @@ def test_what_still_writes_stands_still_while_a_layer_is_read_even_twice(engine,
 
     monkeypatch.setattr(Images, "take", refuse_the_first)
     tier = Tier("busy", "operations", "twtest/busy", "latest", parent="base", role="busy")
-    container = engine.containers.run(demo_base.id, ["sh", "-c", BUSY], detach=True)
+    container = started(engine, demo_base.id, ["sh", "-c", BUSY])
     made = []
     try:
         until = time.monotonic() + 60

@@ -67,13 +67,12 @@ def names_of(found: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(familiar(name) for name in found.get("RepoTags") or () if name != _NAMELESS and "@" not in name)
 
 
-def read_image(found: Mapping[str, Any], identifier: str, size: int) -> Image:
+def read_image(found: Mapping[str, Any], identifier: str) -> Image:
     """Read the answer to ``GET /images/{name}/json``.
 
     Args:
         found: The answer.
         identifier: The image's ID.
-        size: Bytes of its layers.
     """
     config = found.get("Config") or {}
     return Image(
@@ -82,7 +81,7 @@ def read_image(found: Mapping[str, Any], identifier: str, size: int) -> Image:
         labels=config.get("Labels") or {},
         config=config,
         tags=names_of(found),
-        size=size,
+        size=told_size(found),
         architecture=found.get("Architecture") or "amd64",
         os=found.get("Os") or "linux",
         created=seconds(found.get("Created") or ""),

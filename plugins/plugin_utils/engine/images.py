@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 from ..errors import EngineError, EngineUnavailableError
-from .image import HistoryEntry, Identity, Image, read_history_entry, read_image, told_size
+from .image import HistoryEntry, Identity, Image, read_history_entry, read_image
 from .kind import Kind
 from .naming import Naming
 from .refusal import MissingError, RefusedError, listed, translated
@@ -50,8 +50,7 @@ class Images:
                 found = self._session.api.inspect_image(called)
                 if self._naming.differs and not (found.get("RootFS") or {}).get("Layers"):
                     return None  # the manifest is there, and not what it names
-                called = str(found["Id"])
-                return read_image(found, self._naming.ours(called), self._naming.size(called, told_size(found)))
+                return read_image(found, self._naming.ours(str(found["Id"])))
         except MissingError:
             # Another image may have the same configuration, and layers that are packed otherwise.
             known = self._naming.forget(called)

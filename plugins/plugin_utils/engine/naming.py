@@ -116,11 +116,11 @@ class Naming:
         return self._manifests.find(self.theirs(image), thoroughly=True) if self.differs else None
 
     def size(self, called: str, told: int) -> int:
-        """Give the bytes of an image's layers as containers see them; containerd's store counts its blobs besides.
+        """Give the bytes of a listed image's layers as containers see them; containerd's store counts its blobs besides.
 
         Args:
             called: What the engine calls it.
-            told: What the engine says.
+            told: What the engine says in its list. (Of one image alone, it says what its blobs have.)
 
         Raises:
             EngineError: The engine refused.
