@@ -102,10 +102,10 @@ class Target:
 
     def _on_this_machine(self, pid: int) -> int:
         """A process's ID here, from that in the container."""
-        first = Path("/proc", str(self.container.attrs["State"]["Pid"]))
+        space = Path("/proc", str(self.container.attrs["State"]["Pid"]), "ns/pid").readlink()
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                if os.readlink(process / "ns/pid") == os.readlink(first / "ns/pid"):
+                if (process / "ns/pid").readlink() == space:
                     numbers = re.search(r"^NSpid:(.*)$", (process / "status").read_text(), re.MULTILINE)[1].split()
                     if int(numbers[-1]) == pid:
                         return int(numbers[0])

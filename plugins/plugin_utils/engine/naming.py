@@ -116,7 +116,7 @@ class Naming:
         return self._manifests.find(self.theirs(image), thoroughly=True) if self.differs else None
 
     def size(self, called: str, told: int) -> int:
-        """Give the bytes of a listed image's layers as containers see them; containerd's store counts its blobs besides.
+        """Give the bytes of a listed image's layers as they are unpacked; containerd's store counts its blobs besides.
 
         Args:
             called: What the engine calls it.
