@@ -84,6 +84,8 @@ versions: chain machine environments  ## unit and integration tests with the old
 soak: machine chain               ## long campaigns: docs/soak.md says what came out the last time
 	EXAMPLES=1000 TIERWRIGHT_OPERATIONS=200 $(BIN)/python -m pytest --numprocesses auto tests/unit
 	$(BIN)/python -m pytest tests/soak -rP
+	for engine in docker-28-containerd podman-5; do \
+	  $(BIN)/python -m pytest --engine $$engine -m "not own_engine" tests/integration || exit 1; done
 
 bench: engine                     ## a bench of tests/bench: make bench BENCH=plan OPTIONS="--rounds 3"
 	$(BIN)/ansible-playbook build-chain.yml $(if $(filter connection,$(BENCH)),--limit base)

@@ -7,7 +7,7 @@ import pytest
 from engines.catalogue import CHOICES
 from other_engines import answers_here, ask_all_questions, assert_equal, build_and_ask
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.own_engine]
 
 #: As this machine's own, which `tests/engines` asks.
 OWN = "docker-20"

@@ -30,7 +30,7 @@ from sdk_client import as_engine
 from .conftest import BIN, WRITE, Playbook, SmallChain
 from .engines import wait_for
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.own_engine]
 
 BASE = "twtest/base"  # one name and one key for all chains: it is made once
 UPDATE = "- name: Use the package manager's lists\n  ansible.builtin.apt: {update_cache: true}\n"

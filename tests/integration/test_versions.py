@@ -9,7 +9,7 @@ import pytest
 
 from .conftest import BIN, PYTHON_IMAGE, ROOT
 
-pytestmark = [pytest.mark.once, pytest.mark.usefixtures("demo_base")]
+pytestmark = [pytest.mark.once, pytest.mark.own_engine, pytest.mark.usefixtures("demo_base")]
 
 
 @pytest.mark.parametrize("session", ["oldest", "newest"])
