@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A family as a picture: SVG, from left to right, by igraph's layout of trees (Reingold and Tilford).
+"""A family as a picture: SVG, from left to right.
 
 It needs nothing from elsewhere, follows the reader's choice of light or dark, and says the same without colours: each
 box has its words in a title. Whoever reads with a screen reader or a keyboard meets a list of boxes, or of links.
@@ -8,7 +8,6 @@ box has its words in a title. Whoever reads with a screen reader or a keyboard m
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -130,15 +129,28 @@ def _width(box: Box) -> int:
 
 
 def _places(boxes: Sequence[Box], step: int) -> list[tuple[float, float]]:
-    """Upper left corners of the boxes, ``step`` from parents to children."""
-    if not boxes:
-        return []
-    edges = [(box.parent, number) for number, box in enumerate(boxes) if box.parent is not None]
-    roots = [number for number, box in enumerate(boxes) if box.parent is None]
-    graph = importlib.import_module("igraph").Graph(n=len(boxes), edges=edges, directed=True)
-    laid = graph.layout_reingold_tilford(mode="out", root=roots).coords
-    left, top = min(depth for _, depth in laid), min(across for across, _ in laid)
-    return [(_MARGIN + (depth - left) * step, _MARGIN + (across - top) * _ROW) for across, depth in laid]
+    """Upper left corners of the boxes, ``step`` from parents to children.
+
+    What has no children gets a row of its own, in order; any other box is in the middle of its children.
+    """
+    children: list[list[int]] = [[] for _ in boxes]
+    depths: list[int] = []
+    for number, box in enumerate(boxes):
+        depths.append(0 if box.parent is None else depths[box.parent] + 1)
+        if box.parent is not None:
+            children[box.parent].append(number)
+    rows = dict.fromkeys(range(len(boxes)), 0.0)
+    waiting = [number for number, box in reversed(list(enumerate(boxes))) if box.parent is None]
+    leaves = 0
+    while waiting:
+        number = waiting.pop()
+        waiting.extend(reversed(children[number]))
+        if not children[number]:
+            rows[number], leaves = leaves, leaves + 1
+    for number in reversed(range(len(boxes))):  # children come after their parent
+        if own := children[number]:
+            rows[number] = (rows[own[0]] + rows[own[-1]]) / 2
+    return [(_MARGIN + depths[number] * step, _MARGIN + rows[number] * _ROW) for number in range(len(boxes))]
 
 
 def _draw_box(
