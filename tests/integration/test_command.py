@@ -154,7 +154,8 @@ def test_tree_shows_all_three_chains(ask, demo, dockerfiles, squashed):
         assert images[name]["tier"] is None
     for tier in DEMO:
         attributes = demo[tier].attrs
-        assert images[f"{tier}:latest"]["size"] == attributes["Size"]
+        # Exactly with Docker's own store; containerd's counts configuration and manifest, too.
+        assert images[f"{tier}:latest"]["size"] == pytest.approx(attributes["Size"], rel=0.001)
     assert images["wordpress:latest"]["own"] + images["httpd-php:latest"]["size"] == images["wordpress:latest"]["size"]
 
 

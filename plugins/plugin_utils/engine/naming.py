@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import EngineError
@@ -36,8 +36,8 @@ class Naming:
         #: IDs by what the engine calls the image, and the other way round.
         self._known: dict[str, str] = {}
         self._called: dict[str, str] = {}
-        #: Bytes of the layers as they are kept, by what the engine calls the image.
-        self._blobs: dict[str, int] = {}
+        #: Layers as they are kept, by what the engine calls the image.
+        self._layers: dict[str, Sequence[Mapping[str, Any]]] = {}
 
     @property
     def differs(self) -> bool:
@@ -120,14 +120,15 @@ class Naming:
 
         Args:
             called: What the engine calls it.
-            told: What the engine says in its list. (Of one image alone, it says what its blobs have.)
-
-        Raises:
-            EngineError: The engine refused.
+            told: What the engine says in its list.
         """
         self._ours(called, thoroughly=False)
-        blobs = self._blobs.get(called, 0)
-        return told - blobs if blobs <= told else told
+        layers = self._layers.get(called, ())
+        blobs = sum(int(each.get("size") or 0) for each in layers)
+        if not layers or blobs > told:
+            return told
+        are_unpacked = all(str(each.get("mediaType", "")).endswith(".tar") for each in layers)
+        return blobs if are_unpacked else told - blobs
 
     def _held(self) -> dict[str, str]:
         """IDs of all images that the engine holds, by what it calls them."""
@@ -150,4 +151,4 @@ class Naming:
     def _note(self, called: str, manifest: Mapping[str, Any]) -> None:
         ours = str(manifest["config"]["digest"])
         self._known[called], self._called[ours] = ours, called
-        self._blobs[called] = sum(int(each.get("size") or 0) for each in manifest.get("layers") or ())
+        self._layers[called] = manifest.get("layers") or ()

@@ -193,3 +193,10 @@ def test_the_size_is_that_of_the_layers_and_not_of_blobs_besides(make, store):
     assert naming.size(digest(mine), 80) == 80  # an engine that counts otherwise
     assert naming.size("sha256:unknown", 190) == 190
     assert make(Asked(), kind.DOCKER).size(digest(mine), 190) == 190
+
+
+def test_the_size_of_layers_that_are_kept_unpacked_is_that_of_their_archives(make, store):
+    layers = [{"digest": "sha256:aa", "size": 90, "mediaType": "application/vnd.oci.image.layer.v1.tar"}]
+    mine = json.dumps({"config": {"digest": digest(b"{}")}, "layers": layers}).encode()
+    store(mine)
+    assert make(Asked([(digest(mine), OURS)])).size(digest(mine), 190) == 90
