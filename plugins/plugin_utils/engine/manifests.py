@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import tarfile
 import time
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any, cast
 
+from .. import user_folders
 from ..errors import EngineError
 from ..whole_file import write_whole
 from .session import Session
@@ -122,7 +122,7 @@ class Manifests:
 
 
 def _folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "tierwright", "manifests").expanduser()
+    return user_folders.cache() / "manifests"
 
 
 def _read(path: Path, name: str) -> bytes | None:

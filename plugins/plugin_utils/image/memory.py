@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import time
 import zlib
 from pathlib import Path
 from typing import Any
 
+from .. import user_folders
 from ..whole_file import write_whole
 
 #: Seconds after which it is forgotten: a year.
 KEPT = 365 * 24 * 3600
 
 #: No chain's folder: names of chains have no plus sign there.
-_FOLDER = "tierwright/+layers"
+_FOLDER = "+layers"
 
 
 def remember(layer: str, kind: str, told: Any) -> None:
@@ -59,4 +59,4 @@ def _forget(folder: Path) -> None:
 
 
 def _folder() -> Path:
-    return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state", _FOLDER).expanduser()
+    return user_folders.state() / _FOLDER

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .. import user_folders
 from ..whole_file import write_whole
 from .entry import Entry, Index
 
@@ -100,7 +101,7 @@ class Store:
 
 
 def _own() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "tierwright", "inspect")
+    return user_folders.cache() / "inspect"
 
 
 def _index(told: dict[str, Any]) -> Index:

@@ -7,10 +7,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import user_folders
 from ..whole_file import write_whole
 
 
@@ -32,8 +32,7 @@ class Memory:
     """Answers in a private folder below ``$XDG_CACHE_HOME`` (by default ``~/.cache``)."""
 
     def __init__(self) -> None:
-        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        self._folder = Path(cache, "tierwright", "answers").expanduser()
+        self._folder = user_folders.cache() / "answers"
 
     def recall(self, address: str) -> Answer | None:
         """What ``address`` answered the last time; ``None`` where that is not known."""

@@ -1,13 +1,10 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The folder that a report is: written aside, and put in its place in one step."""
+"""The folder that a report is: written elsewhere first, then moved to its place."""
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -19,8 +16,6 @@ from ..errors import UsageError
 MARK = "report.json"
 #: Raised by one whenever the mark says more, or something else, than before.
 SCHEMA = 1
-
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
 def check(folder: Path) -> None:
@@ -44,7 +39,10 @@ def check(folder: Path) -> None:
 
 
 def publish(folder: Path, files: Iterable[tuple[str, str]], *, chain: str | None, made: str) -> int:
-    """Write a report, and put it where another one may be: whoever reads meanwhile finds the old or the new one.
+    """Write a report to a folder, which may hold an older report.
+
+    The old report is there until the new one is complete. It is moved away and the new one moved in by two renames, so
+    a reader finds no report for an instant.
 
     Args:
         folder: The report's folder; folders above it are made.
@@ -87,28 +85,16 @@ def _write(site: Path, files: Iterable[tuple[str, str]], chain: str | None, made
 
 
 def _put(site: Path, folder: Path, old: Path) -> None:
-    """Give ``site`` the name of ``folder``. What had it is called as ``site`` was, or ``old``, then."""
+    """Move ``site`` to ``folder``; what was there is moved to ``old``."""
     if not folder.exists():
         site.rename(folder)
-    elif not _exchange(site, folder):
-        folder.rename(old)
-        try:
-            site.rename(folder)
-        except BaseException:
-            old.rename(folder)
-            raise
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Let two folders change their names in one step; say whether this system and file system can."""
-    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if rename is None:
-        return False
-    if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
-        return True
-    if (code := ctypes.get_errno()) in {errno.EINVAL, errno.ENOSYS}:
-        return False
-    raise OSError(code, os.strerror(code), str(other))
+        return
+    folder.rename(old)
+    try:
+        site.rename(folder)
+    except BaseException:
+        old.rename(folder)
+        raise
 
 
 def _mark(folder: Path) -> set[str] | None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote
 
+from .. import user_folders
 from ..chain.names import file_name
 from ..errors import RunError, concerning
 from ..foreign import printable_lines
@@ -195,17 +196,13 @@ def began(run: str) -> datetime:
 
 def state_folder(chain: str) -> Path:
     """Folder of what is known of ``chain`` here, below ``$XDG_STATE_HOME`` (by default ``~/.local/state``)."""
-    return _states() / file_name(chain)
+    return user_folders.state() / file_name(chain)
 
 
 def chains() -> list[str]:
     """Names of the chains that something is known of here, sorted."""
-    folder = _states()
+    folder = user_folders.state()
     return sorted(unquote(each.name) for each in folder.iterdir() if each.is_dir()) if folder.is_dir() else []
-
-
-def _states() -> Path:
-    return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state", "tierwright").expanduser()
 
 
 def runs_folder(chain: str) -> Path:

@@ -21,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from .. import user_folders
 from ..chain.names import file_name
 from ..keys.elsewhere import CHANGED, LISTING, ROLE, Projects, digest_elsewhere, part
 from ..keys.files import counts
@@ -194,8 +195,8 @@ def _python() -> Iterator[str]:
 
 
 def _caches() -> Iterator[str]:
-    yield os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    yield os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    yield str(user_folders.all_state())
+    yield str(user_folders.all_caches())
 
 
 def _folders(paths: Iterable[str]) -> Iterator[str]:

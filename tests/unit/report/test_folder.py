@@ -7,7 +7,6 @@ import json
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import UsageError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.report import folder as module
 from ansible_collections.tierwright.chain.plugins.plugin_utils.report.folder import check, publish
 
 PAGES = [("index.html", "one"), ("tiers/web.html", "web")]
@@ -38,10 +37,7 @@ def test_others_may_read_it_as_any_folder(tmp_path):
     assert (tmp_path / "it").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
-@pytest.mark.parametrize("at_once", [True, False])
-def test_a_second_report_replaces_the_first(tmp_path, monkeypatch, at_once):
-    if not at_once:
-        monkeypatch.setattr(module, "_exchange", lambda *_: False)
+def test_a_second_report_replaces_the_first(tmp_path):
     write(tmp_path / "it")
     write(tmp_path / "it", [("index.html", "two")])
     assert content(tmp_path / "it") == {"index.html": "two"}
