@@ -6,12 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine, connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.words import size
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import ChainAction
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
@@ -22,29 +20,26 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.run.garbage impor
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.prune import KEEP_RELEASES
 
 
-class ActionModule(ActionBase):
+class ActionModule(ChainAction):
     """Removes what nothing needs any more of a chain."""
 
-    _requires_connection = False
     _supports_check_mode = True
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        with told_to_users():
-            keep = _count(self._task.args.get("keep_releases"))
-            planner = planner_of(_unlimited(task_vars or {}))
-            engine = connect()
-            if self._task.check_mode:
-                check_claim(engine, planner.name, planner.home)
+    def work(self, variables: dict[str, Any]) -> dict[str, Any]:
+        keep = _count(self._task.args.get("keep_releases"))
+        planner = planner_of(_unlimited(variables))
+        engine = connect()
+        if self._task.check_mode:
+            check_claim(engine, planner.name, planner.home)
+            garbage = self._find(planner, engine, keep)
+        else:
+            wait = waiting(self._task.args, say)
+            journal = begin(engine, planner.name, planner.home, command(), wait)
+            try:
                 garbage = self._find(planner, engine, keep)
-            else:
-                wait = waiting(self._task.args, say)
-                journal = begin(engine, planner.name, planner.home, command(), wait)
-                try:
-                    garbage = self._find(planner, engine, keep)
-                    remove(engine, planner.name, planner.home, garbage)
-                finally:
-                    journal.end()
+                remove(engine, planner.name, planner.home, garbage)
+            finally:
+                journal.end()
         self._show(garbage)
         return {
             "changed": bool(garbage),

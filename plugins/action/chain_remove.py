@@ -6,31 +6,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import ChainAction
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.remove import remove_chain
 
 
-class ActionModule(ActionBase):
+class ActionModule(ChainAction):
     """Removes a chain from the engine."""
 
-    _requires_connection = False
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        with told_to_users():
-            planner = planner_of(task_vars or {})
-            chain = planner.name
-            if self._task.args.get("chain") != chain:
-                raise ChainError(
-                    f"chain_remove is to remove {self._task.args.get('chain')!r}, but this inventory is the chain "
-                    f"{chain!r}; name that one, or use the inventory of the other"
-                )
-            wait = waiting(self._task.args, say)
-            removed = remove_chain(connect(), chain, planner.home, command(), wait)
+    def work(self, variables: dict[str, Any]) -> dict[str, Any]:
+        planner = planner_of(variables)
+        chain = planner.name
+        if self._task.args.get("chain") != chain:
+            raise ChainError(
+                f"chain_remove is to remove {self._task.args.get('chain')!r}, but this inventory is the chain "
+                f"{chain!r}; name that one, or use the inventory of the other"
+            )
+        wait = waiting(self._task.args, say)
+        removed = remove_chain(connect(), chain, planner.home, command(), wait)
         return {"changed": bool(removed), "images": removed}

@@ -7,58 +7,47 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.protection import Protection
 from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.starting import check_start
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import base, labels
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import (
-    tier_and_journal,
-    told_to_users,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import TierAction
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments import check_config, check_protects
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import check_heard
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.secrets import refuse
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import accept, propose
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.holds import announce, hold
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import read_plan, read_plans
 
 
-class ActionModule(ActionBase):
+class ActionModule(TierAction):
     """Makes a base's image from its source."""
 
-    _requires_connection = False
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        name, journal = tier_and_journal(self._task.args, task_vars)
-        with told_to_users(f"tier {name!r}"):
-            planned = read_plan(journal, name)
-            if any(each.role and each.action is Action.BUILD for each in read_plans(journal)[1].values()):
-                check_heard(name)
-            declared = check_config(name, "tier_config", self._task.args.get("config") or {})
-            refuse(name, "tier_config", declared, task_vars or {})
-            protects = check_protects(name, "tier_protects", self._task.args.get("protects") or [])
-            refuse(name, "tier_protects", {"": protects}, task_vars or {})
-            own = Protection(name, planned.tier.team, protects)
-            engine = connect()
-            make = partial(
-                base.make,
-                engine,
-                tier=planned.tier,
-                declared=declared,
-                identity=lambda family: labels.identity(
-                    planned.chain, planned.tier, planned.parts, family, protects=[own]
-                ),
-                say=lambda line: say(f"{name}: {line}"),
-                announce=partial(announce, journal, name),
-            )
-            image = hold(engine, journal, planned.tier, make)
-            image = propose(engine, journal, planned.tier, image)
-            work = {**labels.work(journal.run, name), labels.CHAIN: planned.chain}
-            check_start(engine, image, tier=name, labels=work)
-            accept(engine, journal, planned.tier)  # a base has no role, so no tests either
+    def work(self, name: str, journal: Journal, variables: dict[str, Any]) -> dict[str, Any]:
+        planned = read_plan(journal, name)
+        if any(each.role and each.action is Action.BUILD for each in read_plans(journal)[1].values()):
+            check_heard(name)
+        declared = check_config(name, "tier_config", self._task.args.get("config") or {})
+        refuse(name, "tier_config", declared, variables)
+        protects = check_protects(name, "tier_protects", self._task.args.get("protects") or [])
+        refuse(name, "tier_protects", {"": protects}, variables)
+        own = Protection(name, planned.tier.team, protects)
+        engine = connect()
+        make = partial(
+            base.make,
+            engine,
+            tier=planned.tier,
+            declared=declared,
+            identity=lambda family: labels.identity(planned.chain, planned.tier, planned.parts, family, protects=[own]),
+            say=lambda line: say(f"{name}: {line}"),
+            announce=partial(announce, journal, name),
+        )
+        image = hold(engine, journal, planned.tier, make)
+        image = propose(engine, journal, planned.tier, image)
+        work = {**labels.work(journal.run, name), labels.CHAIN: planned.chain}
+        check_start(engine, image, tier=name, labels=work)
+        accept(engine, journal, planned.tier)  # a base has no role, so no tests either
         return {"changed": True, "image": image.id}

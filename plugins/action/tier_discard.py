@@ -6,29 +6,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import (
-    tier_and_journal,
-    told_to_users,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import TierAction
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_tier
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.failure import Failure, failing, give_up
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
 
 
-class ActionModule(ActionBase):
+class ActionModule(TierAction):
     """Gives a failed tier up, and fails."""
 
-    _requires_connection = False
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        name, journal = tier_and_journal(self._task.args, task_vars)
-        with told_to_users(f"tier {name!r}"):
-            give_up(journal, name, self._failure(journal, name))  # first: whoever waits must know, engine or not
-            clear_tier(connect(), journal, name)
+    def work(self, name: str, journal: Journal, variables: dict[str, Any]) -> dict[str, Any]:
+        give_up(journal, name, self._failure(journal, name))  # first: whoever waits must know, engine or not
+        clear_tier(connect(), journal, name)
         # What failed was told when it did, and the end of the run tells all of it: not here as well.
         return {"failed": True, "msg": f"tier {name!r} is given up; the last lines of this run say why"}
 

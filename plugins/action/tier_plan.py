@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine, connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError, TierwrightError, described
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import ChainAction
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import (
     command,
     planner_of,
@@ -41,22 +40,19 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.run.result import
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.standing import FAILED
 
 
-class ActionModule(ActionBase):
+class ActionModule(ChainAction):
     """Plans a run; nothing is built here."""
 
-    _requires_connection = False
     _supports_check_mode = True
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        with told_to_users():
-            files = {} if self._task.check_mode else check_files(self._task.args)
-            try:
-                return self._run(task_vars or {}, files)
-            except Exception as error:
-                told = str(error) if isinstance(error, TierwrightError) else described(error)
-                begin_files(files, Result(None, None, FAILED, None, None, told, repeat()))
-                raise
+    def work(self, variables: dict[str, Any]) -> dict[str, Any]:
+        files = {} if self._task.check_mode else check_files(self._task.args)
+        try:
+            return self._run(variables, files)
+        except Exception as error:
+            told = str(error) if isinstance(error, TierwrightError) else described(error)
+            begin_files(files, Result(None, None, FAILED, None, None, told, repeat()))
+            raise
 
     def _run(self, task_vars: dict[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
         planner = planner_of(task_vars)

@@ -7,24 +7,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import ChainAction
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.promote import promote_run
 
 
-class ActionModule(ActionBase):
+class ActionModule(ChainAction):
     """Moves the release tags of the tiers whose branch passed."""
 
-    _requires_connection = False
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        with told_to_users():
-            done = promote_run(connect(), Journal(Path(self._task.args["run"])))
+    def work(self, variables: dict[str, Any]) -> dict[str, Any]:
+        done = promote_run(connect(), Journal(Path(self._task.args["run"])))
         for tier in done.moved:
             say(f"{tier.release} is now {done.images[tier.name]}")
         if done.release:

@@ -7,10 +7,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine, connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import ChainAction
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
@@ -20,28 +18,25 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.rollback import Rollback, plan_rollback
 
 
-class ActionModule(ActionBase):
+class ActionModule(ChainAction):
     """Brings the chain's release tags to another release."""
 
-    _requires_connection = False
     _supports_check_mode = True
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        with told_to_users():
-            planner = planner_of(task_vars or {})
-            engine = connect()
-            if self._task.check_mode:
-                check_claim(engine, planner.name, planner.home)
+    def work(self, variables: dict[str, Any]) -> dict[str, Any]:
+        planner = planner_of(variables)
+        engine = connect()
+        if self._task.check_mode:
+            check_claim(engine, planner.name, planner.home)
+            rollback = self._plan(planner, engine)
+        else:
+            wait = waiting(self._task.args, say)
+            journal = begin(engine, planner.name, planner.home, command(), wait)
+            try:
                 rollback = self._plan(planner, engine)
-            else:
-                wait = waiting(self._task.args, say)
-                journal = begin(engine, planner.name, planner.home, command(), wait)
-                try:
-                    rollback = self._plan(planner, engine)
-                    move_all(engine, planner.name, rollback.moves)
-                finally:
-                    journal.end()
+                move_all(engine, planner.name, rollback.moves)
+            finally:
+                journal.end()
         self._show(rollback)
         moved = {change.tier.name: {"was": change.was, "is": change.now} for change in rollback.changes}
         return {"changed": bool(moved), "release": rollback.release, "moved": moved}

@@ -8,13 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import (
-    tier_and_journal,
-    told_to_users,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import TierAction
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments import (
     check_config,
     check_protects,
@@ -31,40 +26,36 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling
 from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.elsewhere import Projects
 from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.learned import unseen
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import seal_tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import Planned, read_plan
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.taken import used
 
 
-class ActionModule(ActionBase):
+class ActionModule(TierAction):
     """Turns the build container's changes into the tier's one layer and its image."""
 
-    _requires_connection = False
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
+    def work(self, name: str, journal: Journal, variables: dict[str, Any]) -> dict[str, Any]:
         stop_here()
-        name, journal = tier_and_journal(self._task.args, task_vars)
-        with told_to_users(f"tier {name!r}"):
-            known, planned = task_vars or {}, read_plan(journal, name)
-            self._check_origin(planned, journal.read("settings", name) or {}, known)
-            variable = _said("tier_config", planned.config_variable, known)
-            declared = check_config(name, variable, self._task.args.get("config") or {})
-            refuse(name, variable, declared, known)
-            variable = _said("tier_protects", planned.protects_variable, known)
-            protects = check_protects(name, variable, self._task.args.get("protects") or [])
-            refuse(name, variable, {"": protects}, known)
-            present = Present(known["hostvars"], Projects(planned.projects))
-            declared_inputs = any(part.startswith("input") for part in planned.parts)
-            parts = present.settle(name, used(journal, name), declared=declared_inputs)
-            told: list[str] = []
+        known, planned = variables, read_plan(journal, name)
+        self._check_origin(planned, journal.read("settings", name) or {}, known)
+        variable = _said("tier_config", planned.config_variable, known)
+        declared = check_config(name, variable, self._task.args.get("config") or {})
+        refuse(name, variable, declared, known)
+        variable = _said("tier_protects", planned.protects_variable, known)
+        protects = check_protects(name, variable, self._task.args.get("protects") or [])
+        refuse(name, variable, {"": protects}, known)
+        present = Present(known["hostvars"], Projects(planned.projects))
+        declared_inputs = any(part.startswith("input") for part in planned.parts)
+        parts = present.settle(name, used(journal, name), declared=declared_inputs)
+        told: list[str] = []
 
-            def tell(line: str) -> None:
-                told.append(line)
-                say(f"{name}: {line}")
+        def tell(line: str) -> None:
+            told.append(line)
+            say(f"{name}: {line}")
 
-            if overlooked := unseen(parts):
-                say(f"{name}: not looked at, should it change: {', '.join(overlooked)}")
-            image = seal_tier(connect(), journal, name, declared, protects, parts, say=tell)
+        if overlooked := unseen(parts):
+            say(f"{name}: not looked at, should it change: {', '.join(overlooked)}")
+        image = seal_tier(connect(), journal, name, declared, protects, parts, say=tell)
         return {
             "changed": True,
             "image": image.id,

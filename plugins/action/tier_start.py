@@ -7,49 +7,41 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import (
-    tier_and_journal,
-    told_to_users,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import TierAction
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import check_heard
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.proxies import proxies
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import spare, start, wait_for_parent
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import read_plan
 
 
-class ActionModule(ActionBase):
+class ActionModule(TierAction):
     """Waits for the parent, then starts a build container on its image."""
 
-    _requires_connection = False
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        name, journal = tier_and_journal(self._task.args, task_vars)
-        with told_to_users(f"tier {name!r}"):
-            planned = read_plan(journal, name)
-            if planned.action is Action.KEEP:
-                return {"changed": False, "spared": True, "image": planned.image}
-            environment = proxies(name, self._task.args.get("proxy"))
-            parent = wait_for_parent(journal, planned)
-            if boolean(self._task.args.get("record", True)):
-                check_heard(name)
-            engine = connect()
-            spared = spare(engine, journal, planned, parent)
-            if spared is not None:
-                return {"changed": False, "spared": True, "parent": parent, "image": spared.id}
-            started = start(
-                engine,
-                journal,
-                planned,
-                parent,
-                python=self._task.args.get("python") or None,
-                say=lambda line: say(f"{name}: {line}"),
-            )
+    def work(self, name: str, journal: Journal, variables: dict[str, Any]) -> dict[str, Any]:
+        planned = read_plan(journal, name)
+        if planned.action is Action.KEEP:
+            return {"changed": False, "spared": True, "image": planned.image}
+        environment = proxies(name, self._task.args.get("proxy"))
+        parent = wait_for_parent(journal, planned)
+        if boolean(self._task.args.get("record", True)):
+            check_heard(name)
+        engine = connect()
+        spared = spare(engine, journal, planned, parent)
+        if spared is not None:
+            return {"changed": False, "spared": True, "parent": parent, "image": spared.id}
+        started = start(
+            engine,
+            journal,
+            planned,
+            parent,
+            python=self._task.args.get("python") or None,
+            say=lambda line: say(f"{name}: {line}"),
+        )
         return {
             "changed": True,
             "spared": False,

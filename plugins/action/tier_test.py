@@ -6,28 +6,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.gate import TIMEOUT
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import (
-    tier_and_journal,
-    told_to_users,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import TierAction
+from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils.run.testing import prove
 
 
-class ActionModule(ActionBase):
+class ActionModule(TierAction):
     """Lets a tier's image pass its tests, or fails."""
 
-    _requires_connection = False
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        name, journal = tier_and_journal(self._task.args, task_vars)
-        with told_to_users(f"tier {name!r}"):
-            verdict = prove(connect(), journal, name, _seconds(name, self._task.args.get("timeout")))
+    def work(self, name: str, journal: Journal, variables: dict[str, Any]) -> dict[str, Any]:
+        verdict = prove(connect(), journal, name, _seconds(name, self._task.args.get("timeout")))
         tests, seconds = (verdict.tests, verdict.seconds) if verdict else (0, 0.0)
         return {"changed": False, "tests": tests, "seconds": seconds}
 

@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..errors import TierwrightError, described
@@ -50,8 +51,52 @@ def unexpected(subject: str, error: BaseException) -> str:
     )
 
 
-def tier_and_journal(args: Mapping[str, Any], task_vars: Mapping[str, Any] | None) -> tuple[str, Journal]:
-    """The tier that a task runs for, and the journal that its argument ``run`` names."""
-    if task_vars is None or not args.get("run"):
-        raise AnsibleActionFail("the argument 'run' is missing; it is 'run' of tierwright.chain.tier_plan's result")
-    return task_vars["inventory_hostname"], Journal(Path(args["run"]))
+class ChainAction(ActionBase):
+    """An action of the whole chain, on the controller: it does :meth:`work`, and errors reach users as sentences."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Do the work; Ansible calls this."""
+        super().run(tmp, task_vars)
+        with told_to_users():
+            return self.work(task_vars or {})
+
+    def work(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """Do it.
+
+        Args:
+            variables: The host's variables.
+
+        Returns:
+            The task's result.
+        """
+        raise NotImplementedError
+
+
+class TierAction(ActionBase):
+    """An action of one tier in a run, on the controller: it does :meth:`work`, and errors reach users as sentences."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Do the work; Ansible calls this."""
+        super().run(tmp, task_vars)
+        if task_vars is None or not self._task.args.get("run"):
+            raise AnsibleActionFail("the argument 'run' is missing; it is 'run' of tierwright.chain.tier_plan's result")
+        name = task_vars["inventory_hostname"]
+        with told_to_users(f"tier {name!r}"):
+            return self.work(name, Journal(Path(self._task.args["run"])), task_vars)
+
+    def work(self, name: str, journal: Journal, variables: dict[str, Any]) -> dict[str, Any]:
+        """Do it.
+
+        Args:
+            name: The tier.
+            journal: The run's.
+            variables: The tier's variables.
+
+        Returns:
+            The task's result.
+        """
+        raise NotImplementedError
