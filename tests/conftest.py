@@ -14,7 +14,7 @@ from engines import machine
 from engines.catalogue import CHOICES
 from engines.roots import NotToBeHadError
 
-pytest.register_assert_rewrite("engine_contract")
+pytest.register_assert_rewrite("engine_contract", "other_engines")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

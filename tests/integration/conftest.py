@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import docker
 import docker.errors
@@ -49,6 +49,11 @@ WRITE = """
 - name: Write a file
   ansible.builtin.raw: echo {{ inventory_hostname }} > /etc/{{ inventory_hostname }}
 """
+
+#: What a registry may answer with when it is asked for an image.
+MANIFESTS = {
+    "Accept": "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
+}
 
 HOSTILE = """
 FROM {base}
@@ -212,10 +217,10 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def hostile(registry: str, engine: Any, demo_base: Any) -> Iterator[str]:
     """Somebody's image that does all it can to disturb a build, by digest."""
     name = f"{registry}/hostile-{secrets.token_hex(4)}"
-    image, _log = engine.images.build(fileobj=io.BytesIO(HOSTILE.format(base=demo_base.id).encode()), tag=name, rm=True)
+    engine.images.build(fileobj=io.BytesIO(HOSTILE.format(base=demo_base.id).encode()), tag=name, rm=True)
     engine.images.push(name)
-    image.reload()
-    pinned = image.attrs["RepoDigests"][0]
+    with urlopen(Request(f"http://{name.replace('/', '/v2/', 1)}/manifests/latest", headers=MANIFESTS)) as answer:
+        pinned = f"{name}@{answer.headers['Docker-Content-Digest']}"
     engine.images.remove(name)
     yield pinned
     if engine.images.list(pinned):

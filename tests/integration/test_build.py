@@ -290,13 +290,13 @@ def test_a_build_container_is_confined_while_it_builds(small_chain, engine, envi
         output, _ = running.communicate()
     assert running.returncode == 0, output
     assert host["Privileged"] is False
-    if as_engine(engine).kind == PODMAN:  # it tells one by one what it gives to others
+    if as_engine(engine).kind == PODMAN:  # it lists each capability that it drops, and each mount
         assert set(host["CapDrop"]).isdisjoint(host["CapAdd"])
     else:
         assert host["CapDrop"] == ["ALL"]
-    assert not host["Binds"]
+        assert not host["Binds"]
     assert host["NetworkMode"] != "host"
-    assert host["PidMode"] == ""
+    assert host["PidMode"] in {"", "private"}
     # Of this machine it has the folder of the agent's socket, and can write nothing there.
     binds = [(mount["Destination"], mount["RW"]) for mount in mounts if mount["Type"] == "bind"]
     assert binds == [("/dev/tierwright-agent", False)]

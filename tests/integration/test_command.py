@@ -380,8 +380,9 @@ def test_outdated_is_what_apt_would_upgrade(ask, demo, engine):
     engine.images.build(fileobj=file, tag=f"{name}:1", rm=True, network_mode="none")
     try:
         answer = ask("outdated", f"{name}:1", "--json")
+        outside = as_engine(engine).kind.default_network
         listing = "apt-get update -qq && apt list --upgradable 2>/dev/null"
-        said = engine.containers.run(f"{name}:1", ["sh", "-c", listing], network_mode="bridge", remove=True).decode()
+        said = engine.containers.run(f"{name}:1", ["sh", "-c", listing], network_mode=outside, remove=True).decode()
         upgradable = [line.split() for line in said.splitlines() if "/" in line]
         assert {each[0].partition("/")[0]: (each[-1].rstrip("]"), each[1], each[2]) for each in upgradable} == {
             each["name"]: (each["installed"], each["candidate"], each["architecture"])

@@ -7,12 +7,16 @@ import secrets
 import time
 from collections.abc import Iterator
 from http.cookiejar import CookieJar
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, OpenerDirector, build_opener
 
 import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.kind import PODMAN
+from sdk_client import as_engine
 
 from .conftest import run_container
 
@@ -140,7 +144,10 @@ def test_logs_reach_the_engine(site):
 
 
 @pytest.mark.once
-def test_the_engine_finds_both_healthy(site):
+def test_the_engine_finds_both_healthy(site, engine):
+    if as_engine(engine).kind == PODMAN and not Path("/run/systemd/system").exists():
+        pytest.skip("Podman leaves it to systemd to run health checks, and none runs here")
+
     def status(container):
         container.reload()
         return container.attrs["State"]["Health"]["Status"]
