@@ -37,6 +37,7 @@ from ansible.plugins.loader import connection_loader, get_shell_plugin
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import TierwrightError
+from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory import collector
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import unexpected
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import repeat
 from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import (
@@ -104,11 +105,14 @@ class CallbackModule(CallbackBase):
         if self._awaited:
             self._signals = Signals()
             self._signals.take()
+            collector.relax()
             threading.excepthook = _quiet_reader(threading.excepthook)
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """Remember the play, which holds the roles that are loaded."""
         self._play = play
+        if self._signals is not None:
+            collector.keep()
 
     def v2_playbook_on_include(self, included_file: Any) -> None:
         """Give a role that was just loaded a name that people can read, before its first task begins."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import http.client
 import io
 from collections.abc import Callable
+from typing import Any
 
 from ..engine.engine import Engine
 from ..engine.stream import Output
@@ -75,8 +76,25 @@ class _Exchange:
     def sendall(self, data: bytes) -> None:
         self._request += data
 
-    def makefile(self, _mode: str) -> io.BytesIO:
-        return io.BytesIO(self._exchange(bytes(self._request)))
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Answer(lambda: self._exchange(bytes(self._request))))
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+class _Answer(io.RawIOBase):
+    """An answer that is fetched when it is read: ``http.client`` expects errors there, and not before."""
+
+    def __init__(self, fetch: Callable[[], bytes]) -> None:
+        super().__init__()
+        self._fetch = fetch
+        self._fetched: io.BytesIO | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self._fetched is None:
+            self._fetched = io.BytesIO(self._fetch())
+        return self._fetched.readinto(buffer)
