@@ -95,11 +95,6 @@ def memory() -> int:
     return share if share >= _ENOUGH else 0
 
 
-def place() -> str:
-    """Say where to put the data of an engine that is started again: in memory, where there is enough."""
-    return "/dev/shm" if memory() else "/var/tmp"
-
-
 def run(name: str, words: Sequence[str]) -> int:
     """Run a command on another machine, with an engine of the catalogue.
 

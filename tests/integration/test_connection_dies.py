@@ -14,7 +14,6 @@ from typing import Any
 import docker
 import pytest
 
-from engines import machine
 from relay import Relay
 
 from .containers import PYTHON, Target, build_container
@@ -134,7 +133,7 @@ def keepers(target: Target) -> str:
 
 @pytest.fixture
 def second_engine(engine: docker.DockerClient, python_image: str) -> Iterator[SecondEngine]:
-    with tempfile.TemporaryDirectory(prefix="twtest-", dir=machine.place()) as folder:
+    with tempfile.TemporaryDirectory(prefix="twtest-") as folder:
         second = SecondEngine(Path(folder))
         try:
             second.client.images.load(engine.images.get(python_image).save())

@@ -30,7 +30,7 @@ def python_rootfs(engine: Any, python_image: str, tmp_path_factory: pytest.TempP
 
 @contextlib.contextmanager
 def another_engine(disk: str = "") -> Iterator[SecondEngine]:
-    with tempfile.TemporaryDirectory(prefix="twtest-", dir=machine.place()) as folder:
+    with tempfile.TemporaryDirectory(prefix="twtest-") as folder:
         second = SecondEngine(Path(folder), disk)
         try:
             yield second

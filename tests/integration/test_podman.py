@@ -25,7 +25,6 @@ import made_images as handmade
 from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels, load
 from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config import document
-from engines import machine
 from sdk_client import as_engine
 
 from .conftest import BIN, WRITE, Playbook, SmallChain
@@ -65,7 +64,7 @@ class Podman:
 @pytest.fixture(scope="session")
 def podman(registry: str) -> Iterator[Podman]:
     """Podman's service on a socket and with storage of its own, which are both gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="twtest-", dir=machine.place()) as name:
+    with tempfile.TemporaryDirectory(prefix="twtest-") as name:
         folder = Path(name)
         (folder / "containers.conf").write_text(CONFIGURATION.format(folder=folder))
         address = f"unix://{folder}/podman.sock"
