@@ -1,9 +1,9 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Asking web servers whose network this machine has not: a helper beside them carries the bytes.
+"""HTTP requests to containers on a network that this machine does not have, through a helping container on it.
 
-Containers of a rootless engine, of one in a virtual machine or of one elsewhere have addresses that lead nowhere here,
-or to somebody else.
+This machine cannot reach the containers of a rootless engine, of an engine in a virtual machine, or of a remote engine.
+Their addresses may even belong to other servers here.
 """
 
 from __future__ import annotations

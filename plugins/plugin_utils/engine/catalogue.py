@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 from ..errors import EngineError, concerning
 from .http import Answer
-from .image import HistoryEntry, names_of, read_history_entry, told_size
+from .image import HistoryEntry, names_of, read_history_entry, reported_size
 from .naming import Naming
 from .session import Session
 
@@ -105,7 +105,7 @@ class Catalogue:
             names=names_of(found),
             labels=found.get("Labels") or {},
             created=max(0, int(found.get("Created") or 0)),
-            size=self._naming.size(called, told_size(found)),
+            size=self._naming.size(called, reported_size(found)),
         )
 
     def _understood(self) -> AbstractContextManager[None]:

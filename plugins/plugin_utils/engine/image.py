@@ -81,14 +81,14 @@ def read_image(found: Mapping[str, Any], identifier: str) -> Image:
         labels=config.get("Labels") or {},
         config=config,
         tags=names_of(found),
-        size=told_size(found),
+        size=reported_size(found),
         architecture=found.get("Architecture") or "amd64",
         os=found.get("Os") or "linux",
         created=seconds(found.get("Created") or ""),
     )
 
 
-def told_size(found: Mapping[str, Any]) -> int:
+def reported_size(found: Mapping[str, Any]) -> int:
     """Read how many bytes an engine says that an image has."""
     return int(found.get("Size") or 0)
 

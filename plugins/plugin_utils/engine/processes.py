@@ -7,7 +7,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from ..errors import EngineError
+from ..errors import EngineError, concerning
 from .exec import Exec
 from .refusal import RefusedError, translated
 from .session import Session
@@ -63,8 +63,9 @@ def _told(session: Session, container: str) -> list[Process]:
             raise RefusedError(f"{doing}: the engine answers nothing, and the image has no ps, shell or cat") from error
         processes = found["Processes"] or ()
         if len(found["Titles"]) == 1:  # Podman 4 gives out whole lines of what `ps` wrote
-            processes = [line.split(None, 2) for (line,) in processes]
-        return [Process(int(pid), int(user), command) for pid, user, command in processes]
+            processes = [str(line).split(None, 2) for line, *_nothing in processes]
+        with concerning(f"{doing}: the engine's answer cannot be understood", EngineError):
+            return [Process(int(pid), int(user), command) for pid, user, command in processes]
 
 
 def _seen_inside(session: Session, container: str) -> list[Process] | None:
@@ -76,8 +77,8 @@ def _seen_inside(session: Session, container: str) -> list[Process] | None:
         return None
     if code != 0:
         return None
-    found = []
-    for text in output.stdout.decode(errors="replace").split(mark)[1:]:
-        pid, user, command = text.split(" ", 2)
-        found.append(Process(int(pid), int(user), command.rstrip("\0").replace("\0", " ")))
-    return found
+    lines = [text.split(" ", 2) for text in output.stdout.decode(errors="replace").split(mark)[1:]]
+    try:
+        return [Process(int(pid), int(user), words.rstrip("\0").replace("\0", " ")) for pid, user, words in lines]
+    except ValueError:  # its shell is not one
+        return None

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import traceback
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,6 +63,7 @@ class ChainAction(ActionBase):
         with told_to_users():
             return self.work(task_vars or {})
 
+    @abstractmethod
     def work(self, variables: dict[str, Any]) -> dict[str, Any]:
         """Do it.
 
@@ -71,7 +73,6 @@ class ChainAction(ActionBase):
         Returns:
             The task's result.
         """
-        raise NotImplementedError
 
 
 class TierAction(ActionBase):
@@ -88,6 +89,7 @@ class TierAction(ActionBase):
         with told_to_users(f"tier {name!r}"):
             return self.work(name, Journal(Path(self._task.args["run"])), task_vars)
 
+    @abstractmethod
     def work(self, name: str, journal: Journal, variables: dict[str, Any]) -> dict[str, Any]:
         """Do it.
 
@@ -99,4 +101,3 @@ class TierAction(ActionBase):
         Returns:
             The task's result.
         """
-        raise NotImplementedError

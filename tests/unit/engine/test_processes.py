@@ -54,6 +54,12 @@ class Gone(Here):
         raise ContainerGoneError("it has ended")
 
 
+class Hostile(Here):
+    def run(self, _container: str, argv: list[str], *, take: Any) -> int:
+        take(1, f"{argv[-1]}one two{argv[-1]}three".encode())
+        return 0
+
+
 class Bare(Here):
     def run(self, _container: str, _argv: list[str], *, take: Any) -> int:  # noqa: ARG002 - the engine room's name
         return 127
@@ -89,13 +95,22 @@ def test_a_shell_is_asked_where_the_engine_lists_none(answer, monkeypatch):
 
 
 @pytest.mark.parametrize("answer", NONE)
-@pytest.mark.parametrize("inside", [Gone, Bare])
+@pytest.mark.parametrize("inside", [Gone, Bare, Hostile])
 def test_an_engine_that_lists_none_is_told_where_no_shell_answers(answer, inside, monkeypatch):
     monkeypatch.setattr(processes, "Exec", inside)
     with pytest.raises(RefusedError, match="listing the processes of container container: the engine "):
         listed(answer)
 
 
-def test_what_is_no_list_is_told():
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"Titles": ["PID"]},
+        {**DOCKER, "Processes": [["twelve", "0", "sh"]]},
+        {**DOCKER, "Processes": [["12"]]},
+        {**PODMAN_4, "Processes": [["12"]]},
+    ],
+)
+def test_what_is_no_list_of_processes_is_told(answer):
     with pytest.raises(EngineError, match="cannot be understood"):
-        listed({"Titles": ["PID"]})
+        listed(answer)
