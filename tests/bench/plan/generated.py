@@ -70,7 +70,7 @@ def _write_role(folder: Path, name: str) -> None:
 
 def _variables(owner: str, count: int) -> dict[str, Any]:
     """Variables of all kinds; every third is a template, as in real inventories."""
-    prefix = owner.replace("-", "_")
+    prefix = f"of_{owner.replace('-', '_')}"  # what begins with tier_ is Tierwright's
     return {
         f"{prefix}_{number}": f"{{{{ {prefix}_{number - 1} }}}}/{number}" if number % 3 == 2 else f"value {number}"
         for number in range(count)
