@@ -20,13 +20,13 @@ OLDEST_CORE = "2.19.0"
 NEWEST_PYTHONS = ("3.14", "3.13", "3.12")
 
 #: Unit tests of what imports ansible-core, and of what runs its modules; no other room does (``test_rooms.py``).
-WITH_CORE = ("tests/unit/agent", "tests/unit/inventory")
+WITH_CORE = ("tests/unit/agent", "tests/unit/inventory", "tests/unit/playbook")
 
 #: What an older patch of the same release could do otherwise, which all other tests ran with.
 FOR_A_PATCH = [f"tests/integration/test_{name}.py" for name in ("bad_input", "build", "connection", "packaging")]
 
 #: JavaScript of others that the report has, and where it comes from.
-VENDORED = Path("plugins/plugin_utils/report/vendor")
+VENDORED = Path("plugins/plugin_utils/_core/report/vendor")
 
 nox.options.error_on_missing_interpreters = True
 nox.options.sessions = ["lint"]

@@ -7,10 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain import tags
-from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.kept import keep
-from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.matrix import Cell, Matrix, State, Variant
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import state_folder
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain import tags
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import keep_matrix
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.variant_matrix import (
+    Cell,
+    CellState,
+    Matrix,
+    Variant,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import state_folder
 from made_images import config, layer, layout, ours, write
 
 NAME = "shop"
@@ -92,11 +97,11 @@ def note(
 def note_matrices(tiers: Mapping[str, tuple[str | None, str]] = TIERS, chain: str = NAME) -> None:
     """Keep two compatibility matrices: all passed, then one variant on which the last but one tier fails."""
     names = list(tiers)
-    good = [Cell(tier, State.PASSED, image="sha256:1", seconds=1.5) for tier in names]
+    good = [Cell(tier, CellState.PASSED, image="sha256:1", seconds=1.5) for tier in names]
     bad = [
         *good[:-2],
-        Cell(names[-2], State.FAILED, "test_it.py::test_login", "assert 500 == 200\n  where 500 = status"),
-        Cell(names[-1], State.NOT_REACHED),
+        Cell(names[-2], CellState.FAILED, "test_it.py::test_login", "assert 500 == 200\n  where 500 = status"),
+        Cell(names[-1], CellState.NOT_REACHED),
     ]
     for made, last in ((EARLIER, good), (LATER, bad)):
         variants = [
@@ -105,4 +110,4 @@ def note_matrices(tiers: Mapping[str, tuple[str | None, str]] = TIERS, chain: st
             Variant("no-hardening", "Debian 12, no hardening", good),
         ]
         release = tags.release(Matrix(1, chain, None, made, []).moment)
-        keep(state_folder(chain), Matrix(1, chain, release, made, variants))
+        keep_matrix(state_folder(chain), Matrix(1, chain, release, made, variants))

@@ -12,37 +12,37 @@ import types
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.command import report
-from ansible_collections.tierwright.chain.plugins.plugin_utils.contract import matrix
-from ansible_collections.tierwright.chain.plugins.plugin_utils.doctor import finding
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect import (
-    blame,
-    diff,
-    layers,
-    outdated,
-    releases,
-    tree,
-    waste,
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command import report
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility import variant_matrix
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.doctor import checks
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.packages import outdated_packages
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run import result
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views import (
+    comparison,
+    family_tree,
+    layer_contents,
+    ownership,
+    release_history,
+    wasted_space,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run import result
 
 ANSWERS = {
-    "tree": tree.Tree,
-    "layers": layers.Layers,
-    "diff": diff.Diff,
-    "blame": blame.Blame,
-    "waste": waste.Waste,
-    "history": releases.History,
-    "why": releases.Why,
-    "outdated": outdated.Outdated,
-    "matrix": matrix.Matrix,
+    "tree": family_tree.Tree,
+    "layers": layer_contents.LayerListing,
+    "diff": comparison.Diff,
+    "blame": ownership.Blame,
+    "waste": wasted_space.Waste,
+    "history": release_history.History,
+    "why": release_history.Why,
+    "outdated": outdated_packages.Outdated,
+    "matrix": variant_matrix.Matrix,
     "report": report.Written,
-    "doctor": finding.Findings,
+    "doctor": checks.Findings,
 }
 #: Other answers, by the verb with its option.
-OTHERS = {"matrix --changes": matrix.Changes}
+OTHERS = {"matrix --changes": variant_matrix.Changes}
 #: Files that a run writes, by the variable that names them.
-FILES = {"tier_result_file": result.Result}
+FILES = {"tier_result_file": result.RunResult}
 FOLDER = Path(__file__).parents[1] / "docs/schemas"
 
 _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}

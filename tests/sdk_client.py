@@ -8,14 +8,13 @@ from typing import IO, Any
 
 import docker
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import ANSWER_TIMEOUT, Engine
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.image import names_of
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.kind import DOCKER
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.naming import Naming
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.sdk import connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.session import Session
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.system import System
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.docker_config import engine_address
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import ANSWER_TIMEOUT, Engine
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.image_ids import Naming
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import names_of
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.sdk import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.session import EngineSession
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.system import DOCKER, System
 
 
 class _Translated(docker.APIClient):
@@ -83,8 +82,8 @@ def as_engine(client: docker.DockerClient) -> Engine:
     return Engine(_session(getattr(client, "plain", client)))
 
 
-def _session(client: docker.DockerClient) -> Session:
-    session = Session(_address(client), ANSWER_TIMEOUT)
+def _session(client: docker.DockerClient) -> EngineSession:
+    session = EngineSession(_address(client), ANSWER_TIMEOUT)
     session._client = client
     return session
 

@@ -6,18 +6,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine, connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.words import size
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import ChainAction
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.tiers import GROUP
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.claim import check_claim
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.garbage import Garbage, find, remove
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.prune import KEEP_RELEASES
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.planner import Planner
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.tiers import GROUP
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
+    ChainAction,
+    command,
+    planner_of,
+    waiting,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.pruning import (
+    KEEP_RELEASES,
+    Garbage,
+    find_garbage,
+    remove_garbage,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import begin
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.claim import check_claim
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.text import size
 
 
 class ActionModule(ChainAction):
@@ -37,7 +45,7 @@ class ActionModule(ChainAction):
             journal = begin(engine, planner.name, planner.home, command(), wait)
             try:
                 garbage = self._find(planner, engine, keep)
-                remove(engine, planner.name, planner.home, garbage)
+                remove_garbage(engine, planner.name, planner.home, garbage)
             finally:
                 journal.end()
         self._show(garbage)
@@ -51,7 +59,7 @@ class ActionModule(ChainAction):
 
     def _find(self, planner: Planner, engine: Engine, keep: int) -> Garbage:
         wanted = {each.image for each in planner.decide(engine, None).values() if each.image}
-        return find(engine, planner.name, tuple(planner.chain), planner.home, keep=keep, wanted=wanted)
+        return find_garbage(engine, planner.name, tuple(planner.chain), planner.home, keep=keep, wanted=wanted)
 
     def _show(self, garbage: Garbage) -> None:
         width = max((len(each.tier) for each in garbage.pruning.images), default=0)

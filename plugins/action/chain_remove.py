@@ -6,12 +6,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import ChainAction
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.remove import remove_chain
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
+    ChainAction,
+    command,
+    planner_of,
+    waiting,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.pruning import remove_chain
 
 
 class ActionModule(ChainAction):

@@ -9,9 +9,9 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.docker_config import engine_address
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
 
 
 class ActionModule(ActionBase):

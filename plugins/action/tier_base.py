@@ -7,20 +7,28 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.protection import Protection
-from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.starting import check_start
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import base, labels
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import TierAction
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments import check_config, check_protects
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import check_heard
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.secrets import refuse
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import accept, propose
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.holds import announce, hold
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import read_plan, read_plans
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.bases import base_image
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Protection
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.argument_specs import (
+    check_config,
+    check_protects,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.secrets import refuse
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import TierAction
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_observer import check_heard
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import read_plan, read_plans
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.candidates import (
+    accept,
+    announce,
+    hold,
+    propose,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.image_tests import check_start
 
 
 class ActionModule(TierAction):
@@ -37,7 +45,7 @@ class ActionModule(TierAction):
         own = Protection(name, planned.tier.team, protects)
         engine = connect()
         make = partial(
-            base.make,
+            base_image.make,
             engine,
             tier=planned.tier,
             declared=declared,

@@ -6,11 +6,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import TierAction
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_tier
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.failure import Failure, failing, give_up
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import TierAction
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.cleanup import clear_tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.failure import (
+    TaskFailure,
+    failing,
+    give_up,
+)
 
 
 class ActionModule(TierAction):
@@ -22,7 +26,7 @@ class ActionModule(TierAction):
         # What failed was told when it did, and the end of the run tells all of it: not here as well.
         return {"failed": True, "msg": f"tier {name!r} is given up; the last lines of this run say why"}
 
-    def _failure(self, journal: Journal, name: str) -> Failure:
+    def _failure(self, journal: Journal, name: str) -> TaskFailure:
         """What failed: what the run's watcher heard last, else what the play says."""
         said = str(self._task.args.get("message") or "failed").splitlines()
-        return failing(journal, name) or Failure(str(self._task.args.get("task") or ""), "", said)
+        return failing(journal, name) or TaskFailure(str(self._task.args.get("task") or ""), "", said)

@@ -11,33 +11,36 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine, connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError, TierwrightError, described
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import ChainAction
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import (
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import note_variant
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import (
+    ChainError,
+    TierwrightError,
+    described,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say, warn
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.planner import Planner
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.outline import outline
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
+    ChainAction,
     command,
     planner_of,
     repeat,
     waiting,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say, warn
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.claim import check_claim, check_images
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.column import note
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import interrupted
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_plan
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.outline import outline
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import write_plan
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.result import (
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.tag_transaction import interrupted
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import begin
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.result import (
     RUNNING,
-    Result,
+    RunResult,
     begin_files,
     check_files,
     note_files,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.standing import FAILED
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.claim import check_claim, check_images
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import write_plan
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.status import FAILED, note_plan
 
 
 class ActionModule(ChainAction):
@@ -51,7 +54,7 @@ class ActionModule(ChainAction):
             return self._run(variables, files)
         except Exception as error:
             told = str(error) if isinstance(error, TierwrightError) else described(error)
-            begin_files(files, Result(None, None, FAILED, None, None, told, repeat()))
+            begin_files(files, RunResult(None, None, FAILED, None, None, told, repeat()))
             raise
 
     def _run(self, task_vars: dict[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
@@ -71,10 +74,10 @@ class ActionModule(ChainAction):
         journal = begin(engine, planner.name, planner.home, command(), wait)
         try:
             note_files(journal, files)
-            begin_files(files, Result(planner.name, journal.run, RUNNING, None, None, None, repeat()))
+            begin_files(files, RunResult(planner.name, journal.run, RUNNING, None, None, None, repeat()))
             decisions, result = self._plan(planner, engine)
             if variant is not None:
-                note(journal, variant)
+                note_variant(journal, variant)
             for name, decision in decisions.items():
                 mine, builds = name in planner.selected, decision.action is Action.BUILD
                 write_plan(

@@ -7,11 +7,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import ChainAction
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.promote import promote_run
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import ChainAction
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.promotion import promote_run
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 
 
 class ActionModule(ChainAction):

@@ -7,15 +7,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine, connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import ChainAction
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import command, planner_of, waiting
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.claim import check_claim, check_images
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import move_all
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.rollback import Rollback, plan_rollback
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.planner import Planner
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
+    ChainAction,
+    command,
+    planner_of,
+    waiting,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.rollback import Rollback, plan_rollback
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.tag_transaction import move_all
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import begin
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.claim import check_claim, check_images
 
 
 class ActionModule(ChainAction):

@@ -8,27 +8,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import TierAction
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments import (
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.file_digests import Projects
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.parts import unseen
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.argument_specs import (
     check_config,
     check_protects,
     read_arguments,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import stop_here
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planned_settings import (
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.role_usage import Present
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.secrets import refuse
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.variable_digests import (
     check_facts,
     check_settings,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.present import Present
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.secrets import refuse
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
-from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.elsewhere import Projects
-from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.learned import unseen
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import seal_tier
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import Planned, read_plan
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.taken import used
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import TierAction
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_observer import stop_here
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import Planned, read_plan
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.build import seal_tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.file_access import used
 
 
 class ActionModule(TierAction):

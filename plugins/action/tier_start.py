@@ -8,15 +8,18 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import TierAction
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import check_heard
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.proxies import proxies
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import say
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.build import spare, start, wait_for_parent
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import read_plan
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import TierAction, proxies
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_observer import check_heard
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import read_plan
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.build import (
+    spare,
+    start,
+    wait_for_parent,
+)
 
 
 class ActionModule(TierAction):

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.gate import TIMEOUT
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import TierAction
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.testing import prove
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import TIMEOUT
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import TierAction
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.image_tests import prove
 
 
 class ActionModule(TierAction):

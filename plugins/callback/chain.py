@@ -35,12 +35,18 @@ from typing import IO, Any
 from ansible.plugins.callback import CallbackBase
 from ansible.plugins.loader import connection_loader, get_shell_plugin
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import TierwrightError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory import collector
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import unexpected
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.beginning import repeat
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listening import (
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import keep_column
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import TierwrightError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import guard_display, say, warn
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook import garbage_collection
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import repeat, unexpected
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.supervisor import (
+    Reports,
+    Supervisor,
+    calling_strategy,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_observer import (
     Listening,
     call_by_folder,
     failure_of,
@@ -49,21 +55,14 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.listeni
     note_sources,
     note_task,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.supervisor import (
-    Reports,
-    Supervisor,
-    calling_strategy,
-)
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import guard_display, say, warn
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_run
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.column import keep_column
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.failure import note_failing
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.holds import let_all_go
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_run
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.result import write_files
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.signals import Signals
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.summary import failures, summary, unbuilt
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import Signals
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.result import write_files
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.summary import failures, summary, unbuilt
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.status import note_run
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.candidates import let_all_go
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.cleanup import clear_run
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.failure import note_failing
 
 _PLAN = "tierwright.chain.tier_plan"
 _DISCARD = "tierwright.chain.tier_discard"
@@ -105,14 +104,14 @@ class CallbackModule(CallbackBase):
         if self._awaited:
             self._signals = Signals()
             self._signals.take()
-            collector.relax()
+            garbage_collection.relax()
             threading.excepthook = _quiet_reader(threading.excepthook)
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """Remember the play, which holds the roles that are loaded."""
         self._play = play
         if self._signals is not None:
-            collector.keep()
+            garbage_collection.keep()
 
     def v2_playbook_on_include(self, included_file: Any) -> None:
         """Give a role that was just loaded a name that people can read, before its first task begins."""

@@ -64,11 +64,11 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNo
 from ansible.plugins.connection import ConnectionBase, ensure_connect
 from ansible.utils.display import Display
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import client as agent
-from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import command, launch
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.stream import STDOUT, Output
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import (
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent import client, launch
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent import client as agent
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.docker_config import engine_address
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.streams import STDOUT, Output
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import (
     EngineError,
     TierwrightError,
     TooMuchOutputError,
@@ -79,7 +79,7 @@ display = Display()
 
 
 class Connection(ConnectionBase):
-    """A connection to one build container; all work is done by ``plugin_utils.agent``."""
+    """A connection to one build container; all work is done by ``plugin_utils._core.agent``."""
 
     transport = "tierwright.chain.tier"
     has_pipelining = True
@@ -101,8 +101,8 @@ class Connection(ConnectionBase):
                 f"become_method {self.become.name} would ask for a password; in a build container root needs none, "
                 "so drop become_password"
             )
-        request = command.request(cmd, has_input=bool(in_data))
-        display.vvv(f"EXEC {command.shown(request)}", host=self._host)
+        request = client.request(cmd, has_input=bool(in_data))
+        display.vvv(f"EXEC {client.shown(request)}", host=self._host)
         if in_data and request["do"] != "module":
             self._note("a shell is started for this module: more than an interpreter is asked for")
         output = Output()
@@ -152,7 +152,7 @@ class Connection(ConnectionBase):
     def _note(self, text: str) -> None:
         display.vvv(text, host=self._host)
 
-    def _run(self, request: command.Request, stdin: Iterable[bytes], take: Callable[[int, bytes], None]) -> int:
+    def _run(self, request: client.Request, stdin: Iterable[bytes], take: Callable[[int, bytes], None]) -> int:
         container, python = self.get_option("container"), self.get_option("python")
         request = {**request, "user": self.get_option("remote_user") or ""}
         try:
@@ -168,17 +168,17 @@ class Connection(ConnectionBase):
             raise AnsibleError(str(error)) from None
         except agent.AgentLostError:
             # Imported here and below only: the engine's SDK takes longer than a task.
-            from ansible_collections.tierwright.chain.plugins.plugin_utils.agent.lost import what_died  # noqa: PLC0415
+            from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent.fallback import what_died  # noqa: PLC0415
 
             raise AnsibleConnectionFailure(what_died(container)) from None
 
     def _run_without_agent(
-        self, container: str, request: command.Request, stdin: Iterable[bytes], take: Callable[[int, bytes], None]
+        self, container: str, request: client.Request, stdin: Iterable[bytes], take: Callable[[int, bytes], None]
     ) -> int:
-        from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import without  # noqa: PLC0415
+        from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent import fallback  # noqa: PLC0415
 
         try:
-            return without.run(container, request, stdin=stdin, take=take)
+            return fallback.run(container, request, stdin=stdin, take=take)
         except TooMuchOutputError as error:
             raise AnsibleError(str(error)) from None
         except EngineError as error:

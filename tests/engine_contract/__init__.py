@@ -2,7 +2,7 @@
 
 Test files take these questions in with `from engine_contract import *` and say which engine they are for, as a fixture
 `engine`. Here stands only what holds for any engine: an image's ID is whatever the engine says it is. Where engines
-differ, `engine/kind.py` says how.
+differ, `engine/system.py` says how.
 """
 
 # ruff: noqa: F403 - questions are taken as they are

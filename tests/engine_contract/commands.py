@@ -7,11 +7,8 @@ import secrets
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.stream import Frames, Output
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import (
-    ContainerGoneError,
-    EngineError,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.streams import Frames, Output
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ContainerGoneError, EngineError
 
 
 def test_streams_and_status_are_kept_apart(asked):

@@ -6,10 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.standstill import standstill
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import (
-    EngineError,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.container_files import standstill
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
 from engine_contract.question import LABEL
 
 

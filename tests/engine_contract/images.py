@@ -8,10 +8,7 @@ import tarfile
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import (
-    EngineError,
-    NotFoundError,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError, NotFoundError
 from engine_contract.question import LABEL, NOTHING
 from made_images import digest
 from tiny_image import lower_layer, upper_layer

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import (
-    EngineError,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
 
 
 def test_it_tells_its_machine_and_its_kind_once(engine):

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.cage import Cage
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.cage import confined
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.services import Setting
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.stream import Output
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Cage
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.confinement import confined
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.services import Setting
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.streams import Output
 from tiny_image import archive, document
 
 #: What all that a test makes is labelled with.

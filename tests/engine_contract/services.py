@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import (
-    EngineError,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
 
 
 def test_a_container_runs_until_it_is_stopped_and_its_answer_to_that_is_its_status(asked):

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.bootstrap import own_mirrors
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.bases.debian_bootstrap import own_mirrors
 
 from .catalogue import PACKAGES, Choice
 

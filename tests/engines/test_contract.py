@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
 from engine_contract import *  # noqa: F403 - all of its questions
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine
 from fake_engine.containers import FakeContainers, FakeServices
 from fake_engine.exec import FakeExec
 from fake_engine.files import FakeFiles

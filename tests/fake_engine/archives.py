@@ -9,8 +9,8 @@ import tarfile
 from collections.abc import Sequence
 from datetime import datetime
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.reference import familiar
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.image import HistoryEntry
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.names import familiar_name
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import HistoryEntry
 from fake_engine.world import HeldImage, Node, World
 
 
@@ -54,7 +54,7 @@ def _hold(world: World, files: dict[str, bytes], entry: dict[str, object]) -> No
         architecture=document.get("architecture") or "amd64",
         document=text,
     )
-    world.names.update({familiar(name): image for name in entry.get("RepoTags") or ()})
+    world.names.update({familiar_name(name): image for name in entry.get("RepoTags") or ()})
 
 
 def packed(world: World, images: Sequence[str]) -> bytes:

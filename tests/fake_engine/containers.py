@@ -6,10 +6,14 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.cage import Confinement
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.container import ContainerInfo
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.containers import BuildContainer, Containers
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.services import Services, Setting, State
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.confinement import Confinement
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.containers import BuildContainer, Containers
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import ContainerInfo
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.services import (
+    Services,
+    ServiceState,
+    Setting,
+)
 from fake_engine import archives, shell
 from fake_engine.world import PLAIN, HeldContainer, Unknown, World, asked, carries, refused
 
@@ -126,10 +130,10 @@ class FakeServices(Services):
         return made.id
 
     @asked
-    def state(self, container: str) -> State:
+    def state(self, container: str) -> ServiceState:
         found = self._world.container(container, f"looking at container {container}")
         addresses = {name: f"172.30.0.{number + 2}" for number, name in enumerate(found.networks) if found.runs}
-        return State(found.runs, None if found.runs else found.exit_code, found.health, addresses)
+        return ServiceState(found.runs, None if found.runs else found.exit_code, found.health, addresses)
 
     @asked
     def logs(self, container: str, lines: int | None = None) -> str:

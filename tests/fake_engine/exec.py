@@ -8,10 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.exec import Exec
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.refusal import MissingError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.stream import STDERR, STDOUT, Started
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ContainerGoneError, EngineError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.api_errors import MissingError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.exec import Exec
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.streams import (
+    STDERR,
+    STDOUT,
+    StartedCommand,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ContainerGoneError, EngineError
 from fake_engine import shell
 from fake_engine.world import HeldContainer, Unknown, asked
 
@@ -42,17 +46,17 @@ class FakeExec(Exec):
         return done.code
 
     @contextmanager
-    def started(self, container: str, argv: list[str], user: str) -> Iterator[Started]:  # noqa: ARG002 - as above
+    def started(self, container: str, argv: list[str], user: str) -> Iterator[StartedCommand]:  # noqa: ARG002 - as above
         done = shell.run(self._running(container), argv, b"")
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
                 for stream, data in ((STDOUT, done.stdout), (STDERR, done.stderr)):
                     theirs.sendall(_FRAME.pack(stream, len(data)) + data)
-            yield Started(ours, b"", can_tell_the_end=True, status=lambda: done.code)
+            yield StartedCommand(ours, b"", can_tell_the_end=True, status=lambda: done.code)
 
     @contextmanager
-    def attach(self, container: str, argv: list[str], user: str) -> Iterator[Started]:
+    def attach(self, container: str, argv: list[str], user: str) -> Iterator[StartedCommand]:
         with self.started(container, argv, user) as command:
             yield command
 

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.container import ContainerInfo, FileInfo
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.files import Files
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.container_files import ContainerFiles
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import ContainerInfo, FileInfo
 from fake_engine import archives
 from fake_engine.world import PLAIN, Node, Unknown, asked
 
 
-class FakeFiles(Files):
+class FakeFiles(ContainerFiles):
     def __init__(self, engine: Any) -> None:
         super().__init__(Unknown(), engine.containers, PLAIN)
         self._engine = engine

@@ -7,17 +7,21 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.reference import familiar
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.catalogue import (
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.names import familiar_name
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.image_catalogue import (
     Catalogue,
     ImageDetails,
     ListedImage,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.image import HistoryEntry, Identity, Image
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.images import Images
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.kind import DOCKER
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.snapshot import Snapshot
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError, NotFoundError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.images import Images
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import (
+    HistoryEntry,
+    Identity,
+    Image,
+    Snapshot,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.system import DOCKER
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError, NotFoundError
 from fake_engine import archives
 from fake_engine.world import PLAIN, Unknown, asked, carries
 
@@ -61,7 +65,7 @@ class FakeImages(Images):
     @asked
     def tag(self, image: str, repository: str, tag_name: str) -> None:
         found = self._world.image(image, f"tagging {repository}:{tag_name}")
-        self._world.names[familiar(f"{repository}:{tag_name}")] = found
+        self._world.names[familiar_name(f"{repository}:{tag_name}")] = found
 
     @asked
     def remove(self, reference: str) -> None:
@@ -70,9 +74,9 @@ class FakeImages(Images):
         if image is None:
             return
         names = self._world.names_of(image)
-        by_name = self._world.names.get(familiar(reference)) == image
+        by_name = self._world.names.get(familiar_name(reference)) == image
         if by_name and len(names) > 1:
-            del self._world.names[familiar(reference)]
+            del self._world.names[familiar_name(reference)]
         elif len(names) < 2 and all(each.image != image for each in self._world.containers.values()):
             for name in names:
                 del self._world.names[name]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.kind import DOCKER, Kind
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.networks import Networks
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.system import System
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.volumes import Volumes
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.networks_and_volumes import (
+    Networks,
+    Volumes,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.system import DOCKER, EngineKind, System
 from fake_engine.world import Unknown, asked, carries, refused
 
 
@@ -82,7 +83,7 @@ class FakeSystem(System):
         return "0"
 
     @asked
-    def kind(self) -> Kind:
+    def kind(self) -> EngineKind:
         return self.does
 
     @asked

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.reference import familiar
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.image import HistoryEntry
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.kind import DOCKER
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.naming import Naming
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.refusal import MissingError, RefusedError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.names import familiar_name
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.api_errors import MissingError, RefusedError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.image_ids import Naming
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import HistoryEntry
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.system import DOCKER
 
 if TYPE_CHECKING:
-    from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.session import Session
+    from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.session import EngineSession
 
 
 @dataclass
@@ -104,7 +104,7 @@ class World:
         labels = dict(labels or {})
         made = HeldImage(labels, config={"Labels": labels}, history=[HistoryEntry(by, "", 0, own)], **more)
         self.images[image] = made
-        self.names.update(dict.fromkeys(map(familiar, names), image))
+        self.names.update(dict.fromkeys(map(familiar_name, names), image))
         return made
 
     def run(self, identifier: str, labels: Mapping[str, str], image: str = "") -> HeldContainer:
@@ -121,7 +121,7 @@ class World:
 
     def image_of(self, reference: str) -> str | None:
         """ID of the image that a name, an ID or the beginning of one means."""
-        if (named := self.names.get(familiar(reference))) is not None:
+        if (named := self.names.get(familiar_name(reference))) is not None:
             return named
         if reference in self.images:
             return reference
@@ -153,7 +153,7 @@ class World:
 
 
 #: Calls images by their IDs.
-PLAIN = Naming(cast("Session", SimpleNamespace(address="")), lambda: DOCKER)
+PLAIN = Naming(cast("EngineSession", SimpleNamespace(address="")), lambda: DOCKER)
 
 
 class Unknown:

@@ -25,8 +25,9 @@ import docker.errors
 import pytest
 import yaml
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import interpreter, labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.docker_config import engine_address
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.interpreter import mounted_python
 from python_image import python_image as image_with_python
 from relay import Relay
 from sdk_client import as_engine, sdk_client
@@ -357,7 +358,7 @@ def remove_images(engine: docker.DockerClient, where: str, but: str = "-") -> No
 
 def remove_interpreter(engine: docker.DockerClient, base: str) -> None:
     """Remove the Python that was made for a base of a test's own."""
-    name = interpreter.name_of(next(interpreter.grounds(as_engine(engine).images.get(base))))
+    name = mounted_python.name_of(next(mounted_python.grounds(as_engine(engine).images.get(base))))
     for volume in engine.volumes.list(filters={"label": f"{labels.PYTHON}={name}"}):
         for left in range(50, -1, -1):
             try:

@@ -19,12 +19,12 @@ from typing import Any
 
 import docker
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import place
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.cage import CAPABILITIES, Cage
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import cage
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.kind import PODMAN
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import interpreter
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent import launch
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import CAPABILITIES, Cage
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine import confinement
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.docker_config import engine_address
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.system import PODMAN
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.interpreter import mounted_python
 from sdk_client import as_engine
 
 from .conftest import Playbook, Run
@@ -133,15 +133,15 @@ def build_container(
         remove: Whether to remove the container at the end; an engine that was killed cannot.
     """
     name = f"twtest-{secrets.token_hex(4)}"
-    mounts = place.mount(engine_address(), name)
+    mounts = launch.agent_mount(engine_address(), name)
     if not python:
-        mounted = interpreter.ensure(
-            as_engine(engine), tier="test", parent=as_engine(engine).images.get(image), run=name, say=print
+        mounted = mounted_python.ensure(
+            as_engine(engine), tier="test", parent_image=as_engine(engine).images.get(image), run=name, say=print
         )
         assert mounted
         mounts.append(mounted.mount)
         python = mounted.python
-    confined = cage.confined(as_engine(engine).system, Cage(), family="debian", say=print, mounts=mounts)
+    confined = confinement.confined(as_engine(engine).system, Cage(), family="debian", say=print, mounts=mounts)
     started = as_engine(engine).containers.start(name=name, image=image, tier="test", labels={}, confined=confined)
     target = Target(name, engine, playbook, python)
     while len(target.processes()) < IDLE_PROCESSES:
@@ -149,7 +149,7 @@ def build_container(
     try:
         yield target
     finally:
-        place.remove(engine_address(), name)
+        launch.remove_agent_folder(engine_address(), name)
         if remove:
             as_engine(engine).containers.remove(started.id)
 

@@ -14,7 +14,7 @@ from typing import Any
 import docker
 import docker.errors
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineUnavailableError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineUnavailableError
 from engines import machine
 from engines.catalogue import CHOICES
 from sdk_client import sdk_client

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 
 from .conftest import SmallChain, run_container
 

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.kind import PODMAN
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.system import PODMAN
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from sdk_client import as_engine
 
 from .conftest import ROOT, WRITE

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 
 pytestmark = pytest.mark.once
 

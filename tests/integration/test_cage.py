@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.cage import Cage
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.cage import confined
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Cage
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.confinement import confined
 from sdk_client import as_engine
 
 pytestmark = pytest.mark.once

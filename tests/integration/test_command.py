@@ -17,7 +17,7 @@ from typing import Any
 import docker
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.kind import DOCKER
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.system import DOCKER
 from sdk_client import as_engine
 
 from .conftest import BIN, DEMO, ROOT, remove_images, run_container

@@ -17,9 +17,9 @@ from typing import Any
 import docker
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.bed import Bed
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.networks import Networks
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.session_containers import Bed
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.networks_and_volumes import Networks
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from sdk_client import as_engine
 
 pytestmark = [pytest.mark.once, pytest.mark.usefixtures("demo")]

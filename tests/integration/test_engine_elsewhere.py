@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.docker_config import engine_address
 
 from .containers import Target, build_container
 

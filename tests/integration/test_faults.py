@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.docker_config import engine_address
 
 from .conftest import MakeChain
 from .faulty import END, LOAD, NAME, RELEASE, TIERS, Faulty, held_at

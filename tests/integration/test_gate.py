@@ -13,7 +13,7 @@ import docker
 import pytest
 import yaml
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 
 from .conftest import ROOT, MakeChain, SmallChain
 from .engines import wait_for

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import interpreter, labels
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.archive import digest_file
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.interpreter import mounted_python
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.sealing.image_archive import digest_file
 from sdk_client import as_engine
 
 from .conftest import DEMO, remove_interpreter, run_container
@@ -126,7 +127,7 @@ def test_archives_that_cannot_be_reached_are_told(small_chain, engine, rootfs):
 @pytest.fixture
 def quick(monkeypatch):
     """A recipe that takes a second, and whose interpreters are nobody else's."""
-    monkeypatch.setattr(interpreter, "_recipe", lambda: "sleep 1; mkdir $1/bin; echo whole > $1/bin/python3")
+    monkeypatch.setattr(mounted_python, "_recipe", lambda: "sleep 1; mkdir $1/bin; echo whole > $1/bin/python3")
 
 
 @pytest.mark.once
@@ -136,7 +137,7 @@ def test_makers_do_not_disturb_one_another(engine, demo_base):
     said = []
 
     def make(run):
-        return interpreter.ensure(as_engine(engine), tier="one", parent=parent, run=run, say=said.append)
+        return mounted_python.ensure(as_engine(engine), tier="one", parent_image=parent, run=run, say=said.append)
 
     try:
         with ThreadPoolExecutor() as pool:
@@ -146,9 +147,9 @@ def test_makers_do_not_disturb_one_another(engine, demo_base):
         assert made == {make("run-d")}
         assert len(said) == 3
         for run in ("run-a", "run-b", "run-c"):
-            interpreter.clear(as_engine(engine), run)  # what is whole outlives its run
-        assert {name for name in python_volumes(engine) if name.startswith(interpreter.name_of(ground(parent)))} == {
-            interpreter.name_of(ground(parent)),
+            mounted_python.clear(as_engine(engine), run)  # what is whole outlives its run
+        assert {name for name in python_volumes(engine) if name.startswith(mounted_python.name_of(ground(parent)))} == {
+            mounted_python.name_of(ground(parent)),
             made.pop().volume,
         }
     finally:
@@ -159,16 +160,16 @@ def test_makers_do_not_disturb_one_another(engine, demo_base):
 @pytest.mark.usefixtures("quick")
 def test_half_made_ones_are_cleared_and_lost_ones_made_again(engine, demo_base):
     parent = as_engine(engine).images.get(demo_base.id)
-    name = interpreter.name_of(ground(parent))
+    name = mounted_python.name_of(ground(parent))
     engine.volumes.create(f"{name}-half", labels={labels.PYTHON: name, labels.RUN: "run-killed"})
     try:
-        first = interpreter.ensure(as_engine(engine), tier="one", parent=parent, run="run-a", say=print)
+        first = mounted_python.ensure(as_engine(engine), tier="one", parent_image=parent, run="run-a", say=print)
         assert first.volume != f"{name}-half"
-        interpreter.clear(as_engine(engine), "run-killed")
+        mounted_python.clear(as_engine(engine), "run-killed")
         assert f"{name}-half" not in python_volumes(engine)
         engine.volumes.get(first.volume).remove()
         engine.volumes.create(first.volume)  # as an engine does for a container that asks for it
-        second = interpreter.ensure(as_engine(engine), tier="one", parent=parent, run="run-b", say=print)
+        second = mounted_python.ensure(as_engine(engine), tier="one", parent_image=parent, run="run-b", say=print)
         assert second.volume != first.volume
         engine.volumes.get(first.volume).remove()
     finally:
@@ -199,7 +200,7 @@ class Pieces(io.RawIOBase):
 
 
 def ground(parent):
-    return next(interpreter.grounds(parent))
+    return next(mounted_python.grounds(parent))
 
 
 def python_volumes(engine):

@@ -8,9 +8,9 @@ import threading
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.templating import Listener
-from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.elsewhere import names
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.file_digests import names
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.template_usage import Listener
 
 from .conftest import DEMO, ROOT
 

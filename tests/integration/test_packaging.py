@@ -19,10 +19,10 @@ from .conftest import BIN, ROOT
 
 WANTED = (
     "plugins/connection/tier.py",
-    "plugins/plugin_utils/image/interpreter.sh",
-    "plugins/plugin_utils/report/style.css",
-    "plugins/plugin_utils/report/templates/base.html.j2",
-    "plugins/plugin_utils/report/vendor/sortable.LICENSE",
+    "plugins/plugin_utils/_core/interpreter/inside/install_python.sh",
+    "plugins/plugin_utils/_core/report/style.css",
+    "plugins/plugin_utils/_core/report/templates/base.html.j2",
+    "plugins/plugin_utils/_core/report/vendor/sortable.LICENSE",
     "roles/httpd_php/tasks/main.yml",
     "roles/httpd_php/tests/test_contract.py",
     "playbooks/build_chain.yml",
@@ -185,5 +185,5 @@ def test_a_role_serves_another_team_on_a_plain_machine(installed, python_image, 
 
 def test_the_library_imports_without_ansible_s_loader():
     """Tools and tests use the library as plain Python."""
-    program = "import ansible_collections.tierwright.chain.plugins.plugin_utils.chain.graph"
+    program = "import ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.graph"
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path("/"))

@@ -22,9 +22,10 @@ import docker
 import pytest
 
 import made_images as handmade
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels, load
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config import document
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image.configuration import document
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.sealing import loading
 from sdk_client import as_engine
 
 from .conftest import BIN, WRITE, Playbook, SmallChain
@@ -126,7 +127,7 @@ def bare_rootfs(
     """The layer of the demo's base: unlike a container's export it has no mount points of Docker's."""
     (digest,) = layers(demo["base"])
     folder = tmp_path_factory.mktemp("bare")
-    fetched = load.fetch(as_engine(engine).images.save(demo["base"].id), {digest}, folder)
+    fetched = loading.fetch(as_engine(engine).images.save(demo["base"].id), {digest}, folder)
     yield {"archive": str(fetched[digest]), "checksum": digest}
     fetched[digest].unlink()
 
@@ -278,7 +279,7 @@ def test_an_engine_that_wants_all_layers_gets_them(chain, podman, monkeypatch):
                 history=[],
                 created="1970-01-01T00:00:00Z",
             )
-            made.append(load.load(engine, content, load.Layers(donor.layers, donor=donor.id)).id)
+            made.append(loading.load(engine, content, loading.Layers(donor.layers, donor=donor.id)).id)
         assert given == [False, True, True]  # what the engine wants is remembered
         assert engine.images.get(made[1]).layers == donor.layers
     finally:

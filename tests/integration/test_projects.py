@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 
 from .conftest import BIN, ROOT, remove_images
 

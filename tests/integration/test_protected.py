@@ -8,7 +8,7 @@ import secrets
 import pytest
 import yaml
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 
 pytestmark = pytest.mark.once
 

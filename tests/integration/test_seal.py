@@ -19,17 +19,23 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Tier
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.containers import BEGUN
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.images import Images
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.kind import PODMAN
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import changes, exported, labels, load, overlay
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.cleaner import Cleaner, settle
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config import document
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.entry import Entry
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.layer import Layer
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.seal import Design, seal
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.containers import BEGUN
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.images import Images
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.system import PODMAN
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image.configuration import document
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer import (
+    container_changes,
+    overlay_changes,
+    root_tar,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.cleaner import Cleaner, settle
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.file_entry import FileEntry
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.tar_writer import Layer
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.sealing import loading
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.sealing.seal import Design, seal
 from sdk_client import as_engine
 
 from .conftest import DEMO, ROOT
@@ -100,7 +106,7 @@ def set_attributes(container: Any) -> None:
 
 def written(engine: Any, container: Any) -> bytes:
     container.start()
-    with changes.read(as_engine(engine), container.id) as found:
+    with container_changes.read(as_engine(engine), container.id) as found:
         return b"".join(Layer(settle(found.changes, Cleaner("debian")), EPOCH).pieces())
 
 
@@ -108,9 +114,9 @@ def written(engine: Any, container: Any) -> bytes:
 def test_both_sources_give_the_same_bytes(engine, hostile_container, monkeypatch):
     set_attributes(hostile_container)
     with monkeypatch.context() as patched:
-        patched.setattr(exported, "compared", None)
+        patched.setattr(root_tar, "compared", None)
         direct = written(engine, hostile_container)
-    monkeypatch.setattr(overlay, "sees_all_attributes", lambda: False)
+    monkeypatch.setattr(overlay_changes, "sees_all_attributes", lambda: False)
     assert written(engine, hostile_container) == direct
     with tarfile.open(fileobj=io.BytesIO(direct)) as layer:
         names = set(layer.getnames())
@@ -145,15 +151,15 @@ def test_mount_points_that_the_engine_makes_are_not_in_the_layer(engine, demo_ba
     container = engine.containers.run(demo_base.id, ["sleep", "600"], detach=True, volumes=["/srv/volume"])
     try:
         container.exec_run(["touch", "/srv/volume/x", "/srv/file"])
-        with changes.read(as_engine(engine), container.id) as found:
+        with container_changes.read(as_engine(engine), container.id) as found:
             assert {each.now.path for each in found.changes} == {b"srv", b"srv/file"}
     finally:
         container.remove(v=True, force=True)
 
 
-def tree(engine: Any, container: str) -> dict[bytes, Entry]:
+def tree(engine: Any, container: str) -> dict[bytes, FileEntry]:
     """All that an engine exports, without times and places."""
-    listed = {each.path: each for each in exported.tree(engine.api.export(container))}
+    listed = {each.path: each for each in root_tar.tree(engine.api.export(container))}
     return {path: dataclasses.replace(each, mtime=0) for path, each in listed.items()}
 
 
@@ -255,8 +261,8 @@ def test_what_a_new_parent_adds_beneath_the_child_s_folder_survives(small_chain,
         history=[],
         created="2000-01-01T00:00:00Z",
     )
-    fetched = load.fetch(as_engine(engine).images.save(child.id), {own}, tmp_path)
-    moved = load.load(as_engine(engine), content, load.Layers((*new.layers, own), fetched, new.id)).id
+    fetched = loading.fetch(as_engine(engine).images.save(child.id), {own}, tmp_path)
+    moved = loading.load(as_engine(engine), content, loading.Layers((*new.layers, own), fetched, new.id)).id
     try:
         container = engine.containers.create(moved, ["-"])
         try:

@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 
 from .conftest import ROOT, remove_images
 

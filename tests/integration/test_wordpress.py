@@ -15,7 +15,7 @@ from urllib.request import HTTPCookieProcessor, OpenerDirector, build_opener
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.kind import PODMAN
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.system import PODMAN
 from sdk_client import as_engine
 
 from .conftest import run_container

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Bootstrap, Tier
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.image import Identity, Image
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.snapshot import Snapshot
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Bootstrap, Tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import Identity, Image, Snapshot
+from opened_images import opened, store  # noqa: F401 - fixtures
+from shop import gone, killed, make_shop, reach, shop  # noqa: F401 - fixtures
 
 # Machines are slow at times, and no test is about time. Each run tries other examples, so few do for one of them;
 # `make soak` tries many.

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.spec import CONFIG_SPEC, RUN_VARIABLES, TIER_SPEC
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.residue import BY_FAMILY, COMMON
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier_variables import (
+    CONFIG_SPEC,
+    RUN_VARIABLES,
+    TIER_SPEC,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.residue import BY_FAMILY, COMMON
 
 TEXT = (Path(__file__).parents[2] / "docs/variables.md").read_text()
 

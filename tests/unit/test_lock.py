@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import RunError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.lock import lock
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import RunError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.local_files import lock
 
 HOLD = """
 import fcntl, sys, time

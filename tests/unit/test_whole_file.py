@@ -8,19 +8,22 @@ import json
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils import whole_file
-from ansible_collections.tierwright.chain.plugins.plugin_utils.contract import kept
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import memory
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.store import Store
-from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.answers import Answer, Memory
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run import noting
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal, state_folder
-from ansible_collections.tierwright.chain.plugins.plugin_utils.whole_file import (
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core import local_files
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.outside_inputs import (
+    Memory,
+    RememberedAnswer,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility import matrix_store
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer import build_memory
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index.index import Store
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.local_files import (
     forget_unfinished,
     set_aside,
     write_durably,
     write_whole,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state import status
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal, state_folder
 
 
 def names(folder):
@@ -51,7 +54,7 @@ def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(tmp_path, mon
     def full(*_arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(*((whole_file.os, "fsync") if fails == "fsync" else (whole_file.Path, "replace")), full)
+    monkeypatch.setattr(*((local_files.os, "fsync") if fails == "fsync" else (local_files.Path, "replace")), full)
     with pytest.raises(OSError, match="No space left"):
         write_durably(path, "after")
     assert path.read_text() == "before"
@@ -64,7 +67,7 @@ def _journal():
 
 def _standing():
     state_folder("demo").mkdir(parents=True, exist_ok=True)
-    noting.note_plan("demo", {}, [])
+    status.note_plan("demo", {}, [])
 
 
 @pytest.mark.parametrize(
@@ -72,7 +75,7 @@ def _standing():
     [
         _journal,
         _standing,
-        lambda: Memory().keep("http://x", Answer("1", 1.0)),
+        lambda: Memory().keep("http://x", RememberedAnswer("1", 1.0)),
         lambda: Store().put("engine", "sha256:1", {}),
     ],
     ids=["journal", "standing", "answers", "store"],
@@ -81,7 +84,7 @@ def test_no_writer_of_ours_leaves_a_temporary_file_on_a_full_disk(tmp_path, monk
     def full(*_arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(whole_file.Path, "replace", full)
+    monkeypatch.setattr(local_files.Path, "replace", full)
     with contextlib.suppress(OSError):
         write()
     left = [path.name for path in tmp_path.rglob("*") if path.is_file()]
@@ -89,7 +92,7 @@ def test_no_writer_of_ours_leaves_a_temporary_file_on_a_full_disk(tmp_path, monk
 
 
 def test_all_writers_are_the_one():
-    for module in (kept, memory, noting):
+    for module in (matrix_store, build_memory, status):
         assert module.write_whole is write_whole
 
 
@@ -116,7 +119,7 @@ def test_damaged_standings_do_not_block_a_plan_and_are_told():
     state_folder("demo").mkdir(parents=True)
     (state_folder("demo") / "standing.json").write_text("[1]")
     told = []
-    noting.note_plan("demo", {}, [], told.append)
+    status.note_plan("demo", {}, [], told.append)
     assert len(told) == 1
     assert (state_folder("demo") / "standing.json").read_text() == "{}"
     assert (state_folder("demo") / "standing.json.damaged").read_text() == "[1]"

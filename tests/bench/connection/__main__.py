@@ -36,7 +36,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
 
 from . import report
 from .containers import Ground

@@ -9,13 +9,14 @@ from contextlib import ExitStack, contextmanager
 
 import docker
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import place as meeting
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.cage import Cage
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import cage
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.address import engine_address
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.image import Image
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import interpreter, labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent import launch as meeting
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Cage
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine import confinement
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.docker_config import engine_address
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import Image
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.interpreter import mounted_python
 from python_image import python_image
 from relay import Relay
 from sdk_client import as_engine, sdk_client
@@ -72,16 +73,16 @@ class Ground:
         name = f"{self._name}-{place.value.replace(' ', '-')}"
         mounts = []
         if place.build:
-            made = interpreter.ensure(as_engine(client), tier="bench", parent=self._image, run=name, say=print)
+            made = mounted_python.ensure(as_engine(client), tier="bench", parent_image=self._image, run=name, say=print)
             self.pythons[place] = made.python if made else SYSTEM_PYTHON
-            mounts = [*([made.mount] if made else []), *meeting.mount(self.address(place), name)]
-            self._stack.callback(meeting.remove, self.address(place), name)
+            mounts = [*([made.mount] if made else []), *meeting.agent_mount(self.address(place), name)]
+            self._stack.callback(meeting.remove_agent_folder, self.address(place), name)
         started = as_engine(client).containers.start(
             name=name,
             image=self._image.id,
             tier="bench",
             labels={f"{labels.PREFIX}bench": "connection"},
-            confined=cage.confined(
+            confined=confinement.confined(
                 as_engine(client).system, Cage(), family=self._image.labels.get(labels.FAMILY), say=print, mounts=mounts
             ),
         )

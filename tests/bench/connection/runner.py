@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.cage import REMOTE_TMP
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.confinement import REMOTE_TMP
 
 from .containers import Ground
 from .contenders import Contender, Place, strategy_environment

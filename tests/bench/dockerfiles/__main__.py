@@ -20,7 +20,7 @@ from typing import Any
 import docker
 import docker.errors
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
 from sdk_client import sdk_client
 
 FOLDER = Path(__file__).parent

@@ -30,9 +30,9 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 
 from . import generated, report
 from .runner import ROOT, RunError, run

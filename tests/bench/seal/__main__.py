@@ -37,7 +37,7 @@ from typing import Any
 
 import docker
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.containers import BEGUN
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.containers import BEGUN
 from sdk_client import as_engine, sdk_client
 
 #: Files and bytes of each, half of which repeat.

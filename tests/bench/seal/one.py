@@ -13,14 +13,15 @@ from pathlib import Path
 
 import docker
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Tier
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.image import Image
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import archive, changes
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.cleaner import Cleaner, settle
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config import document
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.layer import Layer
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.load import Layers, load
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.seal import Design, seal
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import Image
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image.configuration import document
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer import container_changes
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.cleaner import Cleaner, settle
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.tar_writer import Layer
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.sealing import image_archive
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.sealing.loading import Layers, load
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.sealing.seal import Design, seal
 from sdk_client import as_engine, sdk_client
 
 EPOCH = 1_700_000_000
@@ -68,7 +69,7 @@ def _load(client: docker.DockerClient, container: str, parent: Image) -> Iterato
     with tempfile.NamedTemporaryFile() as file:
         _write(client, container, file.write)
         file.flush()
-        layer = archive.digest_file(Path(file.name))
+        layer = image_archive.digest_file(Path(file.name))
         content = document(
             architecture=parent.architecture,
             os=parent.os,
@@ -82,7 +83,7 @@ def _load(client: docker.DockerClient, container: str, parent: Image) -> Iterato
 
 
 def _write(client: docker.DockerClient, container: str, take: Callable[[bytes], object]) -> None:
-    with changes.read(as_engine(client), container) as found:
+    with container_changes.read(as_engine(client), container) as found:
         for piece in Layer(settle(found.changes, Cleaner("debian")), EPOCH).pieces():
             take(piece)
 

@@ -20,9 +20,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import client, package
-from ansible_collections.tierwright.chain.plugins.plugin_utils.agent.door import Door
-from ansible_collections.tierwright.chain.plugins.plugin_utils.agent.inside import frames
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent import client, package
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent.inside import frames
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent.keeper import Door
 
 #: Seconds that anything may take here, which is much more than it does.
 PATIENCE = 15

@@ -10,11 +10,11 @@ import threading
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import client
-from ansible_collections.tierwright.chain.plugins.plugin_utils.agent.inside import frames
-from ansible_collections.tierwright.chain.plugins.plugin_utils.agent.inside.loop import READ, Loop
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import stream
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import TooMuchOutputError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent import client
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent.inside import frames
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent.inside.link import READ, Loop
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine import streams
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import TooMuchOutputError
 
 EXIT = frames.encode(0, frames.EXIT, json.dumps({"code": 3, "signal": 0}).encode())
 
@@ -145,7 +145,7 @@ def test_a_descriptor_that_another_call_closed_is_not_taken_for_its_successor():
 
 
 def test_output_without_an_end_is_cut_off(monkeypatch):
-    monkeypatch.setattr(stream, "MOST_OUTPUT", 1 << 20)
+    monkeypatch.setattr(streams, "MOST_OUTPUT", 1 << 20)
     sent = []
 
     def play(sock):
@@ -155,7 +155,7 @@ def test_output_without_an_end_is_cut_off(monkeypatch):
                 sock.sendall(frames.encode(0, frames.STDOUT, bytes(frames.PIECE)))
                 sent.append(1)
 
-    output = stream.Output()
+    output = streams.Output()
     with pytest.raises(TooMuchOutputError, match="wrote more than 1 MiB to its standard output and error"):
         played(play, take=output.take)
     assert len(output.stdout) == 1 << 20

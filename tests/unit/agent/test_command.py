@@ -10,7 +10,7 @@ from ansible.plugins.shell.sh import ShellModule
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import command
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent import client
 
 #: Prints its environment as it is, and then itself.
 FAKE = b"#!/bin/cat /proc/self/environ\n"
@@ -59,14 +59,14 @@ def module_script(environment, python):
 @pytest.mark.parametrize("tail", ["", " ", " && sleep 0"])
 def test_a_module_is_recognised_as_every_ansible_core_writes_it(tail):
     line = ansible_line("/usr/bin/python3" + tail)
-    request = command.request(line, has_input=True)
+    request = client.request(line, has_input=True)
     assert (request["do"], request["interpreter"], request["env"]) == ("module", "/usr/bin/python3", {})
 
 
 @given(st.dictionaries(NAMES, TEXT, max_size=4), st.sampled_from(["", " && sleep 0"]))
 def test_the_environment_is_the_one_that_the_shell_would_set(python, environment, tail):
     line = ansible_line(module_script(environment, python) + tail)
-    request = command.request(line, has_input=True)
+    request = client.request(line, has_input=True)
     assert request["do"] == "module"
     assert request["interpreter"] == python
     assert request["env"] == environment == environment_from_shell(line)
@@ -75,7 +75,7 @@ def test_the_environment_is_the_one_that_the_shell_would_set(python, environment
 @given(st.dictionaries(TEXT, TEXT, min_size=1, max_size=2))
 def test_names_that_no_shell_would_take_are_left_to_the_shell(python, environment):
     line = ansible_line(module_script(environment, python))
-    request = command.request(line, has_input=True)
+    request = client.request(line, has_input=True)
     if request["do"] == "module":
         assert request["env"] == environment_from_shell(line)
 
@@ -83,7 +83,7 @@ def test_names_that_no_shell_would_take_are_left_to_the_shell(python, environmen
 @given(st.lists(st.sampled_from(PIECES), max_size=6), st.booleans())
 def test_no_line_is_taken_for_a_module_that_means_more(python, pieces, ends):
     line = ansible_line("".join([*pieces, "PYTHON" * ends]).replace("PYTHON", python))
-    request = command.request(line, has_input=True)
+    request = client.request(line, has_input=True)
     if request["do"] == "module" and request["interpreter"] == python:
         assert request["env"] == environment_from_shell(line)
 
@@ -103,7 +103,7 @@ def test_no_line_is_taken_for_a_module_that_means_more(python, pieces, ends):
 def test_a_script_that_means_more_is_run_by_a_shell(script):
     line = ansible_line(script)
     told = script.removesuffix(" && sleep 0")  # which changes nothing but the time
-    assert command.request(line, has_input=True) == {"do": "exec", "argv": ["/bin/sh", "-c", told]}
+    assert client.request(line, has_input=True) == {"do": "exec", "argv": ["/bin/sh", "-c", told]}
 
 
 @pytest.mark.parametrize(
@@ -111,25 +111,25 @@ def test_a_script_that_means_more_is_run_by_a_shell(script):
 )
 def test_another_shell_is_started_by_the_shell(executable):
     line = ansible_line("python3", executable)
-    assert command.request(line, has_input=True) == {"do": "exec", "argv": ["/bin/sh", "-c", line]}
+    assert client.request(line, has_input=True) == {"do": "exec", "argv": ["/bin/sh", "-c", line]}
 
 
 def test_what_become_writes_is_run_by_a_shell():
     inner = ansible_line("echo BECOME-SUCCESS-abcdef ; /usr/bin/python3")
     become = f"sudo -H -S -n  -u postgres {inner}"
-    request = command.request(ansible_line(become + " && sleep 0"), has_input=True)
+    request = client.request(ansible_line(become + " && sleep 0"), has_input=True)
     assert request == {"do": "exec", "argv": ["/bin/sh", "-c", become]}
 
 
 @pytest.mark.parametrize("line", ["", "'", "ls -l", "/bin/sh -c 'ls' more", "/bin/sh -c ls; id", "/bin/sh  -c ls"])
 def test_any_other_line_goes_to_a_shell_as_it_is(line):
-    assert command.request(line, has_input=True) == {"do": "exec", "argv": ["/bin/sh", "-c", line]}
+    assert client.request(line, has_input=True) == {"do": "exec", "argv": ["/bin/sh", "-c", line]}
 
 
 @given(st.dictionaries(NAMES, TEXT, max_size=2))
 def test_without_input_there_is_no_module(environment):
     script = module_script(environment, "/usr/bin/python3")
-    request = command.request(ansible_line(script), has_input=False)
+    request = client.request(ansible_line(script), has_input=False)
     assert request == {"do": "exec", "argv": ["/bin/sh", "-c", script]}
 
 
@@ -145,4 +145,4 @@ def test_without_input_there_is_no_module(environment):
 @pytest.mark.parametrize("has_input", [True, False])
 def test_the_log_has_no_values_of_the_environment(script, shown, has_input):
     line = shlex.join(["/bin/sh", "-c", script])
-    assert command.shown(command.request(line, has_input=has_input)) == shown
+    assert client.shown(client.request(line, has_input=has_input)) == shown

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.agent.inside import frames
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent.inside import frames
 
 MUCH = os.urandom(1 << 16) * 64
 

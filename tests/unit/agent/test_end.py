@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.agent.inside import frames
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent.inside import frames
 
 #: A command that writes its own process ID and that of its child, then does not end by itself; a shell ends by TERM.
 LASTS = "sleep 60 & echo $$ $!; wait"

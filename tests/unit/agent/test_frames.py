@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.agent.inside import frames
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent.inside import frames
 
 FRAMES = st.lists(st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 255), st.binary(max_size=300)), max_size=12)
 

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from ansible.plugins.shell.sh import ShellModule
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.agent import command
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent import client
 
 NAME = "ansible-tmp-1795503010.2590-2535-79575538736346"
 
@@ -25,7 +25,7 @@ def lines(base):
 
 
 def request_for(script, tail=" && sleep 0"):
-    return command.request("/bin/sh -c " + shlex.quote(script + tail), has_input=False)
+    return client.request("/bin/sh -c " + shlex.quote(script + tail), has_input=False)
 
 
 def tree(folder):

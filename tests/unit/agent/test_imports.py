@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-INSIDE = Path(__file__).parents[3] / "plugins/plugin_utils/agent/inside"
+INSIDE = Path(__file__).parents[3] / "plugins/plugin_utils/_core/agent/inside"
 FILES = sorted(INSIDE.glob("*.py"))
 LIBRARY = "ansible_collections.tierwright.chain.plugins"
 
@@ -45,14 +45,14 @@ def test_the_connection_does_not_import_the_engine_s_client():
     assert not found & {"docker", "requests", "urllib3", "paramiko"}
 
 
-@pytest.mark.parametrize("name", ["agent.keeper", "engine.engine", "inspect.engine_place"])
+@pytest.mark.parametrize("name", ["agent.keeper", "engine.engine", "transports.docker_daemon"])
 def test_the_engine_s_client_is_not_imported_before_it_is_needed(name):
-    made = f"from {LIBRARY}.plugin_utils.engine.engine import unopened; unopened()"
-    found = modules_after(f"import {LIBRARY}.plugin_utils.{name}; {made}")
+    made = f"from {LIBRARY}.plugin_utils._core.engine.engine import unopened; unopened()"
+    found = modules_after(f"import {LIBRARY}.plugin_utils._core.{name}; {made}")
     assert not found & {"docker", "requests", "urllib3", "paramiko"}
 
 
-@pytest.mark.parametrize("name", ["client", "command", "launch", "package", "place"])
+@pytest.mark.parametrize("name", ["client", "launch", "package"])
 def test_what_a_task_needs_of_the_agent_imports_the_standard_library_only(name):
-    found = modules_after(f"import {LIBRARY}.plugin_utils.agent.{name}") - modules_after("")
+    found = modules_after(f"import {LIBRARY}.plugin_utils._core.agent.{name}") - modules_after("")
     assert found - {"ansible_collections", "__mp_main__"} <= sys.stdlib_module_names

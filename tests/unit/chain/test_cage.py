@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.cage import (
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import (
     CAPABILITIES,
     MORE_CAPABILITIES,
     Cage,
     read_cage,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
 
 
 def test_nothing_said_is_the_usual_cage():

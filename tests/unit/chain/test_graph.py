@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.graph import Chain
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Bootstrap, Tier
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.graph import Chain
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Bootstrap, Tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
 
 
 @pytest.fixture

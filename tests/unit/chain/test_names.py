@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain import names
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain import names
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.prefix import prefix
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.names import variable_prefix
 
 
 @pytest.mark.parametrize(
@@ -22,4 +22,4 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.prefix impo
     ],
 )
 def test_the_prefix_of_a_role_s_variables(role, expected):
-    assert prefix(role) == expected
+    assert variable_prefix(role) == expected

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.protection import (
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import (
     Protection,
     from_text,
     read_paths,
     to_text,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
 
 PATHS = st.lists(st.text(min_size=1), min_size=1, max_size=3)
 PROTECTIONS = st.lists(st.builds(Protection, st.text(), st.text(), PATHS.map(tuple)))

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.reference import (
-    familiar,
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.names import (
+    familiar_name,
     is_digest,
     is_repository,
     is_tag,
@@ -95,7 +95,7 @@ def test_pinned_references(reference, parts):
     ],
 )
 def test_names_are_written_as_people_do(reference, written):
-    assert familiar(reference) == written
+    assert familiar_name(reference) == written
 
 
 @given(st.text(max_size=40))

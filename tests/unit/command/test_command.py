@@ -18,13 +18,17 @@ import pytest
 from click.testing import CliRunner
 
 import schemas
-from ansible_collections.tierwright.chain.plugins.plugin_utils.command import tree as command_tree
-from ansible_collections.tierwright.chain.plugins.plugin_utils.command.main import tierwright
-from ansible_collections.tierwright.chain.plugins.plugin_utils.command.version import version
-from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.kept import keep
-from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.matrix import Cell, Matrix, State, Variant
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.built import note_built
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import state_folder
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command import tree as command_tree
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command.main import tierwright, version
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import keep_matrix
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.variant_matrix import (
+    Cell,
+    CellState,
+    Matrix,
+    Variant,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.build_memory import note_built
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import state_folder
 from made_images import config, digest, docker_save, layer, layout, ours, pack, step, write
 from measured import MEASURED
 from served import served
@@ -53,8 +57,10 @@ def place(tmp_path_factory):
 def state(monkeypatch, tmp_path):
     """State of a user, with a compatibility matrix of one chain."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    variant = Variant("debian-13", "Debian 13", [Cell("base", State.PASSED), Cell("web", State.FAILED, "test_php")])
-    keep(state_folder("demo"), Matrix(1, "demo", None, "2026-01-02T03:04:05Z", [variant]))
+    variant = Variant(
+        "debian-13", "Debian 13", [Cell("base", CellState.PASSED), Cell("web", CellState.FAILED, "test_php")]
+    )
+    keep_matrix(state_folder("demo"), Matrix(1, "demo", None, "2026-01-02T03:04:05Z", [variant]))
 
 
 @pytest.fixture

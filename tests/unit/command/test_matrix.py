@@ -9,12 +9,17 @@ import pytest
 from click.testing import CliRunner
 
 import schemas
-from ansible_collections.tierwright.chain.plugins.plugin_utils.command.main import tierwright
-from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.kept import keep
-from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.matrix import Cell, Matrix, State, Variant
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import state_folder
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command.main import tierwright
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import keep_matrix
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.variant_matrix import (
+    Cell,
+    CellState,
+    Matrix,
+    Variant,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import state_folder
 
-BASE = Cell("base", State.PASSED)
+BASE = Cell("base", CellState.PASSED)
 
 
 @pytest.fixture(autouse=True)
@@ -29,24 +34,24 @@ def ask(*arguments, code=0):
 
 
 def make(*variants, chain="demo", release=None, made="2026-11-24T09:30:00Z"):
-    keep(state_folder(chain), Matrix(1, chain, release, made, list(variants)))
+    keep_matrix(state_folder(chain), Matrix(1, chain, release, made, list(variants)))
 
 
 def test_a_table_the_failures_and_what_changed():
     make(
-        Variant("debian-12", "Debian 12", [BASE, Cell("web", State.PASSED)]),
+        Variant("debian-12", "Debian 12", [BASE, Cell("web", CellState.PASSED)]),
         release="release-20261123T093000Z",
         made="2026-11-23T09:30:00Z",
     )
     make(
-        Variant("debian-12", "Debian 12", [BASE, Cell("web", State.PASSED), Cell("shop", State.PASSED)]),
+        Variant("debian-12", "Debian 12", [BASE, Cell("web", CellState.PASSED), Cell("shop", CellState.PASSED)]),
         Variant(
             "debian-13",
             "Debian 13",
             [
                 BASE,
-                Cell("web", State.FAILED, "test_php.py::test_session", "no\n<session>\x1b[2J"),
-                Cell("shop", State.NOT_REACHED),
+                Cell("web", CellState.FAILED, "test_php.py::test_session", "no\n<session>\x1b[2J"),
+                Cell("shop", CellState.NOT_REACHED),
             ],
         ),
         release="release-20261124T093000Z",
@@ -79,13 +84,13 @@ def test_nothing_to_compare_with_and_nothing_changed():
 
 
 def test_a_tier_that_a_variant_does_not_have():
-    make(Variant("one", "One", [BASE]), Variant("two", "Two", [Cell("db", State.PASSED)]))
+    make(Variant("one", "One", [BASE]), Variant("two", "Two", [Cell("db", CellState.PASSED)]))
     assert ask().splitlines()[3:5] == ["base  passed  -", "db    -       passed"]
 
 
 def test_changes_as_json_are_as_documented():
     make(Variant("one", "One", [BASE]))
-    make(Variant("one", "One", [Cell("base", State.FAILED, "test_it")]), made="2026-11-25T09:30:00Z")
+    make(Variant("one", "One", [Cell("base", CellState.FAILED, "test_it")]), made="2026-11-25T09:30:00Z")
     told = json.loads(ask("--changes", "--json"))
     jsonschema.validate(told, json.loads(schemas.path("matrix --changes").read_text()))
     assert told["changes"] == [

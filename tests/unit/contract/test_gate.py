@@ -9,10 +9,15 @@ import time
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.contract import bed, gate
-from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.gate import Bench, arguments, judge
-from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.suite import RoleTests, Suite
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ContractError, NotFoundError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract import gate, session_containers
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import (
+    Bench,
+    RoleTests,
+    Suite,
+    arguments,
+    judge,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ContractError, NotFoundError
 
 pytestmark = pytest.mark.once
 
@@ -176,10 +181,10 @@ def test_options_can_be_typed_again():
 
 
 def test_a_neighbour_that_failed_in_the_run_is_named_as_that(monkeypatch, make_image):
-    monkeypatch.setattr(bed, "_image", lambda _engine, _reference: make_image("sha256:1", {}))
+    monkeypatch.setattr(session_containers, "_image", lambda _engine, _reference: make_image("sha256:1", {}))
     lacking = Bench("web", "sha256:1", {}, "run", ("db",))
     assert arguments(lacking)[-2:] == ["--neighbour", "db="]
-    made = bed.Bed(None, "sha256:1", tier="web", neighbours={"db": ""})
+    made = session_containers.Bed(None, "sha256:1", tier="web", neighbours={"db": ""})
     with pytest.raises(NotFoundError, match="with its neighbour 'db', which has no image: it failed in this run"):
         made._image_of("db")
     with pytest.raises(NotFoundError, match="tier 'web' has no neighbour 'cache'"):

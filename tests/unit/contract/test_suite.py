@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain import tags
-from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.suite import (
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain import tags
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import (
     RoleTests,
     Suite,
     find_tests,

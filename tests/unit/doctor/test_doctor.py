@@ -13,11 +13,11 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.command.main import tierwright
-from ansible_collections.tierwright.chain.plugins.plugin_utils.doctor import engine, machine
-from ansible_collections.tierwright.chain.plugins.plugin_utils.doctor.finding import Finding, State
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.system import About, System
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError, EngineUnavailableError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command.main import tierwright
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.doctor import checks
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.doctor.checks import Finding, FindingState
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.system import About, System
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError, EngineUnavailableError
 
 ABOUT = About("Docker", "28.5.2", "overlay2", rootless=False, folder="/", platform="linux/amd64")
 
@@ -34,8 +34,8 @@ def examined(monkeypatch):
 
         system = SimpleNamespace(about=say, missing_limits=lambda: list(missing))
         told = SimpleNamespace(system=system, address=address, close=lambda: None)
-        monkeypatch.setattr(engine, "connect", lambda _timeout: told)
-        return {each.thing: each for each in engine.examine()}
+        monkeypatch.setattr(checks, "connect", lambda _timeout: told)
+        return {each.thing: each for each in checks.examine_engine()}
 
     return run
 
@@ -44,21 +44,21 @@ def test_an_engine_that_does_not_answer_is_all_that_is_said_of_it(monkeypatch):
     def refuse(_timeout):
         raise EngineUnavailableError("no container engine answers at unix:///x; start one")
 
-    monkeypatch.setattr(engine, "connect", refuse)
-    [found] = engine.examine()
-    assert (found.state, found.advice) == (State.MISSING, "no container engine answers at unix:///x; start one")
+    monkeypatch.setattr(checks, "connect", refuse)
+    [found] = checks.examine_engine()
+    assert (found.state, found.advice) == (FindingState.MISSING, "no container engine answers at unix:///x; start one")
 
 
 def test_an_engine_as_it_should_be(examined, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     found = examined()
-    assert {each.state for each in found.values()} == {State.WELL}
+    assert {each.state for each in found.values()} == {FindingState.WELL}
     assert found["engine"].found == "Docker 28.5.2 at unix:///x"
 
 
 def test_an_answer_that_is_none_is_told(examined):
     found = examined(EngineError("asking the engine what it is: its answer cannot be understood"))
-    assert found["engine"].state is State.MISSING
+    assert found["engine"].state is FindingState.MISSING
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_an_answer_that_is_none_is_told(examined):
 )
 def test_what_an_engine_lacks_is_told(examined, said, more, thing, words):
     found = examined(dataclasses.replace(ABOUT, **said), **more)[thing]
-    assert found.state is State.LIMITED
+    assert found.state is FindingState.LIMITED
     assert words in found.found
 
 
@@ -112,15 +112,15 @@ def test_an_engine_says_what_it_is(version, info, differs):
 def here(monkeypatch, tmp_path):
     """Examine this machine, by thing."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(machine.urllib.request, "urlopen", lambda *_arguments, **_more: io.BytesIO(b"Origin: Debian"))
-    return lambda: {each.thing: each for each in machine.examine()}
+    monkeypatch.setattr(checks.urllib.request, "urlopen", lambda *_arguments, **_more: io.BytesIO(b"Origin: Debian"))
+    return lambda: {each.thing: each for each in checks.examine_machine()}
 
 
 def test_this_machine_is_as_it_should_be(here, monkeypatch):
-    monkeypatch.setattr(machine.shutil, "which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _place: SimpleNamespace(free=5 << 30))
+    monkeypatch.setattr(checks.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(checks.shutil, "disk_usage", lambda _place: SimpleNamespace(free=5 << 30))
     found = here()
-    assert {each.state for each in found.values()} == {State.WELL}
+    assert {each.state for each in found.values()} == {FindingState.WELL}
     assert found["Python"].found == "{}.{}.{}".format(*sys.version_info)
 
 
@@ -131,21 +131,21 @@ def test_what_this_machine_lacks_is_told(here, monkeypatch):
     def silent(*_arguments, **_more):
         raise OSError("no route to host")
 
-    monkeypatch.setattr(machine.shutil, "which", lambda _name: None)
-    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _place: SimpleNamespace(free=1 << 20))
-    monkeypatch.setattr(machine.metadata, "version", none)
-    monkeypatch.setattr(machine.urllib.request, "urlopen", silent)
-    monkeypatch.setattr(machine, "sys", SimpleNamespace(version_info=(3, 10, 1)))
+    monkeypatch.setattr(checks.shutil, "which", lambda _name: None)
+    monkeypatch.setattr(checks.shutil, "disk_usage", lambda _place: SimpleNamespace(free=1 << 20))
+    monkeypatch.setattr(checks.metadata, "version", none)
+    monkeypatch.setattr(checks.urllib.request, "urlopen", silent)
+    monkeypatch.setattr(checks, "sys", SimpleNamespace(version_info=(3, 10, 1)))
     found = here()
     limited = {"mmdebstrap", "archive of packages", "state", "temporary files"}
-    assert {thing for thing, each in found.items() if each.state is State.LIMITED} == limited
-    assert {thing for thing, each in found.items() if each.state is State.MISSING} == {"Python", "ansible-core"}
+    assert {thing for thing, each in found.items() if each.state is FindingState.LIMITED} == limited
+    assert {thing for thing, each in found.items() if each.state is FindingState.MISSING} == {"Python", "ansible-core"}
     assert all(each.advice for each in found.values())
     assert "no route to host" in found["archive of packages"].found
 
 
 def test_an_ansible_core_that_is_too_old_is_told(here, monkeypatch):
-    monkeypatch.setattr(machine.metadata, "version", lambda _name: "2.18.3")
+    monkeypatch.setattr(checks.metadata, "version", lambda _name: "2.18.3")
     assert here()["ansible-core"].advice == "take 2.19 or later"
 
 
@@ -157,15 +157,15 @@ def test_a_state_folder_that_cannot_be_written_to_is_told(here, monkeypatch):
 @pytest.mark.parametrize(
     ("states", "code", "last"),
     [
-        ([State.WELL], 0, "chains can be built here"),
-        ([State.WELL, State.LIMITED], 0, "chains can be built here, within these limits"),
-        ([State.LIMITED, State.MISSING], 1, "no chain can be built here"),
+        ([FindingState.WELL], 0, "chains can be built here"),
+        ([FindingState.WELL, FindingState.LIMITED], 0, "chains can be built here, within these limits"),
+        ([FindingState.LIMITED, FindingState.MISSING], 1, "no chain can be built here"),
     ],
 )
 def test_the_command_says_whether_chains_can_be_built(monkeypatch, states, code, last):
     findings = [Finding(f"thing {number}", state, "found", "do this") for number, state in enumerate(states)]
-    monkeypatch.setattr(engine, "examine", lambda: findings)
-    monkeypatch.setattr(machine, "examine", list)
+    monkeypatch.setattr(checks, "examine_engine", lambda: findings)
+    monkeypatch.setattr(checks, "examine_machine", list)
     done = CliRunner().invoke(tierwright, ["doctor"])
     assert (done.exit_code, done.stdout.splitlines()[-1]) == (code, last)
     done = CliRunner().invoke(tierwright, ["doctor", "--json"])

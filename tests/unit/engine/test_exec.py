@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import exec as execution
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.exec import _converse
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.stream import Frames, Output
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ContainerGoneError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine import exec as execution
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.exec import _converse
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.streams import Frames, Output
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ContainerGoneError
 
 FRAMES = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(min_size=1, max_size=300)), max_size=12)
 

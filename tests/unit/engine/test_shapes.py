@@ -8,15 +8,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.command import tree as command_tree
-from ansible_collections.tierwright.chain.plugins.plugin_utils.command.output import Table
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError, TierwrightError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect import engine_place, place
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.layers import look
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.stack import open_in
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.store import Store
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.tree import grow
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command import tree as command_tree
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command.output import Table
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError, TierwrightError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index.index import Store
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports import docker_daemon, transport
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.image import open_in
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.family_tree import grow
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.layer_contents import look
 
 SHAPES = [{}, [], "text", 5, None, True, [1], [None], ["x"], [{}], [[]], {"Id": 1}, [{"Id": None}], [{"Id": 5}]]
 
@@ -92,9 +92,9 @@ def engine(tmp_path, monkeypatch):
                 raise EngineError(f"{self.address} packs nothing: {path}")
 
         session = SimpleNamespace(address=Asking.address, http=Asking())
-        monkeypatch.setattr(engine_place, "unopened", lambda: Engine(session))
+        monkeypatch.setattr(docker_daemon, "unopened", lambda: Engine(session))
         store = Store(tmp_path / "store")
-        return place.open_place("", "", store), store
+        return transport.open_place("", "", store), store
 
     return answering
 

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import kind
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.images import Images
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.naming import Naming
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import EngineError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine import system
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.image_ids import Naming
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.images import Images
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
 
 MANIFEST = json.dumps({"config": {"digest": f"sha256:{'c' * 64}"}, "layers": []}).encode()
 
@@ -44,7 +44,7 @@ def test_only_what_is_not_whole_is_removed(monkeypatch, tmp_path, layers, remove
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     api = Api(layers)
     session = SimpleNamespace(api=api, address="tcp://x", http=None)
-    images = Images(session, lambda: kind.CONTAINERD, Naming(session, lambda: kind.CONTAINERD))
+    images = Images(session, lambda: system.CONTAINERD, Naming(session, lambda: system.CONTAINERD))
     with pytest.raises(EngineError, match=r"loading an image: the engine says: Error unpacking image x: no space left"):
         images.load(Archive(), "an image")
     assert len(api.removed) == removed

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.protection import Protection
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import SealError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Protection
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import SealError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 
 SSL = Protection("core", "operations", ("etc/ssl",))
 

@@ -8,11 +8,11 @@ import tarfile
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine import kind
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.image import Image
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import SourceError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import environment, platform
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config import runtime_config
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine import system
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import Image
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import SourceError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import configuration, platform
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image.configuration import runtime_config
 from fake_engine import FakeEngine
 
 STANDARD = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -46,15 +46,15 @@ PARENT = Image("sha256:id", {}, ("sha256:aa",), {}, (), 1, "amd64", "linux")
 )
 def test_a_variable_that_changes_how_programs_start_is_not_in_the_build_but_in_the_image(name):
     given = [f"{name}=/x", "MODE=a=b", "http_proxy=http://p:1"]
-    assert environment.for_build(given) == given[1:]
-    assert environment.left_out(given) == [name]
+    assert configuration.for_build(given) == given[1:]
+    assert configuration.left_out_variables(given) == [name]
     assert runtime_config({"Env": given}, {}, {})["Env"] == given
 
 
 def test_other_variables_stay():
     given = ["HOME=/x", "JAVA_HOME=/opt/java", "LANG=C.UTF-8", "LC_ALL=C", "TZ=UTC", "ENVIRONMENT=x", "EMPTY="]
-    assert environment.for_build(given) == given
-    assert environment.left_out(given) == []
+    assert configuration.for_build(given) == given
+    assert configuration.left_out_variables(given) == []
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_other_variables_stay():
     ],
 )
 def test_the_distribution_s_programs_are_found_whatever_path_the_parent_has(said, path):
-    assert environment.for_build([f"PATH={said}"]) == [f"PATH={path}"]
+    assert configuration.for_build([f"PATH={said}"]) == [f"PATH={path}"]
 
 
 def engine(machine):
@@ -136,7 +136,7 @@ def test_a_root_file_system_for_another_processor_is_refused(tmp_path, program, 
 @pytest.mark.parametrize(("most", "layers", "accepted"), [(125, 124, True), (125, 125, False), (None, 500, True)])
 def test_a_parent_that_can_take_no_layer_more_is_refused(most, layers, accepted):
     it = engine("amd64")
-    it.system.does = kind.Kind(most_layers=most)
+    it.system.does = system.EngineKind(most_layers=most)
     parent = dataclasses.replace(PARENT, layers=("sha256:aa",) * layers)
     if accepted:
         platform.check_depth(it, "web", parent)

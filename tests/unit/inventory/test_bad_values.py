@@ -6,12 +6,12 @@ import pytest
 from ansible.template import trust_as_template
 from ansible.vars.hostvars import HostVarsVars
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain import image_settings, references
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.prefix import prefix
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config import runtime_config
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments import check_config
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain import image_settings
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.names import variable_prefix
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image.configuration import runtime_config
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.argument_specs import check_config
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.planner import Planner
 
 DIGEST = "sha256:" + "0f" * 32
 
@@ -223,7 +223,7 @@ def test_all_that_is_wrong_with_a_tier_is_told_at_once(plan):
 
 def test_a_secret_is_not_shown_where_a_value_is_wrong(monkeypatch):
     monkeypatch.setattr(
-        "ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.arguments.is_secret",
+        "ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.argument_specs.is_secret",
         lambda leaf: leaf == "a$ b",
     )
     with pytest.raises(ChainError, match=r"env\.X is '\*\*\*'"):
@@ -267,13 +267,13 @@ def test_the_parent_s_environment_can_be_referred_to():
         ChainError, match=r"tier_config\.env\.C is '\$NO', but the parent's environment has no NO; expected one"
     ):
         runtime_config(parent, {"env": {"C": "$NO"}}, {})
-    assert references.resolve("$PATH", {}).endswith("/sbin:/bin"), "what engines take where an image says nothing"
+    assert image_settings.resolve("$PATH", {}).endswith("/sbin:/bin"), "what engines take where an image says nothing"
 
 
 @pytest.mark.parametrize("folder", ["acme.web", "web-2.0"])
 def test_one_prefix_holds_for_all_that_a_role_says_of_its_tier(plan, tmp_path, folder):
     (tmp_path / "roles/web").rename(tmp_path / "roles" / folder)
-    named = prefix(folder)
+    named = variable_prefix(folder)
     (tmp_path / "roles" / folder / "defaults").mkdir()
     for what, value in (("config", "{cmd: x}"), ("inputs", "[{url: ftp://x}]"), ("protects", "[/]")):
         (tmp_path / "roles" / folder / "defaults/main.yml").write_text(f"{named}_tier_{what}: {value}\n")

@@ -6,9 +6,12 @@ import pytest
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.utils.display import Display
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError, SealError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.adapter import told_to_users
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.telling import guard_display, writes_for_people
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError, SealError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import (
+    guard_display,
+    writes_for_people,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import told_to_users
 
 from .world import World
 

@@ -5,9 +5,9 @@ from ansible._internal._datatag._tags import Origin, VaultedValue
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.hidden import Secrets
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.variables import digest_variables
-from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.values import digest_value
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.parts import digest_value
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.secrets import Secrets
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.variable_digests import digest_variables
 
 SECRET = "hunter2-canary"
 

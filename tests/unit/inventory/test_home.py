@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.home import (
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.tiers import (
     find_home,
     former_name,
     read_name,

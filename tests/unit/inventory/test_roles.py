@@ -4,9 +4,8 @@ import os
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.known import read_role
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.roles import find_role
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.roles import find_role, read_role
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import pytest
 from ansible._internal._datatag._tags import Origin
 from ansible.parsing.vault import EncryptedString, VaultLib, VaultSecret, VaultSecretsContext
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.secrets import refuse
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.secrets import refuse
 
 SECRET = "hunter2-and-more"
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Bootstrap, Import, Pull
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.tiers import read_chain, read_tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Bootstrap, Import, Pull
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.tiers import read_chain, read_tier
 
 DIGEST = "sha256:" + "0f" * 32
 

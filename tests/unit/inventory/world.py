@@ -13,11 +13,11 @@ from ansible.plugins.vars import host_group_vars
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
-from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.elsewhere import digest_elsewhere
-from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.parts import content_tag, digest_key
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.file_digests import digest_elsewhere
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.parts import content_tag, digest_key
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.planner import Planner
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
 from fake_engine import FakeEngine
 
 PASSWORD = b"vault password"

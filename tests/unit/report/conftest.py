@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 import made_chain
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.place import open_place
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.store import Store
-from ansible_collections.tierwright.chain.plugins.plugin_utils.report.gather import gather
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index.index import Store
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.gathering import gather
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.transport import open_place
 
 MADE = "2026-11-24T12:00:00Z"
 

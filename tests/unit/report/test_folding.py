@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.report.facts import STATES, Tier
-from ansible_collections.tierwright.chain.plugins.plugin_utils.report.folding import MOST, MOST_AROUND, Family
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.model import STATES, ReportTier
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.pages import MOST, MOST_AROUND, Family
 
 
 @st.composite
@@ -16,7 +16,7 @@ def forests(draw):
     tiers = []
     for number in range(draw(st.integers(1, 300))):
         parent = random.randrange(number) if number and random.random() < random.choice((0.1, 0.5, 0.99)) else None
-        tiers.append(Tier(f"t{number}", f"t{number}", parent=parent, state=random.choice(["", *STATES])))
+        tiers.append(ReportTier(f"t{number}", f"t{number}", parent=parent, state=random.choice(["", *STATES])))
     return tiers
 
 
@@ -49,7 +49,7 @@ def test_around_a_tier_is_what_it_stands_on_and_what_stands_on_it(tiers, data):
 
 
 def test_a_small_chain_is_shown_whole():
-    tiers = [Tier("a", "a"), Tier("b", "b", parent=0), Tier("c", "c", parent=1)]
+    tiers = [ReportTier("a", "a"), ReportTier("b", "b", parent=0), ReportTier("c", "c", parent=1)]
     assert [(each.tier, each.parent, each.hidden) for each in Family(tiers).whole()] == [
         (0, None, {}),
         (1, 0, {}),
@@ -59,11 +59,11 @@ def test_a_small_chain_is_shown_whole():
 
 def test_what_needs_attention_is_shown_first():
     """Four tiers carry forty each; there is room for those of one."""
-    tiers = [Tier("base", "base")]
+    tiers = [ReportTier("base", "base")]
     for group in range(4):
-        tiers.append(Tier(f"group{group}", "", parent=0))
+        tiers.append(ReportTier(f"group{group}", "", parent=0))
         parent = len(tiers) - 1
-        tiers += [Tier(f"leaf{group}.{number}", "", parent=parent) for number in range(40)]
+        tiers += [ReportTier(f"leaf{group}.{number}", "", parent=parent) for number in range(40)]
     bad = next(number for number, tier in enumerate(tiers) if tier.name == "leaf2.30")
     tiers[bad].state = "stale"
     shown = Family(tiers).whole()

@@ -7,12 +7,12 @@ import json
 import pytest
 
 import made_chain
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import NotFoundError, UsageError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.place import open_place
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.store import Store
-from ansible_collections.tierwright.chain.plugins.plugin_utils.report.facts import Folder, Package, Touched
-from ansible_collections.tierwright.chain.plugins.plugin_utils.report.gather import gather
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import state_folder
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import NotFoundError, UsageError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index.index import Store
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.gathering import gather
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.model import Folder, PackageOrigin, Touched
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import state_folder
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.transport import open_place
 from made_images import config, digest, layer, layout, ours, step, write
 
 ONE = layer(("one", b"1"))
@@ -52,10 +52,10 @@ def test_what_is_in_a_tier(facts):
     tier = next(tier for tier in facts().tiers if tier.name == "httpd-php")
     assert [each.layer.tier for each in tier.content.layers] == ["base", "corebuild", "httpd-php"]
     assert tier.content.packages == [
-        Package("base-data", "amd64", "1", "base"),
-        Package("corebuild-data", "amd64", "1", "corebuild"),
-        Package("httpd-php-data", "amd64", "1", "httpd-php"),
-        Package("ssl", "amd64", "3.0.2", "httpd-php"),
+        PackageOrigin("base-data", "amd64", "1", "base"),
+        PackageOrigin("corebuild-data", "amd64", "1", "corebuild"),
+        PackageOrigin("httpd-php-data", "amd64", "1", "httpd-php"),
+        PackageOrigin("ssl", "amd64", "3.0.2", "httpd-php"),
     ]
     assert tier.content.touched == [Touched("etc/motd", "changed", "corebuild")]
     assert tier.content.folders[-1] == Folder("srv", 1, 2)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.contract.matrix import Cell, Matrix, State, Variant
-from ansible_collections.tierwright.chain.plugins.plugin_utils.report.grid import draw
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.variant_matrix import (
+    Cell,
+    CellState,
+    Matrix,
+    Variant,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.pictures import draw_matrix
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -17,12 +22,12 @@ def test_it_says_the_same_in_words():
         None,
         "2026-11-24T09:30:00Z",
         [
-            Variant("a", "<A>", [Cell("base", State.PASSED), Cell("web", State.PASSED)]),
-            Variant("b", "B" * 60, [Cell("base", State.FAILED), Cell("web", State.NOT_REACHED)]),
-            Variant("c", "C", [Cell("base", State.PASSED)]),
+            Variant("a", "<A>", [Cell("base", CellState.PASSED), Cell("web", CellState.PASSED)]),
+            Variant("b", "B" * 60, [Cell("base", CellState.FAILED), Cell("web", CellState.NOT_REACHED)]),
+            Variant("c", "C", [Cell("base", CellState.PASSED)]),
         ],
     )
-    picture = ET.fromstring(draw(matrix))
+    picture = ET.fromstring(draw_matrix(matrix))
     assert picture.find(f"{SVG}title").text == (
         f"2 tiers on 3 variants: base failed on {'B' * 60}, web not reached on {'B' * 60}"
     )
@@ -38,5 +43,5 @@ def test_it_says_the_same_in_words():
 
 
 def test_all_passed():
-    matrix = Matrix(1, "demo", None, "2026-11-24T09:30:00Z", [Variant("a", "A", [Cell("base", State.PASSED)])])
-    assert "1 tiers on 1 variants: all passed" in draw(matrix)
+    matrix = Matrix(1, "demo", None, "2026-11-24T09:30:00Z", [Variant("a", "A", [Cell("base", CellState.PASSED)])])
+    assert "1 tiers on 1 variants: all passed" in draw_matrix(matrix)

@@ -6,9 +6,14 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inspect.document import Document
-from ansible_collections.tierwright.chain.plugins.plugin_utils.report.judge import judge
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.standing import Ended, Failure, Standing, Wanted
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.gathering import judge
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.status import (
+    Ended,
+    FailedTestRecord,
+    Standing,
+    Wanted,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.image_document import Document
 
 PARENT = Document("sha256:1", (), ("a",), (), {}, 0, "")
 IMAGE = Document("sha256:2", (), ("a", "b"), (), {}, 0, "")
@@ -34,7 +39,7 @@ def noted(result=None, *, said="", image="sha256:2", failures=(), action=None, r
         (noted("failed", said="task: no", image=None), None, "failed", ["task: no"]),
         (noted("not reached", image=None), IMAGE, "not reached", []),
         (
-            noted("failed", failures=[Failure("t::a", "ops", "no"), Failure(None, None, "no file")]),
+            noted("failed", failures=[FailedTestRecord("t::a", "ops", "no"), FailedTestRecord(None, None, "no file")]),
             IMAGE,
             "failed",
             ["t::a (team ops): no", "all tests: no file"],

@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.report.names import slugs
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.gathering import slugs
 
 
 def test_names_of_pages_are_readable():

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 import made_chain
-from ansible_collections.tierwright.chain.plugins.plugin_utils.report.pages import Pages
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.pages import Pages
 
 EVIL = "<script>alert(1)</script>"
 HOSTILE = {

@@ -6,7 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-FOLDER = Path(__file__).parents[3] / "plugins/plugin_utils/report/vendor"
+FOLDER = Path(__file__).parents[3] / "plugins/plugin_utils/_core/report/vendor"
 
 
 def test_vendored_files_are_those_that_are_pinned():

@@ -20,27 +20,32 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain import tags
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.graph import Chain
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Bootstrap, Tier
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import RunError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run import garbage
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.begin import begin
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.candidates import accept, propose
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.claim import check_images, volume_name
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.cleanup import clear_run, container_name
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.holds import announce, hold, let_all_go
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.home import Home
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.moves import move_all
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.noting import note_plan, note_run
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.promote import promote_run
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import write_plan
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.remove import remove_chain
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.rollback import plan_rollback
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.turn import Waiting
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain import tags
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.graph import Chain
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Bootstrap, Tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import RunError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release import pruning
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.promotion import promote_run
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.pruning import remove_chain
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.rollback import plan_rollback
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.tag_transaction import move_all
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import begin
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.claim import check_images, volume_name
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.lock import Waiting
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.owner import Home
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import write_plan
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.status import note_plan, note_run
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.candidates import (
+    accept,
+    announce,
+    hold,
+    let_all_go,
+    propose,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.cleanup import clear_run, container_name
 from fake_engine import FakeEngine
 
 LONG = "TIERWRIGHT_OPERATIONS" in os.environ
@@ -192,8 +197,8 @@ class Projects(RuleBasedStateMachine):
             journal = self.journal(project, user)
             chain = tuple(project.chain)
             wanted = [image for tier in chain if (image := self.engine.world.names.get(tier.release))]
-            found = garbage.find(self.engine, project.tier_chain, chain, home, keep=keep, wanted=wanted)
-            garbage.remove(self.engine, project.tier_chain, home, found)
+            found = pruning.find_garbage(self.engine, project.tier_chain, chain, home, keep=keep, wanted=wanted)
+            pruning.remove_garbage(self.engine, project.tier_chain, home, found)
             journal.end()
 
     @rule(place=st.sampled_from(PLACES))

@@ -10,18 +10,18 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.errors import ChainError
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import labels
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run import result, summary
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.failure import (
-    Failure,
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run import result, summary
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import write_plan
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.failure import (
+    TaskFailure,
     give_up,
     note_failing,
     note_told,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.journal import Journal
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.plan import Action, Decision
-from ansible_collections.tierwright.chain.plugins.plugin_utils.run.records import write_plan
 from fake_engine import FakeEngine
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs/schemas/tier_result_file.json").read_text())
@@ -44,7 +44,7 @@ def run(monkeypatch, tmp_path, make_tier):
     journal.write("tested", "web", {"image": "sha256:web", "passed": False, "tests": 1, "failed": failed, "ran": []})
     journal.failed("web", "tier 'web' is refused: 1 of 1 tests fail, " + "x" * 500)
     note_told(journal, "web", ["tier 'web' is refused: 1 of 1 tests fail", "all of it"])
-    give_up(journal, "db", Failure("Break", "db/tasks/main.yml:3", ["no", "more"]))
+    give_up(journal, "db", TaskFailure("Break", "db/tasks/main.yml:3", ["no", "more"]))
     journal.failed("app", "tier 'app' is not built: its parent 'web' failed")
     return journal
 
@@ -127,7 +127,7 @@ def test_junit_counts_builds_and_tests(run, engine):
 
 
 def test_a_promotion_that_fails_is_told_although_all_tiers_passed(run, engine):
-    note_failing(run, "base", Failure("Move the release tags", "", ["somebody else moved it", "more"]))
+    note_failing(run, "base", TaskFailure("Move the release tags", "", ["somebody else moved it", "more"]))
     told = result.result_of(engine, run, "again", ["web", "base", "app"])
     assert told.error == "task 'Move the release tags'\n  somebody else moved it\n  more"
     lines = "\n".join(summary.failures(run, "again", ["base", "app"]))
@@ -137,7 +137,7 @@ def test_a_promotion_that_fails_is_told_although_all_tiers_passed(run, engine):
 def test_files_say_that_a_run_goes_on_until_it_has_ended(run, engine, tmp_path):
     files = result.check_files({"result_file": str(tmp_path / "r.json"), "junit_file": str(tmp_path / "j.xml")})
     result.note_files(run, files)
-    result.begin_files(files, result.Result("demo", run.run, result.RUNNING, None, None, None, "again"))
+    result.begin_files(files, result.RunResult("demo", run.run, result.RUNNING, None, None, None, "again"))
     told = json.loads((tmp_path / "r.json").read_text())
     jsonschema.validate(told, SCHEMA)
     assert told["state"] == "running"
@@ -148,7 +148,7 @@ def test_files_say_that_a_run_goes_on_until_it_has_ended(run, engine, tmp_path):
 
 def test_a_plan_that_fails_is_an_error_in_both_files(tmp_path):
     files = result.check_files({"result_file": str(tmp_path / "r.json"), "junit_file": str(tmp_path / "j.xml")})
-    result.begin_files(files, result.Result(None, None, "failed", None, None, "tier 'x': no\nand y", "again"))
+    result.begin_files(files, result.RunResult(None, None, "failed", None, None, "tier 'x': no\nand y", "again"))
     jsonschema.validate(json.loads((tmp_path / "r.json").read_text()), SCHEMA)
     assert ET.parse(tmp_path / "j.xml").getroot().find("testsuite/testcase/error").get("message") == "tier 'x': no"
 

@@ -13,13 +13,17 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils.chain.tier import Tier
-from ansible_collections.tierwright.chain.plugins.plugin_utils.engine.engine import Engine, connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image import history, labels
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.config import document, runtime_config
-from ansible_collections.tierwright.chain.plugins.plugin_utils.image.load import Layers, load
-from ansible_collections.tierwright.chain.plugins.plugin_utils.inventory.planning import Planner
-from ansible_collections.tierwright.chain.plugins.plugin_utils.keys.parts import Parts, content_tag, digest_key
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.parts import (
+    Parts,
+    content_tag,
+    digest_key,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels, provenance
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image.configuration import document, runtime_config
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.planner import Planner
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.sealing.loading import Layers, load
 
 _EMPTY = bytes(1024)  # a tar archive without entries
 _DIGEST = "sha256:" + hashlib.sha256(_EMPTY).hexdigest()
@@ -43,13 +47,13 @@ class ActionModule(ActionBase):
 
 
 def _pretend(engine: Engine, chain: str, tier: Tier, parts: Parts) -> str:
-    created = history.timestamp(0)
+    created = provenance.timestamp(0)
     content = document(
         architecture="amd64",
         os="linux",
         config=runtime_config({}, {}, labels.identity(chain, tier, parts, None)),
         layers=_LAYERS.digests,
-        history=[history.entry(tier, created, "bench")],
+        history=[provenance.history_entry(tier, created, "bench")],
         created=created,
     )
     image = load(engine, content, _LAYERS).id

@@ -1,0 +1,197 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Event loop and connection to the controller.
+
+Waiting for many file descriptors at once.
+
+A connection to the controller: frames in and out without ever waiting.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import os
+import select
+import selectors
+import time
+from collections import deque
+from typing import Callable
+
+from .frames import PIECE, ProtocolError, encode
+
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+
+Call = Callable[[], None]
+
+
+class Loop:
+    """Calls back when a file descriptor is ready or a moment has come."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._timers: list[tuple[float, int, Call]] = []
+        self._order = itertools.count()
+        self._running = True
+
+    def watch(self, fd: int, event: int, call: Call) -> None:
+        """Call ``call`` whenever ``fd`` is ready for ``event`` (``READ`` or ``WRITE``)."""
+        if fd not in self._selector.get_map():
+            self._selector.register(fd, event, call)
+
+    def forget(self, fd: int) -> None:
+        """Watch ``fd`` no more; it may not be watched at all."""
+        if fd in self._selector.get_map():
+            self._selector.unregister(fd)
+
+    def later(self, seconds: float, call: Call) -> None:
+        """Call ``call`` once, after ``seconds``."""
+        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._order), call))
+
+    def stop(self) -> None:
+        """Let :meth:`run` return."""
+        self._running = False
+
+    def run(self) -> None:
+        """Go on until :meth:`stop`."""
+        while self._running:
+            wait = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+            for key, _events in self._selector.select(wait):
+                # An earlier call of this round may have closed this one's descriptor, and opened another of its number.
+                if self._selector.get_map().get(key.fd) is key:
+                    key.data()
+            while self._timers and self._timers[0][0] <= time.monotonic():
+                heapq.heappop(self._timers)[2]()
+
+
+#: Unsent bytes above which nobody should add more.
+_FULL = 4 * PIECE
+
+#: How often a link that takes nothing in is asked whether its other side is still there.
+_LOOK_SECONDS = 0.5
+
+
+class Link:
+    """Frames over a pair of descriptors, which may be two of one socket."""
+
+    def __init__(
+        self, loop: Loop, reader: int, writer: int, feed: Callable[[bytes], None], closed: Callable[[], None]
+    ) -> None:
+        """Watch the descriptors, which must be non-blocking; they are closed with the link.
+
+        Args:
+            loop: Watches them.
+            reader: Bytes come in here.
+            writer: Frames go out here.
+            feed: Called with what came in, as it falls; mostly a decoder's.
+            closed: Called once when the other side is gone.
+        """
+        self._loop, self._reader, self._writer = loop, reader, writer
+        self._feed = feed
+        self._closed = closed
+        self._unsent: deque[memoryview] = deque()
+        self._unsent_size = 0
+        self._drained: list[Callable[[], None]] = []
+        self._paused = self._looking = False
+        self.open = True
+        loop.watch(reader, READ, self._read)
+
+    @property
+    def full(self) -> bool:
+        """Whether the other side takes less than is sent."""
+        return self._unsent_size > _FULL
+
+    def send(self, channel: int, kind: int, payload: bytes = b"") -> None:
+        """Send a frame, now or as soon as possible."""
+        self.send_bytes(encode(channel, kind, payload))
+
+    def send_bytes(self, data: bytes) -> None:
+        """Send what is no frame."""
+        if self.open:
+            self._unsent.append(memoryview(data))
+            self._unsent_size += len(data)
+            self._write()
+
+    def when_drained(self, call: Callable[[], None]) -> None:
+        """Call ``call`` once, when the link is not full any more."""
+        self._drained.append(call)
+
+    def pause(self) -> None:
+        """Take no more frames in until :meth:`resume`. That the other side is gone is seen nevertheless."""
+        self._loop.forget(self._reader)
+        self._paused = True
+        if not self._looking:
+            self._looking = True
+            self._loop.later(_LOOK_SECONDS, self._look)
+
+    def resume(self) -> None:
+        """Take frames in again."""
+        self._paused = False
+        if self.open:
+            self._loop.watch(self._reader, READ, self._read)
+
+    def close(self) -> None:
+        """Let the other side see the end."""
+        if not self.open:
+            return
+        self.open = False
+        self._unsent.clear()
+        self._unsent_size = 0
+        for fd in {self._reader, self._writer}:
+            self._loop.forget(fd)
+            os.close(fd)
+        waiting, self._drained = self._drained, []
+        for call in waiting:
+            call()
+        self._closed()
+
+    def finish(self) -> None:
+        """Close as soon as everything is sent."""
+        if self._unsent:
+            self.when_drained(self.finish)
+        else:
+            self.close()
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._reader, PIECE)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        try:
+            self._feed(data)
+        except ProtocolError:
+            data = b""
+        if not data:
+            self.close()
+
+    def _look(self) -> None:
+        self._looking = False
+        if not self.open or not self._paused:
+            return
+        poll = select.poll()
+        poll.register(self._reader, 0)
+        if poll.poll(0):
+            self.close()
+        else:
+            self.pause()
+
+    def _write(self) -> None:
+        while self._unsent:
+            try:
+                sent = os.write(self._writer, self._unsent[0])
+            except BlockingIOError:
+                self._loop.watch(self._writer, WRITE, self._write)
+                return
+            except OSError:
+                self.close()
+                return
+            self._unsent_size -= sent
+            self._unsent[0] = self._unsent[0][sent:]
+            if not self._unsent[0]:
+                self._unsent.popleft()
+        self._loop.forget(self._writer)
+        waiting, self._drained = self._drained, []
+        for call in waiting:
+            call()

@@ -1,0 +1,78 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Printing answers: tables on a terminal, plain columns in a pipe, JSON for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import click
+
+from ..text import printable
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON; docs/command.md describes it.")
+
+
+def show(answer: Any, draw: Callable[[], Iterable[str | Table]], *, as_json: bool) -> None:
+    """Print an answer.
+
+    Args:
+        answer: A dataclass.
+        draw: Makes lines and tables for people of it.
+        as_json: Whether to print it as JSON instead.
+    """
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(answer), indent=2))
+        return
+    for part in draw():
+        if isinstance(part, Table):
+            part.print()
+        else:
+            click.echo(printable(part))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Table:
+    """A table with one line for each row, but where a terminal is too narrow."""
+
+    #: Heads of the columns; those that end with ``>`` hold numbers.
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def print(self) -> None:
+        """Print it."""
+        if sys.stdout.isatty():
+            self._rich()
+        else:
+            for line in self.lines():
+                click.echo(line)
+
+    def lines(self) -> Iterable[str]:
+        """Its lines as plain text."""
+        rows = [[head.rstrip(">") for head in self.heads], *([printable(cell) for cell in row] for row in self.rows)]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(self.heads))]
+        for row in rows:
+            cells = (
+                cell.rjust(width) if head.endswith(">") else cell.ljust(width)
+                for cell, width, head in zip(row, widths, self.heads, strict=True)
+            )
+            yield "  ".join(cells).rstrip()
+
+    def _rich(self) -> None:
+        console, table, text = (importlib.import_module(f"rich.{name}") for name in ("console", "table", "text"))
+        drawn = table.Table(box=None, pad_edge=False, header_style="bold")
+        for number, head in enumerate(self.heads):
+            drawn.add_column(
+                head.rstrip(">"),
+                justify="right" if head.endswith(">") else "left",
+                no_wrap=number == 0,
+                overflow="fold",
+            )
+        for row in self.rows:
+            drawn.add_row(*(text.Text(printable(cell)) for cell in row))
+        console.Console(highlight=False).print(drawn)

@@ -1,0 +1,152 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Root file systems in tar archives: those that engines export, and a base's own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from ..engine.chunks import reader
+from ..errors import EngineError
+from .file_entry import CHUNK, KEPT_ATTRIBUTES, FileEntry, FileKind, PathChange, Slice, parent
+
+_KINDS = {kind.value: kind for kind in FileKind} | {tarfile.AREGTYPE: FileKind.FILE}
+_ATTRIBUTE = "SCHILY.xattr."
+
+_Store = Callable[[tarfile.TarFile, tarfile.TarInfo], tuple[Slice | bytes, bytes]]
+
+
+def changes(before: Iterable[bytes], now: Iterable[bytes], spool: Path) -> Iterator[PathChange]:
+    """Compare two root file systems as an engine exports them.
+
+    Args:
+        before: What the container was started from, in pieces.
+        now: The container, in pieces.
+        spool: A file to make, which holds all content of ``now`` as long as the changes are used.
+
+    Raises:
+        EngineError: An archive is damaged.
+    """
+    yield from compared({entry.path: entry for entry in tree(before)}, now, spool)
+
+
+def compared(old: Mapping[bytes, FileEntry], now: Iterable[bytes], spool: Path) -> Iterator[PathChange]:
+    """The same, where the former is known already."""
+    with spool.open("xb") as file:
+        place = os.fsencode(spool)
+
+        def store(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[Slice, bytes]:
+            start, digest = file.tell(), hashlib.sha256()
+            for piece in _content(tar, member):
+                digest.update(piece)
+                file.write(piece)
+            return Slice(place, start), digest.digest()
+
+        new = _exported(now, store)
+    for path, entry in new.items():
+        yield PathChange(entry, old.get(path))
+    for path, entry in old.items():
+        if path not in new and _is_folder(new, parent(path)):
+            yield PathChange(None, entry)
+
+
+def entries(archive: Path) -> Iterable[FileEntry]:
+    """Read a root file system out of a plain tar archive; the content of its files stays there.
+
+    Raises:
+        tarfile.TarError: It is damaged.
+    """
+    place = os.fsencode(archive)
+    with tarfile.open(archive, "r:") as tar:
+        return _tree(tar, lambda _tar, member: (Slice(place, member.offset_data), b"")).values()
+
+
+def tree(export: Iterable[bytes]) -> Iterable[FileEntry]:
+    """Read a root file system as an engine exports it; the content of its files is known by digest alone.
+
+    Raises:
+        EngineError: The archive is damaged.
+    """
+    return _exported(export, _digested).values()
+
+
+def _is_folder(found: dict[bytes, FileEntry], path: bytes) -> bool:
+    return not path or (path in found and found[path].kind is FileKind.DIRECTORY)
+
+
+def _digested(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[bytes, bytes]:
+    digest = hashlib.sha256()
+    for piece in _content(tar, member):
+        digest.update(piece)
+    return b"", digest.digest()
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes]:
+    file = tar.extractfile(member)
+    while file is not None and (piece := file.read(CHUNK)):
+        yield piece
+
+
+def _exported(archive: Iterable[bytes], store: _Store) -> dict[bytes, FileEntry]:
+    try:
+        with tarfile.open(fileobj=reader(archive), mode="r|", bufsize=CHUNK) as tar:
+            return _tree(tar, store)
+    except (tarfile.TarError, EOFError) as error:
+        raise EngineError(f"reading a container back from the engine: its archive is damaged ({error})") from error
+
+
+def _tree(tar: tarfile.TarFile, store: _Store) -> dict[bytes, FileEntry]:
+    found: dict[bytes, FileEntry] = {}
+    for member in tar:
+        tar.members = []  # type: ignore[attr-defined]  # it would remember all of them
+        path = _path(member.name)
+        if not path:
+            continue
+        if member.islnk():
+            first = _path(member.linkname)
+            found[first] = replace(found[first], inode=first)
+            found[path] = replace(found[first], path=path)
+        else:
+            found[path] = _entry(tar, member, path, store)
+    return found
+
+
+def _entry(tar: tarfile.TarFile, member: tarfile.TarInfo, path: bytes, store: _Store) -> FileEntry:
+    kind = _KINDS[member.type]
+    content, digest = store(tar, member) if kind is FileKind.FILE else (b"", b"")
+    return FileEntry(
+        path=path,
+        kind=kind,
+        mode=member.mode & 0o7777,
+        uid=member.uid,
+        gid=member.gid,
+        mtime=int(member.mtime // 1),
+        size=member.size if kind is FileKind.FILE else 0,
+        target=_bytes(member.linkname) if kind is FileKind.SYMLINK else b"",
+        device=(member.devmajor, member.devminor) if kind in {FileKind.CHARACTER, FileKind.BLOCK} else (0, 0),
+        attributes=_attributes(member),
+        content=content,
+        digest=digest,
+    )
+
+
+def _attributes(member: tarfile.TarInfo) -> tuple[tuple[bytes, bytes], ...]:
+    found = {
+        _bytes(key.removeprefix(_ATTRIBUTE)): _bytes(value)
+        for key, value in member.pax_headers.items()
+        if key.startswith(_ATTRIBUTE)
+    }
+    return tuple(sorted((key, value) for key, value in found.items() if key in KEPT_ATTRIBUTES))
+
+
+def _path(name: str) -> bytes:
+    return b"/".join(part for part in _bytes(name).split(b"/") if part not in {b"", b"."})
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

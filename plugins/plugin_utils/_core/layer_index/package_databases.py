@@ -1,0 +1,193 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Databases of dpkg, apk and rpm.
+
+RPM's database in SQLite: one row for each package, and in it the package's header.
+
+The header is that of https://rpm-software-management.github.io/rpm/manual/format_header.html without its magic: the
+number of entries and of bytes of data, the entries (tag, type, offset, count), the data. Read with the standard
+library, so that no ``rpm`` has to be on the machine.
+
+Package databases: what a distribution's package manager says is installed.
+
+Formats: ``deb-control(5)`` paragraphs of dpkg (``var/lib/dpkg/status``, and one file for each package in
+``status.d``, as images without a package manager have), Alpine's ``lib/apk/db/installed``
+(https://wiki.alpinelinux.org/wiki/Apk_spec), and RPM's SQLite database (:mod:`.package_databases`).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import DamagedError
+from .entries import Packages
+
+_NAME, _VERSION, _RELEASE, _EPOCH, _ARCHITECTURE = 1000, 1001, 1002, 1003, 1022
+_INT32, _STRING, _I18N = 4, 6, 9
+
+_HEAD = struct.Struct(">II")
+_ENTRY = struct.Struct(">IIII")
+_NUMBER = struct.Struct(">I")
+
+
+class InstalledPackage(NamedTuple):
+    """An installed package."""
+
+    name: str
+    version: str
+    architecture: str
+
+
+def read_rpm(path: str, database: bytes, log: bytes) -> Iterator[InstalledPackage]:
+    """Yield the packages of a database.
+
+    Args:
+        path: Where it lies in the image, for messages.
+        database: ``rpmdb.sqlite``.
+        log: ``rpmdb.sqlite-wal``, what was written and not moved into the database yet; empty where there is none.
+
+    Raises:
+        DamagedError: It is no such database.
+    """
+    with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
+        file = Path(folder, "rpmdb.sqlite")
+        file.write_bytes(database)
+        if log:
+            Path(folder, "rpmdb.sqlite-wal").write_bytes(log)
+        try:
+            with closing(sqlite3.connect(file)) as connection:
+                _check(connection)
+                for (header,) in connection.execute("SELECT blob FROM Packages"):
+                    yield _package(bytes(header))
+        except (sqlite3.Error, struct.error, ValueError, TypeError, KeyError) as error:
+            raise DamagedError(f"packages in /{path} cannot be read: {error}") from error
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    """Refuse what only looks like a table: reading a view runs whatever its author wrote."""
+    connection.execute("PRAGMA trusted_schema = OFF")
+    if connection.execute("SELECT type FROM sqlite_master WHERE name = 'Packages'").fetchall() != [("table",)]:
+        raise ValueError("it has no table of packages")
+
+
+def _package(header: bytes) -> InstalledPackage:
+    fields = _fields(header)
+    version = f"{fields[_VERSION]}-{fields[_RELEASE]}"
+    if _EPOCH in fields:
+        version = f"{fields[_EPOCH]}:{version}"
+    return InstalledPackage(fields[_NAME], version, fields.get(_ARCHITECTURE, ""))
+
+
+def _fields(header: bytes) -> dict[int, str]:
+    count, _size = _HEAD.unpack_from(header)
+    start = _HEAD.size + count * _ENTRY.size
+    if start > len(header):
+        raise ValueError("a header is cut short")
+    fields = {}
+    for number in range(count):
+        tag, kind, offset, _count = _ENTRY.unpack_from(header, _HEAD.size + number * _ENTRY.size)
+        if tag in {_NAME, _VERSION, _RELEASE, _ARCHITECTURE} and kind in {_STRING, _I18N}:
+            fields[tag] = header[start + offset : header.index(b"\0", start + offset)].decode("utf-8", "replace")
+        elif tag == _EPOCH and kind == _INT32:
+            fields[tag] = str(*_NUMBER.unpack_from(header, start + offset))
+    return fields
+
+
+#: Most bytes of a database that are read.
+LARGEST = 512 << 20
+
+#: The package manager of Debian and its kin.
+DPKG = "dpkg"
+
+_DPKG = "var/lib/dpkg/status"
+_DPKG_FOLDER = "var/lib/dpkg/status.d/"
+_APK = frozenset({"lib/apk/db/installed", "usr/lib/apk/db/installed"})
+_RPM_FOLDERS = ("var/lib/rpm/", "usr/lib/sysimage/rpm/")
+_RPM_FILE = "rpmdb.sqlite"
+_RPM = frozenset(folder + _RPM_FILE for folder in _RPM_FOLDERS)
+_RPM_LOGS = frozenset(path + "-wal" for path in _RPM)
+_RPM_OTHERS = {"Packages": "Berkeley DB", "Packages.db": "NDB"}
+
+
+def is_database(path: str) -> bool:
+    """Say whether a file tells which packages are installed."""
+    # Digests of a package's files lie beside it in status.d.
+    single = path.startswith(_DPKG_FOLDER) and not path.endswith(".md5sums")
+    return single or path == _DPKG or path in _APK or path in _RPM
+
+
+def manager(path: str) -> str:
+    """Name the package manager whose database is at a path: ``dpkg``, ``apk`` or ``rpm``."""
+    return "apk" if path in _APK else "rpm" if path in _RPM else DPKG
+
+
+def is_wanted(path: str) -> bool:
+    """Say whether a file's content is needed to read a database."""
+    return is_database(path) or path in _RPM_LOGS
+
+
+def why_not(path: str) -> str | None:
+    """Say in a sentence why a file that is a database is not read; ``None`` where it is none."""
+    folder, _, name = path.rpartition("/")
+    if folder + "/" in _RPM_FOLDERS and name in _RPM_OTHERS:
+        return f"packages in /{path} are not read: it is in RPM's {_RPM_OTHERS[name]} format, only SQLite's is known"
+    return None
+
+
+def too_large(path: str) -> str:
+    """Say that a database is larger than :data:`LARGEST`."""
+    return f"packages in /{path} are not read: it is larger than {LARGEST >> 20} MiB"
+
+
+def read(path: str, files: Mapping[str, bytes]) -> Packages:
+    """Read the database at ``path``.
+
+    Args:
+        path: A path that :func:`is_database` says yes to.
+        files: Contents of it and of what belongs to it, by path.
+
+    Raises:
+        DamagedError: It cannot be read.
+    """
+    if path in _RPM:
+        return _packages(read_rpm(path, files[path], files.get(path + "-wal", b"")))
+    text = files[path].decode("utf-8", "surrogateescape")
+    return _packages(_apk(text) if path in _APK else _dpkg(text))
+
+
+def _dpkg(text: str) -> Iterator[InstalledPackage]:
+    for paragraph in text.split("\n\n"):
+        fields = _paragraph(paragraph)
+        # Files in status.d have no status: they are there, so it is installed.
+        installed = fields.get("Status", "install ok installed").split()[-1:] == ["installed"]
+        if installed and "Package" in fields:
+            yield InstalledPackage(fields["Package"], fields.get("Version", ""), fields.get("Architecture", ""))
+
+
+def _apk(text: str) -> Iterator[InstalledPackage]:
+    for paragraph in text.split("\n\n"):
+        fields = dict(line.partition(":")[::2] for line in paragraph.splitlines() if line[1:2] == ":")
+        if "P" in fields:
+            yield InstalledPackage(fields["P"], fields.get("V", ""), fields.get("A", ""))
+
+
+def _paragraph(text: str) -> dict[str, str]:
+    fields = {}
+    for line in text.splitlines():
+        name, colon, value = line.partition(":")
+        if colon and not line[:1].isspace():
+            fields[name] = value.strip()
+    return fields
+
+
+def _packages(found: Iterator[InstalledPackage]) -> Packages:
+    versions: dict[str, set[str]] = {}
+    for each in found:
+        versions.setdefault(f"{each.name}:{each.architecture}", set()).add(each.version)
+    return {name: ", ".join(sorted(several)) for name, several in sorted(versions.items())}

@@ -1,0 +1,166 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What differs between two images, by the tier that is the cause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..layer_index.entries import FileState, differences, state
+from ..layer_index.merged_files import ChangeKind
+from ..transports.image import LayerInfo, PackageChange, Stack, package_changes
+from ..transports.image_document import Document
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """A path that differs."""
+
+    path: str
+    #: ``added``, ``changed`` or ``removed``.
+    change: str
+    #: What differs: ``type``, ``content``, ``target``, ``mode``, ``owner``.
+    what: list[str]
+    #: ``null`` where the first or the second image has no such path.
+    before: FileState | None
+    after: FileState | None
+
+
+@dataclass(frozen=True, slots=True)
+class TierDiff:
+    """What differs because of one tier; of images without tiers, because of one command."""
+
+    #: What people call it: its name, else the command.
+    called: str
+    tier: str | None
+    team: str | None
+    packages: list[PackageChange] = field(default_factory=list)
+    files: list[FileChange] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingChange:
+    """A setting that differs."""
+
+    name: str
+    #: As JSON has it; ``null`` where it is not set.
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two images."""
+
+    id: str
+    names: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """The answer to ``tierwright diff``."""
+
+    before: Side
+    after: Side
+    #: Only tiers with a difference; those of the second image, the lowest first, then those that only the first has.
+    tiers: list[TierDiff]
+    #: ``Entrypoint``, ``User`` … and ``Platform``.
+    config: list[SettingChange]
+    environment: list[SettingChange]
+    labels: list[SettingChange]
+    #: Package databases that could not be read, each a sentence.
+    unread: list[str]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the two cannot be told apart."""
+        return not (self.tiers or self.config or self.environment or self.labels)
+
+
+def compare(before: Stack, after: Stack) -> Diff:
+    """Compare two images."""
+    groups = _Groups(before, after)
+    old, new = _Looked(before), _Looked(after)
+    for change in _files(old, new):
+        groups.of(new.owner.get(change.path) or old.owner[change.path]).files.append(change)
+    for package in package_changes(old.packages, new.packages):
+        key = f"{package.name}:{package.architecture}"
+        groups.of(new.package_owner.get(key) or old.package_owner[key]).packages.append(package)
+    return Diff(
+        before=_side(before),
+        after=_side(after),
+        tiers=[each for each in groups.all() if each.files or each.packages],
+        config=_settings(_config(before.document), _config(after.document)),
+        environment=_settings(_environment(before.document), _environment(after.document)),
+        labels=_settings(before.document.labels, after.document.labels),
+        unread=sorted({sentence for stack in (before, after) for index in stack.indexes for sentence in index.unread}),
+    )
+
+
+class _Looked:
+    """An image's files and packages, and which layer was the last to touch each, removed ones included."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.owner: dict[str, LayerInfo] = {}
+        self.packages: dict[str, str] = {}
+        self.package_owner: dict[str, LayerInfo] = {}
+        for layer, _index, changes, so_far in stack.laid():
+            self.owner |= {change.path: layer for change in changes if change.kind != ChangeKind.REPEATED}
+            now = so_far.packages
+            for change in package_changes(self.packages, now):
+                self.package_owner[f"{change.name}:{change.architecture}"] = layer
+            self.packages = now
+        self.files = {owned.entry.path: owned for owned in stack.whole().files()}
+
+
+class _Groups:
+    """Tiers of two images, in their order."""
+
+    def __init__(self, before: Stack, after: Stack) -> None:
+        self._groups = {
+            _key(layer): TierDiff(layer.called, layer.tier, layer.team) for layer in (*after.layers, *before.layers)
+        }
+
+    def of(self, layer: LayerInfo) -> TierDiff:
+        return self._groups[_key(layer)]
+
+    def all(self) -> list[TierDiff]:
+        return list(self._groups.values())
+
+
+def _key(layer: LayerInfo) -> str:
+    return layer.tier or layer.created_by or layer.digest
+
+
+def _files(old: _Looked, new: _Looked) -> Iterator[FileChange]:
+    for path in sorted(old.files.keys() | new.files.keys()):
+        before, after = old.files.get(path), new.files.get(path)
+        if before and after:
+            if not before.entry.same_as(after.entry):
+                what = differences(before.entry, after.entry)
+                yield FileChange(path, ChangeKind.CHANGED, what, state(before.entry), state(after.entry))
+        elif after:
+            yield FileChange(path, ChangeKind.ADDED, [], None, state(after.entry))
+        elif before:
+            yield FileChange(path, ChangeKind.REMOVED, [], state(before.entry), None)
+
+
+def _side(stack: Stack) -> Side:
+    return Side(stack.document.id, list(stack.document.names))
+
+
+def _settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[SettingChange]:
+    names = sorted(before.keys() | after.keys())
+    changes = (SettingChange(name, before.get(name), after.get(name)) for name in names)
+    return [change for change in changes if change.before != change.after]
+
+
+def _config(document: Document) -> dict[str, Any]:
+    plain = {key: value for key, value in document.config.items() if key not in {"Env", "Labels"} and value}
+    return {**plain, "Platform": document.platform}
+
+
+def _environment(document: Document) -> dict[str, str]:
+    return dict(str(each).partition("=")[::2] for each in document.config.get("Env") or ())

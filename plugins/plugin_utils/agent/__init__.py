@@ -1,3 +1,0 @@
-# Copyright: (c) Tierwright contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The agent: a resident process in a build container that runs tasks without starting anything anew."""

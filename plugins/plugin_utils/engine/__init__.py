@@ -1,3 +1,0 @@
-# Copyright: (c) Tierwright contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The container engine: Docker Engine's API and what is done through it."""

@@ -1,0 +1,28 @@
+"""Images in memory, opened as the verbs open them."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index.index import Store
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.image import open_stack
+from made_images import config, layout, write
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "cache")
+
+
+@pytest.fixture
+def opened(tmp_path, store):
+    """Make an image of layers and steps, and open it."""
+    count = 0
+
+    def open_(layers, steps=(), **settings):
+        nonlocal count
+        count += 1
+        folder = write(tmp_path / f"layout{count}", layout({"it": (config(layers, steps, **settings), layers)}))
+        return open_stack(f"oci:{folder}:it", store)
+
+    return open_

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import docker.errors
+import pytest
+import requests
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.container_files import standstill
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.containers import Containers
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
+from fake_engine.world import PLAIN
+
+
+class Engine:
+    """Stands for a session and its ``api``; says what was done to its one container, in order."""
+
+    def __init__(self, refuses=None):
+        self.api = self
+        self.done = []
+        self.refuses = refuses or {}
+
+    def _do(self, what):
+        self.done.append(what)
+        if what in self.refuses:
+            answer = requests.Response()
+            answer.status_code = self.refuses[what]
+            raise docker.errors.APIError(f"{what} refused", response=answer)
+
+    def pause(self, _container):
+        self._do("pause")
+
+    def kill(self, _container):
+        self._do("kill")
+
+    def wait(self, _container):
+        self._do("wait")
+
+    def read(self, reading):
+        with reading():
+            self.done.append("read")
+
+
+def test_it_is_paused_read_and_ended_once():
+    engine = Engine()
+    with standstill(Containers(engine, PLAIN), "c") as reading:
+        assert engine.done == ["pause"]
+        engine.read(reading)
+    assert engine.done == ["pause", "read", "kill", "wait"]
+
+
+def test_it_has_ended_before_it_is_read_again():
+    engine = Engine()
+    with standstill(Containers(engine, PLAIN), "c") as reading:
+        engine.read(reading)
+        engine.read(reading)
+    assert engine.done == ["pause", "read", "kill", "wait", "read"]
+
+
+def test_it_ends_when_nobody_read_it():
+    engine = Engine()
+    with standstill(Containers(engine, PLAIN), "c"):
+        pass
+    assert engine.done == ["pause", "kill", "wait"]
+
+
+@pytest.mark.parametrize("status", [409, 500])
+def test_what_cannot_be_paused_is_ended_first(status):
+    engine = Engine({"pause": status})
+    with standstill(Containers(engine, PLAIN), "c") as reading:
+        assert engine.done == ["pause", "kill", "wait"]
+        engine.read(reading)
+    assert engine.done[3] == "read"
+
+
+@pytest.mark.parametrize("refuses", [{}, {"kill": 500}], ids=["ends", "cannot be ended"])
+def test_it_ends_when_something_goes_wrong(refuses):
+    engine = Engine(refuses)
+    with pytest.raises(ValueError, match="went wrong"), standstill(Containers(engine, PLAIN), "c"):
+        raise ValueError("went wrong")
+    assert engine.done[:2] == ["pause", "kill"]
+
+
+def test_a_reading_that_breaks_off_does_not_begin_the_end():
+    engine = Engine()
+    with standstill(Containers(engine, PLAIN), "c") as reading:
+        with pytest.raises(ValueError, match="damaged"), reading():
+            raise ValueError("damaged")
+        assert engine.done == ["pause"]
+        engine.read(reading)
+    assert engine.done == ["pause", "read", "kill", "wait"]
+
+
+def test_an_engine_that_cannot_end_it_is_told():
+    engine = Engine({"kill": 500})
+    with pytest.raises(EngineError, match="ending container c"), standstill(Containers(engine, PLAIN), "c") as reading:
+        engine.read(reading)
+    with pytest.raises(EngineError, match="ending container c"), standstill(Containers(engine, PLAIN), "c"):
+        pass
+
+
+def test_an_engine_without_the_container_is_told():
+    def pause(_container):
+        raise docker.errors.NotFound("no such container")
+
+    with (
+        pytest.raises(EngineError, match="pausing container c"),
+        standstill(Containers(SimpleNamespace(api=SimpleNamespace(pause=pause)), PLAIN), "c"),
+    ):
+        pass

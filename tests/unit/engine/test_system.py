@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine import system as engine_system
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.system import System
+
+
+@pytest.mark.parametrize(
+    ("version", "commits"),
+    [
+        ({"Version": "20.10.24", "Components": [{"Name": "Engine"}, {"Name": "containerd"}]}, False),
+        ({"Version": "4.3.1", "Components": [{"Name": "Podman Engine"}, {"Name": "Conmon"}]}, True),
+        ({"Version": "19.03"}, False),
+        ({"Version": "1", "Components": None}, False),
+    ],
+)
+def test_the_kind_is_told_from_the_version(version, commits):
+    assert engine_system.recognise(version, dict).commits_mount_points is commits
+
+
+CONTAINERD = {"DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]}
+
+
+@pytest.mark.parametrize(
+    ("api", "info", "expected"),
+    [
+        ("1.51", CONTAINERD, engine_system.CONTAINERD),
+        ("1.51", {"DriverStatus": [["Backing Filesystem", "extfs"]]}, engine_system.DOCKER),
+        ("1.51", {"DriverStatus": None}, engine_system.DOCKER),
+        ("1.41", CONTAINERD, engine_system.DOCKER),  # it is not asked
+    ],
+)
+def test_the_store_of_images_is_told_where_there_can_be_two(api, info, expected):
+    assert engine_system.recognise({"ApiVersion": api, "Components": [{"Name": "Engine"}]}, lambda: info) is expected
+
+
+def test_an_engine_is_asked_once():
+    class Client:
+        asked = 0
+
+        @property
+        def http(self):
+            return self
+
+        def json(self, _path):
+            self.asked += 1
+            return {"Components": [{"Name": "Podman Engine"}]}
+
+    client = Client()
+    system = System(client)
+    assert system.kind() is system.kind() is engine_system.PODMAN
+    assert client.asked == 1

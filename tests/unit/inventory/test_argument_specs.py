@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleError
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.argument_specs import (
+    check_config,
+    check_protects,
+    check_role,
+    read_arguments,
+)
+
+SPEC = """
+argument_specs:
+  main:
+    short_description: Web
+    options:
+      web_port: {type: int, default: 80, description: Port.}
+      web_mode: {type: str, choices: [a, b], required: true}
+"""
+
+
+@pytest.fixture
+def role(tmp_path):
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta/argument_specs.yml").write_text(SPEC)
+    return tmp_path
+
+
+def test_right_variables_pass(role):
+    check_role("web", "web", read_arguments(role), {"web_port": "8080", "web_mode": "a", "unrelated": object()})
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"web_mode": "a", "web_port": "many"}, "web_port"),
+        ({"web_mode": "c"}, "web_mode"),
+        ({}, "web_mode"),
+    ],
+)
+def test_a_wrong_variable_is_named_with_the_tier_and_the_role(role, variables, message):
+    with pytest.raises(ChainError, match=f"tier 'shop': variables of role web: .*{message}"):
+        check_role("shop", "web", read_arguments(role), variables)
+
+
+def test_what_the_role_s_defaults_set_is_not_missing(role):
+    (role / "defaults").mkdir()
+    (role / "defaults/main.yml").write_text("web_mode: a\n")
+    check_role("web", "web", read_arguments(role), {})
+
+
+def test_a_default_that_needs_facts_is_not_looked_at(tmp_path):
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta/argument_specs.yml").write_text(
+        "argument_specs: {main: {options: {x: {type: bool, default: \"{{ ansible_facts['x'] }}\"},"
+        " y: {type: dict, options: {z: {type: int, default: '{{ z }}'}}}}}}"
+    )
+    check_role("web", "web", read_arguments(tmp_path), {"y": {}})
+
+
+def test_a_value_that_needs_facts_is_left_to_ansible(role):
+    class Variables(dict):
+        def __getitem__(self, key):
+            if key == "web_mode":
+                raise AnsibleError("undefined")
+            return super().__getitem__(key)
+
+    check_role("web", "web", read_arguments(role), Variables(web_mode="{{ ansible_facts['x'] }}"))
+
+
+def test_an_option_that_fills_itself_is_checked_though_nobody_set_it(tmp_path):
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta/argument_specs.yml").write_text(
+        "argument_specs: {main: {options: {x: {type: dict, apply_defaults: true, options: {y: {required: true}}}}}}"
+    )
+    with pytest.raises(ChainError, match=r"tier 'web': variables of role web: .*y"):
+        check_role("web", "web", read_arguments(tmp_path), {})
+
+
+def test_a_role_is_read_once_for_all_its_tiers(role):
+    arguments = read_arguments(role)
+    (role / "meta/argument_specs.yml").unlink()
+    for tier in ("shop", "blog"):
+        with pytest.raises(ChainError, match=f"tier '{tier}': .*web_mode"):
+            check_role(tier, "web", arguments, {})
+
+
+def test_a_role_without_a_specification_takes_anything(tmp_path):
+    check_role("web", "web", read_arguments(tmp_path), {"x": 1})
+
+
+def test_a_specification_in_meta_main_counts(tmp_path):
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta/main.yml").write_text(SPEC)
+    with pytest.raises(ChainError, match="web_mode"):
+        check_role("web", "web", read_arguments(tmp_path), {})
+
+
+def test_a_config_is_checked():
+    assert check_config("x", "tier_config", {"user": 1001})["user"] == "1001"
+    assert check_config("x", "tier_config", {"healthcheck": {}})["healthcheck"] == {}
+    with pytest.raises(
+        ChainError, match=r"tier 'x': tier_config has the key 'usr', which there is not; did you mean user\?"
+    ):
+        check_config("x", "tier_config", {"usr": "1"})
+    with pytest.raises(ChainError, match="expected a dictionary"):
+        check_config("x", "tier_config", ["a"])
+
+
+def test_protected_paths_are_a_list_of_patterns():
+    assert check_protects("core", "tier_protects", ["/etc/ssl/", "/etc/*.conf"]) == ("etc/*.conf", "etc/ssl")
+    assert check_protects("core", "tier_protects", None) == ()
+    wrong_ones = (({"a": 1}, "tier_protects"), (["/etc/[z-a]"], "no pattern of paths"), (["/"], "below the root"))
+    for wrong, told in wrong_ones:
+        with pytest.raises(ChainError, match=f"tier 'core': .*{told}"):
+            check_protects("core", "tier_protects", wrong)

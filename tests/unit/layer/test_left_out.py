@@ -1,0 +1,250 @@
+"""What a role left and a layer does not hold: refused, or told by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import ContainerInfo, nanoseconds
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import SealError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer import build_memory, build_references, mounts
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.build_memory import Task, Timeline
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.cleaner import Cleaner, settle
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.file_entry import (
+    FileEntry,
+    FileKind,
+    PathChange,
+)
+from fake_engine import FakeEngine
+from fake_engine.world import Node
+
+LAYER = "sha256:" + "a" * 64
+TASK = Task("web", "Set it up", "web/tasks/main.yml:3")
+TIMELINE = Timeline([(100, Task(None, "Gather facts", None)), (200, TASK)])
+PYTHON = b"/dev/tierwright-python/bin/python3"
+
+
+def file(path, content=b"x", mode=0o644, changed=250):
+    return FileEntry(path, FileKind.FILE, mode, 0, 0, 1, len(content), content=content, changed=changed)
+
+
+def link(path, target):
+    return FileEntry(path, FileKind.SYMLINK, 0o777, 0, 0, 1, target=target, changed=250)
+
+
+def sealed(*entries, before=(), **cleaner):
+    """Paths in the layer, and the lines about what is not."""
+    clean = Cleaner("debian", **cleaner)
+    was = {each.path: each for each in before}
+    kept = settle([PathChange(each, was.get(each.path)) for each in entries], clean)
+    named = build_references.find(kept)
+    build_references.check(named, TIMELINE, clean.keeps)
+    absent = {each.entry.path for each in clean.left_out}
+    told = build_memory.left_out_lines(clean.left_out, TIMELINE, build_references.referring(named, absent))
+    return {each.path for each in kept}, list(told)
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        (b"root/.ansible_async/j123.4", b'{"secret": 1}'),
+        (b"home/app/.ansible_async/j123.4.tmp", b""),
+        (b"srv/jobs/j999999999998.4711", b'{"secret": 1}'),
+        (b"j0.1", b' {"started": true, "finished": false}'),
+    ],
+)
+def test_results_of_asynchronous_tasks_never_stay(path, content):
+    kept, told = sealed(file(path, content), keep=["**", path.decode()])
+    assert kept == set()
+    assert told == ["left out: 1 file that any build leaves behind (docs/sealing.md)"]
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        (b"srv/j123.4", b"text"),
+        (b"srv/j123.4", b""),
+        (b"srv/jx.4", b"{}"),
+        (b"srv/j12.json", b"{}"),
+        (b"srv/ansible_async/x", b"{}"),
+    ],
+)
+def test_what_only_looks_like_a_result_stays(path, content):
+    assert sealed(file(path, content)) == ({path}, [])
+
+
+def test_what_somebody_may_miss_is_named_with_its_task():
+    temporary = [file(b"tmp/%d" % number, changed=150) for number in range(4)]
+    logs = [file(b"var/log/a.log"), file(b"var/log/lastlog"), file(b"var/log/empty", b"")]
+    kept, told = sealed(*temporary, file(b"root/.cache/x\n"), *logs, file(b"opt/x"), drop=["opt/*"])
+    assert kept == {log.path for log in logs}
+    by = "by task 'Set it up' (web/tasks/main.yml:3)"
+    elsewhere = "put what the image needs elsewhere, or name it in tier_keep"
+    assert sorted(told) == [
+        "left out: /opt/x " + by + " (named by tier_drop); tier_drop of the tier says so",
+        "left out: /root/.cache/x\\n " + by + " (what programs keep in a home); name what the image needs in tier_keep",
+        "left out: /tmp/0, /tmp/1, /tmp/2 and 1 more (temporary files); " + elsewhere,
+        "left out: /var/log/a.log " + by + " (content of logs); " + elsewhere,
+        "left out: 1 file that any build leaves behind (docs/sealing.md)",
+    ]
+
+
+@pytest.mark.parametrize(
+    "referrer",
+    [
+        link(b"opt/app/tool", b"/tmp/9"),
+        link(b"opt/app/tool", b"../../tmp/9"),
+        file(b"etc/app.conf", b"home = /tmp/9\n"),
+        file(b"srv/app.service", b"ExecStart=/tmp/9 --run\n"),
+        file(b"srv/run", b"#!/bin/sh\nexec '/tmp/9'\n", mode=0o755),
+    ],
+)
+def test_what_refers_to_something_left_out_is_named_first(referrer):
+    kept, told = sealed(*(file(b"tmp/%d" % number) for number in range(10)), referrer)
+    assert kept == {referrer.path}
+    assert told[0].startswith("left out: /tmp/9 by task 'Set it up' (web/tasks/main.yml:3), to which ")
+    assert f"to which /{referrer.path.decode()} refers, /tmp/0" in told[0]
+
+
+def test_a_folder_that_is_left_out_is_named_where_something_refers_to_it():
+    folders = [FileEntry(b"tmp/" + name, FileKind.DIRECTORY, 0o755, 0, 0, 1) for name in (b"a", b"b")]
+    kept, told = sealed(*folders, link(b"srv/a", b"/tmp/a"), link(b"srv/tmp", b"/tmp"))
+    assert kept == {b"srv/a", b"srv/tmp"}
+    assert [line.partition(" (")[0] for line in told] == ["left out: /tmp/a, to which /srv/a refers"]
+
+
+def test_attributes_that_no_layer_has_are_told_once():
+    before = replace(file(b"srv/old"), foreign=(b"user.old",))
+    new = [replace(file(path), foreign=(b"user.x",)) for path in (b"srv/new", b"etc/same")]
+    kept, told = sealed(before, *new, before=[before, file(b"etc/same")])
+    assert kept == {b"srv/new"}
+    assert told[0].startswith("left out: /etc/same by task 'Set it up' (web/tasks/main.yml:3), /srv/new by task ")
+    assert "extended attributes of users" in told[0]
+
+
+def test_a_socket_is_told_and_what_was_there_before_is_gone():
+    before = file(b"run/app.sock")
+    kept, told = sealed(FileEntry(before.path, FileKind.SOCKET, 0o755, 0, 0, 1), before=[before])
+    assert kept == {b"run/.wh.app.sock"}
+    assert told[0].startswith("left out: /run/app.sock (sockets, which no layer can carry); ")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        file(b"usr/local/bin/tool", b"#!" + PYTHON + b"\nimport sys\n", mode=0o755),
+        file(b"opt/app/bin/pip", b"#!/bin/sh\n'''exec' \"" + PYTHON + b"\" \"$0\"\n' '''\n", mode=0o755),
+        file(b"opt/app/pyvenv.cfg", b"home = /dev/tierwright-python/bin\n"),
+        file(b"etc/cron.d/app", b"* * * * * root " + PYTHON + b" /opt/app.py\n"),
+        file(b"var/spool/cron/crontabs/root", b"* * * * * " + PYTHON + b" /opt/app.py\n"),
+        file(b"opt/app/config.yml", b"python: " + PYTHON + b"\n"),
+        file(b"lib/systemd/system/app.service", b"ExecStart=" + PYTHON + b" /opt/app.py\n"),
+        link(b"opt/app/bin/python3", PYTHON),
+        link(b"opt/x", b"../dev/tierwright/ansible-tmp-1/x"),
+    ],
+)
+def test_what_leads_to_the_build_s_own_python_is_refused(entry):
+    with pytest.raises(SealError) as told:
+        sealed(entry, file(b"srv/other"))
+    assert str(told.value).startswith(f"/{entry.path.decode()} ")
+    assert "made by task 'Set it up' (web/tasks/main.yml:3): that is there only while the tier is built" in str(
+        told.value
+    )
+    assert "tier_python_interpreter" in str(told.value)
+    assert sealed(entry, keep=[entry.path.decode()])[0] == {entry.path}
+    assert sealed(entry, drop=[entry.path.decode()])[0] == set()
+
+
+def test_programs_and_documents_that_name_no_interpreter_are_accepted():
+    entries = [
+        file(b"usr/bin/tool", b"\x7fELF\0" + PYTHON, mode=0o755),
+        file(b"usr/share/doc/x", PYTHON),
+        file(b"usr/bin/run", b"#!/usr/bin/python3\n", mode=0o755),
+        link(b"var/log/app.log", b"/dev/stdout"),
+    ]
+    assert sealed(*entries) == ({each.path for each in entries}, [])
+
+
+def running(started):
+    return ContainerInfo("c", "image", {}, running=True, pid=1, started=started, mounts=(), overlay=None)
+
+
+def container(root, started="2026-11-29T00:00:00.5Z"):
+    files = dict.fromkeys(("hosts", "hostname", "resolv.conf"), 1_795_910_400)
+    (root / "etc").mkdir()
+    (root / "dev/shm").mkdir(parents=True)
+    for name, moment in files.items():
+        (root / "etc" / name).write_text("x")
+        os.utime(root / "etc" / name, ns=(0, moment * 10**9 + 400_000_000))
+    return running(nanoseconds(started))
+
+
+def test_files_of_the_engine_are_told_when_they_were_written(tmp_path):
+    told = container(tmp_path)
+    assert mounts.written(None, told, tmp_path) == []
+    os.utime(tmp_path / "etc/hosts", ns=(0, 1_795_910_400 * 10**9 + 500_000_001))
+    for name in ("null", "tierwright-agent", "own"):
+        (tmp_path / "dev" / name).touch()
+    (tmp_path / "dev/shm/mine").touch()
+    found = [each.path for each in mounts.written(None, told, tmp_path)]
+    assert found == [b"etc/hosts", b"dev/own", b"dev/shm/mine"]
+
+
+def test_what_the_engine_wrote_before_anything_ran_is_its_own(tmp_path):
+    """Docker from 26 on writes its files after the time at which the container is said to have been started."""
+    told = container(tmp_path, "2026-11-29T00:00:00.3Z")
+    assert len(mounts.written(None, told, tmp_path)) == 3
+    (tmp_path / "dev/tierwright-begun").touch()
+    os.utime(tmp_path / "dev/tierwright-begun", ns=(0, 1_795_910_400 * 10**9 + 400_000_000))
+    assert mounts.written(None, told, tmp_path) == []
+
+
+def test_an_engine_elsewhere_is_asked_when_files_were_written():
+    moments = {"/etc/hosts": "2026-11-29T00:00:01Z", "/etc/hostname": "2026-11-29T00:00:00.499999999Z"}
+
+    engine = FakeEngine()
+    engine.world.run("c", {}).files = {path: Node(b"", changed=nanoseconds(each)) for path, each in moments.items()}
+    told = running(nanoseconds("2026-11-29T00:00:00.5Z"))
+    assert [each.path for each in mounts.written(engine, told, None)] == [b"etc/hosts"]
+
+
+def test_what_no_image_can_hold_is_refused_unless_it_is_dropped():
+    hosts, device = file(b"etc/hosts"), file(b"dev/own")
+    with pytest.raises(SealError, match=r"changed /etc/hosts by task 'Set it up'.*tier_drop: \[etc/hosts\]"):
+        mounts.check_mounts([hosts], Cleaner("debian"), TIMELINE)
+    cleaner = Cleaner("debian", drop=["/etc/hosts"])
+    mounts.check_mounts([hosts, device], cleaner, TIMELINE)
+    told = list(build_memory.left_out_lines(cleaner.left_out, TIMELINE))
+    assert told[0].startswith("left out: /dev/own by task 'Set it up' (web/tasks/main.yml:3) (/dev is made anew")
+    assert told[1].startswith("left out: /etc/hosts by task 'Set it up' (web/tasks/main.yml:3) (every container has")
+
+
+@pytest.mark.parametrize(
+    ("keep", "refused"),
+    [("/var/cache/apt", True), ("var/cache/apt/archives/*", True), ("var/cache/apt2", False), ("var/**", False)],
+)
+def test_what_lies_on_a_volume_of_the_build_cannot_be_kept(tmp_path, keep, refused):
+    volumes = ("/var/cache/apt", "/dev/tierwright-python")
+    found = mounts.written(None, dataclasses.replace(container(tmp_path), mounts=volumes), tmp_path)
+    assert [each.path for each in found] == [b"var/cache/apt"]
+    cleaner = Cleaner("debian", keep=[keep])
+    if refused:
+        with pytest.raises(SealError, match="tier_keep names /var/cache/apt, or something in it"):
+            mounts.check_mounts(found, cleaner, TIMELINE)
+    else:
+        mounts.check_mounts(found, cleaner, TIMELINE)
+    assert cleaner.left_out == []
+
+
+def test_the_lines_of_a_layer_are_remembered(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    build_memory.remember_left_out(LAYER, [])
+    assert build_memory.recall_left_out(LAYER) == []
+    build_memory.remember_left_out(LAYER, ["left out: /tmp/x"])
+    assert build_memory.recall_left_out(LAYER) == ["left out: /tmp/x"]
+    [path] = (tmp_path / "tierwright/+layers").iterdir()
+    path.write_bytes(b"damaged")
+    assert build_memory.recall_left_out(LAYER) == []

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.paths import (
+    holder,
+    literally,
+    matcher,
+    split,
+)
+
+NAMES = st.sampled_from(["a", "b", "ab", "*", "["])
+PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
+PARTS = st.sampled_from(["a", "b", "*", "?", "a*", "**", "a**", "[ab]"])
+PATTERNS = st.lists(PARTS, min_size=1, max_size=4).map("/".join)
+
+
+@given(PATHS, PATTERNS)
+def test_every_folder_of_what_a_pattern_names_holds_it(path, pattern):
+    covers, holds = matcher([pattern]), holder([pattern])
+    if covers(path.encode()):
+        folders = path.split("/")
+        for depth in range(1, len(folders)):
+            above = "/".join(folders[:depth]).encode()
+            assert covers(above) or holds(above)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "folder", "held"),
+    [
+        ("etc/ssl/private", "etc", True),
+        ("etc/ssl/private", "etc/ssl", True),
+        ("etc/ssl/private", "etc/ssl/private", False),
+        ("etc/ssl/private", "usr", False),
+        ("etc/*/key", "etc/app", True),
+        ("etc/*/key", "etc/app/deep", False),
+        ("**/key", "anything/at/all", True),
+        ("srv/**", "srv", True),
+        ("srv/a**/key", "srv/b", False),
+    ],
+)
+def test_a_folder_holds_what_may_be_below_it(pattern, folder, held):
+    assert bool(holder([pattern])(folder.encode())) == held
+
+
+@given(PATHS, PATHS)
+def test_a_literal_pattern_names_one_path_and_what_is_below(path, other):
+    covers = matcher([literally(path)])
+    assert covers(path.encode())
+    assert covers(f"{path}/x".encode())
+    assert bool(covers(other.encode())) == f"{other}/".startswith(f"{path}/")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "parts"),
+    [
+        ("/etc/ssl/", ("etc/ssl", "")),
+        ("etc/ssl/*.cnf", ("etc/ssl", "*.cnf")),
+        ("etc/*/a/b", ("etc", "*/a/b")),
+        ("**", ("", "**")),
+        ("etc/[", ("etc/[", "")),
+    ],
+)
+def test_a_pattern_begins_with_folders_that_it_names(pattern, parts):
+    assert split(pattern) == parts

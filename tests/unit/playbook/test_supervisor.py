@@ -1,0 +1,204 @@
+"""A watch over a play in which processes and threads of Ansible's die; its hosts are no tiers, and need no engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+CALLBACK = """
+import multiprocessing
+import os
+import sys
+
+from ansible.executor.process import worker
+from ansible.executor.task_queue_manager import DisplaySend
+from ansible.plugins.callback import CallbackBase
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook import supervisor
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
+
+supervisor._LOOKS_FOR_PIPE = 20
+start, refused = worker.WorkerProcess.start, []
+
+
+def start_or_not(self):
+    if self._host.name == "no-room" and not refused:
+        refused.append(self)
+        raise OSError(11, "Resource temporarily unavailable")
+    start(self)
+
+
+worker.WorkerProcess.start = start_or_not
+
+
+class Begins:
+    action = "tierwright.chain.tier_start"
+
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION, CALLBACK_TYPE, CALLBACK_NAME = 2.0, "notification", "watch"
+    watch = None
+
+    def v2_runner_on_start(self, host, task):
+        if self.watch is None:
+            reports = supervisor.Reports(self._display.error, self.give_up, lambda: None)
+            self.watch = supervisor.Supervisor(supervisor.calling_strategy(), Journal(JOURNAL), reports)
+        self.watch.begins(host.name, Begins)
+        if task.name == "Break the reader":
+            self.watch.strategy._final_q.put(DisplaySend("no_such_method"))
+
+    def give_up(self, why):
+        self._display.error(why)
+        for child in multiprocessing.active_children():
+            child.kill()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)
+"""
+
+HOLD = """
+import os
+from ansible.executor.process import worker
+from ansible.plugins.lookup import LookupBase
+
+
+class LookupModule(LookupBase):
+    def run(self, terms, variables=None, **kwargs):
+        worker.current_worker._final_q._wlock.acquire()
+        os.kill(os.getpid(), 9)
+"""
+
+LEAVE = """
+import os
+from ansible.plugins.lookup import LookupBase
+
+
+class LookupModule(LookupBase):
+    def run(self, terms, variables=None, **kwargs):
+        os._exit(0)
+"""
+
+PLAYBOOK = """
+- hosts: all
+  strategy: ansible.builtin.host_pinned
+  gather_facts: false
+  tasks:
+    - block:
+        - ansible.builtin.include_tasks: "{{ inventory_hostname }}.yml"
+        - ansible.builtin.meta: end_host
+          when: inventory_hostname == "leaves"
+        - ansible.builtin.debug: {msg: "{{ inventory_hostname }} came to its end"}
+        - ansible.builtin.command: touch "DONE/{{ inventory_hostname }}"
+          changed_when: true
+      rescue:
+        - ansible.builtin.debug: {msg: "{{ inventory_hostname }} was given up: {{ ansible_failed_result.msg }}"}
+        - ansible.builtin.fail: {msg: given up}
+"""
+
+FINE = "- ansible.builtin.debug: {msg: fine}\n"
+
+WAYS = {
+    "killed": ("- ansible.builtin.debug: {msg: \"{{ lookup('pipe', 'kill -9 $PPID') }}\"}\n", "was killed (SIGKILL)"),
+    "ignored": (
+        "- ansible.builtin.debug: {msg: \"{{ lookup('pipe', 'kill -9 $PPID') }}\"}\n  ignore_errors: true\n",
+        "was killed (SIGKILL)",
+    ),
+    "ended": ("- ansible.builtin.debug: {msg: \"{{ lookup('leave') }}\"}\n", "the process that ran this"),
+    "no-room": (FINE, "no process could be started for this task"),
+    "meta": ("- ansible.builtin.meta: clear_facts\n  when: nowhere\n", "'nowhere' is undefined"),
+    "play": ("- ansible.builtin.meta: end_play\n", "meta: end_play ends the play for all hosts"),
+    "notifies": (
+        "- ansible.builtin.command: 'true'\n  changed_when: true\n  notify: nobody\n",
+        "'nobody' was not found",
+    ),
+    "unknown": ("- ansible.builtin.include_tasks: other.yml\n", "no_such_module"),
+    "role": ("- ansible.builtin.include_role: {name: no_such_role}\n", "no_such_role"),
+    "throttles": ("- ansible.builtin.fail: {msg: late}\n  throttle: '{{ nowhere }}'\n", "late"),
+    "debugs": ("- ansible.builtin.fail: {msg: debugged}\n  debugger: on_failed\n", "debugged"),
+}
+
+
+class Project:
+    """Hosts that each include tasks of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for each in ("callbacks", "lookups", "journal", "done"):
+            (folder / each).mkdir()
+        (folder / "callbacks/watch.py").write_text(
+            f"from pathlib import Path\nJOURNAL = Path({str(folder / 'journal')!r})\n{CALLBACK}"
+        )
+        (folder / "lookups/hold.py").write_text(HOLD)
+        (folder / "lookups/leave.py").write_text(LEAVE)
+        (folder / "watched.yaml").write_text(PLAYBOOK.replace("DONE", str(folder / "done")))
+        (folder / "other.yml").write_text("- no_such_module: {}\n")
+        self.hosts: list[str] = []
+
+    def host(self, name: str, tasks: str) -> None:
+        self.hosts.append(name)
+        (self.folder / f"{name}.yml").write_text(tasks)
+
+    def run(self) -> subprocess.CompletedProcess[str]:
+        hosts = {
+            name: {"ansible_connection": "local", "ansible_python_interpreter": sys.executable} for name in self.hosts
+        }
+        (self.folder / "hosts.yml").write_text(json.dumps({"all": {"hosts": hosts}}))
+        return subprocess.run(
+            [Path(sys.executable).parent / "ansible-playbook", "-i", "hosts.yml", "watched.yaml", "--forks", "20"],
+            cwd=self.folder,
+            env={
+                **{name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")},
+                "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
+                "ANSIBLE_CALLBACK_PLUGINS": str(self.folder / "callbacks"),
+                "ANSIBLE_LOOKUP_PLUGINS": str(self.folder / "lookups"),
+                "ANSIBLE_NOCOLOR": "1",
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    def reason(self, name: str) -> str | None:
+        path = self.folder / f"journal/{name}.outcome.json"
+        return str(json.loads(path.read_text())["reason"]) if path.exists() else None
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path)
+
+
+def test_each_host_ends_by_itself_and_the_others_go_on(project):
+    project.host("good", "- ansible.builtin.wait_for: {timeout: 4}\n")
+    project.host("deaf", "- {name: Break the reader, ansible.builtin.debug: {msg: it goes on}}\n" * 2)
+    project.host("leaves", FINE)
+    for name, (tasks, _why) in WAYS.items():
+        project.host(name, tasks)
+    done = project.run()
+    said = " ".join(done.stdout.split())
+    assert done.returncode == 2, done.stdout
+    assert {path.name for path in (project.folder / "done").iterdir()} == {"good", "deaf"}, done.stdout
+    for name, (_tasks, why) in WAYS.items():
+        assert f"{name} was given up" in said, f"{name}\n{done.stdout}"
+        assert why in said.partition(f"{name} was given up")[2][:400], f"{name}\n{done.stdout}"
+    assert project.reason("leaves") == "its role left the play before the tier was sealed and tested"
+    recap = dict(line.split(":", 1) for line in done.stdout.partition("PLAY RECAP")[2].splitlines() if " : " in line)
+    assert all("failed=0" not in told for name, told in recap.items() if name.strip() not in {"good", "deaf"}), recap
+
+
+def test_a_process_that_is_killed_while_it_hands_over_its_result_ends_the_run(project):
+    project.host("holds", "- ansible.builtin.debug: {msg: \"{{ lookup('hold') }}\"}\n")
+    project.host("waits", FINE * 3)
+    done = project.run()
+    assert done.returncode == 1
+    assert "was killed while it handed over its result" in " ".join(done.stdout.split())

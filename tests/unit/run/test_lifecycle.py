@@ -1,0 +1,98 @@
+"""State of before chains had names of their own: each project takes what is its own, and leaves the rest."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import (
+    keep_matrix,
+    kept_matrices,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.variant_matrix import (
+    SCHEMA,
+    Cell,
+    CellState,
+    Matrix,
+    Variant,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import adopt
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal, runs, state_folder
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.owner import Home
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import write_plan
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.status import note_plan, read_status
+
+OLD = "inventory"
+
+
+@pytest.fixture(autouse=True)
+def state(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+@pytest.fixture
+def decision(make_tier):
+    return lambda name: Decision(make_tier(name), Action.BUILD, ("why",), None, {})
+
+
+def home(*tiers):
+    return Home("/home/anne/shop/inventory", "builder", "anne", tuple(f"{each} {each}" for each in tiers), former=OLD)
+
+
+def killed(journal):
+    path = journal.folder / "holder"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"birth": "another"}))
+    return journal
+
+
+def promotion(number, *repositories):
+    path = state_folder(OLD) / f"promotion-{number}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"engine": "x", "moves": [{"repository": each} for each in repositories]}))
+    return path.name
+
+
+def test_what_is_known_of_the_tiers_is_taken_over_and_the_rest_stays(decision):
+    note_plan(OLD, {name: decision(name) for name in ("web", "db")}, ["web", "db"])
+    adopt("shop", home("web"), print)
+    assert list(read_status("shop")) == ["web"]
+    assert list(read_status(OLD)) == ["db"]
+
+
+def test_an_interrupted_promotion_is_taken_over_by_whom_it_is_of():
+    mine, theirs, both = promotion(1, "web"), promotion(2, "db"), promotion(3, "web", "db")
+    (state_folder(OLD) / "promotion-4.json").write_text("{")
+    adopt("shop", home("web"), print)
+    assert sorted(each.name for each in state_folder("shop").glob("promotion-*")) == [mine]
+    assert sorted(each.name for each in state_folder(OLD).glob("promotion-*")) == [theirs, both, "promotion-4.json"]
+
+
+def test_a_killed_run_is_taken_over_by_whom_it_is_of(decision):
+    journals = {name: Journal.begin(OLD) for name in ("web", "db", "lives", "empty")}
+    for name, journal in journals.items():
+        if name != "empty":
+            write_plan(journal, OLD, decision("db" if name == "db" else "web"), None)
+        if name != "lives":
+            killed(journal)
+    adopt("shop", home("web"), print)
+    assert [each.run for each in runs("shop")] == [journals["web"].run]
+    assert {each.run for each in runs(OLD)} == {journals[name].run for name in ("db", "lives", "empty")}
+
+
+def test_matrices_are_taken_over_under_the_new_name():
+    for made, tier in (("2026-11-01T00:00:00+00:00", "web"), ("2026-11-02T00:00:00+00:00", "db")):
+        keep_matrix(
+            state_folder(OLD), Matrix(SCHEMA, OLD, None, made, [Variant("a", "A", [Cell(tier, CellState.PASSED)])])
+        )
+    adopt("shop", home("web"), print)
+    assert [(each.chain, each.tiers) for each in kept_matrices(state_folder("shop"))] == [("shop", ["web"])]
+    assert len(kept_matrices(state_folder(OLD))) == 2
+
+
+def test_a_chain_without_a_former_name_takes_nothing(decision):
+    note_plan(OLD, {"web": decision("web")}, ["web"])
+    adopt("shop", Home("/x", "builder", "anne", ("web web",)), print)
+    assert not state_folder("shop").exists()
+    assert list(read_status(OLD)) == ["web"]

@@ -1,0 +1,195 @@
+"""Who may have a chain's name: one project, in however many places."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import RunError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.claim import (
+    check_claim,
+    check_images,
+    claim,
+    owned,
+    volume_name,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import state_folder
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.owner import Home
+from fake_engine import FakeEngine
+
+
+def release(engine, name, chain, tier):
+    said = {labels.CHAIN: chain, labels.TIER: tier}
+    engine.add(f"sha256:{name}", said, f"{name}:latest", by=f"tierwright: tier {tier}: role x")
+
+
+@pytest.fixture
+def engine():
+    return FakeEngine()
+
+
+@pytest.fixture
+def user(monkeypatch, tmp_path):
+    """Become a user with a state folder of one's own."""
+
+    def become(name):
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state" / name))
+
+    become("anne")
+    return become
+
+
+@pytest.fixture
+def home(tmp_path):
+    def make(name, *tiers, **more):
+        folder = tmp_path / name / "inventory"
+        folder.mkdir(parents=True, exist_ok=True)
+        return Home(str(folder), "builder", name, tuple(f"{each} {each}" for each in tiers), **more)
+
+    return make
+
+
+def record():
+    return state_folder("shop").parent / "+homes/shop.json"
+
+
+pytestmark = pytest.mark.usefixtures("user")
+
+OURS, THEIRS = {"origin": "example.org/acme/shop"}, {"origin": "example.org/other/blog"}
+BEGUN = {"roots": ("1" * 40,)}
+
+
+@pytest.mark.parametrize(
+    ("what", "first", "second", "same"),
+    [
+        ("two projects", ("a", ("base", "web"), {}), ("b", ("base", "db"), {}), False),
+        ("two projects without a common tier", ("a", ("web",), {}), ("b", ("db",), {}), False),
+        ("a copy", ("a", ("base", "web"), {}), ("b", ("base", "web"), {}), True),
+        ("a copy of an older state", ("a", ("base", "web", "db"), {}), ("b", ("base", "web"), {}), True),
+        ("the same place with other tiers", ("a", ("base", "web"), {}), ("a", ("base", "db"), {}), True),
+        ("a clone with other tiers", ("a", ("base", "web"), OURS), ("b", ("base", "db"), OURS), True),
+        ("clones of two repositories with the same tiers", ("a", ("base",), OURS), ("b", ("base",), THEIRS), False),
+        ("clones from two addresses", ("a", ("base",), BEGUN | OURS), ("b", ("base",), BEGUN | THEIRS), True),
+        ("a fork with other tiers", ("a", ("base", "web"), BEGUN | OURS), ("b", ("base", "db"), BEGUN | THEIRS), False),
+        ("a repository that moved", ("a", ("base", "web"), OURS), ("a", ("base", "web"), THEIRS), True),
+        ("a place in which another repository is now", ("a", ("web",), OURS), ("a", ("db",), THEIRS), False),
+        (
+            "two folders of one repository",
+            ("a", ("web",), {**OURS, "within": "one"}),
+            ("b", ("db",), {**OURS, "within": "two"}),
+            False,
+        ),
+    ],
+)
+@pytest.mark.parametrize("who", ["anne", "bob"])
+def test_two_projects_do_not_get_one_name(engine, user, home, what, first, second, same, who):
+    assert what
+    (name, tiers, more), (other, others, more_of_it) = first, second
+    claim(engine, "shop", home(name, *tiers, **more))
+    user(who)
+    before = dict(engine.world.volumes), sorted(state_folder("shop").parent.rglob("*"))
+    later = home(other, *others, **more_of_it)
+    if same:
+        check_claim(engine, "shop", later)
+        claim(engine, "shop", later)
+        return
+    for attempt in (check_claim, claim):
+        with pytest.raises(RunError, match=r"another project's chain 'shop'.*Nothing was touched.*tier_chain") as told:
+            attempt(engine, "shop", later)
+        assert home(name).inventory in str(told.value)
+        assert later.inventory in str(told.value)
+    assert (dict(engine.world.volumes), sorted(state_folder("shop").parent.rglob("*"))) == before
+    claim(engine, "another-name", later)
+
+
+def test_a_record_of_before_first_commits_were_known_learns_them(engine, user, home):
+    claim(engine, "shop", home("a", "base", **OURS))
+    claim(engine, "shop", home("b", "base", **OURS, **BEGUN))
+    user("bob")
+    claim(engine, "shop", home("c", "base", **THEIRS, **BEGUN))
+
+
+def test_a_project_that_is_gone_leaves_its_name_to_others(engine, home, tmp_path):
+    claim(engine, "shop", home("a", "web"))
+    (tmp_path / "a/inventory").rmdir()
+    claim(engine, "shop", home("b", "db"))
+    assert home("b").inventory in engine.world.volumes[volume_name("shop")][labels.HOME]
+
+
+def test_what_to_do_where_one_takes_the_place_of_the_other_is_told_and_works(engine, home):
+    claim(engine, "shop", home("a", "web"))
+    with pytest.raises(RunError, match=rf"remove {re.escape(str(record()))}"):
+        claim(engine, "shop", home("b", "db"))
+    record().unlink()
+    with pytest.raises(RunError, match=f"docker volume rm {volume_name('shop')}"):
+        claim(engine, "shop", home("b", "db"))
+    engine.volumes.remove(volume_name("shop"))
+    claim(engine, "shop", home("b", "db"))
+
+
+def test_images_of_before_there_were_claims_count(engine, home):
+    release(engine, "web", "shop", "web")
+    release(engine, "base", "shop", "base")
+    with pytest.raises(RunError, match="a place that is not recorded \\(tiers base, web\\)"):
+        claim(engine, "shop", home("b", "db"))
+    assert engine.world.volumes == {}
+    claim(engine, "shop", home("a", "base", "web", "db"))
+
+
+def test_a_copy_is_known_by_tiers_that_came_after_the_claim(engine, user, home):
+    claim(engine, "shop", home("a", "base", "web"))
+    release(engine, "db", "shop", "db")
+    user("bob")
+    claim(engine, "shop", home("b", "base", "db"))
+
+
+@pytest.mark.parametrize("damaged", ["", "{", "[]", '{"tiers": 5}', '{"inventory": 5, "host": "", "tiers": []}'])
+def test_a_damaged_record_holds_nobody_up(engine, home, damaged):
+    claim(engine, "shop", home("a", "web"))
+    record().write_text(damaged)
+    engine.world.volumes[volume_name("shop")] = {labels.HOME: damaged}
+    claim(engine, "shop", home("a", "web"))
+
+
+def test_of_two_that_come_at_once_one_is_told(engine, user, home, monkeypatch):
+    """Both have looked and found nothing; the engine makes a volume of one name once."""
+    theirs = FakeEngine()
+    claim(theirs, "shop", home("a", "web"))
+    user("bob")
+    monkeypatch.setattr(engine.volumes, "create", lambda name, labels: theirs.world.volumes[name])  # noqa: ARG005
+    with pytest.raises(RunError, match="another project's"):
+        claim(engine, "shop", home("b", "db"))
+
+
+def test_tiers_that_a_chain_had_stay_its_own(engine, home):
+    claim(engine, "shop", home("a", "base", "old"))
+    claim(engine, "shop", home("a", "base", "new"))
+    assert owned("shop", home("a", "base", "new")) == {"base": {"base"}, "old": {"old"}, "new": {"new"}}
+
+
+def test_a_release_tag_of_another_project_is_not_moved(engine, home, make_tier):
+    """Both have a tier base whose images are called base, and chains of different names."""
+    tier = make_tier("base")
+    claim(engine, "shop", home("a", "base"))
+    release(engine, "base", "shop", "base")
+    check_images(engine, "shop", home("a", "base"), {tier: "sha256:base"})
+    with pytest.raises(
+        RunError, match="tier 'base': base:latest is an image of another project's chain, which"
+    ) as told:
+        check_images(engine, "blog", home("b", "base"), {tier: "sha256:base"})
+    assert "tier_image: blog/base" in str(told.value)
+    check_images(engine, "renamed", home("a", "base"), {tier: "sha256:base"})  # the same project's
+    check_images(engine, "blog", home("b", "base"), {tier: None})
+
+
+def test_a_release_of_before_chains_had_names_of_their_own_is_whose_tier_it_is(engine, home, make_tier):
+    tier, former = make_tier("base"), {"former": "inventory"}
+    release(engine, "base", "inventory", "base")
+    check_images(engine, "shop", home("a", "base", **former), {tier: "sha256:base"})
+    claim(engine, "shop", home("a", "base", **former))
+    check_images(engine, "shop", home("a", "base", **former), {tier: "sha256:base"})
+    check_images(engine, "shop", home("copy", "base", **former), {tier: "sha256:base"})
+    with pytest.raises(RunError, match="base:latest is an image of another project's chain"):
+        check_images(engine, "blog", home("b", "base", **former), {tier: "sha256:base"})

@@ -1,0 +1,105 @@
+"""What is damaged of the state and the cache of a user blocks nothing, whatever is in the files."""
+
+from __future__ import annotations
+
+import zlib
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.outside_inputs import (
+    Memory,
+    RememberedAnswer,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility import matrix_store
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer import build_memory
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index.index import Store
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.tag_transaction import interrupted, recover
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state import status
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal, runs, state_folder
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.lock import Waiting, take_turn
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.docker_daemon import _known
+
+DAMAGE = [b"", b"{", b"\xff\xfe", b"null", b"5", b'"x"', b"[]", b"[5]", b"{}", b'{"x": 1}', b'{"pid": "x"}', b"\0" * 99]
+every = pytest.mark.parametrize("damage", DAMAGE, ids=repr)
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    state_folder("demo").mkdir(parents=True)
+
+
+@every
+def test_notes_of_a_promotion(damage):
+    path = state_folder("demo") / "promotion-1.json"
+    path.write_bytes(damage)
+    told = []
+    recover(None, "demo", told.append)
+    assert not interrupted("demo")
+    assert len(told) == 1
+    assert str(path) in told[0]
+
+
+@every
+def test_standings(damage):
+    path = status.noted_in("demo")
+    path.write_bytes(damage)
+    told = []
+    status.note_plan("demo", {}, [], told.append)
+    assert status.read_status("demo") == {}
+    assert bool(told) is (damage != b"{}")
+
+
+@every
+def test_matrices(damage):
+    folder = state_folder("demo") / "matrix"
+    folder.mkdir()
+    (folder / "release-1.json").write_bytes(damage)
+    (told,) = matrix_store.set_damaged_aside(state_folder("demo"))
+    assert "release-1.json.damaged" in told
+    assert matrix_store.kept_matrices(state_folder("demo")) == []
+
+
+@every
+def test_journals_of_other_runs(damage):
+    other = Journal.begin("demo")
+    (other.folder / "holder").write_bytes(damage)
+    (other.folder / "alive").write_bytes(damage)
+    assert take_turn("demo", "x", Waiting(0, print)).run in {each.run for each in runs("demo")}
+    assert not other.is_alive()
+
+
+@every
+def test_answers_of_addresses(damage):
+    memory = Memory()
+    memory.keep("http://x", RememberedAnswer("1", 1.0))
+    (path,) = memory._folder.iterdir()
+    for text in (damage, b'{"digest": 1, "time": "x"}', b'{"digest": "1", "time": null}'):
+        path.write_bytes(text)
+        assert memory.recall("http://x") is None
+
+
+@every
+def test_what_was_read_of_images(damage, tmp_path):
+    store = Store(tmp_path / "store")
+    store.put("engine", "sha256:1", {})
+    (path,) = (path for path in (tmp_path / "store").rglob("*") if path.is_file())
+    layer = store._path("layer", "sha256:1")
+    layer.parent.mkdir(parents=True, exist_ok=True)
+    for text in (damage, zlib.compress(damage)):
+        path.write_bytes(text)
+        layer.write_bytes(text)
+        assert _known(store.value("engine", "sha256:1")) == {"layers": {}, "history": {}}
+        assert Store(tmp_path / "store").index("sha256:1") is None
+
+
+@every
+def test_tasks_and_times_of_layers(damage):
+    build_memory.note_built("sha256:1")
+    folder = build_memory._folder()
+    for text in (damage, zlib.compress(damage)):
+        (folder / "1.built").write_bytes(text)
+        assert build_memory.built("sha256:1") is None
+        (folder / "1").write_bytes(text)
+        assert build_memory.recall_tasks("sha256:1") == {}

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import RunError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state import journal as module
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import (
+    Journal,
+    Outcome,
+    chains,
+    runs,
+    state_folder,
+)
+
+
+@pytest.fixture(autouse=True)
+def state(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+@pytest.fixture
+def journal():
+    return Journal.begin("demo")
+
+
+def test_a_journal_is_private(journal):
+    assert journal.folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_chains_that_something_is_known_of():
+    assert chains() == []
+    for chain in ("b/c", "a"):
+        state_folder(chain).mkdir(parents=True)
+    (state_folder("a").parent / "file").write_text("")
+    assert chains() == ["a", "b/c"]
+
+
+@pytest.mark.parametrize("tier", ["httpd-php", "odd/../name", "ünï", ".hidden", "a b"])
+def test_what_is_written_is_read(journal, tier):
+    assert journal.read("plan", tier) is None
+    journal.write("plan", tier, {"a": [1]})
+    assert journal.read("plan", tier) == {"a": [1]}
+    assert journal.read("outcome", tier) is None
+    assert list(journal.folder.parent.parent.rglob("*.json")) == list(journal.folder.glob("*.json")) or tier[0] == "."
+
+
+def test_recorded_tiers_are_listed(journal):
+    for tier in ("b", "a/b"):
+        journal.write("plan", tier, {})
+    journal.passed("c", "sha256:1")
+    assert journal.recorded("plan") == ["a/b", "b"]
+
+
+def test_the_first_end_of_a_tier_stands(journal):
+    journal.passed("a", "sha256:1")
+    journal.failed("a", "too late")
+    assert journal.outcome("a") == Outcome("sha256:1", "")
+    journal.failed("b", "first")
+    journal.failed("b", "second")
+    assert journal.outcome("b") == Outcome(None, "first")
+
+
+def test_waiting_ends_with_the_tier(journal):
+    threading.Timer(0.3, journal.passed, ("a", "sha256:1")).start()
+    assert journal.wait("a") == Outcome("sha256:1", "")
+
+
+def test_waiting_ends_with_the_run(journal):
+    threading.Timer(0.3, journal.end).start()
+    with pytest.raises(RunError, match="the run ended while tier 'a'"):
+        journal.wait("a")
+
+
+def test_waiting_ends_with_the_process_that_it_works_for(journal, monkeypatch):
+    employers = iter([1, 1, 2])
+    monkeypatch.setattr(module.os, "getppid", lambda: next(employers))
+    with pytest.raises(RunError, match="the run ended"):
+        journal.wait("a")
+
+
+PROGRAM = f"""
+import sys
+from pathlib import Path
+from {Journal.__module__} import Journal
+held = Journal(Path(sys.argv[1])).hold()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def holder_is_gone(journal):
+    path = journal.folder / "holder"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"birth": "another"}))
+
+
+def test_a_run_is_alive_while_it_is_held_and_ended_when_its_process_is_gone(journal):
+    holder_is_gone(journal)
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(journal.folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        process.stdout.readline()
+        assert journal.is_alive()
+        process.kill()
+    assert not journal.is_alive()
+
+
+def test_a_run_that_nobody_holds_yet_is_alive_while_its_main_process_is(journal):
+    assert journal.is_alive()
+    holder_is_gone(journal)
+    assert not journal.is_alive()
+
+
+def test_a_run_that_was_killed_before_it_said_whose_it_is_has_ended(journal):
+    (journal.folder / "holder").write_text("")
+    assert journal.holder is None
+    assert not journal.is_alive()
+
+
+def test_a_holder_on_another_machine_or_with_another_birth_is_gone(journal):
+    holder = journal.holder
+    assert holder.lives()
+    assert holder.is_employer()
+    assert not dataclasses.replace(holder, host="elsewhere").lives()
+    assert not dataclasses.replace(holder, birth="1").lives()
+    assert not dataclasses.replace(holder, pid=2**22 + 1).lives()
+
+
+def test_chains_do_not_see_each_other_s_runs(journal):
+    assert list(runs("other")) == []
+    assert [each.run for each in runs("demo")] == [journal.run]
+
+
+@pytest.mark.parametrize("tier", [".x", "..", "a/b", "web.plan.json"])
+def test_a_tier_of_any_name_is_recorded_and_found(journal, tier):
+    journal.passed(tier, "sha256:1")
+    assert journal.recorded("outcome") == [tier]
+    assert {each.parent for each in journal.folder.rglob("*.outcome.json")} == {journal.folder}
+
+
+@pytest.mark.parametrize("chain", [".", "..", "../..", "/etc"])
+def test_the_state_of_a_chain_of_any_name_is_a_folder_of_its_own(chain):
+    assert state_folder(chain).resolve().parent == state_folder("demo").resolve().parent

@@ -1,0 +1,145 @@
+"""Early cut-off: what comes out the same as before leaves everything above it alone."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.parts import content_tag, digest_key
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.source_version import Commit
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image.provenance import EARLIEST
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal, Outcome
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import Planned
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.build import epoch_of, spare
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.candidates import (
+    Candidate,
+    accept,
+    hold,
+    let_all_go,
+    propose,
+    read,
+)
+from fake_engine import FakeEngine
+
+
+@pytest.fixture
+def engine():
+    return FakeEngine()
+
+
+@pytest.fixture
+def journal(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return Journal.begin("demo")
+
+
+@pytest.fixture
+def tier(make_tier):
+    return make_tier("httpd-php", "corebuild")
+
+
+def made(tier, parts, content="same"):
+    identity = labels.identity("demo", tier, parts, "debian")
+    return {**identity, labels.CONTENT: content} if content else identity
+
+
+def release(engine, tier, parts, content="same"):
+    engine.add("sha256:old", made(tier, parts, content), tier.release, f"httpd-php:{content_tag(digest_key(parts))}")
+
+
+def seal(engine, journal, tier, make_image, parts, content="same"):
+    engine.add("sha256:new", made(tier, parts, content))
+    image = hold(engine, journal, tier, lambda: make_image("sha256:new", engine.world.images["sha256:new"].labels))
+    return propose(engine, journal, tier, image)
+
+
+OLD, NEW = {"parent": "sha256:core", "role/a": "1"}, {"parent": "sha256:core", "role/a": "2"}
+
+
+def test_what_comes_out_the_same_is_the_image_that_there_was(engine, journal, tier, make_image):
+    release(engine, tier, OLD)
+    image = seal(engine, journal, tier, make_image, NEW)
+    assert image.id == "sha256:old"
+    accept(engine, journal, tier)
+    assert journal.outcome(tier.name) == Outcome("sha256:old", "built, the same as before")
+    assert set(engine.world.images) == {"sha256:old"}
+    # Both keys name it, so the next run builds nothing.
+    assert {engine.world.names[f"httpd-php:{content_tag(digest_key(parts))}"] for parts in (OLD, NEW)} == {"sha256:old"}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "parts"),
+    [
+        ("one", "other", NEW),
+        (None, None, NEW),  # two images that do not say what they hold
+        ("same", "same", {**NEW, "parent": "sha256:another"}),
+    ],
+)
+def test_what_differs_is_a_new_image(engine, journal, tier, make_image, before, now, parts):
+    release(engine, tier, OLD, before)
+    assert seal(engine, journal, tier, make_image, parts, now).id == "sha256:new"
+    accept(engine, journal, tier)
+    assert journal.outcome(tier.name) == Outcome("sha256:new", "")
+    assert engine.world.names[tier.release] == "sha256:old"
+    assert engine.world.names[f"httpd-php:{content_tag(digest_key(parts))}"] == "sha256:new"
+
+
+def test_a_candidate_has_its_run_s_name_only_and_nobody_waits_for_it_in_vain(engine, journal, tier, make_image):
+    seal(engine, journal, tier, make_image, NEW)
+    assert engine.world.names == {f"httpd-php:building-{journal.run}": "sha256:new"}
+    assert journal.outcome(tier.name) is None
+    let_all_go(engine, journal)
+    assert engine.world.images == {}
+    let_all_go(engine, journal)  # it may be gone already
+
+
+def test_what_passed_is_not_discarded_with_the_run(engine, journal, tier, make_image):
+    seal(engine, journal, tier, make_image, NEW)
+    accept(engine, journal, tier)
+    let_all_go(engine, journal)
+    assert set(engine.world.images) == {"sha256:new"}
+
+
+def test_another_team_s_tier_is_another_image(engine, journal, make_tier, make_image):
+    before, now = make_tier("httpd-php", "corebuild"), make_tier("httpd-php", "corebuild", team="middleware")
+    release(engine, before, OLD)
+    assert seal(engine, journal, now, make_image, NEW).id == "sha256:new"
+
+
+def planned(tier, *, forced=False):
+    return Planned("demo", tier, Action.BUILD, None, {"role/a": "1"}, "httpd_php", forced)
+
+
+def test_a_tier_whose_parent_came_out_the_same_is_spared(engine, journal, tier):
+    release(engine, tier, OLD)
+    image = spare(engine, journal, planned(tier), "sha256:core")
+    assert image is not None
+    assert image.id == "sha256:old"
+    assert read(journal, tier.name) == Candidate("sha256:old", "kept, parent corebuild came out the same")
+    assert journal.outcome(tier.name) is None  # it may have to be tested first
+
+
+@pytest.mark.parametrize(("parent", "forced"), [("sha256:another", False), ("sha256:core", True)])
+def test_a_tier_with_another_parent_or_one_that_is_forced_is_built(engine, journal, tier, parent, forced):
+    release(engine, tier, OLD)
+    assert spare(engine, journal, planned(tier, forced=forced), parent) is None
+    assert journal.outcome(tier.name) is None
+
+
+@pytest.mark.parametrize(
+    ("own", "committed", "parent", "epoch"),
+    [
+        (5, 2_000_000_000, 1_900_000_000, 5),
+        (None, 2_000_000_000, 1_900_000_000, 2_000_000_000),
+        (None, 1_800_000_000, 1_900_000_000, 1_900_000_000),
+        (None, None, 1_900_000_000, 1_900_000_000),
+        (None, None, 0, EARLIEST),
+    ],
+)
+def test_the_time_of_an_image(make_tier, make_image, own, committed, parent, epoch):
+    commit = None if committed is None else Commit("0" * 40, committed)
+    planned = Planned("demo", make_tier("web", "base", epoch=own), Action.BUILD, None, {}, "web", commit=commit)
+    assert epoch_of(planned, dataclasses.replace(make_image("sha256:1", {}), created=parent)) == epoch

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.failure import hints
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Could not replace file: /dev/tierwright/x to /etc/hosts: [Errno 16] Device or resource busy",
+        "rm: cannot remove '/etc/resolv.conf': Device or resource busy",
+    ],
+)
+def test_a_mounted_file_that_is_busy_gets_a_sentence(message):
+    (hint,) = hints(message)
+    assert "no image can hold them" in hint
+    assert "--add-host" in hint
+
+
+def test_other_messages_get_no_hint():
+    assert list(hints("it is broken")) == []

@@ -1,0 +1,92 @@
+"""Whether an image can be started is what the engine says, and the kernel; not what its program makes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.services import ServiceState
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import (
+    ContractError,
+    EngineError,
+    EngineUnavailableError,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build import image_tests
+from fake_engine import FakeEngine
+
+
+@pytest.fixture
+def start(make_image):
+    """Start an image whose container ends with a code and a log; tell whether the container was removed."""
+
+    def run(config, *, code=None, log="", error=None):
+        engine, removed = FakeEngine(), []
+
+        def begin(setting):
+            assert not setting.networks
+            assert setting.labels == {"a": "b"}
+            if error is not None:
+                raise error
+            return "container"
+
+        engine.services.start = begin
+        engine.services.state = lambda _container: ServiceState(code is None, code, None, {})
+        engine.services.logs = lambda _container, _lines: log
+        engine.containers.remove = removed.append
+        try:
+            image_tests.check_start(
+                engine, dataclasses.replace(make_image("web", {}), config=config), tier="web", labels={"a": "b"}
+            )
+        finally:
+            assert removed == (
+                ["container"] if error is None and (config.get("Cmd") or config.get("Entrypoint")) else []
+            )
+
+    return run
+
+
+CMD = {"Cmd": ["serve"], "User": "1001"}
+
+
+@pytest.mark.parametrize(
+    ("code", "log"),
+    [
+        (None, ""),
+        (0, ""),
+        (1, "error: database is uninitialized and password option is not specified\n"),
+        (127, "/usr/bin/serve: 3: exec: apache3: not found\n"),
+        (3, "exec /usr/bin/serve: no such file or directory\n"),
+    ],
+)
+def test_a_program_that_runs_was_started_however_it_ends(start, code, log):
+    start(CMD, code=code, log=log)
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "standard_init_linux.go:228: exec user process caused: no such file or directory\n",
+        "exec /usr/bin/serve: exec format error\n",
+        "exec /usr/bin/serve: no such file or directory",
+    ],
+)
+@pytest.mark.parametrize("code", [1, 255])
+def test_a_program_that_the_kernel_refuses_was_not_started(start, code, log):
+    with pytest.raises(ContractError, match=r"tier 'web': its image cannot be started with cmd \['serve'\], user"):
+        start(CMD, code=code, log=log)
+
+
+def test_what_the_engine_refuses_is_told(start):
+    refusal = EngineError('starting x: the engine says: exec: "serve": executable file not found in $PATH')
+    with pytest.raises(ContractError, match=r': exec: "serve": executable file not found in \$PATH; correct'):
+        start(CMD, error=refusal)
+
+
+def test_an_engine_that_does_not_answer_says_nothing_of_the_image(start):
+    with pytest.raises(EngineUnavailableError):
+        start(CMD, error=EngineUnavailableError("the engine stopped answering"))
+
+
+def test_an_image_without_a_command_is_not_started(start):
+    start({"Cmd": [], "User": "1001"}, error=EngineError("never"))

@@ -1,0 +1,233 @@
+"""What becomes of an image once its tests have ended, and what is said of one that did not pass."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.parts import content_tag, digest_key
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain import tags
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.graph import Chain
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import (
+    FailedTest,
+    RoleTests,
+    Suite,
+    Verdict,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ContractError, RunError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import write_plan
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build import image_tests
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.candidates import propose
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.failure import shown_failure
+from fake_engine import FakeEngine
+
+
+class World:
+    """A run over a released chain, in which `web` was built anew and `app` after it; `app` is tested with `db`."""
+
+    def __init__(self, make_tier, make_image, folder):
+        self.chain = Chain(
+            [
+                make_tier("base"),
+                make_tier("web", "base"),
+                make_tier("db", "base"),
+                make_tier("app", "web", neighbours=("db",)),
+            ]
+        )
+        self.engine, self.make_image = FakeEngine(), make_image
+        self.journal = Journal.begin("demo")
+        (folder / "test_it.py").write_text("def test_it(): pass\n")
+        self.owner = RoleTests("web", "operations", str(folder))
+        self.suite = Suite(None, (self.owner,))
+        for tier in self.chain:
+            self.image(f"sha256:{tier.name}-old", tier.name, role="old")
+            self.engine.world.names[tier.release] = f"sha256:{tier.name}-old"
+        self.plan("base", Action.KEEP)
+        self.plan("db", Action.KEEP)
+        self.plan("web", Action.BUILD)
+        self.plan("app", Action.BUILD)
+
+    def image(self, identifier, tier, parent="", **parts):
+        known = {**parts, **({"parent": parent} if parent else {})}
+        said = labels.identity("demo", self.chain[tier], known, "debian")
+        self.engine.add(identifier, said)
+        return self.make_image(identifier, said)
+
+    def plan(self, tier, action, **more):
+        image = None if action is Action.BUILD else f"sha256:{tier}-old"
+        write_plan(
+            self.journal, "demo", Decision(self.chain[tier], action, (), image, {}, **more), None, tests=self.suite
+        )
+
+    def build(self, tier, parent):
+        propose(self.engine, self.journal, self.chain[tier], self.image(f"sha256:{tier}-new", tier, parent, role="new"))
+
+    def prove(self, tier):
+        return image_tests.prove(self.engine, self.journal, tier, 5)
+
+    def names(self, image):
+        return {name for name, each in self.engine.world.names.items() if each == image}
+
+
+@pytest.fixture
+def world(make_tier, make_image, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / "tests").mkdir()
+    return World(make_tier, make_image, tmp_path / "tests")
+
+
+@pytest.fixture
+def judge(monkeypatch):
+    """Let tests end as wanted; the benches that they ran on are collected."""
+    benches = []
+
+    def judge(*failed):
+        def pretend(_suite, bench, _timeout):
+            benches.append(bench)
+            return Verdict(30, 1.5, failed)
+
+        monkeypatch.setattr(image_tests, "judge", pretend)
+        return benches
+
+    return judge
+
+
+def test_what_passed_gets_its_content_tag_and_says_which_tests_it_passed(world, judge):
+    benches = judge()
+    world.build("web", "sha256:base-old")
+    assert world.prove("web").tests == 30
+    assert world.journal.outcome("web").image == "sha256:web-new"
+    assert world.journal.read("tested", "web") == {
+        "image": "sha256:web-new", "passed": True, "seconds": 1.5, "tests": 30, "failed": [], "ran": []
+    }  # fmt: skip
+    forms = sorted(name.partition(":")[2].partition("-")[0] for name in world.names("sha256:web-new"))
+    assert forms == ["key", "tested"]
+    assert benches[0].neighbours == {}
+    # The very same once more: nothing is run.
+    assert world.prove("web") is None
+    assert len(benches) == 1
+
+
+def test_an_image_that_was_tested_with_other_tests_says_so_no_more(world, judge):
+    judge()
+    world.build("web", "sha256:base-old")
+    world.engine.world.names |= {
+        f"web:{tags.tested('0' * 12, '0' * 12)}": "sha256:web-new",
+        "web:failed-0000000000000000": "sha256:web-new",
+        "web:mine": "sha256:web-new",
+    }
+    world.prove("web")
+    assert {name.partition(":")[2].partition("-")[0] for name in world.names("sha256:web-new")} == {
+        "key",
+        "tested",
+        "mine",
+    }
+
+
+@pytest.mark.parametrize(
+    ("outcome", "used"), [("sha256:db-new", "sha256:db-new"), (None, "sha256:db-old"), ("", "sha256:db-old")]
+)
+def test_a_neighbour_is_what_the_run_made_of_it_else_its_release(world, judge, outcome, used):
+    benches = judge()
+    if outcome != "":
+        world.plan("db", Action.BUILD)
+        world.journal.write("outcome", "db", {"image": outcome, "reason": ""})
+    world.build("app", "sha256:web-old")
+    world.prove("app")
+    assert benches[0].neighbours == {"db": used}
+
+
+def test_a_kept_neighbour_that_is_tested_is_waited_for(world, judge):
+    benches = judge()
+    world.plan("db", Action.KEEP, untested=("why",))
+    world.journal.failed("db", "it does not pass")
+    world.build("app", "sha256:web-old")
+    world.prove("app")
+    assert benches[0].neighbours == {"db": "sha256:db-old"}
+
+
+def test_what_failed_says_whose_test_it_was_and_what_may_be_the_cause(world, judge, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    test = f"{world.owner.folder}/test_it.py::test_it[a b]"
+    judge(
+        FailedTest(test, world.owner, "AssertionError: no\nsecond line", "log of web:\nlast words"),
+        *(FailedTest(f"{test}{number}", world.owner, f"no {number}\nmore", "") for number in range(6)),
+    )
+    world.build("web", "sha256:base-old")
+    world.journal.passed("web", "sha256:web-new")
+    world.build("app", "sha256:web-new")
+    with pytest.raises(ContractError) as error:
+        world.prove("app")
+    key = content_tag(digest_key({"role": "new", "parent": "sha256:web-new"}))
+    named = f"app:{tags.failed(key)}"
+    owner = "(of tier 'web', team operations)"
+    assert shown_failure(world.journal, "app") == [
+        f"tier 'app' is refused: 7 of 30 tests fail, first tests/test_it.py::test_it[a b] {owner}",
+        "  AssertionError: no",
+        "  second line",
+        "  log of web:",
+        "  last words",
+        *(f"also tests/test_it.py::test_it[a b]{number} {owner}: no {number}" for number in range(4)),
+        "and 2 more",
+        "under suspicion, since it differs from the last release:",
+        "  app: role changed",
+        "  web: role changed",
+        "to look at the image:",
+        f"  docker run --rm --interactive --tty --entrypoint /bin/sh {named}",
+        "to run just this test:",
+        f"  pytest 'tests/test_it.py::test_it[a b]' --tier app --image {named} --neighbour db=db:latest",
+    ]
+    assert world.names("sha256:app-new") == {named}
+    assert world.journal.outcome("app").image is None
+    assert world.journal.outcome("app").reason == str(error.value) == "tier 'app' is refused: 7 of 30 tests fail"
+    tested = world.journal.read("tested", "app")
+    assert not tested["passed"]
+    assert {key: tested["failed"][0][key] for key in ("test", "owner", "tier", "log")} == {
+        "test": "tests/test_it.py::test_it[a b]", "owner": "operations", "tier": "web", "log": "log of web:\nlast words"
+    }  # fmt: skip
+
+
+def test_a_kept_image_that_fails_keeps_its_names(world, judge):
+    judge(FailedTest("", None, "no", ""))
+    world.plan("web", Action.KEEP, untested=("why",))
+    with pytest.raises(ContractError):
+        world.prove("web")
+    lines = shown_failure(world.journal, "web")
+    assert "  no image; so it is the tests, or the machine that they ran on" in lines
+    assert lines[-1] == "  pytest --tier web --image web:latest"
+    assert world.names("sha256:web-old") == {"web:latest", f"web:building-{world.journal.run}"}
+
+
+def test_a_tier_that_was_never_released_is_told_as_that(world, judge):
+    judge(FailedTest("", None, "no", ""))
+    del world.engine.world.names["web:latest"]
+    world.build("web", "sha256:base-old")
+    with pytest.raises(ContractError):
+        world.prove("web")
+    assert "  web: it was never released" in shown_failure(world.journal, "web")
+
+
+def test_a_tier_without_tests_passes(world, judge):
+    benches = judge()
+    world.suite = Suite()
+    world.plan("web", Action.BUILD)
+    world.build("web", "sha256:base-old")
+    assert world.prove("web") is None
+    assert world.journal.outcome("web").image == "sha256:web-new"
+    assert benches == []
+
+
+def test_an_image_that_failed_before_gets_its_content_tag_when_it_passes(world, judge):
+    judge()
+    world.engine.world.names["web:failed-0000000000000000"] = "sha256:web-old"
+    world.plan("web", Action.KEEP, untested=("it did not pass before",))
+    world.prove("web")
+    assert f"web:{content_tag(digest_key({'role': 'old'}))}" in world.names("sha256:web-old")
+
+
+def test_there_must_be_something_to_test(world, judge):
+    judge()
+    with pytest.raises(RunError, match="tier 'web' has no image to test in run"):
+        world.prove("web")
