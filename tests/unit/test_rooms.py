@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
+
+from pictures import imports
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
 LIBRARY = PLUGINS / "plugin_utils" / "_core"
@@ -40,20 +43,6 @@ ROOMS = [
 WITH_ANSIBLE = {"inventory", "playbook"}
 
 
-def imports(path: Path) -> set[str]:
-    """Rooms of the library and top-level modules that a file imports."""
-    found = set()
-    depth = len(path.relative_to(LIBRARY).parts) - 1
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {name.name.split(".")[0] for name in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == depth + 1:
-            found.add(f"room {(node.module or '').split('.')[0]}")
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            found.add((node.module or "").split(".")[0])
-    return found
-
-
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_lower_room_never_imports_a_higher_one(room):
     higher = {f"room {each}" for each in ROOMS[ROOMS.index(room) + 1 :]}
@@ -73,6 +62,23 @@ def test_every_room_is_known():
     assert sorted(path.name for path in LIBRARY.iterdir() if path.is_dir() and path.name != "__pycache__") == sorted(
         ROOMS
     )
+
+
+def test_no_module_of_the_library_is_public():
+    public = [path for path in LIBRARY.parent.iterdir() if path.name not in {"_core", "__init__.py", "__pycache__"}]
+    assert public == []
+    assert list(PLUGINS.parent.glob("plugins/module_utils/*")) == []
+
+
+def test_class_names_are_unique():
+    names = Counter(
+        node.name
+        for path in LIBRARY.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    )
+    assert names
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 OUTSIDE = [path for path in PLUGINS.rglob("*.py") if LIBRARY / "engine" not in path.parents]

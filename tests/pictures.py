@@ -1,0 +1,102 @@
+"""Pictures of the documentation, drawn from what they show.
+
+`python tests/pictures.py` writes the Mermaid diagrams between the markers of the pages again; a test compares.
+GitHub draws them.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+LIBRARY = ROOT / "plugins/plugin_utils/_core"
+INVENTORY = ROOT / "inventories/wordpress/chain.yml"
+
+
+def imports(path: Path) -> set[str]:
+    """Rooms of the library, as ``room NAME``, and top-level modules that a file of the library imports."""
+    names = set()
+    depth = len(path.relative_to(LIBRARY).parts) - 1
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {name.name.split(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == depth + 1:
+            names.add(f"room {(node.module or '').split('.')[0]}")
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add((node.module or "").split(".")[0])
+    return names
+
+
+def room_imports() -> dict[str, set[str]]:
+    """Rooms of the library, and the other rooms that each imports."""
+    rooms = sorted(path.parent.name for path in LIBRARY.glob("*/__init__.py"))
+    return {
+        room: {
+            name for name in rooms if any(f"room {name}" in imports(path) for path in (LIBRARY / room).rglob("*.py"))
+        }
+        for room in rooms
+    }
+
+
+def picture_of_rooms() -> str:
+    """The rooms, with an arrow to each room that is imported, unless a room between them imports it as well."""
+    direct = room_imports()
+
+    def reached(room: str) -> set[str]:
+        return direct[room].union(*map(reached, direct[room]))
+
+    lines = ["flowchart TD"]
+    for room in direct:
+        needed = direct[room] - set().union(*map(reached, direct[room]))
+        lines += [f"  {room} --> {other}" for other in sorted(needed)] or [f"  {room}"]
+    return "\n".join(lines)
+
+
+def picture_of_chain() -> str:
+    """The demo chain: a box for each team, an arrow from parent to child, a dotted one to a neighbour."""
+    teams = yaml.safe_load(INVENTORY.read_text())["tiers"]["children"]
+    lines = ["flowchart LR"]
+    arrows = []
+    for team, group in teams.items():
+        lines += [f"  subgraph {team}", *(f"    {tier}" for tier in group["hosts"]), "  end"]
+        for tier, variables in group["hosts"].items():
+            arrows += _arrows(tier, variables or {})
+    return "\n".join(lines + arrows)
+
+
+def _arrows(tier: str, variables: dict[str, Any]) -> list[str]:
+    parent = variables.get("tier_parent")
+    arrows = [] if parent is None else [f"  {parent} --> {tier}"]
+    return arrows + [f"  {tier} -. tested with .-> {other}" for other in variables.get("tier_neighbours", ())]
+
+
+#: Drawings, by page and the name in the page's markers.
+PICTURES: dict[tuple[str, str], Callable[[], str]] = {
+    ("README.md", "chain"): picture_of_chain,
+    ("docs/development.md", "rooms"): picture_of_rooms,
+}
+
+
+def with_picture(page: str, name: str, text: str) -> str:
+    """A page's text with a picture between its markers.
+
+    Raises:
+        ValueError: The page has no such markers.
+    """
+    start, end = f"<!-- picture: {name} -->\n", f"<!-- end of picture: {name} -->\n"
+    pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"{page} has no marker {start.strip()}")
+    return pattern.sub(lambda _: f"{start}```mermaid\n{PICTURES[page, name]()}\n```\n{end}", text)
+
+
+if __name__ == "__main__":
+    for where, which in PICTURES:
+        file = ROOT / where
+        file.write_text(with_picture(where, which, file.read_text()))
