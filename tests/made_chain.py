@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain import tags
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import keep_matrix
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import save_matrix
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.variant_matrix import (
     Cell,
     CellState,
@@ -110,4 +110,4 @@ def note_matrices(tiers: Mapping[str, tuple[str | None, str]] = TIERS, chain: st
             Variant("no-hardening", "Debian 12, no hardening", good),
         ]
         release = tags.release(Matrix(1, chain, None, made, []).moment)
-        keep_matrix(state_folder(chain), Matrix(1, chain, release, made, variants))
+        save_matrix(state_folder(chain), Matrix(1, chain, release, made, variants))

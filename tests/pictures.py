@@ -1,7 +1,7 @@
-"""Pictures of the documentation, drawn from what they show.
+"""Pictures and tables of the documentation that are made from what they show.
 
-`python tests/pictures.py` writes the Mermaid diagrams between the markers of the pages again; a test compares.
-GitHub draws them.
+`python tests/pictures.py` writes them again, between the markers of their pages; a test compares.
+GitHub draws the Mermaid diagrams.
 """
 
 from __future__ import annotations
@@ -44,6 +44,15 @@ def room_imports() -> dict[str, set[str]]:
     }
 
 
+def table_of_rooms() -> str:
+    """The rooms, with the docstring of each."""
+    lines = ["| room | what it holds |", "|---|---|"]
+    for init in sorted(LIBRARY.glob("*/__init__.py")):
+        about = ast.get_docstring(ast.parse(init.read_text())) or ""
+        lines.append(f"| `{init.parent.name}` | {about.rstrip('.').replace('``', '`')} |")
+    return "\n".join(lines)
+
+
 def picture_of_rooms() -> str:
     """The rooms, with an arrow to each room that is imported, unless a room between them imports it as well."""
     direct = room_imports()
@@ -55,7 +64,7 @@ def picture_of_rooms() -> str:
     for room in direct:
         needed = direct[room] - set().union(*map(reached, direct[room]))
         lines += [f"  {room} --> {other}" for other in sorted(needed)] or [f"  {room}"]
-    return "\n".join(lines)
+    return _diagram(lines)
 
 
 def picture_of_chain() -> str:
@@ -67,7 +76,11 @@ def picture_of_chain() -> str:
         lines += [f"  subgraph {team}", *(f"    {tier}" for tier in group["hosts"]), "  end"]
         for tier, variables in group["hosts"].items():
             arrows += _arrows(tier, variables or {})
-    return "\n".join(lines + arrows)
+    return _diagram(lines + arrows)
+
+
+def _diagram(lines: list[str]) -> str:
+    return "\n".join(["```mermaid", *lines, "```"])
 
 
 def _arrows(tier: str, variables: dict[str, Any]) -> list[str]:
@@ -76,9 +89,10 @@ def _arrows(tier: str, variables: dict[str, Any]) -> list[str]:
     return arrows + [f"  {tier} -. tested with .-> {other}" for other in variables.get("tier_neighbours", ())]
 
 
-#: Drawings, by page and the name in the page's markers.
+#: What makes each of them, by page and the name in the page's markers.
 PICTURES: dict[tuple[str, str], Callable[[], str]] = {
     ("README.md", "chain"): picture_of_chain,
+    ("docs/development.md", "table of rooms"): table_of_rooms,
     ("docs/development.md", "rooms"): picture_of_rooms,
 }
 
@@ -93,7 +107,7 @@ def with_picture(page: str, name: str, text: str) -> str:
     pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
     if not pattern.search(text):
         raise ValueError(f"{page} has no marker {start.strip()}")
-    return pattern.sub(lambda _: f"{start}```mermaid\n{PICTURES[page, name]()}\n```\n{end}", text)
+    return pattern.sub(lambda _: f"{start}\n{PICTURES[page, name]()}\n\n{end}", text)
 
 
 if __name__ == "__main__":

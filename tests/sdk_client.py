@@ -10,7 +10,7 @@ import docker
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.docker_config import engine_address
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import ANSWER_TIMEOUT, Engine
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.image_ids import Naming
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.image_ids import ImageNames
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import names_of
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.sdk import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.session import EngineSession
@@ -20,46 +20,46 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.syst
 class _Translated(docker.APIClient):
     """The SDK on an engine that calls images otherwise: IDs and names are the library's all the same."""
 
-    naming: Naming
+    naming: ImageNames
 
     def inspect_image(self, image: Any) -> Any:
-        found = super().inspect_image(self.naming.theirs(image))
-        return {**found, "Id": self.naming.ours(found["Id"]), "RepoTags": names_of(found)}
+        found = super().inspect_image(self.naming.engine_name(image))
+        return {**found, "Id": self.naming.image_id(found["Id"]), "RepoTags": names_of(found)}
 
     def images(self, *arguments: Any, **options: Any) -> Any:
         listed = super().images(*arguments, **options)
         return [
-            {**each, "Id": self.naming.listed(each["Id"], each.get("Labels")), "RepoTags": names_of(each)}
+            {**each, "Id": self.naming.listed_id(each["Id"], each.get("Labels")), "RepoTags": names_of(each)}
             for each in listed
         ]
 
     def build(self, *arguments: Any, fileobj: IO[bytes], **options: Any) -> Any:
-        translated = re.sub(r"(?<=FROM )\S+", lambda named: self.naming.theirs(named[0]), fileobj.read().decode())
+        translated = re.sub(r"(?<=FROM )\S+", lambda named: self.naming.engine_name(named[0]), fileobj.read().decode())
         return super().build(*arguments, fileobj=io.BytesIO(translated.encode()), **options)
 
     def create_container(self, image: str, *arguments: Any, **options: Any) -> Any:
-        return super().create_container(self.naming.theirs(image), *arguments, **options)
+        return super().create_container(self.naming.engine_name(image), *arguments, **options)
 
     def remove_image(self, image: str, **options: Any) -> Any:
-        return super().remove_image(self.naming.theirs(image), **options)
+        return super().remove_image(self.naming.engine_name(image), **options)
 
     def tag(self, image: str, *arguments: Any, **options: Any) -> Any:
-        return super().tag(self.naming.theirs(image), *arguments, **options)
+        return super().tag(self.naming.engine_name(image), *arguments, **options)
 
     def get_image(self, image: str, *arguments: Any, **options: Any) -> Any:
-        return super().get_image(self.naming.theirs(image), *arguments, **options)
+        return super().get_image(self.naming.engine_name(image), *arguments, **options)
 
     def history(self, image: str) -> Any:
-        return super().history(self.naming.theirs(image))
+        return super().history(self.naming.engine_name(image))
 
     def commit(self, *arguments: Any, **options: Any) -> Any:
-        return {"Id": self.naming.ours(super().commit(*arguments, **options)["Id"])}
+        return {"Id": self.naming.image_id(super().commit(*arguments, **options)["Id"])}
 
 
 class _TranslatedClient(docker.DockerClient):
     """The same over a client that the library's engine goes on with."""
 
-    def __init__(self, plain: docker.DockerClient, naming: Naming) -> None:
+    def __init__(self, plain: docker.DockerClient, naming: ImageNames) -> None:
         self.plain = plain
         self.api = _Translated(_address(plain), version=plain.api.api_version, timeout=plain.api.timeout)
         self.api.naming = naming
@@ -74,7 +74,7 @@ def sdk_client(address: str = "") -> docker.DockerClient:
     client = connect(address or engine_address(), ANSWER_TIMEOUT)
     session = _session(client)
     system = System(session)
-    return client if system.kind() == DOCKER else _TranslatedClient(client, Naming(session, system.kind))
+    return client if system.kind() == DOCKER else _TranslatedClient(client, ImageNames(session, system.kind))
 
 
 def as_engine(client: docker.DockerClient) -> Engine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ Answer = tuple[int, Mapping[str, str], bytes]
 
 
 @contextmanager
-def served(answer: Callable[[str, Mapping[str, str]], Answer]) -> Iterator[str]:
+def served(answer: Callable[[str, Mapping[str, str]], Answer], tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """Serve what `answer` says to a path and its headers; yields host and port."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -31,6 +32,8 @@ def served(answer: Callable[[str, Mapping[str, str]], Answer]) -> Iterator[str]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:

@@ -14,8 +14,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.t
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
     ChainAction,
     command,
-    planner_of,
-    waiting,
+    make_planner,
+    read_waiting,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.pruning import (
     KEEP_RELEASES,
@@ -29,43 +29,45 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.text import
 
 
 class ActionModule(ChainAction):
-    """Removes what nothing needs any more of a chain."""
+    """Removes the images of a chain that nothing needs any more."""
 
     _supports_check_mode = True
 
     def work(self, variables: dict[str, Any]) -> dict[str, Any]:
-        keep = _count(self._task.args.get("keep_releases"))
-        planner = planner_of(_unlimited(variables))
+        keep = _read_keep(self._task.args.get("keep_releases"))
+        planner = make_planner(_unlimited(variables))
+        inventory = planner.inventory
         engine = connect()
         if self._task.check_mode:
-            check_claim(engine, planner.name, planner.home)
+            check_claim(engine, inventory.name, inventory.home)
             garbage = self._find(planner, engine, keep)
         else:
-            wait = waiting(self._task.args, say)
-            journal = begin(engine, planner.name, planner.home, command(), wait)
+            wait = read_waiting(self._task.args, say)
+            journal = begin(engine, inventory.name, inventory.home, command(), wait)
             try:
                 garbage = self._find(planner, engine, keep)
-                remove_garbage(engine, planner.name, planner.home, garbage)
+                remove_garbage(engine, inventory.name, inventory.home, garbage)
             finally:
                 journal.end()
         self._show(garbage)
         return {
             "changed": bool(garbage),
             "freed": garbage.size,
-            "images": {each.id: each.tier for each in garbage.pruning.images},
+            "images": {image.id: image.tier for image in garbage.pruning.images},
             "runs": list(garbage.runs),
             "volumes": list(garbage.volumes),
         }
 
     def _find(self, planner: Planner, engine: Engine, keep: int) -> Garbage:
-        wanted = {each.image for each in planner.decide(engine, None).values() if each.image}
-        return find_garbage(engine, planner.name, tuple(planner.chain), planner.home, keep=keep, wanted=wanted)
+        wanted = {decision.image for decision in planner.decide(engine, None).values() if decision.image}
+        inventory = planner.inventory
+        return find_garbage(engine, inventory.name, tuple(inventory.chain), inventory.home, keep=keep, wanted=wanted)
 
     def _show(self, garbage: Garbage) -> None:
-        width = max((len(each.tier) for each in garbage.pruning.images), default=0)
-        for each in garbage.pruning.images:
-            say(f"{each.tier:{width}}  {each.id[:19]}  {size(each.size)}")
-        for release in garbage.pruning.forgotten:
+        width = max((len(image.tier) for image in garbage.pruning.images), default=0)
+        for image in garbage.pruning.images:
+            say(f"{image.tier:{width}}  {image.id[:19]}  {size(image.size)}")
+        for release in garbage.pruning.dropped_releases:
             say(f"{release} is not kept")
         for run in garbage.runs:
             say(f"build containers of run {run}")
@@ -76,15 +78,15 @@ class ActionModule(ChainAction):
 
 
 def _unlimited(task_vars: dict[str, Any]) -> dict[str, Any]:
-    """Let the plan be that of all tiers: what it wants of those that ``--limit`` leaves out is needed as well."""
+    """Select all tiers, because the images of tiers that ``--limit`` excludes are needed too."""
     return {**task_vars, "ansible_play_hosts_all": task_vars["groups"].get(GROUP, ())}
 
 
-def _count(given: Any) -> int:
+def _read_keep(value: Any) -> int:
     try:
-        count = int(KEEP_RELEASES if given is None else given)
+        keep = int(KEEP_RELEASES if value is None else value)
     except (TypeError, ValueError):
-        count = 0
-    if count < 1:
-        raise ChainError(f"tier_keep_releases is {given!r}; expected a number of releases, 1 or more")
-    return count
+        keep = 0
+    if keep < 1:
+        raise ChainError(f"tier_keep_releases is {value!r}; expected a number of releases, 1 or more")
+    return keep

@@ -12,8 +12,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.d
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
     ChainAction,
     command,
-    planner_of,
-    waiting,
+    read_inventory,
+    read_waiting,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.pruning import remove_chain
 
@@ -22,13 +22,13 @@ class ActionModule(ChainAction):
     """Removes a chain from the engine."""
 
     def work(self, variables: dict[str, Any]) -> dict[str, Any]:
-        planner = planner_of(variables)
-        chain = planner.name
+        inventory = read_inventory(variables)
+        chain = inventory.name
         if self._task.args.get("chain") != chain:
             raise ChainError(
-                f"chain_remove is to remove {self._task.args.get('chain')!r}, but this inventory is the chain "
-                f"{chain!r}; name that one, or use the inventory of the other"
+                f"chain_remove cannot remove chain {self._task.args.get('chain')!r}: this inventory describes chain "
+                f"{chain!r}. Set 'chain' to this name, or use the inventory of the other chain"
             )
-        wait = waiting(self._task.args, say)
-        removed = remove_chain(connect(), chain, planner.home, command(), wait)
+        wait = read_waiting(self._task.args, say)
+        removed = remove_chain(connect(), chain, inventory.home, command(), wait)
         return {"changed": bool(removed), "images": removed}

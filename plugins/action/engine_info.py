@@ -15,16 +15,16 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors impo
 
 
 class ActionModule(ActionBase):
-    """Says whether an engine answers the controller."""
+    """Finds out whether an engine answers the controller."""
 
     _requires_connection = False
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        found = {"changed": False, "address": engine_address(), "named": bool(os.environ.get("DOCKER_HOST"))}
+        result = {"changed": False, "address": engine_address(), "named": bool(os.environ.get("DOCKER_HOST"))}
         try:
             version = connect().system.version()
         except EngineError as error:
-            return {**found, "answers": False, "version": None, "message": str(error)}
-        return {**found, "answers": True, "version": version, "message": ""}
+            return {**result, "answers": False, "version": None, "message": str(error)}
+        return {**result, "answers": True, "version": version, "message": ""}

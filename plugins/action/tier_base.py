@@ -16,10 +16,10 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.a
     check_protects,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.secrets import refuse
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.secrets import reject_secrets
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import TierAction
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_observer import check_heard
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_observer import check_recording
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import read_plan, read_plans
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.candidates import (
@@ -32,16 +32,16 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.
 
 
 class ActionModule(TierAction):
-    """Makes a base's image from its source."""
+    """Makes the image of a base from its source."""
 
     def work(self, name: str, journal: Journal, variables: dict[str, Any]) -> dict[str, Any]:
         planned = read_plan(journal, name)
-        if any(each.role and each.action is Action.BUILD for each in read_plans(journal)[1].values()):
-            check_heard(name)
+        if any(plan.role and plan.action is Action.BUILD for plan in read_plans(journal)[1].values()):
+            check_recording(name)
         declared = check_config(name, "tier_config", self._task.args.get("config") or {})
-        refuse(name, "tier_config", declared, variables)
+        reject_secrets(name, "tier_config", declared, variables)
         protects = check_protects(name, "tier_protects", self._task.args.get("protects") or [])
-        refuse(name, "tier_protects", {"": protects}, variables)
+        reject_secrets(name, "tier_protects", {"": protects}, variables)
         own = Protection(name, planned.tier.team, protects)
         engine = connect()
         make = partial(
@@ -57,5 +57,5 @@ class ActionModule(TierAction):
         image = propose(engine, journal, planned.tier, image)
         work = {**labels.work(journal.run, name), labels.CHAIN: planned.chain}
         check_start(engine, image, tier=name, labels=work)
-        accept(engine, journal, planned.tier)  # a base has no role, so no tests either
+        accept(engine, journal, planned.tier)  # a base has no role, and so no tests
         return {"changed": True, "image": image.id}

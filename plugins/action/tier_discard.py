@@ -12,21 +12,21 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journ
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.cleanup import clear_tier
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.failure import (
     TaskFailure,
-    failing,
     give_up,
+    last_failed_task,
 )
 
 
 class ActionModule(TierAction):
-    """Gives a failed tier up, and fails."""
+    """Gives up a failed tier, and fails."""
 
     def work(self, name: str, journal: Journal, variables: dict[str, Any]) -> dict[str, Any]:
-        give_up(journal, name, self._failure(journal, name))  # first: whoever waits must know, engine or not
+        give_up(journal, name, self._read_failure(journal, name))  # first, for waiting tiers: the engine may not answer
         clear_tier(connect(), journal, name)
-        # What failed was told when it did, and the end of the run tells all of it: not here as well.
-        return {"failed": True, "msg": f"tier {name!r} is given up; the last lines of this run say why"}
+        # Ansible has printed the failure, and the end of the run explains it. Do not repeat it here.
+        return {"failed": True, "msg": f"tier {name!r} failed; the last lines of this run explain why"}
 
-    def _failure(self, journal: Journal, name: str) -> TaskFailure:
-        """What failed: what the run's watcher heard last, else what the play says."""
-        said = str(self._task.args.get("message") or "failed").splitlines()
-        return failing(journal, name) or TaskFailure(str(self._task.args.get("task") or ""), "", said)
+    def _read_failure(self, journal: Journal, name: str) -> TaskFailure:
+        """Return the last failure that the callback plugin recorded; otherwise the failure in the task's arguments."""
+        message = str(self._task.args.get("message") or "failed").splitlines()
+        return last_failed_task(journal, name) or TaskFailure(str(self._task.args.get("task") or ""), "", message)

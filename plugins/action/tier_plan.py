@@ -16,8 +16,9 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engi
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import (
     ChainError,
     TierwrightError,
-    described,
+    describe_error,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say, warn
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.planner import Planner
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
@@ -25,9 +26,9 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.outlin
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
     ChainAction,
     command,
-    planner_of,
-    repeat,
-    waiting,
+    make_planner,
+    read_waiting,
+    resume_command,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.tag_transaction import interrupted
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import begin
@@ -53,42 +54,43 @@ class ActionModule(ChainAction):
         try:
             return self._run(variables, files)
         except Exception as error:
-            told = str(error) if isinstance(error, TierwrightError) else described(error)
-            begin_files(files, RunResult(None, None, FAILED, None, None, told, repeat()))
+            message = str(error) if isinstance(error, TierwrightError) else describe_error(error)
+            begin_files(files, RunResult(None, None, FAILED, None, None, message, resume_command()))
             raise
 
     def _run(self, task_vars: dict[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
-        planner = planner_of(task_vars)
-        variant = planner.variant
+        planner = make_planner(task_vars)
+        inventory = planner.inventory
+        variant = inventory.variant
         engine = connect()
         if self._task.check_mode:
-            check_claim(engine, planner.name, planner.home)
-            if interrupted(planner.name):
-                say("a promotion was interrupted; the next run brings it to an end first")
+            check_claim(engine, inventory.name, inventory.home)
+            if interrupted(inventory.name):
+                say("a promotion was interrupted; the next run first finishes it or takes it back")
             return self._plan(planner, engine)[1]
 
-        def try_it() -> None:
-            self._decide(planner_of(task_vars), engine)
+        def check_inputs() -> None:
+            self._decide(make_planner(task_vars), engine)
 
-        wait = waiting(self._task.args, say, first=try_it)
-        journal = begin(engine, planner.name, planner.home, command(), wait)
+        wait = read_waiting(self._task.args, say, first=check_inputs)
+        journal = begin(engine, inventory.name, inventory.home, command(), wait)
         try:
             note_files(journal, files)
-            begin_files(files, RunResult(planner.name, journal.run, RUNNING, None, None, None, repeat()))
+            begin_files(files, RunResult(inventory.name, journal.run, RUNNING, None, None, None, resume_command()))
             decisions, result = self._plan(planner, engine)
             if variant is not None:
                 note_variant(journal, variant)
             for name, decision in decisions.items():
-                mine, builds = name in planner.selected, decision.action is Action.BUILD
+                selected, builds = name in inventory.selected, decision.action is Action.BUILD
                 write_plan(
                     journal,
-                    planner.name,
+                    inventory.name,
                     decision,
-                    planner.role_name(name) if mine else None,
-                    planner.commit(name) if builds else None,
-                    roles=planner.role_folders(name) if mine else (),
-                    projects=planner.projects.folders,
-                    tests=planner.tests(name) if mine else None,
+                    planner.roles.name(name) if selected else None,
+                    planner.roles.commit(name) if builds else None,
+                    roles=planner.roles.folders(name) if selected else (),
+                    projects=inventory.projects.folders,
+                    tests=planner.roles.tests(name) if selected else None,
                 )
                 if builds:
                     journal.write("settings", name, planner.settings(name))
@@ -98,18 +100,18 @@ class ActionModule(ChainAction):
         return result | {"run": str(journal.folder)}
 
     def _plan(self, planner: Planner, engine: Engine) -> tuple[dict[str, Decision], dict[str, Any]]:
-        decisions = self._decide(planner, engine)
-        moving = {each.tier: each.was for each in decisions.values() if _moves(each)}
-        check_images(engine, planner.name, planner.home, moving)
-        listed = [decisions[name] for name in planner.selected]
-        tests = {name: planner.tests(name) for name in planner.selected}
+        inventory, decisions = planner.inventory, self._decide(planner, engine)
+        moving = {decision.tier: decision.was for decision in decisions.values() if _moves_tag(decision)}
+        check_images(engine, inventory.name, inventory.home, moving)
+        listed = [decisions[name] for name in inventory.selected]
+        tests = {name: planner.roles.tests(name) for name in inventory.selected}
         for line in outline(listed, everything=self._display.verbosity > 0, tests=tests):
             say(line)
         if self._builds:
-            note_plan(planner.name, decisions, planner.selected, warn)
-        result = _result(planner, decisions, build=not self._task.check_mode)
+            note_plan(inventory.name, decisions, inventory.selected, warn)
+        result = _result(inventory, decisions, build=not self._task.check_mode)
         if dest := self._task.args.get("dest"):
-            _write(Path(str(dest)), {"chain": planner.name, "tiers": result["tiers"]})
+            _write(Path(str(dest)), {"chain": inventory.name, "tiers": result["tiers"]})
         return decisions, result
 
     def _decide(self, planner: Planner, engine: Engine) -> dict[str, Decision]:
@@ -120,10 +122,10 @@ class ActionModule(ChainAction):
         return bool(boolean(self._task.args.get("build", True)))
 
 
-def _moves(decision: Decision) -> bool:
-    """Say whether a run is going to move a tier's release tag."""
-    built = decision.action is Action.BUILD
-    return built or (decision.action is Action.KEEP and not decision.released)
+def _moves_tag(decision: Decision) -> bool:
+    """Say whether a run can move a tier's release tag."""
+    is_built = decision.action is Action.BUILD
+    return is_built or (decision.action is Action.KEEP and not decision.released)
 
 
 def _write(path: Path, plan: dict[str, Any]) -> None:
@@ -133,17 +135,17 @@ def _write(path: Path, plan: dict[str, Any]) -> None:
         raise ChainError(f"tier_plan_file: the plan cannot be written to {path}: {error.strerror}") from error
 
 
-def _result(planner: Planner, decisions: dict[str, Decision], *, build: bool) -> dict[str, Any]:
-    builds = [name for name in planner.selected if build and decisions[name].action is Action.BUILD]
-    bases = [name for name in builds if planner.chain[name].parent is None]
-    tested = [name for name in planner.selected if build and decisions[name].untested]
+def _result(inventory: ChainInventory, decisions: dict[str, Decision], *, build: bool) -> dict[str, Any]:
+    builds = [name for name in inventory.selected if build and decisions[name].action is Action.BUILD]
+    bases = [name for name in builds if inventory.chain[name].parent is None]
+    tested = [name for name in inventory.selected if build and decisions[name].untested]
     return {
         "changed": False,
         "run": "",
         "bases": bases,
         "builds": [name for name in builds if name not in bases],
-        "gate": [name for name in planner.selected if name in {*builds, *tested} - {*bases}],
-        "promote": build and any(not decisions[name].released for name in planner.selected),
+        "gate": [name for name in inventory.selected if name in {*builds, *tested} - {*bases}],
+        "promote": build and any(not decisions[name].released for name in inventory.selected),
         "tiers": {
             name: {
                 "action": str(decision.action),
@@ -155,6 +157,6 @@ def _result(planner: Planner, decisions: dict[str, Decision], *, build: bool) ->
                 "untested": list(decision.untested),
             }
             for name, decision in decisions.items()
-            if name in planner.selected
+            if name in inventory.selected
         },
     }

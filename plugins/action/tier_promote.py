@@ -18,9 +18,13 @@ class ActionModule(ChainAction):
     """Moves the release tags of the tiers whose branch passed."""
 
     def work(self, variables: dict[str, Any]) -> dict[str, Any]:
-        done = promote_run(connect(), Journal(Path(self._task.args["run"])))
-        for tier in done.moved:
-            say(f"{tier.release} is now {done.images[tier.name]}")
-        if done.release:
-            say(f"this is {done.release}")
-        return {"changed": bool(done.moved), "release": done.release or "", "promoted": dict(done.images)}
+        promotion = promote_run(connect(), Journal(Path(self._task.args["run"])))
+        for tier in promotion.moved:
+            say(f"{tier.release} is now {promotion.images[tier.name]}")
+        if promotion.release:
+            say(f"this is {promotion.release}")
+        return {
+            "changed": bool(promotion.moved),
+            "release": promotion.release or "",
+            "promoted": dict(promotion.images),
+        }

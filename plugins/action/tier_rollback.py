@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.planner import Planner
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
     ChainAction,
     command,
-    planner_of,
-    waiting,
+    read_inventory,
+    read_waiting,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.rollback import Rollback, plan_rollback
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.tag_transaction import move_all
@@ -23,44 +23,44 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.claim
 
 
 class ActionModule(ChainAction):
-    """Brings the chain's release tags to another release."""
+    """Moves the chain's release tags to a different release."""
 
     _supports_check_mode = True
 
     def work(self, variables: dict[str, Any]) -> dict[str, Any]:
-        planner = planner_of(variables)
+        inventory = read_inventory(variables)
         engine = connect()
         if self._task.check_mode:
-            check_claim(engine, planner.name, planner.home)
-            rollback = self._plan(planner, engine)
+            check_claim(engine, inventory.name, inventory.home)
+            rollback = self._plan(inventory, engine)
         else:
-            wait = waiting(self._task.args, say)
-            journal = begin(engine, planner.name, planner.home, command(), wait)
+            wait = read_waiting(self._task.args, say)
+            journal = begin(engine, inventory.name, inventory.home, command(), wait)
             try:
-                rollback = self._plan(planner, engine)
-                move_all(engine, planner.name, rollback.moves)
+                rollback = self._plan(inventory, engine)
+                move_all(engine, inventory.name, rollback.moves)
             finally:
                 journal.end()
         self._show(rollback)
         moved = {change.tier.name: {"was": change.was, "is": change.now} for change in rollback.changes}
         return {"changed": bool(moved), "release": rollback.release, "moved": moved}
 
-    def _plan(self, planner: Planner, engine: Engine) -> Rollback:
+    def _plan(self, inventory: ChainInventory, engine: Engine) -> Rollback:
         wanted = str(self._task.args.get("release") or "") or None
         names = engine.images.snapshot().names
-        rollback = plan_rollback(planner.chain, planner.selected, names, wanted, datetime.now(UTC))
+        rollback = plan_rollback(inventory.chain, inventory.selected, names, wanted, datetime.now(UTC))
         moving = {change.tier: change.was for change in rollback.changes}
-        check_images(engine, planner.name, planner.home, moving)
+        check_images(engine, inventory.name, inventory.home, moving)
         return rollback
 
     def _show(self, rollback: Rollback) -> None:
         if not rollback.changes:
-            say(f"the release tags are those of {rollback.release} already")
+            say(f"the release tags already match {rollback.release}")
             return
         check = self._task.check_mode
         rows = [
             ("TIER", "WAS", "WOULD BE" if check else "IS"),
-            *((each.tier.name, (each.was or "-")[:19], each.now[:19]) for each in rollback.changes),
+            *((change.tier.name, (change.was or "-")[:19], change.now[:19]) for change in rollback.changes),
         ]
         width = max(len(row[0]) for row in rows)
         for tier, was, now in rows:

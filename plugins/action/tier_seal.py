@@ -17,64 +17,64 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.a
     read_arguments,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.role_usage import Present
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.secrets import refuse
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.role_usage import CurrentValues
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.secrets import reject_secrets
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.variable_digests import (
     check_facts,
     check_settings,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import TierAction
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_observer import stop_here
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_observer import stop_recording_here
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import Planned, read_plan
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.build import seal_tier
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.file_access import used
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.file_access import used_sources
 
 
 class ActionModule(TierAction):
     """Turns the build container's changes into the tier's one layer and its image."""
 
     def work(self, name: str, journal: Journal, variables: dict[str, Any]) -> dict[str, Any]:
-        stop_here()
-        known, planned = variables, read_plan(journal, name)
-        self._check_origin(planned, journal.read("settings", name) or {}, known)
-        variable = _said("tier_config", planned.config_variable, known)
+        stop_recording_here()
+        planned = read_plan(journal, name)
+        self._check_origin(planned, journal.read("settings", name) or {}, variables)
+        variable = _choose_variable("tier_config", planned.config_variable, variables)
         declared = check_config(name, variable, self._task.args.get("config") or {})
-        refuse(name, variable, declared, known)
-        variable = _said("tier_protects", planned.protects_variable, known)
+        reject_secrets(name, variable, declared, variables)
+        variable = _choose_variable("tier_protects", planned.protects_variable, variables)
         protects = check_protects(name, variable, self._task.args.get("protects") or [])
-        refuse(name, variable, {"": protects}, known)
-        present = Present(known["hostvars"], Projects(planned.projects))
+        reject_secrets(name, variable, {"": protects}, variables)
+        current = CurrentValues(variables["hostvars"], Projects(planned.projects))
         declared_inputs = any(part.startswith("input") for part in planned.parts)
-        parts = present.settle(name, used(journal, name), declared=declared_inputs)
-        told: list[str] = []
+        parts = current.key_parts(name, used_sources(journal, name), declared=declared_inputs)
+        lines: list[str] = []
 
-        def tell(line: str) -> None:
-            told.append(line)
+        def show(line: str) -> None:
+            lines.append(line)
             say(f"{name}: {line}")
 
-        if overlooked := unseen(parts):
-            say(f"{name}: not looked at, should it change: {', '.join(overlooked)}")
-        image = seal_tier(connect(), journal, name, declared, protects, parts, say=tell)
+        if sources := unseen(parts):
+            say(f"{name}: not looked at, so a change does not make the tier stale: {', '.join(sources)}")
+        image = seal_tier(connect(), journal, name, declared, protects, parts, say=show)
         return {
             "changed": True,
             "image": image.id,
             "layers": list(image.layers),
             "size": image.size,
-            "left_out": [line for line in told if line.startswith("left out")],
+            "left_out": [line for line in lines if line.startswith("left out")],
         }
 
     def _check_origin(self, planned: Planned, settings: Mapping[str, str], variables: Mapping[str, Any]) -> None:
-        """Make sure that nothing which happened in the build container decides how the image behaves."""
+        """Check that the image settings do not come from the build container, through facts or registered variables."""
         tier, args = planned.tier.name, self._task.args
-        said = {part.removeprefix("variable/") for part in planned.parts if part.startswith("variable/")}
-        said.update(*(read_arguments(Path(role)).defaults for role in planned.roles))
+        configured = {part.removeprefix("variable/") for part in planned.parts if part.startswith("variable/")}
+        configured.update(*(read_arguments(Path(role)).defaults for role in planned.roles))
         own = {"tier_config": planned.config_variable, "tier_protects": planned.protects_variable}
-        check_facts(tier, variables.get("ansible_facts") or {}, own.values(), now=variables, said=said)
+        check_facts(tier, variables.get("ansible_facts") or {}, own.values(), now=variables, configured=configured)
         values = {"tier_config": args.get("config"), "tier_protects": args.get("protects")}
         check_settings(tier, settings, values, variables, own)
 
 
-def _said(variable: str, of_role: str, known: Mapping[str, Any]) -> str:
-    """The variable that a tier's settings come from."""
-    return variable if variable in known else of_role
+def _choose_variable(variable: str, role_variable: str, variables: Mapping[str, Any]) -> str:
+    """Return the name of the variable that sets a tier's settings: the inventory's, otherwise the role's."""
+    return variable if variable in variables else role_variable

@@ -12,7 +12,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engi
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import TierAction, proxies
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_observer import check_heard
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_observer import check_recording
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import read_plan
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.build import (
@@ -23,25 +23,25 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.
 
 
 class ActionModule(TierAction):
-    """Waits for the parent, then starts a build container on its image."""
+    """Waits for the tier's parent, then starts a build container on the parent's image."""
 
     def work(self, name: str, journal: Journal, variables: dict[str, Any]) -> dict[str, Any]:
         planned = read_plan(journal, name)
         if planned.action is Action.KEEP:
             return {"changed": False, "spared": True, "image": planned.image}
         environment = proxies(name, self._task.args.get("proxy"))
-        parent = wait_for_parent(journal, planned)
+        parent_id = wait_for_parent(journal, planned)
         if boolean(self._task.args.get("record", True)):
-            check_heard(name)
+            check_recording(name)
         engine = connect()
-        spared = spare(engine, journal, planned, parent)
+        spared = spare(engine, journal, planned, parent_id)
         if spared is not None:
-            return {"changed": False, "spared": True, "parent": parent, "image": spared.id}
+            return {"changed": False, "spared": True, "parent": parent_id, "image": spared.id}
         started = start(
             engine,
             journal,
             planned,
-            parent,
+            parent_id,
             python=self._task.args.get("python") or None,
             say=lambda line: say(f"{name}: {line}"),
         )
@@ -50,7 +50,7 @@ class ActionModule(TierAction):
             "spared": False,
             "container": started.container,
             "python": started.python,
-            "parent": parent,
+            "parent": parent_id,
             "role": planned.role,
             "before": list(planned.tier.before),
             "after": list(planned.tier.after),

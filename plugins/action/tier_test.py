@@ -11,23 +11,23 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engi
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import TierAction
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.image_tests import prove
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.image_tests import run_gate
 
 
 class ActionModule(TierAction):
-    """Lets a tier's image pass its tests, or fails."""
+    """Tests a tier's image, and fails if a test fails."""
 
     def work(self, name: str, journal: Journal, variables: dict[str, Any]) -> dict[str, Any]:
-        verdict = prove(connect(), journal, name, _seconds(name, self._task.args.get("timeout")))
+        verdict = run_gate(connect(), journal, name, _read_timeout(name, self._task.args.get("timeout")))
         tests, seconds = (verdict.tests, verdict.seconds) if verdict else (0, 0.0)
         return {"changed": False, "tests": tests, "seconds": seconds}
 
 
-def _seconds(tier: str, given: Any) -> float:
+def _read_timeout(tier: str, value: Any) -> float:
     try:
-        seconds = float(TIMEOUT if given is None else given)
+        seconds = float(TIMEOUT if value is None else value)
     except (TypeError, ValueError):
         seconds = 0
     if not seconds > 0:
-        raise ChainError(f"tier {tier!r}: tier_test_timeout is {given!r}; expected seconds, more than 0")
+        raise ChainError(f"tier {tier!r}: tier_test_timeout is {value!r}; expected a number of seconds above 0")
     return seconds

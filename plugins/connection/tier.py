@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The connection through which a tier's role reaches its build container."""
+"""The connection plugin for build containers."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ DOCUMENTATION = r"""
 name: tier
 short_description: Run tasks in a tier's build container
 description:
-  - Runs the tasks of a tier's role in its build container. Neither an SSH server nor a C(docker) command is needed, on
-    either side.
-  - The first task starts an agent in the container through the API of the container engine. The agent holds an
-    interpreter that has imported what modules share, and runs each module on a fork of it. It ends with the container
-    or with C(ansible-playbook), whichever is first, and leaves nothing in the image.
-  - Where the engine is on this machine, tasks reach the agent through a socket in a private folder; elsewhere through
-    one stream of the engine's for all tasks.
-  - A task fails if what it runs writes more than 64 MiB to its standard output and error.
-  - What the agent cannot run on a fork gets an interpreter or a shell of its own, which C(-vvv) shows.
-  - The engine is the one that E(DOCKER_HOST) names, else the one behind the local socket.
+  - Runs the tasks of a tier's role in its build container. It needs neither an SSH server nor the C(docker) command.
+  - The first task starts an agent in the container through the API of the container engine. The agent is a Python
+    process that has imported the code that modules share. It runs each module on a fork of itself. It ends when the
+    container or C(ansible-playbook) ends, and leaves nothing in the image.
+  - If the engine is on this machine, tasks reach the agent through a socket in a private folder. Otherwise all tasks
+    share one stream of the engine.
+  - A task fails if its command writes more than 64 MiB to standard output and error.
+  - If the agent cannot run a module on a fork, it starts an interpreter or a shell. C(-vvv) shows the reason.
+  - The engine is the one that E(DOCKER_HOST) names, or the one at the local socket if E(DOCKER_HOST) is not set.
 author:
   - Tierwright contributors (@tierwright)
 version_added: 0.1.0
@@ -25,22 +24,22 @@ options:
   container:
     description:
       - Name of the running build container, as P(tierwright.chain.tier_start#module) returns it.
-      - An ID does as well, but then everything goes through one stream of the engine's.
+      - An ID works too, but then all tasks share one stream of the engine.
     type: str
     required: true
     vars:
       - name: tier_container
   python:
     description:
-      - The interpreter in the container that the agent runs on.
-      - Modules that want another one get it, at the price of starting it for each.
+      - The Python interpreter in the container that runs the agent.
+      - If a module requires a different interpreter, that interpreter is started for each such module, which is slower.
     type: str
     default: auto
     vars:
       - name: ansible_python_interpreter
   remote_user:
     description:
-      - The user that tasks run as in the container, by name or number.
+      - The user of the tasks in the container, as a name or a number.
     type: str
     default: root
     vars:
@@ -49,7 +48,7 @@ options:
       - name: remote_user
   pipelining:
     description:
-      - Send modules through the command's standard input rather than as files.
+      - Send modules through standard input instead of copying them as files.
     type: bool
     default: true
     vars:
@@ -65,7 +64,6 @@ from ansible.plugins.connection import ConnectionBase, ensure_connect
 from ansible.utils.display import Display
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent import client, launch
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent import client as agent
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.docker_config import engine_address
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.streams import STDOUT, Output
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import (
@@ -79,7 +77,7 @@ display = Display()
 
 
 class Connection(ConnectionBase):
-    """A connection to one build container; all work is done by ``plugin_utils._core.agent``."""
+    """A connection to one build container. The implementation is in ``plugin_utils._core.agent``."""
 
     transport = "tierwright.chain.tier"
     has_pipelining = True
@@ -88,7 +86,7 @@ class Connection(ConnectionBase):
     _connected: bool
 
     def _connect(self) -> Connection:
-        # The way to the agent is looked for by each command: it costs nothing where the agent runs.
+        # Each command connects to the agent separately, which is cheap while the agent runs.
         self._connected = True
         return self
 
@@ -98,50 +96,50 @@ class Connection(ConnectionBase):
         super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
         if sudoable and self.become and self.become.expect_prompt():
             raise AnsibleError(
-                f"become_method {self.become.name} would ask for a password; in a build container root needs none, "
-                "so drop become_password"
+                f"become_method {self.become.name} would ask for a password, but root in a build container does not "
+                "need one; remove become_password"
             )
         request = client.request(cmd, has_input=bool(in_data))
-        display.vvv(f"EXEC {client.shown(request)}", host=self._host)
+        display.vvv(f"EXEC {client.describe_request(request)}", host=self._host)
         if in_data and request["do"] != "module":
-            self._note("a shell is started for this module: more than an interpreter is asked for")
+            self._log("a shell is started for this module: its command line is more than one interpreter call")
         output = Output()
         code = self._run(request, [in_data] if in_data else [], output.take)
         return code, bytes(output.stdout), bytes(output.stderr)
 
     @ensure_connect
     def put_file(self, in_path: str, out_path: str) -> None:
-        """Copy a file into the container, in pieces."""
+        """Copy a file into the container, in chunks."""
         display.vvv(f"PUT {in_path} TO {out_path}", host=self._host)
         source = Path(in_path)
         if not source.is_file():
             raise AnsibleFileNotFound(f"file to copy into the build container does not exist: {in_path}")
-        told = Output()
-        code = self._run({"do": "put", "path": out_path}, _pieces(source), told.take)
-        self._check(code, told, f"writing {out_path}")
+        output = Output()
+        code = self._run({"do": "put", "path": out_path}, _chunks(source), output.take)
+        self._check(code, output, f"writing {out_path}")
 
     @ensure_connect
     def fetch_file(self, in_path: str, out_path: str) -> None:
-        """Copy a file out of the container, in pieces."""
+        """Copy a file out of the container, in chunks."""
         display.vvv(f"FETCH {in_path} TO {out_path}", host=self._host)
-        told = Output()
+        output = Output()
         with Path(out_path).open("wb") as target:
 
             def take(stream: int, data: bytes) -> None:
                 if stream == STDOUT:
                     target.write(data)
                 else:
-                    told.take(stream, data)
+                    output.take(stream, data)
 
             code = self._run({"do": "fetch", "path": in_path}, (), take)
-        self._check(code, told, f"reading {in_path}")
+        self._check(code, output, f"reading {in_path}")
 
     def close(self) -> None:
-        """Nothing is held between commands; the agent stays for the next task."""
+        """Close the connection. Nothing is open between commands, and the agent stays for the next task."""
         self._connected = False
 
     def reset(self) -> None:
-        """Start over; the agent itself remembers nothing of what it ran."""
+        """Reconnect. The agent keeps no state of earlier commands."""
         self.close()
         self._connect()
 
@@ -149,28 +147,28 @@ class Connection(ConnectionBase):
     def _host(self) -> str:
         return str(self._play_context.remote_addr)
 
-    def _note(self, text: str) -> None:
+    def _log(self, text: str) -> None:
         display.vvv(text, host=self._host)
 
     def _run(self, request: client.Request, stdin: Iterable[bytes], take: Callable[[int, bytes], None]) -> int:
         container, python = self.get_option("container"), self.get_option("python")
         request = {**request, "user": self.get_option("remote_user") or ""}
         try:
-            sock = launch.attach(engine_address(), container, python, self._note)
+            sock = launch.attach(engine_address(), container, python, self._log)
         except launch.NoAgentError as error:
-            self._note(f"the engine runs this command: {error}")
+            self._log(f"the engine runs this command: {error}")
             return self._run_without_agent(container, request, stdin, take)
         except TierwrightError as error:
             raise AnsibleConnectionFailure(str(error)) from None
         try:
-            return agent.run(sock, request, stdin=stdin, take=take, note=self._note).code
+            return client.run(sock, request, stdin=stdin, take=take, note=self._log).code
         except TooMuchOutputError as error:
             raise AnsibleError(str(error)) from None
-        except agent.AgentLostError:
-            # Imported here and below only: the engine's SDK takes longer than a task.
-            from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent.fallback import what_died  # noqa: PLC0415
+        except client.AgentLostError:
+            # Imported only when it is needed, because importing the SDK takes longer than a task.
+            from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent.fallback import explain_loss  # noqa: PLC0415
 
-            raise AnsibleConnectionFailure(what_died(container)) from None
+            raise AnsibleConnectionFailure(explain_loss(container)) from None
 
     def _run_without_agent(
         self, container: str, request: client.Request, stdin: Iterable[bytes], take: Callable[[int, bytes], None]
@@ -184,13 +182,13 @@ class Connection(ConnectionBase):
         except EngineError as error:
             raise AnsibleConnectionFailure(str(error)) from None
 
-    def _check(self, code: int, told: Output, doing: str) -> None:
+    def _check(self, code: int, output: Output, action: str) -> None:
         if code != 0:
-            reason = (told.stdout + told.stderr).decode(errors="replace").strip()
-            raise AnsibleError(f"{doing} in the build container failed with status {code}: {reason}")
+            reason = (output.stdout + output.stderr).decode(errors="replace").strip()
+            raise AnsibleError(f"{action} in the build container failed with status {code}: {reason}")
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
+def _chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
-        while piece := file.read(_CHUNK):
-            yield piece
+        while chunk := file.read(_CHUNK):
+            yield chunk

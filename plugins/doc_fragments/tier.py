@@ -1,25 +1,25 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the documentation of several modules has in common."""
+"""Documentation that several modules share."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Documentation of options that mean the same everywhere."""
+    """Documentation of options that several modules have."""
 
     DOCUMENTATION = r"""
 options:
   run:
-    description: Folder of the run's journal, which P(tierwright.chain.tier_plan#module) returns.
+    description: Folder of the run's journal, as P(tierwright.chain.tier_plan#module) returns it.
     type: path
     required: true
 attributes:
   check_mode:
-    description: Can run in check mode and return what would be, without changing anything.
+    description: Can run in check mode and return what would change, without changing anything.
     support: none
     details:
-      - The plan is what check mode is for; nothing is built in it.
+      - In check mode, a run stops after the plan.
   diff_mode:
     description: Returns what changed in diff mode.
     support: none
@@ -29,14 +29,14 @@ attributes:
 options:
   config:
     description:
-      - Settings of the image, with the keys C(entrypoint), C(cmd), C(user) and so on.
-      - C(docs/variables.md) lists them all under C(tier_config).
+      - Settings of the image, such as C(entrypoint), C(cmd) and C(user).
+      - C(docs/variables.md) lists all keys under C(tier_config).
     type: dict
     default: {}
   protects:
     description:
-      - Patterns of paths that only this tier may write; the layers of its descendants may not touch them.
-      - C(docs/variables.md) says more under C(tier_protects).
+      - Patterns of the protected paths of this tier. The layers of its descendants may not change them.
+      - See C(tier_protects) in C(docs/variables.md).
     type: list
     elements: str
     default: []
@@ -45,7 +45,8 @@ options:
     LOCK = r"""
 options:
   lock_timeout:
-    description: Seconds to wait for another run over the chain; V(0) fails at once, saying whose it is.
+    description:
+      - Seconds to wait for another run over the chain; V(0) fails at once. The error message names the other run.
     type: float
     default: 3600
 """

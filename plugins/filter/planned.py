@@ -9,11 +9,12 @@ from typing import Any
 
 DOCUMENTATION = r"""
 name: planned
-short_description: Hosts of a play, as the plan says
+short_description: Select the hosts of a play from the plan
 description:
-  - Reads which tiers a play of the build is for, out of what P(tierwright.chain.tier_plan#module) registered as C(chain_plan).
-  - Keeps the plan's order, in which parents come before their children.
-  - Where there is no plan (C(--syntax-check), C(--list-tasks)) or nothing to do, the result is a pattern that matches no host.
+  - Selects the tiers of a play of the build, from the result of P(tierwright.chain.tier_plan#module) that was registered as
+    C(chain_plan).
+  - Keeps the order of the plan, in which parents come before their children.
+  - If there is no plan (C(--syntax-check), C(--list-tasks)) or nothing to do, the result is a pattern that matches no host.
 version_added: 0.1.0
 author:
   - Tierwright contributors (@tierwright)
@@ -24,11 +25,11 @@ options:
     type: dict
     required: true
   part:
-    description: Which tiers are wanted.
+    description: Which tiers to select.
     type: str
     choices:
-      bases: Bases that are to be made.
-      gate: Other tiers that are to be built, and those that are kept and have to be tested.
+      bases: Bases that must be made.
+      gate: Other tiers that must be built, and kept tiers that must be tested.
       promote: All tiers of the run, if a release tag may have to move.
     required: true
   hosts:
@@ -51,22 +52,22 @@ _value:
   elements: str
 """
 
-#: An empty list is no valid value for a play's hosts, and an unknown name draws a warning.
-NOBODY = ["all:!all"]
+#: A pattern that matches no host. A play's hosts cannot be an empty list, and an unknown name causes a warning.
+NO_HOST = ["all:!all"]
 
 
 def planned(hostvars: Mapping[str, Mapping[str, Any]], part: str, hosts: Sequence[str]) -> list[str]:
-    """Names of the hosts that a play is for; ``NOBODY`` where there are none."""
+    """Return the names of the hosts of a play; ``NO_HOST`` if there are none."""
     if not hosts or hosts[0] not in hostvars or "chain_plan" not in hostvars[hosts[0]]:
-        return NOBODY
+        return NO_HOST
     plan = hostvars[hosts[0]]["chain_plan"]
-    chosen = plan["tiers"] if part == "promote" and plan["promote"] else plan.get(part)
-    return list(chosen) if chosen else NOBODY
+    selected = plan["tiers"] if part == "promote" and plan["promote"] else plan.get(part)
+    return list(selected) if selected else NO_HOST
 
 
 class FilterModule:
-    """Offers the filter to Ansible."""
+    """Provides the filter to Ansible."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        """Names of the filters."""
+        """Return the filters by name."""
         return {"planned": planned}

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: chain_prune
-short_description: Remove what nothing needs any more of a chain
+short_description: Remove the images of a chain that nothing needs any more
 description:
-  - Removes images of the chain that nobody gave a name to, that are in none of the last releases, that the next build
-    would not take as they are, that no container was made from, and that no image which stays stands on.
-  - Removes interpreters and caches of packages that no image on the engine can be built with, and build containers
-    that were abandoned.
-  - Removes nothing but what is the chain's own, which is images of its tiers in the repositories of these tiers; labels
-    alone say nothing.
+  - Removes images of the chain, except images with names that users gave, images of the kept releases, images that the
+    next build would keep, images that containers were made from, and the ancestors of all these images.
+  - Removes mounted Pythons and package caches that no image on the engine can be built with, and abandoned build
+    containers.
+  - Removes only images of the chain's own tiers, in the repositories of these tiers. A label alone does not make an image
+    the chain's own.
   - Checks and plans the chain first, as P(tierwright.chain.tier_plan#module) does.
   - It runs on the controller.
 author:
@@ -23,12 +23,12 @@ extends_documentation_fragment:
   - tierwright.chain.tier.lock
 options:
   keep_releases:
-    description: How many releases to keep, the current one included.
+    description: How many releases to keep, including the current one.
     type: int
     default: 3
 attributes:
   check_mode:
-    description: Can run in check mode and return what would be, without changing anything.
+    description: Can run in check mode and return what would change, without changing anything.
     support: full
   diff_mode:
     description: Returns what changed in diff mode.
@@ -36,7 +36,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Remove what nothing needs
+- name: Remove the images that nothing needs
   tierwright.chain.chain_prune:
     keep_releases: 5
   run_once: true
@@ -44,7 +44,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 freed:
-  description: Bytes that the removed images and volumes took.
+  description: Size of the removed images and volumes in bytes.
   returned: success
   type: int
 images:
@@ -52,7 +52,7 @@ images:
   returned: success
   type: dict
 runs:
-  description: Runs whose build containers were removed.
+  description: IDs of the abandoned runs whose build containers were removed.
   returned: success
   type: list
   elements: str

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: chain_remove
-short_description: Remove everything of a chain from the engine
+short_description: Remove a whole chain from the engine
 description:
-  - Removes all images of the chain's tiers that are in the repositories of these tiers and were made for it, released
-    ones too, and the build containers that its runs left.
-  - Is for chains that were made for a trial, such as those of Molecule. P(tierwright.chain.chain_prune#module) clears up
-    a chain that goes on.
-  - What images of other chains stand on, or a container was made from, stays.
+  - Removes all images that were made for the chain's tiers, in the repositories of these tiers, even released ones. Removes
+    the build containers that its runs left.
+  - Use it for trial chains, such as those of Molecule. For a chain that stays in use, use
+    P(tierwright.chain.chain_prune#module).
+  - Does not remove images that images of other chains are based on, or that a container was made from.
   - It runs on the controller.
 author:
   - Tierwright contributors (@tierwright)
@@ -21,12 +21,12 @@ extends_documentation_fragment:
   - tierwright.chain.tier.lock
 options:
   chain:
-    description: Name of the chain. It has to be that of the inventory, so that nothing is removed by mistake.
+    description: Name of the chain. It must be the chain of the inventory, so that nothing is removed by mistake.
     type: str
     required: true
 attributes:
   check_mode:
-    description: Can run in check mode and return what would be, without changing anything.
+    description: Can run in check mode and return what would change, without changing anything.
     support: none
   diff_mode:
     description: Returns what changed in diff mode.
@@ -34,7 +34,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Remove what the trial made
+- name: Remove the trial chain
   tierwright.chain.chain_remove:
     chain: trial
   run_once: true

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: engine_info
-short_description: Say whether a container engine answers
+short_description: Find out whether a container engine answers
 description:
-  - Asks the engine that E(DOCKER_HOST) names, else the one behind the local socket.
-  - An engine that does not answer is a result and not a failure.
+  - Connects to the engine at the address in E(DOCKER_HOST), or to the engine behind the local socket.
+  - If no engine answers, the module reports that. It does not fail.
   - It runs on the controller.
 author:
   - Tierwright contributors (@tierwright)
@@ -17,7 +17,7 @@ version_added: 0.1.0
 options: {}
 attributes:
   check_mode:
-    description: Can run in check mode and return what would be, without changing anything.
+    description: Can run in check mode and return what would change, without changing anything.
     support: full
   diff_mode:
     description: Returns what changed in diff mode.
@@ -25,7 +25,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Ask whether an engine answers
+- name: Find out whether an engine answers
   tierwright.chain.engine_info:
   register: engine
 """
@@ -36,19 +36,19 @@ answers:
   returned: always
   type: bool
 address:
-  description: Where it was looked for.
+  description: Address of the engine.
   returned: always
   type: str
 named:
-  description: Whether E(DOCKER_HOST) says so.
+  description: Whether E(DOCKER_HOST) sets the address.
   returned: always
   type: bool
 version:
-  description: The engine's version; none if it does not answer.
+  description: Version of the engine; null if no engine answers.
   returned: always
   type: str
 message:
-  description: Why it does not answer, and what to do.
+  description: Why no engine answers, and what to do; empty if an engine answers.
   returned: always
   type: str
 """

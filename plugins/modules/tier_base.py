@@ -8,8 +8,8 @@ DOCUMENTATION = r"""
 module: tier_base
 short_description: Make the image of a base
 description:
-  - Makes the image of a tier that stands on nothing, from C(tier_bootstrap), C(tier_import) or C(tier_pull).
-  - The image gets its content tag; release tags move with P(tierwright.chain.tier_promote#module).
+  - Makes the image of a base, a tier without a parent, from C(tier_bootstrap), C(tier_import) or C(tier_pull).
+  - The image gets its content tag. P(tierwright.chain.tier_promote#module) moves its release tag later.
   - It runs on the controller.
 author:
   - Tierwright contributors (@tierwright)

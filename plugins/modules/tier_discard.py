@@ -6,10 +6,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: tier_discard
-short_description: Give up a tier that failed
+short_description: Give up a failed tier
 description:
-  - Removes the build container, tells waiting children that their parent failed, and fails.
-  - Meant for C(rescue).
+  - Removes the build container, records the failure so that waiting children stop, and fails.
+  - Use it in C(rescue).
   - It runs on the controller.
 author:
   - Tierwright contributors (@tierwright)
@@ -22,13 +22,13 @@ options:
     type: str
     default: ""
   message:
-    description: Its error.
+    description: Error message of the task.
     type: str
     default: failed
 """
 
 EXAMPLES = r"""
-- name: Give the tier up
+- name: Give up the tier
   tierwright.chain.tier_discard:
     run: "{{ chain_plan.run }}"
     task: "{{ ansible_failed_task.name }}"

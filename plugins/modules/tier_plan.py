@@ -9,11 +9,11 @@ module: tier_plan
 short_description: Plan a run over the chain
 description:
   - Checks the tiers of the inventory, their graph, their roles and their variables.
-  - Decides for each tier whether it must be built, and says why.
-  - Starts no container.
-  - One run at a time goes on over a chain. While there is another one of this user's, it is waited for, but not in check
+  - Decides for each tier whether it must be built, and lists the reasons.
+  - Does not start a container.
+  - Only one run of a user over a chain is active at a time. The module waits for another run of the user, except in check
     mode.
-  - First of all it brings to an end, and clears away, what killed runs left.
+  - First finishes interrupted promotions or takes them back, and removes what killed runs left behind.
   - It runs on the controller.
 author:
   - Tierwright contributors (@tierwright)
@@ -22,27 +22,28 @@ extends_documentation_fragment:
   - tierwright.chain.tier.lock
 options:
   build:
-    description: Whether tiers may be built. If V(false), what is released is to be tested, and nothing else happens.
+    description: Whether tiers may be built. If V(false), the run only tests the released images.
     type: bool
     default: true
   dest:
-    description: A file to write the plan to as JSON, also in check mode. It holds C(chain), its name, and the returned C(tiers).
+    description: A file for the plan as JSON, in check mode too. It contains C(chain), the name of the chain, and the
+      returned C(tiers).
     type: path
   junit_file:
-    description: A file to write the run's result to as JUnit does, with a suite for each tier.
+    description: A file for the result of the run as JUnit XML, with a test suite for each tier.
     type: path
   result_file:
     description:
-      - A file to write the run's result to as JSON. It says C(running) until the run has ended.
-      - Not in check mode; O(dest) has the plan.
+      - A file for the result of the run as JSON. Its state is C(running) until the run has ended.
+      - It is not written in check mode; use O(dest) for the plan.
     type: path
   force:
-    description: Names of tiers to build although nothing changed, as a list or with commas between.
+    description: Names of tiers to build although nothing changed, as a list or as a text with commas.
     type: raw
     default: []
 attributes:
   check_mode:
-    description: Can run in check mode and return what would be, without changing anything.
+    description: Can run in check mode and return what would change, without changing anything.
     support: full
   diff_mode:
     description: Returns what changed in diff mode.
@@ -62,19 +63,19 @@ run:
   returned: success
   type: str
 bases:
-  description: Names of the bases that are to be made.
+  description: Names of the bases that must be made.
   returned: success
   type: list
   elements: str
 builds:
-  description: Names of the other tiers that are to be built, parents before children.
+  description: Names of the other tiers that must be built, parents before children.
   returned: success
   type: list
   elements: str
 gate:
   description:
-    - Names of the tiers that are to be tested, because they are built or because what is kept has to be.
-    - Parents and neighbours come before those that need them; bases have no tests.
+    - Names of the tiers that must be tested, because they are built, or because their kept images are untested.
+    - Parents and neighbours come before the tiers that need them. Bases have no tests.
   returned: success
   type: list
   elements: str
@@ -84,8 +85,8 @@ promote:
   type: bool
 tiers:
   description:
-    - What becomes of each tier, by its name. C(image) is the ID of the image that it has and keeps, C(released) of the one
-      that its release tag names when the run is planned; either may be none.
+    - The plan for each tier, by name. C(image) is the ID of the image that the tier keeps. C(released) is the ID of the
+      image that its release tag names when the run is planned. Both can be null.
   returned: success
   type: dict
   sample:

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: tier_promote
-short_description: Move the release tags of what passed
+short_description: Move the release tags of the tiers that passed
 description:
-  - Moves the release tags of the tiers that passed, and with them everything of the run that stands on them.
-  - The release tag of a tier stays where it is if a tier that depends on it failed.
-  - All of them move, or none. None moves if one of them, or of what they stand on, was moved by somebody else since the
-    plan was made.
-  - What a release tag named before is called C(previous). The images of the new release get its tag, C(release-…).
+  - Moves the release tag of each tier of the run that passed, if all tiers of the run that depend on it passed too.
+  - All tags move, or none. No tag moves if the release tag of one of these tiers, or of an ancestor, has moved since the
+    plan.
+  - The image that a release tag named before gets the tag C(previous). The images of the new release get its tag,
+    C(release-…).
   - It runs on the controller.
 author:
   - Tierwright contributors (@tierwright)
@@ -30,12 +30,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 release:
-  description: Tag of the new release; empty where nothing moved.
+  description: Tag of the new release; empty if no release tag moved.
   returned: success
   type: str
   sample: release-20261124T093000Z
 promoted:
-  description: IDs of the images that release tags name now, by tier.
+  description: By tier, the IDs of the images that release tags name now.
   returned: success
   type: dict
 """

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: tier_rollback
-short_description: Bring the chain back to an earlier release
+short_description: Roll the chain back to an earlier release
 description:
-  - Moves the release tags of the play's tiers to the images of another release, all of them or none.
-  - What was released after it gets the tag C(withdrawn-…), and is not released again before it changed or is forced.
-  - Going forward again, by name, takes those tags off.
-  - What a release tag named before is called C(previous).
-  - Builds and removes nothing.
+  - Moves the release tags of the play's tiers to the images of a different release, all of them or none.
+  - Images that were released after it get the tag C(withdrawn-…). They are not released again until their inputs change or
+    their tiers are forced.
+  - A rollback forward to a later release, by name, removes these tags.
+  - The image that a release tag named before gets the tag C(previous).
+  - Does not build or remove images.
   - It runs on the controller.
 author:
   - Tierwright contributors (@tierwright)
@@ -21,11 +22,12 @@ extends_documentation_fragment:
   - tierwright.chain.tier.lock
 options:
   release:
-    description: The release's tag, C(release-…). Without it, the one before the current one is meant, but for those that were taken back.
+    description: Tag of the release, C(release-…). By default, it is the release before the current one. Withdrawn
+      releases are skipped.
     type: str
 attributes:
   check_mode:
-    description: Can run in check mode and return what would be, without changing anything.
+    description: Can run in check mode and return what would change, without changing anything.
     support: full
   diff_mode:
     description: Returns what changed in diff mode.
@@ -37,7 +39,7 @@ EXAMPLES = r"""
   tierwright.chain.tier_rollback:
   run_once: true
 
-- name: Move the release tags to a release of that name
+- name: Move the release tags to the named release
   tierwright.chain.tier_rollback:
     release: release-20261124T093000Z
   run_once: true
@@ -45,11 +47,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 release:
-  description: The release that the tags are those of now.
+  description: The release that the release tags match now.
   returned: success
   type: str
 moved:
-  description: IDs of the images that a release tag named and names, by tier; only of those that moved.
+  description: By tier, the IDs of the images that its release tag named before and names now. Only tiers whose tag moved.
   returned: success
   type: dict
   sample:

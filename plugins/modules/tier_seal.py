@@ -8,11 +8,12 @@ DOCUMENTATION = r"""
 module: tier_seal
 short_description: Seal the build container of a tier
 description:
-  - Turns what the role changed into one layer, on the layers of the parent, and that into the tier's image.
-  - Entrypoint, user and the like are what O(config) says, else what the parent's are.
-  - Fails where the layer touches what a tier below protects, refers to what is there only while it is built, or where
-    the role wrote to a file that no image can hold.
-  - Fails where a module's answer or a task of the role set what the inventory says of the image.
+  - Turns the changes of the role into one layer, and makes the tier's image from the layers of the parent and this layer.
+  - O(config) sets the entrypoint, the user and other settings. Settings that it does not contain are inherited from the
+    parent.
+  - Fails if the layer changes a protected path of an ancestor, if it refers to files that exist only during the build, or
+    if the role wrote to a file that no image can contain.
+  - Fails if a task of the role, or facts from a module, set the image settings that belong to the inventory.
   - Removes the build container.
   - It runs on the controller.
 author:
@@ -39,17 +40,17 @@ image:
   returned: success
   type: str
 layers:
-  description: Digests of its layers, the base's first.
+  description: Digests of its layers, beginning with the base.
   returned: success
   type: list
   elements: str
 left_out:
-  description: What the role left and the layer does not hold, and where it matters why, each a line for people.
+  description: Lines about files of the role that are not in the layer, with the reason if it matters.
   returned: success
   type: list
   elements: str
 size:
-  description: Bytes of all its layers.
+  description: Size of all its layers in bytes.
   returned: success
   type: int
 """

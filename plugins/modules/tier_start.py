@@ -9,11 +9,11 @@ module: tier_start
 short_description: Start the build container of a tier
 description:
   - Waits until the tier's parent is sealed, if it is built in the same run.
-  - Starts a build container on exactly that image, with the parent's entrypoint, user, health check and volumes out of the way.
-  - The container is confined; it is not privileged and does not see the engine.
-  - Modules need Python, and images hold none. The container gets a copy of its distribution's own, on a read-only volume
-    that is made once for each base.
-  - Starts nothing where the parent came out as an image that the tier was built on before.
+  - Starts a build container on exactly that image, but without the parent's entrypoint, user, health check and volumes.
+  - The container is confined. It is not privileged, and has no access to the engine.
+  - Modules need Python, but images need not contain it. The container mounts a copy of the distribution's Python from a
+    read-only volume, which is made once for each base.
+  - Does not start a container if the tier was built before on the new image of its parent. The tier is spared then.
   - It runs on the controller.
 author:
   - Tierwright contributors (@tierwright)
@@ -21,19 +21,19 @@ version_added: 0.1.0
 options:
   python:
     description:
-      - The image's own Python, for modules to run with. Nothing is mounted then.
+      - Path of the image's own Python, for modules. No Python is mounted then.
     type: str
   proxy:
     description:
-      - Whether the controller's proxy variables (C(http_proxy), C(https_proxy), C(ftp_proxy), C(no_proxy)) are returned, for the
-        tasks to run with.
+      - Whether to return the controller's proxy variables (C(http_proxy), C(https_proxy), C(ftp_proxy), C(no_proxy)), for
+        the environment of the tasks.
     type: bool
     default: false
   record:
     description:
-      - Whether it must be recorded what the role uses, so that a change of it is noticed later. Nothing is started where that
-        is not so, because the callback plugin P(tierwright.chain.chain#callback) did not run.
-      - Only a build whose image nobody keeps can do without, such as a scenario of Molecule.
+      - Whether the run must record the sources that the role uses, so that later plans detect changes. The module fails if
+        the callback plugin P(tierwright.chain.chain#callback), which records them, is not active.
+      - Set it to V(false) only for a build whose image is not kept, such as a scenario of Molecule.
     type: bool
     default: true
 extends_documentation_fragment:
@@ -50,8 +50,8 @@ EXAMPLES = r"""
 RETURN = r"""
 spared:
   description:
-    - Whether nothing was started, because the parent came out as an image that the tier was built on before.
-    - The build ends here then.
+    - Whether no container was started, because the tier was built before on the new image of its parent.
+    - If so, the build of the tier ends here.
   returned: success
   type: bool
 image:
@@ -63,37 +63,37 @@ container:
   returned: when a build was started
   type: str
 python:
-  description: Path of the Python that modules run with in it, for C(ansible_python_interpreter).
+  description: Path of the Python for modules in the container, for C(ansible_python_interpreter).
   returned: when a build was started
   type: str
 parent:
-  description: ID of the image that the tier stands on.
+  description: ID of the image that the tier is based on.
   returned: success
   type: str
 role:
-  description: What M(ansible.builtin.include_role) finds the tier's role by.
+  description: Name of the tier's role for M(ansible.builtin.include_role).
   returned: when a build was started
   type: str
 before:
-  description: Paths of the files of tasks that run before the role.
+  description: Paths of the task files that run before the role.
   returned: when a build was started
   type: list
   elements: str
 after:
-  description: Paths of the files of tasks that run after the role.
+  description: Paths of the task files that run after the role.
   returned: when a build was started
   type: list
   elements: str
 environment:
-  description: Variables of the environment that tasks in the build container run with; the proxies, where asked for.
+  description: Environment variables for the tasks in the build container. With O(proxy), they are the proxy variables.
   returned: when a build was started
   type: dict
 config_variable:
-  description: Name of the variable in which the role says what its image is like, such as C(httpd_php_tier_config).
+  description: Name of the variable in which the role declares the settings of its image, such as C(httpd_php_tier_config).
   returned: when a build was started
   type: str
 protects_variable:
-  description: Name of the variable in which the role says which paths only its tier may write.
+  description: Name of the variable in which the role declares its protected paths.
   returned: when a build was started
   type: str
 """

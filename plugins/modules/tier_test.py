@@ -8,10 +8,11 @@ DOCUMENTATION = r"""
 module: tier_test
 short_description: Test the image of a tier
 description:
-  - Runs the tests of the tier's role, and the contracts of its ancestors, on the image that P(tierwright.chain.tier_seal#module)
-    made or that the plan keeps. Neighbours that are built in this run are waited for.
-  - An image that passed these very tests before, with the same neighbours, is not tested again.
-  - What passes becomes the tier's image in this run, which lets its children go on. What does not keeps the tag C(failed-…).
+  - Runs the tests of the tier's role, and the contracts of its ancestors, on the image that
+    P(tierwright.chain.tier_seal#module) made or that the plan keeps. It waits for neighbours that are built in this run.
+  - An image that passed exactly these tests before, with the same neighbours, is not tested again.
+  - An image that passes becomes the tier's image in this run, and the children of the tier can be built. An image that
+    fails gets the tag C(failed-…).
   - It runs on the controller.
 author:
   - Tierwright contributors (@tierwright)
@@ -20,7 +21,7 @@ extends_documentation_fragment:
   - tierwright.chain.tier
 options:
   timeout:
-    description: Seconds that all tests of the tier may take.
+    description: Seconds that all tests of the tier together may take.
     type: float
     default: 600
 """
@@ -33,11 +34,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 tests:
-  description: How many tests ran; V(0) where there are none, or the image passed them before.
+  description: How many tests ran; V(0) if there are no tests, or if the image passed them before.
   returned: success
   type: int
 seconds:
-  description: How long they took.
+  description: How many seconds they took.
   returned: success
   type: float
 """

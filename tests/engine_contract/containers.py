@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.container_files import standstill
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.container_files import freeze_for_reading
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
 from engine_contract.question import LABEL
 
@@ -24,7 +24,7 @@ def test_the_containers_of_some_images_can_be_left_out(asked):
     one, two = asked.load("one"), asked.load("two")
     asked.start(one.id)
     other = asked.start(two.id)
-    assert [each for each, _ in asked.engine.containers.find(asked.label, but_of={one.id})] == [other]
+    assert [each for each, _ in asked.engine.containers.find(asked.label, except_images={one.id})] == [other]
 
 
 def test_a_name_is_one_container_s(asked):
@@ -58,7 +58,7 @@ def test_a_container_that_has_ended_is_not_paused(asked):
 def test_a_container_stands_still_while_it_is_read_and_has_ended_then(asked):
     made = asked.build_container(asked.load().id)
     with (
-        standstill(asked.engine.containers, made.id) as reading,
+        freeze_for_reading(asked.engine.containers, made.id) as reading,
         reading(),
         asked.engine.files.exported(made.id) as content,
     ):

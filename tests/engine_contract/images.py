@@ -53,7 +53,7 @@ def test_images_are_listed_by_label(asked):
     assert found[two.id]["other"] == "x"
     assert asked.engine.images.labelled(f"{LABEL}=another") == {}
     assert {one.id, two.id} <= asked.engine.images.labelled(LABEL).keys()
-    assert {one.id, two.id} <= set(asked.engine.images.everything())
+    assert {one.id, two.id} <= set(asked.engine.images.all_ids())
 
 
 def test_the_history_is_told_with_the_newest_first(asked):
@@ -67,7 +67,7 @@ def test_the_history_is_told_with_the_newest_first(asked):
 
 def test_nothing_comes_of_what_is_no_archive(asked):
     with contextlib.suppress(EngineError):  # Docker 20.10 takes it, and makes nothing of it
-        asked.engine.images.take(iter([b"no archive at all" * 100]), "something")
+        asked.engine.images.load_archive(iter([b"no archive at all" * 100]), "something")
     assert asked.engine.images.labelled(asked.label) == {}
 
 

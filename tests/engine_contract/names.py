@@ -11,7 +11,7 @@ def test_a_tag_moves_and_leaves_an_image_without_a_name(asked):
     assert asked.engine.images.get(f"{asked.repository}:one").id == two.id
     assert sorted(asked.engine.images.get(two.id).tags) == [f"{asked.repository}:one", f"{asked.repository}:two"]
     assert asked.engine.images.get(one.id).tags == ()
-    assert [image for image, _labels in asked.engine.images.nameless(asked.label)] == [one.id]
+    assert [image for image, _labels in asked.engine.images.untagged(asked.label)] == [one.id]
 
 
 def test_an_image_goes_with_its_last_name(asked):

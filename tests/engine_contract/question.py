@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Cage
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.confinement import confined
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.services import Setting
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.services import ContainerSettings
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.streams import Output
 from tiny_image import archive, document
 
@@ -33,12 +33,12 @@ class Question:
         """Let the engine hold an image of this name, and find it."""
         name = f"{self.repository}:{tag}"
         content = document({**self.labels, "tag": tag, **(labels or {})}, **settings)
-        self.engine.images.take(iter([archive([name], content)]), name)
+        self.engine.images.load_archive(iter([archive([name], content)]), name)
         return self.engine.images.get(name)
 
     def start(self, image: str, *command: str, **more: Any) -> str:
         """Start a container as users do."""
-        return self.engine.services.start(Setting(image, self.labels, command=list(command) or WAITS, **more))
+        return self.engine.services.start(ContainerSettings(image, self.labels, command=list(command) or WAITS, **more))
 
     def build_container(self, image: str, name: str = "build", mounts: Any = ()) -> Any:
         caged = confined(self.engine.system, Cage(), family=None, say=print, mounts=mounts)

@@ -2,7 +2,8 @@
 # Start an engine at the usual address of a machine that has none, and run a command when it answers.
 #   with_engine.sh FOLDER BYTES COMMAND...
 # FOLDER may have a program `engine`, which is started instead of this machine's `dockerd`, and an archive `images.tar`,
-# which the engine begins with. The engine's data lie in FOLDER, or in memory, of which they may take BYTES, if that is not 0.
+# which the engine begins with. The engine's data are in FOLDER. If BYTES is not 0, they and /tmp
+# are in memory instead, and may take that many bytes.
 set -eu
 folder=$1 bytes=$2
 shift 2
@@ -11,6 +12,8 @@ mkdir -p "$folder/data"
 if [ "$bytes" != 0 ]; then
     # What file systems do for the case of a power failure is for nothing here: tests make and remove many small files.
     mount -t tmpfs -o "size=$bytes" none "$folder/data"
+    mkdir -m 1777 "$folder/data/tmp"
+    mount --bind "$folder/data/tmp" /tmp
 fi
 mkdir -p "$folder/data/docker"
 mount --bind "$folder/data/docker" /var/lib/docker

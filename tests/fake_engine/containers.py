@@ -10,9 +10,9 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.conf
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.containers import BuildContainer, Containers
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import ContainerInfo
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.services import (
+    ContainerSettings,
     Services,
     ServiceState,
-    Setting,
 )
 from fake_engine import archives, shell
 from fake_engine.world import PLAIN, HeldContainer, Unknown, World, asked, carries, refused
@@ -86,9 +86,10 @@ class FakeContainers(Containers):
         }
 
     @asked
-    def find(self, label: str, *, but_of: Collection[str] = ()) -> list[tuple[str, dict[str, str]]]:
+    def find(self, label: str, *, except_images: Collection[str] = ()) -> list[tuple[str, dict[str, str]]]:
         found = self._world.containers.values()
-        return [(each.id, each.labels) for each in found if carries(each.labels, label) and each.image not in but_of]
+        found = [each for each in found if each.image not in except_images]
+        return [(each.id, each.labels) for each in found if carries(each.labels, label)]
 
     @asked
     def sources(self) -> set[str]:
@@ -107,7 +108,7 @@ class FakeServices(Services):
         return self._engine.world
 
     @asked
-    def start(self, setting: Setting) -> str:
+    def start(self, setting: ContainerSettings) -> str:
         doing = f"starting a container of image {setting.image}"
         known = {"bridge", "none", *(name for name, _labels in self._world.networks.values())}
         if missing := set(setting.networks) - known:

@@ -53,7 +53,7 @@ class FakeExec(Exec):
             with theirs:
                 for stream, data in ((STDOUT, done.stdout), (STDERR, done.stderr)):
                     theirs.sendall(_FRAME.pack(stream, len(data)) + data)
-            yield StartedCommand(ours, b"", can_tell_the_end=True, status=lambda: done.code)
+            yield StartedCommand(ours, b"", can_end_input=True, status=lambda: done.code)
 
     @contextmanager
     def attach(self, container: str, argv: list[str], user: str) -> Iterator[StartedCommand]:
@@ -69,7 +69,7 @@ class FakeExec(Exec):
         try:
             found = self._engine.world.container(container, "")
         except MissingError:
-            return f"build container {container} does not exist any more; somebody removed it"
+            return f"build container {container} does not exist any more; it was removed"
         return f"build container {container} is {found.state} (exit status {found.exit_code})"
 
     @asked

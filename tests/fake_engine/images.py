@@ -53,7 +53,7 @@ class FakeImages(Images):
         return None if found is None else self._world.images[found].history[0]
 
     @asked
-    def take(self, archive: Iterable[bytes | memoryview], what: str) -> None:
+    def load_archive(self, archive: Iterable[bytes | memoryview], what: str) -> None:
         try:
             archives.load(self._world, b"".join(archive))
         except (archives.ArchiveError, KeyError, ValueError) as error:
@@ -87,11 +87,11 @@ class FakeImages(Images):
         return {image: each.labels for image, each in self._world.images.items() if carries(each.labels, label)}
 
     @asked
-    def everything(self) -> list[str]:
+    def all_ids(self) -> list[str]:
         return list(self._world.images)
 
     @asked
-    def nameless(self, label: str) -> list[tuple[str, dict[str, str]]]:
+    def untagged(self, label: str) -> list[tuple[str, dict[str, str]]]:
         named = set(self._world.names.values())
         found = self._world.images.items()
         return [(image, each.labels) for image, each in found if image not in named and carries(each.labels, label)]

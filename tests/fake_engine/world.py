@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.names import familiar_name
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.api_errors import MissingError, RefusedError
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.image_ids import Naming
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.image_ids import ImageNames
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import HistoryEntry
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.system import DOCKER
 
@@ -153,7 +153,7 @@ class World:
 
 
 #: Calls images by their IDs.
-PLAIN = Naming(cast("EngineSession", SimpleNamespace(address="")), lambda: DOCKER)
+PLAIN = ImageNames(cast("EngineSession", SimpleNamespace(address="")), lambda: DOCKER)
 
 
 class Unknown:

@@ -32,7 +32,12 @@ from python_image import python_image as image_with_python
 from relay import Relay
 from sdk_client import as_engine, sdk_client
 
-from .machines import pytest_report_header, pytest_xdist_auto_num_workers, pytest_xdist_setupnodes  # noqa: F401
+from .machines import (  # noqa: F401
+    pytest_configure,
+    pytest_report_header,
+    pytest_xdist_auto_num_workers,
+    pytest_xdist_setupnodes,
+)
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -358,7 +363,7 @@ def remove_images(engine: docker.DockerClient, where: str, but: str = "-") -> No
 
 def remove_interpreter(engine: docker.DockerClient, base: str) -> None:
     """Remove the Python that was made for a base of a test's own."""
-    name = mounted_python.name_of(next(mounted_python.grounds(as_engine(engine).images.get(base))))
+    name = mounted_python.volume_name(next(mounted_python.python_sources(as_engine(engine).images.get(base))))
     for volume in engine.volumes.list(filters={"label": f"{labels.PYTHON}={name}"}):
         for left in range(50, -1, -1):
             try:

@@ -75,6 +75,14 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
         spec.python = shlex.join(machine.with_engine(folder, number, [sys.executable]))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Let a worker on a machine with a /tmp of its own choose its temporary folder there."""
+    folder = config.option.basetemp
+    if hasattr(config, "workerinput") and folder and not Path(folder).parent.exists():
+        config.option.basetemp = None
+
+
 def _save_demo(archive: Path) -> None:
     with contextlib.closing(sdk_client()) as client:
         of_chain = client.images.list(filters={"label": f"{labels.CHAIN}={DEMO}"})

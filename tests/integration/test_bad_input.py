@@ -43,7 +43,7 @@ def refused(playbook, engine, tmp_path):
         pytest.param({"web": {"tier_parent": "bsae"}, "base": BASE}, "tier 'web': tier_parent is 'bsae'", id="parent"),
         pytest.param(
             {"a": {"tier_parent": "b"}, "b": {"tier_parent": "a"}},
-            "tier_parent leads back to itself",
+            "tier_parent leads back to the tier itself",
             id="cycle",
         ),
         pytest.param(
@@ -146,4 +146,4 @@ def test_a_limit_that_leaves_no_tier_is_no_success(playbook, tmp_path):
     groups = {"operations": {"hosts": {"base": BASE}}}
     inventory.write_text(yaml.safe_dump({"tiers": {"children": groups}, "others": {"hosts": {"other": {}}}}))
     done = playbook("build-chain.yml", "-i", str(inventory), "--limit", "other").expect(2)
-    assert "--limit leaves the hosts other, and none of them is in the group 'tiers'; tiers are: base" in done.message
+    assert "--limit selects the hosts other, and none of them is in the group 'tiers'; tiers are: base" in done.message

@@ -80,7 +80,7 @@ def test_an_archive_that_leads_out_is_refused(small_chain: SmallChain, tmp_path:
     digest = subprocess.run(["sha256sum", str(archive)], check=True, capture_output=True, text=True).stdout.split()[0]
     small_chain.tier("base", **{"import": {"archive": "evil.tar", "checksum": f"sha256:{digest}"}})
     failed = small_chain.build().expect(2)
-    assert "has an entry '../../etc/evil' that leaves the root file system" in failed.message
+    assert "has an entry '../../etc/evil' outside the root file system" in failed.message
     assert not small_chain.released("base")
 
 

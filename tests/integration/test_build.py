@@ -102,9 +102,9 @@ def test_a_tier_that_comes_out_the_same_leaves_its_children_alone(built):
     done = built.build().expect()
     results = dict(re.findall(rf"^(\w+) +{built.name}/\S+ .* \d+ +(\S.*)$", done.output, re.MULTILINE))
     assert results == {
-        "one": "built, the same as before",
-        "two": "kept, parent one came out the same",
-        "three": "kept, parent two came out the same",
+        "one": "built, same content as the release",
+        "two": "kept, built before on this image of parent one",
+        "three": "kept, built before on this image of parent two",
     }
     assert images_of(built) == before
     again = built.build().expect()
@@ -331,7 +331,7 @@ def test_a_killed_run_leaves_nothing_after_the_next(small_chain, long_run):
     assert not small_chain.released("one")
     small_chain.tier("one", WRITE, parent="base")
     again = small_chain.build().expect()
-    assert "cleared what the killed run" in again.output
+    assert "removed what the killed run" in again.output
     assert small_chain.released("one")
 
 

@@ -50,7 +50,7 @@ def test_more_is_given_told_and_written_into_the_history(small_chain):
 @pytest.mark.parametrize(
     ("cage", "message"),
     [
-        ({"capabilities": ["SYS_ADMIN"]}, "'SYS_ADMIN', which no build container gets: it is as good as root"),
+        ({"capabilities": ["SYS_ADMIN"]}, "'SYS_ADMIN', which is not allowed: it is equivalent to root"),
         ({"memory": "lots"}, "tier_cage.memory is 'lots'"),
         ({"privileged": True}, "privileged"),
         ({"pids": "many"}, "pids"),

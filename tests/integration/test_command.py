@@ -371,7 +371,7 @@ def test_a_registry_says_what_the_engine_says(ask, registry, dockerfiles, engine
 def test_an_image_that_is_not_there(ask):
     answer = ask("layers", "twtest-no-such-image")
     assert (answer.code, answer.output) == (3, "")
-    assert "holds no image 'twtest-no-such-image'; nothing is pulled here" in answer.errors
+    assert "has no image 'twtest-no-such-image'; images are not pulled automatically" in answer.errors
 
 
 def test_outdated_is_what_apt_would_upgrade(ask, demo, engine):

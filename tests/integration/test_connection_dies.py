@@ -158,6 +158,6 @@ def test_an_engine_that_is_killed_is_said_to_have_gone(
         seconds, said = end_of(running)
     relay.close()
     assert "UNREACHABLE!" in said
-    assert "the engine went away in the middle of a command" in said
+    assert "the engine stopped answering in the middle of a command" in said
     assert address in said
     assert seconds < SOON

@@ -17,7 +17,9 @@ from typing import Any
 import docker
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.session_containers import Bed
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.session_containers import (
+    SessionContainers,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.networks_and_volumes import Networks
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from sdk_client import as_engine
@@ -142,7 +144,7 @@ def test_an_image_and_its_neighbours_can_be_tested(command, tmp_path, engine):
 
 def test_a_server_on_a_network_that_is_elsewhere_is_asked_through_a_helper(demo, engine, monkeypatch):
     monkeypatch.setattr(Networks, "reaches", lambda _networks, _name: False)
-    bed = Bed(as_engine(engine), demo["httpd-php"].id)
+    bed = SessionContainers(as_engine(engine), demo["httpd-php"].id)
     try:
         web = bed.start()
         web.wait_healthy()
@@ -162,9 +164,12 @@ def test_what_goes_wrong_ends_in_time_and_shows_the_last_lines(command, tmp_path
     assert done.returncode == 1, done.stdout
     nobody, ends, never, hangs = json.loads((tmp_path / "result.json").read_text())["failed"]
     assert "has no neighbour 'redis'; its neighbours are: database, ill." in nobody["message"]
-    assert "httpd-php: ended with exit status 3 while it was waited for" in ends["message"]
+    assert "httpd-php: the container ended with exit status 3 during the wait" in ends["message"]
     assert "cannot go on\n(ended with exit status 3)" in ends["log"]
-    assert "ill: waited 2 s in vain; at last it said: the health check ended with 1: not well" in never["message"]
+    assert (
+        "ill: the condition was not true after 2 s; last error: the health check ended with 1: not well"
+        in (never["message"])
+    )
     assert "up and ill" in never["log"]
     assert "Timeout (>4.0s)" in hangs["message"]
     assert "before the end" in hangs["log"]
@@ -196,5 +201,5 @@ def test_nothing_is_left_of_tests_that_were_stopped(command, tmp_path, engine, h
 def test_an_image_that_is_not_there_is_told(command, tmp_path):
     done = run([*command(GOOD), "--image=nobody/nothing:1", "-k", "test_the_image"], tmp_path)
     assert done.returncode == 1
-    assert "the engine holds no image nobody/nothing:1" in done.stdout
+    assert "the engine does not have the image nobody/nothing:1" in done.stdout
     assert "Traceback" not in done.stdout

@@ -122,4 +122,4 @@ def test_an_engine_that_goes_away_fails_every_tier_and_nobody_waits(small_chain,
     assert "FAILED one\n" in failed.output  # told at the end although no engine answers
     # It is back, and the next run needs no help.
     small_chain.tier("one", WRITE, parent="base")
-    assert "cleared what the killed run" in small_chain.build().expect().output
+    assert "removed what the killed run" in small_chain.build().expect().output

@@ -50,7 +50,7 @@ def test_a_run_that_is_killed_while_it_seals(faulty, request_, number):
     killed_at(faulty, request_, number)
     assert faulty.state == faulty.before
     assert faulty.every_name_is_whole()
-    assert "cleared what the killed run" in faulty.the_next_run_heals_it()
+    assert "removed what the killed run" in faulty.the_next_run_heals_it()
 
 
 @pytest.mark.parametrize("number", [1, 2, 3], ids=["before the first tag", "before the second", "before the last"])
@@ -60,7 +60,7 @@ def test_a_run_that_is_killed_while_it_promotes(faulty, number):
     assert [tier for tier in TIERS if now[tier] != faulty.before[tier]] == list(TIERS[: number - 1])
     assert faulty.every_name_is_whole()
     told = faulty.chain.build("--check").expect()
-    assert "a promotion was interrupted; the next run brings it to an end first" in told.output
+    assert "a promotion was interrupted; the next run first finishes it or takes it back" in told.output
     assert faulty.state == now
     assert "a promotion was interrupted: its last tags have moved now" in faulty.the_next_run_heals_it()
 

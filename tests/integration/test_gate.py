@@ -92,8 +92,8 @@ def test_nothing_is_built_on_what_fails_and_it_says_what_to_do(chain):
     # The test was wrong: nothing is built again, but all is released.
     chain.tests("two", "def test_it_says_something(host): assert host.file('/says').exists\n")
     again = chain.build().expect()
-    assert re.search(r"three +keep +built before, and did not pass its tests\n", again.output)
-    assert "to be tested: it did not pass before" in again.output
+    assert re.search(r"three +keep +built before, and failed its tests\n", again.output)
+    assert "to be tested: it failed its tests before" in again.output
     assert re.search(r"two +keep .*\n +to be tested: its tests, or contracts of its ancestors, changed", again.output)
     assert re.search(r"three +\S+/three:latest .* kept, 2 tests passed$", again.output, re.MULTILINE)
     assert {tier: chain.image(tier).id for tier in built} == built
@@ -111,14 +111,14 @@ def test_a_failure_names_the_tier_the_test_its_owner_and_the_change(released):
     before = tags_of(chain)
     chain.tiers["two"]["says"] = ""
     failed = chain.build().expect(2)
-    assert "tier 'two' is refused: 1 of " in failed.message
+    assert "tier 'two' is rejected: 1 of " in failed.message
     assert re.search(r"test_it\.py::test_it_says_something \(of tier 'one', team operations\)", failed.message)
     assert "since it differs from the last release: two: variable says changed to look at" in failed.message
     command = re.search(r"pytest (\S+)::test_it_says_something --tier two --image (\S+:failed-\S+)", failed.output)
     assert command
     assert Path(command[1]).samefile(chain.folder / "roles/one/tests/test_it.py")
     assert chain.engine.images.get(command[2]).labels[labels.TIER] == "two"
-    assert re.search(r"two +\S+/two:failed-\S+ .* refused: 1 of \d tests fail", failed.output)
+    assert re.search(r"two +\S+/two:failed-\S+ .* rejected: 1 of \d tests fail", failed.output)
     after = tags_of(chain)
     assert {tag: image for tag, image in after.items() if ":failed-" not in tag} == before
 
@@ -133,13 +133,13 @@ def test_a_kept_image_is_tested_again_and_can_hold_nothing_back_but_itself(relea
     before = tags_of(chain)
     chain.tests("two", ASKS_FOR.format("three"))
     failed = chain.build().expect(2)
-    assert re.search(r"two +\S+/two:latest .* refused: 1 of 2 tests fail", failed.output)
-    assert "no image; so it is the tests" in failed.output
+    assert re.search(r"two +\S+/two:latest .* rejected: 1 of 2 tests fail", failed.output)
+    assert "no image changed: the cause is in the tests" in failed.output
     assert tags_of(chain) == before
 
     # The same without a build, and for one tier alone.
     alone = chain.build("--limit", "two", playbook="playbooks/test_chain.yml").expect(2)
-    assert re.search(r"two +\S+/two:latest .* refused: 1 of 2 tests fail", alone.output)
+    assert re.search(r"two +\S+/two:latest .* rejected: 1 of 2 tests fail", alone.output)
     chain.build("--limit", "one", playbook="playbooks/test_chain.yml").expect()
     tested = chain.tests("two", "").build(playbook="playbooks/test_chain.yml").expect()
     assert re.search(r"one +\S+/one:latest .* kept, 2 tests passed$", tested.output, re.MULTILINE)
@@ -186,7 +186,7 @@ def test_all_tests_of_a_tier_together_have_a_limit(chain):
     assert "up and running" in failed.output
     assert not chain.engine.containers.list(all=True, filters={"label": labels.SESSION})
     wrong = chain.build("-e", "tier_test_timeout=soon").expect(2)
-    assert "'one', 'two': tier_test_timeout is 'soon'; expected seconds, more than 0" in wrong.message
+    assert "'one', 'two': tier_test_timeout is 'soon'; expected a number of seconds above 0" in wrong.message
 
 
 @pytest.mark.once
@@ -239,7 +239,7 @@ def test_what_only_wordpress_notices_fails_there_and_moves_nothing(playbook, eng
     failed = playbook("build-chain.yml", "-i", str(without_mysql)).expect(2)
     assert "php-settings: it was never released" in failed.message
     assert "WordPress needs PHP's mysqli; the tier below has to install php-mysql" in failed.message
-    assert re.search(r"wordpress +wordpress:failed-\S+ +development .*refused: \d+ of \d+ tests fail", failed.output)
+    assert re.search(r"wordpress +wordpress:failed-\S+ +development .*rejected: \d+ of \d+ tests fail", failed.output)
     assert re.search(
         r"php-settings +sha256:\S+ .* built, \d+ tests passed, php-settings:latest not moved", failed.output
     )

@@ -127,7 +127,7 @@ def test_archives_that_cannot_be_reached_are_told(small_chain, engine, rootfs):
 @pytest.fixture
 def quick(monkeypatch):
     """A recipe that takes a second, and whose interpreters are nobody else's."""
-    monkeypatch.setattr(mounted_python, "_recipe", lambda: "sleep 1; mkdir $1/bin; echo whole > $1/bin/python3")
+    monkeypatch.setattr(mounted_python, "_install_script", lambda: "sleep 1; mkdir $1/bin; echo whole > $1/bin/python3")
 
 
 @pytest.mark.once
@@ -148,8 +148,10 @@ def test_makers_do_not_disturb_one_another(engine, demo_base):
         assert len(said) == 3
         for run in ("run-a", "run-b", "run-c"):
             mounted_python.clear(as_engine(engine), run)  # what is whole outlives its run
-        assert {name for name in python_volumes(engine) if name.startswith(mounted_python.name_of(ground(parent)))} == {
-            mounted_python.name_of(ground(parent)),
+        assert {
+            name for name in python_volumes(engine) if name.startswith(mounted_python.volume_name(ground(parent)))
+        } == {
+            mounted_python.volume_name(ground(parent)),
             made.pop().volume,
         }
     finally:
@@ -160,7 +162,7 @@ def test_makers_do_not_disturb_one_another(engine, demo_base):
 @pytest.mark.usefixtures("quick")
 def test_half_made_ones_are_cleared_and_lost_ones_made_again(engine, demo_base):
     parent = as_engine(engine).images.get(demo_base.id)
-    name = mounted_python.name_of(ground(parent))
+    name = mounted_python.volume_name(ground(parent))
     engine.volumes.create(f"{name}-half", labels={labels.PYTHON: name, labels.RUN: "run-killed"})
     try:
         first = mounted_python.ensure(as_engine(engine), tier="one", parent_image=parent, run="run-a", say=print)
@@ -200,7 +202,7 @@ class Pieces(io.RawIOBase):
 
 
 def ground(parent):
-    return next(mounted_python.grounds(parent))
+    return next(mounted_python.python_sources(parent))
 
 
 def python_volumes(engine):

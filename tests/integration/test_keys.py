@@ -8,9 +8,9 @@ import threading
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.file_digests import names
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.file_digests import elsewhere_names
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.template_usage import Listener
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.template_usage import TemplateRecorder
 
 from .conftest import DEMO, ROOT
 
@@ -70,7 +70,7 @@ CHANGES = {
     "vars/more.yml": "which: shared\nmore: 2\n",
 }
 CHANGED = (
-    "one    build  what is in folder conf.d changed",
+    "one    build  list of files in folder conf.d changed",
     "file files/looked.txt changed",
     "file files/motd.txt changed",
     "role roles/shared changed",
@@ -84,7 +84,7 @@ CHANGED = (
 def test_files_from_elsewhere_make_the_tier_stale_that_took_them(taking):
     taking.build().expect()
     parts = labels.stored_parts(taking.image("one").labels, "one")
-    assert names(parts) == (
+    assert elsewhere_names(parts) == (
         "conf.d/",
         "files/looked.txt",
         "files/motd.txt",
@@ -94,7 +94,7 @@ def test_files_from_elsewhere_make_the_tier_stale_that_took_them(taking):
         "templates/outer.j2",
         "vars/more.yml",
     )
-    assert names(labels.stored_parts(taking.image("two").labels, "two")) == ()
+    assert elsewhere_names(labels.stored_parts(taking.image("two").labels, "two")) == ()
     kept = taking.build("--check").expect().output
     assert kept.count("nothing changed") == len(taking.tiers)
 
@@ -171,7 +171,7 @@ def test_an_outside_input_makes_its_tier_stale(small_chain, site, tmp_path):
     assert "tier 'two': tier_inputs names 127.0.0.1/key.asc, which does not answer" in unknown.message
     assert "set tier_inputs_pin" in unknown.message
     pinned = small_chain.build("--check", "-e", "tier_inputs_pin=2026-11-01", env=near).expect().output
-    assert "tier_inputs_pin is 2026-11-01 now" in pinned
+    assert "tier_inputs_pin is now 2026-11-01" in pinned
 
 
 EDITS = [
@@ -210,8 +210,8 @@ def test_one_line_of_a_demo_role_makes_its_branch_stale(clone, playbook, role, s
 @pytest.mark.once
 def test_the_inventory_can_turn_off_what_the_demo_declares(clone, playbook):
     told = playbook("build-chain.yml", "--check", "-e", '{"tier_inputs": []}', cwd=clone).expect().output
-    assert "outside input debian bookworm is gone" in told
-    assert "outside input debian bookworm-security is gone" in told
+    assert "outside input debian bookworm was removed" in told
+    assert "outside input debian bookworm-security was removed" in told
 
 
 USES = """
@@ -263,7 +263,7 @@ def test_what_a_role_uses_and_no_file_shows_makes_its_tier_stale(using):
         return said.partition("TASK [Check every tier")[2].partition("\nok: ")[0]
 
     told = using.build(playbook=play, env=env).expect().output
-    assert "one: not looked at, should it change: lookup pipe, now()" in told
+    assert "one: not looked at, so a change does not make the tier stale: lookup pipe, now()" in told
     kept = plan()
     assert kept.count("nothing changed") == len(using.tiers), kept
     assert "not looked at: lookup pipe, now()" in kept
@@ -295,8 +295,8 @@ class CallbackModule(CallbackBase):
     CALLBACK_VERSION, CALLBACK_TYPE, CALLBACK_NAME = 2.0, "aggregate", "deaf"
 
     def v2_playbook_on_start(self, playbook):
-        from {Listener.__module__} import Listener
-        Listener._variable = lambda self, name: None
+        from {TemplateRecorder.__module__} import TemplateRecorder
+        TemplateRecorder._record_variable = lambda self, name: None
 """
 
 
@@ -306,7 +306,7 @@ def test_nothing_is_built_where_what_a_role_uses_cannot_be_recorded(small_chain)
     small_chain.tier("one", TASK.format(name="one"), parent="base", image=f"{small_chain.name}/one")
     env = {"ANSIBLE_CALLBACK_PLUGINS": str(small_chain.folder / "plugins"), "ANSIBLE_CALLBACKS_ENABLED": "deaf"}
     failed = small_chain.build(env=env).expect(2)
-    assert "is not built: what its role uses would not be recorded, so later changes of it would not" in failed.message
-    assert "{{ group_names }} is not heard" in failed.message
+    assert "is not built, because the inputs of its role cannot be recorded" in failed.message
+    assert "{{ group_names }} is not recorded" in failed.message
     assert "TASK [Gather facts]" not in failed.output
     assert not small_chain.released("one")

@@ -23,16 +23,16 @@ BY = "by task 'Do it' ({0}/tasks/main.yml:1)"
 REFUSED = {
     "facts": (
         "answer: {facts: {tier_config: {cmd: [evil]}, tier_protects: []}}",
-        "a module's answer set tier_config, tier_protects as a fact",
+        "the result of a module set tier_config, tier_protects as a fact",
     ),
-    "task": ("ansible.builtin.set_fact: {tier_config: {cmd: [evil]}}", "tier_config has another value than when"),
+    "task": ("ansible.builtin.set_fact: {tier_config: {cmd: [evil]}}", "tier_config changed since the run was planned"),
     "hosts": (
         "ansible.builtin.lineinfile: {path: /etc/hosts, line: 192.0.2.1 db}",
         "its role changed /etc/hosts " + BY + ", which no image can hold",
     ),
     "venv": (
         "ansible.builtin.copy: {content: '#!{{ ansible_facts.python.executable }}', dest: /opt/x, mode: '0755'}",
-        "/opt/x refers to /dev/tierwright-python/bin/python3, made " + BY + ": that is there only while the tier",
+        "/opt/x refers to /dev/tierwright-python/bin/python3, made " + BY + ": this path exists only while the tier",
     ),
     "job": (
         "ansible.builtin.command: sleep 600\n  async: 900\n  poll: 0",

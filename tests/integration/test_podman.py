@@ -127,7 +127,7 @@ def bare_rootfs(
     """The layer of the demo's base: unlike a container's export it has no mount points of Docker's."""
     (digest,) = layers(demo["base"])
     folder = tmp_path_factory.mktemp("bare")
-    fetched = loading.fetch(as_engine(engine).images.save(demo["base"].id), {digest}, folder)
+    fetched = loading.extract_layers(as_engine(engine).images.save(demo["base"].id), {digest}, folder)
     yield {"archive": str(fetched[digest]), "checksum": digest}
     fetched[digest].unlink()
 
@@ -350,7 +350,7 @@ def test_a_container_that_dies_is_told(chain, podman, how):
     threading.Thread(target=end_it, daemon=True).start()
     failed = chain.build(timeout=90)
     assert failed.code != 0
-    wanted = {"kill": "is exited (exit status 137)", "remove": "does not exist any more; somebody removed it"}
+    wanted = {"kill": "is exited (exit status 137)", "remove": "does not exist any more; it was removed"}
     assert wanted[how] in failed.message
 
 

@@ -94,7 +94,7 @@ def test_a_name_that_another_project_has_is_told_before_anything_is_touched(proj
     for user in ("anne", "bob"):
         for book in ("build-chain.yml", "playbooks/prune.yml"):
             refused = run(second, book, "-e", "tier_lock_timeout=0", user=user).expect(2)
-            assert f"there is another project's chain '{prefix}-same': it lives in {first}" in refused.message
+            assert f"another project has a chain '{prefix}-same' too: it is in {first}" in refused.message
     assert seen(engine, prefix) == before
     copy = second.parent.parent / "checkout" / "inventory"
     shutil.copytree(first, copy)
@@ -123,7 +123,7 @@ def test_clearing_up_leaves_alone_what_another_user_s_run_has_sealed(small_chain
     holder = killed.folder / "holder"
     holder.write_text(json.dumps(json.loads(holder.read_text()) | {"birth": "another"}))
     anne = small_chain.build("--limit", "base", env={"XDG_STATE_HOME": str(tmp_path / "anne")}).expect()
-    assert f"cleared what the killed run {killed.run} left behind" in anne.message
+    assert f"removed what the killed run {killed.run} left behind" in anne.message
     output, _nothing = building.communicate(timeout=120)
     assert building.returncode == 0, output
     assert small_chain.released("one")

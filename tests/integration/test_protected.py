@@ -34,7 +34,7 @@ def shell(command):
 TOUCHES = {
     "edits": (
         "echo theirs > /etc/motd; echo x > /etc/ssl/certs/theirs.pem; rm /etc/pam.d/su",
-        ["/etc/motd (changed {})", "/etc/pam.d/su (removed)", "/etc/ssl/certs/theirs.pem (made {})"],
+        ["/etc/motd (changed {})", "/etc/pam.d/su (removed)", "/etc/ssl/certs/theirs.pem (created {})"],
     ),
     "moves": (
         "ln /etc/motd /srv/motd; mv /etc/pam.d /etc/pam; mv /etc/ssl /srv/ssl; ln -s /srv/ssl /etc/ssl",
@@ -66,7 +66,7 @@ def test_every_way_to_touch_them_is_refused_with_path_and_owner(chain):
     failed = chain.build().expect(2)
     for name, (_command, told) in TOUCHES.items():
         paths = ", ".join(told).format(*[BY.format(name)] * len(told))
-        assert f"tier '{name}': its role touched what others protect: {paths}; only tier 'core' of team operations" in (
+        assert f"tier '{name}': its role changed protected paths: {paths}; only tier 'core' of team operations" in (
             failed.message
         )
         assert not chain.released(name)
@@ -92,8 +92,8 @@ def test_new_protections_hold_for_what_was_built_before_and_roles_can_say_them(c
     chain.tier("above", shell("mkdir -p /srv/shop; touch /srv/shop/x"), parent="shop")
     chain.tiers["core"]["tier_protects"] = [*PROTECTED, "/etc/app.*"]
     failed = chain.build().expect(2)
-    assert "tier 'late': its role touched what others protect: /etc/app.conf (made by" in failed.message
-    assert "tier 'above': its role touched what others protect: /srv/shop/x (made by" in failed.message
+    assert "tier 'late': its role changed protected paths: /etc/app.conf (created by" in failed.message
+    assert "tier 'above': its role changed protected paths: /srv/shop/x (created by" in failed.message
     assert "only tier 'shop' of team operations may write /srv/shop" in failed.message
     assert chain.image("late").id == before
 

@@ -148,7 +148,9 @@ def test_an_abandoned_build_container_goes_and_a_young_one_stays(small_chain, en
 
 def test_an_interpreter_that_no_image_needs_goes(small_chain, engine, demo):
     name = f"tierwright-python-{secrets.token_hex(8)}"
-    needed = mounted_python.name_of(next(mounted_python.grounds(as_engine(engine).images.get(demo["base"].id))))
+    needed = mounted_python.volume_name(
+        next(mounted_python.python_sources(as_engine(engine).images.get(demo["base"].id)))
+    )
     here = {volume.name for volume in engine.volumes.list(filters={"label": f"{labels.PYTHON}={needed}"})}
     engine.volumes.create(name, labels={labels.PYTHON: name, labels.VOLUME: f"{name}-1"})
     engine.volumes.create(f"{name}-1", labels={labels.PYTHON: name})

@@ -136,7 +136,7 @@ def test_nothing_is_promoted_if_somebody_else_moved_a_release_tag(small_chain, e
         small_chain.build("--limit", "base").expect()
         failed = small_chain.build().expect(2)
         assert f"tier 'side': {repository}:latest named no image when this run was planned" in failed.message
-        assert f"and names {theirs} now: somebody else moved it. Nothing is promoted" in failed.message
+        assert f"and names {theirs} now: a different run or user moved it. Nothing is promoted" in failed.message
         assert re.search(r"one .* built, \S+one:latest not moved$", failed.output, re.MULTILINE)
         assert not small_chain.released("one")
         assert not [name for name in names_of(small_chain) if "/one:release-" in name]
@@ -185,7 +185,7 @@ def running(small_chain, environment):
 @pytest.mark.once
 def test_without_patience_it_is_said_who_is_in_the_way(small_chain, running):
     refused = small_chain.build("-e", "tier_lock_timeout=0").expect(2)
-    assert f"another run over chain '{small_chain.name}' goes on" in refused.message
+    assert f"another run over chain '{small_chain.name}' is active" in refused.message
     assert re.search(
         rf"process {running.pid} of user \S+ on \S+ since [\d: -]+: ansible-playbook build-chain.yml", refused.message
     )

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Tier
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.containers import BEGUN
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.containers import START_MARKER
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.images import Images
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.system import PODMAN
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
@@ -31,11 +31,11 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer impor
     overlay_changes,
     root_tar,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.cleaner import Cleaner, settle
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.cleaner import Cleaner, layer_entries
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.file_entry import FileEntry
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.tar_writer import Layer
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.sealing import loading
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.sealing.seal import Design, seal
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.sealing.seal import ImageSpec, seal
 from sdk_client import as_engine
 
 from .conftest import DEMO, ROOT
@@ -83,7 +83,7 @@ def hostile_container(demo_base: Any, engine: Any) -> Iterator[Any]:
 
 def started(engine: Any, image: str, command: list[str]) -> Any:
     """A container that says, as build containers do, from when on what is written is a role's doing."""
-    words = ["sh", "-c", f': >{BEGUN}; exec "$@"', "sh", *command]
+    words = ["sh", "-c", f': >{START_MARKER}; exec "$@"', "sh", *command]
     return engine.containers.run(image, words, detach=True, cap_add=["MKNOD"])
 
 
@@ -107,14 +107,14 @@ def set_attributes(container: Any) -> None:
 def written(engine: Any, container: Any) -> bytes:
     container.start()
     with container_changes.read(as_engine(engine), container.id) as found:
-        return b"".join(Layer(settle(found.changes, Cleaner("debian")), EPOCH).pieces())
+        return b"".join(Layer(layer_entries(found.changes, Cleaner("debian")), EPOCH).pieces())
 
 
 @pytest.mark.once
 def test_both_sources_give_the_same_bytes(engine, hostile_container, monkeypatch):
     set_attributes(hostile_container)
     with monkeypatch.context() as patched:
-        patched.setattr(root_tar, "compared", None)
+        patched.setattr(root_tar, "compare", None)
         direct = written(engine, hostile_container)
     monkeypatch.setattr(overlay_changes, "sees_all_attributes", lambda: False)
     assert written(engine, hostile_container) == direct
@@ -169,7 +169,7 @@ def test_a_hostile_tree_comes_out_as_it_went_in(engine, hostile_container, demo_
     os.setxattr(upper(hostile_container) / "srv/h/sticky", "system.posix_acl_default", ACCESS_LIST)
     tier = Tier("hostile", "operations", "twtest/hostile", "latest", parent="base", role="hostile")
     hostile_container.start()
-    design = Design(
+    design = ImageSpec(
         tier, "role hostile", EPOCH, {}, {labels.FAMILY: "debian"}, as_engine(engine).images.get(demo_base.id)
     )
     image = seal(as_engine(engine), hostile_container.id, design)
@@ -211,7 +211,7 @@ def test_what_still_writes_stands_still_while_a_layer_is_read_even_twice(engine,
         until = time.monotonic() + 60
         while container.exec_run(["test", "-s", "/srv/3"]).exit_code:
             assert time.monotonic() < until
-        design = Design(
+        design = ImageSpec(
             tier, "role busy", EPOCH, {}, {labels.FAMILY: "debian"}, as_engine(engine).images.get(demo_base.id)
         )
         made.append(seal(as_engine(engine), container.id, design))
@@ -261,7 +261,7 @@ def test_what_a_new_parent_adds_beneath_the_child_s_folder_survives(small_chain,
         history=[],
         created="2000-01-01T00:00:00Z",
     )
-    fetched = loading.fetch(as_engine(engine).images.save(child.id), {own}, tmp_path)
+    fetched = loading.extract_layers(as_engine(engine).images.save(child.id), {own}, tmp_path)
     moved = loading.load(as_engine(engine), content, loading.Layers((*new.layers, own), fetched, new.id)).id
     try:
         container = engine.containers.create(moved, ["-"])

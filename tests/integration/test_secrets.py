@@ -154,10 +154,10 @@ def test_the_engine_is_never_told_a_secret(small_chain, engine, environment, can
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"env": {"PASSWORD": "{{ one_vaulted }}"}}, "tier_config.env.PASSWORD holds the value of one_vaulted"),
-        ({"env": {"URL": "db://u:{{ one_vaulted }}@db"}}, "tier_config.env.URL holds the value of one_vaulted"),
-        ({"labels": {"key": "{{ one_wholefile }}"}}, "tier_config.labels.key holds the value of one_wholefile"),
-        ({"cmd": ["run", "--key={{ one_wholefile }}"]}, "tier_config.cmd[1] holds the value of one_wholefile"),
+        ({"env": {"PASSWORD": "{{ one_vaulted }}"}}, "tier_config.env.PASSWORD contains the value of one_vaulted"),
+        ({"env": {"URL": "db://u:{{ one_vaulted }}@db"}}, "tier_config.env.URL contains the value of one_vaulted"),
+        ({"labels": {"key": "{{ one_wholefile }}"}}, "tier_config.labels.key contains the value of one_wholefile"),
+        ({"cmd": ["run", "--key={{ one_wholefile }}"]}, "tier_config.cmd[1] contains the value of one_wholefile"),
     ],
 )
 def test_a_vaulted_value_in_the_image_s_settings_is_refused(small_chain, canaries, vault, config, message):
@@ -173,7 +173,7 @@ def test_one_in_the_role_s_own_settings_is_refused_too(small_chain, canaries, va
     (defaults / "main.yml").write_text("one_tier_config: {env: {KEY: 'x-{{ one_vaulted }}'}}\n")
     small_chain.tier("one", "- name: Idle\n  ansible.builtin.command: 'true'\n", parent="base")
     failed = small_chain.build(*vault).expect(2)
-    assert "config.env.KEY holds the value of one_vaulted, which comes from a vault" in failed.message
+    assert "config.env.KEY contains the value of one_vaulted, which comes from a vault" in failed.message
     assert found_in(failed.output, canaries) == []
     assert not small_chain.released("one")
 
@@ -183,4 +183,4 @@ def test_why_a_task_with_no_log_failed_stays_its_own(small_chain, vault):
     fail = "- name: Fail\n  ansible.builtin.uri: {url: 'http://localhost:1/{{ one_argument }}'}\n  no_log: true\n"
     small_chain.tier("one", fail, parent="base")
     failed = small_chain.build(*vault).expect(2)
-    assert "task 'Fail' (one/tasks/main.yml:1) what it says is hidden by no_log" in failed.message
+    assert "task 'Fail' (one/tasks/main.yml:1) its message is hidden by no_log" in failed.message

@@ -92,11 +92,11 @@ def test_a_failure_is_told_once_completely_and_last(failed: Any, chain: SmallCha
     assert "FAILED two\n  task 'Include what is not there' (two/tasks/main.yml:" in told
     assert re.search(r"Could not find or access '\S*missing.yml'", told)
     assert "Try what cannot be" not in told
-    assert re.search(rf"three +{chain.name}/three:failed-\S+ .* refused: 1 of 1 tests fail", told)
+    assert re.search(rf"three +{chain.name}/three:failed-\S+ .* rejected: 1 of 1 tests fail", told)
     assert f"docker run --rm --interactive --tty --entrypoint /bin/sh {chain.name}/three:failed-" in told
     assert "pytest" in told
     assert told.rstrip().endswith("build-chain.yml  # and the same -e")
-    assert failed.output.count("under suspicion, since") == failed.output.count("first /") == 1
+    assert failed.output.count("possible causes, changed since") == failed.output.count("first /") == 1
     assert all(len(line) < 200 for line in told.partition("FAILED")[0].splitlines())
     assert "1 test passed" in told
     assert "TASK [one : " not in failed.output

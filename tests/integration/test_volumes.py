@@ -36,7 +36,7 @@ def built_as(chain, tier):
 def test_a_write_is_refused_with_tier_path_and_owner(built):
     chain, message = built
     assert (
-        "tier 'writes': its role changed /srv/data/more beneath /srv/data, which is a volume that tier 'db' declares"
+        "tier 'writes': its role changed /srv/data/more below /srv/data, which is a volume that tier 'db' declares"
         in (message)
     )
     assert "say in tier_config.volumes" in message
@@ -45,7 +45,7 @@ def test_a_write_is_refused_with_tier_path_and_owner(built):
 
 def test_removing_what_the_owner_put_there_is_a_write_too(built):
     chain, message = built
-    assert "tier 'removes': its role changed /srv/data/file beneath /srv/data" in message
+    assert "tier 'removes': its role changed /srv/data/file below /srv/data" in message
     assert not chain.released("removes")
 
 

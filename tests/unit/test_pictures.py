@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-
 import pytest
 
 import pictures
@@ -18,10 +16,3 @@ def test_pictures_are_up_to_date(page, name):
 def test_a_page_without_markers_is_an_error():
     with pytest.raises(ValueError, match=r"README\.md has no marker"):
         pictures.with_picture("README.md", "chain", "# Tierwright\n")
-
-
-def test_the_table_of_rooms_says_what_the_packages_say():
-    page = (pictures.ROOT / "docs/development.md").read_text()
-    for init in pictures.LIBRARY.glob("*/__init__.py"):
-        about = ast.get_docstring(ast.parse(init.read_text()))
-        assert f"| `{init.parent.name}` | {about.rstrip('.')} |" in page

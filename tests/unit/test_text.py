@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core import errors
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import Suite, _failure
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import Suite, _failed_test
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.text import printable, printable_lines
 
@@ -31,7 +31,7 @@ def test_every_error_is_harmless(kind):
 
 
 def test_what_a_test_says_is_harmless():
-    found = _failure(Suite(), {"test": f"t.py::{STEERING}", "message": STEERING, "log": f"web:\n{STEERING}"})
+    found = _failed_test(Suite(), {"test": f"t.py::{STEERING}", "message": STEERING, "log": f"web:\n{STEERING}"})
     assert harmless(found.test + found.message + found.log)
 
 
@@ -47,16 +47,16 @@ def test_why_a_tier_failed_is_harmless(monkeypatch, tmp_path):
     [
         (FileNotFoundError(2, "No such file or directory", "/x"), r"^it: No such file or directory \(/x\)$"),
         (KeyError("Id"), "^it: 'Id' is missing$"),
-        (TypeError("'int' object is not iterable"), "^it: it has another form than expected"),
+        (TypeError("'int' object is not iterable"), "^it: it does not have the expected form"),
         (ValueError(""), "^it: ValueError$"),
         (RecursionError("too deep"), "^it: too deep$"),
     ],
 )
 def test_errors_of_python_become_sentences(error, told):
-    with pytest.raises(errors.ChainError, match=told), errors.concerning("it", errors.ChainError):
+    with pytest.raises(errors.ChainError, match=told), errors.wrap_errors("it", errors.ChainError):
         raise error
 
 
 def test_errors_of_ours_are_told_as_they_are():
-    with pytest.raises(errors.SealError, match=r"^ours$"), errors.concerning("it", errors.ChainError):
+    with pytest.raises(errors.SealError, match=r"^ours$"), errors.wrap_errors("it", errors.ChainError):
         raise errors.SealError("ours")

@@ -10,17 +10,17 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core import local_files
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.outside_inputs import (
-    Memory,
-    RememberedAnswer,
+    AnswerCache,
+    CachedAnswer,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility import matrix_store
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer import build_memory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index.index import Store
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.local_files import (
-    forget_unfinished,
+    remove_unfinished,
     set_aside,
+    write_atomically,
     write_durably,
-    write_whole,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state import status
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal, state_folder
@@ -36,7 +36,7 @@ def home(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-@pytest.mark.parametrize("write", [write_whole, write_durably])
+@pytest.mark.parametrize("write", [write_atomically, write_durably])
 def test_a_file_takes_the_place_of_another_and_is_private(tmp_path, write):
     path = tmp_path / ("a" * 250)
     write(path, "one")
@@ -49,7 +49,7 @@ def test_a_file_takes_the_place_of_another_and_is_private(tmp_path, write):
 @pytest.mark.parametrize("fails", ["fsync", "replace"])
 def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(tmp_path, monkeypatch, fails):
     path = tmp_path / "it"
-    write_whole(path, "before")
+    write_atomically(path, "before")
 
     def full(*_arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -75,7 +75,7 @@ def _standing():
     [
         _journal,
         _standing,
-        lambda: Memory().keep("http://x", RememberedAnswer("1", 1.0)),
+        lambda: AnswerCache().keep("http://x", CachedAnswer("1", 1.0)),
         lambda: Store().put("engine", "sha256:1", {}),
     ],
     ids=["journal", "standing", "answers", "store"],
@@ -93,13 +93,13 @@ def test_no_writer_of_ours_leaves_a_temporary_file_on_a_full_disk(tmp_path, monk
 
 def test_all_writers_are_the_one():
     for module in (matrix_store, build_memory, status):
-        assert module.write_whole is write_whole
+        assert module.write_atomically is write_atomically
 
 
 def test_what_a_killed_writer_left_is_forgotten(tmp_path):
     (tmp_path / ".promotion-1.json.abc.new").touch()
     (tmp_path / "promotion-1.json").touch()
-    forget_unfinished(tmp_path, "promotion-*")
+    remove_unfinished(tmp_path, "promotion-*")
     assert names(tmp_path) == ["promotion-1.json"]
 
 
@@ -111,7 +111,7 @@ def test_damaged_state_is_set_aside_and_told(tmp_path):
     except ValueError as error:
         told = set_aside(path, error)
     assert told.startswith(f"{path} is damaged (Expecting property name")
-    assert "set aside as standing.json.damaged" in told
+    assert "renamed to standing.json.damaged" in told
     assert names(tmp_path) == ["standing.json.damaged"]
 
 

@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What can go wrong, as sentences for the person who reads them."""
+"""The errors of this library. Their messages are sentences for the user."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .text import printable_lines
 
 
 class TierwrightError(Exception):
-    """Base of every error that a user may see.
+    """Base class of all errors that a user may see.
 
-    The message names the tier and the variable or path, says what was found and what was expected, and what to do.
-    What it quotes of images, engines and containers cannot steer a terminal.
+    The message names the tier and the variable or path, and says what was found, what was expected, and what to do.
+    Control characters in it are escaped, because it may quote text from images, engines and containers.
     """
 
     def __init__(self, message: str) -> None:
@@ -26,15 +26,15 @@ class ChainError(TierwrightError):
 
 
 class SourceError(TierwrightError):
-    """A base's root file system could not be made, or is not the one that was asked for."""
+    """The root file system of a base could not be made, or does not have the expected checksum or digest."""
 
 
 class SealError(TierwrightError):
-    """A role left something that its tier's layer may not or cannot hold."""
+    """A role left a file or a change that the layer of its tier may not or cannot contain."""
 
 
 class EngineError(TierwrightError):
-    """The container engine refused something or failed at it."""
+    """The container engine rejected a request, or failed."""
 
 
 class EngineUnavailableError(EngineError):
@@ -42,65 +42,68 @@ class EngineUnavailableError(EngineError):
 
 
 class ContainerGoneError(EngineError):
-    """A build container ended, or was removed, while it was needed."""
+    """A build container ended, or was removed, while it was still needed."""
 
 
 class TooMuchOutputError(TierwrightError):
-    """A command in a container writes more than is kept in memory."""
+    """The output of a command in a container is larger than the limit."""
 
 
 class RunError(TierwrightError):
-    """A run cannot go on: a parent failed, or the run itself has ended."""
+    """A run cannot continue: a parent failed, or the run has ended."""
 
 
 class ContractError(TierwrightError):
-    """An image does not pass its tests, or they cannot be run."""
+    """An image failed its tests, or the tests cannot be run."""
 
 
 class PlanError(TierwrightError):
-    """Ansible was asked for a plan and made none."""
+    """Ansible did not make the plan that was requested."""
 
 
 class UsageError(TierwrightError):
-    """A name or an option does not say what is wanted."""
+    """A name or an option on the command line is wrong or ambiguous."""
 
 
 class NotFoundError(TierwrightError):
-    """What was asked for is not there."""
+    """The requested object does not exist."""
 
 
 class DamagedError(TierwrightError):
-    """An image, a layer or an archive is not what its names and digests promise."""
+    """An image, a layer or an archive is damaged: its content does not match its names or digests."""
 
 
 class UnsupportedError(TierwrightError):
-    """Something is whole, but of a kind that is not read here."""
+    """An object is not damaged, but its kind or format is not supported."""
 
 
 @contextmanager
-def concerning(what: str, kind: type[TierwrightError]) -> Iterator[None]:
-    """Turn whatever goes wrong with something that others wrote into a sentence about it.
+def wrap_errors(what: str, kind: type[TierwrightError]) -> Iterator[None]:
+    """Turn every error in a ``with`` statement into one that names the object that is being read.
 
-    Our own errors pass: they say what they are about.
+    Errors of this library are not changed: their messages are complete.
 
     Args:
-        what: What is looked at: ``role web: /srv/roles/web/meta/main.yml``.
-        kind: The error to raise.
+        what: The object: ``role web: /srv/roles/web/meta/main.yml``.
+        kind: Class of the error to raise.
+
+    Raises:
+        TierwrightError: An error of class ``kind`` in place of any other error.
     """
     try:
         yield
     except TierwrightError:
         raise
     except Exception as error:
-        raise kind(f"{what}: {described(error)}") from error
+        raise kind(f"{what}: {describe_error(error)}") from error
 
 
-def described(error: BaseException) -> str:
-    """Say in words what an error of Python or of a library is, where it says little itself."""
+def describe_error(error: BaseException) -> str:
+    """Return a message for an error of Python or of a library. Many of these errors say little themselves."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror} ({error.filename})" if error.filename else error.strerror
     if isinstance(error, KeyError):
         return f"{error} is missing"
     if isinstance(error, TypeError | AttributeError | IndexError):
-        return f"it has another form than expected ({error})"
+        return f"it does not have the expected form ({error})"
     return str(error) or type(error).__name__

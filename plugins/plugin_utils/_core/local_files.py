@@ -1,14 +1,9 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A user's state and cache folders, whole-file writes, file locks.
+"""Files of the user: state and cache folders (XDG Base Directory Specification), atomic writes, and file locks.
 
-Where a user's state and caches are (XDG Base Directory Specification).
-
-Writing a file so that it appears whole or not at all.
-
-Locks between processes that are not waited for without end: after some time, the message names who holds it.
-
-They are POSIX locks, which end with the process that took them; those of ``flock`` live on in its children.
+Waiting for a lock ends after a timeout; the error names the process that holds the lock. POSIX locks are used, because
+they end with the process that took them. ``flock`` locks would stay with its child processes.
 """
 
 from __future__ import annotations
@@ -23,52 +18,53 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from .errors import RunError, described
+from .errors import RunError, describe_error
 
 _PRODUCT = "tierwright"
 
 
 def all_state() -> Path:
-    """Folder of the state of all programs: ``$XDG_STATE_HOME``, by default ``~/.local/state``."""
+    """Return the folder for the state of all programs: ``$XDG_STATE_HOME``, by default ``~/.local/state``."""
     return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
 
 
 def all_caches() -> Path:
-    """Folder of the caches of all programs: ``$XDG_CACHE_HOME``, by default ``~/.cache``."""
+    """Return the folder for the caches of all programs: ``$XDG_CACHE_HOME``, by default ``~/.cache``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
 
 
 def state() -> Path:
-    """Folder of our own state. It need not exist; who removes it loses what it says."""
+    """Return the folder for the state of Tierwright. It need not exist. If it is removed, the state is lost."""
     return all_state() / _PRODUCT
 
 
 def cache() -> Path:
-    """Folder of our own caches. It need not exist; it may be removed at any time."""
+    """Return the folder for the caches of Tierwright. It need not exist, and may be removed at any time."""
     return all_caches() / _PRODUCT
 
 
 _NEW = ".new"
 
-#: Letters of a file's name that the name of its unfinished copy begins with; file systems take 255 bytes.
-_NAME = 200
+#: Maximum number of characters of a file name that the name of its temporary file contains. File systems allow 255
+#: bytes.
+_NAME_LENGTH = 200
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Put ``content`` at ``path``, which others may be reading: they see what was there before, or all of it.
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write ``content`` to ``path``. Other processes see either the old content or all of the new content.
 
-    Only the user may read the file. Its folder has to exist.
+    Only the user may read the file. Its folder must exist.
 
     Raises:
-        OSError: It cannot be written. What was there before is there still, and no other file is left.
+        OSError: The file cannot be written. The old file is unchanged, and no temporary file is left.
     """
-    with _taking_the_place_of(path) as file:
+    with _replace(path) as file:
         file.write(_encoded(content))
 
 
 def write_durably(path: Path, content: str | bytes) -> None:
-    """The same, on the disk when this returns: it survives the machine's end as well."""
-    with _taking_the_place_of(path) as file:
+    """Write as :func:`write_atomically` does, and flush to disk, so that the file survives a crash of the machine."""
+    with _replace(path) as file:
         file.write(_encoded(content))
         file.flush()
         os.fsync(file.fileno())
@@ -79,39 +75,40 @@ def write_durably(path: Path, content: str | bytes) -> None:
         os.close(folder)
 
 
-def forget_unfinished(folder: Path, name: str) -> None:
-    """Remove what writers of files ``name``, a pattern, left in ``folder`` when they were killed."""
+def remove_unfinished(folder: Path, name: str) -> None:
+    """Remove temporary files for files ``name`` (a glob pattern) in ``folder``, which killed processes left behind."""
     for path in folder.glob(f".{name}.*{_NEW}"):
         path.unlink(missing_ok=True)
 
 
 def set_aside(path: Path, error: BaseException) -> str:
-    """Let a damaged file of ours be in nobody's way, and keep it for whoever wants to look at it.
+    """Rename a damaged file, so that it can still be examined.
 
     Args:
         path: The file.
-        error: What is wrong with it.
+        error: The error that was found in it.
 
     Returns:
-        A sentence for the user.
+        A message for the user.
     """
-    aside = path.with_name(f"{path.name}.damaged")
+    renamed = path.with_name(f"{path.name}.damaged")
     try:
-        path.replace(aside)
-    except OSError as refused:
-        return f"{path} is damaged ({described(error)}) and cannot be set aside ({described(refused)}); it is ignored"
-    return f"{path} is damaged ({described(error)}); it is set aside as {aside.name}, and the run goes on without it"
+        path.replace(renamed)
+    except OSError as rename_error:
+        reason = describe_error(rename_error)
+        return f"{path} is damaged ({describe_error(error)}) and cannot be renamed ({reason}); it is ignored"
+    return f"{path} is damaged ({describe_error(error)}); it is renamed to {renamed.name}, and the run ignores it"
 
 
 @contextlib.contextmanager
-def _taking_the_place_of(path: Path) -> Iterator[IO[bytes]]:
-    """A file in the same folder that takes the place of ``path``, or goes again where that fails."""
-    # Its name begins with a dot: whoever looks for files of a kind in the folder does not take it for one.
-    prefix = f".{path.name[:_NAME]}."
+def _replace(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file in the same folder, and rename it to ``path`` at the end. After an error, remove it."""
+    # Its name begins with a dot, so glob patterns for files in the folder do not match it.
+    prefix = f".{path.name[:_NAME_LENGTH]}."
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=prefix, suffix=_NEW, delete=False) as file:
         try:
             yield file
-            file.close()  # a full disk may show only now
+            file.close()  # the error of a full disk may occur only here
             Path(file.name).replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -132,10 +129,14 @@ _FLOCK = "hhqqi"
 def lock(file: IO[bytes], seconds: float) -> None:
     """Lock a file that is open for writing, until it is closed.
 
+    Args:
+        file: The file.
+        seconds: Timeout in seconds.
+
     Raises:
-        RunError: Another process has held it for so many seconds, or the process that this one works for has ended.
+        RunError: A different process held the lock until the timeout, or the parent process of this one has ended.
     """
-    until, employer = time.monotonic() + seconds, os.getppid()
+    deadline, parent_process = time.monotonic() + seconds, os.getppid()
     while True:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -143,23 +144,23 @@ def lock(file: IO[bytes], seconds: float) -> None:
             pass
         else:
             return
-        if os.getppid() != employer:
+        if os.getppid() != parent_process:
             raise RunError("the playbook has ended")
-        if time.monotonic() >= until:
+        if time.monotonic() >= deadline:
             raise RunError(
-                f"{file.name} has been locked for {seconds:.0f} s by {_holder(file)}; end that process, or let it go on"
+                f"{file.name} has been locked for {seconds:.0f} s by {_find_holder(file)}; end it, or let it finish"
             )
         time.sleep(_POLL_SECONDS)
 
 
-def _holder(file: IO[bytes]) -> str:
-    asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-    pid = struct.unpack(_FLOCK, fcntl.fcntl(file, fcntl.F_GETLK, asked))[4]
-    if pid <= 0:  # another machine's, or another container's
-        return "a process that is not seen from here"
+def _find_holder(file: IO[bytes]) -> str:
+    query = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    pid = struct.unpack(_FLOCK, fcntl.fcntl(file, fcntl.F_GETLK, query))[4]
+    if pid <= 0:  # it runs on a different machine, or in a different container
+        return "a process that is not visible from here"
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return f"process {pid}"
-    told = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    return f"process {pid} ({told.get('Name', '?')}), which is in state {told.get('State', '?')}"
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    return f"process {pid} ({fields.get('Name', '?')}), which is in state {fields.get('State', '?')}"

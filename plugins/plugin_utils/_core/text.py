@@ -1,13 +1,9 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Text for people: harmless in a terminal, sizes, ages, short names.
+"""Text for users: escaped for a terminal, and sizes, ages and names in short forms.
 
-Text that images, engines, containers and tests wrote, made harmless for a terminal.
-
-Whoever can choose a file's name, a label or a test's message could otherwise move the cursor, change colours,
-or hide lines. Everything that becomes an error or a record of a run goes through here; so does what is printed.
-
-Sizes, ages and names as people read them.
+Text from images, engines, containers and tests must be escaped. Otherwise a file name, a label or a test message could
+move the cursor, change colours, or hide lines. Errors, records of a run, and all printed text are escaped here.
 """
 
 from __future__ import annotations
@@ -17,12 +13,12 @@ from datetime import datetime
 
 
 def printable(text: str) -> str:
-    r"""Write as ``\x1b`` what is no text: control characters, bytes that are no UTF-8, what turns lines around."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    r"""Escape (``\x1b``) control characters, bytes that are not UTF-8, and characters that change text direction."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def printable_lines(text: str) -> str:
-    """The same for text of several lines: line feeds and tabs stay; other ends of lines become line feeds."""
+    """Escape text of several lines. Line feeds and tabs are kept; CR LF becomes a line feed."""
     lines = text.replace("\r\n", "\n").split("\n")
     return "\n".join("\t".join(map(printable, line.split("\t"))) for line in lines)
 
@@ -34,7 +30,7 @@ _SMALL = 10
 
 
 def size(count: int | None) -> str:
-    """Bytes for people: ``468 MB``, ``4.6 MB``, ``12 B``."""
+    """Format a number of bytes: ``468 MB``, ``4.6 MB``, ``12 B``; ``-`` for ``None``."""
     if count is None:
         return "-"
     for unit, name in _UNITS:
@@ -45,7 +41,7 @@ def size(count: int | None) -> str:
 
 
 def age(moment: str | None) -> str:
-    """How long ago a time is: ``3 days``."""
+    """Format the age of an RFC 3339 time: ``3 days``; ``-`` for ``None``."""
     if moment is None:
         return "-"
     seconds = max(0, int(time.time() - datetime.fromisoformat(moment).timestamp()))
@@ -56,16 +52,16 @@ def age(moment: str | None) -> str:
 
 
 def day(moment: str | None) -> str:
-    """The day of an RFC 3339 time: ``2026-11-24``."""
+    """Return the day of an RFC 3339 time: ``2026-11-24``; ``-`` for ``None``."""
     return "-" if moment is None else moment[:10]
 
 
 def short(identity: str | None) -> str:
-    """An ID as people write it."""
+    """Return the short form of an ID: 12 digits without ``sha256:``; ``-`` for ``None``."""
     return (identity or "-").removeprefix("sha256:")[:_DIGITS]
 
 
 def one_line(text: str | None, width: int = 60) -> str:
-    """A command or a value in one line, cut where it is long."""
+    """Write a command or a value in one line, cut to ``width`` characters; ``-`` for ``None``."""
     words = " ".join((text or "-").split())
     return words if len(words) <= width else words[: width - 1] + "…"

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Takes the setuid and setgid bits from the programs on the root file system, except from those
-# whose paths are the arguments, and prints the path of each program that it changes.
-# dpkg is told, so that an upgrade of the package does not bring the bits back.
+# Removes the setuid and setgid bits from programs on the root file system, except from those whose
+# paths are the arguments. Prints the path of each changed program. The change is registered with
+# dpkg, so that an upgrade of the package does not restore the bits.
 set -eu
 
 is_allowed() {
@@ -13,7 +13,7 @@ is_allowed() {
     return 1
 }
 
-# The name by which dpkg knows the file: where /usr is merged, older packages say /bin/su.
+# Prints the path under which dpkg lists the file. With a merged /usr, older packages list /bin/su for /usr/bin/su.
 name_in_dpkg() {
     command -v dpkg-query >/dev/null || return 1
     for name in "$1" "${1#/usr}"; do

@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the core build says that it promises."""
+"""Fixtures for the tests of the core build."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ import pytest
 
 @pytest.fixture(scope="session")
 def promises(host) -> dict[str, Any]:
-    """The record that the role leaves in the image: the tests ask whether the image is what it says."""
+    """The settings that the role recorded in the image. The tests check that the image has these settings."""
     record: dict[str, Any] = json.loads(host.file("/usr/share/corebuild/promises.json").content_string)
     return record

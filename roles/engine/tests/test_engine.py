@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The machine that the role was applied to, which is this one."""
+"""Tests of the machine that runs them: the role was applied to it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import yaml
 
 @pytest.fixture(scope="module")
 def defaults() -> dict[str, object]:
-    """The role's own settings."""
+    """The defaults of the role."""
     settings: dict[str, object] = yaml.safe_load((Path(__file__).parents[1] / "defaults/main.yml").read_text())
     return settings
 
@@ -28,15 +28,15 @@ def test_an_engine_answers():
         client.close()
 
 
-def test_the_tools_that_make_bases_are_there(host, defaults):
+def test_tools_that_make_bases_are_installed(host, defaults):
     assert [tool for tool in defaults["engine_tools"] if not host.exists(tool)] == []
 
 
-def test_it_does_not_replace_an_engine_that_somebody_named(tmp_path):
-    asked = subprocess.run(
+def test_role_does_not_replace_an_engine_that_docker_host_names(tmp_path):
+    result = subprocess.run(
         ["ansible", "localhost", "-m", "ansible.builtin.include_role", "-a", "name=tierwright.chain.engine", "--check"],
         env={**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/nobody.sock"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert asked.returncode != 0
-    assert "DOCKER_HOST is set, so no engine is installed on this machine" in asked.stdout
+    assert result.returncode != 0
+    assert "DOCKER_HOST is set, so no engine is installed on this machine" in result.stdout

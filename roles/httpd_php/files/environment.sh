@@ -1,7 +1,7 @@
-# The environment of both servers, as Apache's own envvars and the caller's variables say.
-# shellcheck shell=bash disable=SC2034  # fpm_socket: for those who read this
+# Functions that set up the environment of both servers, from Apache's envvars and the caller's variables.
+# shellcheck shell=bash disable=SC2034  # scripts that include this file use fpm_socket
 
-# Filled in by the settings.
+# settings.sh sets these variables.
 apache_program='' apache_config='' apache_config_dir='' fpm_program='' fpm_config='' stop_timeout=''
 # shellcheck source=/dev/null
 . /usr/local/lib/httpd-php/settings.sh
@@ -14,7 +14,7 @@ load_environment() {
         . "$APACHE_ENVVARS"
     fi
     fpm_socket=$APACHE_RUN_DIR/php-fpm.sock
-    # Only root can change to another user; Apache takes #1000 for a number, FPM takes 1000.
+    # Only root can change to another user. Apache writes a numeric user as #1000, FPM as 1000.
     export HTTPD_PHP_FPM_LISTEN=$fpm_socket HTTPD_PHP_FPM_USER='' HTTPD_PHP_FPM_GROUP=''
     if [ "$(id -u)" -eq 0 ]; then
         HTTPD_PHP_FPM_USER=${APACHE_RUN_USER#\#}
@@ -22,7 +22,7 @@ load_environment() {
     fi
 }
 
-# A pid file from before a restart may name any process now.
+# A pid file from before a restart may contain the number of an unrelated process.
 prepare_directories() {
     mkdir -p "$APACHE_RUN_DIR" "$APACHE_LOCK_DIR" "$APACHE_LOG_DIR"
     rm -f "$APACHE_PID_FILE" "$fpm_socket"

@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The web server's own settings, and one container of it that tests share."""
+"""Fixtures for the tests of the web server: its settings, and a container that the tests share."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _PAGE = "<?php header('Content-Type: application/json'); echo json_encode([%s]);
 
 @pytest.fixture(scope="session")
 def settings(host) -> dict[str, str]:
-    """What the role told the programs that it installs: paths of the servers, port, time to stop."""
+    """Settings that the role wrote for its programs, by name: paths of the servers, port, stop timeout in seconds."""
     lines = host.file(_SETTINGS).content_string.splitlines()
     return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
 
 
 @pytest.fixture(scope="session")
 def web(start_once) -> Any:
-    """The image as its users start it, without any setting; healthy."""
+    """A healthy container of the image, started without options."""
     started = start_once()
     started.wait_healthy()
     return started
@@ -31,11 +31,11 @@ def web(start_once) -> Any:
 
 @pytest.fixture(scope="session")
 def ask() -> Callable[..., list[Any]]:
-    """Lets a page evaluate PHP expressions, and returns the list of what they are."""
+    """A function that evaluates PHP expressions in a page of the web server, and returns the list of their values."""
 
     def ask(web: Any, expressions: str, headers: Mapping[str, str] | None = None) -> list[Any]:
-        written = web.host.run("printf %%s %s >/var/www/html/asked.php", _PAGE % expressions)
-        assert written.rc == 0, written.stderr
+        result = web.host.run("printf %%s %s >/var/www/html/asked.php", _PAGE % expressions)
+        assert result.rc == 0, result.stderr
         answer = web.http("/asked.php", headers=headers or {})
         assert answer.status == 200, answer.body
         values: list[Any] = json.loads(answer.body)

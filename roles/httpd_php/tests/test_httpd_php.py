@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The web server itself."""
+"""Tests of the web server's own image."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def test_apache_runs_the_event_mpm_and_php_runs_in_fpm(web, ask, settings):
 
 
 @pytest.mark.parametrize("extension", ["json", "openssl", "session", "Zend OPcache"])
-def test_php_has_what_every_application_expects(web, ask, extension):
+def test_extensions_that_applications_expect_are_loaded(web, ask, extension):
     assert ask(web, f"extension_loaded('{extension}')") == [True]
 
 
-def test_settings_of_php_are_the_recommended_ones(web, ask):
+def test_php_has_the_recommended_settings(web, ask):
     names = ("opcache.memory_consumption", "log_errors", "session.save_path")
     assert ask(web, ", ".join(f"ini_get('{name}')" for name in names)) == ["128", "1", "/tmp"]
     assert not ask(web, "ini_get('display_errors')")[0]
 
 
-def test_settings_that_users_drop_in_count(host, image):
-    folder = dict(each.split("=", 1) for each in image.config["Env"])["PHP_INI_DIR"]
+def test_additional_ini_files_override_settings(host, image):
+    folder = dict(variable.split("=", 1) for variable in image.config["Env"])["PHP_INI_DIR"]
     printed = host.check_output(
         "d=$(mktemp -d) && echo memory_limit=77M >$d/mine.ini && PHP_INI_SCAN_DIR=:%s/conf.d:$d php -r %s",
         folder,
@@ -46,27 +46,27 @@ def test_applications_see_the_environment(start, ask):
     assert ask(started, "getenv('GREETING')") == ["hello there"]
 
 
-def test_the_client_behind_a_trusted_proxy_is_known(web, ask):
+def test_address_of_the_client_behind_a_trusted_proxy_is_used(web, ask):
     assert ask(web, "$_SERVER['REMOTE_ADDR']", {"X-Forwarded-For": "192.0.2.7"}) == ["192.0.2.7"]
 
 
-def test_it_says_little_of_itself(web):
+def test_responses_do_not_show_versions(web):
     answer = web.http("/nothing-here")
     assert (answer.status, answer.headers["Server"]) == (404, "Apache")
     assert "Apache/" not in answer.body
     assert "X-Powered-By" not in answer.headers
 
 
-def test_an_application_may_bring_an_htaccess(web):
+def test_htaccess_files_are_read(web):
     web.host.check_output("mkdir -p /var/www/html/gone && echo 'Redirect gone /gone' >/var/www/html/gone/.htaccess")
     assert web.http("/gone/").status == 410
 
 
 def test_logs_reach_the_engine(web, ask):
     web.http("/?marker=in-the-access-log")
-    ask(web, "error_log('said-by-an-application')")
-    web.wait(lambda: {"in-the-access-log", "said-by-an-application"} <= _words(web.logs()), timeout=10)
-    assert '"GET /-/ping HTTP/1.0"' not in web.logs()  # the health check's
+    ask(web, "error_log('written-by-an-application')")
+    web.wait(lambda: {"in-the-access-log", "written-by-an-application"} <= _words(web.logs()), timeout=10)
+    assert '"GET /-/ping HTTP/1.0"' not in web.logs()  # requests of the health check are not logged
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_logs_reach_the_engine(web, ask):
         ({"Host": "[2001:db8::1]:81"}, "http://[2001:db8::1]:81/folder/"),
     ],
 )
-def test_a_redirect_goes_where_the_client_came_from(web, headers, location):
+def test_redirects_keep_host_port_and_scheme_of_the_request(web, headers, location):
     web.host.check_output("mkdir -p /var/www/html/folder")
     answer = web.http("/folder", headers=headers)
     assert (answer.status, answer.headers["Location"]) == (301, location)
@@ -99,7 +99,7 @@ def test_well_known_files_are_served(web):
     assert web.http("/.well-known/token").body == "found\n"
 
 
-def test_php_fpm_alone_serves_another_web_server(start):
+def test_php_fpm_can_run_without_apache(start):
     started = start(command=["php-fpm"])
     started.wait_healthy()
     commands = [process.command for process in started.processes()]
@@ -108,7 +108,7 @@ def test_php_fpm_alone_serves_another_web_server(start):
 
 
 @pytest.mark.parametrize("victim", ["php-fpm: master", "apache2 "])
-def test_it_ends_with_an_error_if_either_server_dies(start, victim):
+def test_container_ends_with_an_error_if_a_server_dies(start, victim):
     started = start()
     started.wait_healthy()
     started.host.run("pkill -KILL -o -f %s", victim)
@@ -116,4 +116,4 @@ def test_it_ends_with_an_error_if_either_server_dies(start, victim):
 
 
 def _words(text: str) -> set[str]:
-    return {word for word in ("in-the-access-log", "said-by-an-application") if word in text}
+    return {word for word in ("in-the-access-log", "written-by-an-application") if word in text}

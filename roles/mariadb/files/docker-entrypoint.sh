@@ -1,10 +1,10 @@
 #!/bin/bash
-# Starts MariaDB in a container: never as root, and on an empty data directory only after
-# creating the databases and accounts that the MARIADB_... variables ask for.
+# Starts MariaDB in a container, never as root. If the data directory is empty, first creates the databases and
+# accounts that the MARIADB_... variables define.
 set -Eeuo pipefail
 
 parts=/usr/local/lib/mariadb-entrypoint
-# Filled in by read_server_options, for all parts.
+# read_server_options sets these variables, for all parts.
 # shellcheck disable=SC2034
 data_directory='' socket='' port=''
 
@@ -23,8 +23,8 @@ asks_only_for_text() {
     return 1
 }
 
-# Root hands the directories to mysql and starts this script again as mysql. Settings are read
-# before that: a secret file is often readable by root alone.
+# Root gives the directories to mysql, and starts this script again as mysql. The settings must be read
+# before, because often only root can read the files of secrets.
 become_mysql() {
     local directory
     directory=$(socket_directory)
@@ -32,13 +32,13 @@ become_mysql() {
     find "$data_directory" ! -user mysql -exec chown --no-dereference mysql {} + ||
         die "cannot give $data_directory to the user mysql. Allow the capability CHOWN, or start" \
             "the container as the owner of its volume: --user \$(stat -c %u:%g VOLUME)."
-    # A shared directory such as /tmp serves as it is.
+    # A shared directory such as /tmp is writable already.
     [ -z "$directory" ] || as_mysql test -w "$directory" || chown mysql "$directory"
     exec setpriv --reuid=mysql --regid=mysql --init-groups -- "$0" mariadbd "$@"
 }
 
-# A container that is told to stop while work goes on in the background must not keep its
-# engine waiting: bash as process 1 has no default action for SIGTERM.
+# Makes a command end on SIGTERM, so that a container stops at once during initialisation or upgrade. This needs a
+# trap: bash as process 1 has no default action for SIGTERM.
 run_interruptibly() {
     "$@" &
     local job=$!
@@ -72,9 +72,9 @@ main() {
     else
         load_settings
         run_interruptibly initialise "$@"
-        # A script that was read into this shell may have left it.
-        is_initialised || die "a script in /docker-entrypoint-initdb.d has ended the initialisation: the last one that" \
-            "is named above. Let it 'return' in place of 'exit', or make it executable."
+        # A sourced script may have ended the shell.
+        is_initialised || die "a script in /docker-entrypoint-initdb.d has ended the initialisation: the last script that" \
+            "is named above. Use 'return' instead of 'exit' in it, or make it executable."
     fi
     forget_settings
     exec mariadbd "$@"

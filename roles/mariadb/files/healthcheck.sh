@@ -1,24 +1,25 @@
 #!/bin/bash
-# Tells whether MariaDB in this container is healthy, without knowing any user's password.
+# Checks whether MariaDB in this container is healthy, without the password of any user.
 #
-#   healthcheck.sh [CHECK or OPTION...]     in their order; an option counts for the checks after it
+#   healthcheck.sh [CHECK or OPTION...]     in this order; an option applies to the checks after it
 #
-# --connect                     the server accepts a connection (also the meaning of no check at all)
+# --connect                     the server accepts a connection (the default check)
 # --innodb_initialized          InnoDB is ready
-# --innodb_buffer_pool_loaded   what the last server had in memory has been loaded
+# --innodb_buffer_pool_loaded   the buffer pool of the previous server was loaded
 # --galera_online               this node of a cluster is synced
-# --galera_ready                this node takes statements
-# --mariadbupgrade              the system tables are of this version
-# --replication                 this replica has a primary, and these hold: --replication_io, --replication_sql (both threads
-#                               run), --replication_seconds_behind_master=N, --replication_sql_remaining_delay=N (at most);
-#                               of the connection --replication_name=NAME, or of all: --replication_all
+# --galera_ready                this node accepts statements
+# --mariadbupgrade              the system tables have the version of the server
+# --replication                 this replica has a primary, and the conditions before this option are true:
+#                               --replication_io, --replication_sql: the thread runs;
+#                               --replication_seconds_behind_master=N, --replication_sql_remaining_delay=N: at most N;
+#                               --replication_name=NAME, --replication_all: of this connection, or of all connections
 #
-# --datadir=DIRECTORY           where the data and the account of this check are
-# --defaults-file=FILE, --defaults-extra-file=FILE, --defaults-group-suffix=SUFFIX, --no-defaults   of the client
-# --su=USER, --su-mysql         root asks as that user
+# --datadir=DIRECTORY           the directory with the data and the account of this check
+# --defaults-file=FILE, --defaults-extra-file=FILE, --defaults-group-suffix=SUFFIX, --no-defaults   options of the client
+# --su=USER, --su-mysql         if this is root, run the checks as this user
 #
-# It logs in through the socket as the account that the entrypoint made in the data directory.
-# A data directory that came from elsewhere has none: there, any answer of the server counts.
+# It logs in through the socket, with the account that the entrypoint created in the data directory.
+# A data directory from elsewhere has no such account. Then, any answer of the server is healthy.
 set -Eeuo pipefail
 
 directory=/var/lib/mysql
@@ -42,14 +43,14 @@ ask() {
 wants() {
     local answer
     answer=$(ask --skip-column-names --execute "$2")
-    [ "$answer" = "$1" ] || fail "unexpected answer to $2: '$answer'; wanted '$1'"
+    [ "$answer" = "$1" ] || fail "the answer to $2 is '$answer'; expected '$1'"
 }
 
 status() {
     printf "SELECT VARIABLE_VALUE %s FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = '%s'" "$2" "$1"
 }
 
-# Each connection has to satisfy all that is wanted, where it is the one that is asked for.
+# Each selected connection must satisfy all conditions.
 check_replication() {
     local wanted
     wanted=$(IFS=,; printf '%s' "${replication_wanted[*]}")
@@ -69,15 +70,15 @@ check_upgrade() {
     running=$(mariadbd --version | sed -n 's/.*Ver \([0-9]*\.[0-9]*\).*/\1/p')
     for file in mariadb_upgrade_info mysql_upgrade_info; do
         if [ -r "$directory/$file" ]; then
-            [[ $(<"$directory/$file") == "$running".* ]] || fail "the system tables are of $(<"$directory/$file"), not of $running"
+            [[ $(<"$directory/$file") == "$running".* ]] || fail "the system tables have version $(<"$directory/$file"); expected $running"
             return
         fi
     done
-    fail "nothing in $directory says which version the system tables are of"
+    fail "the version of the system tables in $directory is not known"
 }
 
 become() {
-    [ "$(id -u)" = 0 ] || fail "only root can ask as the user $1"
+    [ "$(id -u)" = 0 ] || fail "only root can run the checks as the user $1"
     exec setpriv --reuid="$1" --regid="$1" --init-groups -- "$0" "${@:2}"
 }
 

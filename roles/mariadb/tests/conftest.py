@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One database that tests share, and how to ask it."""
+"""Fixtures for the tests of the database: shared containers, and a function that runs queries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PASSWORD = 'it\'s a "hard" one: $x \\ `y`'
 
 @pytest.fixture(scope="session")
 def environment() -> Mapping[str, str]:
-    """What a user says who wants a database: nothing that the image has to know before."""
+    """Environment variables of a user who needs one database and one account."""
     return {
         "MARIADB_RANDOM_ROOT_PASSWORD": "1",
         "MARIADB_DATABASE": "shop",
@@ -26,7 +26,7 @@ def environment() -> Mapping[str, str]:
 
 @pytest.fixture(scope="session")
 def database(start_once, environment) -> Any:
-    """The image as its users start it, on an empty volume; healthy."""
+    """A healthy container of the image, started on an empty volume."""
     started = start_once(env=environment)
     started.wait_healthy(timeout=50)
     return started
@@ -34,7 +34,7 @@ def database(start_once, environment) -> Any:
 
 @pytest.fixture(scope="session")
 def query() -> Callable[..., Any]:
-    """Runs SQL with the image's own client, as over the network, and returns testinfra's result."""
+    """A function that runs SQL with the image's own client over TCP, and returns testinfra's result."""
 
     def query(database: Any, statement: str, user: str = "keeper", password: str = _PASSWORD) -> Any:
         client = "MYSQL_PWD=%s mariadb --host=127.0.0.1 --user=%s --batch --skip-column-names --execute=%s"
@@ -43,26 +43,26 @@ def query() -> Callable[..., Any]:
     return query
 
 
-#: Read into the entrypoint's shell: not executable, with a variable that is not set and names of the official image.
+#: A script that is not executable, so it is sourced. It uses an unset variable and names of the official image.
 _READ = """
 [ -z "$SURELY_NOT_SET" ] && mysql_note "read by $SHELL_WORD"
-docker_process_sql <<<"CREATE TABLE told (name VARCHAR(80) PRIMARY KEY, value TEXT)"
+docker_process_sql <<<"CREATE TABLE seen (name VARCHAR(80) PRIMARY KEY, value TEXT)"
 """
-#: Run as a program, which has the environment alone.
+#: An executable script. It sees only environment variables.
 _RUN = """#!/bin/bash
 for name in {MYSQL,MARIADB}_{DATABASE,USER,ROOT_HOST} MYSQL_ROOT_PASSWORD; do
-    echo "INSERT INTO told VALUES ('$name', '${!name}');"
+    echo "INSERT INTO seen VALUES ('$name', '${!name}');"
 done | mariadb --user=root --password="$MARIADB_ROOT_PASSWORD" "$MARIADB_DATABASE"
 """
 
 
 @pytest.fixture(scope="session")
 def busy_database(start_once) -> Any:
-    """A database with all that the official image understands, and with options that could hinder it; healthy."""
+    """A healthy container with most settings of the official image, and with options that could disturb its start."""
     secret = 'A "secret" of \\ 1 more\'s'
     script = (
         'set -e; cd /docker-entrypoint-initdb.d; printf %s "$READ" >a.sh; printf %s "$RUN" >b.sh; chmod 755 b.sh;'
-        " echo 'SELECT broken' >.hidden.sql; echo \"INSERT INTO told VALUES ('sql', 'done')\" | gzip >c.sql.gz;"
+        " echo 'SELECT broken' >.hidden.sql; echo \"INSERT INTO seen VALUES ('sql', 'done')\" | gzip >c.sql.gz;"
         " printf '%s\\n' \"$SECRET\" >/secret; chmod 400 /secret; unset READ RUN SECRET;"
         ' exec docker-entrypoint.sh mariadbd "$@"'
     )

@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The database itself."""
+"""Tests of the database's own image."""
 
 from __future__ import annotations
 
@@ -10,37 +10,39 @@ import pytest
 
 
 def generated_password(database) -> str:
-    told = re.search(r"GENERATED ROOT PASSWORD: (\S+)", database.logs())
-    assert told, "the log does not tell the password that was generated for root"
-    return told[1]
+    match = re.search(r"GENERATED ROOT PASSWORD: (\S+)", database.logs())
+    assert match, "the log does not contain the generated password of root"
+    return match[1]
 
 
-def test_its_user_can_use_its_database(database, query):
-    made = query(database, "CREATE TABLE shop.t (name TEXT); INSERT INTO shop.t VALUES ('ä'); SELECT name FROM shop.t")
-    assert (made.rc, made.stdout.strip()) == (0, "ä"), made.stderr
+def test_user_can_use_its_database(database, query):
+    result = query(
+        database, "CREATE TABLE shop.t (name TEXT); INSERT INTO shop.t VALUES ('ä'); SELECT name FROM shop.t"
+    )
+    assert (result.rc, result.stdout.strip()) == (0, "ä"), result.stderr
 
 
-def test_its_user_can_use_nothing_else(database, query):
+def test_user_cannot_use_other_databases(database, query):
     assert query(database, "SHOW DATABASES").stdout.split() == ["information_schema", "shop"]
     assert "denied" in query(database, "CREATE DATABASE another").stderr
 
 
 @pytest.mark.parametrize("user", ["keeper", "root", ""])
-def test_nobody_enters_without_the_right_password(database, query, user):
-    answer = query(database, "SELECT 1", user=user, password="wrong")
-    assert answer.rc != 0
-    assert "denied" in answer.stderr
+def test_login_with_a_wrong_password_is_rejected(database, query, user):
+    result = query(database, "SELECT 1", user=user, password="wrong")
+    assert result.rc != 0
+    assert "denied" in result.stderr
 
 
-def test_the_generated_password_is_roots(database, query):
+def test_root_can_log_in_with_the_generated_password(database, query):
     password = generated_password(database)
-    answer = query(database, "SELECT CURRENT_USER()", user="root", password=password)
-    assert answer.stdout.startswith("root@"), answer.stderr
+    result = query(database, "SELECT CURRENT_USER()", user="root", password=password)
+    assert result.stdout.startswith("root@"), result.stderr
 
 
-def test_text_is_unicode(database, query):
-    asked = query(database, "SELECT @@character_set_server, @@collation_server")
-    assert asked.stdout.split() == ["utf8mb4", "utf8mb4_general_ci"]
+def test_default_character_set_is_unicode(database, query):
+    result = query(database, "SELECT @@character_set_server, @@collation_server")
+    assert result.stdout.split() == ["utf8mb4", "utf8mb4_general_ci"]
 
 
 def test_the_server_is_process_1_and_keeps_no_password(database):
@@ -48,11 +50,11 @@ def test_the_server_is_process_1_and_keeps_no_password(database):
     assert "PASSWORD" not in database.host.check_output("tr '\\0' '\\n' </proc/1/environ")
 
 
-def test_everything_belongs_to_the_user_of_the_server(database, image):
+def test_data_belongs_to_the_user_of_the_image(database, image):
     assert database.host.check_output("find /var/lib/mysql -printf '%U\\n' | sort -u") == image.config["User"]
 
 
-def test_any_user_of_group_0_can_run_it_and_stop_it(start, environment, query):
+def test_any_user_of_group_0_can_run_and_stop_the_container(start, environment, query):
     started = start(user="12345:0", env=environment)
     started.wait_healthy(timeout=50)
     assert query(started, "SELECT 1").stdout.strip() == "1"
@@ -63,28 +65,28 @@ def test_any_user_of_group_0_can_run_it_and_stop_it(start, environment, query):
 
 def test_the_generated_password_satisfies_the_servers_own_checks(busy_database):
     password = generated_password(busy_database)
-    for what, pattern in {"digit": "[0-9]", "small": "[a-z]", "capital": "[A-Z]", "other": "[^0-9A-Za-z]"}.items():
-        assert re.search(pattern, password), f"the generated password has no {what} character"
+    for kind, pattern in {"digit": "[0-9]", "small": "[a-z]", "capital": "[A-Z]", "other": "[^0-9A-Za-z]"}.items():
+        assert re.search(pattern, password), f"the generated password has no {kind} character"
 
 
-def test_a_time_zone_by_name_hinders_nothing(busy_database, query):
-    asked = query(busy_database, "SELECT @@time_zone", password=busy_database.secret)
-    assert asked.stdout.strip() == "Europe/Berlin", asked.stderr
+def test_server_can_start_with_a_named_time_zone(busy_database, query):
+    result = query(busy_database, "SELECT @@time_zone", password=busy_database.secret)
+    assert result.stdout.strip() == "Europe/Berlin", result.stderr
 
 
-def test_accounts_come_from_where_they_were_asked_to(busy_database):
-    asked = _as_root(busy_database, "SELECT User, Host FROM mysql.global_priv WHERE User <> 'mariadb.sys'")
+def test_accounts_have_the_requested_hosts(busy_database):
+    result = _as_root(busy_database, "SELECT User, Host FROM mysql.global_priv WHERE User <> 'mariadb.sys'")
     expected = {
         ("root", "localhost"), ("keeper", "127.0.0.%"), ("copier", "%"), ("mysql", "localhost"),
         ("healthcheck", "localhost"), ("healthcheck", "127.0.0.1"), ("healthcheck", "::1"),
     }  # fmt: skip
-    assert {tuple(line.split("\t")) for line in asked.splitlines()} == expected
+    assert {tuple(line.split("\t")) for line in result.splitlines()} == expected
 
 
-def test_scripts_of_both_kinds_find_both_names_of_a_setting(busy_database):
-    told = dict(line.split("\t") for line in _as_root(busy_database, "SELECT name, value FROM shop.told").splitlines())
+def test_scripts_see_settings_under_both_names(busy_database):
+    rows = dict(line.split("\t") for line in _as_root(busy_database, "SELECT name, value FROM shop.seen").splitlines())
     password = generated_password(busy_database)
-    assert told == {
+    assert rows == {
         "MYSQL_DATABASE": "shop", "MARIADB_DATABASE": "shop", "MYSQL_USER": "keeper", "MARIADB_USER": "keeper",
         "MYSQL_ROOT_HOST": "localhost", "MARIADB_ROOT_HOST": "localhost", "MYSQL_ROOT_PASSWORD": password,
         "sql": "done",
@@ -93,19 +95,19 @@ def test_scripts_of_both_kinds_find_both_names_of_a_setting(busy_database):
 
 
 def test_replicas_can_log_in(busy_database, query):
-    asked = query(busy_database, "SHOW GRANTS", user="copier", password="Copies-1")
-    assert re.search(r"GRANT REPLICATION (SLAVE|REPLICA) ON", asked.stdout), asked.stderr
+    result = query(busy_database, "SHOW GRANTS", user="copier", password="Copies-1")
+    assert re.search(r"GRANT REPLICATION (SLAVE|REPLICA) ON", result.stdout), result.stderr
 
 
-def test_the_health_checks_account_has_the_rights_that_were_asked_for(busy_database):
+def test_account_of_the_health_check_has_the_requested_privileges(busy_database):
     shown = busy_database.host.check_output(
         "mariadb --defaults-file=/var/lib/mysql/.my-healthcheck.cnf -e 'SHOW GRANTS'"
     )
     assert re.search("SLAVE MONITOR|REPLICA MONITOR", shown), shown
 
 
-def test_the_log_names_variables_that_mean_nothing(busy_database):
-    assert "MARIADB_PASWORD means nothing" in busy_database.logs()
+def test_log_names_unknown_variables_without_their_values(busy_database):
+    assert "MARIADB_PASWORD is not a setting" in busy_database.logs()
     assert "misspelt" not in busy_database.logs()
 
 
@@ -119,39 +121,39 @@ def test_the_log_names_variables_that_mean_nothing(busy_database):
         ("MARIADB_ROOT_PASSWORD=x MARIADB_USER=a MARIADB_PASSWORD=b MARIADB_PASSWORD_HASH=c", "keep one of them"),
         ("MARIADB_ROOT_PASSWORD=x MARIADB_PASSWORD_HASH_FILE=/nowhere", "MARIADB_PASSWORD_HASH_FILE names '/nowhere'"),
         ("MARIADB_ROOT_PASSWORD=x MARIADB_ROOT_PASSWORD_FILE=/etc/hostname", "both MARIADB_ROOT_PASSWORD and"),
-        ("MARIADB_ROOT_PASSWORD=x MARIADB_MASTER_HOST=primary", "makes this a replica"),
+        ("MARIADB_ROOT_PASSWORD=x MARIADB_MASTER_HOST=primary", "makes this server a replica"),
         ("MARIADB_ROOT_PASSWORD=x MARIADB_REPLICATION_USER=a", "MARIADB_REPLICATION_USER is set without"),
         ("MARIADB_ROOT_PASSWORD=x MARIADB_HEALTHCHECK_GRANTS='ALL ON *.*; DROP'", "expected privileges"),
     ],
 )
-def test_settings_that_contradict_each_other_are_refused(host, settings, message):
-    said = host.run(f"{settings} docker-entrypoint.sh mariadbd")
-    assert said.rc == 1, said.stdout
-    assert message in said.stderr
+def test_contradicting_settings_are_rejected(host, settings, message):
+    result = host.run(f"{settings} docker-entrypoint.sh mariadbd")
+    assert result.rc == 1, result.stdout
+    assert message in result.stderr
     assert host.check_output("find /var/lib/mysql -mindepth 1") == ""
 
 
-def test_hashes_are_as_good_as_passwords(start, query):
+def test_passwords_can_be_set_as_hashes(start, query):
     jane = "*0FD9A3F0F816D076CF239580A68A1147C250EB7B"
     settings = {f"MARIADB_{name}PASSWORD_HASH": jane for name in ("ROOT_", "", "REPLICATION_")}
     names = {"MARIADB_USER": "keeper", "MARIADB_REPLICATION_USER": "copier", "MARIADB_INITDB_SKIP_TZINFO": "1"}
     started = start(env={**settings, **names})
     started.wait_healthy(timeout=50)
     for user in ("root", "keeper", "copier"):
-        asked = query(started, "SELECT CURRENT_USER()", user=user, password="jane")
-        assert asked.stdout.startswith(f"{user}@"), asked.stderr
+        result = query(started, "SELECT CURRENT_USER()", user=user, password="jane")
+        assert result.stdout.startswith(f"{user}@"), result.stderr
     assert "denied" in query(started, "SELECT 1", user="root", password="").stderr
     assert "denied" in started.host.run("MYSQL_PWD= mariadb --user=root --execute='SELECT 1'").stderr
 
 
-def test_a_backup_among_the_scripts_is_not_passed_over(start):
+def test_backup_among_the_scripts_is_rejected(start):
     script = "echo x >/docker-entrypoint-initdb.d/data.tar.gz; exec docker-entrypoint.sh mariadbd"
     started = start(user="0", env={"MARIADB_RANDOM_ROOT_PASSWORD": "1"}, command=["bash", "-c", script])
     assert started.wait_ended() == 1
     assert "data.tar.gz looks like a backup" in started.logs()
 
 
-def test_a_password_that_the_server_refuses_is_not_in_the_log(start):
+def test_password_that_the_server_rejects_is_not_logged(start):
     environment = {"MARIADB_RANDOM_ROOT_PASSWORD": "1", "MARIADB_USER": "keeper", "MARIADB_PASSWORD": "feeble"}
     options = ["--plugin-load-add=simple_password_check"]
     started = start(env=environment, command=["mariadbd", *options])
@@ -159,7 +161,7 @@ def test_a_password_that_the_server_refuses_is_not_in_the_log(start):
     assert "feeble" not in started.logs()
 
 
-def test_a_script_that_leaves_the_shell_ends_the_start(start):
+def test_script_that_exits_the_shell_is_an_error(start):
     script = "echo exit 0 >/docker-entrypoint-initdb.d/a.sh; exec docker-entrypoint.sh mariadbd"
     environment = {"MARIADB_ALLOW_EMPTY_ROOT_PASSWORD": "1", "MARIADB_INITDB_SKIP_TZINFO": "1"}
     started = start(user="0", env=environment, command=["bash", "-c", script])

@@ -1,8 +1,8 @@
 #!/bin/bash
-# Puts WordPress into the current directory if there is none, writes wp-config.php if variables named
-# WORDPRESS_... ask for it, and becomes the program that the arguments name.
-# It does so before apache2... and php-fpm only, or without a program as docker-ensure-installed.sh.
-# An installation that is there already is never changed, an older one neither.
+# Copies WordPress to the current directory if it contains none, writes wp-config.php if WORDPRESS_...
+# variables are set, and executes the program in the arguments. It copies and writes only for the programs
+# apache2... and php-fpm, or if it is called as docker-ensure-installed.sh. An existing installation is
+# never changed, even if it is an older version.
 set -Eeuo pipefail
 
 source_directory=/usr/src/wordpress
@@ -15,19 +15,19 @@ sets_up() {
     [[ ${1-} == apache2* || ${1-} == php-fpm || ${0##*/} == docker-ensure-installed.sh ]]
 }
 
-# Root works for the user that Apache becomes; any other user can only work for itself.
+# Sets the owner of the files. For root, this is the user of Apache; any other user can only create its own files.
 find_owner() {
     user=$(id -u) group=$(id -g)
     if [ "$user" = 0 ]; then
         user=${APACHE_RUN_USER:-www-data} group=${APACHE_RUN_GROUP:-www-data}
-        # Apache's way to write a number.
+        # Apache writes a numeric user as #1000.
         user=${user#\#} group=${group#\#}
     fi
 }
 
-# Lists what to copy from the current directory to the first argument, ended by zeros, without the paths in the
-# other arguments. Only its owner may change a directory that is there, "." first of all, so tar must not see it;
-# root may. The two files that tell an installation come last: a copy that was interrupted is done again.
+# list_source TARGET [EXCLUDED...]: lists the paths to copy from the current directory to TARGET, each terminated by
+# a zero byte. Existing directories are omitted, because tar would change them, and only the owner may do that; root
+# may change all. The two files that identify an installation come last: then an interrupted copy is done again.
 list_source() {
     local target=$1 path kind excluded=()
     shift
@@ -59,7 +59,7 @@ copy_wordpress() {
         fi
     done
 
-    # tar would say so for each of thousands of files, and end with this status.
+    # Otherwise, tar would print an error for each of thousands of files, and end with the same status.
     if [ ! -w . ]; then
         say "ERROR: user $(id -u):$(id -g) may not write to $PWD. Give the directory to this user or, if the user" \
             "is in group 0, to group 0; or mount it without 'ro'."
@@ -73,7 +73,7 @@ copy_wordpress() {
             --null --files-from=- |
         tar --extract --preserve-permissions
     if [ "$(id -u)" != 0 ]; then
-        # The image leaves these open to every user, and WordPress gives uploads the mode of their directory.
+        # In the image, every user may write to these directories. WordPress gives uploads the mode of their directory.
         find wp-content -maxdepth 1 -type d -user "$(id -u)" -perm 1777 -exec chmod 775 {} +
         [ -e wp-content/uploads ] || mkdir -m 775 wp-content/uploads
     fi
@@ -99,7 +99,7 @@ write_config() {
         done
         printf '%s\n' "$config" >wp-config.php
         if [ "$(id -u)" = 0 ]; then
-            # A mounted file may belong to somebody else for good.
+            # The owner of a mounted file may be fixed.
             chown "$user:$group" wp-config.php || true
         fi
         return
@@ -118,10 +118,10 @@ set_up() {
     write_config
 }
 
-# Before a document root is filled for it.
+# This check comes before the document root is filled for the program.
 if [ $# -gt 0 ] && ! command -v -- "$1" >/dev/null; then
-    say "ERROR: this image has no program '$1'. Leave the command out to run WordPress with Apache, or name php-fpm to run" \
-        "PHP-FPM alone where the image has it."
+    say "ERROR: this image has no program '$1'. Omit the command to run WordPress with Apache, or use php-fpm to run" \
+        "only PHP-FPM, if the image contains it."
     exit 127
 fi
 if sets_up "$@"; then

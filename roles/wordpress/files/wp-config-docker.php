@@ -1,19 +1,19 @@
 <?php
 /**
- * Configuration of WordPress that asks the environment at every request.
+ * Configuration of WordPress from environment variables, which are read at every request.
  *
- * Each WORDPRESS_... variable has a twin WORDPRESS_..._FILE that names a file with the value, such as a
- * mounted secret; the twin wins. The entrypoint copies this file to wp-config.php and puts a random value
- * of its own in place of each unique phrase below.
+ * For each WORDPRESS_... variable, WORDPRESS_..._FILE can name a file with the value, for example a mounted
+ * secret. The file takes precedence. The entrypoint copies this file to wp-config.php, and replaces each
+ * unique phrase below by a random value.
  *
  * @package WordPress
  */
 
-// Another file of the site may have brought its own.
+// Another file of the site may define this function already.
 if ( ! function_exists( 'getenv_docker' ) ) {
 	/**
-	 * Returns the content of the file that NAME_FILE names (without the line ends after it), else the value
-	 * of NAME even if that is empty, else the default.
+	 * Returns the content of the file that NAME_FILE names, without the line ends at its end. If NAME_FILE is
+	 * not set, returns the value of NAME, even an empty one. If neither is set, returns the default.
 	 */
 	function getenv_docker( $name, $default ) {
 		$file = getenv( $name . '_FILE' );
@@ -44,15 +44,15 @@ define( 'SECURE_AUTH_SALT', getenv_docker( 'WORDPRESS_SECURE_AUTH_SALT', 'put yo
 define( 'LOGGED_IN_SALT', getenv_docker( 'WORDPRESS_LOGGED_IN_SALT', 'put your unique phrase here' ) );
 define( 'NONCE_SALT', getenv_docker( 'WORDPRESS_NONCE_SALT', 'put your unique phrase here' ) );
 
-// Every value but '' and '0' is true, "false" included.
+// Every value except '' and '0' is true, even 'false'.
 define( 'WP_DEBUG', (bool) getenv_docker( 'WORDPRESS_DEBUG', '' ) );
 
-// A proxy in front that speaks HTTPS with the visitor says so; without this, redirects to https never end.
+// A proxy that receives HTTPS from the visitor sets this header. Without this code, redirects to https would never end.
 if ( isset( $_SERVER['HTTP_X_FORWARDED_PROTO'] ) && false !== strpos( $_SERVER['HTTP_X_FORWARDED_PROTO'], 'https' ) ) {
 	$_SERVER['HTTPS'] = 'on';
 }
 
-// PHP code from whoever starts the container, who may run any code anyway.
+// PHP code from the user who starts the container. This user can run any code in any case.
 $wordpress_config_extra = getenv_docker( 'WORDPRESS_CONFIG_EXTRA', '' );
 if ( $wordpress_config_extra ) {
 	eval( $wordpress_config_extra );

@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One site with its database that tests share."""
+"""Fixtures for the tests of WordPress: a shared site with its database."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SITE = {
 
 @pytest.fixture(scope="session")
 def site(start_once) -> Any:
-    """WordPress as its users start it, with the chain's own database; both healthy, nothing installed."""
+    """A healthy container of WordPress, and one of the chain's database. The site is not installed yet."""
     database = start_once("mariadb", env=_DATABASE, alias="database")
     started = start_once(env=_SITE)
     started.wait_healthy(timeout=50)
@@ -38,10 +38,10 @@ def site(start_once) -> Any:
 
 @pytest.fixture(scope="session")
 def installed(site) -> Any:
-    """The same, installed as a person would with a browser."""
-    asked = site.http("/")
-    assert asked.status == 302, asked.body
-    assert "/wp-admin/install.php" in asked.headers["Location"]
+    """The same site, installed with the forms that a person would use in a browser."""
+    redirect = site.http("/")
+    assert redirect.status == 302, redirect.body
+    assert "/wp-admin/install.php" in redirect.headers["Location"]
     answer = site.http(
         "/wp-admin/install.php?step=2",
         data={
@@ -57,12 +57,12 @@ def installed(site) -> Any:
 
 @pytest.fixture(scope="session")
 def php() -> Callable[[Any, str], str]:
-    """Runs PHP with WordPress loaded, as the user of the image, and returns what it printed."""
+    """A function that runs PHP code with WordPress loaded, as the user of the image, and returns its output."""
 
     def php(site: Any, code: str) -> str:
-        said = site.host.run("cd /var/www/html && php -r %s", f"require 'wp-load.php'; {code}")
-        assert said.rc == 0, f"{said.stdout}{said.stderr}"
-        printed: str = said.stdout
+        result = site.host.run("cd /var/www/html && php -r %s", f"require 'wp-load.php'; {code}")
+        assert result.rc == 0, f"{result.stdout}{result.stderr}"
+        printed: str = result.stdout
         return printed
 
     return php

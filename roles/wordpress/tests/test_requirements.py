@@ -1,14 +1,14 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What WordPress needs from the image that it stands on."""
+"""Tests that the lower tiers provide everything that WordPress needs."""
 
 from __future__ import annotations
 
 import pytest
 
-#: What WordPress requires and recommends, and the package that brings it
+#: PHP extensions that WordPress requires or recommends, and their packages
 #: (https://make.wordpress.org/hosting/handbook/server-environment/#php-extensions).
-NEEDED = {
+REQUIRED = {
     "mysqli": "php-mysql",
     "curl": "php-curl",
     "dom": "php-xml",
@@ -23,21 +23,21 @@ NEEDED = {
 }
 
 
-@pytest.mark.parametrize("extension", NEEDED)
+@pytest.mark.parametrize("extension", REQUIRED)
 def test_php_has_the_extension(host, extension):
-    found = host.run("php -r %s", f"exit(extension_loaded('{extension}') ? 0 : 1);")
-    assert found.rc == 0, f"WordPress needs PHP's {extension}; the tier below has to install {NEEDED[extension]}"
+    loaded = host.run("php -r %s", f"exit(extension_loaded('{extension}') ? 0 : 1);")
+    assert loaded.rc == 0, f"WordPress needs PHP's {extension}; the parent tier must install {REQUIRED[extension]}"
 
 
 def test_php_is_new_enough(host):
-    compared = "require '/usr/src/wordpress/wp-includes/version.php'; echo PHP_VERSION, ' ', $required_php_version;"
-    found, needed = host.check_output("php -r %s", compared).split()
-    assert _numbers(found) >= _numbers(needed)
+    code = "require '/usr/src/wordpress/wp-includes/version.php'; echo PHP_VERSION, ' ', $required_php_version;"
+    version, required = host.check_output("php -r %s", code).split()
+    assert _numbers(version) >= _numbers(required)
 
 
 def test_the_database_is_new_enough(installed, php):
-    found, needed = php(installed, "echo $wpdb->db_version(), ' ', $GLOBALS['required_mysql_version'];").split()
-    assert _numbers(found) >= _numbers(needed)
+    version, required = php(installed, "echo $wpdb->db_version(), ' ', $GLOBALS['required_mysql_version'];").split()
+    assert _numbers(version) >= _numbers(required)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

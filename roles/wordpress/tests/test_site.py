@@ -1,13 +1,13 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A site with the chain's database: it installs, people log in, and uploads are kept."""
+"""Tests of a site with the chain's database: installation, login, uploads."""
 
 from __future__ import annotations
 
 import json
 
 
-def test_its_keys_are_its_own(site):
+def test_site_has_random_keys(site):
     config = site.host.check_output("cat /var/www/html/wp-config.php")
     keys = {line for line in config.splitlines() if "_KEY'" in line or "_SALT'" in line}
     assert len(keys) == 8
@@ -27,14 +27,14 @@ def test_people_can_log_in(installed):
     assert 'id="user_pass"' in form.body
     answer = installed.http(
         "/wp-login.php",
-        headers={"Cookie": "wordpress_test_cookie=WP%20Cookie%20check"},  # WordPress wants it back
+        headers={"Cookie": "wordpress_test_cookie=WP%20Cookie%20check"},  # WordPress checks that the browser sends it
         data={"log": "admin", "pwd": "correct horse", "testcookie": "1"},
     )
     assert answer.status == 302, answer.body
     assert any("wordpress_logged_in" in cookie for cookie in answer.headers.get_all("Set-Cookie"))
 
 
-def test_programs_can_read_posts(installed):
+def test_rest_api_returns_posts(installed):
     answer = installed.http("/?rest_route=/wp/v2/posts")
     assert answer.status == 200
     assert [post["title"]["rendered"] for post in json.loads(answer.body)] == ["Hello world!"]
@@ -44,11 +44,11 @@ def test_uploads_are_kept_and_served(installed, php):
     address = php(installed, "$kept = wp_upload_bits('note.txt', null, 'kept'); echo $kept['error'] ?: $kept['url'];")
     answer = installed.http("/wp-content/" + address.partition("/wp-content/")[2])
     assert (answer.status, answer.body) == (200, "kept"), address
-    opened = installed.host.check_output("find /var/www/html/wp-content/uploads -perm -0002 ! -type l")
-    assert opened == "", f"everybody may write to {opened}"
+    writable = installed.host.check_output("find /var/www/html/wp-content/uploads -perm -0002 ! -type l")
+    assert writable == "", f"everybody may write to {writable}"
 
 
-def test_pictures_are_scaled(installed, php):
+def test_images_can_be_scaled(installed, php):
     size = php(
         installed,
         "$file = tempnam(sys_get_temp_dir(), 'picture') . '.png'; imagepng(imagecreatetruecolor(640, 480), $file);"
@@ -57,12 +57,12 @@ def test_pictures_are_scaled(installed, php):
     assert json.loads(size) == {"width": 64, "height": 48}
 
 
-def test_its_tables_are_in_the_chains_database(installed, php):
+def test_tables_are_in_the_chains_database(installed, php):
     assert "tw_options" in php(installed, "echo implode(' ', $wpdb->get_col('SHOW TABLES'));").split()
 
 
-def test_php_has_nothing_to_complain_about(installed):
-    grave = ("PHP Fatal", "PHP Warning", "PHP Deprecated", "PHP Parse")
-    # There is no way to wordpress.org from the private network, and WordPress says so.
+def test_php_logs_no_warnings(installed):
+    severe = ("PHP Fatal", "PHP Warning", "PHP Deprecated", "PHP Parse")
+    # wordpress.org cannot be reached from the private network, and WordPress logs that.
     lines = [line for line in installed.logs().splitlines() if "wordpress.org" not in line]
-    assert [line for line in lines if any(word in line for word in grave)] == []
+    assert [line for line in lines if any(word in line for word in severe)] == []

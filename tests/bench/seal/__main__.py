@@ -37,7 +37,7 @@ from typing import Any
 
 import docker
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.containers import BEGUN
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.containers import START_MARKER
 from sdk_client import as_engine, sdk_client
 
 #: Files and bytes of each, half of which repeat.
@@ -118,7 +118,7 @@ def _run(client: docker.DockerClient, container: str, script: str) -> None:
 @contextmanager
 def _container(client: docker.DockerClient, image: str, count: int, size: int) -> Iterator[str]:
     # As build containers do, it says from when on what is written is a role's doing.
-    words = ["sh", "-c", f": >{BEGUN}; exec sleep 3600"]
+    words = ["sh", "-c", f": >{START_MARKER}; exec sleep 3600"]
     made = client.containers.run(image, words, entrypoint="", user="0:0", detach=True)
     try:
         _run(client, made.id, _WRITE.format(count=count, size=size))

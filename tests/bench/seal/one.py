@@ -17,11 +17,11 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import Image
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image.configuration import document
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer import container_changes
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.cleaner import Cleaner, settle
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.cleaner import Cleaner, layer_entries
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.tar_writer import Layer
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.sealing import image_archive
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.sealing.loading import Layers, load
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.sealing.seal import Design, seal
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.sealing.seal import ImageSpec, seal
 from sdk_client import as_engine, sdk_client
 
 EPOCH = 1_700_000_000
@@ -55,7 +55,7 @@ def _commit(client: docker.DockerClient, container: str, _parent: Image) -> Iter
 @contextmanager
 def _seal(client: docker.DockerClient, container: str, parent: Image) -> Iterator[Doing]:
     tier = Tier("bench", "bench", "twbench/seal", "latest", parent="base", role="bench")
-    yield lambda: seal(as_engine(client), container, Design(tier, "role bench", EPOCH, {}, {}, parent)).id
+    yield lambda: seal(as_engine(client), container, ImageSpec(tier, "role bench", EPOCH, {}, {}, parent)).id
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def _load(client: docker.DockerClient, container: str, parent: Image) -> Iterato
 
 def _write(client: docker.DockerClient, container: str, take: Callable[[bytes], object]) -> None:
     with container_changes.read(as_engine(client), container) as found:
-        for piece in Layer(settle(found.changes, Cleaner("debian")), EPOCH).pieces():
+        for piece in Layer(layer_entries(found.changes, Cleaner("debian")), EPOCH).pieces():
             take(piece)
 
 

@@ -22,7 +22,7 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent import client, package
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent.inside import frames
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent.keeper import Door
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent.keeper import AgentSocket
 
 #: Seconds that anything may take here, which is much more than it does.
 PATIENCE = 15
@@ -85,10 +85,10 @@ class Agent:
         #: Its own, in place of what it would share with all agents of this machine.
         self.memory = Path(tempfile.mkdtemp(dir="/dev/shm"))
         self.memory.chmod(0o711)
-        self._door = Door(Path(self.folder, "agent.sock"))
-        self.path = str(self._door.path)
+        self._socket = AgentSocket(Path(self.folder, "agent.sock"))
+        self.path = str(self._socket.path)
         self._giver = threading.Thread(target=self._give, daemon=True)
-        command = package.command(python, str(self._door.giver_path) if listen else "", user)
+        command = package.command(python, str(self._socket.handover_path) if listen else "", user)
         self.process = subprocess.Popen(
             [word.replace('"/dev/shm"', f'"{self.memory}"') for word in command],
             stdin=subprocess.PIPE,
@@ -105,12 +105,12 @@ class Agent:
         self._write(payload)
 
     def _give(self) -> None:
-        while not select.select([self._door.giver], [], [], 0.1)[0]:
+        while not select.select([self._socket.handover], [], [], 0.1)[0]:
             if self.process.poll() is not None:
                 return
-        self._door.give()
-        self._door.listener.close()
-        self._door.open()
+        self._socket.hand_over()
+        self._socket.listener.close()
+        self._socket.open()
 
     @functools.cached_property
     def about(self) -> dict[str, Any]:
@@ -208,7 +208,7 @@ class Agent:
             self.process.kill()
             self._reader.join(PATIENCE)
             self._giver.join(PATIENCE)
-            self._door.close()
+            self._socket.close()
             self.process.stdout.close()
             self.process.stderr.close()
             self.process.wait()

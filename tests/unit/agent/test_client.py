@@ -145,7 +145,7 @@ def test_a_descriptor_that_another_call_closed_is_not_taken_for_its_successor():
 
 
 def test_output_without_an_end_is_cut_off(monkeypatch):
-    monkeypatch.setattr(streams, "MOST_OUTPUT", 1 << 20)
+    monkeypatch.setattr(streams, "MAX_OUTPUT", 1 << 20)
     sent = []
 
     def play(sock):
@@ -164,5 +164,5 @@ def test_output_without_an_end_is_cut_off(monkeypatch):
 
 @pytest.mark.parametrize("payload", [b"", b"[]", b"{}", b'{"code": "x", "signal": 0}', b"[" * 10_000, b"\xff"])
 def test_an_end_that_is_none_is_a_lost_agent(payload):
-    with pytest.raises(client.AgentLostError, match="neither status nor signal"):
+    with pytest.raises(client.AgentLostError, match="without status and signal"):
         played(lambda sock: sock.sendall(frames.encode(0, frames.EXIT, payload)))

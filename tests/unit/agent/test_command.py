@@ -145,4 +145,4 @@ def test_without_input_there_is_no_module(environment):
 @pytest.mark.parametrize("has_input", [True, False])
 def test_the_log_has_no_values_of_the_environment(script, shown, has_input):
     line = shlex.join(["/bin/sh", "-c", script])
-    assert client.shown(client.request(line, has_input=has_input)) == shown
+    assert client.describe_request(client.request(line, has_input=has_input)) == shown

@@ -89,7 +89,7 @@ def test_a_user_that_does_not_exist(agent):
     done = agent.sh("echo never", user="no-such-user")
     assert (done.code, done.stdout) == (126, b"")
     assert b"the build container has no user 'no-such-user', which ansible_user," in done.stderr
-    assert b"no group" in agent.sh("echo never", user="root:no-such-group").stderr
+    assert b"has no group" in agent.sh("echo never", user="root:no-such-group").stderr
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root becomes somebody else")

@@ -112,7 +112,7 @@ def test_a_command_that_reads_nothing_does_not_hide_the_end_of_its_connection(an
 
 def test_a_command_that_reads_nothing_does_not_hide_the_end_of_the_agent_s_stream(start):
     agent = start(listen=False)
-    assert agent.about["no_socket"] == "not asked for"
+    assert agent.about["no_socket"] == "not requested"
     pids = started_over_stream(agent)
     for _ in range(9):  # more than an agent holds, but all of it is read
         agent.send(5, frames.STDIN, bytes(frames.PIECE))
@@ -130,7 +130,7 @@ def test_a_command_that_reads_nothing_does_not_hide_the_end_of_the_agent_s_strea
         frames.encode(0, frames.OPEN, b"\xff\xff"),
         frames.encode(0, frames.OPEN, b"[]"),
         frames.encode(0, frames.OPEN, b"[" * 100_000),
-        frames.HEADER.pack(0, frames.STDIN, frames.LARGEST + 1),
+        frames.HEADER.pack(0, frames.STDIN, frames.MAX_PAYLOAD + 1),
         opening("sleep 60") * 2,
     ],
     ids=["no frame", "HTTP", "no JSON", "no text", "no object", "deep JSON", "too large", "a channel twice"],

@@ -42,14 +42,14 @@ def test_a_frame_without_payload_is_one():
 
 def test_the_largest_frame_is_taken():
     reader, taken = decoder()
-    reader.feed(frames.encode(0, frames.STDOUT, bytes(frames.LARGEST)))
-    assert len(taken[0][2]) == frames.LARGEST
+    reader.feed(frames.encode(0, frames.STDOUT, bytes(frames.MAX_PAYLOAD)))
+    assert len(taken[0][2]) == frames.MAX_PAYLOAD
 
 
 def test_a_larger_one_is_refused_before_it_is_there():
     reader, taken = decoder()
     with pytest.raises(frames.ProtocolError, match="1048577 bytes; at most 1048576"):
-        reader.feed(frames.HEADER.pack(0, frames.STDOUT, frames.LARGEST + 1))
+        reader.feed(frames.HEADER.pack(0, frames.STDOUT, frames.MAX_PAYLOAD + 1))
     assert taken == []
 
 

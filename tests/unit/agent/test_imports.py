@@ -47,7 +47,7 @@ def test_the_connection_does_not_import_the_engine_s_client():
 
 @pytest.mark.parametrize("name", ["agent.keeper", "engine.engine", "transports.docker_daemon"])
 def test_the_engine_s_client_is_not_imported_before_it_is_needed(name):
-    made = f"from {LIBRARY}.plugin_utils._core.engine.engine import unopened; unopened()"
+    made = f"from {LIBRARY}.plugin_utils._core.engine.engine import lazy_engine; lazy_engine()"
     found = modules_after(f"import {LIBRARY}.plugin_utils._core.{name}; {made}")
     assert not found & {"docker", "requests", "urllib3", "paramiko"}
 

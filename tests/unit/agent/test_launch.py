@@ -71,7 +71,7 @@ def test_a_folder_that_others_may_enter_is_refused(runtime, whose, mode):
         launch.make_agent_folder(HERE, "it")
     shown = stat.filemode(stat.S_IFDIR | mode)
     assert f"{opened} is not a folder that only user {os.getuid()} may read" in str(raised.value)
-    assert f"(owner {os.getuid()}, mode {shown}); somebody else made it: remove it" in str(raised.value)
+    assert f"(owner {os.getuid()}, mode {shown}); a different user or program made it: remove it" in str(raised.value)
 
 
 @pytest.mark.usefixtures("runtime")
@@ -147,7 +147,7 @@ def test_a_container_that_locks_all_it_sees_keeps_no_task_waiting(runtime, monke
     (mounted / "lock").touch()
     found = iter([None, None, "a connection"])
     monkeypatch.setattr(launch, "_connect", lambda _path: next(found))
-    monkeypatch.setattr(launch, "_start", lambda *_: "its own socket")
+    monkeypatch.setattr(launch, "_start_keeper", lambda *_: "its own socket")
     with (mounted / "lock").open() as seen:
         fcntl.flock(seen, fcntl.LOCK_EX)
         assert launch.attach(HERE, "it", "auto", print) == "a connection"

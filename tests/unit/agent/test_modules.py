@@ -118,7 +118,7 @@ def test_a_program_that_is_no_module_gets_an_interpreter(an_agent):
     done = run(an_agent, b"import sys; print(sys.argv, __name__); sys.exit(5)")
     assert (done.code, done.stdout) == (5, b"[''] __main__\n")
     assert done.notes == [
-        f"{an_agent.python} is started for this module: it is no program of the kind that the agent knows"
+        f"{an_agent.python} is started for this module: its program does not have the form that the agent expects"
     ]
 
 
@@ -135,20 +135,20 @@ def changed(program, wanted):
 def test_a_module_with_another_file_of_module_utils_gets_an_interpreter(an_agent, programs):
     name = "ansible/module_utils/common/validation.py"
     done = run(an_agent, changed(programs["ping"], name))
-    assert done.notes == [f"{an_agent.python} is started for this module: it brings another {name}"]
+    assert done.notes == [f"{an_agent.python} is started for this module: it contains a different {name}"]
     assert json.loads(done.stdout)["ping"] == "é"
 
 
 def test_a_module_whose_archive_is_broken_gets_an_interpreter(an_agent, programs):
     done = run(an_agent, re.sub(rb"(zip_data=['\"])[A-Za-z0-9+/=]{40}", rb"\1AAAA", programs["ping"]))
     assert len(done.notes) == 1
-    assert "the archive in it cannot be read" in done.notes[0]
+    assert "the archive in its program cannot be read" in done.notes[0]
     assert done.code != 0
 
 
 def test_a_variable_that_is_read_at_the_start_needs_an_interpreter(an_agent, programs):
     done = run(an_agent, programs["ping"], env={"OTHER": "1", "LANG": "C.UTF-8"})
-    assert done.notes == [f"{an_agent.python} is started for this module: it has to see LANG when it starts"]
+    assert done.notes == [f"{an_agent.python} is started for this module: LANG must be set when it starts"]
     assert json.loads(done.stdout)["ping"] == "é"
 
 

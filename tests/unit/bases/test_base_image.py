@@ -84,14 +84,14 @@ def test_no_bytes_cause_anything_but_our_own_error(tmp_path_factory, data):
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
 def test_a_truncated_archive_is_refused(tmp_path, pack):
     (tmp_path / "in").write_bytes(pack(GOOD)[:-20])
-    with pytest.raises(SourceError, match="is no tar archive"):
+    with pytest.raises(SourceError, match="is not a tar archive"):
         base_image.unpack("base", tmp_path / "in", tmp_path / "out")
 
 
 def test_an_archive_that_unpacks_without_end_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(base_image, "LARGEST", 1 << 20)
     (tmp_path / "in").write_bytes(gzip.compress(bytes(4 << 20)))
-    with pytest.raises(SourceError, match="unpacks to more than"):
+    with pytest.raises(SourceError, match=r"has more than .* uncompressed"):
         base_image.unpack("base", tmp_path / "in", tmp_path / "out")
 
 

@@ -12,7 +12,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.f
     ROLE,
     Projects,
     digest_elsewhere,
-    names,
+    elsewhere_names,
 )
 
 
@@ -85,4 +85,4 @@ def test_a_change_is_another_digest(project, name, change):
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=30)))
 def test_wild_names_survive_the_key_and_are_digested(taken):
     parts = digest_elsewhere(taken, Projects(["/nonexistent"]))
-    assert names({**parts, "role/elsewhere/x": "1"}) == tuple(sorted(set(taken)))
+    assert elsewhere_names({**parts, "role/elsewhere/x": "1"}) == tuple(sorted(set(taken)))

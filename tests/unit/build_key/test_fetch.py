@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.outside_inputs import (
+    AnswerCache,
     FetchFailure,
-    Memory,
     Question,
     ask,
     digest_whole,
@@ -153,4 +153,4 @@ def test_where_nothing_can_be_written_nothing_is_remembered(site, cache):
     cache.write_text("no folder")
     site.content["/a"] = b"one"
     assert ask_for(site.address("/a"))[0] == ask_for(site.address("/a"))[0]
-    assert Memory().recall(site.address("/a")) is None
+    assert AnswerCache().get(site.address("/a")) is None

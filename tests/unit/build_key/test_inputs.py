@@ -48,7 +48,7 @@ def test_an_archive_counts_by_its_index_files(change, counts):
 
 @pytest.mark.parametrize("answer", [b"", b"<html>captive portal</html>", b"SHA256:\n"])
 def test_what_is_no_archive_is_refused(answer):
-    with pytest.raises(ValueError, match="no InRelease file"):
+    with pytest.raises(ValueError, match="not an InRelease file"):
         digest_index([answer])
 
 

@@ -45,30 +45,30 @@ def test_every_kind_reads_as_a_sentence():
     del now["variable/old"]
     assert list(differences(before, now, parent="corebuild")) == [
         "ansible-core changed from 2.19 to 2.21",
-        "what is in folder files changed",
+        "list of files in folder files changed",
         "file files/motd.txt changed",
         "role roles/shared changed",
         "tier_epoch changed from 1 to 2",
         "outside input debian bookworm-security changed",
         "tier_inputs_pin changed from 2026-11-01 to 2026-12-01",
-        "parent corebuild is another image",
+        "parent corebuild is a different image",
         "role web/files/new is new",
         "role web/tasks/main.yml changed",
         "source of the base changed",
         "choice of --tags and --skip-tags changed",
         "team changed from operations to web",
-        "variable old is gone",
+        "variable old was removed",
     ]
 
 
 def test_what_is_kept_as_it_is_says_so_when_it_comes_and_goes():
-    assert list(differences({}, {"epoch": "2"})) == ["tier_epoch is 2 now"]
-    assert list(differences({"epoch": "2"}, {})) == ["tier_epoch 2 is gone"]
+    assert list(differences({}, {"epoch": "2"})) == ["tier_epoch is now 2"]
+    assert list(differences({"epoch": "2"}, {})) == ["tier_epoch 2 was removed"]
 
 
 def test_many_differences_are_summed_up():
     before = {**{f"role/wordpress/files/{n:02}": "1" for n in range(16)}, "variable/x": "1", "parent": "1"}
     told = list(differences(before, dict.fromkeys(before, "2"), most=6))
-    assert told[:2] == ["parent is another image", "role wordpress/files/00 changed"]
+    assert told[:2] == ["parent is a different image", "role wordpress/files/00 changed"]
     assert told[-1] == "and 12 more files of role wordpress, 1 more variable"
     assert len(told) == 6

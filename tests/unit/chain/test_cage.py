@@ -39,11 +39,11 @@ def test_what_can_be_said(said, cage):
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ({"capabilities": ["SYS_ADMIN"]}, "'SYS_ADMIN', which no build container gets: it is as good as root"),
-        ({"capabilities": ["cap_sys_module"]}, "'SYS_MODULE', .* loads code into the kernel"),
-        ({"capabilities": ["SYS_PTRACE"]}, "reads and changes other processes"),
-        ({"capabilities": ["ALL"]}, "everything at once"),
-        ({"capabilities": ["FLY"]}, "'FLY', .* no such capability is known to be safe; these may be asked for: AUDIT"),
+        ({"capabilities": ["SYS_ADMIN"]}, "'SYS_ADMIN', which is not allowed: it is equivalent to root"),
+        ({"capabilities": ["cap_sys_module"]}, "'SYS_MODULE', .* load code into the kernel"),
+        ({"capabilities": ["SYS_PTRACE"]}, "read and change other processes"),
+        ({"capabilities": ["ALL"]}, "means all capabilities"),
+        ({"capabilities": ["FLY"]}, "'FLY', .* it is not known to be safe; allowed are: AUDIT"),
         ({"memory": "much"}, "memory is 'much'; expected a size such as 512m"),
         ({"memory": "1m"}, "from 64m to 64t"),
         ({"memory": "-1"}, "expected a size"),

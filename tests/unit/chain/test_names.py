@@ -30,29 +30,31 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors impo
     ],
 )
 def test_a_chain_is_called_after_its_project_and_never_after_a_folder_that_every_project_has(folder, name):
-    assert names.default(PurePosixPath(folder)) == name
+    assert names.default_chain_name(PurePosixPath(folder)) == name
 
 
 @pytest.mark.parametrize("name", ["shop", "Shop 2", "team/shop", "läden", "a+b=c", "x" * 200, "a..b", "-"])
 def test_a_chain_may_be_called(name):
-    assert names.check("tier_chain", name) == name
+    assert names.check_chain_name("tier_chain", name) == name
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../..", ".hidden", " shop", "shop\n", "a\x1b[31mb", "a\u202eb"])
 def test_a_chain_may_not_be_called(name):
-    with pytest.raises(ChainError, match=r"^tier_chain is .*, which cannot name a chain: .*; call it tier_chain: shop"):
-        names.check("tier_chain", name)
+    expected = r"^tier_chain is .*, which is not a valid name of a chain: .*; use a name such as tier_chain: shop"
+    with pytest.raises(ChainError, match=expected):
+        names.check_chain_name("tier_chain", name)
 
 
 @pytest.mark.parametrize("given", ["x" * 201, "ä" * 40, True, None, ["a"], {}])
 def test_what_is_too_long_or_no_text_names_no_chain(given):
-    with pytest.raises(ChainError, match=r"which cannot name a chain: (it is too long; at most 200|expected a text)"):
-        names.check("tier_chain", given)
+    expected = r"which is not a valid name of a chain: (it is too long; at most 200|expected a string)"
+    with pytest.raises(ChainError, match=expected):
+        names.check_chain_name("tier_chain", given)
 
 
 @pytest.mark.parametrize(("given", "name"), [(5, "5"), (1.5, "1.5")])
 def test_a_number_names_a_chain_as_it_is_written(given, name):
-    assert names.check("tier_chain", given) == name
+    assert names.check_chain_name("tier_chain", given) == name
 
 
 @given(name=st.text(min_size=1, max_size=15))

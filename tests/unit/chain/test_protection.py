@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import (
     Protection,
-    from_text,
+    protections_from_text,
+    protections_to_text,
     read_paths,
-    to_text,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
 
@@ -30,21 +30,21 @@ def test_what_would_protect_nothing_is_refused(path):
 
 @given(PROTECTIONS)
 def test_what_is_written_is_read_back(protections):
-    assert list(from_text(to_text(protections))) == protections
+    assert list(protections_from_text(protections_to_text(protections))) == protections
 
 
 def test_who_protects_nothing_is_not_told():
-    assert to_text([Protection("web", "middleware", ())]) == ""
-    assert from_text("") == ()
+    assert protections_to_text([Protection("web", "middleware", ())]) == ""
+    assert protections_from_text("") == ()
 
 
 @pytest.mark.parametrize("text", ["{", "1", "{}x", '["x"]', '[{"tier": "x"}]', '[{"tier":"x","team":"y","paths":1}]'])
 def test_what_is_something_else_is_not_read(text):
     with pytest.raises(ValueError, match=r".+"):
-        from_text(text)
+        protections_from_text(text)
 
 
 def test_it_is_plain_json():
-    assert json.loads(to_text([Protection("core", "ops", ("etc/ssl",))])) == [
+    assert json.loads(protections_to_text([Protection("core", "ops", ("etc/ssl",))])) == [
         {"tier": "core", "team": "ops", "paths": ["etc/ssl"]}
     ]

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 import schemas
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command import tree as command_tree
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command.main import tierwright, version
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import keep_matrix
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import save_matrix
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.variant_matrix import (
     Cell,
     CellState,
@@ -60,7 +60,7 @@ def state(monkeypatch, tmp_path):
     variant = Variant(
         "debian-13", "Debian 13", [Cell("base", CellState.PASSED), Cell("web", CellState.FAILED, "test_php")]
     )
-    keep_matrix(state_folder("demo"), Matrix(1, "demo", None, "2026-01-02T03:04:05Z", [variant]))
+    save_matrix(state_folder("demo"), Matrix(1, "demo", None, "2026-01-02T03:04:05Z", [variant]))
 
 
 @pytest.fixture
@@ -193,10 +193,8 @@ def test_blame(run, place):
     assert run("blame", f"{place}:web", "/etc/motd")[1].splitlines()[0] == "/etc/motd: web, team mid"
     assert run("blame", f"{place}:web", "ssl")[1].splitlines()[0] == "ssl: web, team mid"
     code, _, err = run("blame", f"{place}:web", "tls")
-    assert (code, err) == (
-        3,
-        "tierwright: image web:latest neither has nor had the package tls; a path has a slash in it\n",
-    )
+    sentence = "no layer of image web:latest contains the package tls; if you mean a path, write it with a slash"
+    assert (code, err) == (3, f"tierwright: {sentence}\n")
 
 
 def test_diff(run, place):
@@ -230,8 +228,8 @@ def test_outdated(run, tmp_path):
     assert code == 1
     assert "ssl:amd64 1 3 security base ops 1" in lines
     assert "base ops 1 1 base" in lines
-    assert "127.0.0.1/d x main: signature not checked: the image takes it unsigned" in lines
-    assert [line.partition(" ")[0] for line in err.splitlines()] == ["looking", "reading", "reading"]
+    assert "127.0.0.1/d x main: signature not checked: the image trusts it without a signature" in lines
+    assert [line.partition(" ")[0] for line in err.splitlines()] == ["opening", "reading", "reading"]
 
 
 def test_outdated_does_not_pass_what_it_did_not_compare(run, place):
@@ -285,9 +283,9 @@ def test_svg(run, place):
     picture = ET.fromstring(out)
     titles = [title.text for title in picture.iter("{http://www.w3.org/2000/svg}title")]
     assert titles[:3] == [
-        "Images and what they stand on",
+        "Images and their parents",
         "base:latest, base, team ops, +10 kB",
-        "web:latest, web, team mid, +10 kB, on base:latest",
+        "web:latest, web, team mid, +10 kB, based on base:latest",
     ]
     assert "http" not in out.replace("http://www.w3.org/", "")
 
@@ -299,16 +297,16 @@ def test_svg(run, place):
         (2, ["tree", "--svg", "--json"], "exclude each other"),
         (2, ["nothing"], "No such command"),
         (2, ["layers"], "Missing argument"),
-        (2, ["why", "x", "--", "-v"], "options of ansible-playbook belong to --now"),
-        (2, ["layers", "docker://x"], "names no image of a registry"),
+        (2, ["why", "x", "--", "-v"], "options of ansible-playbook are only used with --now"),
+        (2, ["layers", "docker://x"], "is not the name of an image in a registry"),
         (2, ["report"], "Missing option"),
-        (2, ["report", "-o", "/etc", "--in", "{place}"], "/etc is not empty and no report"),
+        (2, ["report", "-o", "/etc", "--in", "{place}"], "/etc is not empty, and is not a report"),
         (3, ["report", "nothing", "-o", "/tmp/none", "--in", "{place}"], "no tier of a chain 'nothing'"),
         (3, ["layers", "archive:/none.tar"], "cannot be read"),
-        (3, ["tree", "--in", "oci:/none"], "no OCI layout"),
+        (3, ["tree", "--in", "oci:/none"], "not an OCI layout"),
         (3, ["tree", "--in", "{place}", "nothing"], "there is no image 'nothing'"),
         (3, ["history", "{place}:nothing"], "no image of a tier 'nothing'"),
-        (4, ["layers", "archive:/etc/passwd"], "no tar archive"),
+        (4, ["layers", "archive:/etc/passwd"], "not a tar archive"),
         (5, ["tree"], "no container engine answers"),
         (5, ["layers", "web"], "no container engine answers"),
         (5, ["layers", "docker://127.0.0.1:1/web"], "does not answer"),
@@ -332,7 +330,7 @@ def test_what_is_of_a_foreign_kind(run, tmp_path):
     code, _, err = run("layers", f"archive:{tmp_path}/bz")
     assert (code, err) == (
         6,
-        f"tierwright: archive {tmp_path}/bz is packed with bzip2; plain tar, gzip and zstd are read\n",
+        f"tierwright: archive {tmp_path}/bz is compressed with bzip2; expected plain tar, gzip or zstd\n",
     )
 
 
@@ -394,10 +392,10 @@ def test_an_error_that_nobody_thought_of_is_a_sentence(place, monkeypatch):
     def boom(*_arguments, **_options):
         raise KeyError("\x1b[31mId")
 
-    monkeypatch.setattr(command_tree, "grow", boom)
+    monkeypatch.setattr(command_tree, "build_tree", boom)
     told = CliRunner().invoke(tierwright, ["tree", "--in", place])
     assert told.exit_code == 4
-    assert told.output.startswith("tierwright: this failed for a reason that Tierwright does not know (KeyError: ")
+    assert told.output.startswith("tierwright: unexpected error (KeyError: ")
     assert "\x1b" not in told.output
     monkeypatch.setenv("TIERWRIGHT_TRACEBACK", "1")
     assert isinstance(CliRunner().invoke(tierwright, ["tree", "--in", place]).exception, KeyError)

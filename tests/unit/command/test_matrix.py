@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 import schemas
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command.main import tierwright
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import keep_matrix
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import save_matrix
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.variant_matrix import (
     Cell,
     CellState,
@@ -34,7 +34,7 @@ def ask(*arguments, code=0):
 
 
 def make(*variants, chain="demo", release=None, made="2026-11-24T09:30:00Z"):
-    keep_matrix(state_folder(chain), Matrix(1, chain, release, made, list(variants)))
+    save_matrix(state_folder(chain), Matrix(1, chain, release, made, list(variants)))
 
 
 def test_a_table_the_failures_and_what_changed():
@@ -78,7 +78,7 @@ def test_a_table_the_failures_and_what_changed():
 
 def test_nothing_to_compare_with_and_nothing_changed():
     make(Variant("debian-12", "Debian 12", [BASE]))
-    assert ask("--fail").splitlines()[-1] == "there is none before it here to compare it with"
+    assert ask("--fail").splitlines()[-1] == "there is no earlier matrix here to compare it with"
     make(Variant("debian-12", "Debian 12", [BASE]), made="2026-11-25T09:30:00Z")
     assert ask().splitlines()[-1] == "nothing changed since 2026-11-24T09:30:00Z"
 
@@ -99,11 +99,11 @@ def test_changes_as_json_are_as_documented():
 
 
 def test_which_chain():
-    assert "no compatibility matrix of any chain is kept here" in ask(code=3)
+    assert "no compatibility matrix of any chain" in ask(code=3)
     make(Variant("one", "One", [BASE]), chain="a/b")
     state_folder("other").mkdir()
     assert ask().startswith("a/b, not released")
-    assert "holds no compatibility matrix" in ask("other", code=3)
+    assert "contains no compatibility matrix" in ask("other", code=3)
     make(Variant("one", "One", [BASE]), chain="c")
     assert "name one of a/b, c" in ask(code=2)
     assert ask("c").startswith("c, ")

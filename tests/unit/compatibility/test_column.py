@@ -8,10 +8,10 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import (
     VariantRef,
-    keep_column,
-    kept_matrices,
     newest_matrix,
     note_variant,
+    record_column,
+    saved_matrices,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.variant_matrix import (
     CellState,
@@ -70,7 +70,7 @@ def states():
 
 def test_what_failed_is_told_apart_from_what_was_not_reached(run):
     ends = {"base": None, "core": None, "db": None, "php": "task 'x': no", "blog": "its parent 'php' failed"}
-    told = keep_column(holding(f"web:{OLD}"), run(ends))
+    told = record_column(holding(f"web:{OLD}"), run(ends))
     assert told == "variant Debian-13 of chain shop: 3 of 5 tiers passed; `tierwright matrix shop` shows all"
     assert states() == {"base": "passed", "core": "passed", "php": "failed", "blog": "not reached", "db": "passed"}
     matrix, _before = newest_matrix(state_folder("shop"))
@@ -86,7 +86,7 @@ def test_the_first_test_that_failed_is_told(run):
         "core": {"image": "sha256:core", "passed": True, "seconds": 1.0, "tests": 2, "failed": []},
         "php": {"image": "sha256:php", "passed": False, "seconds": 1.0, "tests": 2, "failed": [FAILURE, FAILURE]},
     }
-    keep_column(
+    record_column(
         holding(), run({"base": None, "core": None, "db": None, "php": "its tests failed", "blog": "x"}, tested)
     )
     cell = newest_matrix(state_folder("shop"))[0].variants[0].cell("php")
@@ -95,17 +95,17 @@ def test_the_first_test_that_failed_is_told(run):
 
 def test_what_was_kept_passed_unless_its_tests_fail_now(run):
     tested = {"db": {"image": "sha256:db", "passed": False, "seconds": 1.0, "tests": 1, "failed": [FAILURE]}}
-    keep_column(holding(), run({}, tested, kept=PARENTS))
+    record_column(holding(), run({}, tested, kept=PARENTS))
     assert states() == dict.fromkeys(PARENTS, "passed") | {"db": "failed"}
 
 
 def test_a_run_that_died_reached_nothing_more(run):
-    keep_column(holding(), run({"base": None}))
+    record_column(holding(), run({"base": None}))
     assert states() == dict.fromkeys(PARENTS, "not reached") | {"base": "passed"}
 
 
 def test_tiers_that_the_run_left_out_are_not_asked(run):
-    keep_column(holding(), run({"base": None, "core": None}, left=("php", "db", "blog")))
+    record_column(holding(), run({"base": None, "core": None}, left=("php", "db", "blog")))
     assert states() == {"base": "passed", "core": "passed"}
 
 
@@ -114,11 +114,11 @@ def test_a_build_s_time_is_told(run):
     journal.write("build", "php", {})
     began = journal.moment("build", "php")
     os.utime(journal.folder / "php.outcome.json", (began + 12.34, began + 12.34))
-    keep_column(holding(), journal)
+    record_column(holding(), journal)
     variant = newest_matrix(state_folder("shop"))[0].variants[0]
     assert (variant.cell("php").seconds, variant.cell("db").seconds) == (12.3, None)
 
-    keep_column(holding(), run({}, kept=PARENTS))  # the same images
+    record_column(holding(), run({}, kept=PARENTS))  # the same images
     variant = newest_matrix(state_folder("shop"))[0].variants[0]
     assert (variant.cell("php").seconds, variant.cell("db").seconds) == (12.3, None)
 
@@ -126,17 +126,17 @@ def test_a_build_s_time_is_told(run):
 @pytest.mark.parametrize("names", [(), (f"web:{OLD}",)], ids=["unreleased", "released"])
 def test_variants_come_together_and_replace_themselves(run, names):
     for variant, ends in [("a", {"base": None}), ("b", {}), ("a", {})]:
-        keep_column(holding(*names), run(ends, variant=variant))
-    (matrix,) = kept_matrices(state_folder("shop"))
+        record_column(holding(*names), run(ends, variant=variant))
+    (matrix,) = saved_matrices(state_folder("shop"))
     assert [each.name for each in matrix.variants] == ["a", "b"]
     assert matrix.variants[0].cell("base").state is CellState.NOT_REACHED
 
 
 def test_the_next_release_has_a_matrix_of_its_own(run):
-    keep_column(holding(f"web:{OLD}"), run({}, variant="a"))
-    keep_column(holding(f"web:{OLD}", f"web:{NEW}"), run({}, variant="b"))
+    record_column(holding(f"web:{OLD}"), run({}, variant="a"))
+    record_column(holding(f"web:{OLD}", f"web:{NEW}"), run({}, variant="b"))
     assert {
-        each.release: [variant.name for variant in each.variants] for each in kept_matrices(state_folder("shop"))
+        each.release: [variant.name for variant in each.variants] for each in saved_matrices(state_folder("shop"))
     } == {
         OLD: ["a"],
         NEW: ["b"],
@@ -144,7 +144,7 @@ def test_the_next_release_has_a_matrix_of_its_own(run):
 
 
 def test_another_run_is_no_column(run):
-    assert keep_column(holding(), run({}, variant=None)) is None
+    assert record_column(holding(), run({}, variant=None)) is None
     assert not state_folder("shop").exists()
 
 
@@ -165,7 +165,7 @@ def test_the_title_is_the_name_unless_one_says_otherwise():
     ],
 )
 def test_a_wrong_variable_is_told(given):
-    with pytest.raises(ChainError, match=r"tier_variant is .*; expected a dictionary with the texts name and of"):
+    with pytest.raises(ChainError, match=r"tier_variant is .*; expected a dictionary with two texts: name, and of"):
         VariantRef.read(given)
 
 
@@ -173,5 +173,5 @@ def test_a_wrong_variable_is_told(given):
 @pytest.mark.parametrize("given", ["..", ".", "x" * 300])
 def test_a_variant_and_its_chain_stay_in_their_folder(key, given):
     asked = {"name": "debian-13", "of": "shop", key: given}
-    with pytest.raises(ChainError, match=rf"^tier_variant\.{key} is .* cannot name a chain"):
+    with pytest.raises(ChainError, match=rf"^tier_variant\.{key} is .* is not a valid name of a chain"):
         VariantRef.read(asked)

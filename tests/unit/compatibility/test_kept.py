@@ -8,10 +8,10 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain import tags
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import (
-    KEPT,
-    keep_matrix,
-    kept_matrices,
+    MAX_SAVED,
     newest_matrix,
+    save_matrix,
+    saved_matrices,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.variant_matrix import (
     Cell,
@@ -33,53 +33,53 @@ def made(days, *, released=True, state=CellState.PASSED, at=None):
 
 def test_it_is_kept_privately_and_comes_back(tmp_path):
     matrix = made(0)
-    path = keep_matrix(tmp_path / "state", matrix)
+    path = save_matrix(tmp_path / "state", matrix)
     assert path == tmp_path / "state/matrix/release-20261124T093000Z.json"
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert list(path.parent.iterdir()) == [path]
-    assert kept_matrices(tmp_path / "state") == [matrix]
+    assert saved_matrices(tmp_path / "state") == [matrix]
     assert newest_matrix(tmp_path / "state") == (matrix, None)
 
 
 def test_one_without_a_release_is_named_after_its_moment(tmp_path):
     zone = DAY.astimezone(tz=None).isoformat()
     assert (
-        keep_matrix(tmp_path, made(0, released=False, at=datetime.fromisoformat(zone))).name == "20261124T093000Z.json"
+        save_matrix(tmp_path, made(0, released=False, at=datetime.fromisoformat(zone))).name == "20261124T093000Z.json"
     )
 
 
 def test_a_release_has_one(tmp_path):
-    keep_matrix(tmp_path, made(0))
+    save_matrix(tmp_path, made(0))
     again = made(0, state=CellState.FAILED, at=DAY + timedelta(hours=1))
-    keep_matrix(tmp_path, again)
-    assert kept_matrices(tmp_path) == [again]
+    save_matrix(tmp_path, again)
+    assert saved_matrices(tmp_path) == [again]
 
 
 def test_the_newest_is_compared_with_the_release_before(tmp_path):
     first, second = made(0, released=False), made(1, released=False)
-    keep_matrix(tmp_path, second)
-    keep_matrix(tmp_path, first)
+    save_matrix(tmp_path, second)
+    save_matrix(tmp_path, first)
     assert newest_matrix(tmp_path) == (second, first)
     released, tried, now = made(2), made(3, released=False), made(4)
     for each in (now, tried, released):
-        keep_matrix(tmp_path, each)
+        save_matrix(tmp_path, each)
     assert newest_matrix(tmp_path) == (now, released)
 
 
 def test_the_oldest_go(tmp_path):
-    for day in range(KEPT + 3):
-        keep_matrix(tmp_path, made(day))
-    assert kept_matrices(tmp_path) == [made(day) for day in range(3, KEPT + 3)]
+    for day in range(MAX_SAVED + 3):
+        save_matrix(tmp_path, made(day))
+    assert saved_matrices(tmp_path) == [made(day) for day in range(3, MAX_SAVED + 3)]
 
 
 def test_none_is_kept(tmp_path):
-    with pytest.raises(NotFoundError, match="holds no compatibility matrix; `make compatibility` makes one"):
+    with pytest.raises(NotFoundError, match="contains no compatibility matrix; `make compatibility` makes one"):
         newest_matrix(tmp_path)
 
 
 def test_a_damaged_one_is_named(tmp_path):
-    path = keep_matrix(tmp_path, made(0))
+    path = save_matrix(tmp_path, made(0))
     path.write_text("{")
-    with pytest.raises(DamagedError, match=f"^{path} is no compatibility matrix: "):
-        kept_matrices(tmp_path)
+    with pytest.raises(DamagedError, match=f"^{path} is not a valid compatibility matrix: "):
+        saved_matrices(tmp_path)

@@ -128,7 +128,7 @@ def without(key):
         (without("chain"), "chain is missing"),
         (GOOD | {"release": "../x"}, "release is '../x'; expected release-…"),
         (GOOD | {"made": "yesterday"}, "Invalid isoformat string"),
-        (GOOD | {"made": "2026-11-24T09:30:00"}, "which has no zone"),
+        (GOOD | {"made": "2026-11-24T09:30:00"}, "expected a time with a time zone"),
         (GOOD | {"variants": {}}, "variants is {}"),
         (GOOD | {"variants": [1]}, "tiers is missing"),
         (GOOD | {"variants": [{"name": "a", "title": "A", "tiers": [{"tier": "x"}]}]}, "seconds is missing"),
@@ -138,6 +138,6 @@ def without(key):
 )
 def test_what_is_none_is_refused_with_a_reason(document, because):
     content = document if isinstance(document, str | bytes) else json.dumps(document)
-    with pytest.raises(DamagedError, match=r"^it is no compatibility matrix: ") as told:
+    with pytest.raises(DamagedError, match=r"^it is not a valid compatibility matrix: ") as told:
         parse_matrix(content, "it")
     assert because in str(told.value)

@@ -11,17 +11,17 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract import gate, session_containers
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import (
-    Bench,
+    GateSubject,
     RoleTests,
     Suite,
     arguments,
-    judge,
+    run_suite,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ContractError, NotFoundError
 
 pytestmark = pytest.mark.once
 
-BENCH = Bench("web", "sha256:1", {"db": "sha256:2"}, "20261124T093000Z-1b2c3d4e")
+BENCH = GateSubject("web", "sha256:1", {"db": "sha256:2"}, "20261124T093000Z-1b2c3d4e")
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ BELOW = """
 def test_own_tests_and_contracts_of_ancestors_are_run(tests, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTEST_ADDOPTS", "-k nothing")
     own, below, base = tests("web", OWN), tests("core", BELOW), tests("base", "def test_it(): assert False")
-    verdict = judge(Suite(own, (below, base)), BENCH)
+    verdict = run_suite(Suite(own, (below, base)), BENCH)
     assert not verdict.passed
     assert verdict.tests == 3
     assert verdict.seconds > 0
@@ -77,7 +77,7 @@ def test_own_tests_and_contracts_of_ancestors_are_run(tests, tmp_path, monkeypat
 
 
 def test_no_contracts_to_run_is_no_failure(tests):
-    verdict = judge(Suite(None, (tests("core", "def test_it(): assert False"),)), BENCH)
+    verdict = run_suite(Suite(None, (tests("core", "def test_it(): assert False"),)), BENCH)
     assert verdict.passed
     assert verdict.tests == 0
 
@@ -122,7 +122,7 @@ def test_tests_that_take_too_long_are_ended_and_the_one_that_ran_is_told(hanging
     own, started = hanging()
     late(monkeypatch, started)
     began = time.monotonic()
-    verdict = judge(Suite(own), BENCH, timeout=100)
+    verdict = run_suite(Suite(own), BENCH, timeout=100)
     assert time.monotonic() - began < 30
     [hangs] = verdict.failed
     assert hangs.test == f"{own.folder}/test_it.py::test_hangs"
@@ -133,7 +133,7 @@ def test_tests_that_do_not_let_themselves_be_ended_are_killed(hanging, monkeypat
     monkeypatch.setattr(gate, "_GRACE_SECONDS", 0.2)
     own, started = hanging("signal.signal(signal.SIGINT, signal.SIG_IGN)")
     late(monkeypatch, started)
-    verdict = judge(Suite(own), BENCH, timeout=100)
+    verdict = run_suite(Suite(own), BENCH, timeout=100)
     assert [each.message for each in verdict.failed] == [
         "the tests took longer than 100 s (tier_test_timeout) and were ended"
     ]
@@ -144,8 +144,8 @@ def test_tests_end_with_the_run_that_wanted_them(hanging, monkeypatch):
     parent = os.getppid()
     monkeypatch.setattr(gate.os, "getppid", lambda: 1 if started.exists() else parent)
     began = time.monotonic()
-    with pytest.raises(ContractError, match=r"^run \S+ is gone; its tests were ended$"):
-        judge(Suite(own), BENCH)
+    with pytest.raises(ContractError, match=r"^run \S+ has ended; its tests were ended, too$"):
+        run_suite(Suite(own), BENCH)
     assert time.monotonic() - began < 30
 
 
@@ -155,7 +155,7 @@ def test_tests_of_a_run_in_the_background_can_be_interrupted(hanging, monkeypatc
     late(monkeypatch, started)
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        verdict = judge(Suite(own), BENCH, timeout=100)
+        verdict = run_suite(Suite(own), BENCH, timeout=100)
     finally:
         signal.signal(signal.SIGINT, before)
     # A pytest that is killed cannot tell which of its tests ran.
@@ -165,15 +165,15 @@ def test_tests_of_a_run_in_the_background_can_be_interrupted(hanging, monkeypatc
 def test_a_pytest_that_gets_nowhere_says_why(tests, tmp_path):
     own = tests("web", "def test_it(): pass")
     (tmp_path / "web/tests/conftest.py").write_text("import nothing_of_that_name\n")
-    [failure] = judge(Suite(own), BENCH).failed
+    [failure] = run_suite(Suite(own), BENCH).failed
     assert failure.owner is None
     assert "No module named 'nothing_of_that_name'" in failure.message
 
 
 def test_what_is_not_installed_is_named(tests, monkeypatch):
-    monkeypatch.setattr(gate, "_NEEDED", {"json": "json", "nothing_of_that_name": "pytest-nothing"})
+    monkeypatch.setattr(gate, "_PACKAGES", {"json": "json", "nothing_of_that_name": "pytest-nothing"})
     with pytest.raises(ContractError, match=r"has tests, but pytest-nothing cannot be imported by .*pip install"):
-        judge(Suite(tests("web", OWN)), BENCH)
+        run_suite(Suite(tests("web", OWN)), BENCH)
 
 
 def test_options_can_be_typed_again():
@@ -182,9 +182,9 @@ def test_options_can_be_typed_again():
 
 def test_a_neighbour_that_failed_in_the_run_is_named_as_that(monkeypatch, make_image):
     monkeypatch.setattr(session_containers, "_image", lambda _engine, _reference: make_image("sha256:1", {}))
-    lacking = Bench("web", "sha256:1", {}, "run", ("db",))
+    lacking = GateSubject("web", "sha256:1", {}, "run", ("db",))
     assert arguments(lacking)[-2:] == ["--neighbour", "db="]
-    made = session_containers.Bed(None, "sha256:1", tier="web", neighbours={"db": ""})
+    made = session_containers.SessionContainers(None, "sha256:1", tier="web", neighbours={"db": ""})
     with pytest.raises(NotFoundError, match="with its neighbour 'db', which has no image: it failed in this run"):
         made._image_of("db")
     with pytest.raises(NotFoundError, match="tier 'web' has no neighbour 'cache'"):

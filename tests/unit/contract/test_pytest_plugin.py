@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
 
 import pytest
@@ -30,7 +31,7 @@ def run(pytester):
 def test_without_an_image_a_fixture_says_which_option_is_missing(run, fixture):
     done = run(f"def test_it({fixture}): pass")
     done.assert_outcomes(errors=1)
-    done.stdout.fnmatch_lines([f"*fixture '{fixture}' needs an image to test: say --image NAME:TAG"])
+    done.stdout.fnmatch_lines([f"*fixture '{fixture}' needs an image to test: add the option --image NAME:TAG"])
     assert "Traceback" not in done.stdout.str()
 
 
@@ -110,3 +111,11 @@ def test_a_file_that_is_no_python_is_a_failure(run, pytester):
     [failed] = json.loads((pytester.path / "result.json").read_text())["failed"]
     assert failed["test"] == f"{pytester.path}/{PLACE}/test_it.py"
     assert "SyntaxError" in failed["message"]
+
+
+@pytest.mark.parametrize(("tests", "expected"), [("def test_it(): pass", False), ("import hypothesis", True)])
+def test_hypothesis_is_imported_only_if_a_test_uses_it(pytester, tests, expected):
+    pytester.makepyfile(tests)
+    pytester_main = "pytest.main(['--image=web', '--tier-result=result.json'])"
+    script = f"import pytest, sys; {pytester_main}; print('hypothesis' in sys.modules)"
+    assert pytester.run(sys.executable, "-c", script).stdout.lines[-1] == str(expected)

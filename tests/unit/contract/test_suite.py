@@ -67,7 +67,7 @@ def test_whose_tests_they_are_counts(suite):
 
 def test_a_suite_can_be_written_and_read(suite):
     for each in (suite(), Suite()):
-        assert Suite.read(json.loads(json.dumps(each.written()))) == each
+        assert Suite.from_dict(json.loads(json.dumps(each.to_dict()))) == each
     assert suite()
     assert not Suite()
 

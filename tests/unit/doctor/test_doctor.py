@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import os
 import sys
@@ -18,6 +17,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.doctor impo
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.doctor.checks import Finding, FindingState
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.system import About, System
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError, EngineUnavailableError
+from served import served
 
 ABOUT = About("Docker", "28.5.2", "overlay2", rootless=False, folder="/", platform="linux/amd64")
 
@@ -64,10 +64,10 @@ def test_an_answer_that_is_none_is_told(examined):
 @pytest.mark.parametrize(
     ("said", "more", "thing", "words"),
     [
-        ({"rootless": True}, {}, "engine's rights", "rootless"),
-        ({}, {"missing": ["memory", "processes"]}, "limits of builds", "cannot limit memory and processes"),
+        ({"rootless": True}, {}, "engine's privileges", "rootless"),
+        ({}, {"missing": ["memory", "processes"]}, "build limits", "cannot limit memory and processes"),
         ({}, {"address": "tcp://host:2375"}, "reading layers", "on another machine"),
-        ({"folder": "/nowhere"}, {}, "reading layers", "does not tell where"),
+        ({"folder": "/nowhere"}, {}, "reading layers", "does not report them"),
     ],
 )
 def test_what_an_engine_lacks_is_told(examined, said, more, thing, words):
@@ -112,8 +112,9 @@ def test_an_engine_says_what_it_is(version, info, differs):
 def here(monkeypatch, tmp_path):
     """Examine this machine, by thing."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(checks.urllib.request, "urlopen", lambda *_arguments, **_more: io.BytesIO(b"Origin: Debian"))
-    return lambda: {each.thing: each for each in checks.examine_machine()}
+    with served(lambda path, _headers: (200 if path.endswith("/InRelease") else 404, {}, b"Origin: Debian")) as host:
+        monkeypatch.setattr(checks, "own_mirrors", lambda: {"archive": f"http://{host}/debian/"})
+        yield lambda: {each.thing: each for each in checks.examine_machine()}
 
 
 def test_this_machine_is_as_it_should_be(here, monkeypatch):
@@ -128,25 +129,22 @@ def test_what_this_machine_lacks_is_told(here, monkeypatch):
     def none(_name):
         raise metadata.PackageNotFoundError
 
-    def silent(*_arguments, **_more):
-        raise OSError("no route to host")
-
     monkeypatch.setattr(checks.shutil, "which", lambda _name: None)
     monkeypatch.setattr(checks.shutil, "disk_usage", lambda _place: SimpleNamespace(free=1 << 20))
     monkeypatch.setattr(checks.metadata, "version", none)
-    monkeypatch.setattr(checks.urllib.request, "urlopen", silent)
+    monkeypatch.setattr(checks, "own_mirrors", lambda: {"archive": "http://127.0.0.1:1/debian"})
     monkeypatch.setattr(checks, "sys", SimpleNamespace(version_info=(3, 10, 1)))
     found = here()
-    limited = {"mmdebstrap", "archive of packages", "state", "temporary files"}
+    limited = {"mmdebstrap", "package archive", "state", "temporary files"}
     assert {thing for thing, each in found.items() if each.state is FindingState.LIMITED} == limited
     assert {thing for thing, each in found.items() if each.state is FindingState.MISSING} == {"Python", "ansible-core"}
     assert all(each.advice for each in found.values())
-    assert "no route to host" in found["archive of packages"].found
+    assert "Connection refused" in found["package archive"].found
 
 
 def test_an_ansible_core_that_is_too_old_is_told(here, monkeypatch):
     monkeypatch.setattr(checks.metadata, "version", lambda _name: "2.18.3")
-    assert here()["ansible-core"].advice == "take 2.19 or later"
+    assert here()["ansible-core"].advice == "install ansible-core 2.19 or later"
 
 
 def test_a_state_folder_that_cannot_be_written_to_is_told(here, monkeypatch):

@@ -6,7 +6,7 @@ import docker.errors
 import pytest
 import requests
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.container_files import standstill
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.container_files import freeze_for_reading
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.containers import Containers
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
 from fake_engine.world import PLAIN
@@ -43,7 +43,7 @@ class Engine:
 
 def test_it_is_paused_read_and_ended_once():
     engine = Engine()
-    with standstill(Containers(engine, PLAIN), "c") as reading:
+    with freeze_for_reading(Containers(engine, PLAIN), "c") as reading:
         assert engine.done == ["pause"]
         engine.read(reading)
     assert engine.done == ["pause", "read", "kill", "wait"]
@@ -51,7 +51,7 @@ def test_it_is_paused_read_and_ended_once():
 
 def test_it_has_ended_before_it_is_read_again():
     engine = Engine()
-    with standstill(Containers(engine, PLAIN), "c") as reading:
+    with freeze_for_reading(Containers(engine, PLAIN), "c") as reading:
         engine.read(reading)
         engine.read(reading)
     assert engine.done == ["pause", "read", "kill", "wait", "read"]
@@ -59,7 +59,7 @@ def test_it_has_ended_before_it_is_read_again():
 
 def test_it_ends_when_nobody_read_it():
     engine = Engine()
-    with standstill(Containers(engine, PLAIN), "c"):
+    with freeze_for_reading(Containers(engine, PLAIN), "c"):
         pass
     assert engine.done == ["pause", "kill", "wait"]
 
@@ -67,7 +67,7 @@ def test_it_ends_when_nobody_read_it():
 @pytest.mark.parametrize("status", [409, 500])
 def test_what_cannot_be_paused_is_ended_first(status):
     engine = Engine({"pause": status})
-    with standstill(Containers(engine, PLAIN), "c") as reading:
+    with freeze_for_reading(Containers(engine, PLAIN), "c") as reading:
         assert engine.done == ["pause", "kill", "wait"]
         engine.read(reading)
     assert engine.done[3] == "read"
@@ -76,14 +76,14 @@ def test_what_cannot_be_paused_is_ended_first(status):
 @pytest.mark.parametrize("refuses", [{}, {"kill": 500}], ids=["ends", "cannot be ended"])
 def test_it_ends_when_something_goes_wrong(refuses):
     engine = Engine(refuses)
-    with pytest.raises(ValueError, match="went wrong"), standstill(Containers(engine, PLAIN), "c"):
+    with pytest.raises(ValueError, match="went wrong"), freeze_for_reading(Containers(engine, PLAIN), "c"):
         raise ValueError("went wrong")
     assert engine.done[:2] == ["pause", "kill"]
 
 
 def test_a_reading_that_breaks_off_does_not_begin_the_end():
     engine = Engine()
-    with standstill(Containers(engine, PLAIN), "c") as reading:
+    with freeze_for_reading(Containers(engine, PLAIN), "c") as reading:
         with pytest.raises(ValueError, match="damaged"), reading():
             raise ValueError("damaged")
         assert engine.done == ["pause"]
@@ -93,9 +93,10 @@ def test_a_reading_that_breaks_off_does_not_begin_the_end():
 
 def test_an_engine_that_cannot_end_it_is_told():
     engine = Engine({"kill": 500})
-    with pytest.raises(EngineError, match="ending container c"), standstill(Containers(engine, PLAIN), "c") as reading:
+    containers = Containers(engine, PLAIN)
+    with pytest.raises(EngineError, match="ending container c"), freeze_for_reading(containers, "c") as reading:
         engine.read(reading)
-    with pytest.raises(EngineError, match="ending container c"), standstill(Containers(engine, PLAIN), "c"):
+    with pytest.raises(EngineError, match="ending container c"), freeze_for_reading(containers, "c"):
         pass
 
 
@@ -105,6 +106,6 @@ def test_an_engine_without_the_container_is_told():
 
     with (
         pytest.raises(EngineError, match="pausing container c"),
-        standstill(Containers(SimpleNamespace(api=SimpleNamespace(pause=pause)), PLAIN), "c"),
+        freeze_for_reading(Containers(SimpleNamespace(api=SimpleNamespace(pause=pause)), PLAIN), "c"),
     ):
         pass

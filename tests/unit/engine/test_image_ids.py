@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine import image_ids, system
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.image_ids import Naming
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.image_ids import ImageNames
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
 
 OURS = {"io.tierwright.tier": "web"}
@@ -67,7 +67,7 @@ def make(tmp_path, monkeypatch):
     monkeypatch.setattr(image_ids, "_STORES", (str(tmp_path / "store"),))
 
     def made(asked, which=system.CONTAINERD, address="unix:///x"):
-        return Naming(SimpleNamespace(address=address, http=asked), lambda: which)
+        return ImageNames(SimpleNamespace(address=address, http=asked), lambda: which)
 
     return made
 
@@ -88,23 +88,24 @@ def store(tmp_path):
 def test_other_engines_call_an_image_by_its_id(make):
     asked = Asked()
     naming = make(asked, system.DOCKER)
-    assert naming.ours("sha256:a") == naming.theirs("sha256:a") == naming.listed("sha256:a", OURS) == "sha256:a"
-    assert naming.loaded(manifest(b"config")) == digest(b"config")
+    assert naming.image_id("sha256:a") == naming.engine_name("sha256:a") == "sha256:a"
+    assert naming.listed_id("sha256:a", OURS) == "sha256:a"
+    assert naming.note_loaded(manifest(b"config")) == digest(b"config")
     assert naming.manifest("sha256:a") is None
     assert asked.packed == 0
 
 
 def test_the_store_s_own_files_tell_where_they_are_here(make, store):
     called, asked = store(manifest(b"config")), Asked()
-    assert make(asked).ours(called) == digest(b"config")
+    assert make(asked).image_id(called) == digest(b"config")
     assert asked.packed == 0
 
 
 def test_an_engine_elsewhere_packs_the_image_once(make, store):
     called = store(manifest(b"config"))
     asked = Asked(archive=[b"{}", manifest(b"config"), b"a layer"])
-    assert make(asked, address="tcp://host:2375").ours(called) == digest(b"config")
-    assert make(asked, address="tcp://host:2375").ours(called) == digest(b"config")  # it is remembered
+    assert make(asked, address="tcp://host:2375").image_id(called) == digest(b"config")
+    assert make(asked, address="tcp://host:2375").image_id(called) == digest(b"config")  # it is remembered
     assert asked.packed == 1
 
 
@@ -115,7 +116,7 @@ def test_what_is_not_what_its_name_says_is_not_believed(make, store, tmp_path):
     kept.mkdir(parents=True)
     (kept / called[7:]).write_bytes(manifest(b"a third one"))
     asked = Asked(archive=[manifest(b"config")])
-    assert make(asked).ours(called) == digest(b"config")
+    assert make(asked).image_id(called) == digest(b"config")
 
 
 def test_an_index_is_read_for_the_engine_s_platform(make):
@@ -123,30 +124,30 @@ def test_an_index_is_read_for_the_engine_s_platform(make):
     beside = {"annotations": {"vnd.docker.reference.type": "attestation-manifest"}}
     listed = index((manifest(b"of the attestation"), UNKNOWN, beside), (other, ARM, {}), (mine, AMD, {}))
     asked = Asked(archive=[listed, mine])
-    assert make(asked).ours(digest(listed)) == digest(b"amd")
+    assert make(asked).image_id(digest(listed)) == digest(b"amd")
 
 
 @pytest.mark.parametrize("content", [index((manifest(b"arm"), ARM, {})), b"[]", b"not JSON", b'{"config": 5}'])
 def test_an_image_that_cannot_be_read_is_told(make, content):
-    with pytest.raises(EngineError, match=r"holds no manifest of it for its own platform; pull or load it again"):
-        make(Asked(archive=[content])).ours(digest(content))
+    with pytest.raises(EngineError, match=r"has no manifest of it for its own platform; pull or load it again"):
+        make(Asked(archive=[content])).image_id(digest(content))
 
 
 def test_an_archive_that_is_damaged_is_told(make):
     asked = Asked()
     asked.stream = lambda _path: nullcontext(io.BytesIO(b"no archive" * 100))
-    with pytest.raises(EngineError, match="what the engine packs is damaged"):
-        make(asked).ours(f"sha256:{'0' * 64}")
+    with pytest.raises(EngineError, match="the archive that the engine packs is damaged"):
+        make(asked).image_id(f"sha256:{'0' * 64}")
 
 
 def test_a_list_makes_the_engine_pack_nothing_that_is_not_of_a_chain(make):
     mine = manifest(b"mine")
     asked = Asked(archive=[mine])
     naming = make(asked)
-    assert naming.listed("sha256:foreign", {"maintainer": "somebody"}) == "sha256:foreign"
-    assert naming.listed("sha256:foreign", None) == "sha256:foreign"
+    assert naming.listed_id("sha256:foreign", {"maintainer": "somebody"}) == "sha256:foreign"
+    assert naming.listed_id("sha256:foreign", None) == "sha256:foreign"
     assert asked.packed == 0
-    assert naming.listed(digest(mine), OURS) == digest(b"mine")
+    assert naming.listed_id(digest(mine), OURS) == digest(b"mine")
     assert asked.packed == 1
 
 
@@ -154,34 +155,34 @@ def test_an_id_or_its_beginning_is_found_among_what_the_engine_holds(make):
     mine = manifest(b"mine")
     asked = Asked([(digest(mine), OURS), (f"sha256:{'f' * 64}", {})], [mine])
     naming = make(asked)
-    assert naming.theirs(digest(b"mine")) == digest(mine)
-    assert naming.theirs(digest(b"mine")[7:19]) == digest(mine)
+    assert naming.engine_name(digest(b"mine")) == digest(mine)
+    assert naming.engine_name(digest(b"mine")[7:19]) == digest(mine)
     for other in ("web:latest", f"sha256:{'f' * 64}", f"sha256:{'0' * 64}", "ffffffffffff"):
-        assert naming.theirs(other) in {other, f"sha256:{'f' * 64}"}
+        assert naming.engine_name(other) in {other, f"sha256:{'f' * 64}"}
 
 
 def test_of_two_images_with_one_beginning_none_is_meant(make):
     asked = Asked([("sha256:" + "f" * 64, {}), ("sha256:" + "f" * 63 + "0", {})])
-    assert make(asked).theirs("f" * 12) == "f" * 12
+    assert make(asked).engine_name("f" * 12) == "f" * 12
 
 
 def test_what_was_loaded_is_known_until_it_is_gone(make):
     naming = make(Asked())
-    assert naming.loaded(manifest(b"config")) == digest(b"config")
+    assert naming.note_loaded(manifest(b"config")) == digest(b"config")
     called = digest(manifest(b"config"))
-    assert naming.theirs(digest(b"config")) == called
+    assert naming.engine_name(digest(b"config")) == called
     assert naming.manifest(digest(b"config"))["layers"] == [{"digest": "sha256:aa", "size": 90}]
     assert naming.forget(called)
     assert not naming.forget(called)
-    assert naming.theirs(digest(b"config")) == digest(b"config")
+    assert naming.engine_name(digest(b"config")) == digest(b"config")
 
 
 def test_manifests_are_for_the_user_and_forgotten_after_a_while(make, tmp_path):
-    make(Asked()).loaded(manifest(b"config"))
+    make(Asked()).note_loaded(manifest(b"config"))
     [kept] = (tmp_path / "cache/tierwright/manifests").iterdir()
     assert kept.stat().st_mode & 0o077 == 0
     os.utime(kept, (0, 0))
-    make(Asked()).loaded(manifest(b"another"))
+    make(Asked()).note_loaded(manifest(b"another"))
     assert [each.name for each in kept.parent.iterdir()] == [digest(manifest(b"another"))[7:]]
 
 

@@ -42,9 +42,9 @@ def test_answers(engine):
 def test_refusals_are_sentences_and_the_next_answer_is_right(engine):
     with pytest.raises(NotFoundError, match="No such image: none"):
         engine.json("/none")
-    with pytest.raises(EngineError, match="answered /broken with 500: no space left"):
+    with pytest.raises(EngineError, match="answered /broken with status 500: no space left"):
         engine.json("/broken")
-    with pytest.raises(EngineError, match="no JSON"):
+    with pytest.raises(EngineError, match="not JSON"):
         engine.json("/large")
     assert engine.json("/it") == {"it": "is"}
 
@@ -56,7 +56,7 @@ def test_an_answer_that_is_not_read_to_its_end(engine):
 
 
 def test_an_engine_that_only_the_sdk_can_reach(engine, monkeypatch):
-    monkeypatch.setattr(session, "speaks", lambda _address: False)
+    monkeypatch.setattr(session, "reachable_directly", lambda _address: False)
     assert engine.json("/it") == {"it": "is"}
     with pytest.raises(NotFoundError, match="No such image: none"):
         engine.json("/none")
@@ -64,7 +64,7 @@ def test_an_engine_that_only_the_sdk_can_reach(engine, monkeypatch):
 
 @pytest.mark.parametrize("directly", [True, False])
 def test_an_answer_that_breaks_off(engine, monkeypatch, directly):
-    monkeypatch.setattr(session, "speaks", lambda _address: directly)
+    monkeypatch.setattr(session, "reachable_directly", lambda _address: directly)
     with pytest.raises(EngineError):
         engine.json("/cut")
     assert engine.json("/it") == {"it": "is"}

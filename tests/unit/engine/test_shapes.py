@@ -15,8 +15,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors impo
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index.index import Store
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports import docker_daemon, transport
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.image import open_in
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.family_tree import grow
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.layer_contents import look
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.family_tree import build_tree
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.layer_contents import list_layers
 
 SHAPES = [{}, [], "text", 5, None, True, [1], [None], ["x"], [{}], [[]], {"Id": 1}, [{"Id": None}], [{"Id": 5}]]
 
@@ -47,8 +47,8 @@ def told(words):
 QUESTIONS = {
     "find": lambda engine: engine.images.find("x"),
     "labelled": lambda engine: engine.images.labelled("x"),
-    "everything": lambda engine: engine.images.everything(),
-    "nameless": lambda engine: engine.images.nameless("x"),
+    "everything": lambda engine: engine.images.all_ids(),
+    "nameless": lambda engine: engine.images.untagged("x"),
     "snapshot": lambda engine: engine.images.snapshot(),
     "history": lambda engine: engine.images.newest_step("x"),
     "container": lambda engine: engine.containers.inspect("x"),
@@ -92,7 +92,7 @@ def engine(tmp_path, monkeypatch):
                 raise EngineError(f"{self.address} packs nothing: {path}")
 
         session = SimpleNamespace(address=Asking.address, http=Asking())
-        monkeypatch.setattr(docker_daemon, "unopened", lambda: Engine(session))
+        monkeypatch.setattr(docker_daemon, "lazy_engine", lambda: Engine(session))
         store = Store(tmp_path / "store")
         return transport.open_place("", "", store), store
 
@@ -107,8 +107,8 @@ LISTED, IMAGE = [{"Id": "sha256:1", "Labels": {}}], {"Id": "sha256:1", "RootFS":
 def test_tree_and_layers_tell_answers_of_another_shape(engine, kind, shape):
     opened, store = engine(**{"list": LISTED, "image": IMAGE, "history": [], kind: shape})
     for ask in (
-        lambda: grow(opened.held()),
-        lambda: look(open_in(opened, opened.find("x"), store)),
+        lambda: build_tree(opened.list_images()),
+        lambda: list_layers(open_in(opened, opened.find("x"), store)),
     ):
         with told("unix:///x"):
             ask()
@@ -135,17 +135,17 @@ def test_fields_of_another_shape_are_told(engine, field, value):
     answers[where] = {**answers[where], name: value}
     opened, store = engine(list=[answers["list"]], image=answers["image"], history=[answers["history"]])
     with told("unix:///x"):
-        list(tree_lines(grow(opened.held(), nameless=True)))
+        list(tree_lines(build_tree(opened.list_images(), nameless=True)))
     with told("unix:///x"):
-        look(open_in(opened, opened.find("x"), store))
+        list_layers(open_in(opened, opened.find("x"), store))
 
 
 def tree_lines(tree):
-    for each in command_tree._drawn(tree):
+    for each in command_tree._render(tree):
         yield from each.lines() if isinstance(each, Table) else [each]
 
 
 def test_no_list_is_not_no_images(engine):
     opened, _store = engine(list={}, image=IMAGE, history=[])
-    with pytest.raises(EngineError, match="answered with dict where a list of images belongs"):
-        opened.held()
+    with pytest.raises(EngineError, match="answered with dict; expected a list of images"):
+        opened.list_images()

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.streams import (
-    bridged,
-    can_tell_the_end,
+    as_socket,
+    can_end_input,
     read_ahead,
 )
 
@@ -127,20 +127,20 @@ def threads_end(before):
 def test_a_socket_stays_what_it_is():
     near, far = socket.socketpair()
     with near, far:
-        assert bridged(near) is near
-        assert bridged(SimpleNamespace(_sock=near)) is near
-        assert can_tell_the_end(SimpleNamespace(_sock=near))
+        assert as_socket(near) is near
+        assert as_socket(SimpleNamespace(_sock=near)) is near
+        assert can_end_input(SimpleNamespace(_sock=near))
 
 
 def test_a_channel_becomes_a_socket(channel):
-    with bridged(channel) as ours:
+    with as_socket(channel) as ours:
         assert ours.fileno() >= 0
         both_ways(ours, channel.far)
-        assert can_tell_the_end(channel)
+        assert can_end_input(channel)
 
 
 def test_the_end_of_what_we_send_is_told_and_the_answer_still_comes(channel):
-    with bridged(SimpleNamespace(_sock=channel)) as ours:
+    with as_socket(SimpleNamespace(_sock=channel)) as ours:
         ours.sendall(b"question")
         ours.shutdown(socket.SHUT_WR)
         assert received(channel.far, 99) == b"question"
@@ -150,7 +150,7 @@ def test_the_end_of_what_we_send_is_told_and_the_answer_still_comes(channel):
 
 
 def test_the_end_of_a_channel_is_seen(channel):
-    with bridged(channel) as ours:
+    with as_socket(channel) as ours:
         channel.far.sendall(b"last")
         channel.far.close()
         assert received(ours, 99) == b"last"
@@ -160,7 +160,7 @@ def test_nothing_is_left_of_a_bridge(channel, monkeypatch):
     complaints = []
     monkeypatch.setattr(sys, "unraisablehook", complaints.append)
     before = set(threading.enumerate())
-    with bridged(channel) as ours:
+    with as_socket(channel) as ours:
         ours.sendall(b"x")
     assert received(channel.far, 99) == b"x"
     channel.far.shutdown(socket.SHUT_WR)
@@ -170,8 +170,8 @@ def test_nothing_is_left_of_a_bridge(channel, monkeypatch):
 
 def test_tls_carries_both_ways_at_once(tls):
     near, far = tls
-    assert not can_tell_the_end(SimpleNamespace(_sock=near))
-    with bridged(SimpleNamespace(_sock=near)) as ours:
+    assert not can_end_input(SimpleNamespace(_sock=near))
+    with as_socket(SimpleNamespace(_sock=near)) as ours:
         assert not isinstance(ours, ssl.SSLSocket)
         carried, back = threading.Thread(target=lambda: far.sendall(MUCH)), {}
         carried.start()
@@ -195,7 +195,7 @@ def test_tls_answers_while_it_is_asked(tls):
             left -= len(piece)
             far.sendall(piece)
 
-    with bridged(near) as ours:
+    with as_socket(near) as ours:
         threads = [threading.Thread(target=echo), threading.Thread(target=lambda: ours.sendall(MUCH))]
         for thread in threads:
             thread.start()
@@ -207,7 +207,7 @@ def test_tls_answers_while_it_is_asked(tls):
 @pytest.mark.parametrize("polite", [True, False])
 def test_the_end_of_a_tls_connection_is_seen(tls, polite):
     near, far = tls
-    with bridged(near) as ours:
+    with as_socket(near) as ours:
         far.sendall(b"last")
         if polite:
             with contextlib.suppress(ssl.SSLError, OSError):
@@ -229,7 +229,7 @@ def test_what_came_with_the_head_of_an_answer_is_not_lost():
         assert read_ahead(stream) == b""
         assert near.gettimeout() is None
         far.sendall(b"late")
-        assert received(bridged(stream), 4) == b"late"
+        assert received(as_socket(stream), 4) == b"late"
 
 
 def test_what_came_over_ssh_with_the_head_of_an_answer_is_not_lost(channel):

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine import system
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.image_ids import Naming
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.image_ids import ImageNames
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.images import Images
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
 
@@ -44,7 +44,7 @@ def test_only_what_is_not_whole_is_removed(monkeypatch, tmp_path, layers, remove
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     api = Api(layers)
     session = SimpleNamespace(api=api, address="tcp://x", http=None)
-    images = Images(session, lambda: system.CONTAINERD, Naming(session, lambda: system.CONTAINERD))
+    images = Images(session, lambda: system.CONTAINERD, ImageNames(session, lambda: system.CONTAINERD))
     with pytest.raises(EngineError, match=r"loading an image: the engine says: Error unpacking image x: no space left"):
         images.load(Archive(), "an image")
     assert len(api.removed) == removed

@@ -14,7 +14,7 @@ DEBIAN = {labels.FAMILY: "debian"}
 
 
 def names(image):
-    return [mounted_python.name_of(ground) for ground in mounted_python.grounds(image)]
+    return [mounted_python.volume_name(ground) for ground in mounted_python.python_sources(image)]
 
 
 def test_every_tier_on_one_base_has_the_same_first_choice(make_image):
@@ -29,13 +29,16 @@ def test_another_base_recipe_or_architecture_means_another_interpreter(make_imag
     image = make_image("sha256:0", DEBIAN, "a")
     before = names(image)
     assert names(make_image("sha256:0", DEBIAN, "b")) != before
-    monkeypatch.setattr(mounted_python, "_recipe", lambda: "another")
+    monkeypatch.setattr(mounted_python, "_install_script", lambda: "another")
     assert names(image) != before
 
 
 def test_nothing_of_a_tier_gets_into_what_tiers_share(make_image):
     image = make_image("sha256:1", DEBIAN, "a", "b")
-    assert [(each.layers, each.config) for each in mounted_python.grounds(image)] == [(("a",), {}), (("a", "b"), {})]
+    assert [(each.layers, each.config) for each in mounted_python.python_sources(image)] == [
+        (("a",), {}),
+        (("a", "b"), {}),
+    ]
 
 
 @pytest.mark.parametrize("family", [{}, {labels.FAMILY: "redhat"}])

@@ -11,6 +11,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.names
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image.configuration import runtime_config
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.argument_specs import check_config
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.planner import Planner
 
 DIGEST = "sha256:" + "0f" * 32
@@ -19,23 +20,27 @@ DIGEST = "sha256:" + "0f" * 32
 BAD = [
     ("tier_config", "cmd", "expected a dictionary"),
     ("tier_config", ["cmd"], "expected a dictionary"),
-    ("tier_config", {"comand": ["x"]}, "'comand', which there is not"),
-    ("tier_config", {"cmd": "sh -c 'echo hello'"}, "cmd is \"sh -c 'echo hello'\" (a text); expected a list of words"),
+    ("tier_config", {"comand": ["x"]}, "unknown key 'comand'"),
+    (
+        "tier_config",
+        {"cmd": "sh -c 'echo hello'"},
+        "cmd is \"sh -c 'echo hello'\" (a string); expected a list of words",
+    ),
     ("tier_config", {"cmd": [["a"]]}, "cmd[0]"),
     ("tier_config", {"cmd": ["a", True]}, "cmd[1] is True (a boolean)"),
     ("tier_config", {"cmd": ["", "x"]}, "a program as the first word"),
     ("tier_config", {"cmd": {"shel": "x"}}, "{shell: …}"),
-    ("tier_config", {"cmd": {"shell": ""}}, "a line of shell"),
-    ("tier_config", {"cmd": {"shell": ["x"]}}, "a line of shell"),
-    ("tier_config", {"entrypoint": "docker-entrypoint.sh"}, "entrypoint is 'docker-entrypoint.sh' (a text)"),
+    ("tier_config", {"cmd": {"shell": ""}}, "a shell command line"),
+    ("tier_config", {"cmd": {"shell": ["x"]}}, "a shell command line"),
+    ("tier_config", {"entrypoint": "docker-entrypoint.sh"}, "entrypoint is 'docker-entrypoint.sh' (a string)"),
     ("tier_config", {"entrypoint": ["a", 1.5]}, "entrypoint[1] is 1.5"),
     ("tier_config", {"user": True}, "user is True (a boolean)"),
     ("tier_config", {"user": -1}, "user is -1"),
     ("tier_config", {"user": "www data"}, "user is 'www data'"),
-    ("tier_config", {"user": "1001:0:0"}, "a name or a number"),
-    ("tier_config", {"user": 2**31}, "a name or a number"),
+    ("tier_config", {"user": "1001:0:0"}, "a user name or ID"),
+    ("tier_config", {"user": 2**31}, "a user name or ID"),
     ("tier_config", {"env": ["A=b"]}, "env is ['A=b'] (a list); expected a dictionary"),
-    ("tier_config", {"env": {"DEBUG": True}}, "env.DEBUG is True (a boolean); expected a text"),
+    ("tier_config", {"env": {"DEBUG": True}}, "env.DEBUG is True (a boolean); expected a string"),
     ("tier_config", {"env": {"VERSION": 1.10}}, "env.VERSION is 1.1"),
     ("tier_config", {"env": {"LIST": ["a"]}}, "env.LIST"),
     ("tier_config", {"env": {"A=B": "c"}}, "a name without spaces"),
@@ -43,7 +48,7 @@ BAD = [
     ("tier_config", {"env": {"X": "costs $5"}}, "$$ for a dollar sign"),
     ("tier_config", {"env": {"X": "${HOME"}}, "$NAME or ${NAME}"),
     ("tier_config", {"env": {"PATH": "bin:$PATH"}}, "env.PATH is 'bin:$PATH'; expected absolute folders"),
-    ("tier_config", {"working_dir": "data"}, "working_dir is 'data' (a text); expected an absolute path"),
+    ("tier_config", {"working_dir": "data"}, "working_dir is 'data' (a string); expected an absolute path"),
     ("tier_config", {"working_dir": "/srv/../etc"}, "an absolute path without"),
     ("tier_config", {"working_dir": 5}, "an absolute path"),
     ("tier_config", {"ports": 8080}, "ports is 8080; expected a list of ports"),
@@ -53,9 +58,9 @@ BAD = [
     ("tier_config", {"ports": [70000]}, "from 1 to 65535"),
     ("tier_config", {"ports": ["8080/icmp"]}, "/tcp, /udp or /sctp"),
     ("tier_config", {"ports": ["9000-8000"]}, "8000-8010/udp"),
-    ("tier_config", {"ports": ["80:8080"]}, "is said when a container starts"),
+    ("tier_config", {"ports": ["80:8080"]}, "is set when a container is started"),
     ("tier_config", {"ports": [True]}, "ports[0] is True"),
-    ("tier_config", {"volumes": ["/"]}, "volumes[0] is '/' (a text); expected an absolute path"),
+    ("tier_config", {"volumes": ["/"]}, "volumes[0] is '/' (a string); expected an absolute path"),
     ("tier_config", {"volumes": ["data"]}, "volumes[0] is 'data'"),
     ("tier_config", {"volumes": "/data"}, "a list of absolute paths"),
     ("tier_config", {"volumes": ["/proc/x"]}, "not in /dev, /proc or /sys"),
@@ -76,10 +81,10 @@ BAD = [
         {"healthcheck": {"test": ["CMD", "x"], "interval": 30}},
         "healthcheck.interval is 30; expected a dur",
     ),
-    ("tier_config", {"healthcheck": {"test": ["CMD", "x"], "interval": "0s"}}, "more than nothing"),
+    ("tier_config", {"healthcheck": {"test": ["CMD", "x"], "interval": "0s"}}, "longer than zero"),
     ("tier_config", {"healthcheck": {"test": ["CMD", "x"], "timeout": "-5s"}}, "healthcheck.timeout is '-5s'"),
     ("tier_config", {"healthcheck": {"test": ["CMD", "x"], "start_period": "soon"}}, "healthcheck.start_period"),
-    ("tier_config", {"healthcheck": {"test": ["CMD", "x"], "every": "5s"}}, "'every', which there is not"),
+    ("tier_config", {"healthcheck": {"test": ["CMD", "x"], "every": "5s"}}, "unknown key 'every'"),
     ("tier_config", {"stop_signal": "SIGNOTHING"}, "stop_signal is 'SIGNOTHING'"),
     ("tier_config", {"stop_signal": 99}, "stop_signal is 99"),
     (
@@ -89,12 +94,12 @@ BAD = [
     ),
     ("tier_drop", 5, "expected a list"),
     ("tier_drop", [5.5], "tier_drop[0] is 5.5"),
-    ("tier_drop", ["[z-a]"], "which is no pattern of paths"),
+    ("tier_drop", ["[z-a]"], "which is not a valid pattern"),
     ("tier_drop", ["../x"], "a path below the root"),
     ("tier_keep", {"a": 1}, "expected a list"),
     ("tier_keep", ["/"], "a path below the root"),
     ("tier_keep", [None], "tier_keep[0] is None"),
-    ("tier_protects", ["/etc/[z-a]"], "which is no pattern of paths"),
+    ("tier_protects", ["/etc/[z-a]"], "which is not a valid pattern"),
     ("tier_protects", [{"path": "/etc"}], "tier_protects[0]"),
     ("tier_cage", "KILL", "expected a dictionary"),
     ("tier_cage", {"memory": 512}, "from 64m to 64t"),
@@ -103,21 +108,21 @@ BAD = [
     ("tier_cage", {"pids": -1}, "tier_cage.pids is -1"),
     ("tier_cage", {"pids": 10**12}, "from 32 to"),
     ("tier_cage", {"pids": True}, "tier_cage.pids is True; expected a whole number"),
-    ("tier_cage", {"capabilities": ["SYS_ADMIN"]}, "as good as root"),
+    ("tier_cage", {"capabilities": ["SYS_ADMIN"]}, "equivalent to root"),
     ("tier_cage", {"cpu": 1}, "cpu"),
-    ("tier_parent", ["base"], "tier_parent is ['base']; expected a text"),
+    ("tier_parent", ["base"], "tier_parent is ['base']; expected a string"),
     ("tier_parent", "bsae", "tier_parent is 'bsae'"),
-    ("tier_role", ["web"], "tier_role is ['web']; expected a text"),
-    ("tier_role", {"name": "web"}, "expected a text"),
+    ("tier_role", ["web"], "tier_role is ['web']; expected a string"),
+    ("tier_role", {"name": "web"}, "expected a string"),
     ("tier_image", "Web:1", "tier_image is 'Web:1'"),
     ("tier_image", True, "tier_image is True"),
     ("tier_tag", "no good", "tier_tag is 'no good'"),
-    ("tier_tag", 1.10, "tier_tag is 1.1; expected a text"),
-    ("tier_tag", "previous", "a form of tag"),
+    ("tier_tag", 1.10, "tier_tag is 1.1; expected a string"),
+    ("tier_tag", "previous", "which is reserved"),
     ("tier_team", "a\nb", "tier_team is"),
     ("tier_team", True, "tier_team is True"),
     ("tier_neighbours", ["nobody"], "nobody"),
-    ("tier_neighbours", [["db"]], "tier_neighbours[0] is ['db']; expected a text"),
+    ("tier_neighbours", [["db"]], "tier_neighbours[0] is ['db']; expected a string"),
     ("tier_neighbours", {"db": 1}, "expected a list"),
     ("tier_epoch", ["a"], "tier_epoch is ['a']"),
     ("tier_source_date_epoch", "yesterday", "tier_source_date_epoch is 'yesterday'; expected a whole number"),
@@ -172,7 +177,7 @@ def plan(tmp_path, monkeypatch):
             web={"inventory_dir": str(tmp_path), "tier_parent": "base", **variables},
         )
         known = {"hostvars": hosts, "groups": {"tiers": ["base", "web"]}, "ansible_play_hosts_all": ["base", "web"]}
-        Planner(known, "2.19").decide(None, [])
+        Planner(ChainInventory(known), "2.19").decide(None, [])
 
     return run
 
@@ -205,7 +210,7 @@ def test_a_bad_value_of_a_base_is_told_in_the_plan(plan, variable, value, words)
         ("web_tier_config: {cmd: nginx}", "tier 'web': web_tier_config.cmd is 'nginx'"),
         ("web_tier_config: {ports: ['{{ web_port }}']}\nweb_port: many", "web_tier_config.ports[0] is 'many'"),
         ("web_tier_config: [a]", "tier 'web': web_tier_config is ['a']; expected a dictionary"),
-        ("web_tier_protects: ['/etc/[z-a]']", "which is no pattern of paths"),
+        ("web_tier_protects: ['/etc/[z-a]']", "which is not a valid pattern"),
         ("web_tier_inputs: [{url: ftp://x}]", "tier 'web': web_tier_inputs"),
     ],
 )
@@ -231,7 +236,7 @@ def test_a_secret_is_not_shown_where_a_value_is_wrong(monkeypatch):
 
 
 def test_each_setting_is_checked():
-    assert list(image_settings.unchecked()) == []
+    assert list(image_settings.keys_without_check()) == []
 
 
 def test_right_settings_are_written_in_one_way():
@@ -267,7 +272,9 @@ def test_the_parent_s_environment_can_be_referred_to():
         ChainError, match=r"tier_config\.env\.C is '\$NO', but the parent's environment has no NO; expected one"
     ):
         runtime_config(parent, {"env": {"C": "$NO"}}, {})
-    assert image_settings.resolve("$PATH", {}).endswith("/sbin:/bin"), "what engines take where an image says nothing"
+    assert image_settings.resolve_references("$PATH", {}).endswith("/sbin:/bin"), (
+        "what engines take where an image says nothing"
+    )
 
 
 @pytest.mark.parametrize("folder", ["acme.web", "web-2.0"])

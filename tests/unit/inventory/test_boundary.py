@@ -11,7 +11,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.d
     guard_display,
     writes_for_people,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import told_to_users
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import errors_as_messages
 
 from .world import World
 
@@ -64,16 +64,16 @@ def test_a_value_of_tier_force_that_is_no_list_is_told(world, force):
     "error", [KeyError("x"), TypeError("y"), RecursionError("z"), UnicodeDecodeError("a", b"", 0, 1, "b")]
 )
 def test_any_error_becomes_a_sentence_that_names_the_tier(error):
-    with pytest.raises(AnsibleActionFail, match=r"^tier 'web': this failed") as told, told_to_users("tier 'web'"):
+    with pytest.raises(AnsibleActionFail, match=r"^tier 'web': failed") as told, errors_as_messages("tier 'web'"):
         raise error
     assert type(error).__name__ in str(told.value)
     assert "Traceback" not in str(told.value)
 
 
 def test_ansible_s_errors_and_ours_keep_their_words():
-    with pytest.raises(AnsibleActionFail, match=r"^ours$"), told_to_users():
+    with pytest.raises(AnsibleActionFail, match=r"^ours$"), errors_as_messages():
         raise SealError("ours")
-    with pytest.raises(AnsibleError, match=r"theirs"), told_to_users():
+    with pytest.raises(AnsibleError, match=r"theirs"), errors_as_messages():
         raise AnsibleError("theirs")
 
 

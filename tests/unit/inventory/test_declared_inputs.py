@@ -21,7 +21,9 @@ IMPORTED = Tier(name="base", team="o", image="base", tag="latest", source=Import
 def read(make_tier, tmp_path):
     def read(*declared, base=BASE, **variables):
         said = {f"tier_inputs_{name}": value for name, value in variables.items()}
-        return read_inputs(make_tier("web", "base"), base, "web_tier_inputs", list(declared), said, beside=tmp_path)
+        return read_inputs(
+            make_tier("web", "base"), base, "web_tier_inputs", list(declared), said, inventory_folder=tmp_path
+        )
 
     return read
 
@@ -126,7 +128,7 @@ def test_what_is_wrong_is_told_with_tier_and_variable(read, item, message):
 
 
 def test_an_archive_must_be_named_where_the_base_does_not_say(read):
-    with pytest.raises(ChainError, match=r"debian has no suites, and 'base'.*was not bootstrapped.*suites: \[bookworm"):
+    with pytest.raises(ChainError, match=r"debian has no suites, and the base 'base' was not .*suites: \[bookworm"):
         read({"debian": {}}, base=IMPORTED)
 
 

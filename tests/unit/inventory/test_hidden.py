@@ -42,13 +42,13 @@ def test_a_secret_is_found_where_a_template_has_put_it(name, value, held):
         "port": 80,
         "comment": "the password is in the vault",
     }
-    assert Secrets(raw, ["token"]).hold(name, value) == held
+    assert Secrets(raw, ["token"]).are_in(name, value) == held
 
 
 def test_a_short_secret_is_found_only_where_it_is_the_whole_value():
     secrets = Secrets({"pin": vaulted("a")}, ())
-    assert secrets.hold("copy", "a")
-    assert not secrets.hold("other", "banana")
+    assert secrets.are_in("copy", "a")
+    assert not secrets.are_in("other", "banana")
 
 
 def test_what_an_encrypted_file_says_is_secret(tmp_path):
@@ -56,9 +56,9 @@ def test_what_an_encrypted_file_says_is_secret(tmp_path):
     file.write_text("$ANSIBLE_VAULT;1.1;AES256\n6162\n")
     raw = {"password": Origin(path=str(file), line_num=1).tag(SECRET), "port": 80}
     secrets = Secrets(raw, ())
-    assert secrets.hold("password", SECRET)
-    assert secrets.hold("url", f"x{SECRET}x")
-    assert not secrets.hold("port", 80)
+    assert secrets.are_in("password", SECRET)
+    assert secrets.are_in("url", f"x{SECRET}x")
+    assert not secrets.are_in("port", 80)
 
 
 def test_secrets_are_digested_slowly_and_others_are_not():
@@ -76,5 +76,5 @@ VALUES = st.recursive(
 @given(st.dictionaries(st.text(min_size=1), VALUES, max_size=4), st.text(min_size=4), st.text(), st.text())
 def test_wild_values_are_secret_exactly_where_the_secret_is_in_them(raw, secret, before, after):
     secrets = Secrets({**raw, "password": vaulted(secret)}, ())
-    assert secrets.hold("new name", [{"x": before + secret + after}])
-    assert not secrets.hold("new name", "" if secret else None)
+    assert secrets.are_in("new name", [{"x": before + secret + after}])
+    assert not secrets.are_in("new name", "" if secret else None)

@@ -5,7 +5,7 @@ from ansible._internal._datatag._tags import Origin
 from ansible.parsing.vault import EncryptedString, VaultLib, VaultSecret, VaultSecretsContext
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.secrets import refuse
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.secrets import reject_secrets
 
 SECRET = "hunter2-and-more"
 
@@ -42,29 +42,31 @@ def from_a_vault(tmp_path):
 )
 def test_a_secret_in_the_settings_is_refused_with_its_name_and_not_its_value(encrypted, config, place):
     variables = {"web": {"keys": ["x", encrypted(SECRET)]}}
-    with pytest.raises(ChainError, match=rf"tier 'web': tier_config.{place} holds the value of web.keys\[1\]") as told:
-        refuse("web", "tier_config", config, variables)
+    with pytest.raises(
+        ChainError, match=rf"tier 'web': tier_config.{place} contains the value of web.keys\[1\]"
+    ) as told:
+        reject_secrets("web", "tier_config", config, variables)
     assert SECRET not in str(told.value)
 
 
 def test_values_of_an_encrypted_file_are_secrets(from_a_vault):
-    with pytest.raises(ChainError, match="holds the value of web_key, which comes from a vault"):
-        refuse("web", "tier_config", {"user": SECRET}, {"web_key": from_a_vault(SECRET)})
+    with pytest.raises(ChainError, match="contains the value of web_key, which comes from a vault"):
+        reject_secrets("web", "tier_config", {"user": SECRET}, {"web_key": from_a_vault(SECRET)})
 
 
 def test_the_encrypted_value_itself_is_a_secret(encrypted):
     secret = encrypted(SECRET)
-    with pytest.raises(ChainError, match=r"tier_config.user holds the value of tier_config.user"):
-        refuse("web", "tier_config", {"user": secret}, {"tier_config": {"user": secret}})
+    with pytest.raises(ChainError, match=r"tier_config.user contains the value of tier_config.user"):
+        reject_secrets("web", "tier_config", {"user": secret}, {"tier_config": {"user": secret}})
 
 
 @pytest.mark.parametrize("config", [{}, {"user": "7", "env": {"A": None, "B": 1}, "ports": ["80"]}])
 def test_other_settings_are_not(encrypted, from_a_vault, config):
     variables = {"a": encrypted(SECRET), "b": from_a_vault("7"), "c": "80", "hostvars": {"x": encrypted("7777777")}}
-    refuse("web", "tier_config", config, variables)
+    reject_secrets("web", "tier_config", config, variables)
 
 
 def test_what_cannot_be_decrypted_is_in_no_setting(encrypted):
     broken = EncryptedString(ciphertext="$ANSIBLE_VAULT;1.1;AES256\n3030")
     with pytest.raises(ChainError, match="the value of b"):
-        refuse("web", "tier_config", {"user": SECRET}, {"a": broken, "b": encrypted(SECRET)})
+        reject_secrets("web", "tier_config", {"user": SECRET}, {"a": broken, "b": encrypted(SECRET)})

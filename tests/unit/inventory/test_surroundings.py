@@ -7,7 +7,7 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.file_digests import Projects
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.rebuild_reasons import differences
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.surroundings import digest_around
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.task_files import digest_task_files
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import proxies
 
 
@@ -26,21 +26,21 @@ def tier(tmp_path, make_tier):
 
 def test_files_and_their_order_are_parts_of_the_key(tier, tmp_path):
     projects = Projects([tmp_path])
-    now = digest_around(tier(), projects)
+    now = digest_task_files(tier(), projects)
     assert list(now) == ["before/1 tasks/ca.yml", "before/2 empty.yml"]
-    assert digest_around(tier(before=("empty.yml", "tasks/ca.yml")), projects).keys().isdisjoint(now)
-    assert "after/1 empty.yml" in digest_around(tier(after=("empty.yml",)), projects)
+    assert digest_task_files(tier(before=("empty.yml", "tasks/ca.yml")), projects).keys().isdisjoint(now)
+    assert "after/1 empty.yml" in digest_task_files(tier(after=("empty.yml",)), projects)
     (tmp_path / "tasks/ca.yml").write_text("- ansible.builtin.ping:\n")
-    changed = digest_around(tier(), projects)
+    changed = digest_task_files(tier(), projects)
     assert list(differences(now, changed)) == ["tier_before 1 tasks/ca.yml changed"]
 
 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (None, "which is no file; a relative path begins at the inventory's folder"),
-        ("a: 1", "which holds no list of tasks"),
-        ("- text", "which holds no list of tasks"),
+        (None, "which is not a file; a relative path begins at the inventory's folder"),
+        ("a: 1", "which does not contain a list of tasks"),
+        ("- text", "which does not contain a list of tasks"),
         ("- [", "which cannot be read"),
     ],
 )
@@ -48,7 +48,7 @@ def test_what_is_no_task_file_is_told_in_the_plan(tier, tmp_path, content, told)
     if content is not None:
         (tmp_path / "x.yml").write_text(content)
     with pytest.raises(ChainError, match=rf"^tier 'web': tier_after names \S+/x.yml, {told}"):
-        digest_around(tier(after=("x.yml",)), Projects([tmp_path]))
+        digest_task_files(tier(after=("x.yml",)), Projects([tmp_path]))
 
 
 def test_proxies_are_passed_on_where_asked_for_only(monkeypatch):
@@ -77,7 +77,7 @@ def test_proxies_are_passed_on_where_asked_for_only(monkeypatch):
 @pytest.mark.parametrize("address", ["http://me:secret@proxy:3128", "me:secret@proxy:3128"])
 def test_a_proxy_s_password_is_not_shown_to_whoever_lists_processes(monkeypatch, address):
     monkeypatch.setenv("https_proxy", address)
-    with pytest.raises(ChainError, match="tier 'web': tier_proxy is to pass https_proxy on") as told:
+    with pytest.raises(ChainError, match="tier 'web': tier_proxy passes https_proxy to tasks") as told:
         proxies("web", "true")
     assert "secret" not in str(told.value)
 

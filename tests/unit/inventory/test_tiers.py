@@ -60,12 +60,12 @@ def test_the_sources_of_a_base(said, source):
         ({"parent": "p", "tag": "no good"}, "tier 'x': tier_tag is 'no good'"),
         (
             {"parent": "p", "tag": "previous"},
-            "tier 'x': tier_tag is 'previous', a form of tag that images of every tier",
+            "tier 'x': tier_tag is 'previous', which is reserved: Tierwright gives images tags",
         ),
         ({"parent": "p", "tag": "release-20261124T093000Z"}, "tier 'x': tier_tag is 'release-"),
         ({"parent": "p", "image": "Web:1"}, "tier 'x': tier_image is 'Web:1'"),
         ({"parent": "p", "config": {"prots": []}}, "tier 'x': .*prots"),
-        ({"pull": f"a@{DIGEST}", "role": "r"}, "tier 'x': tier_role is 'r', but a base"),
+        ({"pull": f"a@{DIGEST}", "role": "r"}, "tier 'x': tier_role is 'r', but no role builds a base"),
     ],
 )
 def test_what_is_wrong_is_named_with_tier_and_variable(said, message):
@@ -79,14 +79,16 @@ def test_a_parent_s_health_check_can_be_turned_off():
 
 @pytest.mark.parametrize("name", ["HTTPD", "web_", "a b", "päge", "web:1", "-x"])
 def test_an_odd_name_needs_an_image_name_of_its_own(name):
-    with pytest.raises(ChainError, match="tier_image is not set, so the image is named after the tier"):
+    with pytest.raises(ChainError, match="tier_image is not set, so the image has the tier's name"):
         read_tier(name, variables(parent="p"))
     assert read_tier(name, variables(parent="p", image="web")).image == "web"
 
 
 def test_the_team_must_be_clear():
     view = {**variables(parent="p"), "group_names": ["a", "b", "tiers"]}
-    with pytest.raises(ChainError, match=r"tier 'x': which team owns it\? it is in the groups a, b; set tier_team"):
+    with pytest.raises(
+        ChainError, match=r"tier 'x': the team that owns it is not clear: it is in the groups a, b; set tier_team"
+    ):
         read_tier("x", view)
     with pytest.raises(ChainError, match="it is in no group below 'tiers'"):
         read_tier("x", {**view, "group_names": ["tiers"]})
@@ -120,5 +122,5 @@ def test_a_time_that_images_cannot_have_is_told(epoch):
 
 @pytest.mark.parametrize("name", [".x", "..", "../up", "", "x" * 65, "a\nb", "a\x1b[2J"])
 def test_a_host_whose_name_cannot_be_a_tier_s_is_refused(name):
-    with pytest.raises(ChainError, match="the name of this host is no name of a tier"):
+    with pytest.raises(ChainError, match="the name of this host is not a valid name of a tier"):
         read_tier(name, variables(parent="base", image="team/x"))

@@ -19,9 +19,9 @@ from ansible.template import Templar, trust_as_template
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.parts import ELSEWHERE, FETCHED, UNSEEN
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError, RunError
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory import template_usage
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.role_usage import Present
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.template_usage import Listener
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory import ansible_settings, template_usage
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.role_usage import CurrentValues
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.template_usage import TemplateRecorder
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook import task_observer
 
 from .test_matrix import caches, edit, project, replace  # noqa: F401 - `caches` is a fixture
@@ -36,12 +36,12 @@ INVENTORY = "inventories/shop/chain.yml"
 def heard(host: str):
     """Hear what templates of `host` use."""
     found: list[tuple[str, str]] = []
-    listener = Listener(lambda kind, name: found.append((kind, name)), lambda: host)
-    listener.start()
+    recorder = TemplateRecorder(lambda kind, name: found.append((kind, name)), lambda: host)
+    recorder.start()
     try:
         yield found
     finally:
-        listener.stop()
+        recorder.stop()
 
 
 def evaluate(world: World, template: str, **more: Any) -> list[tuple[str, str]]:
@@ -101,10 +101,7 @@ def move(world: World) -> None:
 def collection(world: World) -> None:
     folder = world.folder / "collection"
     edit("collection/FILES.json", "{}")(world)
-    templating_folder = (
-        "ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.surroundings._get_collection_path"
-    )
-    PATCH.setattr(templating_folder, lambda name: str(folder))
+    PATCH.setattr(ansible_settings, "_get_collection_path", lambda name: str(folder))
 
 
 PATCH = pytest.MonkeyPatch()
@@ -302,10 +299,10 @@ def test_each_source_has_a_case():
 )
 def test_a_source_is_decided_about_as_the_table_says(world, source, case):
     used = evaluate(world, case.template, **dict(case.more)) if case.template else list(case.used)
-    projects = world.planner().projects
+    projects = world.planner().inventory.projects
     paths = [projects.name(Path(name)) for kind, name in used if kind == ELSEWHERE]
-    present = Present(world.hostvars(), projects)
-    parts = present.settle("db", [each for each in used if each[0] != ELSEWHERE], declared=False)
+    current = CurrentValues(world.hostvars(), projects)
+    parts = current.key_parts("db", [each for each in used if each[0] != ELSEWHERE], declared=False)
     world.build({"db": [*case.taken, *paths]}, {"db": parts})
     assert world.built() == [], "nothing changed yet"
     decision = ROWS[source]
@@ -323,9 +320,9 @@ def test_a_source_is_decided_about_as_the_table_says(world, source, case):
 
 def test_whether_all_is_heard_is_tried(monkeypatch):
     before = template_usage.AnsibleContext.resolve_or_missing, template_usage.lookup_loader.get, os.environ.__class__
-    monkeypatch.setattr(Listener, "_variable", lambda self, name: None)
-    with pytest.raises(RunError, match=r"cannot be recorded .*\(\{\{ group_names \}\} is not heard"):
-        Listener(print, lambda: "db").start()
+    monkeypatch.setattr(TemplateRecorder, "_record_variable", lambda self, name: None)
+    with pytest.raises(RunError, match=r"cannot be recorded .*\(\{\{ group_names \}\} is not recorded"):
+        TemplateRecorder(print, lambda: "db").start()
     assert before == (
         template_usage.AnsibleContext.resolve_or_missing,
         template_usage.lookup_loader.get,
@@ -336,21 +333,23 @@ def test_whether_all_is_heard_is_tried(monkeypatch):
 def test_a_function_that_ansible_does_not_have_any_more_is_told(monkeypatch):
     monkeypatch.delattr(template_usage.JinjaPluginIntercept, "_invoke_plugin")
     with pytest.raises(RunError, match="_invoke_plugin"):
-        Listener(print, lambda: "db").start()
+        TemplateRecorder(print, lambda: "db").start()
 
 
 def test_no_tier_is_built_where_nothing_is_recorded(monkeypatch):
-    monkeypatch.setattr(task_observer, "_state", task_observer._State())
-    with pytest.raises(RunError, match=r"tier 'db' is not built: what its role uses would not be recorded.*callback"):
-        task_observer.check_heard("db")
-    assert task_observer.listen(SimpleNamespace(recorded=lambda kind: [])) is None
+    monkeypatch.setattr(task_observer, "_state", task_observer._ProcessState())
+    with pytest.raises(
+        RunError, match=r"tier 'db' is not built, because the inputs of its role cannot be recorded.*callback"
+    ):
+        task_observer.check_recording("db")
+    assert task_observer.start_recording(SimpleNamespace(recorded=lambda kind: [])) is None
     with pytest.raises(RunError, match="index out of range"):
-        task_observer.check_heard("db")
+        task_observer.check_recording("db")
 
 
 def test_a_folder_that_cannot_be_written_to_is_left_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert not any("{{" in path for path in task_observer._ignored(()))
+    assert not any("{{" in path for path in task_observer._ignored_paths(()))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -372,6 +371,6 @@ def test_a_folder_that_is_the_project_is_the_same_in_another_clone(tmp_path):
     for name in ("one", "two"):
         clone = World(project(tmp_path / name), inventory="chain.yml")
         edit("chain.yml", (clone.folder / INVENTORY).read_text())(clone)
-        present = Present(clone.hostvars(), clone.planner().projects)
-        digests.append(present.digest("db", ["magic/inventory_dir", "magic/inventory_file"]))
+        current = CurrentValues(clone.hostvars(), clone.planner().inventory.projects)
+        digests.append(current.digest("db", ["magic/inventory_dir", "magic/inventory_file"]))
     assert digests[0] == digests[1]

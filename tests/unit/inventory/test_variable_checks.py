@@ -74,17 +74,17 @@ def test_own_variables_are_listed_and_those_of_a_role_are_the_role_s():
 @pytest.mark.parametrize("name", ["tier_role", "tier_parent", "tier_team", "tier_image", "tier_tag"])
 @pytest.mark.parametrize("value", [["a", "b"], {"a": 1}])
 def test_a_list_where_a_name_belongs_is_told(name, value):
-    with pytest.raises(ChainError, match=f"^tier 'web': {name} is .*; expected a text"):
+    with pytest.raises(ChainError, match=f"^tier 'web': {name} is .*; expected a string"):
         read_tier("web", variables(**{name: value}))
 
 
 @pytest.mark.parametrize("name", ["tier_drop", "tier_keep", "tier_protects"])
 def test_what_is_no_pattern_is_told(name):
-    with pytest.raises(ChainError, match=rf"^tier 'web': {name} has '.*\[z-a\]', which is no pattern of paths"):
+    with pytest.raises(ChainError, match=rf"^tier 'web': {name} has '.*\[z-a\]', which is not a valid pattern"):
         read_tier("web", variables(**{name: ["opt/[z-a]"]}))
 
 
 @pytest.mark.parametrize("name", ["tier_before", "tier_after"])
 def test_a_base_has_no_tasks_around_a_role(name):
-    with pytest.raises(ChainError, match=f"tier 'base': {name} is .*, but a base is imported"):
+    with pytest.raises(ChainError, match=f"tier 'base': {name} is .*, but no task runs for a base"):
         read_tier("base", {"group_names": ["ops"], "tier_bootstrap": {"suite": "trixie"}, name: ["x.yml"]})

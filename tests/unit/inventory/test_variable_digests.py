@@ -44,7 +44,7 @@ def test_settings_of_the_plan_are_accepted(same):
     ],
 )
 def test_a_setting_that_changed_after_the_plan_is_refused(planned, now, name):
-    with pytest.raises(ChainError, match=rf"tier 'web': {name} has a.*when the run was planned.*web_{name}"):
+    with pytest.raises(ChainError, match=rf"tier 'web': {name} .*the run was planned.*web_{name}"):
         check(planned, now)
 
 
@@ -67,10 +67,12 @@ def test_a_setting_that_changed_after_the_plan_is_refused(planned, now, name):
 def test_a_fact_that_overrides_a_setting_is_refused(fact, refused):
     def look():
         own = ("web_tier_config", "web_tier_protects")
-        check_facts("web", {fact: "x"}, own, now=TEMPLATES, said=("web_port", "web_root", "web_other", "packages"))
+        check_facts(
+            "web", {fact: "x"}, own, now=TEMPLATES, configured=("web_port", "web_root", "web_other", "packages")
+        )
 
     if refused:
-        with pytest.raises(ChainError, match=rf"tier 'web': a module's answer set {fact} as a fact"):
+        with pytest.raises(ChainError, match=rf"tier 'web': the result of a module set {fact} as a fact"):
             look()
     else:
         look()

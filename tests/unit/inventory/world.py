@@ -16,6 +16,7 @@ from ansible.vars.manager import VariableManager
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.file_digests import digest_elsewhere
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.parts import content_tag, digest_key
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.planner import Planner
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
 from fake_engine import FakeEngine
@@ -66,7 +67,7 @@ class World:
             **self.play,
             **self.tags,
         }
-        return Planner(task_vars, self.ansible)
+        return Planner(ChainInventory(task_vars), self.ansible)
 
     def decide(self) -> dict[str, Decision]:
         return self.planner().decide(self.engine, [])
@@ -80,7 +81,7 @@ class World:
         made: dict[str, str] = {}
         for name, decision in planner.decide(self.engine, []).items():
             tier = decision.tier
-            parts = dict(decision.parts) | digest_elsewhere((taken or {}).get(name, ()), planner.projects)
+            parts = dict(decision.parts) | digest_elsewhere((taken or {}).get(name, ()), planner.inventory.projects)
             parts |= (used or {}).get(name, {})
             if tier.parent:
                 parts["parent"] = made[tier.parent]

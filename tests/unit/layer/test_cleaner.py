@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import SealError
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.cleaner import Cleaner, settle
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.cleaner import Cleaner, layer_entries
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.file_entry import (
     FileEntry,
     FileKind,
@@ -25,7 +25,7 @@ def folder(path, **fields):
 
 
 def layer(*changes, **cleaner):
-    return sorted(entry.path for entry in settle(changes, Cleaner("debian", **cleaner)))
+    return sorted(entry.path for entry in layer_entries(changes, Cleaner("debian", **cleaner)))
 
 
 @pytest.mark.parametrize(
@@ -134,5 +134,5 @@ def test_all_names_of_a_file_are_there_or_none():
 
 
 def test_a_name_that_engines_take_for_a_deletion_is_refused():
-    with pytest.raises(SealError, match=r"/srv/\.wh\.x cannot be in an image: .* another name"):
+    with pytest.raises(SealError, match=r"/srv/\.wh\.x cannot be in an image: .* different name"):
         layer(PathChange(file(b"srv/.wh.x"), None))

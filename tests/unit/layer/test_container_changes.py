@@ -23,7 +23,7 @@ def options(folder, upper="upper", lower="/l/2/fs:/l/1/fs"):
 
 
 def test_the_directory_that_is_seen_is_the_container_s(process, tmp_path):
-    found = container_changes._mounted(process, options(tmp_path))
+    found = container_changes._overlay_from_mount(process, options(tmp_path))
     assert (found.upper, found.lowers) == (os.fsencode(tmp_path / "upper"), (b"/l/2/fs", b"/l/1/fs"))
 
 
@@ -33,7 +33,7 @@ def test_another_directory_with_its_path_is_not(process, tmp_path):
     (tmp_path / "process/root").unlink()
     (tmp_path / "process/root").symlink_to(tmp_path / "moved")
     (tmp_path / "upper").mkdir()
-    assert container_changes._mounted(process, options(tmp_path)) is None
+    assert container_changes._overlay_from_mount(process, options(tmp_path)) is None
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_another_directory_with_its_path_is_not(process, tmp_path):
     ids=str,
 )
 def test_what_cannot_be_told_is_left_to_the_engine(process, tmp_path, given):
-    assert container_changes._mounted(process, options(tmp_path, **given)) is None
+    assert container_changes._overlay_from_mount(process, options(tmp_path, **given)) is None
 
 
 def test_a_mount_that_is_no_overlay_tells_nothing(process):
-    assert container_changes._mounted(process, {"rw": ""}) is None
+    assert container_changes._overlay_from_mount(process, {"rw": ""}) is None

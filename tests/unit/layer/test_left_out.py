@@ -8,11 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import ContainerInfo, nanoseconds
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import (
+    ContainerInfo,
+    parse_nanoseconds,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import SealError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer import build_memory, build_references, mounts
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.build_memory import Task, Timeline
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.cleaner import Cleaner, settle
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.cleaner import Cleaner, layer_entries
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.file_entry import (
     FileEntry,
     FileKind,
@@ -39,7 +42,7 @@ def sealed(*entries, before=(), **cleaner):
     """Paths in the layer, and the lines about what is not."""
     clean = Cleaner("debian", **cleaner)
     was = {each.path: each for each in before}
-    kept = settle([PathChange(each, was.get(each.path)) for each in entries], clean)
+    kept = layer_entries([PathChange(each, was.get(each.path)) for each in entries], clean)
     named = build_references.find(kept)
     build_references.check(named, TIMELINE, clean.keeps)
     absent = {each.entry.path for each in clean.left_out}
@@ -82,10 +85,11 @@ def test_what_somebody_may_miss_is_named_with_its_task():
     kept, told = sealed(*temporary, file(b"root/.cache/x\n"), *logs, file(b"opt/x"), drop=["opt/*"])
     assert kept == {log.path for log in logs}
     by = "by task 'Set it up' (web/tasks/main.yml:3)"
-    elsewhere = "put what the image needs elsewhere, or name it in tier_keep"
+    elsewhere = "put files that the image needs elsewhere, or name them in tier_keep"
     assert sorted(told) == [
-        "left out: /opt/x " + by + " (named by tier_drop); tier_drop of the tier says so",
-        "left out: /root/.cache/x\\n " + by + " (what programs keep in a home); name what the image needs in tier_keep",
+        "left out: /opt/x " + by + " (named by tier_drop); remove it from the tier's tier_drop to keep it",
+        "left out: /root/.cache/x\\n " + by + " (caches of programs in a home directory); "
+        "name files that the image needs in tier_keep",
         "left out: /tmp/0, /tmp/1, /tmp/2 and 1 more (temporary files); " + elsewhere,
         "left out: /var/log/a.log " + by + " (content of logs); " + elsewhere,
         "left out: 1 file that any build leaves behind (docs/sealing.md)",
@@ -129,7 +133,7 @@ def test_a_socket_is_told_and_what_was_there_before_is_gone():
     before = file(b"run/app.sock")
     kept, told = sealed(FileEntry(before.path, FileKind.SOCKET, 0o755, 0, 0, 1), before=[before])
     assert kept == {b"run/.wh.app.sock"}
-    assert told[0].startswith("left out: /run/app.sock (sockets, which no layer can carry); ")
+    assert told[0].startswith("left out: /run/app.sock (a layer cannot contain sockets); ")
 
 
 @pytest.mark.parametrize(
@@ -150,7 +154,7 @@ def test_what_leads_to_the_build_s_own_python_is_refused(entry):
     with pytest.raises(SealError) as told:
         sealed(entry, file(b"srv/other"))
     assert str(told.value).startswith(f"/{entry.path.decode()} ")
-    assert "made by task 'Set it up' (web/tasks/main.yml:3): that is there only while the tier is built" in str(
+    assert "made by task 'Set it up' (web/tasks/main.yml:3): this path exists only while the tier is built" in str(
         told.value
     )
     assert "tier_python_interpreter" in str(told.value)
@@ -179,36 +183,38 @@ def container(root, started="2026-11-29T00:00:00.5Z"):
     for name, moment in files.items():
         (root / "etc" / name).write_text("x")
         os.utime(root / "etc" / name, ns=(0, moment * 10**9 + 400_000_000))
-    return running(nanoseconds(started))
+    return running(parse_nanoseconds(started))
 
 
 def test_files_of_the_engine_are_told_when_they_were_written(tmp_path):
     told = container(tmp_path)
-    assert mounts.written(None, told, tmp_path) == []
+    assert mounts.find_writes(None, told, tmp_path) == []
     os.utime(tmp_path / "etc/hosts", ns=(0, 1_795_910_400 * 10**9 + 500_000_001))
     for name in ("null", "tierwright-agent", "own"):
         (tmp_path / "dev" / name).touch()
     (tmp_path / "dev/shm/mine").touch()
-    found = [each.path for each in mounts.written(None, told, tmp_path)]
+    found = [each.path for each in mounts.find_writes(None, told, tmp_path)]
     assert found == [b"etc/hosts", b"dev/own", b"dev/shm/mine"]
 
 
 def test_what_the_engine_wrote_before_anything_ran_is_its_own(tmp_path):
     """Docker from 26 on writes its files after the time at which the container is said to have been started."""
     told = container(tmp_path, "2026-11-29T00:00:00.3Z")
-    assert len(mounts.written(None, told, tmp_path)) == 3
+    assert len(mounts.find_writes(None, told, tmp_path)) == 3
     (tmp_path / "dev/tierwright-begun").touch()
     os.utime(tmp_path / "dev/tierwright-begun", ns=(0, 1_795_910_400 * 10**9 + 400_000_000))
-    assert mounts.written(None, told, tmp_path) == []
+    assert mounts.find_writes(None, told, tmp_path) == []
 
 
 def test_an_engine_elsewhere_is_asked_when_files_were_written():
     moments = {"/etc/hosts": "2026-11-29T00:00:01Z", "/etc/hostname": "2026-11-29T00:00:00.499999999Z"}
 
     engine = FakeEngine()
-    engine.world.run("c", {}).files = {path: Node(b"", changed=nanoseconds(each)) for path, each in moments.items()}
-    told = running(nanoseconds("2026-11-29T00:00:00.5Z"))
-    assert [each.path for each in mounts.written(engine, told, None)] == [b"etc/hosts"]
+    engine.world.run("c", {}).files = {
+        path: Node(b"", changed=parse_nanoseconds(each)) for path, each in moments.items()
+    }
+    told = running(parse_nanoseconds("2026-11-29T00:00:00.5Z"))
+    assert [each.path for each in mounts.find_writes(engine, told, None)] == [b"etc/hosts"]
 
 
 def test_what_no_image_can_hold_is_refused_unless_it_is_dropped():
@@ -218,7 +224,7 @@ def test_what_no_image_can_hold_is_refused_unless_it_is_dropped():
     cleaner = Cleaner("debian", drop=["/etc/hosts"])
     mounts.check_mounts([hosts, device], cleaner, TIMELINE)
     told = list(build_memory.left_out_lines(cleaner.left_out, TIMELINE))
-    assert told[0].startswith("left out: /dev/own by task 'Set it up' (web/tasks/main.yml:3) (/dev is made anew")
+    assert told[0].startswith("left out: /dev/own by task 'Set it up' (web/tasks/main.yml:3) (every container gets")
     assert told[1].startswith("left out: /etc/hosts by task 'Set it up' (web/tasks/main.yml:3) (every container has")
 
 
@@ -228,11 +234,11 @@ def test_what_no_image_can_hold_is_refused_unless_it_is_dropped():
 )
 def test_what_lies_on_a_volume_of_the_build_cannot_be_kept(tmp_path, keep, refused):
     volumes = ("/var/cache/apt", "/dev/tierwright-python")
-    found = mounts.written(None, dataclasses.replace(container(tmp_path), mounts=volumes), tmp_path)
+    found = mounts.find_writes(None, dataclasses.replace(container(tmp_path), mounts=volumes), tmp_path)
     assert [each.path for each in found] == [b"var/cache/apt"]
     cleaner = Cleaner("debian", keep=[keep])
     if refused:
-        with pytest.raises(SealError, match="tier_keep names /var/cache/apt, or something in it"):
+        with pytest.raises(SealError, match="tier_keep names /var/cache/apt or a path in it"):
             mounts.check_mounts(found, cleaner, TIMELINE)
     else:
         mounts.check_mounts(found, cleaner, TIMELINE)

@@ -47,18 +47,18 @@ def engine():
 def test_a_write_beneath_a_volume_names_tier_path_and_owner(engine):
     with pytest.raises(SealError) as told:
         engine.check("/run", "/run/data", "/run/data/a", "/run/data/a/b", "/run/data/c")
-    assert "tier 'shop': its role changed /run/data/a/b, /run/data/c beneath /var/run/data" in str(told.value)
+    assert "tier 'shop': its role changed /run/data/a/b, /run/data/c below /var/run/data" in str(told.value)
     assert "which is a volume that tier 'db' declares" in str(told.value)
 
 
 def test_an_owner_that_is_gone_is_not_made_up(engine):
     del engine.images["id-db"]
-    with pytest.raises(SealError, match="tier 'app', or one that it stands on, declares"):
+    with pytest.raises(SealError, match="tier 'app' or one of its ancestors declares"):
         engine.check("/run/data/a")
 
 
 def test_many_paths_are_not_all_told(engine):
-    with pytest.raises(SealError, match=r"/run/data/0, /run/data/1, /run/data/2 … beneath"):
+    with pytest.raises(SealError, match=r"/run/data/0, /run/data/1, /run/data/2 … below"):
         engine.check(*(f"/run/data/{number}" for number in range(9)))
 
 
@@ -81,7 +81,7 @@ paths = st.lists(st.sampled_from(["a", "b", "a!"]), min_size=1, max_size=4).map(
 
 @given(st.sets(paths), paths)
 def test_what_lies_beneath_is_told_by_its_leaves(changed, folder):
-    found = mounts.beneath(changed, [folder])
+    found = mounts.paths_below(changed, [folder])
     for path in changed:
         inside = path.startswith(folder + "/")
         assert (path in found) == (inside and not any(other.rpartition("/")[0] == path for other in changed))

@@ -213,5 +213,5 @@ def test_what_is_below_can_be_looked_at(overlay):
     make(overlay / "upper", "d/mine")
     lower = Lower(Overlay(bytes(overlay / "upper"), (bytes(overlay / "top"), bytes(overlay / "bottom"))))
     assert {entry.path for entry in below(lower, b"")} == {b"d", b"d/old", b"d/new", b"d/link", b"e", b"e/x"}
-    assert lower.look(b"d/link").target == b"/e"
-    assert [lower.look(path) for path in (b"d/gone", b"d/link/x", b"d/old/x", b"none/x")] == [None] * 4
+    assert lower.get(b"d/link").target == b"/e"
+    assert [lower.get(path) for path in (b"d/gone", b"d/link/x", b"d/old/x", b"none/x")] == [None] * 4

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.paths import (
-    holder,
-    literally,
+    escape,
     matcher,
+    prefix_matcher,
     split,
 )
 
@@ -19,7 +19,7 @@ PATTERNS = st.lists(PARTS, min_size=1, max_size=4).map("/".join)
 
 @given(PATHS, PATTERNS)
 def test_every_folder_of_what_a_pattern_names_holds_it(path, pattern):
-    covers, holds = matcher([pattern]), holder([pattern])
+    covers, holds = matcher([pattern]), prefix_matcher([pattern])
     if covers(path.encode()):
         folders = path.split("/")
         for depth in range(1, len(folders)):
@@ -42,12 +42,12 @@ def test_every_folder_of_what_a_pattern_names_holds_it(path, pattern):
     ],
 )
 def test_a_folder_holds_what_may_be_below_it(pattern, folder, held):
-    assert bool(holder([pattern])(folder.encode())) == held
+    assert bool(prefix_matcher([pattern])(folder.encode())) == held
 
 
 @given(PATHS, PATHS)
 def test_a_literal_pattern_names_one_path_and_what_is_below(path, other):
-    covers = matcher([literally(path)])
+    covers = matcher([escape(path)])
     assert covers(path.encode())
     assert covers(f"{path}/x".encode())
     assert bool(covers(other.encode())) == f"{other}/".startswith(f"{path}/")

@@ -13,7 +13,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import SealError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer import protected_paths
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.build_memory import Task, Timeline
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.cleaner import Cleaner, settle
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.cleaner import Cleaner, layer_entries
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.file_entry import (
     FileEntry,
     FileKind,
@@ -21,7 +21,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.file_
     PathChange,
     parent,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.paths import matcher, way
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.paths import matcher, walk
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.protected_paths import Guard
 
 OWNER = Protection("corebuild", "operations", ("etc/ssl",))
@@ -54,7 +54,7 @@ def differences(before, now):
 def touched(before, now, *patterns, drop=()):
     changes = list(differences(before, now))
     guard = Guard([Protection("corebuild", "operations", patterns)], KnownTree(before))
-    return guard.touched(settle(changes, Cleaner(None, drop)), changes)
+    return guard.find_touches(layer_entries(changes, Cleaner(None, drop)), changes)
 
 
 BEFORE = {
@@ -84,7 +84,7 @@ def after(remove=(), **changed):
 @pytest.mark.parametrize(
     ("pattern", "now", "told"),
     [
-        ("etc/ssl", after(to={"etc/ssl/new": "x"}), [("etc/ssl/new", "made")]),
+        ("etc/ssl", after(to={"etc/ssl/new": "x"}), [("etc/ssl/new", "created")]),
         ("etc/ssl", after(to={"etc/ssl/openssl.cnf": "evil"}), [("etc/ssl/openssl.cnf", "changed")]),
         ("etc/ssl", after(to={"etc/ssl": 0o700}), [("etc/ssl", "changed")]),
         ("etc/ssl", after(["etc/ssl/openssl.cnf"]), [("etc/ssl/openssl.cnf", "removed")]),
@@ -99,9 +99,9 @@ def after(remove=(), **changed):
         ("bin/su", after(to={"usr/bin/su": "evil"}), [("usr/bin/su", "changed")]),
         ("bin/su", after(to={"bin": None, "bin/su": "evil"}), [("bin", "replaced")]),
         ("bin/su", after(to={"bin": None}), [("bin", "replaced")]),
-        ("opt/app/key", after(to={"opt": "-> srv"}), [("opt", "made")]),
+        ("opt/app/key", after(to={"opt": "-> srv"}), [("opt", "created")]),
         ("etc/*/*/a.pem", after(below("etc/ssl")), [("etc/ssl/certs/a.pem", "removed with /etc/ssl")]),
-        ("srv/*/a.pem", after(to={"srv/new": "-> /etc/ssl/certs"}), [("srv/new", "made")]),
+        ("srv/*/a.pem", after(to={"srv/new": "-> /etc/ssl/certs"}), [("srv/new", "created")]),
         ("**/a.pem", after(below("etc/ssl")), [("etc/ssl/certs/a.pem", "removed with /etc/ssl")]),
     ],
 )
@@ -193,7 +193,7 @@ def opened(found, folder, parts, passed):
         for rest in rests:
             if len(passed) > LINKS or (path, rest) in passed:
                 continue
-            real = os.fsencode(way(os.fsdecode(path), lambda each: link(found, each))[-1].strip("/"))
+            real = os.fsencode(walk(os.fsdecode(path), lambda each: link(found, each))[-1].strip("/"))
             if real != path or found[path].kind is FileKind.DIRECTORY or not rest:
                 for below_it, top in opened(found, real, rest, [*passed, (path, rest)]):
                     yield name + b"/" + below_it, top
@@ -233,7 +233,7 @@ def refused(now, *protections, timeline=None):
         protected_paths.check(
             protections,
             origin=KnownTree(tree(of=BEFORE)),
-            entries=settle(changes, Cleaner(None)),
+            entries=layer_entries(changes, Cleaner(None)),
             changes=changes,
             timeline=timeline or Timeline(),
         )
@@ -243,8 +243,8 @@ def refused(now, *protections, timeline=None):
 def test_the_refusal_names_path_owner_and_pattern():
     now = after(["etc/motd"], to={"etc/ssl/new\n": "x"})
     assert refused(now, OWNER, Protection("web", "middleware", ("etc/motd",))).startswith(
-        "its role touched what others protect: /etc/motd (removed); only tier 'web' of team middleware may write "
-        "/etc/motd; /etc/ssl/new\\n (made); only tier 'corebuild' of team operations may write /etc/ssl. "
+        "its role changed protected paths: /etc/motd (removed); only tier 'web' of team middleware may write "
+        "/etc/motd; /etc/ssl/new\\n (created); only tier 'corebuild' of team operations may write /etc/ssl. "
     )
 
 
@@ -254,12 +254,12 @@ def test_the_refusal_names_the_task_where_it_is_known():
     now[new] = replace(now[new], changed=15)
     tasks = [(moment, Task("web", name, "web/tasks/main.yml:7")) for moment, name in ((10, "Trust us"), (20, "Else"))]
     told = refused(now, OWNER, timeline=Timeline(tasks))
-    assert "/etc/ssl/new (made by task 'Trust us' (web/tasks/main.yml:7)); only tier" in told
+    assert "/etc/ssl/new (created by task 'Trust us' (web/tasks/main.yml:7)); only tier" in told
 
 
 def test_many_paths_are_counted():
     told = refused(after(to={f"etc/ssl/{number}": "x" for number in range(5)}), OWNER)
-    assert "/etc/ssl/2 (made) and 2 more; only tier" in told
+    assert "/etc/ssl/2 (created) and 2 more; only tier" in told
 
 
 def test_nothing_is_asked_where_nothing_is_protected():

@@ -71,7 +71,7 @@ def test_content_is_read_again_and_names_of_one_file_are_known(tmp_path):
 
 def test_a_damaged_export_is_told(tmp_path):
     whole = archive(member("a", b"x" * 5000))[0]
-    with pytest.raises(EngineError, match="its archive is damaged"):
+    with pytest.raises(EngineError, match="the archive is damaged"):
         list(changes(archive(), [whole[:2000]], tmp_path / "spool"))
 
 

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.cleaner import Cleaner, settle
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.cleaner import Cleaner, layer_entries
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.file_entry import (
     FileEntry,
     FileKind,
@@ -59,7 +59,7 @@ def left(key, certificate, target=b"ssl-cert-snakeoil.pem", keep=()):
         if content
     ]
     cleaner = Cleaner("debian", keep=keep)
-    kept = {entry.path for entry in settle([PathChange(each, None) for each in (*files, link)], cleaner)}
+    kept = {entry.path for entry in layer_entries([PathChange(each, None) for each in (*files, link)], cleaner)}
     assert kept | {each.entry.path for each in cleaner.left_out} == {each.path for each in (*files, link)}
     return kept
 

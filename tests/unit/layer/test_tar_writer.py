@@ -16,7 +16,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.file_
     FileEntry,
     FileKind,
     Slice,
-    shown,
+    printable_path,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.tar_writer import PIECE, Layer
 
@@ -247,4 +247,4 @@ def test_a_file_that_is_gone_is_told():
     [(b"a/b", "a/b"), ("ä".encode(), "ä"), (b"a\nb", r"a\nb"), (b"\xff", r"\xff"), (b"\x1b[", r"\x1b[")],
 )
 def test_paths_are_shown_on_one_line(path, text):
-    assert shown(path) == text
+    assert printable_path(path) == text

@@ -98,10 +98,10 @@ def test_an_archive_that_never_ends(monkeypatch):
 
     head = tarfile.TarInfo("large")
     head.size = 1 << 50
-    source = tar_stream.Forward(Endless(), "bomb", largest=1 << 22)
+    source = tar_stream.ForwardStream(Endless(), "bomb", largest=1 << 22)
     with pytest.raises(DamagedError, match="bomb unpacks to more than 4 MiB"):
         source.rest()
-    monkeypatch.setattr(tar_stream, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(tar_stream, "MAX_ENTRIES", 3)
     with pytest.raises(DamagedError, match="more than 3 entries"):
         indexed(layer(*((str(number), b"") for number in range(4))))
 

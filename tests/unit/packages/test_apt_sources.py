@@ -29,7 +29,7 @@ nonsense
             architectures=("amd64", "arm64"),
             signed_by="/usr/share/keyrings/it.gpg",
             trusted=True,
-            ages=True,
+            may_be_expired=True,
         ),
         Source("cdrom:[Debian]", "bookworm", ("main",)),
     ]

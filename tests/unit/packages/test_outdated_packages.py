@@ -169,9 +169,9 @@ def test_pins_of_the_image_count(archive, ask):
         (lambda files: files.clear(), "HTTP status 404"),
         (
             lambda files: _replace(files, "Packages.xz", lambda content: content[:-1] + b"x"),
-            "not what its InRelease says",
+            "but its InRelease lists",
         ),
-        (lambda files: _replace(files, "Packages.xz", lambda content: content + b"x"), "larger than it may be"),
+        (lambda files: _replace(files, "Packages.xz", lambda content: content + b"x"), "larger than its limit of"),
         (
             lambda files: _replace(files, "InRelease", lambda text: text.replace(b".xz", b".zst")),
             "lists no main/binary-amd64",
@@ -203,9 +203,9 @@ def _replace(files, name, change):
 @pytest.mark.parametrize(
     ("source", "sentence"),
     [
-        (b"deb http://127.0.0.1:1/debian stable main", "it does not answer (Connection refused)"),
-        (b"deb http://[x/debian stable main", "only archives on http and https are read"),
-        (b"deb cdrom:[Debian]/ stable main", "only archives on http and https are read"),
+        (b"deb http://127.0.0.1:1/debian stable main", "cannot be read: Connection refused"),
+        (b"deb http://[x/debian stable main", "only http and https are supported"),
+        (b"deb cdrom:[Debian]/ stable main", "only http and https are supported"),
         (b"", "tier0:latest: its apt has no sources"),
     ],
 )
@@ -219,11 +219,11 @@ def test_sources_that_are_not_asked_are_named(ask, source, sentence):
     ("file", "content", "sentence"),
     [
         ("lib/apk/db/installed", b"P:musl\nV:1.2\nA:x86_64\n\n", "packages of apk are not compared yet"),
-        ("srv/it", b"", "it has no database of packages, so nothing is compared"),
+        ("srv/it", b"", "it has no package database, so nothing is compared"),
         (
             "var/lib/rpm/Packages",
             b"",
-            "packages in /var/lib/rpm/Packages are not read: it is in RPM's Berkeley DB format",
+            "packages in /var/lib/rpm/Packages are not read: it has RPM's Berkeley DB format",
         ),
     ],
 )
@@ -294,5 +294,5 @@ def test_an_unchecked_signature_is_said(archive, ask, key):
     archive.put("stable", [("ssl", "amd64", "3")])
     image = [layer(status(("ssl", "amd64", "1")), ("etc/apt/sources.list", archive.source("stable", "")))]
     found, _ = ask(image)
-    assert [each.signature for each in found.archives] == ["not checked: the image holds no keyring for it"]
+    assert [each.signature for each in found.archives] == ["not checked: the image has no keyring for it"]
     assert [each.candidate for each in found.updates] == ["3"]

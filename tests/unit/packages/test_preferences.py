@@ -8,19 +8,19 @@ from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.packages.apt_preferences import (
     Offer,
-    Shelf,
+    SuiteComponent,
     candidate,
     pins,
 )
 
-STABLE = Shelf("deb.example.org", "main", {"suite": "stable", "codename": "bookworm", "origin": "Debian"})
-BACKPORTS = Shelf(
+STABLE = SuiteComponent("deb.example.org", "main", {"suite": "stable", "codename": "bookworm", "origin": "Debian"})
+BACKPORTS = SuiteComponent(
     "deb.example.org",
     "main",
     {"suite": "stable-backports", "notautomatic": "yes", "butautomaticupgrades": "yes", "label": "Backports"},
 )
-EXPERIMENTAL = Shelf("deb.example.org", "main", {"suite": "rc-buggy", "notautomatic": "yes"})
-OTHER = Shelf("other.example.org", "extra", {"suite": "any", "origin": "Other"})
+EXPERIMENTAL = SuiteComponent("deb.example.org", "main", {"suite": "rc-buggy", "notautomatic": "yes"})
+OTHER = SuiteComponent("other.example.org", "extra", {"suite": "any", "origin": "Other"})
 
 
 def pin(package, wanted, priority):

@@ -10,7 +10,11 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.graph
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import passed_tag
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, decide, take
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import (
+    Action,
+    decide,
+    decide_tests_only,
+)
 
 NAMES = ("base", "corebuild", "httpd-php", "mariadb", "wordpress")
 PARENTS = {"corebuild": "base", "httpd-php": "corebuild", "mariadb": "corebuild", "wordpress": "httpd-php"}
@@ -147,7 +151,7 @@ def test_inherited_labels_are_no_identity(world):
 def test_a_released_image_of_unknown_origin_is_replaced(world):
     world.images["mariadb:latest"] = world.make_image("sha256:x", {labels.TIER: "mariadb", labels.PARTS: "{"})
     world.parts["mariadb"] = {"role": "2"}
-    assert world.decide()["mariadb"].reasons == ("mariadb:latest does not say how it came",)
+    assert world.decide()["mariadb"].reasons == ("mariadb:latest has no label with its key parts",)
 
 
 def test_stored_parts_survive_the_label(world):
@@ -260,7 +264,7 @@ def test_a_kept_image_is_tested_again_with_other_neighbours(tested):
     tested.parts["mariadb"]["role"] = "changed"
     assert tested.untested() == ("neighbour mariadb is built",)
     tested.build("mariadb")
-    assert tested.untested() == ("its neighbours are other images",)
+    assert tested.untested() == ("the images of its neighbours changed",)
 
 
 def test_what_is_built_or_has_no_tests_is_no_kept_image_to_be_tested(tested):
@@ -277,8 +281,8 @@ def test_what_did_not_pass_is_tested_again_and_not_built(tested):
     tested.images[f"wordpress:{tags.failed(content_tag(digest_key(parts)))}"] = candidate
     decision = tested.decide(tests={"wordpress": "2" * 32})["wordpress"]
     assert (decision.action, decision.image, decision.released) == (Action.KEEP, "sha256:candidate", False)
-    assert decision.reasons == ("built before, and did not pass its tests", "role changed")
-    assert decision.untested == ("it did not pass before",)
+    assert decision.reasons == ("built before, and failed its tests", "role changed")
+    assert decision.untested == ("it failed its tests before",)
     # A tier without tests, or one that is forced, is built; so is one whose parent is.
     assert tested.decide()["wordpress"].action is Action.BUILD
     assert tested.decide(tests={"wordpress": ""}, forced=["wordpress"])["wordpress"].action is Action.BUILD
@@ -288,10 +292,10 @@ def test_what_did_not_pass_is_tested_again_and_not_built(tested):
 def test_what_is_released_can_be_tested_without_a_plan_to_build(tested):
     del tested.images["mariadb:latest"]
     engine = tested.make_snapshot(tested.images)
-    decisions = take(tested.chain, engine, selected=NAMES, tests={"wordpress", "mariadb"})
+    decisions = decide_tests_only(tested.chain, engine, selected=NAMES, tests={"wordpress", "mariadb"})
     assert {name: each.action for name, each in decisions.items() if each.action is not Action.KEEP} == {
         "mariadb": Action.LEAVE
     }
     assert [name for name, each in decisions.items() if each.untested] == ["wordpress"]
     assert decisions["wordpress"].forced
-    assert take(tested.chain, engine, selected=["base"], tests={"wordpress"})["wordpress"].untested == ()
+    assert decide_tests_only(tested.chain, engine, selected=["base"], tests={"wordpress"})["wordpress"].untested == ()

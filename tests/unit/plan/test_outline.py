@@ -10,7 +10,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.ga
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import decide
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.outline import (
-    FEW,
+    LIST_ALL_UP_TO,
     followers,
     kept_lines,
     outline,
@@ -101,7 +101,7 @@ def test_everything_is_listed_where_that_is_asked_for(plan):
     assert len(list(outline(plan(thousand()), everything=True))) == 1000
 
 
-@pytest.mark.parametrize(("count", "lines"), [(FEW, FEW), (FEW + 1, 1)])
+@pytest.mark.parametrize(("count", "lines"), [(LIST_ALL_UP_TO, LIST_ALL_UP_TO), (LIST_ALL_UP_TO + 1, 1)])
 def test_so_many_tiers_are_few(plan, count, lines):
     parents = {"t0": None, **{f"t{number}": "t0" for number in range(1, count)}}
     assert len(list(outline(plan(parents), everything=False))) == lines

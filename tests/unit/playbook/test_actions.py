@@ -7,19 +7,19 @@ from ansible import context
 from ansible.utils.context_objects import CLIArgs
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import command, waiting
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import command, read_waiting
 
 
 @pytest.mark.parametrize(("given", "patience"), [(None, 3600), ("0", 0), (0, 0), ("1.5", 1.5), ("inf", float("inf"))])
 def test_how_long_a_run_waits(given, patience):
-    assert waiting({"lock_timeout": given}, print).patience == patience
-    assert waiting({}, print).patience == 3600
+    assert read_waiting({"lock_timeout": given}, print).timeout == patience
+    assert read_waiting({}, print).timeout == 3600
 
 
 @pytest.mark.parametrize("given", ["soon", "-1", "", [], "nan"])
 def test_what_is_no_number_of_seconds_is_told(given):
     with pytest.raises(ChainError, match=r"tier_lock_timeout is .*; expected seconds, or 0"):
-        waiting({"lock_timeout": given}, print)
+        read_waiting({"lock_timeout": given}, print)
 
 
 @pytest.mark.parametrize(

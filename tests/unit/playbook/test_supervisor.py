@@ -24,7 +24,7 @@ from ansible.plugins.callback import CallbackBase
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook import supervisor
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 
-supervisor._LOOKS_FOR_PIPE = 20
+supervisor._CHECKS_FOR_PIPE = 20
 start, refused = worker.WorkerProcess.start, []
 
 
@@ -48,9 +48,9 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_start(self, host, task):
         if self.watch is None:
-            reports = supervisor.Reports(self._display.error, self.give_up, lambda: None)
-            self.watch = supervisor.Supervisor(supervisor.calling_strategy(), Journal(JOURNAL), reports)
-        self.watch.begins(host.name, Begins)
+            callbacks = supervisor.SupervisorCallbacks(self._display.error, self.give_up, lambda: None)
+            self.watch = supervisor.Supervisor(supervisor.calling_strategy(), Journal(JOURNAL), callbacks)
+        self.watch.note_task(host.name, Begins)
         if task.name == "Break the reader":
             self.watch.strategy._final_q.put(DisplaySend("no_such_method"))
 
@@ -201,4 +201,4 @@ def test_a_process_that_is_killed_while_it_hands_over_its_result_ends_the_run(pr
     project.host("waits", FINE * 3)
     done = project.run()
     assert done.returncode == 1
-    assert "was killed while it handed over its result" in " ".join(done.stdout.split())
+    assert "was killed while it wrote its result" in " ".join(done.stdout.split())

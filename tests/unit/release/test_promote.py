@@ -108,7 +108,7 @@ def test_nothing_moves_if_a_tag_that_counts_was_moved_by_somebody_else(run, move
     before = dict(engine.world.names)
     expected = (
         f"tier '{moved}': {moved}:latest named sha256:{moved} when this run was planned, and names sha256:app now: "
-        "somebody else moved it. Nothing is promoted"
+        "a different run or user moved it. Nothing is promoted"
     )
     with pytest.raises(RunError, match=expected):
         promote()

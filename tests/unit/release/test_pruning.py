@@ -9,20 +9,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import RunError
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image.provenance import Own
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image.provenance import ChainImage
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.pruning import Needs, plan_prune
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.tag_transaction import move_all
 
 TIERS = ("base", "core", "php", "db")
 
 
-def prune(shop, keep, *, but=(), forgotten=None, former=(), **needs):
+def prune(shop, keep, *, but=(), dropped=None, former=(), **needs):
     """Prune as `garbage` does, on an engine on which an image's last tag takes it along."""
-    own = [Own(image, image.partition(":")[2].partition("-")[0], 1) for image in sorted(shop.held.keys() - set(but))]
+    own = [
+        ChainImage(image, image.partition(":")[2].partition("-")[0], 1) for image in sorted(shop.held.keys() - set(but))
+    ]
     names = shop.engine.images.snapshot().names
     needed = Needs(**{"releases": keep, "used": (), "wanted": (), "parents": {}, **needs})
     pruning = plan_prune(own, tuple(shop.chain), {*TIERS, *former}, names, needed)
-    assert forgotten is None or pruning.forgotten == forgotten
+    assert dropped is None or pruning.dropped_releases == dropped
     before = dict(shop.names)
     move_all(shop.engine, "demo", pruning.moves)
     nameless = set(before.values()) - set(shop.names.values())
@@ -72,7 +74,7 @@ def test_releases_that_are_kept_are_whole_and_nothing_else_stays(make_shop, step
     current = shop.releases.current(shop.chain)
     kept = releases[max(releases.index(current) - keep + 1, 0) :] if releases else ()
     before = shop.state
-    prune(shop, keep, forgotten=[each for each in releases if each not in kept])
+    prune(shop, keep, dropped=[each for each in releases if each not in kept])
     assert shop.state == before
     assert shop.releases.all == kept
     for release in kept:
@@ -184,7 +186,7 @@ def test_the_releases_of_other_chains_are_no_business_of_prune(shop):
         "web:release-20990101T000000Z": "sha256:web-2",
     }
     shop.names |= theirs
-    assert prune(shop, 1, forgotten=[]) == set()
+    assert prune(shop, 1, dropped=[]) == set()
     assert {ref: image for ref, image in shop.names.items() if ref.startswith("web:")} == theirs
     assert shop.releases.all == tuple(shop.truth)
 

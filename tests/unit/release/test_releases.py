@@ -80,7 +80,7 @@ def test_back_and_forward(shop):
     assert {change.tier.name for change in shop.back().changes} == {"core", "php", "db"}
     assert shop.state == shop.truth[first]
     with pytest.raises(
-        RunError, match=f"there is no release before {first} to go back to; there are {third}, {second}, {first}"
+        RunError, match=f"there is no release before {first} to go back to; the releases are {third}, {second}, {first}"
     ):
         shop.back()
     shop.back(third)
@@ -121,7 +121,8 @@ def test_some_tiers_go_back_to_what_they_were(shop):
     shop.promote("php")
     shop.back(selected=("db",))
     assert shop.state["db"] == before["db"]
-    with pytest.raises(RunError, match=r"not those of one release.*-e tier_release=…; there are release-"):
+    expected = r"do not all belong to the same release.*-e tier_release=…; the releases are release-"
+    with pytest.raises(RunError, match=expected):
         shop.back()
 
 
@@ -129,7 +130,7 @@ def test_without_a_release_there_is_nothing_to_go_back_to(shop):
     with pytest.raises(RunError, match="no release to go back to yet"):
         shop.back()
     with pytest.raises(
-        RunError, match="tier_release is 'release-1', which is no release of this chain; there are none"
+        RunError, match="tier_release is 'release-1', but this chain has no such release; it has no releases"
     ):
         shop.back("release-1")
 
@@ -137,7 +138,8 @@ def test_without_a_release_there_is_nothing_to_go_back_to(shop):
 def test_an_unknown_release_is_told_with_the_known_ones(shop):
     for _ in range(12):
         shop.promote("db")
-    with pytest.raises(RunError, match=r"'latest', which is no release.* there are release-\w+, .* and 2 older ones"):
+    expected = r"'latest', but this chain has no such release; the releases are release-\w+, .* and 2 older ones"
+    with pytest.raises(RunError, match=expected):
         shop.back("latest")
 
 

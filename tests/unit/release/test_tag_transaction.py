@@ -134,7 +134,7 @@ def test_an_engine_that_refuses_one_move_leaves_none(reach):
     engine, chain = world(MOVES)
     del engine.images[IMAGES[3]]
     del engine.names["kept:3"]
-    with pytest.raises(EngineError, match=r"tagging b:latest: .*; every tag names what it named before"):
+    with pytest.raises(EngineError, match=r"tagging b:latest: .*; all tags name the same images as before"):
         move_all(reach(engine), chain, MOVES)
     assert tags_in(engine) == tags_of(MOVES, "before")
     assert not interrupted(chain)
@@ -142,7 +142,7 @@ def test_an_engine_that_refuses_one_move_leaves_none(reach):
 
 def test_an_engine_that_dies_in_the_middle_leaves_the_rest_to_the_next_run(reach, gone):
     engine, chain = world(MOVES)
-    with pytest.raises(EngineError, match="some tags may have moved already, and the next run over the chain brings"):
+    with pytest.raises(EngineError, match="some tags may have moved already, and the next run over the chain finishes"):
         move_all(reach(engine, 3, error=gone), chain, MOVES)
     assert interrupted(chain)
 
@@ -154,7 +154,7 @@ def test_nothing_moves_that_cannot_be_noted(reach, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(RunError, match=f"noted in .*{chain} .No space left on device., so nothing moved"):
+    with pytest.raises(RunError, match=f"recorded in .*{chain} .No space left on device., so no tag moved"):
         move_all(reach(engine), chain, MOVES)
     assert tags_in(engine) == tags_of(MOVES, "before")
     assert not interrupted(chain)
@@ -227,6 +227,6 @@ def test_damaged_notes_are_set_aside_and_do_not_block(half_done, reach, noted):
     recover(reach(engine), chain, told.append)
     assert len(told) == 1
     assert str(path) in told[0]
-    assert "set aside as" in told[0]
+    assert "renamed to" in told[0]
     assert not interrupted(chain)
     assert path.with_name(f"{path.name}.damaged").read_text() == noted

@@ -10,7 +10,11 @@ import made_chain
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import NotFoundError, UsageError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index.index import Store
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.gathering import gather
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.model import Folder, PackageOrigin, Touched
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.model import (
+    Folder,
+    PackageOrigin,
+    TouchedFile,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import state_folder
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.transport import open_place
 from made_images import config, digest, layer, layout, ours, step, write
@@ -57,7 +61,7 @@ def test_what_is_in_a_tier(facts):
         PackageOrigin("httpd-php-data", "amd64", "1", "httpd-php"),
         PackageOrigin("ssl", "amd64", "3.0.2", "httpd-php"),
     ]
-    assert tier.content.touched == [Touched("etc/motd", "changed", "corebuild")]
+    assert tier.content.touched == [TouchedFile("etc/motd", "changed", "corebuild")]
     assert tier.content.folders[-1] == Folder("srv", 1, 2)
     assert [(each.tag, each.reasons, each.current) for each in tier.releases] == [
         ("release-20261124T093000Z", [], True)
@@ -135,10 +139,10 @@ def test_one_of_several_chains_is_asked_for(gather_):
         "a:latest": (config([ONE], [ours("a", "ops")], **labelled("a", "first")), [ONE]),
         "b:latest": (config([TWO], [ours("b", "ops")], **labelled("b", "second")), [TWO]),
     }
-    with pytest.raises(UsageError, match="holds several chains; name one of first, second"):
+    with pytest.raises(UsageError, match="has several chains; name one of first, second"):
         gather_(images)
     assert drawn(gather_(images, "second")) == {"b": None}
-    with pytest.raises(NotFoundError, match="no tier of a chain 'third'; it holds first, second"):
+    with pytest.raises(NotFoundError, match="no tier of a chain 'third'; its chains: first, second"):
         gather_(images, "third")
 
 
@@ -194,5 +198,5 @@ def test_parents_that_lead_in_a_circle_are_cut(facts):
 
 
 def test_nothing_has_a_name(gather_):
-    with pytest.raises(NotFoundError, match="holds no image that has a name"):
+    with pytest.raises(NotFoundError, match="has no image with a name"):
         gather_({})

@@ -32,7 +32,7 @@ def noted(result=None, *, said="", image="sha256:2", failures=(), action=None, r
         (None, IMAGE, "", []),
         (noted("built"), IMAGE, "", []),
         (noted("kept", action="keep", reasons=["nothing changed"]), IMAGE, "", []),
-        (None, None, "no image", ["there is no image of it here"]),
+        (None, None, "no image", ["it has no image here"]),
         (noted(action="build", reasons=["new"]), None, "no image", ["new"]),
         (noted("kept", action="build", reasons=["x changed"]), IMAGE, "stale", ["x changed"]),
         (noted("failed", said="task: no", image=None), IMAGE, "failed", ["task: no"]),
@@ -54,7 +54,7 @@ def test_a_tier_on_an_old_image_of_its_parent_is_stale():
     old = dataclasses.replace(IMAGE, layers=("z", "b"))
     assert judge(None, old, PARENT, "base") == (
         "stale",
-        ["it stands on another image of base than the one in use"],
+        ["it is based on an image of base that is not the one in use"],
     )
     assert judge(None, old, None, None) == ("", [])
 

@@ -56,9 +56,12 @@ def test_an_empty_folder_and_a_link_to_a_report_are_fine(tmp_path):
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [
-        ({"notes.txt": "mine"}, "is not empty and no report"),
-        ({"report.json": "[]"}, "is not empty and no report"),
-        ({"report.json": '{"tierwright": "report", "files": ["report.json"]}', "x": ""}, "holds 'x', which is no part"),
+        ({"notes.txt": "mine"}, "is not empty, and is not a report"),
+        ({"report.json": "[]"}, "is not empty, and is not a report"),
+        (
+            {"report.json": '{"tierwright": "report", "files": ["report.json"]}', "x": ""},
+            "contains 'x', which",
+        ),
     ],
 )
 def test_what_is_no_report_is_refused_and_stays(tmp_path, files, sentence):
@@ -74,7 +77,7 @@ def test_what_is_no_report_is_refused_and_stays(tmp_path, files, sentence):
 
 def test_a_file_is_refused(tmp_path):
     (tmp_path / "it").write_text("mine")
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         write(tmp_path / "it")
 
 

@@ -58,7 +58,7 @@ def test_it_says_everything_without_colours():
     link = item.find(f"{SVG}a")
     assert item.get("class") == "tw-failed"
     assert link.get("href") == "#web"
-    assert link.get("aria-label") == link.findtext(f"{SVG}title") == "web, tier web, failed, on base"
+    assert link.get("aria-label") == link.findtext(f"{SVG}title") == "web, tier web, failed, based on base"
 
 
 def test_groups_have_colours_of_their_own():

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import (
-    keep_matrix,
-    kept_matrices,
+    save_matrix,
+    saved_matrices,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.variant_matrix import (
     SCHEMA,
@@ -18,11 +18,13 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibili
     Variant,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import adopt
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import adopt_former_state
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.claim import claim
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal, runs, state_folder
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.owner import Home
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import write_plan
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.status import note_plan, read_status
+from fake_engine import FakeEngine
 
 OLD = "inventory"
 
@@ -56,7 +58,7 @@ def promotion(number, *repositories):
 
 def test_what_is_known_of_the_tiers_is_taken_over_and_the_rest_stays(decision):
     note_plan(OLD, {name: decision(name) for name in ("web", "db")}, ["web", "db"])
-    adopt("shop", home("web"), print)
+    adopt_former_state(FakeEngine(), "shop", home("web"), print)
     assert list(read_status("shop")) == ["web"]
     assert list(read_status(OLD)) == ["db"]
 
@@ -64,7 +66,7 @@ def test_what_is_known_of_the_tiers_is_taken_over_and_the_rest_stays(decision):
 def test_an_interrupted_promotion_is_taken_over_by_whom_it_is_of():
     mine, theirs, both = promotion(1, "web"), promotion(2, "db"), promotion(3, "web", "db")
     (state_folder(OLD) / "promotion-4.json").write_text("{")
-    adopt("shop", home("web"), print)
+    adopt_former_state(FakeEngine(), "shop", home("web"), print)
     assert sorted(each.name for each in state_folder("shop").glob("promotion-*")) == [mine]
     assert sorted(each.name for each in state_folder(OLD).glob("promotion-*")) == [theirs, both, "promotion-4.json"]
 
@@ -76,23 +78,32 @@ def test_a_killed_run_is_taken_over_by_whom_it_is_of(decision):
             write_plan(journal, OLD, decision("db" if name == "db" else "web"), None)
         if name != "lives":
             killed(journal)
-    adopt("shop", home("web"), print)
+    adopt_former_state(FakeEngine(), "shop", home("web"), print)
     assert [each.run for each in runs("shop")] == [journals["web"].run]
     assert {each.run for each in runs(OLD)} == {journals[name].run for name in ("db", "lives", "empty")}
 
 
 def test_matrices_are_taken_over_under_the_new_name():
     for made, tier in (("2026-11-01T00:00:00+00:00", "web"), ("2026-11-02T00:00:00+00:00", "db")):
-        keep_matrix(
+        save_matrix(
             state_folder(OLD), Matrix(SCHEMA, OLD, None, made, [Variant("a", "A", [Cell(tier, CellState.PASSED)])])
         )
-    adopt("shop", home("web"), print)
-    assert [(each.chain, each.tiers) for each in kept_matrices(state_folder("shop"))] == [("shop", ["web"])]
-    assert len(kept_matrices(state_folder(OLD))) == 2
+    adopt_former_state(FakeEngine(), "shop", home("web"), print)
+    assert [(each.chain, each.tiers) for each in saved_matrices(state_folder("shop"))] == [("shop", ["web"])]
+    assert len(saved_matrices(state_folder(OLD))) == 2
 
 
 def test_a_chain_without_a_former_name_takes_nothing(decision):
     note_plan(OLD, {"web": decision("web")}, ["web"])
-    adopt("shop", Home("/x", "builder", "anne", ("web web",)), print)
+    adopt_former_state(FakeEngine(), "shop", Home("/x", "builder", "anne", ("web web",)), print)
     assert not state_folder("shop").exists()
+    assert list(read_status(OLD)) == ["web"]
+
+
+def test_repositories_that_another_project_claims_are_not_adopted(decision):
+    engine = FakeEngine()
+    claim(engine, "blog", Home("/blog", "elsewhere", "cleo", ("web web",)))
+    note_plan(OLD, {name: decision(name) for name in ("web", "db")}, ["web", "db"])
+    adopt_former_state(engine, "shop", home("web", "db"), print)
+    assert list(read_status("shop")) == ["db"]
     assert list(read_status(OLD)) == ["web"]

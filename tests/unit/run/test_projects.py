@@ -41,8 +41,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.statu
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.candidates import (
     accept,
     announce,
+    drop_all_holds,
     hold,
-    let_all_go,
     propose,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.cleanup import clear_run, container_name
@@ -320,7 +320,7 @@ class Projects(RuleBasedStateMachine):
         self.engine.gate = ALIVE
         note_run(run.journal)
         clear_run(self.engine, run.journal.run)
-        let_all_go(self.engine, run.journal)
+        drop_all_holds(self.engine, run.journal)
         run.journal.end()
 
     # What must hold.

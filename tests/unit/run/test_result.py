@@ -19,8 +19,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.failure import (
     TaskFailure,
     give_up,
-    note_failing,
-    note_told,
+    note_failed_task,
+    note_failure,
 )
 from fake_engine import FakeEngine
 
@@ -42,8 +42,8 @@ def run(monkeypatch, tmp_path, make_tier):
     journal.write("tested", "core", {**passed, "ran": [{"test": "t.py::one", "seconds": 0.5}]})
     failed = [{"test": "t.py::two", "owner": "ops", "tier": "web", "message": "no\x0c", "log": "web:\nlog"}]
     journal.write("tested", "web", {"image": "sha256:web", "passed": False, "tests": 1, "failed": failed, "ran": []})
-    journal.failed("web", "tier 'web' is refused: 1 of 1 tests fail, " + "x" * 500)
-    note_told(journal, "web", ["tier 'web' is refused: 1 of 1 tests fail", "all of it"])
+    journal.failed("web", "tier 'web' is rejected: 1 of 1 tests fail, " + "x" * 500)
+    note_failure(journal, "web", ["tier 'web' is rejected: 1 of 1 tests fail", "all of it"])
     give_up(journal, "db", TaskFailure("Break", "db/tasks/main.yml:3", ["no", "more"]))
     journal.failed("app", "tier 'app' is not built: its parent 'web' failed")
     return journal
@@ -79,7 +79,7 @@ def test_each_failure_is_told_once_and_complete_at_the_end(run):
         == [
             "",
             "FAILED web",
-            "  tier 'web' is refused: 1 of 1 tests fail",
+            "  tier 'web' is rejected: 1 of 1 tests fail",
             "  all of it",
             "",
             "FAILED db",
@@ -87,7 +87,7 @@ def test_each_failure_is_told_once_and_complete_at_the_end(run):
             "    no",
             "    more",
             "",
-            "to go on, once that is mended:",
+            "after you have solved this, continue with:",
             "  ansible-playbook build-chain.yml",
         ]
         or lines[1] == "FAILED db"
@@ -113,7 +113,7 @@ def test_the_result_matches_its_schema_and_is_true(run, engine):
 
 
 def test_junit_counts_builds_and_tests(run, engine):
-    root = ET.fromstring(result._texts(result.result_of(engine, run, "again"))["junit_file"])
+    root = ET.fromstring(result._documents(result.result_of(engine, run, "again"))["junit_file"])
     suites = {each.get("name"): each for each in root}
     counts = {name: tuple(each.get(key) for key in ("tests", "failures", "skipped")) for name, each in suites.items()}
     assert counts == {
@@ -127,11 +127,12 @@ def test_junit_counts_builds_and_tests(run, engine):
 
 
 def test_a_promotion_that_fails_is_told_although_all_tiers_passed(run, engine):
-    note_failing(run, "base", TaskFailure("Move the release tags", "", ["somebody else moved it", "more"]))
+    note_failed_task(run, "base", TaskFailure("Move the release tags", "", ["somebody else moved it", "more"]))
     told = result.result_of(engine, run, "again", ["web", "base", "app"])
     assert told.error == "task 'Move the release tags'\n  somebody else moved it\n  more"
     lines = "\n".join(summary.failures(run, "again", ["base", "app"]))
-    assert "FAILED, with the tiers as they are in the table (host base)\n  task 'Move the release tags'" in lines
+    heading = "FAILED outside the tiers, whose results are in the table (host base)"
+    assert f"{heading}\n  task 'Move the release tags'" in lines
 
 
 def test_files_say_that_a_run_goes_on_until_it_has_ended(run, engine, tmp_path):

@@ -59,14 +59,16 @@ def archive(*members):
 def test_layers_are_known_by_their_digests_and_not_by_their_names(tmp_path, name):
     folder = tmp_path / "folder"
     folder.mkdir()
-    found = loading.fetch(pieces(archive(("manifest.json", b"[]"), (name, WANTED))), {digest_of(WANTED)}, folder)
+    found = loading.extract_layers(
+        pieces(archive(("manifest.json", b"[]"), (name, WANTED))), {digest_of(WANTED)}, folder
+    )
     assert found[digest_of(WANTED)].read_bytes() == WANTED
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [found[digest_of(WANTED)].name]
     assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_a_packed_layer_is_known_by_what_is_in_it(tmp_path):
-    found = loading.fetch(pieces(archive(("blob", gzip.compress(WANTED)))), {digest_of(WANTED)}, tmp_path)
+    found = loading.extract_layers(pieces(archive(("blob", gzip.compress(WANTED)))), {digest_of(WANTED)}, tmp_path)
     assert found[digest_of(WANTED)].read_bytes() == WANTED
 
 
@@ -75,12 +77,12 @@ def test_links_lead_nowhere(tmp_path):
     secret.write_bytes(WANTED)
     folder = tmp_path / "folder"
     folder.mkdir()
-    assert loading.fetch(pieces(archive(("layer.tar", str(secret)))), {digest_of(WANTED)}, folder) == {}
+    assert loading.extract_layers(pieces(archive(("layer.tar", str(secret)))), {digest_of(WANTED)}, folder) == {}
     assert list(folder.iterdir()) == []
 
 
 def test_what_is_not_wanted_does_not_stay(tmp_path):
-    assert loading.fetch(pieces(archive(("a", b"x" * 5000), ("b", b""))), {digest_of(WANTED)}, tmp_path) == {}
+    assert loading.extract_layers(pieces(archive(("a", b"x" * 5000), ("b", b""))), {digest_of(WANTED)}, tmp_path) == {}
     assert list(tmp_path.iterdir()) == []
 
 
@@ -95,14 +97,14 @@ def test_what_is_not_wanted_does_not_stay(tmp_path):
 )
 def test_a_damaged_archive_is_told(tmp_path, content):
     with pytest.raises(EngineError, match="its archive is damaged"):
-        loading.fetch(pieces(content), {digest_of(WANTED)}, tmp_path)
+        loading.extract_layers(pieces(content), {digest_of(WANTED)}, tmp_path)
 
 
 def test_a_layer_that_unpacks_to_too_much_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(loading, "LARGEST", 1 << 20)
     bomb = archive(("layer.tar", gzip.compress(bytes(3 << 20))))
     with pytest.raises(EngineError, match="one has more than"):
-        loading.fetch(pieces(bomb), {digest_of(WANTED)}, tmp_path)
+        loading.extract_layers(pieces(bomb), {digest_of(WANTED)}, tmp_path)
 
 
 LAYERS = st.binary(max_size=3000).map(lambda data: b"./" + data)  # as a tar archive, not as a packed one, begins
@@ -113,7 +115,7 @@ def test_all_layers_come_back(contents, packed, size):
     members = [(str(number), gzip.compress(each) if packed else each) for number, each in enumerate(contents)]
     wanted = {digest_of(each): each for each in contents}
     with tempfile.TemporaryDirectory() as folder:
-        found = loading.fetch(pieces(archive(*members), size), wanted, Path(folder))
+        found = loading.extract_layers(pieces(archive(*members), size), wanted, Path(folder))
         assert {digest: path.read_bytes() for digest, path in found.items()} == wanted
 
 

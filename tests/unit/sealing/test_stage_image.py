@@ -17,7 +17,7 @@ PARENT = Image("sha256:id", {}, ("sha256:aa", "sha256:bb"), {}, (), 1, "amd64", 
 def test_mount_points_lie_below_where_the_engine_would_commit_them(commits, more):
     engine = FakeEngine()
     engine.system.does = system.EngineKind(commits_mount_points=commits)
-    layers = stage_image.below(engine, PARENT)
+    layers = stage_image.lower_layers(engine, PARENT)
     assert layers.digests[:2] == PARENT.layers
     assert len(layers.digests) == 2 + more
     assert set(layers.contents) == set(layers.digests[2:])

@@ -12,7 +12,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.claim
     check_claim,
     check_images,
     claim,
-    owned,
+    own_repositories,
     volume_name,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import state_folder
@@ -58,7 +58,7 @@ def record():
 pytestmark = pytest.mark.usefixtures("user")
 
 OURS, THEIRS = {"origin": "example.org/acme/shop"}, {"origin": "example.org/other/blog"}
-BEGUN = {"roots": ("1" * 40,)}
+ROOTS = {"roots": ("1" * 40,)}
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ BEGUN = {"roots": ("1" * 40,)}
         ("the same place with other tiers", ("a", ("base", "web"), {}), ("a", ("base", "db"), {}), True),
         ("a clone with other tiers", ("a", ("base", "web"), OURS), ("b", ("base", "db"), OURS), True),
         ("clones of two repositories with the same tiers", ("a", ("base",), OURS), ("b", ("base",), THEIRS), False),
-        ("clones from two addresses", ("a", ("base",), BEGUN | OURS), ("b", ("base",), BEGUN | THEIRS), True),
-        ("a fork with other tiers", ("a", ("base", "web"), BEGUN | OURS), ("b", ("base", "db"), BEGUN | THEIRS), False),
+        ("clones from two addresses", ("a", ("base",), ROOTS | OURS), ("b", ("base",), ROOTS | THEIRS), True),
+        ("a fork with other tiers", ("a", ("base", "web"), ROOTS | OURS), ("b", ("base", "db"), ROOTS | THEIRS), False),
         ("a repository that moved", ("a", ("base", "web"), OURS), ("a", ("base", "web"), THEIRS), True),
         ("a place in which another repository is now", ("a", ("web",), OURS), ("a", ("db",), THEIRS), False),
         (
@@ -96,7 +96,8 @@ def test_two_projects_do_not_get_one_name(engine, user, home, what, first, secon
         claim(engine, "shop", later)
         return
     for attempt in (check_claim, claim):
-        with pytest.raises(RunError, match=r"another project's chain 'shop'.*Nothing was touched.*tier_chain") as told:
+        expected = r"another project has a chain 'shop'.*Nothing was changed.*tier_chain"
+        with pytest.raises(RunError, match=expected) as told:
             attempt(engine, "shop", later)
         assert home(name).inventory in str(told.value)
         assert later.inventory in str(told.value)
@@ -106,9 +107,9 @@ def test_two_projects_do_not_get_one_name(engine, user, home, what, first, secon
 
 def test_a_record_of_before_first_commits_were_known_learns_them(engine, user, home):
     claim(engine, "shop", home("a", "base", **OURS))
-    claim(engine, "shop", home("b", "base", **OURS, **BEGUN))
+    claim(engine, "shop", home("b", "base", **OURS, **ROOTS))
     user("bob")
-    claim(engine, "shop", home("c", "base", **THEIRS, **BEGUN))
+    claim(engine, "shop", home("c", "base", **THEIRS, **ROOTS))
 
 
 def test_a_project_that_is_gone_leaves_its_name_to_others(engine, home, tmp_path):
@@ -159,14 +160,14 @@ def test_of_two_that_come_at_once_one_is_told(engine, user, home, monkeypatch):
     claim(theirs, "shop", home("a", "web"))
     user("bob")
     monkeypatch.setattr(engine.volumes, "create", lambda name, labels: theirs.world.volumes[name])  # noqa: ARG005
-    with pytest.raises(RunError, match="another project's"):
+    with pytest.raises(RunError, match="another project has a chain"):
         claim(engine, "shop", home("b", "db"))
 
 
 def test_tiers_that_a_chain_had_stay_its_own(engine, home):
     claim(engine, "shop", home("a", "base", "old"))
     claim(engine, "shop", home("a", "base", "new"))
-    assert owned("shop", home("a", "base", "new")) == {"base": {"base"}, "old": {"old"}, "new": {"new"}}
+    assert own_repositories("shop", home("a", "base", "new")) == {"base": {"base"}, "old": {"old"}, "new": {"new"}}
 
 
 def test_a_release_tag_of_another_project_is_not_moved(engine, home, make_tier):
@@ -176,7 +177,7 @@ def test_a_release_tag_of_another_project_is_not_moved(engine, home, make_tier):
     release(engine, "base", "shop", "base")
     check_images(engine, "shop", home("a", "base"), {tier: "sha256:base"})
     with pytest.raises(
-        RunError, match="tier 'base': base:latest is an image of another project's chain, which"
+        RunError, match="tier 'base': the image base:latest belongs to another project's chain, in"
     ) as told:
         check_images(engine, "blog", home("b", "base"), {tier: "sha256:base"})
     assert "tier_image: blog/base" in str(told.value)
@@ -191,5 +192,5 @@ def test_a_release_of_before_chains_had_names_of_their_own_is_whose_tier_it_is(e
     claim(engine, "shop", home("a", "base", **former))
     check_images(engine, "shop", home("a", "base", **former), {tier: "sha256:base"})
     check_images(engine, "shop", home("copy", "base", **former), {tier: "sha256:base"})
-    with pytest.raises(RunError, match="base:latest is an image of another project's chain"):
+    with pytest.raises(RunError, match="the image base:latest belongs to another project's chain"):
         check_images(engine, "blog", home("b", "base", **former), {tier: "sha256:base"})

@@ -7,8 +7,8 @@ import zlib
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.outside_inputs import (
-    Memory,
-    RememberedAnswer,
+    AnswerCache,
+    CachedAnswer,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility import matrix_store
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer import build_memory
@@ -16,8 +16,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.tag_transaction import interrupted, recover
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state import status
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal, runs, state_folder
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.lock import Waiting, take_turn
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.docker_daemon import _known
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.lock import Waiting, begin_exclusive_run
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.docker_daemon import _parse_cached
 
 DAMAGE = [b"", b"{", b"\xff\xfe", b"null", b"5", b'"x"', b"[]", b"[5]", b"{}", b'{"x": 1}', b'{"pid": "x"}', b"\0" * 99]
 every = pytest.mark.parametrize("damage", DAMAGE, ids=repr)
@@ -43,7 +43,7 @@ def test_notes_of_a_promotion(damage):
 
 @every
 def test_standings(damage):
-    path = status.noted_in("demo")
+    path = status.status_file("demo")
     path.write_bytes(damage)
     told = []
     status.note_plan("demo", {}, [], told.append)
@@ -58,7 +58,7 @@ def test_matrices(damage):
     (folder / "release-1.json").write_bytes(damage)
     (told,) = matrix_store.set_damaged_aside(state_folder("demo"))
     assert "release-1.json.damaged" in told
-    assert matrix_store.kept_matrices(state_folder("demo")) == []
+    assert matrix_store.saved_matrices(state_folder("demo")) == []
 
 
 @every
@@ -66,18 +66,18 @@ def test_journals_of_other_runs(damage):
     other = Journal.begin("demo")
     (other.folder / "holder").write_bytes(damage)
     (other.folder / "alive").write_bytes(damage)
-    assert take_turn("demo", "x", Waiting(0, print)).run in {each.run for each in runs("demo")}
+    assert begin_exclusive_run("demo", "x", Waiting(0, print)).run in {each.run for each in runs("demo")}
     assert not other.is_alive()
 
 
 @every
 def test_answers_of_addresses(damage):
-    memory = Memory()
-    memory.keep("http://x", RememberedAnswer("1", 1.0))
+    memory = AnswerCache()
+    memory.keep("http://x", CachedAnswer("1", 1.0))
     (path,) = memory._folder.iterdir()
     for text in (damage, b'{"digest": 1, "time": "x"}', b'{"digest": "1", "time": null}'):
         path.write_bytes(text)
-        assert memory.recall("http://x") is None
+        assert memory.get("http://x") is None
 
 
 @every
@@ -90,7 +90,7 @@ def test_what_was_read_of_images(damage, tmp_path):
     for text in (damage, zlib.compress(damage)):
         path.write_bytes(text)
         layer.write_bytes(text)
-        assert _known(store.value("engine", "sha256:1")) == {"layers": {}, "history": {}}
+        assert _parse_cached(store.value("engine", "sha256:1")) == {"layers": {}, "history": {}}
         assert Store(tmp_path / "store").index("sha256:1") is None
 
 

@@ -73,7 +73,7 @@ def test_waiting_ends_with_the_tier(journal):
 
 def test_waiting_ends_with_the_run(journal):
     threading.Timer(0.3, journal.end).start()
-    with pytest.raises(RunError, match="the run ended while tier 'a'"):
+    with pytest.raises(RunError, match="the run ended while a task waited for tier 'a'"):
         journal.wait("a")
 
 
@@ -124,11 +124,11 @@ def test_a_run_that_was_killed_before_it_said_whose_it_is_has_ended(journal):
 
 def test_a_holder_on_another_machine_or_with_another_birth_is_gone(journal):
     holder = journal.holder
-    assert holder.lives()
-    assert holder.is_employer()
-    assert not dataclasses.replace(holder, host="elsewhere").lives()
-    assert not dataclasses.replace(holder, birth="1").lives()
-    assert not dataclasses.replace(holder, pid=2**22 + 1).lives()
+    assert holder.is_running()
+    assert holder.is_parent_process()
+    assert not dataclasses.replace(holder, host="elsewhere").is_running()
+    assert not dataclasses.replace(holder, birth="1").is_running()
+    assert not dataclasses.replace(holder, pid=2**22 + 1).is_running()
 
 
 def test_chains_do_not_see_each_other_s_runs(journal):

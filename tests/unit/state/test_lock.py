@@ -12,12 +12,12 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import RunError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state import lock
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import runs
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.lock import Waiting, take_turn
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.lock import Waiting, begin_exclusive_run
 
 OTHER = f"""
 import sys
-from {lock.__name__} import Waiting, take_turn
-held = take_turn("demo", "ansible-playbook other.yml", Waiting(0, print)).hold()
+from {lock.__name__} import Waiting, begin_exclusive_run
+held = begin_exclusive_run("demo", "ansible-playbook other.yml", Waiting(0, print)).hold()
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -41,7 +41,7 @@ def other():
 
 def test_nobody_waits_where_nothing_goes_on():
     said = []
-    journal = take_turn("demo", "ansible-playbook mine.yml", Waiting(0, said.append))
+    journal = begin_exclusive_run("demo", "ansible-playbook mine.yml", Waiting(0, said.append))
     assert journal.holder.command == "ansible-playbook mine.yml"
     assert said == []
 
@@ -49,7 +49,7 @@ def test_nobody_waits_where_nothing_goes_on():
 @pytest.mark.usefixtures("other")
 def test_without_patience_it_is_said_who_is_in_the_way():
     with pytest.raises(RunError) as told:
-        take_turn("demo", "mine", Waiting(0, print))
+        begin_exclusive_run("demo", "mine", Waiting(0, print))
     for word in ("chain 'demo'", "process ", "of user ", " since ", "ansible-playbook other.yml", "tier_lock_timeout"):
         assert word in str(told.value)
     assert len(list(runs("demo"))) == 1
@@ -57,7 +57,7 @@ def test_without_patience_it_is_said_who_is_in_the_way():
 
 @pytest.mark.usefixtures("other")
 def test_another_chain_is_not_in_the_way():
-    take_turn("elsewhere", "mine", Waiting(0, print))
+    begin_exclusive_run("elsewhere", "mine", Waiting(0, print))
 
 
 def test_the_second_waits_and_says_so_at_calm_intervals(other, monkeypatch):
@@ -67,7 +67,7 @@ def test_the_second_waits_and_says_so_at_calm_intervals(other, monkeypatch):
     threading.Timer(0.7, other.kill).start()
     threading.Timer(0.7, other.stdin.close).start()
     started = time.monotonic()
-    take_turn("demo", "mine", Waiting(20, said.append, lambda: first.append("tried")))
+    begin_exclusive_run("demo", "mine", Waiting(20, said.append, lambda: first.append("tried")))
     assert 0.5 < time.monotonic() - started < 10
     assert 2 <= len(said) <= 4
     assert all("waiting for another run over chain 'demo'" in line for line in said)
@@ -80,7 +80,7 @@ def test_what_can_be_known_to_fail_fails_before_the_waiting():
         raise RunError("wrong")
 
     with pytest.raises(RunError, match="wrong"):
-        take_turn("demo", "mine", Waiting(20, print, wrong))
+        begin_exclusive_run("demo", "mine", Waiting(20, print, wrong))
 
 
 @pytest.mark.usefixtures("other")
@@ -88,18 +88,18 @@ def test_waiting_ends_with_the_playbook(monkeypatch):
     employers = iter([1, 1, 1])
     monkeypatch.setattr(lock.os, "getppid", lambda: next(employers, 2))
     with pytest.raises(RunError, match="the playbook has ended"):
-        take_turn("demo", "mine", Waiting(20, print))
+        begin_exclusive_run("demo", "mine", Waiting(20, print))
 
 
 def test_an_earlier_run_of_the_same_playbook_is_not_in_the_way():
-    take_turn("demo", "mine", Waiting(0, print))
-    take_turn("demo", "mine", Waiting(0, print))
+    begin_exclusive_run("demo", "mine", Waiting(0, print))
+    begin_exclusive_run("demo", "mine", Waiting(0, print))
 
 
 def test_a_state_folder_that_is_none_is_told(monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     with pytest.raises(
-        RunError, match=r"the chain's folder .* cannot be written to .Not a directory.; let XDG_STATE_HOME"
+        RunError, match=r"the chain's folder .* cannot be written to .Not a directory.; set XDG_STATE_HOME"
     ):
-        take_turn("demo", "mine", Waiting(0, print))
+        begin_exclusive_run("demo", "mine", Waiting(0, print))

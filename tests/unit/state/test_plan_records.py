@@ -58,5 +58,5 @@ def test_the_variable_of_a_role_s_image_settings(journal, role, make_tier):
 
 
 def test_a_tier_without_a_plan_is_an_error(journal):
-    with pytest.raises(RunError, match="tier 'nobody' is in no plan"):
+    with pytest.raises(RunError, match="does not contain tier 'nobody'"):
         read_plan(journal, "nobody")

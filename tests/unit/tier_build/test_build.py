@@ -17,8 +17,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.candidates import (
     Candidate,
     accept,
+    drop_all_holds,
     hold,
-    let_all_go,
     propose,
     read,
 )
@@ -64,7 +64,7 @@ def test_what_comes_out_the_same_is_the_image_that_there_was(engine, journal, ti
     image = seal(engine, journal, tier, make_image, NEW)
     assert image.id == "sha256:old"
     accept(engine, journal, tier)
-    assert journal.outcome(tier.name) == Outcome("sha256:old", "built, the same as before")
+    assert journal.outcome(tier.name) == Outcome("sha256:old", "built, same content as the release")
     assert set(engine.world.images) == {"sha256:old"}
     # Both keys name it, so the next run builds nothing.
     assert {engine.world.names[f"httpd-php:{content_tag(digest_key(parts))}"] for parts in (OLD, NEW)} == {"sha256:old"}
@@ -91,15 +91,15 @@ def test_a_candidate_has_its_run_s_name_only_and_nobody_waits_for_it_in_vain(eng
     seal(engine, journal, tier, make_image, NEW)
     assert engine.world.names == {f"httpd-php:building-{journal.run}": "sha256:new"}
     assert journal.outcome(tier.name) is None
-    let_all_go(engine, journal)
+    drop_all_holds(engine, journal)
     assert engine.world.images == {}
-    let_all_go(engine, journal)  # it may be gone already
+    drop_all_holds(engine, journal)  # it may be gone already
 
 
 def test_what_passed_is_not_discarded_with_the_run(engine, journal, tier, make_image):
     seal(engine, journal, tier, make_image, NEW)
     accept(engine, journal, tier)
-    let_all_go(engine, journal)
+    drop_all_holds(engine, journal)
     assert set(engine.world.images) == {"sha256:new"}
 
 
@@ -118,7 +118,7 @@ def test_a_tier_whose_parent_came_out_the_same_is_spared(engine, journal, tier):
     image = spare(engine, journal, planned(tier), "sha256:core")
     assert image is not None
     assert image.id == "sha256:old"
-    assert read(journal, tier.name) == Candidate("sha256:old", "kept, parent corebuild came out the same")
+    assert read(journal, tier.name) == Candidate("sha256:old", "kept, built before on this image of parent corebuild")
     assert journal.outcome(tier.name) is None  # it may have to be tested first
 
 

@@ -13,7 +13,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image impor
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.interpreter import mounted_python
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run import lifecycle as module
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import begin
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal, began, runs
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal, runs, start_time
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.lock import Waiting
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.owner import Home
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.candidates import announce
@@ -58,7 +58,7 @@ def test_an_image_is_ours_if_the_top_of_its_history_is(engine):
     add(engine, "sha256:built", "/bin/sh -c #(nop)  ENV THEIRS=yes", **said)
     add(engine, "sha256:other-tier", "tierwright: tier website: role website", **said)
     add(engine, "sha256:other-chain", "tierwright: tier web: role web", chain="elsewhere", tier="web")
-    assert own_of(engine) == [provenance.Own("sha256:ours", "web", 7)]
+    assert own_of(engine) == [provenance.ChainImage("sha256:ours", "web", 7)]
 
 
 def test_an_image_is_ours_if_it_lies_in_a_repository_of_its_tier(engine):
@@ -161,20 +161,20 @@ def test_a_network_alone_makes_a_run_an_abandoned_one(engine):
 
 
 def test_a_run_tells_when_it_began():
-    assert abs(datetime.now(UTC) - began(Journal.begin("demo").run)) < timedelta(seconds=10)
-    assert abs(datetime.now(UTC) - began("of another form")) < timedelta(seconds=10)
+    assert abs(datetime.now(UTC) - start_time(Journal.begin("demo").run)) < timedelta(seconds=10)
+    assert abs(datetime.now(UTC) - start_time("of another form")) < timedelta(seconds=10)
 
 
 def test_an_interpreter_is_needed_by_what_can_be_built_on(engine, make_image):
     add(engine, "sha256:base", "x", layers=("a",), family="debian")
     add(engine, "sha256:above", "x", layers=("a", "b"), family="debian")
-    for ground in mounted_python.grounds(make_image("sha256:above", {}, "a", "b")):
-        name = mounted_python.name_of(ground)
+    for ground in mounted_python.python_sources(make_image("sha256:above", {}, "a", "b")):
+        name = mounted_python.volume_name(ground)
         engine.world.volumes |= {name: {labels.PYTHON: name}, f"{name}-1": {labels.PYTHON: name, labels.RUN: "r"}}
     engine.world.volumes["old"] = {labels.PYTHON: "old"}
-    assert mounted_python.needless_interpreters(engine) == ["old"]
-    assert len(mounted_python.needless_interpreters(engine, without={"sha256:above"})) == 3
-    assert len(mounted_python.needless_interpreters(engine, without={"sha256:above", "sha256:base"})) == 5
+    assert mounted_python.unused_interpreters(engine) == ["old"]
+    assert len(mounted_python.unused_interpreters(engine, without={"sha256:above"})) == 3
+    assert len(mounted_python.unused_interpreters(engine, without={"sha256:above", "sha256:base"})) == 5
 
 
 @pytest.mark.parametrize("run", ["20200101T000000Z-../../../x", "/etc", "20200101T000000Z-/x", ""])
@@ -198,4 +198,4 @@ def test_a_run_begins_alone_with_nothing_left_by_others(engine):
     said = []
     journal = begin(engine, "demo", HOME, "mine", Waiting(0, said.append))
     assert [each.run for each in runs("demo")] == [journal.run]
-    assert said == [f"cleared what the killed run {gone.run} left behind"]
+    assert said == [f"removed what the killed run {gone.run} left behind"]

@@ -7,11 +7,11 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.failure import (
     TaskFailure,
-    failing,
+    error_lines,
     give_up,
     hints,
-    note_failing,
-    said_by,
+    last_failed_task,
+    note_failed_task,
     shown_failure,
 )
 
@@ -28,7 +28,7 @@ def journal(monkeypatch, tmp_path):
         ({"msg": "no"}, ["no"]),
         ({"reason": "Could not find or access 'x'"}, ["Could not find or access 'x'"]),
         ({}, ["failed"]),
-        ({"censored": "hidden", "msg": "secret"}, ["what it says is hidden by no_log"]),
+        ({"censored": "hidden", "msg": "secret"}, ["its message is hidden by no_log"]),
         (
             {"msg": "non-zero return code", "rc": 3, "cmd": ["sh", "-c", "a b"], "stderr": "\x1b[31mred\nline"},
             ["non-zero return code", "command: sh -c 'a b'", "exit status: 3", "stderr:", r"  \x1b[31mred", "  line"],
@@ -45,27 +45,27 @@ def journal(monkeypatch, tmp_path):
         ({"msg": "apt failed", "results": ["a text"]}, ["apt failed"]),
         (
             {"results": [{"failed": True, "censored": "hidden", "item": "secret"}]},
-            ["what it says is hidden by no_log"],
+            ["its message is hidden by no_log"],
         ),
     ],
 )
 def test_what_a_failed_task_says_is_told_whole(result, lines):
-    assert said_by(result) == lines
+    assert error_lines(result) == lines
 
 
 def test_long_outputs_and_loops_are_cut():
-    lines = said_by({"msg": "x", "stdout": "\n".join(map(str, range(100)))})
-    assert lines[1] == "stdout: (its last 20 lines)"
+    lines = error_lines({"msg": "x", "stdout": "\n".join(map(str, range(100)))})
+    assert lines[1] == "stdout: (the last 20 lines)"
     assert lines[-1] == "  99"
     assert len(lines) == 22
-    loop = said_by({"results": [{"failed": True, "msg": "no", "item": number} for number in range(9)]})
+    loop = error_lines({"results": [{"failed": True, "msg": "no", "item": number} for number in range(9)]})
     assert loop[-1] == "and 4 more items"
 
 
 def test_the_failure_that_was_heard_last_is_the_reason(journal):
-    note_failing(journal, "web", TaskFailure("Try", "web/tasks/main.yml:1", ["rescued"]))
-    note_failing(journal, "web", TaskFailure("Include", "web/tasks/main.yml:9", ["no file", "more"]))
-    give_up(journal, "web", failing(journal, "web"))
+    note_failed_task(journal, "web", TaskFailure("Try", "web/tasks/main.yml:1", ["rescued"]))
+    note_failed_task(journal, "web", TaskFailure("Include", "web/tasks/main.yml:9", ["no file", "more"]))
+    give_up(journal, "web", last_failed_task(journal, "web"))
     assert journal.outcome("web").reason == "task 'Include': no file"
     assert shown_failure(journal, "web") == ["task 'Include' (web/tasks/main.yml:9)", "  no file", "  more"]
 

@@ -15,10 +15,13 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.f
     ROLE,
     Projects,
     digest_elsewhere,
-    names,
+    elsewhere_names,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.file_access import Watch, digest_taken
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.file_access import (
+    Watch,
+    digest_accessed,
+)
 
 LISTEN = f"""
 import os, sys
@@ -66,7 +69,7 @@ def heard(project, journal):
     def run(program, tier="web"):
         code = LISTEN + textwrap.dedent(program)
         subprocess.run([sys.executable, "-c", code, str(project), str(journal.folder)], check=True, cwd=project)
-        return list(names(digest_taken(journal, tier, [str(project / "roles/web")], Projects([project]))))
+        return list(elsewhere_names(digest_accessed(journal, tier, [str(project / "roles/web")], Projects([project]))))
 
     return run
 
@@ -171,17 +174,17 @@ def test_a_role_that_was_included_counts_as_a_whole(project, journal):
     watch.note("web", str(project / "roles/web"), ROLE)
     watch.note("web", str(project / "roles/shared"), ROLE)
     watch.note("web", str(project / "roles/shared/tasks/main.yml"))
-    taken = digest_taken(journal, "web", [str(project / "roles/web")], Projects([project]))
-    assert names(taken) == (f"roles/shared{ROLE}",)
+    taken = digest_accessed(journal, "web", [str(project / "roles/web")], Projects([project]))
+    assert elsewhere_names(taken) == (f"roles/shared{ROLE}",)
 
 
 def test_a_file_that_changed_while_it_was_used_is_equal_to_nothing_later(project, journal):
     watch, projects = Watch(journal, [str(project)], [], lambda: None), Projects([project])
     watch.note("web", str(project / "files/motd.txt"))
     before = digest_elsewhere(["files/motd.txt"], projects)
-    assert digest_taken(journal, "web", [], projects) == before
+    assert digest_accessed(journal, "web", [], projects) == before
     (project / "files/motd.txt").write_text("other")
-    assert digest_taken(journal, "web", [], projects) == {"elsewhere/files/motd.txt": CHANGED}
+    assert digest_accessed(journal, "web", [], projects) == {"elsewhere/files/motd.txt": CHANGED}
 
 
 def test_a_worker_that_does_not_know_its_tier_yet_is_asked_again(heard):

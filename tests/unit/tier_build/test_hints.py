@@ -14,7 +14,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.
 )
 def test_a_mounted_file_that_is_busy_gets_a_sentence(message):
     (hint,) = hints(message)
-    assert "no image can hold them" in hint
+    assert "no image can contain them" in hint
     assert "--add-host" in hint
 
 

@@ -57,7 +57,7 @@ def test_a_task_that_ends_soon_is_waited_for(journal, monkeypatch):
 
 
 def test_a_task_that_does_not_end_is_refused(journal, monkeypatch):
-    monkeypatch.setattr(tasks, "PATIENCE", 0)
+    monkeypatch.setattr(tasks, "ASYNC_TIMEOUT", 0)
     for name in ("Fetch", "Fetch", "Serve"):
         tasks.note_asynchronous(journal, "web", f"task '{name}'")
     with pytest.raises(

@@ -64,8 +64,8 @@ class World:
     def build(self, tier, parent):
         propose(self.engine, self.journal, self.chain[tier], self.image(f"sha256:{tier}-new", tier, parent, role="new"))
 
-    def prove(self, tier):
-        return image_tests.prove(self.engine, self.journal, tier, 5)
+    def run_gate(self, tier):
+        return image_tests.run_gate(self.engine, self.journal, tier, 5)
 
     def names(self, image):
         return {name for name, each in self.engine.world.names.items() if each == image}
@@ -88,7 +88,7 @@ def judge(monkeypatch):
             benches.append(bench)
             return Verdict(30, 1.5, failed)
 
-        monkeypatch.setattr(image_tests, "judge", pretend)
+        monkeypatch.setattr(image_tests, "run_suite", pretend)
         return benches
 
     return judge
@@ -97,7 +97,7 @@ def judge(monkeypatch):
 def test_what_passed_gets_its_content_tag_and_says_which_tests_it_passed(world, judge):
     benches = judge()
     world.build("web", "sha256:base-old")
-    assert world.prove("web").tests == 30
+    assert world.run_gate("web").tests == 30
     assert world.journal.outcome("web").image == "sha256:web-new"
     assert world.journal.read("tested", "web") == {
         "image": "sha256:web-new", "passed": True, "seconds": 1.5, "tests": 30, "failed": [], "ran": []
@@ -106,7 +106,7 @@ def test_what_passed_gets_its_content_tag_and_says_which_tests_it_passed(world, 
     assert forms == ["key", "tested"]
     assert benches[0].neighbours == {}
     # The very same once more: nothing is run.
-    assert world.prove("web") is None
+    assert world.run_gate("web") is None
     assert len(benches) == 1
 
 
@@ -118,7 +118,7 @@ def test_an_image_that_was_tested_with_other_tests_says_so_no_more(world, judge)
         "web:failed-0000000000000000": "sha256:web-new",
         "web:mine": "sha256:web-new",
     }
-    world.prove("web")
+    world.run_gate("web")
     assert {name.partition(":")[2].partition("-")[0] for name in world.names("sha256:web-new")} == {
         "key",
         "tested",
@@ -135,7 +135,7 @@ def test_a_neighbour_is_what_the_run_made_of_it_else_its_release(world, judge, o
         world.plan("db", Action.BUILD)
         world.journal.write("outcome", "db", {"image": outcome, "reason": ""})
     world.build("app", "sha256:web-old")
-    world.prove("app")
+    world.run_gate("app")
     assert benches[0].neighbours == {"db": used}
 
 
@@ -144,7 +144,7 @@ def test_a_kept_neighbour_that_is_tested_is_waited_for(world, judge):
     world.plan("db", Action.KEEP, untested=("why",))
     world.journal.failed("db", "it does not pass")
     world.build("app", "sha256:web-old")
-    world.prove("app")
+    world.run_gate("app")
     assert benches[0].neighbours == {"db": "sha256:db-old"}
 
 
@@ -159,29 +159,29 @@ def test_what_failed_says_whose_test_it_was_and_what_may_be_the_cause(world, jud
     world.journal.passed("web", "sha256:web-new")
     world.build("app", "sha256:web-new")
     with pytest.raises(ContractError) as error:
-        world.prove("app")
+        world.run_gate("app")
     key = content_tag(digest_key({"role": "new", "parent": "sha256:web-new"}))
     named = f"app:{tags.failed(key)}"
     owner = "(of tier 'web', team operations)"
     assert shown_failure(world.journal, "app") == [
-        f"tier 'app' is refused: 7 of 30 tests fail, first tests/test_it.py::test_it[a b] {owner}",
+        f"tier 'app' is rejected: 7 of 30 tests fail, first tests/test_it.py::test_it[a b] {owner}",
         "  AssertionError: no",
         "  second line",
         "  log of web:",
         "  last words",
         *(f"also tests/test_it.py::test_it[a b]{number} {owner}: no {number}" for number in range(4)),
         "and 2 more",
-        "under suspicion, since it differs from the last release:",
+        "possible causes, changed since the last release:",
         "  app: role changed",
         "  web: role changed",
         "to look at the image:",
         f"  docker run --rm --interactive --tty --entrypoint /bin/sh {named}",
-        "to run just this test:",
+        "to run only this test:",
         f"  pytest 'tests/test_it.py::test_it[a b]' --tier app --image {named} --neighbour db=db:latest",
     ]
     assert world.names("sha256:app-new") == {named}
     assert world.journal.outcome("app").image is None
-    assert world.journal.outcome("app").reason == str(error.value) == "tier 'app' is refused: 7 of 30 tests fail"
+    assert world.journal.outcome("app").reason == str(error.value) == "tier 'app' is rejected: 7 of 30 tests fail"
     tested = world.journal.read("tested", "app")
     assert not tested["passed"]
     assert {key: tested["failed"][0][key] for key in ("test", "owner", "tier", "log")} == {
@@ -193,9 +193,9 @@ def test_a_kept_image_that_fails_keeps_its_names(world, judge):
     judge(FailedTest("", None, "no", ""))
     world.plan("web", Action.KEEP, untested=("why",))
     with pytest.raises(ContractError):
-        world.prove("web")
+        world.run_gate("web")
     lines = shown_failure(world.journal, "web")
-    assert "  no image; so it is the tests, or the machine that they ran on" in lines
+    assert "  no image changed: the cause is in the tests, or in the machine that they ran on" in lines
     assert lines[-1] == "  pytest --tier web --image web:latest"
     assert world.names("sha256:web-old") == {"web:latest", f"web:building-{world.journal.run}"}
 
@@ -205,7 +205,7 @@ def test_a_tier_that_was_never_released_is_told_as_that(world, judge):
     del world.engine.world.names["web:latest"]
     world.build("web", "sha256:base-old")
     with pytest.raises(ContractError):
-        world.prove("web")
+        world.run_gate("web")
     assert "  web: it was never released" in shown_failure(world.journal, "web")
 
 
@@ -214,7 +214,7 @@ def test_a_tier_without_tests_passes(world, judge):
     world.suite = Suite()
     world.plan("web", Action.BUILD)
     world.build("web", "sha256:base-old")
-    assert world.prove("web") is None
+    assert world.run_gate("web") is None
     assert world.journal.outcome("web").image == "sha256:web-new"
     assert benches == []
 
@@ -222,12 +222,12 @@ def test_a_tier_without_tests_passes(world, judge):
 def test_an_image_that_failed_before_gets_its_content_tag_when_it_passes(world, judge):
     judge()
     world.engine.world.names["web:failed-0000000000000000"] = "sha256:web-old"
-    world.plan("web", Action.KEEP, untested=("it did not pass before",))
-    world.prove("web")
+    world.plan("web", Action.KEEP, untested=("it failed its tests before",))
+    world.run_gate("web")
     assert f"web:{content_tag(digest_key({'role': 'old'}))}" in world.names("sha256:web-old")
 
 
 def test_there_must_be_something_to_test(world, judge):
     judge()
     with pytest.raises(RunError, match="tier 'web' has no image to test in run"):
-        world.prove("web")
+        world.run_gate("web")

@@ -8,7 +8,7 @@ import time
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.build_memory import Task
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.file_entry import FileEntry, FileKind
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.tasks import note_begin, timeline
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.tasks import note_task_start, timeline
 
 
 def changed_now():
@@ -20,13 +20,13 @@ def test_tasks_of_a_tier_in_their_order(monkeypatch, tmp_path):
     journal = Journal.begin("chain")
     first, second = Task("web", "One\n", "web/tasks/main.yml:1"), Task(None, "Zwei ü", None)
     before = changed_now()
-    note_begin(journal, "we/b", first)
+    note_task_start(journal, "we/b", first)
     between = changed_now()
-    note_begin(journal, "other", second)
-    note_begin(journal, "we/b", second)
+    note_task_start(journal, "other", second)
+    note_task_start(journal, "we/b", second)
     told = timeline(journal, "we/b")
     assert [told.at(each) for each in (before, between, changed_now())] == [None, first, second]
     assert timeline(journal, "none").at(between) is None
     shutil.rmtree(journal.folder)
-    note_begin(journal, "we/b", first)
+    note_task_start(journal, "we/b", first)
     assert not journal.folder.exists()

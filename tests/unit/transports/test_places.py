@@ -73,8 +73,8 @@ def test_archives(tmp_path, store, kind, packed):
         assert stack.document.id == digest(CONFIG)
         assert stack.document.names == ("web:1",)
         assert [index.digest for index in stack.indexes] == [digest(each) for each in LAYERS]
-        assert stack.whole().find("etc/motd").entry.digest == digest(b"two")
-    [held] = open_place("archive", str(path), store).held()
+        assert stack.file_system().find("etc/motd").entry.digest == digest(b"two")
+    [held] = open_place("archive", str(path), store).list_images()
     assert held.size > 0
 
 
@@ -90,9 +90,9 @@ def test_one_of_several(tmp_path, store):
     other = config([ONE], [ours("base", "ops")])
     path = pack(tmp_path / "it.tar", docker_save({"web:1": (CONFIG, LAYERS), "base:latest": (other, [ONE])}))
     assert open_stack(f"archive:{path}:base", store).document.id == digest(other)
-    with pytest.raises(NotFoundError, match="holds 2 images; say which one: it has base:latest, web:1"):
+    with pytest.raises(NotFoundError, match="has 2 images; name one of them: base:latest, web:1"):
         open_stack(f"archive:{path}", store)
-    with pytest.raises(NotFoundError, match="holds no image 'no'"):
+    with pytest.raises(NotFoundError, match="has no image 'no'"):
         open_stack(f"archive:{path}:no", store)
 
 
@@ -149,7 +149,7 @@ DAMAGED = {
     "half a layer": (with_(OCI_FILES, BLOB, TWO[:700]), "damaged"),
     "another manifest": (with_(OCI_FILES, f"blobs/sha256/{MANIFEST[7:]}", b"{}"), "damaged"),
     "no configuration": (without(OCI_FILES, CONFIG), "cannot be read"),
-    "an index that is none": (with_(OCI_FILES, "index.json", b"[]"), "no JSON object"),
+    "an index that is none": (with_(OCI_FILES, "index.json", b"[]"), "not a JSON object"),
     "a digest that is a path": (with_(OCI_FILES, "index.json", b'{"manifests": [{"digest": "../../x"}]}'), "damaged"),
     "an index that lists nothing": (with_(OCI_FILES, "index.json", b'{"manifests": 7}'), "without a digest"),
     "an index without digests": (with_(OCI_FILES, "index.json", b'{"manifests": [7]}'), "without a digest"),
@@ -169,9 +169,9 @@ SAVED = WHOLE["docker save, before 25"]
 DAMAGED_ARCHIVES = {
     "a missing layer": (without(SAVED, TWO), f"not its layer {digest(TWO)}"),
     "half a layer": ({name: each[:700] if each == TWO else each for name, each in SAVED.items()}, "damaged"),
-    "no configuration": (without(SAVED, CONFIG), "lacks it"),
-    "a manifest that is none": (with_(SAVED, "manifest.json", b"[7]"), "manifest.json is none"),
-    "nothing of an image": ({"readme": b"hello"}, "no archive of images"),
+    "no configuration": (without(SAVED, CONFIG), "but the file is missing"),
+    "a manifest that is none": (with_(SAVED, "manifest.json", b"[7]"), "manifest.json is not valid"),
+    "nothing of an image": ({"readme": b"hello"}, "not an archive of images"),
 }
 
 
@@ -217,11 +217,11 @@ def test_zstd(tmp_path, store):
 def test_nothing_there(tmp_path, store):
     with pytest.raises(NotFoundError, match="No such file"):
         open_stack(f"archive:{tmp_path}/none.tar", store)
-    with pytest.raises(NotFoundError, match="no OCI layout"):
+    with pytest.raises(NotFoundError, match="not an OCI layout"):
         open_stack(f"oci:{tmp_path}", store)
 
 
 def test_a_document_that_would_fill_the_memory(tmp_path, store):
     path = pack(tmp_path / "it.tar", {**SAVED, "more.json": b"{" + bytes(9 << 20)}, packed=True)
-    with pytest.raises(DamagedError, match="larger than any description"):
+    with pytest.raises(DamagedError, match="larger than the limit"):
         open_stack(f"archive:{path}", store)

@@ -17,7 +17,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors impo
     UsageError,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.packages.apt_sources import NotReadError
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.packages.archive_http import Fetched
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.packages.archive_http import ArchiveClient
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.image import open_stack
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.manifests import own_platform
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.transport import open_place
@@ -73,7 +73,7 @@ def test_an_image_by_tag_and_by_digest(registry, store):
     for reference in ("team/web:1", f"team/web@{digest(registry.manifest)}"):
         stack = opened(registry, store, reference)
         assert stack.document.id == digest(CONFIG)
-        assert stack.whole().find("etc/motd").entry.digest == digest(b"two")
+        assert stack.file_system().find("etc/motd").entry.digest == digest(b"two")
     assert sum("/blobs/" in path for path, _ in registry.asked) == 4  # two layers once, the configuration twice
 
 
@@ -93,7 +93,7 @@ def test_a_password_of_docker_login(registry, store, tmp_path):
 
 def test_no_login(registry, store):
     registry.token = "Basic x"
-    with pytest.raises(EngineError, match=r"answered 401 .*docker login"):
+    with pytest.raises(EngineError, match=r"HTTP status 401.*docker login"):
         opened(registry, store)
 
 
@@ -109,10 +109,10 @@ def test_a_password_never_goes_elsewhere_without_tls(registry, store, tmp_path):
 def test_all_tags_of_a_repository(registry, store):
     registry.there["team/web/tags/list"] = json.dumps({"name": "team/web", "tags": ["1", "2", "../evil"]}).encode()
     registry.put("2", registry.manifest)
-    [held] = open_place("docker", registry.host, store).held("team/web")
+    [held] = open_place("docker", registry.host, store).list_images("team/web")
     assert held.document.names == (f"{registry.host}/team/web:1", f"{registry.host}/team/web:2")
     with pytest.raises(UsageError, match="cannot be listed"):
-        open_place("docker", registry.host, store).held()
+        open_place("docker", registry.host, store).list_images()
 
 
 def test_of_several_platforms_this_machine_s_is_taken(registry, store):
@@ -168,16 +168,16 @@ def test_answers_that_are_none(registry, store):
     for content in (b"7", b'{"tags": 7}', b"<html>", b"{" + bytes(9 << 20)):
         registry.there["team/web/tags/list"] = content
         with pytest.raises(DamagedError, match="registry 127"):
-            place.held("team/web")
+            place.list_images("team/web")
     registry.put("1", json.dumps({"mediaType": OCI + "index.v1+json", "manifests": [{"platform": 7}]}).encode())
     with pytest.raises(DamagedError, match="without a digest"):
         opened(registry, store)
 
 
 def test_nothing_there(registry, store):
-    with pytest.raises(NotFoundError, match="holds no team/web:none"):
+    with pytest.raises(NotFoundError, match="has no team/web:none"):
         opened(registry, store, "team/web:none")
-    with pytest.raises(UsageError, match="names no image"):
+    with pytest.raises(UsageError, match="is not the name of an image"):
         opened(registry, store, "team/WEB:1")
     with pytest.raises(EngineUnavailableError, match="does not answer"):
         open_stack("docker://127.0.0.1:1/web:1", store)
@@ -187,8 +187,8 @@ def test_nothing_there(registry, store):
 def test_a_list_of_tags_whose_next_part_is_itself_is_read_once(registry, store, following):
     registry.there["team/web/tags/list"] = json.dumps({"tags": []}).encode()
     registry.headers = {"Link": f'<{following}>; rel="next"'}
-    with pytest.raises(DamagedError, match="its list of the tags of team/web has no end"):
-        open_place("docker", registry.host, store).held("team/web")
+    with pytest.raises(DamagedError, match="its list of the tags of team/web does not end"):
+        open_place("docker", registry.host, store).list_images("team/web")
     assert len(registry.asked) == 1
 
 
@@ -201,7 +201,7 @@ def test_a_redirect_to_no_address_is_told(location, verb):
     with served(lambda _path, _headers: (302, {"Location": location}, b"")) as host:
         place = open_place("docker", host, None)
         with pytest.raises(EngineError, match=host):
-            place.find("team/web:1") if verb == "find" else place.held("team/web")
+            place.find("team/web:1") if verb == "find" else place.list_images("team/web")
 
 
 @pytest.mark.parametrize("location", ["http://[::1", "http://[", "//[::1"])
@@ -211,10 +211,10 @@ def test_a_next_page_at_no_address_is_told(location):
         served(lambda _path, _headers: (200, pages, b'{"tags": []}')) as host,
         pytest.raises(TierwrightError, match=host),
     ):
-        open_place("docker", host, None).held("team/web")
+        open_place("docker", host, None).list_images("team/web")
 
 
 @pytest.mark.parametrize("location", NO_ADDRESSES)
 def test_an_archive_that_leads_to_no_address_is_told(location):
     with served(lambda _path, _headers: (302, {"Location": location}, b"")) as host, pytest.raises(NotReadError):
-        Fetched(lambda _line: None).content(f"http://{host}/InRelease", 1 << 20)
+        ArchiveClient(lambda _line: None).content(f"http://{host}/InRelease", 1 << 20)

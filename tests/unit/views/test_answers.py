@@ -12,9 +12,9 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.build
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.file_entry import FileEntry, FileKind
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.comparison import compare
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.layer_contents import FileCounts, look
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.layer_contents import FileCounts, list_layers
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.ownership import blame
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.wasted_space import find
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.wasted_space import find_waste
 from made_images import digest, layer, ours, step
 
 
@@ -38,7 +38,7 @@ def stack(opened):
 
 
 def test_layers(stack):
-    base, core, web = look(stack).layers
+    base, core, web = list_layers(stack).layers
     assert [each.layer.tier for each in (base, core, web)] == ["base", "core", "web"]
     assert base.files == FileCounts(4, 0, 0, 0)
     assert core.files == FileCounts(0, 2, 1, 0)
@@ -99,7 +99,7 @@ def test_blame_of_a_package_that_was_removed(stack):
 
 @pytest.mark.parametrize("subject", ["/etc/nothing", "nothing", "/"])
 def test_blame_of_nothing(stack, subject):
-    with pytest.raises(NotFoundError, match="neither has nor had"):
+    with pytest.raises(NotFoundError, match="no layer of image"):
         blame(stack, subject)
 
 
@@ -142,7 +142,7 @@ def test_diff_of_a_kind(opened):
 
 
 def test_waste(stack):
-    told = find([stack])
+    told = find_waste([stack])
     hidden = {(each.path, each.how, each.layer.tier, each.by.tier): each.size for each in told.hidden}
     old, new = len(status(ssl="1", old="1")[1]), len(status(ssl="2", curl="7")[1])
     assert hidden == {
@@ -161,15 +161,15 @@ def test_waste(stack):
 
 def test_bytes_with_another_name_are_not_hidden(opened):
     links = layer(("perl", b"perl"), ("perl5", "=> perl"))
-    assert find([opened([links, layer((".wh.perl", b""))])]).hidden == []
-    assert find([opened([links, layer((".wh.perl", b""), (".wh.perl5", b""))])]).hidden_size == 4
+    assert find_waste([opened([links, layer((".wh.perl", b""))])]).hidden == []
+    assert find_waste([opened([links, layer((".wh.perl", b""), (".wh.perl5", b""))])]).hidden_size == 4
 
 
 def test_siblings_that_could_share(opened):
     one = opened([BASE, layer(("srv/one", b"library"))], STEPS[:2])
     two = opened([BASE, layer(("opt/two", b"library"))], STEPS[:2])
-    told = find([one, two])
+    told = find_waste([one, two])
     assert [(each.wasted, sorted(copy.path for copy in each.copies)) for each in told.duplicates] == [
         (7, ["opt/two", "srv/one"])
     ]
-    assert find([one, one]).duplicates == []
+    assert find_waste([one, one]).duplicates == []

@@ -4,13 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.image_document import Document, Step
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.transport import Held
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.family_tree import families, fold, grow
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.transport import HeldImage
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.family_tree import build_tree, families, fold
 
 
 def image(name, layers, *steps, size=0, named=True):
     told = tuple(Step(number, by, "", "", None) for number, by in enumerate(steps, 1))
-    return Held(Document(f"sha256:{name}", (f"{name}:latest",) if named else (), tuple(layers), told, {}, 0, ""), size)
+    names = (f"{name}:latest",) if named else ()
+    return HeldImage(Document(f"sha256:{name}", names, tuple(layers), told, {}, 0, ""), size)
 
 
 def walk(roots):
@@ -61,7 +62,7 @@ def test_unnamed_steps_are_folded():
 
 
 def test_sizes_are_told_against_the_nearest_image():
-    tree = grow([image("a", "1", size=10), image("b", "123", size=17), image("c", "124", size=19)])
+    tree = build_tree([image("a", "1", size=10), image("b", "123", size=17), image("c", "124", size=19)])
     assert [(each.names, each.own, each.shared) for each in tree.images] == [
         (["a:latest"], 10, 0),
         ([], None, None),
@@ -74,7 +75,7 @@ def test_up_and_down():
     made = [image("a", "1"), image("b", "12"), image("c", "123"), image("d", "13")]
 
     def names(**how):
-        return [each.names[0][0] for each in grow(made, ["b"], **how).images]
+        return [each.names[0][0] for each in build_tree(made, ["b"], **how).images]
 
     assert names() == ["a", "b", "c"]
     assert names(down=False) == ["a", "b"]
@@ -96,7 +97,7 @@ def test_lineage_of_any_images(layers):
 @given(st.lists(st.tuples(st.text("xy", min_size=1, max_size=5), st.booleans()), max_size=20))
 def test_the_tree_shows_each_named_image_once_after_its_parent(made):
     held = [image(str(number), layers, named=named) for number, (layers, named) in enumerate(made)]
-    tree = grow(held)
+    tree = build_tree(held)
     names = [name for each in tree.images for name in each.names]
     assert sorted(names) == sorted(name for each in held for name in each.document.names)
     assert all(each.parent is None or each.parent < each.number for each in tree.images)

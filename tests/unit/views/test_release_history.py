@@ -60,8 +60,8 @@ def test_what_differs_from_the_release_before(told):
     }
     assert [each.reasons for each in told(images).releases] == [
         [],
-        ["role tasks/main.yml changed", "variable x is gone"],
-        ["built again from the same"],
+        ["role tasks/main.yml changed", "variable x was removed"],
+        ["built again with the same inputs"],
         None,
     ]
 
@@ -72,7 +72,7 @@ def test_why(told):
         "web:release-20260105T000000Z": image(2, parent="2"),
     }
     found = told(images, ask=why)
-    assert found.reasons == ["parent is another image"]
+    assert found.reasons == ["parent is a different image"]
     assert found.before.tag == "release-20260103T000000Z"
     assert told({"web:latest": image(1, parent="1")}, ask=why).before is None
 
@@ -86,7 +86,7 @@ def test_a_release_that_was_taken_back(told):
         "web:release-20260107T000000Z": image(1, parent="1"),
     }
     assert told(images, ask=why).release.tag == "release-20260107T000000Z"
-    assert told(images).releases[2].reasons == ["parent is another image"]
+    assert told(images).releases[2].reasons == ["parent is a different image"]
     del images["web:release-20260107T000000Z"]
     assert told(images, ask=why).release.tag == "release-20260103T000000Z"
 
@@ -111,7 +111,7 @@ def test_two_chains_with_a_tier_of_one_name(told):
 def test_no_such_tier(told):
     with pytest.raises(NotFoundError, match="no image of a tier 'other'"):
         told({"web:latest": image(1)}, name="other")
-    with pytest.raises(UsageError, match="names no tier"):
+    with pytest.raises(UsageError, match="does not name a tier"):
         history("docker-daemon:", Store())
 
 

@@ -1,19 +1,16 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A command as a request, sent through the agent.
+"""Turning Ansible's command lines into requests, and sending a request to the agent.
 
-What Ansible does before and after a file's transfer: three lines of shell that it always writes the same way.
+Ansible writes command lines for a shell, mostly ``/bin/sh -c '… && sleep 0'``. The agent can skip the shell for two
+kinds:
 
-They are about a temporary folder of its own, cost several processes each, and a task that copies a file needs all of
-them. A line that is exactly one of these, about such a folder and with nothing in it for a shell to expand, has one
-meaning, which the agent needs no shell for. Should Ansible write them another way, a shell runs them as before.
+- The line is exactly one interpreter call, with a module on standard input. This is verified by quoting its words again
+  and comparing. The agent then runs the module on a fork of itself.
+- The line is one of three lines about a temporary folder that Ansible uses around a file transfer. Each would cost
+  several processes. It must match exactly, without anything that a shell would expand.
 
-What Ansible asks a connection to run, as a request to the agent.
-
-Ansible writes one command line for a shell, mostly ``/bin/sh -c '… && sleep 0'``. Where that line is provably nothing
-but an interpreter with a module on its standard input, the agent can do without shell and interpreter.
-
-One command through the agent, from the controller's side. Imports little: every task pays for it.
+All other lines are run by a shell. This module imports little, because every task imports it.
 """
 
 from __future__ import annotations
@@ -41,21 +38,21 @@ _ALLOW = re.compile(rf"chmod u\+rwx(?P<paths>(?: {_PATH}/{_TEMPORARY}(?:{_PATH})
 _REMOVE = re.compile(rf"rm -f -r (?P<path>{_PATH}/{_TEMPORARY})/ > /dev/null 2>&1")
 
 
-def housekeeping_request(script: str) -> dict[str, Any] | None:
-    """The agent's request for a script of Ansible's; ``None`` for any other."""
-    if found := _MAKE.fullmatch(script):
-        return {"do": "make", "base": found["base"], "name": found["name"]}
-    if found := _ALLOW.fullmatch(script):
-        return {"do": "allow", "paths": found["paths"].split()}
-    if found := _REMOVE.fullmatch(script):
-        return {"do": "remove", "path": found["path"]}
+def temporary_folder_request(script: str) -> dict[str, Any] | None:
+    """Return the request for a shell script about a temporary folder; ``None`` for any other script."""
+    if match := _MAKE.fullmatch(script):
+        return {"do": "make", "base": match["base"], "name": match["name"]}
+    if match := _ALLOW.fullmatch(script):
+        return {"do": "allow", "paths": match["paths"].split()}
+    if match := _REMOVE.fullmatch(script):
+        return {"do": "remove", "path": match["path"]}
     return None
 
 
 Request = dict[str, Any]
 
-#: Appended to each command by ansible-core up to 2.20 for the sake of ssh (ansible/ansible#13876). The script means the
-#: same without it, and ends sooner.
+#: ansible-core up to 2.20 appends this to each command because of ssh (ansible/ansible#13876). Without it, the script
+#: has the same effect and ends sooner.
 _TAIL = " && sleep 0"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ASSIGNMENT = re.compile(rf"{_NAME.pattern}=")
@@ -68,18 +65,21 @@ def request(line: str, *, has_input: bool) -> Request:
 
     Args:
         line: The command line.
-        has_input: Whether a module comes on standard input.
+        has_input: Whether a module is sent on standard input.
+
+    Returns:
+        A request as :func:`.inside.child.run` defines it.
     """
     words = _words(line)
     if words is None or line != shlex.join(words) or len(words) != 3 or words[:2] != [_SHELL, "-c"]:  # noqa: PLR2004
         return {"do": "exec", "argv": [_SHELL, "-c", line]}
     script = words[2].removesuffix(_TAIL)
-    known = (_module(script) if has_input else housekeeping_request(script)) or {"do": "exec"}
-    return {**known, "argv": [_SHELL, "-c", script]}  # that is what it comes to where there is no agent
+    shortcut = (_module_request(script) if has_input else temporary_folder_request(script)) or {"do": "exec"}
+    return {**shortcut, "argv": [_SHELL, "-c", script]}  # the command to run if there is no agent
 
 
-def shown(request: Request) -> str:
-    """The command of a request, for people: without the values of a task's environment, which may be secret."""
+def describe_request(request: Request) -> str:
+    """Return the command of a request for the log, without the values of environment variables: they may be secret."""
     script = str(request["argv"][-1])
     words = _words(script) or []
     count = next((index for index, word in enumerate(words) if not _ASSIGNMENT.match(word)), len(words))
@@ -87,18 +87,18 @@ def shown(request: Request) -> str:
     return " ".join([*names, *words[count:]]) if names else script
 
 
-def _module(script: str) -> Request | None:
-    """The request for a shell script that only starts an interpreter; ``None`` if it might do more.
+def _module_request(script: str) -> Request | None:
+    """Return the request for a shell script that only starts an interpreter; ``None`` if it might do more.
 
-    It does no more if quoting its words again, as Ansible does, gives the script: nothing is left for the shell.
+    It does no more if quoting its words again, as Ansible does, results in the same script.
     """
-    script = script.rstrip(" ")  # what else is white to Python is part of a word to a shell
+    script = script.rstrip(" ")  # only spaces: a shell treats other white space as part of a word
     words = _words(script)
     if not words or not _INTERPRETER.fullmatch(words[-1]):
         return None
     environment = dict(word.partition("=")[::2] for word in words[:-1])
-    again = [f"{name}={shlex.quote(value)}" for name, value in environment.items()]
-    if script != " ".join([*again, words[-1]]) or not all(map(_NAME.fullmatch, environment)):
+    assignments = [f"{name}={shlex.quote(value)}" for name, value in environment.items()]
+    if script != " ".join([*assignments, words[-1]]) or not all(map(_NAME.fullmatch, environment)):
         return None
     return {"do": "module", "interpreter": words[-1], "env": environment}
 
@@ -114,16 +114,16 @@ _CHUNK = 1 << 18
 
 
 class AgentLostError(Exception):
-    """The agent went away before the command ended."""
+    """The connection to the agent ended before the command did."""
 
 
 @dataclass(frozen=True, slots=True)
 class End:
     """How a command ended."""
 
-    #: Exit status, or 128 and the number of the signal that ended it.
+    #: Exit status, or 128 plus the number of the signal that ended it.
     code: int
-    #: That signal, or 0.
+    #: Number of this signal, or 0.
     signal: int
 
 
@@ -135,33 +135,33 @@ def run(
     take: Callable[[int, bytes], None],
     note: Callable[[str], None],
 ) -> End:
-    """Run one command over a fresh connection to the agent, and close it.
+    """Run one command over a new connection to the agent, and close the connection.
 
     Args:
         sock: The connection.
         request: See :func:`.inside.child.run`.
-        stdin: What the command reads, in pieces; it sees the end after the last one.
-        take: Called with 1 (standard output) or 2 (standard error) and the bytes, as they come.
-        note: Called with what the agent has to say about the command.
+        stdin: Standard input, in chunks. It is closed after the last chunk.
+        take: Called with 1 (standard output) or 2 (standard error) and the bytes, whenever bytes arrive.
+        note: Called with each log line of the agent about the command.
 
     Raises:
-        AgentLostError: The agent, its container or the way there ended first.
-        OSError: What ``stdin`` or ``take`` raised.
-        TooMuchOutputError: What ``take`` raised; the command is ended.
+        AgentLostError: The agent, its container or the connection ended first.
+        OSError: Raised by ``stdin`` or ``take``.
+        TooMuchOutputError: Raised by ``take``; the command is ended.
     """
     ends: list[End] = []
 
-    def frame(_channel: int, kind: int, payload: bytes) -> None:
+    def take_frame(_channel: int, kind: int, payload: bytes) -> None:
         if kind in {frames.STDOUT, frames.STDERR}:
             take(1 if kind == frames.STDOUT else 2, payload)
         elif kind == frames.NOTE:
             note(payload.decode(errors="replace"))
         elif kind == frames.EXIT:
-            ends.append(_end(payload))
+            ends.append(_read_end(payload))
 
     with sock:
         try:
-            _converse(sock, _outgoing(request, stdin), frames.Decoder(frame), ends)
+            _converse(sock, _outgoing(request, stdin), frames.Decoder(take_frame), ends)
         except frames.ProtocolError as error:
             raise AgentLostError(str(error)) from error
     if not ends:
@@ -169,24 +169,24 @@ def run(
     return ends[0]
 
 
-def _end(payload: bytes) -> End:
+def _read_end(payload: bytes) -> End:
     try:
-        told = json.loads(payload)
-        return End(int(told["code"]), int(told["signal"]))
+        end = json.loads(payload)
+        return End(int(end["code"]), int(end["signal"]))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise frames.ProtocolError("the end of a command that says neither status nor signal") from error
+        raise frames.ProtocolError("the agent reported the end of a command without status and signal") from error
 
 
 def _outgoing(request: Request, stdin: Iterable[bytes]) -> Iterator[memoryview]:
     yield memoryview(frames.encode(0, frames.OPEN, json.dumps(request).encode()))
-    for piece in stdin:
-        for start in range(0, len(piece), frames.PIECE):
-            yield memoryview(frames.encode(0, frames.STDIN, piece[start : start + frames.PIECE]))
+    for chunk in stdin:
+        for start in range(0, len(chunk), frames.PIECE):
+            yield memoryview(frames.encode(0, frames.STDIN, chunk[start : start + frames.PIECE]))
     yield memoryview(frames.encode(0, frames.STDIN))
 
 
 def _converse(sock: socket.socket, outgoing: Iterator[memoryview], decoder: frames.Decoder, ends: list[End]) -> None:
-    """Send and receive at once: a command that writes while it reads must not wait for us."""
+    """Send and receive at the same time: a command that writes while it reads must not block."""
     sock.setblocking(False)
     unsent: memoryview | None = next(outgoing)
     with selectors.DefaultSelector() as selector:
@@ -205,7 +205,7 @@ def _converse(sock: socket.socket, outgoing: Iterator[memoryview], decoder: fram
 
 
 def _send(sock: socket.socket, unsent: memoryview | None, outgoing: Iterator[memoryview]) -> memoryview | None:
-    """Send as much as goes now; ``None`` after the last piece, or once nobody takes more, as after the end."""
+    """Send as much as possible without waiting. Returns the unsent rest; ``None`` if nothing more is to be sent."""
     while unsent is not None:
         try:
             sent = sock.send(unsent)
@@ -218,11 +218,12 @@ def _send(sock: socket.socket, unsent: memoryview | None, outgoing: Iterator[mem
 
 
 def _receive(sock: socket.socket) -> bytes:
-    """Receive a piece; empty at the end."""
+    """Receive a chunk; empty at the end."""
     try:
         return sock.recv(_CHUNK)
     except ConnectionResetError:
-        # The other end closed with input of ours unread. It is told once, ahead of what was sent before.
+        # The other side closed before it read all input. The kernel reports this once, before the data that it sent
+        # earlier.
         with contextlib.suppress(OSError):
             return sock.recv(_CHUNK)
     except OSError:

@@ -1,10 +1,8 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Requests without an agent, and why one is gone.
+"""What to do without an agent: run requests through the engine, and find out why an agent was lost.
 
-Saying what died when the agent went away in the middle of a command.
-
-The same requests where no agent can run, through the engine: slower, and needing nothing but a shell.
+Without an agent, requests are slower, and need only a shell in the container.
 """
 
 from __future__ import annotations
@@ -15,28 +13,28 @@ from ..engine.engine import connect
 from ..errors import TierwrightError
 from .client import Request
 
-#: Seconds that the engine may take to answer: somebody waits to be told.
+#: Timeout of the engine in seconds. It is short because the user waits for the error message.
 _SECONDS = 3
 
 
-def what_died(container: str) -> str:
-    """Say in a sentence whether it was the engine, the container, or the agent alone."""
+def explain_loss(container: str) -> str:
+    """Return a sentence that says whether the engine, the container, or only the agent ended during a command."""
     try:
-        gone = why_gone(container)
+        reason = why_gone(container)
     except TierwrightError as error:
-        return f"the engine went away in the middle of a command: {error}"
-    return gone or (
-        f"the agent in build container {container} ended in the middle of a command, though the container runs: "
-        "somebody killed it, or memory ran out; the next command starts another"
+        return f"the engine stopped answering in the middle of a command: {error}"
+    return reason or (
+        f"the agent in build container {container} ended in the middle of a command, although the container runs: it "
+        "was killed, or memory ran out; the next command starts a new agent"
     )
 
 
 def why_gone(container: str) -> str:
-    """Say what became of a container that does not run any more; empty if it runs.
+    """Return a sentence that says why a container is not running any more; empty if it runs.
 
     Raises:
         EngineUnavailableError: The engine does not answer.
-        EngineError: The engine refused.
+        EngineError: The engine rejected the request.
     """
     engine = connect(_SECONDS)
     try:
@@ -50,16 +48,16 @@ def run(container: str, request: Request, *, stdin: Iterable[bytes], take: Calla
 
     Args:
         container: Name or ID of the running build container.
-        request: As for the agent.
-        stdin: What the command reads, in pieces.
-        take: Called with 1 (standard output) or 2 (standard error) and the bytes, as they come.
+        request: The same request as for the agent.
+        stdin: Standard input, in chunks.
+        take: Called with 1 (standard output) or 2 (standard error) and the bytes, whenever bytes arrive.
 
     Returns:
         The exit status.
 
     Raises:
         ContainerGoneError: The container is not running, or ended before the command did.
-        EngineError: The engine refused the command.
+        EngineError: The engine rejected the command.
     """
     engine = connect()
     try:

@@ -1,18 +1,14 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The keeper process and its listening socket.
+"""The keeper: a process on the controller that holds one agent until its ansible-playbook ends.
 
-The socket that tasks knock at: made by the controller, and handed to the agent where there is a way.
+The keeper starts the agent through an exec of the engine, and keeps this stream open. When the stream ends, the agent
+ends. The keeper also watches ansible-playbook, so the agent ends with either of them.
 
-The agent gets it as an open descriptor (``SCM_RIGHTS``, unix(7)) through a second socket beside it. So the folder of
-both can be mounted read-only in the build container, where nothing that runs there can put anything in its place.
-
-The keeper: the controller's process that holds one agent for as long as one ansible-playbook runs.
-
-It starts the agent through an exec of the engine and keeps that stream open. The stream's end is the agent's end, so
-an agent can outlive neither its ansible-playbook, which the keeper watches, nor the keeper. Where the agent's socket
-cannot be reached (the engine is another machine's), the keeper listens in its place and carries everything over the
-stream.
+Tasks connect to a listening socket that the keeper makes. If the engine is on this machine, the agent gets this socket
+as an open descriptor (``SCM_RIGHTS``, unix(7)) through a second socket. The folder of both sockets is mounted read-only
+in the build container, so no process there can replace them. Otherwise the keeper itself listens at the socket, and
+forwards everything over the stream.
 """
 
 from __future__ import annotations
@@ -27,52 +23,52 @@ from pathlib import Path
 
 from ..engine import streams as engine_streams
 from ..engine.docker_config import engine_address
-from ..engine.engine import unopened
+from ..engine.engine import lazy_engine
 from ..errors import EngineError, TierwrightError
 from . import launch, package
 from .inside import frames
 from .inside.link import READ, Link, Loop
 
 
-class Door:
-    """A listening socket that has its name only once somebody serves it."""
+class AgentSocket:
+    """The listening socket for tasks. It gets its final name only when the agent or the keeper serves it."""
 
     def __init__(self, path: Path) -> None:
-        """Listen; ``path`` is the name that it will have.
+        """Create the sockets; ``path`` is the final name.
 
         Raises:
-            OSError: It cannot be made there.
+            OSError: A socket cannot be created there.
         """
         self.path = path
-        self._aside = path.with_suffix(".new")
-        self.giver_path = path.with_suffix(".give")
-        for each in (path, self._aside, self.giver_path):
-            each.unlink(missing_ok=True)
-        self.listener = _listening(self._aside)
-        self.giver = _listening(self.giver_path)
+        self._temporary_path = path.with_suffix(".new")
+        self.handover_path = path.with_suffix(".give")
+        for socket_path in (path, self._temporary_path, self.handover_path):
+            socket_path.unlink(missing_ok=True)
+        self.listener = _listen(self._temporary_path)
+        self.handover = _listen(self.handover_path)
 
-    def give(self) -> None:
-        """Hand the socket to whoever waits at the second one."""
-        with contextlib.suppress(OSError):  # it went away again
-            near, _ = self.giver.accept()
+    def hand_over(self) -> None:
+        """Send the listening socket to the agent, which has connected to the second socket."""
+        with contextlib.suppress(OSError):  # the agent closed the connection again
+            near, _ = self.handover.accept()
             with near:
                 socket.send_fds(near, [b"\0"], [self.listener.fileno()])
 
     def open(self) -> None:
-        """Give the socket its name."""
-        self.giver.close()
-        self.giver_path.unlink(missing_ok=True)
-        self._aside.replace(self.path)
+        """Rename the socket to its final name."""
+        self.handover.close()
+        self.handover_path.unlink(missing_ok=True)
+        self._temporary_path.replace(self.path)
 
     def close(self) -> None:
-        """Remove it."""
-        for sock in (self.listener, self.giver):
+        """Close and remove the sockets."""
+        for sock in (self.listener, self.handover):
             sock.close()
-        for each in (self.path, self._aside, self.giver_path):
-            each.unlink(missing_ok=True)
+        for socket_path in (self.path, self._temporary_path, self.handover_path):
+            socket_path.unlink(missing_ok=True)
 
 
-def _listening(path: Path) -> socket.socket:
+def _listen(path: Path) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX)
     try:
         sock.bind(str(path))
@@ -85,58 +81,59 @@ def _listening(path: Path) -> socket.socket:
     return sock
 
 
-#: Seconds that an agent may take to start: sending and importing its code takes less than one.
+#: Timeout for the start of an agent in seconds. Sending and importing its code takes less than one second.
 _START_SECONDS = 60.0
 
-#: How often a system without process descriptors is asked whether ansible-playbook still runs.
-_LOOK_SECONDS = 0.5
+#: Seconds between checks whether ansible-playbook still runs, on systems without process descriptors.
+_POLL_SECONDS = 0.5
 
-#: Exit statuses of an exec whose program is missing or cannot be run.
+#: Exit statuses of an exec if the program does not exist or cannot be run.
 _NO_PROGRAM = frozenset({126, 127})
 
-#: End of what an agent wrote to its standard error, for the message when it fails.
-_LAST_WORDS = 2000
+#: Number of bytes at the end of the agent's standard error that an error message quotes.
+_QUOTED_BYTES = 2000
 
-Tell = Callable[[dict[str, str]], None]
+Report = Callable[[dict[str, str]], None]
 
 
 class Keeper:
-    """Holds one agent."""
+    """Starts one agent, and holds it until the end of its ansible-playbook."""
 
-    def __init__(self, container: str, owner: int, tell: Tell) -> None:
+    def __init__(self, container: str, owner: int, report: Report) -> None:
         """Prepare.
 
         Args:
             container: Name or ID of the build container.
             owner: Process ID of the ansible-playbook.
-            tell: Called once, with ``mode`` or with ``error`` and its ``kind``.
+            report: Called once, with ``mode``, or with ``error`` and its ``kind``.
         """
-        self._container, self._owner, self._tell = container, owner, tell
+        self._container, self._owner, self._report = container, owner, report
         self._loop = Loop()
-        self._door = Door(launch.make_agent_folder(engine_address(), container) / launch.socket_name(owner))
+        self._socket = AgentSocket(launch.make_agent_folder(engine_address(), container) / launch.socket_name(owner))
         self._agent: Link | None = None
         self._decoder = frames.Decoder(self._from_agent)
-        self._words = b""
+        self._stderr = b""
         self._ready = self._late = False
         self._serves_itself = False
         self._channels: dict[int, Link] = {}
         self._next = 1
 
     def run(self, python: str) -> None:
-        """Start the agent with the interpreter ``python`` and keep it until the end.
+        """Start the agent with the interpreter ``python``, and hold it until the end.
 
         Raises:
-            EngineError: The engine refused, or the agent did not start.
+            NoInterpreterError: The interpreter does not exist in the build container.
+            EngineError: The engine rejected a request, or the agent did not start.
         """
-        engine = unopened()
-        inside = f"{launch.INSIDE}/{self._door.giver_path.name}" if engine.address.startswith("unix://") else ""
-        self._loop.watch(self._door.giver.fileno(), READ, self._door.give)
+        engine = lazy_engine()
+        handover = f"{launch.INSIDE}/{self._socket.handover_path.name}" if engine.address.startswith("unix://") else ""
+        self._loop.watch(self._socket.handover.fileno(), READ, self._socket.hand_over)
         try:
-            command = package.command(python, inside, engine.exec.user_of(self._container))
+            command = package.command(python, handover, engine.exec.user_of(self._container))
         except EngineError:
-            self._door.close()
+            self._socket.close()
             raise
-        with contextlib.closing(self._door), engine.exec.attach(self._container, command, "0:0") as agent:
+        with contextlib.closing(self._socket), engine.exec.attach(self._container, command, "0:0") as agent:
             agent.socket.setblocking(False)
             reader = os.dup(agent.socket.fileno())
             streams = engine_streams.Frames(self._from_engine)
@@ -149,18 +146,18 @@ class Keeper:
             self._agent.close()
             self._end_agent()
         if not self._ready:
-            self._explain(agent, python)
+            self._raise_start_error(agent, python)
 
     def _end_agent(self) -> None:
-        """Tell an agent with a socket of its own to end: it does not see that an engine was killed (measured)."""
+        """Ask an agent that serves the socket to end: it does not notice that the engine was killed (measured)."""
         if self._serves_itself:
             with socket.socket(socket.AF_UNIX) as sock, contextlib.suppress(OSError):
-                sock.connect(str(self._door.path))
+                sock.connect(str(self._socket.path))
                 sock.sendall(frames.encode(0, frames.END))
 
-    def _explain(self, agent: engine_streams.StartedCommand, python: str) -> None:
+    def _raise_start_error(self, agent: engine_streams.StartedCommand, python: str) -> None:
         status = agent.status()
-        words = self._words.decode(errors="replace").strip()
+        output = self._stderr.decode(errors="replace").strip()
         if status in _NO_PROGRAM:
             raise NoInterpreterError(
                 f"build container {self._container} has no Python at {python}, so no agent can run there"
@@ -168,14 +165,14 @@ class Keeper:
         if self._late:
             raise EngineError(f"the agent in build container {self._container} did not start within {_START_SECONDS} s")
         raise EngineError(
-            f"the agent in build container {self._container} ended with status {status} as it started: {words}"
+            f"the agent in build container {self._container} ended with status {status} while it started: {output}"
         )
 
     def _from_engine(self, number: int, data: bytes) -> None:
         if number == engine_streams.STDOUT:
             self._decoder.feed(data)
         else:
-            self._words = (self._words + data)[-_LAST_WORDS:]
+            self._stderr = (self._stderr + data)[-_QUOTED_BYTES:]
 
     def _from_agent(self, channel: int, kind: int, payload: bytes) -> None:
         if kind == frames.READY:
@@ -192,21 +189,21 @@ class Keeper:
 
     def _started(self, about: dict[str, str]) -> None:
         self._ready = True
-        self._loop.forget(self._door.giver.fileno())
+        self._loop.forget(self._socket.handover.fileno())
         self._serves_itself = not about["no_socket"]
         if self._serves_itself:
-            self._door.listener.close()
+            self._socket.listener.close()
         else:
-            self._loop.watch(self._door.listener.fileno(), READ, self._accept)
-        self._door.open()
+            self._loop.watch(self._socket.listener.fileno(), READ, self._accept)
+        self._socket.open()
         mode = "its own socket" if self._serves_itself else f"one stream (no socket of its own: {about['no_socket']})"
-        self._tell({"mode": mode})
+        self._report({"mode": mode})
 
     def _accept(self) -> None:
         if self._agent is None:
             return
         agent, channel = self._agent, self._next
-        near, _ = self._door.listener.accept()
+        near, _ = self._socket.listener.accept()
         near.setblocking(False)
         self._next += 1
 
@@ -216,12 +213,12 @@ class Keeper:
                 link.pause()
                 agent.when_drained(link.resume)
 
-        def gone() -> None:
+        def closed() -> None:
             if self._channels.pop(channel, None) is not None:
                 agent.send(channel, frames.ABORT)
 
         reader = near.detach()
-        link = Link(self._loop, reader, os.dup(reader), frames.Decoder(take).feed, gone)
+        link = Link(self._loop, reader, os.dup(reader), frames.Decoder(take).feed, closed)
         self._channels[channel] = link
 
     def _watch_owner(self) -> None:
@@ -230,17 +227,17 @@ class Keeper:
         except ProcessLookupError:
             self._loop.stop()
         except (AttributeError, OSError):
-            self._look_for_owner()
+            self._poll_owner()
         else:
             self._loop.watch(descriptor, READ, self._loop.stop)
 
-    def _look_for_owner(self) -> None:
+    def _poll_owner(self) -> None:
         try:
             os.kill(self._owner, 0)
         except OSError:
             self._loop.stop()
         else:
-            self._loop.later(_LOOK_SECONDS, self._look_for_owner)
+            self._loop.later(_POLL_SECONDS, self._poll_owner)
 
     def _check_started(self) -> None:
         if not self._ready:
@@ -252,45 +249,45 @@ class NoInterpreterError(EngineError):
     """The build container has no Python for the agent."""
 
 
-def _tell_and_detach(answer: dict[str, str]) -> None:
-    """Answer who started this process, and let go of them."""
+def _answer_and_detach(answer: dict[str, str]) -> None:
+    """Send the answer to the process that started this one, and detach from it."""
     os.write(1, json.dumps(answer).encode())
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for each in (0, 1, 2):
-        os.dup2(nothing, each)
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
 
 
-def _reason(container: str, error: TierwrightError) -> str:
-    """Say why the agent could not be started: that its container is gone, where that is why."""
-    from .fallback import why_gone  # noqa: PLC0415 - only where it is needed, for the import of the SDK takes long
+def _start_error(container: str, error: TierwrightError) -> str:
+    """Return why the agent could not be started. If its container has ended, this is the reason."""
+    from .fallback import why_gone  # noqa: PLC0415 - imports the SDK, which is slow, so only after an error
 
     try:
         return why_gone(container) or str(error)
-    except TierwrightError as worse:
-        return str(worse)
+    except TierwrightError as engine_error:
+        return str(engine_error)
 
 
 def main(container: str, owner: str, python: str) -> None:
-    """Be a keeper; the process that calls this is left at once and goes on in the background."""
+    """Run a keeper in the background. The calling process exits at once; a forked child continues."""
     if os.fork():
         os._exit(0)
     os.setsid()
     os.chdir("/")
-    told: list[dict[str, str]] = []
+    answers: list[dict[str, str]] = []
 
-    def tell(answer: dict[str, str]) -> None:
-        if not told:
-            told.append(answer)
-            _tell_and_detach(answer)
+    def report(answer: dict[str, str]) -> None:
+        if not answers:
+            answers.append(answer)
+            _answer_and_detach(answer)
 
     try:
-        Keeper(container, int(owner), tell).run(python)
+        Keeper(container, int(owner), report).run(python)
     except NoInterpreterError as error:
-        tell({"error": str(error), "kind": "no interpreter"})
+        report({"error": str(error), "kind": "no interpreter"})
     except TierwrightError as error:
-        tell({"error": _reason(container, error), "kind": "engine"})
-    except Exception as error:  # noqa: BLE001 - whoever waits for the answer must get one
-        tell({"error": f"the keeper of build container {container} failed: {error!r}", "kind": "engine"})
+        report({"error": _start_error(container, error), "kind": "engine"})
+    except Exception as error:  # noqa: BLE001 - the waiting task must get an answer
+        report({"error": f"the keeper of build container {container} failed: {error!r}", "kind": "engine"})
 
 
 if __name__ == "__main__":

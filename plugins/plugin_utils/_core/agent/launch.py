@@ -1,13 +1,10 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where controller and agent meet, and the agent's start.
+"""Connecting to the agent of a build container. The first task that needs the agent starts it.
 
-Where controller and agent meet: a private folder for each build container, a socket in it for each ansible-playbook.
-
-The folder is known from the container's name alone, so that a task, which is a process of its own, finds it without
-asking anybody. A build container on this machine has it mounted.
-
-Reaching the agent of a build container, which is started by whoever needs it first.
+Each build container has a private folder on the controller, with one socket for each ansible-playbook. The path of the
+folder is computed from the container's name, so every task finds it, although each task is a separate process. If the
+engine is on this machine, the folder is mounted in the build container.
 """
 
 from __future__ import annotations
@@ -29,94 +26,94 @@ from typing import Any
 from ..errors import EngineError
 from ..local_files import lock
 
-#: Where the folder is in a build container. A mount below /dev, the container's own tmpfs, leaves nothing in the layer
-#: (measured: ``docker diff`` stays empty).
+#: Path of the folder in a build container. /dev is a tmpfs of the container, so the mount point does not become part of
+#: the layer (measured: ``docker diff`` stays empty).
 INSIDE = "/dev/tierwright-agent"
 
-#: Longest path of a socket (``sun_path``, unix(7)), less one for its end.
-_LONGEST = 107
+#: Maximum length of the path of a socket (``sun_path``, unix(7)), without the terminating null byte.
+_MAX_PATH = 107
 
 
 def agent_folder(address: str, container: str) -> Path:
-    """The folder for a container; it need not exist.
+    """Return the folder for a container. It need not exist.
 
     Args:
         address: Address of the engine.
-        container: The container as the connection's variable ``tier_container`` names it.
+        container: The container, as the variable ``tier_container`` names it.
     """
-    return _runtime() / hashlib.sha256(f"{address}\0{container}".encode()).hexdigest()[:16]
+    return _runtime_folder() / hashlib.sha256(f"{address}\0{container}".encode()).hexdigest()[:16]
 
 
 def make_agent_folder(address: str, container: str) -> Path:
-    """Make the folder for a container, readable for this user only; it may exist.
+    """Create the folder for a container, readable only for this user. It may exist already.
 
     Raises:
-        EngineError: Somebody else has made a folder of that name, or it cannot be made.
+        EngineError: It cannot be created, or it exists and does not belong to this user alone.
     """
-    made = agent_folder(address, container)
-    for each in (made.parent, made):
+    folder = agent_folder(address, container)
+    for path in (folder.parent, folder):
         try:
-            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except FileExistsError:
-            pass  # no folder, which is told below
+            pass  # it is not a folder: _check_private reports this
         except OSError as error:
-            raise EngineError(f"making {each}: {error.strerror}; set XDG_RUNTIME_DIR to a folder of your own") from None
-        _check(each)
-    return made
+            raise EngineError(f"making {path}: {error.strerror}; set XDG_RUNTIME_DIR to a folder of your own") from None
+        _check_private(path)
+    return folder
 
 
 def remove_agent_folder(address: str, container: str) -> None:
-    """Remove the folder of a container that is gone; it may not exist."""
+    """Remove the folder of a container that does not exist any more. The folder need not exist."""
     shutil.rmtree(agent_folder(address, container), ignore_errors=True)
     agent_lock(address, container).unlink(missing_ok=True)
 
 
 def agent_lock(address: str, container: str) -> Path:
-    """What tasks lock that start an agent: beside the folder, where the container's processes cannot lock it."""
+    """Return the lock file for tasks that start an agent. It is not in the folder, so the container cannot lock it."""
     return agent_folder(address, container).with_suffix(".lock")
 
 
 def socket_name(owner: int) -> str:
-    """Name of the socket for the tasks of one ansible-playbook.
+    """Return the name of the socket for the tasks of one ansible-playbook.
 
     Args:
-        owner: Its process ID.
+        owner: Process ID of the ansible-playbook.
     """
     return f"{owner}.sock"
 
 
 def agent_mount(address: str, container: str) -> list[dict[str, Any]]:
-    """The mount that brings the folder into a container, as the Engine API writes it.
+    """Return the mount of the folder for a container, in the format of the Engine API.
 
-    Empty where the engine is another machine's: it has no such folder.
+    The list is empty if the engine is not on this machine, because the folder does not exist there.
     """
     if not address.startswith("unix://"):
         return []
     return [{"Type": "bind", "Source": str(make_agent_folder(address, container)), "Target": INSIDE, "ReadOnly": True}]
 
 
-def _runtime() -> Path:
-    given = os.environ.get("XDG_RUNTIME_DIR")
-    candidates = [Path(given, "tierwright")] if given and Path(given).is_dir() else []
-    candidates += [Path(each, f"tierwright-{os.getuid()}") for each in (tempfile.gettempdir(), "/tmp")]  # noqa: S108
-    room = len("/0123456789abcdef/4194304.sock")
-    return next((each for each in candidates if len(os.fsencode(each)) + room <= _LONGEST), candidates[-1])
+def _runtime_folder() -> Path:
+    configured = os.environ.get("XDG_RUNTIME_DIR")
+    candidates = [Path(configured, "tierwright")] if configured and Path(configured).is_dir() else []
+    candidates += [Path(base, f"tierwright-{os.getuid()}") for base in (tempfile.gettempdir(), "/tmp")]  # noqa: S108
+    rest = len("/0123456789abcdef/4194304.sock")
+    return next((path for path in candidates if len(os.fsencode(path)) + rest <= _MAX_PATH), candidates[-1])
 
 
-def _check(path: Path) -> None:
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+def _check_private(path: Path) -> None:
+    info = path.lstat()
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o077:
         raise EngineError(
-            f"{path} is not a folder that only user {os.getuid()} may read (owner {found.st_uid}, mode "
-            f"{stat.filemode(found.st_mode)}); somebody else made it: remove it, or set XDG_RUNTIME_DIR"
+            f"{path} is not a folder that only user {os.getuid()} may read (owner {info.st_uid}, mode "
+            f"{stat.filemode(info.st_mode)}); a different user or program made it: remove it, or set XDG_RUNTIME_DIR"
         )
 
 
-#: Seconds that a keeper may take to answer; it gives the agent 60 s to start. Another task waits for a bit longer.
+#: Timeout of a keeper in seconds; it gives the agent 60 s to start. Other tasks wait a bit longer for the lock.
 _KEEPER_SECONDS = 120
 _LOCK_SECONDS = 150
 
-#: Runs the keeper out of this very library, wherever that lies: a collection's folder need not be on sys.path.
+#: Python program that runs the keeper from the folder of this library. That folder need not be on sys.path.
 _RUN_KEEPER = (
     "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
     "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
@@ -124,43 +121,43 @@ _RUN_KEEPER = (
 
 
 class NoAgentError(Exception):
-    """The build container cannot run an agent; commands can be run through the engine."""
+    """The build container cannot run an agent. Commands can be run through the engine."""
 
 
 def attach(address: str, container: str, python: str, note: Callable[[str], None]) -> socket.socket:
-    """Connect to the agent for this process's ansible-playbook, and start one if there is none.
+    """Connect to the agent of the current ansible-playbook. Start the agent if it does not run.
 
     Args:
         address: Address of the engine.
         container: Name or ID of the running build container.
         python: Path of an interpreter in it.
-        note: Called with a line for the log if an agent was started.
+        note: Called with a log line if the agent was started.
 
     Raises:
-        NoAgentError: There is no such interpreter.
-        EngineError: The container does not run, the engine does not answer, or the agent did not start.
-        RunError: Another task has been starting it for minutes.
+        NoAgentError: The interpreter does not exist.
+        EngineError: The container is not running, the engine does not answer, or the agent did not start.
+        RunError: A different task held the lock for starting the agent until the timeout.
     """
     owner = playbook_process()
     path = agent_folder(address, container) / socket_name(owner)
-    found = _connect(path)
-    if found is not None:
-        return found
+    sock = _connect(path)
+    if sock is not None:
+        return sock
     make_agent_folder(address, container)
     with agent_lock(address, container).open("wb") as file:
         lock(file, _LOCK_SECONDS)
-        found = _connect(path)  # a sibling task may have started it meanwhile
-        if found is not None:
-            return found
-        note(f"started the agent; it is reached through {_start(container, owner, python)}")
-    found = _connect(path)
-    if found is None:
+        sock = _connect(path)  # a different task may have started it meanwhile
+        if sock is not None:
+            return sock
+        note(f"started the agent; it is reached through {_start_keeper(container, owner, python)}")
+    sock = _connect(path)
+    if sock is None:
         raise EngineError(f"the agent in build container {container} ended right after it started")
-    return found
+    return sock
 
 
 def playbook_process() -> int:
-    """Process ID of the ansible-playbook that this process is, or is a worker of."""
+    """Return the process ID of the ansible-playbook: this process, or the parent of this worker process."""
     parent = multiprocessing.parent_process()
     return os.getpid() if parent is None or parent.pid is None else parent.pid
 
@@ -175,11 +172,11 @@ def _connect(path: Path) -> socket.socket | None:
     return sock
 
 
-def _start(container: str, owner: int, python: str) -> str:
+def _start_keeper(container: str, owner: int, python: str) -> str:
     library = Path(__file__).parents[1]
     module = f"{library.name}.{Path(__file__).parent.name}.keeper"
     try:
-        done = subprocess.run(
+        keeper = subprocess.run(
             [sys.executable, "-c", _RUN_KEEPER, str(library.parent), module, container, str(owner), python],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -192,10 +189,10 @@ def _start(container: str, owner: int, python: str) -> str:
             "the engine does not answer"
         ) from None
     try:
-        answer = json.loads(done.stdout)
+        answer = json.loads(keeper.stdout)
     except ValueError:
-        told = done.stderr.decode(errors="replace").strip()
-        raise EngineError(f"the keeper of build container {container} did not start: {told[-500:]}") from None
+        output = keeper.stderr.decode(errors="replace").strip()
+        raise EngineError(f"the keeper of build container {container} did not start: {output[-500:]}") from None
     if "error" not in answer:
         return str(answer["mode"])
     raise (NoAgentError if answer["kind"] == "no interpreter" else EngineError)(answer["error"])

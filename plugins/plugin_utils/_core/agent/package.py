@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is sent into a build container to start the agent there."""
+"""The command and the archive that start the agent in a build container."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import marshal
 import zipfile
 from pathlib import Path
 
-#: Name of the agent's own package in the build container.
+#: Name of the agent's Python package in the build container.
 PACKAGE = "tierwright_agent"
 
-#: Parts of ``module_utils`` that nothing imported ahead needs; modules that do bring them along.
+#: Parts of ``module_utils`` that the agent does not preload. Modules that need them contain them.
 _LEFT_OUT = ("powershell", "csharp", "facts", "urls.py", "api.py")
 
-#: Reads the archive from standard input and runs what is in it. Its words are in the process list, so no secret is.
-#: The folder is in memory, never in the layer.
+#: Python program that reads the archive from standard input and runs the agent in it. The process list shows the
+#: program, so it must not contain secrets. Its folder is in memory, so it never becomes part of the layer.
 BOOT = f"""
 import os, sys, tempfile
-def take(count):
-    taken = b""
-    while len(taken) < count:
-        piece = os.read(0, count - len(taken))
-        if not piece:
-            sys.exit("the controller went away")
-        taken += piece
-    return taken
-content = take(int.from_bytes(take(8), "big"))
+def read(count):
+    data = b""
+    while len(data) < count:
+        chunk = os.read(0, count - len(data))
+        if not chunk:
+            sys.exit("the controller closed the connection")
+        data += chunk
+    return data
+content = read(int.from_bytes(read(8), "big"))
 sys.path[:] = [path for path in sys.path if path]
 memory = next(path for path in ("/dev/shm", "/dev", "/tmp") if os.access(path, os.W_OK))
 folder = tempfile.mkdtemp("", "tierwright-agent-", memory)
@@ -44,36 +44,37 @@ main(folder, archive, *sys.argv[1:])
 """
 
 
-#: Interpreters that are looked for where none is named: the mounted one first.
+#: Interpreters that are tried if none is configured; the mounted one is first.
 CANDIDATES = ("/dev/tierwright-python/bin/python3", "/usr/bin/python3")
 
-#: Starts the first interpreter that is there.
+#: Shell script that starts the first interpreter that exists.
 _CHOOSE = """
-boot=$1 door=$2 user=$3
+boot=$1 handover=$2 user=$3
 shift 3
-for each; do
-  if command -v "$each" >/dev/null; then exec "$each" -c "$boot" "$door" "$user"; fi
+for python; do
+  if command -v "$python" >/dev/null; then exec "$python" -c "$boot" "$handover" "$user"; fi
 done
 exit 127
 """
 
 
-def command(python: str, door: str, user: str) -> list[str]:
-    """The command that starts the agent. Its exit status is 127 if there is no such interpreter.
+def command(python: str, handover: str, user: str) -> list[str]:
+    """Return the command that starts the agent. Its exit status is 127 if the interpreter does not exist.
 
     Args:
-        python: Name or path of the interpreter in the build container; ``auto`` and the like for the usual ones.
-        door: Path there of the socket through which the one to serve at is handed over; empty for none.
-        user: Whom commands run as that name no user; empty for root.
+        python: Name or path of the interpreter in the build container; ``auto`` (or ``auto_…``) for :data:`CANDIDATES`.
+        handover: Path in the build container of the socket through which the agent gets its listening socket; empty if
+            there is none.
+        user: Default user of commands; empty for root.
     """
-    wanted = CANDIDATES if python.startswith("auto") else (python,)
-    return ["/bin/sh", "-c", _CHOOSE, "sh", BOOT, door, user, *wanted]
+    interpreters = CANDIDATES if python.startswith("auto") else (python,)
+    return ["/bin/sh", "-c", _CHOOSE, "sh", BOOT, handover, user, *interpreters]
 
 
 def payload() -> bytes:
-    """What the command reads first: the archive's length in eight bytes, and the archive.
+    """Return the first input of the command: the length of the archive in eight bytes, and the archive.
 
-    Ansible's ``module_utils`` are those of this very controller. Nothing of Ansible is imported for that.
+    The archive contains the ``module_utils`` of the controller's Ansible. Ansible is not imported for this.
     """
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
@@ -87,7 +88,7 @@ def payload() -> bytes:
 def _add_module_utils(target: zipfile.ZipFile) -> None:
     spec = importlib.util.find_spec("ansible")
     if spec is None or not spec.submodule_search_locations:
-        return  # the agent then runs each module in an interpreter of its own
+        return  # the agent then runs each module in a new interpreter
     root = Path(next(iter(spec.submodule_search_locations)))
     target.writestr("ansible/__init__.py", "")
     for path in sorted((root / "module_utils").rglob("*.py")):
@@ -101,21 +102,20 @@ def _add_module_utils(target: zipfile.ZipFile) -> None:
 
 
 def _byte_code(path: Path, name: str) -> bytes:
-    """Byte code of a source file, as it lies beside it, under another name; empty where there is none.
+    """Return the cached byte code of a source file, for a different file name; empty if there is none.
 
-    An interpreter of the same version as ours takes it and starts in half the time; others see that it is not theirs.
-    It is marked as unchecked (PEP 552), for what it is compared with, a time in the archive, depends on the time zone.
+    With it, an interpreter of the same version starts in half the time. Other versions ignore it. It is marked as
+    unchecked (PEP 552): otherwise Python would compare a time in the archive, which depends on the time zone.
     """
     try:
-        found = Path(importlib.util.cache_from_source(str(path))).read_bytes()
+        cached = Path(importlib.util.cache_from_source(str(path))).read_bytes()
     except (OSError, NotImplementedError):
         return b""
-    if found[:4] != importlib.util.MAGIC_NUMBER or int.from_bytes(found[4:8], "little") != 0:
+    if cached[:4] != importlib.util.MAGIC_NUMBER or int.from_bytes(cached[4:8], "little") != 0:
         return b""
-    if int.from_bytes(found[8:12], "little") != int(path.stat().st_mtime) & 0xFFFFFFFF:
-        return b""  # of another source
-    code = marshal.loads(found[16:])  # noqa: S302 - of our own Ansible
-    getattr(_imp, "_fix_co_filename", lambda *_: None)(
-        code, name
-    )  # or tracebacks would tell of the controller's folders
-    return found[:4] + (1).to_bytes(4, "little") + bytes(8) + marshal.dumps(code)
+    if int.from_bytes(cached[8:12], "little") != int(path.stat().st_mtime) & 0xFFFFFFFF:
+        return b""  # it belongs to a different version of the source
+    code = marshal.loads(cached[16:])  # noqa: S302 - it belongs to the controller's Ansible
+    # Otherwise tracebacks would show folders of the controller.
+    getattr(_imp, "_fix_co_filename", lambda *_: None)(code, name)
+    return cached[:4] + (1).to_bytes(4, "little") + bytes(8) + marshal.dumps(code)

@@ -1,10 +1,8 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Makes a base: bootstrap, import or pull.
+"""Makes the image of a base, a tier without a parent: it is bootstrapped, imported or pulled.
 
-Root file system archives from elsewhere, opened as if hostile.
-
-Bases: tiers that stand on nothing and are imported rather than built by a role.
+An imported archive of a root file system is not trusted: all its entries are checked before it is used.
 """
 
 from __future__ import annotations
@@ -23,25 +21,25 @@ from ..chain.names import split_pinned
 from ..chain.tier import Bootstrap, Import, Pull, Tier
 from ..engine.engine import Engine
 from ..engine.inspection import Image
-from ..errors import SourceError, described
+from ..errors import SourceError, describe_error
 from ..image import platform
 from ..image.provenance import EARLIEST
 from ..layer.build_memory import Timeline, left_out_lines
-from ..layer.cleaner import Cleaner, settle
+from ..layer.cleaner import Cleaner, layer_entries
 from ..layer.file_entry import PathChange
 from ..layer.root_tar import entries
 from ..layer.tar_writer import Layer
 from ..sealing.image_archive import digest_file
 from ..sealing.loading import Layers
-from ..sealing.seal import Design, assemble
+from ..sealing.seal import ImageSpec, assemble
 from .debian_bootstrap import bootstrap, released
 
 _CHUNK = 1 << 20
 
-#: Most bytes that an archive may unpack to; a compressed one can promise any number.
+#: Size limit in bytes of an uncompressed archive. A small compressed archive could expand to any size.
 LARGEST = 64 << 30
 
-#: The end of what an image's fields for times hold everywhere: the year 2106.
+#: Limit of times that all engines can store in an image: the year 2106.
 _LATEST = 2**32
 
 _OPENERS: dict[bytes, Callable[[Path], Any]] = {
@@ -52,34 +50,35 @@ _OPENERS: dict[bytes, Callable[[Path], Any]] = {
 
 
 def check_checksum(tier: str, archive: Path, checksum: str) -> None:
-    """Compare an archive with the checksum that the inventory gives.
+    """Compare an archive with the checksum in the inventory.
 
     Raises:
-        SourceError: The archive cannot be read, or is another one.
+        SourceError: The archive cannot be read, or has a different checksum.
     """
     try:
-        found = digest_file(archive)
+        digest = digest_file(archive)
     except OSError as error:
         raise SourceError(
             f"tier {tier!r}: tier_import.archive {archive} cannot be read ({error.strerror}); "
             "relative paths start at the inventory's folder"
         ) from error
-    if found != checksum:
+    if digest != checksum:
         raise SourceError(
-            f"tier {tier!r}: tier_import.checksum does not match: {archive} has {found}, expected {checksum}; "
-            "get the right archive, or correct the checksum if the archive is the one you trust"
+            f"tier {tier!r}: tier_import.checksum does not match: {archive} has {digest}, expected {checksum}; "
+            "get the right archive, or correct the checksum if you trust this archive"
         )
 
 
 def unpack(tier: str, archive: Path, target: Path) -> None:
-    """Write the plain tar inside ``archive`` to ``target`` after looking at every entry.
+    """Write the uncompressed ``archive`` to ``target``, and check every entry.
 
     Raises:
-        SourceError: It is no tar archive, it is too large, or an entry tries to leave the root file system.
+        SourceError: It is not a tar archive, it is too large, an entry has a path outside the root file system, or it
+            is a layer of an image.
     """
     with archive.open("rb") as file:
         start = file.read(6)
-    opener = next((open_ for magic, open_ in _OPENERS.items() if start.startswith(magic)), None)
+    opener = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), None)
     try:
         with opener(archive) if opener else archive.open("rb") as source, target.open("wb") as plain:
             _copy(tier, source, plain)
@@ -87,18 +86,21 @@ def unpack(tier: str, archive: Path, target: Path) -> None:
             for entry in tar:
                 _check(tier, archive, entry)
     except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # the disk, not what is in the archive
+        if isinstance(error, OSError) and error.errno is not None:  # an error of the disk, not of the archive
             raise SourceError(
-                f"tier {tier!r}: tier_import.archive {archive} cannot be unpacked: {described(error)}"
+                f"tier {tier!r}: tier_import.archive {archive} cannot be unpacked: {describe_error(error)}"
             ) from error
         raise SourceError(
-            f"tier {tier!r}: tier_import.archive {archive} is no tar archive, plain or packed with gzip, bzip2 or xz "
-            f"({error})"
+            f"tier {tier!r}: tier_import.archive {archive} is not a tar archive, uncompressed or compressed with gzip, "
+            f"bzip2 or xz ({error})"
         ) from error
 
 
 def latest(rootfs: Path) -> int:
-    """Time of the youngest file in a plain tar, in seconds since 1970, within what an image's fields hold."""
+    """Return the latest time of a file in an uncompressed archive, in seconds since 1970.
+
+    Times that an image cannot store are ignored; if no other times exist, the result is :data:`EARLIEST`.
+    """
     with tarfile.open(rootfs, "r:") as tar:
         return max((int(entry.mtime) for entry in tar if EARLIEST <= entry.mtime < _LATEST), default=EARLIEST)
 
@@ -108,7 +110,7 @@ def _copy(tier: str, source: BinaryIO, plain: BinaryIO) -> None:
     while piece := source.read(_CHUNK):
         written += plain.write(piece)
         if written > LARGEST:
-            raise SourceError(f"tier {tier!r}: tier_import.archive unpacks to more than {LARGEST >> 30} GiB")
+            raise SourceError(f"tier {tier!r}: tier_import.archive has more than {LARGEST >> 30} GiB uncompressed")
 
 
 def _check(tier: str, archive: Path, entry: tarfile.TarInfo) -> None:
@@ -117,17 +119,17 @@ def _check(tier: str, archive: Path, entry: tarfile.TarInfo) -> None:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or "\0" in name:
             raise SourceError(
-                f"tier {tier!r}: tier_import.archive {archive} has an entry {name!r} that leaves the root file system; "
+                f"tier {tier!r}: tier_import.archive {archive} has an entry {name!r} outside the root file system; "
                 "do not use this archive"
             )
         if path.name.startswith(".wh."):
             raise SourceError(
-                f"tier {tier!r}: tier_import.archive {archive} has a whiteout {name!r}; it is an image's layer, "
-                "not a root file system: import that image with tier_pull"
+                f"tier {tier!r}: tier_import.archive {archive} has a whiteout {name!r}; it is a layer of an image, "
+                "not a root file system: use tier_pull with that image"
             )
 
 
-#: Of a base that comes without any.
+#: Default settings of a base without settings of its own.
 _SETTINGS = {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": ["/bin/sh"]}
 
 Identity = Callable[[str | None], Mapping[str, str]]
@@ -142,20 +144,20 @@ def make(
     say: Callable[[str], None],
     announce: Callable[[str], object] = lambda _image: None,
 ) -> Image:
-    """Make a base's image from its source. No name is given to it.
+    """Make a base's image from its source. The image gets no name.
 
     Args:
         engine: The engine.
         tier: A tier with a source.
         declared: Its checked ``tier_config``.
-        identity: Makes the labels, given the family of the distribution inside.
+        identity: Returns the labels, given the family of the distribution.
         say: Called with a line for each step that takes time.
-        announce: Called with the image's ID before the engine has it.
+        announce: Called with the image's ID before the image is loaded.
 
     Raises:
         SourceError: The source is missing, is not the expected one, or failed.
-        SealError: It holds something that no layer can carry.
-        EngineError: The engine refused.
+        SealError: It has content that a layer cannot contain.
+        EngineError: The engine rejected a request.
     """
     match tier.source:
         case Pull():
@@ -165,7 +167,7 @@ def make(
         case Import():
             return _import(engine, tier, tier.source, declared, identity, say, announce)
         case None:
-            raise SourceError(f"tier {tier.name!r} is no base: it stands on {tier.parent!r}")
+            raise SourceError(f"tier {tier.name!r} is not a base: it is based on {tier.parent!r}")
         case _:
             assert_never(tier.source)
 
@@ -184,16 +186,16 @@ def _bootstrap(
         epoch = tier.epoch or released(tier.name, source)
         bootstrap(tier.name, source, plain, epoch, say)
         family = platform.family_of_archive(plain)
-        new = (PathChange(entry, None) for entry in entries(plain))
+        changes = (PathChange(entry, None) for entry in entries(plain))
         cleaner = Cleaner(family, tier.drop, tier.keep)
-        layer = Layer(settle(new, cleaner), epoch)
+        layer = Layer(layer_entries(changes, cleaner), epoch)
         for line in left_out_lines(cleaner.left_out, Timeline()):
             say(line)
-        say("handing the root file system to the engine")
-        design = Design(
+        say("loading the root file system into the engine")
+        spec = ImageSpec(
             tier, f"debian {source.suite}", epoch, declared, identity(family), settings=_SETTINGS, announce=announce
         )
-        return assemble(engine, design, layer=layer)
+        return assemble(engine, spec, layer=layer)
 
 
 def _import(
@@ -210,13 +212,13 @@ def _import(
         check_checksum(tier.name, Path(source.archive), source.checksum)
         unpack(tier.name, Path(source.archive), plain)
         platform.check_archive(engine, tier.name, source.archive, plain)
-        say("handing the root file system to the engine")
+        say("loading the root file system into the engine")
         digest, family = digest_file(plain), platform.family_of_archive(plain)
         epoch = tier.epoch or latest(plain)
-        design = Design(
+        spec = ImageSpec(
             tier, f"archive {source.checksum}", epoch, declared, identity(family), settings=_SETTINGS, announce=announce
         )
-        return assemble(engine, design, layers=Layers((digest,), {digest: plain}))
+        return assemble(engine, spec, layers=Layers((digest,), {digest: plain}))
 
 
 def _pull(
@@ -240,5 +242,5 @@ def _pull(
     platform.check(engine, tier.name, reference, pulled)
     family = platform.family_of_image(engine, pulled.id)
     epoch = tier.epoch or max(pulled.created, EARLIEST)
-    design = Design(tier, f"image {reference}", epoch, declared, identity(family), parent=pulled, announce=announce)
-    return assemble(engine, design)
+    spec = ImageSpec(tier, f"image {reference}", epoch, declared, identity(family), parent=pulled, announce=announce)
+    return assemble(engine, spec)

@@ -1,9 +1,9 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A base from a Debian archive, with mmdebstrap.
+"""Bootstraps a base from a Debian archive with mmdebstrap.
 
-Packages come from the mirror that this machine's own apt uses, and are checked against the archive's signature as
-apt does.
+Packages come from the mirror of this machine's own apt, unless the tier names a mirror. As with apt, they are verified
+with the archive's signature.
 """
 
 from __future__ import annotations
@@ -22,44 +22,45 @@ from pathlib import Path
 from ..chain.tier import Bootstrap
 from ..errors import SourceError
 
-#: Mirrors where this machine's apt has none.
+#: Mirrors to use if this machine's apt has none.
 _MIRRORS = {"archive": "http://deb.debian.org/debian", "security": "http://deb.debian.org/debian-security"}
 
-#: Part of the package apt; it fetches as apt is configured to.
+#: Program of the package apt that downloads a file with apt's configuration.
 _APT_HELPER = "/usr/lib/apt/apt-helper"
 
 #: Suites without a security archive and without updates.
 _ROLLING = frozenset({"sid", "unstable", "experimental"})
 
-#: Services that packages bring must not start while an image is built; every Debian image says so with this program
-#: (https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt). mmdebstrap removes any that it finds.
+#: Services of packages must not start while an image is built. Every Debian image prevents it with this program
+#: (https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt). It is added after mmdebstrap has run,
+#: because mmdebstrap would remove it.
 _POLICY = ("./usr/sbin/policy-rc.d", b"#!/bin/sh\n# Packages start no services in a container.\nexit 101\n")
 
-#: mmdebstrap copies these from the machine it runs on; engines mount their own over them.
+#: mmdebstrap copies these files from the machine on which it runs. In a container, the engine mounts its own there.
 _FORGET_MACHINE = 'rm -f "$1/etc/hostname" "$1/etc/resolv.conf"'
 
-#: mmdebstrap's steps that take time, by their first word.
+#: First words of mmdebstrap's messages about steps that take time.
 _STEPS = ("running", "downloading", "extracting", "installing", "cleaning", "creating")
 
 
 def check_tools(tier: str) -> None:
-    """Make sure that this machine can bootstrap.
+    """Check that this machine can bootstrap.
 
     Raises:
         SourceError: mmdebstrap is missing.
     """
     if shutil.which("mmdebstrap") is None:
         raise SourceError(
-            f"tier {tier!r}: tier_bootstrap needs mmdebstrap, which is not on this machine; "
+            f"tier {tier!r}: tier_bootstrap needs mmdebstrap, which is not installed on this machine; "
             "`ansible-playbook playbooks/engine.yml` installs it, or use tier_import or tier_pull"
         )
 
 
 def released(tier: str, source: Bootstrap) -> int:
-    """Ask the archive when the suite was released as it is: for a stable one, its last point release.
+    """Return the time of the suite's last release, as the archive gives it. For a stable suite, it is a point release.
 
-    Updates and security updates are younger, and do not count: with them the time would change every day, and so would
-    everything that stands on the base.
+    The times of updates and security updates are later, but they are not used: the time would change every day, and
+    with it the base and all its descendants.
 
     Returns:
         Seconds since 1970.
@@ -71,7 +72,7 @@ def released(tier: str, source: Bootstrap) -> int:
     address = f"{source.mirror or own_mirrors()['archive']}/dists/{source.suite}/InRelease"
     with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
         target = Path(folder, "InRelease")
-        done = subprocess.run(
+        download = subprocess.run(
             [_APT_HELPER, "download-file", address, str(target)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -79,30 +80,30 @@ def released(tier: str, source: Bootstrap) -> int:
             text=True,
             check=False,
         )
-        text = target.read_text(errors="replace") if done.returncode == 0 else ""
+        text = target.read_text(errors="replace") if download.returncode == 0 else ""
     date = next((line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("Date:")), "")
     try:
         return int(parsedate_to_datetime(date).timestamp())
     except ValueError as error:
         raise SourceError(
-            f"tier {tier!r}: tier_bootstrap of suite {source.suite!r} failed: {address} gives no date of release, "
-            f"which the files of the base are to have; check suite and mirror, or set tier_source_date_epoch:\n"
-            f"{done.stdout}"
+            f"tier {tier!r}: tier_bootstrap of suite {source.suite!r} failed: {address} has no release date, which is "
+            f"needed as the date of the base's files; check suite and mirror, or set tier_source_date_epoch:\n"
+            f"{download.stdout}"
         ) from error
 
 
 def bootstrap(tier: str, source: Bootstrap, target: Path, epoch: int, say: Callable[[str], None]) -> None:
-    """Make a root file system and write it to ``target`` as a plain tar archive.
+    """Make a root file system and write it to ``target`` as an uncompressed tar archive.
 
     Args:
         tier: The base's name, for messages.
-        source: What to install.
+        source: The suite, packages and mirrors.
         target: File to write.
-        epoch: What programs write instead of the time, in seconds since 1970.
+        epoch: The ``SOURCE_DATE_EPOCH`` for programs, in seconds since 1970.
         say: Called with a line for each step.
 
     Raises:
-        SourceError: mmdebstrap is missing or failed; its last lines are in the message.
+        SourceError: mmdebstrap is missing or failed. The message contains the last lines of its output.
     """
     check_tools(tier)
     command = [
@@ -116,7 +117,7 @@ def bootstrap(tier: str, source: Bootstrap, target: Path, epoch: int, say: Calla
         str(target),
         *_archive_lines(source),
     ]
-    told: list[str] = []
+    output: list[str] = []
     with subprocess.Popen(
         command,
         env={**os.environ, "SOURCE_DATE_EPOCH": str(epoch)},
@@ -126,14 +127,14 @@ def bootstrap(tier: str, source: Bootstrap, target: Path, epoch: int, say: Calla
         errors="replace",
         stdin=subprocess.DEVNULL,
     ) as process:
-        assert process.stdout is not None  # noqa: S101 - asked for above
+        assert process.stdout is not None  # noqa: S101 - it is a pipe, see above
         for line in process.stdout:
-            told.append(line.rstrip())
+            output.append(line.rstrip())
             step = line.removeprefix("I: ").strip()
             if line.startswith("I: ") and step.startswith(_STEPS) and "hook" not in step:
                 say(step)
     if process.returncode != 0:
-        end = "\n".join(told[-15:])
+        end = "\n".join(output[-15:])
         raise SourceError(
             f"tier {tier!r}: tier_bootstrap of suite {source.suite!r} failed: mmdebstrap ended with status "
             f"{process.returncode}:\n{end}"
@@ -151,7 +152,7 @@ def _add_policy(rootfs: Path) -> None:
 
 
 def suites(suite: str) -> dict[str, str]:
-    """The suites that a base of ``suite`` gets its packages from, each with the kind of its mirror."""
+    """Return the suites from which a base of ``suite`` gets its packages, each with the kind of its mirror."""
     if suite in _ROLLING:
         return {suite: "archive"}
     return {suite: "archive", f"{suite}-updates": "archive", f"{suite}-security": "security"}
@@ -159,8 +160,8 @@ def suites(suite: str) -> dict[str, str]:
 
 @cache
 def own_mirrors() -> Mapping[str, str]:
-    """Ask apt where this machine gets Debian from: ``archive`` and ``security``, Debian's own where it cannot say."""
-    asked = (
+    """Return the mirrors of this machine's apt by kind, ``archive`` and ``security``; Debian's own if apt has none."""
+    targets = (
         subprocess.run(
             ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"],
             capture_output=True,
@@ -170,18 +171,19 @@ def own_mirrors() -> Mapping[str, str]:
         if shutil.which("apt-get")
         else None
     )
-    found: dict[str, str] = {}
-    for line in (asked.stdout if asked and asked.returncode == 0 else "").splitlines():
+    mirrors: dict[str, str] = {}
+    for line in (targets.stdout if targets and targets.returncode == 0 else "").splitlines():
         address, _, release = line.partition(" ")
         kind = "security" if release.endswith("-security") else "archive"
         if address.rstrip("/").endswith({"archive": "/debian", "security": "/debian-security"}[kind]):
-            found.setdefault(kind, address.rstrip("/"))
-    return {**_MIRRORS, **found}
+            mirrors.setdefault(kind, address.rstrip("/"))
+    return {**_MIRRORS, **mirrors}
 
 
 def _archive_lines(source: Bootstrap) -> list[str]:
-    said = {"archive": source.mirror, "security": source.security_mirror}
-    sections = " ".join(source.components)
+    mirrors = {"archive": source.mirror, "security": source.security_mirror}
+    components = " ".join(source.components)
     return [
-        f"deb {said[kind] or own_mirrors()[kind]} {suite} {sections}" for suite, kind in suites(source.suite).items()
+        f"deb {mirrors[kind] or own_mirrors()[kind]} {suite} {components}"
+        for suite, kind in suites(source.suite).items()
     ]

@@ -1,3 +1,3 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What decides a tier's content, as digests that can be compared."""
+"""The build key: digests of everything that decides the content of a tier."""

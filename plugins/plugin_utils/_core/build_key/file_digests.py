@@ -1,13 +1,9 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Digests of files and folders, and of files outside the role.
+"""Digests of the files of a role, and of files outside its folder. They are the same on every machine.
 
-Digests of files and folders, the same on every machine that holds the same files.
-
-Files that a role takes from elsewhere than its own folder, as parts of the build key.
-
-Which ones is known only when the role has been applied, as a compiler knows its headers. So the image keeps their
-names, ``elsewhere/<name>``, and the next plan looks at the same ones.
+The files from outside the folder are known only after the role was applied, like the headers of a C file. So the image
+stores their names as key parts ``elsewhere/<name>``, and the next plan digests the same files.
 """
 
 from __future__ import annotations
@@ -20,20 +16,20 @@ from pathlib import Path, PurePath, PurePosixPath
 
 from .parts import Parts, digest_bytes
 
-#: What tools leave in a folder.
+#: Files and folders that tools leave behind.
 _LEFTOVERS = frozenset({".git", "__pycache__", ".pytest_cache"})
 
-#: What else is in a role's folder and reaches no tier: its tests, and at the top its README.
+#: Files in a role's folder that cannot affect a tier: its tests, and the README at the top.
 _TESTS = frozenset({"molecule", "tests"})
 _README = "README"
 
-#: What ansible-galaxy writes into a role's ``meta``, with the time of the installation.
+#: File that ansible-galaxy writes into a role's ``meta``. It contains the time of the installation.
 INSTALL_INFO = ".galaxy_install_info"
 
-#: What is no file, and what reading it would do to us: wait for ever, or never end.
+#: Kinds of files that must not be read, because reading could block or never end.
 _SPECIAL = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
-#: A link to it is how one says "nothing" (a unit of systemd's that is masked).
+#: A link to it is allowed: it means "nothing", for example for a masked systemd unit.
 _NOTHING = Path("/dev/null")
 
 #: Digest of a file that does not exist.
@@ -41,23 +37,26 @@ MISSING = "missing"
 
 
 def digest_folder(folder: Path) -> dict[str, str]:
-    """Digest every file of the role in ``folder`` that can reach a tier.
+    """Digest every file of the role in ``folder`` that can affect a tier.
 
-    Of a file's mode only "may be executed" counts: the rest follows the umask of whoever made the checkout.
+    Of the mode of a file, only "executable" is included: the rest depends on the umask of the user.
 
     Returns:
-        Path relative to ``folder`` (with ``/``) to a digest over mode and bytes; a symbolic link counts by its target.
+        Path relative to ``folder`` (with ``/``) to a digest of mode and content. For a symbolic link, the digest is
+        that of its target path.
 
     Raises:
-        OSError: A file or folder cannot be read, or is something else: a FIFO, a socket, a device, or a link to one.
+        OSError: A file or folder cannot be read, or is a FIFO, a socket, a device, or a link to one of these.
     """
     return {
-        path: digest for path, digest in _digest_all(folder, _LEFTOVERS | _TESTS).items() if counts(PurePosixPath(path))
+        path: digest
+        for path, digest in _digest_all(folder, _LEFTOVERS | _TESTS).items()
+        if is_digested(PurePosixPath(path))
     }
 
 
-def counts(path: PurePath) -> bool:
-    """Say whether :func:`digest_folder` counts a file of a role, given by its path relative to the role's folder."""
+def is_digested(path: PurePath) -> bool:
+    """Say whether :func:`digest_folder` includes a file of a role. ``path`` is relative to the role's folder."""
     return not (
         path.name.endswith(".pyc")
         or path.name == INSTALL_INFO
@@ -67,62 +66,63 @@ def counts(path: PurePath) -> bool:
 
 
 def digest_path(path: Path) -> str:
-    """Digest what a path names: a file, all that is in a folder, or nothing (:data:`MISSING`).
+    """Digest a file, or all files in a folder. If the path does not exist, the result is :data:`MISSING`.
 
     Raises:
-        OSError: It is there and cannot be read.
+        OSError: It exists and cannot be read.
     """
     if path.is_dir():
         return digest_bytes(repr(_digest_all(path, _LEFTOVERS)).encode())
-    return digest_bytes(_content(path.resolve())) if path.is_file() else MISSING
+    return digest_bytes(_read_content(path.resolve())) if path.is_file() else MISSING
 
 
 def digest_listing(folder: Path) -> str:
-    """Digest the names in a folder, or that there is none (:data:`MISSING`)."""
+    """Digest the names in a folder. If the folder does not exist, the result is :data:`MISSING`."""
     if not folder.is_dir():
         return MISSING
-    names = sorted(os.fsencode(each.name) for each in folder.iterdir() if each.name not in _LEFTOVERS)
+    names = sorted(os.fsencode(path.name) for path in folder.iterdir() if path.name not in _LEFTOVERS)
     return digest_bytes(b"\0".join(names))
 
 
-def _digest_all(folder: Path, passed_over: Collection[str]) -> dict[str, str]:
-    found = {path.relative_to(folder).as_posix(): path for path in _files(folder, passed_over)}
-    return {name: digest_bytes(_content(found[name])) for name in sorted(found)}
+def _digest_all(folder: Path, ignored: Collection[str]) -> dict[str, str]:
+    paths = {path.relative_to(folder).as_posix(): path for path in _list_files(folder, ignored)}
+    return {name: digest_bytes(_read_content(paths[name])) for name in sorted(paths)}
 
 
-def _files(folder: Path, passed_over: Collection[str]) -> Iterator[Path]:
+def _list_files(folder: Path, ignored: Collection[str]) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder, onerror=_raise):
         linked = [name for name in folders if Path(parent, name).is_symlink()]
-        folders[:] = [name for name in folders if name not in passed_over and name not in linked]
+        folders[:] = [name for name in folders if name not in ignored and name not in linked]
         yield from (Path(parent, name) for name in [*files, *linked] if not name.endswith(".pyc"))
 
 
-def _content(path: Path) -> bytes:
+def _read_content(path: Path) -> bytes:
+    """Return the content of a file with a prefix for its kind."""
     if path.is_symlink():
         if path.exists() and path.resolve() != _NOTHING:
-            _refuse_special(path, path.stat().st_mode)
+            _reject_special(path, path.stat().st_mode)
         return b"link\0" + os.fsencode(path.readlink())
     kind = b"program\0" if path.stat().st_mode & stat.S_IXUSR else b"file\0"
     return kind + read_file(path)
 
 
 def read_file(path: Path) -> bytes:
-    """Read a file that somebody else put there.
+    """Read a file that may have been created by anybody. It never blocks.
 
     Raises:
-        OSError: It cannot be read, or is something else than a file, which reading might wait for.
+        OSError: It cannot be read, or is a FIFO, a socket or a device.
     """
-    _refuse_special(path, path.stat().st_mode)
-    with open(path, "rb", opener=_without_waiting) as file:  # Path.open has no opener
-        _refuse_special(path, os.fstat(file.fileno()).st_mode)
+    _reject_special(path, path.stat().st_mode)
+    with open(path, "rb", opener=_open_nonblocking) as file:  # Path.open has no opener
+        _reject_special(path, os.fstat(file.fileno()).st_mode)
         return file.read()
 
 
-def _without_waiting(path: str, flags: int) -> int:
+def _open_nonblocking(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _refuse_special(path: Path, mode: int) -> None:
+def _reject_special(path: Path, mode: int) -> None:
     kind = _SPECIAL.get(stat.S_IFMT(mode))
     if kind is not None:
         raise OSError(errno.EINVAL, f"it is {kind}, expected a file", str(path))
@@ -133,32 +133,35 @@ def _raise(error: OSError) -> None:
 
 
 _PREFIX = "elsewhere/"
-#: End of the name of a folder of which only the names in it were looked at.
+#: Suffix of the name of a folder of which only the list of names was read.
 LISTING = "/"
-#: End of the name of another role's folder.
+#: Suffix of the name of a folder of a different role.
 ROLE = "/**"
-#: Digest of a file that changed while the role was applied; nothing that it holds later has it.
+#: Used as the digest of a file that changed while the role was applied. No content has this digest.
 CHANGED = "changed while it was used"
-#: What is at the top of a project.
-_SIGNS = (".git", "ansible.cfg", "galaxy.yml", "roles")
-#: ``inventories/<chain>/`` lies two below a project.
+#: Files and folders at the top of a project.
+_PROJECT_MARKERS = (".git", "ansible.cfg", "galaxy.yml", "roles")
+#: Number of folders to search upwards: ``inventories/<chain>/`` is two levels below a project.
 _DEPTH = 3
 
 
 class Projects:
-    """Folders that names are relative to, so that another clone gives the same ones."""
+    """Project folders. Names are relative to them, so that they are the same in each clone."""
 
     def __init__(self, folders: Iterable[str | Path]) -> None:
-        """Take the folders, the one that counts first before the others."""
+        """Use these folders; the first has the highest precedence."""
         self.folders: Sequence[Path] = [Path(folder).resolve() for folder in folders]
 
     @classmethod
     def around(cls, folders: Iterable[Path]) -> Projects:
-        """The projects that an inventory's and a playbook's folder are in: at most two above, or they themselves."""
-        return cls(dict.fromkeys(_project(folder.resolve()) for folder in folders))
+        """Find the projects of folders, such as those of an inventory and a playbook.
+
+        A project is at most two levels above its folder. If none is found, the folder itself is used.
+        """
+        return cls(dict.fromkeys(_find_project(folder.resolve()) for folder in folders))
 
     def name(self, path: Path) -> str:
-        """Name of a path: relative to a project that it is in, else absolute."""
+        """Return the name of a path: relative to its project, or absolute if it is not in a project."""
         path = path.resolve()
         for folder in self.folders:
             if path != folder and path.is_relative_to(folder):
@@ -167,26 +170,31 @@ class Projects:
         return str(path)
 
     def path(self, name: str) -> Path:
-        """What a name means here: of several projects, the first that has such a file."""
+        """Return the path for a name: in the first project in which it exists."""
         paths = [folder / name for folder in self.folders]
         return next((path for path in paths if path.exists()), paths[0] if paths else Path(name))
 
 
-def names(parts: Parts) -> tuple[str, ...]:
-    """Names of the files from elsewhere among a key's parts, sorted."""
+def elsewhere_names(parts: Parts) -> tuple[str, ...]:
+    """Return the names of files outside the role in the parts of a key, sorted."""
     return tuple(sorted(name.removeprefix(_PREFIX) for name in parts if name.startswith(_PREFIX)))
 
 
-def digest_elsewhere(taken: Iterable[str], projects: Projects) -> dict[str, str]:
-    """Digest what names mean now: parts of a key.
+def digest_elsewhere(names: Iterable[str], projects: Projects) -> dict[str, str]:
+    """Digest the current content of files outside the role.
 
-    What cannot be read counts as another content than any that can.
+    Args:
+        names: Names of the files, as in :meth:`Projects.name`, perhaps with :data:`LISTING` or :data:`ROLE`.
+        projects: The projects.
+
+    Returns:
+        Parts of a build key. If a file cannot be read, its digest differs from that of any content.
     """
-    return {_PREFIX + name: _digest(name, projects) for name in taken}
+    return {_PREFIX + name: _digest(name, projects) for name in names}
 
 
-def part(name: str) -> str:
-    """Name of the key's part for a file from elsewhere."""
+def elsewhere_part(name: str) -> str:
+    """Return the name of the key part for a file outside the role."""
     return _PREFIX + name
 
 
@@ -200,8 +208,8 @@ def _digest(name: str, projects: Projects) -> str:
         return f"unreadable ({error.strerror})"
 
 
-def _project(folder: Path) -> Path:
-    for each in (folder, *folder.parents)[:_DEPTH]:
-        if any((each / sign).exists() for sign in _SIGNS):
-            return each
+def _find_project(folder: Path) -> Path:
+    for candidate in (folder, *folder.parents)[:_DEPTH]:
+        if any((candidate / marker).exists() for marker in _PROJECT_MARKERS):
+            return candidate
     return folder

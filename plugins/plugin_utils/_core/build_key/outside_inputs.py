@@ -1,14 +1,10 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What addresses answer: requests, remembered answers, digests.
+"""Outside inputs: requests for them, cached answers, and digests.
 
-Outside inputs: what a role fetches while it is applied, and no file of it shows.
-
-An input becomes one part of the build key. Its name has no mirror and no password in it: images carry it.
-
-What outside addresses answered, remembered between runs.
-
-Asks addresses for the outside inputs of tiers, each once, several at a time.
+An outside input is content that a role downloads. It becomes one part of the build key. The name of this part is stored
+in the image, so it must not contain the address of a mirror or a password. Each address is requested once, several at
+the same time. Answers are cached between runs.
 """
 
 from __future__ import annotations
@@ -28,140 +24,140 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from .. import local_files
-from ..local_files import write_whole
+from ..local_files import write_atomically
 from .parts import digest_bytes
 
-#: Makes a digest out of the pieces that an address answers.
+#: Computes a digest from the chunks of an answer.
 Digest = Callable[[Iterable[bytes]], str]
 
 
 @dataclass(frozen=True, slots=True)
 class KnownInput:
-    """An input whose digest needs no asking."""
+    """An input whose digest is known without a request."""
 
-    #: What it is called after ``input/`` in the key.
+    #: Name of its key part, after ``input/``.
     name: str
     digest: str
 
 
 @dataclass(frozen=True, slots=True)
 class PendingInput:
-    """An input that an address has to be asked for."""
+    """An input whose digest requires a request."""
 
-    #: What it is called after ``input/`` in the key.
+    #: Name of its key part, after ``input/``.
     name: str
     #: The variable that declares it, for messages.
     variable: str
-    #: The address, or where it is what this machine's apt is configured for, the part of it after that.
+    #: The address. If ``mirror`` is set, only the path below this mirror.
     address: str
-    #: Makes the digest out of the answer.
+    #: Computes the digest from the answer.
     digest: Digest
-    #: Kind of apt's own mirror that ``address`` begins at: ``archive`` or ``security``; ``None`` for a whole address.
+    #: The mirror of this machine's apt that ``address`` belongs to: ``archive`` or ``security``; ``None`` if
+    #: ``address`` is complete.
     mirror: str | None = None
 
     @property
     def question(self) -> str:
-        """Name that the answer is remembered by."""
+        """The name under which the answer is cached."""
         return f"{self.digest.__name__} {self.mirror or ''} {self.address}"
 
 
 def readable(address: str) -> str:
-    """Name of an address without scheme, user, password and query, any of which may hold a secret."""
+    """Return an address without scheme, user, password and query. Some of these may be secret."""
     parts = urlsplit(address)
     return f"{parts.hostname or ''}{parts.path}"
 
 
-def digest_whole(pieces: Iterable[bytes]) -> str:
-    """Digest all of an answer."""
+def digest_whole(chunks: Iterable[bytes]) -> str:
+    """Digest the whole answer."""
     digest = hashlib.sha256()
-    for piece in pieces:
-        digest.update(piece)
+    for chunk in chunks:
+        digest.update(chunk)
     return f"sha256:{digest.hexdigest()}"
 
 
-def digest_index(pieces: Iterable[bytes]) -> str:
-    """Digest what an archive's ``InRelease`` says of its packages.
+def digest_index(chunks: Iterable[bytes]) -> str:
+    """Digest the checksums of index files in the ``InRelease`` file of an archive.
 
-    Only the lines with checksums of index files count: the date, the time until which it is valid and the signature are
-    made anew although no package changed. The strongest checksums are taken
-    (https://wiki.debian.org/DebianRepository/Format#A.22Release.22_files).
+    Other lines are ignored: date, expiry date and signature are renewed even if no package changes. The strongest kind
+    of checksums is used (https://wiki.debian.org/DebianRepository/Format#A.22Release.22_files).
 
     Raises:
-        ValueError: There are no such lines.
+        ValueError: There are no such checksums.
     """
-    text = b"".join(pieces).decode(errors="replace")
+    text = b"".join(chunks).decode(errors="replace")
     for name in ("SHA512", "SHA256"):
-        found = re.search(rf"^{name}:[ \t]*\r?\n((?:[ \t]+.*(?:\n|$))+)", text, re.MULTILINE)
-        if found:
-            lines = sorted(" ".join(line.split()) for line in found[1].splitlines())
+        match = re.search(rf"^{name}:[ \t]*\r?\n((?:[ \t]+.*(?:\n|$))+)", text, re.MULTILINE)
+        if match:
+            lines = sorted(" ".join(line.split()) for line in match[1].splitlines())
             return digest_bytes("\n".join(lines).encode())
-    raise ValueError("it is no InRelease file: it has no checksums of index files")
+    raise ValueError("it is not an InRelease file: it has no checksums of index files")
 
 
 @dataclass(frozen=True, slots=True)
-class RememberedAnswer:
-    """What an address answered."""
+class CachedAnswer:
+    """The answer of an address."""
 
-    #: Digest of the answer, or of what counts of it.
+    #: Digest of the answer, or of its relevant part.
     digest: str
-    #: When it was asked, in seconds since 1970.
+    #: Time of the request, in seconds since 1970.
     time: float
-    #: The answer's ``ETag``, to ask whether it changed.
+    #: The answer's ``ETag``, to find out later whether it has changed.
     etag: str | None = None
     #: The answer's ``Last-Modified``.
     modified: str | None = None
 
 
-class Memory:
-    """Answers in a private folder below ``$XDG_CACHE_HOME`` (by default ``~/.cache``)."""
+class AnswerCache:
+    """Cached answers, in a private folder below ``$XDG_CACHE_HOME`` (by default ``~/.cache``)."""
 
     def __init__(self) -> None:
         self._folder = local_files.cache() / "answers"
 
-    def recall(self, address: str) -> RememberedAnswer | None:
-        """What ``address`` answered the last time; ``None`` where that is not known."""
+    def get(self, name: str) -> CachedAnswer | None:
+        """Return the last answer with this name; ``None`` if there is none."""
         try:
-            answer = RememberedAnswer(**json.loads(self._path(address).read_text()))
+            answer = CachedAnswer(**json.loads(self._path(name).read_text()))
         except (OSError, ValueError, TypeError):
             return None
         texts = (answer.digest, answer.etag or "", answer.modified or "")
-        whole = isinstance(answer.time, float | int) and all(isinstance(each, str) for each in texts)
-        return answer if whole else None
+        is_valid = isinstance(answer.time, float | int) and all(isinstance(text, str) for text in texts)
+        return answer if is_valid else None
 
-    def keep(self, address: str, answer: RememberedAnswer) -> None:
-        """Remember an answer. Where nothing can be written, the next run asks again."""
+    def keep(self, name: str, answer: CachedAnswer) -> None:
+        """Cache an answer. If the file cannot be written, the next run sends the request again."""
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_whole(self._path(address), json.dumps(dataclasses.asdict(answer)))
+            write_atomically(self._path(name), json.dumps(dataclasses.asdict(answer)))
         except OSError:
             return
 
-    def _path(self, address: str) -> Path:
-        return self._folder / f"{hashlib.sha256(address.encode()).hexdigest()}.json"
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{hashlib.sha256(name.encode()).hexdigest()}.json"
 
 
 _THREADS = 8
-#: Seconds without a sign of life after which an address does not answer.
-_SILENCE = 20
-#: Seconds that one whole answer may take.
-_PATIENCE = 300
-_PIECE = 1 << 20
+#: Seconds without any data after which a request fails.
+_SILENCE_TIMEOUT = 20
+#: Timeout of a whole answer, in seconds.
+_ANSWER_TIMEOUT = 300
+_CHUNK = 1 << 20
 _NOT_MODIFIED = 304
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to ask an address for."""
+    """How to digest an answer, and how old a cached answer may be."""
 
-    #: Makes a digest out of the answer.
+    #: Computes a digest from the answer.
     digest: Digest
-    #: Seconds for which an answer that is remembered is good; 0 asks always.
+    #: Seconds for which a cached answer is used; with 0, the request is always sent.
     max_age: float
 
 
 @dataclass(frozen=True, slots=True)
 class FetchFailure:
-    """An address that did not answer, and of which nothing is remembered."""
+    """A failed request for which there is no cached answer."""
 
     reason: str
 
@@ -169,84 +165,83 @@ class FetchFailure:
 def ask(
     questions: Mapping[str, Question], locate: Callable[[str], str], warn: Callable[[str], None]
 ) -> dict[str, str | FetchFailure]:
-    """Ask every address whose answer is not remembered, or is too old.
+    """Return digests of answers. Requests are sent only for answers that are not cached, or are too old.
 
     Args:
-        questions: What to ask, by the name that the answer is remembered by.
-        locate: Gives the address to a name; called only for what is asked.
-        warn: Called with a line for each address that did not answer where an older answer takes its place.
+        questions: Name under which the answer is cached, to how to digest it.
+        locate: Returns the address for a name. It is called only for requests that are sent.
+        warn: Called with a line for each address that does not answer, if an older answer is used.
 
     Returns:
-        By name, the digest of the answer, or why there is none.
+        Name to the digest of the answer, or to the reason why there is none.
     """
-    memory = Memory()
-    known = {name: memory.recall(name) for name in questions}
-    old = [name for name, answer in known.items() if answer is None or _is_old(answer, questions[name].max_age)]
+    cache = AnswerCache()
+    cached = {name: cache.get(name) for name in questions}
+    old = [name for name, answer in cached.items() if answer is None or _is_old(answer, questions[name].max_age)]
     results: dict[str, str | FetchFailure] = {
-        name: answer.digest for name, answer in known.items() if answer is not None
+        name: answer.digest for name, answer in cached.items() if answer is not None
     }
     addresses = {name: locate(name) for name in old}
 
-    def ask_one(name: str) -> RememberedAnswer | FetchFailure:
+    def fetch(name: str) -> CachedAnswer | FetchFailure:
         try:
-            answer = _get(addresses[name], questions[name].digest, known[name])
+            answer = _fetch(addresses[name], questions[name].digest, cached[name])
         except (OSError, ValueError, http.client.HTTPException) as error:
-            return FetchFailure(_words(error))
-        memory.keep(name, answer)
+            return FetchFailure(_reason(error))
+        cache.keep(name, answer)
         return answer
 
     with ThreadPoolExecutor(_THREADS) as threads:
-        for name, answer in zip(old, threads.map(ask_one, old), strict=True):
-            before = known[name]
-            if isinstance(answer, RememberedAnswer):
+        for name, answer in zip(old, threads.map(fetch, old), strict=True):
+            before = cached[name]
+            if isinstance(answer, CachedAnswer):
                 results[name] = answer.digest
             elif before is None:
                 results[name] = answer
             else:
                 minutes = (time.time() - before.time) / 60
                 warn(
-                    f"{readable(addresses[name])} does not answer ({answer.reason}); its answer of {minutes:.0f} "
-                    "minutes ago counts"
+                    f"{readable(addresses[name])} does not answer ({answer.reason}); its answer from {minutes:.0f} "
+                    "minutes ago is used"
                 )
     return results
 
 
-def _is_old(answer: RememberedAnswer, max_age: float) -> bool:
+def _is_old(answer: CachedAnswer, max_age: float) -> bool:
     return not 0 <= time.time() - answer.time < max_age
 
 
-def _get(address: str, digest: Digest, before: RememberedAnswer | None) -> RememberedAnswer:
-    """Get an answer, or the one before with a new time where the address says that it is still right."""
+def _fetch(address: str, digest: Digest, before: CachedAnswer | None) -> CachedAnswer:
+    """Request an answer. If it has not changed, return the cached answer with a new time."""
     if not address.lower().startswith(("http://", "https://")):
-        raise ValueError("it is no address that begins with http:// or https://")
+        raise ValueError("the address does not begin with http:// or https://")
     request = urllib.request.Request(address, headers=_conditions(before))  # noqa: S310 - checked above
-    asked = time.time()
+    now = time.time()
     try:
-        with urllib.request.urlopen(request, timeout=_SILENCE) as response:  # noqa: S310 - checked above
+        with urllib.request.urlopen(request, timeout=_SILENCE_TIMEOUT) as response:  # noqa: S310 - checked above
             headers = response.headers
-            return RememberedAnswer(digest(_pieces(response)), asked, headers.get("ETag"), headers.get("Last-Modified"))
+            return CachedAnswer(digest(_read_chunks(response)), now, headers.get("ETag"), headers.get("Last-Modified"))
     except urllib.error.HTTPError as error:
         with error:
             if error.code == _NOT_MODIFIED and before is not None:
-                return dataclasses.replace(before, time=asked)
+                return dataclasses.replace(before, time=now)
             raise OSError(f"HTTP status {error.code}") from None
 
 
-def _pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
-    until = time.monotonic() + _PATIENCE
-    while piece := response.read1(
-        _PIECE
-    ):  # what is there: `read` would wait for a whole piece, however slowly it comes
-        yield piece
-        if time.monotonic() > until:
-            raise TimeoutError(f"it took more than {_PATIENCE} seconds")
+def _read_chunks(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    deadline = time.monotonic() + _ANSWER_TIMEOUT
+    # `read1` returns the available data. `read` would wait for a whole chunk, even if the data arrives very slowly.
+    while chunk := response.read1(_CHUNK):
+        yield chunk
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"it took more than {_ANSWER_TIMEOUT} seconds")
 
 
-def _conditions(before: RememberedAnswer | None) -> dict[str, str]:
-    said = {"If-None-Match": before and before.etag, "If-Modified-Since": before and before.modified}
-    return {"User-Agent": "tierwright"} | {name: value for name, value in said.items() if value}
+def _conditions(before: CachedAnswer | None) -> dict[str, str]:
+    conditions = {"If-None-Match": before and before.etag, "If-Modified-Since": before and before.modified}
+    return {"User-Agent": "tierwright"} | {name: value for name, value in conditions.items() if value}
 
 
-def _words(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
     return str(reason) or type(error).__name__

@@ -1,19 +1,15 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The build key: its parts, digests of values, what was learned.
+"""The build key and its parts, and digests of variables.
 
-The build key: one digest over everything that decides what a tier contains.
+The build key is the digest of everything that decides the content of a tier. It consists of named parts (``parent``,
+``role/tasks/main.yml``, ``variable/httpd_php_port`` …), each with a short digest. The image stores the parts, so that
+two keys can be compared and the differences described. Short values that are not secret (:data:`PLAIN`) are stored
+without a digest.
 
-A key is made of named parts (``parent``, ``role/tasks/main.yml``, ``variable/httpd_php_port`` …), each with a short
-digest. The parts are stored with the image, so that two keys can be compared and the difference told in words. What
-is short and no secret (:data:`PLAIN`) stands there as it is.
-
-Digests of variables' values, without giving secrets away.
-
-What a role was found to use while it was applied, as parts of the build key.
-
-No reading of a role tells which environment variables, files or variables of other hosts it uses, as no reading of a
-C file tells its headers. So the image keeps the names, ``<kind>/<name>``, and the next plan looks at the same ones.
+The sources that a role uses (environment variables, files, variables of other hosts) are known only after it was
+applied, like the headers of a C file. So the image stores their names as key parts ``<kind>/<name>``, and the next plan
+checks the same sources.
 """
 
 from __future__ import annotations
@@ -26,47 +22,47 @@ from collections.abc import Mapping
 #: Part name to digest.
 Parts = Mapping[str, str]
 
-#: Parts whose value is kept as it is, so that a difference can say from what to what.
+#: Parts that are stored as plain values, so that a difference can show the old and the new value.
 PLAIN = frozenset({"ansible-core", "epoch", "inputs-pin", "team"})
 
 _PLAIN_LENGTH = 64
 
-#: Raised by one whenever this collection would make another image out of the same parts.
+#: Version of the build procedure. Increase it if this collection makes a different image from the same parts.
 RECIPE = "3"
 
 
 def digest_bytes(data: bytes) -> str:
-    """Digest of one part's content: 32 hexadecimal digits, enough to tell changes apart and to read."""
+    """Return the digest of one part: 32 hexadecimal digits, which are enough to detect changes."""
     return hashlib.sha256(data).hexdigest()[:32]
 
 
 def plain(text: str) -> str:
-    """Value of a part that is kept as it is; a long text is digested all the same."""
+    """Return the value of a part that is stored without a digest. A long text is still digested."""
     return text if len(text) <= _PLAIN_LENGTH else digest_bytes(text.encode(errors="surrogateescape"))
 
 
 def digest_key(parts: Parts) -> str:
-    """Digest of all parts: 64 hexadecimal digits, independent of the order of ``parts``."""
+    """Return the build key: a digest of all parts (64 hexadecimal digits). The order of ``parts`` does not matter."""
     text = json.dumps({"recipe": RECIPE, **parts}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def content_tag(key: str) -> str:
-    """Tag that names an image by its key: ``key-`` and the first 16 digits."""
+    """Return the content tag of a key: ``key-`` and its first 16 digits."""
     return f"key-{key[:16]}"
 
 
-# A stored digest of a short secret could be guessed by trying; scrypt makes each try cost about 50 ms and 16 MiB.
+# From the stored digest, a short secret could be guessed. With scrypt, each guess costs about 50 ms and 16 MiB.
 _WORK_FACTOR = 2**14
 
 
 def digest_value(name: str, value: object, *, secret: bool) -> str:
-    """Digest a variable's value.
+    """Digest the value of a variable.
 
     Args:
-        name: The variable, which salts the digest of a secret.
-        value: What JSON can hold; anything else counts by its text.
-        secret: Whether the digest must be slow to guess.
+        name: The variable. It is the salt for the digest of a secret.
+        value: The value. Objects that JSON cannot represent are converted to text.
+        secret: Whether the value is secret, so that its digest must be slow to guess.
     """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()
     if not secret:
@@ -83,35 +79,35 @@ def _slow_digest(name: str, text: bytes) -> str:
 COLLECTION = "collection"
 #: A file or a folder outside of the role.
 ELSEWHERE = "elsewhere"
-#: A variable of the controller's environment.
+#: An environment variable of the controller.
 ENVIRONMENT = "environment"
-#: Something that a module fetches, by the module; told where the tier does not declare it.
+#: A source that a module downloads, named by the module. It is reported if the tier does not declare it.
 FETCHED = "fetched"
-#: Another host's variable, ``<host>/<name>``.
+#: A variable of a different host, ``<host>/<name>``.
 HOSTVARS = "hostvars"
-#: A variable that Ansible sets, or that is left out of the key unless a role reads it.
+#: A variable that is part of the key only if a role reads it, for example one that Ansible sets.
 MAGIC = "magic"
-#: A setting of Ansible that the lookup ``config`` read.
+#: A setting of Ansible that was read with the lookup ``config``.
 SETTING = "setting"
-#: Something that nobody looks at; it is only named, in the plan and with the image.
+#: A source whose changes cannot be detected. The plan and the image only name it.
 UNSEEN = "unseen"
 
 _KINDS = frozenset({COLLECTION, ELSEWHERE, ENVIRONMENT, HOSTVARS, MAGIC, SETTING, UNSEEN})
 
-#: The "digest" of what nobody looks at.
+#: Used as the digest of such a source.
 NOT_LOOKED_AT = "not looked at"
 
 
 def part(kind: str, name: str) -> str:
-    """Name of the key's part for something that a role used."""
+    """Return the name of the key part for a source that a role used."""
     return f"{kind}/{name}"
 
 
-def learned(parts: Parts) -> tuple[str, ...]:
-    """Names of those parts of a key that were found while the role was applied, sorted."""
+def recorded_parts(parts: Parts) -> tuple[str, ...]:
+    """Return the names of the parts that were recorded while the role was applied, sorted."""
     return tuple(sorted(name for name in parts if name.partition("/")[0] in _KINDS))
 
 
 def unseen(parts: Parts) -> tuple[str, ...]:
-    """What a role used and nobody looks at, in words, sorted."""
+    """Return descriptions of the sources that a role used and that are not looked at, sorted."""
     return tuple(sorted(name.partition("/")[2] for name in parts if name.startswith(f"{UNSEEN}/")))

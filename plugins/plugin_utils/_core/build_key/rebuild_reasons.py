@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What differs between two build keys, in words."""
+"""Descriptions of the differences between two build keys: the reasons why a tier is rebuilt."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from .file_digests import LISTING, ROLE
 from .parts import HOSTVARS, PLAIN, Parts
 
-#: Kind of a part to what it is called, where that is another word.
-_WORDS = {
+#: Kind of a part to its name in descriptions, if that is different.
+_KIND_NAMES = {
     "after": "tier_after",
     "before": "tier_before",
     "config": "setting of Ansible",
@@ -27,8 +27,8 @@ _WORDS = {
     "unseen": "use of",
 }
 
-#: Kind of a part to what one and several of them are called.
-_COUNTED = {
+#: Kind of a part to its singular and plural in descriptions.
+_COUNTED_NAMES = {
     "after": ("file of tier_after", "files of tier_after"),
     "before": ("file of tier_before", "files of tier_before"),
     "elsewhere": ("file", "files"),
@@ -39,53 +39,54 @@ _COUNTED = {
 
 
 def differences(before: Parts, now: Parts, *, parent: str | None = None, most: int | None = None) -> Iterator[str]:
-    """Yield in words what differs between two keys, sorted: ``role web/tasks/main.yml changed``.
+    """Yield a line for each difference between two keys, sorted: ``role web/tasks/main.yml changed``.
 
     Args:
-        before: The parts of one key.
-        now: The parts of the other.
-        parent: Name of the tier that the part ``parent`` stands for.
-        most: Number of lines at most; where there are more, the last one counts the others. ``None`` tells all.
+        before: The parts of the old key.
+        now: The parts of the new key.
+        parent: Name of the parent tier, for the part ``parent``.
+        most: Maximum number of lines. If there are more differences, the last line contains their number. ``None``
+            means no limit.
     """
     names = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
-    told = names if most is None or len(names) <= most else names[: most - 1]
-    for name in told:
-        yield _tell(name, before.get(name), now.get(name), parent)
-    if rest := names[len(told) :]:
+    shown = names if most is None or len(names) <= most else names[: most - 1]
+    for name in shown:
+        yield _describe(name, before.get(name), now.get(name), parent)
+    if rest := names[len(shown) :]:
         counted = Counter(_group(name) for name in rest)
         yield "and " + ", ".join(_count(group, number) for group, number in counted.items())
 
 
-def _tell(name: str, before: str | None, now: str | None, parent: str | None) -> str:
-    what = _what(name, parent)
+def _describe(name: str, before: str | None, now: str | None, parent: str | None) -> str:
+    what = _name_part(name, parent)
     if name == "parent" and before is not None and now is not None:
-        return f"{what} is another image"
+        return f"{what} is a different image"
     if name in PLAIN:
-        return _tell_plain(what, before, now)
+        return _describe_plain(what, before, now)
     if before is None:
         return f"{what} is new"
-    return f"{what} is gone" if now is None else f"{what} changed"
+    return f"{what} was removed" if now is None else f"{what} changed"
 
 
-def _tell_plain(what: str, before: str | None, now: str | None) -> str:
+def _describe_plain(what: str, before: str | None, now: str | None) -> str:
     if before is None:
-        return f"{what} is {now} now"
-    return f"{what} {before} is gone" if now is None else f"{what} changed from {before} to {now}"
+        return f"{what} is now {now}"
+    return f"{what} {before} was removed" if now is None else f"{what} changed from {before} to {now}"
 
 
-def _what(name: str, parent: str | None) -> str:
+def _name_part(name: str, parent: str | None) -> str:
     kind, _, rest = name.partition("/")
     if kind == "parent" and parent:
         rest = parent
     if kind == "elsewhere" and rest.endswith(ROLE):
         return f"role {rest.removesuffix(ROLE)}"
     if kind == "elsewhere" and rest.endswith(LISTING):
-        return f"what is in folder {rest.removesuffix(LISTING)}"
+        return f"list of files in folder {rest.removesuffix(LISTING)}"
     if kind == HOSTVARS:
         host, _, name = rest.partition("/")
         return f"variable {name} of {host}"
-    word = _WORDS.get(kind, kind)
-    return f"{word} {rest}" if rest else word
+    kind_name = _KIND_NAMES.get(kind, kind)
+    return f"{kind_name} {rest}" if rest else kind_name
 
 
 def _group(name: str) -> tuple[str, str]:
@@ -94,6 +95,6 @@ def _group(name: str) -> tuple[str, str]:
 
 
 def _count(group: tuple[str, str], number: int) -> str:
-    kind, of = group
-    one, several = _COUNTED.get(kind, ("other difference", "other differences"))
-    return f"{number} more {(one if number == 1 else several).format(of)}"
+    kind, role = group
+    singular, plural = _COUNTED_NAMES.get(kind, ("other difference", "other differences"))
+    return f"{number} more {(singular if number == 1 else plural).format(role)}"

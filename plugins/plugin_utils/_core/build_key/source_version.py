@@ -1,15 +1,11 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Repository, last commit, or ansible-galaxy's version of a role.
+"""The version of a role: its last Git commit, its Git repository, or the version that ``ansible-galaxy`` installed.
 
-The last commit that touched a folder: the same in every clone that has it, whatever else was committed since.
+The last commit that changed the role's folder and the description of the repository are the same in every clone.
 
-Which Git repository a folder is of, told in a way that is the same in every clone of it.
-
-Which version of a role ``ansible-galaxy`` installed, by what it left beside it.
-
-Of a role that is ``meta/.galaxy_install_info``, with the version that was asked for: a tag, a branch or a commit. Of a
-collection it is ``MANIFEST.json``, and ``FILES.json`` with a checksum of each file.
+``ansible-galaxy`` stores the version of a role in ``meta/.galaxy_install_info``: a tag, a branch or a commit, as it was
+requested. For a collection, the version is in ``MANIFEST.json``, and ``FILES.json`` has a checksum of each file.
 """
 
 from __future__ import annotations
@@ -32,47 +28,47 @@ _TIMEOUT = 60
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit of a folder, or what was installed in its stead."""
+    """The last commit of a folder, or the installed version."""
 
-    #: Its ID; of what was installed, the version.
+    #: ID of the commit, or the installed version.
     id: str
-    #: Its committer's date, in seconds since 1970; 0 where it is not known.
+    #: Committer date in seconds since 1970; 0 if it is not known.
     date: int
-    #: Whether the folder is as the commit has it.
+    #: Whether the folder has no changes since the commit.
     clean: bool = True
 
     @property
     def name(self) -> str:
-        """What people read: the version or the ID's first digits, and ``-dirty`` where the folder was changed since."""
+        """The version, or the first digits of the ID, for users; with ``-dirty`` if the folder has changes."""
         return (self.id[:_SHORT] if _ID.fullmatch(self.id) else self.id) + ("" if self.clean else "-dirty")
 
 
 def last_commit(folder: Path) -> Commit | None:
-    """Ask Git for the last commit that touched ``folder``; ``None`` where there is none, or no Git."""
-    told = ask_git(folder, "log", "-1", "--format=%H %ct", "--", ".")
-    if not told:
+    """Return the last commit that changed ``folder``; ``None`` if there is none, or if Git is not installed."""
+    output = ask_git(folder, "log", "-1", "--format=%H %ct", "--", ".")
+    if not output:
         return None
-    commit, _, date = told.strip().partition(" ")
+    commit, _, date = output.strip().partition(" ")
     return Commit(commit, int(date), clean=not ask_git(folder, "status", "--porcelain", "--", "."))
 
 
 def ask_git(folder: Path, *arguments: str) -> str | None:
-    """Ask Git about ``folder``; ``None`` where it has no answer, or there is no Git."""
+    """Run a Git command in ``folder`` and return its output; ``None`` if it fails, or if Git is not installed."""
     if shutil.which("git") is None or not folder.is_dir():
         return None
     command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_TIMEOUT
         )
     except subprocess.TimeoutExpired:
         return None
-    return done.stdout if done.returncode == 0 else None
+    return process.stdout if process.returncode == 0 else None
 
 
-#: ``user@host:path``, as ssh writes addresses; one letter before the colon would be a drive.
+#: ``user@host:path``, the short form for SSH. The host has at least two letters: one letter would be a drive.
 _SHORT_ADDRESS = re.compile(r"(?:[^@/]+@)?(?P<host>[^@:/]{2,}):(?!//)(?P<path>.+)")
-#: ``scheme://user:password@host:port/path``; what stands before the host is nobody's business.
+#: ``scheme://user:password@host:port/path``. The part before the host is private, so it is not stored.
 _ADDRESS = re.compile(r"[a-z0-9+.-]+://(?:[^@/]*@)?(?P<host>[^/:]+)(?::[0-9]+)?/(?P<path>.+)", re.IGNORECASE)
 
 
@@ -80,32 +76,32 @@ _ADDRESS = re.compile(r"[a-z0-9+.-]+://(?:[^@/]*@)?(?P<host>[^/:]+)(?::[0-9]+)?/
 class Checkout:
     """A folder in a Git repository."""
 
-    #: Where the repository was cloned from, ``host/path`` without user and protocol; empty where from nowhere.
+    #: Address of the remote ``origin`` as ``host/path``, without user and protocol; empty if there is none.
     origin: str
-    #: Folder of the repository itself, the same for all its worktrees.
+    #: Git folder of the repository. It is the same for all worktrees.
     repository: str
-    #: The folder's path in it; empty for its root.
+    #: Path of the folder in the repository; empty for its root.
     within: str
-    #: Its first commits, which clones from whatever address have; none where the clone has not the whole history.
+    #: Root commits of the repository. They are the same in every clone; empty for a shallow clone.
     roots: tuple[str, ...] = ()
 
 
 def find_checkout(folder: Path) -> Checkout | None:
-    """Say which repository a folder is in; ``None`` where it is in none, or there is no Git."""
-    told = ask_git(folder, "rev-parse", "--show-prefix", "--git-common-dir", "--is-shallow-repository")
-    if told is None:
+    """Return the Git repository of a folder; ``None`` if it is not in one, or if Git is not installed."""
+    output = ask_git(folder, "rev-parse", "--show-prefix", "--git-common-dir", "--is-shallow-repository")
+    if output is None:
         return None
-    prefix, common, shallow = told.rstrip("\n").split("\n")
+    prefix, common, shallow = output.rstrip("\n").split("\n")
     roots = "" if shallow == "true" else ask_git(folder, "rev-list", "--max-parents=0", "HEAD") or ""
     repository = str((folder / common).resolve())
     origin = (ask_git(folder, "config", "--get", "remote.origin.url") or "").strip()
-    return Checkout(_normal(origin, folder), repository, prefix.rstrip("/"), tuple(sorted(roots.split())))
+    return Checkout(_normalize(origin, folder), repository, prefix.rstrip("/"), tuple(sorted(roots.split())))
 
 
-def _normal(address: str, folder: Path) -> str:
-    """Write an address without protocol, user and password."""
-    if found := _ADDRESS.fullmatch(address) or _SHORT_ADDRESS.fullmatch(address):
-        return f"{found['host'].lower()}/{found['path'].strip('/').removesuffix('.git')}"
+def _normalize(address: str, folder: Path) -> str:
+    """Return an address without protocol, user and password."""
+    if match := _ADDRESS.fullmatch(address) or _SHORT_ADDRESS.fullmatch(address):
+        return f"{match['host'].lower()}/{match['path'].strip('/').removesuffix('.git')}"
     if not address:
         return ""
     path = (folder / address.removeprefix("file://")).resolve()
@@ -117,49 +113,49 @@ _ROLES = "roles"
 
 
 def installed_version(role: Path) -> Commit | None:
-    """Say which version of the role in a folder is installed; ``None`` where nothing says so.
+    """Return the version of the installed role in a folder; ``None`` if it is not known.
 
-    It has no date. Where a file of a collection's role is not as it was installed, it is not clean; of a role by itself
-    that is not known.
+    The date is always 0. For a role in a collection, ``clean`` says whether its files are unchanged. For a standalone
+    role this is not known, and ``clean`` is true.
     """
-    return _of_role(role) or _of_collection(role)
+    return _read_role_version(role) or _read_collection_version(role)
 
 
-def _of_role(role: Path) -> Commit | None:
+def _read_role_version(role: Path) -> Commit | None:
     try:
-        found = _VERSION.search((role / "meta" / INSTALL_INFO).read_text())
+        match = _VERSION.search((role / "meta" / INSTALL_INFO).read_text())
     except (OSError, UnicodeDecodeError):
         return None
-    return Commit(found["version"], date=0) if found and found["version"] != "null" else None
+    return Commit(match["version"], date=0) if match and match["version"] != "null" else None
 
 
-def _of_collection(role: Path) -> Commit | None:
+def _read_collection_version(role: Path) -> Commit | None:
     if role.parent.name != _ROLES:
         return None
     collection = role.parent.parent
-    said = _read(collection / "MANIFEST.json").get("collection_info")
-    version = said.get("version") if isinstance(said, dict) else None
+    info = _read_json(collection / "MANIFEST.json").get("collection_info")
+    version = info.get("version") if isinstance(info, dict) else None
     return Commit(version, date=0, clean=_is_clean(collection, role)) if isinstance(version, str) else None
 
 
 def _is_clean(collection: Path, role: Path) -> bool:
-    listed = _read(collection / "FILES.json").get("files")
+    entries = _read_json(collection / "FILES.json").get("files")
     prefix = f"{_ROLES}/{role.name}/"
-    return isinstance(listed, list) and all(
-        _digest(collection / each["name"]) == each.get("chksum_sha256")
-        for each in listed
-        if isinstance(each, dict) and each.get("ftype") == "file" and str(each.get("name")).startswith(prefix)
+    return isinstance(entries, list) and all(
+        _digest_file(collection / entry["name"]) == entry.get("chksum_sha256")
+        for entry in entries
+        if isinstance(entry, dict) and entry.get("ftype") == "file" and str(entry.get("name")).startswith(prefix)
     )
 
 
-def _digest(path: Path) -> str | None:
+def _digest_file(path: Path) -> str | None:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError):

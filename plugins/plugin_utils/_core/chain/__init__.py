@@ -1,3 +1,3 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a chain is: tiers, their graph, names, tags, and what their settings may be."""
+"""The model of a chain: its tiers, their graph, names, tags and settings."""

@@ -1,10 +1,16 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Tags that are put on a tier's images besides the release tag, and that no tier may have as its release tag.
+"""Tags that Tierwright adds to images, in addition to the release tag. They cannot be used as release tags.
 
-``key-…`` says what an image was made from, ``tested-…`` which tests it passed, ``failed-…`` that it did not pass,
-``release-…`` when it was released, ``withdrawn-…`` when a rollback took it back, ``building-…`` which run holds it.
-``previous`` is what the release tag named before. Moments are in UTC and sort as text.
+- ``key-…`` contains the build key.
+- ``tested-…`` names the tests that the image passed.
+- ``failed-…`` marks an image that failed its tests.
+- ``release-…`` contains the time of a release.
+- ``withdrawn-…`` contains the time when a rollback withdrew the image.
+- ``building-…`` names the run that holds the image.
+- ``previous`` is the image that the release tag named before.
+
+Times are in UTC, and their order is also their order as text.
 """
 
 from __future__ import annotations
@@ -12,7 +18,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-#: Names the image that the release tag named before it last moved.
+#: Tag of the image that the release tag named before its last move.
 PREVIOUS = "previous"
 
 _CONTENT = "key-"
@@ -30,87 +36,87 @@ _OURS = re.compile(
 
 
 def release(moment: datetime) -> str:
-    """Tag of a release made at ``moment``: ``release-20261124T093000Z``."""
+    """Return the tag of a release at ``moment``: ``release-20261124T093000Z``."""
     return _RELEASE + moment.astimezone(UTC).strftime(_FORMAT)
 
 
 def withdrawn(moment: datetime) -> str:
-    """Tag of an image that was taken back at ``moment``."""
+    """Return the tag of an image that was withdrawn at ``moment``."""
     return _WITHDRAWN + moment.astimezone(UTC).strftime(_FORMAT)
 
 
 def failed(content: str) -> str:
-    """Tag of an image that did not pass its tests, by the content tag that it did not get."""
+    """Return the tag of an image that failed its tests, from its content tag (which the image does not get)."""
     return _FAILED + content.removeprefix(_CONTENT)
 
 
 def tested(tests: str, neighbours: str) -> str:
-    """Tag of an image that passed its tests.
+    """Return the tag of an image that passed its tests.
 
     Args:
-        tests: Digest of the image and the tests: other images of the tier may pass the same ones.
-        neighbours: Digest of what they ran with.
+        tests: Digest of the tests and the image. The image is included because other images may pass the same tests.
+        neighbours: Digest of the neighbours that the tests started.
     """
     return f"{_TESTED}{tests[:12]}-{neighbours[:12]}"
 
 
 def building(run: str) -> str:
-    """Tag of an image that ``run`` has made and holds."""
+    """Return the tag of an image that ``run`` has made and holds."""
     return _BUILDING + run
 
 
 def building_run(tag: str) -> str | None:
-    """The run that holds an image by ``tag``; ``None`` where it is another tag."""
+    """Return the run that holds an image by ``tag``; ``None`` if it is not a ``building-…`` tag."""
     return tag.removeprefix(_BUILDING) if tag.startswith(_BUILDING) and is_bookkeeping(tag) else None
 
 
 def is_failed(tag: str) -> bool:
-    """Say whether ``tag`` says that an image did not pass its tests."""
+    """Say whether ``tag`` is a ``failed-…`` tag."""
     return tag.startswith(_FAILED) and is_bookkeeping(tag)
 
 
 def is_tested(tag: str) -> bool:
-    """Say whether ``tag`` says which tests an image passed."""
+    """Say whether ``tag`` is a ``tested-…`` tag."""
     return tag.startswith(_TESTED) and is_bookkeeping(tag)
 
 
 def same_tests(tag: str, other: str) -> bool:
-    """Say whether two such tags are of the same tests, whatever these ran with."""
+    """Say whether two ``tested-…`` tags belong to the same tests and image, even with different neighbours."""
     return tag.rpartition("-")[0] == other.rpartition("-")[0]
 
 
 def is_release(tag: str) -> bool:
-    """Say whether ``tag`` is that of a release."""
+    """Say whether ``tag`` is a ``release-…`` tag."""
     return tag.startswith(_RELEASE) and is_bookkeeping(tag)
 
 
 def is_withdrawn(tag: str) -> bool:
-    """Say whether ``tag`` says that an image was taken back."""
+    """Say whether ``tag`` is a ``withdrawn-…`` tag."""
     return tag.startswith(_WITHDRAWN) and is_bookkeeping(tag)
 
 
 def is_content(tag: str) -> bool:
-    """Say whether ``tag`` says what an image was made from."""
+    """Say whether ``tag`` is a content tag (``key-…``)."""
     return tag.startswith(_CONTENT) and is_bookkeeping(tag)
 
 
 def is_bookkeeping(tag: str) -> bool:
-    """Say whether ``tag`` is our own note on an image; every other tag is somebody's name for it."""
+    """Say whether ``tag`` has the form of a tag that Tierwright adds, except ``previous``."""
     return _OURS.fullmatch(tag) is not None
 
 
 def is_reserved(tag: str) -> bool:
-    """Say whether ``tag`` may not be a tier's release tag."""
+    """Say whether ``tag`` cannot be used as a release tag."""
     return tag == PREVIOUS or is_bookkeeping(tag)
 
 
 def is_lasting(name: str) -> bool:
-    """Say whether a name tells which build an image is (its key, a release), and not that it is the one in use."""
+    """Say whether a name identifies one build: its tag is reserved. Other names identify the image in use."""
     return is_reserved(name.rpartition(":")[2])
 
 
 def moment(tag: str) -> datetime | None:
-    """The moment that a release's, or a withdrawn image's, tag tells; ``None`` where there is no such moment."""
+    """Return the time in a ``release-…`` or ``withdrawn-…`` tag; ``None`` if there is no valid time."""
     try:
         return datetime.strptime(tag.partition("-")[2], _FORMAT).replace(tzinfo=UTC)
     except ValueError:

@@ -1,8 +1,8 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a tier's variables may be, as an Ansible argument specification.
+"""The variables of a tier, as an Ansible argument specification.
 
-One home for types, defaults and choices; ``docs/variables.md`` is written from it by hand and compared by a test.
+Types, defaults and choices are defined only here. A test compares ``docs/variables.md`` with it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 Spec = dict[str, dict[str, Any]]
 
-#: Settings of the image that a tier becomes (``tier_config``, or ``<role>_tier_config`` in the role's defaults).
+#: Settings of a tier's image (``tier_config``, or ``<role>_tier_config`` in the role's defaults).
 CONFIG_SPEC: Spec = {
     "entrypoint": {"type": "list", "elements": "str"},
     "cmd": {"type": "list", "elements": "str"},
@@ -34,7 +34,7 @@ CONFIG_SPEC: Spec = {
     "stop_signal": {"type": "str"},
 }
 
-#: Every variable with the prefix ``tier_`` that describes a tier.
+#: All variables with the prefix ``tier_`` that describe a tier.
 TIER_SPEC: Spec = {
     "tier_parent": {"type": "str"},
     "tier_role": {"type": "str"},
@@ -96,16 +96,16 @@ TIER_SPEC: Spec = {
     },
 }
 
-#: An outside input is one of these.
+#: Kinds of outside inputs. Each entry of ``tier_inputs`` has exactly one.
 INPUTS = ("url", "file", "debian")
 
-#: A tier stands on a parent or comes from one source.
+#: A tier has exactly one of these: a parent, or a source.
 ORIGINS = ("tier_parent", "tier_bootstrap", "tier_import", "tier_pull")
 
-#: The variable that lists variables of the user's own whose names begin with ``tier_``.
+#: The variable that lists other variables of the user with the prefix ``tier_``.
 OWN_VARIABLES = "tier_own_variables"
 
-#: Variables that steer a run and say nothing about a tier's content.
+#: Variables that control a run and do not affect the content of a tier.
 RUN_VARIABLES = (
     "tier_chain",
     "tier_force",

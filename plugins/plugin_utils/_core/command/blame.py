@@ -11,8 +11,7 @@ import click
 from ..layer_index.index import Store
 from ..text import one_line
 from ..transports.image import open_stack
-from ..views.ownership import Blame, Event
-from ..views.ownership import blame as tell
+from ..views.ownership import Blame, Event, blame
 from .layers import made_by
 from .output import Table, json_option, show
 
@@ -24,30 +23,36 @@ _HEADS = ("WHEN", "TIER", "TEAM", "MADE BY", "WHAT")
 @click.argument("subject", metavar="PATH-or-PACKAGE")
 @json_option
 def verb(image: str, subject: str, *, as_json: bool) -> None:
-    """Show which tier and team put a file or a package into IMAGE, and who changed or removed it.
+    """Show which tier and team added a file or package to IMAGE, and which ones changed or removed it.
 
-    What has a slash in it is a path.
+    An argument with a slash is a path.
     """
-    found = tell(open_stack(image, Store()), subject)
-    show(found, lambda: _drawn(found), as_json=as_json)
+    answer = blame(open_stack(image, Store()), subject)
+    show(answer, lambda: _render(answer), as_json=as_json)
 
 
-def _drawn(found: Blame) -> Iterator[str | Table]:
-    owner = found.owner
-    whose = f"{owner.tier}, team {owner.team}" if owner.tier else one_line(owner.called)
-    yield f"{found.subject}: {'' if found.present else 'removed by '}{whose}"
+def _render(answer: Blame) -> Iterator[str | Table]:
+    owner = answer.owner
+    owner_name = f"{owner.tier}, team {owner.team}" if owner.tier else one_line(owner.called)
+    yield f"{answer.subject}: {'' if answer.present else 'removed by '}{owner_name}"
     yield ""
-    yield Table(_HEADS, [_row(each) for each in found.story])
-    tasks = [f"{one_line(each.layer.called)} {each.event} it by {each.task}" for each in found.story if each.task]
+    yield Table(_HEADS, [_row(event) for event in answer.story])
+    tasks = [f"{one_line(event.layer.called)} {event.event} it by {event.task}" for event in answer.story if event.task]
     yield from ("", *tasks) if tasks else ()
 
 
 def _row(event: Event) -> tuple[str, ...]:
     layer = event.layer
-    return (layer.built or layer.created or "-", layer.tier or "-", layer.team or "-", made_by(layer), _what(event))
+    return (
+        layer.built or layer.created or "-",
+        layer.tier or "-",
+        layer.team or "-",
+        made_by(layer),
+        _describe_event(event),
+    )
 
 
-def _what(event: Event) -> str:
+def _describe_event(event: Event) -> str:
     if event.package:
         versions = [version for version in (event.package.before, event.package.after) if version]
         return f"{event.event} {' -> '.join(versions)}"

@@ -17,29 +17,30 @@ from .output import Table, json_option, show
 @json_option
 @click.pass_context
 def verb(ctx: click.Context, *, as_json: bool) -> None:
-    """Say whether this machine can build chains, and what to do about what is missing.
+    """Check whether this machine can build chains, and show how to fix problems.
 
-    The exit status is 1 where no chain can be built. Nothing is changed.
+    The exit status is 1 if no chain can be built. The command changes nothing.
     """
-    found = Findings.of([*checks.examine_engine(), *checks.examine_machine()])
-    show(found, lambda: _drawn(found), as_json=as_json)
-    if not found.can_build:
+    answer = Findings.of([*checks.examine_engine(), *checks.examine_machine()])
+    show(answer, lambda: _render(answer), as_json=as_json)
+    if not answer.can_build:
         ctx.exit(1)
 
 
-def _drawn(found: Findings) -> Iterator[str | Table]:
-    yield Table(("THING", "STATE", "FOUND"), [(each.thing, each.state, each.found) for each in found.findings])
-    advised = [each for each in found.findings if each.advice]
-    if advised:
+def _render(answer: Findings) -> Iterator[str | Table]:
+    rows = [(finding.thing, finding.state, finding.found) for finding in answer.findings]
+    yield Table(("THING", "STATE", "FOUND"), rows)
+    with_advice = [finding for finding in answer.findings if finding.advice]
+    if with_advice:
         yield ""
-    for each in advised:
-        yield f"{each.thing}: {each.advice}"
+    for finding in with_advice:
+        yield f"{finding.thing}: {finding.advice}"
     yield ""
-    worse = any(each.state is FindingState.LIMITED for each in found.findings)
+    is_limited = any(finding.state is FindingState.LIMITED for finding in answer.findings)
     yield (
         "no chain can be built here"
-        if not found.can_build
+        if not answer.can_build
         else "chains can be built here, within these limits"
-        if worse
+        if is_limited
         else "chains can be built here"
     )

@@ -10,8 +10,7 @@ import click
 
 from ..layer_index.index import Store
 from ..text import short
-from ..views.release_history import History, Release
-from ..views.release_history import history as tell
+from ..views.release_history import History, Release, history
 from .output import Table, json_option, show
 
 _HEADS = ("WHEN", "RELEASE", "TEAM", "IMAGE", "NOW", "WHY")
@@ -22,27 +21,34 @@ _MANY = 3
 @click.argument("tier")
 @json_option
 def verb(tier: str, *, as_json: bool) -> None:
-    """Show the releases of TIER, the oldest first: when, whose, and what changed.
+    """Show the releases of TIER, the oldest first: when, by which team, and what changed.
 
-    TIER is a tier's name or the repository of its images; docker://HOST/NAME looks in a registry.
+    TIER is a tier's name or the repository of its images. docker://HOST/NAME reads from a registry.
     """
-    found = tell(tier, Store())
-    show(found, lambda: _drawn(found), as_json=as_json)
+    answer = history(tier, Store())
+    show(answer, lambda: _render(answer), as_json=as_json)
 
 
-def _drawn(found: History) -> Iterator[str | Table]:
-    yield Table(_HEADS, [_row(each) for each in found.releases])
+def _render(answer: History) -> Iterator[str | Table]:
+    yield Table(_HEADS, [_row(release) for release in answer.releases])
 
 
-def _row(each: Release) -> tuple[str, ...]:
-    now = "*" if each.current else ""
-    return (each.when or "-", each.tag or "-", each.team or "-", short(each.image), now, _why(each.reasons))
+def _row(release: Release) -> tuple[str, ...]:
+    current = "*" if release.current else ""
+    return (
+        release.when or "-",
+        release.tag or "-",
+        release.team or "-",
+        short(release.image),
+        current,
+        _format_reasons(release.reasons),
+    )
 
 
-def _why(reasons: list[str] | None) -> str:
+def _format_reasons(reasons: list[str] | None) -> str:
     if reasons is None:
-        return "not told"
+        return "not recorded"
     if not reasons:
-        return "the first"
+        return "the first release"
     more = len(reasons) - _MANY
     return "; ".join(reasons[:_MANY]) + (f"; and {more} more" if more > 0 else "")

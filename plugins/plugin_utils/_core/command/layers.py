@@ -11,7 +11,7 @@ import click
 from ..layer_index.index import Store
 from ..text import age, day, one_line, size
 from ..transports.image import LayerInfo, PackageChange, open_stack
-from ..views.layer_contents import LayerContent, LayerListing, look
+from ..views.layer_contents import LayerContent, LayerListing, list_layers
 from .output import Table, json_option, show
 
 _HEADS = ("LAYER>", "TIER", "TEAM", "MADE BY", "AGE>", "SOURCE", "SIZE>", "FILES", "PACKAGES")
@@ -19,34 +19,34 @@ _HEADS = ("LAYER>", "TIER", "TEAM", "MADE BY", "AGE>", "SOURCE", "SIZE>", "FILES
 
 @click.command()
 @click.argument("image")
-@click.option("-p", "--packages", is_flag=True, help="Name the packages.")
+@click.option("-p", "--packages", is_flag=True, help="List the packages.")
 @json_option
 def verb(image: str, *, packages: bool, as_json: bool) -> None:
-    """Show each layer of IMAGE: whose it is, and what it does.
+    """Show each layer of IMAGE: who owns it, and what it changes.
 
-    Files and packages are those added (+), changed (~) and removed (-). The lowest layer comes first.
+    FILES and PACKAGES count what the layer adds (+), changes (~) and removes (-). The lowest layer comes first.
     """
-    found = look(open_stack(image, Store()))
-    show(found, lambda: _drawn(found, packages=packages), as_json=as_json)
+    answer = list_layers(open_stack(image, Store()))
+    show(answer, lambda: _render(answer, packages=packages), as_json=as_json)
 
 
-def _drawn(found: LayerListing, *, packages: bool) -> Iterator[str | Table]:
-    yield Table(_HEADS, [_row(each) for each in found.layers])
-    for each in found.layers:
-        if packages and each.packages:
+def _render(answer: LayerListing, *, packages: bool) -> Iterator[str | Table]:
+    yield Table(_HEADS, [_row(content) for content in answer.layers])
+    for content in answer.layers:
+        if packages and content.packages:
             yield ""
-            yield f"{each.layer.called}:"
-            yield from (f"  {package(change)}" for change in each.packages)
-    yield from (sentence for each in found.layers for sentence in each.unread)
-    for each in found.layers:
-        if each.left_out:
+            yield f"{content.layer.called}:"
+            yield from (f"  {format_package(change)}" for change in content.packages)
+    yield from (sentence for content in answer.layers for sentence in content.unread)
+    for content in answer.layers:
+        if content.left_out:
             yield ""
-            yield f"{each.layer.called}:"
-            yield from (f"  {line}" for line in each.left_out)
+            yield f"{content.layer.called}:"
+            yield from (f"  {line}" for line in content.left_out)
 
 
-def package(change: PackageChange) -> str:
-    """A package's change in one line: ``+ curl 7.88.1``, ``~ curl 7.88.1 -> 7.88.2``."""
+def format_package(change: PackageChange) -> str:
+    """Format the change of a package as one line: ``+ curl 7.88.1``, ``~ curl 7.88.1 -> 7.88.2``."""
     if change.before is None:
         return f"+ {change.name} {change.after}"
     if change.after is None:
@@ -55,12 +55,12 @@ def package(change: PackageChange) -> str:
 
 
 def made_by(layer: LayerInfo) -> str:
-    """What made a layer, in one line."""
+    """Return what made a layer, shortened to one line."""
     return one_line(layer.made_by, 48)
 
 
-def _row(each: LayerContent) -> tuple[str, ...]:
-    layer = each.layer
+def _row(content: LayerContent) -> tuple[str, ...]:
+    layer = content.layer
     return (
         str(layer.number),
         layer.tier or "-",
@@ -68,16 +68,16 @@ def _row(each: LayerContent) -> tuple[str, ...]:
         made_by(layer),
         age(layer.built),
         day(layer.created),
-        size(each.size),
-        _counts(each.files.added, each.files.changed, each.files.removed),
-        _counts(
-            sum(change.before is None for change in each.packages),
-            sum(change.before is not None and change.after is not None for change in each.packages),
-            sum(change.after is None for change in each.packages),
+        size(content.size),
+        _format_counts(content.files.added, content.files.changed, content.files.removed),
+        _format_counts(
+            sum(change.before is None for change in content.packages),
+            sum(change.before is not None and change.after is not None for change in content.packages),
+            sum(change.after is None for change in content.packages),
         ),
     )
 
 
-def _counts(added: int, changed: int, removed: int) -> str:
-    told = [f"{sign}{count}" for sign, count in (("+", added), ("~", changed), ("-", removed)) if count]
-    return " ".join(told) or "-"
+def _format_counts(added: int, changed: int, removed: int) -> str:
+    counts = [f"{sign}{count}" for sign, count in (("+", added), ("~", changed), ("-", removed)) if count]
+    return " ".join(counts) or "-"

@@ -1,11 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The verbs, exit codes and the version.
-
-Which version this is, however it was installed.
-
-The verbs, and the one place where errors become sentences and exit codes.
-"""
+"""The command ``tierwright``: its verbs, its version, and the conversion of errors to messages and exit codes."""
 
 from __future__ import annotations
 
@@ -28,7 +23,7 @@ from ..errors import (
     TierwrightError,
     UnsupportedError,
     UsageError,
-    described,
+    describe_error,
 )
 from ..text import printable
 
@@ -36,23 +31,25 @@ _COLLECTION = Path(__file__).parents[4]
 
 
 def version(collection: Path = _COLLECTION) -> str:
-    """Read the collection's version: from ``MANIFEST.json`` where ansible-galaxy installed it, else ``galaxy.yml``.
+    """Return the version of the collection.
+
+    It is in ``MANIFEST.json`` if ansible-galaxy installed the collection, otherwise in ``galaxy.yml``.
 
     Args:
         collection: The collection's folder.
 
     Returns:
-        The version; ``unknown`` where neither file tells.
+        The version; ``unknown`` if neither file contains it.
     """
     with suppress(OSError, ValueError, KeyError, TypeError):
         return str(json.loads((collection / "MANIFEST.json").read_text())["collection_info"]["version"])
     with suppress(OSError):
-        found = re.search(r"^version: *(\S+)$", (collection / "galaxy.yml").read_text(), re.MULTILINE)
-        return found[1] if found else "unknown"
+        match = re.search(r"^version: *(\S+)$", (collection / "galaxy.yml").read_text(), re.MULTILINE)
+        return match[1] if match else "unknown"
     return "unknown"
 
 
-#: Verb to module. A verb is imported when it is asked for.
+#: Verb to module. A module is imported only when its verb is used.
 _VERBS = {
     "tree": "tree",
     "layers": "layers",
@@ -67,25 +64,25 @@ _VERBS = {
     "doctor": "doctor",
 }
 
-#: Set this in the environment to see where an error came from that nobody thought of.
+#: Environment variable that makes the command show the traceback of an unexpected error.
 _TRACE = "TIERWRIGHT_TRACEBACK"
 
-#: Exit codes besides 0, and 1 of ``--exit-code`` and ``--fail``; ``docs/command.md`` explains them.
-USAGE, NOT_FOUND, DAMAGED, NOBODY_ANSWERS, UNSUPPORTED, NO_PLAN = range(2, 8)
+#: Exit codes for errors; ``docs/command.md`` explains them. 1 is the exit code of ``--exit-code`` and ``--fail``.
+USAGE, NOT_FOUND, DAMAGED, NO_ANSWER, UNSUPPORTED, NO_PLAN = range(2, 8)
 _BROKEN_PIPE, _INTERRUPTED = 128 + 13, 128 + 2
 
 _CODES: tuple[tuple[type[TierwrightError], int], ...] = (
     (UsageError, USAGE),
     (NotFoundError, NOT_FOUND),
     (DamagedError, DAMAGED),
-    (EngineError, NOBODY_ANSWERS),
+    (EngineError, NO_ANSWER),
     (UnsupportedError, UNSUPPORTED),
     (PlanError, NO_PLAN),
 )
 
 
 class _Verbs(click.Group):
-    """The verbs, in the order in which people need them."""
+    """The group of verbs. The help lists them in the order of :data:`_VERBS`, the most used first."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_VERBS)
@@ -100,9 +97,9 @@ class _Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except TierwrightError as error:
-            _leave(str(error), next((code for kind, code in _CODES if isinstance(error, kind)), NOBODY_ANSWERS))
+            _exit(str(error), next((code for kind, code in _CODES if isinstance(error, kind)), NO_ANSWER))
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to flush goes nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # discard output that is still buffered
             ctx.exit(_BROKEN_PIPE)
         except KeyboardInterrupt:
             ctx.exit(_INTERRUPTED)
@@ -111,23 +108,23 @@ class _Verbs(click.Group):
         except Exception as error:
             if os.environ.get(_TRACE):
                 raise
-            _leave(
-                f"this failed for a reason that Tierwright does not know ({type(error).__name__}: {described(error)}); "
-                f"please report it with what {_TRACE}=1 shows",
+            _exit(
+                f"unexpected error ({type(error).__name__}: {describe_error(error)}); "
+                f"please report it, with the output of the same command with {_TRACE}=1 in the environment",
                 DAMAGED,
             )
 
 
-def _leave(sentence: str, code: int) -> NoReturn:
-    click.echo(f"tierwright: {printable(' '.join(sentence.split()))}", err=True)
+def _exit(message: str, code: int) -> NoReturn:
+    click.echo(f"tierwright: {printable(' '.join(message.split()))}", err=True)
     raise SystemExit(code)
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version())
 def tierwright() -> None:
-    """Look at images: whose layer is it, what is in it, what changed, and what for.
+    """Inspect images: who owns each layer, what an image contains, what changed, and why.
 
     IMAGE is a name or an ID in the container engine, oci:FOLDER[:TAG], archive:FILE[:NAME], or
-    docker://HOST/NAME[:TAG] in a registry. Nothing is pulled, written or started.
+    docker://HOST/NAME[:TAG] in a registry. The command never pulls, changes or starts an image.
     """

@@ -15,7 +15,7 @@ from ..text import one_line, printable
 from .output import Table, json_option, show
 
 _HEADS = ("PACKAGE", "INSTALLED", "NEWER", "SECURITY", "TIER", "TEAM", "IMAGES>")
-_REBUILD_HEADS = ("BUILD ANEW", "TEAM", "UPDATES>", "SECURITY>", "RENEWS")
+_REBUILD_HEADS = ("REBUILD", "TEAM", "UPDATES>", "SECURITY>", "UPDATED TIERS")
 _MANY = 3
 
 
@@ -25,48 +25,51 @@ _MANY = 3
 @json_option
 @click.pass_context
 def verb(ctx: click.Context, images: tuple[str, ...], *, fail: bool, as_json: bool) -> None:
-    """Show packages of which the archive has a newer version, whose they are, and what to build anew.
+    """Show packages for which the archive has a newer version, who owns them, and which tiers to rebuild.
 
-    Without IMAGE: of all tiers in the engine that are released. The archives that the images' apt is set to are asked.
+    Without IMAGE, all released tiers in the engine are compared. Each image's apt configuration names its archives.
     """
     store = Store()
-    found = outdated(open_all(images, store, _say), store, _say)
-    show(found, lambda: _drawn(found), as_json=as_json)
-    if fail and (found.updates or found.unread):
+    answer = outdated(open_all(images, store, _report), store, _report)
+    show(answer, lambda: _render(answer), as_json=as_json)
+    if fail and (answer.updates or answer.unread):
         ctx.exit(1)
 
 
-def _say(line: str) -> None:
+def _report(line: str) -> None:
     click.echo(printable(line), err=True)
 
 
-def _drawn(found: Outdated) -> Iterator[str | Table]:
-    if found.updates:
-        yield Table(_HEADS, [_row(each) for each in found.updates])
+def _render(answer: Outdated) -> Iterator[str | Table]:
+    if answer.updates:
+        yield Table(_HEADS, [_row(update) for update in answer.updates])
         yield ""
-        yield Table(_REBUILD_HEADS, [_rebuild_row(each) for each in found.rebuild])
+        yield Table(_REBUILD_HEADS, [_rebuild_row(rebuild) for rebuild in answer.rebuild])
         yield ""
-    elif found.archives:
-        what = "nothing that was compared" if found.unread else "nothing"
-        yield f"{what} is outdated in {', '.join(found.images)}"
-    yield from (f"{each.name}: signature {each.signature}" for each in found.archives if each.signature != CHECKED)
-    yield from found.unread
+    elif answer.archives:
+        what = "none of the compared packages" if answer.unread else "no package"
+        yield f"{what} is outdated in {', '.join(answer.images)}"
+    yield from (
+        f"{archive.name}: signature {archive.signature}" for archive in answer.archives if archive.signature != CHECKED
+    )
+    yield from answer.unread
 
 
-def _row(each: Update) -> tuple[str, ...]:
-    owner = each.owner
+def _row(update: Update) -> tuple[str, ...]:
+    owner = update.owner
     return (
-        f"{each.name}:{each.architecture}",
-        each.installed,
-        each.candidate,
-        "security" if each.security else "-",
+        f"{update.name}:{update.architecture}",
+        update.installed,
+        update.candidate,
+        "security" if update.security else "-",
         one_line(owner.called),
         owner.team or "-",
-        str(len(each.images)),
+        str(len(update.images)),
     )
 
 
-def _rebuild_row(each: Rebuild) -> tuple[str, ...]:
-    renews = [one_line(name) for name in each.renews]
-    told = ", ".join(renews[:_MANY]) + (f" and {len(renews) - _MANY} more" if len(renews) > _MANY else "")
-    return one_line(each.owner.called), each.owner.team or "-", str(each.updates), str(each.security), told
+def _rebuild_row(rebuild: Rebuild) -> tuple[str, ...]:
+    names = [one_line(name) for name in rebuild.renews]
+    updated = ", ".join(names[:_MANY]) + (f" and {len(names) - _MANY} more" if len(names) > _MANY else "")
+    owner = rebuild.owner
+    return one_line(owner.called), owner.team or "-", str(rebuild.updates), str(rebuild.security), updated

@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Printing answers: tables on a terminal, plain columns in a pipe, JSON for programs."""
+"""Prints answers: as tables on a terminal, as plain columns in a pipe, or as JSON."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from ..text import printable
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON; docs/command.md describes it.")
 
 
-def show(answer: Any, draw: Callable[[], Iterable[str | Table]], *, as_json: bool) -> None:
+def show(answer: Any, render: Callable[[], Iterable[str | Table]], *, as_json: bool) -> None:
     """Print an answer.
 
     Args:
-        answer: A dataclass.
-        draw: Makes lines and tables for people of it.
-        as_json: Whether to print it as JSON instead.
+        answer: The answer, a dataclass.
+        render: Returns the answer as lines and tables. It is called only if ``as_json`` is false.
+        as_json: Whether to print the answer as JSON.
     """
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(answer), indent=2))
         return
-    for part in draw():
+    for part in render():
         if isinstance(part, Table):
             part.print()
         else:
@@ -38,22 +38,22 @@ def show(answer: Any, draw: Callable[[], Iterable[str | Table]], *, as_json: boo
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Table:
-    """A table with one line for each row, but where a terminal is too narrow."""
+    """A table. Each row is one line, except on a terminal that is too narrow."""
 
-    #: Heads of the columns; those that end with ``>`` hold numbers.
+    #: Heads of the columns. A ``>`` at the end aligns the column to the right; it is not printed.
     heads: Sequence[str]
     rows: Sequence[Sequence[str]]
 
     def print(self) -> None:
-        """Print it."""
+        """Print the table to standard output."""
         if sys.stdout.isatty():
-            self._rich()
+            self._print_rich()
         else:
             for line in self.lines():
                 click.echo(line)
 
     def lines(self) -> Iterable[str]:
-        """Its lines as plain text."""
+        """Yield the lines of the table as plain text."""
         rows = [[head.rstrip(">") for head in self.heads], *([printable(cell) for cell in row] for row in self.rows)]
         widths = [max(len(row[column]) for row in rows) for column in range(len(self.heads))]
         for row in rows:
@@ -63,16 +63,16 @@ class Table:
             )
             yield "  ".join(cells).rstrip()
 
-    def _rich(self) -> None:
+    def _print_rich(self) -> None:
         console, table, text = (importlib.import_module(f"rich.{name}") for name in ("console", "table", "text"))
-        drawn = table.Table(box=None, pad_edge=False, header_style="bold")
+        rich_table = table.Table(box=None, pad_edge=False, header_style="bold")
         for number, head in enumerate(self.heads):
-            drawn.add_column(
+            rich_table.add_column(
                 head.rstrip(">"),
                 justify="right" if head.endswith(">") else "left",
                 no_wrap=number == 0,
                 overflow="fold",
             )
         for row in self.rows:
-            drawn.add_row(*(text.Text(printable(cell)) for cell in row))
-        console.Console(highlight=False).print(drawn)
+            rich_table.add_row(*(text.Text(printable(cell)) for cell in row))
+        console.Console(highlight=False).print(rich_table)

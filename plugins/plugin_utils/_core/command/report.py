@@ -25,13 +25,14 @@ class Written:
     """The answer to ``tierwright report``."""
 
     folder: str
-    #: The page to begin with.
+    #: The first page to open.
     index: str
-    #: ``null`` for images that belong to none.
+    #: ``null`` if the report is about images that do not belong to a chain.
     chain: str | None
+    #: Numbers of pages and tiers.
     pages: int
     tiers: int
-    #: How many of them are in a state that somebody has to look at.
+    #: Numbers of tiers in each state that needs attention.
     failed: int
     not_reached: int
     no_image: int
@@ -40,24 +41,24 @@ class Written:
 
 @click.command()
 @click.argument("chain", required=False)
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Folder to write.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Output folder.")
 @click.option("--in", "place", default="", metavar="PLACE", help="oci:FOLDER, archive:FILE or docker://HOST/NAME.")
-@click.option("--outdated/--no-outdated", default=True, help="Ask archives for newer packages; they are, by default.")
+@click.option("--outdated/--no-outdated", default=True, help="Query archives for newer packages (default: yes).")
 @json_option
 def verb(chain: str | None, *, output: Path, place: str, outdated: bool, as_json: bool) -> None:
-    """Write a static site about CHAIN: what stands on what, layers, packages, releases, what is stale or failed.
+    """Write a static site about CHAIN: its images, layers, packages, releases, and the tiers that failed or are stale.
 
-    DIR is one folder that needs no network, and opens in a browser as it is. A report that is there is replaced. CHAIN
-    can be left out where there is one only; where there is none, the report is about all images.
+    DIR/index.html opens in a browser and needs no network. An existing report in DIR is replaced. You can omit CHAIN if
+    there is only one chain. If there is no chain, the report is about all images.
     """
     check(output)
     store = Store()
     kind, location, repository = split(place)
     made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    ask = (lambda line: click.echo(line, err=True)) if outdated else None
-    there = open_place(kind, location, store)
-    whole = kind in ENGINE
-    facts = gather(there, store, chain, made, repository=repository, absent=whole, ask_archives=ask)
+    report_progress = (lambda line: click.echo(line, err=True)) if outdated else None
+    opened = open_place(kind, location, store)
+    is_engine = kind in ENGINE
+    facts = gather(opened, store, chain, made, repository=repository, absent=is_engine, ask_archives=report_progress)
     pages = publish(output, Pages(facts).render(), chain=facts.chain, made=made)
     states = [tier.state for tier in facts.tiers]
     written = Written(
@@ -71,16 +72,16 @@ def verb(chain: str | None, *, output: Path, place: str, outdated: bool, as_json
         no_image=states.count(ABSENT),
         stale=states.count(STALE),
     )
-    show(written, lambda: _drawn(written), as_json=as_json)
+    show(written, lambda: _render(written), as_json=as_json)
 
 
-def _drawn(written: Written) -> Iterator[str]:
+def _render(written: Written) -> Iterator[str]:
     counts = (
         (written.failed, FAILED),
         (written.not_reached, NOT_REACHED),
         (written.no_image, "without an image"),
         (written.stale, STALE),
     )
-    told = [f"{count} {state}" for count, state in counts if count]
+    states = [f"{count} {state}" for count, state in counts if count]
     tiers = f"{written.tiers} tier{'s' if written.tiers > 1 else ''}"
-    yield f"{written.index}: {tiers}, {', '.join(told) or 'all up to date'}"
+    yield f"{written.index}: {tiers}, {', '.join(states) or 'all up to date'}"

@@ -1,11 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Tierwright tree, and the drawing of the tree.
-
-The family tree as lines, for Graphviz, and as a picture.
-
-``tierwright tree``.
-"""
+"""``tierwright tree``, which prints the tree as text, for Graphviz, or as an SVG picture."""
 
 from __future__ import annotations
 
@@ -19,48 +14,48 @@ from ..layer_index.index import Store
 from ..report.pictures import Box, draw_tree
 from ..text import age, day, printable, size
 from ..transports.transport import open_place, split
-from ..views.family_tree import Relative, Tree, grow
+from ..views.family_tree import Relative, Tree, build_tree
 from .output import Table, json_option, show
 
 
-def guides(tree: Tree) -> Iterator[str]:
-    """What stands before each name, so that lines lead from parents to children."""
-    last = {each.parent: each.number for each in tree.images}
-    before: dict[int, str] = {}
-    for each in tree.images:
-        if each.parent is None:
-            before[each.number] = ""
+def branch_lines(tree: Tree) -> Iterator[str]:
+    """Yield for each image the text before its name: lines that connect parents with their children."""
+    last_child = {image.parent: image.number for image in tree.images}
+    indents: dict[int, str] = {}
+    for image in tree.images:
+        if image.parent is None:
+            indents[image.number] = ""
             yield ""
             continue
-        is_last = last[each.parent] == each.number
-        yield before[each.parent] + ("└─ " if is_last else "├─ ")
-        before[each.number] = before[each.parent] + ("   " if is_last else "│  ")
+        is_last = last_child[image.parent] == image.number
+        yield indents[image.parent] + ("└─ " if is_last else "├─ ")
+        indents[image.number] = indents[image.parent] + ("   " if is_last else "│  ")
 
 
 def dot(tree: Tree) -> str:
-    """Write the language of Graphviz, left to right."""
+    """Return the tree as a Graphviz graph, from left to right."""
     lines = ["digraph tierwright {", "  rankdir=LR;", '  node [shape=box, fontname="sans-serif"];']
-    for each in tree.images:
-        whose = [f"tier {each.tier}, team {each.team}"] if each.tier else []
-        label = "\n".join(printable(line) for line in (each.called, *whose, f"+{size(each.own)}"))
-        lines.append(f"  n{each.number} [label={json.dumps(label, ensure_ascii=False)}];")
-        if each.parent is not None:
-            lines.append(f"  n{each.parent} -> n{each.number};")
+    for image in tree.images:
+        owner = [f"tier {image.tier}, team {image.team}"] if image.tier else []
+        label = "\n".join(printable(line) for line in (image.called, *owner, f"+{size(image.own)}"))
+        lines.append(f"  n{image.number} [label={json.dumps(label, ensure_ascii=False)}];")
+        if image.parent is not None:
+            lines.append(f"  n{image.parent} -> n{image.number};")
     return "\n".join([*lines, "}", ""])
 
 
 def svg(tree: Tree) -> str:
-    """Draw boxes with tier, team and size, left to right."""
-    return draw_tree([_box(each) for each in tree.images], "Images and what they stand on")
+    """Draw the tree as SVG, from left to right: boxes with name, tier, team and size."""
+    return draw_tree([_box(image) for image in tree.images], "Images and their parents")
 
 
-def _box(each: Relative) -> Box:
-    whose = [each.tier, f"team {each.team}"] if each.tier else []
-    return Box(each.called, each.parent, more=", ".join([*whose, f"+{size(each.own)}"]), group=each.team)
+def _box(image: Relative) -> Box:
+    owner = [image.tier, f"team {image.team}"] if image.tier else []
+    return Box(image.called, image.parent, more=", ".join([*owner, f"+{size(image.own)}"]), group=image.team)
 
 
-#: What ``--dot`` and ``--svg`` write.
-FORMS: dict[str, Callable[[Tree], str]] = {"dot": dot, "svg": svg}
+#: Value of ``--dot`` and ``--svg`` to the function that writes this format.
+FORMATS: dict[str, Callable[[Tree], str]] = {"dot": dot, "svg": svg}
 
 
 _HEADS = ("IMAGE", "TIER", "TEAM", "LAYERS>", "OWN>", "SIZE>", "AGE>", "SOURCE")
@@ -68,53 +63,53 @@ _HEADS = ("IMAGE", "TIER", "TEAM", "LAYERS>", "OWN>", "SIZE>", "AGE>", "SOURCE")
 
 @click.command()
 @click.argument("images", nargs=-1, metavar="[IMAGE]...")
-@click.option("--up", is_flag=True, help="Only what IMAGE stands on.")
-@click.option("--down", is_flag=True, help="Only what stands on IMAGE.")
-@click.option("-a", "--all", "nameless", is_flag=True, help="Images without a name, too.")
+@click.option("--up", is_flag=True, help="Show only IMAGE and its ancestors.")
+@click.option("--down", is_flag=True, help="Show only IMAGE and its descendants.")
+@click.option("-a", "--all", "nameless", is_flag=True, help="Show images without a name too.")
 @click.option("--in", "place", default="", metavar="PLACE", help="oci:FOLDER, archive:FILE or docker://HOST/NAME.")
-@click.option("--dot", "form", flag_value="dot", help="Write the language of Graphviz.")
-@click.option("--svg", "form", flag_value="svg", help="Write a picture.")
+@click.option("--dot", "form", flag_value="dot", help="Print a Graphviz graph.")
+@click.option("--svg", "form", flag_value="svg", help="Print an SVG picture.")
 @json_option
 def verb(
     images: tuple[str, ...], *, up: bool, down: bool, nameless: bool, place: str, form: str | None, as_json: bool
 ) -> None:
-    """Show which image stands on which, by their layers.
+    """Show which image is based on which, by their layers.
 
-    With IMAGE, only its family: what it stands on, and what stands on it.
+    With IMAGE, show only this image, its ancestors and its descendants.
     """
     if (up or down) and not images:
         raise UsageError("--up and --down start at an image; name one")
     if form and as_json:
-        raise UsageError(f"--{form} and --json exclude each other")
+        raise UsageError(f"--{form} and --json exclude each other; use only one of them")
     kind, location, repository = split(place)
-    held = open_place(kind, location, Store()).held(repository)
+    held = open_place(kind, location, Store()).list_images(repository)
     both = up == down
-    tree = grow(held, images, up=up or both, down=down or both, nameless=nameless)
+    tree = build_tree(held, images, up=up or both, down=down or both, nameless=nameless)
     if form:
-        click.echo(FORMS[form](tree), nl=False)
+        click.echo(FORMATS[form](tree), nl=False)
     else:
-        show(tree, lambda: _drawn(tree), as_json=as_json)
+        show(tree, lambda: _render(tree), as_json=as_json)
 
 
-def _drawn(tree: Tree) -> Iterator[str | Table]:
+def _render(tree: Tree) -> Iterator[str | Table]:
     if tree.images:
-        yield Table(_HEADS, [_row(each, guide) for each, guide in zip(tree.images, guides(tree), strict=True)])
+        yield Table(_HEADS, [_row(image, line) for image, line in zip(tree.images, branch_lines(tree), strict=True)])
     else:
         yield "no images"
     if tree.hidden:
-        yield f"{tree.hidden} without a name; --all shows them"
+        count = "1 image has" if tree.hidden == 1 else f"{tree.hidden} images have"
+        yield f"{count} no name; --all shows images without a name"
 
 
-def _row(each: Relative, guide: str) -> tuple[str, ...]:
-    layers = f"+{each.own_layers}" if each.parent is not None else str(each.layers)
-    name = guide + each.called
+def _row(image: Relative, branch_line: str) -> tuple[str, ...]:
+    layers = f"+{image.own_layers}" if image.parent is not None else str(image.layers)
     return (
-        name,
-        each.tier or "-",
-        each.team or "-",
+        branch_line + image.called,
+        image.tier or "-",
+        image.team or "-",
         layers,
-        size(each.own),
-        size(each.size),
-        age(each.built),
-        day(each.created),
+        size(image.own),
+        size(image.size),
+        age(image.built),
+        day(image.created),
     )

@@ -11,7 +11,7 @@ import click
 from ..layer_index.index import Store
 from ..text import one_line, size
 from ..transports.image import LayerInfo, open_stack
-from ..views.wasted_space import Duplicate, Hidden, Waste, find
+from ..views.wasted_space import Duplicate, Hidden, Waste, find_waste
 from .output import Table, json_option, show
 
 _MANY = 3
@@ -19,38 +19,40 @@ _MANY = 3
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.option("-n", "--limit", default=10, show_default=True, help="Lines of each table.")
+@click.option("-n", "--limit", default=10, show_default=True, help="Number of lines of each table.")
 @json_option
 def verb(images: tuple[str, ...], *, limit: int, as_json: bool) -> None:
-    """Show bytes that IMAGE carries for nothing.
+    """Show wasted space in IMAGE.
 
-    Files that upper layers change or remove, and content that is there more than once. With several images, such as
-    siblings, also what they have twice although they could share it.
+    These are files that upper layers change or remove, and content that is stored more than once. With several images,
+    for example siblings, the command also shows content that is stored in more than one of them.
     """
     store = Store()
-    found = find([open_stack(image, store) for image in images])
-    show(found, lambda: _drawn(found, limit), as_json=as_json)
+    answer = find_waste([open_stack(image, store) for image in images])
+    show(answer, lambda: _render(answer, limit), as_json=as_json)
 
 
-def _drawn(found: Waste, limit: int) -> Iterator[str | Table]:
-    yield f"{size(found.hidden_size)} of {size(found.size)} are hidden by upper layers"
-    if found.hidden:
-        yield Table(("SIZE>", "IN", "HIDDEN BY", "HOW", "PATH"), [_hidden(each) for each in found.hidden[:limit]])
+def _render(answer: Waste, limit: int) -> Iterator[str | Table]:
+    yield f"upper layers hide {size(answer.hidden_size)} of {size(answer.size)}"
+    if answer.hidden:
+        rows = [_hidden_row(hidden) for hidden in answer.hidden[:limit]]
+        yield Table(("SIZE>", "IN", "HIDDEN BY", "HOW", "PATH"), rows)
     yield ""
-    yield f"{size(found.duplicate_size)} are there more than once"
-    if found.duplicates:
-        yield Table(("WASTED>", "COPIES>", "WHERE"), [_duplicate(each) for each in found.duplicates[:limit]])
+    yield f"duplicates take {size(answer.duplicate_size)}"
+    if answer.duplicates:
+        rows = [_duplicate_row(duplicate) for duplicate in answer.duplicates[:limit]]
+        yield Table(("WASTED>", "COPIES>", "WHERE"), rows)
 
 
-def _hidden(each: Hidden) -> tuple[str, ...]:
-    return (size(each.size), _layer(each.layer), _layer(each.by), each.how, f"/{each.path}")
+def _hidden_row(hidden: Hidden) -> tuple[str, ...]:
+    return (size(hidden.size), _layer_name(hidden.layer), _layer_name(hidden.by), hidden.how, f"/{hidden.path}")
 
 
-def _duplicate(each: Duplicate) -> tuple[str, ...]:
-    where = ", ".join(f"{_layer(copy.layer)}:/{copy.path}" for copy in each.copies[:_MANY])
-    more = len(each.copies) - _MANY
-    return (size(each.wasted), str(len(each.copies)), where + (f" and {more} more" if more > 0 else ""))
+def _duplicate_row(duplicate: Duplicate) -> tuple[str, ...]:
+    where = ", ".join(f"{_layer_name(copy.layer)}:/{copy.path}" for copy in duplicate.copies[:_MANY])
+    more = len(duplicate.copies) - _MANY
+    return (size(duplicate.wasted), str(len(duplicate.copies)), where + (f" and {more} more" if more > 0 else ""))
 
 
-def _layer(layer: LayerInfo) -> str:
+def _layer_name(layer: LayerInfo) -> str:
     return one_line(layer.called, 32)

@@ -1,8 +1,8 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The compatibility matrix: which tier passes its tests on which variant of the tiers below it.
+"""The compatibility matrix: which tier passes its tests on which variant of the chain.
 
-It is a document of its own, which ``docs/schemas/matrix.json`` describes; :mod:`.matrix_store` is where it lies.
+A matrix is a JSON document; ``docs/schemas/matrix.json`` is its schema. :mod:`.matrix_store` saves and reads it.
 """
 
 from __future__ import annotations
@@ -18,49 +18,49 @@ from typing import Any
 from ..chain import tags
 from ..errors import DamagedError
 
-#: Raised by one whenever a document says more, or something else, than before.
+#: Version of the document. Increase it whenever a field is added or changes its meaning.
 SCHEMA = 1
 
 
 class CellState(enum.StrEnum):
-    """How a tier fares on a variant."""
+    """The result of a tier on a variant."""
 
     PASSED = "passed"
     FAILED = "failed"
-    #: Something below it failed.
+    #: An ancestor failed, or the run ended before.
     NOT_REACHED = "not reached"
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """How one tier fares on one variant."""
+    """The result of one tier on one variant."""
 
     tier: str
     state: CellState
-    #: The first test that failed; ``null`` where none did.
+    #: The first test that failed; ``null`` if no test failed.
     test: str | None = None
-    #: What it said, or why the tier was not reached.
+    #: The message of that test, or why the tier was not reached.
     message: str | None = None
-    #: ID of the image; ``null`` where there is none.
+    #: ID of the image; ``null`` if there is none.
     image: str | None = None
-    #: How long its build and its tests took.
+    #: How many seconds its build and its tests took; ``null`` if that is not known.
     seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One way to build the lower tiers."""
+    """A copy of a chain with one change in a lower tier: one column of the matrix."""
 
-    #: ``debian-13``.
+    #: For example ``debian-13``.
     name: str
-    #: What people call it: ``Debian 13``.
+    #: The name for people, for example ``Debian 13``.
     title: str
     #: Parents before children.
     tiers: list[Cell]
 
     def cell(self, tier: str) -> Cell | None:
-        """How ``tier`` fares on it; ``None`` where it was not asked."""
-        return next((each for each in self.tiers if each.tier == tier), None)
+        """Return the result of ``tier`` on this variant; ``None`` if the variant has no such tier."""
+        return next((cell for cell in self.tiers if cell.tier == tier), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Matrix:
 
     schema: int
     chain: str
-    #: ``release-…`` that it is about; ``null`` for what is not released.
+    #: The release, ``release-…``; ``null`` if the images are not released.
     release: str | None
     #: RFC 3339 time.
     made: str
@@ -77,7 +77,7 @@ class Matrix:
 
     @property
     def tiers(self) -> list[str]:
-        """Names of all its tiers, in the order in which the variants name them."""
+        """Names of all tiers, in the order in which the variants list them."""
         return list(dict.fromkeys(cell.tier for variant in self.variants for cell in variant.tiers))
 
     @property
@@ -87,7 +87,7 @@ class Matrix:
 
     @property
     def called(self) -> str:
-        """Its release, or its time where there is none."""
+        """Its release, or its time if it has no release."""
         return self.release or self.made
 
     @property
@@ -98,54 +98,55 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class CellChange:
-    """A tier that fares otherwise than before on a variant."""
+    """A tier whose result on a variant changed."""
 
     variant: str
     tier: str
-    #: State before and now; ``null`` where it was or is not asked.
+    #: The state before and now; ``null`` if the matrix has no result.
     before: CellState | None
     after: CellState | None
-    #: The first test that fails now; ``null`` where none does.
+    #: The first test that fails now; ``null`` if no test fails.
     test: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What differs between two matrices of a chain."""
+    """The differences between two matrices of a chain."""
 
     chain: str
-    #: Release, or time where there is none, of the older and the newer one; ``null`` where there is no older one.
+    #: The release of the older and of the newer matrix, or its time if it has no release. ``null`` if there is no older
+    #: matrix.
     before: str | None
     after: str
     changes: list[CellChange]
 
 
 def matrix_text(matrix: Matrix) -> str:
-    """Write a document."""
+    """Return a matrix as a JSON document."""
     return json.dumps(dataclasses.asdict(matrix), indent=2) + "\n"
 
 
 def parse_matrix(content: str | bytes, what: str) -> Matrix:
-    """Read a document.
+    """Read a matrix from a JSON document.
 
     Args:
         content: The document.
-        what: What it is called in messages.
+        what: Name of the document in messages.
 
     Raises:
-        DamagedError: It is no such document.
+        DamagedError: The document is not a valid matrix.
     """
     try:
-        return _matrix(json.loads(content))
+        return _read_matrix(json.loads(content))
     except (ValueError, RecursionError) as error:
-        raise DamagedError(f"{what} is no compatibility matrix: {error}") from error
+        raise DamagedError(f"{what} is not a valid compatibility matrix: {error}") from error
 
 
 def compare(before: Matrix | None, after: Matrix) -> Changes:
-    """Say what differs between two matrices, in the order of the newer one; what it lacks comes last."""
+    """Compare two matrices. The changes have the order of the newer matrix; cells that it lacks come last."""
     if before is None:
         return Changes(after.chain, None, after.called, [])
-    old, new = _cells(before), _cells(after)
+    old, new = _index_cells(before), _index_cells(after)
     changes = []
     for variant, tier in dict.fromkeys([*new, *old]):
         was, now = old.get((variant, tier)), new.get((variant, tier))
@@ -156,49 +157,49 @@ def compare(before: Matrix | None, after: Matrix) -> Changes:
     return Changes(after.chain, before.called, after.called, changes)
 
 
-def _cells(matrix: Matrix) -> dict[tuple[str, str], Cell]:
+def _index_cells(matrix: Matrix) -> dict[tuple[str, str], Cell]:
     return {(variant.name, cell.tier): cell for variant in matrix.variants for cell in variant.tiers}
 
 
-def _matrix(document: Any) -> Matrix:
+def _read_matrix(document: Any) -> Matrix:
     matrix = Matrix(
-        schema=_value(document, "schema", int),
-        chain=_value(document, "chain", str),
-        release=_value(document, "release", str, type(None)),
-        made=_value(document, "made", str),
-        variants=[_variant(each) for each in _value(document, "variants", list)],
+        schema=_read_value(document, "schema", int),
+        chain=_read_value(document, "chain", str),
+        release=_read_value(document, "release", str, type(None)),
+        made=_read_value(document, "made", str),
+        variants=[_read_variant(variant) for variant in _read_value(document, "variants", list)],
     )
     if matrix.schema != SCHEMA:
         raise ValueError(f"schema is {matrix.schema}; expected {SCHEMA}")
     if matrix.release is not None and not tags.is_release(matrix.release):
         raise ValueError(f"release is {matrix.release!r}; expected release-…")
     if matrix.moment.tzinfo is None:
-        raise ValueError(f"made is {matrix.made!r}, which has no zone")
+        raise ValueError(f"made is {matrix.made!r}; expected a time with a time zone")
     return matrix
 
 
-def _variant(document: Any) -> Variant:
-    cells = [_cell(each) for each in _value(document, "tiers", list)]
-    return Variant(_value(document, "name", str), _value(document, "title", str), cells)
+def _read_variant(document: Any) -> Variant:
+    cells = [_read_cell(cell) for cell in _read_value(document, "tiers", list)]
+    return Variant(_read_value(document, "name", str), _read_value(document, "title", str), cells)
 
 
-def _cell(document: Any) -> Cell:
-    seconds = _value(document, "seconds", int, float, type(None))
+def _read_cell(document: Any) -> Cell:
+    seconds = _read_value(document, "seconds", int, float, type(None))
     if seconds is not None and not math.isfinite(seconds):
-        raise ValueError(f"seconds is {seconds}")
+        raise ValueError(f"seconds is {seconds}; expected a finite number")
     return Cell(
-        tier=_value(document, "tier", str),
-        state=CellState(_value(document, "state", str)),
-        test=_value(document, "test", str, type(None)),
-        message=_value(document, "message", str, type(None)),
-        image=_value(document, "image", str, type(None)),
+        tier=_read_value(document, "tier", str),
+        state=CellState(_read_value(document, "state", str)),
+        test=_read_value(document, "test", str, type(None)),
+        message=_read_value(document, "message", str, type(None)),
+        image=_read_value(document, "image", str, type(None)),
         seconds=seconds,
     )
 
 
-def _value(told: Any, key: str, *kinds: type) -> Any:
-    if not isinstance(told, dict) or key not in told:
+def _read_value(document: Any, key: str, *kinds: type) -> Any:
+    if not isinstance(document, dict) or key not in document:
         raise ValueError(f"{key} is missing")
-    if type(told[key]) not in kinds:  # a bool is an int to isinstance
-        raise ValueError(f"{key} is {told[key]!r}")
-    return told[key]
+    if type(document[key]) not in kinds:  # isinstance would accept a bool as an int
+        raise ValueError(f"{key} is {document[key]!r}, which has the wrong type")
+    return document[key]

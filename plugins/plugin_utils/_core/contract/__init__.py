@@ -1,3 +1,3 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What tests see of an image, and the process that runs them."""
+"""Tests of images: the gate that runs them, and the fixtures that they use."""

@@ -1,13 +1,10 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Testinfra backend and HTTP relay into a container.
+"""Access of tests to containers: commands of testinfra through the engine's API, and HTTP requests.
 
-How testinfra reaches a container: through the engine's own interface, wherever the engine is.
-
-HTTP requests to containers on a network that this machine does not have, through a helping container on it.
-
-This machine cannot reach the containers of a rootless engine, of an engine in a virtual machine, or of a remote engine.
-Their addresses may even belong to other servers here.
+This machine cannot reach the network of containers of a rootless engine, of an engine in a virtual machine, or of a
+remote engine. Their addresses may even belong to other servers on this machine's network. Then HTTP requests go through
+a helper container on the network of the containers.
 """
 
 from __future__ import annotations
@@ -32,24 +29,24 @@ class EngineBackend(BaseBackend):
     def __init__(
         self, engine: Engine, name: str, container: Callable[[], str], user: str = "", **settings: Any
     ) -> None:
-        """Remember how to get at the container; nothing is started yet.
+        """Take the access to a container. Nothing is started yet.
 
         Args:
             engine: The engine.
-            name: What the container is called in reports.
-            container: Gives the ID of the container that the next command runs in.
-            user: ``name``, ``uid`` or ``uid:gid``; empty for the container's own.
-            settings: What testinfra adds.
+            name: The name of the container in reports.
+            container: Returns the ID of the container for the next command.
+            user: ``name``, ``uid`` or ``uid:gid``; empty for the container's own user.
+            settings: Further arguments of testinfra.
         """
         super().__init__(name, **settings)
         self._engine, self._container, self._user = engine, container, user
 
     def run(self, command_line: str, *args: str, **_settings: Any) -> CommandResult:
-        """Run a command line; its ``%s`` become ``args``, quoted.
+        """Run a command line. Each ``%s`` in it is replaced by one of ``args``, quoted.
 
         Raises:
             ContainerGoneError: The container has ended.
-            EngineError: The engine refused.
+            EngineError: The engine rejected a request.
         """
         line, output = self.get_command(command_line, *args), Output()
         argv = ["/bin/sh", "-c", line]
@@ -57,20 +54,20 @@ class EngineBackend(BaseBackend):
         return self.result(code, line.encode(), bytes(output.stdout), bytes(output.stderr))
 
     def get_encoding(self) -> str:
-        """Every image is taken to speak UTF-8: what has no Python cannot be asked."""
+        """Return UTF-8 for every image: testinfra would ask Python for the encoding, which an image need not have."""
         return "utf-8"
 
 
 def host(engine: Engine, name: str, container: Callable[[], str], user: str = "") -> Host:
-    """A testinfra ``Host``; the arguments are those of :class:`EngineBackend`."""
+    """Return a testinfra ``Host``. The arguments are those of :class:`EngineBackend`."""
     backend = EngineBackend(engine, name, container, user)
-    made = Host(backend)
-    backend.set_host(made)
-    return made
+    testinfra_host = Host(backend)
+    backend.set_host(testinfra_host)
+    return testinfra_host
 
 
-#: Sends what it reads, and writes what it receives.
-_CARRY = """
+#: Program that sends its input to a server, and writes the server's answer to its output.
+_RELAY_PROGRAM = """
 import socket, sys
 host, port, seconds = sys.argv[1:]
 try:
@@ -82,46 +79,46 @@ except OSError as error:
     sys.exit(str(error))
 """
 
-#: A command that a helper waits with, and its arguments.
-WAITING = ("-c", "import signal; signal.pause()")
+#: Arguments with which Python waits for ever, for the first process of the helper.
+IDLE_ARGUMENTS = ("-c", "import signal; signal.pause()")
 
 
 class Relay:
-    """The way to the network of a session."""
+    """Sends HTTP requests to the network of a test session, through a helper container."""
 
     def __init__(self, engine: Engine, helper: Callable[[], tuple[str, str]]) -> None:
-        """Take what makes the helper.
+        """Take the engine and the helper.
 
         Args:
             engine: The engine.
-            helper: Gives a container on that network, and the Python in it; called for each request.
+            helper: Returns the ID of a container on that network, and the path of its Python; called for each request.
         """
         self._engine, self._helper = engine, helper
 
     def connection(self, address: str, port: int, timeout: float) -> http.client.HTTPConnection:
-        """Make a connection for one request; its server has to end it, so let the request say ``Connection: close``.
+        """Make a connection for one request. The server must end it, so the request needs ``Connection: close``.
 
         Args:
             address: The server's address on the network.
             port: Its port.
-            timeout: Seconds that it may take to answer.
+            timeout: Time limit for each step of the exchange, in seconds.
         """
-        made = http.client.HTTPConnection(address, port, timeout=timeout)
-        made.sock = _Exchange(lambda request: self._exchange(address, port, timeout, request))
-        return made
+        connection = http.client.HTTPConnection(address, port, timeout=timeout)
+        connection.sock = _Exchange(lambda request: self._exchange(address, port, timeout, request))
+        return connection
 
     def _exchange(self, address: str, port: int, timeout: float, request: bytes) -> bytes:
         container, python = self._helper()
         output = Output()
-        words = [python, "-c", _CARRY, address, str(port), str(timeout)]
-        code = self._engine.exec.run(container, words, stdin=[request], take=output.take)
+        command = [python, "-c", _RELAY_PROGRAM, address, str(port), str(timeout)]
+        code = self._engine.exec.run(container, command, stdin=[request], take=output.take)
         if code != 0:
             raise ConnectionError(f"{address} port {port}: {output.stderr.decode(errors='replace').strip()}")
         return bytes(output.stdout)
 
 
 class _Exchange:
-    """What ``http.client`` asks of a socket, for one request and its answer."""
+    """The methods of a socket that ``http.client`` uses, for one request and its answer."""
 
     def __init__(self, exchange: Callable[[bytes], bytes]) -> None:
         self._exchange, self._request = exchange, bytearray()
@@ -133,11 +130,11 @@ class _Exchange:
         return io.BufferedReader(_Answer(lambda: self._exchange(bytes(self._request))))
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing, because nothing is open."""
 
 
 class _Answer(io.RawIOBase):
-    """An answer that is fetched when it is read: ``http.client`` expects errors there, and not before."""
+    """An answer that is fetched when it is read, because ``http.client`` expects errors at that point."""
 
     def __init__(self, fetch: Callable[[], bytes]) -> None:
         super().__init__()

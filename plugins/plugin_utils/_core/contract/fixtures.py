@@ -1,10 +1,8 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The fixtures, and the file with the tests' result.
+"""Fixtures for the tests of tiers, container logs in reports of failed tests, and the file with the results.
 
-The fixtures that a tier's tests ask for, and what a report says of containers when a test fails.
-
-Writes how a session of tests ended, for the process that started it.
+The process that started the tests reads the results from this file.
 """
 
 from __future__ import annotations
@@ -22,90 +20,91 @@ from testinfra.host import Host
 from ..engine.engine import connect
 from ..errors import TierwrightError
 from ..text import printable_lines
-from .session_containers import Bed, ImageUnderTest
+from .session_containers import ImageUnderTest, SessionContainers
 from .started_container import StartedContainer
 
-#: Makes a container of the image under test, or of a neighbour; see :meth:`.session_containers.Bed.start`.
+#: Starts a container of the image under test, or of a neighbour; see ``start`` of
+#: :class:`.session_containers.SessionContainers`.
 Start = Callable[..., StartedContainer]
 
-#: Lines of a container's log that a failing test's report shows.
+#: Number of lines of a container's log in the report of a failed test.
 LOG_LINES = 30
 LOG_HEADING = "log of "
 
-_bed_key = pytest.StashKey[Bed]()
+_containers_key = pytest.StashKey[SessionContainers]()
 _online_key = pytest.StashKey[bool]()
 
 
 @pytest.fixture(scope="session")
-def _bed(request: pytest.FixtureRequest) -> Iterator[Bed]:
+def _session_containers(request: pytest.FixtureRequest) -> Iterator[SessionContainers]:
     option, stash = request.config.option, request.session.stash
-    with _told_to_testers():
+    with _errors_as_failures():
         engine = connect()
-        bed = Bed(
+        containers = SessionContainers(
             engine,
             option.image,
             tier=option.tier,
-            neighbours=dict(_neighbour(each) for each in option.neighbour),
+            neighbours=dict(_neighbour(value) for value in option.neighbour),
             run=option.tier_run,
             online=lambda: stash.get(_online_key, False),
         )
-    stash[_bed_key] = bed
+    stash[_containers_key] = containers
     try:
-        yield bed
+        yield containers
     finally:
-        with _told_to_testers():
-            bed.close()
+        with _errors_as_failures():
+            containers.close()
         engine.close()
 
 
 @pytest.fixture(scope="session")
-def host(_bed: Bed) -> Host:
+def host(_session_containers: SessionContainers) -> Host:
     """The testinfra ``Host``: the image's files and programs, as root, in an idle container without a network."""
-    return _bed.host()
+    return _session_containers.host()
 
 
 @pytest.fixture(scope="session")
-def image(_bed: Bed) -> ImageUnderTest:
+def image(_session_containers: SessionContainers) -> ImageUnderTest:
     """The image under test: ``id``, ``tier``, ``labels``, ``config``, ``layers``."""
-    return _bed.image
+    return _session_containers.image
 
 
 @pytest.fixture
-def start(_bed: Bed) -> Iterator[Start]:
-    """Start the image under test or a neighbour, as users start it; it ends with the test."""
-    mine: list[StartedContainer] = []
+def start(_session_containers: SessionContainers) -> Iterator[Start]:
+    """Start the image under test or a neighbour, as users start it. The container is removed after the test."""
+    started: list[StartedContainer] = []
 
-    def start(tier: str | None = None, **how: Any) -> StartedContainer:
-        with _told_to_testers():
-            mine.append(_bed.start(tier, **how))
-        return mine[-1]
+    def start(tier: str | None = None, **options: Any) -> StartedContainer:
+        with _errors_as_failures():
+            started.append(_session_containers.start(tier, **options))
+        return started[-1]
 
     yield start
-    with _told_to_testers():
-        for each in reversed(mine):
-            _bed.end(each)
+    with _errors_as_failures():
+        for container in reversed(started):
+            _session_containers.end(container)
 
 
 @pytest.fixture(scope="session")
-def start_once(_bed: Bed) -> Start:
-    """The same for fixtures that several tests share: what it starts ends with the session."""
+def start_once(_session_containers: SessionContainers) -> Start:
+    """Do the same for fixtures that several tests share. The containers are removed after the session."""
 
-    def start(tier: str | None = None, **how: Any) -> StartedContainer:
-        with _told_to_testers():
-            return _bed.start(tier, **how)
+    def start(tier: str | None = None, **options: Any) -> StartedContainer:
+        with _errors_as_failures():
+            return _session_containers.start(tier, **options)
 
     return start
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let a test that is marked ``network`` reach what is outside."""
+    """Give the containers of a test that is marked ``network`` access to outside networks."""
     item.session.stash[_online_key] = item.get_closest_marker("network") is not None
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Put the last lines of each container's log into a failing test's report, while the containers are there."""
+    """Add the last lines of each container's log to the report of a failed test, before the containers are removed."""
     report = yield
     if report.failed:
         report.sections.extend(logs(item.session))
@@ -113,9 +112,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def logs(session: pytest.Session) -> list[tuple[str, str]]:
-    """The last lines of each container's log that a session has started and not ended, with a heading each."""
-    bed = session.stash.get(_bed_key, None)
-    return [] if bed is None else [(f"{LOG_HEADING}{each.alias}", _log(each)) for each in bed.started]
+    """Return the last lines of the logs of a session's containers that were not removed, each with a heading."""
+    containers = session.stash.get(_containers_key, None)
+    if containers is None:
+        return []
+    return [(f"{LOG_HEADING}{started.alias}", _log(started)) for started in containers.started]
 
 
 def _log(started: StartedContainer) -> str:
@@ -127,17 +128,17 @@ def _log(started: StartedContainer) -> str:
         return str(error)
 
 
-def _neighbour(given: str) -> tuple[str, str]:
-    """Read an option; a neighbour without an image is one that the gate has none of."""
-    name, _, reference = given.partition("=")
-    if not name or "=" not in given:
-        pytest.fail(f"--neighbour is {given!r}; expected NAME=IMAGE", pytrace=False)
+def _neighbour(value: str) -> tuple[str, str]:
+    """Parse an option. Its image is empty for a neighbour for which the gate has no image."""
+    name, _, reference = value.partition("=")
+    if not name or "=" not in value:
+        pytest.fail(f"--neighbour is {value!r}; expected NAME=IMAGE", pytrace=False)
     return name, reference
 
 
 @contextmanager
-def _told_to_testers() -> Iterator[None]:
-    """Turn our errors into a failed test with the same words and no traceback."""
+def _errors_as_failures() -> Iterator[None]:
+    """Turn our errors into a failed test with the same message and no traceback."""
     try:
         yield
     except TierwrightError as error:
@@ -145,10 +146,10 @@ def _told_to_testers() -> Iterator[None]:
 
 
 class ResultRecorder:
-    """Collects what failed, and writes it when the session is over."""
+    """Collects the results of the tests, and writes them to a file when the session ends."""
 
     def __init__(self, path: Path) -> None:
-        """Remember where to write."""
+        """Take the path of the file."""
         self._path = path
         self._began = time.monotonic()
         self._passed: list[tuple[str, float]] = []
@@ -158,56 +159,56 @@ class ResultRecorder:
         self._session: pytest.Session | None = None
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Remember the session."""
+        """Store the session."""
         self._session = session
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Take a file that cannot be read as tests."""
+        """Add a file whose tests cannot be collected as a failure."""
         if report.failed:
             self._fail(report.nodeid, _message(report), report.sections)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Remember which test runs."""
+        """Store the name of the running test."""
         self._running = nodeid
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take how one part of a test ended."""
+        """Add the result of one phase of a test."""
         if report.failed:
             self._fail(report.nodeid, _message(report), report.sections)
         elif report.when == "call" and report.passed:
-            self._passed.append((self._named(report.nodeid), round(report.duration, 3)))
+            self._passed.append((self._full_name(report.nodeid), round(report.duration, 3)))
 
     def pytest_keyboard_interrupt(self) -> None:
-        """Take which test ran when the session was interrupted; its containers are there still."""
+        """Add the test that ran when the session was interrupted, with the logs of its containers."""
         if self._running and self._session is not None:
             self._interrupted = True
             self._fail(self._running, "interrupted", logs(self._session))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
-        """Write it down, before anything else can hang."""
-        failed = {each["test"] for each in self._failed}
-        written = {
+        """Write the results, first of all plugins, because a later step may hang."""
+        failed = {failure["test"] for failure in self._failed}
+        results = {
             "tests": len(self._passed) + len(failed),
             "ran": self._passed,
             "seconds": round(time.monotonic() - self._began, 3),
             "failed": self._failed,
             "interrupted": self._interrupted,
         }
-        self._path.write_text(json.dumps(written))
+        self._path.write_text(json.dumps(results))
 
     def _fail(self, test: str, message: str, sections: Iterable[tuple[str, str]]) -> None:
-        told = [f"{name}:\n{text}" for name, text in sections if name.startswith(LOG_HEADING)]
-        self._failed.append({"test": self._named(test), "message": message, "log": "\n".join(told)})
+        container_logs = [f"{name}:\n{text}" for name, text in sections if name.startswith(LOG_HEADING)]
+        self._failed.append({"test": self._full_name(test), "message": message, "log": "\n".join(container_logs)})
 
-    def _named(self, test: str) -> str:
+    def _full_name(self, test: str) -> str:
         path, separator, rest = test.partition("::")
         root = self._session.config.rootpath if self._session else Path()
         return f"{root / path}{separator}{rest}"
 
 
 def _message(report: pytest.CollectReport | pytest.TestReport) -> str:
-    """What a person reads first: the exception's own words, with the line that it came from."""
+    """Return the message of the exception with the file and line that raised it, or the text of the report."""
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is None:
         return report.longreprtext.strip()

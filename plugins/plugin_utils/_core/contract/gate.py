@@ -1,10 +1,8 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which tests an image must pass, and pytest run on it.
+"""The gate: the tests that a tier's image must pass, and pytest processes that run them within a time limit.
 
-Which tests a tier's image has to pass: its own, and what its ancestors ask of every descendant.
-
-Runs a tier's tests on an image: pytest, in processes of its own, within a time limit.
+These are the tests of the tier's own role, and the contracts of its ancestors.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ from ..chain import tags
 from ..errors import ContractError
 from ..text import printable_lines
 
-#: Names of files that pytest looks for tests in, and the folder of a role that they are in.
+#: Names of pytest's test files, and their folder in a role.
 _FILES = ("test_*.py", "*_test.py")
 _FOLDER = "tests"
 
@@ -40,21 +38,21 @@ _FOLDER = "tests"
 class RoleTests:
     """The tests of one tier's role."""
 
-    #: The tier that they are of.
+    #: The name of the tier.
     tier: str
     #: The team that owns it.
     team: str
-    #: The folder that they are in.
+    #: The folder with the tests.
     folder: str
 
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """The tests that one tier's image has to pass."""
+    """The tests that one tier's image must pass."""
 
-    #: Its own; ``None`` where its role has none.
+    #: The tests of its role; ``None`` if there are none.
     own: RoleTests | None = None
-    #: Those of its ancestors, of which the contracts count; its parent's first.
+    #: The tests of its ancestors' roles, the parent's first. Only those that are marked ``contract`` run.
     contracts: tuple[RoleTests, ...] = ()
 
     def __bool__(self) -> bool:
@@ -62,76 +60,78 @@ class Suite:
 
     @property
     def all(self) -> tuple[RoleTests, ...]:
-        """All of them, its own first."""
+        """All tests, those of its own role first."""
         return (*([] if self.own is None else [self.own]), *self.contracts)
 
     def digest(self) -> str:
-        """Digest of every file that has a part in the tests, the same wherever they lie.
+        """Return the digest of all files in the folders of the tests. It does not depend on the paths of the folders.
 
         Raises:
             OSError: A file cannot be read.
         """
-        return digest_bytes(repr([(each.tier, digest_path(Path(each.folder))) for each in self.all]).encode())
+        return digest_bytes(repr([(tests.tier, digest_path(Path(tests.folder))) for tests in self.all]).encode())
 
-    def written(self) -> dict[str, Any]:
-        """Its fields, as JSON holds them."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as values that JSON can represent."""
         return asdict(self)
 
     @classmethod
-    def read(cls, fields: Mapping[str, Any]) -> Suite:
-        """Read what :meth:`written` wrote."""
+    def from_dict(cls, fields: Mapping[str, Any]) -> Suite:
+        """Make a suite from the result of :meth:`to_dict`."""
         own = fields["own"]
-        return cls(None if own is None else RoleTests(**own), tuple(RoleTests(**each) for each in fields["contracts"]))
+        contracts = tuple(RoleTests(**tests) for tests in fields["contracts"])
+        return cls(None if own is None else RoleTests(**own), contracts)
 
 
 def find_tests(role: Path) -> Path | None:
-    """Find the folder of a role's tests; ``None`` where it has none that pytest would run."""
+    """Return the folder of a role's tests; ``None`` if it has no test files."""
     folder = role / _FOLDER
     return folder if any(next(folder.rglob(pattern), None) for pattern in _FILES) else None
 
 
 def passed_tag(image: str, tests: str, neighbours: Mapping[str, str | None]) -> str:
-    """Tag that says of an image that it passed these very tests.
+    """Return the tag of an image that passed exactly these tests.
 
     Args:
-        image: Its ID.
-        tests: Digest of the tests.
-        neighbours: IDs of the images that they ran with, by tier; ``None`` where a tier has none.
+        image: The ID of the image.
+        tests: The digest of the tests.
+        neighbours: IDs of the images that the tests used, by tier; ``None`` for a tier without an image.
     """
-    beside = repr(sorted((name, other or "") for name, other in neighbours.items()))
-    return tags.tested(digest_bytes(f"{image} {tests}".encode()), digest_bytes(beside.encode()))
+    neighbour_images = repr(sorted((name, neighbour or "") for name, neighbour in neighbours.items()))
+    return tags.tested(digest_bytes(f"{image} {tests}".encode()), digest_bytes(neighbour_images.encode()))
 
 
-#: Seconds that all tests of one image may take, unless the user says otherwise.
+#: Default time limit for all tests of one image, in seconds.
 TIMEOUT = 600
 
-#: Seconds to tell how far it was, and to clear up, for a pytest that is interrupted.
+#: Time for an interrupted pytest to write its results and remove its containers, in seconds.
 _GRACE_SECONDS = 30
 
-#: Seconds between two looks at whether the run still is there that wanted the tests.
+#: Interval in which the gate checks whether its parent process still exists, in seconds.
 _POLL_SECONDS = 1.0
 
-#: Lines of what pytest said that are shown where it did not get as far as to run tests.
+#: Number of lines of pytest's output in a message, if it ended before it ran tests.
 _LINES = 20
 
-_NEEDED = {"pytest": "pytest", "testinfra": "pytest-testinfra", "pytest_timeout": "pytest-timeout"}
+#: Packages that the tests need, by the name of the module.
+_PACKAGES = {"pytest": "pytest", "testinfra": "pytest-testinfra", "pytest_timeout": "pytest-timeout"}
 
-_DONE = frozenset({0, 1, 5})  # all passed, some failed, there were none (pytest.ExitCode)
+_DONE = frozenset({0, 1, 5})  # all passed, some failed, there were no tests (pytest.ExitCode)
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
-    """What is tested, and with what."""
+class GateSubject:
+    """The image to be tested, with its neighbours."""
 
-    #: The tier.
+    #: The name of the tier.
     tier: str
     #: ID of its image.
     image: str
-    #: IDs of its neighbours' images, by tier; a neighbour without an image is left out.
+    #: IDs of its neighbours' images, by tier, without the neighbours that have no image.
     neighbours: Mapping[str, str]
-    #: The run that it is part of.
+    #: The ID of the run.
     run: str
-    #: Neighbours that have no image: they failed, and were never released.
+    #: Neighbours without an image: they failed, and have no release.
     lacking: tuple[str, ...] = ()
 
 
@@ -139,11 +139,11 @@ class Bench:
 class FailedTest:
     """One test that failed."""
 
-    #: Its name for pytest: ``/roles/web/tests/test_site.py::test_login``.
+    #: Its pytest name: ``/roles/web/tests/test_site.py::test_login``. Empty if no test was running.
     test: str
-    #: Whose test it is; ``None`` where no test was reached.
+    #: The tests that it belongs to; ``None`` if no test was running.
     owner: RoleTests | None
-    #: Why, in its own words.
+    #: The message of the failure.
     message: str
     #: The last lines of its containers' logs.
     log: str
@@ -151,13 +151,14 @@ class FailedTest:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How an image did."""
+    """The result of the tests of one image."""
 
-    #: How many tests ran.
+    #: Number of tests that ran.
     tests: int
+    #: Duration of all tests in seconds.
     seconds: float
     failed: tuple[FailedTest, ...]
-    #: Names for pytest of the tests that passed, and the seconds that each took.
+    #: Pytest names of the tests that passed, each with its duration in seconds.
     ran: tuple[tuple[str, float], ...] = ()
 
     @property
@@ -166,24 +167,24 @@ class Verdict:
         return not self.failed
 
 
-def judge(suite: Suite, bench: Bench, timeout: float = TIMEOUT) -> Verdict:
-    """Run all tests of a suite: the tier's own, and its ancestors' contracts beside them.
+def run_suite(suite: Suite, subject: GateSubject, timeout: float = TIMEOUT) -> Verdict:
+    """Run all tests of a suite: the tests of the tier's role, and in parallel the contracts of its ancestors.
 
     Args:
         suite: The tests.
-        bench: What they run on.
-        timeout: Seconds that they may take.
+        subject: The image to be tested, with its neighbours.
+        timeout: The time limit in seconds.
 
     Raises:
-        ContractError: pytest, or what it needs, is not installed; or the process that wanted to know was killed, by
-            which this one, its child, is not ended: ansible-core 2.20 and later give each worker a session of its own.
+        ContractError: pytest or one of its plugins is not installed, or the parent process was killed. This process, a
+            worker of Ansible, survives that: since ansible-core 2.20, each worker has a session of its own.
     """
-    parent = os.getppid()
-    missing = [name for module, name in _NEEDED.items() if importlib.util.find_spec(module) is None]
+    parent_pid = os.getppid()
+    missing = [name for module, name in _PACKAGES.items() if importlib.util.find_spec(module) is None]
     if missing:
         raise ContractError(
-            f"tier {bench.tier!r} has tests, but {', '.join(missing)} cannot be imported by {sys.executable}; "
-            f"{shlex.join(['pip', 'install', *missing])}"
+            f"tier {subject.tier!r} has tests, but {', '.join(missing)} cannot be imported by {sys.executable}; "
+            f"install with: {shlex.join(['pip', 'install', *missing])}"
         )
     began = time.monotonic()
     parts: list[tuple[Sequence[RoleTests], list[str]]] = [([suite.own], [])] if suite.own else []
@@ -191,39 +192,45 @@ def judge(suite: Suite, bench: Bench, timeout: float = TIMEOUT) -> Verdict:
     with tempfile.TemporaryDirectory(prefix="tierwright-") as scratch, ThreadPoolExecutor() as pool:
         runs = [
             pool.submit(
-                _run, tests, [*options, *arguments(bench)], Path(scratch, str(number)), bench.run, timeout, parent
+                _run,
+                tests,
+                [*options, *arguments(subject)],
+                Path(scratch, str(number)),
+                subject.run,
+                timeout,
+                parent_pid,
             )
             for number, (tests, options) in enumerate(parts)
         ]
-        ends = [run.result() for run in runs]
-    failed = tuple(_failure(suite, each) for end in ends for each in end["failed"])
-    ran = tuple((name, seconds) for end in ends for name, seconds in end.get("ran", ()))
-    return Verdict(sum(end["tests"] for end in ends), round(time.monotonic() - began, 1), failed, ran)
+        results = [run.result() for run in runs]
+    failed = tuple(_failed_test(suite, failure) for result in results for failure in result["failed"])
+    ran = tuple((name, seconds) for result in results for name, seconds in result.get("ran", ()))
+    return Verdict(sum(result["tests"] for result in results), round(time.monotonic() - began, 1), failed, ran)
 
 
-def arguments(bench: Bench) -> list[str]:
-    """Options of pytest that say what is tested."""
-    images = {**bench.neighbours, **dict.fromkeys(bench.lacking, "")}
+def arguments(subject: GateSubject) -> list[str]:
+    """Return the options of pytest for the image and its neighbours."""
+    images = {**subject.neighbours, **dict.fromkeys(subject.lacking, "")}
     neighbours = [word for name, image in images.items() for word in ("--neighbour", f"{name}={image}")]
-    return ["--tier", bench.tier, "--image", bench.image, *neighbours]
+    return ["--tier", subject.tier, "--image", subject.image, *neighbours]
 
 
 def _run(
     tests: Sequence[RoleTests], options: list[str], scratch: Path, run: str, timeout: float, parent_pid: int
 ) -> dict[str, Any]:
-    """Run one pytest to its end.
+    """Run one pytest process, and wait for its end.
 
     Returns:
-        What :mod:`.fixtures` wrote.
+        The results that :mod:`.fixtures` wrote.
 
     Raises:
-        ContractError: This process has another parent than ``parent_pid``.
+        ContractError: The parent process of this process is no longer ``parent_pid``.
     """
-    result, said = scratch.with_suffix(".json"), scratch.with_suffix(".log")
+    result_file, log = scratch.with_suffix(".json"), scratch.with_suffix(".log")
     library = Path(__file__).parents[1]
     command = [
         *(sys.executable, "-m", "pytest", "--color=no", "--import-mode=importlib"),
-        # The plugin of this very library, and no other version of it that may be installed.
+        # Use the plugin of this copy of the library, and not a different version that may be installed.
         *(
             "-p",
             "no:cacheprovider",
@@ -232,10 +239,10 @@ def _run(
             "-p",
             f"{library.name}.{Path(__file__).parent.name}.pytest_plugin",
         ),
-        *("--tier-run", run, "--tier-result", str(result), *options),
-        *(each.folder for each in tests),
+        *("--tier-run", run, "--tier-result", str(result_file), *options),
+        *(role_tests.folder for role_tests in tests),
     ]
-    with said.open("wb") as output:
+    with log.open("wb") as output:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -244,38 +251,38 @@ def _run(
             env=_environment(library.parent),
             process_group=0,
         )
-        late = _wait(process, timeout, parent_pid)
+        was_interrupted = _wait(process, timeout, parent_pid)
     if os.getppid() != parent_pid:
-        raise ContractError(f"run {run} is gone; its tests were ended")
-    told = _read(result)
-    if late:
-        running = told["failed"].pop() if told.get("interrupted") else _nothing("")
-        limit = f"the tests took longer than {timeout:g} s (tier_test_timeout) and were ended"
-        told["failed"].append({**running, "message": limit})
-    elif process.returncode not in _DONE and not told["failed"]:
-        last = "\n".join(said.read_text(errors="replace").splitlines()[-_LINES:])
-        told["failed"] = [_nothing(f"pytest ended with {process.returncode}:\n{last}")]
-    return told
+        raise ContractError(f"run {run} has ended; its tests were ended, too")
+    result = _read(result_file)
+    if was_interrupted:
+        running = result["failed"].pop() if result.get("interrupted") else _failure_without_test("")
+        message = f"the tests took longer than {timeout:g} s (tier_test_timeout) and were ended"
+        result["failed"].append({**running, "message": message})
+    elif process.returncode not in _DONE and not result["failed"]:
+        last_lines = "\n".join(log.read_text(errors="replace").splitlines()[-_LINES:])
+        result["failed"] = [_failure_without_test(f"pytest ended with status {process.returncode}:\n{last_lines}")]
+    return result
 
 
-def _read(result: Path) -> dict[str, Any]:
-    """What a pytest wrote of its end; nothing where it was killed before, or while, it did."""
+def _read(result_file: Path) -> dict[str, Any]:
+    """Read the results of a pytest process; empty results if it was killed before they were complete."""
     with contextlib.suppress(FileNotFoundError, ValueError):
-        told: dict[str, Any] = json.loads(result.read_text())
-        return told
+        result: dict[str, Any] = json.loads(result_file.read_text())
+        return result
     return {"tests": 0, "failed": []}
 
 
 def _wait(process: subprocess.Popen[bytes], timeout: float, parent_pid: int) -> bool:
-    """Wait for a pytest's end, and see to it that it comes: in time, and where this process loses its parent.
+    """Wait for the end of a pytest process. End it after the timeout, or if this process loses its parent process.
 
     Returns:
-        Whether it had to be ended.
+        Whether the process was interrupted.
     """
-    until = time.monotonic() + timeout
-    while os.getppid() == parent_pid and (left := until - time.monotonic()) > 0:
+    deadline = time.monotonic() + timeout
+    while os.getppid() == parent_pid and (remaining := deadline - time.monotonic()) > 0:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(min(left, _POLL_SECONDS))
+            process.wait(min(remaining, _POLL_SECONDS))
             return False
     process.send_signal(signal.SIGINT)
     try:
@@ -287,19 +294,19 @@ def _wait(process: subprocess.Popen[bytes], timeout: float, parent_pid: int) -> 
 
 
 def _environment(path: Path) -> dict[str, str]:
-    """The environment without what a person set for pytests of their own; nothing is written beside the tests."""
+    """Return the environment without a user's settings for pytest. Python writes no byte code next to the tests."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
     paths = [str(path), *filter(None, [kept.get("PYTHONPATH")])]
     return {**kept, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def _nothing(message: str) -> dict[str, Any]:
+def _failure_without_test(message: str) -> dict[str, Any]:
     return {"test": "", "message": message, "log": ""}
 
 
-def _failure(suite: Suite, told: Mapping[str, Any]) -> FailedTest:
-    path = Path(told["test"].partition("::")[0])
-    owner = next((each for each in suite.all if path.is_relative_to(each.folder)), None)
-    # A test's words, its name and its containers' logs are the image's: nothing of them may steer a terminal.
-    test, message, log = (printable_lines(told[key]) for key in ("test", "message", "log"))
+def _failed_test(suite: Suite, failure: Mapping[str, Any]) -> FailedTest:
+    path = Path(failure["test"].partition("::")[0])
+    owner = next((tests for tests in suite.all if path.is_relative_to(tests.folder)), None)
+    # The image can determine the name, the message and the logs, so control characters for terminals are escaped.
+    test, message, log = (printable_lines(failure[key]) for key in ("test", "message", "log"))
     return FailedTest(test, owner, message, log)

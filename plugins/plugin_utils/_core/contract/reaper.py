@@ -1,14 +1,10 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Removes what a killed session left; ends with the parent process.
+"""Removes the containers and networks of a killed test session, and ends tests whose parent process was killed.
 
-Lets tests end with the process that started them, also where that one was killed.
-
-Removing what a session of tests started, also after it was killed.
-
-A session starts this module as a process of its own and keeps the other end of its standard input. However the session
-ends, that end closes: a session that cleared up itself says so before, after any other its containers and networks are
-removed here.
+A test session starts this module as a separate process, and holds the other end of its standard input. This end closes
+when the session ends, in whatever way. A session that has removed its own objects sends :data:`_DONE` before. Without
+it, this process removes them.
 """
 
 from __future__ import annotations
@@ -27,8 +23,8 @@ from ..engine.engine import Engine, connect
 _POLL_SECONDS = 1.0
 
 
-def end_with(parent_pid: int) -> None:
-    """Interrupt this process, as Ctrl-C does, once it has another parent than ``parent_pid``."""
+def interrupt_when_orphaned(parent_pid: int) -> None:
+    """Interrupt this process like Ctrl-C as soon as its parent process is no longer ``parent_pid``."""
     threading.Thread(target=_watch_parent, args=(parent_pid,), daemon=True).start()
 
 
@@ -38,48 +34,51 @@ def _watch_parent(parent_pid: int) -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
+#: The message of a session that has removed its own objects.
 _DONE = b"done"
-_AT_ONCE = 4
 
-#: Runs this very library, wherever it lies: a collection's folder need not be on sys.path.
-_RUN = (
+#: Number of containers that are removed in parallel.
+_PARALLEL = 4
+
+#: Program that runs a module of this copy of the library. The collection's folder need not be on sys.path.
+_RUN_MODULE = (
     "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
     "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
 )
 
 
 def clear(engine: Engine, label: str) -> int:
-    """Remove all containers and networks that carry a label.
+    """Remove all containers and networks with a label.
 
     Args:
         engine: The engine.
         label: ``key=value``.
 
     Returns:
-        How many containers there were.
+        The number of removed containers.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
-    theirs = engine.images.labelled(label)  # somebody's, made of such a container
-    left = [container for container, _labels in engine.containers.find(label, but_of=theirs)]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:  # an engine takes a second for each and more
-        list(pool.map(engine.containers.remove, left))
+    images = engine.images.labelled(label)  # images that a user committed from such a container
+    containers = [container for container, _labels in engine.containers.find(label, except_images=images)]
+    with ThreadPoolExecutor(_PARALLEL) as pool:  # an engine needs a second or more for each
+        list(pool.map(engine.containers.remove, containers))
     for network, _labels in engine.networks.find(label):
         engine.networks.remove(network)
-    return len(left)
+    return len(containers)
 
 
 class Watcher:
-    """The process that clears up after a session that cannot do it any more."""
+    """The process that removes the objects of a test session that was killed."""
 
     def __init__(self, label: str) -> None:
-        """Start it; ``label`` is what the session's containers and networks carry."""
+        """Start the process. ``label`` is the label of the session's containers and networks."""
         library = Path(__file__).parents[1]
         module = f"{library.name}.{Path(__file__).parent.name}.{Path(__file__).stem}"
-        # In a session of its own: what kills the tests with their process group must not reach it.
+        # It has a session of its own, so that it survives if the process group of the tests is killed.
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _RUN, str(library.parent), module, label],
+            [sys.executable, "-c", _RUN_MODULE, str(library.parent), module, label],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -87,7 +86,7 @@ class Watcher:
         )
 
     def dismiss(self) -> None:
-        """Let it end: nothing is left."""
+        """End the process: the session has removed its own objects."""
         self._process.communicate(_DONE)
 
 

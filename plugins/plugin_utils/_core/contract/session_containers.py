@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The test bed: what one session of tests starts of an image and its neighbours, and its end."""
+"""The containers that one test session starts from an image and its neighbours."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from ..errors import EngineError, NotFoundError
 from ..image import labels
 from ..interpreter import mounted_python
 from . import container_access
-from .container_access import WAITING, Relay
+from .container_access import IDLE_ARGUMENTS, Relay
 from .reaper import Watcher, clear
 from .started_container import StartedContainer
 
 _ROOT = "0:0"
 
-#: Docker until 25 lets whoever asks for a name of the outside wait for an answer that cannot come, 10 s each time.
-_GIVE_UP_SOON = ("timeout:1", "attempts:1")
+#: Options for ``resolv.conf``. With Docker up to 25, on a network without access to the outside, queries for outside
+#: names fail only after 10 s.
+_SHORT_DNS_TIMEOUT = ("timeout:1", "attempts:1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +36,17 @@ class ImageUnderTest:
 
     #: ``sha256:…`` of its configuration.
     id: str
-    #: The tier that it is of.
+    #: The tier that it belongs to.
     tier: str
     labels: Mapping[str, str]
-    #: Its runtime configuration, as ``docker inspect`` shows it below ``Config``.
+    #: Its runtime configuration, as in ``Config`` of ``docker inspect``.
     config: Mapping[str, Any]
     #: Digests of its layers, the base's first.
     layers: tuple[str, ...]
 
 
-class Bed:
-    """What a session starts. Nothing is, before it is asked for."""
+class SessionContainers:
+    """The containers and the network of one test session. Each is started when it is first needed."""
 
     def __init__(
         self,
@@ -57,49 +58,50 @@ class Bed:
         run: str | None = None,
         online: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Look the image up.
+        """Find the image.
 
         Args:
             engine: The engine.
             reference: The image under test.
-            tier: The tier that it is of; ``None`` for what its label says.
-            neighbours: Images of other tiers that may be started, by tier.
-            run: The run that the tests are part of; ``None`` for one of their own.
-            online: Says whether the test that asks reaches what is outside.
+            tier: The tier that it belongs to; ``None`` for the tier in its label.
+            neighbours: Images of other tiers that may be started, by tier; empty for a tier without an image.
+            run: The run that the tests belong to; ``None`` if they do not run in a gate.
+            online: Tells whether the current test may reach outside networks.
 
         Raises:
-            NotFoundError: The engine holds no such image.
+            NotFoundError: The engine does not have the image.
         """
         self._engine, self._online = engine, online
-        found = _image(engine, reference)
-        self._tier = tier or found.labels.get(labels.TIER) or reference
-        self._images = {self._tier: found}
+        image = _image(engine, reference)
+        self._tier = tier or image.labels.get(labels.TIER) or reference
+        self._images = {self._tier: image}
         self._neighbours = dict(neighbours or {})
         session = secrets.token_hex(8)
         self._name = f"tierwright-test-{session}"
-        self._mark = f"{labels.SESSION}={session}"
+        self._session_label = f"{labels.SESSION}={session}"
         self._labels = {
             **labels.work(run or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{session[:8]}", self._tier),
             labels.SESSION: session,
-            labels.CHAIN: found.labels.get(labels.CHAIN, ""),
+            labels.CHAIN: image.labels.get(labels.CHAIN, ""),
         }
+        #: Idle containers for ``host``: one without and one with access to outside networks.
         self._idle: dict[bool, str] = {}
         self._network = ""
         self._relay: Relay | None = None
-        #: A container that requests go through, and the Python in it.
+        #: The helper container for HTTP requests, and the path of its Python.
         self._helper: tuple[str, str] | None = None
         self._watcher: Watcher | None = None
-        #: What was started and not ended yet.
+        #: The containers that were started and not yet removed.
         self.started: list[StartedContainer] = []
 
     @property
     def image(self) -> ImageUnderTest:
         """The image under test."""
-        found = self._images[self._tier]
-        return ImageUnderTest(found.id, self._tier, found.labels, found.config, found.layers)
+        image = self._images[self._tier]
+        return ImageUnderTest(image.id, self._tier, image.labels, image.config, image.layers)
 
     def host(self) -> Host:
-        """The testinfra ``Host`` for the image itself: a shell as root and nothing of the image's own that runs."""
+        """Return the testinfra ``Host`` for the image itself: a shell as root, without the image's own processes."""
         return container_access.host(self._engine, self._tier, self._idle_container, _ROOT)
 
     def start(
@@ -115,64 +117,64 @@ class Bed:
 
         Args:
             tier: A neighbour; ``None`` for the image under test.
-            env: Environment besides the image's.
-            alias: Its name on the network; by default the tier's.
-            user: ``name``, ``uid`` or ``uid:gid`` in place of the image's.
-            command: In place of the image's ``CMD``.
+            env: Environment variables in addition to the image's.
+            alias: Its name on the network; by default the tier's name.
+            user: ``name``, ``uid`` or ``uid:gid`` instead of the image's user.
+            command: Replaces the image's ``CMD``.
 
         Raises:
-            NotFoundError: There is no such neighbour, or its image is gone.
-            EngineError: The engine refused.
+            NotFoundError: There is no such neighbour, or it has no image.
+            EngineError: The engine rejected a request.
         """
         name, online = tier or self._tier, self._online()
         image, alias = self._image_of(name), alias or name
-        wanted = {self._private_network(): [alias]}
+        networks = {self._private_network(): [alias]}
         if online:
-            wanted[self._engine.kind.default_network] = []
-        setting = services.Setting(
+            networks[self._engine.kind.default_network] = []
+        setting = services.ContainerSettings(
             image.id,
             self._labels,
             environment={key: str(value) for key, value in (env or {}).items()},
             user=user or "",
             command=tuple(command or ()),
-            networks=wanted,
-            resolving=() if online else _GIVE_UP_SOON,
+            networks=networks,
+            dns_options=() if online else _SHORT_DNS_TIMEOUT,
         )
         container = self._engine.services.start(setting)
-        made = StartedContainer(
+        started = StartedContainer(
             self._engine, container, tier=name, alias=alias, image=image, network=self._name, relay=self._relay
         )
-        self.started.append(made)
-        return made
+        self.started.append(started)
+        return started
 
     def end(self, started: StartedContainer) -> None:
-        """Remove what was started.
+        """Remove a container.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected a request.
         """
         self.started.remove(started)
         self._engine.containers.remove(started.container)
 
     def close(self) -> None:
-        """Remove everything of this session.
+        """Remove all containers of this session and its network.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected a request.
         """
         if self._watcher is not None:
-            clear(self._engine, self._mark)
+            clear(self._engine, self._session_label)
             self._watcher.dismiss()
 
     def _idle_container(self) -> str:
         online = self._online()
         if online not in self._idle:
             self._watch()
-            setting = services.Setting(
+            setting = services.ContainerSettings(
                 self._images[self._tier].id,
                 self._labels,
                 user=_ROOT,
-                command=("/bin/sh", "-c", containers.WAITING),
+                command=("/bin/sh", "-c", containers.IDLE_SCRIPT),
                 bare=True,
                 networks={self._engine.kind.default_network: []} if online else {},
             )
@@ -180,8 +182,8 @@ class Bed:
                 self._idle[online] = self._engine.services.start(setting)
             except EngineError as error:
                 raise EngineError(
-                    f"tier {self._tier!r}: fixture 'host' needs /bin/sh and sleep in the image; where it has none, use "
-                    f"'image' and 'start' ({error})"
+                    f"tier {self._tier!r}: fixture 'host' needs /bin/sh and sleep in the image; if the image does not "
+                    f"have them, use 'image' and 'start' ({error})"
                 ) from error
         return self._idle[online]
 
@@ -190,35 +192,35 @@ class Bed:
             self._watch()
             self._network = self._engine.networks.create(self._name, self._labels)
             if not self._engine.networks.reaches(self._name):
-                self._relay = Relay(self._engine, self._helping_container)
+                self._relay = Relay(self._engine, self._helper_container)
         return self._name
 
-    def _helping_container(self) -> tuple[str, str]:
+    def _helper_container(self) -> tuple[str, str]:
         if self._helper is None:
             image, run = self._images[self._tier], self._labels[labels.RUN]
-            found = mounted_python.ensure(
+            interpreter = mounted_python.ensure(
                 self._engine, tier=self._tier, parent_image=image, run=run, say=lambda _line: None
             )
-            if found is None:
+            if interpreter is None:
                 raise EngineError(
-                    f"tier {self._tier!r}: the engine's networks are not this machine's (a rootless engine, or one "
-                    "elsewhere), and there is no Python for images of its distribution to carry requests there: "
-                    "run these tests where the containers' network is"
+                    f"tier {self._tier!r}: this machine cannot reach the containers' network (the engine is rootless, "
+                    "or runs on a different machine), and there is no mounted Python for images of this distribution, "
+                    "through which requests could be sent: run these tests on a machine that can reach the network"
                 )
-            setting = services.Setting(
+            setting = services.ContainerSettings(
                 image.id,
                 self._labels,
                 user=_ROOT,
-                command=(found.python, *WAITING),
+                command=(interpreter.python, *IDLE_ARGUMENTS),
                 bare=True,
                 networks={self._private_network(): []},
-                mounts=[found.mount],
+                mounts=[interpreter.mount],
             )
-            self._helper = self._engine.services.start(setting), found.python
+            self._helper = self._engine.services.start(setting), interpreter.python
         return self._helper
 
     def _watch(self) -> None:
-        self._watcher = self._watcher or Watcher(self._mark)
+        self._watcher = self._watcher or Watcher(self._session_label)
 
     def _image_of(self, tier: str) -> Image:
         if tier not in self._images:
@@ -226,21 +228,21 @@ class Bed:
             if reference == "":
                 raise NotFoundError(
                     f"tier {self._tier!r} cannot be tested with its neighbour {tier!r}, which has no image: it failed "
-                    "in this run, or was never built, and has no release; mend that tier first"
+                    "in this run, or was never built, and has no release; repair that tier first"
                 )
             if reference is None:
-                known = ", ".join(sorted(self._neighbours)) or "none"
+                names = ", ".join(sorted(self._neighbours)) or "none"
                 raise NotFoundError(
-                    f"tier {self._tier!r} has no neighbour {tier!r}; its neighbours are: {known}. In a chain, "
-                    f"tier_neighbours names them; for pytest, --neighbour {tier}=IMAGE"
+                    f"tier {self._tier!r} has no neighbour {tier!r}; its neighbours are: {names}. Add it to "
+                    f"tier_neighbours of the tier, or call pytest with --neighbour {tier}=IMAGE"
                 )
             self._images[tier] = _image(self._engine, reference)
         return self._images[tier]
 
 
 def _image(engine: Engine, reference: str) -> Image:
-    found = engine.images.find(reference)
-    if found is None:
-        raise NotFoundError(f"the engine holds no image {reference}; `docker images` lists those that it holds")
-    config = engine.images.full_config(found)
-    return Image(**{**{name: getattr(found, name) for name in Image.__dataclass_fields__}, "config": config})
+    image = engine.images.find(reference)
+    if image is None:
+        raise NotFoundError(f"the engine does not have the image {reference}; `docker images` lists its images")
+    config = engine.images.full_config(image)
+    return Image(**{**{name: getattr(image, name) for name in Image.__dataclass_fields__}, "config": config})

@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A container that a test started, as the test sees it."""
+"""The interface of a test to a container that it has started."""
 
 from __future__ import annotations
 
@@ -21,57 +21,57 @@ from ..engine.streams import Output
 from . import container_access
 from .container_access import Relay
 
-#: Seconds that waiting takes at most, unless the test says otherwise.
-PATIENCE = 30
+#: Default time limit of the methods that wait, in seconds.
+DEFAULT_TIMEOUT = 30
 
 _POLL_SECONDS = 0.2
 _ANSWER_SECONDS = 10
 
 
 class HttpAnswer(NamedTuple):
-    """What a server answered."""
+    """The answer of a server."""
 
     status: int
-    #: Names are looked up whatever their case.
+    #: The names of header fields are case-insensitive.
     headers: Message
     body: str
 
 
-class Stopped(NamedTuple):
-    """How a container ended that was asked to."""
+class StopResult(NamedTuple):
+    """The result of stopping a container: how long it took, and its exit status."""
 
     seconds: float
     exit_code: int | None
 
 
 class ContainerProcess(NamedTuple):
-    """What runs in a container."""
+    """A process in a container."""
 
     uid: int
     command: str
 
 
 class StartedContainer:
-    """A container of an image of the chain, started as its users start it."""
+    """A container of an image of the chain, started as users start it."""
 
     def __init__(
         self, engine: Engine, container: str, *, tier: str, alias: str, image: Image, network: str, relay: Relay | None
     ) -> None:
-        """Take a container that runs, or has ended already.
+        """Take a container that runs, or has already ended.
 
         Args:
             engine: The engine.
             container: Its ID.
-            tier: The tier that its image is of.
+            tier: The tier that its image belongs to.
             alias: Its name on the network.
-            image: Its image, with a full configuration.
-            network: Name of the network that it is asked on.
-            relay: What leads there; ``None`` where this machine is on it.
+            image: Its image, with the full configuration.
+            network: Name of the session's private network.
+            relay: Sends requests to this network; ``None`` if this machine can reach it.
         """
         self._engine, self._image, self._network, self._relay = engine, image, network, relay
         #: The container's ID.
         self.container = container
-        #: The tier that its image is of.
+        #: The tier that its image belongs to.
         self.tier = tier
         #: Its name on the private network.
         self.alias = alias
@@ -80,7 +80,7 @@ class StartedContainer:
 
     @property
     def running(self) -> bool:
-        """Whether it runs."""
+        """Whether the container runs."""
         return self._engine.services.state(self.container).running
 
     @property
@@ -90,58 +90,60 @@ class StartedContainer:
 
     @property
     def health(self) -> str | None:
-        """What the engine's health check says: ``starting``, ``healthy``, ``unhealthy``; ``None`` without one."""
+        """The engine's health status: ``starting``, ``healthy`` or ``unhealthy``; ``None`` without a health check."""
         return self._engine.services.state(self.container).health
 
     @property
     def address(self) -> str:
-        """Its IP address on the private network; empty once it has ended."""
+        """Its IP address on the private network; empty after it has ended."""
         return self._engine.services.state(self.container).addresses.get(self._network, "")
 
     def logs(self, lines: int | None = None) -> str:
-        """What it wrote on both streams; the last ``lines`` only, if they are given."""
+        """Return its output on both streams; only the last ``lines`` lines if a number is given."""
         return self._engine.services.logs(self.container, lines)
 
     def processes(self) -> list[ContainerProcess]:
-        """What runs in it, whatever programs the image has."""
+        """Return its processes. The image needs no program for that."""
         return [ContainerProcess(uid, line) for uid, line in self._engine.services.processes(self.container)]
 
-    def wait(self, until: Callable[[], object], timeout: float = PATIENCE) -> None:
-        """Wait until ``until()`` is true; an ``OSError`` or ``AssertionError`` of it counts as "not yet".
+    def wait(self, until: Callable[[], object], timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Wait until ``until()`` is true.
 
         Args:
-            until: Asked again and again.
-            timeout: Seconds.
+            until: Called repeatedly. An ``OSError``, ``AssertionError`` or ``HTTPException`` means "not yet".
+            timeout: Time limit in seconds.
 
         Raises:
             AssertionError: It is not true in time, or the container has ended.
         """
         __tracebackhide__ = True
-        end, said = time.monotonic() + timeout, ""
+        end, last_error = time.monotonic() + timeout, ""
         while True:
             try:
                 if until():
                     return
             except (OSError, AssertionError, http.client.HTTPException) as error:
-                said = f"; at last it said: {error}"
+                last_error = f"; last error: {error}"
             state = self._engine.services.state(self.container)
             if not state.running:
-                raise AssertionError(f"{self.alias}: ended with exit status {state.exit_code} while it was waited for")
+                raise AssertionError(
+                    f"{self.alias}: the container ended with exit status {state.exit_code} during the wait"
+                )
             if time.monotonic() > end:
-                raise AssertionError(f"{self.alias}: waited {timeout:g} s in vain{said}")
+                raise AssertionError(f"{self.alias}: the condition was not true after {timeout:g} s{last_error}")
             time.sleep(_POLL_SECONDS)
 
-    def wait_ended(self, timeout: float = PATIENCE) -> int:
-        """Wait until it has ended by itself.
+    def wait_ended(self, timeout: float = DEFAULT_TIMEOUT) -> int:
+        """Wait until the container has ended by itself.
 
         Args:
-            timeout: Seconds.
+            timeout: Time limit in seconds.
 
         Returns:
             Its exit status.
 
         Raises:
-            AssertionError: It still runs then.
+            AssertionError: It still runs after this time.
         """
         __tracebackhide__ = True
         end = time.monotonic() + timeout
@@ -151,27 +153,28 @@ class StartedContainer:
             time.sleep(_POLL_SECONDS)
         return code
 
-    def wait_healthy(self, timeout: float = PATIENCE) -> None:
-        """Wait until the image's own health check succeeds.
+    def wait_healthy(self, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Wait until the image's health check succeeds.
 
-        The check is run here, as the engine does but more often: between two of the engine's may be half a minute.
+        This method runs the check itself, more often than the engine, whose interval is 30 s by default.
 
         Args:
-            timeout: Seconds.
+            timeout: Time limit in seconds.
 
         Raises:
-            AssertionError: It does not in time, the container has ended, or the image has no health check.
+            AssertionError: The check does not succeed in time, the container has ended, or the image has no health
+                check.
         """
         __tracebackhide__ = True
-        argv = _check(self._image)
+        argv = _health_check(self._image)
         if not argv:
             raise AssertionError(f"{self.alias}: its image has no health check")
         end = time.monotonic() + timeout
 
         def healthy() -> bool:
-            code, said = self._run(argv, max(end - time.monotonic(), _POLL_SECONDS))
+            code, output = self._run(argv, max(end - time.monotonic(), _POLL_SECONDS))
             if code != 0:
-                raise AssertionError(f"the health check ended with {code}: {said}")
+                raise AssertionError(f"the health check ended with {code}: {output}")
             return True
 
         self.wait(healthy, timeout)
@@ -185,24 +188,25 @@ class StartedContainer:
         data: Mapping[str, str] | None = None,
         timeout: float = _ANSWER_SECONDS,
     ) -> HttpAnswer:
-        """Ask its web server; a redirection is an answer like any other.
+        """Send a request to its web server. Redirections are not followed.
 
         Args:
             path: Path and query.
             port: By default the lowest TCP port that the image exposes.
             headers: Header fields to send.
-            data: Fields of a form, to be posted; ``None`` gets the page.
-            timeout: Seconds until the answer begins.
+            data: Fields of a form to send with ``POST``; ``None`` for ``GET``.
+            timeout: Time limit until the answer begins, in seconds.
 
         Raises:
-            OSError: Nothing listens there, or it does not answer in time.
+            OSError: No server listens on the port, or it does not answer in time.
+            AssertionError: No port is given, and the image exposes none.
         """
         fields = dict(headers or {})
-        to = (self.address, port or self._port())
+        server = (self.address, port or self._port())
         if self._relay is None:
-            connection = http.client.HTTPConnection(*to, timeout=timeout)
+            connection = http.client.HTTPConnection(*server, timeout=timeout)
         else:
-            connection = self._relay.connection(*to, timeout)
+            connection = self._relay.connection(*server, timeout)
             fields["Connection"] = "close"
         if data is not None:
             fields.setdefault("Content-Type", "application/x-www-form-urlencoded")
@@ -214,28 +218,28 @@ class StartedContainer:
         finally:
             connection.close()
 
-    def stop(self, timeout: int = 10) -> Stopped:
-        """Ask it to end, and kill it after ``timeout`` seconds.
+    def stop(self, timeout: int = 10) -> StopResult:
+        """Stop the container with the image's stop signal, and kill it after ``timeout`` seconds.
 
         Returns:
-            How long it took and how it ended.
+            The duration in seconds, and the exit status.
         """
         began = time.monotonic()
         self._engine.services.stop(self.container, timeout)
-        return Stopped(time.monotonic() - began, self.exit_code)
+        return StopResult(time.monotonic() - began, self.exit_code)
 
     def _port(self) -> int:
-        exposed = [re.fullmatch(r"(\d+)(?:/tcp)?", each) for each in self._image.config.get("ExposedPorts") or ()]
-        ports = sorted(int(found[1]) for found in exposed if found)
+        matches = [re.fullmatch(r"(\d+)(?:/tcp)?", port) for port in self._image.config.get("ExposedPorts") or ()]
+        ports = sorted(int(match[1]) for match in matches if match)
         if not ports:
-            raise AssertionError(f"{self.alias}: its image exposes no TCP port; say port=…")
+            raise AssertionError(f"{self.alias}: its image exposes no TCP port; add the argument port=…")
         return ports[0]
 
     def _run(self, argv: list[str], timeout: float) -> tuple[int | str, str]:
         """Run a command that may hang.
 
         Returns:
-            Its exit status, or "no answer", and the end of what it said.
+            Its exit status, or "no answer" after ``timeout`` seconds, and the end of its output.
         """
         output: Output = Output()
         codes: list[int] = []
@@ -243,23 +247,23 @@ class StartedContainer:
         def run() -> None:
             codes.append(self._engine.exec.run(self.container, argv, take=output.take))
 
-        thread = threading.Thread(target=_quietly, args=(run,), daemon=True)  # ends with the container
+        thread = threading.Thread(target=_ignore_errors, args=(run,), daemon=True)  # ends with the container
         thread.start()
         thread.join(timeout)
-        said = (bytes(output.stdout) + bytes(output.stderr)).decode(errors="replace").strip()
-        return (codes[0] if codes else "no answer"), said[-500:]
+        text = (bytes(output.stdout) + bytes(output.stderr)).decode(errors="replace").strip()
+        return (codes[0] if codes else "no answer"), text[-500:]
 
 
-def _quietly(do: Callable[[], None]) -> None:
-    """A command's container may be removed while it runs: whoever asked for it has been told by then."""
+def _ignore_errors(function: Callable[[], None]) -> None:
+    """Call a function that runs a command in a container, which may be removed meanwhile."""
     try:
-        do()
-    except Exception:  # noqa: BLE001 - of whatever kind; there is nobody left to tell
+        function()
+    except Exception:  # noqa: BLE001 - the caller reports the missing answer, and nothing waits for this thread later
         return
 
 
-def _check(image: Image) -> list[str]:
-    """The command of an image's health check; empty where it has none."""
+def _health_check(image: Image) -> list[str]:
+    """Return the command of an image's health check; empty if it has none."""
     kind, *words = (image.config.get("Healthcheck") or {}).get("Test") or ["NONE"]
     if kind == "CMD-SHELL":
         shell = image.config.get("Shell") or ["/bin/sh", "-c"]

@@ -1,3 +1,3 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether this machine can build chains."""
+"""Checks whether this machine can build chains."""

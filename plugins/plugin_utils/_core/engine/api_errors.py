@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What an engine refuses and what is no answer, as errors of ours: the only ones that leave this room."""
+"""Translation of errors of the engine and of the SDK into errors of this library. Only these leave this package."""
 
 from __future__ import annotations
 
@@ -10,39 +10,40 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
-from ..errors import EngineError, EngineUnavailableError, TierwrightError, described
+from ..errors import EngineError, EngineUnavailableError, TierwrightError, describe_error
 
 ADVICE = (
-    "start one (`ansible-playbook playbooks/engine.yml` installs and starts the distribution's own where you are "
-    "root or may become root), or set DOCKER_HOST to one that runs"
+    "start one (if you are root or may become root, `ansible-playbook playbooks/engine.yml` installs and starts the "
+    "engine of the distribution), or set DOCKER_HOST to a running engine"
 )
 
 
 class RefusedError(EngineError):
-    """The engine answered, and refused."""
+    """The engine rejected a request."""
 
-    #: HTTP status of the answer; ``None`` where there was none.
+    #: HTTP status of the response; ``None`` if there was no response.
     status: int | None = None
 
 
 class MissingError(RefusedError):
-    """The engine holds no such thing."""
+    """The object does not exist on the engine."""
 
     status = HTTPStatus.NOT_FOUND
 
 
 @contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Turn the SDK's errors into ours.
+def translate_errors(action: str) -> Iterator[None]:
+    """Translate errors of the SDK into errors of this library.
+
+    Read the fields of a response inside the ``with`` statement too: then an unexpected form becomes an error here.
 
     Args:
-        doing: What was being done to which thing: ``"tagging httpd-php:latest"``.
+        action: What is being done to which object: ``"tagging httpd-php:latest"``.
 
     Raises:
-        MissingError: The engine holds no such thing.
-        RefusedError: The engine refused or failed; its own words are in the message.
-        EngineError: Its answer has another form than that of the Engine API; so what is read of an answer belongs in
-            the ``with`` statement.
+        MissingError: The object does not exist on the engine.
+        RefusedError: The engine rejected the request or failed. The error contains the message of the engine.
+        EngineError: The response does not have the form that the Engine API defines.
         EngineUnavailableError: The connection broke.
     """
     try:
@@ -50,41 +51,41 @@ def translated(doing: str) -> Iterator[None]:
     except TierwrightError:
         raise
     except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise EngineError(f"{doing}: the engine's answer cannot be understood: {described(error)}") from error
+        raise EngineError(f"{action}: the engine's answer cannot be understood: {describe_error(error)}") from error
     except Exception as error:
-        ours = _ours(doing, error)
-        if ours is None:
+        translated = _translate(action, error)
+        if translated is None:
             raise
-        raise ours from error
+        raise translated from error
 
 
-def _ours(doing: str, error: Exception) -> EngineError | None:
-    """Our error for one of the SDK's, or of the connection; ``None`` for any other."""
-    sdk = sys.modules.get("docker.errors")  # what was never imported has raised nothing
+def _translate(action: str, error: Exception) -> EngineError | None:
+    """Translate an error of the SDK or of the connection; ``None`` for any other error."""
+    sdk = sys.modules.get("docker.errors")  # it can have raised an error only if it was imported
     if sdk is not None and isinstance(error, sdk.APIError):
         missing = isinstance(error, sdk.NotFound) or error.status_code == HTTPStatus.NOT_FOUND
         kind = MissingError if missing else RefusedError
-        ours = kind(f"{doing}: the engine says: {error.explanation or error}")
-        ours.status = error.status_code or kind.status
-        return ours
+        translated = kind(f"{action}: the engine says: {error.explanation or error}")
+        translated.status = error.status_code or kind.status
+        return translated
     if isinstance(error, OSError) or (sdk is not None and isinstance(error, sdk.DockerException)):
-        return EngineUnavailableError(f"{doing}: the engine stopped answering ({innermost(error)}); {ADVICE}")
+        return EngineUnavailableError(f"{action}: the engine stopped answering ({root_cause(error)}); {ADVICE}")
     return None
 
 
-def listed(answer: Any) -> list[Any]:
-    """Take an answer that has to be a list: an empty dictionary would pass for an empty one.
+def require_list(answer: Any) -> list[Any]:
+    """Return ``answer`` if it is a list. Without this check, an empty dictionary would pass as an empty list.
 
     Raises:
-        TypeError: It is something else.
+        TypeError: It is not a list.
     """
     if not isinstance(answer, list):
-        raise TypeError(f"{type(answer).__name__} where a list belongs")
+        raise TypeError(f"found {type(answer).__name__}, expected a list")
     return answer
 
 
-def innermost(error: BaseException) -> str:
-    """Say what was at the bottom of an error: those of the SDK wrap others."""
+def root_cause(error: BaseException) -> str:
+    """Return the message of the first error in a chain of errors. Errors of the SDK wrap other errors."""
     while error.__context__ is not None:
         error = error.__context__
     return str(error) or type(error).__name__

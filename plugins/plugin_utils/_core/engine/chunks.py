@@ -1,11 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Bytes that come in chunks: as a file, read ahead.
-
-Bytes that come in pieces of any size, to be read in pieces of a wanted one.
-
-Content in pieces: what an engine sends as a file to read, and what an engine is sent read ahead.
-"""
+"""Adapters for content in chunks: read it like a file, or produce it ahead in a thread."""
 
 from __future__ import annotations
 
@@ -17,64 +12,64 @@ from contextlib import closing
 from typing import IO, cast
 
 
-class Pieces:
-    """An iterator of byte strings as something to read."""
+class ChunkReader:
+    """Reads from an iterator of byte strings."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces, self._left = pieces, b""
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks, self._rest = chunks, b""
 
     def read(self, size: int, /) -> bytes:
-        """Read at most ``size`` bytes; none at the end."""
-        while not self._left:
-            piece = next(self._pieces, None)
-            if piece is None:
+        """Read at most ``size`` bytes; returns no bytes at the end."""
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
                 return b""
-            self._left = piece
-        piece, self._left = self._left[:size], self._left[size:]
-        return piece
+            self._rest = chunk
+        chunk, self._rest = self._rest[:size], self._rest[size:]
+        return chunk
 
 
 _BUFFER = 1 << 20
 
-#: One of them; it is not changed any more.
+#: One chunk. Its content must not change later.
 Piece = bytes | memoryview
 
-#: Pieces that are read before anybody takes them.
+#: Number of chunks that are produced before they are needed.
 _AHEAD = 4
 
 
-def reader(pieces: Iterable[bytes]) -> IO[bytes]:
-    """Make a file out of pieces; it is read once, from its beginning."""
-    return cast("IO[bytes]", io.BufferedReader(_Pieces(iter(pieces)), _BUFFER))
+def reader(chunks: Iterable[bytes]) -> IO[bytes]:
+    """Make a file object from chunks. It can be read once, from its beginning."""
+    return cast("IO[bytes]", io.BufferedReader(_RawChunks(iter(chunks)), _BUFFER))
 
 
-def ahead(pieces: Generator[Piece, None, None]) -> Iterator[Piece]:
-    """Read pieces in a thread of their own, a few before they are taken, so that who takes them slowly holds up nobody.
+def ahead(chunks: Generator[Piece, None, None]) -> Iterator[Piece]:
+    """Produce chunks in a thread, a few before they are needed. Then a slow consumer does not delay the producer.
 
-    What is raised in the thread is raised here.
+    Errors in the thread are raised here.
     """
-    with closing(pieces), ThreadPoolExecutor(1) as beside:
-        read: deque[Future[Piece | None]] = deque(beside.submit(next, pieces, None) for _piece in range(_AHEAD))
-        while (piece := read.popleft().result()) is not None:
-            read.append(beside.submit(next, pieces, None))
-            yield piece
+    with closing(chunks), ThreadPoolExecutor(1) as background:
+        pending: deque[Future[Piece | None]] = deque(background.submit(next, chunks, None) for _chunk in range(_AHEAD))
+        while (chunk := pending.popleft().result()) is not None:
+            pending.append(background.submit(next, chunks, None))
+            yield chunk
 
 
-class _Pieces(io.RawIOBase):
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._left = memoryview(b"")
+class _RawChunks(io.RawIOBase):
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        while not self._left:
-            piece = next(self._pieces, None)
-            if piece is None:
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
                 return 0
-            self._left = memoryview(piece)
-        count = min(len(buffer), len(self._left))
-        buffer[:count] = self._left[:count]
-        self._left = self._left[count:]
+            self._rest = memoryview(chunk)
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
         return count

@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How a build container is confined, as the engine is told."""
+"""The confinement of a build container, in the terms of the Engine API."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from typing import Any
 from ..chain.tier import CAPABILITIES, Cage
 from .system import System
 
-#: Where Ansible keeps its files in a build container. /dev is the container's own tmpfs, so that neither the files
-#: nor the mount point reach the layer (measured: `docker diff` stays empty).
+#: Folder for Ansible's temporary files in a build container. /dev is a tmpfs of the container, so neither the files nor
+#: the mount point become part of the layer (measured: `docker diff` stays empty).
 REMOTE_TMP = "/dev/tierwright"
 
-#: Folders that hold what the package manager downloads, per family of distributions. Each gets a nameless volume
-#: that lives as long as the build container: their content never reaches the layer.
+#: Family of distributions to the folders for downloads of its package manager. Each folder gets an anonymous volume
+#: that is removed with the build container, so its content never becomes part of the layer.
 SCRATCH = {"debian": ("/var/cache/apt", "/var/lib/apt/lists")}
 
-#: Settings that limit what an engine may be unable to limit.
+#: Name of a limit to the settings for it. An engine may not support them.
 _LIMITS = {"memory": ("mem_limit", "memswap_limit"), "processes": ("pids_limit",)}
 
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """What a build container may do and see."""
+    """The limits and mounts of a build container."""
 
-    #: What the tier's build container may do.
+    #: Capabilities and limits of the tier.
     cage: Cage
-    #: Family of the distribution inside (``"debian"``); ``None`` where it is not known.
+    #: Family of its distribution (``"debian"``); ``None`` if it is not known.
     family: str | None
-    #: What is mounted besides, as the Engine API writes it.
+    #: Additional mounts, in the format of the Engine API.
     mounts: tuple[Mapping[str, Any], ...] = ()
-    #: Limits that the engine has no means for.
+    #: Limits that the engine does not support.
     unlimited: frozenset[str] = frozenset()
 
 
 def host_config(confined: Confinement) -> dict[str, Any]:
-    """Keyword arguments for the SDK's ``create_host_config``."""
+    """Return the keyword arguments for ``create_host_config`` of the SDK."""
     cage = confined.cage
     scratch = [{"Type": "volume", "Target": path} for path in SCRATCH.get(confined.family or "", ())]
     settings = {
@@ -52,8 +52,8 @@ def host_config(confined: Confinement) -> dict[str, Any]:
         "tmpfs": {REMOTE_TMP: "exec,mode=1777"},
         "privileged": False,
     }
-    left_out = {setting for limit in confined.unlimited for setting in _LIMITS[limit]}
-    return {key: value for key, value in settings.items() if key not in left_out}
+    unsupported = {setting for limit in confined.unlimited for setting in _LIMITS[limit]}
+    return {key: value for key, value in settings.items() if key not in unsupported}
 
 
 def confined(
@@ -64,19 +64,19 @@ def confined(
     say: Callable[[str], None],
     mounts: Sequence[Mapping[str, Any]] = (),
 ) -> Confinement:
-    """Confine a build container without limits that the engine has no means for.
+    """Make the confinement of a build container, without limits that the engine does not support.
 
     Args:
         system: The engine.
-        cage: What the tier's build container may do.
-        family: Family of the distribution inside.
-        say: Called with a line for each limit that is left out.
-        mounts: What is mounted besides, as the Engine API writes it.
+        cage: Capabilities and limits of the tier.
+        family: Family of the distribution in the container.
+        say: Called with a warning for each limit that the engine does not support.
+        mounts: Additional mounts, in the format of the Engine API.
 
     Raises:
         EngineError: The engine does not answer.
     """
     unlimited = system.missing_limits()
-    for what in unlimited:
-        say(f"the engine cannot limit {what}: its control groups do not allow it; the build goes on without")
+    for limit in unlimited:
+        say(f"the engine cannot limit {limit}: its control groups do not allow it; the build continues without it")
     return Confinement(cage, family, tuple(mounts), frozenset(unlimited))

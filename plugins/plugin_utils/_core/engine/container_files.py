@@ -1,13 +1,9 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Files of containers, read at a standstill.
+"""Reading files of containers and images through the engine. They need not run.
 
-A container in which nothing moves any more, so that what it holds can be read.
-
-It is paused, which takes an engine a tenth of the time that ending it takes. It is ended once it has been read, beside
-whatever the engine does then with what was read.
-
-What is in containers and images, read without asking anything in them: they need not run.
+A container is paused while it is read, so that nothing in it changes. Pausing takes a tenth of the time that killing
+takes. After the first read, a background thread kills the container.
 """
 
 from __future__ import annotations
@@ -17,48 +13,48 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 
 from ..errors import EngineError
-from .api_errors import MissingError, translated
+from .api_errors import MissingError, translate_errors
 from .containers import Containers
-from .image_ids import Naming
+from .image_ids import ImageNames
 from .inspection import ContainerInfo, FileInfo, read_file
 from .session import EngineSession
 
-#: Makes what each reading of the container is done within.
+#: Makes the context manager in which the container is read once.
 Reading = Callable[[], AbstractContextManager[None]]
 
 
 @contextmanager
-def standstill(containers: Containers, container: str) -> Iterator[Reading]:
-    """Let nothing in a container move, and end it.
+def freeze_for_reading(containers: Containers, container: str) -> Iterator[Reading]:
+    """Pause a container, so that it can be read while nothing in it changes, and kill it later.
 
     Args:
-        containers: Those of the engine.
+        containers: Containers of the engine.
         container: ID of the container. It may have ended.
 
     Yields:
-        What makes the context of each reading; when the first is over, the container begins to end. It has ended when
-        the ``with`` statement has, whatever happened in it.
+        A function that makes a context manager for each read. After the first read, a thread begins to kill the
+        container. It has ended at the end of the ``with`` statement, even after an error.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
     if not containers.pause(container):
         containers.end(container)
-    with ThreadPoolExecutor(1) as beside:
+    with ThreadPoolExecutor(1) as background:
         ending: list[Future[None]] = []
 
         @contextmanager
         def reading() -> Iterator[None]:
-            for each in ending:
-                each.result()  # what is in it may move once more when it ends
+            for future in ending:
+                future.result()  # processes may run briefly while it is killed
             yield
             if not ending:
-                ending.append(beside.submit(containers.end, container))
+                ending.append(background.submit(containers.end, container))
 
         try:
             yield reading
         except BaseException:
-            with suppress(EngineError):  # what went wrong before says more
+            with suppress(EngineError):  # the first error is more useful
                 _end(containers, container, ending)
             raise
         _end(containers, container, ending)
@@ -72,112 +68,112 @@ def _end(containers: Containers, container: str, ending: list[Future[None]]) -> 
 
 
 class ContainerFiles:
-    """The files of one engine's containers and images."""
+    """Files in the containers and images of one engine."""
 
-    def __init__(self, session: EngineSession, containers: Containers, naming: Naming) -> None:
-        """Take the way to the engine, its containers, and what it calls images.
+    def __init__(self, session: EngineSession, containers: Containers, image_names: ImageNames) -> None:
+        """Use this session, these containers and these image names.
 
-        An image is looked into through a container that never runs.
+        To read an image, a container is created from it and never started.
         """
-        self._session, self._containers, self._naming = session, containers, naming
+        self._session, self._containers, self._image_names = session, containers, image_names
 
     def info(self, container: str, path: str) -> FileInfo | None:
-        """Look at something in a container; ``None`` where there is nothing at ``path``.
+        """Inspect a file in a container; ``None`` if nothing exists at ``path``.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
         try:
-            with translated(f"looking at {path} in container {container}"):
-                pieces, found = self._session.api.get_archive(container, path)
-                with closing(pieces):
-                    return read_file(found)
+            with translate_errors(f"looking at {path} in container {container}"):
+                chunks, info = self._session.api.get_archive(container, path)
+                with closing(chunks):
+                    return read_file(info)
         except MissingError:
             return None
 
     @contextmanager
     def of_image(self, image: str, path: str) -> Iterator[Iterator[bytes] | None]:
-        """Read something out of an image.
+        """Read a file or folder of an image.
 
         Args:
             image: ID of the image.
-            path: Where in it.
+            path: Path in the image.
 
         Yields:
-            A tar archive of it, in pieces; ``None`` where there is nothing at ``path``.
+            A tar archive with the file or folder, in chunks; ``None`` if nothing exists at ``path``.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected a request.
         """
-        doing = f"looking into image {image}"
-        with translated(doing), self._unstarted(image, {}) as container:
+        action = f"looking into image {image}"
+        with translate_errors(action), self._unstarted(image, {}) as container:
             try:
-                with translated(doing):
-                    pieces, _stat = self._session.api.get_archive(container, path)
+                with translate_errors(action):
+                    chunks, _info = self._session.api.get_archive(container, path)
             except MissingError:
                 yield None
             else:
-                with closing(pieces):
-                    yield pieces
+                with closing(chunks):
+                    yield chunks
 
     def holds(self, image: str, path: str) -> bool:
-        """Say whether an image has something at ``path``.
+        """Say whether an image has a file or folder at ``path``.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected a request.
         """
-        with self.of_image(image, path) as found:
-            return found is not None
+        with self.of_image(image, path) as archive:
+            return archive is not None
 
     @contextmanager
     def exported(self, container: str) -> Iterator[Iterator[bytes]]:
-        """Read all that is in a container.
+        """Read all files of a container.
 
         Yields:
-            A tar archive of its root, in pieces.
+            A tar archive of its root folder, in chunks.
 
         Raises:
-            EngineError: The engine refused, or what it gives breaks off.
+            EngineError: The engine rejected the request, or the archive breaks off.
         """
-        with translated(f"reading container {container}"):
+        with translate_errors(f"reading container {container}"):
             yield self._session.api.export(container)
 
     @contextmanager
     def started_from(self, container: ContainerInfo) -> Iterator[Iterator[bytes]]:
-        """Read all that a container was started from.
+        """Read all files of the image that a container was started from.
 
         Yields:
-            A tar archive of its image's root, in pieces.
+            A tar archive of the root folder of the image, in chunks.
 
         Raises:
-            EngineError: The engine refused, or what it gives breaks off.
+            EngineError: The engine rejected a request, or the archive breaks off.
         """
-        # With the labels of the container, so that whoever clears up after its run finds this one as well.
+        # It has the labels of the container, so that the cleanup of its run finds it too.
         with (
-            translated(f"reading what container {container.id} was started from"),
-            self._unstarted(container.image, container.labels) as before,
+            translate_errors(f"reading what container {container.id} was started from"),
+            self._unstarted(container.image, container.labels) as unstarted,
         ):
-            yield self._session.api.export(before)
+            yield self._session.api.export(unstarted)
 
-    def changed(self, container: str, doing: str) -> list[str]:
-        """List the paths that were made, changed or removed in a container since it was made.
+    def changed(self, container: str, action: str) -> list[str]:
+        """List the paths that were added, changed or removed in a container since it was created.
 
         Args:
             container: Its ID.
-            doing: Why, for the message.
+            action: What this is done for, for error messages.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
-        with translated(doing):
-            return [str(each["Path"]) for each in self._session.api.diff(container) or ()]
+        with translate_errors(action):
+            return [str(entry["Path"]) for entry in self._session.api.diff(container) or ()]
 
     @contextmanager
     def _unstarted(self, image: str, labels: Mapping[str, str]) -> Iterator[str]:
-        """Make a container that never runs; it is removed at the end of the ``with`` statement."""
-        called = self._naming.theirs(image)
-        made = str(self._session.api.create_container(called, command=["-"], labels=dict(labels))["Id"])
+        """Create a container that never runs. It is removed at the end of the ``with`` statement."""
+        engine_name = self._image_names.engine_name(image)
+        container = str(self._session.api.create_container(engine_name, command=["-"], labels=dict(labels))["Id"])
         try:
-            yield made
+            yield container
         finally:
-            self._containers.remove(made)
+            self._containers.remove(container)

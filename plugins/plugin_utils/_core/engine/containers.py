@@ -1,10 +1,8 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Containers and their processes.
+"""Containers of the engine, and the processes in them.
 
-What runs in a container, listed from outside where the engine can, and else by a shell in it.
-
-Containers, whatever they are for: looked at, found, ended and removed; and build containers started.
+All containers can be inspected, require_list, paused, ended and removed. Build containers are started here.
 """
 
 from __future__ import annotations
@@ -15,22 +13,23 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from ..errors import EngineError, concerning
-from .api_errors import RefusedError, listed, translated
+from ..errors import EngineError, wrap_errors
+from .api_errors import RefusedError, require_list, translate_errors
 from .confinement import Confinement, host_config
 from .exec import Exec
-from .image_ids import Naming
+from .image_ids import ImageNames
 from .inspection import ContainerInfo, read_container
 from .session import EngineSession
 from .streams import Output
 
-#: Prints a mark, number, effective user and command line of each process but its own shell, after a mark each time.
-_LOOK = """
-for each in /proc/[0-9]*; do
-    [ "$each" = "/proc/$$" ] && continue
-    while read -r name _ user _; do [ "$name" = Uid: ] && break; done 2>/dev/null <"$each/status" || continue
-    printf '%s%s %s ' "$1" "${each#/proc/}" "$user"
-    cat "$each/cmdline" 2>/dev/null
+#: Shell script. For each process except its own shell it prints the marker ``$1``, process ID, effective user ID, and
+#: command line.
+_LIST_PROCESSES = """
+for folder in /proc/[0-9]*; do
+    [ "$folder" = "/proc/$$" ] && continue
+    while read -r name _ user _; do [ "$name" = Uid: ] && break; done 2>/dev/null <"$folder/status" || continue
+    printf '%s%s %s ' "$1" "${folder#/proc/}" "$user"
+    cat "$folder/cmdline" 2>/dev/null
 done
 :
 """
@@ -41,93 +40,97 @@ class ProcessInfo:
     """A process in a container."""
 
     pid: int
-    #: Number of the user that it runs as, as the container has it.
+    #: ID of the user that it runs as, in the container.
     user: int
     command: str
 
 
 def processes_of(session: EngineSession, container: str) -> list[ProcessInfo]:
-    """List the processes of a container that runs.
+    """List the processes of a running container.
 
-    Docker runs its machine's ``ps`` for that and asks cgroups, which a rootless one may not have; Podman 4 runs the
-    ``ps`` of the image. Where there is none, a shell and ``cat`` of the image are asked.
+    Docker runs the ``ps`` of its machine and reads cgroups, which a rootless Docker may not have. Podman 4 runs the
+    ``ps`` of the image. If the engine cannot list them, a shell and ``cat`` of the image are used.
 
     Raises:
-        RefusedError: The container does not run, or neither way leads to its processes.
-        EngineError: The same, or the engine does not answer.
+        RefusedError: The container is not running, or both methods failed.
+        EngineError: The engine does not answer, or its response cannot be understood.
     """
     try:
-        return _told(session, container)
+        return _list_by_engine(session, container)
     except RefusedError:
-        found = _seen_inside(session, container)
-        if found is None:
+        processes = _list_by_shell(session, container)
+        if processes is None:
             raise
-        return found
+        return processes
 
 
-def _told(session: EngineSession, container: str) -> list[ProcessInfo]:
-    doing = f"listing the processes of container {container}"
-    with translated(doing):
+def _list_by_engine(session: EngineSession, container: str) -> list[ProcessInfo]:
+    action = f"listing the processes of container {container}"
+    with translate_errors(action):
         try:
-            found = session.api.top(container, ps_args="-eo pid,uid,args")
-        except ValueError as error:  # Podman 4 answers nothing
-            raise RefusedError(f"{doing}: the engine answers nothing, and the image has no ps, shell or cat") from error
-        processes = found["Processes"] or ()
-        if len(found["Titles"]) == 1:  # Podman 4 gives out whole lines of what `ps` wrote
-            processes = [str(line).split(None, 2) for line, *_nothing in processes]
-        with concerning(f"{doing}: the engine's answer cannot be understood", EngineError):
+            answer = session.api.top(container, ps_args="-eo pid,uid,args")
+        except ValueError as error:  # Podman 4 sends an empty response
+            raise RefusedError(
+                f"{action}: the engine sent an empty answer, and the image has no ps, shell or cat"
+            ) from error
+        processes = answer["Processes"] or ()
+        if len(answer["Titles"]) == 1:  # Podman 4 returns whole lines of the output of `ps`
+            processes = [str(line).split(None, 2) for line, *_rest in processes]
+        with wrap_errors(f"{action}: the engine's answer cannot be understood", EngineError):
             return [ProcessInfo(int(pid), int(user), command) for pid, user, command in processes]
 
 
-def _seen_inside(session: EngineSession, container: str) -> list[ProcessInfo] | None:
-    """What a shell in a container sees; ``None`` where there is no such shell, or the container has ended."""
-    output, mark = Output(), secrets.token_hex(16)
+def _list_by_shell(session: EngineSession, container: str) -> list[ProcessInfo] | None:
+    """List processes with a shell in the container; ``None`` if it has no working shell, or if it has ended."""
+    output, marker = Output(), secrets.token_hex(16)
     try:
-        code = Exec(session).run(container, ["/bin/sh", "-c", _LOOK, "sh", mark], take=output.take)
+        code = Exec(session).run(container, ["/bin/sh", "-c", _LIST_PROCESSES, "sh", marker], take=output.take)
     except EngineError:
         return None
     if code != 0:
         return None
-    lines = [text.split(" ", 2) for text in output.stdout.decode(errors="replace").split(mark)[1:]]
+    lines = [text.split(" ", 2) for text in output.stdout.decode(errors="replace").split(marker)[1:]]
     try:
         return [ProcessInfo(int(pid), int(user), words.rstrip("\0").replace("\0", " ")) for pid, user, words in lines]
-    except ValueError:  # its shell is not one
+    except ValueError:  # its /bin/sh is not a real shell
         return None
 
 
-#: A shell that waits is there in every image that a role can be applied to, collects orphans, and ends on SIGTERM.
-WAITING = "trap 'exit 0' TERM; while :; do sleep 86400 & wait $!; done"
+#: Shell script that waits. Every image that a role can be applied to has a shell. It reaps orphans and ends on SIGTERM.
+IDLE_SCRIPT = "trap 'exit 0' TERM; while :; do sleep 86400 & wait $!; done"
 
-#: Made in a build container when its first process runs, in a memory of its own: what is older was there before.
-#: Docker from 26 on writes ``/etc/hosts`` after the time at which it says that the container was started.
-BEGUN = "/dev/tierwright-begun"
+#: File that the first process of a build container creates, on a tmpfs. Older files existed before the build started.
+#: The start time that the engine reports cannot be used: Docker 26 and later writes ``/etc/hosts`` after that time.
+START_MARKER = "/dev/tierwright-begun"
 
-# An empty folder of lists must not look as if they had just been fetched (``cache_valid_time`` of Ansible's apt).
-_IDLE = [
+# Without a package list, the folder of the lists must look old: Ansible's apt module uses its time
+# (``cache_valid_time``).
+_IDLE_COMMAND = [
     "/bin/sh",
     "-c",
-    f": >{BEGUN}; touch -cd @0 /var/lib/apt/lists 2>/dev/null; {WAITING}",
+    f": >{START_MARKER}; touch -cd @0 /var/lib/apt/lists 2>/dev/null; {IDLE_SCRIPT}",
 ]
 
-#: Set in every build container and in no image.
+#: Environment of every build container; images do not contain it.
 _BUILD_ENVIRONMENT = {
-    # A file that is mounted cannot be replaced, as modules do; then they write into it (``unsafe_writes``). What no
-    # image can hold is told when the layer is sealed.
+    # Modules replace files, which is impossible for mounted files. With this setting they write into such files
+    # (``unsafe_writes``). If an image cannot contain such a change, sealing reports it.
     "ANSIBLE_UNSAFE_WRITES": "1",
     "DEBIAN_FRONTEND": "noninteractive",
-    # No syncs: a build that the machine does not survive is not used. The others are dpkg's defaults, which go where
-    # this is set (dpkg(1)).
+    # No syncs: if the machine crashes, the build is discarded anyway. The other two are the defaults of dpkg, which
+    # this variable would otherwise remove (dpkg(1)).
     "DPKG_FORCE": "security-mac,downgrade,unsafe-io",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 
-#: What many programs write instead of the time (https://reproducible-builds.org/specs/source-date-epoch/).
+#: Variable with the time that many programs use in place of the current time
+#: (https://reproducible-builds.org/specs/source-date-epoch/).
 EPOCH = "SOURCE_DATE_EPOCH"
 
 
 @dataclass(frozen=True, slots=True)
 class BuildContainer:
-    """A container that a tier's role is applied in."""
+    """A container in which the role of a tier is applied."""
 
     #: Container ID.
     id: str
@@ -138,9 +141,9 @@ class BuildContainer:
 class Containers:
     """The containers of one engine."""
 
-    def __init__(self, session: EngineSession, naming: Naming) -> None:
-        """Take the way to the engine, and what it calls images."""
-        self._session, self._naming = session, naming
+    def __init__(self, session: EngineSession, image_names: ImageNames) -> None:
+        """Use this session and these image names."""
+        self._session, self._image_names = session, image_names
 
     def start(
         self,
@@ -152,24 +155,24 @@ class Containers:
         confined: Confinement,
         environment: Mapping[str, str] | None = None,
     ) -> BuildContainer:
-        """Start a build container: root, confined, idle.
+        """Start a build container. It runs as root, is confined, and does nothing.
 
         Args:
-            name: Name for the container.
-            image: ID of an image whose own entrypoint, user, health check and volumes are out of the way.
-            tier: The tier, for messages and as host name.
-            labels: Labels for the container.
-            confined: How, from :func:`.confinement.confined`.
-            environment: What is in its environment besides.
+            name: Name of the container.
+            image: ID of a stage image: without entrypoint, user, health check and volumes.
+            tier: Name of the tier, for messages and as host name.
+            labels: Labels of the container.
+            confined: Limits and mounts, from :func:`.confinement.confined`.
+            environment: Additional environment variables.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
-        doing, api = f"tier {tier!r}: starting build container {name}", self._session.api
-        with translated(doing):
-            made = api.create_container(
-                self._naming.theirs(image),
-                command=_IDLE,
+        action, api = f"tier {tier!r}: starting build container {name}", self._session.api
+        with translate_errors(action):
+            created = api.create_container(
+                self._image_names.engine_name(image),
+                command=_IDLE_COMMAND,
                 entrypoint=[],
                 user="0:0",
                 working_dir="/",
@@ -180,9 +183,9 @@ class Containers:
                 stop_signal="SIGTERM",
                 host_config=api.create_host_config(**host_config(confined)),
             )
-            container = BuildContainer(made["Id"], name)
+            container = BuildContainer(created["Id"], name)
         try:
-            with translated(doing):
+            with translate_errors(action):
                 api.start(container.id)
         except RefusedError:
             self.remove(container.id)
@@ -190,40 +193,37 @@ class Containers:
         return container
 
     def inspect(self, container: str) -> ContainerInfo:
-        """Look at a container, running or not.
+        """Inspect a container, running or not.
 
         Args:
             container: Its name or ID.
 
         Raises:
-            EngineError: It is gone, or the engine does not answer.
+            EngineError: The container does not exist, or the engine does not answer.
         """
-        with translated(f"looking at container {container}"):
-            found = self._session.api.inspect_container(container)
-            return read_container(found, self._image(found["Image"], found["Config"].get("Labels")))
+        with translate_errors(f"looking at container {container}"):
+            info = self._session.api.inspect_container(container)
+            return read_container(info, self._image(info["Image"], info["Config"].get("Labels")))
 
     def commands(self, container: str) -> list[str]:
-        """List what runs in a container, as its engine's machine shows it.
-
-        Returns:
-            A line for each process, with its command line.
+        """List the command lines of the processes in a container.
 
         Raises:
-            EngineError: It does not run, or the engine does not answer.
+            EngineError: The container is not running, or the engine does not answer.
         """
-        return [each.command for each in processes_of(self._session, container)]
+        return [process.command for process in processes_of(self._session, container)]
 
     def pause(self, container: str) -> bool:
-        """Let nothing in a container run any more.
+        """Pause all processes in a container.
 
         Returns:
-            ``False`` where it has ended, or the engine cannot (without the freezer of cgroups).
+            ``False`` if it has ended, or if the engine cannot pause it (without the freezer of cgroups).
 
         Raises:
-            EngineError: It is gone, or the engine does not answer.
+            EngineError: The container does not exist, or the engine does not answer.
         """
         try:
-            with translated(f"pausing container {container}"):
+            with translate_errors(f"pausing container {container}"):
                 self._session.api.pause(container)
         except RefusedError as error:
             if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.INTERNAL_SERVER_ERROR}:
@@ -232,60 +232,61 @@ class Containers:
         return True
 
     def end(self, container: str) -> None:
-        """End all that runs in a container, at once, so that nothing in it is written any more; it may have ended.
+        """Kill all processes in a container and wait for their end. The container may have ended already.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
-        doing = f"ending container {container}"
+        action = f"ending container {container}"
         try:
-            with translated(doing):
+            with translate_errors(action):
                 self._session.api.kill(container)
         except RefusedError as error:
-            # It does not run, which Podman 4 tells with the status of an error.
+            # Podman 4 sends a generic error status if the container is not running.
             if error.status != HTTPStatus.CONFLICT and not self._has_ended(container):
                 raise
-        with translated(doing):
+        with translate_errors(action):
             self._session.api.wait(container)
 
     def remove(self, container: str) -> None:
-        """Remove a container and its nameless volumes; it may be gone already.
+        """Remove a container and its anonymous volumes. It need not exist.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
         try:
-            with translated(f"removing container {container}"):
+            with translate_errors(f"removing container {container}"):
                 self._session.api.remove_container(container, v=True, force=True)
         except RefusedError as error:
-            if error.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:  # a removal is under way
+            if error.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:  # conflict: it is being removed already
                 raise
 
-    def find(self, label: str, *, but_of: Collection[str] = ()) -> list[tuple[str, dict[str, str]]]:
+    def find(self, label: str, *, except_images: Collection[str] = ()) -> list[tuple[str, dict[str, str]]]:
         """List containers that carry ``label`` (``key`` or ``key=value``), running or not.
 
         Args:
             label: The label.
-            but_of: IDs of images whose containers are left out: they have inherited it.
+            except_images: IDs of images whose containers are omitted: these containers inherited the label.
 
         Returns:
-            Pairs of container ID and its labels.
+            Pairs of container ID and labels.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
-        with translated("listing containers"):
-            found = listed(self._session.api.containers(all=True, filters={"label": label}))
-            return [(each["Id"], each.get("Labels") or {}) for each in found if self._source(each) not in but_of]
+        with translate_errors("listing containers"):
+            entries = require_list(self._session.api.containers(all=True, filters={"label": label}))
+            kept = [entry for entry in entries if self._source(entry) not in except_images]
+            return [(entry["Id"], entry.get("Labels") or {}) for entry in kept]
 
     def sources(self) -> set[str]:
-        """List the IDs of the images that containers, running or not, were made from.
+        """List the IDs of the images that containers (running or not) were made from.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
-        with translated("listing containers"):
-            return {self._source(each) for each in listed(self._session.api.containers(all=True))}
+        with translate_errors("listing containers"):
+            return {self._source(entry) for entry in require_list(self._session.api.containers(all=True))}
 
     def _has_ended(self, container: str) -> bool:
         try:
@@ -293,8 +294,8 @@ class Containers:
         except EngineError:
             return False
 
-    def _source(self, found: Mapping[str, Any]) -> str:
-        return self._image(found["ImageID"], found.get("Labels"))
+    def _source(self, entry: Mapping[str, Any]) -> str:
+        return self._image(entry["ImageID"], entry.get("Labels"))
 
-    def _image(self, called: Any, labels: Mapping[str, str] | None) -> str:
-        return self._naming.listed(str(called), labels)
+    def _image(self, engine_name: Any, labels: Mapping[str, str] | None) -> str:
+        return self._image_names.listed_id(str(engine_name), labels)

@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The one door to a container engine: everything outside this room asks an :class:`Engine`."""
+"""The entry point to a container engine. All other packages use it through :class:`Engine`."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from .containers import Containers
 from .docker_config import engine_address
 from .exec import Exec
 from .image_catalogue import Catalogue
-from .image_ids import Naming
+from .image_ids import ImageNames
 from .images import Images
 from .networks_and_volumes import Networks, Volumes
 from .services import Services
 from .session import EngineSession
 from .system import EngineKind, System
 
-#: Seconds that one answer may take; unpacking a large layer is one answer.
+#: Timeout of one request, in seconds. Unpacking a large layer is one request.
 ANSWER_TIMEOUT = 600
 
 
 class Engine:
-    """One container engine, by what can be asked of it; threads may share it."""
+    """One container engine, with one attribute for each kind of object. Threads may share it."""
 
     def __init__(self, session: EngineSession) -> None:
-        """Take the way to the engine; nothing is asked yet. See :func:`connect` and :func:`unopened`."""
+        """Prepare; no request is sent yet. Use :func:`connect` or :func:`lazy_engine` to make one."""
         self._session = session
-        #: The engine itself: its version, its machine, and what it cannot do there.
+        #: The engine itself: its version, its machine, and its limits.
         self.system = System(session)
-        naming = Naming(session, self.system.kind)
-        self.images = Images(session, self.system.kind, naming)
-        #: All that it holds, to be looked at.
-        self.catalogue = Catalogue(session, naming)
-        #: Containers, whatever they are for; build containers are started here.
-        self.containers = Containers(session, naming)
-        #: What is in containers and images.
-        self.files = ContainerFiles(session, self.containers, naming)
-        #: Containers that run as users run them.
-        self.services = Services(session, self.containers, naming)
+        image_names = ImageNames(session, self.system.kind)
+        self.images = Images(session, self.system.kind, image_names)
+        #: Read-only access to everything that the engine stores.
+        self.catalogue = Catalogue(session, image_names)
+        #: Containers of every kind. Build containers are started here.
+        self.containers = Containers(session, image_names)
+        #: Files in containers and images.
+        self.files = ContainerFiles(session, self.containers, image_names)
+        #: Containers that are started in the way a user starts them.
+        self.services = Services(session, self.containers, image_names)
         self.volumes = Volumes(session)
         self.networks = Networks(session)
         #: Commands in containers.
@@ -45,12 +45,12 @@ class Engine:
 
     @property
     def address(self) -> str:
-        """Where it is, as in ``DOCKER_HOST``."""
+        """Address of the engine, in the format of ``DOCKER_HOST``."""
         return self._session.address
 
     @property
     def kind(self) -> EngineKind:
-        """What it does otherwise than others.
+        """How this engine differs from other engines.
 
         Raises:
             EngineError: The engine does not answer.
@@ -62,20 +62,20 @@ class Engine:
         self._session.close()
 
 
-def unopened(timeout: int = ANSWER_TIMEOUT) -> Engine:
-    """Give the engine that DOCKER_HOST names, else the one behind the first local socket that exists, as yet unasked.
+def lazy_engine(timeout: int = ANSWER_TIMEOUT) -> Engine:
+    """Return the engine at :func:`.docker_config.engine_address`, without connecting to it.
 
     Args:
-        timeout: Seconds that one answer may take.
+        timeout: Timeout of one request, in seconds.
     """
     return Engine(EngineSession(engine_address(), timeout))
 
 
 def connect(timeout: int = ANSWER_TIMEOUT) -> Engine:
-    """Connect to that engine.
+    """Connect to the engine at :func:`.docker_config.engine_address`.
 
     Args:
-        timeout: Seconds that one answer may take.
+        timeout: Timeout of one request, in seconds.
 
     Raises:
         EngineUnavailableError: No engine answers, or it is older than Docker 20.10.

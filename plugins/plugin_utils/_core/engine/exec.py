@@ -1,14 +1,10 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Running commands in containers, also without the SDK.
+"""Running commands in containers, with separate standard input, output and error.
 
-Starting a command without the SDK, whose import takes longer than everything else that starts an agent.
-
-Only what :mod:`.exec` does too, for engines that :func:`.session.speaks` says yes to; others need the SDK. The calls
-are
-those of the Engine API (``POST /containers/{id}/exec``, ``POST /exec/{id}/start``), which Podman speaks as well.
-
-Running commands in containers, with their three streams kept apart.
+If the engine is :func:`.session.reachable_directly`, a command can also be started without the SDK
+(:class:`DirectExec`). Importing the SDK takes longer than all other steps of starting an agent. The calls are those of
+the Engine API, which Podman supports too: ``POST /containers/{id}/exec`` and ``POST /exec/{id}/start``.
 """
 
 from __future__ import annotations
@@ -25,32 +21,34 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from ..errors import ContainerGoneError, EngineError, EngineUnavailableError, concerning
-from .api_errors import MissingError, RefusedError, translated
-from .session import EngineSession, connection, refusal, speaks
-from .streams import Frames, StartedCommand, bridged, buffered, can_tell_the_end, read_ahead
+from ..errors import ContainerGoneError, EngineError, EngineUnavailableError, wrap_errors
+from .api_errors import MissingError, RefusedError, translate_errors
+from .session import EngineSession, connection, error_response, reachable_directly
+from .streams import Frames, StartedCommand, as_socket, can_end_input, read_ahead, read_buffered
 
 
 class DirectExec:
-    """Commands in the containers of one engine that is asked directly."""
+    """Commands in the containers of one engine, without the SDK."""
 
     def __init__(self, address: str) -> None:
-        """Take an address that :func:`.session.speaks` says yes to; nothing is opened yet."""
+        """Use this address, which must be :func:`.session.reachable_directly`. Nothing is opened yet."""
         self._address = address
 
     def user_of(self, container: str) -> str:
-        """The user that a container's commands run as unless they say otherwise; empty for root.
+        """Return the default user of commands in a container; empty for root.
 
         Raises:
-            EngineError: There is no such container.
+            EngineError: The container does not exist.
             EngineUnavailableError: The engine does not answer.
         """
-        with self._understood():
-            return str(self._ask("GET", f"/containers/{quote(container, safe='')}/json")["Config"].get("User") or "")
+        with self._wrap_errors():
+            return str(
+                self._request("GET", f"/containers/{quote(container, safe='')}/json")["Config"].get("User") or ""
+            )
 
     @contextlib.contextmanager
     def started(self, container: str, argv: list[str], user: str) -> Iterator[StartedCommand]:
-        """Start a command, and let go of its stream at the end of the ``with`` statement.
+        """Start a command, and close its stream at the end of the ``with`` statement.
 
         Args:
             container: Name or ID of a running container.
@@ -58,36 +56,36 @@ class DirectExec:
             user: ``name``, ``uid`` or ``uid:gid``.
 
         Raises:
-            EngineError: The engine refused: the container does not run, or does not exist.
+            EngineError: The engine rejected the command: the container is not running, or does not exist.
             EngineUnavailableError: The engine does not answer.
         """
         streams = {"AttachStdin": True, "AttachStdout": True, "AttachStderr": True}
-        asked = {"Cmd": argv, "User": user, "Tty": False, **streams}
-        with self._understood():
-            made = str(self._ask("POST", f"/containers/{quote(container, safe='')}/exec", asked)["Id"])
+        body = {"Cmd": argv, "User": user, "Tty": False, **streams}
+        with self._wrap_errors():
+            exec_id = str(self._request("POST", f"/containers/{quote(container, safe='')}/exec", body)["Id"])
         with contextlib.closing(connection(self._address)) as connected:
             upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"}
-            answer = self._send(connected, "POST", f"/exec/{made}/start", {"Detach": False, "Tty": False}, upgrade)
+            answer = self._send(connected, "POST", f"/exec/{exec_id}/start", {"Detach": False, "Tty": False}, upgrade)
             if answer.status not in {HTTPStatus.SWITCHING_PROTOCOLS, HTTPStatus.OK}:
-                raise EngineError(refusal(self._address, f"/exec/{made}/start", answer.status, answer.read()))
+                raise EngineError(error_response(self._address, f"/exec/{exec_id}/start", answer.status, answer.read()))
             sock = connected.sock
             yield StartedCommand(
-                sock, buffered(answer.fp, sock), can_tell_the_end=True, status=lambda: self._status(made)
+                sock, read_buffered(answer.fp, sock), can_end_input=True, status=lambda: self._status(exec_id)
             )
 
-    def _status(self, made: str) -> int | None:
-        with self._understood():
-            found = self._ask("GET", f"/exec/{made}/json")
-            return None if found["Running"] else found["ExitCode"]
+    def _status(self, exec_id: str) -> int | None:
+        with self._wrap_errors():
+            info = self._request("GET", f"/exec/{exec_id}/json")
+            return None if info["Running"] else info["ExitCode"]
 
-    def _understood(self) -> contextlib.AbstractContextManager[None]:
-        return concerning(f"the engine at {self._address}: its answer cannot be understood", EngineError)
+    def _wrap_errors(self) -> contextlib.AbstractContextManager[None]:
+        return wrap_errors(f"the engine at {self._address}: its answer cannot be understood", EngineError)
 
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+    def _request(self, method: str, path: str, body: Any = None) -> Any:
         with contextlib.closing(connection(self._address)) as connected:
             answer = self._send(connected, method, path, body, {})
             if answer.status >= HTTPStatus.BAD_REQUEST:
-                raise EngineError(refusal(self._address, path, answer.status, answer.read()))
+                raise EngineError(error_response(self._address, path, answer.status, answer.read()))
             return json.loads(answer.read())
 
     def _send(
@@ -103,13 +101,13 @@ class DirectExec:
 
 _CHUNK = 1 << 16
 
-#: Exit status of what was ended with SIGKILL, as all processes of a container are when its first one ends.
+#: Exit status after SIGKILL. All processes of a container get this signal when its first process ends.
 _KILLED = 128 + signal.SIGKILL
 _ENDING_SECONDS = 1.0
 
-_NO_END = (
-    "DOCKER_HOST names an engine behind TLS, over which the end of a command's input cannot be told; only an agent can "
-    "run commands there, and it needs Python in the build container"
+_CANNOT_END_INPUT = (
+    "DOCKER_HOST names an engine behind TLS, and over TLS the end of a command's input cannot be sent; only an agent "
+    "can run commands there, and the agent needs Python in the build container"
 )
 
 
@@ -128,27 +126,27 @@ class Exec:
         take: Callable[[int, bytes], None],
         user: str = "",
     ) -> int:
-        """Run ``argv`` in ``container`` and wait for its end.
+        """Run a command in a container and wait for its end.
 
         Args:
             container: Name or ID of a running container.
             argv: The command and its arguments; no shell is added.
-            stdin: What the command reads, in pieces; it sees the end after the last one.
-            take: Called with 1 (standard output) or 2 (standard error) and the bytes, as they come.
-            user: ``name``, ``uid`` or ``uid:gid``; empty for the container's own.
+            stdin: Standard input, in chunks. It is closed after the last chunk.
+            take: Called with 1 (standard output) or 2 (standard error) and the bytes, whenever bytes arrive.
+            user: ``name``, ``uid`` or ``uid:gid``; empty for the default user of the container.
 
         Returns:
             The exit status.
 
         Raises:
             ContainerGoneError: The container is not running, or ended before the command did.
-            EngineError: The engine refused the command.
+            EngineError: The engine rejected the command, or does not know how it ended.
         """
-        with translated(f"running a command in container {container}"):
+        with translate_errors(f"running a command in container {container}"):
             frames = Frames(take)
             with self.started(container, argv, user) as command:
-                if not command.can_tell_the_end:
-                    raise EngineError(_NO_END)
+                if not command.can_end_input:
+                    raise EngineError(_CANNOT_END_INPUT)
                 frames.feed(command.ahead)
                 _converse(command.socket, iter(stdin), frames.feed)
             code = command.status()
@@ -156,80 +154,80 @@ class Exec:
             raise ContainerGoneError(self.why_gone(container))
         if code is None:
             raise EngineError(
-                f"the engine has lost track of a command in build container {container}, which still runs; the engine "
-                "was started again meanwhile: start the playbook again"
+                f"the engine does not know how a command in build container {container} ended, although the container "
+                "runs; the engine was restarted during the command: start the playbook again"
             )
         return code
 
     @contextlib.contextmanager
     def started(self, container: str, argv: list[str], user: str) -> Iterator[StartedCommand]:
-        """Start a command, and let go of its stream at the end of the ``with`` statement.
+        """Start a command, and close its stream at the end of the ``with`` statement.
 
         Args:
             container: Name or ID of a running container.
             argv: The command and its arguments.
-            user: ``name``, ``uid`` or ``uid:gid``; empty for the container's own.
+            user: ``name``, ``uid`` or ``uid:gid``; empty for the default user of the container.
 
         Raises:
             ContainerGoneError: The container is not running.
-            EngineError: The engine refused the command.
+            EngineError: The engine rejected the command.
         """
         try:
-            with translated(f"running a command in container {container}"):
+            with translate_errors(f"running a command in container {container}"):
                 exec_id = self._session.api.exec_create(container, argv, stdin=True, user=user)["Id"]
                 stream = self._session.api.exec_start(exec_id, socket=True)
         except RefusedError as error:
-            # Engines refuse a container that does not run with 404, 409 or 500; what became of it is what counts.
+            # If the container is not running, engines answer with 404, 409 or 500. So look at the container itself.
             if self.ends(container):
                 raise ContainerGoneError(self.why_gone(container)) from error
             raise
         try:
             ahead = read_ahead(stream)
             yield StartedCommand(
-                bridged(stream), ahead, can_tell_the_end(stream), lambda: self._status(container, exec_id)
+                as_socket(stream), ahead, can_end_input(stream), lambda: self._status(container, exec_id)
             )
         finally:
-            # The SDK hangs the response on its socket; closing the socket alone makes Python 3.13 complain about it.
+            # The SDK attaches the response to its socket. If only the socket is closed, Python 3.13 warns about the
+            # response.
             getattr(stream, "_response", stream).close()
 
     def user_of(self, container: str) -> str:
-        """The user that a container's commands run as unless they say otherwise; empty for root.
+        """Return the default user of commands in a container; empty for root.
 
         Raises:
-            EngineError: There is no such container, or the engine does not answer.
+            EngineError: The container does not exist, or the engine does not answer.
         """
-        if speaks(self._session.address):
+        if reachable_directly(self._session.address):
             return DirectExec(self._session.address).user_of(container)
-        with translated(f"looking at build container {container}"):
+        with translate_errors(f"looking at build container {container}"):
             return str(self._session.api.inspect_container(container)["Config"].get("User") or "")
 
     def attach(self, container: str, argv: list[str], user: str) -> contextlib.AbstractContextManager[StartedCommand]:
-        """Start a command as :meth:`started` does, without the SDK where the engine can be reached without it.
-
-        Its import takes longer than everything else that starts an agent.
-        """
-        if speaks(self._session.address):
+        """Start a command as :meth:`started` does, but without the SDK where that is possible."""
+        if reachable_directly(self._session.address):
             return DirectExec(self._session.address).started(container, argv, user)
         return self.started(container, argv, user)
 
     def why_gone(self, container: str) -> str:
-        """Say in a sentence what became of a container that does not run any more.
+        """Return a sentence that says why a container is not running any more.
 
         Raises:
             EngineError: The engine does not answer.
         """
         try:
-            with translated(f"looking at container {container}"):
+            with translate_errors(f"looking at container {container}"):
                 state = self._session.api.inspect_container(container)["State"]
                 status, code = state.get("Status"), state.get("ExitCode")
         except MissingError:
-            return f"build container {container} does not exist any more; somebody removed it"
+            return f"build container {container} does not exist any more; it was removed"
         if state.get("OOMKilled"):
-            return f"build container {container} was ended by the kernel: it ran out of memory"
+            return f"build container {container} was killed by the kernel: it ran out of memory"
         return f"build container {container} is {status} (exit status {code})"
 
     def ends(self, container: str) -> bool:
-        """Say whether a container has ended or is about to: its processes are killed a moment before it is said to.
+        """Say whether a container has ended or is about to end.
+
+        Its processes are killed a moment before the engine reports its end, so this waits up to a second.
 
         Raises:
             EngineError: The engine does not answer.
@@ -237,7 +235,7 @@ class Exec:
         until = time.monotonic() + _ENDING_SECONDS
         while time.monotonic() < until:
             try:
-                with translated(f"looking at container {container}"):
+                with translate_errors(f"looking at container {container}"):
                     if not self._session.api.inspect_container(container)["State"]["Running"]:
                         return True
             except MissingError:
@@ -246,18 +244,19 @@ class Exec:
         return False
 
     def _status(self, container: str, exec_id: str) -> int | None:
-        """Ask how a command ended; the engine may learn of its end a moment after the end of its stream.
+        """Return the exit status of a command; ``None`` if the engine does not know it.
 
-        A Podman service that was started again says of every command of the one before that it runs, with status 0.
+        The engine may notice the end a moment after the end of the stream. A restarted Podman service reports every
+        older command as running, with status 0.
         """
         until = time.monotonic() + _ENDING_SECONDS
         while True:
             try:
-                with translated(f"running a command in container {container}"):
-                    found = self._session.api.exec_inspect(exec_id)
-                    running, code = found["Running"], found["ExitCode"]
+                with translate_errors(f"running a command in container {container}"):
+                    info = self._session.api.exec_inspect(exec_id)
+                    running, code = info["Running"], info["ExitCode"]
             except MissingError:
-                return None  # with its container
+                return None  # the container is gone too
             if not running:
                 return None if code is None else int(code)
             if time.monotonic() > until:
@@ -266,7 +265,7 @@ class Exec:
 
 
 def _converse(sock: socket.socket, stdin: Iterator[bytes], feed: Callable[[bytes], None]) -> None:
-    """Send and receive at once: a command that writes while it reads must not wait for us."""
+    """Send and receive at the same time: a command that writes while it reads must not block."""
     unsent: memoryview | None = memoryview(b"")
     with selectors.DefaultSelector() as selector:
         selector.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE)
@@ -285,25 +284,26 @@ def _converse(sock: socket.socket, stdin: Iterator[bytes], feed: Callable[[bytes
 
 
 def _receive(sock: socket.socket) -> bytes:
-    """Receive a piece; empty at the end."""
+    """Receive a chunk; empty at the end."""
     try:
         return sock.recv(_CHUNK)
     except ConnectionResetError:
-        # The other end closed with input of ours unread. It is told once, ahead of what was sent before.
+        # The other side closed before it read all input. The kernel reports this once, before the data that it sent
+        # earlier.
         with contextlib.suppress(ConnectionResetError):
             return sock.recv(_CHUNK)
         return b""
 
 
 def _send(sock: socket.socket, unsent: memoryview, stdin: Iterator[bytes]) -> memoryview | None:
-    """Send a piece; ``None`` after the last one, when our half is closed."""
+    """Send a chunk. Returns the unsent rest; ``None`` after the last chunk, when our side is closed."""
     try:
         if not unsent:
-            piece = next(stdin, None)
-            if piece is None:
+            chunk = next(stdin, None)
+            if chunk is None:
                 sock.shutdown(socket.SHUT_WR)
                 return None
-            unsent = memoryview(piece)
+            unsent = memoryview(chunk)
         return unsent[sock.send(unsent) :]
     except (BrokenPipeError, ConnectionResetError):
-        return None  # the command ended without reading everything, which is its right
+        return None  # the command ended without reading all input, which is allowed

@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What an engine holds, to be looked at: many small answers quickly, and whole images as streams."""
+"""Read-only access to all images of an engine: quick for many small requests, and whole images as streams."""
 
 from __future__ import annotations
 
@@ -10,120 +10,120 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from ..errors import EngineError, concerning
-from .image_ids import Naming
+from ..errors import EngineError, wrap_errors
+from .image_ids import ImageNames
 from .inspection import HistoryEntry, names_of, read_history_entry, reported_size
 from .session import AnswerBody, EngineSession
 
 
 @dataclass(frozen=True, slots=True)
 class ListedImage:
-    """An image, as far as a list of all tells of it."""
+    """An image in the list of all images."""
 
     id: str
-    #: Names and tags as people write them.
+    #: Names with tags, in the short form that users write.
     names: tuple[str, ...]
     labels: Mapping[str, str]
     #: Seconds since 1970.
     created: int
-    #: Bytes, all layers.
+    #: Size of all layers, in bytes.
     size: int
 
 
 @dataclass(frozen=True, slots=True)
 class ImageDetails:
-    """An image, as the engine shows it alone."""
+    """The details of one image."""
 
     id: str
-    #: Names and tags as people write them.
+    #: Names with tags, in the short form that users write.
     names: tuple[str, ...]
-    #: Digests of its layers, the base's first.
+    #: Digests of its layers, from the base upwards.
     layers: tuple[str, ...]
     #: Its runtime configuration.
     config: Mapping[str, Any]
-    #: When it says it was made, as the engine writes it; ``None`` where it does not say so.
+    #: Creation time, as the engine writes it; ``None`` if it has none.
     created: str | None
     os: str | None
     architecture: str | None
 
 
 class Catalogue:
-    """All that one engine holds. Nothing here needs the SDK where the engine can be reached without it."""
+    """All images of one engine. The SDK is used only if the engine cannot be reached without it."""
 
-    def __init__(self, session: EngineSession, naming: Naming) -> None:
-        """Take the way to the engine, and what it calls images."""
-        self._session, self._naming = session, naming
+    def __init__(self, session: EngineSession, image_names: ImageNames) -> None:
+        """Use this session and these image names."""
+        self._session, self._image_names = session, image_names
 
     def images(self) -> list[ListedImage]:
-        """List all images, those too that are part of others.
+        """List all images, including those on which other images are based.
 
         Raises:
-            EngineError: The engine refused, or its answer cannot be understood.
+            EngineError: The engine rejected the request, or its response cannot be understood.
             EngineUnavailableError: The engine does not answer.
         """
-        found = self._session.http.json("/images/json?all=true")
-        if not isinstance(found, list):
+        entries = self._session.http.json("/images/json?all=true")
+        if not isinstance(entries, list):
             raise EngineError(
-                f"the engine at {self._session.address} answered with {type(found).__name__} where a list of images "
-                "belongs"
+                f"the engine at {self._session.address} answered with {type(entries).__name__}; expected a list of "
+                "images"
             )
-        with self._understood():
-            return [self._listed(each) for each in found]
+        with self._wrap_errors():
+            return [self._read_entry(entry) for entry in entries]
 
     def image(self, reference: str) -> ImageDetails:
-        """Look an image up by name or ID.
+        """Look up an image by name or ID.
 
         Raises:
-            NotFoundError: The engine holds no such image.
-            EngineError: The engine refused, or its answer cannot be understood.
+            NotFoundError: The engine does not have the image.
+            EngineError: The engine rejected the request, or its response cannot be understood.
             EngineUnavailableError: The engine does not answer.
         """
-        found = self._session.http.json(f"/images/{quote(self._naming.theirs(reference), safe='/:@')}/json")
-        with self._understood():
-            return _details(found, self._naming.ours(_id(found)))
+        info = self._session.http.json(f"/images/{quote(self._image_names.engine_name(reference), safe='/:@')}/json")
+        with self._wrap_errors():
+            return _read_details(info, self._image_names.image_id(_reported_id(info)))
 
     def history(self, image: str) -> list[HistoryEntry]:
-        """Read by which steps an image came to be, the newest first; raises what :meth:`image` does."""
-        found = self._session.http.json(f"/images/{self._naming.theirs(image)}/history")
-        with self._understood():
-            return [read_history_entry(each) for each in found]
+        """Read the history of an image, the newest entry first. Raises the same errors as :meth:`image`."""
+        entries = self._session.http.json(f"/images/{self._image_names.engine_name(image)}/history")
+        with self._wrap_errors():
+            return [read_history_entry(entry) for entry in entries]
 
     def packed(self, image: str) -> AbstractContextManager[AnswerBody]:
-        """Get an archive of an image with all its layers; raises what :meth:`image` does."""
-        return self._session.http.stream(f"/images/{self._naming.theirs(image)}/get")
+        """Get an archive of an image with all its layers. Raises the same errors as :meth:`image`."""
+        return self._session.http.stream(f"/images/{self._image_names.engine_name(image)}/get")
 
     def packed_together(self, images: Iterable[str]) -> AbstractContextManager[AnswerBody]:
-        """Get one archive of some images, in which what they share is once; raises what :meth:`image` does."""
-        names = [("names", self._naming.theirs(each)) for each in images]
+        """Get one archive of several images; it has shared layers once. Raises the same errors as :meth:`image`."""
+        names = [("names", self._image_names.engine_name(image)) for image in images]
         return self._session.http.stream(f"/images/get?{urlencode(names)}")
 
-    def _listed(self, found: Mapping[str, Any]) -> ListedImage:
-        called = _id(found)
+    def _read_entry(self, entry: Mapping[str, Any]) -> ListedImage:
+        engine_name = _reported_id(entry)
         return ListedImage(
-            id=self._naming.listed(called, found.get("Labels")),
-            names=names_of(found),
-            labels=found.get("Labels") or {},
-            created=max(0, int(found.get("Created") or 0)),
-            size=self._naming.size(called, reported_size(found)),
+            id=self._image_names.listed_id(engine_name, entry.get("Labels")),
+            names=names_of(entry),
+            labels=entry.get("Labels") or {},
+            created=max(0, int(entry.get("Created") or 0)),
+            size=self._image_names.size(engine_name, reported_size(entry)),
         )
 
-    def _understood(self) -> AbstractContextManager[None]:
-        return concerning(f"the engine at {self._session.address}: its answer cannot be understood", EngineError)
+    def _wrap_errors(self) -> AbstractContextManager[None]:
+        return wrap_errors(f"the engine at {self._session.address}: its answer cannot be understood", EngineError)
 
 
-def _details(found: Mapping[str, Any], identifier: str) -> ImageDetails:
+def _read_details(info: Mapping[str, Any], identifier: str) -> ImageDetails:
     return ImageDetails(
         id=identifier,
-        names=names_of(found),
-        layers=tuple(found["RootFS"].get("Layers") or ()),
-        config=found.get("Config") or {},
-        created=found.get("Created"),
-        os=found.get("Os"),
-        architecture=found.get("Architecture"),
+        names=names_of(info),
+        layers=tuple(info["RootFS"].get("Layers") or ()),
+        config=info.get("Config") or {},
+        created=info.get("Created"),
+        os=info.get("Os"),
+        architecture=info.get("Architecture"),
     )
 
 
-def _id(found: Mapping[str, Any]) -> str:
-    if not isinstance(found["Id"], str):
-        raise TypeError(f"an image's ID is {found['Id']!r}")
-    return found["Id"]
+def _reported_id(info: Mapping[str, Any]) -> str:
+    if not isinstance(info["Id"], str):
+        raise TypeError(f"the ID of an image is {info['Id']!r}; expected a string")
+    return info["Id"]

@@ -1,18 +1,15 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How an engine names an image, by its store's manifests.
+"""Translation between image IDs and the names that the engine uses for images.
 
-Manifests of images that an engine keeps in containerd's store, by their digests.
+Outside this package, an image ID is the digest of the configuration of an image. The configuration names the layers, so
+equal images have equal IDs on every engine. Podman, and Docker with its own store, use the same IDs. Docker with
+containerd's store uses the digest of the manifest, or of an index of manifests. This digest also depends on how the
+layers are compressed.
 
-No question to the engine gives one out. What is named by its digest can come from anywhere, though, since it proves
-itself: from what this user has seen before, from the store's own files where they are on this machine, and else from
-the archive that the engine packs of the image, which takes long.
-
-What an engine calls an image, and what the rest of this project does.
-
-Everywhere outside this room, an image's ID is the digest of its configuration, which names its layers: equal for equal
-images on every engine. Docker with its own store and Podman call an image so too. Docker with containerd's store calls
-it by the digest of its manifest, or of an index of manifests, which depend on how its layers are packed as well.
+To translate, the manifest is needed, but the Engine API does not return it. A manifest is checked against its digest,
+so it may come from any source: from the cache of this user, from the files of containerd's store if they are on this
+machine, or from the archive that the engine packs of the image. The last one takes long.
 """
 
 from __future__ import annotations
@@ -30,104 +27,106 @@ from typing import IO, Any, cast
 
 from .. import local_files
 from ..errors import EngineError
-from ..local_files import write_whole
+from ..local_files import write_atomically
 from .session import EngineSession
 from .system import EngineKind
 
-#: Seconds after which a manifest is forgotten that was seen before: 90 days. It is found again where it is needed.
-_KEPT = 90 * 24 * 3600
+#: Seconds after which a cached manifest is removed: 90 days. It is found again when it is needed.
+_MAX_AGE = 90 * 24 * 3600
 
-#: Most bytes of a manifest or an index, as registries have it (OCI distribution specification).
-_LARGEST = 4 << 20
+#: Maximum size of a manifest or an index in bytes, the limit of registries (OCI distribution specification).
+_MAX_SIZE = 4 << 20
 
 _BLOBS = "io.containerd.content.v1.content/blobs/sha256"
-#: Where containerd keeps blobs: when Docker starts it, and when the machine does.
+#: Root folders of containerd: if Docker starts it, and if the machine starts it.
 _STORES = ("/var/lib/docker/containerd/daemon", "/var/lib/containerd")
 
-#: How a registry marks what is beside an image's own manifests: what was attested of them.
-_BESIDE = "vnd.docker.reference.type"
+#: Annotation of the manifests in an index that do not describe an image but an attestation about one.
+_ATTESTATION = "vnd.docker.reference.type"
 
 
 class Manifests:
-    """The manifests of one engine's images."""
+    """Manifests of the images of one engine, by digest."""
 
     def __init__(self, session: EngineSession) -> None:
         self._session = session
-        self._is_here = session.address.startswith("unix://")
-        self._tidied = False
+        self._is_local = session.address.startswith("unix://")
+        self._removed_old = False
 
     def find(self, image: str, *, thoroughly: bool) -> Mapping[str, Any] | None:
-        """Give the manifest of an image for the engine's own platform.
+        """Return the manifest of an image for the platform of the engine.
 
         Args:
-            image: What the engine calls it: the digest of its manifest, or of an index of manifests.
-            thoroughly: Whether the engine may be made to pack the image.
+            image: The engine's name of the image: the digest of its manifest, or of an index of manifests.
+            thoroughly: Whether to let the engine pack the image if the manifest is not found elsewhere.
 
         Returns:
-            The manifest; ``None`` where it cannot be found.
+            The manifest; ``None`` if it cannot be found.
 
         Raises:
-            EngineError: The engine refused, or what it packs is no image.
+            EngineError: The engine rejected a request, or the archive that it packs is damaged.
             EngineUnavailableError: The engine does not answer.
         """
-        found = self._document(image, image, thoroughly=thoroughly)
-        if found is None or "manifests" not in found:
-            return found
-        chosen = self._chosen(found)
-        return None if chosen is None else self._document(chosen, image, thoroughly=thoroughly)
+        document = self._document(image, image, thoroughly=thoroughly)
+        if document is None or "manifests" not in document:
+            return document
+        digest = self._choose_manifest(document)
+        return None if digest is None else self._document(digest, image, thoroughly=thoroughly)
 
     def keep(self, manifest: bytes) -> str:
-        """Remember a manifest, and give its digest. Where it cannot be written, it is found again another way."""
+        """Cache a manifest, and return its digest. An error while writing the cache is ignored."""
         name = hashlib.sha256(manifest).hexdigest()
         folder = _folder()
         with contextlib.suppress(OSError):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not self._tidied:
-                self._tidied = True
-                _forget_old(folder)
-            write_whole(folder / name, manifest)
+            if not self._removed_old:
+                self._removed_old = True
+                _remove_old(folder)
+            write_atomically(folder / name, manifest)
         return f"sha256:{name}"
 
     def _document(self, digest: str, image: str, *, thoroughly: bool) -> Mapping[str, Any] | None:
         name = digest.removeprefix("sha256:")
         content = _read(_folder() / name, name)
         if content is None:
-            stores = [Path(store, _BLOBS, name) for store in _STORES] if self._is_here else []
-            content = next((found for each in stores if (found := _read(each, name)) is not None), None)
+            candidates = [Path(store, _BLOBS, name) for store in _STORES] if self._is_local else []
+            content = next((blob for path in candidates if (blob := _read(path, name)) is not None), None)
             if content is None and thoroughly:
-                content = self._packed(name, image)
+                content = self._read_from_archive(name, image)
             if content is None:
                 return None
             self.keep(content)
         try:
-            told = json.loads(content)
+            document = json.loads(content)
         except (ValueError, RecursionError):
             return None
-        return told if isinstance(told, dict) else None
+        return document if isinstance(document, dict) else None
 
-    def _packed(self, name: str, image: str) -> bytes | None:
-        """Look for a document in the archive of an image, which is read no further than that."""
+    def _read_from_archive(self, name: str, image: str) -> bytes | None:
+        """Look for a document in the archive of an image. The rest of the archive is not read."""
         try:
             with (
                 self._session.http.stream(f"/images/{image}/get") as answer,
                 tarfile.open(fileobj=cast("IO[bytes]", answer), mode="r|") as tar,
             ):
                 for member in tar:
-                    if member.name == f"blobs/sha256/{name}" and member.isreg() and member.size <= _LARGEST:
+                    if member.name == f"blobs/sha256/{name}" and member.isreg() and member.size <= _MAX_SIZE:
                         file = tar.extractfile(member)
-                        return _proven(file.read(), name) if file else None
+                        return _verify(file.read(), name) if file else None
         except (tarfile.TarError, EOFError, HTTPException) as error:
-            raise EngineError(f"reading image {image}: what the engine packs is damaged ({error})") from error
+            raise EngineError(
+                f"reading image {image}: the archive that the engine packs is damaged ({error})"
+            ) from error
         return None
 
-    def _chosen(self, index: Mapping[str, Any]) -> str | None:
-        """Choose what the engine would run: the manifest for its platform, of those that describe an image."""
+    def _choose_manifest(self, index: Mapping[str, Any]) -> str | None:
+        """Return the digest of the image manifest for the platform of the engine; ``None`` if there is none."""
         version = self._session.http.json("/version")
         wanted = version.get("Os"), version.get("Arch")
-        for each in index["manifests"]:
-            platform, notes = each.get("platform") or {}, each.get("annotations") or {}
-            if (platform.get("os"), platform.get("architecture")) == wanted and _BESIDE not in notes:
-                return str(each["digest"])
+        for entry in index["manifests"]:
+            platform, annotations = entry.get("platform") or {}, entry.get("annotations") or {}
+            if (platform.get("os"), platform.get("architecture")) == wanted and _ATTESTATION not in annotations:
+                return str(entry["digest"])
         return None
 
 
@@ -137,82 +136,84 @@ def _folder() -> Path:
 
 def _read(path: Path, name: str) -> bytes | None:
     with contextlib.suppress(OSError):
-        if path.stat().st_size <= _LARGEST:
-            return _proven(path.read_bytes(), name)
+        if path.stat().st_size <= _MAX_SIZE:
+            return _verify(path.read_bytes(), name)
     return None
 
 
-def _proven(content: bytes, name: str) -> bytes | None:
+def _verify(content: bytes, name: str) -> bytes | None:
     return content if hashlib.sha256(content).hexdigest() == name else None
 
 
-def _forget_old(folder: Path) -> None:
+def _remove_old(folder: Path) -> None:
     for path in folder.iterdir():
-        with contextlib.suppress(OSError):  # somebody else was quicker
-            if time.time() - path.stat().st_mtime > _KEPT:
+        with contextlib.suppress(OSError):  # a different process removed it first
+            if time.time() - path.stat().st_mtime > _MAX_AGE:
                 path.unlink()
 
 
-#: What begins the names of all labels of this project.
-_OURS = "io.tierwright."
+#: Prefix of the names of all labels of this project.
+_LABEL_PREFIX = "io.tierwright."
 
-#: An image's ID, or the beginning of one, as people write it.
+#: An image ID, or the beginning of one.
 _DIGITS = re.compile(r"(?:sha256:)?([0-9a-f]{12,64})")
 
 
-class Naming:
-    """Names of one engine's images; threads may share it."""
+class ImageNames:
+    """Image IDs and engine names of the images of one engine. Threads may share it."""
 
     def __init__(self, session: EngineSession, kind: Callable[[], EngineKind]) -> None:
-        """Take the way to the engine, and what tells its kind."""
+        """Use this session, and this function that returns the engine's kind."""
         self._session, self._kind = session, kind
         self._manifests = Manifests(session)
-        #: IDs by what the engine calls the image, and the other way round.
-        self._known: dict[str, str] = {}
-        self._called: dict[str, str] = {}
-        #: Layers as they are kept, by what the engine calls the image.
+        #: Image ID by engine name, and engine name by image ID.
+        self._ids: dict[str, str] = {}
+        self._engine_names: dict[str, str] = {}
+        #: Descriptors of the stored layers, by engine name.
         self._layers: dict[str, Sequence[Mapping[str, Any]]] = {}
 
     @property
-    def differs(self) -> bool:
-        """Whether the engine calls images otherwise.
+    def uses_manifest_digests(self) -> bool:
+        """Whether the engine's names of images are digests of manifests, not image IDs.
 
         Raises:
             EngineError: The engine does not answer.
         """
         return self._kind().names_manifests
 
-    def ours(self, called: str) -> str:
-        """Give the ID of an image that is on the engine.
+    def image_id(self, engine_name: str) -> str:
+        """Return the ID of an image that is on the engine.
 
         Args:
-            called: What the engine calls it.
+            engine_name: The engine's name of the image.
 
         Raises:
-            EngineError: The engine refused, or cannot give the image's configuration.
+            EngineError: The engine rejected a request, or does not have a manifest of the image for its platform.
         """
-        found = self._ours(called, thoroughly=True)
-        if found is None:
+        image_id = self._find_id(engine_name, thoroughly=True)
+        if image_id is None:
             raise EngineError(
-                f"image {called}: the engine holds no manifest of it for its own platform; pull or load it again"
+                f"image {engine_name}: the engine has no manifest of it for its own platform; pull or load it again"
             )
-        return found
+        return image_id
 
-    def listed(self, called: str, labels: Mapping[str, str] | None) -> str:
-        """Give the ID of an image in a list; of one that is nobody's here, what the engine calls it may do.
+    def listed_id(self, engine_name: str, labels: Mapping[str, str] | None) -> str:
+        """Return the ID of an image in a list.
+
+        For an image that does not belong to a chain, the engine name is returned if the ID is not found quickly.
 
         Args:
-            called: What the engine calls it.
-            labels: Its labels, or those of a container of it.
+            engine_name: The engine's name of the image.
+            labels: Labels of the image, or of a container of it.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
-        is_of_a_chain = any(name.startswith(_OURS) for name in labels or ())
-        return self._ours(called, thoroughly=is_of_a_chain) or called
+        is_of_a_chain = any(name.startswith(_LABEL_PREFIX) for name in labels or ())
+        return self._find_id(engine_name, thoroughly=is_of_a_chain) or engine_name
 
-    def theirs(self, image: str) -> str:
-        """Give what the engine calls an image; what is no ID of an image that it holds stays as it is.
+    def engine_name(self, image: str) -> str:
+        """Return the engine's name of an image. Other names, and unknown IDs, are returned unchanged.
 
         Args:
             image: A name, an ID, or the beginning of one.
@@ -221,68 +222,70 @@ class Naming:
             EngineError: The engine does not answer.
         """
         digits = _DIGITS.fullmatch(image)
-        if digits is None or not self.differs:
+        if digits is None or not self.uses_manifest_digests:
             return image
         wanted = f"sha256:{digits[1]}"
-        if wanted in self._called:
-            return self._called[wanted]
-        found = {called: ours for called, ours in self._held().items() if ours.startswith(wanted)}
-        return next(iter(found)) if len(set(found.values())) == 1 else image
+        if wanted in self._engine_names:
+            return self._engine_names[wanted]
+        matches = {name: image_id for name, image_id in self._list_ids().items() if image_id.startswith(wanted)}
+        return next(iter(matches)) if len(set(matches.values())) == 1 else image
 
-    def forget(self, called: str) -> bool:
-        """Forget what the engine called an image that it does not hold any more; say whether that was known."""
-        ours = self._known.pop(called, None)
-        return self._called.pop(ours or "", None) is not None
+    def forget(self, engine_name: str) -> bool:
+        """Forget an image that the engine does not have any more. Returns whether it was known."""
+        image_id = self._ids.pop(engine_name, None)
+        return self._engine_names.pop(image_id or "", None) is not None
 
-    def loaded(self, manifest: bytes) -> str:
-        """Take note of the manifest of an image that the engine was given, and give the image's ID."""
-        read = json.loads(manifest)
-        if self.differs:
-            self._note(self._manifests.keep(manifest), read)
-        return str(read["config"]["digest"])
+    def note_loaded(self, manifest: bytes) -> str:
+        """Remember the manifest of an image that was loaded into the engine, and return the image ID."""
+        document = json.loads(manifest)
+        if self.uses_manifest_digests:
+            self._note(self._manifests.keep(manifest), document)
+        return str(document["config"]["digest"])
 
     def manifest(self, image: str) -> Mapping[str, Any] | None:
-        """Give the manifest of an image, by its ID or name; ``None`` where the engine has none.
+        """Return the manifest of an image, by its ID or name; ``None`` if the engine does not store manifests.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
-        return self._manifests.find(self.theirs(image), thoroughly=True) if self.differs else None
+        return self._manifests.find(self.engine_name(image), thoroughly=True) if self.uses_manifest_digests else None
 
-    def size(self, called: str, told: int) -> int:
-        """Give the bytes of a listed image's layers as they are unpacked; containerd's store counts its blobs besides.
+    def size(self, engine_name: str, reported: int) -> int:
+        """Return the size of the unpacked layers of an image, in bytes.
+
+        With containerd's store, the size that the engine reports also contains the size of the blobs.
 
         Args:
-            called: What the engine calls it.
-            told: What the engine says in its list.
+            engine_name: The engine's name of the image.
+            reported: The size that the engine reports in its list, in bytes.
         """
-        self._ours(called, thoroughly=False)
-        layers = self._layers.get(called, ())
-        blobs = sum(int(each.get("size") or 0) for each in layers)
-        if not layers or blobs > told:
-            return told
-        are_unpacked = all(str(each.get("mediaType", "")).endswith(".tar") for each in layers)
-        return blobs if are_unpacked else told - blobs
+        self._find_id(engine_name, thoroughly=False)
+        layers = self._layers.get(engine_name, ())
+        blobs = sum(int(layer.get("size") or 0) for layer in layers)
+        if not layers or blobs > reported:
+            return reported
+        are_unpacked = all(str(layer.get("mediaType", "")).endswith(".tar") for layer in layers)
+        return blobs if are_unpacked else reported - blobs
 
-    def _held(self) -> dict[str, str]:
-        """IDs of all images that the engine holds, by what it calls them."""
+    def _list_ids(self) -> dict[str, str]:
+        """Return the IDs of all images on the engine, by engine name."""
         return {
-            str(each["Id"]): self.listed(str(each["Id"]), each.get("Labels"))
-            for each in self._session.http.json("/images/json?all=true")
+            str(entry["Id"]): self.listed_id(str(entry["Id"]), entry.get("Labels"))
+            for entry in self._session.http.json("/images/json?all=true")
         }
 
-    def _ours(self, called: str, *, thoroughly: bool) -> str | None:
-        if not self.differs:
-            return called
-        if called not in self._known:
-            manifest = self._manifests.find(called, thoroughly=thoroughly)
+    def _find_id(self, engine_name: str, *, thoroughly: bool) -> str | None:
+        if not self.uses_manifest_digests:
+            return engine_name
+        if engine_name not in self._ids:
+            manifest = self._manifests.find(engine_name, thoroughly=thoroughly)
             config = (manifest or {}).get("config")
             if not isinstance(config, dict) or not isinstance(config.get("digest"), str):
                 return None
-            self._note(called, manifest or {})
-        return self._known[called]
+            self._note(engine_name, manifest or {})
+        return self._ids[engine_name]
 
-    def _note(self, called: str, manifest: Mapping[str, Any]) -> None:
-        ours = str(manifest["config"]["digest"])
-        self._known[called], self._called[ours] = ours, called
-        self._layers[called] = manifest.get("layers") or ()
+    def _note(self, engine_name: str, manifest: Mapping[str, Any]) -> None:
+        image_id = str(manifest["config"]["digest"])
+        self._ids[engine_name], self._engine_names[image_id] = image_id, engine_name
+        self._layers[engine_name] = manifest.get("layers") or ()

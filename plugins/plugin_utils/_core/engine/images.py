@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Images as the engine holds them: inspected, loaded, tagged, removed."""
+"""Images of the engine: inspect, list, load, save, pull, tag and remove them."""
 
 from __future__ import annotations
 
@@ -10,97 +10,101 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 from ..errors import EngineError, EngineUnavailableError
-from .api_errors import MissingError, RefusedError, listed, translated
-from .image_ids import Naming
+from .api_errors import MissingError, RefusedError, require_list, translate_errors
+from .image_ids import ImageNames
 from .inspection import HistoryEntry, Identity, Image, Snapshot, read_history_entry, read_image
 from .session import EngineSession
 from .system import EngineKind
 
-#: What an engine says beside its answer when it took an image, and cannot unpack one of its layers.
+#: Beginning of the text that an engine sends, without an error, if it accepted an image but cannot unpack one of its
+#: layers.
 _UNFINISHED = "Error unpacking image"
 
 
 class ImageArchive(Protocol):
-    """An archive with one image, in pieces."""
+    """An archive with one image, in chunks."""
 
     def __iter__(self) -> Iterator[bytes | memoryview]:
-        """Read it."""
+        """Yield the chunks."""
 
     def manifest(self) -> bytes:
-        """The image's manifest; it is known when the archive has been read."""
+        """Return the manifest of the image. Call this only after the archive was read."""
 
 
 class Images:
     """The images of one engine."""
 
-    def __init__(self, session: EngineSession, kind: Callable[[], EngineKind], naming: Naming) -> None:
-        """Take the way to the engine, what tells its kind, and what it calls images."""
-        self._session, self._kind, self._naming = session, kind, naming
+    def __init__(self, session: EngineSession, kind: Callable[[], EngineKind], image_names: ImageNames) -> None:
+        """Use this session, this function that returns the engine's kind, and these image names."""
+        self._session, self._kind, self._image_names = session, kind, image_names
 
     def find(self, reference: str) -> Image | None:
-        """Look an image up by reference or ID; ``None`` where the engine holds none. Nothing is ever pulled.
+        """Look up an image by reference or ID; ``None`` if the engine does not have it. Images are never pulled.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
-        doing, called = f"looking for image {reference}", self._naming.theirs(reference)
+        action, engine_name = f"looking for image {reference}", self._image_names.engine_name(reference)
         try:
-            with translated(doing):
-                found = self._session.api.inspect_image(called)
-                if self._naming.differs and not (found.get("RootFS") or {}).get("Layers"):
-                    return None  # the manifest is there, and not what it names
-                return read_image(found, self._naming.ours(str(found["Id"])))
+            with translate_errors(action):
+                info = self._session.api.inspect_image(engine_name)
+                if self._image_names.uses_manifest_digests and not (info.get("RootFS") or {}).get("Layers"):
+                    return None  # the manifest exists, but the blobs that it names do not
+                return read_image(info, self._image_names.image_id(str(info["Id"])))
         except MissingError:
-            # Another image may have the same configuration, and layers that are packed otherwise.
-            known = self._naming.forget(called)
-            return self.find(reference) if known and self._naming.theirs(reference) != called else None
+            # The same image may exist under a different manifest, with layers that are compressed differently.
+            was_known = self._image_names.forget(engine_name)
+            return (
+                self.find(reference) if was_known and self._image_names.engine_name(reference) != engine_name else None
+            )
 
     def get(self, reference: str) -> Image:
-        """Look an image up that must be there.
+        """Look up an image that must exist.
 
         Raises:
-            EngineError: The engine holds no such image.
+            EngineError: The engine does not have the image.
         """
         image = self.find(reference)
         if image is None:
-            raise EngineError(f"image {reference} is not on the engine any more; somebody removed it during the build")
+            raise EngineError(f"image {reference} is not on the engine any more; it was removed during the build")
         return image
 
     def full_config(self, image: Image) -> Mapping[str, Any]:
-        """Get all of an image's runtime configuration: one engine keeps the health check elsewhere.
+        """Get the whole runtime configuration of an image. Podman reports the health check separately.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
         path = self._kind().health_check_path
         if path is None or image.config.get("Healthcheck"):
             return image.config
-        doing, api = f"looking for the health check of image {image.id}", self._session.api
-        with translated(doing):
+        action, api = f"looking for the health check of image {image.id}", self._session.api
+        with translate_errors(action):
             answer = api.get(api.base_url + path.format(image.id), timeout=api.timeout)
             if not answer.ok:
-                raise EngineError(f"{doing}: the engine says: {answer.text.strip()}")
-            found = answer.json().get("Healthcheck")
-        return {**image.config, "Healthcheck": found} if found else image.config
+                raise EngineError(f"{action}: the engine says: {answer.text.strip()}")
+            health_check = answer.json().get("Healthcheck")
+        return {**image.config, "Healthcheck": health_check} if health_check else image.config
 
     def history(self, image: str) -> list[HistoryEntry]:
-        """Read by which steps an image came to be, the newest first.
+        """Read the history of an image, the newest entry first.
 
         Raises:
-            EngineError: The engine refused, or holds no such image.
+            EngineError: The engine rejected the request, or does not have the image.
         """
-        with translated(f"reading the history of image {image}"):
-            return [read_history_entry(each) for each in self._session.api.history(self._naming.theirs(image))]
+        with translate_errors(f"reading the history of image {image}"):
+            entries = self._session.api.history(self._image_names.engine_name(image))
+            return [read_history_entry(entry) for entry in entries]
 
     def newest_step(self, image: str) -> HistoryEntry | None:
-        """Read the last of these steps; ``None`` where the engine holds no such image, since somebody was quicker.
+        """Read the newest history entry; ``None`` if the image does not exist (it may just have been removed).
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
         try:
-            with translated(f"reading the history of image {image}"):
-                return read_history_entry(self._session.api.history(self._naming.theirs(image))[0])
+            with translate_errors(f"reading the history of image {image}"):
+                return read_history_entry(self._session.api.history(self._image_names.engine_name(image))[0])
         except MissingError:
             return None
 
@@ -109,169 +113,172 @@ class Images:
 
         Args:
             archive: The archive.
-            what: What is in it, for the message.
+            what: Name of its content, for error messages.
 
         Raises:
-            EngineError: The engine refused the archive, lacks layers that are not in it, or made another image of it.
+            EngineError: The engine rejected the archive, does not have layers that the archive omits, or made a
+                different image from it.
         """
         try:
-            self.take(archive, what)
+            self.load_archive(archive, what)
         except EngineUnavailableError:
             raise
         except EngineError:
-            if self._naming.differs:
-                self._remove_unfinished(self._naming.loaded(archive.manifest()))
+            if self._image_names.uses_manifest_digests:
+                self._remove_unfinished(self._image_names.note_loaded(archive.manifest()))
             raise
-        expected = self._naming.loaded(archive.manifest())
+        expected = self._image_names.note_loaded(archive.manifest())
         image = self.find(expected)
         if image is None:
-            raise EngineError(f"loading {what}: the engine took it, but holds no image {expected}")
+            raise EngineError(f"loading {what}: the engine accepted the archive, but does not have image {expected}")
         return image
 
     def _remove_unfinished(self, image: str) -> None:
-        """Remove what the engine keeps of an image that it could not unpack; a whole one was there before."""
+        """Remove the remains of an image that the engine could not unpack. A complete image existed before: keep it."""
         with suppress(EngineError):
             if self.find(image) is None:
                 self.remove(image)
 
-    def called(self, image: str) -> str:
-        """Give what the engine calls an image, for commands that people run; see :mod:`.image_ids`.
+    def engine_name(self, image: str) -> str:
+        """Return the engine's own name of an image, for commands that users run; see :mod:`.image_ids`.
 
         Raises:
             EngineError: The engine does not answer.
         """
-        return self._naming.theirs(image)
+        return self._image_names.engine_name(image)
 
     def descriptors(self, image: str) -> dict[str, Mapping[str, Any]]:
-        """Say how the engine keeps the layers of an image, where an image that shares them has to say so.
+        """Return the descriptors of the stored layers of an image. An image that shares these layers must contain them.
 
         Returns:
-            Descriptors out of its manifest (OCI image specification, ``descriptor.md``), by the layer's digest; none
-            where the engine needs none.
+            Descriptors from its manifest (OCI image specification, ``descriptor.md``), by layer digest. Empty if the
+            engine does not need them.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
-        manifest = self._naming.manifest(image)
+        manifest = self._image_names.manifest(image)
         if manifest is None:
             return {}
-        with translated(f"reading how the engine keeps image {image}"):
+        with translate_errors(f"reading the manifest of image {image}"):
             return dict(zip(self.get(image).layers, manifest["layers"], strict=False))
 
-    def take(self, archive: Iterable[bytes | memoryview], what: str) -> None:
-        """Let the engine take an archive of images.
+    def load_archive(self, archive: Iterable[bytes | memoryview], what: str) -> None:
+        """Load an archive of images, without checking which images it contains.
 
         Args:
-            archive: The archive, in pieces.
-            what: What is in it, for the message.
+            archive: The archive, in chunks.
+            what: Name of its content, for error messages.
 
         Raises:
-            EngineError: The engine refused it.
+            EngineError: The engine rejected the archive.
         """
-        with translated(f"loading {what}"):
+        with translate_errors(f"loading {what}"):
             answers = list(self._session.api.load_image(archive))
             errors = [answer["error"] for answer in answers if "error" in answer]
-            errors += [each for answer in answers if (each := str(answer.get("stream"))).startswith(_UNFINISHED)]
+            errors += [text for answer in answers if (text := str(answer.get("stream"))).startswith(_UNFINISHED)]
         if errors:
             raise EngineError(f"loading {what}: the engine says: {errors[0]}")
 
     def save(self, image: str) -> Iterator[bytes]:
-        """Read an image out of the engine as an archive with all its layers, in pieces.
+        """Read an image from the engine as an archive with all its layers, in chunks.
 
         Raises:
-            EngineError: The engine refused, or holds no such image.
+            EngineError: The engine rejected the request, or does not have the image.
         """
-        with translated(f"reading image {image}"):
-            yield from self._session.api.get_image(self._naming.theirs(image))
+        with translate_errors(f"reading image {image}"):
+            yield from self._session.api.get_image(self._image_names.engine_name(image))
 
-    def pull(self, repository: str, digest: str, doing: str) -> None:
-        """Let the engine fetch an image from its registry.
+    def pull(self, repository: str, digest: str, action: str) -> None:
+        """Let the engine pull an image from a registry.
 
         Args:
-            repository: Its repository, with the registry's name where it is not the engine's own.
+            repository: Its repository, with the host name of the registry unless it is the engine's default registry.
             digest: Its digest.
-            doing: For what, for the message.
+            action: What this is done for, for error messages.
 
         Raises:
-            EngineError: The engine refused, or could not get it.
+            EngineError: The engine rejected the request, or could not pull the image.
         """
-        with translated(doing):
+        with translate_errors(action):
             for _progress in self._session.api.pull(repository, tag=digest, stream=True):
                 pass
-            self._session.api.inspect_image(f"{repository}@{digest}")  # what went wrong is not told while it pulls
+            self._session.api.inspect_image(
+                f"{repository}@{digest}"
+            )  # the engine does not report errors while it pulls
 
     def tag(self, image: str, repository: str, tag_name: str) -> None:
-        """Let ``repository:tag_name`` name ``image``, whatever it named before.
+        """Point ``repository:tag_name`` at ``image``, even if it named a different image before.
 
         Raises:
-            EngineError: The engine refused, or holds no such image.
+            EngineError: The engine rejected the request, or does not have the image.
         """
-        with translated(f"tagging {repository}:{tag_name}"):
-            self._session.api.tag(self._naming.theirs(image), repository, tag_name)
+        with translate_errors(f"tagging {repository}:{tag_name}"):
+            self._session.api.tag(self._image_names.engine_name(image), repository, tag_name)
 
     def remove(self, reference: str) -> None:
-        """Remove a name, or an image that has none; it may be gone already, or be needed by others.
+        """Remove a name of an image, or an image without a name. It is kept if something needs it. It need not exist.
 
         Raises:
-            EngineError: The engine refused for another reason.
+            EngineError: The engine rejected the request for a different reason.
         """
         try:
-            with translated(f"removing image {reference}"):
-                self._session.api.remove_image(self._naming.theirs(reference))
+            with translate_errors(f"removing image {reference}"):
+                self._session.api.remove_image(self._image_names.engine_name(reference))
         except RefusedError as error:
-            if error.status in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:  # something stands on it
+            if error.status in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:  # it is gone, or in use
                 return
             image = self.find(reference)
-            if image is None or len(image.tags) > 1:  # which Podman refuses with the status of an error
+            if image is None or len(image.tags) > 1:  # Podman sends a generic error status here
                 return
             raise
 
     def labelled(self, label: str) -> dict[str, dict[str, str]]:
-        """List images that carry ``label`` (``key`` or ``key=value``), with a name or without.
+        """List images that carry ``label`` (``key`` or ``key=value``), with or without a name.
 
         Returns:
-            Each one's labels, by its ID.
+            Labels by image ID.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
-        with translated("listing images"):
-            found = listed(self._session.api.images(filters={"label": [label]}))
-            return {self._id(each): each.get("Labels") or {} for each in found}
+        with translate_errors("listing images"):
+            entries = require_list(self._session.api.images(filters={"label": [label]}))
+            return {self._id(entry): entry.get("Labels") or {} for entry in entries}
 
-    def everything(self) -> list[str]:
-        """List the IDs of all images, with a name or without.
+    def all_ids(self) -> list[str]:
+        """List the IDs of all images, with or without a name.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
-        with translated("listing images"):
-            return [self._id(each) for each in listed(self._session.api.images())]
+        with translate_errors("listing images"):
+            return [self._id(entry) for entry in require_list(self._session.api.images())]
 
-    def nameless(self, label: str) -> list[tuple[str, dict[str, str]]]:
-        """List images that no tag names and that carry ``label``.
+    def untagged(self, label: str) -> list[tuple[str, dict[str, str]]]:
+        """List images that carry ``label`` and that no tag names.
 
         Returns:
-            Pairs of image ID and its labels.
+            Pairs of image ID and labels.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
-        with translated("listing images"):
-            found = listed(self._session.api.images(filters={"dangling": True, "label": [label]}))
-            return [(self._id(each), each.get("Labels") or {}) for each in found]
+        with translate_errors("listing images"):
+            entries = require_list(self._session.api.images(filters={"dangling": True, "label": [label]}))
+            return [(self._id(entry), entry.get("Labels") or {}) for entry in entries]
 
     def snapshot(self) -> Snapshot:
-        """Ask for all images that have a name, or that no other stands on, at this moment.
+        """Take a snapshot of all images that have a name, or on which no other image is based.
 
         Raises:
             EngineError: The engine does not answer.
         """
-        with translated("listing images"):
-            found = listed(self._session.api.images())
+        with translate_errors("listing images"):
+            entries = require_list(self._session.api.images())
             return Snapshot(
-                (Identity(self._id(each), each.get("Labels") or {}), each.get("RepoTags") or ()) for each in found
+                (Identity(self._id(entry), entry.get("Labels") or {}), entry.get("RepoTags") or ()) for entry in entries
             )
 
-    def _id(self, found: Mapping[str, Any]) -> str:
-        return self._naming.listed(str(found["Id"]), found.get("Labels"))
+    def _id(self, entry: Mapping[str, Any]) -> str:
+        return self._image_names.listed_id(str(entry["Id"]), entry.get("Labels"))

@@ -1,14 +1,8 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What an engine says of images, containers and files.
+"""Parsed responses of the Engine API: images, containers, files in containers, and a snapshot of all image names.
 
-Times as engines write them: RFC 3339, with up to nine digits of a second, of which Python knows six.
-
-What an engine says of an image.
-
-What an engine says of a container, and of a file in it.
-
-The images of an engine at one moment: one question to the engine, however many are looked up.
+Engines write times in the format of RFC 3339, with up to nine digits after the second. Python supports only six.
 """
 
 from __future__ import annotations
@@ -24,16 +18,16 @@ from ..chain.names import familiar_name
 _FRACTION = re.compile(r"\.\d+")
 
 
-def seconds(text: str) -> int:
-    """Seconds since 1970; 0 where it is no time."""
+def parse_seconds(text: str) -> int:
+    """Parse a time into seconds since 1970; 0 if ``text`` is not a time."""
     try:
         return int(datetime.fromisoformat(_FRACTION.sub("", text)).timestamp())
     except ValueError:
         return 0
 
 
-def nanoseconds(text: str) -> int | None:
-    """Nanoseconds since 1970; ``None`` where it is no time."""
+def parse_nanoseconds(text: str) -> int | None:
+    """Parse a time into nanoseconds since 1970; ``None`` if ``text`` is not a time."""
     whole, _, rest = text.partition(".")
     digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
     zone = rest[len(digits) :] if rest else ""
@@ -44,68 +38,67 @@ def nanoseconds(text: str) -> int | None:
     return int(moment) * 10**9 + int((digits + "0" * 9)[:9])
 
 
-#: How Docker until 24 names an image that has no name.
+#: The name that Docker up to version 24 reports for an image without a name.
 _NAMELESS = "<none>:<none>"
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which image it is, and what it says of itself."""
+    """The ID and the labels of an image."""
 
-    #: ``sha256:…`` of its configuration, whatever the engine calls it (:mod:`.image_ids`).
+    #: ``sha256:…`` of its configuration. The engine may use a different name (:mod:`.image_ids`).
     id: str
-    #: Its labels.
     labels: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Image(Identity):
-    """What the engine says of an image."""
+    """An image, as the engine describes it."""
 
-    #: Digests of its layers, the base's first.
+    #: Digests of its layers, from the base upwards.
     layers: tuple[str, ...]
-    #: Its runtime configuration as the engine tells it (``Env``, ``Entrypoint`` …); see :meth:`.Images.full_config`.
+    #: Its runtime configuration as reported (``Env``, ``Entrypoint`` …); see :meth:`.Images.full_config`.
     config: Mapping[str, Any]
-    #: Names and tags as people write them, whatever an engine puts before them.
+    #: Names with tags, in the short form that users write (:func:`.names.familiar_name`).
     tags: tuple[str, ...]
-    #: Bytes, all layers.
+    #: Size of all layers, in bytes.
     size: int
     #: ``amd64`` …
     architecture: str
     #: ``linux``.
     os: str
-    #: Seconds since 1970 of the time that it says it was made.
+    #: Creation time in its configuration, in seconds since 1970.
     created: int = 0
 
     def is_named(self, reference: str) -> bool:
-        """Say whether ``reference``, a name with a tag, is one of the image's."""
+        """Say whether the image has the name ``reference``, which includes a tag."""
         return familiar_name(reference) in self.tags
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One step by which an image came to be."""
+    """One entry in the history of an image."""
 
-    #: What made it.
+    #: The command of this step.
     created_by: str
     comment: str
     #: Seconds since 1970.
     created: int
-    #: Bytes of the layer; 0 where it made none, or an empty one.
+    #: Size of the layer in bytes; 0 if the step made no layer or an empty one.
     size: int
 
 
 def names_of(info: Mapping[str, Any]) -> tuple[str, ...]:
-    """Read the names with tags that an answer tells of an image, as people write them."""
+    """Read the names with tags of an image from a response, in the short form that users write."""
     return tuple(familiar_name(name) for name in info.get("RepoTags") or () if name != _NAMELESS and "@" not in name)
 
 
 def read_image(info: Mapping[str, Any], identifier: str) -> Image:
-    """Read the answer to ``GET /images/{name}/json``.
+    """Read the response to ``GET /images/{name}/json``.
 
     Args:
-        info: The answer.
-        identifier: The image's ID.
+        info: The response.
+        identifier: The image ID.
     """
     config = info.get("Config") or {}
     return Image(
@@ -117,17 +110,17 @@ def read_image(info: Mapping[str, Any], identifier: str) -> Image:
         size=reported_size(info),
         architecture=info.get("Architecture") or "amd64",
         os=info.get("Os") or "linux",
-        created=seconds(info.get("Created") or ""),
+        created=parse_seconds(info.get("Created") or ""),
     )
 
 
-def reported_size(found: Mapping[str, Any]) -> int:
-    """Read how many bytes an engine says that an image has."""
-    return int(found.get("Size") or 0)
+def reported_size(info: Mapping[str, Any]) -> int:
+    """Read the size of an image that the engine reports, in bytes."""
+    return int(info.get("Size") or 0)
 
 
 def read_history_entry(info: Mapping[str, Any]) -> HistoryEntry:
-    """Read one entry of the answer to ``GET /images/{name}/history``."""
+    """Read one entry of the response to ``GET /images/{name}/history``."""
     return HistoryEntry(
         created_by=str(info.get("CreatedBy") or ""),
         comment=str(info.get("Comment") or ""),
@@ -136,26 +129,26 @@ def read_history_entry(info: Mapping[str, Any]) -> HistoryEntry:
     )
 
 
-#: Names under which engines know the kernel's overlay file system, where they tell its folders.
+#: Storage drivers that use the overlay file system of the kernel and report its folders.
 _OVERLAY_DRIVERS = frozenset({"overlay", "overlay2"})
 
-#: Go's ``fs.ModeSymlink``: engines tell a file's mode in Go's bits.
+#: Go's ``fs.ModeSymlink``: engines report file modes with the bits of Go.
 _GO_SYMLINK = 1 << 27
 
 
 @dataclass(frozen=True, slots=True)
 class OverlayFolders:
-    """The folders that the kernel lays on each other for a container, on the engine's machine."""
+    """The folders of a container's overlay file system, on the engine's machine."""
 
-    #: What the container wrote.
+    #: The changes of the container.
     upper: str
-    #: What it was started from, the topmost first.
+    #: The layers of its image, the topmost first.
     lower: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerInfo:
-    """What the engine says of a container."""
+    """A container, as the engine describes it."""
 
     #: Its full ID.
     id: str
@@ -163,31 +156,31 @@ class ContainerInfo:
     image: str
     labels: Mapping[str, str]
     running: bool
-    #: Process ID of its first process on the engine's machine; 0 while nothing runs in it.
+    #: Process ID of its first process, on the engine's machine; 0 if it is not running.
     pid: int
-    #: When it was started, in nanoseconds since 1970; ``None`` where that is not told.
+    #: Start time in nanoseconds since 1970; ``None`` if it is not reported.
     started: int | None
-    #: Paths in it over which something is mounted.
+    #: Paths in it that have something mounted.
     mounts: tuple[str, ...]
-    #: Where its files are; ``None`` where the engine keeps them otherwise, or does not tell.
+    #: The folders of its files; ``None`` if the engine stores them differently, or does not report them.
     overlay: OverlayFolders | None
 
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """What the engine says of something in a container."""
+    """A file in a container, as the engine describes it."""
 
-    #: Time of its last change, in nanoseconds since 1970; ``None`` where that is not told.
+    #: Modification time in nanoseconds since 1970; ``None`` if it is not reported.
     changed: int | None
-    #: Where it leads; ``None`` where it is no symbolic link.
+    #: Target of a symbolic link; ``None`` for other files.
     target: str | None
 
 
 def read_container(info: Mapping[str, Any], image: str) -> ContainerInfo:
-    """Read the answer to ``GET /containers/{id}/json``.
+    """Read the response to ``GET /containers/{id}/json``.
 
     Args:
-        info: The answer.
+        info: The response.
         image: ID of the image that it was made from.
     """
     state = info["State"]
@@ -197,16 +190,16 @@ def read_container(info: Mapping[str, Any], image: str) -> ContainerInfo:
         labels=info["Config"].get("Labels") or {},
         running=bool(state.get("Running")),
         pid=int(state.get("Pid") or 0),
-        started=nanoseconds(str(state.get("StartedAt") or "")),
+        started=parse_nanoseconds(str(state.get("StartedAt") or "")),
         mounts=tuple(str(mount["Destination"]) for mount in info.get("Mounts") or ()),
         overlay=_overlay(info.get("GraphDriver") or {}),
     )
 
 
 def read_file(info: Mapping[str, Any]) -> FileInfo:
-    """Read the header of the answer to ``GET /containers/{id}/archive``."""
+    """Read the header of the response to ``GET /containers/{id}/archive``."""
     link = int(info.get("mode") or 0) & _GO_SYMLINK
-    return FileInfo(nanoseconds(str(info.get("mtime") or "")), str(info["linkTarget"]) if link else None)
+    return FileInfo(parse_nanoseconds(str(info.get("mtime") or "")), str(info["linkTarget"]) if link else None)
 
 
 def _overlay(driver: Mapping[str, Any]) -> OverlayFolders | None:
@@ -216,35 +209,36 @@ def _overlay(driver: Mapping[str, Any]) -> OverlayFolders | None:
     return OverlayFolders(str(folders["UpperDir"]), tuple(str(folders["LowerDir"]).split(":")))
 
 
-#: Image IDs by tag, by repository.
+#: Repository to tag to image ID.
 Names = Mapping[str, Mapping[str, str]]
 
 
 class Snapshot:
-    """Images as they were named when the snapshot was taken; :meth:`.Images.snapshot` takes one."""
+    """All images and their names at one moment, from one request. :meth:`.Images.snapshot` makes it."""
 
     def __init__(self, images: Iterable[tuple[Identity, Sequence[str]]]) -> None:
-        """Take images and the names of each, as an engine tells them."""
+        """Store images and their names, as the engine reports them."""
         images = list(images)
         named = {name: image for image, names in images for name in names if name != _NAMELESS and "@" not in name}
-        # Docker can hold localhost/web and web at once, so the name as it stands goes before the familiar one.
+        # Docker can have localhost/web and web at the same time, so the reported name has precedence over the short
+        # one.
         self._named = {familiar_name(name): image for name, image in named.items()} | named
         self._images = {image.id: image for image, _names in images}
 
     def find(self, reference: str) -> Identity | None:
-        """Look an image up by a name with a tag, or by its ID; ``None`` where there was none."""
+        """Look up an image by name with tag, or by ID; ``None`` if it did not exist."""
         return self._named.get(reference) or self._named.get(familiar_name(reference)) or self._images.get(reference)
 
     @property
     def labels(self) -> list[Mapping[str, str]]:
-        """Labels of every image."""
+        """The labels of each image."""
         return [image.labels for image in self._images.values()]
 
     @property
     def names(self) -> Names:
-        """Every name, as people write it."""
-        found: dict[str, dict[str, str]] = {}
+        """All names, in the short form that users write."""
+        names: dict[str, dict[str, str]] = {}
         for reference in self._named:
             repository, _, tag = familiar_name(reference).rpartition(":")
-            found.setdefault(repository, {})[tag] = self._named[familiar_name(reference)].id
-        return found
+            names.setdefault(repository, {})[tag] = self._named[familiar_name(reference)].id
+        return names

@@ -1,11 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Networks and named volumes.
-
-Networks of the engine: made, found and removed.
-
-Named volumes: made, looked up, removed. What they are for stands in their labels, which never change.
-"""
+"""Networks and named volumes of the engine. Their labels say what they are for; labels never change."""
 
 from __future__ import annotations
 
@@ -15,10 +10,10 @@ import socket
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
 
-from .api_errors import MissingError, RefusedError, listed, translated
+from .api_errors import MissingError, RefusedError, require_list, translate_errors
 from .session import EngineSession
 
-#: The option that names a network's interface on the engine's machine, for Docker and for Podman.
+#: Option of a network: name of its interface on the engine's machine. Docker and Podman support it.
 _INTERFACE = "com.docker.network.bridge.name"
 
 
@@ -29,29 +24,29 @@ class Networks:
         self._session = session
 
     def create(self, name: str, labels: Mapping[str, str]) -> str:
-        """Make a network that leads nowhere: containers on it reach each other, and the engine's machine reaches them.
+        """Create an internal network: its containers reach only each other, and the engine's machine reaches them.
 
         Args:
-            name: Name for the network.
-            labels: Labels for it.
+            name: Name of the network.
+            labels: Labels of the network.
 
         Returns:
-            Its ID.
+            ID of the network.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
-        with translated(f"making network {name}"):
-            made = self._session.api.create_network(
+        with translate_errors(f"making network {name}"):
+            info = self._session.api.create_network(
                 name, driver="bridge", internal=True, labels=dict(labels), options={_INTERFACE: _interface(name)}
             )
-            return str(made["Id"])
+            return str(info["Id"])
 
     def reaches(self, name: str) -> bool:
-        """Say whether this machine reaches the containers of a network that was made here.
+        """Say whether this machine reaches the containers of a network that :meth:`create` made.
 
-        It does where it has that very interface: not where the engine is a user's (rootless), in a virtual machine, or
-        elsewhere.
+        It does if it has the interface of the network. It has not if the engine is rootless, in a virtual machine, or
+        on a different machine.
 
         Args:
             name: Name of the network.
@@ -62,27 +57,27 @@ class Networks:
         """List networks that carry ``label`` (``key`` or ``key=value``).
 
         Returns:
-            Pairs of network ID and its labels.
+            Pairs of network ID and labels.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
-        with translated("listing networks"):
-            found = listed(self._session.api.networks(filters={"label": label}))
-            return [(each["Id"], each.get("Labels") or {}) for each in found]
+        with translate_errors("listing networks"):
+            entries = require_list(self._session.api.networks(filters={"label": label}))
+            return [(entry["Id"], entry.get("Labels") or {}) for entry in entries]
 
     def remove(self, network: str) -> None:
-        """Remove a network that no container is on any more; it may be gone already.
+        """Remove a network that no container uses any more. It need not exist.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
-        with contextlib.suppress(MissingError), translated(f"removing network {network}"):
+        with contextlib.suppress(MissingError), translate_errors(f"removing network {network}"):
             self._session.api.remove_network(network)
 
 
 def _interface(network: str) -> str:
-    """A name that no other network's interface has; the kernel takes 15 characters."""
+    """Return a unique name for the interface of a network. The kernel allows 15 characters."""
     return f"tw{hashlib.sha256(network.encode()).hexdigest()[:12]}"
 
 
@@ -93,67 +88,67 @@ class Volumes:
         self._session = session
 
     def find(self, name: str) -> dict[str, str] | None:
-        """Look a volume up.
+        """Look up a volume.
 
         Returns:
-            Its labels; ``None`` where there is no such volume.
+            Its labels; ``None`` if the volume does not exist.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
         try:
-            with translated(f"looking for volume {name}"):
+            with translate_errors(f"looking for volume {name}"):
                 return self._session.api.inspect_volume(name).get("Labels") or {}
         except MissingError:
             return None
 
     def create(self, name: str, labels: Mapping[str, str]) -> dict[str, str]:
-        """Make a volume, unless there is one of that name: the first of several makers wins.
+        """Create a volume, unless a volume with this name exists.
 
         Returns:
-            The labels that the volume has, which are another maker's where that one was first.
+            The labels of the volume. If it existed, they are the labels of the process that created it first.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
-        with translated(f"making volume {name}"):
+        with translate_errors(f"making volume {name}"):
             return self._session.api.create_volume(name, labels=dict(labels)).get("Labels") or {}
 
     def remove(self, name: str) -> None:
-        """Remove a volume; it may be gone already, or be needed by a container.
+        """Remove a volume. It need not exist, and it is kept if a container needs it.
 
         Raises:
-            EngineError: The engine refused for another reason.
+            EngineError: The engine rejected the request for a different reason.
         """
         try:
-            with translated(f"removing volume {name}"):
+            with translate_errors(f"removing volume {name}"):
                 self._session.api.remove_volume(name)
         except RefusedError as error:
             if error.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
                 raise
 
     def sizes(self, names: Collection[str]) -> int:
-        """Bytes in some volumes, as far as the engine tells.
+        """Return the total size of volumes in bytes, as far as the engine reports it.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
         if not names:
             return 0
-        with translated("asking for the sizes of volumes"):
-            found = self._session.api.df().get("Volumes") or ()
-            usage = {each["Name"]: (each.get("UsageData") or {}).get("Size", 0) for each in found}
+        with translate_errors("asking for the sizes of volumes"):
+            entries = self._session.api.df().get("Volumes") or ()
+            usage = {entry["Name"]: (entry.get("UsageData") or {}).get("Size", 0) for entry in entries}
             return sum(max(int(usage.get(name, 0)), 0) for name in names)
 
     def labelled(self, label: str) -> dict[str, dict[str, str]]:
         """List volumes that carry ``label`` (``key`` or ``key=value``).
 
         Returns:
-            Each one's labels, by name.
+            Labels by name.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
-        with translated("listing volumes"):
-            found = self._session.api.volumes(filters={"label": label})["Volumes"] or ()
-            return {each["Name"]: each.get("Labels") or {} for each in found}
+        with translate_errors("listing volumes"):
+            entries = self._session.api.volumes(filters={"label": label})["Volumes"] or ()
+            return {entry["Name"]: entry.get("Labels") or {} for entry in entries}

@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Containers of finished images: started as users start them, looked at, and stopped."""
+"""Containers of finished images: start them in the way a user does, inspect them, and stop them."""
 
 from __future__ import annotations
 
@@ -9,152 +9,155 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import containers
-from .api_errors import RefusedError, translated
+from .api_errors import RefusedError, translate_errors
 from .containers import Containers
-from .image_ids import Naming
+from .image_ids import ImageNames
 from .session import EngineSession
 
 _NO_NETWORK = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """How one container of an image is started; what is empty is as the image says."""
+class ContainerSettings:
+    """How to start one container of an image. If a field is empty, the setting of the image applies."""
 
     #: ID of the image.
     image: str
     labels: Mapping[str, str]
-    #: Environment besides the image's.
+    #: Environment variables in addition to those of the image.
     environment: Mapping[str, str] = field(default_factory=dict)
     #: ``name``, ``uid`` or ``uid:gid``.
     user: str = ""
-    #: In place of the image's ``CMD``.
+    #: Used in place of the image's ``CMD``.
     command: Sequence[str] = ()
-    #: Whether command and health check of the image are out of the way, and ``command`` is all that runs.
+    #: Whether only ``command`` runs, without entrypoint, command and health check of the image.
     bare: bool = False
-    #: Networks and the container's names there; none leaves it without.
+    #: Network name to the names of the container in this network. If empty, the container has no network.
     networks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     #: Options of resolv.conf(5).
-    resolving: Sequence[str] = ()
-    #: Mounts, as the Engine API writes them.
+    dns_options: Sequence[str] = ()
+    #: Mounts, in the format of the Engine API.
     mounts: Sequence[Any] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceState:
-    """What the engine says of a container."""
+    """The state of a container."""
 
     running: bool
     #: Exit status; ``None`` while it runs.
     exit_code: int | None
-    #: ``starting``, ``healthy`` or ``unhealthy``; ``None`` where the image has no health check.
+    #: ``starting``, ``healthy`` or ``unhealthy``; ``None`` if the image has no health check.
     health: str | None
-    #: Its addresses, by network.
+    #: IP address by network name.
     addresses: Mapping[str, str]
 
 
 class Services:
-    """Containers of one engine that run as users run them."""
+    """Containers of one engine that run in the way a user runs them."""
 
-    def __init__(self, session: EngineSession, containers: Containers, naming: Naming) -> None:
-        """Take the way to the engine, its containers, and what it calls images."""
-        self._session, self._containers, self._naming = session, containers, naming
+    def __init__(self, session: EngineSession, containers: Containers, image_names: ImageNames) -> None:
+        """Use this session, these containers and these image names."""
+        self._session, self._containers, self._image_names = session, containers, image_names
 
-    def start(self, setting: Setting) -> str:
-        """Start a container with the rights that the engine gives to every container, and none besides.
+    def start(self, settings: ContainerSettings) -> str:
+        """Start a container with the default rights of the engine.
 
         Args:
-            setting: How.
+            settings: How to start it.
 
         Returns:
-            Its ID.
+            ID of the container.
 
         Raises:
-            EngineError: The engine refused, or the image has no such program.
+            EngineError: The engine rejected a request, or the image does not have the program.
         """
-        first, *others = setting.networks or (_NO_NETWORK,)
-        doing, api = f"starting a container of image {setting.image}", self._session.api
-        with translated(doing):
-            aliases = list(setting.networks.get(first, ())) or None
+        first, *others = settings.networks or (_NO_NETWORK,)
+        action, api = f"starting a container of image {settings.image}", self._session.api
+        with translate_errors(action):
+            aliases = list(settings.networks.get(first, ())) or None
             endpoint = api.create_endpoint_config(aliases=aliases)
-            made = str(
+            container = str(
                 api.create_container(
-                    self._naming.theirs(setting.image),
-                    command=None if setting.bare else list(setting.command) or None,
-                    entrypoint=list(setting.command) if setting.bare else None,
-                    user=setting.user or None,
-                    environment=dict(setting.environment),
-                    labels=dict(setting.labels),
-                    healthcheck={"test": ["NONE"]} if setting.bare else None,
+                    self._image_names.engine_name(settings.image),
+                    command=None if settings.bare else list(settings.command) or None,
+                    entrypoint=list(settings.command) if settings.bare else None,
+                    user=settings.user or None,
+                    environment=dict(settings.environment),
+                    labels=dict(settings.labels),
+                    healthcheck={"test": ["NONE"]} if settings.bare else None,
                     host_config=api.create_host_config(
-                        network_mode=first, dns_opt=list(setting.resolving) or None, mounts=list(setting.mounts) or None
+                        network_mode=first,
+                        dns_opt=list(settings.dns_options) or None,
+                        mounts=list(settings.mounts) or None,
                     ),
                     networking_config={"EndpointsConfig": {first: endpoint}} if aliases else None,
                 )["Id"]
             )
         try:
-            with translated(doing):
+            with translate_errors(action):
                 for network in others:
-                    api.connect_container_to_network(made, network)
-                api.start(made)
+                    api.connect_container_to_network(container, network)
+                api.start(container)
         except RefusedError:
-            self._containers.remove(made)
+            self._containers.remove(container)
             raise
-        return made
+        return container
 
     def state(self, container: str) -> ServiceState:
-        """Ask what became of a container.
+        """Return the state of a container.
 
         Raises:
-            EngineError: It is gone, or the engine does not answer.
+            EngineError: The container does not exist, or the engine does not answer.
         """
-        with translated(f"looking at container {container}"):
-            found = self._session.api.inspect_container(container)
-        told = found["State"]
-        networks = found["NetworkSettings"].get("Networks") or {}
+        with translate_errors(f"looking at container {container}"):
+            info = self._session.api.inspect_container(container)
+        state = info["State"]
+        networks = info["NetworkSettings"].get("Networks") or {}
         return ServiceState(
-            running=bool(told["Running"]),
-            exit_code=None if told["Running"] else int(told["ExitCode"]),
-            health=(told.get("Health") or {}).get("Status") or None,
-            addresses={name: each["IPAddress"] for name, each in networks.items() if each.get("IPAddress")},
+            running=bool(state["Running"]),
+            exit_code=None if state["Running"] else int(state["ExitCode"]),
+            health=(state.get("Health") or {}).get("Status") or None,
+            addresses={name: entry["IPAddress"] for name, entry in networks.items() if entry.get("IPAddress")},
         )
 
     def logs(self, container: str, lines: int | None = None) -> str:
-        """Read what a container wrote, on both of its streams.
+        """Read the log of a container: standard output and error.
 
         Args:
             container: The container.
-            lines: The last ones only; ``None`` for all.
+            lines: Number of the last lines to read; ``None`` for all.
 
         Raises:
-            EngineError: It is gone, or the engine does not answer.
+            EngineError: The container does not exist, or the engine does not answer.
         """
-        with translated(f"reading the log of container {container}"):
-            told: bytes = self._session.api.logs(
+        with translate_errors(f"reading the log of container {container}"):
+            log: bytes = self._session.api.logs(
                 container, stdout=True, stderr=True, tail="all" if lines is None else lines
             )
-        return told.decode(errors="replace")
+        return log.decode(errors="replace")
 
     def stop(self, container: str, timeout: int) -> None:
-        """Ask a container to end, and kill it where it has not after ``timeout`` seconds.
+        """Ask a container to end, and kill it after ``timeout`` seconds if it has not ended.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
-        with translated(f"stopping container {container}"):
+        with translate_errors(f"stopping container {container}"):
             self._session.api.stop(container, timeout=timeout)
 
     def processes(self, container: str) -> list[tuple[int, str]]:
-        """List what runs in a container, whatever programs its image has.
+        """List the processes of a container. The image need not have ``ps``.
 
         Returns:
-            Pairs of numeric user and command line; none where the container has ended.
+            Pairs of user ID and command line; empty if the container has ended.
 
         Raises:
-            EngineError: The engine refused.
+            EngineError: The engine rejected the request.
         """
         try:
-            return [(each.user, each.command) for each in containers.processes_of(self._session, container)]
+            processes = containers.processes_of(self._session, container)
+            return [(process.user, process.command) for process in processes]
         except RefusedError:
             if self.state(container).running:
                 raise

@@ -1,17 +1,14 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A command's streams, framed, and as a socket that can be waited for.
-
-The stream of a command that runs in a container.
+"""The stream of a command in a container: its format, and a socket for it.
 
 The engine multiplexes standard output and error in frames of an 8-byte header and a payload ("Stream format" of
-``POST /containers/{id}/attach`` in the Engine API); standard input goes the other way on the same connection, and
-its end is told by closing our half.
+``POST /containers/{id}/attach`` in the Engine API). Standard input is sent over the same connection; its end is sent by
+closing our side.
 
-A command's stream as a socket that can be waited for, whatever the engine is reached through.
-
-A local or ``tcp://`` engine's stream is one. Over ``ssh://`` the SDK has a channel of paramiko's, and over TLS what is
-ready to be read is not what the system says is; both are carried by threads to a socket of our own.
+For a local or ``tcp://`` engine, the stream is a socket. Over ``ssh://``, the SDK returns a channel of paramiko. Over
+TLS, the system does not know which data is ready to be read. For both, threads copy the data to and from a local socket
+pair.
 """
 
 from __future__ import annotations
@@ -37,83 +34,83 @@ STDOUT, STDERR = 1, 2
 
 @dataclass(frozen=True, slots=True)
 class StartedCommand:
-    """A command that runs in a container."""
+    """A command that was started in a container."""
 
-    #: The engine's stream: input goes in as it is, output comes out in :class:`Frames`.
+    #: The stream of the engine: input is sent unchanged, output arrives in frames (:class:`Frames`).
     socket: socket.socket
-    #: What of the output was read already: it may come in one piece with the head of the engine's answer.
+    #: Output that was read already: it may arrive together with the header of the response.
     ahead: bytes
-    #: Whether closing our half of the socket tells the command that its input has ended.
-    can_tell_the_end: bool
-    #: Says the exit status once the stream has ended; ``None`` where the engine has lost track of the command.
+    #: Whether closing our side of the socket ends the input of the command.
+    can_end_input: bool
+    #: Returns the exit status after the end of the stream; ``None`` if the engine does not know it.
     status: Callable[[], int | None]
 
 
-def buffered(above: Any, sock: socket.socket) -> bytes:
-    """Take what lies in the buffer above a socket, without waiting for more.
+def read_buffered(reader: Any, sock: socket.socket) -> bytes:
+    """Read the buffered bytes of a socket without waiting for more.
 
     Args:
-        above: A ``BufferedReader`` of the socket's.
-        sock: The socket; it blocks afterwards.
+        reader: A ``BufferedReader`` of the socket.
+        sock: The socket. It is in blocking mode afterwards.
     """
     sock.setblocking(False)  # noqa: FBT003 - the standard library's own signature
     try:
-        return bytes(above.read1(len(above.peek(1)) or 1) or b"")
+        return bytes(reader.read1(len(reader.peek(1)) or 1) or b"")
     except (BlockingIOError, ssl.SSLError):
         return b""
     finally:
         sock.settimeout(None)
 
 
-#: Bytes that one command may write to both streams together where they are kept in memory.
-MOST_OUTPUT = 64 << 20
+#: Maximum output of one command in bytes, both streams together, if it is kept in memory.
+MAX_OUTPUT = 64 << 20
 
 
 @dataclass
 class Output:
-    """What a command wrote, for callers that want it in memory."""
+    """The output of a command, in memory."""
 
     stdout: bytearray = field(default_factory=bytearray)
     stderr: bytearray = field(default_factory=bytearray)
 
     def take(self, stream: int, data: bytes) -> None:
-        """Keep ``data``; ``stream`` is 1 for standard output, 2 for standard error.
+        """Add ``data``; ``stream`` is 1 for standard output, 2 for standard error.
 
         Raises:
-            TooMuchOutputError: It is more than :data:`MOST_OUTPUT` in all.
+            TooMuchOutputError: The total is larger than :data:`MAX_OUTPUT`.
         """
-        if len(self.stdout) + len(self.stderr) + len(data) > MOST_OUTPUT:
+        if len(self.stdout) + len(self.stderr) + len(data) > MAX_OUTPUT:
             raise TooMuchOutputError(
-                f"a command in a container wrote more than {MOST_OUTPUT >> 20} MiB to its standard output and error, "
-                "which is as much as is taken from one; let it write to a file, or write less"
+                f"a command in a container wrote more than {MAX_OUTPUT >> 20} MiB to its standard output and error, "
+                "which is the limit; let it write to a file, or write less"
             )
         (self.stdout if stream == STDOUT else self.stderr).extend(data)
 
 
 class Frames:
-    """Takes the engine's stream apart into those of the command, however the pieces fall."""
+    """Splits the stream of the engine into the streams of the command. Frames may be cut anywhere."""
 
     def __init__(self, take: Callable[[int, bytes], None]) -> None:
         self._take = take
         self._header = bytearray()
         self._stream = STDOUT
-        self._left = 0
+        self._rest = 0  # bytes of the current frame that have not arrived yet
 
     def feed(self, data: bytes) -> None:
-        """Take the next piece."""
+        """Process the next chunk."""
         while data:
-            if self._left == 0:
+            if self._rest == 0:
                 need = _HEADER.size - len(self._header)
                 self._header += data[:need]
                 data = data[need:]
                 if len(self._header) == _HEADER.size:
-                    self._stream, self._left = _HEADER.unpack(self._header)
+                    self._stream, self._rest = _HEADER.unpack(self._header)
                     self._header.clear()
                 continue
-            self._take(self._stream, data[: self._left])
-            taken = min(self._left, len(data))
-            self._left -= taken
-            data = data[taken:]
+            self._take(self._stream, data[: self._rest])
+            size = min(self._rest, len(data))
+            self._rest -= size
+            data = data[size:]
 
 
 _T = TypeVar("_T")
@@ -122,83 +119,85 @@ _CHUNK = 1 << 16
 
 
 class Stream(Protocol):
-    """What the SDK may have instead of a socket."""
+    """What the SDK may return in place of a socket."""
 
     def recv(self, size: int) -> bytes:
-        """Wait for a piece; empty at the end."""
+        """Wait for a chunk; empty at the end."""
 
     def sendall(self, data: bytes) -> None:
-        """Send all of a piece."""
+        """Send a whole chunk."""
 
     def shutdown_write(self) -> None:
-        """Tell the end of what is sent."""
+        """Send the end of the input."""
 
 
-def bridged(stream: Any) -> socket.socket:
-    """Find or make the socket for a stream of the SDK's.
+def as_socket(stream: Any) -> socket.socket:
+    """Return the socket of a stream of the SDK, or a local socket that is connected to it by threads.
 
     Args:
-        stream: What ``exec_start(socket=True)`` returned.
+        stream: The result of ``exec_start(socket=True)``.
     """
     inner = getattr(stream, "_sock", stream)
     if isinstance(inner, ssl.SSLSocket):
-        return _carried(_Tls(inner))
-    return inner if isinstance(inner, socket.socket) else _carried(inner)
+        return _bridge(_Tls(inner))
+    return inner if isinstance(inner, socket.socket) else _bridge(inner)
 
 
 def read_ahead(stream: Any) -> bytes:
-    """Take what lies in a buffer of the SDK's above the stream, before :func:`bridged`.
+    """Read the bytes that the SDK has buffered already. Call it before :func:`as_socket`.
 
-    It got there in one piece with the head of the engine's answer (measured: one short command of twenty over TCP).
+    They arrived together with the header of the response (measured: for one of twenty short commands over TCP).
     """
-    above: Any = getattr(getattr(getattr(getattr(stream, "_response", None), "raw", None), "_fp", None), "fp", None)
-    if hasattr(above, "_rbuffer"):  # paramiko's
-        return bytes(above._rbuffer)  # noqa: SLF001 - it has no other way
+    reader: Any = getattr(getattr(getattr(getattr(stream, "_response", None), "raw", None), "_fp", None), "fp", None)
+    if hasattr(reader, "_rbuffer"):  # of paramiko
+        return bytes(reader._rbuffer)  # noqa: SLF001 - paramiko has no public way
     sock = getattr(stream, "_sock", stream)
-    return buffered(above, sock) if isinstance(above, io.BufferedReader) and isinstance(sock, socket.socket) else b""
+    if isinstance(reader, io.BufferedReader) and isinstance(sock, socket.socket):
+        return read_buffered(reader, sock)
+    return b""
 
 
-def can_tell_the_end(stream: Any) -> bool:
-    """Say whether the end of a command's input can be told without ending its output: TLS has no such thing."""
+def can_end_input(stream: Any) -> bool:
+    """Say whether the input of a command can be ended without ending its output. TLS cannot do this."""
     return not isinstance(getattr(stream, "_sock", stream), ssl.SSLSocket)
 
 
-def _carried(stream: Stream) -> socket.socket:
-    ours, theirs = socket.socketpair()
+def _bridge(stream: Stream) -> socket.socket:
+    near, far = socket.socketpair()
 
-    def out() -> None:
-        while data := theirs.recv(_CHUNK):
+    def send() -> None:
+        while data := far.recv(_CHUNK):
             stream.sendall(data)
         stream.shutdown_write()
 
-    def back() -> None:
+    def receive() -> None:
         try:
             while data := stream.recv(_CHUNK):
-                theirs.sendall(data)
+                far.sendall(data)
         finally:
             with contextlib.suppress(OSError):
-                theirs.shutdown(socket.SHUT_WR)
-            outward.join()
-            theirs.close()
+                far.shutdown(socket.SHUT_WR)
+            sender.join()
+            far.close()
 
-    outward = threading.Thread(target=_quietly(out), daemon=True)
-    outward.start()
-    threading.Thread(target=_quietly(back), daemon=True).start()
-    return ours
+    sender = threading.Thread(target=_ignore_end(send), daemon=True)
+    sender.start()
+    threading.Thread(target=_ignore_end(receive), daemon=True).start()
+    return near
 
 
-def _quietly(carry: Callable[[], None]) -> Callable[[], None]:
-    """The end of either side is no error of a thread's: the other side sees it."""
+def _ignore_end(copy: Callable[[], None]) -> Callable[[], None]:
+    """Make a thread ignore that one side was closed: the other side notices it."""
 
     def run() -> None:
         with contextlib.suppress(OSError, EOFError, ValueError):  # a closed descriptor is -1
-            carry()
+            copy()
 
     return run
 
 
 class _Tls:
-    """A TLS connection for two threads: OpenSSL lets only one of them in at a time."""
+    """A TLS connection that two threads may use: OpenSSL allows only one thread at a time."""
 
     def __init__(self, sock: ssl.SSLSocket) -> None:
         self._sock = sock
@@ -209,12 +208,12 @@ class _Tls:
         return self._when_ready(lambda: self._sock.recv(size))
 
     def sendall(self, data: bytes) -> None:
-        left = memoryview(data)
-        while left:
-            left = left[self._when_ready(lambda: self._sock.send(left)) :]  # noqa: B023 - called at once
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._when_ready(lambda: self._sock.send(rest)) :]  # noqa: B023 - called at once
 
     def shutdown_write(self) -> None:
-        """Nothing: whoever wants the command to see an end closes the connection."""
+        """Do nothing: over TLS, the input ends only when the connection is closed."""
 
     def _when_ready(self, call: Callable[[], _T]) -> _T:
         while True:

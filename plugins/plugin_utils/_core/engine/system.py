@@ -1,10 +1,8 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The engine's kind, machine and limits.
+"""The kind of the engine, its version, its machine, and its limits.
 
-What an engine does otherwise than Docker; nothing else in this project asks which engine it has.
-
-What an engine says of itself: its kind, its machine, and what it cannot do there.
+Differences between engines are attributes of :class:`EngineKind`. No other code asks which product the engine is.
 """
 
 from __future__ import annotations
@@ -13,24 +11,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .api_errors import translated
+from .api_errors import translate_errors
 from .session import EngineSession
 
 
 @dataclass(frozen=True, slots=True)
 class EngineKind:
-    """How an engine behaves where engines differ."""
+    """The behaviour of an engine, where engines differ."""
 
-    #: Whether what it makes in a container to mount its own files over is part of the container's changes.
-    #: Docker keeps that in a layer between image and container.
+    #: Whether the mount points that the engine creates for its own files are part of the container's changes. Docker
+    #: creates them in a layer between image and container.
     commits_mount_points: bool = False
-    #: Where it tells an image's health check, for engines whose answer to ``GET /images/{id}/json`` has none.
+    #: API path of an image's health check, for engines whose response to ``GET /images/{id}/json`` does not contain it.
     health_check_path: str | None = None
-    #: The network of containers that ask for none.
+    #: The network of containers for which no network is set.
     default_network: str = "bridge"
-    #: Whether it calls an image by the digest of its manifest: Docker with containerd's store does.
+    #: Whether it names an image by the digest of its manifest. Docker with containerd's store does.
     names_manifests: bool = False
-    #: Layers that an image may have; ``None`` where the engine sets no limit of its own.
+    #: Maximum number of layers of an image; ``None`` if the engine has no limit.
     most_layers: int | None = 125  # ``maxLayerDepth`` of moby's ``layer/layer_store.go``
 
 
@@ -41,22 +39,22 @@ PODMAN = EngineKind(
     default_network="podman",
     most_layers=None,
 )
-#: The limit is that of Docker's own store.
+#: The limit of layers belongs to Docker's own store.
 CONTAINERD = EngineKind(names_manifests=True, most_layers=None)
 
-#: The first API of which an engine can have containerd's store.
+#: First API version of engines that may use containerd's store.
 _CONTAINERD_SINCE = (1, 42)
 
 
 def recognise(version: Mapping[str, Any], info: Callable[[], Mapping[str, Any]]) -> EngineKind:
-    """Tell the kind.
+    """Return the kind of an engine.
 
     Args:
-        version: The answer to ``GET /version``.
-        info: Gets the answer to ``GET /info``, which takes longer.
+        version: The response to ``GET /version``.
+        info: Gets the response to ``GET /info``, which is slower. It is called only if it is needed.
     """
-    parts = {str(each.get("Name")) for each in version.get("Components") or ()}
-    if "Podman Engine" in parts:
+    components = {str(component.get("Name")) for component in version.get("Components") or ()}
+    if "Podman Engine" in components:
         return PODMAN
     if tuple(map(int, str(version.get("ApiVersion") or "0").split("."))) < _CONTAINERD_SINCE:
         return DOCKER
@@ -64,22 +62,22 @@ def recognise(version: Mapping[str, Any], info: Callable[[], Mapping[str, Any]])
     return CONTAINERD if ["driver-type", "io.containerd.snapshotter.v1"] in list(status) else DOCKER
 
 
-#: What limits are called in the answer to ``GET /info``, and here.
+#: Name of a limit in the response to ``GET /info``, and its name here.
 _LIMITS = {"MemoryLimit": "memory", "PidsLimit": "processes"}
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What an engine says of itself."""
+    """Description of an engine, for users."""
 
     #: ``Docker`` or ``Podman``.
     product: str
     version: str
-    #: Where it keeps images, in its own words: ``overlay2``, ``overlayfs in containerd's store`` …
+    #: How it stores images: ``overlay2``, ``overlayfs in containerd's store`` …
     store: str
-    #: Whether it runs as an ordinary user.
+    #: Whether it runs as a normal user.
     rootless: bool
-    #: Its folder on its machine; empty where it does not say.
+    #: Its folder on its machine; empty if it does not report it.
     folder: str
     #: Operating system and processor: ``linux/amd64``.
     platform: str
@@ -93,62 +91,62 @@ class System:
         self._kind: EngineKind | None = None
 
     def version(self) -> str:
-        """Its version, in its own words.
+        """Return the version, as the engine writes it.
 
         Raises:
             EngineError: The engine does not answer.
         """
-        with translated("asking the engine for its version"):
+        with translate_errors("asking the engine for its version"):
             return str(self._session.api.version()["Version"])
 
     def about(self) -> About:
-        """Say what kind of engine this is, for people.
+        """Return a description of the engine, for users.
 
         Raises:
-            EngineError: It does not answer, or its answer cannot be understood.
+            EngineError: The engine does not answer, or its response cannot be understood.
         """
-        with translated("asking the engine what it is"):
+        with translate_errors("asking the engine what it is"):
             version, info = (self._session.http.json(path) for path in ("/version", "/info"))
             is_podman = recognise(version, lambda: info).commits_mount_points
             store = str(info.get("Driver") or "unknown")
-            security = [str(each) for each in info.get("SecurityOptions") or ()]
+            security = [str(option) for option in info.get("SecurityOptions") or ()]
             return About(
                 product="Podman" if is_podman else "Docker",
                 version=str(version["Version"]),
                 store=f"{store} in containerd's store" if self.kind().names_manifests else store,
-                rootless=any("rootless" in each for each in security) or bool(info.get("Rootless")),
+                rootless=any("rootless" in option for option in security) or bool(info.get("Rootless")),
                 folder=str(info.get("DockerRootDir") or ""),
                 platform=f"{version.get('Os') or 'linux'}/{version.get('Arch') or 'amd64'}",
             )
 
     def kind(self) -> EngineKind:
-        """Say what kind of engine answers; it is asked once.
+        """Return the kind of the engine. The engine is asked only once.
 
         Raises:
             EngineError: The engine does not answer.
         """
         if self._kind is None:
-            with translated("asking the engine for its version"):
+            with translate_errors("asking the engine for its version"):
                 http = self._session.http
                 self._kind = recognise(http.json("/version"), lambda: http.json("/info"))
         return self._kind
 
     def platform(self) -> tuple[str, str]:
-        """Operating system and processor of its machine: ``("linux", "amd64")``.
+        """Return the operating system and processor of the engine's machine: ``("linux", "amd64")``.
 
         Raises:
             EngineError: The engine does not answer.
         """
-        with translated("asking the engine for its platform"):
-            found = self._session.api.version()
-            return str(found.get("Os") or "linux"), str(found.get("Arch") or "amd64")
+        with translate_errors("asking the engine for its platform"):
+            version = self._session.api.version()
+            return str(version.get("Os") or "linux"), str(version.get("Arch") or "amd64")
 
     def missing_limits(self) -> list[str]:
-        """Say which of ``memory`` and ``processes`` it cannot limit: a rootless one without delegated cgroups cannot.
+        """Say which of ``memory`` and ``processes`` the engine cannot limit. A rootless engine needs delegated cgroups.
 
         Raises:
             EngineError: The engine does not answer.
         """
-        with translated("asking the engine for its limits"):
-            able = self._session.api.info()
-            return [limit for name, limit in _LIMITS.items() if able.get(name) is False]
+        with translate_errors("asking the engine for its limits"):
+            info = self._session.api.info()
+            return [limit for name, limit in _LIMITS.items() if info.get(name) is False]

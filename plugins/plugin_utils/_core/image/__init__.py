@@ -1,3 +1,3 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What an image says of itself: labels, configuration, history, platform."""
+"""Properties of images: labels, configuration, history and platform."""

@@ -1,19 +1,16 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""An image's configuration and its build environment.
+"""Writes the configuration of an image, and selects the environment of a build container.
 
-What of a parent's environment a build container has.
+The configuration is a document of the OCI image specification (``config.md``), with Docker's ``Healthcheck`` in
+addition. A tier inherits its parent's settings as with a Dockerfile, and can reset each of them: an empty list,
+dictionary or string removes the parent's value. ONBUILD is never inherited, because it only has a meaning for
+Dockerfiles.
 
-The parent may be anybody's image, and its environment reaches each process of a build container: the agent, the shells
-and package managers that modules start, the container's own first process. Variables that change how a program is
-loaded or how a shell reads its text would keep them from working, or make them run something else. The image keeps
-them: this is about the build alone.
-
-An image's configuration, written by us.
-
-The document is that of the OCI image specification (``config.md``), with Docker's ``Healthcheck`` beside it.
-A tier inherits its parent's settings as with a Dockerfile, and can reset each of them: an empty list, dictionary or
-string removes what the parent set. ONBUILD is never inherited: it speaks to Dockerfiles only.
+The parent can be any image, and each process of a build container would see its environment: the first process, the
+agent, and the shells and package managers that modules start. Variables that change how programs are loaded, or how
+shells interpret scripts, could stop these programs from working or make them run different code. Therefore the build
+container does not have them. The image does.
 """
 
 from __future__ import annotations
@@ -28,7 +25,7 @@ from ..chain import image_settings
 from ..errors import ChainError
 from . import labels as names
 
-#: Beginnings of names: interpreters, the loader and the C library, shells, and the tools that a build runs with.
+#: Prefixes of variables of interpreters, the loader, the C library, shells, and tools that a build uses.
 _PREFIXES = (
     "ANSIBLE_",
     "BASH",
@@ -74,21 +71,21 @@ _NAMES = frozenset(
     )
 )
 
-#: Where a distribution has its programs.
+#: Folders in which a distribution installs its programs.
 _PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
 def for_build(parent_environment: Iterable[str]) -> list[str]:
-    """Give what of a parent's environment a build container has, as ``NAME=value``.
+    """Return the part of a parent's environment that a build container has, as ``NAME=value``.
 
-    ``PATH`` has the distribution's own folders, behind the parent's where it lacks them.
+    The distribution's own folders are appended to ``PATH`` if they are missing.
     """
     kept = [entry for entry in parent_environment if not _disturbs(entry.partition("=")[0])]
-    return [_with_programs(entry) if entry.startswith("PATH=") else entry for entry in kept]
+    return [_with_program_folders(entry) if entry.startswith("PATH=") else entry for entry in kept]
 
 
 def left_out_variables(parent_environment: Iterable[str]) -> Sequence[str]:
-    """Name the variables that a build container does not have, sorted."""
+    """Return the names of the parent's variables that a build container does not have, sorted."""
     return sorted(name for name in {entry.partition("=")[0] for entry in parent_environment} if _disturbs(name))
 
 
@@ -96,14 +93,14 @@ def _disturbs(name: str) -> bool:
     return name in _NAMES or name.startswith(_PREFIXES)
 
 
-def _with_programs(entry: str) -> str:
+def _with_program_folders(entry: str) -> str:
     folders = [folder for folder in entry.removeprefix("PATH=").split(":") if folder]
     return "PATH=" + ":".join([*folders, *(folder for folder in _PATH if folder not in folders)])
 
 
 Config = dict[str, Any]
 
-#: What inherits as it stands, by the name in ``tier_config`` and the name in the document.
+#: Settings whose value is used unchanged: the name in ``tier_config``, and the name in the document.
 _PLAIN = {
     "entrypoint": "Entrypoint",
     "cmd": "Cmd",
@@ -123,9 +120,9 @@ def runtime_config(
     """Make the ``config`` part of an image's document.
 
     Args:
-        parent_config: The same part of the parent's document; empty for a base of our own.
-        declared: A ``tier_config`` as :mod:`..chain.image_settings` gives it; keys that are absent are inherited.
-        identity: The tier's own labels, which win over everybody else's.
+        parent_config: The same part of the parent's document; the default settings if there is no parent.
+        declared: A checked ``tier_config`` from :mod:`..chain.image_settings`; missing keys are inherited.
+        identity: The identity labels of the tier. They have precedence over all other labels.
 
     Raises:
         ChainError: A value refers to a variable that the parent's environment does not have.
@@ -133,25 +130,26 @@ def runtime_config(
     config: Config = {
         key: parent_config[key] for key in (*_PLAIN.values(), *_SETS.values(), "Healthcheck") if parent_config.get(key)
     }
-    said = {key: value for key, value in declared.items() if value is not None}
-    if "entrypoint" in said and "cmd" not in said:
+    settings = {key: value for key, value in declared.items() if value is not None}
+    if "entrypoint" in settings and "cmd" not in settings:
         config.pop("Cmd", None)  # the parent's arguments belong to the parent's entrypoint
     for key, name in _PLAIN.items():
-        if key in said:
-            config[name] = said[key]
+        if key in settings:
+            config[name] = settings[key]
     for key, name in _SETS.items():
-        if key in said:
-            config[name] = {item: {} for item in said[key]}
-    if "healthcheck" in said:
-        config["Healthcheck"] = _healthcheck(said["healthcheck"])
-    config["Env"] = _environment(parent_config.get("Env") or [], said.get("env", {}))
-    inherited = {key: value for key, value in (parent_config.get("Labels") or {}).items() if key not in names.OWN}
-    config["Labels"] = {**_foreign({**inherited, **_texts(said.get("labels", {}))}), **identity}
+        if key in settings:
+            config[name] = {item: {} for item in settings[key]}
+    if "healthcheck" in settings:
+        config["Healthcheck"] = _healthcheck(settings["healthcheck"])
+    config["Env"] = _environment(parent_config.get("Env") or [], settings.get("env", {}))
+    parent_labels = parent_config.get("Labels") or {}
+    inherited = {key: value for key, value in parent_labels.items() if key not in names.NOT_INHERITED}
+    config["Labels"] = {**_without_identity({**inherited, **_texts(settings.get("labels", {}))}), **identity}
     return {name: value for name, value in sorted(config.items()) if value}
 
 
 def work_config(parent_config: Mapping[str, Any], labels: Mapping[str, str]) -> Config:
-    """Make a configuration with everything out of the way that would disturb a build."""
+    """Make the configuration of a stage image: the labels and the environment for the build, nothing else."""
     return {"Env": for_build(parent_config.get("Env") or []), "Labels": dict(labels)}
 
 
@@ -168,13 +166,13 @@ def document(
     """Write the whole document; its SHA-256 is the image's ID.
 
     Args:
-        architecture: ``amd64`` …
-        os: ``linux``.
-        config: What :func:`runtime_config` or :func:`work_config` made.
+        architecture: The processor, for example ``amd64``.
+        os: The operating system: ``linux``.
+        config: The result of :func:`runtime_config` or :func:`work_config`.
         layers: Digests of all layers, the base's first.
         history: One entry for each layer, and entries marked ``empty_layer``.
         created: RFC 3339 time.
-        author: Who answers for the image.
+        author: The team that is responsible for the image.
     """
     fields = {
         "architecture": architecture,
@@ -189,12 +187,12 @@ def document(
 
 
 def image_id(content: bytes) -> str:
-    """ID of the image whose document is ``content``."""
+    """Return the ID of the image whose document is ``content``."""
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
-def _foreign(labels: Mapping[str, str]) -> dict[str, str]:
-    """Leave out labels whose names are ours: nobody says them for a tier."""
+def _without_identity(labels: Mapping[str, str]) -> dict[str, str]:
+    """Remove labels with our prefix: only the tier itself sets its identity labels."""
     return {key: value for key, value in labels.items() if not key.startswith(names.PREFIX)}
 
 
@@ -206,7 +204,7 @@ def _environment(parent_environment: Sequence[str], declared: Mapping[str, Any])
 
 def _resolved(name: str, value: str, inherited: Mapping[str, str]) -> str:
     try:
-        return image_settings.resolve(value, inherited)
+        return image_settings.resolve_references(value, inherited)
     except KeyError as error:
         raise ChainError(
             f"tier_config.env.{name} is {value!r}, but the parent's environment has no {error.args[0]}; expected "
@@ -218,15 +216,15 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str]:
     return {str(key): "" if value is None else str(value) for key, value in values.items()}
 
 
-def _healthcheck(said: Mapping[str, Any]) -> Config:
-    if not said:
+def _healthcheck(settings: Mapping[str, Any]) -> Config:
+    if not settings:
         return {"Test": ["NONE"]}
-    check: Config = {"Test": list(said["test"])}
+    check: Config = {"Test": list(settings["test"])}
     for key, name in {"interval": "Interval", "timeout": "Timeout", "start_period": "StartPeriod"}.items():
-        if said.get(key) is not None:
-            check[name] = _duration(said[key])
-    if said.get("retries") is not None:
-        check["Retries"] = said["retries"]
+        if settings.get(key) is not None:
+            check[name] = _duration(settings[key])
+    if settings.get("retries") is not None:
+        check["Retries"] = settings["retries"]
     return check
 
 

@@ -1,9 +1,9 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Labels that identify what this project made.
+"""Labels that identify images, containers, networks and volumes of Tierwright.
 
-Labels are inherited, so they prove nothing by themselves: every tier writes all of them anew, and a reader compares
-``TIER`` with the tier it asked for before it believes the others.
+Images inherit labels, so a label alone proves nothing. Every tier writes all of them again, and a reader first compares
+``TIER`` with the tier that it expects.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..build_key.parts import Parts, digest_key, learned
+from ..build_key.parts import Parts, digest_key, recorded_parts
 from ..build_key.source_version import Commit
-from ..chain.tier import Protection, Tier, from_text, to_text
+from ..chain.tier import Protection, Tier, protections_from_text, protections_to_text
 from ..errors import SealError
 
 PREFIX = "io.tierwright."
@@ -27,9 +27,9 @@ TIER = PREFIX + "tier"
 TEAM = PREFIX + "team"
 #: Role that was applied; absent from a base.
 ROLE = PREFIX + "role"
-#: ID of the image that the tier stands on; absent from a base.
+#: ID of the parent's image; absent from a base.
 PARENT = PREFIX + "parent"
-#: Paths that only the tier, or one that it stands on, may write, as JSON.
+#: Protected paths of the tier and of its ancestors, as JSON. Only their owners may change them.
 PROTECTS = PREFIX + "protects"
 #: Family of distributions that a cache is for; set on volumes only.
 CACHE = PREFIX + "cache"
@@ -37,34 +37,35 @@ CACHE = PREFIX + "cache"
 KEY = PREFIX + "key"
 #: The parts of the build key, as JSON.
 PARTS = PREFIX + "parts"
-#: Digest of what the image holds and how it behaves, whenever and from whatever it was made.
+#: Digest of the image's content and settings. It does not depend on the time of the build or on the inputs.
 CONTENT = PREFIX + "content"
-#: Family of the distribution inside: ``debian``.
+#: Family of the image's distribution: ``debian``.
 FAMILY = PREFIX + "family"
-#: Run that a build container, a nameless image used during a build, or an interpreter's volume was made by. On no
-#: finished image.
+#: Run that made a build container, an unnamed image for a build, or the volume of a mounted Python. Finished images do
+#: not have this label.
 RUN = PREFIX + "run"
-#: Where a chain lives, as JSON; on the volume that claims the chain's name on an engine.
+#: The project that a chain's name belongs to, as JSON; on the volume that claims the name on an engine.
 HOME = PREFIX + "home"
-#: Session of tests that a container or a network was made by; on these only.
+#: Test session that made a container or a network; on these only.
 SESSION = PREFIX + "session"
-#: The interpreter that a volume belongs to; on volumes only.
+#: The mounted Python that a volume belongs to; on volumes only.
 PYTHON = PREFIX + "python"
-#: Name of the volume that holds the interpreter; on the volume that says that it is whole.
+#: Name of the volume that contains the mounted Python; on the volume that marks it as complete.
 VOLUME = PREFIX + "volume"
 
-#: Annotations of the OCI image specification that speak of one image and so are never inherited. Those of the base are
-#: not written either: the specification wants a manifest's digest and a whole reference, which can be fetched, and a
-#: parent that was never pushed has neither. ``PARENT`` names it.
+#: Annotations of the OCI image specification that describe one image, so tiers do not inherit them. Those of the base
+#: image are not written either. The specification requires the digest of a manifest and a complete reference, from
+#: which the base can be pulled. A parent that was never pushed has neither. ``PARENT`` has its ID.
 TITLE = "org.opencontainers.image.title"
 VENDOR = "org.opencontainers.image.vendor"
 CREATED = "org.opencontainers.image.created"
 REVISION = "org.opencontainers.image.revision"
 BASE_NAME = "org.opencontainers.image.base.name"
 BASE_DIGEST = "org.opencontainers.image.base.digest"
-OWN = frozenset({TITLE, VENDOR, CREATED, REVISION, BASE_NAME, BASE_DIGEST})
+NOT_INHERITED = frozenset({TITLE, VENDOR, CREATED, REVISION, BASE_NAME, BASE_DIGEST})
 
-_SAME = (CHAIN, TIER, TEAM, ROLE, PARENT, PROTECTS, CONTENT)
+#: Labels that are equal if two images are the same except for their origin.
+_COMPARED = (CHAIN, TIER, TEAM, ROLE, PARENT, PROTECTS, CONTENT)
 
 
 def identity(
@@ -76,15 +77,15 @@ def identity(
     commit: Commit | None = None,
     protects: Iterable[Protection] = (),
 ) -> dict[str, str]:
-    """Labels for a finished image of ``tier``.
+    """Return the labels for a finished image of ``tier``.
 
     Args:
         chain: The chain's name.
         tier: The tier.
-        parts: Parts of its key.
-        family: Family of the distribution inside.
-        commit: The last commit that touched its role.
-        protects: What the tiers that it stands on protect, and it itself.
+        parts: The parts of its build key.
+        family: Family of the image's distribution; ``None`` if unknown.
+        commit: The last commit that changed its role.
+        protects: The protected paths of its ancestors and of the tier itself.
     """
     labels = {
         CHAIN: chain,
@@ -94,7 +95,7 @@ def identity(
         PARENT: parts.get("parent"),
         KEY: digest_key(parts),
         PARTS: json.dumps(dict(parts), sort_keys=True, separators=(",", ":")),
-        PROTECTS: to_text(protects),
+        PROTECTS: protections_to_text(protects),
         FAMILY: family,
         TITLE: tier.name,
         VENDOR: tier.team,
@@ -104,38 +105,38 @@ def identity(
 
 
 def content(layer: str, behaviour: Mapping[str, Any], parent_id: str | None) -> str:
-    """Digest what an image holds and how it behaves.
+    """Return the digest of an image's content and settings.
 
     Args:
-        layer: Digest of what its own layer holds.
-        behaviour: Its settings, without labels that identify it.
-        parent_id: ID of the image that the layer lies on.
+        layer: Digest of the content of its own layer.
+        behaviour: Its settings without identity labels.
+        parent_id: ID of the parent's image; ``None`` for a base, or if the image has no layer of its own.
     """
     text = json.dumps({"layer": layer, "settings": behaviour, "parent": parent_id}, sort_keys=True)
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
 def same(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
-    """Say whether two images are one tier's and hold the same, by their labels.
+    """Tell from their labels whether two images belong to the same tier and have the same content.
 
-    Key, parts, revision and time may differ: they say from what and when an image was made. The names of what
-    a role was found to use may not, since the next plan looks them up there.
+    The build key, its parts, the revision and the time may differ: they describe the origin of an image. The names of
+    the sources that were recorded for a role must be the same, because the next plan reads them from the image.
     """
     return (
         CONTENT in now
-        and all(before.get(name) == now.get(name) for name in _SAME)
-        and learned(_parts(before) or {}) == learned(_parts(now) or {})
+        and all(before.get(name) == now.get(name) for name in _COMPARED)
+        and recorded_parts(_parts(before) or {}) == recorded_parts(_parts(now) or {})
     )
 
 
 def protections(labels: Mapping[str, str]) -> tuple[Protection, ...]:
-    """Read from an image's labels what its tier, and those that it stands on, protect.
+    """Read the protected paths of a tier and its ancestors from the labels of its image.
 
     Raises:
         SealError: The label is damaged.
     """
     try:
-        return from_text(labels.get(PROTECTS, ""))
+        return protections_from_text(labels.get(PROTECTS, ""))
     except ValueError as error:
         raise SealError(
             f"the label {PROTECTS} of tier {labels.get(TIER)!r} cannot be read: {error}; build that tier again with "
@@ -144,12 +145,12 @@ def protections(labels: Mapping[str, str]) -> tuple[Protection, ...]:
 
 
 def work(run: str, tier: str) -> dict[str, str]:
-    """Labels for what exists only while ``run`` builds ``tier``."""
+    """Return the labels for containers, images and volumes that exist only while ``run`` builds ``tier``."""
     return {RUN: run, TIER: tier}
 
 
 def stored_parts(labels: Mapping[str, str], tier: str) -> dict[str, str] | None:
-    """Read the key's parts from an image's labels; ``None`` where the image is not ``tier``'s or says nothing."""
+    """Read the key's parts from an image's labels; ``None`` if the image is not ``tier``'s, or they cannot be read."""
     return _parts(labels) if labels.get(TIER) == tier else None
 
 

@@ -1,11 +1,8 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Distribution inside, and whether the engine can run it.
+"""Finds the distribution and the processor of an image, and checks whether the engine can run it and add a layer.
 
-Which distribution is inside, told from ``os-release``
-(https://www.freedesktop.org/software/systemd/man/os-release.html).
-
-Whether an engine can run what is in an image, and put a layer on it.
+The distribution is read from ``os-release`` (https://www.freedesktop.org/software/systemd/man/os-release.html).
 """
 
 from __future__ import annotations
@@ -20,28 +17,28 @@ from ..engine.engine import Engine
 from ..engine.inspection import Image
 from ..errors import SourceError
 
-#: ``ID`` and ``ID_LIKE`` values to the family they belong to.
+#: The family of distributions for values of ``ID`` and ``ID_LIKE``.
 _FAMILIES = {"debian": "debian", "ubuntu": "debian", "rhel": "redhat", "fedora": "redhat", "alpine": "alpine"}
 
-_FILE = "usr/lib/os-release"
+_OS_RELEASE = "usr/lib/os-release"
 
-#: Bytes that are read of it.
-_LARGEST = 1 << 20
+#: Limit of bytes that are read of an archive with this file.
+_MAX_BYTES = 1 << 20
 
 
 def family_of_archive(rootfs: Path) -> str | None:
-    """Family of the distribution in a root file system archive: ``debian``, ``redhat`` …; ``None`` if unknown."""
+    """Return the distribution family of an archive: ``debian``, ``redhat`` or ``alpine``; ``None`` if unknown."""
     with tarfile.open(rootfs, "r:") as tar:
         for entry in tar:
-            if entry.name.removeprefix("./") == _FILE and entry.isfile():
+            if entry.name.removeprefix("./") == _OS_RELEASE and entry.isfile():
                 file = tar.extractfile(entry)
                 return _family(file.read() if file else b"")
     return None
 
 
 def family_of_image(engine: Engine, image: str) -> str | None:
-    """The same for an image, which is looked into without being started."""
-    with engine.files.of_image(image, "/" + _FILE) as pieces:
+    """Do the same for an image. It is not started."""
+    with engine.files.of_image(image, "/" + _OS_RELEASE) as pieces:
         if pieces is None:
             return None
         try:
@@ -53,13 +50,13 @@ def family_of_image(engine: Engine, image: str) -> str | None:
 
 
 def _beginning(pieces: Iterable[bytes]) -> bytes:
-    """As much of an archive as one small file takes: the image is somebody else's, and may have anything there."""
-    taken = bytearray()
+    """Return the beginning of an archive, with a size limit: the image is not trusted, and the file may be huge."""
+    content = bytearray()
     for piece in pieces:
-        taken += piece
-        if len(taken) > _LARGEST:
+        content += piece
+        if len(content) > _MAX_BYTES:
             break
-    return bytes(taken[:_LARGEST])
+    return bytes(content[:_MAX_BYTES])
 
 
 def _family(os_release: bytes) -> str | None:
@@ -71,13 +68,14 @@ def _family(os_release: bytes) -> str | None:
     return next((_FAMILIES[word] for word in words if word in _FAMILIES), None)
 
 
-#: What a processor runs besides its own.
-_RUNS = {"amd64": {"386"}, "arm64": {"arm"}}
+#: Other architectures whose programs a processor runs.
+_ALSO_RUNS = {"amd64": {"386"}, "arm64": {"arm"}}
 
-#: Programs of a root file system, and the beginning of one (``elf(5)``): its byte order, and its processor.
+#: Paths of programs in a root file system. The header of a program contains the byte order and the processor
+#: (``elf(5)``).
 _PROGRAMS = re.compile(r"(?:\./)?(?:usr/)?s?bin/[^/]+")
-_HEADER = 20
-_BIG = 2
+_HEADER_SIZE = 20
+_BIG_ENDIAN = 2
 _MACHINES = {
     3: "386",
     21: "ppc64le",
@@ -91,80 +89,80 @@ _MACHINES = {
 
 
 def check(engine: Engine, tier: str, reference: str, image: Image) -> None:
-    """Refuse an image that is for other machines than the engine's.
+    """Reject an image for a different platform than the engine's.
 
     Args:
         engine: The engine.
         tier: The tier, for the message.
         reference: The image as the inventory names it.
-        image: What the engine says of it.
+        image: The engine's information about it.
 
     Raises:
-        SourceError: It is.
+        SourceError: The engine cannot run the image.
         EngineError: The engine does not answer.
     """
     system, architecture = engine.system.platform()
     if image.os != system or not _runs(architecture, image.architecture):
         raise SourceError(
             f"tier {tier!r}: {reference} is for {image.os}/{image.architecture}, and the engine runs "
-            f"{system}/{architecture}; expected an image for the engine's machine. A digest of an index leads to the "
-            "right one, that of a manifest to one platform only: `docker buildx imagetools inspect NAME` lists both"
+            f"{system}/{architecture}; expected an image for the engine's platform. With the digest of an index, the "
+            "engine pulls the right image; the digest of a manifest is for one platform only: `docker buildx "
+            "imagetools inspect NAME` lists both"
         )
 
 
 def check_archive(engine: Engine, tier: str, archive: str, rootfs: Path) -> None:
-    """Refuse a root file system whose programs are for another processor than the engine's.
+    """Reject a root file system with programs for a different processor than the engine's.
 
     Args:
         engine: The engine.
         tier: The tier, for the message.
-        archive: What the inventory names.
-        rootfs: The plain archive.
+        archive: The archive as the inventory names it.
+        rootfs: The uncompressed archive.
 
     Raises:
-        SourceError: They are.
+        SourceError: The engine cannot run the programs.
         EngineError: The engine does not answer.
     """
-    found, (_system, architecture) = _machine(rootfs), engine.system.platform()
-    if found is not None and not _runs(architecture, found):
+    machine, (_system, architecture) = _machine(rootfs), engine.system.platform()
+    if machine is not None and not _runs(architecture, machine):
         raise SourceError(
-            f"tier {tier!r}: the programs in tier_import.archive {archive} are for {found}, and the engine runs "
-            f"{architecture}; expected a root file system for the engine's machine"
+            f"tier {tier!r}: the programs in tier_import.archive {archive} are for {machine}, and the engine runs "
+            f"{architecture}; expected a root file system for the engine's processor"
         )
 
 
 def check_depth(engine: Engine, tier: str, parent_image: Image) -> None:
-    """Refuse a parent that the engine can put no layer on.
+    """Reject a parent that already has the maximum number of layers.
 
     Args:
         engine: The engine.
         tier: The tier, for the message.
-        parent_image: The image that its layer lies on.
+        parent_image: The image that the tier is based on.
 
     Raises:
         SourceError: The parent has as many layers as the engine allows.
         EngineError: The engine does not answer.
     """
-    most = engine.kind.most_layers
-    if most is not None and len(parent_image.layers) >= most:
+    limit = engine.kind.most_layers
+    if limit is not None and len(parent_image.layers) >= limit:
         raise SourceError(
             f"tier {tier!r}: its parent has {len(parent_image.layers)} layers already, and the engine allows "
-            f"{most} in one "
-            "image; take a base with fewer (tier_import of `docker export` makes one layer of all)"
+            f"{limit} in one image; use a base with fewer layers (a tier_import of a `docker export` has only one)"
         )
 
 
 def _runs(machine: str, program: str) -> bool:
-    return program == machine or program in _RUNS.get(machine, ())
+    return program == machine or program in _ALSO_RUNS.get(machine, ())
 
 
 def _machine(rootfs: Path) -> str | None:
-    """What the first program in an archive is for; ``None`` where it has none, or one of an unknown kind."""
+    """Return the processor of the first program in an archive; ``None`` if there is no program, or it is unknown."""
     with tarfile.open(rootfs, "r:") as tar:
         for entry in tar:
             if entry.isfile() and _PROGRAMS.match(entry.name):
                 file = tar.extractfile(entry)
-                head = file.read(_HEADER) if file else b""
-                if head.startswith(b"\x7fELF") and len(head) == _HEADER:
-                    return _MACHINES.get(int.from_bytes(head[18:20], "big" if head[5] == _BIG else "little"))
+                head = file.read(_HEADER_SIZE) if file else b""
+                if head.startswith(b"\x7fELF") and len(head) == _HEADER_SIZE:
+                    return _MACHINES.get(int.from_bytes(head[18:20], "big" if head[5] == _BIG_ENDIAN else "little"))
     return None

@@ -1,14 +1,12 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The history of an image, and which images are a chain's own.
+"""The history of an image, and the images that belong to a chain.
 
-The history of an image: one entry for each tier, and what a pulled base brings along.
+The history has one entry for each tier, after the entries of a pulled base.
 
-Which images on an engine are a chain's own, and what each of them adds.
-
-Labels are inherited: what somebody builds on a tier's image, with a Dockerfile or a commit, carries the tier's labels.
-Whoever does so puts an entry on top of the image's history, and ours is on top of ours only. Nor does a label say whose
-chain it is, where two have one name: a chain owns what lies in the repositories of its tiers.
+Images inherit labels. An image that a user builds on a tier's image, with a Dockerfile or a commit, also has the tier's
+labels. But then the last entry of its history is not ours. Labels do not distinguish two chains with the same name
+either. Therefore a chain owns only the images in the repositories of its tiers.
 """
 
 from __future__ import annotations
@@ -28,42 +26,42 @@ Entry = dict[str, Any]
 _OWNER = "team "
 _MAKER = "tierwright: tier {}: "
 
-#: Time of what has none of its own: the year 2000. What is older than 1980 has no place in a zip archive.
+#: Time for images without a time of their own: the year 2000. (A zip archive cannot store times before 1980.)
 EARLIEST = 946_684_800
 
 
 def history_entry(tier: Tier, created: str, doing: str) -> Entry:
-    """The entry of ``tier``'s own layer: who made it, and how.
+    """Return the history entry of ``tier``'s own layer.
 
-    The owner stands in ``author`` and, because engines do not show authors, in ``comment`` as well. What the tier's
-    build container was allowed beyond the usual stands in ``created_by``.
+    The owner is in ``author``, and also in ``comment``, because engines do not show authors. ``created_by`` contains
+    ``doing`` (how the layer was made), and the additional permissions of the tier's build container.
     """
     return {
         "author": tier.team,
         "comment": _OWNER + tier.team,
         "created": created,
-        "created_by": _MAKER.format(tier.name) + doing + _asked(tier),
+        "created_by": _MAKER.format(tier.name) + doing + _permissions(tier),
     }
 
 
 def is_entry_of(created_by: str, tier: str) -> bool:
-    """Say whether an entry, by what it says made it, is that of ``tier``'s own layer."""
+    """Tell from the ``created_by`` of a history entry whether it belongs to ``tier``'s own layer."""
     return created_by.startswith(_MAKER.format(tier))
 
 
-def _asked(tier: Tier) -> str:
-    return f", with {tier.cage.asked}" if tier.role and tier.cage.asked else ""
+def _permissions(tier: Tier) -> str:
+    return f", with {tier.cage.additions}" if tier.role and tier.cage.additions else ""
 
 
 def history_of(engine: Engine, image: str, layers: int) -> list[Entry]:
-    """Read an image's history back from the engine, oldest first.
+    """Read an image's history from the engine, oldest entry first.
 
-    The engine does not tell which entries made no layer, only each one's size. As many entries as there are
-    ``layers`` are taken to have made one, the larger before the smaller.
+    The engine reports the size of each entry, but not which entries have a layer. The largest entries, as many as there
+    are ``layers``, are assumed to have one.
     """
     steps = engine.images.history(image)[::-1]
-    made = _with_layers([each.size for each in steps], layers)
-    return [_entry(each, layer=index in made) for index, each in enumerate(steps)]
+    with_layer = _with_layers([step.size for step in steps], layers)
+    return [_entry(step, layer=index in with_layer) for index, step in enumerate(steps)]
 
 
 def _with_layers(sizes: Sequence[int], layers: int) -> set[int]:
@@ -72,41 +70,41 @@ def _with_layers(sizes: Sequence[int], layers: int) -> set[int]:
 
 
 def _entry(step: HistoryEntry, *, layer: bool) -> Entry:
-    found = {
+    entry = {
         "author": step.comment.removeprefix(_OWNER) if step.comment.startswith(_OWNER) else "",
         "comment": step.comment,
         "created": timestamp(step.created),
         "created_by": step.created_by,
         "empty_layer": not layer,
     }
-    return {key: value for key, value in found.items() if value}
+    return {key: value for key, value in entry.items() if value}
 
 
 def timestamp(seconds: int) -> str:
-    """RFC 3339 time of ``seconds`` since 1970, in UTC."""
+    """Return the RFC 3339 time of ``seconds`` since 1970, in UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-#: Repositories of a tier's images, by the tier's name; more than one where the tier had another one before.
+#: Repositories of a tier's images, by the tier's name; more than one if the tier's repository was changed.
 Repositories = Mapping[str, Collection[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
-    """An image that this project made."""
+class ChainImage:
+    """An image that Tierwright made."""
 
     #: Its ID.
     id: str
-    #: The tier that it is of.
+    #: The tier that it belongs to.
     tier: str
-    #: Bytes of the tier's own layer.
+    #: Size of the tier's own layer in bytes.
     size: int
 
 
-def images_of_chain(engine: Engine, chain: str, owned: Repositories, names: Names) -> list[Own]:
-    """List the images that are a chain's own: of one of its tiers, and in that tier's repository.
+def images_of_chain(engine: Engine, chain: str, owned: Repositories, names: Names) -> list[ChainImage]:
+    """List the images of a chain: they belong to one of its tiers, and have a name in the tier's repository.
 
-    Of one that has no name, nothing but a label says whose it is.
+    Images without a name are not listed: for them, only the label would show which chain they belong to.
 
     Args:
         engine: The engine.
@@ -115,66 +113,69 @@ def images_of_chain(engine: Engine, chain: str, owned: Repositories, names: Name
         names: All names on the engine.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
-    listed = engine.images.labelled(f"{labels.CHAIN}={chain}")
+    labels_of = engine.images.labelled(f"{labels.CHAIN}={chain}")
 
-    def lies_there(image: str) -> bool:
-        repositories = owned.get(listed[image].get(labels.TIER, ""), ())
-        return any(image in names.get(each, {}).values() for each in repositories)
+    def is_in_repository(image: str) -> bool:
+        repositories = owned.get(labels_of[image].get(labels.TIER, ""), ())
+        return any(image in names.get(repository, {}).values() for repository in repositories)
 
-    return _own(engine, {image: said for image, said in listed.items() if lies_there(image)})
+    return _with_own_history(
+        engine, {image: image_labels for image, image_labels in labels_of.items() if is_in_repository(image)}
+    )
 
 
-def claimed(engine: Engine, chain: str, names: Names) -> Iterator[str]:
-    """Yield the tiers that have named images which say that they are of ``chain``, whosever that is.
+def labelled_repositories(engine: Engine, chain: str, names: Names) -> Iterator[str]:
+    """Yield the repositories with images whose label names ``chain``, for any chain with this name.
 
-    Returns:
-        Names of tiers and of their images' repositories, with a space between.
+    Yields:
+        The name of a tier and the repository of its images, separated by a space.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
-    said = engine.images.labelled(f"{labels.CHAIN}={chain}")
-    ours = {each.id: each.tier for each in _own(engine, said)} if said else {}
+    labels_of = engine.images.labelled(f"{labels.CHAIN}={chain}")
+    tier_of = {image.id: image.tier for image in _with_own_history(engine, labels_of)} if labels_of else {}
     for repository, tags in names.items():
-        for tier in {ours[image] for image in tags.values() if image in ours}:
+        for tier in {tier_of[image] for image in tags.values() if image in tier_of}:
             yield f"{tier} {repository}"
 
 
-def _own(engine: Engine, listed: Mapping[str, Mapping[str, str]]) -> list[Own]:
-    found = []
-    for image, said in listed.items():
+def _with_own_history(engine: Engine, labels_of: Mapping[str, Mapping[str, str]]) -> list[ChainImage]:
+    """Select the images that Tierwright made: the newest entry of their history is that of their tier."""
+    made = []
+    for image, image_labels in labels_of.items():
         newest = engine.images.newest_step(image)
-        if newest is not None and is_entry_of(newest.created_by, said.get(labels.TIER, "")):
-            found.append(Own(image, said[labels.TIER], newest.size))
-    return found
+        if newest is not None and is_entry_of(newest.created_by, image_labels.get(labels.TIER, "")):
+            made.append(ChainImage(image, image_labels[labels.TIER], newest.size))
+    return made
 
 
 def parents(engine: Engine) -> dict[str, str]:
-    """List what images stand on: the parent's ID by the image's, of every image of any chain.
+    """Return the ID of the parent's image by the ID of the image, for all images of all chains on the engine.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
-    return {image: said[labels.PARENT] for image, said in engine.images.labelled(labels.PARENT).items()}
+    return {image: image_labels[labels.PARENT] for image, image_labels in engine.images.labelled(labels.PARENT).items()}
 
 
-def freed(engine: Engine, removed: Sequence[Own]) -> int:
-    """Bytes that removing images frees: their own layers, as far as no other image has them.
+def freed(engine: Engine, removed: Sequence[ChainImage]) -> int:
+    """Return the number of bytes that removing images frees: their own layers, unless a different image uses them.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
-    going = {each.id: each.size for each in removed}
+    removed_sizes = {image.id: image.size for image in removed}
     sizes: dict[tuple[str, ...], int] = {}
     kept: set[tuple[str, ...]] = set()
-    for identifier in engine.images.everything():
+    for identifier in engine.images.all_ids():
         image = engine.images.find(identifier)
         if image is None:
             continue
-        if identifier in going:
-            sizes[image.layers] = going[identifier]
+        if identifier in removed_sizes:
+            sizes[image.layers] = removed_sizes[identifier]
         else:
             kept.update(image.layers[:count] for count in range(1, len(image.layers) + 1))
     return sum(size for layers, size in sizes.items() if layers not in kept)

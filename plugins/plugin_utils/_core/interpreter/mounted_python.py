@@ -1,21 +1,19 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The Python volume and the package cache volume.
+"""The volumes of build containers: the mounted Python, with which modules run, and the package cache.
 
-The cache of packages and archive lists that build containers share, one for each family of distributions.
+The mounted Python is a copy of the distribution's Python, with its package-manager bindings and all libraries that it
+needs. Build containers mount it read-only, so images need no Python. ``inside/install_python.sh`` makes it in a
+temporary container with the base's layers, once for each base and version of the script.
 
-It is a volume that every build container on the engine can write to. Nothing in it is believed: see
-``inside/apt_method.py``, which is all that reads it.
+It consists of two volumes. The first contains the Python, and has a random name, so that two runs never write to the
+same volume. The second is an empty marker, which is created after the first has been verified; its label has the name
+of the first. An engine creates a volume of one name only once. Therefore this is an atomic step, even with several
+controllers.
 
-The Python that modules run with in a build container, so that the image needs none.
-
-It is a copy of the distribution's own, with its package-manager bindings and every library it needs, on a volume that
-build containers mount read-only. ``interpreter.sh`` makes it in a throw-away container that has the base's layers, once
-for each base and recipe.
-
-An interpreter is two volumes. The one that holds it has a name of its own each time, so makers never meet in it. The
-other one is empty: it is made when the first is proven good, and its label names it. An engine makes a volume of one
-name once only, so that is one step that nobody sees half done, on any number of controllers.
+The package cache contains packages and archive lists. Build containers share it, one for each family of distributions.
+Every build container can write to this volume, so its content is not trusted: its only reader,
+``inside/apt_method.py``, verifies each file.
 """
 
 from __future__ import annotations
@@ -39,15 +37,15 @@ from ..errors import SourceError
 from ..image import labels
 from ..sealing.stage_image import stage
 
-#: Where build containers see it. /dev is a container's own tmpfs, so the mount point never reaches the layer.
+#: Mount point of the cache. /dev is a tmpfs of the container, so the mount point is never in the layer.
 CACHE_MOUNT = "/dev/tierwright-cache"
 
 
 def cache_mount(engine: Engine, parent_image: Image) -> dict[str, Any]:
-    """Make the mount that a build container on ``parent_image`` needs, and its volume where there is none yet.
+    """Return the mount of the cache for a build container on ``parent_image``. Create the volume if it is missing.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
     family = parent_image.labels.get(labels.FAMILY, "none")
     name = f"tierwright-cache-{family}"
@@ -55,39 +53,43 @@ def cache_mount(engine: Engine, parent_image: Image) -> dict[str, Any]:
     return {"Type": "volume", "Source": name, "Target": CACHE_MOUNT, "VolumeOptions": {"NoCopy": True}}
 
 
-def needless_caches(engine: Engine, without: Collection[str] = ()) -> list[str]:
-    """List the caches of families of which no image is on the engine.
+def unused_caches(engine: Engine, without: Collection[str] = ()) -> list[str]:
+    """List the caches for families of distributions of which the engine has no image.
 
     Args:
         engine: The engine.
-        without: IDs of images that are taken to be gone.
+        without: IDs of images that are treated as removed.
+
+    Returns:
+        Names of volumes, sorted.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
-    made = engine.volumes.labelled(labels.CACHE)
+    caches = engine.volumes.labelled(labels.CACHE)
     return sorted(
         name
-        for name, said in made.items()
-        if not engine.images.labelled(f"{labels.FAMILY}={said[labels.CACHE]}").keys() - set(without)
+        for name, volume_labels in caches.items()
+        if not engine.images.labelled(f"{labels.FAMILY}={volume_labels[labels.CACHE]}").keys() - set(without)
     )
 
 
-#: Where build containers see it. /dev is a container's own tmpfs, so the mount point never reaches the layer.
+#: Mount point of the Python. /dev is a tmpfs of the container, so the mount point is never in the layer.
 MOUNT = "/dev/tierwright-python"
 
-#: Families of distributions that the recipe serves, with the program that it needs.
+#: Families of distributions for which the script can install Python, with the package manager that it needs.
 _MANAGERS = {"debian": "/usr/bin/apt-get"}
 
-_TOLD_LINES = 15
+#: Number of output lines in a message.
+_MESSAGE_LINES = 15
 _ADVICE = "or set tier_python_interpreter to a Python that the image has"
 
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """An interpreter that is ready."""
+    """A mounted Python that is ready for use."""
 
-    #: The volume that holds it.
+    #: Name of the volume that contains it.
     volume: str
 
     @property
@@ -97,7 +99,7 @@ class Interpreter:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a build container needs in its environment, beside the mount of :mod:`.mounted_python`."""
+        """The environment variables that a build container needs in addition to the mount."""
         return {"APT_CONFIG": f"{MOUNT}/apt/apt.conf"}
 
     @property
@@ -109,145 +111,149 @@ class Interpreter:
 def ensure(
     engine: Engine, *, tier: str, parent_image: Image, run: str, say: Callable[[str], None]
 ) -> Interpreter | None:
-    """Find the interpreter for build containers on ``parent_image``, or make it.
+    """Find the mounted Python for build containers on ``parent_image``, or make it.
 
     Args:
         engine: The engine.
-        tier: The tier that is to be built, for messages.
-        parent_image: The image that its build container starts on.
-        run: The run, for the labels of what is made meanwhile.
-        say: Called with a line before something that takes time.
+        tier: The tier to build, for messages.
+        parent_image: The image that its build container starts from.
+        run: The run, for the labels of temporary objects.
+        say: Called with a line before a step that takes time.
 
     Returns:
-        The interpreter; ``None`` where the distribution is of a family that there is no recipe for.
+        The mounted Python; ``None`` if the script does not support the family of the distribution.
 
     Raises:
-        SourceError: The base has no package manager, or its packages cannot be had.
-        EngineError: The engine refused.
+        SourceError: The base has no package manager, or its packages cannot be installed.
+        EngineError: The engine rejected a request.
     """
     manager = _MANAGERS.get(parent_image.labels.get(labels.FAMILY, ""))
     if manager is None:
         return None
-    candidates = list(grounds(parent_image))
-    for ground in candidates:
-        if found := _ready(engine, name_of(ground)):
-            return found
-    for ground in candidates:
-        staged = stage(engine, ground, run, tier)
+    sources = list(python_sources(parent_image))
+    for source in sources:
+        if interpreter := _find(engine, volume_name(source)):
+            return interpreter
+    for source in sources:
+        stage_id = stage(engine, source, run, tier)
         try:
-            if engine.files.holds(staged, manager):
-                say(f"making the interpreter for base {ground.layers[0][:19]}: once per base")
-                return _make(engine, tier, ground, staged, run, say)
+            if engine.files.holds(stage_id, manager):
+                say(f"making the mounted Python for base {source.layers[0][:19]}: once per base")
+                return _make(engine, tier, source, stage_id, run, say)
         finally:
-            engine.images.remove(staged)
+            engine.images.remove(stage_id)
     raise SourceError(
-        f"tier {tier!r}: its base is of the Debian family, but {manager} is not in it; the Python that modules run "
-        f"with is installed with that. Take a base with apt, {_ADVICE}"
+        f"tier {tier!r}: its base is of the Debian family, but it does not contain {manager}, which is needed to "
+        f"install the Python that modules run with. Use a base with apt, {_ADVICE}"
     )
 
 
 def clear(engine: Engine, run: str) -> None:
-    """Remove the volumes that ``run`` left half-made.
+    """Remove the incomplete volumes of ``run``.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
-    whole = {each.get(labels.VOLUME) for each in engine.volumes.labelled(labels.PYTHON).values()}
-    for name in engine.volumes.labelled(f"{labels.RUN}={run}").keys() - whole:
+    complete = {volume_labels.get(labels.VOLUME) for volume_labels in engine.volumes.labelled(labels.PYTHON).values()}
+    for name in engine.volumes.labelled(f"{labels.RUN}={run}").keys() - complete:
         engine.volumes.remove(name)
 
 
-def needless_interpreters(engine: Engine, without: Collection[str] = ()) -> list[str]:
-    """List the volumes of interpreters that no image on the engine can be built on with.
+def unused_interpreters(engine: Engine, without: Collection[str] = ()) -> list[str]:
+    """List the volumes of mounted Pythons that no image on the engine needs.
 
     Args:
         engine: The engine.
-        without: IDs of images that are taken to be gone.
+        without: IDs of images that are treated as removed.
+
+    Returns:
+        Names of volumes, sorted.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
-    made = engine.volumes.labelled(labels.PYTHON)
-    if not made:
+    volumes = engine.volumes.labelled(labels.PYTHON)
+    if not volumes:
         return []
-    here = [each for each in engine.images.labelled(labels.FAMILY) if each not in without]
-    grounds_of = (ground for each in here if (image := engine.images.find(each)) for ground in grounds(image))
-    needed = {name_of(ground) for ground in grounds_of}
-    return sorted(name for name, said in made.items() if said.get(labels.PYTHON) not in needed)
+    image_ids = [identifier for identifier in engine.images.labelled(labels.FAMILY) if identifier not in without]
+    images = filter(None, map(engine.images.find, image_ids))
+    needed = {volume_name(source) for image in images for source in python_sources(image)}
+    return sorted(name for name, volume_labels in volumes.items() if volume_labels.get(labels.PYTHON) not in needed)
 
 
-def name_of(ground: Image) -> str:
-    """Name of the volume that says that the interpreter made from ``ground`` is whole."""
-    content = json.dumps([_recipe(), _method(), MOUNT, CACHE_MOUNT, ground.architecture, ground.layers])
+def volume_name(source: Image) -> str:
+    """Return the name of the volume that marks the mounted Python made from ``source`` as complete."""
+    content = json.dumps([_install_script(), _method(), MOUNT, CACHE_MOUNT, source.architecture, source.layers])
     return f"tierwright-python-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 
-def grounds(parent_image: Image) -> Iterator[Image]:
-    """What an interpreter can be made from, the best first: the base's layer, then all of ``parent_image``.
+def python_sources(parent_image: Image) -> Iterator[Image]:
+    """Yield the images from which a mounted Python can be made, the best first.
 
-    Every tier on one base has the first, and nothing else of theirs, not even the environment, gets into what they
-    share. Where it takes several layers to make a root file system, tiers share nothing.
+    The first has only the lowest layer, which all tiers on one base share. Then nothing else of these tiers, not even
+    their environment, has an influence on the shared Python. If this layer alone is not a root file system, the second
+    image is used. It has all layers of ``parent_image``, so tiers do not share its Python.
 
-    Returns:
-        Images that have some layers, and no configuration.
+    Yields:
+        Images with some of the layers and without configuration.
     """
     counts: Sequence[int] = (1, len(parent_image.layers)) if len(parent_image.layers) > 1 else (1,)
     for count in counts:
         yield dataclasses.replace(parent_image, layers=parent_image.layers[:count], config={})
 
 
-def _ready(engine: Engine, name: str) -> Interpreter | None:
-    said = engine.volumes.find(name)
-    if said is None:
+def _find(engine: Engine, name: str) -> Interpreter | None:
+    marker = engine.volumes.find(name)
+    if marker is None:
         return None
-    volume = said.get(labels.VOLUME, "")
-    # Its label is looked at, because an engine makes a missing volume that a container asks for, without labels.
+    volume = marker.get(labels.VOLUME, "")
+    # The label is checked because an engine creates missing volumes of containers, without labels.
     if volume and (engine.volumes.find(volume) or {}).get(labels.PYTHON) == name:
         return Interpreter(volume)
     engine.volumes.remove(name)
     return None
 
 
-def _make(engine: Engine, tier: str, ground: Image, staged: str, run: str, say: Callable[[str], None]) -> Interpreter:
-    name = name_of(ground)
+def _make(engine: Engine, tier: str, source: Image, stage_id: str, run: str, say: Callable[[str], None]) -> Interpreter:
+    name = volume_name(source)
     volume = f"{name}-{secrets.token_hex(4)}"
-    said: dict[str, str] = {}
+    marker: dict[str, str] = {}
     try:
         engine.volumes.create(volume, {labels.PYTHON: name, labels.RUN: run})
         container = engine.containers.start(
             name=volume,
-            image=staged,
+            image=stage_id,
             tier=tier,
             labels={labels.RUN: run},
             confined=confined(
                 engine.system,
                 Cage(),
-                family=ground.labels.get(labels.FAMILY),
+                family=source.labels.get(labels.FAMILY),
                 say=say,
                 mounts=[_mount(volume, read_only=False)],
             ),
         )
         try:
-            _follow_recipe(engine, tier, ground, container.id)
+            _install(engine, tier, source, container.id)
         finally:
             engine.containers.remove(container.id)
-        said = engine.volumes.create(name, {labels.PYTHON: name, labels.VOLUME: volume})
+        marker = engine.volumes.create(name, {labels.PYTHON: name, labels.VOLUME: volume})
     finally:
-        if said.get(labels.VOLUME) != volume:  # it failed, or somebody else was first
+        if marker.get(labels.VOLUME) != volume:  # the step failed, or a different run was first
             engine.volumes.remove(volume)
-    return Interpreter(said[labels.VOLUME])
+    return Interpreter(marker[labels.VOLUME])
 
 
-def _follow_recipe(engine: Engine, tier: str, ground: Image, container: str) -> None:
+def _install(engine: Engine, tier: str, source: Image, container: str) -> None:
     output = streams.Output()
-    recipe = ["/bin/sh", "-c", _recipe(), "install_python.sh", MOUNT, _method(), CACHE_MOUNT]
-    code = engine.exec.run(container, recipe, take=output.take)
+    command = ["/bin/sh", "-c", _install_script(), "install_python.sh", MOUNT, _method(), CACHE_MOUNT]
+    code = engine.exec.run(container, command, take=output.take)
     if code != 0:
-        told = "\n".join(output.stderr.decode(errors="replace").strip().splitlines()[-_TOLD_LINES:])
+        last_lines = "\n".join(output.stderr.decode(errors="replace").strip().splitlines()[-_MESSAGE_LINES:])
         raise SourceError(
-            f"tier {tier!r}: making the Python that modules run with, from its base {ground.layers[0][:19]}, ended "
-            f"with status {code}. It is installed from the archives that the base's own /etc/apt names; see that "
-            f"build containers reach them, {_ADVICE}. The last lines were:\n{told}"
+            f"tier {tier!r}: making the Python that modules run with, from its base {source.layers[0][:19]}, ended "
+            f"with status {code}. It is installed from the archives in the base's own /etc/apt; check that build "
+            f"containers can reach them, {_ADVICE}. The last lines were:\n{last_lines}"
         )
 
 
@@ -262,7 +268,7 @@ def _mount(volume: str, *, read_only: bool) -> dict[str, Any]:
 
 
 @functools.cache
-def _recipe() -> str:
+def _install_script() -> str:
     return (Path(__file__).parent / "inside/install_python.sh").read_text()
 
 

@@ -1,3 +1,3 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Tiers, roles and variables, read out of Ansible."""
+"""Reads tiers, roles and variables from Ansible, and plans a run."""

@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Reads what tiers declare as outside inputs, and digests it."""
+"""Reads the outside inputs that tiers declare (``tier_inputs``), and digests them."""
 
 from __future__ import annotations
 
@@ -29,36 +29,36 @@ from ..chain.tier import Bootstrap, Tier
 from ..chain.tier_variables import INPUTS, TIER_SPEC
 from ..errors import ChainError
 
-#: Seconds for which an answer is good, unless ``tier_inputs_max_age`` says otherwise.
-_MAX_AGE = 3600
+#: Seconds for which a cached answer is used; ``tier_inputs_max_age`` overrides this.
+_DEFAULT_MAX_AGE = 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What one tier declares."""
+    """The outside inputs of one tier."""
 
     inputs: Sequence[KnownInput | PendingInput]
-    #: ``tier_inputs_pin``: counts instead of everything that would be asked.
+    #: ``tier_inputs_pin``: replaces the answers of all addresses.
     pin: str | None
     #: ``tier_inputs_max_age``, in seconds.
     max_age: float
 
 
 def read_inputs(
-    tier: Tier, base: Tier, variable: str, declared: Any, variables: Mapping[str, Any], *, beside: Path
+    tier: Tier, base: Tier, variable: str, declared: Any, variables: Mapping[str, Any], *, inventory_folder: Path
 ) -> Inputs:
     """Read a tier's outside inputs.
 
     Args:
         tier: The tier.
-        base: What its chain begins with; an archive that is not named is the one that it was bootstrapped from.
-        variable: The variable that declares them, for messages.
+        base: The base that the tier is built on. A ``debian`` input without suites means the archive of this base.
+        variable: The variable that declares the inputs, for messages.
         declared: Its value.
         variables: The host's variables.
-        beside: The inventory's folder, which relative paths begin at.
+        inventory_folder: The inventory's folder. Relative paths begin there.
 
     Raises:
-        ChainError: Something of it is wrong, or a file is not there.
+        ChainError: A declaration is wrong, or a file does not exist.
     """
     where = f"tier {tier.name!r}: {variable}"
     result = ArgumentSpecValidator({variable: TIER_SPEC["tier_inputs"]}).validate({variable: declared})
@@ -66,81 +66,81 @@ def read_inputs(
         raise ChainError("\n".join(f"{where}: {message}" for message in result.error_messages))
     pin = variables.get("tier_inputs_pin")
     items = result.validated_parameters[variable] or ()
-    inputs = [each for item in items for each in _read(where, variable, item, base, beside)]
+    inputs = [entry for item in items for entry in _read_input(where, variable, item, base, inventory_folder)]
     return Inputs(inputs, None if pin is None else str(pin), _max_age(tier, variables.get("tier_inputs_max_age")))
 
 
 def digest_inputs(declared: Mapping[str, Inputs], warn: Callable[[str], None]) -> dict[str, Parts]:
-    """Digest the outside inputs of all tiers; no address is asked twice.
+    """Digest the outside inputs of all tiers. Each address is queried once.
 
     Args:
-        declared: What each tier declares.
-        warn: Takes the lines about addresses that do not answer, but did before.
+        declared: The inputs of each tier.
+        warn: Called with a line for each address that does not answer and whose cached answer is used.
 
     Returns:
-        The parts of each tier's key: ``input/<name>``, and ``inputs-pin``.
+        The key parts of each tier: ``input/<name>``, and ``inputs-pin``.
 
     Raises:
-        ChainError: With a line for each tier and address that does not answer and of which nothing is remembered.
+        ChainError: With a line for each tier and address that does not answer and has no cached answer.
     """
-    asked: dict[str, PendingInput] = {}
+    pending: dict[str, PendingInput] = {}
     ages: dict[str, float] = {}
-    for said in declared.values():
-        for each in _asked(said) if said.pin is None else ():
-            asked[each.question] = each
-            ages[each.question] = min(ages.get(each.question, said.max_age), said.max_age)
-    questions = {name: Question(each.digest, ages[name]) for name, each in asked.items()}
-    answers = ask(questions, lambda question: _address(asked[question]), warn)
+    for inputs in declared.values():
+        for entry in _pending(inputs) if inputs.pin is None else ():
+            pending[entry.question] = entry
+            ages[entry.question] = min(ages.get(entry.question, inputs.max_age), inputs.max_age)
+    questions = {name: Question(entry.digest, ages[name]) for name, entry in pending.items()}
+    answers = ask(questions, lambda question: _address(pending[question]), warn)
     problems = [
-        f"tier {tier!r}: {each.variable} names {readable(_address(each))}, which does not answer ({failure.reason}), "
-        "and no answer is remembered; try again, set tier_inputs_pin, or turn it off with tier_inputs: []"
-        for tier, said in declared.items()
-        if said.pin is None
-        for each in _asked(said)
-        if isinstance(failure := answers[each.question], FetchFailure)
+        f"tier {tier!r}: {entry.variable} names {readable(_address(entry))}, which does not answer ({failure.reason}), "
+        "and there is no cached answer; try again, set tier_inputs_pin, or turn it off with tier_inputs: []"
+        for tier, inputs in declared.items()
+        if inputs.pin is None
+        for entry in _pending(inputs)
+        if isinstance(failure := answers[entry.question], FetchFailure)
     ]
     if problems:
         raise ChainError("\n".join(problems))
-    return {tier: _parts(said, answers) for tier, said in declared.items()}
+    return {tier: _parts(inputs, answers) for tier, inputs in declared.items()}
 
 
-def _parts(said: Inputs, answers: Mapping[str, str | FetchFailure]) -> dict[str, str]:
-    found: dict[str, list[str]] = {}
-    for each in said.inputs:
-        if isinstance(each, KnownInput):
-            found.setdefault(each.name, []).append(each.digest)
-        elif said.pin is None:
-            found.setdefault(each.name, []).append(str(answers[each.question]))
-    parts = {f"input/{name}": digest_bytes(" ".join(sorted(digests)).encode()) for name, digests in found.items()}
-    if said.pin is not None and any(_asked(said)):
-        parts["inputs-pin"] = plain(said.pin)
+def _parts(inputs: Inputs, answers: Mapping[str, str | FetchFailure]) -> dict[str, str]:
+    digests: dict[str, list[str]] = {}
+    for entry in inputs.inputs:
+        if isinstance(entry, KnownInput):
+            digests.setdefault(entry.name, []).append(entry.digest)
+        elif inputs.pin is None:
+            digests.setdefault(entry.name, []).append(str(answers[entry.question]))
+    parts = {f"input/{name}": digest_bytes(" ".join(sorted(values)).encode()) for name, values in digests.items()}
+    if inputs.pin is not None and any(_pending(inputs)):
+        parts["inputs-pin"] = plain(inputs.pin)
     return parts
 
 
-def _asked(said: Inputs) -> Iterator[PendingInput]:
-    return (each for each in said.inputs if isinstance(each, PendingInput))
+def _pending(inputs: Inputs) -> Iterator[PendingInput]:
+    return (entry for entry in inputs.inputs if isinstance(entry, PendingInput))
 
 
-def _address(asked: PendingInput) -> str:
-    return f"{own_mirrors()[asked.mirror]}/{asked.address}" if asked.mirror else asked.address
+def _address(pending: PendingInput) -> str:
+    return f"{own_mirrors()[pending.mirror]}/{pending.address}" if pending.mirror else pending.address
 
 
-def _read(
-    where: str, variable: str, item: Mapping[str, Any], base: Tier, beside: Path
+def _read_input(
+    where: str, variable: str, item: Mapping[str, Any], base: Tier, inventory_folder: Path
 ) -> Iterator[KnownInput | PendingInput]:
     kinds = [kind for kind in INPUTS if item[kind] is not None]
     if len(kinds) != 1:
-        found = f"it has {' and '.join(kinds)}" if kinds else "it has none of them"
+        problem = f"it has {' and '.join(kinds)}" if kinds else "it has none of them"
         raise ChainError(
-            f"{where}: each input is one of {', '.join(INPUTS)}; {found}; write each as an item of its own"
+            f"{where}: each input is one of {', '.join(INPUTS)}; {problem}; write each input as an item of its own"
         )
     if item["checksum"] is not None and kinds != ["url"]:
-        raise ChainError(f"{where}: checksum belongs to a url, and {kinds[0]} needs none; drop it")
+        raise ChainError(f"{where}: checksum belongs to a url, and {kinds[0]} needs no checksum; remove it")
     match kinds[0]:
         case "url":
             yield _read_url(where, variable, item["url"], item["checksum"])
         case "file":
-            yield _read_file(where, item["file"], beside)
+            yield _read_file(where, item["file"], inventory_folder)
         case _:
             yield from _read_debian(where, variable, item["debian"], base)
 
@@ -148,7 +148,7 @@ def _read(
 def _read_url(where: str, variable: str, url: str, checksum: str | None) -> KnownInput | PendingInput:
     if not url.lower().startswith(("http://", "https://")):
         raise ChainError(
-            f"{where}: url is {url!r}; expected http:// or https:// (a file is said with file: and its path)"
+            f"{where}: url is {url!r}; expected http:// or https:// (for a local file, use file: and its path)"
         )
     if checksum is None:
         return PendingInput(f"url {readable(url)}", variable, url, digest_whole)
@@ -157,8 +157,8 @@ def _read_url(where: str, variable: str, url: str, checksum: str | None) -> Know
     return KnownInput(f"url {readable(url)}", checksum)
 
 
-def _read_file(where: str, file: str, beside: Path) -> KnownInput:
-    path = beside / file
+def _read_file(where: str, file: str, inventory_folder: Path) -> KnownInput:
+    path = inventory_folder / file
     try:
         if path.exists():
             return KnownInput(f"file {file}", digest_path(path))
@@ -167,25 +167,25 @@ def _read_file(where: str, file: str, beside: Path) -> KnownInput:
     raise ChainError(f"{where}: there is no file {path}; a relative path begins at the inventory's folder")
 
 
-def _read_debian(where: str, variable: str, said: Mapping[str, Any], base: Tier) -> Iterator[PendingInput]:
+def _read_debian(where: str, variable: str, debian: Mapping[str, Any], base: Tier) -> Iterator[PendingInput]:
     source = base.source
-    named: Mapping[str, str]
-    if said["suites"]:
-        named = {suite: "security" if suite.endswith("-security") else "archive" for suite in said["suites"]}
+    kinds: Mapping[str, str]
+    if debian["suites"]:
+        kinds = {suite: "security" if suite.endswith("-security") else "archive" for suite in debian["suites"]}
     elif isinstance(source, Bootstrap):
-        named = suites(source.suite)
+        kinds = suites(source.suite)
     else:
         raise ChainError(
-            f"{where}: debian has no suites, and {base.name!r}, which the chain begins with, was not bootstrapped; say "
-            "which (debian: {suites: [bookworm, bookworm-updates, bookworm-security]}), or turn it off with "
+            f"{where}: debian has no suites, and the base {base.name!r} was not bootstrapped, so it has no suites "
+            "either; set them (debian: {suites: [bookworm, bookworm-updates, bookworm-security]}), or turn it off with "
             "tier_inputs: []"
         )
-    from_base = source if isinstance(source, Bootstrap) else None
+    bootstrap = source if isinstance(source, Bootstrap) else None
     mirrors = {
-        "archive": said["mirror"] or (from_base and from_base.mirror),
-        "security": said["security_mirror"] or (from_base and from_base.security_mirror),
+        "archive": debian["mirror"] or (bootstrap and bootstrap.mirror),
+        "security": debian["security_mirror"] or (bootstrap and bootstrap.security_mirror),
     }
-    for suite, kind in named.items():
+    for suite, kind in kinds.items():
         path = f"dists/{suite}/InRelease"
         mirror = mirrors[kind]
         yield PendingInput(
@@ -197,13 +197,13 @@ def _read_debian(where: str, variable: str, said: Mapping[str, Any], base: Tier)
         )
 
 
-def _max_age(tier: Tier, said: Any) -> float:
+def _max_age(tier: Tier, value: Any) -> float:
     try:
-        age = float(_MAX_AGE if said is None else said)
+        age = float(_DEFAULT_MAX_AGE if value is None else value)
     except (TypeError, ValueError):
         age = -1
     if not age >= 0:
         raise ChainError(
-            f"tier {tier.name!r}: tier_inputs_max_age is {said!r}; expected seconds, or 0 to ask in every run"
+            f"tier {tier.name!r}: tier_inputs_max_age is {value!r}; expected seconds, or 0 to query in every run"
         )
     return age

@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Lines for people, where people read: never into a document that a program reads."""
+"""Prints lines for people, and never into standard output that another program reads."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ansible.utils.display import Display
 
 from ..text import printable_lines
 
-#: Callbacks that write for people. What others write to standard output may be a document of their own.
+#: Stdout callbacks that write text for people. Other callbacks may write a document, for example JSON.
 _FOR_PEOPLE = frozenset({"default", "minimal", "oneline", "debug", "dense", "selective", "unixy", "yaml"})
 
 
-#: The colours that Ansible itself writes (``ansible.utils.color``); no more can be said in them than red and bold.
+#: The colour sequences that Ansible writes (``ansible.utils.color``). They are harmless: they only set colours.
 _COLOUR = re.compile(r"(\x1b\[(?:0|[01];3\d|38;5;\d{1,3})m)")
 
 #: Callbacks that move the cursor on purpose.
@@ -25,32 +25,32 @@ _MOVING = frozenset({"dense"})
 
 
 def guard_display() -> None:
-    """Let Ansible write no escape sequence from now on, but for its own colours.
+    """Make Ansible escape all control sequences that it prints from now on, except its own colours.
 
-    The words of a module that failed, and its warnings, are what programs of an image said; Ansible prints them as they
-    are. Every line of it goes through :meth:`Display.display`, in workers too.
+    Messages and warnings of modules come from programs in an image, and Ansible prints them unchanged. Each line that
+    Ansible prints passes :meth:`Display.display`, in workers as well.
     """
-    shown = Display()
-    write = shown.display
+    ansible_display = Display()
+    write = ansible_display.display
     if getattr(write, "guarded", False) or _stdout_callback().rpartition(".")[2] in _MOVING:
         return
 
     @functools.wraps(write)
-    def display(msg: str, *args: Any, **how: Any) -> None:
-        write(coloured(msg) if isinstance(msg, str) else msg, *args, **how)
+    def display(msg: str, *args: Any, **options: Any) -> None:
+        write(printable_except_colours(msg) if isinstance(msg, str) else msg, *args, **options)
 
     display.guarded = True  # type: ignore[attr-defined]
-    shown.display = display
+    ansible_display.display = display
 
 
-def coloured(text: str) -> str:
-    """Make text harmless, and keep the colours of Ansible in it."""
-    parts = _COLOUR.split(text)  # every second one is a colour
+def printable_except_colours(text: str) -> str:
+    """Escape all control sequences in a text, except the colours of Ansible."""
+    parts = _COLOUR.split(text)  # every second part is a colour
     return "".join(part if number % 2 else printable_lines(part) for number, part in enumerate(parts))
 
 
 def say(line: str) -> None:
-    """Print a line: beside what Ansible writes, or on standard error where that is a program's to read."""
+    """Print a line: on standard output, or on standard error if the stdout callback does not write for people."""
     Display().display(printable_lines(line), stderr=not writes_for_people())
 
 
@@ -60,10 +60,10 @@ def warn(line: str) -> None:
 
 
 def writes_for_people(callback: str | None = None) -> bool:
-    """Say whether Ansible's standard output is text for people.
+    """Check whether Ansible's standard output is text for people.
 
     Args:
-        callback: The callback that writes it; ``None`` for the one that is configured.
+        callback: The name of the stdout callback; ``None`` for the configured one.
     """
     return (callback or _stdout_callback()).rpartition(".")[2] in _FOR_PEOPLE
 

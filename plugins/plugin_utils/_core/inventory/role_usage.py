@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Digests what a role was found to use, as it is now."""
+"""Digests the current state of the files, variables and other sources that a role uses."""
 
 from __future__ import annotations
 
@@ -13,48 +13,54 @@ from typing import Any
 from ..build_key import parts
 from ..build_key.file_digests import MISSING, Projects, digest_elsewhere
 from ..build_key.parts import ELSEWHERE, FETCHED, HOSTVARS, MAGIC, NOT_LOOKED_AT, UNSEEN, digest_value, part
+from .ansible_settings import digest_collection, digest_setting, setting
 from .secrets import Secrets
-from .surroundings import digest_collection, digest_setting, setting
 from .template_usage import ALL
 from .value_sources import PATHS
 from .variable_digests import digest_variable, matters, secrets_of
 
-#: What the variable ``ansible_managed`` is where nobody sets it.
+#: The setting that is the default of the variable ``ansible_managed``.
 _MANAGED, _MANAGED_SETTING = "ansible_managed", "DEFAULT_MANAGED_STR"
-#: What a run found out about a host; empty before it.
+#: The variable with the facts of a host; it is empty before a run.
 _FACTS = "ansible_facts"
-#: Caches of Ansible's variable manager that hold what a run found out: facts, and what tasks set.
+#: Caches of Ansible's variable manager for the results of a run: facts, and variables that tasks set.
 _CACHES = ("_nonpersistent_fact_cache", "_vars_cache", "_fact_cache")
 
 
-class _Forgotten(dict[str, Any]):
-    """A cache without anything: as a dictionary, and as a cache plugin, which raises ``KeyError``."""
+class _EmptyCache(dict[str, Any]):
+    """An empty cache. It works as a dictionary, and as a cache plugin, which raises ``KeyError``."""
 
     def get(self, name: str, *default: Any) -> Any:
         return default[0] if default else self[name]
 
 
-class Present:
-    """What can be asked now: hosts' variables without what a run found out, the environment, files, settings."""
+class CurrentValues:
+    """The current values of all sources: variables without results of a run, the environment, files, settings."""
 
     def __init__(self, hostvars: Any, projects: Projects) -> None:
-        """Take Ansible's ``hostvars``, and the folders that names of files are relative to."""
+        """Take Ansible's ``hostvars``, and the folders to which names of files are relative."""
         self._hostvars, self._projects = hostvars, projects
         self._hosts: dict[str, tuple[Mapping[str, Any], Mapping[str, Any], Secrets]] = {}
 
     def digest(self, tier: str, names: Iterable[str]) -> dict[str, str]:
-        """Digest what ``names``, parts of ``tier``'s key, mean now."""
-        return {name: self._digest(tier, *name.split("/", 1)) for name in names}
-
-    def settle(self, tier: str, used: Iterable[tuple[str, str]], *, declared: bool) -> dict[str, str]:
-        """Make parts of a key out of what a role used.
-
-        Facts, and what tasks set, follow from the role and its parent; other hosts' are not known before they run.
+        """Digest the current values of some parts of a tier's key.
 
         Args:
             tier: The tier.
-            used: Kind and name of each.
-            declared: Whether the tier says what it takes from outside (``tier_inputs``).
+            names: Names of key parts, such as ``environment/HTTP_PROXY``.
+        """
+        return {name: self._digest(tier, *name.split("/", 1)) for name in names}
+
+    def key_parts(self, tier: str, used: Iterable[tuple[str, str]], *, declared: bool) -> dict[str, str]:
+        """Digest the sources that a role used, as parts of its tier's key.
+
+        Facts and variables set by tasks get no part: they follow from the role and the parent. Those of other hosts are
+        not known before these hosts run, so they are parts that are not looked at.
+
+        Args:
+            tier: The tier.
+            used: Kind and name of each source.
+            declared: Whether the tier declares its outside inputs (``tier_inputs``).
         """
         parts: dict[str, str] = {}
         for kind, name in used:
@@ -63,18 +69,18 @@ class Present:
                     parts[part(UNSEEN, f"what {name} fetches (tier_inputs declares it)")] = NOT_LOOKED_AT
                 continue
             host, _, variable = name.partition("/") if kind == HOSTVARS else (tier, "", name)
-            if kind in {HOSTVARS, MAGIC} and variable not in {ALL, _MANAGED} and not self._has(host, variable):
+            if kind in {HOSTVARS, MAGIC} and variable not in {ALL, _MANAGED} and not self._is_set(host, variable):
                 if kind == HOSTVARS:
-                    parts[part(UNSEEN, f"what host {host} found out ({variable})")] = NOT_LOOKED_AT
+                    parts[part(UNSEEN, f"what tasks on host {host} set ({variable})")] = NOT_LOOKED_AT
                 continue
             parts[part(kind, name)] = self._digest(tier, kind, name)
         return parts
 
-    def _has(self, host: str, name: str) -> bool:
-        return name != _FACTS and name in self._of(host)[1]
+    def _is_set(self, host: str, name: str) -> bool:
+        return name != _FACTS and name in self._host(host)[1]
 
     def _digest(self, tier: str, kind: str, name: str) -> str:
-        ask: Mapping[str, Callable[[], str]] = {
+        digests: Mapping[str, Callable[[], str]] = {
             parts.COLLECTION: lambda: digest_collection(name),
             ELSEWHERE: lambda: digest_elsewhere([name], self._projects)[part(ELSEWHERE, name)],
             parts.ENVIRONMENT: lambda: _digest_environment(name),
@@ -82,28 +88,30 @@ class Present:
             MAGIC: lambda: self._variable(tier, name),
             parts.SETTING: lambda: digest_setting(name),
         }
-        return ask[kind]() if kind in ask else NOT_LOOKED_AT
+        return digests[kind]() if kind in digests else NOT_LOOKED_AT
 
     def _variable(self, host: str, name: str) -> str:
-        view, raw, secrets = self._of(host)
+        view, raw, secrets = self._host(host)
         if name == ALL:
-            return digest_value(name, sorted(each for each in raw if matters(each)), secret=False)
+            return digest_value(name, sorted(key for key in raw if matters(key)), secret=False)
         if name not in raw:
             return digest_value(name, str(setting(_MANAGED_SETTING)), secret=False) if name == _MANAGED else MISSING
         if name in PATHS:
-            return digest_value(name, self._place(Path(str(view[name]))), secret=False)
+            return digest_value(name, self._portable_name(Path(str(view[name]))), secret=False)
         return digest_variable(name, view, raw[name], secrets)
 
-    def _place(self, path: Path) -> str:
-        """Name of a path that another clone gives as well."""
+    def _portable_name(self, path: Path) -> str:
+        """A name of a path that is the same in every clone of the project."""
         return "." if path.resolve() in self._projects.folders else self._projects.name(path)
 
-    def _of(self, host: str) -> tuple[Mapping[str, Any], Mapping[str, Any], Secrets]:
+    def _host(self, host: str) -> tuple[Mapping[str, Any], Mapping[str, Any], Secrets]:
         if host not in self._hosts:
-            with _without_findings(self._hostvars):
+            with _run_results_ignored(self._hostvars):
                 raw = self._hostvars.raw_get(host)
-                known = isinstance(raw, Mapping)  # else there is no such host any more
-                self._hosts[host] = (self._hostvars[host], raw, secrets_of(raw)) if known else ({}, {}, Secrets({}, ()))
+                exists = isinstance(raw, Mapping)  # else the inventory has no such host any more
+                self._hosts[host] = (
+                    (self._hostvars[host], raw, secrets_of(raw)) if exists else ({}, {}, Secrets({}, ()))
+                )
         return self._hosts[host]
 
 
@@ -113,14 +121,14 @@ def _digest_environment(name: str) -> str:
 
 
 @contextmanager
-def _without_findings(hostvars: Any) -> Iterator[None]:
-    """Let Ansible's variable manager forget for a while what the run found out."""
+def _run_results_ignored(hostvars: Any) -> Iterator[None]:
+    """Replace the caches of Ansible's variable manager by empty ones for a while."""
     manager = getattr(hostvars, "_variable_manager", None)
-    kept = {name: getattr(manager, name) for name in _CACHES if hasattr(manager, name)}
+    caches = {name: getattr(manager, name) for name in _CACHES if hasattr(manager, name)}
     try:
-        for name in kept:
-            setattr(manager, name, _Forgotten())
+        for name in caches:
+            setattr(manager, name, _EmptyCache())
         yield
     finally:
-        for name, value in kept.items():
-            setattr(manager, name, value)
+        for name, cache in caches.items():
+            setattr(manager, name, cache)

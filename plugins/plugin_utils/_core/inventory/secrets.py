@@ -1,11 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which values come from a vault.
-
-Keeps what comes from a vault out of an image's settings, which everybody can read who can pull the image.
-
-Which of a host's variables hold secrets, also where a template has put one into another text.
-"""
+"""Finds values from a vault in a host's variables, and rejects them in the settings of an image."""
 
 from __future__ import annotations
 
@@ -21,55 +16,57 @@ from ansible.parsing.vault import EncryptedString, VaultHelper, is_encrypted_fil
 
 from ..errors import ChainError
 
-#: Shorter values are found everywhere by chance.
-_SHORTEST = 6
+#: Shorter values are not searched in settings: other texts contain them by chance.
+_MIN_LENGTH = 6
 
-#: Ansible's views of all variables, which are looked at one by one.
+#: Variables of Ansible that contain all other variables. These are checked one by one.
 _VIEWS = frozenset({"groups", "hostvars", "vars"})
 
 
-def refuse(tier: str, variable: str, config: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
-    """Make sure that image settings hold no value from a vault, whole or as part of a text.
+def reject_secrets(tier: str, variable: str, config: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
+    """Make sure that image settings contain no value from a vault, neither alone nor inside another text.
+
+    Everybody who can pull an image can read its settings.
 
     Args:
         tier: The tier.
-        variable: Where the settings come from, for the message.
+        variable: The variable that contains the settings, for the message.
         config: The settings.
         variables: The tier's variables, templated or not.
 
     Raises:
-        ChainError: They hold one.
+        ChainError: A setting contains a value from a vault.
     """
-    settings = [(place, str(leaf)) for place, leaf in _leaves(config)]
+    settings = [(place, str(leaf)) for place, leaf in _located_strings(config)]
     if not settings:
         return
-    for name, value in _secrets(variables):
+    for name, value in _vault_values(variables):
         for place, setting in settings:
             if value in setting:
                 where = variable + place.replace(value, "***")
                 raise ChainError(
-                    f"tier {tier!r}: {where} holds the value of {name}, which comes from a vault; everybody who can "
-                    "pull the image could read it. Give it to containers when they start, as a file or in their "
+                    f"tier {tier!r}: {where} contains the value of {name}, which comes from a vault; everybody who can "
+                    "pull the image could read it. Pass it to containers when they start, as a file or in their "
                     "environment"
                 )
 
 
-def _secrets(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield name and text of each value from a vault that can be decrypted."""
+def _vault_values(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each value from a vault that can be decrypted."""
     for name in variables.keys() - _VIEWS:
         try:
-            for place, leaf in _leaves(variables[name], name):
-                if is_secret(leaf) and len(str(leaf)) >= _SHORTEST:
+            for place, leaf in _located_strings(variables[name], name):
+                if is_secret(leaf) and len(str(leaf)) >= _MIN_LENGTH:
                     yield place, str(leaf)
-        except AnsibleError:  # it cannot be decrypted or templated here, so nothing can have got it from there
+        except AnsibleError:  # a setting cannot contain a value that cannot be decrypted or templated here
             continue
 
 
 def is_secret(value: object) -> bool:
-    """Say whether a value comes from a vault: by itself, or with the whole file that it stands in."""
+    """Check whether a value comes from a vault: it was encrypted itself, or its whole file is encrypted."""
     if VaultHelper.get_ciphertext(value, with_tags=False) is not None:
         return True
-    origin = Origin.get_tag(value)  # where a whole file is encrypted, its values only say which file that is
+    origin = Origin.get_tag(value)  # values of an encrypted file have no vault tag; they only name their file
     return origin is not None and origin.path is not None and _is_vault(origin.path)
 
 
@@ -82,23 +79,22 @@ def _is_vault(path: str) -> bool:
         return False
 
 
-def _leaves(value: object, place: str = "") -> Iterator[tuple[str, object]]:
-    """Yield place and value of each text, decrypted or not, in a value; keys of dictionaries included."""
+def _located_strings(value: object, place: str = "") -> Iterator[tuple[str, object]]:
+    """Yield the place and the value of each string in a value, decrypted or not; keys of dictionaries included."""
     match value:
         case Mapping():
-            for key, each in value.items():
-                yield from _leaves(key, f"{place}.{key}")
-                yield from _leaves(each, f"{place}.{key}")
+            for key, item in value.items():
+                yield from _located_strings(key, f"{place}.{key}")
+                yield from _located_strings(item, f"{place}.{key}")
         case list() | tuple():
-            for index, each in enumerate(value):
-                yield from _leaves(each, f"{place}[{index}]")
+            for index, item in enumerate(value):
+                yield from _located_strings(item, f"{place}[{index}]")
         case str() | EncryptedString():
             yield place, value
 
 
-#: A secret that is shorter is found only where it is the whole value: every other text holds an ``a``.
-_SHORT = 4
-
+#: A shorter secret is only found if it is the whole value: many texts contain an ``a``.
+_MIN_LENGTH_IN_TEXT = 4
 
 _WORD = re.compile(r"\w+")
 
@@ -107,60 +103,62 @@ class Secrets:
     """The secrets of one host."""
 
     def __init__(self, raw: Mapping[str, Any], hidden: Collection[str]) -> None:
-        """Find them.
+        """Find the secrets.
 
         Args:
             raw: The host's variables, untemplated.
-            hidden: Names of variables that the role says must not be shown (``no_log``).
+            hidden: Names of variables that the role marks as secret (``no_log``).
         """
         vaulted = {name: [leaf for leaf in leaves(value) if is_secret(leaf)] for name, value in raw.items()}
-        self._texts = frozenset(text for each in vaulted.values() for leaf in each if (text := _plaintext(leaf)))
-        self._names = _closure({*hidden, *(name for name, each in vaulted.items() if each)}, raw)
+        self._texts = frozenset(text for values in vaulted.values() for leaf in values if (text := _plaintext(leaf)))
+        self._names = _with_dependents({*hidden, *(name for name, values in vaulted.items() if values)}, raw)
 
-    def hold(self, name: str, value: object) -> bool:
-        """Say whether a variable's templated value is, or has in it, a secret."""
-        return name in self._names or any(is_secret(leaf) or self._has_secret(leaf) for leaf in leaves(value))
+    def are_in(self, name: str, value: object) -> bool:
+        """Check whether a variable is secret, or its templated value contains a secret."""
+        return name in self._names or any(is_secret(leaf) or self._contains_secret(leaf) for leaf in leaves(value))
 
-    def _has_secret(self, leaf: object) -> bool:
+    def _contains_secret(self, leaf: object) -> bool:
         if not self._texts:
             return False
         text = str(leaf)
-        return text in self._texts or any(each in text for each in self._texts if len(each) >= _SHORT)
+        return text in self._texts or any(
+            secret in text for secret in self._texts if len(secret) >= _MIN_LENGTH_IN_TEXT
+        )
 
 
 def leaves(value: object) -> Iterator[object]:
-    """Yield what is in a value, however deep: keys of dictionaries as well."""
+    """Yield all scalar values in a nested value; keys of dictionaries included."""
     match value:
         case Mapping():
-            for key, each in value.items():
+            for key, item in value.items():
                 yield key
-                yield from leaves(each)
+                yield from leaves(item)
         case list() | tuple():
-            for each in value:
-                yield from leaves(each)
+            for item in value:
+                yield from leaves(item)
         case _:
             yield value
 
 
-def _closure(names: set[str], raw: Mapping[str, Any]) -> frozenset[str]:
-    """Add the variables whose templates name one of ``names``, those whose templates name these, and so on."""
+def _with_dependents(names: set[str], raw: Mapping[str, Any]) -> frozenset[str]:
+    """Add all variables whose templates refer to one of ``names``, directly or through other variables."""
     if not names:
         return frozenset()
-    words = {name: found for name, value in raw.items() if (found := _words(value))}
-    while more := {name for name, found in words.items() if name not in names and found & names}:
+    references = {name: words for name, value in raw.items() if (words := _referenced_words(value))}
+    while more := {name for name, words in references.items() if name not in names and words & names}:
         names |= more
     return frozenset(names)
 
 
-def _words(value: object) -> set[str]:
+def _referenced_words(value: object) -> set[str]:
     templates = (leaf for leaf in leaves(value) if isinstance(leaf, str) and ("{{" in leaf or "{%" in leaf))
     return {word for template in templates for word in _WORD.findall(template)}
 
 
 def _plaintext(value: object) -> str:
     if value is None or isinstance(value, bool | int | float):
-        return ""  # other texts hold these by chance
+        return ""  # other texts contain these by chance
     try:
         return str(value)
-    except AnsibleError:  # no password for it: whoever needs the value fails, and with a better message
+    except AnsibleError:  # no password for it: a task that needs the value fails with a better message
         return ""

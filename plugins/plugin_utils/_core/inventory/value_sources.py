@@ -1,10 +1,8 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where a value may come from: tables, and reads of the environment.
+"""Where the values that a role uses come from: the tables of ``docs/inputs.md``, and reads of environment variables.
 
-Where a value that a role uses may come from, and what is done about each: the tables of ``docs/inputs.md``.
-
-Hears which variables of the controller's environment a plugin reads.
+:func:`record_environment` records which variables of the controller's environment the plugins of a role read.
 """
 
 from __future__ import annotations
@@ -20,10 +18,11 @@ import ansible
 
 from ..build_key.parts import ENVIRONMENT, UNSEEN
 
-#: What says how Ansible connects, and what Molecule puts into its inventories: no part of the key unless it is read.
+#: Prefixes of variables that control connections, or that Molecule sets. Such a variable is in the key only if the role
+#: reads it.
 PREFIXES = ("ansible_", "molecule_")
 
-#: Set by Ansible itself, besides what begins with ``ansible_``.
+#: Variables that Ansible sets itself and that do not begin with ``ansible_``.
 MAGIC = frozenset(
     {
         "environment",
@@ -42,10 +41,10 @@ MAGIC = frozenset(
     }
 )
 
-#: Variables with the names of folders and files; they count by their place in the project.
+#: Variables that contain paths. The key contains the path relative to the project.
 PATHS = frozenset({"inventory_dir", "inventory_file", "playbook_dir"})
 
-#: Variables of the run itself. The next run may have others for the same content, so they cannot be in a key.
+#: Variables of the run itself. They may differ in the next run although the content is the same. No key contains them.
 OF_THE_RUN = frozenset(
     {
         "ansible_config_file",
@@ -63,7 +62,7 @@ OF_THE_RUN = frozenset(
     }
 )
 
-#: Variables that are the same whenever the key is: by the tier's name, the role's files, or choices in the key.
+#: Variables that cannot change unless the key changes: the tier's name, the role's files or other parts decide them.
 FIXED = frozenset(
     {
         "ansible_check_mode",  # nothing is built with --check
@@ -98,7 +97,7 @@ FIXED = frozenset(
     }
 )
 
-#: Lookups whose results follow from their terms, or from files and variables that are heard.
+#: Lookups whose results follow from their terms, or from files and variables that are recorded.
 FOLLOWED_LOOKUPS = frozenset(
     {
         *("config", "csvfile", "dict", "env", "file", "fileglob", "first_found", "indexed_items", "ini"),
@@ -107,7 +106,7 @@ FOLLOWED_LOOKUPS = frozenset(
     }
 )
 
-#: Facts of the machine that builds, of the moment, or of the build container, and not of what is in the image.
+#: Facts about the building machine, the time or the build container, and not about the content of the image.
 MACHINE_FACTS = frozenset(
     {
         *("all_ipv4_addresses", "all_ipv6_addresses", "apparmor", "bios_date", "bios_vendor", "bios_version"),
@@ -125,7 +124,7 @@ MACHINE_FACTS = frozenset(
     }
 ) - {"machine", "real_group_id", "real_user_id", "systemd", "is_chroot"}
 
-#: Filters that give something else each time, unless an argument (by name, or by its place) fixes the result.
+#: Filters with a random result, and the argument that fixes it: its name, and its position if it has one.
 RANDOM_FILTERS = {
     "password_hash": ("salt", 3),
     "random": ("seed", None),
@@ -142,7 +141,7 @@ PATH_TESTS = frozenset(
     }
 )
 
-#: Settings of Ansible that decide what values and templates come out as. They are in the key where they are not the
+#: Settings of Ansible that change the results of variables and templates. The key contains those that differ from the
 #: default.
 SETTINGS = (
     "ALLOW_BROKEN_CONDITIONALS",
@@ -166,7 +165,7 @@ SETTINGS = (
     "YAML_FILENAME_EXTENSIONS",
 )
 
-#: Where users keep plugins: the setting that names folders, and the folder beside a playbook.
+#: Folders of users' plugins: the setting that names them, and the default folder next to a playbook.
 PLUGINS = {
     "DEFAULT_ACTION_PLUGIN_PATH": "action_plugins",
     "DEFAULT_FILTER_PLUGIN_PATH": "filter_plugins",
@@ -176,7 +175,7 @@ PLUGINS = {
     "DEFAULT_TEST_PLUGIN_PATH": "test_plugins",
 }
 
-#: Modules that fetch something: told of a tier that does not declare it in ``tier_inputs``.
+#: Modules that fetch content. A tier that uses one without declaring ``tier_inputs`` gets a note in the plan.
 FETCHING = frozenset(
     {
         *("apk", "apt", "apt_key", "apt_repository", "bower", "composer", "cpanm", "deb822_repository", "dnf", "dnf5"),
@@ -198,76 +197,81 @@ FETCHING = frozenset(
 )
 
 
-#: Takes kind and name of something that was read.
-Note = Callable[[str, str], None]
+#: Records the kind and the name of a source that was read.
+RecordUse = Callable[[str, str], None]
 
 _ANSIBLE = Path(ansible.__file__).parent
-#: What of Ansible reads the environment for a role: plugins of templates, and ``~`` and ``$NAME`` in paths.
-_FOR_ROLES = tuple(
-    # The filter expandvars is a function of Python's, and shows by what it is wrapped in.
+#: Code of Ansible that reads the environment for a role: plugins of templates, and ``~`` and ``$NAME`` in paths.
+_ROLE_CODE = tuple(
+    # The filter expandvars is a function of Python itself. The code that wraps it identifies it.
     str(_ANSIBLE / name)
     for name in ("plugins/lookup/", "plugins/filter/", "plugins/test/", "utils/unicode.py")
 )
 _PATHS = str(_ANSIBLE / "utils/path.py")
-#: Code that hands a question on for somebody else.
-_BETWEEN = tuple(str(Path(os.__file__).parent / name) for name in ("os.py", "posixpath.py", "_collections_abc.py"))
+#: Code of Python that reads the environment for its caller.
+_WRAPPERS = tuple(str(Path(os.__file__).parent / name) for name in ("os.py", "posixpath.py", "_collections_abc.py"))
 _COLLECTIONS = f"{os.sep}ansible_collections{os.sep}"
-_OURS = str(Path(__file__).resolve().parents[4])
-#: Where a person's home is does not decide what a role makes of a path in it: that file is heard.
+_OWN_CODE = str(Path(__file__).resolve().parents[4])
+#: The path of the user's home does not decide the result of a role: the file in it is recorded by itself.
 _HOME = "HOME"
 
 
-class Environment(os._Environ):  # type: ignore[type-arg]  # noqa: SLF001 - it has no other name
-    """``os.environ`` that says what is read. It is the same object: programs keep references to it."""
+class Environment(os._Environ):  # type: ignore[type-arg]  # noqa: SLF001 - there is no public name
+    """``os.environ`` that records what is read. It stays the same object, because programs keep references to it."""
 
-    #: Set by :func:`hear_environment`, for the one environment that there is.
-    note: Note | None = None
+    #: Set by :func:`record_environment`. There is one environment, so these are attributes of the class.
+    note: RecordUse | None = None
+    #: Code that read the whole environment.
     whole: CodeType | None = None
 
     def __getitem__(self, name: str) -> str:
         code = _reader()
-        if code is not None and code is not Environment.whole and not (name == _HOME and _is(code, _PATHS)):
-            _tell(ENVIRONMENT, str(name))
+        if code is not None and code is not Environment.whole and not (name == _HOME and _is_in(code, _PATHS)):
+            _record(ENVIRONMENT, str(name))
         return super().__getitem__(name)  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[str]:
-        # Who copies all of it gets more than anybody can follow: every variable of a shell would count.
+        # Code that copies the whole environment reads every variable. All of them in the key would make no sense.
         code = _reader()
         if code is not None:
             Environment.whole = code
-            _tell(UNSEEN, f"the whole environment of the controller ({Path(code.co_filename).name})")
+            _record(UNSEEN, f"the whole environment of the controller ({Path(code.co_filename).name})")
         return super().__iter__()
 
 
-def hear_environment(note: Note) -> Callable[[], None]:
-    """Begin to hear; call the result to stop."""
-    before = os.environ.__class__
+def record_environment(note: RecordUse) -> Callable[[], None]:
+    """Begin to record which environment variables are read.
+
+    Returns:
+        A function that ends the recording.
+    """
+    original_class = os.environ.__class__
     Environment.note = staticmethod(note)
     os.environ.__class__ = Environment
 
     def stop() -> None:
         Environment.note = None
-        os.environ.__class__ = before
+        os.environ.__class__ = original_class
 
     return stop
 
 
-def _tell(kind: str, name: str) -> None:
+def _record(kind: str, name: str) -> None:
     if Environment.note is not None:
         Environment.note(kind, name)
 
 
 def _reader() -> CodeType | None:
-    """The code that wants to know, if it is a plugin's; what Ansible and Python read for themselves does not count."""
+    """The code of a plugin that reads the environment; ``None`` if Ansible or Python reads it for itself."""
     frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 - the only way to know
-    while frame is not None and (_is(frame.f_code, *_BETWEEN) or frame.f_code.co_filename.startswith("<frozen")):
+    while frame is not None and (_is_in(frame.f_code, *_WRAPPERS) or frame.f_code.co_filename.startswith("<frozen")):
         frame = frame.f_back
     if frame is None:
         return None
     file = frame.f_code.co_filename
-    if file == _PATHS or file.startswith(_FOR_ROLES):
+    if file == _PATHS or file.startswith(_ROLE_CODE):
         return frame.f_code
-    if file.startswith(("<", _OURS, str(_ANSIBLE), *_own_paths())) and _COLLECTIONS not in file:
+    if file.startswith(("<", _OWN_CODE, str(_ANSIBLE), *_own_paths())) and _COLLECTIONS not in file:
         return None
     return None if f"{_COLLECTIONS}tierwright{os.sep}" in file else frame.f_code
 
@@ -276,7 +280,7 @@ def _own_paths() -> tuple[str, ...]:
     return _OWN_PATHS
 
 
-def _is(code: CodeType, *files: str) -> bool:
+def _is_in(code: CodeType, *files: str) -> bool:
     return code.co_filename in files
 
 

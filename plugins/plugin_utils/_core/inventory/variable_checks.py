@@ -1,13 +1,9 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Kinds of values, and misspelt variables.
+"""Checks the types of a tier's variables, and rejects unknown variables that begin with ``tier_``.
 
-Of what kind a variable's value has to be.
-
-Ansible's own validator turns nearly anything into a text: a list becomes ``"['web']"``, ``true`` becomes ``"True"``,
-and the message that follows speaks of something that nobody wrote.
-
-Variables that nobody reads: a name that begins with ``tier_`` and is none of ours was meant to be one.
+Types are checked before Ansible's validator runs. The validator converts nearly any value to a string: a list becomes
+``"['web']"``, and ``true`` becomes ``"True"``. Its messages would then show a value that is not in the inventory.
 """
 
 from __future__ import annotations
@@ -20,35 +16,35 @@ from typing import Any
 from ..chain.tier_variables import OWN_VARIABLES, RUN_VARIABLES, TIER_SPEC
 from ..errors import ChainError
 
-#: A version that is written without quotes has lost a zero: 1.10.
-_NUMBERS_ARE_TEXTS = frozenset({"tier_epoch", "tier_inputs_pin"})
+#: Variables whose value may be a number with a decimal point. For others, such as a tag, YAML reads 1.10 as 1.1.
+_NUMBERS_AS_TEXT = frozenset({"tier_epoch", "tier_inputs_pin"})
 
 
-def wrong_kinds(variable: str, option: Mapping[str, Any], value: Any) -> Iterator[str]:
-    """Say what of a value is of another kind than its specification says.
+def check_type(variable: str, option: Mapping[str, Any], value: Any) -> Iterator[str]:
+    """Check whether a value, and each value in it, has the specified type.
 
     Args:
-        variable: Its name, for the message.
-        option: What Ansible's argument specification says of it.
+        variable: Name of the variable, for messages.
+        option: Its option in Ansible's argument specification.
         value: The value.
 
     Yields:
-        A line for each.
+        A line for each wrong value.
     """
-    kind = option["type"]
-    is_right, expected = _KINDS[kind]
-    if not is_right(value) and not (variable in _NUMBERS_ARE_TEXTS and isinstance(value, float)):
+    type_name = option["type"]
+    is_valid, expected = _TYPES[type_name]
+    if not is_valid(value) and not (variable in _NUMBERS_AS_TEXT and isinstance(value, float)):
         yield f"{variable} is {value!r}; expected {expected}"
-    elif kind == "list" and not isinstance(value, str):
+    elif type_name == "list" and not isinstance(value, str):
         for index, item in enumerate(value):
-            yield from wrong_kinds(f"{variable}[{index}]", {**option, "type": option.get("elements", "str")}, item)
-    elif kind == "dict":
-        for key, below in (option.get("options") or {}).items():
+            yield from check_type(f"{variable}[{index}]", {**option, "type": option.get("elements", "str")}, item)
+    elif type_name == "dict":
+        for key, suboption in (option.get("options") or {}).items():
             if value.get(key) is not None:
-                yield from wrong_kinds(f"{variable}.{key}", below, value[key])
+                yield from check_type(f"{variable}.{key}", suboption, value[key])
 
 
-def _is_text(value: Any) -> bool:
+def _is_string(value: Any) -> bool:
     return isinstance(value, str | int) and not isinstance(value, bool) and "\0" not in str(value)
 
 
@@ -69,18 +65,18 @@ def _is_absolute(value: Any) -> bool:
 
 def _is_subset(value: Any) -> bool:
     items = value if isinstance(value, list | tuple) else [value]
-    return all(isinstance(each, str) and each.strip("!") for each in items)
+    return all(isinstance(item, str) and item.strip("!") for item in items)
 
 
-_KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "str": (_is_text, "a text; put it in quotes"),
+_TYPES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "str": (_is_string, "a string; put it in quotes"),
     "path": (lambda value: isinstance(value, str) and bool(value), "a path"),
     "int": (_is_whole, "a whole number"),
     "list": (lambda value: isinstance(value, str | list | tuple), "a list"),
     "dict": (lambda value: isinstance(value, Mapping), "a dictionary"),
 }
 
-#: What steers the run of one tier: whether a value is right, and what is expected.
+#: Checks of the variables that control the run of one tier: whether a value is valid, and what is expected.
 RUN_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "tier_gather_subset": (_is_subset, "a list of subsets of facts, such as [all] or ['!hardware', '!facter']"),
     "tier_python_interpreter": (_is_absolute, "an absolute path in the image, such as /usr/bin/python3"),
@@ -90,51 +86,51 @@ RUN_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 
 _PREFIX = "tier_"
 
-#: What the playbooks set for a tier in a run.
-_SET = frozenset({"tier_build", "tier_container"})
+#: Variables that the playbooks set for a tier.
+_SET_BY_PLAYBOOKS = frozenset({"tier_build", "tier_container"})
 
 KNOWN = frozenset({*TIER_SPEC, *RUN_VARIABLES})
 
 
 def check_names(tier: str, variables: Mapping[str, Any]) -> None:
-    """Refuse variables of a tier that look like ours and are not.
+    """Reject unknown variables of a tier that begin with ``tier_``: they are probably misspelt.
 
-    Those of a role whose name begins with ``tier_`` are the role's, and those that ``tier_own_variables`` lists are the
-    user's.
+    Two kinds of such variables are valid: those that begin with the name of the tier's role, if that begins with
+    ``tier_``, and those that ``tier_own_variables`` lists.
 
     Args:
         tier: The tier.
         variables: Its variables.
 
     Raises:
-        ChainError: With a line for each, which names the nearest that there is.
+        ChainError: With a line for each unknown variable, which suggests the most similar known one.
     """
-    mine = _own(tier, variables.get(OWN_VARIABLES))
+    own_names = _read_own_names(tier, variables.get(OWN_VARIABLES))
     role = variables.get("tier_role") or tier.replace("-", "_")
     prefix = f"{str(role).rpartition('.')[2]}_"
-    names = {name for name in variables if name.startswith(_PREFIX) and name not in mine}
+    names = {name for name in variables if name.startswith(_PREFIX) and name not in own_names}
     if prefix.startswith(_PREFIX):
         names = {name for name in names if not name.startswith(prefix)}
-    problems = list(_unknown(tier, sorted(names)))
+    problems = list(_check_unknown(tier, sorted(names)))
     if problems:
         raise ChainError("\n".join(problems))
 
 
-def _unknown(tier: str, names: Collection[str]) -> Iterator[str]:
+def _check_unknown(tier: str, names: Collection[str]) -> Iterator[str]:
     for name in names:
-        if name in KNOWN or name in _SET:
+        if name in KNOWN or name in _SET_BY_PLAYBOOKS:
             continue
-        near = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.6)
-        meant = f"did you mean {near[0]}? If not, " if near else ""
+        similar = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.6)
+        suggestion = f"did you mean {similar[0]}? If not, " if similar else ""
         yield (
-            f"tier {tier!r}: {name} is set, and Tierwright knows no such variable; {meant}"
+            f"tier {tier!r}: {name} is set, but Tierwright has no such variable; {suggestion}"
             f"rename it, or list it in {OWN_VARIABLES} if it is your own"
         )
 
 
-def _own(tier: str, said: Any) -> Collection[str]:
-    if said is None:
+def _read_own_names(tier: str, value: Any) -> Collection[str]:
+    if value is None:
         return ()
-    if isinstance(said, str) or not isinstance(said, Collection) or not all(isinstance(each, str) for each in said):
-        raise ChainError(f"tier {tier!r}: {OWN_VARIABLES} is {said!r}; expected a list of names: [tier_colour]")
-    return frozenset(said)
+    if isinstance(value, str) or not isinstance(value, Collection) or not all(isinstance(name, str) for name in value):
+        raise ChainError(f"tier {tier!r}: {OWN_VARIABLES} is {value!r}; expected a list of names: [tier_colour]")
+    return frozenset(value)

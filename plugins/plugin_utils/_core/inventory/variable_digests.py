@@ -1,14 +1,10 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A tier's variables and image settings as digests.
+"""Digests a tier's variables for its build key, and checks that nothing changes its image settings during a run.
 
-A tier's variables after Ansible's precedence, as far as they can decide its content.
-
-Makes sure that an image's settings are those that were planned.
-
-What a module answers comes out of a build container, and Ansible lets a fact in it override the inventory and the
-defaults of roles (https://docs.ansible.com/ansible/latest/playbook_guide/playbooks_variables.html, precedence 11). So
-the plan records what the inventory says, before any container runs, and sealing compares.
+The result of a module comes from a build container, and Ansible lets facts in it override the inventory and role
+defaults (https://docs.ansible.com/ansible/latest/playbook_guide/playbooks_variables.html, precedence 11). Therefore the
+plan records the settings from the inventory before any container runs, and sealing compares them.
 """
 
 from __future__ import annotations
@@ -29,8 +25,8 @@ from ..errors import ChainError
 from .secrets import Secrets, leaves
 from .value_sources import MAGIC, PREFIXES
 
-#: Parts of the key by themselves, or no matter of the content.
-_ELSEWHERE_IN_KEY = MAGIC | {
+#: Variables that have key parts of their own, or that do not decide the content.
+_OTHER_KEY_PARTS = MAGIC | {
     "tier_after",
     "tier_before",
     "tier_epoch",
@@ -41,25 +37,25 @@ _ELSEWHERE_IN_KEY = MAGIC | {
     "tier_tag",
 }
 
-#: Of the variables that steer a run, those that decide what a role sees.
+#: Those variables of a run that decide what a role sees.
 _SEEN_BY_ROLES = frozenset({"tier_gather_subset", "tier_python_interpreter"})
 
-#: Variables that are no part of the key unless the role reads them.
-LEFT_OUT = _ELSEWHERE_IN_KEY | (frozenset(RUN_VARIABLES) - _SEEN_BY_ROLES)
+#: Variables that are not in the key unless the role reads them.
+LEFT_OUT = _OTHER_KEY_PARTS | (frozenset(RUN_VARIABLES) - _SEEN_BY_ROLES)
 
 
 def digest_variables(
     variables: Mapping[str, Any], raw: Mapping[str, Any], hidden: Collection[str] = ()
 ) -> dict[str, str]:
-    """Digest what the inventory says to the tier's role.
+    """Digest the variables that the inventory sets for the tier's role.
 
     Args:
         variables: The host's variables, templated on access.
-        raw: The same, untemplated. A value that cannot be templated outside its role counts by its text.
-        hidden: Names of variables that the role says must not be shown (``no_log``).
+        raw: The same, untemplated. If a value cannot be templated outside its role, its text is digested.
+        hidden: Names of variables that the role marks as secret (``no_log``).
 
     Returns:
-        ``variable/<name>`` to digest. What a vault protects or the role hides cannot be guessed from it.
+        Digests by ``variable/<name>``. The value of a secret cannot be guessed from its digest.
     """
     secrets = secrets_of(raw, hidden)
     names = sorted(name for name in raw if matters(name))
@@ -67,31 +63,31 @@ def digest_variables(
 
 
 def digest_play(variables: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, str]:
-    """Digest what a playbook that imports ours says for all tiers (``vars``, ``vars_files`` and prompts of a play).
+    """Digest the variables of a play that imports a playbook of Tierwright (``vars``, ``vars_files`` and prompts).
 
     Args:
         variables: The play's variables, untemplated.
-        raw: A host's own, which go before these.
+        raw: The host's variables. They override those of the play.
 
     Returns:
-        ``variable/<name>`` to digest.
+        Digests by ``variable/<name>``.
 
     Raises:
-        ChainError: One of them describes a tier.
+        ChainError: One of the play's variables describes a tier.
     """
-    said = {name: value for name, value in variables.items() if name not in raw and matters(name)}
-    for name in said:
+    values = {name: value for name, value in variables.items() if name not in raw and matters(name)}
+    for name in values:
         if name in TIER_SPEC:
             raise ChainError(
                 f"{name} is set for a whole play; expected in the inventory, where the plan sees it: set it for a "
                 "host, in group_vars/tiers.yml for all tiers, or with -e"
             )
-    templar = Templar(DataLoader(), {**said, **raw})
-    secrets, parts = secrets_of({**said, **raw}), {}
-    for name, value in list(said.items()):
+    templar = Templar(DataLoader(), {**values, **raw})
+    secrets, parts = secrets_of({**values, **raw}), {}
+    for name, value in list(values.items()):
         with suppress(AnsibleError):
-            said[name] = templar.template(value)
-        parts[f"variable/{name}"] = digest_value(name, said[name], secret=secrets.hold(name, said[name]))
+            values[name] = templar.template(value)
+        parts[f"variable/{name}"] = digest_value(name, values[name], secret=secrets.are_in(name, values[name]))
     return parts
 
 
@@ -101,38 +97,38 @@ def secrets_of(raw: Mapping[str, Any], hidden: Collection[str] = ()) -> Secrets:
 
 
 def matters(name: str) -> bool:
-    """Say whether a variable counts even if no role reads it."""
+    """Check whether a variable is in the key even if no role reads it."""
     return not (name in LEFT_OUT or name.startswith(PREFIXES))
 
 
 def digest_variable(name: str, variables: Mapping[str, Any], raw: Any, secrets: Secrets) -> str:
-    """Digest one variable; where it cannot be templated outside of the role, by its text."""
+    """Digest one variable; if it cannot be templated outside the role, digest its text."""
     try:
         value = variables[name]
-        return digest_value(name, value, secret=secrets.hold(name, value))
+        return digest_value(name, value, secret=secrets.are_in(name, value))
     except AnsibleError:
         return digest_value(name, str(raw), secret=True)
 
 
-#: Variables that decide what an image is like and are read again when it is sealed.
+#: Variables with settings of an image. They are read again when the image is sealed.
 SETTINGS = ("tier_config", "tier_protects")
 
 _PREFIX = "tier_"
 _WORD = re.compile(r"\w+")
 _REMEDY = (
-    "Only the inventory may set it, or the role in {role}: see docs/variables.md#where-settings-come-from. Give the "
-    "value there, or give what the task sets another name"
+    "Only the inventory may set it, or the role in {role}: see docs/variables.md#where-settings-come-from. Set the "
+    "value there, or rename the variable that the task sets"
 )
 
 
 def digest_settings(variables: Mapping[str, Any]) -> dict[str, str]:
-    """Digest what the inventory says of an image's settings.
+    """Digest the image settings that the inventory sets.
 
     Args:
         variables: The host's variables, templated on access.
 
     Returns:
-        By variable; those that are not set are left out.
+        Digests by variable, without variables that are not set.
     """
     return {name: _digest(variables[name]) for name in SETTINGS if variables.get(name) is not None}
 
@@ -140,29 +136,29 @@ def digest_settings(variables: Mapping[str, Any]) -> dict[str, str]:
 def check_settings(
     tier: str,
     planned: Mapping[str, str],
-    said: Mapping[str, Any],
+    settings: Mapping[str, Any],
     now: Mapping[str, Any],
-    of_role: Mapping[str, str],
+    role_variables: Mapping[str, str],
 ) -> None:
     """Compare the settings of an image with those that were planned.
 
     Args:
         tier: The tier.
-        planned: What :func:`digest_settings` gave when the run was planned.
-        said: What the image is to get, by variable of :data:`SETTINGS`.
-        now: The host's variables as they are now, untemplated.
-        of_role: By the same names, the variable in which the role says it.
+        planned: The result of :func:`digest_settings` when the run was planned.
+        settings: The settings that the image will get, by variable of :data:`SETTINGS`.
+        now: The current variables of the host, untemplated.
+        role_variables: By the same names, the variable in which the role sets the same.
 
     Raises:
         ChainError: Something set a variable while the role was applied.
     """
-    for name, value in said.items():
+    for name, value in settings.items():
         unchanged = _digest(value) == planned[name] if name in planned else now.get(name) is None
         if not unchanged:
-            found = "another value than" if name in planned else "a value, and had none"
+            problem = "changed since the run was planned" if name in planned else "was not set when the run was planned"
             raise ChainError(
-                f"tier {tier!r}: {name} has {found} when the run was planned: a task of the role set it (set_fact, "
-                f"include_vars, register), or a module's answer did. {_REMEDY.format(role=of_role[name])}"
+                f"tier {tier!r}: {name} {problem}: a task of the role set it (set_fact, include_vars, register), or "
+                f"the result of a module did. {_REMEDY.format(role=role_variables[name])}"
             )
 
 
@@ -172,43 +168,43 @@ def check_facts(
     settings: Collection[str] = (),
     *,
     now: Mapping[str, Any] | None = None,
-    said: Iterable[str] = (),
+    configured: Iterable[str] = (),
 ) -> None:
-    """Refuse facts that override what decides how a tier is built, or what its image is like.
+    """Reject facts that override how a tier is built, or the settings of its image.
 
     Args:
         tier: The tier.
-        facts: ``ansible_facts`` of its host: what modules answered, in this run or, where facts are cached, before.
-        settings: Further variables that decide: the role's own settings of the image.
-        now: The host's variables, untemplated, in which templates of the settings are followed.
-        said: Names of the variables that the inventory or the defaults of the role set.
+        facts: ``ansible_facts`` of its host: results of modules in this run, or in earlier runs if facts are cached.
+        settings: More variables that facts must not override: those in which the role sets its image's settings.
+        now: The host's variables, untemplated. Templates of the settings are followed through them.
+        configured: Names of the variables that the inventory or the defaults of the role set.
 
     Raises:
-        ChainError: One of them is there.
+        ChainError: There is such a fact.
     """
-    decide = {name for name in facts if name.startswith(_PREFIX)} | (facts.keys() & set(settings))
-    decide |= facts.keys() & set(said) & _referred({*SETTINGS, *settings}, now or {})
-    if decide:
+    overriding = {name for name in facts if name.startswith(_PREFIX)} | (facts.keys() & set(settings))
+    overriding |= facts.keys() & set(configured) & _with_references({*SETTINGS, *settings}, now or {})
+    if overriding:
         raise ChainError(
-            f"tier {tier!r}: a module's answer set {', '.join(sorted(decide))} as a fact (ansible_facts), which would "
-            "override what the inventory or the role says. Answers come out of the build container, so they never "
-            "decide this: give the fact another name in the module that returns it. Where facts are cached from "
-            "earlier runs, ansible-playbook --flush-cache forgets them"
+            f"tier {tier!r}: the result of a module set {', '.join(sorted(overriding))} as a fact (ansible_facts), "
+            "which would override the inventory or the role. Results come from the build container, so they must not "
+            "decide this: rename the fact in the module that returns it. If the fact is cached from an earlier run, "
+            "ansible-playbook --flush-cache removes it"
         )
 
 
-def _referred(names: Iterable[str], variables: Mapping[str, Any]) -> set[str]:
-    """Name the variables that templates of ``names`` refer to, those that these refer to, and so on, with ``names``."""
-    found: set[str] = set()
+def _with_references(names: Iterable[str], variables: Mapping[str, Any]) -> set[str]:
+    """Return ``names`` and all variables to which their templates refer, directly or through other variables."""
+    result: set[str] = set()
     waiting = set(names)
     while waiting:
         name = waiting.pop()
-        found.add(name)
-        waiting |= (_words(variables.get(name)) & variables.keys()) - found
-    return found
+        result.add(name)
+        waiting |= (_referenced_words(variables.get(name)) & variables.keys()) - result
+    return result
 
 
-def _words(value: object) -> set[str]:
+def _referenced_words(value: object) -> set[str]:
     templates = (leaf for leaf in leaves(value) if isinstance(leaf, str) and ("{{" in leaf or "{%" in leaf))
     return {word for template in templates for word in _WORD.findall(template)}
 

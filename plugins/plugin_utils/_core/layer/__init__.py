@@ -1,3 +1,3 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The canonical layer: what a build changed, what is dropped, and the tar archive."""
+"""Layers: the changes of a build, the paths that are left out, and the canonical tar archive."""

@@ -1,27 +1,13 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What this machine remembers of a build: tasks, left-out paths, times.
+"""Stores facts about a build on the machine that built it: the time, the task of each path, and the left-out paths.
 
-What this machine remembers of a layer or an image that it built, beside what the image says.
+These facts differ between two builds of the same inputs. In the image, they would change its ID. Therefore they are in
+the folder ``$XDG_STATE_HOME/tierwright/+layers``, by the digest of the layer or the image, and are removed after one
+year.
 
-It would make another image of the same inputs, so it lies in ``$XDG_STATE_HOME/tierwright/+layers``, by the digest, and
-is forgotten after a year.
-
-When this machine built an image or a layer.
-
-Nothing of that gets into the image, whose times are those of its sources: it would be another one after every build. It
-is remembered on this machine (:mod:`.build_memory`).
-
-Which task put what into a layer.
-
-The kernel notes when a file was last changed, whatever times the file itself was given; the task that ran then did it.
-Nothing of this gets into the image, which would be another one on every run: it is remembered on the machine that built
-the layer (:mod:`.build_memory`).
-
-What a build made and its layer does not hold, told in lines for people.
-
-The lines do not get into the image: what a program leaves in ``/tmp`` has another name each time, and the same inputs
-must give the same image. They are remembered on the machine that built the layer (:mod:`.build_memory`).
+The task of a path is the one that ran at the path's last change, as the kernel recorded it. The times that a task sets
+on a file do not matter.
 """
 
 from __future__ import annotations
@@ -39,33 +25,33 @@ from pathlib import Path
 from typing import Any
 
 from .. import local_files
-from ..local_files import write_whole
-from .file_entry import FileEntry, FileKind, shown
+from ..local_files import write_atomically
+from .file_entry import FileEntry, FileKind, printable_path
 
-#: Seconds after which it is forgotten: a year.
+#: Lifetime of a stored fact in seconds: a year.
 KEPT = 365 * 24 * 3600
 
-#: No chain's folder: names of chains have no plus sign there.
+#: This cannot be the folder of a chain, because the name of a chain does not begin with a plus sign.
 _FOLDER = "+layers"
 
 
 def remember(layer: str, kind: str, value: Any) -> None:
-    """Remember something of a layer. Where it cannot be written, it is not: a build does not fail for that.
+    """Store a fact about a layer. An error while writing is ignored, because a build must not fail for it.
 
     Args:
         layer: ``sha256:…`` of the uncompressed layer, or the image's ID.
-        kind: What it is; empty for its tasks.
-        value: What JSON can hold.
+        kind: The kind of fact; empty for the tasks.
+        value: A value that JSON can represent.
     """
     folder = _folder()
     with contextlib.suppress(OSError):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _forget(folder)
-        write_whole(folder / _name(layer, kind), zlib.compress(json.dumps(value).encode()))
+        write_atomically(folder / _name(layer, kind), zlib.compress(json.dumps(value).encode()))
 
 
 def recall(layer: str, kind: str) -> Any:
-    """Give what was remembered; ``None`` where nothing was, or where it is damaged."""
+    """Return a stored fact; ``None`` if it is missing or damaged."""
     with contextlib.suppress(OSError, ValueError, zlib.error):
         return json.loads(zlib.decompress((_folder() / _name(layer, kind)).read_bytes()))
     return None
@@ -77,7 +63,7 @@ def _name(layer: str, kind: str) -> str:
 
 def _forget(folder: Path) -> None:
     for path in folder.iterdir():
-        with contextlib.suppress(OSError):  # somebody else was quicker
+        with contextlib.suppress(OSError):  # a different process may have removed it
             if time.time() - path.stat().st_mtime > KEPT:
                 path.unlink()
 
@@ -86,28 +72,28 @@ def _folder() -> Path:
     return local_files.state() / _FOLDER
 
 
-#: In :mod:`.build_memory`.
+#: The kind of fact.
 _BUILT = "built"
 
 
 def note_built(*identities: str) -> None:
-    """Remember that images or layers, ``sha256:…``, were built now; also where they were before."""
+    """Store the current time as the build time of images or layers, ``sha256:…``. It replaces an earlier time."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    for each in identities:
-        remember(each, _BUILT, now)
+    for identity in identities:
+        remember(identity, _BUILT, now)
 
 
 def built(identity: str) -> str | None:
-    """RFC 3339 time at which an image or a layer was built here the last time; ``None`` where it was not."""
-    told = recall(identity, _BUILT)
-    if isinstance(told, str):
+    """Return the RFC 3339 time of the last build of an image or layer on this machine; ``None`` if there was none."""
+    time_text = recall(identity, _BUILT)
+    if isinstance(time_text, str):
         with contextlib.suppress(ValueError):
-            datetime.fromisoformat(told)
-            return told
+            datetime.fromisoformat(time_text)
+            return time_text
     return None
 
 
-#: In :mod:`.build_memory`.
+#: The kind of fact.
 _TASKS = ""
 
 
@@ -115,28 +101,29 @@ _TASKS = ""
 class Task:
     """A task of a role."""
 
-    #: ``null`` for a task that is no role's.
+    #: ``null`` for a task that does not belong to a role.
     role: str | None
-    #: As it is written, variables in it included.
+    #: The name as it is written, with its variables.
     name: str
-    #: File and line, from the role's folder on: ``corebuild/tasks/main.yml:12``; ``null`` where it is no role's.
+    #: File and line, relative to the role's parent folder: ``corebuild/tasks/main.yml:12``; ``null`` for a task that
+    #: does not belong to a role.
     file: str | None
 
     def __str__(self) -> str:
-        """Name it for people: ``task 'Write the banner' (corebuild/tasks/banner.yml:2)``."""
+        """Return the task for messages: ``task 'Write the banner' (corebuild/tasks/banner.yml:2)``."""
         return f"task {self.name!r}" + (f" ({self.file})" if self.file else "")
 
 
 class Timeline:
-    """The tasks of one build, each from when it began."""
+    """The tasks of one build, each with its start time."""
 
     def __init__(self, began: Iterable[tuple[int, Task]] = ()) -> None:
-        """Take nanoseconds since 1970, rising, with the task that began then."""
-        told = list(began)
-        self._moments, self._tasks = [moment for moment, _ in told], [task for _, task in told]
+        """Take start times, in nanoseconds since 1970 and in ascending order, each with its task."""
+        starts = list(began)
+        self._moments, self._tasks = [moment for moment, _ in starts], [task for _, task in starts]
 
     def at(self, entry: FileEntry) -> Task | None:
-        """Say which task ran when a path was last changed; ``None`` where nobody knows."""
+        """Return the task that ran at the last change of a path; ``None`` if it is not known."""
         if entry.changed is None:
             return None
         number = bisect.bisect_right(self._moments, entry.changed)
@@ -144,11 +131,11 @@ class Timeline:
 
 
 def remember_tasks(layer: str, entries: Iterable[FileEntry], timeline: Timeline) -> None:
-    """Remember the tasks of a layer that was just sealed.
+    """Store the tasks of a layer that was just sealed.
 
     Args:
         layer: ``sha256:…`` of the uncompressed layer.
-        entries: What is in it.
+        entries: The entries of the layer.
         timeline: The tasks of its build.
     """
     paths: dict[Task, list[str]] = {}
@@ -157,77 +144,79 @@ def remember_tasks(layer: str, entries: Iterable[FileEntry], timeline: Timeline)
             paths.setdefault(task, []).append(os.fsdecode(entry.path))
     if not paths:
         return
-    remember(layer, _TASKS, [[*astuple(task), sorted(its)] for task, its in paths.items()])
+    remember(layer, _TASKS, [[*astuple(task), sorted(task_paths)] for task, task_paths in paths.items()])
 
 
 def recall_tasks(layer: str) -> Mapping[str, Task]:
-    """Say which task put each path into a layer; nothing where this machine has not built it."""
+    """Return the task that made each path of a layer, by path; empty if this machine did not build the layer."""
     with contextlib.suppress(ValueError, TypeError):
-        told: Sequence[tuple[str | None, str, str | None, list[str]]] = recall(layer, _TASKS) or ()
-        return {path: Task(role, name, file) for role, name, file, paths in told for path in paths}
+        rows: Sequence[tuple[str | None, str, str | None, list[str]]] = recall(layer, _TASKS) or ()
+        return {path: Task(role, name, file) for role, name, file, paths in rows for path in paths}
     return {}
 
 
 _LEFT_OUT = "left-out"
 
-#: Paths that are named of one kind.
+#: Number of paths of one kind in a line.
 _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """One path that a layer does not hold."""
+    """One path that was left out of a layer."""
 
     entry: FileEntry
-    #: What it is.
+    #: The reason: the kind of file.
     why: str
-    #: What to do where it is missed; empty where any build leaves it behind.
+    #: What to do if the file is missed; empty for files that every build leaves behind.
     advice: str
 
 
 def left_out_lines(
     left_out: Iterable[LeftOut], timeline: Timeline, referring: Mapping[bytes, bytes] | None = None
 ) -> Iterator[str]:
-    """Tell what was left out: what somebody may miss by name, the rest by number.
+    """Yield lines about the paths that were left out: with names if there is advice for them, else their number.
 
     Args:
-        left_out: All of it.
+        left_out: The paths that were left out.
         timeline: The tasks of the build.
-        referring: By a path that was left out, one in the layer that refers to it.
+        referring: For paths that were left out, a path in the layer that refers to it.
     """
+    referrers = referring or {}
     kinds: dict[tuple[str, str], list[FileEntry]] = {}
-    for each in sorted(left_out, key=lambda each: each.entry.path):
-        # A folder says nothing that what is in it does not, unless something refers to it.
-        if each.entry.kind is not FileKind.DIRECTORY or each.entry.path in (referring or {}):
-            kinds.setdefault((each.why, each.advice), []).append(each.entry)
+    for item in sorted(left_out, key=lambda item: item.entry.path):
+        # Folders are not counted in addition to their content, unless a path refers to the folder.
+        if item.entry.kind is not FileKind.DIRECTORY or item.entry.path in referrers:
+            kinds.setdefault((item.why, item.advice), []).append(item.entry)
     for (why, advice), entries in kinds.items():
         if advice:
-            # What something in the image refers to is named first.
-            ordered = sorted(entries, key=lambda entry: entry.path not in (referring or {}))
-            yield f"left out: {_named(ordered, timeline, referring or {})} ({why}); {advice}"
+            # Paths to which the image refers come first.
+            ordered = sorted(entries, key=lambda entry: entry.path not in referrers)
+            yield f"left out: {_names(ordered, timeline, referrers)} ({why}); {advice}"
     usual = sum(len(entries) for (_why, advice), entries in kinds.items() if not advice)
     if usual:
         yield f"left out: {usual} {'files' if usual > 1 else 'file'} that any build leaves behind (docs/sealing.md)"
 
 
 def remember_left_out(layer: str, lines: Sequence[str]) -> None:
-    """Remember the lines of a layer that was just sealed."""
+    """Store the lines about the left-out paths of a layer that was just sealed."""
     if lines:
         remember(layer, _LEFT_OUT, list(lines))
 
 
 def recall_left_out(layer: str) -> list[str]:
-    """Give the lines of a layer; none where this machine has not built it."""
-    told = recall(layer, _LEFT_OUT)
-    return [str(each) for each in told] if isinstance(told, list) else []
+    """Return the lines about the left-out paths of a layer; empty if this machine did not build the layer."""
+    lines = recall(layer, _LEFT_OUT)
+    return [str(line) for line in lines] if isinstance(lines, list) else []
 
 
-def _named(entries: Sequence[FileEntry], timeline: Timeline, referring: Mapping[bytes, bytes]) -> str:
-    told = []
+def _names(entries: Sequence[FileEntry], timeline: Timeline, referring: Mapping[bytes, bytes]) -> str:
+    names = []
     for entry in entries[:_SHOWN]:
         task = timeline.at(entry)
         by = f" by {task}" if task and task.role else ""
         referrer = referring.get(entry.path)
-        told.append(f"/{shown(entry.path)}{by}" + (f", to which /{shown(referrer)} refers" if referrer else ""))
-    rest = len(entries) - len(told)
-    return ", ".join(told) + (f" and {rest} more" if rest else "")
+        reference = f", to which /{printable_path(referrer)} refers" if referrer else ""
+        names.append(f"/{printable_path(entry.path)}{by}{reference}")
+    rest = len(entries) - len(names)
+    return ", ".join(names) + (f" and {rest} more" if rest else "")

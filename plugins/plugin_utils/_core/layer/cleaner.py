@@ -1,6 +1,9 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Takes out of a build's changes what :mod:`.residue` lists, and what says nothing new; the rest is the layer."""
+"""Makes the entries of a layer from the changes of a build.
+
+Paths that :mod:`.residue` or the tier lists are left out, and so are paths that are the same as in the parent.
+"""
 
 from __future__ import annotations
 
@@ -11,138 +14,138 @@ from dataclasses import replace
 
 from ..errors import SealError
 from .build_memory import LeftOut
-from .file_entry import WHITEOUT, FileEntry, FileKind, PathChange, Slice, parent, pieces, same, shown
+from .file_entry import WHITEOUT, FileEntry, FileKind, PathChange, Slice, parent, pieces, printable_path, same
 from .paths import Matcher, matcher
 from .residue import BY_FAMILY, COMMON, PACKAGE_FOLDERS, Rule, Treatment
-from .snakeoil import made_up
+from .snakeoil import generated_pair
 
-#: Largest file that is read into memory to be put in order.
-_LARGEST_SORTED = 64 << 20
+#: Size limit in bytes of files that are sorted in memory. Larger files are not sorted.
+_MAX_SORTED = 64 << 20
 
-#: Python's own flags of byte code: bit 0 says that it is checked by its source's hash (PEP 552).
+#: Position of Python's flags in byte code. Bit 0 means that the byte code is validated by its source's hash (PEP 552).
 _PYC_FLAGS = slice(4, 8)
 _PYC_HASHED = 1
 
 _BYTE_CODE = b".pyc"
 
-#: What Ansible's ``async_wrapper`` keeps a task's result in, whatever folder it is told: it may hold what ``no_log``
-#: hides.
+#: Files in which Ansible's ``async_wrapper`` stores the result of a task, in any folder. They may contain values that
+#: ``no_log`` hides.
 _JOB = re.compile(rb"(?:.*/)?(?:\.ansible_async(?:/.*)?|j\d{1,12}\.\d+(?:\.tmp)?)", re.DOTALL)
 _JOB_FOLDER = b".ansible_async"
 
 _JOBS = Rule(Treatment.DROP, "results of asynchronous tasks", ())
-_IMPORTED = Rule(Treatment.DROP, "byte code of what was imported", ())
+_IMPORTED = Rule(Treatment.DROP, "byte code of imported modules", ())
 _SOCKETS = Rule(
     Treatment.DROP,
-    "sockets, which no layer can carry",
+    "a layer cannot contain sockets",
     (),
-    "let the program that listens there make it when a container starts",
+    "let the program that listens on it create it when a container starts",
 )
 _ATTRIBUTES = Rule(
     Treatment.DROP,
-    "extended attributes of users, which no layer has",
+    "a layer does not contain extended attributes of users",
     (),
-    "let the role do without, or set them when a container starts",
+    "do not use them in the role, or set them when a container starts",
 )
-_OWN = Rule(Treatment.DROP, "named by tier_drop", (), "tier_drop of the tier says so")
+_TIER_DROP = Rule(Treatment.DROP, "named by tier_drop", (), "remove it from the tier's tier_drop to keep it")
 
 
 class Cleaner:
-    """What becomes of each path of one tier."""
+    """Decides for the paths of one tier what the layer contains, and collects what it leaves out."""
 
     def __init__(self, family: str | None, drop: Sequence[str] = (), keep: Sequence[str] = ()) -> None:
-        """Take the family of the distribution inside, and the tier's own patterns.
+        """Take the family of the image's distribution, and the patterns of ``tier_drop`` and ``tier_keep``.
 
-        What a tier keeps counts more than what it drops, and both more than the list.
+        ``keep`` has precedence over ``drop``, and both have precedence over the list of :mod:`.residue`.
         """
-        listed = [*COMMON, *BY_FAMILY.get(family or "", ())]
+        rules = [*COMMON, *BY_FAMILY.get(family or "", ())]
         self._keeps = matcher(keep)
-        self._to_keep = tuple(os.fsencode(pattern.strip("/")) + b"/" for pattern in keep)
+        self._keep_prefixes = tuple(os.fsencode(pattern.strip("/")) + b"/" for pattern in keep)
         self._rules: list[tuple[Matcher, Rule]] = [
-            (matcher(drop), _OWN),
-            *((matcher(rule.patterns), rule) for rule in reversed(listed)),
+            (matcher(drop), _TIER_DROP),
+            *((matcher(rule.patterns), rule) for rule in reversed(rules)),
         ]
-        #: What was left out of the layer so far.
+        #: Paths that have been left out of the layer so far.
         self.left_out: list[LeftOut] = []
-        self._ruled = matcher([*drop, *(pattern for rule in listed for pattern in rule.patterns)])
+        self._has_rule = matcher([*drop, *(pattern for rule in rules for pattern in rule.patterns)])
 
     def clean(self, entry: FileEntry) -> FileEntry | None:
-        """Give what the layer holds at an entry's path; ``None`` for nothing.
+        """Return the layer's entry for a changed path; ``None`` if the layer has none.
 
         Raises:
             SealError: The file cannot be read.
         """
-        rule = self._always(entry) or self._unless_kept(entry)
-        if rule is None or rule.treatment is Treatment.DROP_MADE_UP:
+        rule = self._fixed_rule(entry) or self._rule_unless_kept(entry)
+        if rule is None or rule.treatment is Treatment.DROP_GENERATED:
             return entry
         if rule.treatment is Treatment.DROP:
             if entry.kind is FileKind.DIRECTORY and entry.path in PACKAGE_FOLDERS:
                 return entry
-            self.leave(entry, rule)
+            self.leave_out(entry, rule)
             return None
         if entry.kind is not FileKind.FILE:
             return entry
         if rule.treatment is Treatment.EMPTY:
             if entry.size:
-                self.leave(entry, rule)
+                self.leave_out(entry, rule)
             return replace(entry, size=0, content=b"", digest=b"", inode=None)
-        return _in_order(entry, b"\n" if rule.treatment is Treatment.SORT_LINES else b"\n\n")
+        return _sorted(entry, b"\n" if rule.treatment is Treatment.SORT_LINES else b"\n\n")
 
-    def _always(self, entry: FileEntry) -> Rule | None:
-        """What leaves an entry out whatever the tier keeps."""
+    def _fixed_rule(self, entry: FileEntry) -> Rule | None:
+        """Return the rule that leaves an entry out even if ``tier_keep`` names it."""
         if entry.kind is FileKind.SOCKET:
             return _SOCKETS
         return _JOBS if _is_job(entry) else None
 
-    def _unless_kept(self, entry: FileEntry) -> Rule | None:
+    def _rule_unless_kept(self, entry: FileEntry) -> Rule | None:
         rule = self.rule(entry.path)
         if (rule or entry.path.endswith(_BYTE_CODE)) and self.keeps(entry.path):
             return None
-        return _IMPORTED if rule is None and _is_unasked_byte_code(entry) else rule
+        return _IMPORTED if rule is None and _is_byte_code_of_import(entry) else rule
 
     def keeps(self, path: bytes) -> bool:
-        """Say whether the tier keeps a path that would be left out."""
+        """Tell whether ``tier_keep`` covers a path."""
         return self._keeps(path) is not None
 
-    def names_to_keep(self, folder: bytes) -> bool:
-        """Say whether the tier names a folder, or something in it, to be kept."""
-        return any(pattern.startswith(folder + b"/") for pattern in self._to_keep)
+    def keeps_inside(self, folder: bytes) -> bool:
+        """Tell whether ``tier_keep`` names a folder or a path in it."""
+        return any(pattern.startswith(folder + b"/") for pattern in self._keep_prefixes)
 
-    def leave(self, entry: FileEntry, rule: Rule) -> None:
-        """Leave an entry out of the layer, and remember why."""
+    def leave_out(self, entry: FileEntry, rule: Rule) -> None:
+        """Add an entry, with the reason, to the paths that are left out of the layer."""
         self.left_out.append(LeftOut(entry, rule.why, rule.advice))
 
-    def look_at_attributes(self, change: PathChange) -> None:
-        """Remember attributes that are new and that no layer has."""
+    def note_lost_attributes(self, change: PathChange) -> None:
+        """Note a path with new extended attributes that a layer does not carry."""
         now, before = change.now, change.before
         if now is not None and now.foreign and (before is None or before.foreign != now.foreign):
-            self.leave(now, _ATTRIBUTES)
+            self.leave_out(now, _ATTRIBUTES)
 
     def rule(self, path: bytes) -> Rule | None:
-        """Say what the list, or the tier, has for a path."""
-        if not self._ruled(path):  # as most: one expression says so sooner than all rules
+        """Return the rule of the tier, or else of the list, for a path; ``None`` if there is no rule."""
+        if not self._has_rule(path):  # true for most paths; one expression is faster than one for each rule
             return None
         return next(rule for matches, rule in self._rules if matches(path))
 
 
-def settle(changes: Iterable[PathChange], cleaner: Cleaner) -> list[FileEntry]:
-    """Give the entries of the layer that makes these changes to its parent, in no particular order.
+def layer_entries(changes: Iterable[PathChange], cleaner: Cleaner) -> list[FileEntry]:
+    """Return the entries of the layer that makes these changes to its parent, in no particular order.
 
-    What is as the parent has it is left out, unless it is a folder that something else is in: engines give folders
-    that a layer does not describe to root alone.
+    Paths that are the same as in the parent are left out, except folders that contain other entries: if a layer does
+    not describe a folder, engines create it as root's, and only root can write to it.
 
     Raises:
-        SealError: A name cannot be in a layer, or a file cannot be read.
+        SealError: The name of a file is not possible in a layer, or a file cannot be read.
     """
     kept: dict[bytes, FileEntry] = {}
     spare: dict[bytes, FileEntry] = {}
     for change in changes:
         if change.before is not None and (change.now is None or change.now.kind is FileKind.SOCKET):
-            gone = _whiteout(change.before.path)
-            kept[gone.path] = gone
+            whiteout = _whiteout(change.before.path)
+            kept[whiteout.path] = whiteout
         if change.now is None:
             continue
-        cleaner.look_at_attributes(change)
+        cleaner.note_lost_attributes(change)
         if change.before is not None and same(change.now, change.before):
             spare[change.now.path] = change.now
             continue
@@ -152,27 +155,27 @@ def settle(changes: Iterable[PathChange], cleaner: Cleaner) -> list[FileEntry]:
             kept[now.path] = now
         elif now is not None or change.now.kind is FileKind.DIRECTORY:
             spare[change.now.path] = now or change.now
-    _leave_made_up(kept, cleaner)
+    _leave_out_generated_pair(kept, cleaner)
     return [*kept.values(), *_needed(kept, spare)]
 
 
-def _leave_made_up(kept: dict[bytes, FileEntry], cleaner: Cleaner) -> None:
-    for entry in made_up(kept):
-        listed = parent(entry.path) + b"/" + entry.target if entry.kind is FileKind.SYMLINK else entry.path
-        if (rule := cleaner.rule(listed)) is not None and not cleaner.keeps(listed):
-            cleaner.leave(kept.pop(entry.path), rule)
+def _leave_out_generated_pair(kept: dict[bytes, FileEntry], cleaner: Cleaner) -> None:
+    for entry in generated_pair(kept):
+        path = parent(entry.path) + b"/" + entry.target if entry.kind is FileKind.SYMLINK else entry.path
+        if (rule := cleaner.rule(path)) is not None and not cleaner.keeps(path):
+            cleaner.leave_out(kept.pop(entry.path), rule)
 
 
 def _needed(kept: dict[bytes, FileEntry], spare: dict[bytes, FileEntry]) -> Iterable[FileEntry]:
-    """Find among the rest the folders of what is kept, and other names of files that are kept."""
+    """Return the spare entries that the layer needs: folders of kept entries, and other names of kept files."""
     inodes = {entry.inode for entry in kept.values() if entry.inode is not None}
     linked = [entry for entry in spare.values() if entry.inode in inodes]
     folders: set[bytes] = set()
     for path in (*kept, *(entry.path for entry in linked)):
-        above = parent(path)
-        while above and above not in folders:
-            folders.add(above)
-            above = parent(above)
+        folder = parent(path)
+        while folder and folder not in folders:
+            folders.add(folder)
+            folder = parent(folder)
     return [*linked, *(spare[path] for path in folders if path in spare)]
 
 
@@ -184,8 +187,8 @@ def _whiteout(path: bytes) -> FileEntry:
 def _check(entry: FileEntry) -> None:
     if entry.path.rpartition(b"/")[2].startswith(WHITEOUT):
         raise SealError(
-            f"/{shown(entry.path)} cannot be in an image: engines take names that begin with .wh. for deletions; "
-            "give the file another name"
+            f"/{printable_path(entry.path)} cannot be in an image: engines interpret names that begin with .wh. as "
+            "deletions; give the file a different name"
         )
 
 
@@ -197,11 +200,12 @@ def _is_job(entry: FileEntry) -> bool:
     return entry.kind is FileKind.FILE and next(iter(pieces(entry)), b"").lstrip().startswith(b"{")
 
 
-def _is_unasked_byte_code(entry: FileEntry) -> bool:
-    """Byte code that is checked by its source's time comes from an import while the image was built.
+def _is_byte_code_of_import(entry: FileEntry) -> bool:
+    """Tell whether byte code comes from an import during the build.
 
-    What packages compile when they are installed is checked by its source's hash, since SOURCE_DATE_EPOCH is set
-    (``py_compile``); that stays valid whatever times a layer has.
+    Such byte code is validated by the time of its source. Packages compile theirs when they are installed. It is
+    validated by the source's hash, because SOURCE_DATE_EPOCH is set (``py_compile``), and stays valid with any times
+    in the layer.
     """
     if not entry.path.endswith(_BYTE_CODE) or not isinstance(entry.content, Slice):
         return False
@@ -213,9 +217,9 @@ def _is_byte_code_folder(entry: FileEntry) -> bool:
     return entry.path.rpartition(b"/")[2] == b"__pycache__"
 
 
-def _in_order(entry: FileEntry, between: bytes) -> FileEntry:
-    if entry.size > _LARGEST_SORTED:
+def _sorted(entry: FileEntry, separator: bytes) -> FileEntry:
+    if entry.size > _MAX_SORTED:
         return entry
-    parts = sorted(part for part in b"".join(pieces(entry)).strip(b"\n").split(between) if part)
-    content = between.join(parts) + b"\n" if parts else b""
+    parts = sorted(part for part in b"".join(pieces(entry)).strip(b"\n").split(separator) if part)
+    content = separator.join(parts) + b"\n" if parts else b""
     return replace(entry, size=len(content), content=content, digest=b"", inode=None)

@@ -1,12 +1,8 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One path of a root file system, and the parent's tree of them.
+"""The entry of one path in a root file system, and trees of entries.
 
-One path of a root file system, wherever it was read from.
-
-Paths are bytes, relative to the root and without a slash at either end: file names are bytes, and need not be text.
-
-What a build container was started from, path by path: the tree that its parent's image has.
+Paths are bytes, relative to the root and without a slash at either end, because file names need not be valid text.
 """
 
 from __future__ import annotations
@@ -20,19 +16,19 @@ from typing import Protocol
 
 from ..errors import SealError
 
-#: Bytes that are read at once.
+#: Number of bytes that are read at once.
 CHUNK = 1 << 20
 
-#: How a layer says that the parent's file of that name is gone (OCI image specification, ``layer.md``).
+#: Prefix of the name by which a layer removes a file of its parent (OCI image specification, ``layer.md``).
 WHITEOUT = b".wh."
 
-#: Extended attributes that a layer carries: file capabilities and access control lists. All others belong to the
-#: machine that a file lies on (labels of SELinux, the overlay's own marks).
+#: Extended attributes that a layer carries: file capabilities and access control lists. All other attributes belong to
+#: the machine that stores the file (labels of SELinux, marks of the overlay).
 KEPT_ATTRIBUTES = frozenset({b"security.capability", b"system.posix_acl_access", b"system.posix_acl_default"})
 
 
 class FileKind(Enum):
-    """What is at a path; the values are tar's type flags."""
+    """The type of an entry; the values are the type flags of tar."""
 
     FILE = b"0"
     LINK = b"1"
@@ -41,13 +37,13 @@ class FileKind(Enum):
     BLOCK = b"4"
     DIRECTORY = b"5"
     FIFO = b"6"
-    #: In no tar archive, and so in no layer.
+    #: A tar archive cannot contain a socket, so a layer cannot either.
     SOCKET = b"s"
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A file's content, as a part of a file on this machine."""
+    """A file's content, as a part of a file on this machine: from ``offset`` on, as long as the entry's size."""
 
     path: bytes
     offset: int = 0
@@ -55,7 +51,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """One path and all that a layer says of it."""
+    """One path, with all properties that a layer stores for it."""
 
     path: bytes
     kind: FileKind
@@ -65,9 +61,9 @@ class FileEntry:
     gid: int
     #: Seconds since 1970.
     mtime: int
-    #: Bytes of a file's content.
+    #: Size of a file's content in bytes.
     size: int = 0
-    #: Where a link leads to.
+    #: Target of a link.
     target: bytes = b""
     #: Major and minor number of a device.
     device: tuple[int, int] = (0, 0)
@@ -75,50 +71,51 @@ class FileEntry:
     attributes: tuple[tuple[bytes, bytes], ...] = ()
     #: A file's content, in a file or in memory.
     content: Slice | bytes = b""
-    #: SHA-256 of a file's content where it is known; the content itself may be gone then.
+    #: SHA-256 of a file's content, if it is known. Then the content itself may be missing.
     digest: bytes = b""
-    #: The same for all names of one file; ``None`` where there is one name only.
+    #: The same value for all names of one file; ``None`` if the file has one name only.
     inode: Hashable = None
-    #: Names of other extended attributes that somebody set on it (``user.…``).
+    #: Names of other extended attributes (``user.…``), which a layer does not carry.
     foreign: tuple[bytes, ...] = field(default=(), compare=False)
-    #: Nanoseconds since 1970 when the kernel last saw it change; ``None`` where only an export of it is known.
+    #: Time of the last change that the kernel recorded, in nanoseconds since 1970; ``None`` if it was read from an
+    #: export.
     changed: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class PathChange:
-    """A path before and after the build; at least one of both is there."""
+    """A path after (``now``) and before the build. At least one of the two is not ``None``."""
 
     now: FileEntry | None
     before: FileEntry | None
 
 
-def same(one: FileEntry, other: FileEntry) -> bool:
-    """Say whether two entries are the same in all but their times and the number of their names."""
-    if _properties(one) != _properties(other):
+def same(entry: FileEntry, other: FileEntry) -> bool:
+    """Tell whether two entries are the same, except for their times and the number of their names."""
+    if _properties(entry) != _properties(other):
         return False
-    return one.kind is not FileKind.FILE or one.size == 0 or digest(one) == digest(other)
+    return entry.kind is not FileKind.FILE or entry.size == 0 or digest(entry) == digest(other)
 
 
 def digest(entry: FileEntry) -> bytes:
-    """SHA-256 of a file's content.
+    """Return the SHA-256 of a file's content.
 
     Raises:
-        SealError: The file has another size than was told, or cannot be read.
+        SealError: The file is shorter than the entry says, or cannot be read.
     """
     if entry.digest:
         return entry.digest
-    made = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for piece in pieces(entry):
-        made.update(piece)
-    return made.digest()
+        sha256.update(piece)
+    return sha256.digest()
 
 
 def pieces(entry: FileEntry) -> Iterator[bytearray]:
-    """Read a file's content.
+    """Yield a file's content, in pieces of :data:`CHUNK` bytes.
 
     Raises:
-        SealError: The file has another size than was told, or cannot be read.
+        SealError: The file is shorter than the entry says, or cannot be read.
     """
     for start in range(0, entry.size, CHUNK):
         piece = bytearray(min(entry.size - start, CHUNK))
@@ -127,10 +124,10 @@ def pieces(entry: FileEntry) -> Iterator[bytearray]:
 
 
 def fill(part: memoryview, entry: FileEntry, start: int) -> None:
-    """Read as much of a file's content as ``part`` has room for, beginning at ``start``.
+    """Fill ``part`` with the content of a file from the position ``start`` on.
 
     Raises:
-        SealError: The file has another size than was told, or cannot be read.
+        SealError: The file is shorter than the entry says, or cannot be read.
     """
     if isinstance(entry.content, bytes):
         part[:] = entry.content[start : start + len(part)]
@@ -138,27 +135,29 @@ def fill(part: memoryview, entry: FileEntry, start: int) -> None:
     try:
         file = os.open(entry.content.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            place = entry.content.offset + start
+            position = entry.content.offset + start
             while part:
-                count = os.preadv(file, [part], place)
+                count = os.preadv(file, [part], position)
                 if not count:
-                    raise SealError(f"/{shown(entry.path)} became shorter while it was read; something still writes it")
-                place += count
+                    raise SealError(
+                        f"/{printable_path(entry.path)} became shorter while it was read; a process still writes it"
+                    )
+                position += count
                 part = part[count:]
         finally:
             os.close(file)
     except OSError as error:
-        raise SealError(f"/{shown(entry.path)} cannot be read: {error.strerror}") from error
+        raise SealError(f"/{printable_path(entry.path)} cannot be read: {error.strerror}") from error
 
 
-def shown(path: bytes) -> str:
-    """A path for people: what is no text, or would end the line, is escaped."""
+def printable_path(path: bytes) -> str:
+    """Return a path for a message: bytes that are not text, control characters and line ends are escaped."""
     text = path.decode("utf-8", "backslashreplace")
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def parent(path: bytes) -> bytes:
-    """The folder that a path is in; empty for the root."""
+    """Return the folder that contains a path; empty for a path directly in the root."""
     return path.rpartition(b"/")[0]
 
 
@@ -168,28 +167,28 @@ def _properties(entry: FileEntry) -> tuple[object, ...]:
 
 
 class Origin(Protocol):
-    """A tree that can be looked at; links are not followed."""
+    """A tree of entries, for example that of the parent's image. Links are not followed."""
 
-    def look(self, path: bytes) -> FileEntry | None:
-        """Give what is at ``path``; ``None`` where nothing is."""
+    def get(self, path: bytes) -> FileEntry | None:
+        """Return the entry at ``path``; ``None`` if nothing is there."""
 
-    def listed(self, folder: bytes) -> Iterable[FileEntry]:
-        """Give what is directly in ``folder``, in no particular order; nothing where that is no folder."""
+    def children(self, folder: bytes) -> Iterable[FileEntry]:
+        """Return the entries directly in ``folder``, in no particular order; empty if it is not a folder."""
 
 
 class KnownTree:
-    """An origin whose entries are all known."""
+    """An origin with all its entries in memory."""
 
     def __init__(self, entries: Mapping[bytes, FileEntry]) -> None:
         """Take the entries by path."""
         self._entries = entries
         self._inside: dict[bytes, list[FileEntry]] = {}
 
-    def look(self, path: bytes) -> FileEntry | None:
+    def get(self, path: bytes) -> FileEntry | None:
         """See :class:`Origin`."""
         return self._entries.get(path)
 
-    def listed(self, folder: bytes) -> Iterable[FileEntry]:
+    def children(self, folder: bytes) -> Iterable[FileEntry]:
         """See :class:`Origin`."""
         if not self._inside:
             for path, entry in self._entries.items():
@@ -197,33 +196,33 @@ class KnownTree:
         return self._inside.get(folder, ())
 
 
-class Laid:
-    """An origin with a layer on it: the tree of the image that it makes."""
+class LayeredTree:
+    """An origin with a layer on top: the tree of the resulting image."""
 
     def __init__(self, origin: Origin, layer: Mapping[bytes, FileEntry | None]) -> None:
-        """Take the layer's entries by path; ``None`` where it removes one."""
+        """Take the origin, and the layer's entries by path; ``None`` for a path that the layer removes."""
         self._origin, self._layer = origin, layer
         self._inside: dict[bytes, list[bytes]] = {}
         for path in layer:
             self._inside.setdefault(parent(path), []).append(path)
 
-    def look(self, path: bytes) -> FileEntry | None:
+    def get(self, path: bytes) -> FileEntry | None:
         """See :class:`Origin`."""
         if path in self._layer:
             return self._layer[path]
-        above = parent(path)
-        while above:
-            if above in self._layer and not _is_folder(self._layer[above]):
+        ancestor = parent(path)
+        while ancestor:
+            if ancestor in self._layer and not _is_folder(self._layer[ancestor]):
                 return None
-            above = parent(above)
-        return self._origin.look(path)
+            ancestor = parent(ancestor)
+        return self._origin.get(path)
 
-    def listed(self, folder: bytes) -> Iterable[FileEntry]:
+    def children(self, folder: bytes) -> Iterable[FileEntry]:
         """See :class:`Origin`."""
-        if folder and not _is_folder(self.look(folder)):
+        if folder and not _is_folder(self.get(folder)):
             return []
-        paths = {entry.path for entry in self._origin.listed(folder)} | set(self._inside.get(folder, ()))
-        return [entry for entry in map(self.look, paths) if entry is not None]
+        paths = {entry.path for entry in self._origin.children(folder)} | set(self._inside.get(folder, ()))
+        return [entry for entry in map(self.get, paths) if entry is not None]
 
 
 def _is_folder(entry: FileEntry | None) -> bool:
@@ -231,10 +230,10 @@ def _is_folder(entry: FileEntry | None) -> bool:
 
 
 def below(origin: Origin, folder: bytes) -> Iterator[FileEntry]:
-    """Yield all that is below a folder."""
+    """Yield all entries below a folder."""
     waiting = [folder]
     while waiting:
-        for entry in origin.listed(waiting.pop()):
+        for entry in origin.children(waiting.pop()):
             yield entry
             if entry.kind is FileKind.DIRECTORY:
                 waiting.append(entry.path)

@@ -1,13 +1,11 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Path patterns, and where symbolic links lead.
+"""Path patterns, and the resolution of symbolic links in a container.
 
-Patterns of paths, as tiers and the list of residue write them.
+In a pattern, ``*`` matches any text without a slash, ``?`` one character except a slash, ``**`` any text, and ``[…]``
+one character of a set. A pattern also covers everything below a path that it matches.
 
-``*`` and ``?`` stand for what has no slash in it, ``**`` for anything, ``[…]`` for one character; a pattern covers all
-that is below what it names.
-
-Where paths lead in a container, whether it runs or not: nothing in it is asked.
+Links are resolved without running anything in the container, so it need not run.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from ..engine.engine import Engine
 
-#: Says whether a path, without a slash at either end, is one of those.
+#: Tells whether a path matches. The path has no slash at either end.
 Matcher = Callable[[bytes], re.Match[bytes] | None]
 
 _WILDCARDS = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
@@ -27,50 +25,52 @@ _SPECIAL = re.compile(r"[*?]|\[[^]/]+\]")
 
 
 def matcher(patterns: Iterable[str]) -> Matcher:
-    """Compile what says whether a path is at or below what one of the patterns names.
+    """Compile a test whether a path is covered by a pattern: it matches the pattern, or lies below a matching path.
 
     Raises:
-        re.error: A pattern is none: ``[z-a]``.
+        re.error: A pattern is invalid, for example ``[z-a]``.
     """
     expressions = [_expression(pattern.strip("/")) for pattern in patterns]
     return _compiled(f"(?:{'|'.join(expressions)})(?:/|$)" if expressions else "(?!)").match
 
 
-def holder(patterns: Iterable[str]) -> Matcher:
-    """Compile what says whether something below a folder, which no pattern covers, may be what one of them names.
+def prefix_matcher(patterns: Iterable[str]) -> Matcher:
+    """Compile a test whether a path below a folder could match one of the patterns.
+
+    The test is for folders that :func:`matcher` does not cover.
 
     Raises:
-        re.error: A pattern is none.
+        re.error: A pattern is invalid.
     """
-    expressions = [each for pattern in patterns for each in _beginnings(pattern.strip("/"))]
+    expressions = [prefix for pattern in patterns for prefix in _prefixes(pattern.strip("/"))]
     return _compiled("|".join(expressions) or "(?!)").fullmatch
 
 
 def split(pattern: str) -> tuple[str, str]:
-    """Split a pattern into the folders that it names without wildcards, and the rest; the latter may be empty."""
+    """Split a pattern into its leading folders without wildcards, and the rest, which may be empty."""
     parts = [part for part in pattern.split("/") if part]
     fixed = next((index for index, part in enumerate(parts) if _SPECIAL.search(part)), len(parts))
     return "/".join(parts[:fixed]), "/".join(parts[fixed:])
 
 
-def literally(path: str) -> str:
-    """Write a pattern that names ``path`` alone, and what is below it."""
-    return re.sub(r"[*?\[]", lambda found: f"[\\{found[0]}]", path)
+def escape(path: str) -> str:
+    """Return a pattern that matches only ``path`` (and covers everything below it)."""
+    return re.sub(r"[*?\[]", lambda wildcard: f"[\\{wildcard[0]}]", path)
 
 
-def _beginnings(pattern: str) -> Iterator[str]:
+def _prefixes(pattern: str) -> Iterator[str]:
     *folders, last = pattern.split("/")
-    done = ""
+    prefix = ""
     for part in folders:
         if "**" in part:
             break
-        done += _expression(part)
-        yield done
-        done += "/"
+        prefix += _expression(part)
+        yield prefix
+        prefix += "/"
     else:
         part = last
     if "**" in part:
-        yield done + _expression(part.partition("**")[0]) + ".*"
+        yield prefix + _expression(part.partition("**")[0]) + ".*"
 
 
 def _compiled(expression: str) -> re.Pattern[bytes]:
@@ -88,59 +88,59 @@ def _literal(part: str) -> str:
     return part if re.fullmatch(r"\[[^]/]+\]", part) else re.escape(part)
 
 
-#: Links that a path may lead through, as for Linux.
-_MOST_LINKS = 40
+#: Limit of links on the way to a path, the same as in Linux (``path_resolution(7)``).
+_MAX_LINKS = 40
 
 
-def way(path: str, link: Callable[[str], str | None]) -> list[str]:
-    """Walk to ``path`` from the root, following links, and the last one, too.
+def walk(path: str, link: Callable[[str], str | None]) -> list[str]:
+    """Walk from the root to ``path``, and follow all links, including the last one.
 
     Args:
-        path: Where to.
-        link: Says where the symbolic link at a path leads; ``None`` for everything else.
+        path: The path to resolve.
+        link: Returns the target of the symbolic link at a path; ``None`` if the path is not a link.
 
     Returns:
-        Every folder and link on the way, and last of all where it ends, which need not exist. Where links lead round in
-        a circle, it ends at ``path`` itself.
+        Every folder and link on the way. The last item is the resolved path, which need not exist. If links form a
+        loop, the last item is ``path`` itself.
     """
-    walked, left, links = ["/"], _parts(path), 0
-    while left:
-        part = left.pop(0)
-        walked.append(posixpath.dirname(walked[-1]) if part == ".." else posixpath.join(walked[-1], part))
-        target = link(walked[-1])
+    visited, remaining, links = ["/"], _parts(path), 0
+    while remaining:
+        part = remaining.pop(0)
+        visited.append(posixpath.dirname(visited[-1]) if part == ".." else posixpath.join(visited[-1], part))
+        target = link(visited[-1])
         if target is None:
             continue
         links += 1
-        if links > _MOST_LINKS:
-            return [*walked, posixpath.normpath(path)]
-        left = [*_parts(target), *left]
-        walked.append("/" if target.startswith("/") else posixpath.dirname(walked[-1]))
-    return walked
+        if links > _MAX_LINKS:
+            return [*visited, posixpath.normpath(path)]
+        remaining = [*_parts(target), *remaining]
+        visited.append("/" if target.startswith("/") else posixpath.dirname(visited[-1]))
+    return visited
 
 
 class Links:
-    """The symbolic links of one container; the engine is asked once for each path."""
+    """The symbolic links of one container. The engine is asked once for each path; answers are cached."""
 
     def __init__(self, engine: Engine, container: str) -> None:
         """Take the engine and the container's ID."""
         self._engine = engine
         self._container = container
-        self._known: dict[str, str | None] = {}
+        self._targets: dict[str, str | None] = {}
 
-    def way(self, path: str) -> list[str]:
-        """Walk to ``path``; see :func:`way`.
+    def walk(self, path: str) -> list[str]:
+        """Walk to ``path``; see :func:`walk`.
 
         Raises:
             EngineError: The engine does not answer.
         """
-        return way(path, self._link)
+        return walk(path, self._target)
 
-    def _link(self, path: str) -> str | None:
-        """Where a symbolic link leads; ``None`` for everything else."""
-        if path not in self._known:
-            found = self._engine.files.info(self._container, path)
-            self._known[path] = found.target if found else None
-        return self._known[path]
+    def _target(self, path: str) -> str | None:
+        """Return the target of a symbolic link; ``None`` if the path is not a link."""
+        if path not in self._targets:
+            info = self._engine.files.info(self._container, path)
+            self._targets[path] = info.target if info else None
+        return self._targets[path]
 
 
 def _parts(path: str) -> list[str]:

@@ -1,10 +1,11 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Refuses a layer that touches what an ancestor protects (``tier_protects``).
+"""Rejects a layer that changes a path that an ancestor protects (``tier_protects``).
 
-What counts is the layer. An entry at or below a protected path writes it, hides it or, where a file has got another
-name, carries it along to another parent. One that takes the place of a folder or a link on the way leads elsewhere.
-What a layer leaves out touches nothing.
+Only the entries of the layer are checked; paths that the layer leaves out are not. An entry at or below a protected
+path writes the path or hides it. If a protected file got a second name, the layer contains a copy of the file, which
+would also hide the file of a new parent. An entry that replaces a folder or a link on the way changes where the path
+leads.
 """
 
 from __future__ import annotations
@@ -16,21 +17,33 @@ from dataclasses import dataclass
 from ..chain.tier import Protection
 from ..errors import SealError
 from .build_memory import Task, Timeline
-from .file_entry import WHITEOUT, FileEntry, FileKind, Laid, Origin, PathChange, below, parent, same, shown
-from .paths import holder, literally, matcher, split, way
+from .file_entry import (
+    WHITEOUT,
+    FileEntry,
+    FileKind,
+    LayeredTree,
+    Origin,
+    PathChange,
+    below,
+    parent,
+    printable_path,
+    same,
+)
+from .paths import escape, matcher, prefix_matcher, split, walk
 
+#: Number of paths of one owner in a message.
 _SHOWN = 3
 
-#: Folders that are searched for links in a pattern's ``**``, at most.
-_MOST_FOLDERS = 100_000
+#: Limit of folders that are searched for links that ``**`` may lead through.
+_MAX_FOLDERS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """A protected path that a layer touches."""
+    """A protected path that a layer changes."""
 
     path: bytes
-    #: What became of it, in words.
+    #: The kind of change, for the message: ``removed``, ``created`` …
     how: str
     #: The pattern that protects it.
     pattern: str
@@ -41,88 +54,96 @@ class Touch:
 
 @dataclass(frozen=True, slots=True)
 class _Area:
-    """What one pattern protects in one image, or what it protects there behind one link."""
+    """The paths that one pattern protects in one image, directly or through one link."""
 
     pattern: str
     owner: Protection
-    #: The pattern, and where it is once links are followed.
+    #: The pattern as it is written, and with all links resolved.
     names: tuple[str, ...]
-    #: Folders and links that lead there.
+    #: Folders and links on the way to the paths.
     way: frozenset[bytes]
 
 
 class Guard:
-    """What the ancestors of one tier protect."""
+    """The paths that the ancestors of one tier protect."""
 
     def __init__(self, protections: Iterable[Protection], origin: Origin) -> None:
-        """Find out where the protected paths really are.
+        """Resolve the links on the way to the protected paths.
 
         Args:
-            protections: By owner.
-            origin: The tree of the parent's image. What the role did to a link on the way is found in the layer.
+            protections: One for each owner.
+            origin: The tree of the parent's image. Changes of the role to links on the way are found in the layer.
         """
         self._origin = origin
-        find = _Finder(origin)
-        self._areas = [area for each in protections for pattern in each.paths for area in find.areas(pattern, each)]
+        finder = _Finder(origin)
+        self._areas = [
+            area
+            for protection in protections
+            for pattern in protection.paths
+            for area in finder.areas(pattern, protection)
+        ]
         self._ways = frozenset[bytes]().union(*(area.way for area in self._areas))
 
-    def touched(self, entries: Iterable[FileEntry], changes: Iterable[PathChange]) -> list[Touch]:
-        """Find what a layer touches; of a path and what is below it, the latter.
+    def find_touches(self, entries: Iterable[FileEntry], changes: Iterable[PathChange]) -> list[Touch]:
+        """Find the protected paths that a layer changes, sorted by path.
+
+        A path is left out if a path below it is in the result.
 
         Args:
             entries: The entries of the layer.
-            changes: What they were made of.
+            changes: The changes that the entries were made from.
         """
         before = {change.before.path: change.before for change in changes if change.before is not None}
-        layer = {_named(entry): entry for entry in entries}
-        # Where the way leads elsewhere now, what is at its end is not what the owner has there.
-        turned = {path for path in self._ways & layer.keys() if _replaces(layer[path], before.get(path))}
-        found = {path: layer[path] for path in turned if turned.isdisjoint(_above(path))}
-        names = [name for area in self._areas if turned.isdisjoint(area.way) for name in area.names]
-        covers, holds = matcher(names), holder(names)
-        gone: dict[bytes, FileEntry] = {}
+        layer = {_target(entry): entry for entry in entries}
+        # If the way now leads to a different place, that place does not have the owner's content.
+        redirected = {path for path in self._ways & layer.keys() if _replaces(layer[path], before.get(path))}
+        touched = {path: layer[path] for path in redirected if redirected.isdisjoint(_ancestors(path))}
+        names = [name for area in self._areas if redirected.isdisjoint(area.way) for name in area.names]
+        covers, may_contain = matcher(names), prefix_matcher(names)
+        removed_folders: dict[bytes, FileEntry] = {}
         for path, entry in layer.items():
-            was = before.get(path)
+            old = before.get(path)
             if covers(path):
-                found[path] = entry
-            elif was is not None and was.kind is FileKind.DIRECTORY is not entry.kind and holds(path):
-                gone[path] = entry
-        found |= self._led_to({path: entry for path, entry in layer.items() if holds(path)}, layer, found)
-        above = {parent(path) for path in found}
+                touched[path] = entry
+            elif old is not None and old.kind is FileKind.DIRECTORY is not entry.kind and may_contain(path):
+                removed_folders[path] = entry
+        on_the_way = {path: entry for path, entry in layer.items() if may_contain(path)}
+        touched |= self._new_links(on_the_way, layer, touched)
+        parents = {parent(path) for path in touched}
         touches = [
             self._touch(path, entry, _how(entry, before.get(path), layer))
-            for path, entry in found.items()
-            if path not in above
+            for path, entry in touched.items()
+            if path not in parents
         ]
-        for folder, entry in gone.items():
-            hidden = filter(covers, (each.path for each in below(self._origin, folder)))
-            touches += [self._touch(path, entry, f"removed with /{shown(folder)}") for path in hidden]
+        for folder, entry in removed_folders.items():
+            hidden = filter(covers, (old.path for old in below(self._origin, folder)))
+            touches += [self._touch(path, entry, f"removed with /{printable_path(folder)}") for path in hidden]
         return sorted(touches, key=lambda touch: touch.path)
 
-    def _led_to(
+    def _new_links(
         self, on_the_way: Mapping[bytes, FileEntry], layer: Mapping[bytes, FileEntry], known: Collection[bytes]
     ) -> dict[bytes, FileEntry]:
-        """Find the layer's links behind a wildcard that give a protected path to what lies elsewhere."""
+        """Find the layer's links by which a protected path with wildcards now leads to existing files elsewhere."""
         links = {
             path: entry for path, entry in on_the_way.items() if entry.kind is FileKind.SYMLINK and path not in known
         }
         if not links:
             return {}
-        now = Laid(self._origin, {path: None if _is_whiteout(entry) else entry for path, entry in layer.items()})
-        find = _Finder(now)
-        led = {
+        now = LayeredTree(self._origin, {path: None if _is_whiteout(entry) else entry for path, entry in layer.items()})
+        finder = _Finder(now)
+        used = {
             path
-            for area in {(area.pattern, area.owner) for area in self._areas}
-            for behind in find.areas(*area)
-            for path in behind.way & links.keys()
-            if _has(now, behind.names[1])
+            for pattern, owner in {(area.pattern, area.owner) for area in self._areas}
+            for area in finder.areas(pattern, owner)
+            for path in area.way & links.keys()
+            if _has(now, area.names[1])
         }
-        return {path: links[path] for path in led}
+        return {path: links[path] for path in used}
 
     def _touch(self, path: bytes, entry: FileEntry, how: str) -> Touch:
         covering = (area for area in self._areas if matcher(area.names)(path))
-        on_the_way = (area for area in self._areas if path in area.way or holder(area.names)(path))
-        area = next(covering, None) or next(on_the_way)
+        leading = (area for area in self._areas if path in area.way or prefix_matcher(area.names)(path))
+        area = next(covering, None) or next(leading)
         return Touch(path, how, area.pattern, area.owner, entry)
 
 
@@ -134,107 +155,107 @@ def check(
     changes: Iterable[PathChange],
     timeline: Timeline,
 ) -> None:
-    """Refuse a layer that touches what its tier's ancestors protect.
+    """Reject a layer that changes a path that an ancestor of its tier protects.
 
     Args:
-        protections: What they protect.
+        protections: The paths that the ancestors protect.
         origin: The tree of the parent's image.
         entries: The entries of the layer.
-        changes: What they were made of.
+        changes: The changes that the entries were made from.
         timeline: The tasks of the build.
 
     Raises:
-        SealError: It does; the message names paths, owners and, where they are known, tasks.
+        SealError: The layer does so. The message names the paths, the owners and, if they are known, the tasks.
     """
     if not protections:
         return
-    touches = Guard(protections, origin).touched(entries, changes)
+    touches = Guard(protections, origin).find_touches(entries, changes)
     if touches:
-        raise SealError(_refusal(touches, timeline))
+        raise SealError(_message(touches, timeline))
 
 
 class _Finder:
-    """Finds where patterns lead in a tree."""
+    """Resolves the links of patterns in a tree."""
 
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
 
     def areas(self, pattern: str, owner: Protection) -> Iterator[_Area]:
-        """Yield what a pattern protects: by its own name, and behind each link that it may lead through."""
+        """Yield the areas that a pattern protects: the one of the pattern itself, and one for each link on its way."""
         fixed, rest = split(pattern)
-        walked = self._way(fixed)
-        yield _area(pattern, owner, walked, rest)
-        done = {(walked[-1], rest)}
-        waiting = [(walked[-1], rest)]
+        visited = self._walk(fixed)
+        yield _area(pattern, owner, visited, rest)
+        done = {(visited[-1], rest)}
+        waiting = [(visited[-1], rest)]
         while waiting:
             folder, rest = waiting.pop()
-            for link, left in self._links(folder, rest):
-                walked = self._way(link)
-                fixed, behind = split(left)
-                walked = [*walked, *self._way("/".join((walked[-1], fixed)))]
-                if (walked[-1], behind) not in done and len(done) < _MOST_FOLDERS:
-                    done.add((walked[-1], behind))
-                    waiting.append((walked[-1], behind))
-                    yield _area(pattern, owner, walked, behind)
+            for link, behind in self._links(folder, rest):
+                visited = self._walk(link)
+                fixed, remainder = split(behind)
+                visited = [*visited, *self._walk("/".join((visited[-1], fixed)))]
+                if (visited[-1], remainder) not in done and len(done) < _MAX_FOLDERS:
+                    done.add((visited[-1], remainder))
+                    waiting.append((visited[-1], remainder))
+                    yield _area(pattern, owner, visited, remainder)
 
     def _links(self, folder: str, rest: str) -> Iterator[tuple[str, str]]:
-        """Yield the links below a folder that the rest of a pattern leads through, each with what is left behind it."""
+        """Yield the links below a folder that match parts of a pattern, each with the rest of the pattern after it."""
         waiting = [(folder, rest)]
-        for _count in range(_MOST_FOLDERS):
+        for _count in range(_MAX_FOLDERS):
             if not waiting:
                 return
             folder, rest = waiting.pop()
-            part, _, left = rest.partition("/")
+            part, _, behind = rest.partition("/")
             if not part:
                 continue
-            for entry, behind in self._next(os.fsencode(folder), part, left):
+            for entry, remainder in self._matches(os.fsencode(folder), part, behind):
                 if entry.kind is FileKind.SYMLINK:
-                    yield os.fsdecode(entry.path), behind
+                    yield os.fsdecode(entry.path), remainder
                 elif entry.kind is FileKind.DIRECTORY:
-                    waiting.append((os.fsdecode(entry.path), behind))
+                    waiting.append((os.fsdecode(entry.path), remainder))
 
-    def _next(self, folder: bytes, part: str, left: str) -> Iterator[tuple[FileEntry, str]]:
-        """Yield what in a folder a part of a pattern may name, with what is left of the pattern behind it."""
+    def _matches(self, folder: bytes, part: str, behind: str) -> Iterator[tuple[FileEntry, str]]:
+        """Yield the entries of a folder that one part of a pattern may match, each with the rest of the pattern."""
         matches = matcher([part])
-        rest = "/".join(filter(None, (part, left)))
-        for entry in self._origin.listed(folder):
+        whole = "/".join(filter(None, (part, behind)))
+        for entry in self._origin.children(folder):
             name = entry.path.rpartition(b"/")[2]
-            if "**" in part:  # it may stand for any number of folders
-                yield entry, rest
-                if left and not (part == "**" and left.startswith("**")):
-                    yield entry, left
+            if "**" in part:  # matches any number of folders
+                yield entry, whole
+                if behind and not (part == "**" and behind.startswith("**")):
+                    yield entry, behind
             elif matches(name):
-                yield entry, left
+                yield entry, behind
 
-    def _way(self, path: str) -> list[str]:
-        return [each.strip("/") for each in way("/" + path, self._link)]
+    def _walk(self, path: str) -> list[str]:
+        return [step.strip("/") for step in walk("/" + path, self._link_target)]
 
-    def _link(self, path: str) -> str | None:
-        entry = self._origin.look(os.fsencode(path.strip("/")))
+    def _link_target(self, path: str) -> str | None:
+        entry = self._origin.get(os.fsencode(path.strip("/")))
         return os.fsdecode(entry.target) if entry is not None and entry.kind is FileKind.SYMLINK else None
 
 
-def _area(pattern: str, owner: Protection, walked: Sequence[str], rest: str) -> _Area:
-    there = "/".join(filter(None, (literally(walked[-1]), rest)))
-    return _Area(pattern, owner, (pattern, there), frozenset(os.fsencode(each) for each in walked if each))
+def _area(pattern: str, owner: Protection, visited: Sequence[str], rest: str) -> _Area:
+    resolved = "/".join(filter(None, (escape(visited[-1]), rest)))
+    return _Area(pattern, owner, (pattern, resolved), frozenset(os.fsencode(step) for step in visited if step))
 
 
 def _has(tree: Origin, pattern: str) -> bool:
-    """Say whether something in a tree is what a pattern names."""
+    """Tell whether a path of a tree matches a pattern."""
     fixed, rest = split(pattern)
     if not rest:
-        return tree.look(os.fsencode(fixed)) is not None
+        return tree.get(os.fsencode(fixed)) is not None
     matches = matcher([pattern])
     return any(matches(entry.path) for entry in below(tree, os.fsencode(fixed)))
 
 
-def _above(path: bytes) -> Iterator[bytes]:
+def _ancestors(path: bytes) -> Iterator[bytes]:
     while path := parent(path):
         yield path
 
 
-def _named(entry: FileEntry) -> bytes:
-    """The path that an entry speaks of."""
+def _target(entry: FileEntry) -> bytes:
+    """Return the path that an entry writes or, as a whiteout, removes."""
     folder, slash, name = entry.path.rpartition(b"/")
     return folder + slash + name.removeprefix(WHITEOUT)
 
@@ -243,36 +264,40 @@ def _is_whiteout(entry: FileEntry) -> bool:
     return entry.path.rpartition(b"/")[2].startswith(WHITEOUT)
 
 
-def _replaces(entry: FileEntry, was: FileEntry | None) -> bool:
-    """Say whether an entry on the way to a protected path leads elsewhere than before, or nowhere."""
-    return entry.kind is not FileKind.DIRECTORY or (was is not None and was.kind is not FileKind.DIRECTORY)
+def _replaces(entry: FileEntry, old: FileEntry | None) -> bool:
+    """Tell whether an entry on the way to a protected path changes where the path leads."""
+    return entry.kind is not FileKind.DIRECTORY or (old is not None and old.kind is not FileKind.DIRECTORY)
 
 
-def _how(entry: FileEntry, was: FileEntry | None, layer: Mapping[bytes, FileEntry]) -> str:
+def _how(entry: FileEntry, old: FileEntry | None, layer: Mapping[bytes, FileEntry]) -> str:
     if _is_whiteout(entry):
         return "removed"
-    if was is None:
-        return "made"
-    if was.kind is not entry.kind:
+    if old is None:
+        return "created"
+    if old.kind is not entry.kind:
         return "replaced"
-    if entry.inode is None or not same(entry, was):
+    if entry.inode is None or not same(entry, old):
         return "changed"
-    others = (path for path, each in layer.items() if each.inode == entry.inode and each is not entry)
-    return f"linked as /{shown(next(others, b''))}"
+    others = (path for path, other in layer.items() if other.inode == entry.inode and other is not entry)
+    return f"linked as /{printable_path(next(others, b''))}"
 
 
-def _refusal(touches: Sequence[Touch], timeline: Timeline) -> str:
+def _message(touches: Sequence[Touch], timeline: Timeline) -> str:
     owners = dict.fromkeys(touch.owner for touch in touches)
-    told = "; ".join(_told(owner, [each for each in touches if each.owner == owner], timeline) for owner in owners)
+    changed = "; ".join(
+        _describe(owner, [touch for touch in touches if touch.owner == owner], timeline) for owner in owners
+    )
     teams = " and ".join(sorted({owner.team for owner in owners}))
     return (
-        f"its role touched what others protect: {told}. Leave these paths as they are, or ask {teams} for a setting "
-        "that gives what is needed, or to take the path out of their tier_protects"
+        f"its role changed protected paths: {changed}. Do not change these paths, or ask {teams} for a variable that "
+        "sets what you need, or to remove the path from their tier_protects"
     )
 
 
-def _told(owner: Protection, touches: Sequence[Touch], timeline: Timeline) -> str:
-    paths = [f"/{shown(touch.path)} ({touch.how}{_by(timeline.at(touch.entry))})" for touch in touches[:_SHOWN]]
+def _describe(owner: Protection, touches: Sequence[Touch], timeline: Timeline) -> str:
+    paths = [
+        f"/{printable_path(touch.path)} ({touch.how}{_by(timeline.at(touch.entry))})" for touch in touches[:_SHOWN]
+    ]
     rest = len(touches) - len(paths)
     patterns = ", ".join(sorted({f"/{touch.pattern}" for touch in touches}))
     more = f" and {rest} more" if rest else ""

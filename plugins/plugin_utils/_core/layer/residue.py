@@ -1,12 +1,13 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a build leaves behind that nobody asked for: the whole list, and nothing but data.
+"""The list of files that builds leave behind and that layers do not contain. This module has only data.
 
-Patterns are paths from the root without their first slash. ``*`` and ``?`` stand for what has no slash in it, ``**``
-for anything; a pattern also covers all that is below what it names. Of two rules for one path the later one counts.
-``tier_drop`` adds to the list and ``tier_keep`` takes away from it.
+Patterns are paths from the root without the first slash; :mod:`.paths` describes their wildcards. A pattern also covers
+everything below a path that it matches. If two rules cover a path, the later rule applies. ``tier_drop`` adds paths to
+the list, and ``tier_keep`` removes paths from it.
 
-What differs between two identical builds of a Debian image was measured; the rest follows from what a file is for.
+The rules for Debian cover the measured differences between two builds of the same image. The other rules follow from
+the purpose of the files.
 """
 
 from __future__ import annotations
@@ -16,46 +17,47 @@ from enum import Enum
 
 
 class Treatment(Enum):
-    """What becomes of a path."""
+    """How a layer treats a path."""
 
-    #: It is not in the layer; where the parent has it, the parent's shows through.
+    #: The path is not in the layer. If the parent has it, the parent's version stays visible.
     DROP = "dropped"
-    #: The same for a pair of key and certificate that :mod:`.snakeoil` knows, and for links to it; others stay.
-    DROP_MADE_UP = "dropped, and links to it"
-    #: The file is there, with its owner and mode, and nothing is in it.
+    #: The same, but only for the generated pair of key and certificate that :mod:`.snakeoil` recognises, and for links
+    #: to it. A different pair stays.
+    DROP_GENERATED = "dropped, and links to it"
+    #: The file is in the layer with its owner and mode, but without its content.
     EMPTY = "emptied"
-    #: The lines are sorted: their order is the order of packages being configured.
+    #: The lines are sorted. Otherwise their order would be that in which packages were configured.
     SORT_LINES = "lines sorted"
-    #: The paragraphs, which empty lines divide, are sorted.
+    #: The paragraphs, which are separated by empty lines, are sorted.
     SORT_PARAGRAPHS = "paragraphs sorted"
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What becomes of some paths, and why."""
+    """The treatment of some paths, with the reason."""
 
     treatment: Treatment
     why: str
     patterns: tuple[str, ...]
-    #: What to do where it is missed. Where this is empty, packages, Ansible or shells leave it behind in any build, so
-    #: that it is counted and not named.
+    #: What to do if a file is missed. If it is empty, packages, Ansible or shells leave such files behind in every
+    #: build; then messages show only their number.
     advice: str = ""
 
 
-#: The list for every distribution.
+#: The rules for every distribution.
 COMMON = (
     Rule(
         Treatment.DROP,
         "temporary files",
         ("tmp/*", "var/tmp/*"),
-        "put what the image needs elsewhere, or name it in tier_keep",
+        "put files that the image needs elsewhere, or name them in tier_keep",
     ),
-    Rule(Treatment.DROP, "numbers of processes", ("run/*.pid", "run/**/*.pid")),
+    Rule(Treatment.DROP, "PID files", ("run/*.pid", "run/**/*.pid")),
     Rule(
         Treatment.DROP,
-        "what programs keep in a home",
+        "caches of programs in a home directory",
         ("**/.ansible", "root/.cache", "home/*/.cache"),
-        "name what the image needs in tier_keep",
+        "name files that the image needs in tier_keep",
     ),
     Rule(
         Treatment.DROP,
@@ -79,7 +81,7 @@ COMMON = (
     ),
     Rule(
         Treatment.DROP,
-        "private keys and random seeds, which no two containers may share",
+        "private keys and random seeds, which two containers must not share",
         (
             "etc/ssh/ssh_host_*_key",
             "etc/ssh/ssh_host_*_key.pub",
@@ -88,7 +90,7 @@ COMMON = (
             "var/lib/urandom/random-seed",
             "root/.gnupg/random_seed",
         ),
-        "let them be made when a container starts (ssh-keygen -A), or name them in tier_keep",
+        "create them when a container starts (ssh-keygen -A), or name them in tier_keep",
     ),
     Rule(Treatment.EMPTY, "the machine's identity", ("etc/machine-id",)),
     Rule(Treatment.DROP, "copies of the machine's identity", ("var/lib/dbus/machine-id",)),
@@ -97,7 +99,7 @@ COMMON = (
         Treatment.EMPTY,
         "content of logs",
         ("var/log/*",),
-        "put what the image needs elsewhere, or name it in tier_keep",
+        "put files that the image needs elsewhere, or name them in tier_keep",
     ),
     Rule(
         Treatment.EMPTY,
@@ -107,12 +109,13 @@ COMMON = (
     Rule(Treatment.DROP, "journals", ("var/log/journal/*",)),
 )
 
-#: Folders that packages own below what is dropped. They stay, empty: ``dpkg --verify`` would miss them.
+#: Folders below dropped paths that belong to packages. They stay as empty folders, because ``dpkg --verify`` would
+#: report them as missing.
 PACKAGE_FOLDERS = frozenset(
     (b"var/cache/apt/archives", b"var/cache/apt/archives/partial", b"var/lib/apt/lists/partial")
 )
 
-#: What is added for a family of distributions.
+#: Additional rules for a family of distributions.
 BY_FAMILY = {
     "debian": (
         Rule(
@@ -138,10 +141,10 @@ BY_FAMILY = {
             ("var/log/apt/*", "var/log/dpkg.log", "var/log/alternatives.log", "var/log/bootstrap.log"),
         ),
         Rule(
-            Treatment.DROP_MADE_UP,
-            "the certificate that ssl-cert makes up",
+            Treatment.DROP_GENERATED,
+            "the certificate that ssl-cert generates",
             ("etc/ssl/private/ssl-cert-snakeoil.key", "etc/ssl/certs/ssl-cert-snakeoil.pem"),
-            "let it be made when a container starts (make-ssl-cert generate-default-snakeoil), or let the role put a "
+            "create it when a container starts (make-ssl-cert generate-default-snakeoil), or let the role install a "
             "certificate of its own there",
         ),
         Rule(

@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Root file systems in tar archives: those that engines export, and a base's own."""
+"""Reads root file systems from tar archives: exports of engines, and archives of bases."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ _Store = Callable[[tarfile.TarFile, tarfile.TarInfo], tuple[Slice | bytes, bytes
 
 
 def changes(before: Iterable[bytes], now: Iterable[bytes], spool: Path) -> Iterator[PathChange]:
-    """Compare two root file systems as an engine exports them.
+    """Compare two root file systems that an engine exported.
 
     Args:
-        before: What the container was started from, in pieces.
-        now: The container, in pieces.
-        spool: A file to make, which holds all content of ``now`` as long as the changes are used.
+        before: The export that the container was started from, in pieces.
+        now: The export of the container, in pieces.
+        spool: A file to create for the content of ``now``. It must exist as long as the changes are used.
 
     Raises:
         EngineError: An archive is damaged.
     """
-    yield from compared({entry.path: entry for entry in tree(before)}, now, spool)
+    yield from compare({entry.path: entry for entry in tree(before)}, now, spool)
 
 
-def compared(old: Mapping[bytes, FileEntry], now: Iterable[bytes], spool: Path) -> Iterator[PathChange]:
-    """The same, where the former is known already."""
+def compare(old: Mapping[bytes, FileEntry], now: Iterable[bytes], spool: Path) -> Iterator[PathChange]:
+    """Do the same as :func:`changes` with ``old``, the entries before by path, which have been read already."""
     with spool.open("xb") as file:
-        place = os.fsencode(spool)
+        spool_path = os.fsencode(spool)
 
         def store(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[Slice, bytes]:
             start, digest = file.tell(), hashlib.sha256()
             for piece in _content(tar, member):
                 digest.update(piece)
                 file.write(piece)
-            return Slice(place, start), digest.digest()
+            return Slice(spool_path, start), digest.digest()
 
         new = _exported(now, store)
     for path, entry in new.items():
@@ -56,18 +56,18 @@ def compared(old: Mapping[bytes, FileEntry], now: Iterable[bytes], spool: Path) 
 
 
 def entries(archive: Path) -> Iterable[FileEntry]:
-    """Read a root file system out of a plain tar archive; the content of its files stays there.
+    """Read a root file system from an uncompressed tar archive. The entries refer to the content in the archive.
 
     Raises:
-        tarfile.TarError: It is damaged.
+        tarfile.TarError: The archive is damaged.
     """
-    place = os.fsencode(archive)
+    archive_path = os.fsencode(archive)
     with tarfile.open(archive, "r:") as tar:
-        return _tree(tar, lambda _tar, member: (Slice(place, member.offset_data), b"")).values()
+        return _tree(tar, lambda _tar, member: (Slice(archive_path, member.offset_data), b"")).values()
 
 
 def tree(export: Iterable[bytes]) -> Iterable[FileEntry]:
-    """Read a root file system as an engine exports it; the content of its files is known by digest alone.
+    """Read a root file system that an engine exported. The entries have the digests of files, but not their content.
 
     Raises:
         EngineError: The archive is damaged.
@@ -75,8 +75,8 @@ def tree(export: Iterable[bytes]) -> Iterable[FileEntry]:
     return _exported(export, _digested).values()
 
 
-def _is_folder(found: dict[bytes, FileEntry], path: bytes) -> bool:
-    return not path or (path in found and found[path].kind is FileKind.DIRECTORY)
+def _is_folder(by_path: Mapping[bytes, FileEntry], path: bytes) -> bool:
+    return not path or (path in by_path and by_path[path].kind is FileKind.DIRECTORY)
 
 
 def _digested(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[bytes, bytes]:
@@ -97,23 +97,23 @@ def _exported(archive: Iterable[bytes], store: _Store) -> dict[bytes, FileEntry]
         with tarfile.open(fileobj=reader(archive), mode="r|", bufsize=CHUNK) as tar:
             return _tree(tar, store)
     except (tarfile.TarError, EOFError) as error:
-        raise EngineError(f"reading a container back from the engine: its archive is damaged ({error})") from error
+        raise EngineError(f"reading an export from the engine: the archive is damaged ({error})") from error
 
 
 def _tree(tar: tarfile.TarFile, store: _Store) -> dict[bytes, FileEntry]:
-    found: dict[bytes, FileEntry] = {}
+    by_path: dict[bytes, FileEntry] = {}
     for member in tar:
-        tar.members = []  # type: ignore[attr-defined]  # it would remember all of them
+        tar.members = []  # type: ignore[attr-defined]  # otherwise tarfile keeps all members in memory
         path = _path(member.name)
         if not path:
             continue
         if member.islnk():
             first = _path(member.linkname)
-            found[first] = replace(found[first], inode=first)
-            found[path] = replace(found[first], path=path)
+            by_path[first] = replace(by_path[first], inode=first)
+            by_path[path] = replace(by_path[first], path=path)
         else:
-            found[path] = _entry(tar, member, path, store)
-    return found
+            by_path[path] = _entry(tar, member, path, store)
+    return by_path
 
 
 def _entry(tar: tarfile.TarFile, member: tarfile.TarInfo, path: bytes, store: _Store) -> FileEntry:
@@ -136,12 +136,12 @@ def _entry(tar: tarfile.TarFile, member: tarfile.TarInfo, path: bytes, store: _S
 
 
 def _attributes(member: tarfile.TarInfo) -> tuple[tuple[bytes, bytes], ...]:
-    found = {
+    attributes = {
         _bytes(key.removeprefix(_ATTRIBUTE)): _bytes(value)
         for key, value in member.pax_headers.items()
         if key.startswith(_ATTRIBUTE)
     }
-    return tuple(sorted((key, value) for key, value in found.items() if key in KEPT_ATTRIBUTES))
+    return tuple(sorted((key, value) for key, value in attributes.items() if key in KEPT_ATTRIBUTES))
 
 
 def _path(name: str) -> bytes:

@@ -1,11 +1,11 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Tells the key and certificate that Debian's package ssl-cert makes up from what a role put in their place.
+"""Recognises the key and certificate that Debian's package ssl-cert generates, and not a role's own pair there.
 
-``make-ssl-cert`` has openssl make a certificate for the host's name, with the template
-``/usr/share/ssl-cert/ssleay.cnf``: subject and issuer are a common name and nothing else, the same name is the only
-alternative one, and it says of itself that it is no authority. Only where all of that holds, and the key beside it is
-the certificate's, were both made up; a role's own pair never has all of it by chance.
+``make-ssl-cert`` lets openssl make a certificate for the host name with the template
+``/usr/share/ssl-cert/ssleay.cnf``. Subject and issuer consist of the common name only, the same name is the only
+alternative name, and the certificate is marked as not an authority. If all of this holds and the key belongs to the
+certificate, the pair was generated. A role's own pair does not have all of these properties by chance.
 """
 
 from __future__ import annotations
@@ -20,26 +20,31 @@ from .file_entry import FileEntry, FileKind, parent, pieces
 KEY = b"etc/ssl/private/ssl-cert-snakeoil.key"
 CERTIFICATE = b"etc/ssl/certs/ssl-cert-snakeoil.pem"
 
-#: The link that openssl looks a certificate up by.
+#: Name of the link by which openssl finds a certificate: the hash of its subject.
 _HASH = re.compile(rb"[0-9a-f]{8}\.\d+")
 
 _PEM = re.compile(rb"-----BEGIN [A-Z ]+-----(.+?)-----END", re.DOTALL)
-_LARGEST = 1 << 14
+
+#: Larger files, in bytes, are neither such a key nor such a certificate.
+_MAX_SIZE = 1 << 14
 
 #: Object identifiers and values, in DER (ITU-T X.690).
 _COMMON_NAME = bytes.fromhex("0603550403")
-_NO_AUTHORITY = bytes.fromhex("0603551d1304023000")
-_OTHER_NAMES = bytes.fromhex("0603551d11")
+_NOT_AN_AUTHORITY = bytes.fromhex("0603551d1304023000")
+_ALTERNATIVE_NAMES = bytes.fromhex("0603551d11")
 _RSA = bytes.fromhex("06092a864886f70d0101010500")
 _BIT_STRING, _INTEGER, _OCTETS, _DNS_NAME = 0x03, 0x02, 0x04, 0x82
 _SEQUENCE, _SET = 0x30, 0x31
 
 
-def made_up(kept: Mapping[bytes, FileEntry]) -> list[FileEntry]:
-    """Find key, certificate and links to the latter among a layer's entries; nothing where they are a role's own.
+def generated_pair(kept: Mapping[bytes, FileEntry]) -> list[FileEntry]:
+    """Find the generated key, the certificate and the links to the certificate among a layer's entries.
 
     Args:
         kept: The entries by path.
+
+    Returns:
+        Their entries; empty if the pair is a role's own, or there is no pair.
 
     Raises:
         SealError: A file cannot be read.
@@ -53,17 +58,17 @@ def made_up(kept: Mapping[bytes, FileEntry]) -> list[FileEntry]:
 def _links(kept: Mapping[bytes, FileEntry]) -> Iterator[FileEntry]:
     folder, _, name = CERTIFICATE.rpartition(b"/")
     for path, entry in kept.items():
-        leads = entry.kind is FileKind.SYMLINK and entry.target == name and parent(path) == folder
-        if leads and _HASH.fullmatch(path.rpartition(b"/")[2]):
+        is_link = entry.kind is FileKind.SYMLINK and entry.target == name and parent(path) == folder
+        if is_link and _HASH.fullmatch(path.rpartition(b"/")[2]):
             yield entry
 
 
 def _content(entry: FileEntry) -> bytes:
-    if entry.kind is not FileKind.FILE or not 0 < entry.size <= _LARGEST:
+    if entry.kind is not FileKind.FILE or not 0 < entry.size <= _MAX_SIZE:
         return b""
-    found = _PEM.search(b"".join(pieces(entry)))
+    match = _PEM.search(b"".join(pieces(entry)))
     try:
-        return base64.b64decode(found[1]) if found else b""
+        return base64.b64decode(match[1]) if match else b""
     except binascii.Error:
         return b""
 
@@ -74,19 +79,19 @@ def _is_pair(key: bytes, certificate: bytes) -> bool:
         modulus = _modulus(certificate)
     except (IndexError, ValueError):
         return False
-    other_names = _OTHER_NAMES + _wrap(_OCTETS, _wrap(_SEQUENCE, _wrap(_DNS_NAME, name[1])))
+    alternative_names = _ALTERNATIVE_NAMES + _wrap(_OCTETS, _wrap(_SEQUENCE, _wrap(_DNS_NAME, name[1])))
     names = _wrap(_SEQUENCE, _wrap(_SET, _wrap(_SEQUENCE, _COMMON_NAME + _wrap(*name))))
     issuer_and_subject = 2
     return (
         certificate.count(names) == issuer_and_subject
-        and _NO_AUTHORITY in certificate
-        and other_names in certificate
+        and _NOT_AN_AUTHORITY in certificate
+        and alternative_names in certificate
         and modulus in key
     )
 
 
 def _modulus(certificate: bytes) -> bytes:
-    """The modulus of an RSA certificate, as it stands in the key, too."""
+    """Return the modulus of an RSA certificate, encoded as in the key."""
     start = certificate.index(_RSA) + len(_RSA)
     _tag, bits = _value(certificate, start)
     _tag, numbers = _value(bits[1:], 0)

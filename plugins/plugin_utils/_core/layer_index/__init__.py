@@ -1,3 +1,3 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is in a layer: entries, package databases, layers merged to a file system."""
+"""The content of layers: entries, package databases, and layers merged into one file system."""

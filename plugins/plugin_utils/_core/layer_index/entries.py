@@ -1,11 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Entries of a layer, and the state of a file.
-
-What is in one layer, without its bytes.
-
-What can be said of a file, and how two states of one differ.
-"""
+"""The index of a layer: its entries without their content, and how two entries differ."""
 
 from __future__ import annotations
 
@@ -23,9 +18,9 @@ Packages = Mapping[str, str]
 
 
 class IndexEntry(NamedTuple):
-    """A file, a folder, or anything else that a layer holds."""
+    """A file, a folder, or any other entry of a layer."""
 
-    #: Without a slash at either end: ``usr/bin/env``. Bytes that are no UTF-8 are surrogates (PEP 383).
+    #: Without a slash at either end: ``usr/bin/env``. Bytes that are not UTF-8 become surrogates (PEP 383).
     path: str
     #: ``file``, ``hardlink``, ``directory``, ``symlink``, ``character device``, ``block device`` or ``fifo``.
     kind: str
@@ -35,15 +30,15 @@ class IndexEntry(NamedTuple):
     uid: int
     #: Numeric group.
     gid: int
-    #: Bytes of content; those of its target for a hard link.
+    #: Bytes of content; for a hard link, the bytes of its target.
     size: int
-    #: ``sha256:…`` of the content; empty for what has none.
+    #: ``sha256:…`` of the content; empty for entries without content.
     digest: str
-    #: What a symbolic link says, the path that a hard link shares its bytes with, or a device's numbers.
+    #: Target of a symbolic or hard link, or the numbers of a device.
     target: str
 
     def same_as(self, other: IndexEntry) -> bool:
-        """Say whether nobody could tell the two apart but by their times."""
+        """Return whether the two are equal, except for their times. A hard link equals a file."""
         return self._visible() == other._visible()
 
     def _visible(self) -> tuple[object, ...]:
@@ -54,23 +49,23 @@ class IndexEntry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """All of a layer's entries, and what it takes away from the layers below it."""
+    """All entries of a layer, and the paths that it removes from the layers below it."""
 
     #: ``sha256:…`` of the uncompressed layer.
     digest: str
-    #: Bytes of all its files.
+    #: Bytes of all files in the layer.
     size: int
-    #: In the order of the archive; of two with one path the later counts.
+    #: In the order of the archive. If two entries have the same path, the later one counts.
     entries: tuple[IndexEntry, ...]
-    #: Paths that it removes.
+    #: Paths that the layer removes.
     whiteouts: tuple[str, ...] = ()
-    #: Folders below which nothing of the lower layers stays.
+    #: Folders in which the layer hides everything from lower layers.
     opaque: tuple[str, ...] = ()
     #: Package databases among the entries, by path.
     databases: Mapping[str, Packages] = field(default_factory=dict)
-    #: Package databases that could not be read, each a sentence.
+    #: One sentence for each package database that could not be read.
     unread: tuple[str, ...] = ()
-    #: Content of small files that say what apt is set to (:mod:`.merged_files`), by path.
+    #: Content of the small files that configure apt (:mod:`.merged_files`), by path.
     kept: Mapping[str, bytes] = field(default_factory=dict)
 
 
@@ -85,32 +80,32 @@ class FileState:
     gid: int
     #: Bytes of content.
     size: int
-    #: ``sha256:…`` of the content; ``null`` for what has none.
+    #: ``sha256:…`` of the content; ``null`` for entries without content.
     digest: str | None
-    #: Where a link leads; ``null`` for what is none.
+    #: Target of a link, or the numbers of a device; ``null`` for other entries.
     target: str | None
 
 
 def state(entry: IndexEntry) -> FileState:
-    """Say what there is to say of an entry."""
+    """Convert an entry to its state, for output as JSON."""
     mode = f"{entry.mode:04o}"
     return FileState(entry.kind, mode, entry.uid, entry.gid, entry.size, entry.digest or None, entry.target or None)
 
 
 def differences(before: IndexEntry, after: IndexEntry) -> list[str]:
-    """Name what differs: ``type``, ``content``, ``target``, ``mode``, ``owner``."""
-    found = []
+    """List what differs: ``type``, ``content``, ``target``, ``mode``, ``owner``."""
+    aspects = []
     if _kind(before) != _kind(after):
-        found.append("type")
+        aspects.append("type")
     elif _kind(after) == FILE and before.digest != after.digest:
-        found.append("content")
+        aspects.append("content")
     elif _kind(after) != FILE and before.target != after.target:
-        found.append("target")
+        aspects.append("target")
     if before.mode != after.mode:
-        found.append("mode")
+        aspects.append("mode")
     if (before.uid, before.gid) != (after.uid, after.gid):
-        found.append("owner")
-    return found
+        aspects.append("owner")
+    return aspects
 
 
 def _kind(entry: IndexEntry) -> str:

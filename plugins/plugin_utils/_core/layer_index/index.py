@@ -1,17 +1,13 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Makes the index of a layer, and keeps indexes on disk.
+"""Indexes a layer in one pass over its tar archive, and caches indexes on disk.
 
-Making the index of a layer out of its tar archive, in one pass.
+Whiteouts follow the OCI image specification (``layer.md``): ``.wh.NAME`` removes ``NAME``; ``.wh..wh..opq`` removes
+everything that lower layers have in its folder. Other names with ``.wh..wh.`` are private to a storage driver.
 
-Whiteouts are those of the OCI image specification (``layer.md``): ``.wh.NAME`` removes ``NAME``, ``.wh..wh..opq``
-everything that lower layers have in its folder. Other names with ``.wh..wh.`` are a storage driver's own.
-
-What was read once: configurations and indexes of layers, by digest.
-
-Content that is named by its digest never changes, so nothing here is ever out of date. It lies in
-``$XDG_CACHE_HOME/tierwright``, for the user alone, may be removed at any time, and removes itself what nobody asked for
-in :data:`KEPT` seconds.
+The cache is the private folder ``$XDG_CACHE_HOME/tierwright``. It also holds image configurations and other values.
+Entries are named by digests, so they never go out of date. The folder can be removed at any time. The cache removes
+entries that nobody has read for :data:`KEPT` seconds.
 """
 
 from __future__ import annotations
@@ -31,10 +27,10 @@ from typing import Any
 
 from .. import local_files
 from ..errors import DamagedError
-from ..local_files import write_whole
+from ..local_files import write_atomically
 from . import merged_files, package_databases
 from .entries import DIRECTORY, FILE, HARDLINK, SYMLINK, Index, IndexEntry, Packages
-from .tar_stream import Forward, Reader, content, members, readable
+from .tar_stream import ForwardStream, Reader, content, members, readable
 
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
@@ -55,32 +51,32 @@ def index(source: Reader, what: str) -> Index:
 
     Args:
         source: The uncompressed layer.
-        what: What it is called in messages.
+        what: The layer's name in messages.
 
     Raises:
-        DamagedError: It is no tar archive, is not whole, or has an entry that leaves the root file system.
+        DamagedError: It is not a tar archive, is incomplete, or has an entry outside the root file system.
     """
-    forward = Forward(source, what)
-    making = _Making(what)
-    for member, tar in members(forward, what):
-        making.take(member, content(tar, member, what))
+    stream = ForwardStream(source, what)
+    builder = _IndexBuilder(what)
+    for member, tar in members(stream, what):
+        builder.add(member, content(tar, member, what))
     with readable(what):
-        digest = forward.rest()
-    return making.done(digest)
+        digest = stream.rest()
+    return builder.build(digest)
 
 
-class _Making:
+class _IndexBuilder:
     def __init__(self, what: str) -> None:
         self._what = what
         self._entries: list[IndexEntry] = []
         self._files: dict[str, IndexEntry] = {}
         self._whiteouts: list[str] = []
         self._opaque: list[str] = []
-        self._captured: dict[str, bytes] = {}
+        self._database_files: dict[str, bytes] = {}
         self._kept: dict[str, bytes] = {}
         self._unread: list[str] = []
 
-    def take(self, member: tarfile.TarInfo, pieces: Iterator[bytes]) -> None:
+    def add(self, member: tarfile.TarInfo, pieces: Iterator[bytes]) -> None:
         path = self._path(member.name)
         folder, _, name = path.rpartition("/")
         if name == _OPAQUE:
@@ -91,12 +87,12 @@ class _Making:
         elif path:
             self._entries.append(self._entry(path, member, pieces))
 
-    def done(self, digest: str) -> Index:
+    def build(self, digest: str) -> Index:
         packages: dict[str, Packages] = {}
-        for path in self._captured:
+        for path in self._database_files:
             if package_databases.is_database(path):
                 try:
-                    packages[path] = package_databases.read(path, self._captured)
+                    packages[path] = package_databases.read(path, self._database_files)
                 except DamagedError as error:
                     self._unread.append(str(error))
         return Index(
@@ -134,100 +130,100 @@ class _Making:
 
     def _digest(self, path: str, pieces: Iterator[bytes]) -> str:
         digest = hashlib.sha256()
-        most = (
+        limit = (
             package_databases.LARGEST
             if package_databases.is_wanted(path)
             else merged_files.LARGEST
             if merged_files.is_kept(path)
             else 0
         )
-        captured: list[bytes] = []
+        kept: list[bytes] = []
         size = 0
         for piece in pieces:
             digest.update(piece)
             size += len(piece)
-            if size <= most:
-                captured.append(piece)
-        if package_databases.is_wanted(path) and size > most:
+            if size <= limit:
+                kept.append(piece)
+        if package_databases.is_wanted(path) and size > limit:
             self._unread.append(package_databases.too_large(path))
-        elif most and size <= most:
-            into = self._captured if package_databases.is_wanted(path) else self._kept
-            into[path] = b"".join(captured)
-        if sentence := package_databases.why_not(path):
-            self._unread.append(sentence)
+        elif limit and size <= limit:
+            contents = self._database_files if package_databases.is_wanted(path) else self._kept
+            contents[path] = b"".join(kept)
+        if message := package_databases.why_not(path):
+            self._unread.append(message)
         return "sha256:" + digest.hexdigest()
 
 
-#: Seconds after which what nobody asked for is removed: 30 days.
+#: Seconds after which an entry is removed that nobody has read: 30 days.
 KEPT = 30 * 24 * 3600
 
-#: Raised by one whenever an index says more, or something else, than before.
+#: Increase it by one whenever the content or the meaning of an index changes.
 _FORMAT = "2"
 
 
 class Store:
-    """A folder of what was read."""
+    """The cache of layer indexes and other values, a folder on disk."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Use ``folder``, or the user's own cache; it is made when something is put there."""
-        self._folder = folder or _own()
-        self._known: dict[str, Index] = {}
+        """Use ``folder``, or by default the user's cache. The folder is created on the first write."""
+        self._folder = folder or _user_folder()
+        self._indexes: dict[str, Index] = {}
         self._ready: set[Path] = set()
 
     def index(self, layer: str) -> Index | None:
-        """The index of a layer; ``None`` where it is not known."""
-        if layer not in self._known:
-            found = self._read("layer", layer, _index)
-            if found is None:
+        """Return the index of the layer with this digest; ``None`` if the cache does not have it."""
+        if layer not in self._indexes:
+            cached = self._read("layer", layer, _parse_index)
+            if cached is None:
                 return None
-            self._known[layer] = found
-        return self._known[layer]
+            self._indexes[layer] = cached
+        return self._indexes[layer]
 
     def add(self, index: Index) -> None:
-        """Remember a layer."""
-        self._known[index.digest] = index
-        told = {name: getattr(index, name) for name in index.__slots__}
+        """Add the index of a layer."""
+        self._indexes[index.digest] = index
+        fields = {name: getattr(index, name) for name in index.__slots__}
         kept = {path: base64.b64encode(content).decode() for path, content in index.kept.items()}
-        self._write("layer", index.digest, {**told, "kept": kept})
+        self._write("layer", index.digest, {**fields, "kept": kept})
 
     def value(self, kind: str, identity: str) -> Any:
-        """What :meth:`put` was given; ``None`` where it is not known."""
+        """Return the value that :meth:`put` stored; ``None`` if the cache does not have it."""
         return self._read(kind, identity, lambda value: value)
 
     def put(self, kind: str, identity: str, value: Any) -> None:
-        """Remember what JSON can hold, by a digest that it can be found out anew from."""
+        """Store a JSON value under the digest of the content that it was computed from."""
         self._write(kind, identity, value)
 
-    def _read(self, kind: str, identity: str, make: Callable[[Any], Any]) -> Any:
+    def _read(self, kind: str, identity: str, parse: Callable[[Any], Any]) -> Any:
         path = self._path(kind, identity)
-        # Whatever is wrong with it: it is only a copy.
+        # A damaged entry counts as missing: the cache holds only copies.
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, zlib.error):
-            made = make(json.loads(zlib.decompress(path.read_bytes())))
+            value = parse(json.loads(zlib.decompress(path.read_bytes())))
             if time.time() - path.stat().st_mtime > KEPT / 2:
                 os.utime(path)
-            return made
+            return value
         return None
 
     def _write(self, kind: str, identity: str, value: Any) -> None:
         path = self._path(kind, identity)
         content = zlib.compress(json.dumps(value).encode(), level=1)
-        with contextlib.suppress(OSError):  # a full or read-only disk makes things slower, not wrong
+        with contextlib.suppress(OSError):  # without the cache, on a full or read-only disk, reading is only slower
             self._prepare(path.parent)
-            write_whole(path, content)
+            write_atomically(path, content)
 
     def _prepare(self, folder: Path) -> None:
-        """Make a folder, and tidy up before the first one is made."""
+        """Create a folder; before the first one, remove old entries."""
         if folder in self._ready:
             return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self._ready:
-            self._tidy()
+            self._remove_old()
         folder.mkdir(parents=True, exist_ok=True)
         self._ready.add(folder)
 
-    def _tidy(self) -> None:
+    def _remove_old(self) -> None:
         for path in self._folder.rglob("*"):
-            with contextlib.suppress(OSError):  # somebody else was quicker
+            with contextlib.suppress(OSError):  # a parallel process has removed it
                 if path.is_file() and time.time() - path.stat().st_mtime > KEPT:
                     path.unlink()
 
@@ -235,18 +231,18 @@ class Store:
         return self._folder / _FORMAT / kind / identity.rpartition(":")[2]
 
 
-def _own() -> Path:
+def _user_folder() -> Path:
     return local_files.cache() / "inspect"
 
 
-def _index(told: dict[str, Any]) -> Index:
+def _parse_index(fields: dict[str, Any]) -> Index:
     return Index(
-        digest=told["digest"],
-        size=told["size"],
-        entries=tuple(IndexEntry(*each) for each in told["entries"]),
-        whiteouts=tuple(told["whiteouts"]),
-        opaque=tuple(told["opaque"]),
-        databases=told["databases"],
-        unread=tuple(told["unread"]),
-        kept={path: base64.b64decode(content) for path, content in told["kept"].items()},
+        digest=fields["digest"],
+        size=fields["size"],
+        entries=tuple(IndexEntry(*entry) for entry in fields["entries"]),
+        whiteouts=tuple(fields["whiteouts"]),
+        opaque=tuple(fields["opaque"]),
+        databases=fields["databases"],
+        unread=tuple(fields["unread"]),
+        kept={path: base64.b64decode(content) for path, content in fields["kept"].items()},
     )

@@ -1,13 +1,11 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Layers merged to one file system, and apt's settings in it.
+"""Layers merged into one file system, and apt's configuration in it.
 
-Layers laid upon each other: what each one adds, changes and removes, and whose everything is in the end.
+Merging shows what each layer adds, changes and removes, and which layer each entry of the image comes from.
 
-The rules are those of the OCI image specification (``layer.md``): whiteouts take away what lower layers have, never
-what their own layer brings; a folder upon a folder adds to it, anything else replaces what was there.
-
-Small files whose content is remembered with a layer: what apt is set to, and the keys that it trusts.
+The rules are those of the OCI image specification (``layer.md``). A whiteout removes entries of lower layers, never
+entries of its own layer. A folder over a folder is merged with it; any other entry replaces what the path had before.
 """
 
 from __future__ import annotations
@@ -27,16 +25,16 @@ class ChangeKind(StrEnum):
     ADDED = "added"
     CHANGED = "changed"
     REMOVED = "removed"
-    #: Written again as it was: invisible, but its bytes are there twice.
+    #: Written again without a change: nobody sees a difference, but the image contains the bytes twice.
     REPEATED = "repeated"
 
 
 @dataclass(frozen=True, slots=True)
-class Owned:
+class OwnedEntry:
     """An entry, and the layer that it comes from."""
 
     entry: IndexEntry
-    #: Number of the layer; the lowest is 0.
+    #: Number of the layer; the lowest layer is 0.
     layer: int
 
 
@@ -46,16 +44,16 @@ class LayerChange:
 
     kind: ChangeKind
     path: str
-    #: What lower layers have there.
-    before: Owned | None
-    #: What the layer brings.
+    #: The entry in lower layers; ``None`` if they have no such path.
+    before: OwnedEntry | None
+    #: The entry in this layer; ``None`` if it removes the path.
     after: IndexEntry | None
 
 
 @dataclass(slots=True)
 class _Node:
     #: ``None`` for a folder that no layer has an entry for.
-    owned: Owned | None = None
+    owned: OwnedEntry | None = None
     children: dict[str, _Node] = field(default_factory=dict)
 
     @property
@@ -64,69 +62,69 @@ class _Node:
 
 
 class FileSystem:
-    """The layers so far."""
+    """The merged layers: what an image of the layers added so far contains."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start without any layer."""
         self._root = _Node()
         self._count = 0
         self._databases: dict[str, Packages] = {}
 
     def add(self, index: Index) -> list[LayerChange]:
-        """Lay one more layer on top.
+        """Add one more layer on top.
 
         Returns:
-            What it does, sorted by path. Folders that stay as they are, and whiteouts of what is not there, do nothing.
+            Its changes, sorted by path. Unchanged folders, and whiteouts of paths that do not exist, are not changes.
         """
-        gone: dict[str, Owned] = {}
+        removed: dict[str, OwnedEntry] = {}
         for folder in index.opaque:
             node = self._node(folder)
             for name in list(node.children) if node else ():
-                self._remove(f"{folder}/{name}".lstrip("/"), gone)
+                self._remove(f"{folder}/{name}".lstrip("/"), removed)
         for path in index.whiteouts:
-            self._remove(path, gone)
-        brought: dict[str, IndexEntry] = {}
+            self._remove(path, removed)
+        written: dict[str, IndexEntry] = {}
         for entry in index.entries:
-            if self._place(entry, gone):
-                brought[entry.path] = entry
+            if self._place(entry, removed):
+                written[entry.path] = entry
             else:
-                brought.pop(entry.path, None)
-        changes = [*_brought(brought, gone), *_removed(gone, brought)]
+                written.pop(entry.path, None)
+        changes = [*_written_changes(written, removed), *_removals(removed, written)]
         self._count += 1
         self._read_databases(index, changes)
         return sorted(changes, key=lambda change: change.path)
 
-    def files(self) -> Iterator[Owned]:
-        """Everything that is there, parents before what is in them."""
-        yield from _below(self._root)
+    def files(self) -> Iterator[OwnedEntry]:
+        """Yield all entries; a folder comes before its content."""
+        yield from _walk(self._root)
 
-    def find(self, path: str) -> Owned | None:
-        """What is at a path; ``None`` for nothing, and for folders that no layer has an entry for."""
+    def find(self, path: str) -> OwnedEntry | None:
+        """Return the entry at a path; ``None`` if the path does not exist, or is a folder without an entry."""
         node = self._node(path)
         return node.owned if node else None
 
     def resolved(self, path: str) -> str:
-        """Follow the symbolic links among a path's parents: ``bin/ls`` is ``usr/bin/ls`` where ``bin`` leads there.
+        """Resolve the symbolic links among a path's parents: ``bin/ls`` becomes ``usr/bin/ls`` if ``bin`` links there.
 
-        A path that leads nowhere, or round and round, is returned as far as it was followed.
+        A dangling or circular link is returned as far as it could be followed.
         """
-        done: list[str] = []
+        resolved: list[str] = []
         todo = [part for part in reversed(path.split("/")) if part not in {"", "."}]
-        followed = 0
+        links = 0
         while todo:
             part = todo.pop()
             if part == "..":
-                done = done[:-1]
+                resolved = resolved[:-1]
                 continue
-            found = self.find("/".join([*done, part]))
-            if todo and found and found.entry.kind == SYMLINK and followed < _MOST_LINKS:
-                followed += 1
-                target = found.entry.target
-                done = [] if target.startswith("/") else done
+            owned = self.find("/".join([*resolved, part]))
+            if todo and owned and owned.entry.kind == SYMLINK and links < _MAX_LINKS:
+                links += 1
+                target = owned.entry.target
+                resolved = [] if target.startswith("/") else resolved
                 todo += [step for step in reversed(target.split("/")) if step not in {"", "."}]
             else:
-                done.append(part)
-        return "/".join(done)
+                resolved.append(part)
+        return "/".join(resolved)
 
     @property
     def packages(self) -> dict[str, str]:
@@ -144,40 +142,40 @@ class FileSystem:
             node = node.children.get(part) if node else None
         return node
 
-    def _remove(self, path: str, gone: dict[str, Owned]) -> None:
+    def _remove(self, path: str, removed: dict[str, OwnedEntry]) -> None:
         folder, _, name = path.rpartition("/")
-        node = self._node(folder)
-        removed = node.children.pop(name, None) if node else None
-        if removed is not None:
-            self._note(removed, gone)
+        parent_node = self._node(folder)
+        node = parent_node.children.pop(name, None) if parent_node else None
+        if node is not None:
+            self._note_removal(node, removed)
 
-    def _note(self, node: _Node, gone: dict[str, Owned]) -> None:
-        """Remember what was taken away, if lower layers had it."""
-        for owned in _below(node):
+    def _note_removal(self, node: _Node, removed: dict[str, OwnedEntry]) -> None:
+        """Remember the removed entries that come from lower layers."""
+        for owned in _walk(node):
             if owned.layer < self._count:
-                gone.setdefault(owned.entry.path, owned)
+                removed.setdefault(owned.entry.path, owned)
 
-    def _place(self, entry: IndexEntry, gone: dict[str, Owned]) -> bool:
-        """Put an entry where it belongs, and say whether it is more than the folder that is there."""
-        node = self._root
+    def _place(self, entry: IndexEntry, removed: dict[str, OwnedEntry]) -> bool:
+        """Put an entry at its path. Return ``False`` if it only repeats a folder of a lower layer."""
+        parent_node = self._root
         for part in entry.path.split("/")[:-1]:
-            node = node.children.setdefault(part, _Node())
-            if not node.is_folder:
-                self._note(node, gone)
-                node.owned = None
+            parent_node = parent_node.children.setdefault(part, _Node())
+            if not parent_node.is_folder:
+                self._note_removal(parent_node, removed)
+                parent_node.owned = None
         name = entry.path.rpartition("/")[2]
-        there = node.children.get(name)
-        if there is None:
-            node.children[name] = _Node(Owned(entry, self._count))
+        node = parent_node.children.get(name)
+        if node is None:
+            parent_node.children[name] = _Node(OwnedEntry(entry, self._count))
             return True
-        if entry.kind == DIRECTORY and there.is_folder:
-            if there.owned is not None and there.owned.entry.same_as(entry):
-                return there.owned.layer == self._count
-            self._note(_Node(there.owned), gone)
+        if entry.kind == DIRECTORY and node.is_folder:
+            if node.owned is not None and node.owned.entry.same_as(entry):
+                return node.owned.layer == self._count
+            self._note_removal(_Node(node.owned), removed)
         else:
-            self._note(there, gone)
-            there.children = {}
-        there.owned = Owned(entry, self._count)
+            self._note_removal(node, removed)
+            node.children = {}
+        node.owned = OwnedEntry(entry, self._count)
         return True
 
     def _read_databases(self, index: Index, changes: list[LayerChange]) -> None:
@@ -188,13 +186,13 @@ class FileSystem:
                     self._databases[change.path] = index.databases[change.path]
 
 
-#: Symbolic links that are followed for one path, as the kernel does.
-_MOST_LINKS = 40
+#: Limit of symbolic links that are followed for one path. The kernel has the same limit.
+_MAX_LINKS = 40
 
 
-def _brought(brought: dict[str, IndexEntry], gone: dict[str, Owned]) -> Iterator[LayerChange]:
-    for path, entry in brought.items():
-        before = gone.get(path)
+def _written_changes(written: dict[str, IndexEntry], removed: dict[str, OwnedEntry]) -> Iterator[LayerChange]:
+    for path, entry in written.items():
+        before = removed.get(path)
         if before is None:
             yield LayerChange(ChangeKind.ADDED, path, None, entry)
         elif not before.entry.same_as(entry):
@@ -203,65 +201,66 @@ def _brought(brought: dict[str, IndexEntry], gone: dict[str, Owned]) -> Iterator
             yield LayerChange(ChangeKind.REPEATED, path, before, entry)
 
 
-def _removed(gone: dict[str, Owned], brought: dict[str, IndexEntry]) -> Iterator[LayerChange]:
-    for path, before in gone.items():
-        if path not in brought:
+def _removals(removed: dict[str, OwnedEntry], written: dict[str, IndexEntry]) -> Iterator[LayerChange]:
+    for path, before in removed.items():
+        if path not in written:
             yield LayerChange(ChangeKind.REMOVED, path, before, None)
 
 
-def _below(node: _Node) -> Iterator[Owned]:
-    todo = [node]
+def _walk(root: _Node) -> Iterator[OwnedEntry]:
+    todo = [root]
     while todo:
-        here = todo.pop()
-        if here.owned is not None:
-            yield here.owned
-        todo += [here.children[name] for name in sorted(here.children, reverse=True)]
+        node = todo.pop()
+        if node.owned is not None:
+            yield node.owned
+        todo += [node.children[name] for name in sorted(node.children, reverse=True)]
 
 
-#: Most bytes of a file that is kept.
+#: Limit for the size of a file whose content is kept, in bytes.
 LARGEST = 1 << 20
 
-#: Files that apt reads (``sources.list(5)``, ``apt_preferences(5)``, ``apt-key(8)``), and where keyrings lie.
+#: Files that apt reads (``sources.list(5)``, ``apt_preferences(5)``, ``apt-key(8)``), and keyrings.
 _KEPT = re.compile(
     r"etc/apt/(sources\.list|sources\.list\.d/[\w.-]+\.(list|sources)"
     r"|preferences|preferences\.d/[\w-]+(\.pref)?"
     r"|trusted\.gpg|trusted\.gpg\.d/[\w.-]+\.(gpg|asc)|keyrings/[^/]+)"
     r"|usr/(share|local/share|lib/apt)/keyrings/[^/]+\.(gpg|asc|pgp)"
 )
-_MOST_LINKS_OF_SETTINGS = 8
+_MAX_LINKS_OF_SETTINGS = 8
 
 
 def is_kept(path: str) -> bool:
-    """Say whether a file's content is remembered."""
+    """Return whether the index of a layer keeps the content of this file."""
     return _KEPT.fullmatch(path) is not None
 
 
-class Kept:
-    """What is remembered of an image's files."""
+class AptFiles:
+    """The files of an image that configure apt, and the keys that apt trusts."""
 
     def __init__(self, indexes: tuple[Index, ...], files: FileSystem) -> None:
-        """Take an image's layers, and its file system, which they make."""
+        """Take the layers of an image, the lowest first, and the file system merged from them."""
         self._indexes, self._files = indexes, files
         self._paths = sorted(owned.entry.path for owned in files.files() if is_kept(owned.entry.path))
 
     def named(self, pattern: str) -> list[str]:
-        """Paths of those that a regular expression matches, in the order in which apt reads them."""
+        """Return the paths that match a regular expression, in the order in which apt reads them."""
         return [path for path in self._paths if re.fullmatch(pattern, path)]
 
     def read(self, path: str) -> bytes | None:
-        """Read a file, also through symbolic links; ``None`` where there is none, or it is not kept."""
+        """Read a file, following symbolic links; ``None`` if it does not exist or its content is not kept."""
         path = path.lstrip("/")
-        for _link in range(_MOST_LINKS_OF_SETTINGS):
-            found = self._files.find(self._files.resolved(path))
-            if found is None:
+        for _link in range(_MAX_LINKS_OF_SETTINGS):
+            owned = self._files.find(self._files.resolved(path))
+            if owned is None:
                 return None
-            entry = found.entry
+            entry = owned.entry
             if entry.kind != SYMLINK:
-                kept = self._indexes[found.layer].kept
+                kept = self._indexes[owned.layer].kept
                 return kept.get(entry.path, kept.get(entry.target))
-            path = entry.target.lstrip("/") if entry.target.startswith("/") else _beside(entry.path, entry.target)
+            path = entry.target.lstrip("/") if entry.target.startswith("/") else _join_link(entry.path, entry.target)
         return None
 
 
-def _beside(path: str, target: str) -> str:
+def _join_link(path: str, target: str) -> str:
+    """Join the folder of a link with the link's relative target."""
     return f"{path.rpartition('/')[0]}/{target}"

@@ -1,18 +1,13 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Databases of dpkg, apk and rpm.
+"""Reads the databases of installed packages of dpkg, apk and rpm.
 
-RPM's database in SQLite: one row for each package, and in it the package's header.
-
-The header is that of https://rpm-software-management.github.io/rpm/manual/format_header.html without its magic: the
-number of entries and of bytes of data, the entries (tag, type, offset, count), the data. Read with the standard
-library, so that no ``rpm`` has to be on the machine.
-
-Package databases: what a distribution's package manager says is installed.
-
-Formats: ``deb-control(5)`` paragraphs of dpkg (``var/lib/dpkg/status``, and one file for each package in
-``status.d``, as images without a package manager have), Alpine's ``lib/apk/db/installed``
-(https://wiki.alpinelinux.org/wiki/Apk_spec), and RPM's SQLite database (:mod:`.package_databases`).
+- dpkg: ``deb-control(5)`` paragraphs in ``var/lib/dpkg/status``. Images without a package manager have one file for
+  each package in ``status.d`` instead.
+- apk: Alpine's ``lib/apk/db/installed`` (https://wiki.alpinelinux.org/wiki/Apk_spec).
+- rpm: the SQLite database, read without the program ``rpm``. It has one row for each package, with the package's
+  header (https://rpm-software-management.github.io/rpm/manual/format_header.html) without its magic number: the number
+  of entries, the number of data bytes, the entries (tag, type, offset, count), and the data.
 """
 
 from __future__ import annotations
@@ -45,15 +40,15 @@ class InstalledPackage(NamedTuple):
 
 
 def read_rpm(path: str, database: bytes, log: bytes) -> Iterator[InstalledPackage]:
-    """Yield the packages of a database.
+    """Yield the packages of an RPM database.
 
     Args:
-        path: Where it lies in the image, for messages.
-        database: ``rpmdb.sqlite``.
-        log: ``rpmdb.sqlite-wal``, what was written and not moved into the database yet; empty where there is none.
+        path: Path of the database in the image, for messages.
+        database: Content of ``rpmdb.sqlite``.
+        log: Content of the write-ahead log ``rpmdb.sqlite-wal``; empty if there is no such file.
 
     Raises:
-        DamagedError: It is no such database.
+        DamagedError: It is not an RPM database in SQLite, or it is damaged.
     """
     with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
         file = Path(folder, "rpmdb.sqlite")
@@ -70,10 +65,14 @@ def read_rpm(path: str, database: bytes, log: bytes) -> Iterator[InstalledPackag
 
 
 def _check(connection: sqlite3.Connection) -> None:
-    """Refuse what only looks like a table: reading a view runs whatever its author wrote."""
+    """Reject a view in place of the table: reading a view runs SQL from the image.
+
+    Raises:
+        ValueError: The database has no table ``Packages``.
+    """
     connection.execute("PRAGMA trusted_schema = OFF")
     if connection.execute("SELECT type FROM sqlite_master WHERE name = 'Packages'").fetchall() != [("table",)]:
-        raise ValueError("it has no table of packages")
+        raise ValueError("it has no table of packages; expected the table 'Packages'")
 
 
 def _package(header: bytes) -> InstalledPackage:
@@ -99,10 +98,10 @@ def _fields(header: bytes) -> dict[int, str]:
     return fields
 
 
-#: Most bytes of a database that are read.
+#: Limit for the size of a database, in bytes.
 LARGEST = 512 << 20
 
-#: The package manager of Debian and its kin.
+#: The package manager of Debian and its derivatives.
 DPKG = "dpkg"
 
 _DPKG = "var/lib/dpkg/status"
@@ -116,44 +115,44 @@ _RPM_OTHERS = {"Packages": "Berkeley DB", "Packages.db": "NDB"}
 
 
 def is_database(path: str) -> bool:
-    """Say whether a file tells which packages are installed."""
-    # Digests of a package's files lie beside it in status.d.
+    """Return whether a file lists installed packages."""
+    # status.d also contains digests of each package's files.
     single = path.startswith(_DPKG_FOLDER) and not path.endswith(".md5sums")
     return single or path == _DPKG or path in _APK or path in _RPM
 
 
 def manager(path: str) -> str:
-    """Name the package manager whose database is at a path: ``dpkg``, ``apk`` or ``rpm``."""
+    """Return the package manager that the database at this path belongs to: ``dpkg``, ``apk`` or ``rpm``."""
     return "apk" if path in _APK else "rpm" if path in _RPM else DPKG
 
 
 def is_wanted(path: str) -> bool:
-    """Say whether a file's content is needed to read a database."""
+    """Return whether the content of a file is needed to read a database."""
     return is_database(path) or path in _RPM_LOGS
 
 
 def why_not(path: str) -> str | None:
-    """Say in a sentence why a file that is a database is not read; ``None`` where it is none."""
+    """Return a message if the file is a database in an unsupported format; ``None`` for all other files."""
     folder, _, name = path.rpartition("/")
     if folder + "/" in _RPM_FOLDERS and name in _RPM_OTHERS:
-        return f"packages in /{path} are not read: it is in RPM's {_RPM_OTHERS[name]} format, only SQLite's is known"
+        return f"packages in /{path} are not read: it has RPM's {_RPM_OTHERS[name]} format, only SQLite is supported"
     return None
 
 
 def too_large(path: str) -> str:
-    """Say that a database is larger than :data:`LARGEST`."""
-    return f"packages in /{path} are not read: it is larger than {LARGEST >> 20} MiB"
+    """Return the message for a database that is larger than :data:`LARGEST`."""
+    return f"packages in /{path} are not read: the file is larger than {LARGEST >> 20} MiB"
 
 
 def read(path: str, files: Mapping[str, bytes]) -> Packages:
     """Read the database at ``path``.
 
     Args:
-        path: A path that :func:`is_database` says yes to.
-        files: Contents of it and of what belongs to it, by path.
+        path: A path for which :func:`is_database` is true.
+        files: Contents of the files for which :func:`is_wanted` is true, by path.
 
     Raises:
-        DamagedError: It cannot be read.
+        DamagedError: The database cannot be read.
     """
     if path in _RPM:
         return _packages(read_rpm(path, files[path], files.get(path + "-wal", b"")))
@@ -164,7 +163,7 @@ def read(path: str, files: Mapping[str, bytes]) -> Packages:
 def _dpkg(text: str) -> Iterator[InstalledPackage]:
     for paragraph in text.split("\n\n"):
         fields = _paragraph(paragraph)
-        # Files in status.d have no status: they are there, so it is installed.
+        # Files in status.d have no status field: each of them describes an installed package.
         installed = fields.get("Status", "install ok installed").split()[-1:] == ["installed"]
         if installed and "Package" in fields:
             yield InstalledPackage(fields["Package"], fields.get("Version", ""), fields.get("Architecture", ""))
@@ -186,8 +185,8 @@ def _paragraph(text: str) -> dict[str, str]:
     return fields
 
 
-def _packages(found: Iterator[InstalledPackage]) -> Packages:
-    versions: dict[str, set[str]] = {}
-    for each in found:
-        versions.setdefault(f"{each.name}:{each.architecture}", set()).add(each.version)
-    return {name: ", ".join(sorted(several)) for name, several in sorted(versions.items())}
+def _packages(installed: Iterator[InstalledPackage]) -> Packages:
+    versions_by_name: dict[str, set[str]] = {}
+    for package in installed:
+        versions_by_name.setdefault(f"{package.name}:{package.architecture}", set()).add(package.version)
+    return {name: ", ".join(sorted(versions)) for name, versions in sorted(versions_by_name.items())}

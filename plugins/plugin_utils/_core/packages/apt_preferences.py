@@ -1,11 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Order of versions, and which one apt would choose.
-
-The order of Debian's versions (``deb-version(7)``).
-
-Which version apt would choose (``apt_preferences(5)``).
-"""
+"""The order of Debian versions (``deb-version(7)``), and the version that apt would choose (``apt_preferences(5)``)."""
 
 from __future__ import annotations
 
@@ -20,13 +15,13 @@ from .apt_sources import stanzas
 _PAIRS = re.compile(r"([^0-9]*)([0-9]*)")
 _BEFORE_EVERYTHING = "~"
 
-#: Compares as the version that it was made of does.
+#: Sort key of a version.
 Key = tuple[object, ...]
 
 
 @lru_cache(maxsize=1 << 16)
 def key(version: str) -> Key:
-    """Make what sorts a version where dpkg does."""
+    """Return the sort key of a version. It orders versions as dpkg does."""
     epoch, colon, rest = version.partition(":")
     if not colon:
         epoch, rest = "0", version
@@ -35,15 +30,15 @@ def key(version: str) -> Key:
 
 
 def _part(text: str) -> Key:
-    """Pairs of what is no number and a number; a part that ends earlier is as one that goes on with nothing and 0."""
+    """Split into pairs of non-digits and digits. A shorter part compares as if an empty text and 0 followed."""
     pairs = _PAIRS.findall(text)
     if len(pairs) > 1:
-        pairs.pop()  # the empty end
-    return (*(each for words, number in pairs for each in (_words(words), _number(number))), (0,))
+        pairs.pop()  # the last match is empty
+    return (*(item for words, number in pairs for item in (_words(words), _number(number))), (0,))
 
 
 def _words(text: str) -> tuple[int, ...]:
-    """Letters come before other characters, and ``~`` before the end."""
+    """Order letters before other characters, and ``~`` before the end."""
     return (*map(_order, text), 0)
 
 
@@ -54,7 +49,7 @@ def _order(character: str) -> int:
 
 
 def _number(digits: str) -> tuple[int, str]:
-    """A number of any length; Python refuses to convert very long ones."""
+    """Order numbers of any length by their digits. Python refuses to convert very long numbers."""
     digits = digits.lstrip("0")
     return len(digits), digits
 
@@ -66,53 +61,55 @@ _FIELDS = {"a": "suite", "n": "codename", "v": "version", "o": "origin", "l": "l
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
-    """One component of an archive's suite: what all its packages have in common."""
+class SuiteComponent:
+    """One component of an archive's suite: the properties that all its packages share."""
 
-    #: Host that it is fetched from.
+    #: Host of the archive.
     host: str
-    component: str
-    #: Fields of its Release file, in lower case.
+    #: For example ``main``.
+    name: str
+    #: Fields of the suite's Release file; the names are in lower case.
     release: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A version of a package that an archive has."""
+    """A version of a package that an archive offers."""
 
     version: str
-    shelf: Shelf
+    component: SuiteComponent
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """One record of an image's preferences."""
+    """One record of an image's apt preferences."""
 
-    #: Names, or patterns with ``*``. Regular expressions match nothing: they come from the image, that is from anybody.
+    #: Names, or patterns with ``*``. Regular expressions match nothing, because the image is not trusted.
     packages: tuple[str, ...]
-    #: ``release``, ``version`` or ``origin``, and what has to match.
+    #: ``release``, ``version`` or ``origin``.
     kind: str
+    #: The value that has to match, in apt's syntax for this kind.
     wanted: str
     priority: int
 
     @property
     def is_general(self) -> bool:
-        """Whether it is about all packages; it counts less than those that are not."""
+        """Whether it applies to all packages. A pin for specific packages overrides it."""
         return self.packages == ("*",)
 
     def matches(self, package: str, offer: Offer) -> bool:
-        """Say whether it is about a version of a package."""
+        """Return whether the pin applies to this version of a package."""
         if not any(fnmatch.fnmatchcase(package, pattern) for pattern in self.packages):
             return False
         if self.kind == "version":
             return fnmatch.fnmatchcase(offer.version, self.wanted)
         if self.kind == "origin":
-            return fnmatch.fnmatchcase(offer.shelf.host, self.wanted.strip('"'))
-        return all(_is_of(offer.shelf, each.strip()) for each in self.wanted.split(","))
+            return fnmatch.fnmatchcase(offer.component.host, self.wanted.strip('"'))
+        return all(_satisfies(offer.component, condition.strip()) for condition in self.wanted.split(","))
 
 
 def pins(text: str) -> Iterator[Pin]:
-    """Read a file of preferences; records that are none are passed over."""
+    """Parse a preferences file. Invalid records are ignored."""
     for fields in stanzas(text):
         kind, _, wanted = fields.get("pin", "").partition(" ")
         priority = fields.get("pin-priority", "")
@@ -121,39 +118,39 @@ def pins(text: str) -> Iterator[Pin]:
 
 
 def candidate(package: str, installed: str, offers: Sequence[Offer], preferences: Iterable[Pin]) -> str:
-    """Say which version apt would have: the one of the highest priority, and of several the newest.
+    """Return the version that apt would choose: the one with the highest priority, and among several the newest.
 
     Args:
-        package: The package's name.
-        installed: Its version that is installed.
-        offers: What archives have.
+        package: Name of the package.
+        installed: The installed version.
+        offers: The versions in the archives.
         preferences: The image's pins.
 
     Returns:
-        A version, which is the installed one where there is nothing to do.
+        A version; the installed one if apt would not change the package.
     """
     ordered = sorted(preferences, key=lambda pin: pin.is_general)
-    best: dict[str, int] = {installed: _INSTALLED}
+    priorities: dict[str, int] = {installed: _INSTALLED}
     for offer in offers:
         priority = _priority(package, offer, ordered)
         if priority >= 0 and (priority >= _DOWNGRADES or key(offer.version) >= key(installed)):
-            best[offer.version] = max(best.get(offer.version, 0), priority)
-    return max(best, key=lambda version: (best[version], key(version)))
+            priorities[offer.version] = max(priorities.get(offer.version, 0), priority)
+    return max(priorities, key=lambda version: (priorities[version], key(version)))
 
 
 def _priority(package: str, offer: Offer, ordered: Iterable[Pin]) -> int:
     pinned = next((pin.priority for pin in ordered if pin.matches(package, offer)), None)
     if pinned is not None:
         return pinned
-    if offer.shelf.release.get("notautomatic") == "yes":
-        upgrades = offer.shelf.release.get("butautomaticupgrades") == "yes"
+    if offer.component.release.get("notautomatic") == "yes":
+        upgrades = offer.component.release.get("butautomaticupgrades") == "yes"
         return _INSTALLED if upgrades else _NOT_AUTOMATIC
     return _USUAL
 
 
-def _is_of(shelf: Shelf, condition: str) -> bool:
-    letter, equals, value = condition.partition("=")
+def _satisfies(component: SuiteComponent, condition: str) -> bool:
+    letter, equals, pattern = condition.partition("=")
     if not equals:  # a suite or a code name
-        return condition in {shelf.release.get("suite"), shelf.release.get("codename")}
-    told = shelf.component if letter == "c" else shelf.release.get(_FIELDS.get(letter, ""), "")
-    return fnmatch.fnmatchcase(told, value.strip('"'))
+        return condition in {component.release.get("suite"), component.release.get("codename")}
+    value = component.name if letter == "c" else component.release.get(_FIELDS.get(letter, ""), "")
+    return fnmatch.fnmatchcase(value, pattern.strip('"'))

@@ -1,12 +1,8 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where apt gets packages from, and whether it trusts them.
+"""Parses the sources of an image's apt (``sources.list(5)``, both formats), and checks signatures of archives.
 
-Why something of an archive is not used. Users read these as parts of an answer, not as its failure.
-
-Where an image's apt gets packages from (``sources.list(5)``), in both of its forms.
-
-Whether an archive's ``InRelease`` is signed with a key that the image trusts, by this machine's gpgv.
+This machine's gpgv checks whether an archive's ``InRelease`` is signed with a key that the image trusts.
 """
 
 from __future__ import annotations
@@ -22,11 +18,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..layer_index.merged_files import Kept
+from ..layer_index.merged_files import AptFiles
 
 
 class NotReadError(Exception):
-    """An archive does not answer, or its answer cannot be used."""
+    """An archive does not answer, or its answer cannot be used. The verbs report this; they do not fail."""
 
 
 _ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^]]*)\]\s*)?(?P<uri>\S+)\s+(?P<suite>\S+)(?P<components>(?:\s+\S+)*)")
@@ -39,32 +35,35 @@ class Source:
 
     #: Without a slash at the end.
     uri: str
-    #: A path that ends with a slash where packages lie flat in a folder.
+    #: For a flat archive, a path that ends with a slash.
     suite: str
-    #: None where packages lie flat in a folder.
+    #: Empty for a flat archive.
     components: tuple[str, ...] = ()
-    #: The only ones that are fetched; none means those of the image.
+    #: Only these architectures are fetched; empty means those of the image.
     architectures: tuple[str, ...] = ()
     #: Paths of keyrings, fingerprints, or a key itself; empty for all keys that the image's apt trusts.
     signed_by: str = ""
-    #: Whether apt takes it without a signature.
+    #: Whether apt accepts it without a signature.
     trusted: bool = False
-    #: Whether it may be out of date.
-    ages: bool = False
+    #: Whether apt accepts it after its ``Valid-Until``.
+    may_be_expired: bool = False
 
 
 def one_line(text: str) -> Iterator[Source]:
-    """Read a file ``*.list``. Lines that are no sources of packages are passed over."""
+    """Parse the content of a ``*.list`` file. Lines that are not sources of binary packages are ignored."""
     for line in text.splitlines():
-        found = _ONE_LINE.fullmatch(line.partition("#")[0].strip())
-        if found is None:
+        match = _ONE_LINE.fullmatch(line.partition("#")[0].strip())
+        if match is None:
             continue
-        options = dict(each.partition("=")[::2] for each in (found["options"] or "").split())
-        yield _source(found["uri"], found["suite"], found["components"], {key.lower(): options[key] for key in options})
+        options = dict(option.partition("=")[::2] for option in (match["options"] or "").split())
+        yield _source(match["uri"], match["suite"], match["components"], {key.lower(): options[key] for key in options})
 
 
 def deb822(text: str) -> Iterator[Source]:
-    """Read a file ``*.sources``. Stanzas that are off, or no sources of packages, are passed over."""
+    """Parse the content of a ``*.sources`` file.
+
+    Stanzas that are disabled, or are not sources of binary packages, are ignored.
+    """
     for fields in stanzas(text):
         if "deb" in fields.get("types", "").split() and fields.get("enabled", "yes").lower() in _YES:
             for uri in fields.get("uris", "").split():
@@ -73,7 +72,10 @@ def deb822(text: str) -> Iterator[Source]:
 
 
 def stanzas(text: str) -> Iterator[dict[str, str]]:
-    """Read paragraphs of fields; names are lower case, lines that go on keep their ends (``deb822(5)``)."""
+    """Parse paragraphs of fields (``deb822(5)``).
+
+    Field names become lower case. The lines of a multi-line value are joined with newlines.
+    """
     fields: dict[str, str] = {}
     name = ""
     for line in (*text.splitlines(), ""):
@@ -101,7 +103,7 @@ def _source(uri: str, suite: str, components: str, options: Mapping[str, str]) -
         architectures=tuple(re.split(r"[\s,]+", architectures.strip())) if architectures.strip() else (),
         signed_by=options.get("signed-by", "").strip(),
         trusted=options.get("trusted", "").lower() in _YES,
-        ages=options.get("check-valid-until", "yes").lower() not in _YES,
+        may_be_expired=options.get("check-valid-until", "yes").lower() not in _YES,
     )
 
 
@@ -111,43 +113,44 @@ _CLEARTEXT = re.compile(
 )
 _TRUSTED = r"etc/apt/trusted\.gpg(\.d/.*)?"
 
+#: The signature was checked, and is valid.
 CHECKED = "checked"
 
 
-def keyrings(source: Source, kept: Kept) -> list[bytes] | None:
-    """Find the keys that a source has to be signed with one of.
+def keyrings(source: Source, apt_files: AptFiles) -> list[bytes] | None:
+    """Find the keyrings of a source. One of their keys must have signed it.
 
     Returns:
-        Contents of keyrings; ``None`` where the image names a key in a way that is not followed here.
+        Contents of keyrings; ``None`` if the image names a key by its fingerprint, which is not supported.
     """
     if "BEGIN PGP" in source.signed_by:
         # "." stands for an empty line in a field.
         return [re.sub(r"^\.$", "", source.signed_by, flags=re.MULTILINE).strip().encode() + b"\n"]
-    names = re.split(r"[\s,]+", source.signed_by) if source.signed_by else kept.named(_TRUSTED)
+    names = re.split(r"[\s,]+", source.signed_by) if source.signed_by else apt_files.named(_TRUSTED)
     if any("/" not in name for name in names):  # a fingerprint
         return None
-    return [content for name in names if (content := kept.read(name)) is not None]
+    return [content for name in names if (content := apt_files.read(name)) is not None]
 
 
 def check(message: bytes, keys: list[bytes] | None) -> tuple[bytes, str]:
     """Check a clear-signed message.
 
     Args:
-        message: It, with its signatures.
-        keys: Contents of keyrings, binary or armoured; ``None`` where they are not known.
+        message: The message with its signatures.
+        keys: Contents of keyrings, binary or armoured; ``None`` if they are not known.
 
     Returns:
-        What is signed; and :data:`CHECKED`, or why it could not be checked.
+        The signed text; and :data:`CHECKED`, or the reason why the signature could not be checked.
 
     Raises:
-        NotReadError: It is no such message, or none of the keys signed it as it is.
+        NotReadError: It is not a clear-signed message, or no key has a valid signature for it.
     """
     if keys is None:
         return _unchecked(message), "not checked: the image names its key by a fingerprint"
     if not keys:
-        return _unchecked(message), "not checked: the image holds no keyring for it"
+        return _unchecked(message), "not checked: the image has no keyring for it"
     if shutil.which("gpgv") is None:
-        return _unchecked(message), "not checked: there is no gpgv on this machine"
+        return _unchecked(message), "not checked: this machine has no gpgv"
     with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
         signed, plain = Path(folder, "signed"), Path(folder, "plain")
         signed.write_bytes(message)
@@ -156,28 +159,28 @@ def check(message: bytes, keys: list[bytes] | None) -> tuple[bytes, str]:
             keyring = Path(folder, f"{number}.gpg")
             keyring.write_bytes(_binary(content))
             command += ["--keyring", str(keyring)]
-        done = subprocess.run([*command, str(signed)], capture_output=True, check=False)
-        # Several keys may have signed it, and the image need not have all of them: then the status is not 0.
-        said = {line.split()[1] for line in done.stdout.splitlines() if line.startswith(b"[GNUPG:] ")}
-        if b"GOODSIG" not in said or b"BADSIG" in said or not plain.is_file():
+        process = subprocess.run([*command, str(signed)], capture_output=True, check=False)
+        # The exit status is not 0 if a message has several signatures and the image lacks one of the keys.
+        keywords = {line.split()[1] for line in process.stdout.splitlines() if line.startswith(b"[GNUPG:] ")}
+        if b"GOODSIG" not in keywords or b"BADSIG" in keywords or not plain.is_file():
             raise NotReadError("it is not signed with a key that the image trusts")
         return plain.read_bytes(), CHECKED
 
 
 def _unchecked(message: bytes) -> bytes:
-    found = _CLEARTEXT.search(message.replace(b"\r\n", b"\n"))
-    if found is None:
-        raise NotReadError("it is no signed message")
-    return re.sub(rb"^- ", b"", found[1], flags=re.MULTILINE)
+    match = _CLEARTEXT.search(message.replace(b"\r\n", b"\n"))
+    if match is None:
+        raise NotReadError("its InRelease is not a signed message")
+    return re.sub(rb"^- ", b"", match[1], flags=re.MULTILINE)
 
 
 def _binary(key: bytes) -> bytes:
-    """What gpgv reads: it knows no armour (RFC 9580, section 6.2)."""
+    """Convert an armoured keyring to a binary one (RFC 9580, section 6.2): gpgv reads only those."""
     if _BEGIN not in key:
         return key
-    found = bytearray()
+    binary = bytearray()
     for block in key.replace(b"\r", b"").split(_BEGIN)[1:]:
         _headers, _, body = block.partition(_END)[0].partition(b"\n\n")
-        with suppress(binascii.Error):  # a key that is damaged signs nothing
-            found += base64.b64decode(body.partition(b"\n=")[0])
-    return bytes(found)
+        with suppress(binascii.Error):  # a damaged key is skipped: it cannot verify a signature
+            binary += base64.b64decode(body.partition(b"\n=")[0])
+    return bytes(binary)

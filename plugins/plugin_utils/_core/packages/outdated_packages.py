@@ -1,10 +1,8 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Packages with a newer version, and what to rebuild.
+"""Finds outdated packages, their owners, and the smallest set of tiers to rebuild.
 
-What an image's own apt would upgrade, found out from its files and from the archives that they name.
-
-Packages of which the archive has a newer version, whose they are, and what to build anew.
+A package is outdated if the image's own apt would upgrade it. The apt configuration of the image names the archives.
 """
 
 from __future__ import annotations
@@ -17,12 +15,12 @@ from ..chain.tags import is_lasting
 from ..errors import NotFoundError
 from ..layer_index import package_databases
 from ..layer_index.index import Store
-from ..layer_index.merged_files import FileSystem, Kept
+from ..layer_index.merged_files import AptFiles, FileSystem
 from ..text import short
 from ..transports.image import LayerInfo, Stack, open_stack
 from ..transports.transport import open_place
 from . import apt_sources
-from .apt_archive import Archives, Component, title
+from .apt_archive import Archives, PackageIndex, title
 from .apt_preferences import Offer, candidate, key, pins
 from .apt_sources import NotReadError, Source
 
@@ -34,58 +32,61 @@ _ANY = "all"
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """A package of which apt would take a newer version."""
+    """A package that apt would upgrade."""
 
     #: ``name:architecture``.
     package: str
     installed: str
     candidate: str
-    #: Whether a newer version than the installed one is among security updates.
+    #: Whether a security archive has a newer version than the installed one.
     security: bool
-    #: Titles of the archives that have the candidate.
+    #: Titles of the package indexes that contain the candidate.
     found_in: tuple[str, ...]
 
 
 class Apt:
     """The apt of one image."""
 
-    def __init__(self, kept: Kept, packages: Mapping[str, str]) -> None:
-        """Take the image's files and its packages, ``name:architecture`` to version."""
-        self._kept, self._packages = kept, packages
+    def __init__(self, files: AptFiles, packages: Mapping[str, str]) -> None:
+        """Take the image's apt files and its packages, ``name:architecture`` to version."""
+        self._files, self._packages = files, packages
         self._pins = [pin for text in self._texts(_PREFERENCES) for pin in pins(text)]
-        #: What it fetches packages from.
+        #: The suites that it fetches packages from.
         self.sources = list(self._sources())
 
-    def components(self, archives: Archives, unread: list[str]) -> list[tuple[str, Component]]:
-        """Read what its sources have, each with the architecture that it is for.
+    def indexes(self, archives: Archives, unread: list[str]) -> list[tuple[str, PackageIndex]]:
+        """Read the package indexes of all sources.
 
         Args:
-            archives: Reads them.
-            unread: Gets a sentence for each source that cannot be read.
+            archives: Reads the indexes.
+            unread: The method appends a sentence for each source that cannot be read.
+
+        Returns:
+            Pairs of an architecture and a package index for it.
         """
-        found = []
+        indexes = []
         for source in self.sources:
             for architecture in self._architectures():
                 try:
-                    found += [(architecture, each) for each in archives.components(source, architecture, self._kept)]
+                    indexes += [(architecture, each) for each in archives.indexes(source, architecture, self._files)]
                 except NotReadError as error:
                     unread.append(f"{title(source)} is not compared: {error}")
                     break
-        return found
+        return indexes
 
-    def upgrades(self, components: list[tuple[str, Component]]) -> Iterator[Upgrade]:
-        """Compare the packages with what archives have, as :meth:`components` found it."""
+    def upgrades(self, indexes: list[tuple[str, PackageIndex]]) -> Iterator[Upgrade]:
+        """Compare the installed packages with the indexes that :meth:`indexes` returned."""
         native = next(self._architectures(), "")
         for package, versions in self._packages.items():
             name, _, architecture = package.rpartition(":")
             installed = max(versions.split(", "), key=key)
             wanted = native if architecture == _ANY else architecture
             offers = [
-                (Offer(version, component.shelf), component)
-                for of, component in components
-                if of == wanted
-                for version, its in component.packages.get(name, ())
-                if its in {wanted, _ANY}
+                (Offer(version, index.component), index)
+                for index_architecture, index in indexes
+                if index_architecture == wanted
+                for version, package_architecture in index.packages.get(name, ())
+                if package_architecture in {wanted, _ANY}
             ]
             best = candidate(name, installed, [offer for offer, _ in offers], self._pins)
             if key(best) > key(installed):
@@ -93,12 +94,12 @@ class Apt:
                     package=package,
                     installed=installed,
                     candidate=best,
-                    security=any(part.security and key(installed) < key(each.version) for each, part in offers),
-                    found_in=tuple(dict.fromkeys(part.title for each, part in offers if each.version == best)),
+                    security=any(index.security and key(installed) < key(offer.version) for offer, index in offers),
+                    found_in=tuple(dict.fromkeys(index.title for offer, index in offers if offer.version == best)),
                 )
 
     def _architectures(self) -> Iterator[str]:
-        """Architectures of the installed packages, the one of most of them first."""
+        """Yield the architectures of the installed packages, the most frequent first."""
         count = Counter(package.rpartition(":")[2] for package in self._packages)
         yield from (architecture for architecture, _ in count.most_common() if architecture not in {_ANY, ""})
 
@@ -109,25 +110,25 @@ class Apt:
             yield from apt_sources.deb822(text)
 
     def _texts(self, pattern: str) -> Iterator[str]:
-        for path in self._kept.named(pattern):
-            yield (self._kept.read(path) or b"").decode(errors="replace")
+        for path in self._files.named(pattern):
+            yield (self._files.read(path) or b"").decode(errors="replace")
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedArchive:
-    """A part of an archive that was compared with."""
+    """A component of an archive whose package index was compared."""
 
     #: ``deb.debian.org/debian bookworm main``.
     name: str
     #: Whether it holds security updates.
     security: bool
-    #: ``checked``, or why its signature was not.
+    #: ``checked``, or the reason why its signature was not checked.
     signature: str
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A package of which there is a newer version."""
+    """A package for which an archive has a newer version."""
 
     name: str
     architecture: str
@@ -140,20 +141,20 @@ class Update:
     archives: list[str]
     #: The layer that last changed the package.
     owner: LayerInfo
-    #: Names, or IDs, of the images that have it from there.
+    #: Names, or IDs, of the images that got the package from this layer.
     images: list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Rebuild:
-    """A tier, or a layer, to build anew. What stands on it is built anew with it."""
+    """A tier or layer to rebuild. Its descendants are rebuilt with it."""
 
     owner: LayerInfo
-    #: Updates that this brings: its own, and those of what stands on it.
+    #: Number of updates that the rebuild installs, in the owner and in its descendants.
     updates: int
-    #: How many of them are security updates.
+    #: Number of security updates among them.
     security: int
-    #: Owners of these updates, itself first.
+    #: Owners of these updates: ``owner`` first, then its descendants.
     renews: list[str]
 
 
@@ -161,69 +162,69 @@ class Rebuild:
 class Outdated:
     """The answer to ``tierwright outdated``."""
 
-    #: Names, or IDs, of the images that were looked at.
+    #: Names, or IDs, of the images that were compared.
     images: list[str]
     archives: list[ComparedArchive]
     #: Security updates first, then by owner and name.
     updates: list[Update]
-    #: The fewest that bring all updates.
+    #: The smallest set of tiers or layers whose rebuild installs all updates.
     rebuild: list[Rebuild]
-    #: Sentences about what was not compared.
+    #: One sentence for each image, archive or package manager that was not compared.
     unread: list[str]
 
 
-#: Digests of a layer and of all below it: what is built anew with whatever these begin with.
+#: Digests of a layer and of all layers below it. A rebuild of any prefix of them rebuilds this layer too.
 _Owner = tuple[str, ...]
 
 
 @dataclass(slots=True)
-class _Found:
+class _Collected:
     layers: dict[_Owner, LayerInfo] = field(default_factory=dict)
     updates: dict[tuple[_Owner, Upgrade], list[str]] = field(default_factory=dict)
     archives: dict[str, ComparedArchive] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
 
 
-def outdated(stacks: Iterable[Stack], store: Store, say: Callable[[str], None]) -> Outdated:
-    """Compare the packages of images with the archives that the images' own apt is set to.
+def outdated(stacks: Iterable[Stack], store: Store, report: Callable[[str], None]) -> Outdated:
+    """Compare the packages of images with the archives that the apt of each image uses.
 
     Args:
         stacks: The images.
-        store: For what is read of archives.
-        say: Called with a line before something that takes time.
+        store: Cache of package indexes.
+        report: Called with a line of progress before each request.
     """
-    archives, found, names = Archives(store, say), _Found(), []
+    archives, collected, names = Archives(store, report), _Collected(), []
     for stack in stacks:
-        names.append(called(stack))
-        _look(stack, archives, found)
+        names.append(display_name(stack))
+        _compare(stack, archives, collected)
     return Outdated(
         images=names,
-        archives=[found.archives[name] for name in sorted(found.archives)],
-        updates=sorted(_updates(found), key=lambda each: (not each.security, each.owner.number, each.name)),
-        rebuild=list(_rebuild(found)),
-        unread=list(dict.fromkeys(found.unread)),
+        archives=[collected.archives[name] for name in sorted(collected.archives)],
+        updates=sorted(_updates(collected), key=lambda update: (not update.security, update.owner.number, update.name)),
+        rebuild=list(_rebuild(collected)),
+        unread=list(dict.fromkeys(collected.unread)),
     )
 
 
-def open_all(names: Iterable[str], store: Store, say: Callable[[str], None]) -> Iterator[Stack]:
-    """Open the images that a user names, or those that are released of all tiers in the engine.
+def open_all(names: Iterable[str], store: Store, report: Callable[[str], None]) -> Iterator[Stack]:
+    """Open the images that the user named, or by default all released tiers in the engine.
 
     Args:
-        names: The images.
-        store: For what is read.
-        say: Called with a line before each, since reading one for the first time takes long.
+        names: Names of images; empty for all released tiers in the engine.
+        store: Cache of layer indexes.
+        report: Called with a line of progress before each image, because the first read of an image is slow.
 
     Raises:
-        NotFoundError: No name is given, and the engine holds no such tier.
-        TierwrightError: As opening an image does.
+        NotFoundError: No name is given, and the engine has no released tier.
+        TierwrightError: As :func:`.image.open_stack` raises it.
     """
     for name in list(names) or _released(store):
-        say(f"looking at {name}")
+        report(f"opening image {name}")
         yield open_stack(name, store)
 
 
-def called(stack: Stack) -> str:
-    """Name an image by what says that it is in use, else by any name, else by its ID."""
+def display_name(stack: Stack) -> str:
+    """Return the name of an image: preferably one that is in use, otherwise any other, otherwise the short ID."""
     names = stack.document.names
     return next((name for name in names if not is_lasting(name)), next(iter(names), short(stack.document.id)))
 
@@ -232,40 +233,44 @@ def _released(store: Store) -> list[str]:
     place = open_place("", "", store)
     names = [
         next((name for name in each.document.names if not is_lasting(name)), None)
-        for each in place.held()
+        for each in place.list_images()
         if each.document.steps and each.document.steps[-1].tier
     ]
     if not any(names):
-        raise NotFoundError(f"{place.title} holds no tier that is released; name an image")
+        raise NotFoundError(f"{place.title} has no released tier; name an image")
     return sorted(filter(None, names))
 
 
-def _look(stack: Stack, archives: Archives, found: _Found) -> None:
-    name = called(stack)
-    files, owners = _laid(stack)
+def _compare(stack: Stack, archives: Archives, collected: _Collected) -> None:
+    name = display_name(stack)
+    files, owners = _merge_layers(stack)
     managers = {package_databases.manager(path) for path in files.databases}
-    found.unread += [
-        f"{name}: packages of {each} are not compared yet" for each in sorted(managers - {package_databases.DPKG})
+    collected.unread += [
+        f"{name}: packages of {manager} are not compared yet" for manager in sorted(managers - {package_databases.DPKG})
     ]
-    found.unread += [f"{name}: {sentence}" for index in stack.indexes for sentence in index.unread]
+    collected.unread += [f"{name}: {sentence}" for index in stack.indexes for sentence in index.unread]
     if not managers and not any(index.unread for index in stack.indexes):
-        found.unread.append(f"{name}: it has no database of packages, so nothing is compared")
-    apt = Apt(Kept(stack.indexes, files), {package: files.packages[package] for package in owners})
+        collected.unread.append(f"{name}: it has no package database, so nothing is compared")
+    apt = Apt(AptFiles(stack.indexes, files), {package: files.packages[package] for package in owners})
     if package_databases.DPKG in managers and not apt.sources:
-        found.unread.append(f"{name}: its apt has no sources, so nothing is compared")
-    components = apt.components(archives, found.unread)
-    found.archives.update(
-        {each.title: ComparedArchive(each.title, each.security, each.signature) for _, each in components}
+        collected.unread.append(f"{name}: its apt has no sources, so nothing is compared")
+    indexes = apt.indexes(archives, collected.unread)
+    collected.archives.update(
+        {index.title: ComparedArchive(index.title, index.security, index.signature) for _, index in indexes}
     )
-    for upgrade in apt.upgrades(components):
+    for upgrade in apt.upgrades(indexes):
         number = owners[upgrade.package]
         owner = stack.document.layers[: number + 1]
-        found.layers[owner] = stack.layers[number]
-        found.updates.setdefault((owner, upgrade), []).append(name)
+        collected.layers[owner] = stack.layers[number]
+        collected.updates.setdefault((owner, upgrade), []).append(name)
 
 
-def _laid(stack: Stack) -> tuple[FileSystem, dict[str, int]]:
-    """Lay an image's layers: its file system, and of dpkg's packages the layer that last changed each."""
+def _merge_layers(stack: Stack) -> tuple[FileSystem, dict[str, int]]:
+    """Merge the layers of an image.
+
+    Returns:
+        The file system, and for each package of dpkg the number of the layer that last changed it.
+    """
     owners: dict[str, int] = {}
     files, before = FileSystem(), dict[str, str]()
     for number, index in enumerate(stack.indexes):
@@ -283,8 +288,8 @@ def _laid(stack: Stack) -> tuple[FileSystem, dict[str, int]]:
     return files, owners
 
 
-def _updates(found: _Found) -> Iterator[Update]:
-    for (owner, upgrade), images in found.updates.items():
+def _updates(collected: _Collected) -> Iterator[Update]:
+    for (owner, upgrade), images in collected.updates.items():
         name, _, architecture = upgrade.package.rpartition(":")
         yield Update(
             name=name,
@@ -293,26 +298,30 @@ def _updates(found: _Found) -> Iterator[Update]:
             candidate=upgrade.candidate,
             security=upgrade.security,
             archives=list(upgrade.found_in),
-            owner=found.layers[owner],
+            owner=collected.layers[owner],
             images=images,
         )
 
 
-def _rebuild(found: _Found) -> Iterator[Rebuild]:
-    """Of the owners, those that stand on no other.
+def _rebuild(collected: _Collected) -> Iterator[Rebuild]:
+    """Yield the lowest owners: those that are not based on any other owner.
 
-    An owner has to be built anew itself, or something below it, for its package to be installed again; and whatever
-    stands on what is built anew is built anew. So the lowest owners are enough, and none of them can be left out.
+    A package is installed again only if its owner, or an ancestor of the owner, is rebuilt. A rebuild also rebuilds all
+    descendants. Therefore the lowest owners are sufficient, and each of them is necessary.
     """
-    owners = sorted({owner for owner, _ in found.updates}, key=lambda owner: (len(owner), owner))
+    owners = sorted({owner for owner, _ in collected.updates}, key=lambda owner: (len(owner), owner))
     lowest = [each for each in owners if not any(each[: len(other)] == other for other in owners if other != each)]
     for owner in lowest:
-        renewed = [each for each in owners if each[: len(owner)] == owner]
-        mine = set(renewed)
-        updates = {(of, upgrade.package, upgrade.candidate): upgrade for of, upgrade in found.updates if of in mine}
+        rebuilt = [each for each in owners if each[: len(owner)] == owner]
+        rebuilt_set = set(rebuilt)
+        updates = {
+            (update_owner, upgrade.package, upgrade.candidate): upgrade
+            for update_owner, upgrade in collected.updates
+            if update_owner in rebuilt_set
+        }
         yield Rebuild(
-            owner=found.layers[owner],
+            owner=collected.layers[owner],
             updates=len(updates),
             security=sum(upgrade.security for upgrade in updates.values()),
-            renews=list(dict.fromkeys(found.layers[each].called for each in renewed)),
+            renews=list(dict.fromkeys(collected.layers[each].called for each in rebuilt)),
         )

@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The plan: what becomes of each tier in a run, and why."""
+"""Decides what a run does with each tier, and why."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TypeVar
 
-from ..build_key.parts import Parts, content_tag, digest_key, learned, unseen
+from ..build_key.parts import Parts, content_tag, digest_key, recorded_parts, unseen
 from ..build_key.rebuild_reasons import differences
 from ..chain import tags
 from ..chain.graph import Chain
@@ -22,15 +22,15 @@ from ..engine.inspection import Identity, Snapshot
 from ..errors import ChainError
 from ..image import labels
 
-#: Reasons that are told of one tier, at most.
-_LINES = 6
+#: The largest number of reasons that are listed for one tier.
+_MAX_REASONS = 6
 
-_NONE = "there is no image"
+_NO_IMAGE = "there is no image"
 
-Found = TypeVar("Found", bound=Identity)
+ImageT = TypeVar("ImageT", bound=Identity)
 
-#: Looks an image up by reference.
-Find = Callable[[str], Found | None]
+#: Looks up an image by reference.
+Find = Callable[[str], ImageT | None]
 
 
 class Action(enum.StrEnum):
@@ -46,29 +46,30 @@ class Action(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of one tier."""
+    """What a run does with one tier."""
 
     tier: Tier
     action: Action
     #: Why, in words.
     reasons: tuple[str, ...]
-    #: The tier's image; ``None`` where it is to be built, or does not exist.
+    #: ID of the tier's image; ``None`` if it will be built or does not exist.
     image: str | None
-    #: The parts of its build key, without ``parent`` where the parent is to be built.
+    #: The parts of the tier's build key, without ``parent`` if the parent will be built.
     parts: Parts
-    #: Whether the release tag names ``image`` already.
+    #: Whether the release tag already names ``image``.
     released: bool = False
-    #: Whether it is built even if an image with its key exists.
+    #: Whether the tier is built even if an image with its key exists.
     forced: bool = False
-    #: More parts: what its role was found to use is now, for each list of that that an image of it was built with.
+    #: Recorded parts of the key, with their current digests: one mapping for each list of sources that an image of the
+    #: tier was built with.
     elsewhere: tuple[Parts, ...] = ()
-    #: ID of the image that the release tag names, whosever it is; ``None`` where there is no such tag.
+    #: ID of the image that the release tag names, even if it is not this tier's; ``None`` if there is no such tag.
     was: str | None = None
-    #: Whether it is built for no other reason than that its parent is.
+    #: Whether the only reason to build the tier is that its parent is built.
     follows: bool = False
-    #: Why an image that is kept has to be tested; empty where it passed these very tests, or there are none.
+    #: Why a kept image must be tested; empty if it passed exactly these tests, or if there are none.
     untested: tuple[str, ...] = ()
-    #: What the role of its image used although nobody looks at whether that changed.
+    #: Sources that the role of its image used, but whose changes cannot be detected.
     unseen: tuple[str, ...] = ()
 
 
@@ -82,17 +83,17 @@ def decide(
     elsewhere: Mapping[str, Collection[Parts]] = MappingProxyType({}),
     tests: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Decision]:
-    """Decide for every tier.
+    """Decide what a run does with every tier.
 
     Args:
         chain: The chain.
-        parts: The parts of each selected tier's key, all but ``parent``.
+        parts: The parts of each selected tier's key, without ``parent``.
         engine: The engine's images.
         selected: Names of the tiers that this run may build.
-        forced: Names of those that it must build.
-        elsewhere: By tier, what its role was found to use is now, for each list of that that one of its images was
-            built with.
-        tests: By tier, the digest of the tests that its image has to pass; a tier that has none is left out.
+        forced: Names of the tiers that this run must build.
+        elsewhere: By tier, its recorded parts with their current digests: one mapping for each list of sources that
+            one of its images was built with.
+        tests: By tier, the digest of the tests that its image must pass. Tiers without tests are missing.
 
     Returns:
         A decision for each tier, parents before children.
@@ -105,16 +106,16 @@ def decide(
     for tier in chain:
         named = named_images.get(tier.image, {})
         if tier.name in selected:
-            above = decisions[tier.parent] if tier.parent else None
+            parent = decisions[tier.parent] if tier.parent else None
             withdrawn = {image: tag for tag, image in named.items() if tags.is_withdrawn(tag)}
-            taken = tuple(elsewhere.get(tier.name, ()))
-            decision = _decide(tier, parts[tier.name], taken, above, find, withdrawn, force=tier.name in forced)
-            decision = dataclasses.replace(decision, elsewhere=taken)
+            recorded = tuple(elsewhere.get(tier.name, ()))
+            decision = _decide(tier, parts[tier.name], recorded, parent, find, withdrawn, force=tier.name in forced)
+            decision = dataclasses.replace(decision, elsewhere=recorded)
             if decision.action is Action.BUILD and not decision.forced and tier.name in tests:
-                decision = _failed_before(decision, find) or decision
-            untested = tuple(_untested(decision, tests.get(tier.name), decisions, named))
-            known = _known(tier, decision.image or tier.release, find)
-            decision = dataclasses.replace(decision, untested=untested, unseen=known)
+                decision = _retest_failed(decision, find) or decision
+            untested = tuple(_explain_tests(decision, tests.get(tier.name), decisions, named))
+            undetectable = _list_unseen(tier, decision.image or tier.release, find)
+            decision = dataclasses.replace(decision, untested=untested, unseen=undetectable)
         else:
             released = find_own(find, tier, tier.release)
             decision = Decision(tier, Action.LEAVE, ("not selected by --limit",), released.id if released else None, {})
@@ -122,14 +123,16 @@ def decide(
     return decisions
 
 
-def take(chain: Chain, engine: Snapshot, *, selected: Collection[str], tests: Collection[str]) -> dict[str, Decision]:
-    """Decide to build nothing and to test what is released.
+def decide_tests_only(
+    chain: Chain, engine: Snapshot, *, selected: Collection[str], tests: Collection[str]
+) -> dict[str, Decision]:
+    """Decide to build nothing, and to test the released images.
 
     Args:
         chain: The chain.
         engine: The engine's images.
         selected: Names of the tiers that are tested.
-        tests: Names of the tiers that have tests to pass.
+        tests: Names of the tiers that have tests.
 
     Returns:
         A decision for each tier, parents before children.
@@ -138,37 +141,37 @@ def take(chain: Chain, engine: Snapshot, *, selected: Collection[str], tests: Co
     for tier in chain:
         released = find_own(engine.find, tier, tier.release)
         was, image = engine.names.get(tier.image, {}).get(tier.tag), released.id if released else None
-        asked = ("asked for",) if tier.name in tests else ()
+        untested = ("requested",) if tier.name in tests else ()
         if tier.name not in selected:
             decision = Decision(tier, Action.LEAVE, ("not selected by --limit",), image, {}, was=was)
         elif image is None:
-            decision = Decision(tier, Action.LEAVE, (f"{_NONE} {tier.release}",), None, {}, was=was)
+            decision = Decision(tier, Action.LEAVE, (f"{_NO_IMAGE} {tier.release}",), None, {}, was=was)
         else:
-            reason = "released" if asked else "it has no tests"
+            reason = "released" if untested else "it has no tests"
             decision = Decision(
-                tier, Action.KEEP, (reason,), image, {}, released=True, forced=True, was=was, untested=asked
+                tier, Action.KEEP, (reason,), image, {}, released=True, forced=True, was=was, untested=untested
             )
         decisions[tier.name] = decision
     return decisions
 
 
-def _known(tier: Tier, reference: str, find: Find[Identity]) -> tuple[str, ...]:
-    """What the role of an image used and nobody looks at."""
+def _list_unseen(tier: Tier, reference: str, find: Find[Identity]) -> tuple[str, ...]:
+    """List the sources that the role of an image used, but whose changes cannot be detected."""
     image = find(reference)
     return unseen((labels.stored_parts(image.labels, tier.name) if image else None) or {})
 
 
-def find_own(find: Find[Found], tier: Tier, reference: str) -> Found | None:
-    """Look an image up that must be ``tier``'s own: a label that it inherited names another tier."""
+def find_own(find: Find[ImageT], tier: Tier, reference: str) -> ImageT | None:
+    """Look up an image; ``None`` unless it is ``tier``'s own. An inherited label names a different tier."""
     image = find(reference)
     return image if image is not None and image.labels.get(labels.TIER) == tier.name else None
 
 
-def find_built(find: Find[Found], tier: Tier, key: str) -> Found | None:
-    """Look up what a build with ``key`` gives.
+def find_built(find: Find[ImageT], tier: Tier, key: str) -> ImageT | None:
+    """Look up the image that a build with ``key`` would give; ``None`` if there is none.
 
-    The content tag says so. An image can have several of them: one whose parts changed without making another image
-    keeps the label of the key that it was built with. The release's own label counts as well, should its tag be gone.
+    The content tag decides. An image can have several content tags: a rebuild with different parts can give the same
+    image, and its label keeps the first key. If the content tag was removed, the label of the released image decides.
     """
     released = find_own(find, tier, tier.release)
     if released is not None and released.labels.get(labels.KEY) == key:
@@ -179,8 +182,8 @@ def find_built(find: Find[Found], tier: Tier, key: str) -> Found | None:
 def _decide(
     tier: Tier,
     parts: Parts,
-    taken: Collection[Parts],
-    above: Decision | None,
+    recorded: Collection[Parts],
+    parent: Decision | None,
     find: Find[Identity],
     withdrawn: Mapping[str, str],
     *,
@@ -188,89 +191,94 @@ def _decide(
 ) -> Decision:
     released = find_own(find, tier, tier.release)
     before = labels.stored_parts(released.labels, tier.name) if released else None
-    # What the release was built with goes before what other images were.
-    known = sorted(taken or ({},), key=lambda each: learned(each) != learned(before or {}))
-    tell = partial(differences, before or {}, parent=tier.parent, most=_LINES)
-    if above is not None and above.action is Action.BUILD:
-        own = () if before is None else tuple(tell({**parts, **known[0], "parent": before.get("parent", "")}))
-        reasons = (*own, f"parent {above.tier.name} is built")
+    # The list of sources of the released image comes first.
+    candidates = sorted(recorded or ({},), key=lambda sources: recorded_parts(sources) != recorded_parts(before or {}))
+    describe = partial(differences, before or {}, parent=tier.parent, most=_MAX_REASONS)
+    if parent is not None and parent.action is Action.BUILD:
+        own = () if before is None else tuple(describe({**parts, **candidates[0], "parent": before.get("parent", "")}))
+        reasons = (*own, f"parent {parent.tier.name} is built")
         return Decision(tier, Action.BUILD, reasons, None, parts, forced=force, follows=not own and not force)
-    if above is not None:
-        if above.image is None:
+    if parent is not None:
+        if parent.image is None:
             raise ChainError(
-                f"tier {tier.name!r}: its parent {above.tier.name!r} has no image {above.tier.release}, and --limit "
-                f"leaves it out; build it first, or with it: --limit {above.tier.name},{tier.name}"
+                f"tier {tier.name!r}: its parent {parent.tier.name!r} has no image {parent.tier.release}, and --limit "
+                f"excludes the parent; build the parent first, or build both: --limit {parent.tier.name},{tier.name}"
             )
-        parts = {**parts, "parent": above.image}
+        parts = {**parts, "parent": parent.image}
     if force:
         return Decision(tier, Action.BUILD, ("forced by tier_force",), None, parts, forced=True)
-    variants = [{**parts, **each} for each in known]
-    built = ((digest_key(each), find_built(find, tier, digest_key(each))) for each in variants)
+    variants = [{**parts, **sources} for sources in candidates]
+    built = ((key, find_built(find, tier, key)) for key in map(digest_key, variants))
     key, image = next(((key, image) for key, image in built if image is not None), ("", None))
-    if released is not None and (tag := _taken_back(tier, variants, released, image, find, withdrawn)):
+    if released is not None and (tag := _find_withdrawn(tier, variants, released, image, find, withdrawn)):
         reason = f"withdrawn by a rollback{_when(tag)}; change it, or -e tier_force={tier.name} to build it again"
         return Decision(tier, Action.KEEP, (reason,), released.id, parts, released=True)
     if image is not None:
-        now = released is not None and released.id == image.id
-        made = f"built before as {tier.image}:{content_tag(key)}, which is not the release now"
-        return Decision(tier, Action.KEEP, ("nothing changed" if now else made,), image.id, parts, released=now)
+        current = released is not None and released.id == image.id
+        earlier = f"built before as {tier.image}:{content_tag(key)}, which is not the current release"
+        reason = "nothing changed" if current else earlier
+        return Decision(tier, Action.KEEP, (reason,), image.id, parts, released=current)
     if before is None:
-        reason = f"{_NONE} {tier.release}" if released is None else f"{tier.release} does not say how it came"
+        missing = f"{tier.release} has no label with its key parts"
+        reason = f"{_NO_IMAGE} {tier.release}" if released is None else missing
         return Decision(tier, Action.BUILD, (reason,), None, parts)
-    reasons = tuple(tell(variants[0])) or ("this version of Tierwright makes another image of the same",)
+    reasons = tuple(describe(variants[0])) or (
+        "this version of Tierwright builds a different image from the same inputs",
+    )
     return Decision(tier, Action.BUILD, reasons, None, parts)
 
 
-def _failed_before(decision: Decision, find: Find[Identity]) -> Decision | None:
-    """Decide to test an image again that was made from the same and did not pass; ``None`` where there is none.
+def _retest_failed(decision: Decision, find: Find[Identity]) -> Decision | None:
+    """Decide to test an image with the same key again that failed its tests; ``None`` if there is no such image.
 
-    Its tests may be other ones now, or have failed by chance.
+    Its tests may have changed since, or may have failed by chance.
     """
     tier, parts = decision.tier, decision.parts
     if tier.parent is not None and "parent" not in parts:
         return None
-    for taken in decision.elsewhere or ({},):
-        image = find_own(find, tier, f"{tier.image}:{tags.failed(content_tag(digest_key({**parts, **taken})))}")
+    for recorded in decision.elsewhere or ({},):
+        image = find_own(find, tier, f"{tier.image}:{tags.failed(content_tag(digest_key({**parts, **recorded})))}")
         if image is not None:
-            released = (each for each in decision.reasons if not each.startswith(_NONE))
-            reasons = ("built before, and did not pass its tests", *released)
+            others = (reason for reason in decision.reasons if not reason.startswith(_NO_IMAGE))
+            reasons = ("built before, and failed its tests", *others)
             return dataclasses.replace(decision, action=Action.KEEP, reasons=reasons, image=image.id, follows=False)
     return None
 
 
-def _untested(
+def _explain_tests(
     decision: Decision, tests: str | None, others: Mapping[str, Decision], named: Mapping[str, str]
 ) -> Iterator[str]:
-    """Say why an image that is kept has to be tested.
+    """Yield the reasons why a kept image must be tested.
 
     Args:
-        decision: What becomes of its tier.
-        tests: Digest of its tests; ``None`` where it has none.
-        others: What becomes of the tiers before it, its neighbours among them.
+        decision: What the run does with the image's tier.
+        tests: Digest of the image's tests; ``None`` if there are none.
+        others: The decisions for the tiers before this one, which include its neighbours.
         named: Image IDs by tag, of the tier's images.
     """
     if tests is None or decision.action is not Action.KEEP:
         return
     neighbours = {name: others[name] for name in decision.tier.neighbours}
-    built = [name for name, each in neighbours.items() if each.action is Action.BUILD]
+    built = [name for name, neighbour in neighbours.items() if neighbour.action is Action.BUILD]
     if built:
         yield from (f"neighbour {name} is built" for name in built)
         return
-    tag = passed_tag(decision.image or "", tests, {name: each.image for name, each in neighbours.items()})
-    passed = [each for each, image in named.items() if image == decision.image and tags.is_tested(each)]
+    tag = passed_tag(decision.image or "", tests, {name: neighbour.image for name, neighbour in neighbours.items()})
+    own_tags = [own_tag for own_tag, image in named.items() if image == decision.image]
+    passed = [own_tag for own_tag in own_tags if tags.is_tested(own_tag)]
     if tag in passed:
         return
-    if any(image == decision.image and tags.is_failed(each) for each, image in named.items()):
-        yield "it did not pass before"
+    if any(tags.is_failed(own_tag) for own_tag in own_tags):
+        yield "it failed its tests before"
     elif not passed:
         yield "it was not tested yet"
-    elif any(tags.same_tests(tag, each) for each in passed):
-        yield "its neighbours are other images"
+    elif any(tags.same_tests(tag, other) for other in passed):
+        yield "the images of its neighbours changed"
     else:
         yield "its tests, or contracts of its ancestors, changed"
 
 
-def _taken_back(
+def _find_withdrawn(
     tier: Tier,
     variants: Sequence[Parts],
     released: Identity,
@@ -278,31 +286,30 @@ def _taken_back(
     find: Find[Identity],
     withdrawn: Mapping[str, str],
 ) -> str | None:
-    """Say whether a rollback took back what these parts give.
+    """Find out whether a rollback withdrew the image that these parts give.
 
-    The rollback may have taken back the tier's parent as well. Then the same sources on the former parent would be
-    something new, but nobody changed anything: it counts as taken back.
+    A rollback can withdraw the tier's parent too. The parts then name the earlier parent, so their key is new. But no
+    source of the tier changed: the image counts as withdrawn.
 
     Args:
         tier: The tier.
-        variants: All parts of its key, for each list of files from elsewhere that an image of the tier was built with.
-        released: What its release tag names.
-        image: What was built with these parts; ``None`` where nothing was.
-        find: Looks an image up by reference.
-        withdrawn: The tags of the tier's images that were taken back, by their IDs.
+        variants: All parts of its key, once for each list of sources that an image of the tier was built with.
+        released: The image that the release tag names.
+        image: The image that was built with these parts; ``None`` if there is none.
+        find: Looks up an image by reference.
+        withdrawn: The ``withdrawn-…`` tags of the tier's images, by image ID.
 
     Returns:
-        The tag of what was taken back; ``None`` where nothing was.
+        The tag of the withdrawn image; ``None`` if these parts give no withdrawn image.
     """
     if image is not None:
         return withdrawn.get(image.id) if image.id != released.id else None
-    for each, tag in withdrawn.items():
-        found = find_own(find, tier, each)
-        stored = labels.stored_parts(found.labels, tier.name) if found else None
-        if stored is None or variants[0].get("parent") not in {
-            stored.get("parent"),
-            released.labels.get(labels.PARENT),
-        }:
+    for image_id, tag in withdrawn.items():
+        withdrawn_image = find_own(find, tier, image_id)
+        stored = labels.stored_parts(withdrawn_image.labels, tier.name) if withdrawn_image else None
+        if stored is None:
+            continue
+        if variants[0].get("parent") not in {stored.get("parent"), released.labels.get(labels.PARENT)}:
             continue
         if any({**stored, "parent": ""} == {**parts, "parent": ""} for parts in variants):
             return tag

@@ -1,6 +1,9 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a run over a chain would do now, asked of Ansible: it alone knows inventories, variables and vaults."""
+"""Finds out what a run would do now, by ``ansible-playbook --check``.
+
+Only Ansible itself can read inventories, variables and vaults.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import NotFoundError, PlanError, concerning
+from ..errors import NotFoundError, PlanError, wrap_errors
 from ..text import printable_lines
 
-#: The collection's own.
+#: The playbook of this collection that builds a chain.
 PLAYBOOK = "tierwright.chain.build_chain"
 
 _BUILD = "build"
@@ -24,7 +27,7 @@ _BUILD = "build"
 
 @dataclass(frozen=True, slots=True)
 class RebuildCause:
-    """A tier that is built, and why."""
+    """A tier that would be built, and why."""
 
     tier: str
     reasons: list[str]
@@ -34,39 +37,40 @@ class RebuildCause:
 class Now:
     """What a run would do with a tier."""
 
-    #: ``build``, ``keep``, or ``leave`` where the run is limited to other tiers.
+    #: ``build``, ``keep``, or ``leave`` if the run is limited to other tiers.
     action: str
-    #: ID of the image that it would have; ``null`` where it would be built, or there is none.
+    #: ID of the image that the tier would keep; ``null`` if the tier would be built or has no image.
     image: str | None
     reasons: list[str]
-    #: Tiers that it stands on and that would be built as well, the nearest first.
+    #: The ancestors that would be built too, the nearest first.
     below: list[RebuildCause]
 
 
-def ask(tier: str, playbook: str, arguments: Sequence[str], say: Callable[[str], None]) -> tuple[str, Now]:
+def predict(tier: str, playbook: str, arguments: Sequence[str], say: Callable[[str], None]) -> tuple[str, Now]:
     """Plan a run with ``ansible-playbook --check``; nothing is built.
 
     Args:
-        tier: The tier, as the inventory names it.
-        playbook: What the chain is built with.
-        arguments: More for ansible-playbook.
-        say: Called with all that it said, where it makes no plan.
+        tier: The tier's name in the inventory.
+        playbook: The playbook that builds the chain.
+        arguments: More arguments for ansible-playbook.
+        say: Called with the output of ansible-playbook if it makes no plan.
 
     Returns:
-        The tier's team, and what would become of it.
+        The tier's team, and what a run would do with the tier.
 
     Raises:
-        PlanError: There is no plan.
-        NotFoundError: The plan knows no such tier.
+        PlanError: ansible-playbook made no plan, or its plan cannot be read.
+        NotFoundError: The plan does not contain the tier.
     """
     tiers = _plan(playbook, arguments, say)
-    told = tiers.get(tier)
-    if told is None:
+    planned = tiers.get(tier)
+    if planned is None:
         raise NotFoundError(f"the inventory has no tier {tier!r}; tiers are: {', '.join(tiers)}")
-    return told["team"], Now(told["action"], told["image"], told["reasons"], list(_below(told["parent"], tiers)))
+    causes = list(_list_causes(planned["parent"], tiers))
+    return planned["team"], Now(planned["action"], planned["image"], planned["reasons"], causes)
 
 
-def _below(tier: str | None, tiers: Mapping[str, Any]) -> Iterator[RebuildCause]:
+def _list_causes(tier: str | None, tiers: Mapping[str, Any]) -> Iterator[RebuildCause]:
     while tier is not None and tier in tiers and tiers[tier]["action"] == _BUILD:
         yield RebuildCause(tier, tiers[tier]["reasons"])
         tier = tiers[tier]["parent"]
@@ -74,15 +78,15 @@ def _below(tier: str | None, tiers: Mapping[str, Any]) -> Iterator[RebuildCause]
 
 def _plan(playbook: str, arguments: Sequence[str], say: Callable[[str], None]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
-        plan = Path(folder, "plan.json")
-        variable = json.dumps({"tier_plan_file": str(plan)})
+        plan_file = Path(folder, "plan.json")
+        variable = json.dumps({"tier_plan_file": str(plan_file)})
         command = [sys.executable, "-m", "ansible", "playbook", playbook, "--check", "-e", variable, *arguments]
-        done = subprocess.run(
+        process = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
-        if done.returncode != 0 or not plan.exists():
-            say(printable_lines(done.stdout.strip()))
-            raise PlanError(f"ansible-playbook {playbook} made no plan; what it said is above")
-        with concerning(f"the plan that ansible-playbook {playbook} made", PlanError):
-            tiers: dict[str, Any] = json.loads(plan.read_text())["tiers"]
+        if process.returncode != 0 or not plan_file.exists():
+            say(printable_lines(process.stdout.strip()))
+            raise PlanError(f"ansible-playbook {playbook} made no plan; its output is above")
+        with wrap_errors(f"the plan that ansible-playbook {playbook} made", PlanError):
+            tiers: dict[str, Any] = json.loads(plan_file.read_text())["tiers"]
             return tiers

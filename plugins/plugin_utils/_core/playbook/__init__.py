@@ -1,3 +1,3 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What happens in a running play: actions, observed tasks, the supervisor."""
+"""Works inside a running play: the base of the actions, recorded tasks, and the supervisor."""

@@ -1,13 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Base of all actions, options of a run, proxies.
-
-What every action plugin of ours does the same way.
-
-What an action that begins a run takes out of Ansible.
-
-The controller's proxies, for the tasks of a build container that want them: ``tier_proxy``.
-"""
+"""The common base of the action plugins, and what they read from Ansible: the chain, options of the run, proxies."""
 
 from __future__ import annotations
 
@@ -29,22 +22,26 @@ from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 from ansible.utils.display import Display
 
-from ..errors import ChainError, TierwrightError, described
+from ..errors import ChainError, TierwrightError, describe_error
+from ..inventory.chain_inventory import ChainInventory
 from ..inventory.planner import Planner
 from ..state.journal import Journal
-from ..state.lock import PATIENCE, Waiting
+from ..state.lock import LOCK_TIMEOUT, Waiting
 from ..text import printable_lines
 
 
 @contextmanager
-def told_to_users(subject: str = "this run") -> Iterator[None]:
-    """Turn errors into a failed task with a sentence and no traceback.
+def errors_as_messages(subject: str = "this run") -> Iterator[None]:
+    """Turn errors into a failed task with a message and without a traceback.
 
-    Ours have the words already, and so have Ansible's. Any other is a mistake of ours, or a file or an answer of a kind
-    that nobody thought of: the sentence says what was worked on, and where; ``-vvv`` shows the whole way.
+    Errors of Tierwright and of Ansible have a message for users. For any other error, the message contains the subject
+    and the place in the library; ``-vvv`` prints the traceback.
 
     Args:
-        subject: What the task works on: ``tier 'web'``.
+        subject: What the task works on, for example ``tier 'web'``.
+
+    Raises:
+        AnsibleError: Instead of any error.
     """
     try:
         yield
@@ -52,36 +49,35 @@ def told_to_users(subject: str = "this run") -> Iterator[None]:
         raise AnsibleActionFail(str(error)) from None
     except AnsibleError:
         raise
-    except Exception as error:  # noqa: BLE001 - this is the boundary
+    except Exception as error:  # noqa: BLE001 - this is the boundary to Ansible
         Display().vvv(traceback.format_exc())
-        raise AnsibleActionFail(unexpected(subject, error)) from None
+        raise AnsibleActionFail(unexpected_error(subject, error)) from None
 
 
-def unexpected(subject: str, error: BaseException) -> str:
-    """A sentence about an error that nobody thought of, with the place in the library that it came from."""
-    frames = [each for each in traceback.extract_tb(error.__traceback__) if "plugin_utils" in each.filename]
+def unexpected_error(subject: str, error: BaseException) -> str:
+    """A message about an error that the library does not expect, with the place in the library where it was raised."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "plugin_utils" in frame.filename]
     where = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    words = f"{type(error).__name__}: {described(error)}"
+    description = f"{type(error).__name__}: {describe_error(error)}"
     return printable_lines(
-        f"{subject}: this failed{where}, for a reason that Tierwright does not know ({words}). "
-        "Please report it with the output of -vvv"
+        f"{subject}: failed{where} with an unexpected error ({description}). Please report it with the output of -vvv"
     )
 
 
 class ChainAction(ActionBase):
-    """An action of the whole chain, on the controller: it does :meth:`work`, and errors reach users as sentences."""
+    """An action on the whole chain. It runs :meth:`work` on the controller, and turns errors into messages."""
 
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Do the work; Ansible calls this."""
         super().run(tmp, task_vars)
-        with told_to_users():
+        with errors_as_messages():
             return self.work(task_vars or {})
 
     @abstractmethod
     def work(self, variables: dict[str, Any]) -> dict[str, Any]:
-        """Do it.
+        """Do the action's work.
 
         Args:
             variables: The host's variables.
@@ -92,7 +88,7 @@ class ChainAction(ActionBase):
 
 
 class TierAction(ActionBase):
-    """An action of one tier in a run, on the controller: it does :meth:`work`, and errors reach users as sentences."""
+    """An action on one tier in a run. It runs :meth:`work` on the controller, and turns errors into messages."""
 
     _requires_connection = False
 
@@ -100,18 +96,20 @@ class TierAction(ActionBase):
         """Do the work; Ansible calls this."""
         super().run(tmp, task_vars)
         if task_vars is None or not self._task.args.get("run"):
-            raise AnsibleActionFail("the argument 'run' is missing; it is 'run' of tierwright.chain.tier_plan's result")
+            raise AnsibleActionFail(
+                "the argument 'run' is missing; expected the value 'run' from the result of tierwright.chain.tier_plan"
+            )
         name = task_vars["inventory_hostname"]
-        with told_to_users(f"tier {name!r}"):
+        with errors_as_messages(f"tier {name!r}"):
             return self.work(name, Journal(Path(self._task.args["run"])), task_vars)
 
     @abstractmethod
     def work(self, name: str, journal: Journal, variables: dict[str, Any]) -> dict[str, Any]:
-        """Do it.
+        """Do the action's work.
 
         Args:
             name: The tier.
-            journal: The run's.
+            journal: The run's journal.
             variables: The tier's variables.
 
         Returns:
@@ -120,90 +118,106 @@ class TierAction(ActionBase):
 
 
 def command() -> str:
-    """What Ansible was started as, without its options: they may hold secrets."""
+    """The command line of Ansible, without its options: these may contain secrets."""
     playbooks = context.CLIARGS.get("args", ())
     return " ".join([Path(sys.argv[0]).name, *([playbooks] if isinstance(playbooks, str) else playbooks)])
 
 
-def repeat() -> str:
-    """The command that goes on where this run ended, without variables of the command line: they may be secrets."""
-    said = context.CLIARGS
-    playbooks = said.get("args", ())
-    inventories = [each for each in said.get("inventory") or () if each not in (constants.DEFAULT_HOST_LIST or ())]
+def resume_command() -> str:
+    """The command that continues after this run, without the values of ``-e``: these may be secrets."""
+    arguments = context.CLIARGS
+    playbooks = arguments.get("args", ())
+    default_inventories = constants.DEFAULT_HOST_LIST or ()
+    inventories = [path for path in arguments.get("inventory") or () if path not in default_inventories]
     words = [
         Path(sys.argv[0]).name,
-        *(word for each in inventories for word in ("-i", _from_here(each))),
-        *(["--limit", said["subset"]] if said.get("subset") else []),
+        *(word for path in inventories for word in ("-i", _relative_path(path))),
+        *(["--limit", arguments["subset"]] if arguments.get("subset") else []),
         *([playbooks] if isinstance(playbooks, str) else playbooks),
     ]
-    return shlex.join(words) + ("  # and the same -e" if said.get("extra_vars") else "")
+    return shlex.join(words) + ("  # and the same -e" if arguments.get("extra_vars") else "")
 
 
-def _from_here(inventory: str) -> str:
+def _relative_path(inventory: str) -> str:
     path = Path(inventory)
     return os.path.relpath(path) if path.is_absolute() and path.is_relative_to(Path.cwd()) else inventory
 
 
-def planner_of(task_vars: Mapping[str, Any]) -> Planner:
-    """Begin to plan with what a task knows.
+def read_inventory(task_vars: Mapping[str, Any]) -> ChainInventory:
+    """Read the chain from a task's variables.
 
     Raises:
         ChainError: The inventory does not describe a chain.
     """
-    made = Planner(task_vars, ".".join(ansible_version.split(".")[:2]))
-    made.chain  # noqa: B018 - a wrong inventory is told before an engine that does not answer
-    return made
+    inventory = ChainInventory(task_vars)
+    inventory.chain  # noqa: B018 - report a wrong inventory before an engine that does not answer
+    return inventory
 
 
-def waiting(args: Mapping[str, Any], say: Callable[[str], None], first: Callable[[], object] = lambda: None) -> Waiting:
-    """How a task's argument ``lock_timeout`` says that it waits for its turn.
+def make_planner(task_vars: Mapping[str, Any]) -> Planner:
+    """Read the chain from a task's variables, and prepare a plan.
+
+    Raises:
+        ChainError: The inventory does not describe a chain.
+    """
+    return Planner(read_inventory(task_vars), ".".join(ansible_version.split(".")[:2]))
+
+
+def read_waiting(
+    args: Mapping[str, Any], say: Callable[[str], None], first: Callable[[], object] = lambda: None
+) -> Waiting:
+    """Read a task's argument ``lock_timeout``: how long the run waits for another run of the chain.
 
     Args:
         args: The task's arguments.
-        say: Takes the lines for the user.
-        first: Called once before the waiting.
+        say: Called with lines for the user.
+        first: Called once before the waiting begins.
 
     Raises:
-        ChainError: It is no number of seconds.
+        ChainError: The argument is not a number of seconds.
     """
-    given = args.get("lock_timeout")
+    value = args.get("lock_timeout")
     try:
-        patience = float(PATIENCE if given is None else given)
+        timeout = float(LOCK_TIMEOUT if value is None else value)
     except (TypeError, ValueError):
-        patience = -1
-    if not patience >= 0:
-        raise ChainError(f"tier_lock_timeout is {given!r}; expected seconds, or 0 to wait for no other run")
-    return Waiting(patience, say, first)
+        timeout = -1
+    if not timeout >= 0:
+        raise ChainError(f"tier_lock_timeout is {value!r}; expected seconds, or 0 to wait for no other run")
+    return Waiting(timeout, say, first)
 
 
-#: Variables of the environment that say which proxy to use, in both spellings that programs read.
-_NAMES = tuple(
+#: Environment variables that configure proxies, in both spellings that programs read.
+_PROXY_VARIABLES = tuple(
     spelling for name in ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy") for spelling in (name, name.upper())
 )
 
 
-def proxies(tier: str, asked: Any) -> dict[str, str]:
-    """The proxy variables of this process's environment, where ``tier_proxy`` asks for them.
+def proxies(tier: str, enabled: Any) -> dict[str, str]:
+    """The controller's proxy variables for the tasks of a tier, if ``tier_proxy`` is true.
 
-    They reach tasks, and no layer and no image's settings.
+    Tasks see them. They get into no layer, and into no settings of an image.
 
     Args:
         tier: The tier.
-        asked: The value of ``tier_proxy``; ``None`` where it is not set.
+        enabled: The value of ``tier_proxy``; ``None`` if it is not set.
+
+    Returns:
+        Values by name of the environment variable.
 
     Raises:
-        ChainError: It is no truth value, or a proxy's address has a user or a password in it: each task would show it
-            to whoever lists the container's processes.
+        ChainError: The value is not a boolean, or the address of a proxy contains a user or a password. Everybody who
+            lists the processes of the container could read it.
     """
     try:
-        wanted = boolean(False if asked is None else asked)
+        wanted = boolean(False if enabled is None else enabled)
     except TypeError as error:
-        raise ChainError(f"tier {tier!r}: tier_proxy is {asked!r}; expected true or false") from error
-    found = {name: value for name in _NAMES if (value := os.environ.get(name))} if wanted else {}
-    for name, value in found.items():
+        raise ChainError(f"tier {tier!r}: tier_proxy is {enabled!r}; expected true or false") from error
+    variables = {name: value for name in _PROXY_VARIABLES if (value := os.environ.get(name))} if wanted else {}
+    for name, value in variables.items():
         if "@" in urlsplit(value if "//" in value else f"//{value}").netloc and not name.lower().startswith("no_"):
             raise ChainError(
-                f"tier {tier!r}: tier_proxy is to pass {name} on, but that has a user or a password in it, which every "
-                "task would show; use a proxy that needs none, such as one on this machine that logs in at the other"
+                f"tier {tier!r}: tier_proxy passes {name} to tasks, but its value contains a user or a password, which "
+                "every task would show; use a proxy without a login, for example a proxy on this machine that logs in "
+                "to the other proxy"
             )
-    return found
+    return variables

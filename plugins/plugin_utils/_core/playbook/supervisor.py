@@ -1,16 +1,20 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-# ruff: noqa: SLF001 - Ansible gives none of this other names
-"""One watch over a play, in Ansible's main process: whatever happens to a tier there, it ends, and its end is recorded.
+# ruff: noqa: SLF001 - Ansible has no public names for this
+"""Supervises one play in Ansible's main process: every tier comes to an end, and the journal records its end.
 
-Ansible's strategies wait for exactly one result of each task that they started, and for nothing else. So a play hangs
-when a worker is killed, when no process can be started, or when the thread that reads results dies
-(https://github.com/ansible/ansible/issues/86027); an error that is noticed outside a worker ends it for all hosts; and
-a host that leaves it early counts as done. Each of these becomes a task that fails for one host: the playbook's
-``rescue`` gives that tier up, tiers that wait for it are told through the journal, and the others go on.
+Ansible's strategies wait for exactly one result of each started task, and for nothing else. Therefore:
 
-A strategy plugin of our own would be the place for this, but Ansible deprecates all except its own. So the strategy
-object of one play gets wrappers around the few methods that its loop calls.
+- A play hangs if a worker is killed, if no process can be started, or if the thread that reads results dies
+  (https://github.com/ansible/ansible/issues/86027).
+- An error outside a worker ends the play for all hosts.
+- A host that leaves the play early counts as done.
+
+The supervisor turns each of these into a task that fails for one host. The playbook's ``rescue`` then gives that tier
+up, the journal informs tiers that wait for it, and the other tiers continue.
+
+A strategy plugin would be the usual place for this, but Ansible deprecates strategy plugins other than its own.
+Therefore the supervisor wraps those methods of the play's strategy object that the strategy's loop calls.
 """
 
 from __future__ import annotations
@@ -27,35 +31,37 @@ from ansible.executor.play_iterator import FailedStates, IteratingStates
 from ansible.plugins.strategy import StrategyBase, results_thread_main
 
 from ..state.journal import Journal
-from .supervised_tasks import Running, failing_blocks, failing_task, suit
+from .supervised_tasks import RunningTask, failing_blocks, failing_task, replace_unsuitable
 
-#: Seconds between two looks; how many looks a worker that ended has for its result to arrive; and how many the pipe
-#: for results may stay locked after a worker was killed.
-_LOOK_SECONDS = 0.1
-_LOOKS_FOR_RESULT = 10
-_LOOKS_FOR_PIPE = 100
+#: Seconds between two checks.
+_CHECK_SECONDS = 0.1
+#: Number of checks within which the result of an ended worker must arrive.
+_CHECKS_FOR_RESULT = 10
+#: Number of checks for which the pipe for results may stay locked after a worker was killed.
+_CHECKS_FOR_PIPE = 100
 
-#: Tasks with which a tier begins, in a play that ends with its outcome.
-_BEGINNINGS = frozenset(f"tierwright.chain.tier_{each}" for each in ("base", "start", "test"))
+#: The first task of a tier in each play that must record an outcome.
+_FIRST_TASKS = frozenset(f"tierwright.chain.tier_{each}" for each in ("base", "start", "test"))
 
-Key = tuple[str, str]
+#: Name of a host, and the UUID of its task.
+TaskKey = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Reports:
-    """Whom a watch talks to."""
+class SupervisorCallbacks:
+    """Functions that a supervisor calls."""
 
-    #: Called with a line for the user.
+    #: Prints a line for the user.
     say: Callable[[str], None]
-    #: Called with the reason when the run cannot go on; it ends this process.
+    #: Ends this process, because the run cannot continue; called with the reason.
     give_up: Callable[[str], None]
-    #: Called in each turn of the strategy's loop.
+    #: Called before each check.
     turn: Callable[[], None]
 
 
 def calling_strategy() -> Any:
-    """The strategy whose call of a callback this is; ``None`` if no strategy called."""
-    frame = sys._getframe()  # callbacks are not given the strategy
+    """The strategy that called the callback plugin; ``None`` if no strategy did."""
+    frame = sys._getframe()  # Ansible does not pass the strategy to callbacks
     while (frame := frame.f_back) is not None:  # type: ignore[assignment]
         if isinstance(found := frame.f_locals.get("self"), StrategyBase):
             return found
@@ -63,45 +69,45 @@ def calling_strategy() -> Any:
 
 
 class Supervisor:
-    """The watch over one play."""
+    """Supervises one play."""
 
-    def __init__(self, strategy: Any, journal: Journal | None, reports: Reports) -> None:
-        """Begin to watch.
+    def __init__(self, strategy: Any, journal: Journal | None, callbacks: SupervisorCallbacks) -> None:
+        """Wrap the methods of a strategy.
 
         Args:
-            strategy: Ansible's strategy, which is about to start its first task.
+            strategy: Ansible's strategy, before it starts its first task.
             journal: The run's journal; ``None`` while the run is being planned.
-            reports: Whom to talk to.
+            callbacks: Functions to call.
         """
-        self.strategy, self._journal, self._reports = strategy, journal, reports
-        self._running: dict[Key, Running] = {}
-        self._open: set[str] = set()
+        self.strategy, self._journal, self._callbacks = strategy, journal, callbacks
+        self._running: dict[TaskKey, RunningTask] = {}
+        self._unfinished: set[str] = set()
         self._reasons: dict[str, str] = {}
-        self._refused: set[Key] = set()
-        self._suited: set[str] = set()
+        self._failed_results: set[TaskKey] = set()
+        self._checked_tasks: set[str] = set()
         self._iterator: Any = None
-        self._next_look = 0.0
+        self._next_check = 0.0
         self._killed, self._locked = False, 0
-        self._queue, self._process = strategy._queue_task, strategy._process_pending_results
-        self._await, self._meta = strategy._wait_on_pending_results, strategy._execute_meta
-        self._load, self._copy = strategy._load_included_file, strategy._copy_included_file
+        self._original_queue, self._original_process = strategy._queue_task, strategy._process_pending_results
+        self._original_wait, self._original_meta = strategy._wait_on_pending_results, strategy._execute_meta
+        self._original_load, self._original_copy = strategy._load_included_file, strategy._copy_included_file
         strategy._queue_task, strategy._process_pending_results = self._queue_task, self._process_results
         strategy._wait_on_pending_results, strategy._execute_meta = self._await_results, self._execute_meta
         strategy._load_included_file, strategy._copy_included_file = self._load_file, self._copy_include
         strategy._tqm.has_dead_workers = lambda: False  # it would end the play for all hosts
 
-    def begins(self, host: str, task: Any) -> None:
-        """Take note of a task that is about to be started."""
-        if self._journal is not None and str(task.action) in _BEGINNINGS:
-            self._open.add(host)
+    def note_task(self, host: str, task: Any) -> None:
+        """Note that a task is about to start. From the first task of a tier on, its outcome must be recorded."""
+        if self._journal is not None and str(task.action) in _FIRST_TASKS:
+            self._unfinished.add(host)
 
-    # What the strategy calls.
+    # Wrappers that the strategy calls.
 
     def _queue_task(self, host: Any, task: Any, task_vars: Any, play_context: Any) -> None:
         pending = self.strategy._pending_results
-        self._queue(host, task, task_vars, play_context)
+        self._original_queue(host, task, task_vars, play_context)
         key, worker = (host.name, task._uuid), self._worker_of(host, task)
-        if self.strategy._pending_results == pending:  # it failed, and the strategy says nothing of that
+        if self.strategy._pending_results == pending:  # starting a worker failed, and the strategy hides that
             self.strategy._pending_results += 1
             self.strategy._queued_task_cache[key] = {
                 "host": host,
@@ -110,23 +116,23 @@ class Supervisor:
                 "play_context": play_context,
             }
             worker = None
-        self._running[key] = Running(worker and worker._popen)
+        self._running[key] = RunningTask(worker and worker._popen)
 
     def _process_results(self, iterator: Any, one_pass: bool = False, max_passes: int | None = None) -> list[Any]:  # noqa: FBT001, FBT002
-        self._adopt(iterator)
-        if time.monotonic() >= self._next_look:
-            self._look()
-            self._next_look = time.monotonic() + _LOOK_SECONDS
+        self._wrap_iterator(iterator)
+        if time.monotonic() >= self._next_check:
+            self._check_tasks()
+            self._next_check = time.monotonic() + _CHECK_SECONDS
         done: list[Any] = []
         for count in itertools.count(1):
             first = next(iter(self.strategy._results), None)
             try:
-                new = self._process(iterator, one_pass=True)
+                new = self._original_process(iterator, one_pass=True)
             except Exception as error:
                 key = first and (first.host.name, first.task._uuid)
-                if key is None or key in self._refused:
+                if key is None or key in self._failed_results:
                     raise
-                self._refused.add(key)  # once: what Ansible makes of a task that fails must work
+                self._failed_results.add(key)  # only once: Ansible must be able to process the result of a failing task
                 self._fail_task(key, str(error))
                 continue
             done += new
@@ -135,32 +141,32 @@ class Supervisor:
         return done
 
     def _await_results(self, iterator: Any) -> list[Any]:
-        self._adopt(iterator)
-        results: list[Any] = self._await(iterator)
-        self._see_who_left()
+        self._wrap_iterator(iterator)
+        results: list[Any] = self._original_wait(iterator)
+        self._record_finished_tiers()
         return results
 
     def _execute_meta(self, task: Any, play_context: Any, iterator: Any, target_host: Any) -> Any:
-        self._adopt(iterator)
+        self._wrap_iterator(iterator)
         hosts = iterator._play.hosts
         if task.args.get("_raw_params") == "clear_facts":
-            iterator._play.hosts = [target_host.name]  # it is for all hosts of the play, and so other tiers
+            iterator._play.hosts = [target_host.name]  # else Ansible clears the facts of all tiers
         try:
-            return self._meta(task, play_context, iterator, target_host)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is about this host alone
-            self._fail_host(target_host, f"meta: {task.args.get('_raw_params')}: {error}")
+            return self._original_meta(task, play_context, iterator, target_host)
+        except Exception as error:  # noqa: BLE001 - any error here concerns only this host
+            self._mark_host_failed(target_host, f"meta: {task.args.get('_raw_params')}: {error}")
             return []
         finally:
             iterator._play.hosts = hosts
 
-    def _load_file(self, included_file: Any, iterator: Any, **how: Any) -> Any:
+    def _load_file(self, included_file: Any, iterator: Any, **options: Any) -> Any:
         try:
-            return self._load(included_file, iterator, **how)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is about these hosts alone
+            return self._original_load(included_file, iterator, **options)
+        except Exception as error:  # noqa: BLE001 - any error here concerns only the hosts of this include
             return failing_blocks(included_file, str(error), iterator._play)
 
     def _copy_include(self, included_file: Any) -> Any:
-        include = self._copy(included_file)
+        include = self._original_copy(included_file)
         if not included_file._is_role:
             return include
         load = include.get_block_list
@@ -168,100 +174,100 @@ class Supervisor:
         def get_block_list(play: Any = None, variable_manager: Any = None, loader: Any = None) -> Any:
             try:
                 return load(play=play, variable_manager=variable_manager, loader=loader)
-            except Exception as error:  # noqa: BLE001 - as above
+            except Exception as error:  # noqa: BLE001 - the same
                 return failing_blocks(included_file, str(error), play), []
 
         include.get_block_list = get_block_list
         return include
 
-    # What is looked for.
+    # Checks.
 
-    def _adopt(self, iterator: Any) -> None:
-        """Let each task that comes from outside the playbook fit a build, before the strategy looks at it."""
+    def _wrap_iterator(self, iterator: Any) -> None:
+        """Make the iterator replace unsuitable tasks of roles before the strategy sees them."""
         if self._iterator is iterator:
             return
-        self._iterator, get = iterator, iterator.get_next_task_for_host
-        playbook = _file_of(iterator._play)
+        self._iterator, get_next = iterator, iterator.get_next_task_for_host
+        playbook = _source_file(iterator._play)
 
         def get_next_task_for_host(host: Any, peek: bool = False) -> Any:  # noqa: FBT001, FBT002
-            state, task = get(host, peek=peek)
-            if task is not None and not task.implicit and task._uuid not in self._suited:
-                self._suited.add(task._uuid)
-                if self._journal is not None and _file_of(task) != playbook:
-                    suit(task)
+            state, task = get_next(host, peek=peek)
+            if task is not None and not task.implicit and task._uuid not in self._checked_tasks:
+                self._checked_tasks.add(task._uuid)
+                if self._journal is not None and _source_file(task) != playbook:
+                    replace_unsuitable(task)
             return state, task
 
         iterator.get_next_task_for_host = get_next_task_for_host
 
-    def _look(self) -> None:
-        self._reports.turn()
+    def _check_tasks(self) -> None:
+        self._callbacks.turn()
         if not self.strategy._results_thread.is_alive():
-            self._restart_reader()
-        for worker in self.strategy._workers:  # the first task was on its way when this watch began
+            self._restart_results_thread()
+        for worker in self.strategy._workers:  # the first task may have started before this supervisor
             if worker is not None:
-                self._running.setdefault((worker._host.name, worker._task._uuid), Running(worker._popen))
-        arrived = {(each.host.name, each.task._uuid) for each in tuple(self.strategy._results)}
+                self._running.setdefault((worker._host.name, worker._task._uuid), RunningTask(worker._popen))
+        arrived = {(result.host.name, result.task._uuid) for result in tuple(self.strategy._results)}
         for key, running in list(self._running.items()):
             if key not in self.strategy._queued_task_cache:
                 del self._running[key]
             elif key not in arrived and running.has_ended():
-                running.looks += 1
-                if running.looks >= _LOOKS_FOR_RESULT:
+                running.checks += 1
+                if running.checks >= _CHECKS_FOR_RESULT:
                     self._killed |= running.was_killed
                     self._fail_task(key, str(running))
         if self._killed:
             self._check_pipe()
-        self._see_who_left()
+        self._record_finished_tiers()
 
-    def _restart_reader(self) -> None:
+    def _restart_results_thread(self) -> None:
         thread = threading.Thread(target=results_thread_main, args=(self.strategy,), daemon=True)
         self.strategy._results_thread = thread
         thread.start()
 
     def _check_pipe(self) -> None:
-        """A worker that is killed while it writes its result leaves the pipe locked for all others."""
+        """End the run if a killed worker left the pipe for results locked: no other worker can write to it."""
         lock = self.strategy._final_q._wlock
         if lock.acquire(block=False):
             lock.release()
             self._locked = 0
             return
         self._locked += 1
-        if self._locked >= _LOOKS_FOR_PIPE:
-            self._reports.give_up(
-                "a process of Ansible's was killed while it handed over its result, and no other one can hand over any "
-                "more, so this run ends; start the playbook again"
+        if self._locked >= _CHECKS_FOR_PIPE:
+            self._callbacks.give_up(
+                "a process of Ansible was killed while it wrote its result, and no other process can write its result "
+                "now, so this run ends; start the playbook again"
             )
 
-    def _see_who_left(self) -> None:
-        """Record the end of tiers that have no more tasks, and let each that has no image count as failed."""
-        for name in sorted(self._open):
+    def _record_finished_tiers(self) -> None:
+        """Record the end of tiers that have no more tasks. A tier without an image counts as failed."""
+        for name in sorted(self._unfinished):
             state = self._iterator.host_states.get(name)
             if state is None or state.run_state != IteratingStates.COMPLETE:
                 continue
-            self._open.remove(name)
+            self._unfinished.remove(name)
             assert self._journal is not None  # noqa: S101 - nothing is open without one
             host = self.strategy._inventory.get_host(name)
-            how = "a task failed" if self._iterator.is_failed(host) else "its role left the play"
-            self._journal.failed(name, self._reasons.get(name, f"{how} before the tier was sealed and tested"))
+            cause = "a task failed" if self._iterator.is_failed(host) else "its role left the play"
+            self._journal.failed(name, self._reasons.get(name, f"{cause} before the tier was sealed and tested"))
             outcome = self._journal.outcome(name)
             if outcome and outcome.image is None and not self._iterator.is_failed(host):
-                self._reports.say(f"tier {name!r} failed: {outcome.reason}")
+                self._callbacks.say(f"tier {name!r} failed: {outcome.reason}")
                 self._iterator.set_fail_state_for_host(name, FailedStates.TASKS)
                 self._count_failure(host)
 
-    # What is done about it.
+    # Failures.
 
-    def _fail_task(self, key: Key, why: str) -> None:
-        """Start a task that fails in the place of one whose result will not come."""
+    def _fail_task(self, key: TaskKey, why: str) -> None:
+        """Start a failing task instead of a task whose result will not arrive."""
         queued = self.strategy._queued_task_cache[key]
         self._reasons[key[0]] = why
         self.strategy._pending_results -= 1  # starting it counts it again
         task = failing_task(queued["task"], why, self._iterator._play)
         self._queue_task(queued["host"], task, queued["task_vars"], queued["play_context"])
 
-    def _fail_host(self, host: Any, why: str) -> None:
-        """Let a host fail outside a task, as Ansible does for one inside: a ``rescue`` finds the reason."""
-        self._reports.say(f"tier {host.name!r}: {why}")
+    def _mark_host_failed(self, host: Any, why: str) -> None:
+        """Mark a host as failed outside of a task, as Ansible does for a failed task: a ``rescue`` finds the reason."""
+        self._callbacks.say(f"tier {host.name!r}: {why}")
         facts = {"ansible_failed_task": {"name": "meta"}, "ansible_failed_result": {"failed": True, "msg": why}}
         self.strategy._variable_manager.set_nonpersistent_facts(host.name, facts)
         self._iterator.mark_host_failed(host)
@@ -273,9 +279,9 @@ class Supervisor:
         self.strategy._tqm._stats.increment("failures", host.name)
 
     def _worker_of(self, host: Any, task: Any) -> Any:
-        workers = (each for each in self.strategy._workers if each is not None)
-        return next((each for each in workers if each._host is host and each._task is task), None)
+        workers = (worker for worker in self.strategy._workers if worker is not None)
+        return next((worker for worker in workers if worker._host is host and worker._task is task), None)
 
 
-def _file_of(thing: Any) -> str:
-    return str(thing.get_path() or "").rpartition(":")[0]
+def _source_file(entry: Any) -> str:
+    return str(entry.get_path() or "").rpartition(":")[0]

@@ -1,13 +1,9 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Releases as tags, and promotion to them.
+"""Reads the releases of a chain from image tags, and promotes the tiers whose branch passed.
 
-The releases of a chain, as the tags on an engine tell them.
-
-Each promotion puts one ``release-…`` on the images by which the chain then differs from the release before. So a tier's
-image in a release is the one with the tier's newest such tag that is not younger.
-
-Promotion: release tags move, for the tiers whose branch passed, all or none.
+Each promotion adds a tag ``release-…``, but only to the images that are not in the release before. To find a tier's
+image in a release, take its newest ``release-…`` tag that is not newer than this release.
 """
 
 from __future__ import annotations
@@ -33,36 +29,36 @@ class Releases:
     """The releases of some tiers, by the repositories of their images."""
 
     def __init__(self, repositories: Iterable[str], names: Names) -> None:
-        """Read them from all names on the engine."""
+        """Read the releases from the image names on the engine."""
         self._names = names
-        self._of = {
-            each: sorted(tag for tag in names.get(each, ()) if tags.is_release(tag))
-            for each in dict.fromkeys(repositories)
+        self._tags = {
+            repository: sorted(tag for tag in names.get(repository, ()) if tags.is_release(tag))
+            for repository in dict.fromkeys(repositories)
         }
-        #: All releases in which one of the tiers came out anew, the oldest first.
-        self.all: tuple[str, ...] = tuple(sorted({tag for own in self._of.values() for tag in own}))
+        #: All releases in which one of the tiers got a new image, the oldest first.
+        self.all: tuple[str, ...] = tuple(sorted({tag for own_tags in self._tags.values() for tag in own_tags}))
 
     def at(self, repository: str, release: str) -> str | None:
-        """ID of the image in ``release``; ``None`` where the tier came later."""
-        own = self._of[repository]
-        index = bisect_right(own, release)
-        return self._names[repository][own[index - 1]] if index else None
+        """Return the ID of the image in ``release``; ``None`` if the tier was first released later."""
+        own_tags = self._tags[repository]
+        index = bisect_right(own_tags, release)
+        return self._names[repository][own_tags[index - 1]] if index else None
 
     def newest(self, repository: str) -> str | None:
-        """ID of the image in the newest release; ``None`` where the tier never was in one."""
+        """Return the ID of the image in the newest release; ``None`` if the tier was never released."""
         return self.at(repository, self.all[-1]) if self.all else None
 
     def named(self, repository: str, tag: str) -> str | None:
-        """ID of the image that a tag names; ``None`` where there is no such tag."""
+        """Return the ID of the image that a tag names; ``None`` if there is no such tag."""
         return self._names.get(repository, {}).get(tag)
 
     def notes(self, repository: str, image: str) -> Iterator[str]:
-        """Yield the tags that this project noted on an image; one without any is not ours."""
+        """Yield the bookkeeping tags of an image. An image without them was not made by Tierwright."""
         named = self._names.get(repository, {})
-        return (tag for tag, found in named.items() if found == image and tags.is_bookkeeping(tag))
+        return (tag for tag, image_id in named.items() if image_id == image and tags.is_bookkeeping(tag))
 
     def current(self, tiers: Iterable[Tier]) -> str | None:
-        """The newest release whose images the release tags of ``tiers`` name; ``None`` where they match none."""
+        """Return the newest release that the release tags of ``tiers`` match; ``None`` if they match no release."""
         now = {tier.image: self.named(tier.image, tier.tag) for tier in tiers}
         for release in reversed(self.all):
             at = {repository: self.at(repository, release) for repository in now}
@@ -71,39 +67,43 @@ class Releases:
         return None
 
     def next(self, moment: datetime) -> str:
-        """Tag of a release made at ``moment``, or right after the newest one, should a clock have gone back."""
+        """Return the tag of a release made at ``moment``. If a clock was set back, it comes after the newest one."""
         newest = tags.moment(self.all[-1]) if self.all else None
         return tags.release(moment if newest is None else max(moment, newest + timedelta(seconds=1)))
 
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """What a promotion did."""
+    """The result of a promotion."""
 
-    #: The tag that the images of the new release got; ``None`` where no release tag moved.
+    #: The tag of the new release; ``None`` if no release tag moved.
     release: str | None
-    #: IDs of the images that release tags name now, by tier, of the tiers that passed.
+    #: By tier, the IDs of the images that release tags name now; only tiers that passed.
     images: Mapping[str, str]
-    #: The tiers among them whose release tag moved.
+    #: The tiers whose release tag moved.
     moved: tuple[Tier, ...]
 
 
 def promotable(chain: Chain, passed: Mapping[str, str], failed: frozenset[str]) -> list[str]:
-    """Choose the tiers whose release tag may move: they passed, and so did all of this run that depends on them.
+    """Choose the tiers whose release tag may move.
 
-    What depends on a tier stands on it, or was tested with it. What stands on a tier that failed may not move either:
-    where the other was kept, it can have passed by itself.
+    They passed, and so did every tier of this run that depends on them: their descendants, and the tiers that are
+    tested with one of these. Descendants of a failed tier do not move either, even if they were kept and passed their
+    own tests.
 
     Args:
         chain: The chain.
-        passed: Image IDs of the tiers of this run that were kept or sealed.
+        passed: By tier, the image IDs of the tiers of this run that were kept or built.
         failed: Names of the tiers that failed.
+
+    Returns:
+        Names of the tiers, parents before children.
     """
     return [name for name in chain.order if name in passed and not is_held(chain, name, failed)]
 
 
 def is_held(chain: Chain, name: str, failed: frozenset[str]) -> bool:
-    """Say whether a tier of ``failed`` keeps ``name`` from being promoted."""
+    """Say whether the failure of a tier in ``failed`` prevents the promotion of ``name``."""
     return not failed.isdisjoint({name, *chain.dependents(name), *chain.ancestors(name)})
 
 
@@ -111,21 +111,22 @@ def promote_run(engine: Engine, journal: Journal) -> Promotion:
     """Move the release tags of all tiers of a run that may be promoted.
 
     Raises:
-        RunError: A release tag, of one of them or of what they stand on, names another image than the plan saw.
-        EngineError: An image is gone, or the engine refused. Nothing moved then.
+        RunError: The release tag of one of these tiers, or of an ancestor, has moved since the plan.
+        EngineError: An image was removed, or the engine rejected a request. No tag moved.
     """
     chain, planned = read_plans(journal)
-    ends = {name: journal.outcome(name) for name, each in planned.items() if each.runs}
+    outcomes = {name: journal.outcome(name) for name, plan in planned.items() if plan.runs}
     kept = {
-        name: each.image
-        for name, each in planned.items()
-        if each.action is Action.KEEP and each.image and not each.untested
+        name: plan.image
+        for name, plan in planned.items()
+        if plan.action is Action.KEEP and plan.image and not plan.untested
     }
-    sealed = {name: end.image for name, end in ends.items() if end is not None and end.image}
-    chosen = {name: (kept | sealed)[name] for name in promotable(chain, kept | sealed, frozenset(ends) - set(sealed))}
+    accepted = {name: outcome.image for name, outcome in outcomes.items() if outcome is not None and outcome.image}
+    passed, failed = kept | accepted, frozenset(outcomes) - set(accepted)
+    chosen = {name: passed[name] for name in promotable(chain, passed, failed)}
     names = engine.images.snapshot().names
-    known = {image for named in names.values() for image in named.values()}
-    for image in set(chosen.values()) - known:
+    existing = {image for named in names.values() for image in named.values()}
+    for image in set(chosen.values()) - existing:
         engine.images.get(image)
     _check_unmoved(chain, planned, chosen, names)
     moving = {name: image for name, image in chosen.items() if planned[name].was != image}
@@ -137,45 +138,47 @@ def promote_run(engine: Engine, journal: Journal) -> Promotion:
 
 
 def plan_moves(chain: Chain, moving: Mapping[str, str], names: Names, moment: datetime) -> tuple[str, list[Move]]:
-    """Say which tags move when a new release is made.
+    """Plan which tags move for a new release.
 
-    It gets its tag wherever it differs from the newest release: where a release tag moves, and where a rollback since
-    moved one that stays now.
+    All images that differ from the newest release get the new release's tag: those whose release tag moves now, and
+    those whose release tag was moved by a rollback since.
 
     Args:
         chain: The chain.
-        moving: Image IDs of the tiers whose release tag moves.
+        moving: By tier, the ID of the image that its release tag moves to.
         names: Image IDs by tag, by repository.
-        moment: Now.
+        moment: The current time.
 
     Returns:
         The new release's tag, and the moves.
     """
     releases = Releases((tier.image for tier in chain), names)
     release = releases.next(moment)
-    stays = {
-        tier.image: now for tier in chain if (now := releases.named(tier.image, tier.tag)) and tier.name not in moving
+    unmoved = {
+        tier.image: image
+        for tier in chain
+        if (image := releases.named(tier.image, tier.tag)) and tier.name not in moving
     }
-    stamped = {
+    tagged = {
         **{chain[name].image: image for name, image in moving.items()},
         **{
             repository: image
-            for repository, image in stays.items()
+            for repository, image in unmoved.items()
             if releases.newest(repository) != image and any(releases.notes(repository, image))
         },
     }
     return release, [
-        *(Move(repository, release, None, image) for repository, image in stamped.items()),
+        *(Move(repository, release, None, image) for repository, image in tagged.items()),
         *release_moves(releases, [(chain[name], image) for name, image in moving.items()]),
     ]
 
 
 def release_moves(releases: Releases, moving: Sequence[tuple[Tier, str]]) -> Iterator[Move]:
-    """Yield the moves of release tags, each to an image given, and of the tags that follow them."""
+    """Yield the moves of release tags to the given images, and of the tags ``previous`` and ``withdrawn-…``."""
     for tier, _image in moving:
-        now = releases.named(tier.image, tier.tag)
-        if now is not None:
-            yield Move(tier.image, tags.PREVIOUS, releases.named(tier.image, tags.PREVIOUS), now)
+        current = releases.named(tier.image, tier.tag)
+        if current is not None:
+            yield Move(tier.image, tags.PREVIOUS, releases.named(tier.image, tags.PREVIOUS), current)
     for tier, image in moving:
         yield Move(tier.image, tier.tag, releases.named(tier.image, tier.tag), image)
         for tag in releases.notes(tier.image, image):
@@ -184,11 +187,12 @@ def release_moves(releases: Releases, moving: Sequence[tuple[Tier, str]]) -> Ite
 
 
 def _check_unmoved(chain: Chain, planned: Mapping[str, Planned], chosen: Iterable[str], names: Names) -> None:
-    concerned = {each for name in chosen for each in (name, *chain.ancestors(name))}
+    checked = {related for name in chosen for related in (name, *chain.ancestors(name))}
     for tier in chain:
         was, now = planned[tier.name].was, names.get(tier.image, {}).get(tier.tag)
-        if tier.name in concerned and was != now:
+        if tier.name in checked and was != now:
             raise RunError(
                 f"tier {tier.name!r}: {tier.release} named {was or 'no image'} when this run was planned, and names "
-                f"{now or 'no image'} now: somebody else moved it. Nothing is promoted; start the playbook again"
+                f"{now or 'no image'} now: a different run or user moved it. Nothing is promoted; start the playbook "
+                "again"
             )

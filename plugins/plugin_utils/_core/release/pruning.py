@@ -1,13 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What nothing needs any more, and its removal.
-
-Which images of a chain nothing needs any more, and what goes with them.
-
-What a chain left on an engine that nothing needs, and its removal.
-
-Removal of a chain that was made for a trial: everything that there is of it on an engine.
-"""
+"""Prunes a chain: removes its images that nothing needs any more. Also removes a whole chain from an engine."""
 
 from __future__ import annotations
 
@@ -19,106 +12,107 @@ from ..chain.tier import Tier
 from ..engine.engine import Engine
 from ..engine.inspection import Names
 from ..image import provenance
-from ..image.provenance import Own
+from ..image.provenance import ChainImage
 from ..interpreter import mounted_python
-from ..state.claim import check_claim, give_up, own_images, owned
-from ..state.lock import Waiting, take_turn
+from ..state.claim import check_claim, own_images, own_repositories, remove_claim
+from ..state.lock import Waiting, begin_exclusive_run
 from ..state.owner import Home
-from ..tier_build.candidates import untag
+from ..tier_build.candidates import remove_holds
 from ..tier_build.cleanup import abandoned_runs, clear_ended_runs, clear_run
 from .promotion import Releases
 from .tag_transaction import Move, move_all, recover
 
-#: Releases to keep, unless the user says otherwise.
+#: The number of releases that are kept by default.
 KEEP_RELEASES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What is needed besides what somebody gave a name to."""
+    """Which images are needed, apart from those with names that users gave."""
 
-    #: How many releases, the current one included. Those that are newer, because a rollback went behind them, stay too.
+    #: How many releases to keep, including the current one. Releases that a rollback withdrew are newer, and kept too.
     releases: int
-    #: IDs of images that containers were made from.
+    #: IDs of the images that containers were made from.
     used: Collection[str]
-    #: IDs of images that the next run would take as they are.
+    #: IDs of the images that the next run would keep.
     wanted: Collection[str]
-    #: IDs of the images that images stand on.
+    #: By image ID, the ID of the image that it is based on.
     parents: Mapping[str, str]
-    #: Runs that are over, and still hold images.
+    #: IDs of abandoned runs that still hold images.
     abandoned: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Pruning:
-    """What is removed."""
+    """The images and tags to remove."""
 
     #: The images.
-    images: tuple[Own, ...]
-    #: The moves of tags: those of the images go, and so do those of releases that are not kept.
+    images: tuple[ChainImage, ...]
+    #: The moves of tags: they remove the tags of these images, and the tags of releases that are not kept.
     moves: tuple[Move, ...]
 
     @property
-    def forgotten(self) -> list[str]:
-        """The releases that nothing is known of afterwards."""
+    def dropped_releases(self) -> list[str]:
+        """The releases that do not exist any more afterwards."""
         kept = {move.tag for move in self.moves if move.after}
         return sorted({move.tag for move in self.moves if tags.is_release(move.tag)} - kept)
 
 
 def plan_prune(
-    own: Sequence[Own], tiers: Collection[Tier], repositories: Collection[str], names: Names, needs: Needs
+    own: Sequence[ChainImage], tiers: Collection[Tier], repositories: Collection[str], names: Names, needs: Needs
 ) -> Pruning:
-    """Say which of a chain's own images can go, and which of its tags in the repositories of its tiers.
+    """Plan which of a chain's own images to remove, and which tags in the repositories of its tiers.
 
-    The oldest release that is kept gets its tag on all of its images, so that it is whole without older ones.
+    The tag of the oldest kept release is added to all images of that release, so that the release is complete without
+    older ones.
 
     Args:
-        own: All images that are the chain's own.
+        own: All images of the chain.
         tiers: The tiers of the chain.
-        repositories: Those of its tiers, and of tiers that it had.
+        repositories: The repositories of its current and former tiers.
         names: Image IDs by tag, by repository.
-        needs: What else is needed.
+        needs: Which other images are needed.
     """
-    ours = {each.id for each in own}
+    own_ids = {image.id for image in own}
     releases = Releases((*repositories, *(tier.image for tier in tiers)), names)
-    oldest = _oldest(releases, tiers, needs.releases)
-    at_oldest = {each: image for each in repositories if (image := releases.at(each, oldest))}
+    oldest = _oldest_kept(releases, tiers, needs.releases)
+    at_oldest = {repository: image for repository in repositories if (image := releases.at(repository, oldest))}
     failed = {image for named in names.values() for tag, image in named.items() if tags.is_failed(tag)}
-    needed = {*needs.used, *(set(needs.wanted) - failed), *at_oldest.values(), *(needs.parents.keys() - ours)}
+    needed = {*needs.used, *(set(needs.wanted) - failed), *at_oldest.values(), *(needs.parents.keys() - own_ids)}
     needed.update(
         image
         for repository, named in names.items()
         for tag, image in named.items()
-        if repository not in repositories or _needs(tag, oldest, needs.abandoned)
+        if repository not in repositories or _protects(tag, oldest, needs.abandoned)
     )
     needed.update(_ancestors(needed, needs.parents))
     return Pruning(
-        tuple(each for each in own if each.id not in needed),
+        tuple(image for image in own if image.id not in needed),
         (
             *(
                 Move(repository, oldest, None, image)
                 for repository, image in at_oldest.items()
-                if image in ours and releases.named(repository, oldest) is None
+                if image in own_ids and releases.named(repository, oldest) is None
             ),
             *(
                 Move(repository, tag, image, None)
                 for repository in repositories
                 for tag, image in names.get(repository, {}).items()
-                if image in ours and (image not in needed or _is_old(tag, oldest, releases.notes(repository, image)))
+                if image in own_ids and (image not in needed or _is_old(tag, oldest, releases.notes(repository, image)))
             ),
         ),
     )
 
 
-def _needs(tag: str, oldest: str, abandoned: Collection[str]) -> bool:
-    """Say whether a tag in one of the chain's repositories keeps its image: as a name, a release, or for a run."""
+def _protects(tag: str, oldest: str, abandoned: Collection[str]) -> bool:
+    """Say whether a tag protects its image: a user's name, the tag of a kept release, or the tag of an active run."""
     if run := tags.building_run(tag):
         return run not in abandoned
     return not tags.is_bookkeeping(tag) or (tags.is_release(tag) and tag >= oldest)
 
 
-def _oldest(releases: Releases, tiers: Collection[Tier], count: int) -> str:
-    """The oldest release to keep; empty where there is none."""
+def _oldest_kept(releases: Releases, tiers: Collection[Tier], count: int) -> str:
+    """Return the oldest release to keep; empty if there is no release."""
     if not releases.all:
         return ""
     current = releases.current(tiers) or releases.all[-1]
@@ -126,29 +120,29 @@ def _oldest(releases: Releases, tiers: Collection[Tier], count: int) -> str:
 
 
 def _is_old(tag: str, oldest: str, notes: Iterator[str]) -> bool:
-    """Say whether an image that stays loses a release's tag; its last note it keeps, lest it have no name."""
+    """Say whether a kept image loses the tag of an old release. An image without a content tag needs it as a name."""
     return tags.is_release(tag) and tag < oldest and any(tags.is_content(note) for note in notes)
 
 
-def _ancestors(of: Collection[str], parents: Mapping[str, str]) -> Iterator[str]:
-    for image in tuple(of):
-        parent = parents.get(image)
-        while parent is not None:
-            yield parent
-            parent = parents.get(parent)
+def _ancestors(images: Collection[str], parents: Mapping[str, str]) -> Iterator[str]:
+    for image_id in tuple(images):
+        parent_id = parents.get(image_id)
+        while parent_id is not None:
+            yield parent_id
+            parent_id = parents.get(parent_id)
 
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """What can go."""
+    """Everything of a chain on an engine that can be removed."""
 
     #: Images, and tags of releases.
     pruning: Pruning
-    #: Runs that left build containers.
+    #: IDs of abandoned runs that left build containers or tags.
     runs: tuple[str, ...]
-    #: Volumes of interpreters, and caches of packages.
+    #: Names of the volumes of mounted Pythons and of package caches.
     volumes: tuple[str, ...]
-    #: Bytes that images and volumes take.
+    #: Size of the images and volumes in bytes.
     size: int
 
     def __bool__(self) -> bool:
@@ -164,111 +158,109 @@ def find_garbage(
     keep: int,
     wanted: Collection[str],
 ) -> Garbage:
-    """Find what can go. Nothing is changed.
+    """Find everything that can be removed. Nothing is changed.
 
     Args:
         engine: The engine.
         chain: The chain's name.
         tiers: Its tiers.
-        home: Where it lives, and what its name was before.
+        home: Its project, with its former name.
         keep: How many releases to keep.
-        wanted: IDs of images that the next run would take as they are.
+        wanted: IDs of the images that the next run would keep.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
-    names, mine = engine.images.snapshot().names, owned(chain, home)
-    abandoned = abandoned_runs(engine, chain, mine, names)
+    names, by_tier = engine.images.snapshot().names, own_repositories(chain, home)
+    abandoned = abandoned_runs(engine, chain, by_tier, names)
     needs = Needs(keep, engine.containers.sources(), wanted, provenance.parents(engine), abandoned)
-    repositories = {each for their in mine.values() for each in their}
-    images_ = own_images(engine, chain, home, names)
-    images_ += own_images(engine, chain, home, names, called=home.former) if home.former else []
-    pruning = plan_prune(images_, tiers, repositories, names, needs)
-    gone = {each.id for each in pruning.images}
-    left = [*mounted_python.needless_interpreters(engine, gone), *mounted_python.needless_caches(engine, gone)]
-    return Garbage(
-        pruning,
-        tuple(abandoned),
-        tuple(left),
-        provenance.freed(engine, pruning.images) + engine.volumes.sizes(left),
-    )
+    repositories = {repository for of_tier in by_tier.values() for repository in of_tier}
+    own = own_images(engine, chain, home, names)
+    own += own_images(engine, chain, home, names, former=home.former) if home.former else []
+    pruning = plan_prune(own, tiers, repositories, names, needs)
+    pruned = {image.id for image in pruning.images}
+    volumes = [*mounted_python.unused_interpreters(engine, pruned), *mounted_python.unused_caches(engine, pruned)]
+    size = provenance.freed(engine, pruning.images) + engine.volumes.sizes(volumes)
+    return Garbage(pruning, tuple(abandoned), tuple(volumes), size)
 
 
 def remove_garbage(engine: Engine, chain: str, home: Home, garbage: Garbage) -> None:
-    """Remove it. What somebody has begun to use meanwhile stays.
+    """Remove garbage. Things that somebody began to use meanwhile stay.
 
     Args:
         engine: The engine.
         chain: The chain's name.
-        home: Where it lives.
-        garbage: What :func:`find_garbage` has found.
+        home: Its project.
+        garbage: The result of :func:`find_garbage`.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
     for run in garbage.runs:
         clear_run(engine, run)
     move_all(engine, chain, garbage.pruning.moves)
-    repositories = {each for their in owned(chain, home).values() for each in their}
-    names = {each: named for each, named in engine.images.snapshot().names.items() if each in repositories}
+    repositories = {repository for of_tier in own_repositories(chain, home).values() for repository in of_tier}
+    all_names = engine.images.snapshot().names
+    names = {repository: named for repository, named in all_names.items() if repository in repositories}
     for run in garbage.runs:
-        untag(engine, run, names)
+        remove_holds(engine, run, names)
     for image in garbage.pruning.images:
-        engine.images.remove(image.id)  # the last of its names took it along, where it had one
+        engine.images.remove(image.id)  # an image that had a name is removed already, with its last name
     for volume in garbage.volumes:
         engine.volumes.remove(volume)
 
 
 def remove_chain(engine: Engine, chain: str, home: Home, command: str, waiting: Waiting) -> list[str]:
-    """Remove all images that are a chain's own, under all their names, and what its ended runs left.
+    """Remove all images of a chain with all their names, and the temporary things that its killed runs left.
 
-    What images of other chains stand on, or a container was made from, stays.
+    Images stay if images of other chains are based on them, or if a container was made from them.
 
     Args:
         engine: The engine.
         chain: The chain's name.
-        home: Where it lives.
-        command: What this process was started as.
-        waiting: What to do where a run over the chain goes on.
+        home: Its project.
+        command: The command of this process, which waiting runs print.
+        waiting: How to wait for an active run over the chain.
 
     Returns:
         IDs of the removed images.
 
     Raises:
-        RunError: Another project has a chain of this name, or a run goes on for longer than the user wants to wait.
-        EngineError: The engine refused.
+        RunError: Another project has a chain with this name, or the other run was still active after the timeout.
+        EngineError: The engine rejected a request.
     """
     check_claim(engine, chain, home)
-    journal = take_turn(chain, command, waiting)
+    journal = begin_exclusive_run(chain, command, waiting)
     try:
-        recover(engine, chain, lambda _line: None)  # what it would tell of is removed in a moment
+        recover(engine, chain, lambda _line: None)  # nothing to print: these tags are removed next
         clear_ended_runs(engine, chain, but=journal)
-        before = _own(engine, chain, home)
-        going = before - _below(provenance.parents(engine), before)
-        for repository, tags in engine.images.snapshot().names.items():
-            for tag, image in tags.items():
-                if image in going:
+        own = _own_ids(engine, chain, home)
+        removable = own - _find_needed(provenance.parents(engine), own)
+        for repository, named in engine.images.snapshot().names.items():
+            for tag, image_id in named.items():
+                if image_id in removable:
                     engine.images.remove(f"{repository}:{tag}")
-        for image in going:
-            engine.images.remove(image)
-        left = _own(engine, chain, home)
-        if not left and not (home.former and _own(engine, chain, home, called=home.former)):
-            give_up(engine, chain)
-        return sorted(going - left)
+        for image_id in removable:
+            engine.images.remove(image_id)
+        left = _own_ids(engine, chain, home)
+        if not left and not (home.former and _own_ids(engine, chain, home, former=home.former)):
+            remove_claim(engine, chain)
+        return sorted(removable - left)
     finally:
         journal.end()
 
 
-def _own(engine: Engine, chain: str, home: Home, *, called: str = "") -> set[str]:
-    return {each.id for each in own_images(engine, chain, home, engine.images.snapshot().names, called=called)}
+def _own_ids(engine: Engine, chain: str, home: Home, *, former: str = "") -> set[str]:
+    names = engine.images.snapshot().names
+    return {image.id for image in own_images(engine, chain, home, names, former=former)}
 
 
-def _below(parents: Mapping[str, str], mine: Collection[str]) -> set[str]:
-    """What images of others stand on, at whatever distance."""
-    found: set[str] = set()
-    for image in parents.keys() - mine:
-        below = parents.get(image)
-        while below is not None and below not in found:
-            found.add(below)
-            below = parents.get(below)
-    return found
+def _find_needed(parents: Mapping[str, str], own: Collection[str]) -> set[str]:
+    """Find all ancestors of the images that do not belong to the chain."""
+    needed: set[str] = set()
+    for image_id in parents.keys() - own:
+        parent_id = parents.get(image_id)
+        while parent_id is not None and parent_id not in needed:
+            needed.add(parent_id)
+            parent_id = parents.get(parent_id)
+    return needed

@@ -1,13 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Gathers the model, with each tier's state.
-
-What the pages of tiers are called.
-
-How a tier stands: as it should, or not, and why.
-
-Gathering what a report says, from images and from what plans and runs noted of a chain.
-"""
+"""Gathers the content of a report from images, and from the status that plans and runs recorded."""
 
 from __future__ import annotations
 
@@ -15,7 +8,7 @@ import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from ..compatibility.matrix_store import is_kept, newest_matrix
+from ..compatibility.matrix_store import has_matrices, newest_matrix
 from ..compatibility.variant_matrix import Changes, Matrix, compare
 from ..errors import DamagedError, NotFoundError, UnsupportedError
 from ..layer_index.index import Store
@@ -24,10 +17,10 @@ from ..state.journal import state_folder
 from ..state.status import BUILT, Standing, read_status
 from ..transports.image import Stack, open_in
 from ..transports.image_document import Document
-from ..transports.transport import Packs, Place
+from ..transports.transport import BatchPlace, Place
 from ..views.family_tree import Relative
-from ..views.release_history import tell
-from ..views.wasted_space import find
+from ..views.release_history import list_releases
+from ..views.wasted_space import find_waste
 from .model import ABSENT, FAILED, NOT_REACHED, STALE, Contents, Facts, ImageInUse, ReportTier
 from .selection import SelectedNode, choose, choose_chain
 
@@ -35,72 +28,70 @@ _LONGEST = 60
 
 
 def slugs(names: Iterable[str]) -> Iterator[str]:
-    """Yield a file name, without its ending, for each name, in their order.
+    """Yield a file name without ending for each name, in the same order.
 
-    It is unlike all others, also where upper and lower case are one; it has no other characters than small Latin
-    letters, digits, ``-`` and ``.``, and begins and ends with a letter or a digit.
+    The file names are unique, even on file systems that ignore case. They consist of lower-case Latin letters, digits,
+    ``-`` and ``.``, and begin and end with a letter or a digit.
     """
-    taken: set[str] = set()
+    used: set[str] = set()
     for name in names:
         slug = re.sub(r"[^a-z0-9.]+", "-", name.lower())[:_LONGEST].strip("-.") or "image"
         number, first = 2, slug
-        while slug in taken:
+        while slug in used:
             slug, number = f"{first}-{number}", number + 1
-        taken.add(slug)
+        used.add(slug)
         yield slug
 
 
-_UNRELEASED = (
-    "its last build is not released: the run stopped, something that stands on it failed, or it was rolled back"
-)
+_UNRELEASED = "its last build is not released: the run stopped, a descendant failed, or the build was rolled back"
 
 
 def judge(
-    standing: Standing | None, image: Document | None, parent_image: Document | None, parent_name: str | None
+    status: Standing | None, image: Document | None, parent_image: Document | None, parent_name: str | None
 ) -> tuple[str, list[str]]:
-    """Say what state a tier is in, and why.
+    """Determine the state of a tier, and the reasons.
 
     Args:
-        standing: What plans and runs noted of it; ``None`` where none was made here.
-        image: What is in use of it; ``None`` where there is nothing.
-        parent_image: The same of its parent.
-        parent_name: What the parent is called; ``None`` where it stands on nothing.
+        status: Its status after the last plan and run; ``None`` if this machine made no plan.
+        image: Its image in use; ``None`` if there is none.
+        parent_image: The parent's image in use; ``None`` if there is none.
+        parent_name: Name of the parent; ``None`` if the tier has no parent.
 
     Returns:
-        One of :data:`.model.STATES`, or an empty word; and the reasons.
+        One of :data:`.model.STATES`, or an empty text if the tier is up to date; and the reasons.
     """
-    noted = standing.state if standing else ""
-    if standing and noted in {FAILED, NOT_REACHED}:
-        return noted, list(_failures(standing))
+    recorded_state = status.state if status else ""
+    if status and recorded_state in {FAILED, NOT_REACHED}:
+        return recorded_state, list(_failures(status))
     reasons = []
-    if standing and standing.wanted and noted:
-        reasons += standing.wanted.reasons
-    if standing and standing.ended and standing.ended.result == BUILT and not _is(image, standing.ended.image):
+    if status and status.wanted and recorded_state:
+        reasons += status.wanted.reasons
+    if status and status.ended and status.ended.result == BUILT and not _has_id(image, status.ended.image):
         reasons.append(_UNRELEASED)
     if image is None:
-        return ABSENT, reasons or ["there is no image of it here"]
+        return ABSENT, reasons or ["it has no image here"]
     if parent_image is not None and image.layers[: len(parent_image.layers)] != parent_image.layers:
-        reasons.append(f"it stands on another image of {parent_name} than the one in use")
+        reasons.append(f"it is based on an image of {parent_name} that is not the one in use")
     return (STALE, reasons) if reasons else ("", [])
 
 
-def _is(image: Document | None, identity: str | None) -> bool:
+def _has_id(image: Document | None, identity: str | None) -> bool:
     return image is not None and image.id == identity
 
 
-def _failures(standing: Standing) -> Iterator[str]:
-    ended = standing.ended
+def _failures(status: Standing) -> Iterator[str]:
+    ended = status.ended
     if ended is None:
         return
     if ended.said:
         yield ended.said
-    for each in ended.failures:
-        owner = f" (team {each.owner})" if each.owner else ""
-        yield f"{each.test or 'all tests'}{owner}: {each.message}"
+    for failure in ended.failures:
+        owner = f" (team {failure.owner})" if failure.owner else ""
+        yield f"{failure.test or 'all tests'}{owner}: {failure.message}"
 
 
-#: Errors that say something about one image, and nothing about the others.
-_OF_ONE_IMAGE = (DamagedError, NotFoundError, UnsupportedError)
+#: Errors that concern only one image. The report can show the other images.
+_IMAGE_ERRORS = (DamagedError, NotFoundError, UnsupportedError)
 
 
 def gather(
@@ -113,39 +104,40 @@ def gather(
     absent: bool = True,
     ask_archives: Callable[[str], None] | None = None,
 ) -> Facts:
-    """Gather all that a report says.
+    """Gather everything that a report shows.
 
     Args:
         place: Where the images are.
-        store: For what is read of them.
-        wanted: The chain; ``None`` for the only one, or for all images where none is of a chain.
+        store: Cache of layer indexes and other values.
+        wanted: Name of the chain. ``None`` means the only chain, or all images if no image belongs to a chain.
         made: RFC 3339 time of the report.
-        repository: The only one that is asked for, in a registry.
-        absent: Whether tiers that were noted and have no image there are shown. An engine holds the chain, an archive
-            what somebody put into it.
-        ask_archives: Called with a line before an archive is asked for newer packages; ``None`` asks none.
+        repository: The repository to read, if the place is a registry.
+        absent: Whether to show tiers that have a status but no image in the place. Use it for an engine, which has the
+            whole chain. An archive may contain only a part of the chain.
+        ask_archives: Called with a line of progress before a request to a package archive. ``None`` means that archives
+            are not queried.
 
     Raises:
         NotFoundError: There is nothing to report about.
-        UsageError: The place holds several chains, and none is named.
-        TierwrightError: As asking the place does.
+        UsageError: The place has several chains, and ``wanted`` is ``None``.
+        TierwrightError: As the methods of the place raise it.
     """
-    held = place.held(repository)
-    chain = choose_chain(held, wanted, place.title, lambda name: bool(_noted(name)[0]))
-    standing, missing = _noted(chain)
-    nodes = choose(held, chain, standing, absent=absent)
+    held = place.list_images(repository)
+    chain = choose_chain(held, wanted, place.title, lambda name: bool(_read_statuses(name)[0]))
+    statuses, missing = _read_statuses(chain)
+    nodes = choose(held, chain, statuses, absent=absent)
     if not nodes:
-        raise NotFoundError(f"{place.title} holds no image that has a name")
+        raise NotFoundError(f"{place.title} has no image with a name")
     matrix, changes = _matrix(chain, missing)
     stacks, unread = _open(place, store, nodes)
-    stood_on = {id(node.parent) for node in nodes}
-    top = [stack for node, stack in stacks.items() if node not in stood_on]
+    parents = {id(node.parent) for node in nodes}
+    top = [stack for node, stack in stacks.items() if node not in parents]
     return Facts(
         chain=chain,
         place=place.title,
         made=made,
-        tiers=_tiers(nodes, stacks, unread, standing),
-        waste=find(top),
+        tiers=_tiers(nodes, stacks, unread, statuses),
+        waste=find_waste(top),
         outdated=outdated(stacks.values(), store, ask_archives) if ask_archives else None,
         matrix=matrix,
         changes=changes,
@@ -153,8 +145,8 @@ def gather(
     )
 
 
-def _noted(chain: str | None) -> tuple[dict[str, Standing], list[str]]:
-    """How the tiers stand, and sentences about what cannot be read."""
+def _read_statuses(chain: str | None) -> tuple[dict[str, Standing], list[str]]:
+    """Read the status of all tiers; also return error messages."""
     try:
         return ({} if chain is None else read_status(chain)), []
     except DamagedError as error:
@@ -162,38 +154,38 @@ def _noted(chain: str | None) -> tuple[dict[str, Standing], list[str]]:
 
 
 def _matrix(chain: str | None, missing: list[str]) -> tuple[Matrix | None, Changes | None]:
-    if chain is None or not is_kept(state_folder(chain)):
+    if chain is None or not has_matrices(state_folder(chain)):
         return None, None
     try:
-        now, before = newest_matrix(state_folder(chain))
+        newest, before = newest_matrix(state_folder(chain))
     except DamagedError as error:
         missing.append(str(error))
         return None, None
-    return now, compare(before, now)
+    return newest, compare(before, newest)
 
 
 def _open(place: Place, store: Store, nodes: Iterable[SelectedNode]) -> tuple[dict[int, Stack], dict[int, str]]:
-    """Open the images, those of many layers first: what they stand on has been read then.
+    """Open the images. Those with many layers come first, because reading them also reads their ancestors.
 
     Returns:
-        By the node's identity, the images, and sentences about those that cannot be read.
+        The opened images, and error messages for those that cannot be read; both by ``id(node)``.
     """
     stacks: dict[int, Stack] = {}
     unread: dict[int, str] = {}
     with_image = [(node, node.held.document) for node in nodes if node.held is not None]
-    if isinstance(place, Packs):
-        with contextlib.suppress(*_OF_ONE_IMAGE):  # what is wrong with an image is told where it is opened alone
+    if isinstance(place, BatchPlace):
+        with contextlib.suppress(*_IMAGE_ERRORS):  # the loop below reports the error for the image that causes it
             place.fill_together([document for _, document in with_image], store)
-    for node, document in sorted(with_image, key=lambda each: -len(each[1].layers)):
+    for node, document in sorted(with_image, key=lambda pair: -len(pair[1].layers)):
         try:
-            stacks[id(node)] = open_in(place, _whole(place, document), store, node.name)
-        except _OF_ONE_IMAGE as error:
+            stacks[id(node)] = open_in(place, _complete(place, document), store, node.name)
+        except _IMAGE_ERRORS as error:
             unread[id(node)] = str(error)
     return stacks, unread
 
 
-def _whole(place: Place, document: Document) -> Document:
-    """The whole of an image, where the place's list has told only what it lists at once."""
+def _complete(place: Place, document: Document) -> Document:
+    """Read an image again if the list of images does not show which steps made a layer."""
     return place.find(document.id) if any(step.empty is None for step in document.steps) else document
 
 
@@ -201,25 +193,25 @@ def _tiers(
     nodes: list[SelectedNode],
     stacks: Mapping[int, Stack],
     unread: Mapping[int, str],
-    standing: Mapping[str, Standing],
+    statuses: Mapping[str, Standing],
 ) -> list[ReportTier]:
     numbers = {id(node): number for number, node in enumerate(nodes)}
     contents = Contents()
     tiers: list[ReportTier] = [
-        ReportTier(node.name, slug) for node, slug in zip(nodes, slugs(each.name for each in nodes), strict=True)
+        ReportTier(node.name, slug) for node, slug in zip(nodes, slugs(node.name for node in nodes), strict=True)
     ]
-    # Those of many layers first: what is in the lower ones is known then.
-    for node in sorted(nodes, key=lambda each: -(each.image.layers if each.image else 0)):
-        tier, noted = tiers[numbers[id(node)]], standing.get(node.tier or "")
-        tier.standing, tier.team = noted, noted.team if noted else None
+    # Images with many layers come first: summarizing them also summarizes the layers of their ancestors.
+    for node in sorted(nodes, key=lambda node: -(node.image.layers if node.image else 0)):
+        tier, status = tiers[numbers[id(node)]], statuses.get(node.tier or "")
+        tier.status, tier.team = status, status.team if status else None
         tier.parent = numbers[id(node.parent)] if node.parent else None
-        tier.releases = tell(node.name, node.builds).releases
+        tier.releases = list_releases(node.name, node.builds).releases
         tier.unread = [unread[id(node)]] if id(node) in unread else []
-        below = node.parent.held.document if node.parent and node.parent.held else None
-        now = node.held.document if node.held else None
-        tier.state, tier.reasons = judge(noted, now, below, node.parent.name if node.parent else None)
+        parent_image = node.parent.held.document if node.parent and node.parent.held else None
+        image = node.held.document if node.held else None
+        tier.state, tier.reasons = judge(status, image, parent_image, node.parent.name if node.parent else None)
         if node.image is not None and node.held is not None:
-            tier.image = _image(node.image)
+            tier.image = _image_in_use(node.image)
             last = node.held.document.steps[-1] if node.tier else None
             if last is not None:
                 tier.team, tier.role, tier.revision = last.team, last.role, last.revision
@@ -229,5 +221,5 @@ def _tiers(
     return tiers
 
 
-def _image(each: Relative) -> ImageInUse:
-    return ImageInUse(str(each.id), each.names, each.created, each.built, each.size, each.own, each.own_layers)
+def _image_in_use(image: Relative) -> ImageInUse:
+    return ImageInUse(str(image.id), image.names, image.created, image.built, image.size, image.own, image.own_layers)

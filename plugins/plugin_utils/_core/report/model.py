@@ -1,11 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a report says, before it has a form.
-
-What a report says, before it has a form.
-
-What is in images, each layer read once however many images it is in.
-"""
+"""The content of a report, before it is rendered to pages."""
 
 from __future__ import annotations
 
@@ -24,55 +19,56 @@ from ..views.layer_contents import LayerContent, content
 from ..views.release_history import Release
 from ..views.wasted_space import Waste
 
-#: States of a tier that somebody has to look at, the worst first. Every other one is fine.
+#: States of a tier that need attention, the worst first. The empty state means that the tier is up to date.
 FAILED, NOT_REACHED, STALE, ABSENT = "failed", "not reached", "stale", "no image"
 STATES = (FAILED, NOT_REACHED, ABSENT, STALE)
 
 
 @dataclass(frozen=True, slots=True)
 class PackageOrigin:
-    """An installed package, and what last changed it."""
+    """An installed package, and the layer that last changed it."""
 
     name: str
     architecture: str
     version: str
-    #: What the layer that last changed it is called.
+    #: Name of the layer that last changed it.
     owner: str
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """How much of a tier's own layers lies in a folder."""
+    """A folder, and how many files and bytes a tier's own layers have in it."""
 
     path: str
+    #: Number of files.
     files: int
-    #: Bytes.
+    #: Bytes of these files.
     size: int
 
 
 @dataclass(frozen=True, slots=True)
-class Touched:
-    """A file of a lower tier that a tier changes, writes again, or removes."""
+class TouchedFile:
+    """A file of a lower tier that a tier changes, writes again without a change, or removes."""
 
     path: str
     #: ``changed``, ``repeated`` or ``removed``.
     how: str
-    #: What the layer that it comes from is called.
+    #: Name of the layer that the file comes from.
     owner: str
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What is in an image."""
+    """The content of an image."""
 
-    #: Of the whole image, the lowest first.
+    #: All layers of the image, the lowest first.
     layers: list[LayerContent]
-    #: All that are installed, by name.
+    #: All installed packages, by name.
     packages: list[PackageOrigin]
-    #: Of its own layers, the largest first.
+    #: The largest folders of the tier's own layers, the largest first.
     folders: list[Folder]
-    #: By path.
-    touched: list[Touched]
+    #: Files of lower tiers that the tier's own layers change, by path.
+    touched: list[TouchedFile]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,49 +77,52 @@ class ImageInUse:
 
     id: str
     names: list[str]
-    #: RFC 3339 times: of its sources, as the image says, and when it was built, where that is known.
+    #: RFC 3339 ``created`` time of the image; for a tier, its source date.
     created: str | None
+    #: RFC 3339 time at which it was built; ``None`` if it is not known.
     built: str | None
-    #: Bytes of all layers, and of what its parent has not.
+    #: Bytes of all layers.
     size: int | None
+    #: Bytes of the layers that its nearest ancestor does not have.
     own: int | None
-    #: Number of layers that its parent has not.
+    #: Number of layers that its parent does not have.
     own_layers: int
 
 
 @dataclass(slots=True)
 class ReportTier:
-    """A tier, or an image that is none; a node of the picture."""
+    """A tier, or an image that does not belong to a tier; a node of the picture."""
 
     name: str
-    #: What its page is called, unlike any other's.
+    #: Unique file name of its page, without the ending.
     slug: str
     team: str | None = None
     role: str | None = None
+    #: The last commit that changed the role.
     revision: str | None = None
-    #: Position of what it stands on in the list of all, which comes before it.
+    #: Position of its parent in the list of all tiers; the parent comes first.
     parent: int | None = None
-    #: What is in use; ``None`` where there is none yet.
+    #: The image in use; ``None`` if there is none.
     image: ImageInUse | None = None
-    #: How it stands, where a plan or a run here has noted it.
-    standing: Standing | None = None
-    #: One of :data:`STATES`, or empty where it is as it should be.
+    #: Its status after the last plan and run on this machine; ``None`` if there was no plan.
+    status: Standing | None = None
+    #: One of :data:`STATES`; empty if it is up to date.
     state: str = ""
     #: Why it is in that state.
     reasons: list[str] = field(default_factory=list)
-    #: ``None`` where it cannot be read.
+    #: ``None`` if the image cannot be read.
     content: Content | None = None
     #: Oldest first.
     releases: list[Release] = field(default_factory=list)
-    #: Sentences about what cannot be read.
+    #: One sentence for each item that could not be read.
     unread: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that a report says."""
+    """Everything that a report shows."""
 
-    #: Name of the chain; ``None`` for images that belong to none.
+    #: Name of the chain; ``None`` for images that do not belong to a chain.
     chain: str | None
     #: Where the images are: ``the engine at unix:///var/run/docker.sock``.
     place: str
@@ -131,89 +130,94 @@ class Facts:
     made: str
     #: Parents before children.
     tiers: list[ReportTier]
-    #: Of what nothing else stands on, together.
+    #: Wasted space in all images that no other image in the report is based on.
     waste: Waste
-    #: ``None`` where archives were not asked.
+    #: ``None`` if archives were not queried.
     outdated: Outdated | None
-    #: The newest compatibility matrix and what changed since the one before; ``None`` where there is none.
+    #: The newest compatibility matrix; ``None`` if there is none.
     matrix: Matrix | None
+    #: What changed since the matrix before; ``None`` if there is no matrix.
     changes: Changes | None
-    #: Sentences about what the whole report lacks.
+    #: One sentence for each part that the whole report lacks.
     missing: list[str]
 
 
-#: Folders and files of a layer that are told, at most.
+#: Limits for the folders and the touched files of a tier.
 _FOLDERS, _TOUCHED = 8, 200
-#: Parts of a path that make a folder: ``usr/lib``.
+#: Number of parts of a path that are shown as a folder: ``usr/lib``.
 _DEPTH = 2
 
 
 @dataclass(frozen=True, slots=True)
-class _Laid:
-    """A layer upon those below it."""
+class _LayerSummary:
+    """The content of a layer, and its effect on the layers below it."""
 
     content: LayerContent
-    #: Version and number of the layer that last changed it, by package.
+    #: Installed packages up to this layer: name to version and number of the layer that last changed it.
     packages: dict[str, tuple[str, int]]
+    #: Folder to its number of files and their bytes.
     folders: dict[str, tuple[int, int]]
-    #: Path, what became of it, and number of the layer that it comes from.
+    #: Path, :class:`.ChangeKind`, and number of the layer that the file comes from.
     touched: list[tuple[str, str, int]]
 
 
 class Contents:
-    """What was read so far, by the digests of a layer and of all below it."""
+    """Computes the contents of images. Each layer is summarized once, even if several images share it."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
-        self._laid: dict[tuple[str, ...], _Laid] = {}
+        """Start without any layer."""
+        self._summaries: dict[tuple[str, ...], _LayerSummary] = {}
 
     def of(self, stack: Stack, own: int) -> Content:
-        """Say what is in an image.
+        """Return the content of an image.
 
         Args:
             stack: The image.
-            own: Number of its layers that are its own.
+            own: Number of its own layers, which its parent does not have.
         """
         digests = stack.document.layers
-        if digests not in self._laid:
-            self._lay(stack)
-        laid = [self._laid[digests[: number + 1]] for number in range(len(digests))]
-        mine, below = laid[len(laid) - own :], len(laid) - own
+        if digests not in self._summaries:
+            self._summarize(stack)
+        summaries = [self._summaries[digests[: number + 1]] for number in range(len(digests))]
+        first_own = len(summaries) - own
+        own_summaries = summaries[first_own:]
         return Content(
-            layers=[each.content for each in laid],
-            packages=list(_packages(laid[-1].packages if laid else {}, stack.layers)),
-            folders=_folders(mine),
-            touched=list(_touched(mine, below, stack.layers)),
+            layers=[summary.content for summary in summaries],
+            packages=list(_packages(summaries[-1].packages if summaries else {}, stack.layers)),
+            folders=_folders(own_summaries),
+            touched=list(_touched(own_summaries, first_own, stack.layers)),
         )
 
-    def _lay(self, stack: Stack) -> None:
+    def _summarize(self, stack: Stack) -> None:
         before: dict[str, str] = {}
         owners: dict[str, tuple[str, int]] = {}
-        for number, (layer, index, changes, so_far) in enumerate(stack.laid()):
-            now = so_far.packages
+        for number, (layer, index, changes, so_far) in enumerate(stack.merge_layers()):
+            after = so_far.packages
             owners = {
                 package: owners[package] if before.get(package) == version else (version, number)
-                for package, version in now.items()
+                for package, version in after.items()
             }
             key = stack.document.layers[: number + 1]
-            if key not in self._laid:
-                told = content(layer, index, changes, before, now)
-                self._laid[key] = _Laid(told, owners, _sizes(index), list(_covers(changes)))
-            before = now
+            if key not in self._summaries:
+                layer_content = content(layer, index, changes, before, after)
+                self._summaries[key] = _LayerSummary(
+                    layer_content, owners, _folder_sizes(index), list(_touched_in_layer(changes))
+                )
+            before = after
 
 
-def _sizes(index: Index) -> dict[str, tuple[int, int]]:
-    found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+def _folder_sizes(index: Index) -> dict[str, tuple[int, int]]:
+    sizes: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for entry in index.entries:
         if entry.kind == FILE:
             folder = "/".join(entry.path.split("/")[:-1][:_DEPTH])
-            files, size = found[folder]
-            found[folder] = files + 1, size + entry.size
-    return dict(found)
+            files, size = sizes[folder]
+            sizes[folder] = files + 1, size + entry.size
+    return dict(sizes)
 
 
-def _covers(changes: Iterable[LayerChange]) -> Iterator[tuple[str, str, int]]:
-    """Files of lower layers; what changes in a database of packages is told as packages."""
+def _touched_in_layer(changes: Iterable[LayerChange]) -> Iterator[tuple[str, str, int]]:
+    """Yield the touched files of lower layers, without package databases: the report shows those as packages."""
     for change in changes:
         before = change.before
         if change.kind != ChangeKind.ADDED and before and before.entry.kind == FILE and not is_database(change.path):
@@ -226,16 +230,21 @@ def _packages(owners: dict[str, tuple[str, int]], layers: tuple[LayerInfo, ...])
         yield PackageOrigin(name, architecture, version, layers[number].called)
 
 
-def _folders(laid: Iterable[_Laid]) -> list[Folder]:
-    found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for each in laid:
-        for folder, (files, size) in each.folders.items():
-            found[folder] = found[folder][0] + files, found[folder][1] + size
-    told = [Folder(path, files, size) for path, (files, size) in found.items()]
-    return sorted(told, key=lambda each: (-each.size, each.path))[:_FOLDERS]
+def _folders(summaries: Iterable[_LayerSummary]) -> list[Folder]:
+    totals: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for summary in summaries:
+        for folder, (files, size) in summary.folders.items():
+            totals[folder] = totals[folder][0] + files, totals[folder][1] + size
+    folders = [Folder(path, files, size) for path, (files, size) in totals.items()]
+    return sorted(folders, key=lambda folder: (-folder.size, folder.path))[:_FOLDERS]
 
 
-def _touched(laid: Iterable[_Laid], below: int, layers: tuple[LayerInfo, ...]) -> Iterator[Touched]:
-    found = {path: (how, number) for each in laid for path, how, number in each.touched if number < below}
-    for path, (how, number) in sorted(found.items())[:_TOUCHED]:
-        yield Touched(path, how, layers[number].called)
+def _touched(
+    summaries: Iterable[_LayerSummary], first_own: int, layers: tuple[LayerInfo, ...]
+) -> Iterator[TouchedFile]:
+    """Yield the touched files that come from layers below the tier's first own layer."""
+    touched = {
+        path: (how, number) for summary in summaries for path, how, number in summary.touched if number < first_own
+    }
+    for path, (how, number) in sorted(touched.items())[:_TOUCHED]:
+        yield TouchedFile(path, how, layers[number].called)

@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The folder that a report is: written elsewhere first, then moved to its place."""
+"""The output folder of a report. The report is first written to a different folder, then moved to its place."""
 
 from __future__ import annotations
 
@@ -12,42 +12,46 @@ from pathlib import Path
 
 from ..errors import UsageError
 
-#: Says that a folder is a report, and which files belong to it.
+#: The file that marks a folder as a report, and lists the report's files.
 MARK = "report.json"
-#: Raised by one whenever the mark says more, or something else, than before.
+#: Increase it by one whenever the content or the meaning of the mark changes.
 SCHEMA = 1
 
 
 def check(folder: Path) -> None:
-    """Make sure that a report may be put into a folder: it is not there, empty, or a report and nothing else.
+    """Check that a report may be written to a folder: it does not exist, is empty, or contains only a report.
 
     Raises:
-        UsageError: It is something else.
+        UsageError: It is not a folder, or contains something else.
     """
     if not folder.exists() and not folder.is_symlink():
         return
     if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder; name one that is not there yet, or a report")
-    there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()}
-    if not there:
+        raise UsageError(f"{folder} is not a folder; name a folder that does not exist yet, or an existing report")
+    existing = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()}
+    if not existing:
         return
-    mark = _mark(folder)
-    if mark is None:
-        raise UsageError(f"{folder} is not empty and no report of Tierwright; name another folder, or remove it")
-    if foreign := sorted(there - mark):
-        raise UsageError(f"{folder} is a report, but holds {foreign[0]!r}, which is no part of it; move it elsewhere")
+    own_files = _own_files(folder)
+    if own_files is None:
+        raise UsageError(
+            f"{folder} is not empty, and is not a report of Tierwright; name a different folder, or remove it"
+        )
+    if foreign := sorted(existing - own_files):
+        raise UsageError(
+            f"{folder} is a report, but contains {foreign[0]!r}, which does not belong to it; move it elsewhere"
+        )
 
 
 def publish(folder: Path, files: Iterable[tuple[str, str]], *, chain: str | None, made: str) -> int:
-    """Write a report to a folder, which may hold an older report.
+    """Write a report to a folder. The folder may contain an older report.
 
-    The old report is there until the new one is complete. It is moved away and the new one moved in by two renames, so
-    a reader finds no report for an instant.
+    The old report stays until the new one is complete. Then two renames replace it. Between the renames, the folder
+    does not exist for a moment.
 
     Args:
-        folder: The report's folder; folders above it are made.
-        files: Paths in it, and texts.
-        chain: Name of the chain.
+        folder: The report's folder. Missing parent folders are created.
+        files: Pairs of a path in the folder and a text.
+        chain: Name of the chain; ``None`` if the report is about images that do not belong to a chain.
         made: RFC 3339 time.
 
     Returns:
@@ -60,15 +64,15 @@ def publish(folder: Path, files: Iterable[tuple[str, str]], *, chain: str | None
     folder = folder.resolve()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         try:
-            written = _write(aside / "new", files, chain, made)
-            _put(aside / "new", folder, aside / "old")
+            count = _write(temporary / "new", files, chain, made)
+            _replace(folder, temporary / "new", temporary / "old")
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}") from error
-    return written
+    return count
 
 
 def _write(site: Path, files: Iterable[tuple[str, str]], chain: str | None, made: str) -> int:
@@ -84,8 +88,8 @@ def _write(site: Path, files: Iterable[tuple[str, str]], chain: str | None, made
     return len(names)
 
 
-def _put(site: Path, folder: Path, old: Path) -> None:
-    """Move ``site`` to ``folder``; what was there is moved to ``old``."""
+def _replace(folder: Path, site: Path, old: Path) -> None:
+    """Move ``folder`` to ``old`` if it exists, and ``site`` to ``folder``."""
     if not folder.exists():
         site.rename(folder)
         return
@@ -97,10 +101,10 @@ def _put(site: Path, folder: Path, old: Path) -> None:
         raise
 
 
-def _mark(folder: Path) -> set[str] | None:
-    """Files of the report that a folder is; ``None`` where it is none."""
+def _own_files(folder: Path) -> set[str] | None:
+    """Return the files of the report in a folder; ``None`` if the folder does not contain a report."""
     try:
-        told = json.loads((folder / MARK).read_text(encoding="utf-8"))
-        return set(map(str, told["files"])) if told["tierwright"] == "report" else None
+        mark = json.loads((folder / MARK).read_text(encoding="utf-8"))
+        return set(map(str, mark["files"])) if mark["tierwright"] == "report" else None
     except (OSError, ValueError, TypeError, KeyError):
         return None

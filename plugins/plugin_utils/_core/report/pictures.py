@@ -1,13 +1,9 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""SVG pictures of the tree and of the matrix.
+"""Draws SVG pictures of a tree of images, from left to right, and of a compatibility matrix.
 
-A family as a picture: SVG, from left to right.
-
-It needs nothing from elsewhere, follows the reader's choice of light or dark, and says the same without colours: each
-box has its words in a title. Whoever reads with a screen reader or a keyboard meets a list of boxes, or of links.
-
-A compatibility matrix as a picture: SVG, a row for each tier and a column for each variant.
+A picture loads nothing from elsewhere, and follows the reader's choice of light or dark colours. It is complete without
+colours: each box has a title with all its texts. Screen readers and the keyboard find a list of boxes or links.
 """
 
 from __future__ import annotations
@@ -20,20 +16,22 @@ from xml.etree import ElementTree as ET
 from ..compatibility.variant_matrix import Cell, CellState, Matrix
 from ..text import one_line, printable
 
-#: A box is as wide as its words need, within these bounds.
+#: Limits for the width of a box, which depends on its texts, and its height; in pixels.
 _NARROWEST, _WIDEST, _HEIGHT = 130, 260, 58
-#: From box to box: to the right between them, and down.
+#: Horizontal space between two boxes, and vertical distance from the top of a box to the top of the next one.
 _GAP, _ROW = 48, 74
 _MARGIN = 12
-#: Pixels of a character of a name, and of a second line or a state, and what is beside them; rather too many.
+#: Width of a character of the name, of a character of the second line or state, and of the margins in a box; in pixels.
+#: These are estimates, a little too large.
 _CHARACTER, _SMALL_CHARACTER, _BESIDE = 7.4, 6.2, 34
-#: Characters of its name, of its name beside a state, and of its second line.
+#: Limits for the characters of the name, of the name if the box has a state, and of the second line.
 _LONGEST, _LONGEST_STATED, _LONGEST_MORE = 32, 24, 38
 
-#: Colours of groups that everybody can tell apart (Okabe and Ito, https://jfly.uni-koeln.de/color/).
+#: Colours of groups. People with colour vision deficiency can distinguish them (Okabe and Ito,
+#: https://jfly.uni-koeln.de/color/).
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#999999")
 
-#: What a page that holds a picture has to allow.
+#: Style sheet of every tree picture. The content security policy of the page must allow it.
 STYLE = """
 .tw-picture { --tw-ink: #1f2328; --tw-quiet: #59636e; --tw-box: #ffffff; --tw-line: #8c959f;
   --tw-failed: #b3261e; --tw-stale: #8a5a00; font: 13px system-ui, sans-serif; }
@@ -59,42 +57,42 @@ STYLE = """
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One thing in the picture."""
+    """One box of the picture, for example a tier."""
 
-    #: Its name; a long one is cut, but in the title.
+    #: Its name. A long name is cut in the box, but not in the title.
     name: str
-    #: Position in the list of what it stands on; ``None`` for nothing. What stands on something comes after it.
+    #: Position of its parent in the list of boxes; ``None`` if it has no parent. Parents come before children.
     parent: int | None
-    #: A second line of words.
+    #: Text of the second line.
     more: str = ""
-    #: What it has its colour from, for example the team; ``None`` for no colour.
+    #: Group that determines the colour, for example the team; ``None`` for no colour.
     group: str | None = None
-    #: ``failed``, ``not reached`` and ``stale`` are marked; empty for nothing to say.
+    #: State of the tier; ``failed``, ``not reached`` and ``stale`` are highlighted. Empty for no state.
     state: str = ""
-    #: Where a click leads; empty for nowhere.
+    #: Address of a link; empty for no link.
     link: str = ""
-    #: Whether the page is about it.
+    #: Whether the page is about this box.
     here: bool = False
 
 
 def colours(groups: Iterable[str | None]) -> dict[str, str]:
-    """Give each group a colour; there are eight."""
+    """Assign a colour to each group. With more than eight groups, colours are used again."""
     return dict(zip(sorted({group for group in groups if group is not None}), cycle(_COLOURS), strict=False))
 
 
 def draw_tree(
     boxes: Sequence[Box], title: str, description: str = "", colouring: Mapping[str, str] | None = None
 ) -> str:
-    """Draw a picture.
+    """Draw the picture of a tree.
 
     Args:
-        boxes: What is in it. Those without a parent stand on the left, the first one on top.
-        title: What it is a picture of.
-        description: A sentence for those who do not see it; empty for how many boxes there are.
-        colouring: Colours of groups, where other pictures have the same; ``None`` gives them here.
+        boxes: The boxes. Those without a parent are on the left, the first of them on top.
+        title: Title of the picture.
+        description: A sentence for screen readers; by default, it contains the number of boxes.
+        colouring: Colours of groups, if several pictures share them; ``None`` assigns the colours here.
 
     Returns:
-        An ``svg`` element, which is a file of its own as well.
+        An ``svg`` element. It is also a valid SVG file.
     """
     box_width = max(map(_width, boxes), default=_NARROWEST)
     places = _places(boxes, box_width + _GAP)
@@ -112,22 +110,23 @@ def draw_tree(
         },
     )
     _text(picture, "title", title)
-    _text(picture, "desc", description or f"{len(boxes)} boxes; each stands on the one to its left that leads to it.")
+    _text(picture, "desc", description or f"{len(boxes)} boxes; a line connects each box with its parent on the left.")
     _text(picture, "style", STYLE)
     edges = ET.SubElement(picture, "g", {"aria-hidden": "true"})
     for box, place in zip(boxes, places, strict=True):
         if box.parent is not None:
             ET.SubElement(edges, "path", {"class": "tw-edge", "d": _curve(places[box.parent], place, box_width)})
-    given = colours(box.group for box in boxes) if colouring is None else colouring
-    shown = ET.SubElement(picture, "g", {"role": "list"})
+    group_colours = colours(box.group for box in boxes) if colouring is None else colouring
+    box_list = ET.SubElement(picture, "g", {"role": "list"})
     for box, place in zip(boxes, places, strict=True):
-        on = boxes[box.parent].name if box.parent is not None else None
-        _draw_box(shown, box, place, box_width, on, given.get(box.group) if box.group is not None else None)
+        parent_name = boxes[box.parent].name if box.parent is not None else None
+        colour = group_colours.get(box.group) if box.group is not None else None
+        _draw_box(box_list, box, place, box_width, parent_name, colour)
     return ET.tostring(picture, encoding="unicode") + "\n"
 
 
 def _width(box: Box) -> int:
-    """Pixels that a box's words need."""
+    """Estimate the width that a box's texts need, in pixels."""
     name = len(one_line(box.name, _LONGEST_STATED if box.state else _LONGEST)) * _CHARACTER
     state = (len(box.state) + 2) * _SMALL_CHARACTER if box.state else 0
     more = len(one_line(box.more, _LONGEST_MORE)) * _SMALL_CHARACTER if box.more else 0
@@ -135,9 +134,9 @@ def _width(box: Box) -> int:
 
 
 def _places(boxes: Sequence[Box], step: int) -> list[tuple[float, float]]:
-    """Upper left corners of the boxes, ``step`` from parents to children.
+    """Return the upper left corners of the boxes. ``step`` is the distance from a parent to its children.
 
-    What has no children gets a row of its own, in order; any other box is in the middle of its children.
+    Each box without children gets its own row, in order. Any other box is placed in the middle of its children.
     """
     children: list[list[int]] = [[] for _ in boxes]
     depths: list[int] = []
@@ -146,30 +145,31 @@ def _places(boxes: Sequence[Box], step: int) -> list[tuple[float, float]]:
         if box.parent is not None:
             children[box.parent].append(number)
     rows = dict.fromkeys(range(len(boxes)), 0.0)
-    waiting = [number for number, box in reversed(list(enumerate(boxes))) if box.parent is None]
+    todo = [number for number, box in reversed(list(enumerate(boxes))) if box.parent is None]
     leaves = 0
-    while waiting:
-        number = waiting.pop()
-        waiting.extend(reversed(children[number]))
+    while todo:
+        number = todo.pop()
+        todo.extend(reversed(children[number]))
         if not children[number]:
             rows[number], leaves = leaves, leaves + 1
     for number in reversed(range(len(boxes))):  # children come after their parent
-        if own := children[number]:
-            rows[number] = (rows[own[0]] + rows[own[-1]]) / 2
+        if own_children := children[number]:
+            rows[number] = (rows[own_children[0]] + rows[own_children[-1]]) / 2
     return [(_MARGIN + depths[number] * step, _MARGIN + rows[number] * _ROW) for number in range(len(boxes))]
 
 
 def _draw_box(
-    into: ET.Element, box: Box, place: tuple[float, float], width: int, on: str | None, colour: str | None
+    into: ET.Element, box: Box, place: tuple[float, float], width: int, parent_name: str | None, colour: str | None
 ) -> None:
     x, y = place
-    told = ", ".join(filter(None, (box.name, box.more, box.state, f"on {on}" if on else "")))
+    based_on = f"based on {parent_name}" if parent_name else ""
+    title = ", ".join(filter(None, (box.name, box.more, box.state, based_on)))
     item = ET.SubElement(into, "g", {"role": "listitem", "transform": f"translate({x:g} {y:g})"})
-    kinds = [f"tw-{box.state.replace(' ', '-')}"] * bool(box.state) + ["tw-here"] * box.here
-    if kinds:
-        item.set("class", " ".join(kinds))
-    inner = ET.SubElement(item, "a", {"href": box.link, "aria-label": printable(told)}) if box.link else item
-    _text(inner, "title", told)
+    classes = [f"tw-{box.state.replace(' ', '-')}"] * bool(box.state) + ["tw-here"] * box.here
+    if classes:
+        item.set("class", " ".join(classes))
+    inner = ET.SubElement(item, "a", {"href": box.link, "aria-label": printable(title)}) if box.link else item
+    _text(inner, "title", title)
     ET.SubElement(inner, "rect", {"class": "tw-box", "width": f"{width}", "height": f"{_HEIGHT}", "rx": "6"})
     if colour:
         ET.SubElement(inner, "rect", {"width": "7", "height": f"{_HEIGHT}", "rx": "3", "fill": colour})
@@ -195,12 +195,16 @@ def _text(into: ET.Element, tag: str, words: str, attributes: dict[str, str] | N
 _HEAD, _MATRIX_ROW, _FIRST, _COLUMN, _MATRIX_GAP = 44, 40, 190, 150, 4
 _LONGEST_TIER, _LONGEST_TITLE = 24, 20
 
-#: What a cell says, the same with and without colours.
+#: Texts of the cells. They are clear without colours.
 _WORDS = {CellState.PASSED: "✓ passed", CellState.FAILED: "✕ failed", CellState.NOT_REACHED: "not reached"}
 
 
 def draw_matrix(matrix: Matrix) -> str:
-    """Draw a matrix, as an ``svg`` element for a page that styles it."""
+    """Draw a compatibility matrix: a row for each tier, a column for each variant.
+
+    Returns:
+        An ``svg`` element for a page of the report; the style sheet of the page sets the colours.
+    """
     width, height = _FIRST + _COLUMN * len(matrix.variants), _HEAD + _MATRIX_ROW * len(matrix.tiers) + _MATRIX_GAP
     picture = ET.Element(
         "svg",
@@ -213,7 +217,7 @@ def draw_matrix(matrix: Matrix) -> str:
             "viewBox": f"0 0 {width} {height}",
         },
     )
-    _matrix_text(picture, "title", _told(matrix))
+    _matrix_text(picture, "title", _matrix_title(matrix))
     for column, variant in enumerate(matrix.variants):
         place = {"x": f"{_FIRST + _COLUMN * (column + 0.5):g}", "y": "28", "text-anchor": "middle"}
         _matrix_text(picture, "text", one_line(variant.title, _LONGEST_TITLE), place)
@@ -226,13 +230,13 @@ def draw_matrix(matrix: Matrix) -> str:
     return ET.tostring(picture, encoding="unicode")
 
 
-def _told(matrix: Matrix) -> str:
-    """Everything that the picture says, for those who do not see it."""
+def _matrix_title(matrix: Matrix) -> str:
+    """Describe the picture in words, for screen readers."""
     cells = [(variant, cell) for variant in matrix.variants for cell in variant.tiers]
-    bad = [
+    not_passed = [
         f"{cell.tier} {cell.state} on {variant.title}" for variant, cell in cells if cell.state is not CellState.PASSED
     ]
-    return f"{len(matrix.tiers)} tiers on {len(matrix.variants)} variants: " + (", ".join(bad) or "all passed")
+    return f"{len(matrix.tiers)} tiers on {len(matrix.variants)} variants: " + (", ".join(not_passed) or "all passed")
 
 
 def _draw_cell(into: ET.Element, cell: Cell, x: int, y: int) -> None:

@@ -1,5 +1,5 @@
-// Pages can be read as they are. This makes tables sortable by keyboard, long ones searchable, and begins a picture that
-// is larger than its frame where the page's own tier is, or the first one.
+// Pages can be read without this script. It makes tables sortable by keyboard, and long tables searchable. It scrolls a
+// picture that is larger than its frame to the page's own tier, or to the first tier.
 "use strict";
 for (const table of document.querySelectorAll("table.sortable")) {
   for (const head of table.tHead.rows[0].cells) {

@@ -1,10 +1,8 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Templates, filters and content policy.
+"""The templates of a report's pages, their filters, and the content security policy.
 
-How pages say what facts hold. Whatever comes from an image is escaped: it may have been made to be shown here.
-
-The templates of a report's pages, and what a browser may do with these pages.
+All text from images is escaped, because a hostile image may contain text that attacks the report.
 """
 
 from __future__ import annotations
@@ -23,16 +21,17 @@ from ..text import one_line, printable, short, size
 from ..transports.image import LayerInfo, PackageChange
 from . import pictures
 
+#: Limit for the characters of a text; the rest is cut off.
 _LONGEST = 4000
 
 
 def shown(value: object) -> object:
-    """What is written for a value: text without what could steer a page or hide in it."""
+    """Replace control characters and invisible characters in a text; other values do not change."""
     return value if isinstance(value, Markup) or not isinstance(value, str) else printable(value)
 
 
 def text(words: str) -> Markup:
-    """Text of one or several lines, as it was said."""
+    """Format a text. If it has several lines, they are kept."""
     lines = [printable(line) for line in words[:_LONGEST].strip().splitlines()]
     if len(lines) > 1:
         return Markup("<pre>{}</pre>").format("\n".join(lines))
@@ -40,30 +39,31 @@ def text(words: str) -> Markup:
 
 
 def moment(when: str | None) -> Markup:
-    """A time as people read it, in UTC."""
+    """Format an RFC 3339 time for people, in UTC; ``None`` becomes a dash."""
     if when is None:
         return Markup("&ndash;")
-    at = datetime.fromisoformat(when).astimezone(UTC)
-    written = Markup('<time datetime="{}">{}</time>')
-    return written.format(at.strftime("%Y-%m-%dT%H:%M:%SZ"), f"{at.day} {at:%b %Y}, {at:%H:%M}")
+    time = datetime.fromisoformat(when).astimezone(UTC)
+    element = Markup('<time datetime="{}">{}</time>')
+    return element.format(time.strftime("%Y-%m-%dT%H:%M:%SZ"), f"{time.day} {time:%b %Y}, {time:%H:%M}")
 
 
 def made_by(layer: LayerInfo) -> str:
-    """What made a layer, in one line."""
+    """Return what made a layer, shortened to one line."""
     return one_line(layer.made_by, 120)
 
 
 def why(reasons: list[str] | None) -> str:
-    """Why a release was built."""
+    """Format the reasons why a release was built."""
     if reasons is None:
-        return "not told"
-    return "; ".join(reasons) or "the first"
+        return "not recorded"
+    return "; ".join(reasons) or "the first release"
 
 
 def package_counts(changes: Iterable[PackageChange]) -> tuple[int, int, int]:
-    """How many packages were added, changed and removed."""
-    kinds = [(each.before is None, each.after is None) for each in changes]
-    return sum(new for new, _ in kinds), sum(kind == (False, False) for kind in kinds), sum(gone for _, gone in kinds)
+    """Count the added, changed and removed packages."""
+    kinds = [(change.before is None, change.after is None) for change in changes]
+    added, removed = sum(is_new for is_new, _ in kinds), sum(is_gone for _, is_gone in kinds)
+    return added, sum(kind == (False, False) for kind in kinds), removed
 
 
 _HERE = Path(__file__).parent
@@ -72,8 +72,8 @@ _SCRIPTS = tuple((_HERE / name).read_text(encoding="utf-8") for name in ("vendor
 
 
 def environment(**values: Any) -> Environment:
-    """The templates, with values that every page has."""
-    made = Environment(
+    """Create the environment of the templates. ``values`` are available in every template."""
+    templates = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -82,21 +82,21 @@ def environment(**values: Any) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    for each in (moment, made_by, package_counts, text, why, short, size):
-        made.filters[each.__name__] = each
-    made.globals |= {
+    for function in (moment, made_by, package_counts, text, why, short, size):
+        templates.filters[function.__name__] = function
+    templates.globals |= {
         "policy": _policy(),
         "style": Markup(_STYLE),  # noqa: S704 - our own file
         "scripts": [Markup(script) for script in _SCRIPTS],  # noqa: S704 - our own files
         **values,
     }
-    return made
+    return templates
 
 
 def _policy() -> str:
-    """What a browser may load: the styles and scripts that we put into the pages, and nothing from anywhere.
+    """Return the content security policy: only the styles and scripts inside the pages, and nothing from elsewhere.
 
-    By their digests, because a page that is opened as a file has no origin that ``'self'`` could mean.
+    It names them by their digests. ``'self'`` does not work, because a page that is opened as a file has no origin.
     """
     styles, scripts = (" ".join(map(_source, texts)) for texts in ((_STYLE, pictures.STYLE), _SCRIPTS))
     rules = ("default-src 'none'", f"style-src {styles}", f"script-src {scripts}", "img-src data:", "base-uri 'none'")

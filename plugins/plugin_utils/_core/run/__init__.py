@@ -1,3 +1,3 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A run as a whole: its beginning, its result, its summary."""
+"""A run as a whole: its start, its result, its summary."""

@@ -1,11 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The result for programs: JSON and JUnit.
-
-A run's result as JUnit writes one: a suite for each tier, with its build and its tests as cases.
-
-How a run ended, for programs: a JSON document, and JUnit's for what shows tests.
-"""
+"""The result of a run for programs: a JSON document, and a JUnit document with a test suite for each tier."""
 
 from __future__ import annotations
 
@@ -20,75 +15,76 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from ..engine.engine import Engine
-from ..errors import ChainError, RunError, described
-from ..local_files import write_whole
-from ..state.journal import Journal, began
+from ..errors import ChainError, RunError, describe_error
+from ..local_files import write_atomically
+from ..state.journal import Journal, start_time
 from ..state.plan_records import Planned, read_plans
-from ..state.status import FAILED, NOT_REACHED, ends, failed_otherwise
-from ..tier_build.failure import failing, shown_failure
+from ..state.status import FAILED, NOT_REACHED, ended_tiers, failed_outside_tiers
+from ..tier_build.failure import last_failed_task, shown_failure
 
-#: What no XML document can hold, escaped or not.
-_NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+#: Characters that XML cannot contain, not even escaped.
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit(result: Mapping[str, Any]) -> str:
-    """Write the document.
+    """Return the result as a JUnit document.
 
     Args:
         result: The fields of :class:`RunResult`.
     """
-    suites = ET.Element("testsuites", name=_text(result["chain"] or "tierwright"))
+    suites = ET.Element("testsuites", name=_clean(result["chain"] or "tierwright"))
     for tier in result["tiers"]:
-        cases = list(_cases(tier))
-        suite = ET.SubElement(suites, "testsuite", _counts(tier["tier"], cases))
+        cases = list(_make_cases(tier))
+        suite = ET.SubElement(suites, "testsuite", _suite_attributes(tier["tier"], cases))
         suite.extend(cases)
     if result["error"] is not None:
-        suite = ET.SubElement(suites, "testsuite", {**_counts("run", []), "tests": "1", "errors": "1"})
+        suite = ET.SubElement(suites, "testsuite", {**_suite_attributes("run", []), "tests": "1", "errors": "1"})
         case = ET.SubElement(suite, "testcase", classname="run", name="run")
-        ET.SubElement(case, "error", message=_line(result["error"])).text = _text(result["error"])
+        ET.SubElement(case, "error", message=_first_line(result["error"])).text = _clean(result["error"])
     ET.indent(suites)
     return ET.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _cases(tier: Mapping[str, Any]) -> Iterator[ET.Element]:
-    """The tier itself, then its tests. Where tests failed, the tier is an error only if that is not why it failed."""
-    name = _text(tier["tier"])
+def _make_cases(tier: Mapping[str, Any]) -> Iterator[ET.Element]:
+    """Yield a case for the tier itself, and a case for each of its tests."""
+    name = _clean(tier["tier"])
     case = ET.Element("testcase", classname=name, name=tier["action"])
     if tier["result"] == "not reached":
-        ET.SubElement(case, "skipped", message=_line(tier["reason"] or "not reached"))
+        ET.SubElement(case, "skipped", message=_first_line(tier["reason"] or "not reached"))
     elif tier["result"] == "failed":
-        failure = ET.SubElement(case, "failure", message=_line(tier["reason"] or "failed"))
-        failure.text = _text("\n".join(tier["told"]))
+        failure = ET.SubElement(case, "failure", message=_first_line(tier["reason"] or "failed"))
+        failure.text = _clean("\n".join(tier["told"]))
     yield case
     for test in tier["tests"]:
         seconds = {} if test["seconds"] is None else {"time": f"{test['seconds']:.3f}"}
-        case = ET.Element("testcase", {"classname": name, "name": _text(test["test"] or "all tests"), **seconds})
+        case = ET.Element("testcase", {"classname": name, "name": _clean(test["test"] or "all tests"), **seconds})
         if test["result"] == "failed":
-            ET.SubElement(case, "failure", message=_line(test["message"])).text = _text(test["message"])
+            ET.SubElement(case, "failure", message=_first_line(test["message"])).text = _clean(test["message"])
         if test["log"]:
-            ET.SubElement(case, "system-out").text = _text(test["log"])
+            ET.SubElement(case, "system-out").text = _clean(test["log"])
         yield case
 
 
-def _counts(name: str, cases: list[ET.Element]) -> dict[str, str]:
-    def count(what: str) -> str:
-        return str(sum(case.find(what) is not None for case in cases))
+def _suite_attributes(name: str, cases: list[ET.Element]) -> dict[str, str]:
+    def count(element: str) -> str:
+        return str(sum(case.find(element) is not None for case in cases))
 
     counts = {"tests": str(len(cases)), "failures": count("failure"), "errors": "0", "skipped": count("skipped")}
-    return {"name": _text(name), **counts}
+    return {"name": _clean(name), **counts}
 
 
-def _line(text: str) -> str:
-    return _text(text.partition("\n")[0])
+def _first_line(text: str) -> str:
+    return _clean(text.partition("\n")[0])
 
 
-def _text(text: str) -> str:
-    return _NO_XML.sub("?", text)
+def _clean(text: str) -> str:
+    """Replace the characters that XML cannot contain."""
+    return _NOT_XML.sub("?", text)
 
 
 _KIND = "files"
 
-#: States of a run: it goes on, all its tiers are as they should be, or not.
+#: States of a run. The third state is ``FAILED``.
 RUNNING, PASSED = "running", "passed"
 
 
@@ -96,117 +92,117 @@ RUNNING, PASSED = "running", "passed"
 class Test:
     """A test that ran."""
 
-    #: Its name for pytest.
+    #: Its ID for pytest.
     test: str
     #: ``passed`` or ``failed``.
     result: str
-    #: How long it took; ``null`` where that is not known.
+    #: How many seconds it took; ``null`` if that is not known.
     seconds: float | None
-    #: The team whose test it is; ``null`` for one that passed, or where that is not known.
+    #: The team that owns the test; ``null`` if the test passed, or if the owner is not known.
     owner: str | None
-    #: Why it failed; empty where it passed.
+    #: Why it failed; empty if it passed.
     message: str
-    #: The last lines of its containers' logs; empty where it passed.
+    #: The last lines of its containers' logs; empty if it passed.
     log: str
 
 
 @dataclass(frozen=True, slots=True)
 class TierResult:
-    """How a tier ended."""
+    """The result of a tier."""
 
     tier: str
     team: str
-    #: What the plan wanted: ``build`` or ``keep``.
+    #: What the plan decided: ``build`` or ``keep``.
     action: str
-    #: ``built``, ``kept``, ``failed``, or ``not reached`` where something below it failed.
+    #: ``built``, ``kept``, ``failed``, or ``not reached`` because an ancestor failed or the run ended before.
     result: str
-    #: Why it failed or was kept, in one line; empty where there is nothing to say.
+    #: Why it failed or was kept, in one line; can be empty.
     reason: str
-    #: ID of its image, or of the one that failed its tests; ``null`` where there is none.
+    #: ID of its image, or of the image that failed its tests; ``null`` if there is none.
     image: str | None
     #: Names of that image.
     names: list[str]
-    #: Its release tag, and whether that names the image.
+    #: Its release tag, and whether this tag names the image.
     release: str
     released: bool
-    #: Bytes of all layers; ``null`` where there is no image.
+    #: Size of all layers in bytes; ``null`` if there is no image.
     size: int | None
-    #: All tests that ran; none where the image had passed them before.
+    #: All tests that ran; empty if the image had passed them before.
     tests: list[Test]
-    #: All that is to be told of a tier that failed, line by line.
+    #: The full explanation of a failure, line by line; empty if the tier did not fail.
     told: list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """How a run ended."""
+    """The result of a run."""
 
-    #: The chain; ``null`` where the inventory describes none.
+    #: The chain's name; ``null`` if the inventory does not describe a chain.
     chain: str | None
-    #: Identifier of the run; ``null`` where it did not begin.
+    #: ID of the run; ``null`` if it did not begin.
     run: str | None
-    #: ``running`` until the end (a run that was killed stays so), then ``passed`` or ``failed``.
+    #: ``running`` until the end, then ``passed`` or ``failed``. For a killed run, it stays ``running``.
     state: str
-    #: RFC 3339 times; ``null`` while that is to come.
+    #: RFC 3339 times; ``null`` if the run has not begun, or not ended.
     began: str | None
     ended: str | None
-    #: Why no run began, or what failed although all tiers passed, as a promotion; ``null`` where nothing did.
+    #: Why the run did not begin, or a failure outside the tiers, such as a failed promotion; ``null`` if there is none.
     error: str | None
-    #: The command that goes on with the chain.
+    #: The command that continues the build of the chain.
     repeat: str
     tiers: list[TierResult] = field(default_factory=list)
 
 
-def check_files(given: Mapping[str, Any]) -> dict[str, str]:
-    """Check where a run's result is to be written to.
+def check_files(arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Check the paths of the files for a run's result.
 
     Args:
-        given: Paths, by ``result_file`` and ``junit_file``; others are passed over.
+        arguments: The arguments of the task; only ``result_file`` and ``junit_file`` are read.
 
     Returns:
-        The absolute paths of those that are wanted.
+        The absolute paths of the files that are set, by argument.
 
     Raises:
-        ChainError: One is no path of a file in a folder that exists.
+        ChainError: The folder of a file does not exist, or a path exists and is not a file.
     """
-    wanted: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for kind in ("result_file", "junit_file"):
-        if given.get(kind) is None:
+        if arguments.get(kind) is None:
             continue
-        path = Path(str(given[kind])).expanduser().resolve()
+        path = Path(str(arguments[kind])).expanduser().resolve()
         if not path.parent.is_dir() or (path.exists() and not path.is_file()):  # a device would be replaced by a file
-            raise ChainError(f"tier_{kind} is {given[kind]!r}; expected a file in a folder that exists")
-        wanted[kind] = str(path)
-    return wanted
+            raise ChainError(f"tier_{kind} is {arguments[kind]!r}; expected a file in a folder that exists")
+        paths[kind] = str(path)
+    return paths
 
 
 def begin_files(files: Mapping[str, str], result: RunResult) -> None:
-    """Write a result that has no end yet, or that no run began: nobody shall read the last run's for this one's.
+    """Write a result to the files, to replace the result of an earlier run at once.
 
     Raises:
-        ChainError: It cannot be written.
+        ChainError: A file cannot be written.
     """
-    for kind, text in _texts(result).items():
+    for kind, text in _documents(result).items():
         if kind in files:
             try:
-                write_whole(Path(files[kind]), text)
+                write_atomically(Path(files[kind]), text)
             except OSError as error:
-                raise ChainError(f"tier_{kind}: {files[kind]} cannot be written: {described(error)}") from error
+                raise ChainError(f"tier_{kind}: {files[kind]} cannot be written: {describe_error(error)}") from error
 
 
 def note_files(journal: Journal, files: Mapping[str, str]) -> None:
-    """Record where the run's result is to be written to."""
+    """Record the paths of the files for the run's result."""
     journal.write(_KIND, "run", dict(files))
 
 
 def write_files(engine: Engine, journal: Journal, repeat: str, hosts: Collection[str] = ()) -> None:
-    """Write the result of a run that has ended to where it is wanted.
+    """Write the result of a run that has ended to its files.
 
     Args:
         engine: The engine.
-        journal: The run.
-        repeat: The command that goes on with the chain.
-        hosts: Names of the hosts that Ansible says failed.
+        journal: The journal of the run.
+        repeat: The command that continues the build of the chain.
+        hosts: Names of the hosts that Ansible reports as failed or unreachable.
 
     Raises:
         RunError: A file cannot be written.
@@ -221,63 +217,64 @@ def write_files(engine: Engine, journal: Journal, repeat: str, hosts: Collection
 
 
 def result_of(engine: Engine, journal: Journal, repeat: str, hosts: Collection[str] = ()) -> RunResult:
-    """Say how a run ended; the arguments are those of :func:`write_files`.
+    """Return the result of a run that has ended; the arguments are the same as for :func:`write_files`.
 
     Raises:
         EngineError: The engine does not answer.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     _chain, planned = read_plans(journal)
-    found = ends(journal, now)
-    tiers = [_tier(engine, journal, planned[name], end.result, end.said) for name, end in found.items()]
-    others = failed_otherwise(journal, hosts)
-    failed = bool(others) or any(each.result in {FAILED, NOT_REACHED} for each in tiers)
+    ended = ended_tiers(journal, now)
+    tiers = [_tier_result(engine, journal, planned[name], tier.result, tier.said) for name, tier in ended.items()]
+    others = failed_outside_tiers(journal, hosts)
+    failed = bool(others) or any(tier.result in {FAILED, NOT_REACHED} for tier in tiers)
     return RunResult(
-        chain=next((each.chain for each in planned.values()), None),
+        chain=next((plan.chain for plan in planned.values()), None),
         run=journal.run,
         state=FAILED if failed else PASSED,
-        began=began(journal.run).isoformat(timespec="seconds"),
+        began=start_time(journal.run).isoformat(timespec="seconds"),
         ended=now,
-        error="\n".join(_why(journal, host) for host in others) or None,
+        error="\n".join(_explain_host(journal, host) for host in others) or None,
         repeat=repeat,
         tiers=tiers,
     )
 
 
-def _why(journal: Journal, host: str) -> str:
-    said = failing(journal, host)
-    return "\n".join(said.lines) if said else f"host {host} failed"
+def _explain_host(journal: Journal, host: str) -> str:
+    failure = last_failed_task(journal, host)
+    return "\n".join(failure.lines) if failure else f"host {host} failed"
 
 
-def _tier(engine: Engine, journal: Journal, planned: Planned, result: str, said: str) -> TierResult:
+def _tier_result(engine: Engine, journal: Journal, planned: Planned, result: str, reason: str) -> TierResult:
     tier, outcome, tested = planned.tier, journal.outcome(planned.tier.name), journal.read("tested", planned.tier.name)
-    wanted = outcome.image if outcome else planned.image
-    image = engine.images.find(wanted or (tested or {}).get("image") or "") if wanted or tested else None
+    image_id = outcome.image if outcome else planned.image
+    image = engine.images.find(image_id or (tested or {}).get("image") or "") if image_id or tested else None
     return TierResult(
         tier=tier.name,
         team=tier.team,
         action=str(planned.action),
         result=result,
-        reason=said,
+        reason=reason,
         image=image.id if image else None,
         names=sorted(image.tags) if image else [],
         release=tier.release,
         released=image is not None and image.is_named(tier.release),
         size=image.size if image else None,
-        tests=_tests(tested or {}),
+        tests=_test_results(tested or {}),
         told=shown_failure(journal, tier.name) if result == FAILED else [],
     )
 
 
-def _tests(tested: Mapping[str, Any]) -> list[Test]:
-    passed = [Test(each["test"], PASSED, each["seconds"], None, "", "") for each in tested.get("ran", ())]
-    return passed + [
-        Test(each["test"], FAILED, None, each["owner"], each["message"], each["log"])
-        for each in tested.get("failed", ())
+def _test_results(tested: Mapping[str, Any]) -> list[Test]:
+    passed = [Test(test["test"], PASSED, test["seconds"], None, "", "") for test in tested.get("ran", ())]
+    failed = [
+        Test(test["test"], FAILED, None, test["owner"], test["message"], test["log"])
+        for test in tested.get("failed", ())
     ]
+    return passed + failed
 
 
-def _texts(result: RunResult) -> dict[str, str]:
-    """The documents, by the name of what they are wanted by."""
-    told = dataclasses.asdict(result)
-    return {"result_file": json.dumps(told, indent=2) + "\n", "junit_file": junit(told)}
+def _documents(result: RunResult) -> dict[str, str]:
+    """Return the result as documents, by the argument that sets their file."""
+    fields = dataclasses.asdict(result)
+    return {"result_file": json.dumps(fields, indent=2) + "\n", "junit_file": junit(fields)}

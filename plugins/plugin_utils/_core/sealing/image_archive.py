@@ -1,20 +1,19 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The archive that an engine loads images from.
+"""Writes the archive from which an engine loads an image.
 
-It is two formats in one, as ``docker save`` writes since Docker 25: Docker's image specification v1.2
-(``manifest.json``), and an OCI image layout (``index.json``). Both name the same files, so that each engine finds the
-one that it opens without all layers being there:
+The archive has two formats in one, like those of ``docker save`` since Docker 25: Docker's image specification v1.2
+(``manifest.json``), and an OCI image layout (``index.json``). Both refer to the same files. Each engine finds a format
+with which it loads an image although the archive does not contain all layers:
 
-- Docker reads ``manifest.json`` and opens only the layers that it lacks (``tarexport/load.go`` looks for the chain ID
-  first).
-- Podman wants every layer of a ``manifest.json``, but tries the OCI layout before it, and of that it opens only what
-  its storage lacks (``TryReusingBlob`` of containers/image).
+- Docker reads ``manifest.json`` and opens only the layers that it does not have (``tarexport/load.go`` looks for the
+  chain ID first).
+- Podman requires every layer of a ``manifest.json``, but it tries the OCI layout first. From the layout, it opens only
+  the layers that its storage does not have (``TryReusingBlob`` of containers/image).
 
-An engine that wants all layers all the same gets them all: see :mod:`.loading`.
+If an engine still requires all layers, it gets them all: see :mod:`.loading`.
 
-How long an archive is follows from what is in it, so it is sent with its length and not in chunks, which an engine
-takes in less time.
+The length of an archive is computed before it is sent. The request then has a length and no chunks, which is faster.
 """
 
 from __future__ import annotations
@@ -33,42 +32,48 @@ from ..layer.tar_writer import Layer
 
 _CHUNK = 1 << 20
 
-#: Where a layer lies in an archive whose beginning it is: its digest, which names it, is known when it has been sent.
-_NEW = "layer.tar"
+#: Name of the new layer at the beginning of an archive. Its digest is only known after it has been sent.
+_NEW_LAYER = "layer.tar"
 
-#: As long as any digest.
-_ANY = "sha256:" + 64 * "0"
+#: A placeholder with the length of a digest.
+_ANY_DIGEST = "sha256:" + 64 * "0"
 
 
 @dataclass(frozen=True, slots=True)
-class _Sent:
-    """A layer that the archive has already, as :data:`_NEW`."""
+class _SentLayer:
+    """The layer that is already in the archive as :data:`_NEW_LAYER`, with its size in bytes."""
 
     size: int
 
 
-LayerContent = Path | bytes | _Sent
+LayerContent = Path | bytes | _SentLayer
 
-#: How an engine keeps layers that it has, by their digests; see :meth:`.Images.descriptors`.
+#: The engine's descriptors of layers that it has, by the digest of the layer; see :meth:`.Images.descriptors`.
 Descriptors = Mapping[str, Mapping[str, Any]]
 
-#: A file of the archive: its name, and what is in it.
+#: A file of the archive: its name and its content.
 _Member = tuple[str, LayerContent]
 
-#: Bytes that end an archive.
+#: Number of zero bytes at the end of an archive.
 _END = 2 * tarfile.BLOCKSIZE
 
-# Docker's types and not OCI's: with those, Podman forgets the health check, which OCI's configuration has not.
+# These are Docker's media types. With OCI's, Podman drops the health check, because OCI's configuration has none.
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _CONFIG = "application/vnd.docker.container.image.v1+json"
 _LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 
 
 class DockerArchive:
-    """An archive with one image and no name for it, in pieces; it may be read more than once."""
+    """An archive with one image without a name, in pieces. It can be read more than once."""
 
     def __init__(self, length: int, pieces: Callable[[], Iterator[Piece]], manifest: Callable[[], bytes]) -> None:
-        """Take its length in bytes, what reads it, and what gives the image's manifest once it has been read."""
+        """Take the archive's length and functions for its content.
+
+        Args:
+            length: Its length in bytes.
+            pieces: Returns an iterator over its pieces.
+            manifest: Returns the image's manifest, after the archive has been read.
+        """
         self._length = length
         self._pieces = pieces
         self.manifest = manifest
@@ -83,17 +88,17 @@ class DockerArchive:
 def docker_archive(
     document: bytes, layers: Sequence[str], contents: Mapping[str, LayerContent], held: Descriptors
 ) -> DockerArchive:
-    """Describe the archive of an image whose layers lie ready.
+    """Make the archive of an image with existing layers.
 
     Args:
-        document: What :func:`..image.configuration.document` wrote.
-        layers: Digests of all layers, as the document names them.
-        contents: Layers that the engine may lack, by digest: an uncompressed tar, in a file or in memory.
-        held: How the engine keeps the others, where it has to be told.
+        document: The result of :func:`..image.configuration.document`.
+        layers: Digests of all layers, as in the document.
+        contents: Layers that the engine may not have, by digest: an uncompressed tar archive, in a file or in memory.
+        held: The engine's descriptors of the other layers, for an engine that needs them in the manifest.
     """
     manifest = _manifest(document, layers, contents, held)
     members = _members(document, layers, contents, manifest)
-    return DockerArchive(_length(members), lambda: _written(members), lambda: manifest)
+    return DockerArchive(_length(members), lambda: _write(members), lambda: manifest)
 
 
 def archive_with_new(
@@ -103,19 +108,19 @@ def archive_with_new(
     contents: Mapping[str, LayerContent],
     held: Descriptors,
 ) -> DockerArchive:
-    """Describe the archive of an image whose last layer is read while it is sent.
+    """Make the archive of an image with a new last layer, which is read while it is sent.
 
     Args:
-        layer: The layer.
-        describe: Writes the document for a layer of such a digest and such a digest of its content. It is as long for
-            any other; so it is asked once before the layer is read.
-        below: Digests of the layers that it lies on.
-        contents: Those of them that the engine may lack.
-        held: How it keeps the others, where it has to be told.
+        layer: The new layer.
+        describe: Returns the document, given the layer's digest and the digest of its content. The document must have
+            the same length for all digests: the length is needed before the layer is read.
+        below: Digests of the layers below it.
+        contents: Those of them that the engine may not have, by digest.
+        held: The engine's descriptors of the other layers, for an engine that needs them in the manifest.
     """
 
     def parts(digest: str, content: str) -> tuple[bytes, tuple[str, ...], dict[str, LayerContent]]:
-        return describe(digest, content), (*below, digest), {**contents, digest: _Sent(layer.size)}
+        return describe(digest, content), (*below, digest), {**contents, digest: _SentLayer(layer.size)}
 
     def manifest(digest: str, content: str) -> bytes:
         return _manifest(*parts(digest, content), held)
@@ -124,23 +129,23 @@ def archive_with_new(
         return _members(*parts(digest, content), manifest(digest, content))
 
     def pieces() -> Iterator[Piece]:
-        yield _header(_NEW, layer.size)
+        yield _header(_NEW_LAYER, layer.size)
         yield from ahead(layer.pieces())
         yield bytes(-layer.size % tarfile.BLOCKSIZE)
-        yield from _written(members(layer.digest, layer.content))
+        yield from _write(members(layer.digest, layer.content))
 
-    length = _stored(layer.size) + _length(members(_ANY, _ANY))
+    length = _stored(layer.size) + _length(members(_ANY_DIGEST, _ANY_DIGEST))
     return DockerArchive(length, pieces, lambda: manifest(layer.digest, layer.content))
 
 
 def digest_file(path: Path) -> str:
-    """SHA-256 digest of a file, as images write it."""
+    """Return the SHA-256 digest of a file as ``sha256:…``."""
     with path.open("rb") as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _manifest(document: bytes, layers: Sequence[str], contents: Mapping[str, LayerContent], held: Descriptors) -> bytes:
-    def described(layer: str) -> Mapping[str, Any]:
+    def descriptor_of(layer: str) -> Mapping[str, Any]:
         if layer in held and layer not in contents:
             return held[layer]
         return _descriptor(_LAYER, layer, _size(contents.get(layer, b"")))
@@ -150,7 +155,7 @@ def _manifest(document: bytes, layers: Sequence[str], contents: Mapping[str, Lay
             "schemaVersion": 2,
             "mediaType": _MANIFEST,
             "config": _descriptor(_CONFIG, _digest(document), len(document)),
-            "layers": [described(layer) for layer in layers],
+            "layers": [descriptor_of(layer) for layer in layers],
         }
     )
 
@@ -159,9 +164,9 @@ def _members(
     document: bytes, layers: Sequence[str], contents: Mapping[str, LayerContent], manifest: bytes
 ) -> list[_Member]:
     index = {"schemaVersion": 2, "manifests": [_descriptor(_MANIFEST, _digest(manifest), len(manifest))]}
-    listed = {"Config": _blob(_digest(document)), "RepoTags": None, "Layers": [_blob(layer) for layer in layers]}
+    image = {"Config": _blob(_digest(document)), "RepoTags": None, "Layers": [_blob(layer) for layer in layers]}
     return [
-        ("manifest.json", _json([listed])),
+        ("manifest.json", _json([image])),
         ("oci-layout", _json({"imageLayoutVersion": "1.0.0"})),
         ("index.json", _json(index)),
         (_blob(_digest(manifest)), manifest),
@@ -170,18 +175,18 @@ def _members(
     ]
 
 
-def _written(members: Sequence[_Member]) -> Iterator[bytes]:
+def _write(members: Sequence[_Member]) -> Iterator[bytes]:
     for name, content in members:
         yield from _member(name, content)
     yield bytes(_END)
 
 
 def _length(members: Sequence[_Member]) -> int:
-    return sum(_stored(0 if isinstance(content, _Sent) else _size(content)) for _name, content in members) + _END
+    return sum(_stored(0 if isinstance(content, _SentLayer) else _size(content)) for _name, content in members) + _END
 
 
 def _stored(size: int) -> int:
-    """Bytes that a member of ``size`` takes in an archive."""
+    """Return the size of a member in an archive, with its header and padding, in bytes."""
     return tarfile.BLOCKSIZE + size + -size % tarfile.BLOCKSIZE
 
 
@@ -207,13 +212,13 @@ def _size(content: LayerContent) -> int:
             return len(content)
         case Path():
             return content.stat().st_size
-        case _Sent(size):
+        case _SentLayer(size):
             return size
 
 
 def _member(name: str, content: LayerContent) -> Iterator[bytes]:
-    if isinstance(content, _Sent):
-        yield _header(name, 0, link=_NEW)
+    if isinstance(content, _SentLayer):
+        yield _header(name, 0, link=_NEW_LAYER)
         return
     with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
         size = file.seek(0, io.SEEK_END)

@@ -1,9 +1,9 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Handing an image to the engine: only what it lacks where it takes that, else all layers.
+"""Loads an image into the engine: only the layers that the engine does not have, if it accepts that, else all layers.
 
-An engine that refuses an image whose layers it has gets them back from it: they are read out of an image that has
-them, and loaded again. It is remembered for as long as the :class:`Engine` lives.
+If the engine rejects an image without the layers that it has, these layers are saved from an existing image and loaded
+again. This property of the engine is remembered for the lifetime of the :class:`Engine` object.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from .image_archive import Descriptors, LayerContent, archive_with_new, docker_a
 _CHUNK = 1 << 20
 _GZIP = b"\x1f\x8b"
 
-#: Most bytes that one layer may unpack to; a compressed one can promise any number.
+#: Size limit in bytes of one uncompressed layer. A small compressed layer could expand to any size.
 LARGEST = 64 << 30
 
-#: Engines that want all layers.
-_wants_all: WeakSet[Engine] = WeakSet()
+#: Engines that require all layers.
+_need_all_layers: WeakSet[Engine] = WeakSet()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ class Layers:
 
     #: Their digests, the base's first.
     digests: tuple[str, ...]
-    #: Content of those that the engine may lack, by digest.
+    #: Content of the layers that the engine may not have, by digest.
     contents: Mapping[str, LayerContent] = field(default_factory=dict)
-    #: ID of an image on the engine that has all others; ``None`` where there are no others.
+    #: ID of an image on the engine that has all other layers; ``None`` if there are no others.
     donor: str | None = None
 
 
@@ -54,82 +54,82 @@ def load(engine: Engine, document: bytes, layers: Layers) -> Image:
 
     Args:
         engine: The engine.
-        document: What :func:`..image.configuration.document` wrote.
-        layers: The layers that it names.
+        document: The result of :func:`..image.configuration.document`.
+        layers: The layers that it lists.
 
     Raises:
-        EngineError: The engine refused it.
+        EngineError: The engine rejected it.
     """
-    made = image_id(document)
+    new_id = image_id(document)
 
-    def give(contents: Mapping[str, LayerContent], held: Descriptors) -> Image:
-        return engine.images.load(docker_archive(document, layers.digests, contents, held), f"image {made}")
+    def send(contents: Mapping[str, LayerContent], held: Descriptors) -> Image:
+        return engine.images.load(docker_archive(document, layers.digests, contents, held), f"image {new_id}")
 
-    return _give(engine, layers, give)
+    return _send(engine, layers, send)
 
 
 def load_new(engine: Engine, layer: Layer, below: Layers, describe: Callable[[str, str], bytes]) -> Image:
-    """Load an image with one layer more than others have.
+    """Load an image with one new layer.
 
     Args:
         engine: The engine.
-        layer: The layer; it is read while it is sent, more than once where the engine refuses first.
-        below: The layers that it lies on.
-        describe: Writes the document, given the layer's digest and that of its content; see :func:`archive_with_new`.
+        layer: The new layer. It is read while it is sent, and again if the engine rejects the first archive.
+        below: The layers below it.
+        describe: Returns the document, given the layer's digest and that of its content; see :func:`archive_with_new`.
 
     Raises:
-        EngineError: The engine refused it.
+        EngineError: The engine rejected it.
         SealError: The layer cannot be read.
     """
 
-    def give(contents: Mapping[str, LayerContent], held: Descriptors) -> Image:
+    def send(contents: Mapping[str, LayerContent], held: Descriptors) -> Image:
         return engine.images.load(archive_with_new(layer, describe, below.digests, contents, held), "a new layer")
 
-    return _give(engine, below, give)
+    return _send(engine, below, send)
 
 
-def _give(engine: Engine, layers: Layers, give: Callable[[Mapping[str, LayerContent], Descriptors], Image]) -> Image:
-    """Give an engine what it lacks of ``layers``, or all of them where it refuses that."""
-    lacking = frozenset(layers.digests) - frozenset(layers.contents)
-    if layers.donor is None or not lacking:
-        return give(layers.contents, {})
-    if engine not in _wants_all:
+def _send(engine: Engine, layers: Layers, send: Callable[[Mapping[str, LayerContent], Descriptors], Image]) -> Image:
+    """Send an image with the layers that have content, or with all layers if the engine rejects that."""
+    others = frozenset(layers.digests) - frozenset(layers.contents)
+    if layers.donor is None or not others:
+        return send(layers.contents, {})
+    if engine not in _need_all_layers:
         try:
-            return give(layers.contents, engine.images.descriptors(layers.donor))
+            return send(layers.contents, engine.images.descriptors(layers.donor))
         except EngineUnavailableError:
             raise
         except EngineError:
-            pass  # it may want all layers; if that is not why, it says so of all of them as well
+            pass  # it may require all layers; if the reason is different, it rejects the archive with all layers, too
     with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
-        fetched = fetch(engine.images.save(layers.donor), lacking, Path(folder))
-        if missing := lacking - frozenset(fetched):
+        extracted = extract_layers(engine.images.save(layers.donor), others, Path(folder))
+        if missing := others - frozenset(extracted):
             raise EngineError(
-                f"image {layers.donor} should have the layers {', '.join(sorted(missing))}, but the engine did not "
-                "give them out with it"
+                f"image {layers.donor} should have the layers {', '.join(sorted(missing))}, but they are not in the "
+                "archive that the engine saved of it"
             )
-        image = give({**fetched, **layers.contents}, {})
-    _wants_all.add(engine)
+        image = send({**extracted, **layers.contents}, {})
+    _need_all_layers.add(engine)
     return image
 
 
-def fetch(archive: Iterable[bytes], wanted: Collection[str], folder: Path) -> dict[str, Path]:
-    """Take layers out of an archive that an engine wrote; it is opened as if hostile.
+def extract_layers(archive: Iterable[bytes], wanted: Collection[str], folder: Path) -> dict[str, Path]:
+    """Extract layers from an archive that an engine saved. The archive is not trusted.
 
-    Layers are known by the digest of their content and by nothing else: names, links and lists in the archive are
-    not looked at, since each version of each engine writes others. No path of the archive is used as one.
+    Layers are identified only by the digest of their content. Names, links and lists in the archive are ignored,
+    because they differ between engines and their versions. Paths of the archive are never used as paths of files.
 
     Args:
         archive: The archive, in pieces.
-        wanted: Digests of layers.
-        folder: A private folder to put them into.
+        wanted: Digests of the layers.
+        folder: A private folder for the extracted layers.
 
     Returns:
-        Files with the layers, uncompressed; those that are not in the archive are missing.
+        Files with the uncompressed layers, by digest. Layers that are not in the archive are missing.
 
     Raises:
-        EngineError: It is no tar archive, or a layer is too large.
+        EngineError: It is not a tar archive, it is damaged, or a layer is too large.
     """
-    found: dict[str, Path] = {}
+    layers: dict[str, Path] = {}
     stream = reader(archive)
     try:
         with tarfile.open(fileobj=stream, mode="r|") as tar:
@@ -139,37 +139,37 @@ def fetch(archive: Iterable[bytes], wanted: Collection[str], folder: Path) -> di
                     continue
                 path = folder / str(number)
                 digest = _spool(file, path)
-                if digest in wanted and digest not in found:
-                    found[digest] = path
+                if digest in wanted and digest not in layers:
+                    layers[digest] = path
                 else:
                     path.unlink()
     except (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile) as error:
-        raise EngineError(f"reading layers back from the engine: its archive is damaged ({error})") from error
-    return found
+        raise EngineError(f"reading layers from the engine: its archive is damaged ({error})") from error
+    return layers
 
 
 def _spool(file: IO[bytes], path: Path) -> str:
-    """Write a member's content, unpacked where it is packed, and return its digest."""
+    """Write a member's content, uncompressed, and return its digest."""
     digest, written = hashlib.sha256(), 0
     with path.open("xb") as target:
-        for piece in _unpacked(file):
+        for piece in _decompress(file):
             digest.update(piece)
             written += target.write(piece)
             if written > LARGEST:
-                raise EngineError(f"reading layers back from the engine: one has more than {LARGEST >> 30} GiB")
+                raise EngineError(f"reading layers from the engine: one has more than {LARGEST >> 30} GiB")
     return "sha256:" + digest.hexdigest()
 
 
-def _unpacked(file: IO[bytes]) -> Iterator[bytes]:
+def _decompress(file: IO[bytes]) -> Iterator[bytes]:
     start = file.read(len(_GZIP))
     if start != _GZIP:
         yield start
         while piece := file.read(_CHUNK):
             yield piece
         return
-    unpacker = zlib.decompressobj(wbits=31)
+    decompressor = zlib.decompressobj(wbits=31)
     piece = start
-    while piece and not unpacker.eof:
-        yield unpacker.decompress(piece, _CHUNK)
-        piece = unpacker.unconsumed_tail or file.read(_CHUNK)
-    yield unpacker.flush()
+    while piece and not decompressor.eof:
+        yield decompressor.decompress(piece, _CHUNK)
+        piece = decompressor.unconsumed_tail or file.read(_CHUNK)
+    yield decompressor.flush()

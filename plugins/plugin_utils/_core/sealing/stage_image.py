@@ -1,14 +1,14 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The image that a build container is started from: the parent's layers without the parent's behaviour.
+"""Makes the stage image, from which a build container is started: the parent's layers without the parent's settings.
 
-An engine mounts a fresh volume over every VOLUME of the image and would drop what the role writes there; it also
-merges entrypoint, user and health check into the container. None of that can be taken back when a container is
-created, so the build container starts from an image with the same layers and a configuration of our own.
+An engine mounts a new volume at every VOLUME of an image, and files that a role writes there would be lost. It also
+applies the image's entrypoint, user and health check. A request to create a container cannot switch this off.
+Therefore the build container starts from an image with the same layers and a configuration of our own.
 
-Where the engine makes files in a container to mount its own over, and counts them among the container's changes, one
-more layer lies on the parent's while the tier is built: those files, so that the engine need not make them. The tier's
-own layer does not know of it.
+Some engines create mount points in a container and report them as changes of the container. For these engines, the
+stage image has one more layer with exactly these files, so that the engine need not create them. This layer is not part
+of the tier's image.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from ..image.configuration import document, work_config
 from ..image.labels import work
 from .loading import Layers, load
 
-#: Who made its layers, as its history says; on top of that of an image that is made from it stands something else.
+#: Text of the history entries of a stage image. The last entry of an image that a user makes from it is different.
 _DOING = "tierwright: build"
 
-#: Mount points of engines, with the folders they are in as every distribution has them: files, folders (with a slash),
-#: and what a link leads to.
+#: Mount points of engines, with their parent folders as in every distribution: files, folders (with a slash) and links,
+#: with the target of a link.
 _MOUNT_POINTS = {
     "dev/": "",
     "etc/": "",
@@ -47,15 +47,15 @@ _MOUNT_POINTS = {
 def stage(engine: Engine, parent_image: Image, run: str, tier: str) -> str:
     """Load the stage image for building ``tier`` on ``parent_image``.
 
-    Its labels name run and tier, so no two builds share one and each can remove its own.
+    Its labels name run and tier, so that each build has its own stage image and can remove it.
 
     Returns:
         The stage image's ID.
 
     Raises:
-        EngineError: The engine refused it.
+        EngineError: The engine rejected it.
     """
-    layers = below(engine, parent_image)
+    layers = lower_layers(engine, parent_image)
     content = document(
         architecture=parent_image.architecture,
         os=parent_image.os,
@@ -68,17 +68,19 @@ def stage(engine: Engine, parent_image: Image, run: str, tier: str) -> str:
 
 
 def is_stage(engine: Engine, image: str) -> bool:
-    """Say whether an image was made here to build on; one that somebody made of a build container inherits its labels.
+    """Tell whether an image with the labels of a stage image is one.
+
+    An image that a user commits from a build container inherits these labels.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
     newest = engine.images.newest_step(image)
-    return newest is None or newest.created_by == _DOING  # where it is gone, its run was quicker
+    return newest is None or newest.created_by == _DOING  # a missing image was removed by its run in the meantime
 
 
-def below(engine: Engine, parent_image: Image) -> Layers:
-    """Say what a tier's layer lies on while it is built.
+def lower_layers(engine: Engine, parent_image: Image) -> Layers:
+    """Return the layers of the stage image for a parent.
 
     Raises:
         EngineError: The engine does not answer.
@@ -92,13 +94,13 @@ def below(engine: Engine, parent_image: Image) -> Layers:
 
 @cache
 def mount_points() -> bytes:
-    """The layer of :data:`_MOUNT_POINTS`, always the same."""
-    written = io.BytesIO()
-    with tarfile.open(fileobj=written, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+    """Return the layer with :data:`_MOUNT_POINTS`, always the same bytes."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, target in _MOUNT_POINTS.items():
             entry = tarfile.TarInfo(name)
             entry.mode = 0o755 if name.endswith("/") else 0o644
             entry.type = tarfile.DIRTYPE if name.endswith("/") else tarfile.SYMTYPE if target else tarfile.REGTYPE
             entry.linkname = target
             tar.addfile(entry)
-    return written.getvalue()
+    return archive.getvalue()

@@ -1,3 +1,3 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is kept of a chain and its runs: journal, lock, claim, status."""
+"""The stored state of a chain and its runs: journal, lock, claim, status."""

@@ -1,10 +1,11 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A chain's claim to its name: on the engine, and in this user's state folder.
+"""The claim of a project to a chain name: on the engine, and in this user's state folder.
 
-Images, tags and state are found by the chain's name. So the first who uses a name records where the chain lives: beside
-the chain's state folder, and on the engine as the label of an empty volume, since users with other state folders may
-share that. An engine makes a volume of one name once only: of two who come at once, one is told.
+Images, tags and state are found by the chain's name. The first project that uses a name records itself next to the
+chain's state folder, and on the engine as a label of an empty volume, because users with separate state folders can
+share an engine. An engine creates a volume of one name only once: if two projects claim a name at once, the second one
+gets the label of the first.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ..chain.names import is_anybodys
+from ..chain.names import is_generic_name
 from ..chain.tier import Tier
 from ..engine.engine import Engine
 from ..engine.inspection import Names
@@ -25,190 +26,200 @@ from ..image.provenance import Repositories
 from .journal import state_folder
 from .owner import Home
 
-#: No chain's folder: names of chains have no plus sign there.
-_HOMES = "+homes"
+#: Not the state folder of a chain: the names of those contain no plus sign.
+_CLAIMS_FOLDER = "+homes"
 
 
 def check_claim(engine: Engine, chain: str, home: Home) -> None:
-    """Make sure that no other project has a chain of this name, on this engine or in this state folder.
+    """Check that no other project has a chain with this name, on this engine or in this state folder.
 
     Raises:
-        RunError: One has; the message says where it lives and what to do.
+        RunError: Another project has; the message contains its folder and what to do.
         EngineError: The engine does not answer.
     """
-    _agreed(engine, chain, home)
+    _read_claims(engine, chain, home)
 
 
 def claim(engine: Engine, chain: str, home: Home) -> None:
     """Claim a chain's name on the engine and in the state folder; see :func:`check_claim`.
 
     Raises:
-        RunError: Another project has it, or the state folder cannot be written to. Nothing was changed.
-        EngineError: The engine refused.
+        RunError: Another project has it, or the state folder cannot be written to. Nothing was changed on the engine.
+        EngineError: The engine rejected a request.
     """
-    here, there = _agreed(engine, chain, home)
-    others = claimed_by_others(engine, chain, home)  # image names are whose project had them first
-    mine = replace(home, tiers=tuple(each for each in home.tiers if each.partition(" ")[2] not in others))
-    _write_here(chain, here, mine)
-    wanted = _together(there, mine)
-    if wanted == there:
+    local_claim, engine_claim = _read_claims(engine, chain, home)
+    others = claimed_by_others(engine, chain, home)  # an image name belongs to the project that claimed it first
+    own = replace(home, tiers=tuple(entry for entry in home.tiers if entry.partition(" ")[2] not in others))
+    _write_local_claim(chain, local_claim, own)
+    wanted = _merge(engine_claim, own)
+    if wanted == engine_claim:
         return
-    if there is not None:
+    if engine_claim is not None:
         engine.volumes.remove(volume_name(chain))
-    said = engine.volumes.create(volume_name(chain), {labels.CHAIN: chain, labels.HOME: wanted.written()})
-    first = Home.read(said.get(labels.HOME, ""))
+    volume_labels = engine.volumes.create(volume_name(chain), {labels.CHAIN: chain, labels.HOME: wanted.written()})
+    first = Home.read(volume_labels.get(labels.HOME, ""))
     if first is not None and not home.claims_with(first):
-        raise RunError(_told(chain, home, str(first), _forget_there(chain)))
+        raise RunError(_conflict(chain, home, str(first), _advise_volume_removal(chain)))
 
 
-def owned(chain: str, home: Home) -> Repositories:
-    """Repositories of a chain's tiers, by tier: of those that its inventory has, and of those that it had before."""
-    here = _here(chain)
-    return (home if here is None or not home.claims_with(here) else home.with_tiers(here.tiers)).repositories
+def own_repositories(chain: str, home: Home) -> Repositories:
+    """Return the repositories of a chain's current and former tiers, by tier."""
+    local_claim = _read_local_claim(chain)
+    if local_claim is not None and home.claims_with(local_claim):
+        home = home.with_tiers(local_claim.tiers)
+    return home.repositories
 
 
-def give_up(engine: Engine, chain: str) -> None:
-    """Give up the claim to a name on the engine, when nothing of the chain is left there.
+def remove_claim(engine: Engine, chain: str) -> None:
+    """Remove the claim to a name from the engine, when nothing of the chain is left there.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected the request.
     """
     engine.volumes.remove(volume_name(chain))
 
 
 def check_images(engine: Engine, chain: str, home: Home, moving: Mapping[Tier, str | None]) -> None:
-    """Make sure that release tags which are going to move are not those of another project's chain.
+    """Check that no release tag that a run is going to move belongs to another project's chain.
 
     Args:
         engine: The engine.
         chain: The chain's name.
-        home: Where it lives.
-        moving: ID of the image that each tier's release tag names now; ``None`` where there is no such tag.
+        home: Its project.
+        moving: By tier, the ID of the image that its release tag names now; ``None`` if there is no such tag.
 
     Raises:
-        RunError: A tag is another project's; the message says whose and what to do.
+        RunError: A tag belongs to another project; the message contains its folder and what to do.
         EngineError: The engine does not answer.
     """
-    known: dict[str, Home | None] = {}
-    for tier, image in moving.items():
-        found = engine.images.find(image) if image else None
-        said = found.labels.get(labels.CHAIN) if found and found.labels.get(labels.TIER) == tier.name else None
-        if said is None or (said == chain and not is_anybodys(chain)):
+    claims: dict[str, Home | None] = {}
+    for tier, image_id in moving.items():
+        image = engine.images.find(image_id) if image_id else None
+        label = image.labels.get(labels.CHAIN) if image and image.labels.get(labels.TIER) == tier.name else None
+        if label is None or (label == chain and not is_generic_name(chain)):
             continue
-        if said not in known:
-            known[said] = None if is_anybodys(said) else _there(engine, said)
-        owner = known[said] or claimed_by_others(engine, chain, home).get(tier.image)
+        if label not in claims:
+            claims[label] = None if is_generic_name(label) else _read_engine_claim(engine, label)
+        owner = claims[label] or claimed_by_others(engine, chain, home).get(tier.image)
         if owner is not None and not home.is_project_of(owner):
             raise RunError(
-                f"tier {tier.name!r}: {tier.release} is an image of another project's chain, which lives in {owner}; "
-                "this one would take its name away. Give the tier an image name of its own: "
+                f"tier {tier.name!r}: the image {tier.release} belongs to another project's chain, in {owner}. "
+                "This run would move its tag. Give the tier a different image name, for example "
                 f"tier_image: {chain}/{tier.image.rpartition('/')[2]}"
             )
 
 
-def own_images(engine: Engine, chain: str, home: Home, names: Names, *, called: str = "") -> list[provenance.Own]:
+def own_images(
+    engine: Engine, chain: str, home: Home, names: Names, *, former: str = ""
+) -> list[provenance.ChainImage]:
     """List a chain's own images.
 
     Args:
         engine: The engine.
         chain: The chain's name.
-        home: Where it lives.
-        names: All names on the engine.
-        called: The name that it had when they were made, where that is another. Where other projects may have had it
-            as well, what these claim is left out.
+        home: Its project.
+        names: All image names on the engine.
+        former: List the images that the chain made under this former name instead. If other projects may have used
+            the same name, the repositories that they claim are left out.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
-    mine, label = owned(chain, home), called or chain
-    if is_anybodys(label):
+    repositories, label = own_repositories(chain, home), former or chain
+    if is_generic_name(label):
         others = claimed_by_others(engine, chain, home)
-        mine = {tier: set(its) - others.keys() for tier, its in mine.items()}
-    return provenance.images_of_chain(engine, label, mine, names)
+        repositories = {tier: set(claimed) - others.keys() for tier, claimed in repositories.items()}
+    return provenance.images_of_chain(engine, label, repositories, names)
 
 
 def claimed_by_others(engine: Engine, chain: str, home: Home) -> dict[str, Home]:
-    """Repositories of the tiers of other projects' chains on the engine, with where each chain lives.
+    """Return the repositories that other projects on the engine claim, each with its project.
 
     Raises:
         EngineError: The engine does not answer.
     """
     claims = engine.volumes.labelled(labels.HOME).values()
-    homes = (Home.read(said[labels.HOME]) for said in claims if said.get(labels.CHAIN) != chain)
-    others = [each for each in homes if each is not None and not home.is_project_of(each)]
-    return {name: each for each in others for names in each.repositories.values() for name in names}
+    homes = (Home.read(volume[labels.HOME]) for volume in claims if volume.get(labels.CHAIN) != chain)
+    others = [other for other in homes if other is not None and not home.is_project_of(other)]
+    return {name: other for other in others for names in other.repositories.values() for name in names}
 
 
 def volume_name(chain: str) -> str:
-    """Name of the volume that claims a chain's name."""
+    """Return the name of the volume that holds the claim to a chain's name."""
     return f"tierwright-chain-{hashlib.sha256(chain.encode()).hexdigest()[:16]}"
 
 
-def _agreed(engine: Engine, chain: str, home: Home) -> tuple[Home | None, Home | None]:
-    """What is recorded in the state folder and on the engine, both this project's; ``None`` for nothing."""
-    here, there = _here(chain), _there(engine, chain)
-    if here is not None and not home.claims_with(here):
-        raise RunError(_told(chain, home, str(here), f"remove {_recorded_in(chain)}"))
-    if there is None or not home.claims_with(there):
-        # Tiers that came after the record was made, or images of before there were records.
-        tiers = tuple(provenance.claimed(engine, chain, engine.images.snapshot().names))
-        known = home if here is None else home.with_tiers(here.tiers)
-        if there is None and tiers and set(tiers).isdisjoint(known.tiers):
-            names = ", ".join(sorted({each.partition(" ")[0] for each in tiers}))
-            raise RunError(_told(chain, home, f"a place that is not recorded (tiers {names})", "remove its images"))
-        if there is not None and not home.claims_with(there.with_tiers(tiers)):
-            raise RunError(_told(chain, home, str(there), _forget_there(chain)))
-    return here, there
+def _read_claims(engine: Engine, chain: str, home: Home) -> tuple[Home | None, Home | None]:
+    """Read the claims in the state folder and on the engine; ``None`` if there is none.
+
+    Raises:
+        RunError: One of them is the claim of another project.
+    """
+    local_claim, engine_claim = _read_local_claim(chain), _read_engine_claim(engine, chain)
+    if local_claim is not None and not home.claims_with(local_claim):
+        raise RunError(_conflict(chain, home, str(local_claim), f"remove {_local_claim_file(chain)}"))
+    if engine_claim is None or not home.claims_with(engine_claim):
+        # The images can have tiers that the claim lacks: newer tiers, or images from before there were claims.
+        tiers = tuple(provenance.labelled_repositories(engine, chain, engine.images.snapshot().names))
+        own = home if local_claim is None else home.with_tiers(local_claim.tiers)
+        if engine_claim is None and tiers and set(tiers).isdisjoint(own.tiers):
+            names = ", ".join(sorted({entry.partition(" ")[0] for entry in tiers}))
+            raise RunError(_conflict(chain, home, f"a place that is not recorded (tiers {names})", "remove its images"))
+        if engine_claim is not None and not home.claims_with(engine_claim.with_tiers(tiers)):
+            raise RunError(_conflict(chain, home, str(engine_claim), _advise_volume_removal(chain)))
+    return local_claim, engine_claim
 
 
-def _told(chain: str, home: Home, other: str, forget: str) -> str:
+def _conflict(chain: str, home: Home, other: str, advice: str) -> str:
     return (
-        f"there is another project's chain {chain!r}: it lives in {other}, and this one in {home}. Nothing was "
-        "touched. Name one of them otherwise: tier_chain, for all tiers of its inventory; where tiers of both have one "
-        f"image name, tier_image as well. If this project takes the place of the other one, {forget}, and start again"
+        f"another project has a chain {chain!r} too: it is in {other}, and this chain is in {home}. Nothing was "
+        "changed. Rename one of the two chains: set tier_chain for all tiers of its inventory. If tiers of both chains "
+        "have the same image name, set tier_image too. "
+        f"If this project replaces the other one, {advice}, and start again"
     )
 
 
-def _forget_there(chain: str) -> str:
-    return f"remove the record of it (docker volume rm {volume_name(chain)})"
+def _advise_volume_removal(chain: str) -> str:
+    return f"remove its claim (docker volume rm {volume_name(chain)})"
 
 
-def _together(known: Home | None, home: Home) -> Home:
-    """What to record: the tiers and first commits of both, and the first of two places that are both there."""
-    if known is None:
+def _merge(claim: Home | None, home: Home) -> Home:
+    """Return the new claim: the tiers and root commits of both. If both places exist, the earlier one stays."""
+    if claim is None:
         return replace(home, former="")
-    place = home if home.has_place_of(known) else known
-    roots = tuple(sorted({*known.roots, *home.roots}))
-    return replace(place, tiers=home.with_tiers(known.tiers).tiers, roots=roots, former="")
+    place = home if home.has_place_of(claim) else claim
+    roots = tuple(sorted({*claim.roots, *home.roots}))
+    return replace(place, tiers=home.with_tiers(claim.tiers).tiers, roots=roots, former="")
 
 
-def _here(chain: str) -> Home | None:
+def _read_local_claim(chain: str) -> Home | None:
     try:
-        return Home.read(_recorded_in(chain).read_text())
+        return Home.read(_local_claim_file(chain).read_text())
     except (OSError, ValueError):
         return None
 
 
-def _there(engine: Engine, chain: str) -> Home | None:
+def _read_engine_claim(engine: Engine, chain: str) -> Home | None:
     return Home.read((engine.volumes.find(volume_name(chain)) or {}).get(labels.HOME, ""))
 
 
-def _write_here(chain: str, known: Home | None, home: Home) -> None:
-    wanted = _together(known, home)
-    if wanted == known:
+def _write_local_claim(chain: str, claim: Home | None, home: Home) -> None:
+    wanted = _merge(claim, home)
+    if wanted == claim:
         return
-    path = _recorded_in(chain)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    path = _local_claim_file(chain)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        aside.write_text(wanted.written())
-        aside.replace(path)
+        unfinished.write_text(wanted.written())
+        unfinished.replace(path)
     except OSError as error:
         raise RunError(
-            f"the chain's folder {path.parent} cannot be written to ({error.strerror}); let XDG_STATE_HOME name another"
+            f"the chain's folder {path.parent} cannot be written to ({error.strerror}); "
+            "set XDG_STATE_HOME to a folder that can be written to"
         ) from error
 
 
-def _recorded_in(chain: str) -> Path:
+def _local_claim_file(chain: str) -> Path:
     folder = state_folder(chain)
-    return folder.parent / _HOMES / f"{folder.name}.json"
+    return folder.parent / _CLAIMS_FOLDER / f"{folder.name}.json"

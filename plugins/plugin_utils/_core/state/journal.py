@@ -1,9 +1,10 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The journal of one run: a private folder through which the tiers of a run tell each other how they fare.
+"""The journal of one run: a private folder through which the tasks of the run exchange results.
 
-A task that waits runs in a process with a snapshot of Ansible's variables, so it cannot see what became of another
-host. Every fact is a small file that appears whole (written aside, then moved), and is never changed afterwards.
+Each Ansible task runs in a process with a snapshot of the variables, so a waiting task cannot see the results of other
+hosts there. Each record is a small file. It is written under a temporary name and then renamed, so readers never see
+half a file.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ from urllib.parse import unquote
 
 from .. import local_files
 from ..chain.names import file_name
-from ..errors import RunError, concerning
-from ..local_files import lock, write_whole
+from ..errors import RunError, wrap_errors
+from ..local_files import lock, write_atomically
 from ..text import printable_lines
 from .owner import Holder
 
 _POLL_SECONDS = 0.1
 
-#: Making an interpreter takes minutes where the way to the archive is slow.
-_ALONE_SECONDS = 3600
+#: Seconds to wait for a lock of the run. To make an interpreter takes minutes if the package archive is slow.
+_LOCK_SECONDS = 3600
 
-#: What names of unfinished files begin with, and no quoted name does.
-_ASIDE = "+"
+#: Names of unfinished files begin with this. No quoted tier name does.
+_UNFINISHED = "+"
 _MOMENT = "%Y%m%dT%H%M%SZ"
 _RUN = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]+", re.ASCII)
 
@@ -47,7 +48,7 @@ class Outcome:
 
     #: ID of the tier's image; ``None`` if the tier failed.
     image: str | None
-    #: Why it failed, or why the tier has the image that it had; empty if it was sealed anew.
+    #: Why the tier failed, or why it keeps an earlier image; empty if its image is new.
     reason: str
 
 
@@ -55,32 +56,32 @@ class Journal:
     """The journal of a run, open in one process."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the journal in ``folder``, which :meth:`begin` made."""
+        """Open the journal in ``folder``, which :meth:`begin` created."""
         self.folder = folder
 
     @property
     def run(self) -> str:
-        """The run's identifier."""
+        """The run's ID."""
         return self.folder.name
 
     @classmethod
     def begin(cls, chain: str, command: str = "ansible-playbook") -> Journal:
-        """Start the journal of a new run over ``chain``, which lives and dies with the process we work for.
+        """Create the journal of a new run over ``chain``. The run belongs to the parent of this process.
 
         Args:
             chain: The chain's name.
-            command: What that process was started as, for whoever waits for the run.
+            command: The command of the parent process, which waiting runs print.
         """
         folder = runs_folder(chain) / f"{datetime.now(UTC).strftime(_MOMENT)}-{secrets.token_hex(4)}"
         folder.mkdir(mode=0o700, parents=True)
-        (folder / "holder").write_text(json.dumps(Holder.employer(command).written()))
+        (folder / "holder").write_text(json.dumps(Holder.of_parent_process(command).written()))
         return cls(folder)
 
     def hold(self) -> IO[bytes]:
-        """Show that the run is alive for as long as the returned file is open in this process.
+        """Mark the run as alive, as long as the returned file is open in this process.
 
-        The lock is a POSIX one: unlike ``flock`` it does not live on in forked workers, which outlast a killed
-        ansible-playbook of 2.20 and later (they are sessions of their own).
+        The lock is a POSIX lock: forked workers do not inherit it, unlike a lock of ``flock``. Since ansible-core 2.20,
+        workers are sessions of their own, and outlive a killed ansible-playbook.
         """
         file = (self.folder / "alive").open("wb")
         fcntl.lockf(file, fcntl.LOCK_EX)
@@ -88,17 +89,17 @@ class Journal:
 
     @property
     def holder(self) -> Holder | None:
-        """Whom the run belongs to; ``None`` where it has ended, or was killed before it had said so."""
+        """The process that the run belongs to; ``None`` if the run has ended, or was killed before it recorded this."""
         try:
             return Holder.read(json.loads((self.folder / "holder").read_text()))
         except (FileNotFoundError, ValueError):
             return None
 
     def is_alive(self) -> bool:
-        """Say whether the run goes on: another process holds it, or its own is about to.
+        """Say whether the run is active: a different process holds its lock, or its process still runs.
 
-        The lock is what counts, also from another machine with the same home. A worker makes the journal and the main
-        process holds it a moment later; in between, that process is looked for.
+        The lock also works between machines that share a home folder. A worker creates the journal, and the main
+        process locks it a moment later. In between, the run is active as long as the main process runs.
         """
         try:
             with (self.folder / "alive").open("r+b") as file:
@@ -108,71 +109,77 @@ class Journal:
         except FileNotFoundError:
             pass
         holder = self.holder
-        return holder is not None and holder.lives()
+        return holder is not None and holder.is_running()
 
     def write(self, kind: str, tier: str, content: dict[str, Any]) -> None:
-        """Record one fact about a tier: its ``plan``, its ``build``, its ``outcome``."""
-        write_whole(self._path(kind, tier), json.dumps(content))
+        """Write a record about a tier, of a kind such as ``plan``, ``build`` or ``outcome``."""
+        write_atomically(self._path(kind, tier), json.dumps(content))
 
     def read(self, kind: str, tier: str) -> dict[str, Any] | None:
-        """Read what was recorded; ``None`` if nothing was."""
+        """Read a record; ``None`` if there is none.
+
+        Raises:
+            RunError: The record is damaged.
+        """
         path = self._path(kind, tier)
         try:
             text = path.read_text()
         except FileNotFoundError:
             return None
-        with concerning(f"{path} of this run is damaged", RunError):
+        with wrap_errors(f"{path} of this run is damaged", RunError):
             content = json.loads(text)
         return content if isinstance(content, dict) else None
 
     def moment(self, kind: str, tier: str) -> float | None:
-        """When something was recorded, in seconds since 1970; ``None`` if nothing was."""
+        """Return when a record was written, in seconds since 1970; ``None`` if there is none."""
         try:
             return self._path(kind, tier).stat().st_mtime
         except FileNotFoundError:
             return None
 
     def recorded(self, kind: str) -> list[str]:
-        """Names of the tiers that have a record of ``kind``, sorted."""
-        end = f".{kind}.json"
-        return sorted(unquote(path.name.removesuffix(end)) for path in self.folder.glob(f"[!{_ASIDE}]*{end}"))
+        """Return the sorted names of the tiers that have a record of ``kind``."""
+        suffix = f".{kind}.json"
+        return sorted(
+            unquote(path.name.removesuffix(suffix)) for path in self.folder.glob(f"[!{_UNFINISHED}]*{suffix}")
+        )
 
     def passed(self, tier: str, image: str, reason: str = "") -> None:
-        """Record that ``tier`` has ``image`` in this run, and why it is the one that it had, where it is."""
+        """Record that ``tier`` has ``image`` after this run. ``reason`` says why it keeps an earlier image."""
         self.write("outcome", tier, {"image": image, "reason": reason})
 
     def failed(self, tier: str, reason: str) -> None:
-        """Record that ``tier`` failed, unless its end is recorded already."""
+        """Record that ``tier`` failed, unless it has an outcome already."""
         if self.read("outcome", tier) is None:
             self.write("outcome", tier, {"image": None, "reason": printable_lines(reason)})
 
     def outcome(self, tier: str) -> Outcome | None:
-        """How ``tier``'s build ended; ``None`` while it has not."""
+        """Return how ``tier``'s build ended; ``None`` if it has not ended."""
         content = self.read("outcome", tier)
         return None if content is None else Outcome(content["image"], content["reason"])
 
     def wait(self, tier: str) -> Outcome:
-        """Wait for the end of ``tier``'s build.
+        """Wait until ``tier``'s build ends.
 
         Raises:
-            RunError: The process that this one works for has ended, or the journal is gone.
+            RunError: The parent process of this worker has ended, or the journal was removed.
         """
-        employer = os.getppid()
+        parent_pid = os.getppid()
         while (outcome := self.outcome(tier)) is None:
-            if os.getppid() != employer or not self.folder.is_dir():
-                raise RunError(f"the run ended while tier {tier!r} was being waited for; start the playbook again")
+            if os.getppid() != parent_pid or not self.folder.is_dir():
+                raise RunError(f"the run ended while a task waited for tier {tier!r}; start the playbook again")
             time.sleep(_POLL_SECONDS)
         return outcome
 
     @contextmanager
-    def alone(self, doing: str) -> Iterator[None]:
-        """Let one tier of this run at a time do what ``doing`` names; the others wait for it.
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold the lock ``name`` of this run. Other tiers of the run wait for it.
 
         Raises:
-            RunError: It has taken another tier an hour.
+            RunError: Another tier held the lock for an hour.
         """
-        with (self.folder / f"{doing}.lock").open("wb") as file:
-            lock(file, _ALONE_SECONDS)
+        with (self.folder / f"{name}.lock").open("wb") as file:
+            lock(file, _LOCK_SECONDS)
             yield
 
     def end(self) -> None:
@@ -183,8 +190,11 @@ class Journal:
         return self.folder / f"{file_name(tier)}.{kind}.json"
 
 
-def began(run: str) -> datetime:
-    """When a run began, by its identifier; one of another form, as anybody may write on an engine, began now."""
+def start_time(run: str) -> datetime:
+    """Return when a run began, according to its ID. For an ID of a different form, return the current time.
+
+    Labels and tags on an engine can contain any text in place of an ID.
+    """
     if _RUN.fullmatch(run) is None:
         return datetime.now(UTC)
     try:
@@ -194,24 +204,24 @@ def began(run: str) -> datetime:
 
 
 def state_folder(chain: str) -> Path:
-    """Folder of what is known of ``chain`` here, below ``$XDG_STATE_HOME`` (by default ``~/.local/state``)."""
+    """Return the state folder of ``chain``, below ``$XDG_STATE_HOME`` (by default ``~/.local/state``)."""
     return local_files.state() / file_name(chain)
 
 
 def chains() -> list[str]:
-    """Names of the chains that something is known of here, sorted."""
+    """Return the sorted names of the chains that have a state folder."""
     folder = local_files.state()
-    return sorted(unquote(each.name) for each in folder.iterdir() if each.is_dir()) if folder.is_dir() else []
+    return sorted(unquote(path.name) for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
 def runs_folder(chain: str) -> Path:
-    """Folder of the journals of ``chain``'s runs."""
+    """Return the folder of the journals of ``chain``'s runs."""
     return state_folder(chain) / "runs"
 
 
 def runs(chain: str) -> Iterator[Journal]:
-    """Journals of ``chain``'s runs, the oldest first, of killed ones too."""
+    """Yield the journals of ``chain``'s active and killed runs, the oldest first."""
     folder = runs_folder(chain)
-    for each in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if each.is_dir():
-            yield Journal(each)
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.is_dir():
+            yield Journal(path)

@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One run at a time over a chain: whoever comes second waits for its turn, and is told for whom."""
+"""The lock of a chain: one run at a time; a second run waits and prints which run holds the lock."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ..errors import RunError
 from ..local_files import lock
 from .journal import Journal, runs, state_folder
 
-#: Seconds to wait for another run, unless the user says otherwise.
-PATIENCE = 3600
+#: Seconds that a run waits for another run by default.
+LOCK_TIMEOUT = 3600
 
-#: No process holds one of the chain's locks for so long, unless it is stopped.
+#: Seconds that a process waits for a lock file of the chain. Only a stopped process holds one this long.
 _LOCK_SECONDS = 300
 
 _POLL_SECONDS = 0.5
@@ -26,38 +26,41 @@ _SAY_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How a run waits for its turn."""
+    """How a run waits for another run over the same chain."""
 
     #: Seconds; 0 fails at once.
-    patience: float
-    #: Called with a line when there is something to say.
+    timeout: float
+    #: Called with each line to print.
     say: Callable[[str], None]
-    #: Called once before the waiting: what can be known to fail should not wait.
+    #: Called once before the run waits, so that a predictable failure comes at once.
     first: Callable[[], object] = lambda: None
 
 
-def take_turn(chain: str, command: str, waiting: Waiting) -> Journal:
-    """Begin the next run over ``chain``, when no other one goes on in this user's state folder.
+def begin_exclusive_run(chain: str, command: str, waiting: Waiting) -> Journal:
+    """Begin a run over ``chain`` as soon as no other run is active in this user's state folder.
 
     Args:
         chain: The chain's name.
-        command: What this run was started as, for those that will wait for it.
-        waiting: What to do where another run goes on.
+        command: The command of this run, which waiting runs print.
+        waiting: How to wait for an active run.
+
+    Returns:
+        The journal of the new run.
 
     Raises:
-        RunError: Another run goes on for longer than the user wants to wait.
+        RunError: The other run was still active after the timeout, or this playbook has ended meanwhile.
     """
-    until, say_again, waited = time.monotonic() + waiting.patience, 0.0, False
-    employer = os.getppid()
+    deadline, say_again, waited = time.monotonic() + waiting.timeout, 0.0, False
+    parent_pid = os.getppid()
     while True:
-        with exclusively(chain, "turn"):
-            other = _other(chain)
+        with chain_lock(chain, "turn"):
+            other = _find_active_run(chain)
             if other is None:
                 return Journal.begin(chain, command)
         now = time.monotonic()
-        if now >= until:
+        if now >= deadline:
             raise RunError(
-                f"another run over chain {chain!r} goes on: run {other}; waited {waiting.patience:.0f} s "
+                f"another run over chain {chain!r} is active: run {other}; waited {waiting.timeout:.0f} s "
                 "(tier_lock_timeout) for it. Start the playbook again when it has ended"
             )
         if not waited:
@@ -66,35 +69,37 @@ def take_turn(chain: str, command: str, waiting: Waiting) -> Journal:
         if now >= say_again:
             waiting.say(f"waiting for another run over chain {chain!r}: run {other}")
             say_again = now + _SAY_SECONDS
-        time.sleep(min(_POLL_SECONDS, max(until - now, 0)))
-        if os.getppid() != employer:
+        time.sleep(min(_POLL_SECONDS, max(deadline - now, 0)))
+        if os.getppid() != parent_pid:
             raise RunError("the playbook has ended")
 
 
 @contextmanager
-def exclusively(chain: str, doing: str) -> Iterator[None]:
-    """Let one process of this user at a time do what ``doing`` names to ``chain``; the others wait for it.
+def chain_lock(chain: str, name: str) -> Iterator[None]:
+    """Hold the lock ``name`` of ``chain``. Other processes of this user wait for it.
 
     Raises:
-        RunError: The state folder cannot be written to, or another process has not let go for minutes: it is stopped.
+        RunError: The state folder cannot be written to, or another process held the lock for minutes, because it is
+            stopped.
     """
     folder = state_folder(chain)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        opened = (folder / f"{doing}.lock").open("wb")
+        lock_file = (folder / f"{name}.lock").open("wb")
     except OSError as error:
         raise RunError(
-            f"the chain's folder {folder} cannot be written to ({error.strerror}); let XDG_STATE_HOME name another"
+            f"the chain's folder {folder} cannot be written to ({error.strerror}); "
+            "set XDG_STATE_HOME to a folder that can be written to"
         ) from error
-    with opened as file:
-        lock(file, _LOCK_SECONDS)
+    with lock_file:
+        lock(lock_file, _LOCK_SECONDS)
         yield
 
 
-def _other(chain: str) -> str | None:
-    """Tell another run that goes on; an earlier one of the same ansible-playbook is none."""
+def _find_active_run(chain: str) -> str | None:
+    """Describe an active run over ``chain``; an earlier run of the same ansible-playbook does not count."""
     for journal in runs(chain):
         holder = journal.holder
-        if journal.is_alive() and not (holder is not None and holder.is_employer()):
+        if journal.is_alive() and not (holder is not None and holder.is_parent_process()):
             return journal.run if holder is None else f"{journal.run}, {holder}"
     return None

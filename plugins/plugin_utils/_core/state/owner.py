@@ -1,13 +1,9 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The process that a run belongs to, and the project that a chain belongs to.
+"""The process that owns a run, and the project that owns a chain.
 
-Who a run belongs to: one ansible-playbook, told to others that wait for it.
-
-Where a chain lives, and whether another place that claims its name is the same project.
-
-One project has many places: clones, worktrees, checkouts of CI that are new each time. Nothing that is in an image may
-depend on the place, so what tells is the Git repository, the folder, and the tiers.
+The same project can be in many places: clones, worktrees, fresh checkouts in CI. Images must not depend on the
+place, so they cannot identify the project. Its Git repository, its folder and its tiers identify it.
 """
 
 from __future__ import annotations
@@ -26,50 +22,51 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The process that a run lives and dies with."""
+    """The ansible-playbook process that a run belongs to. The run ends with this process."""
 
-    #: Its number on its machine.
+    #: The process ID on its machine.
     pid: int
-    #: When it was born, as its machine counts; numbers are used again. Empty where the system does not tell.
+    #: The start time of the process in clock ticks, because process IDs are reused. Empty if the system does not
+    #: report it.
     birth: str
-    #: Its machine.
+    #: The host name of its machine.
     host: str
     #: The user's name.
     user: str
-    #: What it was started as, without its options: they may hold secrets.
+    #: The command of the process, without options, because they may contain secrets.
     command: str
-    #: When the run began, for people.
+    #: When the run began, as local time for people.
     since: str
 
     @classmethod
-    def employer(cls, command: str) -> Holder:
-        """The process that this one, a worker, works for."""
+    def of_parent_process(cls, command: str) -> Holder:
+        """Describe the parent of this process. In a worker, that is ansible-playbook."""
         pid = os.getppid()
         return cls(pid, _birth(pid), machine(), user(), command, time.strftime("%Y-%m-%d %H:%M:%S"))
 
     @classmethod
     def read(cls, fields: dict[str, Any]) -> Holder:
-        """Read what :meth:`written` wrote.
+        """Read the fields that :meth:`written` returned.
 
         Raises:
-            ValueError: It is something else.
+            ValueError: A field is missing or has the wrong type.
         """
         kinds = {field.name: int if field.name == "pid" else str for field in dataclasses.fields(cls)}
         if not isinstance(fields, dict) or not all(isinstance(fields.get(name), kind) for name, kind in kinds.items()):
-            raise ValueError(f"{fields!r} says of no process what it is")
+            raise ValueError(f"{fields!r} does not describe a process")
         return cls(**{name: fields[name] for name in kinds})
 
     def written(self) -> dict[str, Any]:
-        """Its fields, as JSON holds them."""
+        """Return the fields for JSON."""
         return dataclasses.asdict(self)
 
-    def lives(self) -> bool:
-        """Say whether the process is there still; one of another machine counts as gone."""
+    def is_running(self) -> bool:
+        """Say whether the process still runs; ``False`` for a process of a different machine."""
         return self.host == machine() and _exists(self.pid) and _birth(self.pid) == self.birth
 
-    def is_employer(self) -> bool:
-        """Say whether this process works for it."""
-        return self.pid == os.getppid() and self.lives()
+    def is_parent_process(self) -> bool:
+        """Say whether it is the parent of this process."""
+        return self.pid == os.getppid() and self.is_running()
 
     def __str__(self) -> str:
         return f"process {self.pid} of user {self.user} on {self.host} since {self.since}: {self.command}"
@@ -86,9 +83,9 @@ def _exists(pid: int) -> bool:
 
 
 def _birth(pid: int) -> str:
-    """Clock ticks from the machine's start to the process's; of one that only waits to be collected, its state.
+    """Read when a process started, in clock ticks since the machine started; for a zombie, its state instead.
 
-    Fields 22 and 3 of proc_pid_stat(5).
+    These are fields 22 and 3 of proc_pid_stat(5).
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -103,72 +100,73 @@ def machine() -> str:
 
 
 def user() -> str:
-    """Name of the user that this process runs as, or the number of one without a name."""
+    """Name of the user of this process, or the user ID if it has no name."""
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # a number without a name; KeyError until Python 3.12
+    except (OSError, KeyError):  # a user ID without a name; KeyError until Python 3.12
         return str(os.getuid())
 
 
-_NAMED = 5
+#: The largest number of tiers that a message names.
+_MAX_NAMED = 5
 _LISTS = ("tiers", "roots")
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where a chain lives."""
+    """The project that a chain belongs to, and the place of one copy of it."""
 
-    #: Folder of its inventory, absolute.
+    #: Absolute path of the folder of its inventory.
     inventory: str
-    #: The machine.
+    #: The host name of its machine.
     host: str
     user: str
-    #: Its tiers, and those that it had: name and repository of the images, with a space between.
+    #: Its current and former tiers: each is the name of the tier, a space, and the repository of its images.
     tiers: tuple[str, ...]
-    #: Where its Git repository was cloned from; empty where from nowhere.
+    #: The address that its Git repository was cloned from; empty if it was not cloned.
     origin: str = ""
-    #: Folder of its Git repository; empty where there is none.
+    #: Folder of its Git repository; empty if there is none.
     repository: str = ""
-    #: The inventory's path in that.
+    #: The inventory's path in the Git repository.
     within: str = ""
-    #: First commits of its Git repository; none where they are not known.
+    #: The root commits of its Git repository; empty if they are not known.
     roots: tuple[str, ...] = ()
-    #: The name that the chain had before this version, which took it from the inventory's folder; empty for none.
+    #: The chain's former name: earlier versions took it from the inventory's folder. Empty if there is none.
     former: str = ""
 
     @classmethod
     def read(cls, text: str) -> Home | None:
-        """Read what :meth:`written` wrote; ``None`` where it is nothing of the kind."""
+        """Read the text that :meth:`written` returned; ``None`` if the text is something else."""
         try:
-            told: dict[str, Any] = json.loads(text)
-            home = cls(**{**told, **{name: tuple(told.get(name, ())) for name in _LISTS}})
+            fields: dict[str, Any] = json.loads(text)
+            home = cls(**{**fields, **{name: tuple(fields.get(name, ())) for name in _LISTS}})
         except (ValueError, TypeError, KeyError):
             return None
         texts = [getattr(home, field.name) for field in dataclasses.fields(cls) if field.name not in _LISTS]
-        return home if all(isinstance(each, str) for each in (*texts, *home.tiers, *home.roots)) else None
+        return home if all(isinstance(text, str) for text in (*texts, *home.tiers, *home.roots)) else None
 
     def written(self) -> str:
-        """All that another place has to know, as text."""
+        """Return all fields except ``former`` as JSON, for other copies of the project to read."""
         return json.dumps(dataclasses.asdict(dataclasses.replace(self, former="")), sort_keys=True)
 
     def with_tiers(self, tiers: Collection[str]) -> Home:
-        """The same place, with more tiers."""
+        """Return the same place with more tiers."""
         return dataclasses.replace(self, tiers=tuple(sorted({*self.tiers, *tiers})))
 
     @property
     def repositories(self) -> dict[str, set[str]]:
-        """Repositories of its tiers' images, by tier, those that it had before as well."""
-        found: dict[str, set[str]] = {}
-        for each in self.tiers:
-            tier, _, repository = each.partition(" ")
-            found.setdefault(tier, set()).add(repository)
-        return found
+        """Repositories of the images of its current and former tiers, by tier."""
+        repositories: dict[str, set[str]] = {}
+        for entry in self.tiers:
+            tier, _, repository = entry.partition(" ")
+            repositories.setdefault(tier, set()).add(repository)
+        return repositories
 
     def is_project_of(self, other: Home) -> bool:
-        """Say whether both are certainly one project.
+        """Say whether both are certainly the same project.
 
-        Clones of one repository are, whatever their tiers. Where only the history is one, forks are too; there the
-        tiers tell as well.
+        Clones of the same repository are, whatever their tiers. If they share only the history, they could be forks:
+        then their tiers must match too.
         """
         if self._shares_repository(other):
             return self.within == other.within or self.has_place_of(other)
@@ -177,10 +175,10 @@ class Home:
         return self.has_place_of(other) and not (self.origin and other.origin)
 
     def claims_with(self, other: Home) -> bool:
-        """Say whether two places that claim one name are one project.
+        """Say whether two places that claim the same chain name are the same project.
 
-        A copy that no Git tells of, or that was cloned from another address, is known by its tiers: those of one place
-        are among those of the other.
+        A copy without Git data, or a clone from a different address, is recognised by its tiers: all tiers of one place
+        must be tiers of the other.
         """
         if self.is_project_of(other):
             return True
@@ -188,32 +186,32 @@ class Home:
         return not foreign and self._has_tiers_of(other)
 
     def has_place_of(self, other: Home) -> bool:
-        """Say whether this is the other place, or came after it was left."""
+        """Say whether both are the same place, or the other place does not exist any more."""
         return self.host == other.host and (self.inventory == other.inventory or _is_missing(other.inventory))
 
     def _shares_repository(self, other: Home) -> bool:
-        """A clone of a clone on one machine comes from the folder of that one."""
+        """Say whether both are clones of the same repository, or one is a local clone of the other."""
         local = self.host == other.host
-        mine = {self.origin, self.repository if local else ""} - {""}
-        return not mine.isdisjoint({other.origin, other.repository if local else ""})
+        own = {self.origin, self.repository if local else ""} - {""}
+        return not own.isdisjoint({other.origin, other.repository if local else ""})
 
     def _shares_history(self, other: Home) -> bool:
-        """Say whether both began with one commit: clones from two addresses do, and so do forks."""
+        """Say whether both have a root commit in common, as clones from two addresses have, and forks too."""
         return not set(self.roots).isdisjoint(other.roots)
 
     def _has_tiers_of(self, other: Home) -> bool:
-        """Say whether the tiers of one place are among those of the other."""
-        mine, others = set(self.tiers), set(other.tiers)
-        return bool(mine and others) and (mine <= others or others <= mine)
+        """Say whether all tiers of one place are tiers of the other."""
+        own, others = set(self.tiers), set(other.tiers)
+        return bool(own and others) and (own <= others or others <= own)
 
     def __str__(self) -> str:
-        names = [each.partition(" ")[0] for each in self.tiers]
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        return f"{self.inventory} (user {self.user} on {self.host}; tiers {', '.join(names[:_NAMED])}{more})"
+        names = [entry.partition(" ")[0] for entry in self.tiers]
+        more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+        return f"{self.inventory} (user {self.user} on {self.host}; tiers {', '.join(names[:_MAX_NAMED])}{more})"
 
 
 def _is_missing(path: str) -> bool:
-    """Say whether a path is certainly not there; a folder that we may not look into is."""
+    """Say whether a path certainly does not exist. A folder that this user may not read may still exist."""
     try:
         Path(path).stat()
     except (FileNotFoundError, NotADirectoryError):

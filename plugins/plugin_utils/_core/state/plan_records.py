@@ -1,11 +1,11 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a plan and a build write into the journal, as objects."""
+"""Writes the plan of a run to its journal, and reads it back as objects."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,48 +24,48 @@ _SOURCES: dict[str, Callable[..., Source]] = {kind.__name__: kind for kind in (B
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What the plan says of one tier."""
+    """The plan for one tier."""
 
     #: The chain's name.
     chain: str
     tier: Tier
     action: Action
-    #: Its image, where it is not built.
+    #: ID of its image; ``None`` if the tier is built or has no image.
     image: str | None
-    #: Parts of its key; without ``parent`` where the parent is built in this run.
+    #: Parts of its build key, without ``parent`` if the parent is built in this run.
     parts: dict[str, str]
-    #: What ``include_role`` finds its role by.
+    #: The name of its role for ``include_role``; ``None`` for a base, and for a tier that is not part of the run.
     role: str | None
-    #: Whether it is built even if an image with its key exists.
+    #: Whether the tier is built even if an image with its key exists.
     forced: bool = False
-    #: What its role was found to use is now, for each list of that that an image of the tier was built with.
+    #: Recorded parts of the key; see :attr:`.Decision.elsewhere`.
     elsewhere: tuple[dict[str, str], ...] = ()
     #: Folders of the roles whose files are in the key.
     roles: tuple[str, ...] = ()
-    #: Folders that names of files from elsewhere are relative to.
+    #: Folders that the names of files outside the role are relative to.
     projects: tuple[str, ...] = ()
-    #: ID of the image that the release tag named, whosever it is; ``None`` where there was no such tag.
+    #: ID of the image that the release tag named, even if it is not this tier's; ``None`` if there was no such tag.
     was: str | None = None
-    #: The tests that its image has to pass.
+    #: The tests that its image must pass.
     tests: Suite = field(default_factory=Suite)
-    #: Whether its image is kept and has to be tested.
+    #: Whether its image is kept and must be tested.
     untested: bool = False
-    #: The last commit that touched its role, where one is known.
+    #: The last commit that changed its role, if it is known.
     commit: Commit | None = None
 
     @property
     def runs(self) -> bool:
-        """Whether the run has to do something for it, so that it has an outcome."""
+        """Whether the run builds or tests the tier. Only then the tier gets an outcome."""
         return self.action is Action.BUILD or self.untested
 
     @property
     def config_variable(self) -> str:
-        """The variable in which the role says what its image is like: ``httpd_php_tier_config``."""
+        """The variable in which the role declares the settings of its image: ``httpd_php_tier_config``."""
         return f"{variable_prefix(self.role or '')}_tier_config"
 
     @property
     def protects_variable(self) -> str:
-        """The variable in which the role says what it protects: ``httpd_php_tier_protects``."""
+        """The variable in which the role declares its protected paths: ``httpd_php_tier_protects``."""
         return f"{variable_prefix(self.role or '')}_tier_protects"
 
 
@@ -80,7 +80,7 @@ def write_plan(
     projects: Iterable[Path] = (),
     tests: Suite | None = None,
 ) -> None:
-    """Record a decision; the other arguments are what :class:`Planned` says of them."""
+    """Record the decision for a tier; :class:`Planned` describes the other arguments."""
     tier = dataclasses.asdict(decision.tier)
     if decision.tier.source is not None:
         tier["source"]["kind"] = type(decision.tier.source).__name__
@@ -95,11 +95,11 @@ def write_plan(
             "parts": dict(decision.parts),
             "role": role,
             "forced": decision.forced,
-            "elsewhere": [dict(each) for each in decision.elsewhere],
-            "roles": [str(each) for each in roles],
-            "projects": [str(each) for each in projects],
+            "elsewhere": [dict(parts) for parts in decision.elsewhere],
+            "roles": [str(folder) for folder in roles],
+            "projects": [str(folder) for folder in projects],
             "was": decision.was,
-            "tests": (tests or Suite()).written(),
+            "tests": (tests or Suite()).to_dict(),
             "untested": bool(decision.untested),
             "commit": None if commit is None else dataclasses.asdict(commit),
         },
@@ -107,17 +107,17 @@ def write_plan(
 
 
 def read_plan(journal: Journal, tier: str) -> Planned:
-    """Read what the plan says of ``tier``.
+    """Read the plan for ``tier``.
 
     Raises:
-        RunError: The run has ended, or knows no such tier.
+        RunError: The run has ended, or its plan does not contain the tier.
     """
     content = journal.read("plan", tier)
     if content is None:
-        raise RunError(f"tier {tier!r} is in no plan of run {journal.run}; start the playbook again")
+        raise RunError(f"the plan of run {journal.run} does not contain tier {tier!r}; start the playbook again")
     return Planned(
         chain=content["chain"],
-        tier=_tier(content["tier"]),
+        tier=_read_tier(content["tier"]),
         action=Action(content["action"]),
         image=content["image"],
         parts=content["parts"],
@@ -127,35 +127,34 @@ def read_plan(journal: Journal, tier: str) -> Planned:
         roles=tuple(content["roles"]),
         projects=tuple(content["projects"]),
         was=content["was"],
-        tests=Suite.read(content["tests"]),
+        tests=Suite.from_dict(content["tests"]),
         untested=content["untested"],
         commit=None if content["commit"] is None else Commit(**content["commit"]),
     )
 
 
 def read_plans(journal: Journal) -> tuple[Chain, dict[str, Planned]]:
-    """Read the whole plan back.
+    """Read the whole plan.
 
     Returns:
-        The chain, and what the plan says of each tier.
+        The chain, and the plan for each tier, by name.
+
+    Raises:
+        RunError: The run has ended meanwhile.
     """
-    planned = {each.tier.name: each for each in _all(journal)}
+    planned = {tier: read_plan(journal, tier) for tier in journal.recorded("plan")}
     return Chain(each.tier for each in planned.values()), planned
 
 
-def _all(journal: Journal) -> Iterator[Planned]:
-    for name in journal.recorded("plan"):
-        yield read_plan(journal, name)
-
-
-def _tier(fields: dict[str, Any]) -> Tier:
+def _read_tier(fields: dict[str, Any]) -> Tier:
     source = fields["source"]
     if source is not None:
-        values = _values(source)
+        values = _to_tuples(source)
         kind = _SOURCES[str(values.pop("kind"))]
         source = kind(**values)
-    return Tier(**{**_values(fields), "source": source, "cage": Cage(**_values(fields["cage"]))})
+    return Tier(**{**_to_tuples(fields), "source": source, "cage": Cage(**_to_tuples(fields["cage"]))})
 
 
-def _values(read: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in read.items()}
+def _to_tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    """Turn lists into tuples: JSON has no tuples."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}

@@ -1,15 +1,9 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How each tier of a chain stands: read, derived, written.
+"""The status of each tier of a chain: what the last plan wants, and how its last run ended.
 
-How the tiers of a chain stand: what the last plan wants of each, and how its last run ended.
-
-A journal is gone when its run has ended; this stays, in the chain's state, for whoever looks at the chain later. What a
-run with ``--limit`` leaves out keeps what was noted of it before. :mod:`.status` writes it.
-
-How each tier of a run ended, from the journal.
-
-Noting how the tiers of a chain stand, after each plan and at the end of each run.
+A journal is removed when its run ends. The status stays in the chain's state folder, for later reports. It is written
+after each plan and at the end of each run. Tiers that ``--limit`` excludes keep their earlier status.
 """
 
 from __future__ import annotations
@@ -24,22 +18,22 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DamagedError, RunError
-from ..local_files import set_aside, write_whole
+from ..local_files import set_aside, write_atomically
 from ..plan.decision import Action, Decision
 from .journal import Journal, state_folder
-from .lock import exclusively
+from .lock import chain_lock
 from .plan_records import Planned, read_plans
 
 #: Results of a run.
 BUILT, KEPT, FAILED, NOT_REACHED = "built", "kept", "failed", "not reached"
 
-#: What a plan calls it (``plan.Action``, which stands on the engine's SDK).
+#: Values of ``Action`` as the status file stores them.
 _BUILD, _KEEP = "build", "keep"
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a plan wants of a tier."""
+    """What a plan decided for a tier."""
 
     #: RFC 3339 time.
     when: str
@@ -53,7 +47,7 @@ class FailedTestRecord:
     """A test that failed."""
 
     test: str | None
-    #: The team whose test it is; ``None`` where that is not known.
+    #: The team that owns the test; ``None`` if it is not known.
     owner: str | None
     message: str
 
@@ -64,24 +58,24 @@ class Ended:
 
     #: RFC 3339 time.
     when: str
-    #: Identifier of the run.
+    #: ID of the run.
     run: str
-    #: What it was to do with the tier: ``keep`` or ``build``.
+    #: What the plan decided: ``keep`` or ``build``.
     action: str
-    #: ``built``, ``kept``, ``failed``, or ``not reached`` where something below it failed.
+    #: ``built``, ``kept``, ``failed``, or ``not reached`` because an ancestor failed or the run ended before.
     result: str
-    #: Why it failed or was kept; empty where there is nothing to say.
+    #: Why the tier failed or was kept; can be empty.
     said: str
-    #: ID of the image that it ended with.
+    #: ID of the tier's image after the run; ``None`` if it has none.
     image: str | None
-    #: How many tests ran; ``None`` where none did.
+    #: How many tests ran; ``None`` if there were no tests.
     tests: int | None
     failures: list[FailedTestRecord]
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How one tier stands."""
+    """The status of one tier."""
 
     tier: str
     team: str
@@ -93,56 +87,56 @@ class Standing:
 
     @property
     def state(self) -> str:
-        """``failed``, ``not reached``, ``stale`` where a plan wants it built, else empty.
+        """``failed``, ``not reached``, ``stale`` if a plan wants to build the tier, else empty.
 
-        A newer plan that keeps the tier makes up for its failure. A run that keeps what a plan wants built, because it
-        only tests what there is, does not make it less stale.
+        A newer plan that keeps the tier clears its failure. If a run only tests the released images, a tier that the
+        plan wants to build stays stale.
         """
         wanted, ended = self.wanted, self.ended
-        open_ = wanted is not None and (
+        pending = wanted is not None and (
             ended is None or wanted.when > ended.when or (wanted.action, ended.action) == (_BUILD, _KEEP)
         )
         builds = wanted is not None and wanted.action == _BUILD
-        if ended is not None and ended.result in {FAILED, NOT_REACHED} and (builds or not open_):
+        if ended is not None and ended.result in {FAILED, NOT_REACHED} and (builds or not pending):
             return ended.result
-        return "stale" if builds and open_ else ""
+        return "stale" if builds and pending else ""
 
 
-def noted_in(chain: str) -> Path:
-    """The file that holds what is known of a chain's tiers."""
+def status_file(chain: str) -> Path:
+    """Return the path of the file that contains the status of a chain's tiers."""
     return state_folder(chain) / "standing.json"
 
 
 def read_status(chain: str) -> dict[str, Standing]:
-    """What is known of a chain's tiers, by name, in the order of the last plan; nothing where none was made here.
+    """Read the status of a chain's tiers, by name, in the order of the last plan; empty if there is no status.
 
     Raises:
-        DamagedError: What was noted cannot be read.
+        DamagedError: The status file cannot be read.
     """
-    path = noted_in(chain)
+    path = status_file(chain)
     try:
-        return {name: _standing(told) for name, told in json.loads(path.read_text()).items()}
+        return {name: _read_standing(fields) for name, fields in json.loads(path.read_text()).items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        raise DamagedError(f"{path} cannot be read: {error}; remove it, and the next plan writes it anew") from error
+        raise DamagedError(f"{path} cannot be read: {error}; remove it, and the next plan writes it again") from error
 
 
-def _standing(told: dict[str, Any]) -> Standing:
-    wanted = None if told["wanted"] is None else Wanted(**told["wanted"])
+def _read_standing(fields: dict[str, Any]) -> Standing:
+    wanted = None if fields["wanted"] is None else Wanted(**fields["wanted"])
     ended = None
-    if told["ended"] is not None:
-        failures = [FailedTestRecord(**each) for each in told["ended"]["failures"]]
-        ended = Ended(**(told["ended"] | {"failures": failures}))
+    if fields["ended"] is not None:
+        failures = [FailedTestRecord(**failure) for failure in fields["ended"]["failures"]]
+        ended = Ended(**(fields["ended"] | {"failures": failures}))
     for when in ([wanted.when] if wanted else []) + ([ended.when] if ended else []):
         datetime.fromisoformat(when)
-    return Standing(**(told | {"wanted": wanted, "ended": ended}))
+    return Standing(**(fields | {"wanted": wanted, "ended": ended}))
 
 
-def ends(journal: Journal, now: str) -> dict[str, Ended]:
-    """Say how the tiers of a run ended, parents before children; those that ``--limit`` left out are not among them.
+def ended_tiers(journal: Journal, now: str) -> dict[str, Ended]:
+    """Return how the tiers of a run ended, parents before children, without the tiers that ``--limit`` excludes.
 
-    A tier that stands on one that failed, and came to no image, was not reached, whatever became of it.
+    A tier that has no image after the run, and an ancestor of which failed, counts as not reached.
 
     Args:
         journal: The run.
@@ -152,63 +146,64 @@ def ends(journal: Journal, now: str) -> dict[str, Ended]:
         RunError: The run has no plan.
     """
     chain, planned = read_plans(journal)
-    found = {
+    results = {
         name: _ended(journal, planned[name], now) for name in chain.order if planned[name].action is not Action.LEAVE
     }
-    failed = {name for name, each in found.items() if each.result == FAILED}
+    failed = {name for name, ended in results.items() if ended.result == FAILED}
     return {
-        name: dataclasses.replace(each, result=NOT_REACHED)
+        name: dataclasses.replace(ended, result=NOT_REACHED)
         if name in failed and not failed.isdisjoint(chain.ancestors(name))
-        else each
-        for name, each in found.items()
+        else ended
+        for name, ended in results.items()
     }
 
 
-def failed_otherwise(journal: Journal, hosts: Iterable[str]) -> list[str]:
-    """Choose the hosts that failed although their tiers did not: promotion failed, or something that no tier is about.
+def failed_outside_tiers(journal: Journal, hosts: Iterable[str]) -> list[str]:
+    """Choose the hosts that failed although their tiers did not: for example, promotion failed.
 
     Args:
         journal: The run.
-        hosts: Names of those that Ansible says failed, or could not be reached.
+        hosts: Names of the hosts that Ansible reports as failed or unreachable.
     """
-    told = {name for name, each in ends(journal, "").items() if each.result in {FAILED, NOT_REACHED}}
-    return [host for host in hosts if host not in told]
+    results = ended_tiers(journal, "")
+    explained = {name for name, ended in results.items() if ended.result in {FAILED, NOT_REACHED}}
+    return [host for host in hosts if host not in explained]
 
 
 def _ended(journal: Journal, planned: Planned, now: str) -> Ended:
     name, outcome = planned.tier.name, journal.outcome(planned.tier.name)
     tested = journal.read("tested", name) or {}
     if outcome is None:
-        result, said, image = KEPT if planned.action is Action.KEEP else NOT_REACHED, "", planned.image
+        result, reason, image_id = KEPT if planned.action is Action.KEEP else NOT_REACHED, "", planned.image
     else:
-        said, image = outcome.reason, outcome.image
-        result = FAILED if image is None else KEPT if said else BUILT
+        reason, image_id = outcome.reason, outcome.image
+        result = FAILED if image_id is None else KEPT if reason else BUILT
     if not tested.get("passed", True):
         result = FAILED
-    failures = [FailedTestRecord(each["test"], each["owner"], each["message"]) for each in tested.get("failed", ())]
-    return Ended(now, journal.run, str(planned.action), result, said, image, tested.get("tests"), failures)
+    failures = [FailedTestRecord(test["test"], test["owner"], test["message"]) for test in tested.get("failed", ())]
+    return Ended(now, journal.run, str(planned.action), result, reason, image_id, tested.get("tests"), failures)
 
 
 def _ignore(_line: str) -> None:
-    """Take a line that nobody wants."""
+    """Ignore a warning."""
 
 
 def note_plan(
     chain: str, decisions: Mapping[str, Decision], selected: Collection[str], warn: Callable[[str], None] = _ignore
 ) -> None:
-    """Note what a plan wants; tiers that are no more in the chain are forgotten.
+    """Record the plan in the status. Tiers that left the chain are removed from the status.
 
     Args:
         chain: The chain's name.
-        decisions: One for each tier.
-        selected: Names of the tiers that the plan is about.
-        warn: Takes a line about notes that are damaged and were set aside.
+        decisions: One decision for each tier.
+        selected: Names of the tiers that the run selects.
+        warn: Called with a line if the status file is damaged and was set aside.
     """
     now = _now()
 
-    def change(known: Mapping[str, Standing]) -> Iterator[Standing]:
+    def change(status: Mapping[str, Standing]) -> Iterator[Standing]:
         for name, decision in decisions.items():
-            old, tier = known.get(name), decision.tier
+            old, tier = status.get(name), decision.tier
             wanted = old.wanted if old else None
             if name in selected:
                 wanted = Wanted(now, str(decision.action), list(decision.reasons))
@@ -218,53 +213,56 @@ def note_plan(
 
 
 def note_run(journal: Journal, warn: Callable[[str], None] = _ignore) -> None:
-    """Note how a run over a chain ended; ``warn`` is that of :func:`note_plan`.
+    """Record in the status how a run over a chain ended; ``warn`` is the same as for :func:`note_plan`.
 
     Raises:
         RunError: The run has no plan.
     """
-    ended, chains = ends(journal, _now()), {each.chain for each in read_plans(journal)[1].values()}
+    ended, chains = ended_tiers(journal, _now()), {planned.chain for planned in read_plans(journal)[1].values()}
 
-    def change(known: Mapping[str, Standing]) -> Iterator[Standing]:
-        for name, old in known.items():
+    def change(status: Mapping[str, Standing]) -> Iterator[Standing]:
+        for name, old in status.items():
             yield dataclasses.replace(old, ended=ended[name]) if name in ended else old
 
-    for each in chains:
-        _change(each, change, warn)
+    for chain in chains:
+        _change(chain, change, warn)
 
 
 def take_over(former: str, chain: str, tiers: Mapping[str, str], warn: Callable[[str], None]) -> None:
-    """Move what is noted of some tiers from one chain to another, which knows nothing of them yet.
+    """Move the status of some tiers from one chain to another, unless the other chain has a status for them.
 
     Args:
-        former: The chain that they were noted for.
-        chain: The chain that they are of.
-        tiers: Repository of each one's images.
-        warn: Called with what cannot be read or written.
+        former: Name of the chain that has the status.
+        chain: Name of the chain that the tiers belong to now.
+        tiers: By tier, the repository of its images. The status of a tier with a different repository stays.
+        warn: Called with a line if a status file is damaged and was set aside.
     """
     with contextlib.suppress(DamagedError):
-        noted = read_status(former)
-        mine = {name: each for name, each in noted.items() if tiers.get(name) == each.release.rpartition(":")[0]}
-        if mine:
-            _change(chain, lambda known: ({**mine, **known}).values(), warn)
-            _change(former, lambda known: (each for name, each in known.items() if name not in mine), warn)
+        moving = {
+            name: standing
+            for name, standing in read_status(former).items()
+            if tiers.get(name) == standing.release.rpartition(":")[0]
+        }
+        if moving:
+            _change(chain, lambda status: ({**moving, **status}).values(), warn)
+            _change(former, lambda status: (standing for name, standing in status.items() if name not in moving), warn)
 
 
 def _change(
     chain: str, change: Callable[[Mapping[str, Standing]], Iterable[Standing]], warn: Callable[[str], None]
 ) -> None:
-    """Change what is known; nobody else does meanwhile.
+    """Change the status of a chain under a lock.
 
-    Where that cannot be written down, it is not: a run is worth more than what is told of it later.
+    If the status cannot be written, the change is lost silently: a run must not fail because of its status.
     """
-    with contextlib.suppress(OSError, RunError), exclusively(chain, "standing"):
+    with contextlib.suppress(OSError, RunError), chain_lock(chain, "standing"):
         try:
-            known = read_status(chain)
+            status = read_status(chain)
         except DamagedError as error:
-            warn(set_aside(noted_in(chain), error.__cause__ or error))
-            known = {}
-        text = json.dumps({each.tier: dataclasses.asdict(each) for each in change(known)})
-        write_whole(noted_in(chain), text)
+            warn(set_aside(status_file(chain), error.__cause__ or error))
+            status = {}
+        text = json.dumps({standing.tier: dataclasses.asdict(standing) for standing in change(status)})
+        write_atomically(status_file(chain), text)
 
 
 def _now() -> str:

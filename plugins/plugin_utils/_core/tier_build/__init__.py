@@ -1,3 +1,3 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One tier's build, its tests, and why it failed."""
+"""The build of one tier, its tests, and the reasons for a failure."""

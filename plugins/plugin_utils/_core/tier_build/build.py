@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One tier's build, from its parent's image to its own."""
+"""Builds one tier: waits for its parent, starts the build container, and seals it."""
 
 from __future__ import annotations
 
@@ -26,41 +26,41 @@ from ..image.provenance import EARLIEST
 from ..interpreter import mounted_python
 from ..layer import mounts
 from ..plan.decision import find_built
-from ..sealing.seal import Design, seal
+from ..sealing.seal import ImageSpec, seal
 from ..sealing.stage_image import stage
 from ..state.journal import Journal
 from ..state.plan_records import Planned, read_plan
 from .candidates import announce, hold, propose, propose_kept
 from .cleanup import clear_build, container_name
-from .file_access import digest_taken
+from .file_access import digest_accessed
 from .tasks import timeline, wait_for_jobs
 
-#: Where distributions keep Python that there is no recipe for.
+#: The Python of distributions whose Python Tierwright cannot mount.
 _SYSTEM_PYTHON = "/usr/bin/python3"
 
 
 @dataclass(frozen=True, slots=True)
 class StartedBuild:
-    """A build container that a role can be applied in."""
+    """A running build container, ready for the role."""
 
     #: Its name.
     container: str
-    #: Path of the Python that modules run with, in the container.
+    #: Path of the Python for modules, in the container.
     python: str
 
 
 def wait_for_parent(journal: Journal, planned: Planned) -> str:
-    """Wait until the tier's parent is there.
+    """Wait until the image of the tier's parent exists.
 
     Returns:
         The ID of the parent's image.
 
     Raises:
-        RunError: The parent failed, or the run has ended.
+        RunError: The tier is a base, the parent failed, or the run has ended.
     """
     tier = planned.tier
     if tier.parent is None:
-        raise RunError(f"tier {tier.name!r} stands on nothing; it is a base")
+        raise RunError(f"tier {tier.name!r} is a base; it has no parent to wait for")
     if "parent" in planned.parts and not read_plan(journal, tier.parent).runs:
         return planned.parts["parent"]
     outcome = journal.wait(tier.parent)
@@ -70,16 +70,16 @@ def wait_for_parent(journal: Journal, planned: Planned) -> str:
 
 
 def spare(engine: Engine, journal: Journal, planned: Planned, parent_id: str) -> Image | None:
-    """Spare a tier its build if its parent came out as an image that the tier was built on before.
+    """Keep a tier after all if it was built before on the new image of its parent.
 
     Args:
         engine: The engine.
-        journal: The run.
-        planned: What the plan says of the tier.
+        journal: The journal of the run.
+        planned: The plan for the tier.
         parent_id: ID of the parent's image.
 
     Returns:
-        The tier's image, its candidate now; ``None`` if the tier has to be built.
+        The tier's earlier image, which becomes its candidate; ``None`` if the tier must be built.
 
     Raises:
         EngineError: The engine does not answer.
@@ -87,11 +87,11 @@ def spare(engine: Engine, journal: Journal, planned: Planned, parent_id: str) ->
     if planned.forced:
         return None
     tier = planned.tier
-    for taken in planned.elsewhere or ({},):
-        key = digest_key({**planned.parts, **taken, "parent": parent_id})
+    for recorded in planned.elsewhere or ({},):
+        key = digest_key({**planned.parts, **recorded, "parent": parent_id})
         image = find_built(engine.images.find, tier, key)
         if image is not None:
-            propose_kept(engine, journal, tier, image.id, f"kept, parent {tier.parent} came out the same")
+            propose_kept(engine, journal, tier, image.id, f"kept, built before on this image of parent {tier.parent}")
             return image
     return None
 
@@ -109,57 +109,59 @@ def start(
 
     Args:
         engine: The engine.
-        journal: The run.
-        planned: What the plan says of the tier.
+        journal: The journal of the run.
+        planned: The plan for the tier.
         parent_id: ID of the parent's image.
-        python: The image's own Python, for modules to run with; ``None`` mounts one.
-        say: Called with a line before something that takes time.
+        python: Path of the image's own Python, for modules; ``None`` mounts a copy of the distribution's Python.
+        say: Called with each line to print, for example before a step that takes time.
 
     Raises:
-        SourceError: No Python can be made for modules to run with.
-        EngineError: The engine refused, or the parent's image is gone.
+        SourceError: No Python for modules can be made.
+        EngineError: The engine rejected a request, or the parent's image was removed.
     """
     name = planned.tier.name
-    below = engine.images.get(parent_id)
-    platform.check_depth(engine, name, below)
-    if unset := left_out_variables(below.config.get("Env") or ()):
-        say(f"its parent's {', '.join(unset)} are not set while it is built: they change how programs start")
+    parent_image = engine.images.get(parent_id)
+    platform.check_depth(engine, name, parent_image)
+    if unset := left_out_variables(parent_image.config.get("Env") or ()):
+        say(f"variables of its parent that are not set during the build, as they change programs: {', '.join(unset)}")
     mounts, environment = [], {}
     if python is None:
-        with journal.alone("interpreter"):
-            made = mounted_python.ensure(engine, tier=name, parent_image=below, run=journal.run, say=say)
-        if made:
-            mounts, environment = [made.mount, mounted_python.cache_mount(engine, below)], made.environment
-        python = made.python if made else _SYSTEM_PYTHON
-    staged = stage(engine, below, journal.run, name)
-    epoch = epoch_of(planned, below)
-    caged = confined(engine.system, planned.tier.cage, family=below.labels.get(labels.FAMILY), say=say, mounts=mounts)
+        with journal.lock("interpreter"):
+            mounted = mounted_python.ensure(engine, tier=name, parent_image=parent_image, run=journal.run, say=say)
+        if mounted:
+            mounts = [mounted.mount, mounted_python.cache_mount(engine, parent_image)]
+            environment = mounted.environment
+        python = mounted.python if mounted else _SYSTEM_PYTHON
+    stage_id = stage(engine, parent_image, journal.run, name)
+    epoch = epoch_of(planned, parent_image)
+    family = parent_image.labels.get(labels.FAMILY)
+    confinement = confined(engine.system, planned.tier.cage, family=family, say=say, mounts=mounts)
     container = _start_container(
         engine,
         name=container_name(journal.run, name),
-        image=staged,
+        image=stage_id,
         tier=name,
         labels={**labels.work(journal.run, name), labels.CHAIN: planned.chain},
-        confined=caged,
+        confined=confinement,
         environment={**environment, containers.EPOCH: str(epoch)},
     )
-    told = {"container": container.id, "stage": staged, "parent": parent_id, "epoch": epoch}
-    journal.write("build", name, {**told, "to_look_at": engine.images.called(parent_id)})
+    record = {"container": container.id, "stage": stage_id, "parent": parent_id, "epoch": epoch}
+    journal.write("build", name, {**record, "to_look_at": engine.images.engine_name(parent_id)})
     return StartedBuild(container.name, python)
 
 
 def _start_container(engine: Engine, *, name: str, confined: Confinement, **settings: Any) -> containers.BuildContainer:
-    """Start a build container with the folder for its agent's socket, or without where the engine cannot have it.
+    """Start a build container with the folder for its agent's socket, or without it if the engine cannot mount it.
 
-    An engine behind a local socket may still be another machine's, or see another file system than we do.
+    Even an engine behind a local socket can be on a different machine, or see a different file system.
     """
-    meeting_place = launch.agent_mount(engine_address(), name)
+    agent_mount = launch.agent_mount(engine_address(), name)
     try:
-        here = replace(confined, mounts=(*confined.mounts, *meeting_place))
-        return engine.containers.start(name=name, confined=here, **settings)
+        with_agent = replace(confined, mounts=(*confined.mounts, *agent_mount))
+        return engine.containers.start(name=name, confined=with_agent, **settings)
     except EngineError:
         launch.remove_agent_folder(engine_address(), name)
-        if not meeting_place:
+        if not agent_mount:
             raise
     return engine.containers.start(name=name, confined=confined, **settings)
 
@@ -178,56 +180,57 @@ def seal_tier(
 
     Args:
         engine: The engine.
-        journal: The run.
-        name: The tier.
+        journal: The journal of the run.
+        name: Name of the tier.
         declared: Its checked ``tier_config``.
         protects: Its checked ``tier_protects``.
-        used: Parts of its key: what its role used besides files from elsewhere.
-        say: Called with each line about what is left out of its layer, or waited for.
+        used: More parts of its key: the sources that its role used, except files outside the role.
+        say: Called with each line to print: what is left out of its layer, and what the seal waits for.
 
     Raises:
         RunError: No build of the tier was started in this run.
-        SealError: The role left something that the tier's layer may not or cannot hold.
-        EngineError: The engine refused.
+        SealError: The role left something that the tier's layer must not or cannot contain.
+        EngineError: The engine rejected a request.
     """
     planned, build = read_plan(journal, name), journal.read("build", name)
     if build is None:
         raise RunError(f"tier {name!r} has no build container in run {journal.run}")
     wait_for_jobs(engine, journal, name, build["container"], say)
-    tier, parent = planned.tier, engine.images.get(build["parent"])
-    known = (*planned.roles, *tier.before, *tier.after)
-    taken = {**digest_taken(journal, name, known, Projects(planned.projects)), **used}
-    mounts.check_volumes(engine, tier=name, container=build["container"], parent_image=parent, declared=declared)
-    inherited = labels.protections(parent.labels)
+    tier, parent_image = planned.tier, engine.images.get(build["parent"])
+    in_key = (*planned.roles, *tier.before, *tier.after)
+    recorded = {**digest_accessed(journal, name, in_key, Projects(planned.projects)), **used}
+    mounts.check_volumes(engine, tier=name, container=build["container"], parent_image=parent_image, declared=declared)
+    inherited = labels.protections(parent_image.labels)
     identity = labels.identity(
         planned.chain,
         tier,
-        {**planned.parts, **taken, "parent": parent.id},
-        parent.labels.get(labels.FAMILY),
+        {**planned.parts, **recorded, "parent": parent_image.id},
+        parent_image.labels.get(labels.FAMILY),
         commit=planned.commit,
         protects=(*inherited, Protection(name, tier.team, protects)),
     )
-    doing = f"role {tier.role}" + (f" at {planned.commit.name}" if planned.commit else "")
-    design = Design(
+    created_by = f"role {tier.role}" + (f" at {planned.commit.name}" if planned.commit else "")
+    spec = ImageSpec(
         tier,
-        doing,
+        created_by,
         build["epoch"],
         declared,
         identity,
-        parent,
+        parent_image,
         protected=inherited,
         timeline=timeline(journal, name),
         announce=partial(announce, journal, name),
     )
-    image = hold(engine, journal, tier, lambda: seal(engine, build["container"], design, say=say))
+    image = hold(engine, journal, tier, lambda: seal(engine, build["container"], spec, say=say))
     clear_build(engine, journal, name)
     return propose(engine, journal, planned.tier, image)
 
 
 def epoch_of(planned: Planned, parent_image: Image) -> int:
-    """Say what time a tier's image is of, and the latest in its layer, in seconds since 1970.
+    """Return the epoch of a tier's image, in seconds since 1970: its time, and the latest time in its layer.
 
-    It is what the tier says; else when its role was last committed, or the parent's time, whichever is later.
+    It is the epoch that the inventory sets. Otherwise, it is the later of two times: the last commit of the role, and
+    the time of the parent's image.
     """
     if planned.tier.epoch is not None:
         return planned.tier.epoch

@@ -1,17 +1,10 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Tags that hold a run's images, and candidates before their tests.
+"""Candidates: the images that a run made or found for its tiers, before they pass their tests.
 
-What keeps a run's new images while it goes on: a tag for each run, which others have no reason to take away.
-
-Equal inputs give one image, whoever builds it. So two runs may have made the same one, and it may go when both have let
-go of it, and not before: the engine removes an image with its last name.
-
-Candidates: images that a run made or found for its tiers, before it is known whether they pass.
-
-A candidate that was made has no name but the one that its run holds it by (:mod:`.candidates`); so nothing can take it
-for
-more than it is.
+Each run holds its images by a tag of its own, ``building-…``. Equal inputs give the same image, so two runs can hold
+one image. The engine removes an image with its last tag, so the image stays until both runs have removed their tags.
+Until a new candidate passes, this is its only tag, and nothing can take it for a tested image.
 """
 
 from __future__ import annotations
@@ -35,16 +28,16 @@ _KINDS = (_SEALING, "candidate")
 
 
 def hold(engine: Engine, journal: Journal, tier: Tier, make: Callable[[], Image]) -> Image:
-    """Make an image of ``tier`` that nobody takes away from this run.
+    """Make an image of ``tier``, and hold it for this run.
 
     Args:
         engine: The engine.
-        journal: The run.
+        journal: The journal of the run.
         tier: The tier.
-        make: Makes it; :func:`announce` tells of it before the engine has it.
+        make: Makes the image. It calls :func:`announce` before the image is in the engine.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
         TierwrightError: As ``make`` does.
     """
     image = make()
@@ -53,60 +46,60 @@ def hold(engine: Engine, journal: Journal, tier: Tier, make: Callable[[], Image]
     except EngineError:
         if engine.images.find(image.id) is not None:
             raise
-        image = make()  # another run that had made the same let go of it a moment ago
+        image = make()  # a different run held the same image, and removed its last tag a moment ago
         engine.images.tag(image.id, tier.image, tags.building(journal.run))
     return image
 
 
 def announce(journal: Journal, tier: str, image: str) -> None:
-    """Record the ID of an image that the engine is going to have, and that has no name yet."""
+    """Record the ID of an image that will soon be in the engine, without a tag at first."""
     journal.write(_SEALING, tier, {"image": image})
 
 
-def let_go(engine: Engine, journal: Journal, tier: Tier) -> None:
-    """Let go of the image that a run made of ``tier``; it goes, unless it has got another name.
+def drop_hold(engine: Engine, journal: Journal, tier: Tier) -> None:
+    """Remove the tag that holds a run's image of ``tier``. Without another tag, the image is removed too.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
     engine.images.remove(f"{tier.image}:{tags.building(journal.run)}")
-    _remove_nameless(engine, journal, tier.name)
+    _remove_untagged(engine, journal, tier.name)
 
 
-def let_all_go(engine: Engine, journal: Journal) -> None:
-    """Let go of all images that a run made.
+def drop_all_holds(engine: Engine, journal: Journal) -> None:
+    """Remove all tags that hold images for a run. Images without another tag are removed too.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
-    untag(engine, journal.run, engine.images.snapshot().names)
+    remove_holds(engine, journal.run, engine.images.snapshot().names)
     for tier in {tier for kind in _KINDS for tier in journal.recorded(kind)}:
-        _remove_nameless(engine, journal, tier)
+        _remove_untagged(engine, journal, tier)
 
 
-def untag(engine: Engine, run: str, names: Names) -> None:
-    """Take away the tags that ``run`` holds images by, of some names on the engine.
+def remove_holds(engine: Engine, run: str, names: Names) -> None:
+    """Remove the tags among ``names`` that hold images for ``run``.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
     for repository, named in names.items():
         if tags.building(run) in named:
             engine.images.remove(f"{repository}:{tags.building(run)}")
 
 
-def holding(named: Iterable[str]) -> Iterator[str]:
-    """Yield the runs that hold images in a repository, by its tags."""
+def holding_runs(named: Iterable[str]) -> Iterator[str]:
+    """Yield the runs that hold images in a repository, according to its tags."""
     return (run for tag in named if (run := tags.building_run(tag)))
 
 
-def _remove_nameless(engine: Engine, journal: Journal, tier: str) -> None:
-    """Remove what was announced, and got no name because the run was killed at that moment."""
+def _remove_untagged(engine: Engine, journal: Journal, tier: str) -> None:
+    """Remove an announced image that has no tag, because the run was killed before it tagged the image."""
     for kind in _KINDS:
-        told = journal.read(kind, tier)
-        found = engine.images.find(told["image"]) if told else None
-        if found is not None and not found.tags:
-            engine.images.remove(found.id)
+        record = journal.read(kind, tier)
+        image = engine.images.find(record["image"]) if record else None
+        if image is not None and not image.tags:
+            engine.images.remove(image.id)
 
 
 _KIND = "candidate"
@@ -114,64 +107,64 @@ _KIND = "candidate"
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """The image that a tier has in this run, should it pass."""
+    """The image that a tier gets in this run if it passes its tests."""
 
     #: Its ID.
     image: str
-    #: Why it is the one that the tier had; empty if it is new.
+    #: Why it is an earlier image of the tier; empty if it is new.
     reason: str
-    #: The content tag that it gets; ``None`` where it needs none.
+    #: The content tag that it gets if it passes; ``None`` if it has one already.
     tag: str | None = None
 
 
 def propose(engine: Engine, journal: Journal, tier: Tier, image: Image) -> Image:
     """Make a finished image the tier's candidate.
 
-    Where the release has the same content, that one becomes it: an image whose inputs changed without making a
-    difference is no other image, and its children stay as they are.
+    If the released image has the same content, it becomes the candidate instead: the changed inputs made no difference,
+    so the children of the tier need no build.
 
     Returns:
         The candidate.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
     note_built(image.id, *image.layers[-1:])
     released = find_own(engine.images.find, tier, tier.release)
     tag = content_tag(image.labels[labels.KEY])
     if released is not None and released.id != image.id and labels.same(released.labels, image.labels):
-        let_go(engine, journal, tier)
+        drop_hold(engine, journal, tier)
         note_built(released.id)
-        _write(journal, tier.name, Candidate(released.id, "built, the same as before", tag))
+        _write(journal, tier.name, Candidate(released.id, "built, same content as the release", tag))
         return released
     _write(journal, tier.name, Candidate(image.id, "", tag))
     return image
 
 
 def propose_kept(engine: Engine, journal: Journal, tier: Tier, image: str, reason: str) -> None:
-    """Make an image that the tier had its candidate, and say why.
+    """Make an earlier image of the tier its candidate. ``reason`` says why.
 
-    One that did not pass before has no content tag yet.
+    An image that failed its tests before has no content tag yet. It gets one if it passes now.
 
     Raises:
-        EngineError: The image is gone, or the engine does not answer.
+        EngineError: The image was removed, or the engine does not answer.
     """
-    found = hold(engine, journal, tier, lambda: engine.images.get(image))
-    failed = any(tags.is_failed(name.rpartition(":")[2]) for name in found.tags)
-    _write(journal, tier.name, Candidate(image, reason, content_tag(found.labels[labels.KEY]) if failed else None))
+    held = hold(engine, journal, tier, lambda: engine.images.get(image))
+    failed = any(tags.is_failed(name.rpartition(":")[2]) for name in held.tags)
+    _write(journal, tier.name, Candidate(image, reason, content_tag(held.labels[labels.KEY]) if failed else None))
 
 
 def read(journal: Journal, tier: str) -> Candidate | None:
-    """The tier's candidate; ``None`` while it has none."""
+    """Return the tier's candidate; ``None`` if it has none yet."""
     content = journal.read(_KIND, tier)
     return None if content is None else Candidate(**content)
 
 
 def accept(engine: Engine, journal: Journal, tier: Tier) -> None:
-    """Give a tier's candidate its content tag and record it as the outcome, which lets its children go on.
+    """Give a tier's candidate its content tag, and record it as the outcome, which its children wait for.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
     candidate = read(journal, tier.name)
     if candidate is None:

@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Clearing away what a run made for itself: build containers, nameless images, interpreters half-made."""
+"""Removes the temporary things of a run: build containers, untagged images, unfinished interpreters."""
 
 from __future__ import annotations
 
@@ -16,37 +16,40 @@ from ..image.labels import CHAIN, RUN, TIER
 from ..image.provenance import Repositories
 from ..interpreter import mounted_python
 from ..sealing.stage_image import is_stage
-from ..state.journal import Journal, began, runs, runs_folder
+from ..state.journal import Journal, runs, runs_folder, start_time
 from ..state.plan_records import read_plan
-from .candidates import holding, let_all_go, let_go
+from .candidates import drop_all_holds, drop_hold, holding_runs
 
-#: No run goes on for longer.
-_LONGEST = timedelta(hours=24)
+#: No run takes longer.
+_LONGEST_RUN = timedelta(hours=24)
 
 
 def container_name(run: str, tier: str) -> str:
-    """Name of the build container of ``tier`` in ``run``: no other tier's, also where an engine takes no such name."""
+    """Return the name of the build container of ``tier`` in ``run``.
+
+    If the tier's name contains characters that engines do not allow, a digest keeps the container's name unique.
+    """
     name = re.sub(r"[^a-zA-Z0-9_.-]", "-", tier)
     return f"tierwright-{run}-{name}" if name == tier else f"tierwright-{run}-{name}-{digest_bytes(tier.encode())[:8]}"
 
 
 def clear_run(engine: Engine, run: str) -> int:
-    """Remove what ``run`` made for itself on the engine: containers, networks, images to build on, interpreters.
+    """Remove the temporary things of ``run`` from the engine: containers, networks, stage images, interpreters.
 
     Returns:
         How many containers were removed.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
-    mine = f"{RUN}={run}"
-    left = _containers(engine, mine)
-    for container, found in left:
+    label = f"{RUN}={run}"
+    left = _find_containers(engine, label)
+    for container, container_labels in left:
         engine.containers.remove(container)
-        launch.remove_agent_folder(engine_address(), container_name(run, found.get(TIER, "")))
-    for network, _labels in engine.networks.find(mine):
+        launch.remove_agent_folder(engine_address(), container_name(run, container_labels.get(TIER, "")))
+    for network, _labels in engine.networks.find(label):
         engine.networks.remove(network)
-    for image, _labels in engine.images.nameless(mine):
+    for image, _labels in engine.images.untagged(label):
         if is_stage(engine, image):
             engine.images.remove(image)
     mounted_python.clear(engine, run)
@@ -54,10 +57,10 @@ def clear_run(engine: Engine, run: str) -> int:
 
 
 def clear_build(engine: Engine, journal: Journal, tier: str) -> None:
-    """Remove the build container and the stage image of one tier; either may be gone already.
+    """Remove the build container and the stage image of one tier, as far as they exist.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
     build = journal.read("build", tier)
     if build is not None:
@@ -67,70 +70,76 @@ def clear_build(engine: Engine, journal: Journal, tier: str) -> None:
 
 
 def clear_tier(engine: Engine, journal: Journal, tier: str) -> None:
-    """Remove the build container and the stage image of one tier, and let go of what it made.
+    """Remove the build container and the stage image of one tier, and the tag that holds its image.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
     clear_build(engine, journal, tier)
-    let_go(engine, journal, read_plan(journal, tier).tier)
+    drop_hold(engine, journal, read_plan(journal, tier).tier)
 
 
 def clear_ended_runs(engine: Engine, chain: str, but: Journal) -> list[str]:
-    """Remove what killed runs over ``chain`` left behind, journals included.
+    """Remove what killed runs over ``chain`` left behind, and their journals.
 
-    They are those of this state folder, and what they made is told by their journals: what others build looks the same.
+    Only runs in this state folder are cleared. Their journals say what they made: the images of other users look the
+    same.
 
     Args:
         engine: The engine.
         chain: The chain's name.
-        but: The run that this is done in.
+        but: The current run, which is not cleared.
 
     Returns:
-        The runs' identifiers.
+        The IDs of the cleared runs.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
     cleared = []
     for journal in runs(chain):
         if journal.run == but.run or journal.is_alive():
             continue
         clear_run(engine, journal.run)
-        let_all_go(engine, journal)
+        drop_all_holds(engine, journal)
         journal.end()
         cleared.append(journal.run)
     return cleared
 
 
 def abandoned_runs(engine: Engine, chain: str, owned: Repositories, names: Names) -> list[str]:
-    """List runs over ``chain`` that left something and that nobody will clear away.
+    """List the abandoned runs over ``chain`` that left something behind.
 
-    Their journals are gone, or on another machine, and they began a day ago or earlier.
+    They began more than a day ago, and their journals were removed or are on a different machine. So no run will clear
+    them.
 
     Args:
         engine: The engine.
         chain: The chain's name.
         owned: The repositories of its tiers.
-        names: All names on the engine.
+        names: All image names on the engine.
 
     Raises:
-        EngineError: The engine refused.
+        EngineError: The engine rejected a request.
     """
-    mine = f"{CHAIN}={chain}"
-    found = [*_containers(engine, mine), *engine.networks.find(mine)]
-    left = {said[RUN] for _id, said in found if RUN in said}
-    repositories = {each for mine in owned.values() for each in mine}
-    left.update(run for each in repositories for run in holding(names.get(each, {})))
+    label = f"{CHAIN}={chain}"
+    labelled = [*_find_containers(engine, label), *engine.networks.find(label)]
+    left = {found_labels[RUN] for _id, found_labels in labelled if RUN in found_labels}
+    repositories = {repository for of_tier in owned.values() for repository in of_tier}
+    left.update(run for repository in repositories for run in holding_runs(names.get(repository, {})))
     return sorted(run for run in left if is_abandoned(chain, run))
 
 
 def is_abandoned(chain: str, run: str) -> bool:
-    """Say whether a run ended long ago, by its identifier, and nobody will clear it away."""
-    return began(run) < datetime.now(UTC) - _LONGEST and not Journal(runs_folder(chain) / run).is_alive()
+    """Say whether a run began long ago, according to its ID, and is not active."""
+    return start_time(run) < datetime.now(UTC) - _LONGEST_RUN and not Journal(runs_folder(chain) / run).is_alive()
 
 
-def _containers(engine: Engine, label: str) -> list[tuple[str, dict[str, str]]]:
-    """List containers that were given ``label``; one of an image that somebody made of a build container was not."""
-    theirs = [image for image in engine.images.labelled(RUN) if not is_stage(engine, image)]
-    return engine.containers.find(label, but_of=theirs)
+def _find_containers(engine: Engine, label: str) -> list[tuple[str, dict[str, str]]]:
+    """Find the containers that have ``label`` themselves.
+
+    A container also shows the labels of its image. If a user commits an image from a build container, the containers of
+    that image show the labels of a run. They are excluded.
+    """
+    committed = [image for image in engine.images.labelled(RUN) if not is_stage(engine, image)]
+    return engine.containers.find(label, except_images=committed)

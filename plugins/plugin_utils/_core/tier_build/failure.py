@@ -1,15 +1,10 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Why a tier failed: last task, hints, suspected changes.
+"""Why a tier failed: the last failed task, hints, and the changes since the last release.
 
-What to do about failures that roles written for whole machines have in a build container.
-
-Why a tier failed, complete: what its last task said, recorded when it failed, and told once at the end of the run.
-
-Ansible's variables ``ansible_failed_task`` and ``ansible_failed_result`` do not do: where a file that is
-included is not there, they still name a task that failed earlier and that the role rescued.
-
-What changed since the last release, of all that an image under test stands on and runs with.
+A failure is recorded when a task fails, and printed once at the end of the run. Ansible's variables
+``ansible_failed_task`` and ``ansible_failed_result`` are not reliable for this. If an included file does not exist,
+they still name an earlier task, whose failure the role rescued.
 """
 
 from __future__ import annotations
@@ -29,21 +24,21 @@ from ..plan.decision import find_own
 from ..state.journal import Journal
 from ..text import printable_lines
 
-#: Beginnings of the names of facts that Ansible's ``setup`` has only with ``hardware``.
+#: Beginnings of the names of facts that ``setup`` gathers only with the subset ``hardware``.
 _HARDWARE = (
     "bios|board|chassis|device|dmi|form_factor|lvm|memfree|memory|memtotal|mounts|processor|product|swap|system_vendor|"
     "uptime"
 )
 
-#: What to do, and what a failure says where that is it.
+#: Hints for roles that were written for whole machines, each with the patterns of the failures that it helps with.
 _HINTS = {
-    "an image has no package lists until something fetches them, and many roles leave that to pre_tasks: put a task "
-    "file with `ansible.builtin.apt: {update_cache: true}` beside the inventory, and name it in tier_before": (
+    "an image has no package lists until a task fetches them, and many roles leave that to pre_tasks: put a task "
+    "file with `ansible.builtin.apt: {update_cache: true}` next to the inventory, and name it in tier_before": (
         r"No package matching '",
         r"Unable to locate package",
         r"has no installation candidate",
     ),
-    "facts about hardware (processors, memory, mounts, devices) are not gathered unless asked for: set "
+    "facts about hardware (processors, memory, mounts, devices) are not gathered by default: set "
     "tier_gather_subset: [all]": (
         rf"'ansible_({_HARDWARE})\w*' is undefined",
         rf"has no attribute '(ansible_)?({_HARDWARE})\w*'",
@@ -52,57 +47,58 @@ _HINTS = {
         r"the build container has no user '",
         r"No start of json char found",
     ),
-    "the Python that modules run with is mounted for the build and no part of the image: install python3-pip and "
-    "python3-packaging before this task, with the role or by a task file in tier_before": (
+    "the Python that modules run with is mounted for the build and is not part of the image: install python3-pip and "
+    "python3-packaging before this task, in the role or in a task file in tier_before": (
         r"Unable to find any of pip",
         r"No module named '?(pip|packaging|setuptools|venv)\b",
     ),
-    "the Python that modules run with is mounted and cannot be written to: let the role install python3, or set "
-    "tier_python_interpreter to the image's own": (
+    "the Python that modules run with is mounted and cannot be written to: install python3 in the role, or set "
+    "tier_python_interpreter to the image's own Python": (
         r"Read-only file system.*(python|site-packages)",
         r"(python|site-packages).*Read-only file system",
     ),
-    "nothing runs in a build container but the role's tasks, so no service can be started: let the image's entrypoint "
-    "start it, and skip such tasks here": (
+    "a build container runs only the role's tasks, so no service can be started: let the image's entrypoint "
+    "start the service, and skip such tasks in a build": (
         r"System has not been booted with systemd",
         r"Failed to connect to bus",
         r"Could not find the requested service",
     ),
-    "does this machine reach the network by a proxy? tier_proxy: true passes its proxy variables on": (
+    "does this machine need a proxy to reach the network? tier_proxy: true passes its proxy variables on": (
         r"Temporary failure (in name resolution|resolving)",
         r"Could not resolve",
         r"Network is unreachable",
         r"proxy authentication required",
     ),
-    "the engine mounts /etc/hosts, /etc/hostname and /etc/resolv.conf in every container, so no image can hold them: "
-    "let the role leave them alone, and give such settings to containers where they are started (docker run "
+    "the engine mounts /etc/hosts, /etc/hostname and /etc/resolv.conf in every container, so no image can contain "
+    "them: do not change them in the role, and pass such settings when a container is started (docker run "
     "--add-host, --hostname, --dns)": (r"Errno 16", r"Device or resource busy"),
     "a company's CA can be installed before the role, by a task file in tier_before": (r"certificate verify failed",),
 }
 
 
 def hints(text: str) -> Iterator[str]:
-    """Yield what may be done about a failure.
+    """Yield hints about how to solve a failure.
 
     Args:
-        text: All that the task said.
+        text: The whole output of the failed task.
     """
     for hint, patterns in _HINTS.items():
         if any(re.search(pattern, text, re.IGNORECASE) for pattern in patterns):
             yield hint
 
 
-_KIND, _TOLD = "failing", "told"
+#: Kinds of records in the journal.
+_KIND, _EXPLANATION = "failing", "told"
 
-#: The last lines of each output that are told.
-_LINES = 20
+#: The largest number of lines of each output that are printed: the last ones.
+_MAX_LINES = 20
 
-#: Items of a loop that failed and are told.
-_ITEMS = 5
+#: The largest number of failed items of a loop that are printed.
+_MAX_ITEMS = 5
 
-_HIDDEN = "what it says is hidden by no_log"
+_HIDDEN = "its message is hidden by no_log"
 
-#: Outputs of a module, and what they are called; the second ones are of a module that did not come to its end.
+#: Fields with outputs of a module, and their titles. A module that crashed has the last two.
 _OUTPUTS = {"stderr": "stderr", "stdout": "stdout", "module_stderr": "stderr", "module_stdout": "stdout"}
 
 
@@ -110,165 +106,169 @@ _OUTPUTS = {"stderr": "stderr", "stdout": "stdout", "module_stderr": "stderr", "
 class TaskFailure:
     """A task that failed."""
 
-    #: Its name as it is written.
+    #: Its name.
     task: str
-    #: File and line: ``web/tasks/main.yml:12``; empty where that is not known.
+    #: File and line, for example ``web/tasks/main.yml:12``; empty if they are not known.
     file: str
-    #: What it said, line by line.
+    #: The lines of its message and output.
     said: list[str]
 
     @property
     def reason(self) -> str:
-        """Why, in one line."""
+        """Why it failed, in one line."""
         return f"task {self.task!r}: {self.said[0] if self.said else 'failed'}"
 
     @property
     def lines(self) -> Iterator[str]:
-        """Everything, for people."""
+        """The task, its message and output, and hints, as lines to print."""
         yield f"task {self.task!r}" + (f" ({self.file})" if self.file else "")
         yield from (f"  {line}" for line in self.said)
         yield from (f"hint: {hint}" for hint in hints("\n".join(self.said)))
 
 
-def note_failing(journal: Journal, tier: str, failure: TaskFailure) -> None:
-    """Record the task of a tier that failed last; the role may rescue it."""
+def note_failed_task(journal: Journal, tier: str, failure: TaskFailure) -> None:
+    """Record the last failed task of a tier. The role may still rescue it."""
     journal.write(_KIND, tier, asdict(failure))
 
 
-def failing(journal: Journal, tier: str) -> TaskFailure | None:
-    """The task of a tier that failed last; ``None`` where none did."""
+def last_failed_task(journal: Journal, tier: str) -> TaskFailure | None:
+    """Return the last failed task of a tier; ``None`` if no task failed."""
     content = journal.read(_KIND, tier)
     return None if content is None else TaskFailure(**content)
 
 
 def give_up(journal: Journal, tier: str, failure: TaskFailure) -> None:
-    """Record that a tier failed, and all that is to be told of it, unless it said so itself."""
+    """Record that a tier failed, and the explanation to print, unless the tier has an outcome already."""
     if journal.outcome(tier) is None:
-        # Our own messages name the tier; those of a role's task are told apart by the task.
+        # Messages of Tierwright begin with the tier. They need no name of a task.
         own = bool(failure.said) and failure.said[0].startswith(f"tier {tier!r}")
-        note_told(journal, tier, [*(failure.said if own else failure.lines), *_below(journal, tier)])
+        note_failure(journal, tier, [*(failure.said if own else failure.lines), *_show_parent(journal, tier)])
         journal.failed(tier, failure.said[0] if own else failure.reason)
 
 
-def _below(journal: Journal, tier: str) -> Iterator[str]:
-    """How to look at what the tier was built on: its container is gone, and there is no image of it."""
+def _show_parent(journal: Journal, tier: str) -> Iterator[str]:
+    """Yield the command to look at the image that the tier was built on. Its build container is removed."""
     build = journal.read("build", tier)
     if build is not None:
         yield "to look at the image that it was built on:"
-        yield f"  {look_at(build['to_look_at'].removeprefix('sha256:')[:12])}"
+        yield f"  {shell_command(build['to_look_at'].removeprefix('sha256:')[:12])}"
 
 
-def note_told(journal: Journal, tier: str, lines: Iterable[str]) -> None:
-    """Record all that is to be told of a tier that failed."""
-    journal.write(_TOLD, tier, {"lines": list(lines)})
+def note_failure(journal: Journal, tier: str, lines: Iterable[str]) -> None:
+    """Record the explanation to print for a failed tier."""
+    journal.write(_EXPLANATION, tier, {"lines": list(lines)})
 
 
 def shown_failure(journal: Journal, tier: str) -> list[str]:
-    """All that is to be told of a tier that failed, line by line."""
-    content = journal.read(_TOLD, tier)
+    """Return the explanation to print for a failed tier, line by line."""
+    content = journal.read(_EXPLANATION, tier)
     if content is not None:
         return list(content["lines"])
     outcome = journal.outcome(tier)
-    return (outcome.reason if outcome else "the run ended before this tier did").splitlines()
+    return (outcome.reason if outcome else "the run ended before the tier was finished").splitlines()
 
 
-def look_at(image: str) -> str:
-    """The command that opens a shell in an image."""
+def shell_command(image: str) -> str:
+    """Return the command that opens a shell in an image."""
     return shlex.join(["docker", "run", "--rm", "--interactive", "--tty", "--entrypoint", "/bin/sh", image])
 
 
-def said_by(result: Mapping[str, Any]) -> list[str]:
-    """What the result of a task that failed says, line by line.
+def error_lines(result: Mapping[str, Any]) -> list[str]:
+    """Return the message and output of a failed task, line by line.
 
     Args:
-        result: As a callback gets it: what ``no_log`` hides is not there.
+        result: The result of the task, as a callback gets it: without the values that ``no_log`` hides.
     """
     if "censored" in result or result.get("_ansible_no_log"):
         return [_HIDDEN]
-    items = result.get("results")  # of a loop; some modules call lists of texts so
+    items = result.get("results")  # the items of a loop; some modules return a list of texts under this name
     if isinstance(items, Sequence) and not isinstance(items, str):
-        failed = [each for each in items if isinstance(each, Mapping) and _failed(each)]
+        failed = [item for item in items if isinstance(item, Mapping) and _has_failed(item)]
         if failed:
-            return list(_of_items(failed))
-    return list(_of_one(result))
+            return list(_describe_items(failed))
+    return list(_describe_result(result))
 
 
-def _of_items(failed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    for each in failed[:_ITEMS]:
-        first, *more = said_by(each)
-        item = _short(each.get("_ansible_item_label", each.get("item")))
+def _describe_items(failed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for result in failed[:_MAX_ITEMS]:
+        first, *more = error_lines(result)
+        item = _shorten(result.get("_ansible_item_label", result.get("item")))
         yield first if first == _HIDDEN else f"{first} (item {item})"
         yield from more
-    if len(failed) > _ITEMS:
-        yield f"and {len(failed) - _ITEMS} more items"
+    if len(failed) > _MAX_ITEMS:
+        yield f"and {len(failed) - _MAX_ITEMS} more items"
 
 
-def _of_one(result: Mapping[str, Any]) -> Iterator[str]:
-    yield from _lines(result.get("msg") or result.get("reason") or "failed")
+def _describe_result(result: Mapping[str, Any]) -> Iterator[str]:
+    yield from _split_lines(result.get("msg") or result.get("reason") or "failed")
     if command := result.get("cmd"):
         words = shlex.join(map(str, command)) if isinstance(command, list) else str(command)
         yield f"command: {printable_lines(words)}"
     if result.get("rc") not in {None, "", 0}:
         yield f"exit status: {result['rc']}"
-    for name, called in _OUTPUTS.items():
+    for name, title in _OUTPUTS.items():
         text = str(result.get(name) or "").strip()
         if text and text not in str(result.get("msg") or ""):
-            lines = _lines(text)
-            yield f"{called}:" + (f" (its last {_LINES} lines)" if len(lines) > _LINES else "")
-            yield from (f"  {line}" for line in lines[-_LINES:])
+            lines = _split_lines(text)
+            yield f"{title}:" + (f" (the last {_MAX_LINES} lines)" if len(lines) > _MAX_LINES else "")
+            yield from (f"  {line}" for line in lines[-_MAX_LINES:])
 
 
-def _failed(result: Mapping[str, Any]) -> bool:
+def _has_failed(result: Mapping[str, Any]) -> bool:
     return bool(result.get("failed") or result.get("unreachable"))
 
 
-def _lines(text: object) -> list[str]:
+def _split_lines(text: object) -> list[str]:
     return printable_lines(str(text)).strip().splitlines() or ["failed"]
 
 
-def _short(value: object, width: int = 60) -> str:
+def _shorten(value: object, width: int = 60) -> str:
     words = " ".join(printable_lines(str(value)).split())
     return words if len(words) <= width else f"{words[: width - 1]}…"
 
 
-#: Differences of one tier that are told, at most.
-_SUSPECT_LINES = 6
+#: The largest number of differences that are listed for one tier.
+_MAX_DIFFERENCES = 6
 
 
 def suspects(engine: Engine, chain: Chain, tested: str, neighbours: Mapping[str, str]) -> Iterator[str]:
-    """Yield what differs from the releases: ``httpd-php: role httpd_php/tasks/install.yml changed``.
+    """Yield the changes since the last release that can be the cause of a failed test.
+
+    They are the changes in the tested image, in its neighbours, and in the ancestors of all of these. For example:
+    ``httpd-php: role httpd_php/tasks/install.yml changed``.
 
     Args:
         engine: The engine.
         chain: The chain.
         tested: ID of the image under test.
-        neighbours: IDs of the images that it was tested with, by tier.
+        neighbours: By tier, the IDs of the neighbours' images in the test.
 
     Raises:
         EngineError: The engine does not answer.
     """
     seen: set[str] = set()
-    for first in (tested, *neighbours.values()):
-        image: str | None = first
-        while image is not None and image not in seen:
-            seen.add(image)
-            found = engine.images.find(image)
-            if found is None or (name := found.labels.get(labels.TIER, "")) not in chain:
+    for start_id in (tested, *neighbours.values()):
+        image_id: str | None = start_id
+        while image_id is not None and image_id not in seen:
+            seen.add(image_id)
+            image = engine.images.find(image_id)
+            if image is None or (name := image.labels.get(labels.TIER, "")) not in chain:
                 break
-            release = find_own(engine.images.find, chain[name], chain[name].release)
-            if release is None:
+            released = find_own(engine.images.find, chain[name], chain[name].release)
+            if released is None:
                 yield f"{name}: it was never released"
-            elif release.id != found.id:
-                for line in _changed(release.labels, found.labels, name):
+            elif released.id != image.id:
+                for line in _list_differences(released.labels, image.labels, name):
                     yield f"{name}: {line}"
-            image = found.labels.get(labels.PARENT)
+            image_id = image.labels.get(labels.PARENT)
 
 
-def _changed(before: Mapping[str, str], now: Mapping[str, str], tier: str) -> Iterator[str]:
-    """What differs between two images of a tier, but for the image that they stand on."""
-    old, new = _own(before, tier), _own(now, tier)
-    yield from differences(old, new, most=_SUSPECT_LINES)
+def _list_differences(before: Mapping[str, str], now: Mapping[str, str], tier: str) -> Iterator[str]:
+    """List the differences between two images of a tier, except their parents."""
+    old, new = _read_own_parts(before, tier), _read_own_parts(now, tier)
+    yield from differences(old, new, most=_MAX_DIFFERENCES)
 
 
-def _own(said: Mapping[str, str], tier: str) -> Parts:
-    return {name: value for name, value in (labels.stored_parts(said, tier) or {}).items() if name != "parent"}
+def _read_own_parts(image_labels: Mapping[str, str], tier: str) -> Parts:
+    parts = labels.stored_parts(image_labels, tier) or {}
+    return {name: value for name, value in parts.items() if name != "parent"}

@@ -1,13 +1,9 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The tests of a tier's image: first start, suite, verdict.
+"""The gate: starts a tier's image once, runs its tests, and records the result.
 
-Starts an image once, by its own settings: whether the engine can run what they say.
-
-It is not asked what becomes of the program then. A server that misses a password, and ends at once with a message of
-its own, was started.
-
-The gate: a tier's image passes its tests, or it and what depends on it stay as they were.
+The first start only checks that the engine can run the image with its own settings. It does not check what the program
+does then. A server that ends at once because a password is missing counts as started.
 """
 
 from __future__ import annotations
@@ -22,7 +18,7 @@ from pathlib import Path
 from ..chain import tags
 from ..chain.graph import Chain
 from ..chain.tier import Tier
-from ..contract.gate import Bench, FailedTest, Verdict, arguments, judge, passed_tag
+from ..contract.gate import FailedTest, GateSubject, Verdict, arguments, passed_tag, run_suite
 from ..engine import services
 from ..engine.engine import Engine
 from ..engine.inspection import Image
@@ -33,110 +29,111 @@ from ..state.journal import Journal
 from ..state.plan_records import Planned, read_plan, read_plans
 from . import candidates
 from .candidates import Candidate
-from .failure import look_at, note_told, suspects
+from .failure import note_failure, shell_command, suspects
 
-#: Seconds in which a program ends that cannot be executed.
-_SOON = 0.3
+#: Seconds to wait: a program that cannot be executed ends sooner.
+_START_SECONDS = 0.3
 _POLL_SECONDS = 0.05
-#: What the runtime leaves in the log where the kernel refuses the program after the engine has started it.
-_REFUSED = re.compile(
+#: The line in the log if the kernel cannot execute the program after the engine has started the container.
+_EXEC_ERROR = re.compile(
     r"^(?:standard_init_linux\.go:\d+: |\{\"msg\":\")?(exec (?:user process caused|\S+): .+)$", re.MULTILINE
 )
-#: Not what a program says: exit statuses of the runtime itself.
-_CODES = frozenset({1, 126, 127, 255})
-_LINES = 5
+#: Exit statuses that the runtime itself uses.
+_RUNTIME_CODES = frozenset({1, 126, 127, 255})
+_LOG_LINES = 5
 _SETTINGS = {"Entrypoint": "entrypoint", "Cmd": "cmd", "User": "user", "WorkingDir": "working_dir"}
 
 
 def check_start(engine: Engine, image: Image, *, tier: str, labels: Mapping[str, str]) -> None:
-    """Start a container of an image by its own settings, without a network, and end it.
+    """Start a container of an image with the image's own settings, without a network, and remove it.
 
-    An image that has neither entrypoint nor command cannot be started by itself, and says so by that.
+    An image without entrypoint and command is not meant to be started by itself, so it is not checked.
 
     Args:
         engine: The engine.
         image: The image.
-        tier: Its tier, for the message.
-        labels: Labels of the container, by which it is found should it be left behind.
+        tier: Name of its tier, for the message.
+        labels: Labels of the container, so that a later run can find and remove it.
 
     Raises:
-        ContractError: It cannot be started; why is in the message.
+        ContractError: The image cannot be started; the message contains the reason.
         EngineUnavailableError: The engine does not answer.
     """
     config = image.config
     if not config.get("Entrypoint") and not config.get("Cmd"):
         return
-    reason = _reason(engine, image, labels)
+    reason = _try_start(engine, image, labels)
     if reason is not None:
-        said = ", ".join(f"{name} {config[key]!r}" for key, name in _SETTINGS.items() if config.get(key))
+        settings = ", ".join(f"{name} {config[key]!r}" for key, name in _SETTINGS.items() if config.get(key))
         raise ContractError(
-            f"tier {tier!r}: its image cannot be started with {said}: {reason}; correct the settings of the image "
-            "(tier_config, or <role>_tier_config of the role); cmd: [] and entrypoint: [] say that it has no command"
+            f"tier {tier!r}: its image cannot be started with {settings}: {reason}; correct the settings of the image "
+            "(tier_config, or <role>_tier_config of the role). If the image has no command, set cmd: [] and "
+            "entrypoint: []"
         )
 
 
-def _reason(engine: Engine, image: Image, labels: Mapping[str, str]) -> str | None:
-    """Why an image cannot be started; ``None`` where it can."""
+def _try_start(engine: Engine, image: Image, labels: Mapping[str, str]) -> str | None:
+    """Return the reason why an image cannot be started; ``None`` if it can."""
     try:
-        made = engine.services.start(services.Setting(image.id, labels))
+        container = engine.services.start(services.ContainerSettings(image.id, labels))
     except EngineUnavailableError:
         raise
     except EngineError as error:
         return str(error).partition("the engine says: ")[2] or str(error)
     try:
-        return _refused(engine, made)
+        return _find_exec_error(engine, container)
     finally:
-        engine.containers.remove(made)
+        engine.containers.remove(container)
 
 
-def _refused(engine: Engine, container: str) -> str | None:
-    """Why the kernel refused the program of a container that was started; ``None`` where it runs, or ran."""
-    until = time.monotonic() + _SOON
-    while (state := engine.services.state(container)).running and time.monotonic() < until:
+def _find_exec_error(engine: Engine, container: str) -> str | None:
+    """Return why the kernel could not execute the program of a started container; ``None`` if it could."""
+    deadline = time.monotonic() + _START_SECONDS
+    while (state := engine.services.state(container)).running and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
-    if state.running or state.exit_code not in _CODES:
+    if state.running or state.exit_code not in _RUNTIME_CODES:
         return None
-    found = _REFUSED.search(engine.services.logs(container, _LINES))
-    return found[1] if found else None
+    match = _EXEC_ERROR.search(engine.services.logs(container, _LOG_LINES))
+    return match[1] if match else None
 
 
-#: What comes between how many tests fail and which: the reason ends before it.
+#: Separates the number of failed tests from the first one. The reason of the outcome ends before it.
 _FIRST = ", first"
 
-#: Failed tests that a message tells of, at most; the first one with its containers' logs.
-_TOLD = 5
+#: The largest number of failed tests that a message lists. Only the first one is shown with the logs of its containers.
+_MAX_SHOWN = 5
 
 
-def prove(engine: Engine, journal: Journal, name: str, timeout: float) -> Verdict | None:
-    """Start and test a tier's candidate, or test the image that it keeps, and record how it ended.
+def run_gate(engine: Engine, journal: Journal, name: str, timeout: float) -> Verdict | None:
+    """Start and test a tier's candidate, or test the image that it keeps, and record the result.
 
     Args:
         engine: The engine.
-        journal: The run.
-        name: The tier.
+        journal: The journal of the run.
+        name: Name of the tier.
         timeout: Seconds that the tests may take.
 
     Returns:
-        How it did; ``None`` where there is nothing to test, or the image passed these very tests before.
+        The result of the tests; ``None`` if there are no tests, or if the image passed exactly these tests before.
 
     Raises:
-        ContractError: The image cannot be started, or a test failed; whose, why, and what may be the cause is told at
-            the end of the run.
-        RunError: The run has ended, or nothing was built.
-        EngineError: The engine refused.
+        ContractError: The image cannot be started, or a test failed. The end of the run prints the failed tests, their
+            owners, their messages, and possible causes.
+        RunError: The run has ended, or the tier has no image to test.
+        EngineError: The engine rejected a request.
     """
     planned = read_plan(journal, name)
-    candidate = _candidate(engine, journal, planned)
+    candidate = _find_candidate(engine, journal, planned)
     verdict = None
     if candidate.tag is not None:
-        _start(engine, journal, planned, candidate)
+        _check_first_start(engine, journal, planned, candidate)
     if planned.tests:
-        verdict = _test(engine, journal, planned, candidate, timeout)
+        verdict = _run_tests(engine, journal, planned, candidate, timeout)
     candidates.accept(engine, journal, planned.tier)
     return verdict
 
 
-def _candidate(engine: Engine, journal: Journal, planned: Planned) -> Candidate:
+def _find_candidate(engine: Engine, journal: Journal, planned: Planned) -> Candidate:
     tier = planned.tier
     candidate = candidates.read(journal, tier.name)
     if candidate is None and planned.action is Action.KEEP and planned.image is not None:
@@ -147,133 +144,138 @@ def _candidate(engine: Engine, journal: Journal, planned: Planned) -> Candidate:
     return candidate
 
 
-def _start(engine: Engine, journal: Journal, planned: Planned, candidate: Candidate) -> None:
-    """Start a new image once."""
+def _check_first_start(engine: Engine, journal: Journal, planned: Planned, candidate: Candidate) -> None:
+    """Start a new image once, and record a failure."""
     tier, image = planned.tier, engine.images.get(candidate.image)
     try:
         work = {**labels.work(journal.run, tier.name), labels.CHAIN: planned.chain}
         check_start(engine, image, tier=tier.name, labels=work)
     except ContractError as error:
-        named = _name_failed(engine, tier, image, candidate)
+        name = _tag_failed(engine, tier, image, candidate)
         journal.failed(tier.name, str(error))
-        raise ContractError(f"{error}\nthe image is {named}") from error
+        raise ContractError(f"{error}\nthe image is {name}") from error
 
 
-def _test(engine: Engine, journal: Journal, planned: Planned, candidate: Candidate, timeout: float) -> Verdict | None:
+def _run_tests(
+    engine: Engine, journal: Journal, planned: Planned, candidate: Candidate, timeout: float
+) -> Verdict | None:
     tier, suite = planned.tier, planned.tests
     image = engine.images.get(candidate.image)
-    neighbours = {name: _neighbour(engine, journal, name) for name in tier.neighbours}
+    neighbours = {name: _find_neighbour(engine, journal, name) for name in tier.neighbours}
     tag = passed_tag(image.id, suite.digest(), neighbours)
-    asked = planned.action is Action.KEEP and planned.forced
-    if image.is_named(f"{tier.image}:{tag}") and not asked:
+    forced = planned.action is Action.KEEP and planned.forced
+    if image.is_named(f"{tier.image}:{tag}") and not forced:
         return None
-    there = {name: each for name, each in neighbours.items() if each}
-    bench = Bench(tier.name, image.id, there, journal.run, tuple(name for name in neighbours if name not in there))
-    verdict = judge(suite, bench, timeout)
-    _record(journal, bench, verdict)
+    existing = {name: image_id for name, image_id in neighbours.items() if image_id}
+    missing = tuple(name for name in neighbours if name not in existing)
+    subject = GateSubject(tier.name, image.id, existing, journal.run, missing)
+    verdict = run_suite(suite, subject, timeout)
+    _record(journal, subject, verdict)
     if not verdict.passed:
-        named = _name_failed(engine, tier, image, candidate)
+        name = _tag_failed(engine, tier, image, candidate)
         chain, _planned = read_plans(journal)
-        lines = list(_told(engine, chain, bench, verdict, named))
+        lines = list(_explain_failure(engine, chain, subject, verdict, name))
         reason = lines[0].partition(_FIRST)[0]
         journal.failed(tier.name, reason)
-        note_told(journal, tier.name, lines)
+        note_failure(journal, tier.name, lines)
         raise ContractError(reason)
-    _note_passed(engine, tier, image, tag)
+    _tag_passed(engine, tier, image, tag)
     return verdict
 
 
-def _neighbour(engine: Engine, journal: Journal, name: str) -> str | None:
-    """The image of a neighbour: what this run made of it, else its release; ``None`` where there is neither."""
+def _find_neighbour(engine: Engine, journal: Journal, name: str) -> str | None:
+    """Return the ID of a neighbour's image: the image of this run, else the released image, else ``None``."""
     planned = read_plan(journal, name)
-    made = journal.wait(name).image if planned.runs else planned.image
-    if made is not None:
-        return made
+    image_id = journal.wait(name).image if planned.runs else planned.image
+    if image_id is not None:
+        return image_id
     released = find_own(engine.images.find, planned.tier, planned.tier.release)
     return released.id if released else None
 
 
-def _record(journal: Journal, bench: Bench, verdict: Verdict) -> None:
+def _record(journal: Journal, subject: GateSubject, verdict: Verdict) -> None:
     failed = [
         {
-            "test": _short(each.test),
-            "owner": each.owner.team if each.owner else None,
-            "tier": each.owner.tier if each.owner else None,
-            "message": each.message,
-            "log": each.log,
+            "test": _relative(failure.test),
+            "owner": failure.owner.team if failure.owner else None,
+            "tier": failure.owner.tier if failure.owner else None,
+            "message": failure.message,
+            "log": failure.log,
         }
-        for each in verdict.failed
+        for failure in verdict.failed
     ]
-    told = {"image": bench.image, "passed": verdict.passed, "seconds": verdict.seconds, "tests": verdict.tests}
-    told["ran"] = [{"test": _short(name), "seconds": seconds} for name, seconds in verdict.ran]
-    journal.write("tested", bench.tier, {**told, "failed": failed})
+    record = {"image": subject.image, "passed": verdict.passed, "seconds": verdict.seconds, "tests": verdict.tests}
+    record["ran"] = [{"test": _relative(name), "seconds": seconds} for name, seconds in verdict.ran]
+    journal.write("tested", subject.tier, {**record, "failed": failed})
 
 
-def _name_failed(engine: Engine, tier: Tier, image: Image, candidate: Candidate) -> str:
-    """Give an image that failed a name to look at it by, unless it has one.
+def _tag_failed(engine: Engine, tier: Tier, image: Image, candidate: Candidate) -> str:
+    """Give a failed image the tag ``failed-…``, unless it has a different name already.
 
     Returns:
-        A name of it.
+        A name of the image, or its ID.
     """
     if image.is_named(tier.release):
         return tier.release
-    named = [each for each in image.tags if not tags.building_run(each.rpartition(":")[2])]
-    if named or candidate.tag is None:
-        return named[0] if named else image.id
+    names = [name for name in image.tags if not tags.building_run(name.rpartition(":")[2])]
+    if names or candidate.tag is None:
+        return names[0] if names else image.id
     tag = tags.failed(candidate.tag)
     engine.images.tag(image.id, tier.image, tag)
     return f"{tier.image}:{tag}"
 
 
-def _note_passed(engine: Engine, tier: Tier, image: Image, tag: str) -> None:
-    """Let the image's name say which tests it passed, these and no earlier ones."""
+def _tag_passed(engine: Engine, tier: Tier, image: Image, tag: str) -> None:
+    """Give an image the tag of the tests that it passed, and remove the tags of earlier tests."""
     engine.images.tag(image.id, tier.image, tag)
-    for each in image.tags:
-        repository, _, old = each.rpartition(":")
+    for name in image.tags:
+        repository, _, old = name.rpartition(":")
         if repository == tier.image and old != tag and (tags.is_tested(old) or tags.is_failed(old)):
-            engine.images.remove(each)
+            engine.images.remove(name)
 
 
-def _told(engine: Engine, chain: Chain, bench: Bench, verdict: Verdict, image: str) -> Iterator[str]:
-    """Yield the lines that say what failed, whose it is, what may be the cause, and how to see it again."""
+def _explain_failure(engine: Engine, chain: Chain, subject: GateSubject, verdict: Verdict, image: str) -> Iterator[str]:
+    """Yield the explanation to print: failed tests and their owners, possible causes, and how to repeat the test."""
     first, *others = verdict.failed
-    failed = len({each.test for each in verdict.failed})
+    failed = len({failure.test for failure in verdict.failed})
     count = f"{failed} of {verdict.tests} tests fail" if verdict.tests else "its tests cannot be run"
-    yield f"tier {bench.tier!r} is refused: {count}{_FIRST} {_short(first.test) or 'of all'}{_whose(first)}"
+    yield f"tier {subject.tier!r} is rejected: {count}" + (f"{_FIRST} {_name_test(first)}" if first.test else "")
     yield from (f"  {line}" for line in first.message.splitlines())
     yield from (f"  {line}" for line in first.log.splitlines())
-    for each in others[: _TOLD - 1]:
-        yield f"also {_short(each.test)}{_whose(each)}: {each.message.partition(chr(10))[0]}"
-    if len(others) >= _TOLD:
-        yield f"and {len(others) - _TOLD + 1} more"
-    yield "under suspicion, since it differs from the last release:"
-    changed = list(suspects(engine, chain, bench.image, bench.neighbours))
-    yield from (f"  {line}" for line in changed or ["no image; so it is the tests, or the machine that they ran on"])
+    for failure in others[: _MAX_SHOWN - 1]:
+        yield f"also {_name_test(failure)}: {failure.message.partition(chr(10))[0]}"
+    if len(others) >= _MAX_SHOWN:
+        yield f"and {len(others) - _MAX_SHOWN + 1} more"
+    yield "possible causes, changed since the last release:"
+    changed = list(suspects(engine, chain, subject.image, subject.neighbours))
+    no_change = "no image changed: the cause is in the tests, or in the machine that they ran on"
+    yield from (f"  {line}" for line in changed or [no_change])
     yield "to look at the image:"
-    yield f"  {look_at(image)}"
-    yield "to run just this test:"
-    yield f"  {_command(engine, chain, bench, image, first.test)}"
+    yield f"  {shell_command(image)}"
+    yield "to run only this test:" if first.test else "to run the tests:"
+    yield f"  {_test_command(engine, chain, subject, image, first.test)}"
 
 
-def _whose(failure: FailedTest) -> str:
-    return f" (of tier {failure.owner.tier!r}, team {failure.owner.team})" if failure.owner else ""
+def _name_test(failure: FailedTest) -> str:
+    owner = f" (of tier {failure.owner.tier!r}, team {failure.owner.team})" if failure.owner else ""
+    return f"{_relative(failure.test)}{owner}"
 
 
-def _command(engine: Engine, chain: Chain, bench: Bench, image: str, test: str) -> str:
-    named = {name: _name_of(engine, chain[name], each) for name, each in bench.neighbours.items()}
-    shown = Bench(bench.tier, image, named, bench.run)
-    return shlex.join(["pytest", *([_short(test)] if test else []), *arguments(shown)])
+def _test_command(engine: Engine, chain: Chain, subject: GateSubject, image: str, test: str) -> str:
+    names = {name: _readable_name(engine, chain[name], image_id) for name, image_id in subject.neighbours.items()}
+    named_subject = GateSubject(subject.tier, image, names, subject.run)
+    return shlex.join(["pytest", *([_relative(test)] if test else []), *arguments(named_subject)])
 
 
-def _name_of(engine: Engine, tier: Tier, image: str) -> str:
-    """A name of an image that people can read, while it has one."""
-    found = engine.images.find(image)
-    names = [each for each in (found.tags if found else ()) if not tags.building_run(each.rpartition(":")[2])]
-    return tier.release if tier.release in names else next(iter(names), image)
+def _readable_name(engine: Engine, tier: Tier, image_id: str) -> str:
+    """Return a name of an image, or its ID if it has no name."""
+    image = engine.images.find(image_id)
+    names = [name for name in (image.tags if image else ()) if not tags.building_run(name.rpartition(":")[2])]
+    return tier.release if tier.release in names else next(iter(names), image_id)
 
 
-def _short(test: str) -> str:
-    """A test's name for pytest, from here."""
+def _relative(test: str) -> str:
+    """Return the ID of a test for pytest, relative to the current folder if the test is inside it."""
     path, separator, rest = test.partition("::")
     inside = bool(path) and Path(path).is_relative_to(Path.cwd())
     return f"{os.path.relpath(path) if inside else path}{separator}{rest}"

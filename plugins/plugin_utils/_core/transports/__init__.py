@@ -1,3 +1,3 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One immutable image over engine, registry, OCI layout and archive."""
+"""Reads images from an engine, a registry, an OCI layout, or an archive."""

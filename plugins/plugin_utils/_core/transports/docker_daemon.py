@@ -1,9 +1,10 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Images in the container engine.
+"""Reads images from the container engine.
 
-The engine tells most of an image at once, but neither which steps of its history made no layer nor what is in a layer:
-for that it packs the whole image (``GET /images/{id}/get``), once for each image that is not in the store.
+Two facts are missing in the engine's answers about an image: which steps of its history made no layer, and the content
+of its layers. To get them, the engine must export the whole image (``GET /images/{id}/get``). Each image is exported
+only once, because the store caches the result.
 """
 
 from __future__ import annotations
@@ -14,87 +15,90 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from ..engine.engine import unopened
+from ..engine.engine import lazy_engine
 from ..engine.image_catalogue import ImageDetails, ListedImage
 from ..errors import DamagedError, NotFoundError
 from ..image import labels
 from ..layer_index.index import Store
 from . import archives
 from .image_document import Document, Step, digest, parse, seconds
-from .transport import Held
+from .transport import HeldImage
 
-#: Questions at one time; more make engines slower.
-_AT_ONCE = 4
-#: Images that are packed together: the engine has a copy of all of them on its disk meanwhile.
-_TOGETHER = 4
+#: Requests at one time; more requests make engines slower.
+_PARALLEL_REQUESTS = 4
+#: Images in one export. During an export, the engine has a copy of all of them on its disk.
+_BATCH_SIZE = 4
 
 
 class EnginePlace:
-    """The engine that DOCKER_HOST names, else that of the local socket."""
+    """The engine that ``DOCKER_HOST`` names, otherwise the engine at the local socket."""
 
     def __init__(self, _location: str, store: Store) -> None:
-        """Remember the address; nothing is opened yet."""
-        engine = unopened()
+        """Remember the address; no connection is opened yet."""
+        engine = lazy_engine()
         self._address, self._images, self._store = engine.address, engine.catalogue, store
         self.title = f"the engine at {self._address}"
 
-    def held(self, _repository: str = "") -> list[Held]:
-        """All its images, with histories where they are needed to know a tier, or what an image stands on."""
+    def list_images(self, _repository: str = "") -> list[HeldImage]:
+        """Return all images, with the history of those whose tier or parent cannot be determined without it."""
         listed = self._images.images()
-        here = digest(self._address.encode())
-        known = _known(self._store.value("engine", here))
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            layers = _each(pool, self._layers, listed, known["layers"])
-            there = [each for each in listed if each.id in layers]
-            doubtful = _doubtful(layers)
-            asked = [each for each in there if each.id in doubtful or labels.TIER in each.labels]
-            history = _each(pool, self._history, asked, known["history"])
-        now = {"layers": layers, "history": history}
-        if now != known:
-            self._store.put("engine", here, now)
-        return [_held(each, layers[each.id], _steps(history.get(each.id, []))) for each in there]
+        key = digest(self._address.encode())
+        cached = _parse_cached(self._store.value("engine", key))
+        with ThreadPoolExecutor(_PARALLEL_REQUESTS) as pool:
+            layers = _query_each(pool, self._layers, listed, cached["layers"])
+            existing = [image for image in listed if image.id in layers]
+            ambiguous = _ambiguous(layers)
+            with_history = [image for image in existing if image.id in ambiguous or labels.TIER in image.labels]
+            history = _query_each(pool, self._history, with_history, cached["history"])
+        current = {"layers": layers, "history": history}
+        if current != cached:
+            self._store.put("engine", key, current)
+        return [_held_image(image, layers[image.id], _steps(history.get(image.id, []))) for image in existing]
 
     def find(self, reference: str) -> Document:
-        """Find an image by name or ID; it is packed where only its configuration tells which steps made no layer."""
+        """Find an image by name or ID. Export it if only its configuration shows which steps made no layer."""
         if not reference:
-            raise NotFoundError(f"{self.title} holds many images; say which one")
+            raise NotFoundError(f"{self.title} has many images; name one of them")
         try:
-            found = self._images.image(reference)
+            image = self._images.image(reference)
         except NotFoundError:
-            raise NotFoundError(f"{self.title} holds no image {reference!r}; nothing is pulled here") from None
-        steps = _steps(self._history(found))
-        if len(steps) == len(found.layers):
-            return _inspected(found, tuple(replace(step, empty=False) for step in steps))
-        text = self._store.value("config", found.id)
-        if not isinstance(text, str) or digest(text.encode()) != found.id:
-            text = self._save(found.id)
-            self._store.put("config", found.id, text)
-        return parse(text.encode(), found.names, f"image {reference} of {self.title}")
+            raise NotFoundError(
+                f"{self.title} has no image {reference!r}; images are not pulled automatically"
+            ) from None
+        steps = _steps(self._history(image))
+        if len(steps) == len(image.layers):
+            return _inspected_document(image, tuple(replace(step, empty=False) for step in steps))
+        text = self._store.value("config", image.id)
+        if not isinstance(text, str) or digest(text.encode()) != image.id:
+            text = self._export(image.id)
+            self._store.put("config", image.id, text)
+        return parse(text.encode(), image.names, f"image {reference} of {self.title}")
 
     def fill(self, document: Document, store: Store) -> None:
-        """Read the image once, where the store lacks one of its layers."""
+        """Export the image if the store lacks one of its layers."""
         if any(store.index(layer) is None for layer in document.layers):
-            self._save(document.id)
+            self._export(document.id)
 
     def fill_together(self, documents: Iterable[Document], store: Store) -> None:
-        """Read several images, a few at a time: what they share, and what some of them stand on, is packed once."""
-        lacking = {each.layers: each for each in documents if any(store.index(layer) is None for layer in each.layers)}
-        below = {layers[:number] for layers in lacking for number in range(len(layers))}
-        tops = [each.id for layers, each in lacking.items() if layers not in below]
-        for number in range(0, len(tops), _TOGETHER):
-            some = tops[number : number + _TOGETHER]
-            with self._images.packed_together(some) as answer:
-                archives.read(answer, f"{len(some)} images of {self.title}", store)
+        """Export several images in batches. Shared layers, and ancestors of other images, are exported only once."""
+        missing = {each.layers: each for each in documents if any(store.index(layer) is None for layer in each.layers)}
+        ancestors = {layers[:number] for layers in missing for number in range(len(layers))}
+        tops = [each.id for layers, each in missing.items() if layers not in ancestors]
+        for number in range(0, len(tops), _BATCH_SIZE):
+            batch = tops[number : number + _BATCH_SIZE]
+            with self._images.packed_together(batch) as answer:
+                archives.read(answer, f"{len(batch)} images of {self.title}", store)
 
-    def _save(self, image: str) -> str:
+    def _export(self, image: str) -> str:
+        """Index the layers of an image by its ID, and return its configuration."""
         what = f"image {image} of {self.title}"
         with self._images.packed(image) as answer:
-            passed = archives.read(answer, what, self._store)
-        found = next((each.document for each in archives.images(passed, what) if each.document.id == image), None)
-        if found is None:
-            raise DamagedError(f"{what} is damaged: the engine packs another image under that name")
-        archives.check(passed, found, self._store)
-        return next(text.decode() for text in passed.documents.values() if digest(text) == image)
+            archive = archives.read(answer, what, self._store)
+        document = next((each.document for each in archives.images(archive, what) if each.document.id == image), None)
+        if document is None:
+            raise DamagedError(f"{what} is damaged: the engine exports a different image for this ID")
+        archives.check(archive, document, self._store)
+        return next(text.decode() for text in archive.documents.values() if digest(text) == image)
 
     def _layers(self, listed: ListedImage) -> list[str]:
         return list(self._images.image(listed.id).layers)
@@ -104,52 +108,58 @@ class EnginePlace:
         return [[each.created, each.created_by, each.comment] for each in steps]
 
 
-def _known(stored: Any) -> dict[str, dict[str, list[Any]]]:
-    """What was remembered of an engine's images; a copy that is damaged is none."""
+def _parse_cached(stored: Any) -> dict[str, dict[str, list[Any]]]:
+    """Return the cached facts about an engine's images; nothing if the cache entry is missing or damaged."""
     kinds = ("layers", "history")
-    whole = isinstance(stored, dict) and all(
-        isinstance(stored.get(kind), dict) and all(isinstance(each, list) for each in stored[kind].values())
+    valid = isinstance(stored, dict) and all(
+        isinstance(stored.get(kind), dict) and all(isinstance(value, list) for value in stored[kind].values())
         for kind in kinds
     )
-    return {kind: stored[kind] if whole else {} for kind in kinds}
+    return {kind: stored[kind] if valid else {} for kind in kinds}
 
 
-def _each(
+def _query_each(
     pool: ThreadPoolExecutor,
-    ask: Callable[[ListedImage], list[Any]],
+    query: Callable[[ListedImage], list[Any]],
     listed: list[ListedImage],
-    known: Mapping[str, list[Any]],
+    cached: Mapping[str, list[Any]],
 ) -> dict[str, list[Any]]:
-    """What the engine answers for each image, by ID; nothing for one that was removed since the list was made.
+    """Query the engine for each image.
 
-    An ID names content, so what is ``known`` is not asked for again.
+    Cached answers stay valid, because an ID identifies content.
+
+    Returns:
+        The answers by ID, without images that were removed after they were listed.
     """
 
-    def told(each: ListedImage) -> list[Any] | None:
+    def answer_for(image: ListedImage) -> list[Any] | None:
         try:
-            return known[each.id] if each.id in known else ask(each)
+            return cached[image.id] if image.id in cached else query(image)
         except NotFoundError:
             return None
 
-    answers = zip(listed, pool.map(told, listed), strict=True)
-    return {each.id: answer for each, answer in answers if answer is not None}
+    answers = zip(listed, pool.map(answer_for, listed), strict=True)
+    return {image.id: answer for image, answer in answers if answer is not None}
 
 
 def _steps(history: list[list[Any]]) -> tuple[Step, ...]:
     if wrong := [text for _created, *texts in history for text in texts if text and not isinstance(text, str)]:
-        raise TypeError(f"its history has {wrong[0]!r} where a text belongs")
+        raise TypeError(f"its history has {wrong[0]!r}, expected a text")
     return tuple(Step(int(created or 0), by or "", comment or "", "", None) for created, by, comment in history)
 
 
-def _doubtful(images: Mapping[str, list[str]]) -> set[str]:
-    """Images of which layers do not tell what they stand on: several images have the layers, or their beginning."""
-    layers = {key: tuple(each) for key, each in images.items()}
-    several = {each for each, count in Counter(layers.values()).items() if count > 1}
-    lengths = {len(each) for each in several}
-    return {key for key, each in layers.items() if any(each[:length] in several for length in lengths)}
+def _ambiguous(layers_by_id: Mapping[str, list[str]]) -> set[str]:
+    """Return the IDs of images whose parent cannot be determined by their layers.
+
+    That is the case if several images consist of exactly the first layers, or all layers, of the image.
+    """
+    layers = {key: tuple(each) for key, each in layers_by_id.items()}
+    repeated = {each for each, count in Counter(layers.values()).items() if count > 1}
+    lengths = {len(each) for each in repeated}
+    return {key for key, each in layers.items() if any(each[:length] in repeated for length in lengths)}
 
 
-def _inspected(image: ImageDetails, steps: tuple[Step, ...]) -> Document:
+def _inspected_document(image: ImageDetails, steps: tuple[Step, ...]) -> Document:
     return Document(
         id=image.id,
         names=image.names,
@@ -161,7 +171,7 @@ def _inspected(image: ImageDetails, steps: tuple[Step, ...]) -> Document:
     )
 
 
-def _held(image: ListedImage, layers: list[str], steps: tuple[Step, ...]) -> Held:
+def _held_image(image: ListedImage, layers: list[str], steps: tuple[Step, ...]) -> HeldImage:
     document = Document(
         id=image.id,
         names=image.names,
@@ -171,4 +181,4 @@ def _held(image: ListedImage, layers: list[str], steps: tuple[Step, ...]) -> Hel
         created=image.created,
         platform="",
     )
-    return Held(document, image.size)
+    return HeldImage(document, image.size)

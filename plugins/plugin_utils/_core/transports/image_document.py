@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""An image as its configuration describes it, whoever built it."""
+"""An image as its configuration describes it. Any tool may have built it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ..errors import DamagedError
 _ID = re.compile(r"sha256:[0-9a-f]{64}")
 _OURS = re.compile(r"tierwright: tier (?P<tier>[^:]+): (?P<doing>.+)", re.DOTALL)
 _TEAM = "team "
-#: What follows the tier of a role: the commit, and after a comma what the build container was allowed beyond the usual.
+#: The role, its commit, and after a comma the extra privileges of the build container.
 _ROLE = re.compile(r"role (?P<role>[^ ,]+)(?: at (?P<revision>[^ ,]+))?(?:,.*)?", re.DOTALL)
-#: ``2026-11-24T09:12:33.123456789Z``: Python takes six digits of a second at most, engines write nine.
+#: ``2026-11-24T09:12:33.123456789Z``: Python accepts at most six digits of a second, engines write nine.
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 
 
@@ -31,42 +31,42 @@ _LATEST = 253_402_300_799
 class Step:
     """One entry of an image's history."""
 
-    #: Seconds since 1970; 0 where it is not said.
+    #: Seconds since 1970; 0 if it is not recorded.
     created: int
     #: The command that made it, as the builder wrote it.
     created_by: str
     comment: str
     author: str
-    #: Whether it made no layer; ``None`` where the place the image is in does not tell.
+    #: Whether it made no layer; ``None`` if the place of the image does not report it.
     empty: bool | None
 
     @property
     def tier(self) -> str | None:
-        """The tier that it is the layer of; ``None`` where Tierwright did not make it."""
-        ours = _OURS.fullmatch(self.created_by)
-        return ours["tier"] if ours else None
+        """The tier whose layer it made; ``None`` if Tierwright did not make it."""
+        match = _OURS.fullmatch(self.created_by)
+        return match["tier"] if match else None
 
     @property
     def team(self) -> str | None:
-        """The team that owns that tier."""
+        """The team that owns this tier; ``None`` if Tierwright did not make it, or no team is recorded."""
         if self.tier is None:
             return None
         return self.comment.removeprefix(_TEAM) if self.comment.startswith(_TEAM) else self.author or None
 
     @property
     def role(self) -> str | None:
-        """The role that was applied; ``None`` for a base."""
-        return self._applied("role")
+        """The role that was applied; ``None`` for a base, and if Tierwright did not make it."""
+        return self._role_part("role")
 
     @property
     def revision(self) -> str | None:
-        """The last commit that touched the role; ``None`` where it is not told."""
-        return self._applied("revision")
+        """The last commit that changed the role; ``None`` if it is not recorded."""
+        return self._role_part("revision")
 
-    def _applied(self, part: str) -> str | None:
-        ours = _OURS.fullmatch(self.created_by)
-        applied = _ROLE.fullmatch(ours["doing"]) if ours else None
-        return applied[part] if applied else None
+    def _role_part(self, part: str) -> str | None:
+        match = _OURS.fullmatch(self.created_by)
+        role_match = _ROLE.fullmatch(match["doing"]) if match else None
+        return role_match[part] if role_match else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,67 +75,67 @@ class Document:
 
     #: ``sha256:…`` of its configuration.
     id: str
-    #: Names with tags, as the place that it is in has them.
+    #: Names with tags, as its place lists them.
     names: tuple[str, ...]
     #: Digests of its uncompressed layers, the lowest first.
     layers: tuple[str, ...]
     #: Its history, oldest first.
     steps: tuple[Step, ...]
-    #: What containers of it run with (``Env``, ``Entrypoint`` …).
+    #: Default settings of its containers (``Env``, ``Entrypoint`` …).
     config: Mapping[str, Any]
-    #: Seconds since 1970; 0 where it is not said.
+    #: Seconds since 1970; 0 if it is not recorded.
     created: int
     #: ``linux/amd64``.
     platform: str
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """Its labels, which it may have inherited."""
+        """Its labels. It may have inherited them."""
         return self.config.get("Labels") or {}
 
     @property
-    def makers(self) -> tuple[Step | None, ...]:
-        """The step that made each layer; ``None`` for all where the history does not match the layers."""
-        made = [step for step in self.steps if not step.empty]
-        return tuple(made) if len(made) == len(self.layers) else (None,) * len(self.layers)
+    def layer_steps(self) -> tuple[Step | None, ...]:
+        """For each layer, the step that made it; ``None`` for all if the history does not match the layers."""
+        steps = [step for step in self.steps if not step.empty]
+        return tuple(steps) if len(steps) == len(self.layers) else (None,) * len(self.layers)
 
 
 def parse(content: bytes, names: tuple[str, ...], what: str) -> Document:
-    """Read an image's configuration.
+    """Parse the configuration of an image.
 
     Args:
-        content: The document; its digest becomes the ID, which the caller compares where it expects one.
+        content: The configuration as JSON. Its digest becomes the ID; a caller that expects a certain ID compares it.
         names: Names of the image.
-        what: What the image is called in messages.
+        what: The image's name in messages.
 
     Raises:
-        DamagedError: It is no such document.
+        DamagedError: It is not the configuration of an image.
     """
     identity = digest(content)
     try:
-        told = json.loads(content)
-        layers = tuple(told["rootfs"]["diff_ids"] or ())
-        steps = tuple(_step(each) for each in told.get("history") or ())
-        created = seconds(told.get("created"))
-        platform = f"{told.get('os') or 'linux'}/{told.get('architecture') or 'unknown'}"
-        config = _settings(told.get("config") or {})
+        info = json.loads(content)
+        layers = tuple(info["rootfs"]["diff_ids"] or ())
+        steps = tuple(_parse_step(entry) for entry in info.get("history") or ())
+        created = seconds(info.get("created"))
+        platform = f"{info.get('os') or 'linux'}/{info.get('architecture') or 'unknown'}"
+        config = _parse_config(info.get("config") or {})
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise DamagedError(f"{what} is damaged: {identity} is no configuration of an image") from error
+        raise DamagedError(f"{what} is damaged: {identity} is not the configuration of an image") from error
     if bad := [layer for layer in layers if not (isinstance(layer, str) and _ID.fullmatch(layer))]:
         raise DamagedError(f"{what} is damaged: its configuration names layer {bad[0]!r}; expected sha256:…")
     return Document(identity, names, layers, steps, config, created, platform)
 
 
 def digest(content: bytes) -> str:
-    """SHA-256 digest as images write it."""
+    """Return the SHA-256 digest of ``content`` in the form ``sha256:…``."""
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
 def seconds(text: Any) -> int:
-    """Seconds since 1970 of an RFC 3339 time; 0 where there is none, or it is before 1970.
+    """Convert an RFC 3339 time to seconds since 1970; an empty value or a time before 1970 becomes 0.
 
     Raises:
-        ValueError: It is no time.
+        ValueError: The text is not a time.
     """
     if not text:
         return 0
@@ -143,24 +143,24 @@ def seconds(text: Any) -> int:
 
 
 def timestamp(moment: int) -> str | None:
-    """RFC 3339 time of seconds since 1970, in UTC; ``None`` for 0, and for what no calendar has."""
+    """Convert seconds since 1970 to an RFC 3339 time in UTC; ``None`` for 0, and for years after 9999."""
     if not 0 < moment <= _LATEST:
         return None
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _settings(told: Any) -> dict[str, Any]:
-    config = dict(told)
+def _parse_config(value: Any) -> dict[str, Any]:
+    config = dict(value)
     if not isinstance(config.get("Env") or [], list) or not isinstance(config.get("Labels") or {}, dict):
         raise TypeError
     return config
 
 
-def _step(told: Mapping[str, Any]) -> Step:
+def _parse_step(entry: Mapping[str, Any]) -> Step:
     return Step(
-        created=seconds(told.get("created")),
-        created_by=str(told.get("created_by") or ""),
-        comment=str(told.get("comment") or ""),
-        author=str(told.get("author") or ""),
-        empty=bool(told.get("empty_layer")),
+        created=seconds(entry.get("created")),
+        created_by=str(entry.get("created_by") or ""),
+        comment=str(entry.get("comment") or ""),
+        author=str(entry.get("author") or ""),
+        empty=bool(entry.get("empty_layer")),
     )

@@ -1,8 +1,9 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Manifests: what names the configuration and the layers of an image, in a layout or a registry.
+"""Image manifests, which name the configuration and the layers of an image in a layout or a registry.
 
-OCI's (``manifest.md``, ``image-index.md``) and Docker's version 2, schema 2, which differ in the names of types only.
+Supported are OCI's manifests (``manifest.md``, ``image-index.md``) and Docker's manifests of version 2, schema 2. They
+differ only in the names of their types.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from typing import Any
 from ..chain.names import familiar_name, is_digest
 from ..errors import DamagedError, NotFoundError, UnsupportedError
 from ..layer_index.index import Store, index
-from ..layer_index.tar_stream import Forward, Reader, unpacked
+from ..layer_index.tar_stream import ForwardStream, Reader, unpacked
 from .image_document import Document, digest, parse
-from .transport import Held
+from .transport import HeldImage
 
 MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
@@ -35,8 +36,8 @@ _CONFIGS = (
     "application/vnd.docker.container.image.v1+json",
 )
 _NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
-#: Indexes may hold indexes; nobody needs more than this.
-_DEEPEST = 4
+#: Limit for indexes inside indexes.
+_MAX_DEPTH = 4
 
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
@@ -47,7 +48,7 @@ class Blob:
 
     #: ``sha256:…`` of the stored bytes.
     digest: str
-    #: How many they are, as the manifest says.
+    #: Number of stored bytes, from the manifest.
     size: int
 
 
@@ -60,191 +61,199 @@ class Manifest:
     blobs: tuple[Blob, ...]
 
     @property
-    def held(self) -> Held:
-        """The image as places list it."""
-        return Held(self.document, sum(blob.size for blob in self.blobs))
+    def held_image(self) -> HeldImage:
+        """The image as a place lists it."""
+        return HeldImage(self.document, sum(blob.size for blob in self.blobs))
 
 
 class Blobs(ABC):
-    """Where an OCI layout's files come from."""
+    """The files of an OCI layout."""
 
-    #: What it is called in messages.
+    #: The layout's name in messages.
     title: str
 
     @abstractmethod
     def file(self, name: str) -> bytes:
-        """A JSON document by the path of its file: ``index.json``, ``blobs/sha256/…``.
+        """Return the JSON document at a path: ``index.json``, ``blobs/sha256/…``.
 
         Raises:
-            DamagedError: There is none.
+            DamagedError: There is no such file.
         """
 
     def blob(self, wanted: str) -> bytes:
-        """A JSON document by its digest.
+        """Return the JSON document with this digest.
 
         Raises:
-            DamagedError: There is none, or it is not what its name says.
+            DamagedError: There is no such file, or its content has a different digest.
         """
         if not is_digest(wanted):
             raise DamagedError(f"{self.title} is damaged: it names {wanted!r}, expected sha256:…")
         content = self.file("blobs/sha256/" + wanted.removeprefix("sha256:"))
         if digest(content) != wanted:
-            raise DamagedError(f"{self.title} is damaged: what it calls {wanted} is {digest(content)}")
+            raise DamagedError(f"{self.title} is damaged: its file for {wanted} has the digest {digest(content)}")
         return content
 
 
 def manifests(blobs: Blobs) -> list[Manifest]:
-    """All images of a layout; what is no image (signatures, attestations) is passed over where there is one.
+    """Return all images of a layout. Other content (signatures, attestations) is ignored if there is an image.
 
     Raises:
-        DamagedError: The layout names what it does not hold, or holds something else.
-        UnsupportedError: It holds nothing that is an image.
+        DamagedError: A file of the layout is missing, or has a different digest.
+        UnsupportedError: The layout has no image of a supported format.
     """
-    found: list[Manifest] = []
-    refused: list[UnsupportedError] = []
-    for content, name in _listed(blobs, parsed(blobs.file("index.json"), blobs.title), None, _DEEPEST):
+    images: list[Manifest] = []
+    errors: list[UnsupportedError] = []
+    for content, name in _walk_index(blobs, parse_object(blobs.file("index.json"), blobs.title), None, _MAX_DEPTH):
         try:
-            found.append(manifest(content, name, blobs.blob, blobs.title))
+            images.append(manifest(content, name, blobs.blob, blobs.title))
         except UnsupportedError as error:
-            refused.append(error)
-    if refused and not found:
-        raise refused[0]
-    return found
+            errors.append(error)
+    if errors and not images:
+        raise errors[0]
+    return images
 
 
 def manifest(content: bytes, name: str | None, fetch: Callable[[str], bytes], title: str) -> Manifest:
-    """Read one manifest and the configuration that it names.
+    """Parse one manifest, and fetch the configuration that it names.
 
     Args:
         content: The manifest.
-        name: The image's name; ``None`` where it has none.
-        fetch: Gets a document by digest.
-        title: What the place is called in messages.
+        name: The image's name; ``None`` if it has no name.
+        fetch: Returns the content with a given digest.
+        title: The place's name in messages.
 
     Raises:
-        DamagedError: It is none, or does not match its configuration.
-        UnsupportedError: It is a manifest of something else.
+        DamagedError: It is not a manifest, or does not match its configuration.
+        UnsupportedError: It is not the manifest of an image, or its format is not supported.
     """
-    told = parsed(content, title)
-    kind = media_type(told)
+    info = parse_object(content, title)
+    kind = media_type(info)
     if kind not in MANIFESTS:
-        raise UnsupportedError(f"{title}: {name or digest(content)} has a manifest of type {kind!r}, which is not read")
+        raise UnsupportedError(
+            f"{title}: {name or digest(content)} has a manifest of type {kind!r}, which is not supported"
+        )
     try:
-        config, layers = told["config"], tuple(Blob(str(each["digest"]), int(each["size"])) for each in told["layers"])
+        config, layers = info["config"], tuple(Blob(str(each["digest"]), int(each["size"])) for each in info["layers"])
         config_type, config_digest = config["mediaType"], str(config["digest"])
     except (KeyError, TypeError, ValueError) as error:
-        raise DamagedError(f"{title} is damaged: its manifest {digest(content)} is none") from error
+        raise DamagedError(f"{title} is damaged: {digest(content)} is not a valid manifest") from error
     if config_type not in _CONFIGS:
-        raise UnsupportedError(f"{title}: {name or digest(content)} is no image but {config_type!r}, which is not read")
+        raise UnsupportedError(
+            f"{title}: {name or digest(content)} is not an image: its configuration has the type {config_type!r}, "
+            "which is not supported"
+        )
     document = parse(fetch(config_digest), (name,) if name else (), title)
     if len(layers) != len(document.layers):
         raise DamagedError(
             f"{title} is damaged: the manifest of {name or document.id} names {len(layers)} layers, "
-            f"its configuration {len(document.layers)}"
+            f"but its configuration names {len(document.layers)}"
         )
     return Manifest(document, layers)
 
 
-def media_type(told: Any) -> str:
-    """Type of a manifest or index; OCI's may leave it out."""
-    if told.get("schemaVersion") == 1:
+def media_type(info: Any) -> str:
+    """Return the type of a manifest or index. OCI documents may omit the type."""
+    if info.get("schemaVersion") == 1:
         return "application/vnd.docker.distribution.manifest.v1+json"
-    return str(told.get("mediaType") or (INDEXES[0] if "manifests" in told else MANIFESTS[0]))
+    return str(info.get("mediaType") or (INDEXES[0] if "manifests" in info else MANIFESTS[0]))
 
 
-def parsed(content: bytes, title: str) -> Any:
+def parse_object(content: bytes, title: str) -> Any:
     """Parse a JSON object.
 
     Raises:
-        DamagedError: It is none.
+        DamagedError: The content is not a JSON object.
     """
     try:
-        told = json.loads(content)
+        value = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise DamagedError(f"{title} is damaged: {digest(content)} is no JSON ({error})") from error
-    if not isinstance(told, dict):
-        raise DamagedError(f"{title} is damaged: {digest(content)} is no JSON object")
-    return told
+        raise DamagedError(f"{title} is damaged: {digest(content)} is not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise DamagedError(f"{title} is damaged: {digest(content)} is not a JSON object")
+    return value
 
 
-def listed(told: Mapping[str, Any], title: str) -> list[dict[str, Any]]:
-    """What an index lists; each has a digest.
+def index_entries(info: Mapping[str, Any], title: str) -> list[dict[str, Any]]:
+    """Return the entries of an index. Each of them has a digest.
 
     Raises:
-        DamagedError: It is no index.
+        DamagedError: The object is not an index.
     """
-    entries = told.get("manifests") or []
+    entries = info.get("manifests") or []
     if not isinstance(entries, list) or not all(isinstance(each, dict) and "digest" in each for each in entries):
         raise DamagedError(f"{title} is damaged: its index has an entry without a digest")
     return entries
 
 
 def own_platform() -> str:
-    """This machine as images write it: ``linux/amd64``."""
+    """Return the platform of this machine as images name it: ``linux/amd64``."""
     machine = platform.machine()
     return f"linux/{_MACHINES.get(machine, machine)}"
 
 
 def fill(
-    manifest_: Manifest, opened: Callable[[Blob], AbstractContextManager[Reader]], title: str, store: Store
+    manifest_: Manifest, open_blob: Callable[[Blob], AbstractContextManager[Reader]], title: str, store: Store
 ) -> None:
-    """Put the layers of an image that the store lacks into it.
+    """Index the layers of an image that the store lacks.
 
     Args:
         manifest_: The image.
-        opened: Opens a layer as it is stored.
-        title: What the place is called in messages.
-        store: Where to.
+        open_blob: Opens a layer as it is stored.
+        title: The place's name in messages.
+        store: Cache of layer indexes.
 
     Raises:
-        DamagedError: A layer is missing, or is not what its digests say.
+        DamagedError: A layer is missing, or has a different digest.
     """
     for layer, blob in zip(manifest_.document.layers, manifest_.blobs, strict=True):
         if store.index(layer) is not None:
             continue
         what = f"layer {blob.digest} in {title}"
-        with opened(blob) as source:
-            stored = Forward(source, what)
-            made = index(unpacked(stored, what), what)
-            if (is_ := stored.rest()) != blob.digest:
-                raise DamagedError(f"{what} is damaged: its bytes are {is_}")
-        if made.digest != layer:
-            raise DamagedError(f"{what} is damaged: it unpacks to {made.digest}, the image says {layer}")
-        store.add(made)
+        with open_blob(blob) as source:
+            stored = ForwardStream(source, what)
+            layer_index = index(unpacked(stored, what), what)
+            if (actual := stored.rest()) != blob.digest:
+                raise DamagedError(f"{what} is damaged: its content has the digest {actual}")
+        if layer_index.digest != layer:
+            raise DamagedError(
+                f"{what} is damaged: unpacked, it has the digest {layer_index.digest}; "
+                f"the configuration of the image expects {layer}"
+            )
+        store.add(layer_index)
 
 
-def _listed(blobs: Blobs, told: Any, name: str | None, deepest: int) -> Iterator[tuple[bytes, str | None]]:
-    for each in listed(told, blobs.title):
-        notes = each.get("annotations")
-        notes = notes if isinstance(notes, dict) else {}
-        called = next((familiar_name(str(notes[key])) for key in _NAMES if notes.get(key)), name)
-        content = blobs.blob(str(each["digest"]))
-        inner = parsed(content, blobs.title)
+def _walk_index(blobs: Blobs, info: Any, name: str | None, depth: int) -> Iterator[tuple[bytes, str | None]]:
+    for entry in index_entries(info, blobs.title):
+        annotations = entry.get("annotations")
+        annotations = annotations if isinstance(annotations, dict) else {}
+        entry_name = next((familiar_name(str(annotations[key])) for key in _NAMES if annotations.get(key)), name)
+        content = blobs.blob(str(entry["digest"]))
+        inner = parse_object(content, blobs.title)
         if media_type(inner) not in INDEXES:
-            yield content, called
-        elif deepest:
-            yield from _listed(blobs, inner, called, deepest - 1)
+            yield content, entry_name
+        elif depth:
+            yield from _walk_index(blobs, inner, entry_name, depth - 1)
 
 
 def choose(images: list[Document], reference: str, title: str) -> Document:
-    """Choose one image by name, by name without tag, or by the start of its ID; an empty reference means the only one.
+    """Choose one image by name, by name without tag, or by the start of its ID. Empty means the only image.
 
-    Of several platforms that of this machine is taken.
+    If several platforms match, the image for this machine's platform is chosen.
 
     Raises:
-        NotFoundError: There is none, or more than one.
+        NotFoundError: No image matches, or more than one.
     """
     wanted = familiar_name(reference)
-    chosen = {each.id: each for each in images if not reference or _is_named(each, wanted)}
-    if len(chosen) > 1:
-        chosen = {key: each for key, each in chosen.items() if each.platform == own_platform()} or chosen
-    if len(chosen) == 1:
-        return next(iter(chosen.values()))
+    matches = {each.id: each for each in images if not reference or _is_named(each, wanted)}
+    if len(matches) > 1:
+        matches = {key: each for key, each in matches.items() if each.platform == own_platform()} or matches
+    if len(matches) == 1:
+        return next(iter(matches.values()))
     names = ", ".join(sorted({name for each in images for name in each.names})) or "no names"
     if reference:
-        many = "more than one image" if chosen else "no image"
-        raise NotFoundError(f"{title} holds {many} {reference!r}; it has {names}")
-    raise NotFoundError(f"{title} holds {len(images)} images; say which one: it has {names}")
+        count = "more than one image" if matches else "no image"
+        raise NotFoundError(f"{title} has {count} {reference!r}; its names: {names}")
+    raise NotFoundError(f"{title} has {len(images)} images; name one of them: {names}")
 
 
 _SHORTEST_ID = 12

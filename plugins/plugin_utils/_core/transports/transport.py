@@ -1,16 +1,16 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Places that images are in, and how they are named on a command line.
+"""The places that images are read from, and their names on the command line.
 
 =============================  =========================================================================
 ``NAME[:TAG]``, an ID          the engine
 ``oci:FOLDER[:TAG]``           an OCI image layout (``image-layout.md`` of the OCI image specification)
-``archive:FILE[:NAME]``        what ``docker save`` or ``podman save`` wrote, or a layout in a tar archive; also gzipped
+``archive:FILE[:NAME]``        output of ``docker save`` or ``podman save``, or a layout as tar archive; may be gzipped
 ``docker://HOST/NAME[:TAG]``   a registry (distribution specification); ``@sha256:…`` for a digest
 =============================  =========================================================================
 
-The names are those of ``containers-transports(5)``, whose ``docker-archive:``, ``oci-archive:`` and ``docker-daemon:``
-are understood as well. What begins with ``/``, ``./`` or ``../`` is a layout where it is a folder, else an archive.
+The prefixes are those of ``containers-transports(5)``. Its ``docker-archive:``, ``oci-archive:`` and ``docker-daemon:``
+are accepted too. A name that begins with ``/``, ``./`` or ``../`` is a layout if it is a folder, otherwise an archive.
 """
 
 from __future__ import annotations
@@ -22,137 +22,141 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from ..errors import DamagedError, EngineError, TierwrightError, UsageError, concerning
+from ..errors import DamagedError, EngineError, TierwrightError, UsageError, wrap_errors
 from ..layer_index.index import Store
 from .image_document import Document
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """An image that a place holds."""
+class HeldImage:
+    """An image in a place."""
 
     document: Document
-    #: Bytes of all its layers; compressed ones where the place keeps them compressed.
+    #: Bytes of all its layers; compressed bytes if the place stores the layers compressed.
     size: int
 
 
-def merged(images: Iterable[Held]) -> list[Held]:
-    """Put the names together of what is one image."""
-    found: dict[str, Held] = {}
+def merge_names(images: Iterable[HeldImage]) -> list[HeldImage]:
+    """Merge images with the same ID into one image with all their names."""
+    merged: dict[str, HeldImage] = {}
     for each in images:
-        known = found.get(each.document.id, each)
-        names = tuple(dict.fromkeys((*known.document.names, *each.document.names)))
-        found[each.document.id] = Held(replace(known.document, names=names), known.size)
-    return list(found.values())
+        first = merged.get(each.document.id, each)
+        names = tuple(dict.fromkeys((*first.document.names, *each.document.names)))
+        merged[each.document.id] = HeldImage(replace(first.document, names=names), first.size)
+    return list(merged.values())
 
 
 class Place(Protocol):
-    """Where images are."""
+    """Where images are: an engine, a registry, a layout, or an archive."""
 
-    #: What it is called in messages: ``the engine at unix:///var/run/docker.sock``.
+    #: Its name in messages: ``the engine at unix:///var/run/docker.sock``.
     title: str
 
-    def held(self, repository: str = "") -> list[Held]:
-        """Say which images it holds. Steps of a history may be missing where nothing depends on them.
+    def list_images(self, repository: str = "") -> list[HeldImage]:
+        """List all images. Steps of a history may be target if no tier and no parent depends on them.
 
         Args:
-            repository: The only one that is asked for; places that list everything anyway pass over it.
+            repository: The repository to list; only registries use it.
 
         Raises:
-            UsageError: A registry was not told which repository.
-            EngineUnavailableError: Nobody answers.
-            DamagedError: It is not what it promises to be.
+            UsageError: The place is a registry, and ``repository`` is empty.
+            EngineUnavailableError: The engine or registry does not answer.
+            DamagedError: The place does not have the expected format.
         """
 
     def find(self, reference: str) -> Document:
-        """Find one image; an empty reference means the only one.
+        """Find one image. An empty reference means the only image.
 
         Raises:
-            NotFoundError: It holds no such image.
-            EngineUnavailableError: Nobody answers.
-            DamagedError: It, or the image, is damaged.
-            UnsupportedError: The image is of a kind that is not read.
+            NotFoundError: There is no such image.
+            EngineUnavailableError: The engine or registry does not answer.
+            DamagedError: The place or the image is damaged.
+            UnsupportedError: The format of the image is not supported.
         """
 
     def fill(self, document: Document, store: Store) -> None:
-        """Put the indexes of an image's layers, but for those that are there, into the store.
+        """Index the layers of an image that the store lacks.
 
-        Layers that are missing are left out. Raises what :meth:`find` does.
+        Missing layers are ignored. Raises the same errors as :meth:`find`.
         """
 
 
 @runtime_checkable
-class Packs(Protocol):
-    """A place that hands out whole images only, so that several together cost less than one by one."""
+class BatchPlace(Protocol):
+    """A place that exports only whole images. Several images in one export take less time than one export each."""
 
     def fill_together(self, documents: Iterable[Document], store: Store) -> None:
-        """Put the indexes of several images' layers into the store; raises what :meth:`Place.find` does."""
+        """Index the layers of several images that the store lacks. Raises the same errors as :meth:`Place.find`."""
 
 
-#: Words before a reference that mean the engine.
+#: Prefixes that mean the engine.
 ENGINE = ("", "docker-daemon")
 
-#: Methods of a place that ask it something.
-_ASKED = ("held", "find", "fill", "fill_together")
+#: Methods of a place that read from it.
+_READING_METHODS = ("list_images", "find", "fill", "fill_together")
 
-#: Word before a reference to module and class.
+#: Prefix to module and class.
 _KINDS = {
     "": ("docker_daemon", "EnginePlace"),
     "docker-daemon": ("docker_daemon", "EnginePlace"),
     "oci": ("archives", "Layout"),
-    "archive": ("archives", "Saved"),
-    "docker-archive": ("archives", "Saved"),
-    "oci-archive": ("archives", "Saved"),
+    "archive": ("archives", "SavedArchive"),
+    "docker-archive": ("archives", "SavedArchive"),
+    "oci-archive": ("archives", "SavedArchive"),
     "docker": ("registry", "Registry"),
 }
 
 
 def split(text: str) -> tuple[str, str, str]:
-    """Split what a user names into kind of place, location and reference in it.
+    """Split the name of an image into kind of place, location, and reference in this place.
 
     Raises:
-        UsageError: It is no such name.
+        UsageError: The name has a wrong form.
     """
-    kind, rest = _kind(text)
+    kind, rest = _split_prefix(text)
     if kind in ENGINE:
         return kind, "", rest
     if kind == "docker":
         host, _, reference = rest.removeprefix("//").partition("/")
         if not rest.startswith("//") or not host or not reference:
-            raise UsageError(f"{text!r} names no image of a registry; expected docker://HOST/NAME:TAG")
+            raise UsageError(f"{text!r} is not the name of an image in a registry; expected docker://HOST/NAME:TAG")
         return kind, host, reference
     location, colon, reference = rest.partition(":")
     if Path(rest).exists():
         location, colon, reference = rest, "", ""
     if not location or (colon and not reference):
-        raise UsageError(f"{text!r} names no {'folder' if kind == 'oci' else 'file'}; expected {kind}:PATH[:NAME]")
+        target = "folder" if kind == "oci" else "file"
+        raise UsageError(f"{text!r} does not name a {target}; expected {kind}:PATH[:NAME]")
     return kind, location, reference
 
 
 def open_place(kind: str, location: str, store: Store) -> Place:
-    """Open a place; only the code that it needs is imported.
+    """Open a place, and import only the code that it needs.
 
-    Whatever it answers that its methods did not expect becomes an error of ours that names the place.
+    Unexpected errors of its methods become an :class:`.EngineError`, or a :class:`.DamagedError` for files. The message
+    names the place.
     """
     module, name = _KINDS[kind]
     place: Place = getattr(importlib.import_module(f".{module}", __package__), name)(location, store)
     error = EngineError if kind in {*ENGINE, "docker"} else DamagedError
-    for method in _ASKED:
+    for method in _READING_METHODS:
         if hasattr(place, method):
-            setattr(place, method, _guarded(getattr(place, method), place.title, error))
+            setattr(place, method, _guard(getattr(place, method), place.title, error))
     return place
 
 
-def _guarded(method: Callable[..., Any], title: str, kind: type[TierwrightError]) -> Callable[..., Any]:
+def _guard(method: Callable[..., Any], title: str, kind: type[TierwrightError]) -> Callable[..., Any]:
+    """Convert unexpected errors of a method to errors of this kind."""
+
     @functools.wraps(method)
-    def asked(*args: Any) -> Any:
-        with concerning(f"{title}: its answer cannot be understood", kind):
+    def guarded(*args: Any) -> Any:
+        with wrap_errors(f"{title}: its answer cannot be understood", kind):
             return method(*args)
 
-    return asked
+    return guarded
 
 
-def _kind(text: str) -> tuple[str, str]:
+def _split_prefix(text: str) -> tuple[str, str]:
     if text.startswith(("/", "./", "../")):
         return "oci" if Path(text.partition(":")[0]).is_dir() or Path(text).is_dir() else "archive", text
     kind, colon, rest = text.partition(":")

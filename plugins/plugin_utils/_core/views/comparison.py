@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What differs between two images, by the tier that is the cause."""
+"""Compares two images, and groups the differences by the tier that causes them."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class TierDiff:
-    """What differs because of one tier; of images without tiers, because of one command."""
+    """The differences that one tier causes; in images without tiers, the differences that one command causes."""
 
-    #: What people call it: its name, else the command.
+    #: Name for output: the tier, otherwise the number of the layer with the command that made it.
     called: str
     tier: str | None
     team: str | None
@@ -45,7 +45,7 @@ class SettingChange:
     """A setting that differs."""
 
     name: str
-    #: As JSON has it; ``null`` where it is not set.
+    #: The values as JSON; ``null`` if the image does not set it.
     before: Any
     after: Any
 
@@ -64,25 +64,25 @@ class Diff:
 
     before: Side
     after: Side
-    #: Only tiers with a difference; those of the second image, the lowest first, then those that only the first has.
+    #: Only tiers with a difference: first those of the second image, the lowest first; then those only in the first.
     tiers: list[TierDiff]
     #: ``Entrypoint``, ``User`` … and ``Platform``.
     config: list[SettingChange]
     environment: list[SettingChange]
     labels: list[SettingChange]
-    #: Package databases that could not be read, each a sentence.
+    #: One sentence for each package database that could not be read.
     unread: list[str]
 
     @property
     def is_empty(self) -> bool:
-        """Whether the two cannot be told apart."""
+        """Whether the two images do not differ."""
         return not (self.tiers or self.config or self.environment or self.labels)
 
 
 def compare(before: Stack, after: Stack) -> Diff:
     """Compare two images."""
     groups = _Groups(before, after)
-    old, new = _Looked(before), _Looked(after)
+    old, new = _MergedImage(before), _MergedImage(after)
     for change in _files(old, new):
         groups.of(new.owner.get(change.path) or old.owner[change.path]).files.append(change)
     for package in package_changes(old.packages, new.packages):
@@ -91,7 +91,7 @@ def compare(before: Stack, after: Stack) -> Diff:
     return Diff(
         before=_side(before),
         after=_side(after),
-        tiers=[each for each in groups.all() if each.files or each.packages],
+        tiers=[group for group in groups.all() if group.files or group.packages],
         config=_settings(_config(before.document), _config(after.document)),
         environment=_settings(_environment(before.document), _environment(after.document)),
         labels=_settings(before.document.labels, after.document.labels),
@@ -99,24 +99,24 @@ def compare(before: Stack, after: Stack) -> Diff:
     )
 
 
-class _Looked:
-    """An image's files and packages, and which layer was the last to touch each, removed ones included."""
+class _MergedImage:
+    """The files and packages of an image, and the layer that last changed or removed each of them."""
 
     def __init__(self, stack: Stack) -> None:
         self.owner: dict[str, LayerInfo] = {}
         self.packages: dict[str, str] = {}
         self.package_owner: dict[str, LayerInfo] = {}
-        for layer, _index, changes, so_far in stack.laid():
+        for layer, _index, changes, so_far in stack.merge_layers():
             self.owner |= {change.path: layer for change in changes if change.kind != ChangeKind.REPEATED}
-            now = so_far.packages
-            for change in package_changes(self.packages, now):
+            packages = so_far.packages
+            for change in package_changes(self.packages, packages):
                 self.package_owner[f"{change.name}:{change.architecture}"] = layer
-            self.packages = now
-        self.files = {owned.entry.path: owned for owned in stack.whole().files()}
+            self.packages = packages
+        self.files = {owned.entry.path: owned for owned in stack.file_system().files()}
 
 
 class _Groups:
-    """Tiers of two images, in their order."""
+    """The differences by tier, in the order of :attr:`Diff.tiers`."""
 
     def __init__(self, before: Stack, after: Stack) -> None:
         self._groups = {
@@ -134,7 +134,7 @@ def _key(layer: LayerInfo) -> str:
     return layer.tier or layer.created_by or layer.digest
 
 
-def _files(old: _Looked, new: _Looked) -> Iterator[FileChange]:
+def _files(old: _MergedImage, new: _MergedImage) -> Iterator[FileChange]:
     for path in sorted(old.files.keys() | new.files.keys()):
         before, after = old.files.get(path), new.files.get(path)
         if before and after:
@@ -163,4 +163,4 @@ def _config(document: Document) -> dict[str, Any]:
 
 
 def _environment(document: Document) -> dict[str, str]:
-    return dict(str(each).partition("=")[::2] for each in document.config.get("Env") or ())
+    return dict(str(variable).partition("=")[::2] for variable in document.config.get("Env") or ())

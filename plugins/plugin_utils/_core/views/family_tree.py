@@ -1,14 +1,10 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which image is built on which, as a tree.
+"""The tree of all images of a place: which image is based on which.
 
-Which image stands on which, from their layers alone.
-
-An image descends from another if its layers begin with all of the other's. Names and labels have no say: both can be
-moved or inherited. Of images with the same layers, which differ in their configuration only, one descends from another
-if its history begins with all of the other's.
-
-The family tree of all images of a place.
+An image descends from a second image if its layers begin with all layers of the second. Names and labels do not count,
+because names can be moved and labels are inherited. Some images have the same layers and differ only in their
+configuration. Among these, an image descends from a second image if its history begins with all of the second's.
 """
 
 from __future__ import annotations
@@ -22,15 +18,15 @@ from ..errors import NotFoundError
 from ..text import short
 from ..transports import image
 from ..transports.image_document import timestamp
-from ..transports.transport import Held
+from ..transports.transport import HeldImage
 
 
 @dataclass(slots=True, eq=False)
 class FamilyNode:
-    """An image in its family."""
+    """An image with its parent and children."""
 
-    #: ``None`` for layers that several images share and that no image consists of.
-    held: Held | None
+    #: ``None`` for a sequence of layers that several images begin with, but that is not an image itself.
+    held: HeldImage | None
     #: Number of layers.
     depth: int
     parent: FamilyNode | None = None
@@ -38,90 +34,93 @@ class FamilyNode:
 
     @property
     def shared(self) -> int:
-        """Bytes of the nearest image that it stands on; 0 where there is none."""
-        below = self.parent
-        while below is not None and below.held is None:
-            below = below.parent
-        return below.held.size if below and below.held else 0
+        """Bytes of the nearest ancestor that is an image; 0 if there is none."""
+        ancestor = self.parent
+        while ancestor is not None and ancestor.held is None:
+            ancestor = ancestor.parent
+        return ancestor.held.size if ancestor and ancestor.held else 0
 
     @property
     def own_layers(self) -> int:
-        """Number of layers that its parent has not."""
+        """Number of layers that its parent does not have."""
         return self.depth - (self.parent.depth if self.parent else 0)
 
 
 @dataclass(slots=True)
-class _Place:
-    """Where a sequence of layers ends."""
+class _Prefix:
+    """A sequence of layers that images begin with; a node of a trie."""
 
     depth: int
-    images: list[Held] = field(default_factory=list)
-    upon: dict[str, _Place] = field(default_factory=dict)
+    #: The images that consist of exactly these layers.
+    images: list[HeldImage] = field(default_factory=list)
+    #: Longer sequences, by their next layer.
+    longer: dict[str, _Prefix] = field(default_factory=dict)
 
 
-def families(images: Iterable[Held]) -> list[FamilyNode]:
-    """Put images into their families.
+def families(images: Iterable[HeldImage]) -> list[FamilyNode]:
+    """Connect images with their parents and children.
 
     Returns:
-        The nodes that stand on nothing. Images without layers stand alone.
+        The nodes without a parent. Images without layers have neither a parent nor children.
     """
-    root = _Place(0)
-    alone = []
+    root = _Prefix(0)
+    without_layers = []
     for held in images:
         if not held.document.layers:
-            alone.append(FamilyNode(held, 0))
+            without_layers.append(FamilyNode(held, 0))
             continue
-        place = root
+        prefix = root
         for layer in held.document.layers:
-            place = place.upon.setdefault(layer, _Place(place.depth + 1))
-        place.images.append(held)
-    return alone + _grow(root)
+            prefix = prefix.longer.setdefault(layer, _Prefix(prefix.depth + 1))
+        prefix.images.append(held)
+    return without_layers + _connect(root)
 
 
-def _grow(root: _Place) -> list[FamilyNode]:
-    found: list[FamilyNode] = []
-    todo: list[tuple[_Place, list[FamilyNode]]] = [(each, []) for each in root.upon.values()]
+def _connect(root: _Prefix) -> list[FamilyNode]:
+    roots: list[FamilyNode] = []
+    todo: list[tuple[_Prefix, list[FamilyNode]]] = [(each, []) for each in root.longer.values()]
     while todo:
-        place, under = todo.pop()
-        if place.images:
-            under = _siblings(place, under)
-        elif len(place.upon) > 1:
-            trunk = FamilyNode(None, place.depth)
-            _attach(trunk, _on(trunk, under))
-            under = [trunk]
-        found += [node for node in under if node.parent is None and node.depth == place.depth]
-        todo += [(each, under) for each in place.upon.values()]
-    return found
+        prefix, nodes = todo.pop()
+        if prefix.images:
+            nodes = _same_layers(prefix, nodes)
+        elif len(prefix.longer) > 1:
+            shared_layers = FamilyNode(None, prefix.depth)
+            _attach(shared_layers, _choose_parent(shared_layers, nodes))
+            nodes = [shared_layers]
+        roots += [node for node in nodes if node.parent is None and node.depth == prefix.depth]
+        todo += [(each, nodes) for each in prefix.longer.values()]
+    return roots
 
 
-def _siblings(place: _Place, under: list[FamilyNode]) -> list[FamilyNode]:
-    """Nodes of the images with one sequence of layers, each attached to what it stands on."""
-    made: list[FamilyNode] = []
-    for held in sorted(place.images, key=_age):
-        node = FamilyNode(held, place.depth)
-        ancestors = [each for each in made if _begins(held, each)]
-        _attach(node, ancestors[-1] if ancestors else _on(node, under))
-        made.append(node)
-    return made
+def _same_layers(prefix: _Prefix, lower: list[FamilyNode]) -> list[FamilyNode]:
+    """Make the nodes of images with the same layers, and attach each of them to its parent."""
+    nodes: list[FamilyNode] = []
+    for held in sorted(prefix.images, key=_age):
+        node = FamilyNode(held, prefix.depth)
+        ancestors = [each for each in nodes if _continues(held, each)]
+        _attach(node, ancestors[-1] if ancestors else _choose_parent(node, lower))
+        nodes.append(node)
+    return nodes
 
 
-def _age(held: Held) -> tuple[int, int, str]:
+def _age(held: HeldImage) -> tuple[int, int, str]:
     return len(held.document.steps), held.document.created, held.document.id
 
 
-def _on(node: FamilyNode, under: list[FamilyNode]) -> FamilyNode | None:
-    """Of the nodes with the longest beginning of a node's layers, the one that it stands on."""
-    if not under or node.held is None:
-        return under[0] if under else None
-    told = [each for each in under if _begins(node.held, each)]
-    return told[-1] if told else under[0]
+def _choose_parent(node: FamilyNode, candidates: list[FamilyNode]) -> FamilyNode | None:
+    """Choose a parent among the nodes that share the most layers: if possible, one whose history the node continues."""
+    if not candidates or node.held is None:
+        return candidates[0] if candidates else None
+    by_history = [each for each in candidates if _continues(node.held, each)]
+    return by_history[-1] if by_history else candidates[0]
 
 
-def _begins(held: Held, node: FamilyNode) -> bool:
+def _continues(held: HeldImage, node: FamilyNode) -> bool:
+    """Return whether an image's history begins with the whole history of a node, and is longer."""
     steps, others = held.document.steps, node.held.document.steps if node.held else ()
     return 0 < len(others) < len(steps) and all(
-        (one.created, one.created_by) == (other.created, other.created_by)
-        for one, other in zip(steps, others, strict=False)
+        (step.created, step.created_by) == (other.created, other.created_by)
+        for step, other in zip(steps, others, strict=False)
     )
 
 
@@ -132,12 +131,12 @@ def _attach(node: FamilyNode, parent_node: FamilyNode | None) -> None:
 
 
 def fold(roots: Iterable[FamilyNode]) -> list[FamilyNode]:
-    """Leave out images without a name: what stands on them stands on what they stood on.
+    """Leave out images without a name, and connect their children with their parents.
 
-    What at least two named images stand on stays, named or not.
+    A node without a name stays if at least two of its branches contain named images.
 
     Returns:
-        The nodes that stand on nothing then; the nodes themselves are changed.
+        The remaining nodes without a parent. The function changes the nodes themselves.
     """
     kept: list[FamilyNode] = []
     for root in roots:
@@ -153,85 +152,86 @@ def _folded(root: FamilyNode) -> list[FamilyNode]:
         node = todo.pop()
         order.append(node)
         todo += node.children
-    standing: dict[FamilyNode, list[FamilyNode]] = {}
+    remaining: dict[FamilyNode, list[FamilyNode]] = {}  # by node: itself, or its nearest remaining descendants
     for node in reversed(order):
-        above = [each for child in node.children for each in standing.pop(child)]
+        children = [each for child in node.children for each in remaining.pop(child)]
         named = node.held is not None and bool(node.held.document.names)
-        if named or len(above) > 1:
-            node.children = above
-            for each in above:
-                each.parent = node
-            above = [node]
-        standing[node] = above
-    return standing[root]
+        if named or len(children) > 1:
+            node.children = children
+            for child in children:
+                child.parent = node
+            children = [node]
+        remaining[node] = children
+    return remaining[root]
 
 
-#: Hexadecimal digits that are enough to name an image by its ID.
+#: Hexadecimal digits that are sufficient to name an image by its ID.
 _SHORTEST_ID = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Relative:
-    """An image in the tree; or layers that several images share, and that no image consists of."""
+    """An image in the tree; or a sequence of layers that several images begin with, but that is not an image."""
 
     #: Position in the list, from 0.
     number: int
-    #: Number of what it stands on; ``null`` for nothing.
+    #: Number of its parent; ``null`` if it has no parent.
     parent: int | None
-    #: ``sha256:…``; ``null`` for layers that no image consists of.
+    #: ``sha256:…``; ``null`` for shared layers that are not an image.
     id: str | None
     names: list[str]
-    #: Tier and team that the last entry of its history names; inherited labels have no say.
+    #: Tier and team from the last entry of its history. Labels do not count, because images inherit them.
     tier: str | None
     team: str | None
-    #: RFC 3339 time that the image says; of a tier's, that of its sources.
+    #: RFC 3339 ``created`` time of the image; for a tier, its source date.
     created: str | None
     #: Number of its layers.
     layers: int
-    #: Of these, what its parent has not; 0 where it differs from it in its configuration only.
+    #: Number of layers that its parent does not have; 0 if the two differ only in their configuration.
     own_layers: int
     #: Bytes of all layers.
     size: int | None
-    #: Bytes that the nearest image below it has not.
+    #: Bytes of the layers that its nearest ancestor does not have.
     own: int | None
-    #: Bytes of the nearest image below it.
+    #: Bytes of its nearest ancestor.
     shared: int | None
-    #: RFC 3339 time at which it was built; ``null`` where that is not known.
+    #: RFC 3339 time at which it was built; ``null`` if it is not known.
     built: str | None = None
 
     @property
     def called(self) -> str:
-        """What people call it: its names, but for those that only say which build it is."""
+        """Name for output: its names without reserved tags, otherwise any name, otherwise the short ID."""
         if self.id is None:
             return "(shared layers)"
-        spoken = [name for name in self.names if not tags.is_reserved(name.rpartition(":")[2])]
-        return ", ".join(spoken or self.names[-1:]) or short(self.id)
+        plain_names = [name for name in self.names if not tags.is_reserved(name.rpartition(":")[2])]
+        return ", ".join(plain_names or self.names[-1:]) or short(self.id)
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
     """The answer to ``tierwright tree``."""
 
-    #: Each after what it stands on, children in the order of their names.
+    #: Each image after its parent; children in the order of their names.
     images: list[Relative]
-    #: Images without a name that are left out.
+    #: Number of images without a name that are left out.
     hidden: int
 
 
-def grow(
-    held: list[Held], wanted: Iterable[str] = (), *, up: bool = True, down: bool = True, nameless: bool = False
+def build_tree(
+    held: list[HeldImage], wanted: Iterable[str] = (), *, up: bool = True, down: bool = True, nameless: bool = False
 ) -> Tree:
-    """Make the tree.
+    """Build the tree.
 
     Args:
         held: All images of a place.
-        wanted: Names, or beginnings of IDs, of the images whose families are shown; none shows all.
-        up: Whether to show what these stand on.
-        down: Whether to show what stands on them.
-        nameless: Whether images without a name are shown too.
+        wanted: Names, or beginnings of IDs, of the images whose ancestors and descendants are shown. If empty, all
+            images are shown.
+        up: Whether to show the ancestors of these images.
+        down: Whether to show their descendants.
+        nameless: Whether to show images without a name too.
 
     Raises:
-        NotFoundError: There is no such image.
+        NotFoundError: There is no image of a wanted name.
     """
     roots = families(held)
     chosen = _chosen(roots, list(wanted), up=up, down=down)
@@ -248,10 +248,10 @@ def grow(
     return Tree(images, 0 if chosen is not None else hidden)
 
 
-def is_called(held: Held, wanted: str) -> bool:
-    """Say whether a name, a name without its tag, or the beginning of an ID is that of an image."""
+def is_named(held: HeldImage, wanted: str) -> bool:
+    """Return whether a name, a name without tag, or the beginning of an ID is that of the image."""
     name, start = familiar_name(wanted), wanted.removeprefix("sha256:")
-    names = {familiar_name(each) for each in held.document.names}
+    names = {familiar_name(image_name) for image_name in held.document.names}
     by_id = len(start) >= _SHORTEST_ID and held.document.id.removeprefix("sha256:").startswith(start)
     return bool({name, f"{name}:latest"} & names) or by_id
 
@@ -261,15 +261,15 @@ def _chosen(roots: list[FamilyNode], wanted: list[str], *, up: bool, down: bool)
         return None
     chosen: set[FamilyNode] = set()
     for name in wanted:
-        called = [node for node in _walk(roots) if node.held and is_called(node.held, name)]
-        if not called:
-            raise NotFoundError(f"there is no image {name!r} in this tree; `tierwright tree --all` shows all there are")
-        for node in called:
-            chosen |= {node, *(_above(node) if up else ()), *(_walk([node]) if down else ())}
+        matches = [node for node in _walk(roots) if node.held and is_named(node.held, name)]
+        if not matches:
+            raise NotFoundError(f"there is no image {name!r} in this tree; `tierwright tree --all` lists all images")
+        for node in matches:
+            chosen |= {node, *(_ancestors(node) if up else ()), *(_walk([node]) if down else ())}
     return chosen
 
 
-def _above(node: FamilyNode) -> Iterator[FamilyNode]:
+def _ancestors(node: FamilyNode) -> Iterator[FamilyNode]:
     parent = node.parent
     while parent is not None:
         yield parent
@@ -310,5 +310,5 @@ def _relative(node: FamilyNode, number: int, parent: int | None) -> Relative:
         size=size,
         own=max(0, size - shared),
         shared=shared,
-        built=image.of_image(document),
+        built=image.image_build_time(document),
     )

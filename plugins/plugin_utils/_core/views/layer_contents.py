@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What each layer of an image does."""
+"""Lists what each layer of an image changes."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from ..transports.image import LayerInfo, PackageChange, Stack, package_changes
 
 @dataclass(frozen=True, slots=True)
 class FileCounts:
-    """How many files a layer touches; folders do not count."""
+    """Numbers of files that a layer adds, changes or removes. Folders do not count."""
 
     added: int
     changed: int
     removed: int
-    #: Written again as they were.
+    #: Files that were written again without a change.
     repeated: int
 
 
 @dataclass(frozen=True, slots=True)
 class LayerContent:
-    """A layer, and what it does to what is below it."""
+    """A layer, and what it changes in the layers below it."""
 
     layer: LayerInfo
     #: Bytes of its files.
     size: int
     files: FileCounts
     packages: list[PackageChange]
-    #: Number of packages that are installed from here on.
+    #: Number of packages that are installed in this layer and those below it.
     installed: int
-    #: Package databases that could not be read, each a sentence.
+    #: One sentence for each package database that could not be read.
     unread: list[str]
-    #: What was left out of it, as the machine that built it remembers, each a line.
+    #: One line for each item that was left out; empty if another machine built the layer.
     left_out: list[str]
 
 
@@ -52,28 +52,34 @@ class LayerListing:
     layers: list[LayerContent]
 
 
-def look(stack: Stack) -> LayerListing:
-    """Lay an image's layers on each other and say what each does."""
-    told = []
+def list_layers(stack: Stack) -> LayerListing:
+    """List the layers of an image with their changes."""
+    layers = []
     before: dict[str, str] = {}
-    for layer, index, changes, so_far in stack.laid():
-        now = so_far.packages
-        told.append(content(layer, index, changes, before, now))
-        before = now
-    return LayerListing(stack.document.id, list(stack.document.names), told)
+    for layer, index, changes, so_far in stack.merge_layers():
+        after = so_far.packages
+        layers.append(content(layer, index, changes, before, after))
+        before = after
+    return LayerListing(stack.document.id, list(stack.document.names), layers)
 
 
 def content(
-    layer: LayerInfo, index: Index, changes: list[LayerChange], before: dict[str, str], now: dict[str, str]
+    layer: LayerInfo, index: Index, changes: list[LayerChange], before: dict[str, str], after: dict[str, str]
 ) -> LayerContent:
-    """Say what one layer does, with the packages before and after it."""
-    packages = package_changes(before, now)
+    """Describe one layer. ``before`` and ``after`` are the installed packages without and with it."""
+    packages = package_changes(before, after)
     return LayerContent(
-        layer, index.size, _files(changes), packages, len(now), list(index.unread), recall_left_out(layer.digest)
+        layer=layer,
+        size=index.size,
+        files=_count_files(changes),
+        packages=packages,
+        installed=len(after),
+        unread=list(index.unread),
+        left_out=recall_left_out(layer.digest),
     )
 
 
-def _files(changes: list[LayerChange]) -> FileCounts:
+def _count_files(changes: list[LayerChange]) -> FileCounts:
     count = Counter(change.kind for change in changes if _is_file(change))
     return FileCounts(
         count[ChangeKind.ADDED], count[ChangeKind.CHANGED], count[ChangeKind.REMOVED], count[ChangeKind.REPEATED]

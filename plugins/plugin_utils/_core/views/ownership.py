@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whose a file or a package is: its whole story, oldest first."""
+"""The owner of a file or package, with everything that layers did to it, oldest first."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from ..transports.image import LayerInfo, PackageChange, Stack, package_changes
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What one layer did."""
+    """What one layer did to the file or package."""
 
     layer: LayerInfo
-    #: ``added``, ``changed``, ``removed``, or ``repeated`` for a file that was written again as it was.
+    #: ``added``, ``changed``, ``removed``, or ``repeated`` for a file that was written again without a change.
     event: str
-    #: What changed of a file: ``type``, ``content``, ``target``, ``mode``, ``owner``.
+    #: What changed in a file: ``type``, ``content``, ``target``, ``mode``, ``owner``.
     what: list[str]
-    #: The file before and after; ``null`` for packages, and where there was or is none.
+    #: The file before and after; ``null`` for packages, and if the file did not exist.
     before: FileState | None
     after: FileState | None
-    #: The package's versions; ``null`` for files.
+    #: Versions of the package; ``null`` for files.
     package: PackageChange | None
-    #: The task that ran when the layer got it; ``null`` where this machine has not built the layer.
+    #: The task that made the change; ``null`` if it is not known, for example because another machine built the layer.
     task: Task | None
 
 
@@ -41,31 +41,35 @@ class Blame:
     names: list[str]
     #: ``path`` or ``package``.
     kind: str
-    #: The package, or the path with the symbolic links among its parents followed.
+    #: The package, or the path with the symbolic links among its parents resolved.
     subject: str
-    #: Whether the image has it.
+    #: Whether the image contains it.
     present: bool
-    #: The layer that made it what it is; that removed it, where the image has it no more.
+    #: The layer that last added, changed or removed it.
     owner: LayerInfo
     #: Oldest first.
     story: list[Event]
 
 
 def blame(stack: Stack, subject: str) -> Blame:
-    """Tell the story of a path, which has a slash in it, or of a package.
+    """List what the layers of an image did to a path or a package, and determine the owner.
+
+    Args:
+        stack: The image.
+        subject: A path, if it contains a slash; otherwise the name of a package, with or without ``:architecture``.
 
     Raises:
-        NotFoundError: No layer of the image has or had it.
+        NotFoundError: No layer of the image contains it.
     """
     if "/" in subject:
-        path = stack.whole().resolved(subject)
+        path = stack.file_system().resolved(subject)
         kind, subject, story = "path", f"/{path}", list(_of_path(stack, path))
     else:
         kind, story = "package", list(_of_package(stack, subject))
     if not story:
         name = next(iter(stack.document.names), stack.document.id)
-        advice = "" if kind == "path" else "; a path has a slash in it"
-        raise NotFoundError(f"image {name} neither has nor had the {kind} {subject}{advice}")
+        advice = "" if kind == "path" else "; if you mean a path, write it with a slash"
+        raise NotFoundError(f"no layer of image {name} contains the {kind} {subject}{advice}")
     decisive = [event for event in story if event.event != ChangeKind.REPEATED]
     return Blame(
         image=stack.document.id,
@@ -79,7 +83,7 @@ def blame(stack: Stack, subject: str) -> Blame:
 
 
 def _of_path(stack: Stack, path: str) -> Iterator[Event]:
-    for layer, _index, changes, _so_far in stack.laid():
+    for layer, _index, changes, _so_far in stack.merge_layers():
         for change in changes:
             if change.path == path:
                 before, after = change.before and change.before.entry, change.after
@@ -96,9 +100,9 @@ def _of_path(stack: Stack, path: str) -> Iterator[Event]:
 
 def _of_package(stack: Stack, name: str) -> Iterator[Event]:
     before: dict[str, str] = {}
-    for layer, _index, _changes, so_far in stack.laid():
-        now = so_far.packages
-        for change in package_changes(before, now):
+    for layer, _index, _changes, so_far in stack.merge_layers():
+        after = so_far.packages
+        for change in package_changes(before, after):
             if name in {change.name, f"{change.name}:{change.architecture}"}:
                 kind = (
                     ChangeKind.ADDED
@@ -107,12 +111,12 @@ def _of_package(stack: Stack, name: str) -> Iterator[Event]:
                     if change.after
                     else ChangeKind.REMOVED
                 )
-                yield Event(layer, kind.value, [], None, None, change, _installer(layer, change))
-        before = now
+                yield Event(layer, kind.value, [], None, None, change, _installing_task(layer, change))
+        before = after
 
 
-def _installer(layer: LayerInfo, change: PackageChange) -> Task | None:
-    """The task that ran when dpkg wrote down a package's files."""
-    told = recall_tasks(layer.digest)
+def _installing_task(layer: LayerInfo, change: PackageChange) -> Task | None:
+    """Return the task that ran when dpkg wrote the package's list of files."""
+    tasks = recall_tasks(layer.digest)
     names = (change.name, f"{change.name}:{change.architecture}")
-    return next((task for name in names if (task := told.get(f"var/lib/dpkg/info/{name}.list"))), None)
+    return next((task for name in names if (task := tasks.get(f"var/lib/dpkg/info/{name}.list"))), None)

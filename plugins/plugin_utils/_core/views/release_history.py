@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The releases of a tier: when, whose, and what made each one differ from the one before."""
+"""Lists the releases of a tier, and why each release was built."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..image import labels
 from ..layer_index.index import Store
 from ..plan.dry_run import Now
 from ..transports.image_document import Document, timestamp
-from ..transports.transport import Held, open_place, split
+from ..transports.transport import HeldImage, open_place, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +26,18 @@ class Release:
     #: ID of the image.
     image: str
     names: list[str]
-    #: The tag ``release-…``; ``null`` where the image has none.
+    #: The tag ``release-…``; ``null`` if the image has no such tag.
     tag: str | None
-    #: RFC 3339 time of the release, else of the build.
+    #: RFC 3339 time of the release; without a release tag, the ``created`` time of the image.
     when: str | None
     tier: str
     team: str | None
     role: str | None
-    #: The last commit that touched the role; ``null`` where the image does not say.
+    #: The last commit that changed the role; ``null`` if the image does not record it.
     revision: str | None
     #: Whether a release tag such as ``latest`` names it now.
     current: bool
-    #: What decided that it was built anew, against the one before; ``null`` where one of the two does not say.
+    #: What changed since the release before; ``null`` if one of the two images does not record its key parts.
     reasons: list[str] | None
 
 
@@ -56,12 +56,13 @@ class Why:
 
     tier: str
     team: str | None
-    #: What is released, and the release before it; ``null`` where there is none, or the question was about a run now.
+    #: The current release; ``null`` if the question was what a run would do now.
     release: Release | None
+    #: The release before it; ``null`` if there is none, or if the question was what a run would do now.
     before: Release | None
-    #: What differs between the two; ``null`` where one of them does not say.
+    #: What differs between the two; ``null`` if one of the images does not record its key parts.
     reasons: list[str] | None
-    #: What a run would do; ``null`` where the question was about what is released.
+    #: What a run would do now; ``null`` if the question was about the current release.
     now: Now | None
 
 
@@ -69,19 +70,20 @@ def history(name: str, store: Store) -> History:
     """Find the releases of a tier.
 
     Args:
-        name: The tier, or the repository of its images: in the engine, or in another place
+        name: The tier, or the repository of its images. A prefix names a place other than the engine
             (:mod:`..transports.transport`).
-        store: For what is read.
+        store: The cache.
 
     Raises:
-        NotFoundError: There is no image of such a tier.
-        TierwrightError: As opening the place does.
+        NotFoundError: The tier has no image.
+        UsageError: The name has a wrong form, or several chains have a tier of this name.
+        TierwrightError: As the methods of :class:`..transports.transport.Place` raise it.
     """
-    return tell(*_of_tier(name, store))
+    return list_releases(*_of_tier(name, store))
 
 
-def tell(tier: str, held: list[Held]) -> History:
-    """Tell the releases of a tier from all images of it."""
+def list_releases(tier: str, held: list[HeldImage]) -> History:
+    """List the releases of a tier, given all its images."""
     events = sorted(_events(held), key=lambda event: (event[0], event[1].document.id))
     releases: list[Release] = []
     before: Document | None = None
@@ -92,27 +94,28 @@ def tell(tier: str, held: list[Held]) -> History:
 
 
 def why(name: str, store: Store) -> Why:
-    """Say why the image that is released now was built. Arguments and errors are those of :func:`history`."""
-    told = history(name, store)
-    number = max((number for number, each in enumerate(told.releases) if each.current), default=len(told.releases) - 1)
-    now = told.releases[number]
-    return Why(told.tier, now.team, now, told.releases[number - 1] if number else None, now.reasons, None)
+    """Find out why the current image of a tier was built. Arguments and errors are those of :func:`history`."""
+    found = history(name, store)
+    releases = found.releases
+    number = max((number for number, release in enumerate(releases) if release.current), default=len(releases) - 1)
+    current = releases[number]
+    return Why(found.tier, current.team, current, releases[number - 1] if number else None, current.reasons, None)
 
 
-def _of_tier(name: str, store: Store) -> tuple[str, list[Held]]:
+def _of_tier(name: str, store: Store) -> tuple[str, list[HeldImage]]:
     kind, location, reference = split(name)
     if not reference:
-        raise UsageError(f"{name!r} names no tier; expected {name}:TIER")
+        raise UsageError(f"{name!r} does not name a tier; expected {name}:TIER")
     place = open_place(kind, location, store)
-    images = [each for each in place.held(reference) if _tier(each.document)]
+    images = [each for each in place.list_images(reference) if _tier(each.document)]
     ours = [each for each in images if reference in _repositories(each)]
     if not ours:
         ours = [each for each in images if _tier(each.document) == reference]
-        several = sorted({name for each in ours for name in _repositories(each)})
-        if len(several) > 1:  # chains that have a tier of that name
-            raise UsageError(f"{place.title} holds several tiers {reference!r}; name one of {', '.join(several)}")
+        repositories = sorted({name for each in ours for name in _repositories(each)})
+        if len(repositories) > 1:  # several chains have a tier of this name
+            raise UsageError(f"{place.title} has several tiers {reference!r}; name one of {', '.join(repositories)}")
     if not ours:
-        raise NotFoundError(f"{place.title} holds no image of a tier {reference!r}; `tierwright tree` shows the tiers")
+        raise NotFoundError(f"{place.title} has no image of a tier {reference!r}; `tierwright tree` shows the tiers")
     return str(_tier(ours[0].document)), ours
 
 
@@ -120,17 +123,17 @@ def _tier(document: Document) -> str | None:
     return document.steps[-1].tier if document.steps else None
 
 
-def _repositories(held: Held) -> set[str]:
+def _repositories(held: HeldImage) -> set[str]:
     return {familiar_name(name).rpartition(":")[0] for name in held.document.names}
 
 
-def _events(held: list[Held]) -> Iterator[tuple[int, Held, str | None]]:
+def _events(held: list[HeldImage]) -> Iterator[tuple[int, HeldImage, str | None]]:
     for each in held:
-        released = {tag for name in each.document.names if tags.is_release(tag := name.rpartition(":")[2])}
-        for tag in released:
+        release_tags = {tag for name in each.document.names if tags.is_release(tag := name.rpartition(":")[2])}
+        for tag in release_tags:
             moment = tags.moment(tag)
             yield max(0, int(moment.timestamp())) if moment else 0, each, tag
-        if not released:
+        if not release_tags:
             yield each.document.created, each, None
 
 
@@ -150,10 +153,10 @@ def _release(when: int, document: Document, tag: str | None, before: Document | 
     )
 
 
-def _reasons(before: Document | None, now: Document) -> list[str] | None:
+def _reasons(before: Document | None, after: Document) -> list[str] | None:
     if before is None:
         return []
-    if before.id == now.id:
+    if before.id == after.id:
         return ["released again"]
-    old, new = (labels.stored_parts(each.labels, str(_tier(each))) for each in (before, now))
-    return None if old is None or new is None else list(differences(old, new)) or ["built again from the same"]
+    old, new = (labels.stored_parts(each.labels, str(_tier(each))) for each in (before, after))
+    return None if old is None or new is None else list(differences(old, new)) or ["built again with the same inputs"]

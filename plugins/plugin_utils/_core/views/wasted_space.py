@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Bytes that an image carries for nothing: what upper layers hide, and what is there more than once."""
+"""Finds wasted space in images: files that upper layers hide, and content that is stored more than once."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..layer_index.entries import FILE, HARDLINK, Index
-from ..layer_index.merged_files import ChangeKind, LayerChange, Owned
+from ..layer_index.merged_files import ChangeKind, LayerChange, OwnedEntry
 from ..transports.image import LayerInfo, Stack
 
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """A file whose bytes nobody can see any more."""
+    """A file in a lower layer that an upper layer changes or removes."""
 
     path: str
     size: int
     #: ``changed``, ``repeated`` or ``removed``.
     how: str
-    #: The layer that holds the bytes, and the one that hides them.
+    #: The layer that contains the file.
     layer: LayerInfo
+    #: The layer that hides it.
     by: LayerInfo
 
 
@@ -41,17 +42,17 @@ class Duplicate:
     digest: str
     #: Bytes of one copy.
     size: int
-    #: Bytes of all copies but one.
+    #: Bytes of all copies except one.
     wasted: int
     copies: list[Copy]
 
 
 @dataclass(frozen=True, slots=True)
 class HidingLayer:
-    """What one layer hides."""
+    """A layer that hides files of lower layers."""
 
     layer: LayerInfo
-    #: Bytes in lower layers.
+    #: Bytes that it hides.
     hides: int
 
 
@@ -61,11 +62,13 @@ class Waste:
 
     #: IDs of the images.
     images: list[str]
-    #: Bytes of all files of all layers; layers that several images share count once.
+    #: Bytes of all files of all layers. Layers that several images share count once.
     size: int
+    #: Bytes of hidden files.
     hidden_size: int
+    #: Bytes of all copies of duplicates, except one each.
     duplicate_size: int
-    #: Layers that hide something, the worst first.
+    #: Layers that hide files; the one that hides the most bytes comes first.
     causes: list[HidingLayer]
     #: The largest first.
     hidden: list[Hidden]
@@ -73,8 +76,8 @@ class Waste:
     duplicates: list[Duplicate]
 
 
-def find(stacks: list[Stack]) -> Waste:
-    """Look for waste in one image, or in several together."""
+def find_waste(stacks: list[Stack]) -> Waste:
+    """Find the wasted space in one image, or in several images together."""
     hidden = list(_hidden(stacks))
     duplicates = _duplicates(stacks)
     causes: dict[LayerInfo, int] = defaultdict(int)
@@ -93,19 +96,19 @@ def find(stacks: list[Stack]) -> Waste:
 
 
 def _hidden(stacks: list[Stack]) -> Iterator[Hidden]:
-    told: set[tuple[str, str]] = set()  # layers with the same below them hide the same in each image
+    yielded: set[tuple[str, str]] = set()  # a layer that several images share counts once
     for stack in stacks:
         links = [_links(index) for index in stack.indexes]
-        for layer, index, changes, so_far in stack.laid():
-            for path, kind, before in _covered(changes):
+        for layer, index, changes, so_far in stack.merge_layers():
+            for path, kind, before in _hidden_files(changes):
                 names = links[before.layer].get(path, ())
-                seen = any(there.layer == before.layer for name in names if (there := so_far.find(name)))
-                if not seen and (index.digest, path) not in told:
-                    told.add((index.digest, path))
+                is_visible = any(owned.layer == before.layer for name in names if (owned := so_far.find(name)))
+                if not is_visible and (index.digest, path) not in yielded:
+                    yielded.add((index.digest, path))
                     yield Hidden(path, before.entry.size, kind.value, stack.layers[before.layer], layer)
 
 
-def _covered(changes: list[LayerChange]) -> Iterator[tuple[str, ChangeKind, Owned]]:
+def _hidden_files(changes: list[LayerChange]) -> Iterator[tuple[str, ChangeKind, OwnedEntry]]:
     for change in changes:
         before = change.before
         if change.kind != ChangeKind.ADDED and before and before.entry.kind == FILE and before.entry.size:
@@ -113,24 +116,24 @@ def _covered(changes: list[LayerChange]) -> Iterator[tuple[str, ChangeKind, Owne
 
 
 def _links(index: Index) -> dict[str, list[str]]:
-    """Other names of a layer's files: as long as one is seen, the bytes are."""
-    found: dict[str, list[str]] = defaultdict(list)
+    """Return the hard links in a layer, by target. A file is hidden only if all its links are hidden too."""
+    links: dict[str, list[str]] = defaultdict(list)
     for entry in index.entries:
         if entry.kind == HARDLINK:
-            found[entry.target].append(entry.path)
-    return found
+            links[entry.target].append(entry.path)
+    return links
 
 
 def _duplicates(stacks: list[Stack]) -> list[Duplicate]:
-    copies: dict[tuple[str, int], dict[tuple[str, str], Copy]] = defaultdict(dict)
+    copies_by_content: dict[tuple[str, int], dict[tuple[str, str], Copy]] = defaultdict(dict)
     for stack in stacks:
-        for owned in stack.whole().files():
+        for owned in stack.file_system().files():
             entry, layer = owned.entry, stack.layers[owned.layer]
             if entry.kind == FILE and entry.size:
-                copies[entry.digest, entry.size][layer.digest, entry.path] = Copy(entry.path, layer)
-    several = (
-        Duplicate(digest, size, size * (len(found) - 1), list(found.values()))
-        for (digest, size), found in copies.items()
-        if len(found) > 1
+                copies_by_content[entry.digest, entry.size][layer.digest, entry.path] = Copy(entry.path, layer)
+    duplicates = (
+        Duplicate(digest, size, size * (len(copies) - 1), list(copies.values()))
+        for (digest, size), copies in copies_by_content.items()
+        if len(copies) > 1
     )
-    return sorted(several, key=lambda each: (-each.wasted, each.digest))
+    return sorted(duplicates, key=lambda each: (-each.wasted, each.digest))

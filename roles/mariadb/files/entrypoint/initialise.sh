@@ -1,8 +1,8 @@
 # Creates the database of an empty volume.
 #
-# All work happens in <datadir>/.initialising, whose content moves up only when it is complete:
-# the directory of system tables last, since its presence means "initialised". A container
-# killed at any moment leaves either nothing, or a complete stage that the next start adopts.
+# All work happens in <datadir>/.initialising. Its content is moved to <datadir> only when it is complete. The
+# directory of system tables is moved last, because its existence means "initialised". If a container is killed
+# at any moment, the next start either begins again, or finishes moving the complete content.
 # shellcheck shell=bash disable=SC2154,SC2034  # data_directory, socket, root_password: see server.sh
 
 stage_directory() {
@@ -20,12 +20,12 @@ initialise() {
     refuse_foreign_files
     check_initdb_scripts
     if [ -d "$stage" ]; then
-        note "an earlier initialisation was interrupted: starting it afresh"
+        note "an earlier initialisation was interrupted: starting again"
         rm -rf "$stage"
     fi
     note "initialising $data_directory"
     create_system_tables "$stage" "$@"
-    # The usual socket, because scripts call the client without naming one.
+    # This is the usual socket, because scripts call the client without the option --socket.
     start_private_server "$stage" "$socket" "$@"
     set_up_accounts
     add_healthcheck_account "$stage"
@@ -39,16 +39,17 @@ initialise() {
     note "initialised $data_directory"
 }
 
-# Such files without system tables are the remains of a database; a new one on top would hide that.
+# These files without system tables are the remains of a database. A new database over them would hide that.
 refuse_foreign_files() {
     local file
     for file in ibdata1 aria_log_control; do
         [ ! -e "$data_directory/$file" ] || die "$data_directory has $file but no directory mysql:" \
-            "the remains of another database. Restore it, or empty the volume to begin anew."
+            "these are the remains of another database. Restore it, or empty the volume to start again."
     done
 }
 
-# mariadb-install-db splits its arguments at white space. None that the system tables depend on has any.
+# mariadb-install-db splits its arguments at white space, so arguments with white space are omitted. The system tables
+# do not depend on these.
 create_system_tables() {
     local stage=$1 log argument options=()
     shift
@@ -88,7 +89,7 @@ set_up_accounts() {
     root_password=$new_root_password
 }
 
-# identified NAME: how the account of MARIADB_NAME_PASSWORD, or of its hash, shows who it is.
+# identified NAME: prints the clause IDENTIFIED BY for the account with MARIADB_NAMEPASSWORD or MARIADB_NAMEPASSWORD_HASH.
 identified() {
     local password=MARIADB_$1PASSWORD hash=MARIADB_$1PASSWORD_HASH
     if is_set "$hash"; then
@@ -98,8 +99,9 @@ identified() {
     fi
 }
 
-# Accounts of this server alone, which its replicas have of their own. The first statement makes a backslash mean the same
-# whatever the configuration says. A hash for root@localhost comes last of all: scripts have to log in before.
+# local_statements ROOT_PASSWORD: accounts that are not replicated, because each replica has its own. The first statement
+# makes a backslash an escape character, independent of the configuration. set_root_password_hash sets a hash for
+# root@localhost later, because scripts must log in before.
 local_statements() {
     local root
     cat <<SQL
@@ -138,7 +140,7 @@ replicated_statements() {
     replication_statements
 }
 
-# Without MARIADB_MASTER_HOST this server is a primary, at which replicas log in.
+# Without MARIADB_MASTER_HOST, this server is a primary, and replicas log in to it.
 replication_statements() {
     local user
     is_set MARIADB_REPLICATION_USER || return 0

@@ -1,4 +1,4 @@
-# Messages of the entrypoint: what happens goes to the standard output, errors to standard error.
+# Messages of the entrypoint: notes on standard output, errors on standard error.
 # shellcheck shell=bash
 
 note() {

@@ -1,9 +1,10 @@
-# The files in /docker-entrypoint-initdb.d, and what they find: names that scripts for the official image use.
+# Runs the files in /docker-entrypoint-initdb.d. Scripts for the official image find the functions and variables that
+# they use there.
 # shellcheck shell=bash disable=SC2034,SC2119,SC2120,SC2154  # data_directory, socket: see server.sh
 
 scripts_directory=/docker-entrypoint-initdb.d
 
-# Before anything is made: a folder that cannot be read, or a backup that would be passed over, is no empty folder.
+# Runs before anything is created. An unreadable folder must not count as empty, and a backup must not be ignored.
 check_initdb_scripts() {
     local file
     [ -d "$scripts_directory" ] || return 0
@@ -13,7 +14,7 @@ check_initdb_scripts() {
     while IFS= read -r -d '' file; do
         case $file in
             *.tar | *.tar.gz | *.tar.xz | *.tar.zst)
-                die "$file looks like a backup of a data directory, which this image does not restore." \
+                die "$file looks like a backup of a data directory, and this image does not restore it." \
                     "Restore it into the volume with mariadb-backup, and start without this file."
                 ;;
         esac
@@ -46,8 +47,8 @@ run_initdb_script() {
     esac
 }
 
-# Like the official image: an executable script is run, any other is read into this shell. That image's shell takes
-# a variable that is not set for an empty one.
+# As in the official image, an executable script is run, and any other script is sourced. In the shell of the official
+# image, a variable that is not set counts as empty.
 run_shell_script() {
     note "running $1"
     if [ -x "$1" ]; then
@@ -64,7 +65,7 @@ run_sql_script() {
     local file=$1
     shift
     note "running $file"
-    command -v "$1" >/dev/null || die "$file needs the program $1, which this image lacks."
+    command -v "$1" >/dev/null || die "$file needs the program $1, which this image does not have."
     "$@" <"$file" | docker_process_sql
 }
 

@@ -1,10 +1,10 @@
-# The server and its client as the entrypoint uses them: options, a private server, quoting.
+# Functions for the server and its client: options, a private server, quoting.
 #
 # Variables that the other parts share: data_directory, socket and port (of the real server),
 # private_server (process id), private_socket, root_password (of the private server).
 # shellcheck shell=bash disable=SC2034,SC2119,SC2120
 
-# as_mysql COMMAND...: root becomes mysql, anybody else stays who they are.
+# as_mysql COMMAND...: runs a command as the user mysql, if this user is root; otherwise as this user.
 as_mysql() {
     if [ "$(id -u)" = 0 ]; then
         setpriv --reuid=mysql --regid=mysql --init-groups -- "$@"
@@ -13,11 +13,11 @@ as_mysql() {
     fi
 }
 
-# Asks the server itself, so that configuration files and arguments both count.
+# The server itself prints its options, so configuration files and arguments are both included.
 read_server_options() {
     local text
     text=$(as_mysql mariadbd "$@" --verbose --help 2>/dev/null) ||
-        die "mariadbd refuses its options:"$'\n'"$(as_mysql mariadbd "$@" --verbose --help 2>&1 >/dev/null)"
+        die "mariadbd rejects its options:"$'\n'"$(as_mysql mariadbd "$@" --verbose --help 2>&1 >/dev/null)"
     data_directory=$(server_option datadir "$text")
     data_directory=${data_directory%/}
     socket=$(server_option socket "$text")
@@ -28,7 +28,7 @@ read_server_options() {
     esac
 }
 
-# Nothing for a socket that has no file: its name begins with @.
+# Prints nothing for a socket without a file, whose name begins with @.
 socket_directory() {
     [ "${socket:0:1}" = @ ] || printf '%s' "${socket%/*}"
 }
@@ -40,16 +40,16 @@ server_option() {
 require_writable() {
     mkdir -p "$1" 2>/dev/null || true
     [ -w "$1" ] || die "uid $(id -u), gid $(id -g) cannot write to $1" \
-        "($(stat -c 'owner %u:%g, mode %a' "$1" 2>&1)). Start the container as root, as that" \
-        "owner (--user), or with group 0 where the group may write."
+        "($(stat -c 'owner %u:%g, mode %a' "$1" 2>&1)). Start the container as root, as this" \
+        "owner (--user), or with group 0 if the group may write."
 }
 
-# Options of the real server that another server cannot start with, or that are none of its business: names of time
-# zones are in tables that are still to be filled.
+# These options override options of the real server with which the private server cannot start, or that it must not
+# use. For example, the tables with the names of time zones are still empty.
 private_options=(--default-time-zone=SYSTEM --skip-networking --loose-wsrep-on=OFF --skip-slave-start
     --expire-logs-days=0 --loose-innodb-buffer-pool-load-at-startup=0 --loose-skip-ssl)
 
-# start_private_server DATADIR SOCKET [OPTION...]: no network; ready when this returns.
+# start_private_server DATADIR SOCKET [OPTION...]: starts a server without network, and waits until it is ready.
 start_private_server() {
     local directory=$1 attempt
     private_socket=$2
@@ -60,7 +60,7 @@ start_private_server() {
         if mariadb-admin --no-defaults --socket="$private_socket" --user=root ping >/dev/null 2>&1; then
             return
         fi
-        kill -0 "$private_server" 2>/dev/null || die "the private server ended: its log is above."
+        kill -0 "$private_server" 2>/dev/null || die "the private server ended: see its log above."
         sleep 0.2
     done
     die "the private server did not answer on $private_socket within 120 seconds."
@@ -68,22 +68,22 @@ start_private_server() {
 
 stop_private_server() {
     kill -TERM "$private_server"
-    wait "$private_server" || die "the private server did not stop cleanly: its log is above."
+    wait "$private_server" || die "the private server did not stop cleanly: see its log above."
 }
 
-# root_client [OPTION...] <SQL: root on the private server. The password comes as a file
-# descriptor, never as an argument or a variable that other processes could see.
+# root_client [OPTION...] <SQL: runs statements as root on the private server. The password is passed by a file
+# descriptor, because other processes can see arguments and environment variables.
 root_client() {
     mariadb --defaults-extra-file=/dev/fd/9 --protocol=socket --socket="$private_socket" \
         --user=root --batch "$@" 9< <(password_option "${root_password:-}")
 }
 
-# The same for statements with passwords: an error does not print the statement.
+# The same, for statements that contain passwords: an error message does not show the statement.
 discreet_root_client() {
     root_client --loose-skip-print-query-on-error "$@"
 }
 
-# An option file with one password; inside double quotes only \ and " and line ends are special.
+# Prints an option file with one password. Inside double quotes, only \ and " and line ends are special.
 password_option() {
     local value=${1//\\/\\\\}
     value=${value//\"/\\\"}
@@ -100,8 +100,8 @@ sql_name() {
     printf '%s' "$quote${1//$quote/$quote$quote}$quote"
 }
 
-# Strong enough for the server's own checks of passwords: simple_password_check wants digits, letters of both cases
-# and something else.
+# The password satisfies the server's own checks: simple_password_check requires digits, letters of both cases, and
+# another character.
 random_password() {
     local password=''
     until [[ $password =~ ^[A-Za-z] && $password =~ [0-9] && $password =~ [a-z] && $password =~ [A-Z] && $password =~ [-_] ]]; do
@@ -110,8 +110,9 @@ random_password() {
     printf '%s' "$password"
 }
 
-# add_healthcheck_account DATADIR: an account for this machine alone, without rights unless more are asked for. Socket
-# authentication would need a user name, which an arbitrary uid does not have.
+# add_healthcheck_account DATADIR: creates an account that can log in only from this machine. It has no privileges, except
+# those in MARIADB_HEALTHCHECK_GRANTS. It has a password, because socket authentication needs a user name, and an arbitrary
+# uid has none.
 add_healthcheck_account() {
     local password host
     password=$(random_password)

@@ -1,4 +1,4 @@
-# Brings the system tables of an older data directory up to this server, where that is asked for.
+# Upgrades the system tables of an older data directory to the version of this server, if MARIADB_AUTO_UPGRADE is set.
 # shellcheck shell=bash disable=SC2154  # data_directory, socket, private_...: see server.sh
 
 upgrade_if_asked() {
@@ -15,14 +15,14 @@ upgrade_if_asked() {
         [ -e "$data_directory/.my-healthcheck.cnf" ] ||
             with_private_server add_healthcheck_account "$@"
     elif [ "$older" = yes ]; then
-        note "MARIADB_AUTO_UPGRADE=1 upgrades its system tables, after a backup of them"
+        note "set MARIADB_AUTO_UPGRADE=1 to back up and upgrade its system tables"
     fi
 }
 
-# with_private_server FUNCTION [OPTION...]: no password of root is known here, so the server runs
-# without grants, on a socket that neither clients nor the health check look at. Unlike an
-# initialisation this works on data worth a clean shutdown, hence the trap. The upgrade turns
-# grants on at its end: one server per function.
+# with_private_server FUNCTION [OPTION...]: the password of root is not known here, so the server runs without
+# grants, on a socket that clients and the health check do not use. Unlike an initialisation, this works on existing
+# data, so a trap makes sure of a clean shutdown. The upgrade enables grants at its end, so each function has its own
+# server.
 with_private_server() {
     local work=$1
     shift
@@ -38,7 +38,7 @@ upgrade_system_tables() {
     mariadb-upgrade --no-defaults --socket="$private_socket" --user=root --upgrade-system-tables >&2
 }
 
-# In a file of the data directory, as the official image names it.
+# Writes a file in the data directory, with the same name as in the official image.
 back_up_system_tables() {
     local version packer=gzip suffix=gz
     if [ "${MARIADB_DISABLE_UPGRADE_BACKUP:-}" = 1 ]; then
@@ -50,13 +50,13 @@ back_up_system_tables() {
     fi
     version=$(recorded_version)
     version=$1/system_mysql_backup_${version:-unknown_version}.sql.$suffix
-    note "backing the system tables up to $version"
+    note "backing up the system tables to $version"
     (umask 077 && mariadb-dump --no-defaults --socket="$private_socket" --user=root --skip-lock-tables --replace \
         --databases mysql | "$packer" >"$version") ||
-        die "cannot back the system tables up to $version. MARIADB_DISABLE_UPGRADE_BACKUP=1 upgrades without a backup."
+        die "cannot back up the system tables to $version. MARIADB_DISABLE_UPGRADE_BACKUP=1 upgrades without a backup."
 }
 
-# The file has the old name up to MariaDB 10.11.
+# Up to MariaDB 10.11, the file has the second name.
 recorded_version() {
     local file
     for file in mariadb_upgrade_info mysql_upgrade_info; do

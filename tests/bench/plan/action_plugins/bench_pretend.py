@@ -22,6 +22,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels, provenance
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image.configuration import document, runtime_config
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.planner import Planner
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.sealing.loading import Layers, load
 
@@ -38,11 +39,11 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         engine = connect()
-        planner = Planner(task_vars or {}, ".".join(ansible_version.split(".")[:2]))
+        planner = Planner(ChainInventory(task_vars or {}), ".".join(ansible_version.split(".")[:2]))
         made: dict[str, str] = {}
         for name, decision in planner.decide(engine, None).items():
             parent = {} if decision.tier.parent is None else {"parent": made[decision.tier.parent]}
-            made[name] = _pretend(engine, planner.name, decision.tier, {**decision.parts, **parent})
+            made[name] = _pretend(engine, planner.inventory.name, decision.tier, {**decision.parts, **parent})
         return {"changed": True}
 
 

@@ -1,13 +1,9 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One command: its forked child, streams, end.
+"""One command: its forked child process, its streams, and its end.
 
-A forked child that waits to be told what to become.
-
-Forking a process of this size, and the page faults that follow, take longer than what most commands do. So a child is
-forked while nothing else is to be done, and gets its request when there is one.
-
-One command: its process, its streams, its end.
+Forking a process of this size, with the page faults that follow, takes longer than most commands. So the agent forks a
+child in advance, while it is idle. The child waits for its request.
 """
 
 from __future__ import annotations
@@ -25,25 +21,25 @@ from .link import READ, WRITE, Link, Loop
 
 
 class ForkedChild:
-    """A child and our ends of its pipes."""
+    """A forked child process, and the agent's ends of its pipes."""
 
     def __init__(self) -> None:
-        """Fork. The child waits; it ends by itself if its request never comes.
+        """Fork. The child waits for its request, and ends if the agent closes the pipe without a request.
 
         Raises:
-            OSError: No process can be started.
+            OSError: The process cannot be forked.
         """
         pipes: list[tuple[int, int]] = []
         try:
-            while len(pipes) < 5:  # noqa: PLR2004 - those that are named below
+            while len(pipes) < 5:  # noqa: PLR2004 - the five pipes below
                 pipes.append(os.pipe())
             self.pid = os.fork()
         except OSError:
             for fd in itertools.chain(*pipes):
                 os.close(fd)
             raise
-        (stdin, self.stdin), (self.stdout, stdout), (self.stderr, stderr), (self.notes, notes), told = pipes
-        request, self._request = told
+        (stdin, self.stdin), (self.stdout, stdout), (self.stderr, stderr), (self.notes, notes), request_pipe = pipes
+        request, self._request = request_pipe
         if self.pid == 0:
             child.run(request, (stdin, stdout, stderr), notes)  # never returns
         for fd in (stdin, stdout, stderr, notes, request):
@@ -52,34 +48,34 @@ class ForkedChild:
             os.set_blocking(fd, False)
 
     def start(self, request: dict[str, Any]) -> None:
-        """Tell the child what to become; see :func:`.child.run`.
+        """Send the request to the child; see :func:`.child.run`.
 
         Raises:
-            BrokenPipeError: Somebody has killed it.
+            BrokenPipeError: The child was killed.
         """
-        told = memoryview(json.dumps(request).encode())
-        while told:
-            told = told[os.write(self._request, told) :]  # it does nothing but read, so it takes all of it
+        unsent = memoryview(json.dumps(request).encode())
+        while unsent:
+            unsent = unsent[os.write(self._request, unsent) :]  # never blocks for long: the child only reads
         os.close(self._request)
         self._request = -1
 
     def drop(self) -> None:
-        """Let a child that is not needed end."""
+        """End a child that is not needed, and wait for its end."""
         for fd in (self.stdin, self.stdout, self.stderr, self.notes, self._request):
             if fd >= 0:
                 os.close(fd)
         os.waitpid(self.pid, 0)
 
 
-#: Seconds between asking a command to end and making it.
+#: Seconds between SIGTERM and SIGKILL when a command is aborted.
 GRACE = 2.0
 
-#: Input that a command has not read yet; above it, its link takes no more.
-_MOST_INPUT = 1 << 20
+#: Number of unread input bytes of a command above which its link is paused.
+_MAX_INPUT = 1 << 20
 
 
 class CommandSession:
-    """A command that runs for one channel of a link."""
+    """A running command that belongs to one channel of a link."""
 
     def __init__(
         self,
@@ -91,15 +87,15 @@ class CommandSession:
         *,
         keep: bool,
     ) -> None:
-        """Watch over a command that was started.
+        """Serve a command that was started.
 
         Args:
-            loop: Watches the command's streams.
-            link: Gets what the command writes.
-            channel: The command's number on that link.
-            process: The command.
-            ended: Called once, after the end was told.
-            keep: Whether to keep what the command is fed with in ``program``.
+            loop: The event loop.
+            link: The link to which the output is sent.
+            channel: The channel of the command on this link.
+            process: The child process of the command.
+            ended: Called once, after the end of the command was sent.
+            keep: Whether to keep the input of the command in ``program``.
         """
         self._keep = keep
         self._loop, self._link, self._channel = loop, link, channel
@@ -107,7 +103,7 @@ class CommandSession:
         self._input: deque[memoryview] = deque()
         self._input_size = 0
         self._input_ends = False
-        #: What the command was fed with, as far as it is kept.
+        #: The input of the command, if it is kept.
         self.program: list[bytes] = []
         self._status: int | None = None
         self._pid, self._stdin, self._notes = process.pid, process.stdin, process.notes
@@ -115,7 +111,7 @@ class CommandSession:
         self._listen()
 
     def feed(self, data: bytes) -> None:
-        """Pass a piece of standard input on; an empty one is its end."""
+        """Forward a chunk of standard input. An empty chunk is the end."""
         if self._stdin < 0:
             return
         if data and self._keep:
@@ -128,16 +124,16 @@ class CommandSession:
         self._write_input()
 
     def abort(self) -> None:
-        """End the command, nobody wants its answer any more."""
+        """Ask the command to end, and kill it later: its result is not wanted any more."""
         self._signal(signal.SIGTERM)
         self._loop.later(GRACE, self.kill)
 
     def kill(self) -> None:
-        """End the command at once."""
+        """Kill the command."""
         self._signal(signal.SIGKILL)
 
     def reap(self) -> None:
-        """Look whether the command's process has ended."""
+        """Check whether the process of the command has ended."""
         if self._status is None:
             pid, status = os.waitpid(self._pid, os.WNOHANG)
             if pid:
@@ -146,7 +142,8 @@ class CommandSession:
                 self._finish()
 
     def _signal(self, number: int) -> None:
-        # The process leads a group of its own, whose number stays taken while one of the group still writes to us.
+        # The process leads a process group. While a process of the group still holds our pipes, the group ID is not
+        # reused.
         if self._status is None or self._open:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._pid, number)
@@ -157,8 +154,8 @@ class CommandSession:
 
     def _read(self, fd: int) -> None:
         if self._link.full:
-            for each in self._open:
-                self._loop.forget(each)
+            for open_fd in self._open:
+                self._loop.forget(open_fd)
             self._link.when_drained(self._listen)
             return
         try:
@@ -181,10 +178,10 @@ class CommandSession:
                 written = os.write(self._stdin, self._input[0])
             except BlockingIOError:
                 self._loop.watch(self._stdin, WRITE, self._write_input)
-                if self._input_size > _MOST_INPUT:
+                if self._input_size > _MAX_INPUT:
                     self._link.pause()
                 return
-            except OSError:  # the command reads no more, which is its right
+            except OSError:  # the command does not read any more, which is allowed
                 self._close_stdin()
                 return
             self._input_size -= written
@@ -205,17 +202,17 @@ class CommandSession:
             self._link.resume()
 
     def _finish(self) -> None:
-        """Tell the end once the process is gone and both streams are read, as a shell over ssh does."""
+        """Send the end when the process has ended and both streams are read, as a shell over SSH does."""
         if self._status is None or self._open or self._notes < 0:
             return
-        self._tell_notes()
+        self._send_notes()
         status = self._status
-        died = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-        end = {"code": 128 + died if died else os.WEXITSTATUS(status), "signal": died}
+        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        end = {"code": 128 + number if number else os.WEXITSTATUS(status), "signal": number}
         self._link.send(self._channel, frames.EXIT, json.dumps(end).encode())
         self._ended(self)
 
-    def _tell_notes(self) -> None:
+    def _send_notes(self) -> None:
         notes, self._notes = self._notes, -1
         with contextlib.suppress(OSError):
             while data := os.read(notes, frames.PIECE):

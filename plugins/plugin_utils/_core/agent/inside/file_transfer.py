@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Files in and out, and the temporary folder that Ansible keeps them in meanwhile."""
+"""Requests that transfer files, or that manage Ansible's temporary folder."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _CHUNK = 1 << 17
 
 
 def put(request: dict[str, Any]) -> None:
-    """Write standard input to ``path``."""
+    """Write standard input to the file ``path``."""
     with open(request["path"], "wb") as target:
         shutil.copyfileobj(sys.stdin.buffer, target, _CHUNK)
 
 
 def fetch(request: dict[str, Any]) -> None:
-    """Write ``path`` to standard output."""
+    """Write the file ``path`` to standard output."""
     with open(request["path"], "rb") as source:
         shutil.copyfileobj(source, sys.stdout.buffer, _CHUNK)
 
 
 def make(request: dict[str, Any]) -> None:
-    """Make the folder ``name`` in ``base`` for its owner alone, and say where it is."""
+    """Create the folder ``name`` in ``base``, accessible only for its owner, and print its path."""
     os.umask(0o077)
     path = f"{request['base']}/{request['name']}"
     os.makedirs(request["base"], exist_ok=True)
@@ -35,12 +35,12 @@ def make(request: dict[str, Any]) -> None:
 
 
 def allow(request: dict[str, Any]) -> None:
-    """Give the owner of each of ``paths`` all rights."""
+    """Give the owner all rights to each of ``paths``."""
     for path in request["paths"]:
         os.chmod(path, stat.S_IMODE(os.stat(path).st_mode) | stat.S_IRWXU)
 
 
 def remove(request: dict[str, Any]) -> None:
-    """Remove the folder ``path`` if it is there."""
+    """Remove the folder ``path`` if it exists."""
     if os.path.isdir(request["path"]):
         shutil.rmtree(request["path"])

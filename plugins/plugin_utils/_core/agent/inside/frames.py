@@ -1,10 +1,11 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The protocol between controller and agent: frames that say which command they belong to.
+"""The protocol between controller and agent: frames.
 
-A frame is a header (channel, kind and length of the payload, in network byte order) and the payload. A command is a
-channel: it is opened with what to run, fed with its standard input, and answers with its streams and its end. Over a
-socket of its own a command has channel 0; over one stream for all, each has another number.
+A frame consists of a header (channel, kind, and length of the payload, in network byte order) and the payload. Each
+command has a channel. The controller opens it with a request, and sends standard input. The agent answers with the
+output and the end of the command. If a command has its own connection, its channel is 0. If all commands share one
+stream, each has a different channel.
 """
 
 from __future__ import annotations
@@ -14,35 +15,35 @@ from typing import Callable
 
 HEADER = struct.Struct("!IBI")
 
-#: Largest payload that is accepted; bounds what a peer buffers. A request is as long as its command line.
-LARGEST = 1 << 20
+#: Maximum size of a payload in bytes, which limits the buffers. A request is about as long as its command line.
+MAX_PAYLOAD = 1 << 20
 
-#: Bytes of a stream that are sent at once, so that one command does not hold up the others.
+#: Maximum number of bytes of a stream in one frame. It is small, so that no command delays the others.
 PIECE = 1 << 17
 
-#: Controller to agent: a request as JSON; a piece of standard input, empty at its end; the answer is not wanted.
+#: Controller to agent: a request as JSON; a chunk of standard input (empty at the end); abort the command.
 OPEN, STDIN, ABORT = 1, 2, 3
-#: Agent to controller: a piece of each stream; a line for the log; the end as JSON.
+#: Agent to controller: a chunk of standard output; one of standard error; a log line; the end of the command as JSON.
 STDOUT, STDERR, NOTE, EXIT = 4, 5, 6, 7
-#: Agent to controller, once, on channel 0: it is listening. JSON.
+#: Agent to controller, once, on channel 0: the agent is ready. The payload is JSON.
 READY = 8
-#: Controller to agent, on channel 0: end.
+#: Controller to agent, on channel 0: end the agent.
 END = 9
 
 Take = Callable[[int, int, bytes], None]
 
 
 class ProtocolError(Exception):
-    """The other side sent what is no frame."""
+    """The other side violated the protocol."""
 
 
 def encode(channel: int, kind: int, payload: bytes = b"") -> bytes:
-    """Write one frame."""
+    """Return the bytes of one frame."""
     return HEADER.pack(channel, kind, len(payload)) + payload
 
 
 class Decoder:
-    """Takes a stream apart into frames, however its pieces fall."""
+    """Splits a stream into frames. The chunks of the stream may be cut anywhere."""
 
     def __init__(self, take: Take) -> None:
         """Call ``take(channel, kind, payload)`` for each frame."""
@@ -50,17 +51,17 @@ class Decoder:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> None:
-        """Take the next piece.
+        """Process the next chunk.
 
         Raises:
-            ProtocolError: A frame is larger than any that this protocol has.
+            ProtocolError: A frame is larger than the limit.
         """
         self._buffer += data
         start = 0
         while len(self._buffer) - start >= HEADER.size:
             channel, kind, length = HEADER.unpack_from(self._buffer, start)
-            if length > LARGEST:
-                raise ProtocolError(f"a frame of {length} bytes; at most {LARGEST} are allowed")
+            if length > MAX_PAYLOAD:
+                raise ProtocolError(f"a frame of {length} bytes; at most {MAX_PAYLOAD} are allowed")
             end = start + HEADER.size + length
             if len(self._buffer) < end:
                 break

@@ -1,11 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Event loop and connection to the controller.
-
-Waiting for many file descriptors at once.
-
-A connection to the controller: frames in and out without ever waiting.
-"""
+"""An event loop, and a connection to the other side that never blocks."""
 
 from __future__ import annotations
 
@@ -26,7 +21,7 @@ Call = Callable[[], None]
 
 
 class Loop:
-    """Calls back when a file descriptor is ready or a moment has come."""
+    """An event loop. It calls functions when a file descriptor is ready, or when a time has come."""
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
@@ -40,7 +35,7 @@ class Loop:
             self._selector.register(fd, event, call)
 
     def forget(self, fd: int) -> None:
-        """Watch ``fd`` no more; it may not be watched at all."""
+        """Stop watching ``fd``. It need not be watched."""
         if fd in self._selector.get_map():
             self._selector.unregister(fd)
 
@@ -53,38 +48,39 @@ class Loop:
         self._running = False
 
     def run(self) -> None:
-        """Go on until :meth:`stop`."""
+        """Run until :meth:`stop` is called."""
         while self._running:
             wait = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
             for key, _events in self._selector.select(wait):
-                # An earlier call of this round may have closed this one's descriptor, and opened another of its number.
+                # An earlier call in this loop may have closed this descriptor and opened a new one with the same
+                # number.
                 if self._selector.get_map().get(key.fd) is key:
                     key.data()
             while self._timers and self._timers[0][0] <= time.monotonic():
                 heapq.heappop(self._timers)[2]()
 
 
-#: Unsent bytes above which nobody should add more.
+#: Number of unsent bytes above which the link is full.
 _FULL = 4 * PIECE
 
-#: How often a link that takes nothing in is asked whether its other side is still there.
-_LOOK_SECONDS = 0.5
+#: Seconds between checks of a paused link: was it closed by the other side?
+_POLL_SECONDS = 0.5
 
 
 class Link:
-    """Frames over a pair of descriptors, which may be two of one socket."""
+    """A connection for frames, over a pair of descriptors. Both may belong to one socket."""
 
     def __init__(
         self, loop: Loop, reader: int, writer: int, feed: Callable[[bytes], None], closed: Callable[[], None]
     ) -> None:
-        """Watch the descriptors, which must be non-blocking; they are closed with the link.
+        """Watch the descriptors. They must be non-blocking, and are closed with the link.
 
         Args:
-            loop: Watches them.
-            reader: Bytes come in here.
-            writer: Frames go out here.
-            feed: Called with what came in, as it falls; mostly a decoder's.
-            closed: Called once when the other side is gone.
+            loop: The event loop.
+            reader: Descriptor to read from.
+            writer: Descriptor to write to.
+            feed: Called with each chunk that arrives; usually the method of a decoder.
+            closed: Called once when the link is closed.
         """
         self._loop, self._reader, self._writer = loop, reader, writer
         self._feed = feed
@@ -92,46 +88,46 @@ class Link:
         self._unsent: deque[memoryview] = deque()
         self._unsent_size = 0
         self._drained: list[Callable[[], None]] = []
-        self._paused = self._looking = False
+        self._paused = self._polling = False
         self.open = True
         loop.watch(reader, READ, self._read)
 
     @property
     def full(self) -> bool:
-        """Whether the other side takes less than is sent."""
+        """Whether the other side reads more slowly than this side sends."""
         return self._unsent_size > _FULL
 
     def send(self, channel: int, kind: int, payload: bytes = b"") -> None:
-        """Send a frame, now or as soon as possible."""
+        """Send a frame as soon as possible."""
         self.send_bytes(encode(channel, kind, payload))
 
     def send_bytes(self, data: bytes) -> None:
-        """Send what is no frame."""
+        """Send bytes that are not a frame."""
         if self.open:
             self._unsent.append(memoryview(data))
             self._unsent_size += len(data)
             self._write()
 
     def when_drained(self, call: Callable[[], None]) -> None:
-        """Call ``call`` once, when the link is not full any more."""
+        """Call ``call`` once, when everything is sent, or when the link is closed."""
         self._drained.append(call)
 
     def pause(self) -> None:
-        """Take no more frames in until :meth:`resume`. That the other side is gone is seen nevertheless."""
+        """Stop reading until :meth:`resume`. The link still notices that the other side closed it."""
         self._loop.forget(self._reader)
         self._paused = True
-        if not self._looking:
-            self._looking = True
-            self._loop.later(_LOOK_SECONDS, self._look)
+        if not self._polling:
+            self._polling = True
+            self._loop.later(_POLL_SECONDS, self._poll)
 
     def resume(self) -> None:
-        """Take frames in again."""
+        """Read again."""
         self._paused = False
         if self.open:
             self._loop.watch(self._reader, READ, self._read)
 
     def close(self) -> None:
-        """Let the other side see the end."""
+        """Close the link now. Unsent data is dropped."""
         if not self.open:
             return
         self.open = False
@@ -140,13 +136,13 @@ class Link:
         for fd in {self._reader, self._writer}:
             self._loop.forget(fd)
             os.close(fd)
-        waiting, self._drained = self._drained, []
-        for call in waiting:
+        calls, self._drained = self._drained, []
+        for call in calls:
             call()
         self._closed()
 
     def finish(self) -> None:
-        """Close as soon as everything is sent."""
+        """Close the link when everything is sent."""
         if self._unsent:
             self.when_drained(self.finish)
         else:
@@ -166,8 +162,8 @@ class Link:
         if not data:
             self.close()
 
-    def _look(self) -> None:
-        self._looking = False
+    def _poll(self) -> None:
+        self._polling = False
         if not self.open or not self._paused:
             return
         poll = select.poll()
@@ -192,6 +188,6 @@ class Link:
             if not self._unsent[0]:
                 self._unsent.popleft()
         self._loop.forget(self._writer)
-        waiting, self._drained = self._drained, []
-        for call in waiting:
+        calls, self._drained = self._drained, []
+        for call in calls:
             call()

@@ -1,13 +1,9 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Code imported ahead and remembered.
+"""Code that the agent loads in advance: the controller's ``module_utils``, and compiled code of modules.
 
-What the agent imports before any module needs it: the controller's ``module_utils``, and what stays right of it.
-
-What the agent remembers of modules that it has run: that they fit, and their code.
-
-A module runs on a fork, which takes what it learned with it when it ends. So the agent itself looks at each program
-once more while nothing else is to be done; later forks find the work done. Nothing of a module is ever run here.
+A module runs on a fork, so its imports and compiled code are lost when it ends. When the agent is idle, it therefore
+compiles each module that has run, and later forks use the result. The agent process itself never runs code of a module.
 """
 
 from __future__ import annotations
@@ -23,24 +19,27 @@ from collections import OrderedDict
 from types import CodeType
 from typing import Callable, Iterator
 
-#: Imported ahead: what every module imports, and the parts of the standard library that most do.
+#: Modules to import in advance: those that every Ansible module imports.
 _AHEAD = ("ansible.module_utils.basic", "ansible.module_utils._internal.", "ansible.module_utils.common.")
 
-#: Says in every result that it is deprecated, once it is imported (ansible-core 2.21).
+#: Never imported in advance: once it is imported, every result contains its deprecation warning (ansible-core 2.21).
 _NOT_AHEAD = ("ansible.module_utils.common._collections_compat",)
+
+#: Modules of the standard library that most Ansible modules import.
 _STANDARD = """
 base64 datetime difflib errno fcntl fnmatch getpass glob grp hashlib json locale os.path platform pwd random re resource
 runpy select shlex shutil signal socket stat string subprocess syslog tempfile time traceback types uuid zipfile
 """
 
-#: File in the agent's archive: checksum and size. Set by :func:`import_ahead`.
-known: dict[str, tuple[int, int]] = {}
+#: File in the agent's archive to its checksum and size. :func:`import_ahead` fills it.
+archive_files: dict[str, tuple[int, int]] = {}
 
 
 class _Search(list):  # type: ignore[type-arg]
-    """A package's ``__path__`` that looks into the module's own archive first.
+    """A package's ``__path__`` that searches the archive of the current module first.
 
-    The module's program puts that archive at the head of ``sys.path``, but ``ansible`` was imported before.
+    The program of a module puts its archive at the beginning of ``sys.path``. This alone has no effect on the package
+    ``ansible``, because that was imported before.
     """
 
     def __init__(self, package: str, static: list[str]) -> None:
@@ -54,49 +53,49 @@ class _Search(list):  # type: ignore[type-arg]
 
 
 def import_ahead(archive: str) -> int:
-    """Import what modules share.
+    """Import the code that modules share.
 
     Args:
-        archive: Path of a zip archive of the controller's ``ansible.module_utils``, which is on ``sys.path``.
+        archive: Path of a zip archive with the controller's ``ansible.module_utils``. It is on ``sys.path``.
 
     Returns:
-        How many modules of Ansible were imported.
+        The number of Python modules of Ansible that are imported now.
     """
     for name in _STANDARD.split():
         importlib.import_module(name)
     with zipfile.ZipFile(archive) as files:
-        known.update(
+        archive_files.update(
             {
-                each.filename: (each.CRC, each.file_size)
-                for each in files.infolist()
-                if each.filename.startswith("ansible/") and each.filename.endswith(".py")
+                info.filename: (info.CRC, info.file_size)
+                for info in files.infolist()
+                if info.filename.startswith("ansible/") and info.filename.endswith(".py")
             }
         )
-    for file in sorted(known):
+    for file in sorted(archive_files):
         name = file[: -len(".py")].replace("/", ".")
         if name.startswith(_AHEAD) and not name.endswith(".__init__") and name not in _NOT_AHEAD:
             try:
-                with contextlib.redirect_stdout(io.StringIO()):  # what is written would be a command's output
+                with contextlib.redirect_stdout(io.StringIO()):  # otherwise it would become the output of a command
                     importlib.import_module(name)
-            except (Exception, SystemExit):  # noqa: BLE001, S112 - it is left to the modules that need it to complain
+            except (Exception, SystemExit):  # noqa: BLE001, S112 - modules that need it will report the error
                 continue
     sys.path.remove(archive)
-    ours = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "ansible"}
-    for name, module in ours.items():
+    imported = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "ansible"}
+    for name, module in imported.items():
         if (getattr(module, "__file__", None) or "").endswith(".pyc"):
-            module.__file__ = str(module.__file__)[:-1]  # as modules know it, and tell it in messages
+            module.__file__ = str(module.__file__)[:-1]  # modules use this path, for example in messages
         if hasattr(module, "__path__"):
             module.__path__ = _Search(name, list(module.__path__))
-    return len(ours)
+    return len(imported)
 
 
 def own_python() -> str:
-    """Path of the interpreter that runs this; the mounted one lets ``sys.executable`` name the image's own."""
+    """Return the path of the running interpreter. In the mounted Python, ``sys.executable`` is that of the image."""
     return str(getattr(sys.modules.get("sitecustomize"), "PYTHON", sys.executable))
 
 
-def look_again() -> None:
-    """Forget what folders held when this process started. The archives do not change, and reading them takes long."""
+def refresh_import_caches() -> None:
+    """Clear the cached contents of folders. Archives are kept: they do not change, and reading them takes long."""
     mounted = getattr(sys.modules.get("sitecustomize"), "look_again", None)
     if mounted:
         mounted()
@@ -109,53 +108,53 @@ def look_again() -> None:
                 invalidate()
 
 
-#: Code of an archive's own files by their names in it, for the archives that fit; the last used at the end.
+#: Digest of a suitable archive to its files' names and code. The most recently added archive is at the end.
 _archives: OrderedDict[bytes, dict[str, CodeType]] = OrderedDict()
 
-#: Code of the part of a program that all have in common.
+#: Source to code of the first part of a program, which most programs have in common.
 _heads: dict[bytes, CodeType] = {}
 
-#: Lets code name the file that it would have come from, as importlib does for byte code.
-_name_file: Callable[[CodeType, str], None] = getattr(_imp, "_fix_co_filename", lambda *_: None)
+#: Sets the file name in code, as importlib does for byte code.
+_set_file_name: Callable[[CodeType, str], None] = getattr(_imp, "_fix_co_filename", lambda *_: None)
 
-#: A role uses a few dozen modules.
-_MOST = 64
+#: Maximum number of programs to remember. A role uses a few dozen modules.
+_MAX_PROGRAMS = 64
 
 
-def fits(archive: bytes) -> bool:
-    """Say whether an archive of this digest is known to fit."""
+def is_suitable(archive: bytes) -> bool:
+    """Say whether the archive with this digest is known to be suitable (:meth:`.modules.Module.why_unsuitable`)."""
     return archive in _archives
 
 
-def head(source: bytes) -> CodeType:
-    """Compile the common part of a program, or find it compiled."""
+def compiled_head(source: bytes) -> CodeType:
+    """Return the code of the first part of a program. It is compiled only if it is not cached."""
     return _heads.get(source) or compile(source, "<stdin>", "exec", dont_inherit=True)
 
 
 def remember(archive: bytes, common: bytes, sources: dict[str, bytes]) -> None:
-    """Remember a program that fits.
+    """Remember a suitable program.
 
     Args:
         archive: Digest of its archive.
-        common: The part of it that :func:`head` is asked for.
-        sources: Source of the archive's own files by their names in it.
+        common: Source of its first part, for :func:`compiled_head`.
+        sources: Name to source of the files that only its archive has.
     """
-    if len(_heads) < _MOST:
-        _heads.setdefault(common, head(common))
-    _archives[archive] = {name: code for name, source in sources.items() if (code := _compiled(name, source))}
-    while len(_archives) > _MOST:
+    if len(_heads) < _MAX_PROGRAMS:
+        _heads.setdefault(common, compiled_head(common))
+    _archives[archive] = {name: code for name, source in sources.items() if (code := _compile(name, source))}
+    while len(_archives) > _MAX_PROGRAMS:
         _archives.popitem(last=False)
 
 
-def _compiled(name: str, source: bytes) -> CodeType | None:
+def _compile(name: str, source: bytes) -> CodeType | None:
     try:
         return compile(source, name, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
-        return None  # whoever imports it shall be told
+        return None  # the import in the fork will report the error
 
 
 def import_from(archive: bytes) -> None:
-    """Let this process import an archive's files from what was remembered of them."""
+    """Let this process import the files of an archive from the remembered code."""
     code = _archives.get(archive)
     if not code:
         return
@@ -163,11 +162,11 @@ def import_from(archive: bytes) -> None:
     class Importer(zipimport.zipimporter):
         def get_code(self, fullname: str) -> CodeType:
             file = f"{self.prefix}{fullname.rpartition('.')[2]}.py"
-            found = code.get(file) if code else None
-            if found is None:
+            remembered = code.get(file) if code else None
+            if remembered is None:
                 return super().get_code(fullname)
-            _name_file(found, f"{self.archive}/{file}")
-            return found
+            _set_file_name(remembered, f"{self.archive}/{file}")
+            return remembered
 
     def hook(path: str) -> Importer:
         if "_payload.zip" not in path:

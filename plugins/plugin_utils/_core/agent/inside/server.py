@@ -1,11 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The agent's server and its start.
-
-The agent itself: takes requests from its links and runs a session for each.
-
-How the agent starts: settings in, a server out.
-"""
+"""The server of the agent, and its start. It reads requests from its links, and runs a session for each request."""
 
 from __future__ import annotations
 
@@ -25,68 +20,68 @@ from .child import CANNOT_RUN
 from .command_session import GRACE, CommandSession, ForkedChild
 from .link import READ, Link, Loop
 
-#: How long commands may take to end when the agent does.
-_PATIENCE = GRACE / 2
+#: Seconds that commands may take to end when the agent ends.
+_END_SECONDS = GRACE / 2
 
-#: How long the controller may take to hand a socket over.
-_DOOR_SECONDS = 10
+#: Timeout in seconds for the controller to hand over the listening socket.
+_HANDOVER_SECONDS = 10
 
 
 class Server:
-    """Serves until the stream that started it ends."""
+    """Runs commands until the stream that started the agent ends."""
 
     def __init__(self, default_user: str) -> None:
         """Prepare.
 
         Args:
-            default_user: Whom commands run as that name no user; empty for the agent's own.
+            default_user: Default user of commands; empty for the user of the agent.
         """
         self._loop = Loop()
         self._default_user = default_user
         self._sessions: set[CommandSession] = set()
         self._links: set[Link] = set()
-        self._door: socket.socket | None = None
+        self._listener: socket.socket | None = None
         self._ending = False
         self._spare: ForkedChild | None = None
         self._programs: list[bytes] = []
         self._watch_children()
 
     def serve_stream(self, reader: int, writer: int, about: dict[str, Any]) -> None:
-        """Serve commands over one stream for all of them; its end is the agent's.
+        """Serve commands over one shared stream. When it ends, the agent ends.
 
         Args:
             reader: Descriptor to read from.
             writer: Descriptor to write to.
-            about: Told to the other side once.
+            about: Information that is sent to the other side once.
         """
         for fd in (reader, writer):
             os.set_blocking(fd, False)
         self._serve(reader, writer, self._end).send(0, frames.READY, json.dumps(about).encode())
 
-    def take_door(self, path: str) -> str:
-        """Serve commands at a socket too, each over a connection of its own.
+    def receive_listener(self, path: str) -> str:
+        """Receive a listening socket from the controller, and serve commands there too. Each has its own connection.
 
         Args:
-            path: Of another socket, through which the controller hands over the one that it listens at.
+            path: Path of the socket through which the controller hands over the listening socket.
 
         Returns:
-            Why there is no socket; empty if there is one.
+            The reason if this failed; empty if the agent serves the socket.
         """
-        numbers = array.array("i", [-1])
+        descriptors = array.array("i", [-1])
         try:
-            with socket.socket(socket.AF_UNIX) as giver:
-                giver.settimeout(_DOOR_SECONDS)
-                giver.connect(path)
-                _, rights, _, _ = giver.recvmsg(1, socket.CMSG_LEN(numbers.itemsize))
+            with socket.socket(socket.AF_UNIX) as handover:
+                handover.settimeout(_HANDOVER_SECONDS)
+                handover.connect(path)
+                _, rights, _, _ = handover.recvmsg(1, socket.CMSG_LEN(descriptors.itemsize))
         except OSError as error:
             return str(error)
         if not rights:
-            return "the controller handed nothing over"
-        numbers = array.array("i", rights[0][2])
-        os.set_inheritable(numbers[0], False)
-        self._door = socket.socket(fileno=numbers[0])
-        self._door.setblocking(False)
-        self._loop.watch(self._door.fileno(), READ, self._accept)
+            return "the controller did not send a socket"
+        descriptors = array.array("i", rights[0][2])
+        os.set_inheritable(descriptors[0], False)
+        self._listener = socket.socket(fileno=descriptors[0])
+        self._listener.setblocking(False)
+        self._loop.watch(self._listener.fileno(), READ, self._accept)
         return ""
 
     def run(self) -> None:
@@ -97,10 +92,10 @@ class Server:
             self._spare.drop()
 
     def _accept(self) -> None:
-        if self._door is None:
+        if self._listener is None:
             return
         try:
-            near, _ = self._door.accept()
+            near, _ = self._listener.accept()
         except OSError:
             return
         near.setblocking(False)
@@ -124,13 +119,13 @@ class Server:
             elif kind == frames.END:
                 self._end()
 
-        def gone() -> None:
+        def link_closed() -> None:
             self._links.discard(link)
             for session in list(sessions.values()):
                 session.abort()
             closed()
 
-        link = Link(self._loop, reader, writer, frames.Decoder(take).feed, gone)
+        link = Link(self._loop, reader, writer, frames.Decoder(take).feed, link_closed)
         self._links.add(link)
         return link
 
@@ -140,7 +135,7 @@ class Server:
         except (ValueError, RecursionError):
             request = None
         if not isinstance(request, dict) or channel in sessions:
-            raise frames.ProtocolError("no request, or one on a channel that is taken")
+            raise frames.ProtocolError("not a valid request, or its channel is in use")
         request["user"] = request.get("user") or self._default_user
 
         def ended(session: CommandSession) -> None:
@@ -148,11 +143,11 @@ class Server:
             self._sessions.discard(session)
             if session.program:
                 self._programs.append(b"".join(session.program))
-            self._loop.later(0.0, self._prepare)  # after the end was sent, while the controller thinks
+            self._loop.later(0.0, self._prepare)  # after the end was sent, while the controller is busy
 
         try:
             process = self._start(request)
-        except OSError as error:  # a build container has a limit of processes
+        except OSError as error:  # for example the process limit of the build container
             link.send(channel, frames.STDERR, f"the agent cannot start a command: {error.strerror}\n".encode())
             link.send(channel, frames.EXIT, json.dumps({"code": CANNOT_RUN, "signal": 0}).encode())
             return
@@ -164,26 +159,26 @@ class Server:
         process, self._spare = self._spare or ForkedChild(), None
         try:
             process.start(request)
-        except BrokenPipeError:  # somebody killed it while it waited
+        except BrokenPipeError:  # it was killed while it waited
             process.drop()
             process = ForkedChild()
             process.start(request)
         return process
 
     def _prepare(self) -> None:
-        """Learn from the last command, and have a child ready for the next one."""
+        """Remember the modules that have run, and fork a child for the next command."""
         for program in self._programs:
             modules.Module(program).learn()
         self._programs.clear()
         if self._spare is None and not self._ending:
-            with contextlib.suppress(OSError):  # the next command will be told, if it is still so
+            with contextlib.suppress(OSError):  # if it fails again, the next command reports the error
                 self._spare = ForkedChild()
 
     def _watch_children(self) -> None:
         reader, writer = os.pipe()
         for fd in (reader, writer):
             os.set_blocking(fd, False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler is needed for the descriptor to be written to
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # without a handler, nothing is written to the descriptor
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         self._loop.watch(reader, READ, lambda: self._reap(reader))
 
@@ -194,13 +189,13 @@ class Server:
             session.reap()
 
     def _end(self) -> None:
-        """End all commands, then the agent: first by asking. Nobody may take that for the commands' own end."""
+        """End all commands, then the agent. The links are closed first, so no command seems to have ended by itself."""
         if self._ending:
             return
         self._ending = True
         for link in list(self._links):
             link.close()
-        self._loop.later(_PATIENCE if self._sessions else 0.0, self._stop)
+        self._loop.later(_END_SECONDS if self._sessions else 0.0, self._stop)
 
     def _stop(self) -> None:
         for session in list(self._sessions):
@@ -208,28 +203,28 @@ class Server:
         self._loop.stop()
 
 
-def main(folder: str, archive: str, door: str, user: str) -> None:
+def main(folder: str, archive: str, handover: str, user: str) -> None:
     """Run the agent on standard input and output until standard input ends.
 
     Args:
-        folder: The agent's own folder, removed at the end.
-        archive: Path of the archive in it that this code came in, with Ansible's ``module_utils``.
-        door: Path of the socket through which the one to serve at is handed over; empty for none.
-        user: Whom commands run as that name no user; empty for the agent's own.
+        folder: The agent's folder. It is removed at the end.
+        archive: Path of the archive in this folder, with this code and Ansible's ``module_utils``.
+        handover: Path of the socket through which the listening socket is handed over; empty if there is none.
+        user: Default user of commands; empty for the user of the agent.
     """
     try:
         imported = preload.import_ahead(archive)
         server = Server(user)
-        refused = server.take_door(door) if door else "not asked for"
+        no_socket = server.receive_listener(handover) if handover else "not requested"
         gc.collect()
         gc.freeze()
-        about = {"pid": os.getpid(), "python": sys.executable, "modules": imported, "no_socket": refused}
+        about = {"pid": os.getpid(), "python": sys.executable, "modules": imported, "no_socket": no_socket}
         reader, writer = os.dup(0), os.dup(1)
-        # What a command forgets to redirect must not get into the stream.
-        nothing = os.open(os.devnull, os.O_RDWR)
-        os.dup2(nothing, 0)
-        os.dup2(nothing, 1)
-        os.close(nothing)
+        # Stray output must not get into the stream.
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, 0)
+        os.dup2(null, 1)
+        os.close(null)
         server.serve_stream(reader, writer, about)
         server.run()
     finally:

@@ -1,14 +1,14 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A method of apt that asks a cache before the network; build containers run it in place of ``http`` and ``https``.
+"""A method of apt that reads a cache before the network. Build containers use it instead of ``http`` and ``https``.
 
-It stands between apt and the distribution's own method and speaks apt's method interface
-(https://salsa.debian.org/apt-team/apt/-/blob/main/doc/method.dbk) with both. Files are known by the SHA-256 that apt
-expects of them, which it has from a signed release file. That file itself is expected to have none, so it always comes
-from the archive: what is out of date there is never taken from the cache.
+It runs between apt and the distribution's own method, and uses apt's method interface with both
+(https://salsa.debian.org/apt-team/apt/-/blob/main/doc/method.dbk). Files are identified by their SHA-256, which apt
+knows from a signed release file. For the release file itself, apt expects no digest. It always comes from the archive,
+so the cache never makes apt use an outdated archive.
 
-The cache can be written by every build container, so nothing in it is believed: a file's digest is computed anew while
-it is copied out, and apt gets the copy.
+Every build container can write to the cache, so its content is not trusted. While a file is copied from the cache, its
+digest is computed and checked, and apt gets the copy.
 
 usage: apt_method.py CACHE METHOD
   CACHE   a directory that build containers share
@@ -33,13 +33,13 @@ from typing import IO
 _CHUNK = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
-#: The most bytes of a file of which apt does not say how large it may be.
-_LARGEST = 4 << 30
+#: Size limit in bytes of a file for which apt gives no limit.
+_MAX_SIZE = 4 << 30
 
-#: Seconds that a file stays in the cache after it was used last.
-_UNUSED = 30 * 86400
+#: Seconds that a file stays in the cache after its last use.
+_LIFETIME = 30 * 86400
 
-#: What says that the user has credentials for an archive; what they open is nobody else's business.
+#: With these files, the user has credentials for an archive. Files of such archives are private and are not cached.
 _CREDENTIALS = ("/etc/apt/auth.conf", "/etc/apt/auth.conf.d")
 _CLIENT_CERTIFICATE = re.compile(rb"^Config-Item: Acquire::https::(.*::)?Ssl(Cert|Key)=.", re.IGNORECASE | re.MULTILINE)
 
@@ -51,28 +51,28 @@ class Cache:
         self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
 
     def take(self, digest: str, target: str, largest: int) -> int | None:
-        """Copy the file with this digest to ``target``, unless it is larger than it can be.
+        """Copy the file with this digest to ``target``, unless it has more than ``largest`` bytes.
 
         Returns:
-            Its size; ``None`` where there is none, and where it is not what its name says.
+            The size in bytes; ``None`` if there is no such file, or its content does not have this digest.
 
         Raises:
-            OSError: It cannot be read, or ``target`` cannot be written.
+            OSError: The file cannot be read, or ``target`` cannot be written.
         """
         try:
-            # Not a link, and no FIFO that we would wait for: anybody may have put it there.
+            # The file may come from a hostile container: do not follow a link, and do not wait for a FIFO.
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
             source = os.open(digest, flags, dir_fd=self._folder)
         except OSError:
             return None
-        about = os.fstat(source)
-        if not stat.S_ISREG(about.st_mode) or about.st_size > largest:
+        status = os.fstat(source)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > largest:
             os.close(source)
             return None
         with open(source, "rb") as file, open(target, "wb") as copy:
-            found, size = _copy(file, copy, about.st_size)
-        if found == digest:
-            with contextlib.suppress(OSError):  # somebody else has removed it meanwhile
+            actual, size = _copy(file, copy, status.st_size)
+        if actual == digest:
+            with contextlib.suppress(OSError):  # a different container may have removed it
                 os.utime(digest, dir_fd=self._folder, follow_symlinks=False)
             return size
         os.unlink(target)
@@ -81,29 +81,33 @@ class Cache:
         return None
 
     def put(self, digest: str, source: str) -> None:
-        """Copy a file into the cache if it has this digest; whoever is killed meanwhile leaves nothing."""
+        """Copy a file into the cache if it has this digest. If the process is killed meanwhile, no file is left."""
         with contextlib.suppress(OSError), open(source, "rb") as file:
-            nameless = os.open(".", os.O_TMPFILE | os.O_WRONLY, 0o644, dir_fd=self._folder)
-            with open(nameless, "wb") as copy:
-                found, _size = _copy(file, copy, os.fstat(file.fileno()).st_size)
+            unnamed = os.open(".", os.O_TMPFILE | os.O_WRONLY, 0o644, dir_fd=self._folder)
+            with open(unnamed, "wb") as copy:
+                actual, _size = _copy(file, copy, os.fstat(file.fileno()).st_size)
                 copy.flush()
-                if found == digest:
-                    os.link(f"/proc/self/fd/{nameless}", digest, dst_dir_fd=self._folder, follow_symlinks=True)
+                if actual == digest:
+                    os.link(f"/proc/self/fd/{unnamed}", digest, dst_dir_fd=self._folder, follow_symlinks=True)
 
     def forget(self) -> None:
-        """Remove what has not been used for a long time."""
+        """Remove files that have not been used for a long time."""
         with contextlib.suppress(OSError):
             for name in os.listdir(self._folder):
                 with contextlib.suppress(OSError):
                     used = os.stat(name, dir_fd=self._folder, follow_symlinks=False).st_mtime
-                    if used < time.time() - _UNUSED:
+                    if used < time.time() - _LIFETIME:
                         os.unlink(name, dir_fd=self._folder)
 
 
-def _copy(source: IO[bytes], target: IO[bytes], most: int) -> tuple[str, int]:
-    """Copy at most so many bytes: somebody may write into the file faster than we read."""
+def _copy(source: IO[bytes], target: IO[bytes], limit: int) -> tuple[str, int]:
+    """Copy at most ``limit`` bytes: a different container may write to the file faster than this process reads.
+
+    Returns:
+        The SHA-256 and the number of the bytes.
+    """
     digest, size = hashlib.sha256(), 0
-    while piece := source.read(min(_CHUNK, most - size)):
+    while piece := source.read(min(_CHUNK, limit - size)):
         digest.update(piece)
         target.write(piece)
         size += len(piece)
@@ -115,71 +119,76 @@ class Method:
 
     def __init__(self, cache: Cache, program: str) -> None:
         self._cache = cache
-        self._own = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert self._own.stdin and self._own.stdout  # noqa: S101, PT018 - asked for above
-        self._tell, self._told = self._own.stdin, self._own.stdout
+        self._process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self._process.stdin and self._process.stdout  # noqa: S101, PT018 - they are pipes
+        self._requests, self._answers = self._process.stdin, self._process.stdout
         self._private = any(os.path.isfile(path) or _has_files(path) for path in _CREDENTIALS)
-        self._speaking = threading.Lock()
+        self._write_lock = threading.Lock()
         self._expected: dict[str, str] = {}
         self._stored = False
 
     def run(self) -> int:
-        """Talk until apt has no more questions; returns the exit status."""
-        answers = threading.Thread(target=self._listen)
+        """Answer requests until apt ends its input.
+
+        Returns:
+            The exit status.
+        """
+        answers = threading.Thread(target=self._forward_answers)
         answers.start()
         try:
             for message in _messages(sys.stdin.buffer):
                 if message.startswith(b"601") and _CLIENT_CERTIFICATE.search(message):
                     self._private = True
-                if not (message.startswith(b"600") and self._answer(message)):
+                if not (message.startswith(b"600") and self._answer_from_cache(message)):
                     with contextlib.suppress(BrokenPipeError):
-                        self._tell.write(message)
-                        self._tell.flush()
-        finally:  # whatever happened: the other method ends with its input, and so does this one
+                        self._requests.write(message)
+                        self._requests.flush()
+        finally:  # in any case: the distribution's method ends when its input ends, and then the thread ends
             with contextlib.suppress(BrokenPipeError):
-                self._tell.close()
+                self._requests.close()
             answers.join()
-        return self._own.wait()
+        return self._process.wait()
 
-    def _answer(self, message: bytes) -> bool:
-        """Answer from the cache, if that has the file."""
-        asked = _fields(message)
-        address, digest, target = asked.get("uri", ""), asked.get("expected-sha256", ""), asked.get("filename", "")
+    def _answer_from_cache(self, message: bytes) -> bool:
+        """Answer a request if the cache has the file. Return whether it was answered."""
+        request = _fields(message)
+        address, target = request.get("uri", ""), request.get("filename", "")
+        digest = request.get("expected-sha256", "")
         if self._private or "@" in address.partition("://")[2].partition("/")[0] or not _DIGEST.fullmatch(digest):
             return False
         try:
-            size = self._cache.take(digest, target, int(asked.get("maximum-size") or _LARGEST))
-        except (OSError, ValueError):  # a cache that does not work is none; apt must get an answer
+            size = self._cache.take(digest, target, int(request.get("maximum-size") or _MAX_SIZE))
+        except (OSError, ValueError):  # treat a broken cache as empty, because apt must get an answer
             size = None
         if size is None:
             self._expected[address] = digest
             return False
-        self._say(f"200 URI Start\nURI: {address}\nSize: {size}\n\n".encode("utf-8", "surrogateescape"))
-        self._say(
+        self._send(f"200 URI Start\nURI: {address}\nSize: {size}\n\n".encode("utf-8", "surrogateescape"))
+        self._send(
             f"201 URI Done\nURI: {address}\nFilename: {target}\nSize: {size}\nSHA256-Hash: {digest}\n\n".encode(
                 "utf-8", "surrogateescape"
             )
         )
         return True
 
-    def _listen(self) -> None:
-        """Pass on what the distribution's own method says, and keep what it fetches."""
-        for message in _messages(self._told):
+    def _forward_answers(self) -> None:
+        """Forward the answers of the distribution's own method to apt, and store the downloaded files in the cache."""
+        for message in _messages(self._answers):
             if message.startswith(b"201"):
-                done = _fields(message)
-                digest = self._expected.pop(done.get("uri", ""), None)
-                if digest is not None:  # before apt is told, for then it moves the file
-                    self._keep(digest, done.get("filename", ""))
-            self._say(message)
+                answer = _fields(message)
+                digest = self._expected.pop(answer.get("uri", ""), None)
+                if digest is not None:  # before the answer is sent, because then apt moves the file
+                    self._store(digest, answer.get("filename", ""))
+            self._send(message)
 
-    def _keep(self, digest: str, source: str) -> None:
+    def _store(self, digest: str, source: str) -> None:
         if not self._stored:
             self._cache.forget()
             self._stored = True
         self._cache.put(digest, source)
 
-    def _say(self, message: bytes) -> None:
-        with self._speaking, contextlib.suppress(BrokenPipeError):
+    def _send(self, message: bytes) -> None:
+        with self._write_lock, contextlib.suppress(BrokenPipeError):
             sys.stdout.buffer.write(message)
             sys.stdout.buffer.flush()
 
@@ -192,7 +201,7 @@ def _has_files(folder: str) -> bool:
 
 
 def _messages(stream: IO[bytes]) -> Iterator[bytes]:
-    """Yield what is said, a message at a time, each with the empty line at its end."""
+    """Yield the messages of a stream, each with the empty line at its end."""
     lines: list[bytes] = []
     for line in stream:
         lines.append(line)
@@ -208,8 +217,8 @@ def _fields(message: bytes) -> dict[str, str]:
 
 
 def main(folder: str, program: str) -> int:
-    """Run as apt's method; where the cache cannot be had, the distribution's own takes this process over."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # with it, apt ends the methods that it needs no more
+    """Run as a method of apt. If the cache is not available, replace this process by the distribution's own method."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # apt ends methods that it no longer needs with this signal
     try:
         cache = Cache(folder)
     except OSError:

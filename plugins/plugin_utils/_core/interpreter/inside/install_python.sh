@@ -1,18 +1,18 @@
 #!/bin/sh
-# Copies the distribution's own Python, with its package-manager bindings and every library down to the C library, to a
-# place of its own: it runs from there whatever becomes of the rest of the file system. Runs as root in a throw-away
-# container with the base's layers.
+# Copies the distribution's own Python to a separate folder, with its package-manager bindings and all libraries,
+# including the C library. It runs from there independently of the rest of the file system. This script runs as root in
+# a temporary container with the base's layers.
 #
-# usage: interpreter.sh TARGET METHOD CACHE
-#   TARGET  empty directory, under the path that it will have in build containers; TARGET/bin/python3 is the program
-#   METHOD  text of apt_method.py, which TARGET/apt/apt.conf makes apt use
-#   CACHE   path in build containers of what that shares between them
+# usage: install_python.sh TARGET METHOD CACHE
+#   TARGET  empty directory, with the path that it will have in build containers; TARGET/bin/python3 is the program
+#   METHOD  text of apt_method.py; with TARGET/apt/apt.conf, apt uses it
+#   CACHE   path in build containers of the cache for that method
 set -eu
 umask 022
 
 target=$1 method=$2 cache=$3
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
-unset PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE # packages bring their byte code along
+unset PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE # packages must write their byte code
 
 apt_get() {
     apt-get -qq -o Acquire::Retries=2 -o Acquire::Languages=none "$@" </dev/null
@@ -27,8 +27,8 @@ name=${program##*/} # python3.11
 mkdir -p "$target/bin" "$target/lib/$name" "$target/lib/python3/dist-packages"
 cp "$program" "$target/bin/"
 
-# The standard library without what no module needs. Time stamps are kept: byte code is valid for one time of its
-# source only.
+# The standard library without parts that modules do not need. Time stamps are kept, because byte code is only valid
+# with the time stamp of its source.
 tar -C "/usr/lib/$name" --dereference -cf - \
     --exclude=./dist-packages --exclude=./ensurepip --exclude=./idlelib --exclude=./lib2to3 --exclude=./pydoc_data \
     --exclude=./test --exclude=./tkinter --exclude=./turtledemo --exclude='./config-*' --exclude='*sitecustomize.*' \
@@ -40,8 +40,9 @@ done | sed -n 's|^/usr/lib/python3/dist-packages/\([^/]*\)$|\1|p' | grep -v -e '
     tar -C /usr/lib/python3/dist-packages -cf - --files-from=- |
     tar -C "$target/lib/python3/dist-packages" -xf -
 
-# What comes with the image follows, as over SSH; what the role runs with "this Python" must be one that stays. Who
-# lives longer than a module calls look_again() before each.
+# Modules also find Python packages of the image, as they do over SSH. sys.executable is the image's Python if there is
+# one, because a role may store this path in the image. A process that runs several modules calls look_again() before
+# each of them.
 cat >"$target/lib/$name/sitecustomize.py" <<END
 import os, site, sys
 PYTHON = "$target/bin/python3"
@@ -53,19 +54,19 @@ def look_again():
 look_again()
 END
 
-# What name services load by name, and then everything that is needed, the C library included.
+# Libraries that name services and threads load by name, and all libraries that programs are linked with.
 libraries=$(ldd "$program" | sed -n 's|^.* => \(/[^ ]*\)/libc\.so\.6 (.*|\1|p')
 {
-    for each in nss_files.so.2 nss_dns.so.2 nss_compat.so.2 resolv.so.2 crypt.so.1 gcc_s.so.1; do
-        ! [ -e "$libraries/lib$each" ] || echo "$libraries/lib$each"
+    for library in nss_files.so.2 nss_dns.so.2 nss_compat.so.2 resolv.so.2 crypt.so.1 gcc_s.so.1; do
+        ! [ -e "$libraries/lib$library" ] || echo "$libraries/lib$library"
     done
     find "$target" -name '*.so' -exec ldd "$program" {} + | sed -n 's|^.* => \(/[^ ]*\) (.*|\1|p'
 } | sort -u | while read -r file; do
     cp -L "$file" "$target/lib/"
 done
 
-# The loader takes the library path as an argument, so no child process ever sees it. (An RPATH would do the same, but
-# patchelf 0.18, which is Debian 13's, breaks Debian's Python, an executable at fixed addresses.)
+# The loader gets the library path as an argument, so that child processes do not inherit it. (An RPATH would do the
+# same, but patchelf 0.18 of Debian 13 breaks Debian's Python, because that is an executable with fixed addresses.)
 loader=$(ldd "$program" | sed -n 's|^[[:space:]]*\(/[^ ]*/ld[^ /]*\) (.*|\1|p')
 cp -L "$loader" "$target/lib/"
 cat >"$target/bin/python3" <<END
@@ -74,7 +75,7 @@ exec $target/lib/${loader##*/} --library-path $target/lib $target/bin/$name "\$@
 END
 chmod 755 "$target/bin/python3"
 
-# apt asks the cache first. Who fetches is still the method of the distribution that the image holds.
+# apt reads the cache first. Downloads are still made by the method of the image's own distribution.
 mkdir "$target/apt"
 printf '%s\n' "$method" >"$target/apt/method.py"
 for scheme in http https; do
@@ -86,7 +87,7 @@ END
     echo "Dir::Bin::Methods::$scheme \"$target/apt/$scheme\";" >>"$target/apt/apt.conf"
 done
 
-# Proof: all of it loads, and from nowhere else. Without "site", because what comes with the image is no part of it.
+# Check that all parts can be loaded, and only from the target. "site" is off, because it adds packages of the image.
 "$target/bin/python3" -I -S - "$target" <<'END'
 import sys
 
@@ -99,8 +100,8 @@ apt.Cache()
 pwd.getpwall(), grp.getgrall()
 with open("/proc/self/maps") as maps:
     mapped = {line.split()[-1] for line in maps if "/" in line and ".so" in line}
-loaded = {path for each in sys.modules.values() if (path := getattr(each, "__file__", None) or "").startswith("/")}
+loaded = {path for module in sys.modules.values() if (path := getattr(module, "__file__", None) or "").startswith("/")}
 foreign = sorted(path for path in mapped | loaded if not path.startswith(sys.argv[1] + "/"))
 if foreign:
-    sys.exit("the interpreter takes from elsewhere: " + ", ".join(foreign))
+    sys.exit("the mounted Python loads files from outside its folder: " + ", ".join(foreign))
 END

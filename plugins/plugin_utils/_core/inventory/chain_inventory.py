@@ -1,0 +1,130 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The chain of one inventory, read from the variables of a task: tiers, name, home, variant, selected tiers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..build_key.file_digests import Projects
+from ..chain.graph import Chain
+from ..compatibility.matrix_store import VariantRef
+from ..errors import ChainError
+from ..state.owner import Home
+from .tiers import GROUP, find_home, former_name, read_chain, read_name
+
+
+class HostVars(Protocol):
+    """The part of Ansible's ``hostvars`` that the plan needs."""
+
+    def __getitem__(self, host: str) -> Mapping[str, Any]: ...
+
+    def raw_get(self, host_name: str) -> Mapping[str, Any]:
+        """A host's variables, untemplated."""
+
+
+class ChainInventory:
+    """The facts of a chain, as one inventory and one run describe it. Each is read at its first use and then cached."""
+
+    def __init__(self, task_vars: Mapping[str, Any]) -> None:
+        """Take the variables of a task.
+
+        Args:
+            task_vars: The task's variables, with ``hostvars``, ``groups`` and ``ansible_play_hosts_all``.
+        """
+        self._task_vars = task_vars
+        self.hostvars: HostVars = task_vars["hostvars"]
+        self._hosts: Collection[str] = task_vars["groups"].get(GROUP, ())
+        self._play_hosts = frozenset(task_vars["ansible_play_hosts_all"])
+        #: Values of ``--tags`` and ``--skip-tags``, by ``run`` and ``skip``.
+        self.task_tags = {
+            "run": task_vars.get("ansible_run_tags") or ["all"],
+            "skip": task_vars.get("ansible_skip_tags") or [],
+        }
+        self._variables: dict[str, Mapping[str, Any]] = {}
+
+    @cached_property
+    def chain(self) -> Chain:
+        """The tiers as a checked graph.
+
+        Raises:
+            ChainError: The inventory does not describe a chain.
+        """
+        return read_chain(self._hosts, self.variables)
+
+    @cached_property
+    def name(self) -> str:
+        """The name of the chain: ``tier_chain``, or by default a name made from the inventory's folder.
+
+        Raises:
+            ChainError: The name is invalid, the tiers have different names, or no folder gives a name.
+        """
+        return read_name({tier.name: self.variables(tier.name) for tier in self.chain})
+
+    @cached_property
+    def home(self) -> Home:
+        """Where the chain is defined; the claim to its name records this."""
+        folder = self.inventory_folder(self.chain.order[0]).resolve()
+        return find_home(self.chain, folder, former=former_name(self.name, self._first_variables))
+
+    @cached_property
+    def variant(self) -> VariantRef | None:
+        """The variant that this run builds, from ``tier_variant``; ``None`` if the variable is not set.
+
+        Raises:
+            ChainError: The variable is wrong.
+        """
+        value = self._first_variables.get("tier_variant")
+        return None if value is None else VariantRef.read(value)
+
+    @cached_property
+    def selected(self) -> list[str]:
+        """Names of the tiers that ``--limit`` selects; parents come before children.
+
+        Raises:
+            ChainError: No tier is selected.
+        """
+        names = [name for name in self.chain.order if name in self._play_hosts]
+        if not names:
+            raise ChainError(
+                f"no tier is selected: --limit selects the hosts {', '.join(sorted(self._play_hosts))}, and none of "
+                f"them is in the group {GROUP!r}; tiers are: {', '.join(self.chain.order)}"
+            )
+        return names
+
+    @cached_property
+    def projects(self) -> Projects:
+        """The folders to which names of files outside of roles are relative."""
+        return Projects.around(
+            Path(self._first_variables.get(name) or ".") for name in ("inventory_dir", "playbook_dir")
+        )
+
+    @cached_property
+    def play_variables(self) -> dict[str, Any]:
+        """Variables that the play sets: those of the task that its host does not have, untemplated."""
+        host = self._task_vars.get("inventory_hostname")
+        own = self.hostvars.raw_get(host) if host else self._task_vars
+        return {name: value for name, value in self._task_vars.items() if name not in own}
+
+    @property
+    def playbook_folder(self) -> Path:
+        """The folder of the playbook."""
+        return Path(self._task_vars.get("playbook_dir") or self._first_variables.get("playbook_dir") or ".")
+
+    def inventory_folder(self, tier: str) -> Path:
+        """The folder of the inventory source that defines a tier. Relative paths in its variables begin there."""
+        return Path(self.variables(tier).get("inventory_dir") or ".")
+
+    def variables(self, tier: str) -> Mapping[str, Any]:
+        """The variables of a tier, templated on access."""
+        if tier not in self._variables:
+            self._variables[tier] = self.hostvars[tier]
+        return self._variables[tier]
+
+    @property
+    def _first_variables(self) -> Mapping[str, Any]:
+        """Variables of the first tier, for facts that are the same for the whole chain."""
+        return self.variables(self.chain.order[0])

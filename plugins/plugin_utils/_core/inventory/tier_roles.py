@@ -1,0 +1,85 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The roles of a chain's tiers: their names, folders and commits, and the tests that images must pass."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from ..build_key.source_version import Commit, installed_version, last_commit
+from ..contract.gate import RoleTests, Suite
+from ..errors import ChainError
+from .chain_inventory import ChainInventory
+from .display import warn
+from .roles import RoleContent, read_role
+
+
+class TierRoles:
+    """The roles of all tiers of an inventory. Each role is read once, at its first use."""
+
+    def __init__(self, inventory: ChainInventory) -> None:
+        """Take the inventory that names the roles."""
+        self._inventory = inventory
+        self._contents: dict[tuple[Path, str], RoleContent] = {}
+        self._role_tests: dict[str, RoleTests | None] = {}
+
+    def read(self, tier: str) -> RoleContent | None:
+        """Read the role of a tier; ``None`` for a base.
+
+        Raises:
+            ChainError: The role is missing, or a file of it is wrong.
+        """
+        role = self._inventory.chain[tier].role
+        if role is None:
+            return None
+        key = (self._inventory.inventory_folder(tier), role)
+        if key not in self._contents:
+            self._contents[key] = read_role(tier, role, key[0])
+        return self._contents[key]
+
+    def name(self, tier: str) -> str | None:
+        """The name by which ``include_role`` finds a tier's role; ``None`` for a base."""
+        content = self.read(tier)
+        return None if content is None else content.role.name
+
+    def folders(self, tier: str) -> tuple[Path, ...]:
+        """Folders of the roles whose files are in a tier's key; empty for a base."""
+        content = self.read(tier)
+        return () if content is None else content.folders
+
+    def commit(self, tier: str) -> Commit | None:
+        """The last commit that changed a tier's role, or by default the installed version of the role.
+
+        ``None`` for a base, or if neither is known.
+        """
+        content = self.read(tier)
+        if content is None:
+            return None
+        return last_commit(content.role.folder) or installed_version(content.role.folder)
+
+    def tests(self, tier: str) -> Suite:
+        """The tests that a tier's image must pass: its own, and the contracts of its ancestors."""
+        own, *ancestors = (self._tests_of(name) for name in (tier, *self._inventory.chain.ancestors(tier)))
+        return Suite(own, tuple(tests for tests in ancestors if tests is not None))
+
+    @cached_property
+    def test_digests(self) -> dict[str, str]:
+        """Digests of the tests of the selected tiers. A tier without tests is not included."""
+        suites = {name: self.tests(name) for name in self._inventory.selected}
+        return {name: suite.digest() for name, suite in suites.items() if suite}
+
+    def _tests_of(self, tier: str) -> RoleTests | None:
+        """The tests in a tier's own role. An ancestor's role may be missing if the run does not build that ancestor."""
+        if tier not in self._role_tests:
+            try:
+                content = self.read(tier)
+                folder = content and content.tests
+            except ChainError as error:
+                if tier in self._inventory.selected:
+                    raise
+                warn(f"the contracts of tier {tier!r} cannot be tested: {error}")
+                folder = None
+            team = self._inventory.chain[tier].team
+            self._role_tests[tier] = None if folder is None else RoleTests(tier, team, str(folder))
+        return self._role_tests[tier]

@@ -1,0 +1,139 @@
+"""The one HTTP client, against a server on this machine."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import ssl
+import subprocess
+import threading
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core import http_client
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.http_client import HttpClient, HttpError
+from served import served
+
+
+def get(address, limit=1000, **options):
+    with HttpClient().request("GET", address, **options) as response:
+        return response.status, response.read(limit)
+
+
+def raw_server(*parts):
+    """A server that sends these bytes and closes the connection."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        connection, _ = listener.accept()
+        with listener, connection:
+            connection.recv(10_000)
+            for part in parts:
+                connection.sendall(part)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+
+def test_any_status_is_an_answer():
+    with served(lambda path, _headers: (404 if path == "/a?b=c" else 500, {}, b"gone")) as host:
+        assert get(f"http://{host}/a", parameters={"b": "c"}) == (404, b"gone")
+
+
+def test_headers_are_sent_and_links_are_read():
+    seen = {}
+
+    def answer(_path, headers):
+        seen.update(headers)
+        return 200, {"Link": '</v2/next>; rel="next"'}, b""
+
+    with served(answer) as host, HttpClient().request("GET", f"http://{host}/", headers={"Accept": "x"}) as response:
+        assert response.links == {"next": "/v2/next"}
+    assert (seen["Accept"], seen["User-Agent"], seen["Accept-Encoding"]) == ("x", "tierwright", "identity")
+
+
+def test_a_password_of_netrc_does_not_replace_a_token(tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with served(lambda _path, headers: (200, {}, headers.get("Authorization", "nothing").encode())) as host:
+        assert get(f"http://{host}/", headers={"Authorization": "Bearer token"}) == (200, b"Bearer token")
+        assert get(f"http://{host}/") == (200, b"nothing")
+
+
+def test_a_token_is_not_sent_to_another_host():
+    with (
+        served(lambda _path, headers: (200, {}, headers.get("Authorization", "nothing").encode())) as other,
+        served(lambda _path, _headers: (302, {"Location": f"http://localhost:{other.split(':')[1]}/"}, b"")) as host,
+    ):
+        assert get(f"http://{host}/", headers={"Authorization": "Bearer token"}) == (200, b"nothing")
+
+
+def test_an_answer_that_is_too_large_is_an_error():
+    with (
+        served(lambda *_: (200, {}, b"x" * 2000)) as host,
+        pytest.raises(HttpError, match="larger than its limit of 1000"),
+    ):
+        get(f"http://{host}/")
+
+
+def test_an_answer_that_ends_early_is_an_error():
+    address = raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+    with pytest.raises(HttpError, match="before the end of the answer"):
+        get(address)
+
+
+def test_a_chunked_answer_is_read_whole():
+    assert get(raw_server(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\n\r\n")) == (
+        200,
+        b"half",
+    )
+
+
+def test_an_answer_may_take_so_long_and_no_longer(monkeypatch):
+    clock = itertools.count()
+    monkeypatch.setattr(http_client.time, "monotonic", lambda: next(clock))
+    with (
+        served(lambda *_: (200, {}, b"x")) as host,
+        HttpClient().request("GET", f"http://{host}/") as response,
+        pytest.raises(HttpError, match="it took more than 0 seconds"),
+    ):
+        list(response.chunks(seconds=0.5))
+
+
+def test_silence_is_an_error(monkeypatch):
+    monkeypatch.setattr(http_client, "SILENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(HttpError, match="no answer within"):
+        get(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+
+
+def test_reasons_name_no_address():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(HttpError) as caught:
+        get(f"http://user:secret@127.0.0.1:{port}/token")
+    assert str(caught.value) == "Connection refused"
+
+
+@pytest.mark.parametrize("target", ["http://[::1", "gopher://x/", "http://\x00/"])
+def test_a_redirect_to_an_invalid_address_is_an_error(target):
+    with pytest.raises(HttpError):
+        get(raw_server(f"HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n".encode()))
+
+
+def test_bytes_are_not_decoded():
+    with served(lambda *_: (200, {"Content-Encoding": "gzip"}, b"no gzip")) as host:
+        assert get(f"http://{host}/") == (200, b"no gzip")
+
+
+def test_an_authority_of_the_system_is_trusted(tmp_path, monkeypatch):
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    subprocess.run([*command.split(), "-keyout", "key", "-out", "cert"], cwd=tmp_path, capture_output=True, check=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+    with served(lambda *_: (200, {}, b"safe"), context) as host:
+        address = f"https://localhost:{host.split(':')[1]}/"
+        with pytest.raises(HttpError, match="certificate verify failed"):
+            get(address)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert"))
+        assert get(address) == (200, b"safe")
