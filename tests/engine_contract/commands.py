@@ -40,7 +40,7 @@ def test_a_command_in_a_container_that_has_ended_or_is_gone_is_told_as_that(aske
     with pytest.raises(ContainerGoneError, match=r"is (exited|stopped) \(exit status"):
         asked.run(made.id, "/bin/cat")
     asked.engine.containers.remove(made.id)
-    with pytest.raises(ContainerGoneError, match="does not exist any more; somebody removed it"):
+    with pytest.raises(ContainerGoneError, match="does not exist any more; it was removed"):
         asked.run(made.id, "/bin/cat")
 
 

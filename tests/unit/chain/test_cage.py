@@ -17,7 +17,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors impo
 
 def test_nothing_said_is_the_usual_cage():
     assert read_cage("web", None) == read_cage("web", {}) == read_cage("web", {"memory": None}) == Cage()
-    assert Cage().asked == ""
+    assert Cage().additions == ""
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_what_reaches_too_far_is_refused(said, message):
 def test_what_was_asked_for_is_told_and_nothing_else(asked):
     cage = read_cage("web", {"capabilities": asked})
     assert set(cage.capabilities) == set(asked) - set(CAPABILITIES)
-    assert all(name in cage.asked for name in cage.capabilities)
+    assert all(name in cage.additions for name in cage.capabilities)
 
 
 @given(st.text())

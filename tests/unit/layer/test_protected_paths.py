@@ -21,8 +21,9 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.file_
     PathChange,
     parent,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.paths import matcher, walk
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.paths import matcher
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.protected_paths import Guard
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.symlinks import walk
 
 OWNER = Protection("corebuild", "operations", ("etc/ssl",))
 

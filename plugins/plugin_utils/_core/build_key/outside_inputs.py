@@ -11,19 +11,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import http.client
 import json
-import re
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from .. import local_files
+from ..deb822 import paragraphs
 from ..local_files import write_atomically
 from .parts import digest_bytes
 
@@ -86,11 +84,11 @@ def digest_index(chunks: Iterable[bytes]) -> str:
         ValueError: There are no such checksums.
     """
     text = b"".join(chunks).decode(errors="replace")
-    for name in ("SHA512", "SHA256"):
-        match = re.search(rf"^{name}:[ \t]*\r?\n((?:[ \t]+.*(?:\n|$))+)", text, re.MULTILINE)
-        if match:
-            lines = sorted(" ".join(line.split()) for line in match[1].splitlines())
-            return digest_bytes("\n".join(lines).encode())
+    releases = list(paragraphs(text))
+    for algorithm in ("sha512", "sha256"):
+        for release in releases:
+            if lines := sorted(" ".join(line.split()) for line in release.get(algorithm, "").splitlines() if line):
+                return digest_bytes("\n".join(lines).encode())
     raise ValueError("it is not an InRelease file: it has no checksums of index files")
 
 
@@ -137,12 +135,8 @@ class AnswerCache:
 
 
 _THREADS = 8
-#: Seconds without any data after which a request fails.
-_SILENCE_TIMEOUT = 20
 #: Timeout of a whole answer, in seconds.
 _ANSWER_TIMEOUT = 300
-_CHUNK = 1 << 20
-_NOT_MODIFIED = 304
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +180,8 @@ def ask(
     def fetch(name: str) -> CachedAnswer | FetchFailure:
         try:
             answer = _fetch(addresses[name], questions[name].digest, cached[name])
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            return FetchFailure(_reason(error))
+        except (OSError, ValueError) as error:
+            return FetchFailure(str(error) or type(error).__name__)
         cache.keep(name, answer)
         return answer
 
@@ -215,33 +209,21 @@ def _fetch(address: str, digest: Digest, before: CachedAnswer | None) -> CachedA
     """Request an answer. If it has not changed, return the cached answer with a new time."""
     if not address.lower().startswith(("http://", "https://")):
         raise ValueError("the address does not begin with http:// or https://")
-    request = urllib.request.Request(address, headers=_conditions(before))  # noqa: S310 - checked above
+    from ..http_client import HttpClient, HttpError  # noqa: PLC0415 - slow import; most runs send no request
+
     now = time.time()
     try:
-        with urllib.request.urlopen(request, timeout=_SILENCE_TIMEOUT) as response:  # noqa: S310 - checked above
-            headers = response.headers
-            return CachedAnswer(digest(_read_chunks(response)), now, headers.get("ETag"), headers.get("Last-Modified"))
-    except urllib.error.HTTPError as error:
-        with error:
-            if error.code == _NOT_MODIFIED and before is not None:
+        with HttpClient().request("GET", address, headers=_conditions(before)) as response:
+            if response.status == HTTPStatus.NOT_MODIFIED and before is not None:
                 return dataclasses.replace(before, time=now)
-            raise OSError(f"HTTP status {error.code}") from None
-
-
-def _read_chunks(response: http.client.HTTPResponse) -> Iterator[bytes]:
-    deadline = time.monotonic() + _ANSWER_TIMEOUT
-    # `read1` returns the available data. `read` would wait for a whole chunk, even if the data arrives very slowly.
-    while chunk := response.read1(_CHUNK):
-        yield chunk
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"it took more than {_ANSWER_TIMEOUT} seconds")
+            if response.status != HTTPStatus.OK:
+                raise OSError(f"HTTP status {response.status}")
+            content, headers = response.chunks(_ANSWER_TIMEOUT), response.headers
+            return CachedAnswer(digest(content), now, headers.get("ETag"), headers.get("Last-Modified"))
+    except HttpError as error:
+        raise OSError(str(error)) from error
 
 
 def _conditions(before: CachedAnswer | None) -> dict[str, str]:
     conditions = {"If-None-Match": before and before.etag, "If-Modified-Since": before and before.modified}
-    return {"User-Agent": "tierwright"} | {name: value for name, value in conditions.items() if value}
-
-
-def _reason(error: Exception) -> str:
-    reason = error.reason if isinstance(error, urllib.error.URLError) else error
-    return str(reason) or type(error).__name__
+    return {name: value for name, value in conditions.items() if value}

@@ -11,11 +11,11 @@ Links are resolved without running anything in the container, so it need not run
 from __future__ import annotations
 
 import os
-import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
 
 from ..engine.engine import Engine
+from ..symlinks import walk
 
 #: Tells whether a path matches. The path has no slash at either end.
 Matcher = Callable[[bytes], re.Match[bytes] | None]
@@ -88,36 +88,6 @@ def _literal(part: str) -> str:
     return part if re.fullmatch(r"\[[^]/]+\]", part) else re.escape(part)
 
 
-#: Limit of links on the way to a path, the same as in Linux (``path_resolution(7)``).
-_MAX_LINKS = 40
-
-
-def walk(path: str, link: Callable[[str], str | None]) -> list[str]:
-    """Walk from the root to ``path``, and follow all links, including the last one.
-
-    Args:
-        path: The path to resolve.
-        link: Returns the target of the symbolic link at a path; ``None`` if the path is not a link.
-
-    Returns:
-        Every folder and link on the way. The last item is the resolved path, which need not exist. If links form a
-        loop, the last item is ``path`` itself.
-    """
-    visited, remaining, links = ["/"], _parts(path), 0
-    while remaining:
-        part = remaining.pop(0)
-        visited.append(posixpath.dirname(visited[-1]) if part == ".." else posixpath.join(visited[-1], part))
-        target = link(visited[-1])
-        if target is None:
-            continue
-        links += 1
-        if links > _MAX_LINKS:
-            return [*visited, posixpath.normpath(path)]
-        remaining = [*_parts(target), *remaining]
-        visited.append("/" if target.startswith("/") else posixpath.dirname(visited[-1]))
-    return visited
-
-
 class Links:
     """The symbolic links of one container. The engine is asked once for each path; answers are cached."""
 
@@ -141,7 +111,3 @@ class Links:
             info = self._engine.files.info(self._container, path)
             self._targets[path] = info.target if info else None
         return self._targets[path]
-
-
-def _parts(path: str) -> list[str]:
-    return [part for part in path.split("/") if part not in {"", "."}]

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from ..chain.tier import Protection
 from ..errors import SealError
+from ..symlinks import walk
 from .build_memory import Task, Timeline
 from .file_entry import (
     WHITEOUT,
@@ -29,7 +30,7 @@ from .file_entry import (
     printable_path,
     same,
 )
-from .paths import escape, matcher, prefix_matcher, split, walk
+from .paths import escape, matcher, prefix_matcher, split
 
 #: Number of paths of one owner in a message.
 _SHOWN = 3

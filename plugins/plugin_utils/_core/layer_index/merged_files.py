@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ..symlinks import walk
 from .entries import DIRECTORY, SYMLINK, Index, IndexEntry, Packages
 from .package_databases import is_database
 
@@ -108,23 +109,18 @@ class FileSystem:
 
         A dangling or circular link is returned as far as it could be followed.
         """
-        resolved: list[str] = []
-        todo = [part for part in reversed(path.split("/")) if part not in {"", "."}]
-        links = 0
-        while todo:
-            part = todo.pop()
-            if part == "..":
-                resolved = resolved[:-1]
-                continue
-            owned = self.find("/".join([*resolved, part]))
-            if todo and owned and owned.entry.kind == SYMLINK and links < _MAX_LINKS:
-                links += 1
-                target = owned.entry.target
-                resolved = [] if target.startswith("/") else resolved
-                todo += [step for step in reversed(target.split("/")) if step not in {"", "."}]
-            else:
-                resolved.append(part)
-        return "/".join(resolved)
+        parent, _, name = path.rstrip("/").rpartition("/")
+        if name in {"", ".", ".."}:
+            return self.target(path)
+        return "/".join(filter(None, (self.target(parent), name)))
+
+    def target(self, path: str) -> str:
+        """Resolve all symbolic links of a path, also the last one. It need not exist."""
+        return walk(path, self._link)[-1].strip("/")
+
+    def _link(self, path: str) -> str | None:
+        owned = self.find(path.strip("/"))
+        return owned.entry.target if owned and owned.entry.kind == SYMLINK else None
 
     @property
     def packages(self) -> dict[str, str]:
@@ -186,10 +182,6 @@ class FileSystem:
                     self._databases[change.path] = index.databases[change.path]
 
 
-#: Limit of symbolic links that are followed for one path. The kernel has the same limit.
-_MAX_LINKS = 40
-
-
 def _written_changes(written: dict[str, IndexEntry], removed: dict[str, OwnedEntry]) -> Iterator[LayerChange]:
     for path, entry in written.items():
         before = removed.get(path)
@@ -226,7 +218,6 @@ _KEPT = re.compile(
     r"|trusted\.gpg|trusted\.gpg\.d/[\w.-]+\.(gpg|asc)|keyrings/[^/]+)"
     r"|usr/(share|local/share|lib/apt)/keyrings/[^/]+\.(gpg|asc|pgp)"
 )
-_MAX_LINKS_OF_SETTINGS = 8
 
 
 def is_kept(path: str) -> bool:
@@ -248,19 +239,8 @@ class AptFiles:
 
     def read(self, path: str) -> bytes | None:
         """Read a file, following symbolic links; ``None`` if it does not exist or its content is not kept."""
-        path = path.lstrip("/")
-        for _link in range(_MAX_LINKS_OF_SETTINGS):
-            owned = self._files.find(self._files.resolved(path))
-            if owned is None:
-                return None
-            entry = owned.entry
-            if entry.kind != SYMLINK:
-                kept = self._indexes[owned.layer].kept
-                return kept.get(entry.path, kept.get(entry.target))
-            path = entry.target.lstrip("/") if entry.target.startswith("/") else _join_link(entry.path, entry.target)
-        return None
-
-
-def _join_link(path: str, target: str) -> str:
-    """Join the folder of a link with the link's relative target."""
-    return f"{path.rpartition('/')[0]}/{target}"
+        owned = self._files.find(self._files.target(path))
+        if owned is None:
+            return None
+        kept = self._indexes[owned.layer].kept
+        return kept.get(owned.entry.path, kept.get(owned.entry.target))

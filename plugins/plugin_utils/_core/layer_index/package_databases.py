@@ -20,6 +20,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from ..deb822 import paragraphs
 from ..errors import DamagedError
 from .entries import Packages
 
@@ -161,12 +162,11 @@ def read(path: str, files: Mapping[str, bytes]) -> Packages:
 
 
 def _dpkg(text: str) -> Iterator[InstalledPackage]:
-    for paragraph in text.split("\n\n"):
-        fields = _paragraph(paragraph)
+    for fields in paragraphs(text):
         # Files in status.d have no status field: each of them describes an installed package.
-        installed = fields.get("Status", "install ok installed").split()[-1:] == ["installed"]
-        if installed and "Package" in fields:
-            yield InstalledPackage(fields["Package"], fields.get("Version", ""), fields.get("Architecture", ""))
+        installed = fields.get("status", "install ok installed").split()[-1:] == ["installed"]
+        if installed and "package" in fields:
+            yield InstalledPackage(fields["package"], fields.get("version", ""), fields.get("architecture", ""))
 
 
 def _apk(text: str) -> Iterator[InstalledPackage]:
@@ -174,15 +174,6 @@ def _apk(text: str) -> Iterator[InstalledPackage]:
         fields = dict(line.partition(":")[::2] for line in paragraph.splitlines() if line[1:2] == ":")
         if "P" in fields:
             yield InstalledPackage(fields["P"], fields.get("V", ""), fields.get("A", ""))
-
-
-def _paragraph(text: str) -> dict[str, str]:
-    fields = {}
-    for line in text.splitlines():
-        name, colon, value = line.partition(":")
-        if colon and not line[:1].isspace():
-            fields[name] = value.strip()
-    return fields
 
 
 def _packages(installed: Iterator[InstalledPackage]) -> Packages:

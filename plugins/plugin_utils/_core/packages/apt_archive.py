@@ -21,16 +21,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..build_key.outside_inputs import readable
+from ..deb822 import checksums, paragraphs
 from ..layer_index.index import Store
 from ..layer_index.merged_files import AptFiles
 from .apt_preferences import SuiteComponent
-from .apt_sources import NotReadError, Source, check, keyrings, stanzas
+from .apt_sources import NotReadError, Source, check, keyrings
 
 #: Size limits in bytes: of an ``InRelease``, of a compressed package index, and of an uncompressed one.
 _LARGEST_RELEASE, _LARGEST_PACKED, _LARGEST_INDEX = 16 << 20, 512 << 20, 2 << 30
 
 _SECURITY_SUITE = re.compile(r".*(-security|/updates)")
 _SECURITY_LABEL = "Debian-Security"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 #: Package name to a list of ``[version, architecture]``.
 Packages = Mapping[str, list[list[str]]]
@@ -93,7 +95,7 @@ class Archives:
         flat = suite.endswith("/")
         folder = f"{source.uri}/{suite.rstrip('/')}" if flat else f"{source.uri}/dists/{suite}"
         text, signature = self._release(folder, keys, trusted=source.trusted)
-        release = next(iter(stanzas(text)), {})
+        release = next(iter(paragraphs(text)), {})
         if not source.may_be_expired and _is_past(release.get("valid-until", "")):
             raise NotReadError(f"its InRelease is out of date: it was valid until {release['valid-until']}")
         security = _SECURITY_SUITE.fullmatch(suite) is not None or release.get("label") == _SECURITY_LABEL
@@ -116,13 +118,13 @@ class Archives:
         return content.decode(errors="replace"), signature
 
     def _index(self, folder: str, path: str, release: Mapping[str, str]) -> Packages:
-        files = {name: (digest, size) for digest, size, name in _checksums(release.get("sha256", ""))}
+        files = {entry.path: entry for entry in checksums(release, "sha256") if _SHA256.fullmatch(entry.digest)}
         ending = next((ending for ending in _UNPACKERS if f"{path}{ending}" in files), None)
         if ending is None:
             raise NotReadError(
                 f"its InRelease lists no {path} with a SHA-256 digest, neither uncompressed nor as .xz or .gz"
             )
-        digest, size = files[f"{path}{ending}"]
+        digest, size = (entry := files[f"{path}{ending}"]).digest, entry.size
         if digest not in self._packages:
             cached = self._store.value("packages", digest)
             self._packages[digest] = (
@@ -174,13 +176,6 @@ def _paths(component: str, architecture: str, release: Mapping[str, str], *, fla
     yield f"{component}/binary-{architecture}/Packages"
     if "all" in architectures and release.get("no-support-for-architecture-all") != "Packages":
         yield f"{component}/binary-all/Packages"
-
-
-def _checksums(section: str) -> Iterator[tuple[str, int, str]]:
-    for line in section.splitlines():
-        fields = line.split()
-        if len(fields) == 3 and re.fullmatch(r"[0-9a-f]{64}", fields[0]) and fields[1].isdecimal():  # noqa: PLR2004 - digest, size, path
-            yield fields[0], int(fields[1]), fields[2]
 
 
 def _is_past(moment: str) -> bool:

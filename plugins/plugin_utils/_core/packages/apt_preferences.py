@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .apt_sources import stanzas
+from ..deb822 import paragraphs
 
 _PAIRS = re.compile(r"([^0-9]*)([0-9]*)")
 _BEFORE_EVERYTHING = "~"
@@ -110,7 +110,7 @@ class Pin:
 
 def pins(text: str) -> Iterator[Pin]:
     """Parse a preferences file. Invalid records are ignored."""
-    for fields in stanzas(text):
+    for fields in paragraphs(text):
         kind, _, wanted = fields.get("pin", "").partition(" ")
         priority = fields.get("pin-priority", "")
         if kind in {"release", "version", "origin"} and re.fullmatch(r"-?\d{1,6}", priority):

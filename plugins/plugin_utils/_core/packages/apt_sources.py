@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..deb822 import paragraphs
 from ..layer_index.merged_files import AptFiles
 
 
@@ -64,34 +65,11 @@ def deb822(text: str) -> Iterator[Source]:
 
     Stanzas that are disabled, or are not sources of binary packages, are ignored.
     """
-    for fields in stanzas(text):
+    for fields in paragraphs(text):
         if "deb" in fields.get("types", "").split() and fields.get("enabled", "yes").lower() in _YES:
             for uri in fields.get("uris", "").split():
                 for suite in fields.get("suites", "").split():
                     yield _source(uri, suite, fields.get("components", ""), fields)
-
-
-def stanzas(text: str) -> Iterator[dict[str, str]]:
-    """Parse paragraphs of fields (``deb822(5)``).
-
-    Field names become lower case. The lines of a multi-line value are joined with newlines.
-    """
-    fields: dict[str, str] = {}
-    name = ""
-    for line in (*text.splitlines(), ""):
-        if line.startswith("#"):
-            continue
-        if not line.strip():
-            if fields:
-                yield fields
-            fields, name = {}, ""
-        elif line[0].isspace():
-            if name:
-                fields[name] += f"\n{line.strip()}"
-        else:
-            name, _, value = line.partition(":")
-            name = name.strip().lower()
-            fields[name] = value.strip()
 
 
 def _source(uri: str, suite: str, components: str, options: Mapping[str, str]) -> Source:
