@@ -112,7 +112,9 @@ def test_an_engine_says_what_it_is(version, info, differs):
 def here(monkeypatch, tmp_path):
     """Examine this machine, by thing."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(checks.urllib.request, "urlopen", lambda *_arguments, **_more: io.BytesIO(b"Origin: Debian"))
+    monkeypatch.setattr(
+        checks.urllib.request.OpenerDirector, "open", lambda *_arguments, **_more: io.BytesIO(b"Origin: Debian")
+    )
     return lambda: {each.thing: each for each in checks.examine_machine()}
 
 
@@ -134,7 +136,7 @@ def test_what_this_machine_lacks_is_told(here, monkeypatch):
     monkeypatch.setattr(checks.shutil, "which", lambda _name: None)
     monkeypatch.setattr(checks.shutil, "disk_usage", lambda _place: SimpleNamespace(free=1 << 20))
     monkeypatch.setattr(checks.metadata, "version", none)
-    monkeypatch.setattr(checks.urllib.request, "urlopen", silent)
+    monkeypatch.setattr(checks.urllib.request.OpenerDirector, "open", silent)
     monkeypatch.setattr(checks, "sys", SimpleNamespace(version_info=(3, 10, 1)))
     found = here()
     limited = {"mmdebstrap", "archive of packages", "state", "temporary files"}

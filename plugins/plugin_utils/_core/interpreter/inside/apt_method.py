@@ -28,7 +28,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, cast
 
 _CHUNK = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -116,8 +116,7 @@ class Method:
     def __init__(self, cache: Cache, program: str) -> None:
         self._cache = cache
         self._own = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert self._own.stdin and self._own.stdout  # noqa: S101, PT018 - asked for above
-        self._tell, self._told = self._own.stdin, self._own.stdout
+        self._tell, self._told = cast(IO[bytes], self._own.stdin), cast(IO[bytes], self._own.stdout)
         self._private = any(os.path.isfile(path) or _has_files(path) for path in _CREDENTIALS)
         self._speaking = threading.Lock()
         self._expected: dict[str, str] = {}
