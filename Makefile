@@ -8,7 +8,7 @@ TIMED  := $(PYTHON) tests/durations.py run
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: chain test quick setup engine lint unit integration molecule compatibility machine environments versions soak bench lock
-.PHONY: vendor clean unit-versions timed-lint timed-unit timed-chain
+.PHONY: reference vendor clean unit-versions timed-lint timed-unit timed-chain
 .DELETE_ON_ERROR:
 
 chain: engine                     ## build the demo chain: engine if none, then every tier
@@ -93,6 +93,9 @@ bench: engine                     ## a bench of tests/bench: make bench BENCH=pl
 
 lock: setup                       ## renew requirements/dev.txt
 	$(BIN)/nox --session lock
+
+reference: setup                  ## write docs/reference from the documentation of modules and plugins
+	$(BIN)/nox --session reference
 
 vendor: setup                     ## fetch the report's JavaScript of others anew, with npm
 	$(BIN)/nox --session vendor
