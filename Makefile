@@ -8,7 +8,7 @@ TIMED  := $(PYTHON) tests/durations.py run
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: chain test quick setup engine lint unit integration molecule compatibility machine environments versions soak bench lock
-.PHONY: vendor clean unit-versions timed-lint timed-unit timed-chain
+.PHONY: reference vendor clean unit-versions timed-lint timed-unit timed-chain
 .DELETE_ON_ERROR:
 
 chain: engine                     ## build the demo chain; first set up an engine, if there is none
@@ -76,7 +76,7 @@ machine: setup                    ## install programs that integration tests nee
 	$(BIN)/ansible-playbook tests/machine.yml
 
 environments: setup               ## make the environments with the oldest and the newest ansible-core
-	$(BIN)/nox --session oldest newest --install-only
+	$(BIN)/nox --session oldest newest ssh --install-only
 
 versions: chain machine environments  ## unit and integration tests with the oldest and the newest ansible-core
 	$(BIN)/nox --session oldest newest
@@ -92,8 +92,11 @@ bench: engine                     ## run a benchmark of tests/bench: make bench 
 	$(BIN)/ansible-playbook build-chain.yml $(if $(filter connection,$(BENCH)),--limit base)
 	$(BIN)/nox --session bench -- $(BENCH) $(OPTIONS)
 
-lock: setup                       ## update requirements/dev.txt to the newest versions
+lock: setup                       ## update requirements/ to the newest versions
 	$(BIN)/nox --session lock
+
+reference: setup                  ## write docs/reference from the documentation of modules and plugins
+	$(BIN)/nox --session reference
 
 vendor: setup                     ## download the report's third-party JavaScript again, with npm
 	$(BIN)/nox --session vendor

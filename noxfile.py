@@ -6,11 +6,14 @@ import base64
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
+import sys
 import tarfile
+import tempfile
 from collections.abc import Mapping, Sequence
-from importlib import metadata
+from importlib import metadata, util
 from pathlib import Path
 
 import nox
@@ -34,6 +37,16 @@ NOT_FOR_A_PATCH = [
 
 #: Third-party JavaScript of the report, and the file that pins its versions.
 VENDORED = Path("plugins/plugin_utils/_core/report/vendor")
+
+#: Where ansible-test sees the collection, and keeps its virtual environments.
+SANITY = Path(".nox/sanity").resolve()
+#: What of the collection its archive has, and where ansible-test looks up what it has to ignore.
+SHIPPED = ("changelogs/", "galaxy.yml", "meta/", "playbooks/", "plugins/", "roles/", "tests/sanity/")
+#: docs/development.md says why.
+NO_SANITY = ("ansible-doc", "changelog", "import", "pep8", "pslint", "pylint", "shellcheck", "yamllint")
+
+#: Reference of modules and plugins, which antsibull-docs writes.
+REFERENCE = Path("docs/reference")
 
 nox.options.error_on_missing_interpreters = True
 nox.options.sessions = ["lint"]
@@ -103,11 +116,75 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy", "collections/ansible_collections/tierwright/chain/plugins")
+    session.run("mypy", *_helpers())
     files = _changed() if "changed" in session.posargs else []
     if files or "changed" not in session.posargs:
         session.run("ansible-lint", "--offline", "--profile", "production", *files)
     session.run("antsibull-changelog", "lint")
     session.run("shellcheck", *[path for path in _scripts() if not path.endswith((".j2", ".py", ".md"))])
+    with tempfile.TemporaryDirectory() as folder:
+        _write_reference(session, Path(folder, "reference"))
+        session.run("git", "diff", "--no-index", "--exit-code", REFERENCE, Path(folder, "reference"), external=True)
+    _copy_what_is_shipped()
+    with session.chdir(SANITY / "ansible_collections/tierwright/chain"):
+        _sanity(session)
+        session.run("antsibull-changelog", "release")  # of the copy: shows that the fragments become a changelog
+
+
+@nox.session(venv_backend="none")
+def reference(session: nox.Session) -> None:
+    """Write docs/reference from the documentation of modules and plugins."""
+    _write_reference(session, REFERENCE)
+
+
+def _write_reference(session: nox.Session, target: Path) -> None:
+    """Let antsibull-docs write; it sees no roles, whose defaults are templates that it takes for errors."""
+    target.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        collection = Path(folder, "ansible_collections/tierwright/chain")
+        collection.mkdir(parents=True)
+        for name in ("galaxy.yml", "meta", "plugins"):
+            (collection / name).symlink_to(Path(name).resolve())
+        asked = ("--use-current", "--fail-on-error", "--no-add-antsibull-docs-version", "--cleanup", "everything")
+        where = ("--output-format", "simplified-rst", "--dest-dir", str(target))
+        env = {"ANSIBLE_COLLECTIONS_PATH": folder}
+        session.run("antsibull-docs", "collection-plugins", *asked, *where, "tierwright.chain", env=env)
+
+
+def _copy_what_is_shipped() -> None:
+    """Copy the collection as it is now, to a folder with the name that ansible-test asks for."""
+    collection = SANITY / "ansible_collections/tierwright/chain"
+    shutil.rmtree(collection, ignore_errors=True)
+    for name in _output("git", "ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate").splitlines():
+        if name.startswith(SHIPPED) and os.path.lexists(name):
+            (collection / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(name, collection / name, follow_symlinks=False)
+    _output("git", "init", "--quiet", str(collection))  # else ansible-test takes all of it for ignored
+
+
+def _sanity(session: nox.Session) -> None:
+    """Run ansible-test without a container. It needs PyPI, but only before the first run.
+
+    ansible-test makes virtual environments in the home folder and downloads pip for them from Ansible's own server.
+    Here the home folder is another one, and what it takes for the downloaded script uses the pip that Python brings.
+    """
+    home = SANITY / "home"
+    cache = home / ".ansible/test/cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    folder = util.find_spec("ansible_test").submodule_search_locations[0]
+    pip = re.search(r"pip='([\d.]+)'", Path(folder, "_internal/python_requirements.py").read_text())[1]
+    (cache / f"get_pip_{pip.replace('.', '_')}.py").write_text("import ensurepip\n\nensurepip.bootstrap()\n")
+    if not (home / ".config").exists():
+        (home / ".config").symlink_to(Path.home() / ".config")  # pip's settings
+    skipped = [f"--skip-test={name}" for name in NO_SANITY]
+    python = f"--python={sys.version_info.major}.{sys.version_info.minor}"
+    session.run("ansible-test", "sanity", "--local", python, *skipped, env={"HOME": str(home)})
+
+
+def _helpers() -> list[str]:
+    """Python of tests that is not a test itself."""
+    places = ("tests/*.py", "tests/engines/*.py", "tests/fake_engine/*.py", "tests/integration/*.py")
+    return [path for place in places for path in map(str, Path().glob(place)) if "/test_" not in path]
 
 
 def _scripts() -> list[str]:
@@ -156,12 +233,9 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Update the lock file requirements/dev.txt from pyproject.toml."""
+    """Update the lock files in requirements/ from pyproject.toml."""
     session.install("--quiet", "uv>=0.9")
-    session.run(
-        "uv",
-        "pip",
-        "compile",
+    options = [
         "--quiet",
         "--universal",
         "--python-version",
@@ -169,14 +243,18 @@ def lock(session: nox.Session) -> None:
         "--generate-hashes",
         "--upgrade",
         "--no-emit-index-url",
-        "--custom-compile-command",
-        "make lock",
-        "--group",
-        "pyproject.toml:dev",
-        "pyproject.toml",
-        "--output-file",
-        "requirements/dev.txt",
-    )
+    ]
+    for group, sources in {"dev": ["pyproject.toml"], "ssh": []}.items():
+        session.run(
+            *("uv", "pip", "compile", *options, "--custom-compile-command", "make lock"),
+            *("--group", f"pyproject.toml:{group}", *sources, "--output-file", f"requirements/{group}.txt"),
+        )
+
+
+@nox.session(venv_backend="uv|virtualenv", reuse_venv=True)
+def ssh(session: nox.Session) -> None:
+    """Docker's SDK with paramiko, for the test of an engine behind ssh (tests/integration/test_engine_elsewhere.py)."""
+    session.install("--quiet", "--require-hashes", "--requirement", "requirements/ssh.txt")
 
 
 @nox.session(venv_backend="none")

@@ -13,7 +13,7 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,8 +61,8 @@ def show() -> int:
     begin = min(float(began) for _stage, began, *_ in rows)
     end = max(float(began) + float(seconds) for _stage, began, seconds, _code in rows)
     print(f"\n{'STAGE':24}{'BEGAN':>8}{'SECONDS':>9}  STATUS")
-    for stage, began, seconds, code in rows:
-        print(f"{stage:24}{float(began) - begin:8.0f}{float(seconds):9.0f}  {'passed' if code == '0' else 'failed'}")
+    for stage, began, lasted, code in rows:
+        print(f"{stage:24}{float(began) - begin:8.0f}{float(lasted):9.0f}  {'passed' if code == '0' else 'failed'}")
     print(f"{'all':24}{'':8}{end - begin:9.0f}")
     found = list(tests())
     parts = [(each.setup, f"{each.name} (set-up)", each) for each in found]
@@ -84,5 +84,5 @@ def keep() -> int:
 
 
 if __name__ == "__main__":
-    verbs = {"run": run, "show": show, "keep": keep}
+    verbs: dict[str, Callable[..., int]] = {"run": run, "show": show, "keep": keep}
     sys.exit(verbs[sys.argv[1]](*sys.argv[2:]))

@@ -26,7 +26,7 @@ SOON = 30
 _LOOK = 300
 
 #: What a chain for moments consists of: tier, parent, neighbours.
-TIERS = (("one", "base", []), ("two", "one", ["other"]), ("other", "base", []))
+TIERS: tuple[tuple[str, str, list[str]], ...] = (("one", "base", []), ("two", "one", ["other"]), ("other", "base", []))
 
 TASKS = """
 - name: Write the version

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index.index import Store
@@ -10,16 +14,16 @@ from made_images import config, layout, write
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "cache")
 
 
 @pytest.fixture
-def opened(tmp_path, store):
+def opened(tmp_path: Path, store: Store) -> Callable[..., Any]:
     """Make an image of layers and steps, and open it."""
     count = 0
 
-    def open_(layers, steps=(), **settings):
+    def open_(layers: Sequence[bytes], steps: Sequence[Any] = (), **settings: Any) -> Any:
         nonlocal count
         count += 1
         folder = write(tmp_path / f"layout{count}", layout({"it": (config(layers, steps, **settings), layers)}))

@@ -31,7 +31,7 @@ def python_image(engine: docker.DockerClient, base: str) -> Iterator[str]:
         container.start()
         if container.wait(timeout=300)["StatusCode"] != 0:
             raise RuntimeError(container.logs().decode())
-        made = container.commit(changes=["CMD []"]).id
+        made = str(container.commit(changes=["CMD []"]).id)
     finally:
         container.remove(v=True, force=True)
     yield made

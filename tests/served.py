@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import cast
 
 #: Status, headers and body of an answer.
 Answer = tuple[int, Mapping[str, str], bytes]
@@ -20,7 +21,7 @@ def served(answer: Callable[[str, Mapping[str, str]], Answer], tls: ssl.SSLConte
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            status, headers, body = answer(self.path, self.headers)
+            status, headers, body = answer(self.path, cast(Mapping[str, str], self.headers))
             self.send_response(status)
             for name, value in {"Content-Length": str(len(body)), **headers}.items():
                 self.send_header(name, value)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.graph import Chain
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Tier
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineUnavailableError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.promotion import Releases, plan_moves
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.rollback import plan_rollback
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.rollback import Rollback, plan_rollback
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.tag_transaction import move_all
-from fake_engine import FakeEngine
+from fake_engine import FakeEngine, World
 
 PARENTS = {"base": None, "core": "base", "php": "core", "db": "core"}
 
@@ -20,11 +24,13 @@ class KilledError(BaseException):
     """The process that calls the engine was killed: nothing of it runs any more."""
 
 
-def dying(calls, *, carried_out=False, error=KilledError):
+def dying(
+    calls: int, *, carried_out: bool = False, error: type[BaseException] | BaseException = KilledError
+) -> Callable[[Callable[[], Any]], Any]:
     """Let the call of this number be the last: it is carried out or not, and then there is no caller, or no engine."""
     left = calls
 
-    def gate(call):
+    def gate(call: Callable[[], Any]) -> Any:
         nonlocal left
         if left == 0:
             raise error
@@ -39,29 +45,29 @@ def dying(calls, *, carried_out=False, error=KilledError):
 
 
 @pytest.fixture
-def reach():
+def reach() -> Callable[..., FakeEngine]:
     """Reach a world's engine: `reach(world, 3, carried_out=True)` until the third call."""
 
-    def reach(world, dies_at=None, **how):
+    def reach(world: World, dies_at: int | None = None, **how: Any) -> FakeEngine:
         return FakeEngine(world, gate=None if dies_at is None else dying(dies_at, **how))
 
     return reach
 
 
 @pytest.fixture
-def killed():
+def killed() -> type[BaseException]:
     return KilledError
 
 
 @pytest.fixture
-def gone():
+def gone() -> EngineUnavailableError:
     return EngineUnavailableError("gone")
 
 
 class Shop:
     """A chain whose images are promoted and rolled back, and what was released in truth."""
 
-    def __init__(self, make_tier):
+    def __init__(self, make_tier: Callable[..., Tier]) -> None:
         self.chain = Chain(make_tier(name, parent) for name, parent in PARENTS.items())
         self.engine = FakeEngine()
         self.held, self.names = self.engine.world.images, self.engine.world.names
@@ -70,13 +76,13 @@ class Shop:
         self.made = 0
 
     @property
-    def state(self):
+    def state(self) -> dict[str, str]:
         return {name: self.names[f"{name}:latest"] for name in PARENTS if f"{name}:latest" in self.names}
 
-    def tag(self, form):
+    def tag(self, form: str) -> dict[str, str]:
         return {ref: image for ref, image in self.names.items() if ref.partition(":")[2].startswith(form)}
 
-    def promote(self, *tiers, images=None):
+    def promote(self, *tiers: str, images: Mapping[str, str] | None = None) -> str:
         moving = {}
         for name in tiers:
             self.made += 1
@@ -88,23 +94,23 @@ class Shop:
         self.truth[release] = self.state
         return release
 
-    def back(self, release=None, selected=tuple(PARENTS)):
+    def back(self, release: str | None = None, selected: tuple[str, ...] = tuple(PARENTS)) -> Rollback:
         rollback = plan_rollback(self.chain, selected, self.engine.images.snapshot().names, release, self.moment)
         move_all(self.engine, "demo", rollback.moves)
         return rollback
 
     @property
-    def releases(self):
+    def releases(self) -> Releases:
         return Releases(PARENTS, self.engine.images.snapshot().names)
 
 
 @pytest.fixture
-def make_shop(make_tier, monkeypatch, tmp_path):
+def make_shop(make_tier: Callable[..., Tier], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], Shop]:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
     return lambda: Shop(make_tier)
 
 
 @pytest.fixture
-def shop(make_shop):
+def shop(make_shop: Callable[[], Shop]) -> Shop:
     return make_shop()

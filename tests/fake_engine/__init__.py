@@ -15,7 +15,7 @@ from fake_engine.exec import FakeExec
 from fake_engine.files import FakeFiles
 from fake_engine.images import FakeCatalogue, FakeImages
 from fake_engine.others import FakeNetworks, FakeSystem, FakeVolumes
-from fake_engine.world import Unknown, World
+from fake_engine.world import World, unasked
 
 __all__ = ["FakeEngine", "World"]
 
@@ -32,7 +32,7 @@ class FakeEngine(Engine):
         """
         self.world = world or World()
         self.gate = gate or (lambda call: call())
-        self._session = Unknown()
+        self._session = unasked()
         self.system = FakeSystem(self)
         self.images = FakeImages(self)
         self.catalogue = FakeCatalogue(self)

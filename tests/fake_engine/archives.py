@@ -8,6 +8,7 @@ import json
 import tarfile
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.names import familiar_name
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import HistoryEntry
@@ -22,7 +23,7 @@ def load(world: World, content: bytes) -> None:
     """Hold the images of an archive; layers that the world has may be missing in it."""
     try:
         with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-            files = {each.name: tar.extractfile(each).read() for each in tar if each.isreg()}
+            files = {each.name: content_of(tar, each) for each in tar if each.isreg()}
     except tarfile.TarError as error:
         raise ArchiveError(str(error)) from error
     if "manifest.json" not in files:
@@ -31,7 +32,14 @@ def load(world: World, content: bytes) -> None:
         _hold(world, files, each)
 
 
-def _hold(world: World, files: dict[str, bytes], entry: dict[str, object]) -> None:
+def content_of(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    """Read a regular file of an archive."""
+    file = tar.extractfile(member)
+    assert file is not None
+    return file.read()
+
+
+def _hold(world: World, files: dict[str, bytes], entry: dict[str, Any]) -> None:
     text = files[entry["Config"]]
     document = json.loads(text)
     digests = document["rootfs"]["diff_ids"]
@@ -86,13 +94,13 @@ def tree(world: World, image: str) -> dict[str, Node]:
             continue  # of an image that was made up
         with tarfile.open(fileobj=io.BytesIO(content)) as tar:
             for each in tar:
-                data = tar.extractfile(each).read() if each.isreg() else None
+                data = content_of(tar, each) if each.isreg() else None
                 target = each.linkname if each.issym() else None
                 found["/" + each.name.strip("./")] = Node(data, target, int(each.mtime) * 10**9)
     return found
 
 
-def _step(step: dict[str, object], size: int) -> HistoryEntry:
+def _step(step: dict[str, Any], size: int) -> HistoryEntry:
     return HistoryEntry(
         str(step.get("created_by") or ""), str(step.get("comment") or ""), _seconds(step.get("created")), size
     )

@@ -15,14 +15,14 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.serv
     ServiceState,
 )
 from fake_engine import archives, shell
-from fake_engine.world import PLAIN, HeldContainer, Unknown, World, asked, carries, refused
+from fake_engine.world import PLAIN, HeldContainer, World, asked, carries, refused, unasked
 
 _KILLED = 137
 
 
 class FakeContainers(Containers):
     def __init__(self, engine: Any) -> None:
-        super().__init__(Unknown(), PLAIN)
+        super().__init__(unasked(), PLAIN)
         self._engine = engine
 
     @property
@@ -87,9 +87,8 @@ class FakeContainers(Containers):
 
     @asked
     def find(self, label: str, *, except_images: Collection[str] = ()) -> list[tuple[str, dict[str, str]]]:
-        found = self._world.containers.values()
-        found = [each for each in found if each.image not in except_images]
-        return [(each.id, each.labels) for each in found if carries(each.labels, label)]
+        others = [held for held in self._world.containers.values() if held.image not in except_images]
+        return [(held.id, held.labels) for held in others if carries(held.labels, label)]
 
     @asked
     def sources(self) -> set[str]:
@@ -100,7 +99,7 @@ class FakeServices(Services):
     """Containers of finished images. A command that waits runs until it is stopped; any other has ended at once."""
 
     def __init__(self, engine: Any) -> None:
-        super().__init__(Unknown(), engine.containers, PLAIN)
+        super().__init__(unasked(), engine.containers, PLAIN)
         self._engine = engine
 
     @property
@@ -126,7 +125,7 @@ class FakeServices(Services):
         made.on_term = shell.listens(made.command)
         if not shell.waits(made.command):
             done = shell.run(made, list(made.command), b"")
-            made.state, made.exit_code = "exited", done.code
+            made.state, made.exit_code = "exited", made.exit_code if done.code is None else done.code
             made.log = (done.stdout + done.stderr).decode()
         return made.id
 

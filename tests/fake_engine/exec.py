@@ -17,14 +17,14 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.stre
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ContainerGoneError, EngineError
 from fake_engine import shell
-from fake_engine.world import HeldContainer, Unknown, asked
+from fake_engine.world import HeldContainer, asked, unasked
 
 _FRAME = struct.Struct(">BxxxL")
 
 
 class FakeExec(Exec):
     def __init__(self, engine: Any) -> None:
-        super().__init__(Unknown())
+        super().__init__(unasked())
         self._engine = engine
 
     @asked

@@ -12,12 +12,12 @@ from typing import Any
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.container_files import ContainerFiles
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import ContainerInfo, FileInfo
 from fake_engine import archives
-from fake_engine.world import PLAIN, Node, Unknown, asked
+from fake_engine.world import PLAIN, Node, asked, unasked
 
 
 class FakeFiles(ContainerFiles):
     def __init__(self, engine: Any) -> None:
-        super().__init__(Unknown(), engine.containers, PLAIN)
+        super().__init__(unasked(), engine.containers, PLAIN)
         self._engine = engine
 
     @asked

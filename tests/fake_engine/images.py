@@ -23,14 +23,14 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.insp
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.system import DOCKER
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError, NotFoundError
 from fake_engine import archives
-from fake_engine.world import PLAIN, Unknown, asked, carries
+from fake_engine.world import PLAIN, asked, carries, unasked
 
 
 class FakeImages(Images):
     """What is not here is made of what is: see `Images`."""
 
     def __init__(self, engine: Any) -> None:
-        super().__init__(Unknown(), lambda: DOCKER, PLAIN)
+        super().__init__(unasked(), lambda: DOCKER, PLAIN)
         self._engine = engine
 
     @property
@@ -121,7 +121,7 @@ class FakeCatalogue(Catalogue):
     """The same world, to be looked at."""
 
     def __init__(self, engine: Any) -> None:
-        super().__init__(Unknown(), PLAIN)
+        super().__init__(unasked(), PLAIN)
         self._engine = engine
 
     @asked

@@ -10,12 +10,12 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.netw
     Volumes,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.system import DOCKER, EngineKind, System
-from fake_engine.world import Unknown, asked, carries, refused
+from fake_engine.world import asked, carries, refused, unasked
 
 
 class FakeVolumes(Volumes):
     def __init__(self, engine: Any) -> None:
-        super().__init__(Unknown())
+        super().__init__(unasked())
         self._engine = engine
 
     @asked
@@ -42,7 +42,7 @@ class FakeVolumes(Volumes):
 
 class FakeNetworks(Networks):
     def __init__(self, engine: Any) -> None:
-        super().__init__(Unknown())
+        super().__init__(unasked())
         self._engine = engine
 
     @asked
@@ -75,7 +75,7 @@ class FakeSystem(System):
     unlimited: tuple[str, ...] = ()
 
     def __init__(self, engine: Any) -> None:
-        super().__init__(Unknown())
+        super().__init__(unasked())
         self._engine = engine
 
     @asked

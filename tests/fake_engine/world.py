@@ -163,6 +163,11 @@ class Unknown:
         raise NotImplementedError(f"the fake engine lacks what was asked for ({name})")
 
 
+def unasked() -> Any:
+    """Give what stands for a session, of any type."""
+    return Unknown()
+
+
 def refused(message: str, status: int) -> RefusedError:
     error = RefusedError(message)
     error.status = status

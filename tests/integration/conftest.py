@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.request import Request, urlopen
 
 import docker
@@ -191,7 +191,7 @@ def rootfs(
     """The demo's base as a root file system archive: a `tier_import`."""
     yield exported(engine, demo_base.id, tmp_path_factory.mktemp("rootfs") / "base.tar")
     for image in engine.images.list(SHARED_BASE):
-        remove_interpreter(engine, image.id)
+        remove_interpreter(engine, str(image.id))
     remove_images(engine, f"reference={SHARED_BASE}")
 
 
@@ -316,11 +316,12 @@ def _chain(
 ) -> Iterator[SmallChain]:
     chain = SmallChain(folder, f"twtest-{secrets.token_hex(4)}", playbook, engine)
     # One name and one key for all chains of all tests: the base is made once.
-    chain.tier("base", image=SHARED_BASE, **{"import": rootfs})
+    tier_import: dict[str, Any] = {"import": rootfs}
+    chain.tier("base", image=SHARED_BASE, **tier_import)
     yield chain
     for image in engine.images.list(filters={"label": f"{labels.CHAIN}={chain.name}"}):
         if labels.PARENT not in image.labels and not any(tag.startswith(SHARED_BASE) for tag in image.tags):
-            remove_interpreter(engine, image.id)
+            remove_interpreter(engine, str(image.id))
     remove_images(engine, f"label={labels.CHAIN}={chain.name}", but=SHARED_BASE)
     for claim in engine.volumes.list(filters={"label": f"{labels.CHAIN}={chain.name}"}):
         claim.remove()
@@ -344,7 +345,7 @@ def exported(engine: docker.DockerClient, image: str, archive: Path) -> dict[str
     digest = hashlib.sha256()
     try:
         with archive.open("wb") as file:
-            for piece in container.export():
+            for piece in cast(Iterator[bytes], container.export()):
                 digest.update(piece)
                 file.write(piece)
     finally:
@@ -356,7 +357,7 @@ def remove_images(engine: docker.DockerClient, where: str, but: str = "-") -> No
     """Remove the images that a filter finds, all names of theirs, except those that begin with `but`."""
     kind, _, value = where.partition("=")
     for image in engine.images.list(filters={kind: value}):
-        for tag in image.tags or [image.id]:
+        for tag in image.tags or [str(image.id)]:
             if not tag.startswith(but):
                 engine.images.remove(tag, force=True)
 
@@ -396,6 +397,6 @@ def nothing_is_left(engine: docker.DockerClient) -> Iterator[None]:
 
 
 def _of_builds(engine: docker.DockerClient) -> set[str]:
-    mine = {"label": labels.RUN}
+    mine: dict[str, Any] = {"label": labels.RUN}
     containers = engine.containers.list(all=True, filters=mine, ignore_removed=True)
-    return {each.id for each in (*containers, *engine.images.list(filters=mine))}
+    return {str(each.id) for each in (*containers, *engine.images.list(filters=mine))}

@@ -106,7 +106,7 @@ class Target:
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if (process / "ns/pid").readlink() == space:
-                    numbers = re.search(r"^NSpid:(.*)$", (process / "status").read_text(), re.MULTILINE)[1].split()
+                    numbers = re.findall(r"^NSpid:(.*)$", (process / "status").read_text(), re.MULTILINE)[0].split()
                     if int(numbers[-1]) == pid:
                         return int(numbers[0])
         raise ProcessLookupError(pid)

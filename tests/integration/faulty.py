@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from relay import Gate
@@ -52,9 +53,10 @@ class Faulty:
         self.others = self.of_builds()
 
     def of_builds(self) -> set[str]:
-        engine, mine = self.chain.engine, {"label": labels.RUN}
+        engine = self.chain.engine
+        mine: dict[str, Any] = {"label": labels.RUN}
         containers = engine.containers.list(all=True, filters=mine, ignore_removed=True)
-        return {each.id for each in (*containers, *engine.images.list(filters=mine))}
+        return {str(each.id) for each in (*containers, *engine.images.list(filters=mine))}
 
     def start(self, address: str) -> subprocess.Popen[bytes]:
         """Build against an engine's address, in a process group of its own."""

@@ -44,5 +44,8 @@ class SavedChain:
 def names_of(chain: SmallChain) -> dict[str, str]:
     """Every name of the chain's own images, and the image's ID."""
     return {
-        tag: image.id for image in chain.engine.images.list() for tag in image.tags if tag.startswith(f"{chain.name}/")
+        tag: str(image.id)
+        for image in chain.engine.images.list()
+        for tag in image.tags
+        if tag.startswith(f"{chain.name}/")
     }

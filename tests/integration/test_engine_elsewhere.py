@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import getpass
 import ipaddress
+import os
 import socket
 import subprocess
 import time
@@ -19,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.docker_config import engine_address
 
+from .conftest import ROOT
 from .containers import Target, build_container
 
 pytestmark = pytest.mark.once
@@ -50,9 +52,14 @@ def check(target: Target, folder: Path, environment: dict[str, str]) -> None:
     assert "the engine runs this command" not in told
 
 
+#: Packages of the SDK for ssh, which only this test needs (`make environments`).
+SSH = list(ROOT.glob(".nox/ssh/lib/python3*/site-packages"))
+
+
 @pytest.fixture
 def over_ssh(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment of a user who reaches the engine through ssh: a server of the test's own, and a home."""
+    assert SSH, "run `make environments`: it installs what the SDK needs for ssh"
     home = tmp_path / "home"
     (home / ".ssh").mkdir(parents=True, mode=0o700)
     for key in (home / ".ssh/id_ed25519", tmp_path / "host_key"):
@@ -75,7 +82,8 @@ def over_ssh(tmp_path: Path) -> Iterator[dict[str, str]]:
     server = subprocess.Popen(["/usr/sbin/sshd", "-D", "-f", str(configuration), "-E", str(tmp_path / "sshd.log")])
     try:
         wait_for_port(port)
-        yield {"HOME": str(home), "DOCKER_HOST": f"ssh://{getpass.getuser()}@127.0.0.1:{port}"}
+        address = f"ssh://{getpass.getuser()}@127.0.0.1:{port}"
+        yield {"HOME": str(home), "DOCKER_HOST": address, "PYTHONPATH": os.pathsep.join(map(str, SSH))}
     finally:
         server.terminate()
         server.wait()

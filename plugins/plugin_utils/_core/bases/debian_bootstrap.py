@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from functools import cache
 from pathlib import Path
+from typing import IO, cast
 
 from ..chain.tier import Bootstrap
 from ..errors import SourceError
@@ -127,8 +128,7 @@ def bootstrap(tier: str, source: Bootstrap, target: Path, epoch: int, say: Calla
         errors="replace",
         stdin=subprocess.DEVNULL,
     ) as process:
-        assert process.stdout is not None  # noqa: S101 - it is a pipe, see above
-        for line in process.stdout:
+        for line in cast(IO[str], process.stdout):
             output.append(line.rstrip())
             step = line.removeprefix("I: ").strip()
             if line.startswith("I: ") and step.startswith(_STEPS) and "hook" not in step:

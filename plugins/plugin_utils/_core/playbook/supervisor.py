@@ -25,7 +25,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from ansible.executor.play_iterator import FailedStates, IteratingStates
 from ansible.plugins.strategy import StrategyBase, results_thread_main
@@ -245,11 +245,11 @@ class Supervisor:
             if state is None or state.run_state != IteratingStates.COMPLETE:
                 continue
             self._unfinished.remove(name)
-            assert self._journal is not None  # noqa: S101 - nothing is open without one
+            journal = cast(Journal, self._journal)  # nothing is open without one
             host = self.strategy._inventory.get_host(name)
             cause = "a task failed" if self._iterator.is_failed(host) else "its role left the play"
-            self._journal.failed(name, self._reasons.get(name, f"{cause} before the tier was sealed and tested"))
-            outcome = self._journal.outcome(name)
+            journal.failed(name, self._reasons.get(name, f"{cause} before the tier was sealed and tested"))
+            outcome = journal.outcome(name)
             if outcome and outcome.image is None and not self._iterator.is_failed(host):
                 self._callbacks.say(f"tier {name!r} failed: {outcome.reason}")
                 self._iterator.set_fail_state_for_host(name, FailedStates.TASKS)

@@ -28,7 +28,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, cast
 
 _CHUNK = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -120,8 +120,7 @@ class Method:
     def __init__(self, cache: Cache, program: str) -> None:
         self._cache = cache
         self._process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert self._process.stdin and self._process.stdout  # noqa: S101, PT018 - they are pipes
-        self._requests, self._answers = self._process.stdin, self._process.stdout
+        self._requests, self._answers = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)
         self._private = any(os.path.isfile(path) or _has_files(path) for path in _CREDENTIALS)
         self._write_lock = threading.Lock()
         self._expected: dict[str, str] = {}
