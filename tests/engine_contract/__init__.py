@@ -1,11 +1,11 @@
-"""What the product asks of an engine, and what every engine answers: the fake one, and each real one.
+"""The behaviour that the product needs from every engine, as tests for the fake engine and for each real one.
 
-Test files take these questions in with `from engine_contract import *` and say which engine they are for, as a fixture
-`engine`. Here stands only what holds for any engine: an image's ID is whatever the engine says it is. Where engines
-differ, `engine/system.py` says how.
+A test file imports these tests with `from engine_contract import *`, and names its engine by a fixture `engine`. The
+tests check only properties that all engines share: for example, an image ID is whatever the engine reports.
+`engine/system.py` describes the differences between engines.
 """
 
-# ruff: noqa: F403 - questions are taken as they are
+# ruff: noqa: F403 - all tests are imported
 from __future__ import annotations
 
 from engine_contract.commands import *

@@ -1,11 +1,11 @@
-"""Names of images: they move, and an image goes with its last one."""
+"""Names of images: they can move, and an image is removed with its last name."""
 
 from __future__ import annotations
 
 from engine_contract.question import NOTHING
 
 
-def test_a_tag_moves_and_leaves_an_image_without_a_name(asked):
+def test_a_tag_that_moves_leaves_an_image_without_a_name(asked):
     one, two = asked.load("one"), asked.load("two")
     asked.engine.images.tag(two.id, asked.repository, "one")
     assert asked.engine.images.get(f"{asked.repository}:one").id == two.id
@@ -14,7 +14,7 @@ def test_a_tag_moves_and_leaves_an_image_without_a_name(asked):
     assert [image for image, _labels in asked.engine.images.untagged(asked.label)] == [one.id]
 
 
-def test_an_image_goes_with_its_last_name(asked):
+def test_an_image_is_removed_with_its_last_name(asked):
     image = asked.load()
     asked.engine.images.tag(image.id, asked.repository, "more")
     asked.engine.images.remove(f"{asked.repository}:one")
@@ -23,20 +23,20 @@ def test_an_image_goes_with_its_last_name(asked):
     assert asked.engine.images.find(image.id) is None
 
 
-def test_an_image_with_two_names_does_not_go_by_its_id(asked):
+def test_an_image_with_two_names_is_not_removed_by_its_id(asked):
     image = asked.load()
     asked.engine.images.tag(image.id, f"{asked.repository}/other", "more")
     asked.engine.images.remove(image.id)
     assert len(asked.engine.images.get(image.id).tags) == 2
 
 
-def test_what_is_gone_can_be_removed_again(asked):
+def test_a_removed_image_can_be_removed_again(asked):
     image = asked.load()
     for reference in (f"{asked.repository}:one", f"{asked.repository}:one", image.id, NOTHING):
         asked.engine.images.remove(reference)
 
 
-def test_an_image_that_a_container_was_made_of_stays(asked):
+def test_the_image_of_a_container_is_not_removed(asked):
     image = asked.load()
     asked.start(image.id)
     asked.engine.images.remove(image.id)
@@ -44,7 +44,7 @@ def test_an_image_that_a_container_was_made_of_stays(asked):
     assert image.id in asked.engine.containers.sources()
 
 
-def test_a_snapshot_finds_all_names_at_once(asked):
+def test_a_snapshot_has_the_names_of_all_images(asked):
     one, two = asked.load("one"), asked.load("two")
     asked.engine.images.tag(one.id, asked.repository, "more")
     snapshot = asked.engine.images.snapshot()

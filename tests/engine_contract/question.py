@@ -1,4 +1,4 @@
-"""One test's view of an engine, and what it makes there."""
+"""One test's access to an engine, and the objects that the test makes there."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.serv
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.streams import Output
 from tiny_image import archive, document
 
-#: What all that a test makes is labelled with.
+#: The label of all objects that a test makes.
 LABEL = "io.tierwright.contract"
 NOTHING = "tierwright-contract-nothing:here"
 WAITS = ["/bin/sh", "-c", "trap 'exit 3' TERM; while :; do sleep 1 & wait $!; done"]
 
 
 class Question:
-    """One test's view of an engine: what it makes is told apart by a mark, and removed at its end."""
+    """One test's access to an engine. All objects that it makes have a unique mark, and are removed at its end."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine, self.mark = engine, secrets.token_hex(4)
@@ -30,14 +30,14 @@ class Question:
         self.repository = f"tierwright-contract/{self.mark}"
 
     def load(self, tag: str = "one", *, labels: dict[str, str] | None = None, **settings: Any) -> Any:
-        """Let the engine hold an image of this name, and find it."""
+        """Load an image with this tag into the engine, and return it."""
         name = f"{self.repository}:{tag}"
         content = document({**self.labels, "tag": tag, **(labels or {})}, **settings)
         self.engine.images.load_archive(iter([archive([name], content)]), name)
         return self.engine.images.get(name)
 
     def start(self, image: str, *command: str, **more: Any) -> str:
-        """Start a container as users do."""
+        """Start a container in the way users do, and return its ID."""
         return self.engine.services.start(ContainerSettings(image, self.labels, command=list(command) or WAITS, **more))
 
     def build_container(self, image: str, name: str = "build", mounts: Any = ()) -> Any:
@@ -51,7 +51,7 @@ class Question:
         return code, bytes(output.stdout), bytes(output.stderr)
 
     def ended(self, container: str) -> Any:
-        """What became of a container that ends by itself."""
+        """Wait until a container ends by itself, and return its state."""
         while (state := self.engine.services.state(container)).running:
             pass
         return state
@@ -60,8 +60,8 @@ class Question:
         for container, _labels in self.engine.containers.find(self.label):
             self.engine.containers.remove(container)
         for image in self.engine.images.labelled(self.label):
-            found = self.engine.images.find(image)
-            for name in found.tags if found else ():
+            inspected = self.engine.images.find(image)
+            for name in inspected.tags if inspected else ():
                 self.engine.images.remove(name)
             self.engine.images.remove(image)
         for volume in self.engine.volumes.labelled(self.label):
@@ -72,6 +72,6 @@ class Question:
 
 @pytest.fixture
 def asked(engine):
-    made = Question(engine)
-    yield made
-    made.clear()
+    question = Question(engine)
+    yield question
+    question.clear()

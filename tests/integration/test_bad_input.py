@@ -1,4 +1,4 @@
-"""Wrong input is told in one message that names tier and variable, before any container starts."""
+"""Invalid input is rejected by one message that names tier and variable, before any container starts."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ NO_DIGEST = "sha256:" + "0" * 64
 
 
 @pytest.fixture
-def refused(playbook, engine, tmp_path):
-    """Run a wrong inventory; return what the user reads."""
+def rejection(playbook, engine, tmp_path):
+    """Run an invalid inventory; return the message."""
     name = f"twtest-{secrets.token_hex(4)}"
 
     def run(tiers, *arguments, **options):
         inventory = tmp_path / "chain.yml"
         chain = {"all": {"vars": {"tier_chain": name}}}
         inventory.write_text(yaml.safe_dump({**chain, "tiers": {"children": {"operations": {"hosts": tiers}}}}))
-        before = {each.id for each in engine.images.list(all=True)}
-        done = playbook("build-chain.yml", "-i", str(inventory), *arguments, **options)
-        assert done.code != 0, done.output
-        assert "PLAY [Make the bases]" not in done.output
-        assert {each.id for each in engine.images.list(all=True)} == before
-        return done.message
+        before = {image.id for image in engine.images.list(all=True)}
+        result = playbook("build-chain.yml", "-i", str(inventory), *arguments, **options)
+        assert result.code != 0, result.output
+        assert "PLAY [Make the bases]" not in result.output
+        assert {image.id for image in engine.images.list(all=True)} == before
+        return result.message
 
     yield run
     for claim in engine.volumes.list(filters={"label": f"{labels.CHAIN}={name}"}):
@@ -66,8 +66,8 @@ def refused(playbook, engine, tmp_path):
         ),
     ],
 )
-def test_a_wrong_inventory(refused, tiers, message):
-    assert message in refused(tiers)
+def test_an_invalid_inventory_is_rejected(rejection, tiers, message):
+    assert message in rejection(tiers)
 
 
 @pytest.mark.parametrize(
@@ -90,34 +90,34 @@ def test_a_wrong_inventory(refused, tiers, message):
         ),
     ],
 )
-def test_a_role_or_a_variable_of_it_that_there_is_not(refused, tiers, message):
-    assert message in refused(tiers)
+def test_a_missing_role_or_an_invalid_role_variable_is_rejected(rejection, tiers, message):
+    assert message in rejection(tiers)
 
 
-def test_a_forced_tier_that_there_is_not(refused):
-    assert "tier_force names 'nobody'" in refused({"base": BASE}, "-e", "tier_force=nobody")
+def test_an_unknown_forced_tier_is_rejected(rejection):
+    assert "tier_force names 'nobody'" in rejection({"base": BASE}, "-e", "tier_force=nobody")
 
 
-def test_an_engine_that_does_not_answer(refused):
-    told = refused({"base": BASE}, env={"DOCKER_HOST": "unix:///nonexistent/docker.sock"})
-    assert "no container engine answers at unix:///nonexistent/docker.sock" in told
-    assert "playbooks/engine.yml" in told
+def test_an_engine_that_does_not_answer_is_reported(rejection):
+    message = rejection({"base": BASE}, env={"DOCKER_HOST": "unix:///nonexistent/docker.sock"})
+    assert "no container engine answers at unix:///nonexistent/docker.sock" in message
+    assert "playbooks/engine.yml" in message
 
 
-def test_a_wrong_inventory_is_told_even_where_no_engine_answers(refused):
-    told = refused({"base": {}}, env={"DOCKER_HOST": "unix:///nonexistent/docker.sock"})
-    assert "tier 'base': it has neither tier_parent nor a source" in told
+def test_an_invalid_inventory_is_rejected_without_an_engine(rejection):
+    message = rejection({"base": {}}, env={"DOCKER_HOST": "unix:///nonexistent/docker.sock"})
+    assert "tier 'base': it has neither tier_parent nor a source" in message
 
 
-def test_an_inventory_without_tiers(playbook, tmp_path):
+def test_an_inventory_without_tiers_is_rejected(playbook, tmp_path):
     (tmp_path / "hosts.yml").write_text("all: {hosts: {web: {}}}")
-    done = playbook("build-chain.yml", "-i", str(tmp_path / "hosts.yml")).expect(2)
-    assert "no hosts in the group 'tiers'" in done.message
+    result = playbook("build-chain.yml", "-i", str(tmp_path / "hosts.yml")).expect(2)
+    assert "no hosts in the group 'tiers'" in result.message
 
 
-def test_a_parent_without_an_image_under_limit(refused):
+def test_limit_needs_an_image_of_the_parent(rejection):
     tiers = {"nobody-built-this": BASE, "web": {"tier_parent": "nobody-built-this", "tier_role": "corebuild"}}
-    assert "tier 'web': its parent 'nobody-built-this' has no image" in refused(tiers, "--limit", "web")
+    assert "tier 'web': its parent 'nobody-built-this' has no image" in rejection(tiers, "--limit", "web")
 
 
 @pytest.mark.once
@@ -126,24 +126,26 @@ def test_a_parent_without_an_image_under_limit(refused):
     [pytest.param(None, id="missing"), pytest.param("", id="empty"), pytest.param("garbage: [", id="garbage")],
 )
 @pytest.mark.parametrize("name", ["build-chain.yml", "playbooks/prune.yml"])
-def test_a_run_without_a_tier_is_no_success(playbook, tmp_path, inventory, name):
+def test_a_run_without_tiers_fails(playbook, tmp_path, inventory, name):
     path = tmp_path / "typo.yml"
     if inventory is not None:
         path.write_text(inventory)
-    done = playbook(name, "-i", str(path)).expect(1)
-    assert "nothing was done: no host began. The inventory has no tiers (-i names it" in done.message
+    result = playbook(name, "-i", str(path)).expect(1)
+    assert "nothing was done: no host began. The inventory has no tiers (-i names it" in result.message
 
 
 @pytest.mark.once
-def test_a_run_whose_plan_was_left_out_is_no_success(playbook):
-    done = playbook("build-chain.yml", "--skip-tags", "always").expect(1)
-    assert "--start-at-task left the first task out" in done.message
+def test_a_run_without_its_plan_fails(playbook):
+    result = playbook("build-chain.yml", "--skip-tags", "always").expect(1)
+    assert "--start-at-task left the first task out" in result.message
 
 
 @pytest.mark.once
-def test_a_limit_that_leaves_no_tier_is_no_success(playbook, tmp_path):
+def test_a_limit_without_tiers_fails(playbook, tmp_path):
     inventory = tmp_path / "chain.yml"
     groups = {"operations": {"hosts": {"base": BASE}}}
     inventory.write_text(yaml.safe_dump({"tiers": {"children": groups}, "others": {"hosts": {"other": {}}}}))
-    done = playbook("build-chain.yml", "-i", str(inventory), "--limit", "other").expect(2)
-    assert "--limit selects the hosts other, and none of them is in the group 'tiers'; tiers are: base" in done.message
+    result = playbook("build-chain.yml", "-i", str(inventory), "--limit", "other").expect(2)
+    assert (
+        "--limit selects the hosts other, and none of them is in the group 'tiers'; tiers are: base" in result.message
+    )

@@ -1,4 +1,4 @@
-"""Bases from elsewhere: pulled by digest, hostile ones among them, and archives that mean harm."""
+"""Bases from outside: images that are pulled by digest, also hostile ones, and malicious archives."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VOLUME = """
 
 
 @pytest.mark.once
-def test_a_hostile_parent_can_be_built_upon(
+def test_a_tier_can_be_built_on_a_hostile_image(
     small_chain: SmallChain, engine: Any, hostile: str, demo: dict[str, Any]
 ) -> None:
     small_chain.tier("base", pull=hostile)
@@ -52,7 +52,7 @@ def test_a_hostile_parent_can_be_built_upon(
         assert len(image.attrs["RootFS"]["Layers"]) == count + 1
         assert image.attrs["RootFS"]["Layers"][:count] == base.attrs["RootFS"]["Layers"]
         assert not image.attrs["Config"].get("OnBuild")
-    # What a tier does not say, it inherits; what it says, counts.
+    # A tier inherits the settings that it does not set itself.
     config = heir.attrs["Config"]
     assert (config["Entrypoint"], config["Cmd"], config["User"]) == (["/bin/false"], ["swallowed"], "1001")
     assert set(config["Volumes"]) == {"/srv/data", "/etc/apt"}
@@ -61,19 +61,19 @@ def test_a_hostile_parent_can_be_built_upon(
     config = free.attrs["Config"]
     assert not config.get("Volumes")
     assert not config.get("ExposedPorts")
-    assert config.get("Healthcheck", {"Test": ["NONE"]}) == {"Test": ["NONE"]}  # Podman does not tell that
+    assert config.get("Healthcheck", {"Test": ["NONE"]}) == {"Test": ["NONE"]}  # Podman does not report it
     assert run_container(engine, free.id) == "kept"
 
 
 @pytest.mark.once
-def test_an_image_that_is_gone_from_the_registry_is_told(small_chain: SmallChain, registry: str) -> None:
+def test_an_image_that_the_registry_lacks_is_reported(small_chain: SmallChain, registry: str) -> None:
     small_chain.tier("base", pull=f"{registry}/nothing@sha256:{'0' * 64}")
     failed = small_chain.build().expect(2)
     assert f"tier 'base': pulling tier_pull {registry}/nothing@sha256:000" in failed.message
 
 
 @pytest.mark.once
-def test_an_archive_that_leads_out_is_refused(small_chain: SmallChain, tmp_path: Any) -> None:
+def test_an_archive_with_a_path_outside_its_root_is_rejected(small_chain: SmallChain, tmp_path: Any) -> None:
     archive = tmp_path / "evil.tar"
     with tarfile.open(archive, "w") as tar:
         tar.addfile(tarfile.TarInfo("../../etc/evil"))
@@ -85,7 +85,7 @@ def test_an_archive_that_leads_out_is_refused(small_chain: SmallChain, tmp_path:
 
 
 @pytest.mark.once
-def test_a_suite_that_there_is_not_is_told(small_chain: SmallChain) -> None:
+def test_an_unknown_suite_is_reported(small_chain: SmallChain) -> None:
     small_chain.tier("base", bootstrap={"suite": "nosuchsuite"})
     failed = small_chain.build().expect(2)
     assert "tier 'base': tier_bootstrap of suite 'nosuchsuite' failed" in failed.message

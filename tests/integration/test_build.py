@@ -1,4 +1,4 @@
-"""Small chains on the real engine: layers, failures, limits, and what a build may and may not do."""
+"""Small chains on a real engine: layers, failures, limits, and what a build may and may not do."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def layers(image):
 
 @pytest.fixture(scope="module")
 def three_tiers(make_chain, tmp_path_factory):
-    """A chain of three tiers when it was built and released."""
+    """A chain of three tiers, built and released."""
     with make_chain(tmp_path_factory.mktemp("chain")) as chain:
         chain.tier("one", WRITE, parent="base").tier("two", WRITE, parent="one", config={"user": "1001"})
         chain.tier("three", WRITE, parent="two")
@@ -48,7 +48,7 @@ def three_tiers(make_chain, tmp_path_factory):
 
 @pytest.fixture
 def built(three_tiers):
-    """The same, whatever another test did to it."""
+    """The chain of three tiers, restored after the previous test."""
     return three_tiers.restore()
 
 
@@ -57,17 +57,17 @@ def change(chain, *tiers):
         (chain.folder / f"roles/{tier}/tasks/main.yml").write_text(CHANGED)
 
 
-def test_the_demo_s_core_build_is_built(playbook):
-    """With the locked ansible-core it is there already; other versions build a real role here."""
-    told = playbook("build-chain.yml", "--limit", "base,corebuild").expect().output
-    assert re.search(r"^corebuild +corebuild:latest ", told, re.MULTILINE)
+def test_the_core_build_of_the_demo_is_built(playbook):
+    """With the locked ansible-core, it was built before. Other versions build a real role here."""
+    output = playbook("build-chain.yml", "--limit", "base,corebuild").expect().output
+    assert re.search(r"^corebuild +corebuild:latest ", output, re.MULTILINE)
 
 
 def images_of(chain):
     return {tier: chain.image(tier).id for tier in chain.tiers}
 
 
-def test_each_tier_is_one_layer_on_its_parent_s(built):
+def test_each_tier_is_one_layer_on_its_parent(built):
     base, one, two = (built.image(tier) for tier in ("base", "one", "two"))
     assert [len(layers(image)) for image in (base, one, two)] == [1, 2, 3]
     assert layers(two)[:2] == layers(one)
@@ -85,7 +85,7 @@ def test_each_tier_is_one_layer_on_its_parent_s(built):
 
 
 @pytest.mark.once
-def test_nothing_changed_means_nothing_is_done(built):
+def test_an_unchanged_chain_is_kept(built):
     before = images_of(built)
     again = built.build().expect()
     assert "changed=0" in again.output
@@ -94,13 +94,13 @@ def test_nothing_changed_means_nothing_is_done(built):
 
 
 @pytest.mark.once
-def test_a_tier_that_comes_out_the_same_leaves_its_children_alone(built):
+def test_children_of_an_identical_image_are_not_rebuilt(built):
     before = images_of(built)
     (built.folder / "roles/one/tasks/main.yml").write_text("# another way to say the same\n" + WRITE)
     planned = built.build("--check").expect()
     assert re.search(r"^two +build +parent one is built$", planned.output, re.MULTILINE)
-    done = built.build().expect()
-    results = dict(re.findall(rf"^(\w+) +{built.name}/\S+ .* \d+ +(\S.*)$", done.output, re.MULTILINE))
+    result = built.build().expect()
+    results = dict(re.findall(rf"^(\w+) +{built.name}/\S+ .* \d+ +(\S.*)$", result.output, re.MULTILINE))
     assert results == {
         "one": "built, same content as the release",
         "two": "kept, built before on this image of parent one",
@@ -110,25 +110,25 @@ def test_a_tier_that_comes_out_the_same_leaves_its_children_alone(built):
     again = built.build().expect()
     assert "changed=0" in again.output
     assert again.output.count("nothing changed") == len(built.tiers)
-    # One that does come out otherwise is built with all that stands on it.
+    # A tier whose content does change is built with all its descendants.
     change(built, "one")
     built.build().expect()
     assert all(image != before[tier] for tier, image in images_of(built).items() if tier != "base")
 
 
 @pytest.mark.once
-def test_check_says_what_and_why_and_does_nothing(built, engine):
+def test_check_lists_reasons_and_builds_nothing(built, engine):
     before = {image.id for image in engine.images.list(all=True)}
     (built.folder / "roles/one/tasks/main.yml").write_text(WRITE + "\n# changed\n")
-    told = built.build("--check").expect()
-    assert re.search(r"^one +build  role one/tasks/main.yml changed$", told.output, re.MULTILINE)
-    assert re.search(r"^two +build  parent one is built$", told.output, re.MULTILINE)
-    assert re.search(r"^base +keep   nothing changed$", told.output, re.MULTILINE)
+    result = built.build("--check").expect()
+    assert re.search(r"^one +build  role one/tasks/main.yml changed$", result.output, re.MULTILINE)
+    assert re.search(r"^two +build  parent one is built$", result.output, re.MULTILINE)
+    assert re.search(r"^base +keep   nothing changed$", result.output, re.MULTILINE)
     assert {image.id for image in engine.images.list(all=True)} == before
 
 
 @pytest.mark.once
-def test_limit_builds_on_the_parent_s_current_image(built):
+def test_limit_builds_on_the_current_image_of_the_parent(built):
     before = images_of(built)
     change(built, "one", "two")
     built.build("--limit", "two").expect()
@@ -139,7 +139,7 @@ def test_limit_builds_on_the_parent_s_current_image(built):
 
 
 @pytest.mark.once
-def test_force_builds_what_did_not_change(built):
+def test_force_builds_an_unchanged_tier(built):
     before = images_of(built)
     forced = built.build("-e", "tier_force=three").expect()
     assert re.search(r"^three +build  forced by tier_force$", forced.output, re.MULTILINE)
@@ -148,8 +148,8 @@ def test_force_builds_what_did_not_change(built):
 
 
 @pytest.fixture(scope="module")
-def apart(make_chain, tmp_path_factory):
-    """Tiers that have nothing to do with one another, built in one run."""
+def unrelated(make_chain, tmp_path_factory):
+    """Unrelated tiers, built in one run."""
     with make_chain(tmp_path_factory.mktemp("chain")) as chain:
         chain.tier("idle", "- name: Do nothing\n  ansible.builtin.raw: 'true'\n", parent="base")
         chain.tier("above", WRITE, parent="idle")
@@ -170,52 +170,52 @@ def apart(make_chain, tmp_path_factory):
 
 
 @pytest.mark.once
-def test_a_role_that_changes_nothing_still_is_one_layer(apart):
-    assert [len(layers(apart.image(tier))) for tier in ("idle", "above")] == [2, 3]
-    assert apart.run("above", "cat", "/etc/above") == "above\n"
+def test_a_role_that_changes_nothing_makes_an_empty_layer(unrelated):
+    assert [len(layers(unrelated.image(tier))) for tier in ("idle", "above")] == [2, 3]
+    assert unrelated.run("above", "cat", "/etc/above") == "above\n"
 
 
-def test_handlers_run_before_the_layer_is_sealed(apart):
-    assert apart.run("handles", "cat", "/etc/handled") == "handled"
+def test_handlers_run_before_the_layer_is_sealed(unrelated):
+    assert unrelated.run("handles", "cat", "/etc/handled") == "handled"
 
 
 @pytest.mark.once
-def test_the_role_s_own_image_settings_count_unless_the_inventory_has_others(apart):
-    one, other = (apart.image(tier).attrs["Config"] for tier in ("says", "other"))
+def test_the_inventory_overrides_the_image_settings_of_a_role(unrelated):
+    one, other = (unrelated.image(tier).attrs["Config"] for tier in ("says", "other"))
     assert (list(one["ExposedPorts"]), one["User"]) == (["8080/tcp"], "7")
     assert (other.get("ExposedPorts"), other["User"]) == (None, "8")
 
 
 @pytest.mark.once
-def test_nothing_of_ansible_or_the_build_is_in_the_layer(apart):
+def test_the_layer_has_no_trace_of_ansible_or_the_build(unrelated):
     find = "find / -xdev \\( -iname '*ansible*' -o -name __pycache__ -newer /etc/scripts \\) -not -path '/proc/*'"
-    assert apart.run("scripts", "sh", "-c", find) == ""
+    assert unrelated.run("scripts", "sh", "-c", find) == ""
     lists = "ls /dev/tierwright /var/lib/apt/lists/*Packages* 2>/dev/null; true"
-    assert apart.run("scripts", "sh", "-c", lists) == ""
-    assert apart.run("scripts", "cat", "/etc/hello") == "hello\n"
-    config = json.dumps(apart.image("scripts").attrs["Config"])
+    assert unrelated.run("scripts", "sh", "-c", lists) == ""
+    assert unrelated.run("scripts", "cat", "/etc/hello") == "hello\n"
+    config = json.dumps(unrelated.image("scripts").attrs["Config"])
     assert "noninteractive" not in config
     assert labels.RUN not in config
 
 
-def test_a_failure_stops_its_branch_only(small_chain, engine):
+def test_a_failure_stops_only_its_branch(small_chain, engine):
     broken = WRITE + "- name: Break\n  ansible.builtin.command: sh -c 'echo it is broken >&2; exit 3'\n"
     small_chain.tier("trunk", WRITE, parent="base").tier("good", WRITE, parent="trunk")
     small_chain.tier("broken", broken, parent="trunk").tier("above", WRITE, parent="broken")
     small_chain.tier("top", WRITE, parent="above")
     failed = small_chain.build().expect(2)
     assert "it is broken" in failed.output
-    told = failed.output.partition("FAILED broken\n")[2]
-    assert re.match(r"  task 'Break' \(broken/tasks/main.yml:\d+\)\n    [^']*non-zero return code\.?\n", told)
-    assert "    stderr:\n      it is broken\n" in told
-    assert "FAILED above" not in told
+    summary = failed.output.partition("FAILED broken\n")[2]
+    assert re.match(r"  task 'Break' \(broken/tasks/main.yml:\d+\)\n    [^']*non-zero return code\.?\n", summary)
+    assert "    stderr:\n      it is broken\n" in summary
+    assert "FAILED above" not in summary
     assert "tier 'above' is not built: its parent 'broken' failed" in failed.message
     assert small_chain.released("good")
     for tier in ("broken", "above", "top"):
         assert engine.images.list(f"{small_chain.name}/{tier}") == []
-    # What the failed tiers stand on keeps its release tag where it was: here, nowhere.
+    # The release tag of the parent of failed tiers does not move: here, it does not exist.
     assert not small_chain.released("trunk")
-    # The next run builds what failed and no more, and releases all of it.
+    # The next run builds only what failed, and releases all tiers.
     small_chain.tier("broken", WRITE, parent="trunk")
     repaired = small_chain.build().expect()
     assert "trunk   keep   built before as" in repaired.output
@@ -223,11 +223,11 @@ def test_a_failure_stops_its_branch_only(small_chain, engine):
 
 
 def test_an_unreachable_tier_fails_its_children_at_once(small_chain):
-    away = WRITE + (
+    tasks = WRITE + (
         "- name: Ask a machine that is not there\n  ansible.builtin.ping:\n  delegate_to: nowhere.invalid\n"
         "  vars: {ansible_connection: ssh, ansible_ssh_common_args: '-o ConnectTimeout=2'}\n"
     )
-    small_chain.tier("lost", away, parent="base").tier("above", WRITE, parent="lost")
+    small_chain.tier("lost", tasks, parent="base").tier("above", WRITE, parent="lost")
     started = time.monotonic()
     failed = small_chain.build()
     assert failed.code in {2, 4}
@@ -252,7 +252,7 @@ def test_fewer_forks_than_tiers_never_deadlock(small_chain, forks):
     assert small_chain.run("e", "cat", "/etc/a", "/etc/c", "/etc/e") == "a\nc\ne\n"
 
 
-def test_a_role_applied_in_part_never_passes_for_the_whole(small_chain):
+def test_a_partly_applied_role_is_built_again(small_chain):
     tasks = WRITE + "- name: Write more\n  tags: [more]\n  ansible.builtin.raw: echo x > /etc/more\n"
     small_chain.tier("one", tasks, parent="base")
     small_chain.build("--tags", "more").expect()
@@ -262,7 +262,7 @@ def test_a_role_applied_in_part_never_passes_for_the_whole(small_chain):
 
 
 @pytest.mark.once
-def test_a_build_container_is_confined_while_it_builds(small_chain, engine, environment):
+def test_a_build_container_is_confined(small_chain, engine, environment):
     look = (
         WRITE
         + "- name: Look around\n  ansible.builtin.shell: |\n"
@@ -282,22 +282,22 @@ def test_a_build_container_is_confined_while_it_builds(small_chain, engine, envi
         text=True,
     ) as running:
         try:
-            mine = {"label": [f"{labels.CHAIN}={small_chain.name}", f"{labels.TIER}=one"]}
-            (container,) = wait_for(lambda: engine.containers.list(filters=mine))
+            filters = {"label": [f"{labels.CHAIN}={small_chain.name}", f"{labels.TIER}=one"]}
+            (container,) = wait_for(lambda: engine.containers.list(filters=filters))
         finally:
             (small_chain.folder / "go").touch()
         host, mounts = container.attrs["HostConfig"], container.attrs["Mounts"]
         output, _ = running.communicate()
     assert running.returncode == 0, output
     assert host["Privileged"] is False
-    if as_engine(engine).kind == PODMAN:  # it lists each capability that it drops, and each mount
+    if as_engine(engine).kind == PODMAN:  # Podman lists every capability that it drops, and every mount
         assert set(host["CapDrop"]).isdisjoint(host["CapAdd"])
     else:
         assert host["CapDrop"] == ["ALL"]
         assert not host["Binds"]
     assert host["NetworkMode"] != "host"
     assert host["PidMode"] in {"", "private"}
-    # Of this machine it has the folder of the agent's socket, and can write nothing there.
+    # The only folder of this machine is the one with the agent's socket, and it is read-only.
     binds = [(mount["Destination"], mount["RW"]) for mount in mounts if mount["Type"] == "bind"]
     assert binds == [("/dev/tierwright-agent", False)]
     assert {mount["Type"] for mount in mounts} == {"volume", "bind"}
@@ -306,7 +306,7 @@ def test_a_build_container_is_confined_while_it_builds(small_chain, engine, envi
 
 @pytest.fixture
 def long_run(small_chain, engine, environment):
-    """A run of its own in the middle of a task that takes long, to be ended by a signal."""
+    """A run in the middle of a long task, which the test ends by a signal."""
     small_chain.tier("one", WRITE + "- name: Take long\n  ansible.builtin.command: sleep 600\n", parent="base")
     small_chain.write()
     running = subprocess.Popen(
@@ -317,15 +317,15 @@ def long_run(small_chain, engine, environment):
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    mine = (f"{labels.CHAIN}={small_chain.name}", f"{labels.TIER}=one")
-    wait_for(lambda: runs(engine, "sleep 600", *mine))
+    own_labels = (f"{labels.CHAIN}={small_chain.name}", f"{labels.TIER}=one")
+    wait_for(lambda: runs(engine, "sleep 600", *own_labels))
     yield running
     running.kill()
     running.wait()
 
 
 @pytest.mark.once
-def test_a_killed_run_leaves_nothing_after_the_next(small_chain, long_run):
+def test_the_next_run_cleans_up_after_a_killed_run(small_chain, long_run):
     subprocess.run(["kill", "-KILL", "--", f"-{long_run.pid}"], check=True)
     long_run.wait()
     assert not small_chain.released("one")
@@ -336,21 +336,21 @@ def test_a_killed_run_leaves_nothing_after_the_next(small_chain, long_run):
 
 
 @pytest.mark.parametrize(
-    ("sent", "code"),
+    ("arguments", "code"),
     [
         pytest.param(["-INT", "--", "-PID"], 99, id="ctrl-c"),
         pytest.param(["-TERM", "PID"], 143, id="a cancelled job", marks=pytest.mark.once),
         pytest.param(["-HUP", "PID"], 129, id="a closed terminal", marks=pytest.mark.once),
     ],
 )
-def test_an_interrupted_run_clears_up_after_itself(small_chain, engine, long_run, sent, code):
-    subprocess.run(["kill", *(each.replace("PID", str(long_run.pid)) for each in sent)], check=True)
+def test_an_interrupted_run_cleans_up(small_chain, engine, long_run, arguments, code):
+    subprocess.run(["kill", *(argument.replace("PID", str(long_run.pid)) for argument in arguments)], check=True)
     assert long_run.wait(60) == code
     assert engine.containers.list(all=True, filters={"label": f"{labels.CHAIN}={small_chain.name}"}) == []
     assert not small_chain.released("one")
 
 
-def test_a_secret_from_a_vault_counts_but_is_not_told(small_chain, environment):
+def test_a_vaulted_secret_is_an_input_but_is_not_printed(small_chain, environment):
     password = small_chain.folder / "password"
     password.write_text("vault password\n")
     (small_chain.folder / "group_vars").mkdir()
@@ -365,15 +365,15 @@ def test_a_secret_from_a_vault_counts_but_is_not_told(small_chain, environment):
             "one_secret",
             secret,
         ]
-        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-        (small_chain.folder / "group_vars/all.yml").write_text(done.stdout)
+        process = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+        (small_chain.folder / "group_vars/all.yml").write_text(process.stdout)
 
     encrypt("hunter2-canary")
     small_chain.tier("one", WRITE, parent="base")
     vault = ("--vault-password-file", str(password))
     small_chain.build(*vault).expect()
     assert "hunter2-canary" not in json.dumps(small_chain.image("one").attrs)
-    encrypt("hunter2-canary")  # other bytes in the file, the same secret
+    encrypt("hunter2-canary")  # different bytes in the file, the same secret
     assert "one   keep   nothing changed" in small_chain.build(*vault, "--check").expect().output
     encrypt("hunter3-canary")
     assert "one   build  variable one_secret changed" in small_chain.build(*vault, "--check").expect().output

@@ -1,4 +1,4 @@
-"""The cache that build containers share: nothing comes twice over the network, and nothing in it is believed."""
+"""The cache that build containers share: nothing is downloaded twice, and nothing in the cache is trusted."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ INSTALL = """
   ansible.builtin.apt: {name: [rsync, sqlite3], update_cache: true, install_recommends: false}
 """
 
-# The log is no part of any layer that is compared here, and tells what came over the network.
-TELL = """
+# Prints into the log how many bytes came over the network, and leaves no trace in the layer.
+PRINT_RECEIVED = """
 - name: Tell what came over the network
   ansible.builtin.shell: awk '/eth0/ {print "received", $2}' /proc/net/dev
   register: received
@@ -24,7 +24,7 @@ TELL = """
   ansible.builtin.debug: {var: received.stdout}
 """
 
-# timeout kills its whole group of processes: apt, our method, and the distribution's.
+# `timeout` kills its process group: apt, our method, and the method of the distribution.
 KILLED = """
 - name: Fetch and be killed
   ansible.builtin.shell: |
@@ -32,7 +32,7 @@ KILLED = """
     timeout --signal KILL 1 apt-get -qq --yes --no-install-recommends --download-only install git perl || true
 """
 
-ASK = """
+UPDATE = """
 - name: Ask whether the lists are fresh
   ansible.builtin.apt: {update_cache: true, cache_valid_time: 86400}
   register: asked
@@ -40,7 +40,7 @@ ASK = """
   ansible.builtin.assert: {that: asked.cache_updated, quiet: true}
 """
 
-LOOK = """
+CHECK_DPKG = """
 - name: Look
   ansible.builtin.command: dpkg --force-help
   register: look
@@ -51,7 +51,7 @@ LOOK = """
 """
 
 CACHE = "tierwright-cache-debian"
-RELEASE_FILES = 1_500_000  # what a new look at three archives costs, at most
+RELEASE_FILES = 1_500_000  # bytes, at most, for the Release files of three archives
 
 
 def received(run):
@@ -69,12 +69,12 @@ def in_cache(engine, script):
 
 def test_siblings_and_later_builds_download_nothing_twice(small_chain, engine):
     for name in ("one", "two", "three"):
-        small_chain.tier(name, INSTALL + TELL, parent="base")
-    small_chain.build()  # side by side, on the same packages
+        small_chain.tier(name, INSTALL + PRINT_RECEIVED, parent="base")
+    small_chain.build()  # in parallel, with the same packages
     assert all(small_chain.released(name) for name in ("one", "two", "three"))
-    again = received(small_chain.build("-e", "tier_force=one,two,three"))
-    assert len(again) == 3
-    assert all(count < RELEASE_FILES for count in again), again
+    sizes = received(small_chain.build("-e", "tier_force=one,two,three"))
+    assert len(sizes) == 3
+    assert all(count < RELEASE_FILES for count in sizes), sizes
     volume = engine.volumes.get(CACHE)
     assert volume.attrs["Labels"] == {labels.CACHE: "debian"}
     assert "rsync" in small_chain.run("one", "dpkg-query", "--show", "rsync")
@@ -83,32 +83,32 @@ def test_siblings_and_later_builds_download_nothing_twice(small_chain, engine):
     )
 
 
-def test_a_poisoned_cache_poisons_nobody(small_chain, engine):
+def test_a_poisoned_cache_is_not_used(small_chain, engine):
     small_chain.tier("one", INSTALL, parent="base")
     small_chain.build().expect()
     in_cache(engine, "for each in *; do printf poison | dd of=$each conv=notrunc bs=1 seek=200 status=none; done")
-    small_chain.tier("two", INSTALL + TELL, parent="base")
-    assert received(small_chain.build())[0] > RELEASE_FILES  # it fetched them anew
+    small_chain.tier("two", INSTALL + PRINT_RECEIVED, parent="base")
+    assert received(small_chain.build())[0] > RELEASE_FILES  # they were downloaded again
     assert small_chain.run("two", "dpkg", "--verify", "rsync", "sqlite3") == ""
     in_cache(engine, "for each in *; do [ $(sha256sum <$each | cut -c-64) = $each ] || rm -f $each; done")
 
 
-def test_a_killed_build_leaves_nothing_in_the_cache(small_chain, engine):
+def test_a_killed_build_leaves_no_incomplete_file_in_the_cache(small_chain, engine):
     small_chain.tier("one", KILLED, parent="base")
     small_chain.build().expect()
-    wrong = in_cache(engine, "ls -A | grep -vxE '[0-9a-f]{64}'; sha256sum * | awk '$1 != $2'")
-    assert wrong == ""
+    incomplete = in_cache(engine, "ls -A | grep -vxE '[0-9a-f]{64}'; sha256sum * | awk '$1 != $2'")
+    assert incomplete == ""
 
 
-def test_lists_of_before_never_hide_an_update(small_chain, engine):
-    small_chain.tier("one", ASK, parent="base")
+def test_cached_lists_never_hide_an_update(small_chain, engine):
+    small_chain.tier("one", UPDATE, parent="base")
     small_chain.build().expect()
-    # Release files are in no cache: nothing there says what is new.
+    # The cache has no Release files, so nothing in it can say what is new.
     assert in_cache(engine, "grep -lE '^(-----BEGIN PGP|Origin: )' * || true") == ""
 
 
-def test_dpkg_does_not_wait_for_the_disk_and_nothing_tells(small_chain):
-    small_chain.tier("one", LOOK, parent="base")
+def test_dpkg_does_not_wait_for_the_disk_and_leaves_no_trace_of_it(small_chain):
+    small_chain.tier("one", CHECK_DPKG, parent="base")
     small_chain.build().expect()
     assert small_chain.run("one", "sh", "-c", "grep -rl unsafe-io /etc || true") == ""
     assert "DPKG_FORCE" not in str(small_chain.image("one").attrs["Config"])

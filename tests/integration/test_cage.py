@@ -16,33 +16,33 @@ KILL = 1 << 5
 
 @pytest.fixture
 def caged(engine, demo):
-    """Start a build container in a cage, and run commands in it."""
-    started = []
+    """Start build containers with the given cage."""
+    container_ids = []
 
     def start(cage):
         config = confined(as_engine(engine).system, cage, family="debian", say=print)
-        made = as_engine(engine).containers.start(
+        container = as_engine(engine).containers.start(
             name="twtest-cage", image=demo["base"].id, tier="test", labels={}, confined=config
         )
-        started.append(made.id)
-        return engine.containers.get(made.id)
+        container_ids.append(container.id)
+        return engine.containers.get(container.id)
 
     yield start
-    for each in started:
-        as_engine(engine).containers.remove(each)
+    for container_id in container_ids:
+        as_engine(engine).containers.remove(container_id)
 
 
-def test_more_is_given_told_and_written_into_the_history(small_chain):
+def test_extra_capabilities_are_granted_reported_and_recorded(small_chain):
     small_chain.tier("usual", STATUS, parent="base")
     small_chain.tier("more", STATUS, parent="base", cage={"capabilities": ["KILL"], "memory": "1g", "pids": 500})
-    built = small_chain.build().expect()
-    assert "its build container gets capabilities KILL" in built.output
+    result = small_chain.build().expect()
+    assert "its build container gets capabilities KILL" in result.output
     usual, more = (int(small_chain.run(tier, "cat", "/etc/status").split()[1], 16) for tier in ("usual", "more"))
     assert more == usual | KILL
     assert "NoNewPrivs:\t1" in small_chain.run("more", "cat", "/etc/status")
-    told = {tier: small_chain.image(tier).history()[0]["CreatedBy"] for tier in ("usual", "more")}
-    assert told["more"] == "tierwright: tier more: role more, with capabilities KILL"
-    assert "with" not in told["usual"]
+    created_by = {tier: small_chain.image(tier).history()[0]["CreatedBy"] for tier in ("usual", "more")}
+    assert created_by["more"] == "tierwright: tier more: role more, with capabilities KILL"
+    assert "with" not in created_by["usual"]
     small_chain.tier("usual", parent="base", cage={"capabilities": ["KILL"]})
     assert "usual  build  variable tier_cage" in small_chain.build("--check").expect().output
 
@@ -56,7 +56,7 @@ def test_more_is_given_told_and_written_into_the_history(small_chain):
         ({"pids": "many"}, "pids"),
     ],
 )
-def test_what_reaches_too_far_is_refused_before_anything_starts(small_chain, cage, message):
+def test_an_invalid_cage_is_rejected_before_the_build(small_chain, cage, message):
     small_chain.tier("one", STATUS, parent="base", cage=cage)
     failed = small_chain.build().expect(2)
     assert "tier 'one'" in failed.message
@@ -64,21 +64,21 @@ def test_what_reaches_too_far_is_refused_before_anything_starts(small_chain, cag
     assert "Make the base" not in failed.output
 
 
-def test_memory_has_an_end(caged):
+def test_memory_is_limited(caged):
     container = caged(Cage(memory=64 << 20))
     code, _output = container.exec_run(["sh", "-c", "head -c 200m /dev/zero | tail -c 150m >/dev/null"])
     assert code == 137 or code != 0
     assert container.exec_run(["true"]).exit_code == 0
 
 
-def test_processes_have_an_end(caged):
+def test_the_number_of_processes_is_limited(caged):
     container = caged(Cage(pids=40))
     code, output = container.exec_run(["sh", "-c", "i=0; while [ $i -lt 60 ]; do sleep 5 & i=$((i+1)); done"])
     assert code != 0
     assert b"fork" in output
 
 
-def test_an_ordinary_build_fits_into_the_cage_that_everybody_has(caged):
+def test_the_default_cage_confines_a_build(caged):
     host = caged(Cage()).attrs["HostConfig"]
     assert host["Privileged"] is False
     assert set(host["CapDrop"]) == {"ALL"} or set(host["CapDrop"]).isdisjoint(host["CapAdd"])

@@ -1,4 +1,4 @@
-"""Variants of a chain and their matrix, and the removal of a chain that was made for a trial."""
+"""Variants of a chain with their compatibility matrix, and the removal of a temporary chain."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REMOVE = """
 pytestmark = pytest.mark.once
 
 
-def variant(small_chain, name):
+def variant_arguments(small_chain, name):
     return "-e", json.dumps({"tier_variant": {"name": name, "title": name.upper(), "of": f"{small_chain.name}-of"}})
 
 
@@ -36,50 +36,50 @@ def columns(small_chain, environment):
         (path,) = folder.iterdir()
         document = json.loads(path.read_text())
         return {
-            each["name"]: {cell["tier"]: (cell["state"], cell["message"]) for cell in each["tiers"]}
-            for each in document["variants"]
+            column["name"]: {cell["tier"]: (cell["state"], cell["message"]) for cell in column["tiers"]}
+            for column in document["variants"]
         }
 
     return read
 
 
-def test_a_run_over_a_variant_is_a_column_of_the_matrix(small_chain, columns, environment):
+def test_a_run_of_a_variant_fills_a_column_of_the_matrix(small_chain, columns, environment):
     small_chain.tier("one", WRITE, parent="base").tier("two", FAIL, parent="one").tier("three", WRITE, parent="two")
     small_chain.tier("beside", WRITE, parent="base")
-    told = small_chain.build(*variant(small_chain, "bad")).expect(2)
-    assert f"variant BAD of chain {small_chain.name}-of: 3 of 5 tiers passed" in told.output
+    result = small_chain.build(*variant_arguments(small_chain, "bad")).expect(2)
+    assert f"variant BAD of chain {small_chain.name}-of: 3 of 5 tiers passed" in result.output
     small_chain.tier("two", WRITE, parent="one")
-    small_chain.build(*variant(small_chain, "good")).expect()
+    small_chain.build(*variant_arguments(small_chain, "good")).expect()
 
-    found = columns()
-    assert {name: [state for state, _message in cells.values()] for name, cells in found.items()} == {
+    matrix = columns()
+    assert {name: [state for state, _message in cells.values()] for name, cells in matrix.items()} == {
         "bad": ["passed", "passed", "passed", "failed", "not reached"],
         "good": ["passed"] * 5,
     }
-    assert found["bad"]["two"][1] == "task 'Break': this variant is no good"
-    assert "its parent 'two' failed" in found["bad"]["three"][1]
+    assert matrix["bad"]["two"][1] == "task 'Break': this variant is no good"
+    assert "its parent 'two' failed" in matrix["bad"]["three"][1]
 
-    shown = subprocess.run(
+    process = subprocess.run(
         [BIN / "tierwright", "matrix", f"{small_chain.name}-of"],
         env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert "GOOD" in shown.stdout, shown
+    assert "GOOD" in process.stdout, process
 
 
-def test_a_trial_is_removed_without_a_trace(small_chain, engine, tmp_path):
+def test_a_chain_is_removed_completely(small_chain, engine, tmp_path):
     small_chain.tier("one", WRITE, parent="base").build().expect()
-    made = small_chain.image("one")
+    built = small_chain.image("one")
     base = engine.images.get(f"{small_chain.tiers['base']['tier_image']}:latest")
 
     def remove(name):
         (tmp_path / "remove.yml").write_text(REMOVE.replace("NAME", name))
         return small_chain.playbook(str(tmp_path / "remove.yml"), "-i", str(small_chain.folder / "chain.yml"))
 
-    refused = remove("another").expect(2)
-    assert f"is to remove 'another', but this inventory is the chain '{small_chain.name}'" in refused.message
-    assert small_chain.image("one").id == made.id
+    failed = remove("another").expect(2)
+    assert f"is to remove 'another', but this inventory is the chain '{small_chain.name}'" in failed.message
+    assert small_chain.image("one").id == built.id
     assert "changed=1" in remove(small_chain.name).expect().output
     assert not engine.images.list(filters={"label": f"io.tierwright.chain={small_chain.name}"}) or base.id in {
-        each.id for each in engine.images.list(filters={"label": f"io.tierwright.chain={small_chain.name}"})
+        image.id for image in engine.images.list(filters={"label": f"io.tierwright.chain={small_chain.name}"})
     }
-    assert made.id not in {each.id for each in engine.images.list(all=True)}
+    assert built.id not in {image.id for image in engine.images.list(all=True)}

@@ -1,4 +1,4 @@
-"""What a role may do through the connection: the ways in which Ansible uses one, and what is left behind."""
+"""The connection plugin: every way in which Ansible uses a connection, and what a play leaves behind."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from .containers import PYTHON, Playbook, Target, build_container, plain_contain
 
 DATA = Path(__file__).parent / "connection"
 
-#: Differs between two runs of anything, or says where Ansible runs.
-ANYTHING = {
+#: Keys whose values differ between any two runs, or depend on where Ansible runs.
+VARIABLE_KEYS = {
     "ansible_job_id", "atime", "cache_update_time", "ctime", "delta", "end", "finished_on", "inode", "invocation",
     "jid", "mtime", "results_file", "start", "dev", "block_size", "blocks", "nlink", "version", "device_type", "diff",
     "dest",
@@ -30,15 +30,15 @@ ANYTHING = {
 }  # fmt: skip
 
 
-#: Names that Ansible and its modules make up.
+#: Random names that Ansible and its modules generate.
 TEMPORARY = re.compile(r"ansible-tmp-[\d.-]+|\.ansible_tmp\w{8}")
 
 
 @pytest.fixture
 def target(python_image: str, engine: docker.DockerClient, playbook: Playbook) -> Iterator[Target]:
     """A build container."""
-    with build_container(engine, playbook, python_image) as made:
-        yield made
+    with build_container(engine, playbook, python_image) as container:
+        yield container
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +55,7 @@ def expected(
 
 
 def prepare(folder: Path) -> Path:
-    """Lay out the behaviour playbook with its modules, and files for it to work on."""
+    """Copy the behaviour playbook with its modules, and create the files that it uses."""
     shutil.copytree(DATA, folder, dirs_exist_ok=True)
     overridden = folder / "module_utils/common/text/formatters.py"
     overridden.parent.mkdir(parents=True)
@@ -84,18 +84,18 @@ def variables_of(folder: Path) -> dict[str, Any]:
 
 def report_of(folder: Path, output: str) -> dict[str, Any]:
     assert (folder / "report.json").exists(), output
-    told: dict[str, Any] = json.loads((folder / "report.json").read_text().replace(str(folder), "FOLDER"))
+    report: dict[str, Any] = json.loads((folder / "report.json").read_text().replace(str(folder), "FOLDER"))
     fetched = (folder / "scratch/fetched.bin").read_bytes()
     assert fetched == (folder / "scratch/bytes.bin").read_bytes()
-    return {key: comparable(value) for key, value in told.items()}
+    return {key: comparable(value) for key, value in report.items()}
 
 
 def comparable(value: Any) -> Any:
-    """A result without what differs between any two runs."""
+    """A result without the values that differ between any two runs."""
     if isinstance(value, dict):
-        return {key: comparable(each) for key, each in value.items() if key not in ANYTHING}
+        return {key: comparable(item) for key, item in value.items() if key not in VARIABLE_KEYS}
     if isinstance(value, list):
-        return [comparable(each) for each in value]
+        return [comparable(item) for item in value]
     return TEMPORARY.sub("TEMPORARY", value) if isinstance(value, str) else value
 
 
@@ -103,26 +103,26 @@ def comparable(value: Any) -> Any:
     ("python_is", "engine_is"),
     [("the image's own", "local"), pytest.param("mounted", "remote", marks=pytest.mark.once)],
 )
-def test_everything_is_as_over_local_in_a_plain_container(target, expected, tmp_path, remote, engine_is, python_is):
+def test_results_are_those_of_local_in_a_plain_container(target, expected, tmp_path, remote, engine_is, python_is):
     folder = prepare(tmp_path)
     environment = CONFIG if engine_is == "local" else {**CONFIG, "DOCKER_HOST": remote.address}
     python = PYTHON if python_is == "the image's own" else target.python
     arguments = target.inventory(folder, {**variables_of(folder), "ansible_python_interpreter": python})
-    found = report_of(folder, target.playbook("behaviour.yml", *arguments, cwd=folder, env=environment).output)
-    assert sorted(found) == sorted(expected)
-    differ = {name: (found[name], value) for name, value in expected.items() if found[name] != value}
-    assert differ == {}
-    # Equal to each other could also mean that both are wrong.
-    assert found["status"]["rc"] == 7
-    assert found["become_sudo"]["stdout"].split() == ["worker", "worker", "games", "/home/worker", "kept"]
-    assert found["other_utils"]["mark"] == "overridden"
-    assert found["remote_tmp_script"]["stdout"].split() == ["there"]
-    failing = {name for name, value in found.items() if value.get("failed")}
-    # Bytes that are no text are a module's failure to some versions of ansible-core.
+    report = report_of(folder, target.playbook("behaviour.yml", *arguments, cwd=folder, env=environment).output)
+    assert sorted(report) == sorted(expected)
+    differences = {name: (report[name], value) for name, value in expected.items() if report[name] != value}
+    assert differences == {}
+    # Two equal reports could both be wrong.
+    assert report["status"]["rc"] == 7
+    assert report["become_sudo"]["stdout"].split() == ["worker", "worker", "games", "/home/worker", "kept"]
+    assert report["other_utils"]["mark"] == "overridden"
+    assert report["remote_tmp_script"]["stdout"].split() == ["there"]
+    failing = {name for name, value in report.items() if value.get("failed")}
+    # Bytes that are not text: some versions of ansible-core report a failure of the module.
     assert failing - {"bytes_out"} == EXPECTED_FAILURES
 
 
-def test_what_needs_an_interpreter_of_its_own_says_so(target, tmp_path):
+def test_the_reason_for_a_separate_interpreter_is_reported(target, tmp_path):
     tasks = """
 - name: What an interpreter reads when it starts
   ansible.builtin.command: "true"
@@ -141,18 +141,18 @@ def test_what_needs_an_interpreter_of_its_own_says_so(target, tmp_path):
   environment: {WORD: "it's"}
 """
     verbose = {**CONFIG, "ANSIBLE_VERBOSITY": "3"}
-    told = target.play(tmp_path, tasks, {"ansible_python_interpreter": PYTHON}, env=verbose).expect().output
-    assert "LANG must be set when it starts" in told
-    assert "/usr/local/bin/python3 is started for this module: the agent runs on /usr/bin/python3" in told
-    assert "a shell is started for this module" in told
-    assert told.count("is started for this module") == 3
-    assert "started the agent; it is reached through its own socket" in told
-    brings = "- name: Another part of module_utils\n  other_utils:"
-    brought = target.play(prepare(tmp_path), brings, {"ansible_python_interpreter": PYTHON}, env=verbose).expect()
-    assert "it contains a different ansible/module_utils/common/text/formatters.py" in brought.output
+    output = target.play(tmp_path, tasks, {"ansible_python_interpreter": PYTHON}, env=verbose).expect().output
+    assert "LANG must be set when it starts" in output
+    assert "/usr/local/bin/python3 is started for this module: the agent runs on /usr/bin/python3" in output
+    assert "a shell is started for this module" in output
+    assert output.count("is started for this module") == 3
+    assert "started the agent; it is reached through its own socket" in output
+    own_utils = "- name: Another part of module_utils\n  other_utils:"
+    result = target.play(prepare(tmp_path), own_utils, {"ansible_python_interpreter": PYTHON}, env=verbose).expect()
+    assert "it contains a different ansible/module_utils/common/text/formatters.py" in result.output
 
 
-def test_where_there_is_no_interpreter_the_engine_runs_commands(target, tmp_path):
+def test_without_python_the_engine_runs_commands(target, tmp_path):
     tasks = """
 - name: Without Python
   ansible.builtin.raw: echo raw; exit 3
@@ -170,13 +170,13 @@ def test_where_there_is_no_interpreter_the_engine_runs_commands(target, tmp_path
 """
     (tmp_path / "hello.sh").write_text("#!/bin/sh\necho hello\n")
     variables = {"ansible_python_interpreter": "/nonexistent/python3"}
-    told = target.play(tmp_path, tasks, variables, env={**CONFIG, "ANSIBLE_VERBOSITY": "3"}).expect().output
-    assert "the engine runs this command: build container" in told
-    assert "has no Python at /nonexistent/python3" in told
-    assert "ok=3" in told
+    output = target.play(tmp_path, tasks, variables, env={**CONFIG, "ANSIBLE_VERBOSITY": "3"}).expect().output
+    assert "the engine runs this command: build container" in output
+    assert "has no Python at /nonexistent/python3" in output
+    assert "ok=3" in output
 
 
-#: Waits first: the agent ends the last task's connection and forks the next task's child in its own time.
+#: Waits first, because the agent closes the connection of the last task, and forks for the next task, asynchronously.
 COUNT = """
 - name: Count what is there
   ansible.builtin.raw: >-
@@ -188,7 +188,7 @@ COUNT = """
 
 
 @pytest.mark.once
-def test_two_hundred_tasks_leave_nothing_behind(target, tmp_path):
+def test_two_hundred_tasks_leave_nothing(target, tmp_path):
     kinds = [
         "ansible.builtin.command: 'true'",
         "ansible.builtin.copy: {content: '%d', dest: /etc/file, mode: '0644'}",
@@ -197,28 +197,28 @@ def test_two_hundred_tasks_leave_nothing_behind(target, tmp_path):
         "ansible.builtin.script: nothing.sh",
     ]
     (tmp_path / "nothing.sh").write_text("#!/bin/sh\n")
-    warm = "".join(f"- name: Warm up\n  {kind.replace('%d', 'w')}\n" for kind in kinds)
+    warm_up = "".join(f"- name: Warm up\n  {kind.replace('%d', 'w')}\n" for kind in kinds)
     many = "".join(
         f"- name: Task {number}\n  {kinds[number % 5].replace('%d', str(number))}\n" for number in range(200)
     )
-    # Something of the warming up may be ending still when it is counted for the first time.
+    # Processes of the warm-up may still be ending when they are counted for the first time.
     no_more = " and ".join(
         f"after.stdout_lines[{line}] | int <= before.stdout_lines[{line}] | int" for line in range(3)
     )
-    rest = f"  retries: 20\n  delay: 1\n  until: {no_more}\n"  # what ends takes its time
-    same = f"""
+    retries = f"  retries: 20\n  delay: 1\n  until: {no_more}\n"  # processes may take some time to end
+    compare = f"""
 - name: Compare
   ansible.builtin.assert: {{that: "{no_more}", success_msg: "{{{{ before.stdout_lines + after.stdout_lines }}}}"}}
 """
     count = COUNT.lstrip()
-    play = warm + count.format(name="before") + many + count.format(name="after") + rest + same.lstrip()
-    done = target.play(tmp_path, play, env={**CONFIG, "ANSIBLE_REMOTE_TMP": "/dev/tierwright"})
-    assert done.code == 0, done.output[-3000:]
-    assert "ok=208" in done.output
+    play = warm_up + count.format(name="before") + many + count.format(name="after") + retries + compare.lstrip()
+    result = target.play(tmp_path, play, env={**CONFIG, "ANSIBLE_REMOTE_TMP": "/dev/tierwright"})
+    assert result.code == 0, result.output[-3000:]
+    assert "ok=208" in result.output
 
 
 @pytest.mark.once
-def test_what_is_large_goes_in_and_out_without_being_held_in_memory(target, tmp_path, environment):
+def test_large_files_are_not_held_in_memory(target, tmp_path, environment):
     size = 600 << 20
     with (tmp_path / "large").open("wb") as file:
         file.truncate(size)

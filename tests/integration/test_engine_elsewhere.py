@@ -1,4 +1,4 @@
-"""Engines on other machines: what the connection does over ssh and over TLS."""
+"""Engines on other machines: the connection over ssh and over TLS."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ TASKS = """
 
 @pytest.fixture
 def target(demo, engine, playbook) -> Iterator[Target]:
-    with build_container(engine, playbook, demo["base"].id) as made:
-        yield made
+    with build_container(engine, playbook, demo["base"].id) as container:
+        yield container
 
 
-def check(target: Target, folder: Path, environment: dict[str, str]) -> None:
+def assert_one_stream_is_used(target: Target, folder: Path, environment: dict[str, str]) -> None:
     content = bytes(range(256)) * 20_000
     (folder / "bytes").write_bytes(content)
-    told = target.play(folder, TASKS, env={**environment, "ANSIBLE_VERBOSITY": "3"}).expect().output
+    output = target.play(folder, TASKS, env={**environment, "ANSIBLE_VERBOSITY": "3"}).expect().output
     assert (folder / "fetched").read_bytes() == content
-    assert told.count("started the agent; it is reached through one stream") == 1
-    assert "the engine runs this command" not in told
+    assert output.count("started the agent; it is reached through one stream") == 1
+    assert "the engine runs this command" not in output
 
 
 #: Packages of the SDK for ssh, which only this test needs (`make environments`).
@@ -58,7 +58,7 @@ SSH = list(ROOT.glob(".nox/ssh/lib/python3*/site-packages"))
 
 @pytest.fixture
 def over_ssh(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment of a user who reaches the engine through ssh: a server of the test's own, and a home."""
+    """Environment variables of a user who reaches the engine through a private ssh server."""
     assert SSH, "run `make environments`: it installs what the SDK needs for ssh"
     home = tmp_path / "home"
     (home / ".ssh").mkdir(parents=True, mode=0o700)
@@ -90,8 +90,8 @@ def over_ssh(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
 
 
 def wait_for_port(port: int) -> None:
@@ -100,16 +100,16 @@ def wait_for_port(port: int) -> None:
             if sock.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.1)
-    raise AssertionError(f"nobody listens at port {port}")
+    raise AssertionError(f"no program listens at port {port}")
 
 
-def test_over_ssh_everything_goes_through_one_stream(target, tmp_path, over_ssh):
-    check(target, tmp_path, over_ssh)
+def test_ssh_uses_one_stream(target, tmp_path, over_ssh):
+    assert_one_stream_is_used(target, tmp_path, over_ssh)
 
 
 @pytest.fixture
 def over_tls(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment of a user who reaches the engine through TLS."""
+    """Environment variables of a user who reaches the engine through TLS."""
     folder = tmp_path / "certificates"
     folder.mkdir()
     key = ec.generate_private_key(ec.SECP256R1())
@@ -142,7 +142,7 @@ def over_tls(tmp_path: Path) -> Iterator[dict[str, str]]:
             "DOCKER_HOST": f"tcp://127.0.0.1:{port}",
             "DOCKER_TLS_VERIFY": "1",
             "DOCKER_CERT_PATH": str(folder),
-            "REQUESTS_CA_BUNDLE": "",  # it would win over the certificate above
+            "REQUESTS_CA_BUNDLE": "",  # these two would take precedence over the certificate above
             "CURL_CA_BUNDLE": "",
         }
     finally:
@@ -150,11 +150,11 @@ def over_tls(tmp_path: Path) -> Iterator[dict[str, str]]:
         server.wait()
 
 
-def test_over_tls_everything_goes_through_one_stream(target, tmp_path, over_tls):
-    check(target, tmp_path, over_tls)
+def test_tls_uses_one_stream(target, tmp_path, over_tls):
+    assert_one_stream_is_used(target, tmp_path, over_tls)
 
 
-def test_over_tls_a_command_without_an_agent_is_refused_with_a_reason(target, tmp_path, over_tls):
+def test_tls_without_an_agent_is_rejected_with_a_reason(target, tmp_path, over_tls):
     tasks = "- name: Without Python\n  ansible.builtin.raw: 'true'"
     failed = target.play(tmp_path, tasks, {"ansible_python_interpreter": "/nonexistent/python3"}, env=over_tls)
     assert failed.code == 4

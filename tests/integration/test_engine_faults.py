@@ -1,4 +1,4 @@
-"""An engine that dies, or whose disk is full: no name is given to anything half-made, and the next run heals it."""
+"""An engine that dies or whose disk is full: no incomplete image gets a name, and the next run repairs the chain."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ pytestmark = pytest.mark.once
 
 @pytest.fixture(scope="module")
 def python_rootfs(engine: Any, python_image: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A base that needs no interpreter: an engine without a network could not make one."""
+    """A base with its own Python: an engine without a network cannot make the mounted one."""
     return exported(engine, python_image, tmp_path_factory.mktemp("rootfs") / "base.tar")
 
 
 @contextlib.contextmanager
-def another_engine(disk: str = "") -> Iterator[SecondEngine]:
+def temporary_engine(disk: str = "") -> Iterator[SecondEngine]:
     with tempfile.TemporaryDirectory(prefix="twtest-") as folder:
         second = SecondEngine(Path(folder), disk)
         try:
@@ -40,7 +40,7 @@ def another_engine(disk: str = "") -> Iterator[SecondEngine]:
 
 @pytest.fixture(scope="module")
 def second_engine() -> Iterator[SecondEngine]:
-    with another_engine() as second:
+    with temporary_engine() as second:
         yield second
 
 
@@ -57,26 +57,26 @@ def chain_on(second, folder, playbook, environment, rootfs) -> Faulty:
     return Faulty(chain, {**environment, "DOCKER_HOST": second.address}, variables=variables)
 
 
-def revived(faulty: Faulty, second: SecondEngine) -> None:
+def restart(faulty: Faulty, second: SecondEngine) -> None:
     second.start()
     faulty.chain.engine = second.client
 
 
 @pytest.fixture
 def elsewhere(chain_elsewhere: Faulty, second_engine: SecondEngine) -> Faulty:
-    """The same on an engine that may be killed."""
-    if second_engine.process.poll() is not None:  # by a test that failed
-        revived(chain_elsewhere, second_engine)
+    """A chain on an engine that the test may kill."""
+    if second_engine.process.poll() is not None:  # by a failed test
+        restart(chain_elsewhere, second_engine)
     return chain_elsewhere.begin()
 
 
-def test_an_engine_that_is_killed_in_the_middle_of_a_task(elsewhere, second_engine):
+def test_the_chain_recovers_if_the_engine_is_killed_during_a_task(elsewhere, second_engine):
     elsewhere.change("- name: Take long\n  ansible.builtin.command: sleep 600\n")
     running = elsewhere.start(second_engine.address)
     wait_for(lambda: runs(second_engine.client, "sleep 600"))
     second_engine.kill()
     assert running.wait(60) != 0
-    revived(elsewhere, second_engine)
+    restart(elsewhere, second_engine)
     assert elsewhere.state == elsewhere.before
     assert elsewhere.every_name_is_whole()
     elsewhere.change()
@@ -88,29 +88,29 @@ def test_an_engine_that_is_killed_in_the_middle_of_a_task(elsewhere, second_engi
     [(END, 2), (LOAD, 4), (RELEASE, 2)],
     ids=["before the layer", "before the image", "in the middle of a promotion"],
 )
-def test_an_engine_that_is_killed_and_started_again(elsewhere, second_engine, request_, number):
+def test_the_chain_recovers_if_the_engine_is_killed_before_a_request(elsewhere, second_engine, request_, number):
     with held_at(second_engine.address, request_, number) as gate:
         running = elsewhere.start(gate.address)
         assert gate.reached.wait(120), running.poll()
         second_engine.kill()
     assert running.wait(60) != 0
-    revived(elsewhere, second_engine)
+    restart(elsewhere, second_engine)
     assert elsewhere.every_name_is_whole()
-    healed = elsewhere.the_next_run_heals_it()
-    assert ("a promotion was interrupted" in healed) is (request_ == RELEASE)
+    output = elsewhere.the_next_run_heals_it()
+    assert ("a promotion was interrupted" in output) is (request_ == RELEASE)
 
 
 @pytest.mark.parametrize(("request_", "number"), [(END, 2), (LOAD, 4)], ids=["before the layer", "before the image"])
-def test_rubbish_that_is_removed_in_the_middle_of_a_build_is_not_missed(elsewhere, second_engine, request_, number):
-    """Who removes an image lets containerd's store collect all that no image needs at that moment."""
+def test_a_build_survives_the_removal_of_unused_images(elsewhere, second_engine, request_, number):
+    """When an image is removed, containerd's store removes everything that no image needs at that moment."""
     client = second_engine.client
     with held_at(second_engine.address, request_, number) as gate:
         running = elsewhere.start(gate.address)
         assert gate.reached.wait(120), running.poll()
-        passing = client.containers.create(elsewhere.chain.image("base").id, ["true"])
-        rubbish = passing.commit(repository="twtest/rubbish").id
-        passing.remove()
-        client.images.remove(rubbish)
+        container = client.containers.create(elsewhere.chain.image("base").id, ["true"])
+        unused = container.commit(repository="twtest/rubbish").id
+        container.remove()
+        client.images.remove(unused)
         client.images.prune({"dangling": True})
         gate.open()
         assert running.wait(120) == 0
@@ -122,8 +122,8 @@ def test_rubbish_that_is_removed_in_the_middle_of_a_build_is_not_missed(elsewher
 
 @pytest.fixture(scope="module")
 def small_engine() -> Iterator[SecondEngine]:
-    """An engine with little space: for the base and some layers, which containerd's store holds twice."""
-    with another_engine("1300m" if os.environ.get(machine.VARIABLE, "").endswith("containerd") else "700m") as second:
+    """An engine with a small disk, for the base and some layers, which containerd's store keeps twice."""
+    with temporary_engine("1300m" if os.environ.get(machine.VARIABLE, "").endswith("containerd") else "700m") as second:
         yield second
 
 
@@ -142,8 +142,8 @@ def cramped(cramped_chain: Faulty) -> Faulty:
     [(1.1, "task 'Fill the disk'"), (0.6, "task 'Seal the layer'")],
     ids=["task", "seal"],
 )
-def test_a_full_disk(cramped, small_engine, share, message):
-    """A file that the disk has no room for, and one that it has room for once, but not for a layer as well."""
+def test_the_chain_recovers_from_a_full_disk(cramped, small_engine, share, message):
+    """A file that does not fit on the disk, and one that fits on it once, but not a second time in a layer."""
     megabytes = int(small_engine.free() * share) >> 20
     fill = f"- name: Fill the disk\n  ansible.builtin.command: dd if=/dev/urandom of=/big bs=1M count={megabytes}\n"
     cramped.change(fill)

@@ -1,4 +1,4 @@
-"""Modules run with a Python that is mounted: everything works through it, and no image holds one."""
+"""Modules run with the mounted Python: all of them work with it, and no image contains it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ ROLE = Path(__file__).parent / "roles/every_module"
 FIND_PYTHON = ["find", "/", "-xdev", "-name", "python[23]*"]
 
 
-def modules_work(chain, parent):
+def assert_modules_work(chain, parent):
     tier = "works"
     shutil.copytree(ROLE, chain.folder / "roles/every_module")
     chain.facts = ["!hardware"]
-    # One of its files names the Python that is mounted, which is refused unless the tier asks for it.
+    # One of its files names the mounted Python, which is rejected unless the tier keeps the file.
     chain.tier(tier, parent=parent, role="every_module", keep=["etc/templated"]).build().expect()
-    assert [name for name in everything(chain, tier) if re.search(r"python[23-]|tierwright", name)] == []
+    assert [name for name in file_names(chain, tier) if re.search(r"python[23-]|tierwright", name)] == []
     assert chain.run(tier, "cat", "/etc/templated") == f"{tier} runs in /dev/tierwright-python/bin/python3\n"
     assert chain.run(tier, "id", "-u", "worker") == "1234\n"
     assert chain.run(tier, "dpkg-query", "--show", "--showformat=${db:Status-Abbrev}", "hello") == "hi "
@@ -38,21 +38,21 @@ def modules_work(chain, parent):
 
 
 @pytest.mark.parametrize("tier", DEMO)
-def test_no_image_of_the_demo_holds_python(demo, engine, tier):
+def test_no_image_of_the_demo_contains_python(demo, engine, tier):
     assert run_container(engine, demo[tier].id, FIND_PYTHON, user="0", entrypoint=[]) == ""
 
 
 def test_modules_work_in_an_image_without_python(small_chain):
-    modules_work(small_chain, "base")
+    assert_modules_work(small_chain, "base")
 
 
 @pytest.mark.once
 def test_modules_work_in_debian_13(small_chain):
-    modules_work(small_chain.tier("thirteen", bootstrap={"suite": "trixie"}), "thirteen")
+    assert_modules_work(small_chain.tier("thirteen", bootstrap={"suite": "trixie"}), "thirteen")
 
 
 @pytest.mark.once
-def test_a_role_that_installs_python_gets_python(small_chain):
+def test_a_role_can_install_python(small_chain):
     tasks = """
     - name: Install Python and packages for it
       ansible.builtin.apt:
@@ -79,7 +79,7 @@ def test_a_role_that_installs_python_gets_python(small_chain):
       ansible.builtin.assert: {that: ansible_facts.python.executable == '/usr/bin/python3'}
     """
     small_chain.tier("snake", tasks, parent="base")
-    # Where an image's own Python is asked for, nothing is mounted.
+    # No Python is mounted if the tier uses the Python of its image.
     small_chain.tier("own", "- ansible.builtin.command: test ! -e /dev/tierwright-python\n", parent="snake")
     small_chain.tiers["own"]["tier_python_interpreter"] = "/usr/bin/python3"
     files = small_chain.folder / "roles/snake/files"
@@ -95,28 +95,28 @@ def test_a_role_that_installs_python_gets_python(small_chain):
         assert (
             small_chain.run(tier, "/opt/venv/bin/python", "-c", "import hello, sys; print(sys.prefix)") == "/opt/venv\n"
         )
-        assert [name for name in everything(small_chain, tier) if "tierwright" in name] == []
+        assert [name for name in file_names(small_chain, tier) if "tierwright" in name] == []
 
 
 @pytest.mark.once
-def test_a_base_without_apt_is_told(small_chain):
+def test_a_base_without_apt_is_rejected(small_chain):
     archive = small_chain.folder / "bare.tar"
     with tarfile.open(archive, "w") as tar:
-        add(tar, "usr/lib/os-release", b"ID=debian\n")
-    small_chain.tier("bare", config={"cmd": []}, **{"import": imported(archive)}).tier("one", "[]", parent="bare")
+        add_file(tar, "usr/lib/os-release", b"ID=debian\n")
+    small_chain.tier("bare", config={"cmd": []}, **{"import": tier_import(archive)}).tier("one", "[]", parent="bare")
     failed = small_chain.build().expect(2)
     assert "tier 'one': its base is of the Debian family, but /usr/bin/apt-get is not in it" in failed.message
     assert "set tier_python_interpreter to a Python that the image has" in failed.message
 
 
 @pytest.mark.once
-def test_archives_that_cannot_be_reached_are_told(small_chain, engine, rootfs):
+def test_unreachable_archives_are_reported(small_chain, engine, rootfs):
     archive = small_chain.folder / "away.tar"
     archive.write_bytes(Path(rootfs["archive"]).read_bytes())
     with tarfile.open(archive, "a") as tar:
-        add(tar, "etc/apt/apt.conf.d/away", b'Dir::Etc::SourceList "away.list";\n')
-        add(tar, "etc/apt/away.list", b"deb [trusted=yes] http://127.0.0.1:9/debian bookworm main\n")
-    small_chain.tier("away", **{"import": imported(archive)}).tier("one", "[]", parent="away")
+        add_file(tar, "etc/apt/apt.conf.d/away", b'Dir::Etc::SourceList "away.list";\n')
+        add_file(tar, "etc/apt/away.list", b"deb [trusted=yes] http://127.0.0.1:9/debian bookworm main\n")
+    small_chain.tier("away", **{"import": tier_import(archive)}).tier("one", "[]", parent="away")
     before = set(python_volumes(engine))
     failed = small_chain.build().expect(2)
     assert "tier 'one': making the Python that modules run with, from its base sha256:" in failed.message
@@ -125,34 +125,36 @@ def test_archives_that_cannot_be_reached_are_told(small_chain, engine, rootfs):
 
 
 @pytest.fixture
-def quick(monkeypatch):
-    """A recipe that takes a second, and whose interpreters are nobody else's."""
+def quick_install(monkeypatch):
+    """An install script that takes one second, and makes interpreters that no other test uses."""
     monkeypatch.setattr(mounted_python, "_install_script", lambda: "sleep 1; mkdir $1/bin; echo whole > $1/bin/python3")
 
 
 @pytest.mark.once
 @pytest.mark.usefixtures("quick")
-def test_makers_do_not_disturb_one_another(engine, demo_base):
+def test_concurrent_runs_make_one_interpreter(engine, demo_base):
     parent = as_engine(engine).images.get(demo_base.id)
-    said = []
+    messages = []
 
     def make(run):
-        return mounted_python.ensure(as_engine(engine), tier="one", parent_image=parent, run=run, say=said.append)
+        return mounted_python.ensure(as_engine(engine), tier="one", parent_image=parent, run=run, say=messages.append)
 
     try:
         with ThreadPoolExecutor() as pool:
-            made = set(pool.map(make, ["run-a", "run-b", "run-c"]))
-        assert len(made) == 1
-        assert len(said) == 3
-        assert made == {make("run-d")}
-        assert len(said) == 3
+            interpreters = set(pool.map(make, ["run-a", "run-b", "run-c"]))
+        assert len(interpreters) == 1
+        assert len(messages) == 3
+        assert interpreters == {make("run-d")}
+        assert len(messages) == 3
         for run in ("run-a", "run-b", "run-c"):
-            mounted_python.clear(as_engine(engine), run)  # what is whole outlives its run
+            mounted_python.clear(as_engine(engine), run)  # a complete interpreter outlives its run
         assert {
-            name for name in python_volumes(engine) if name.startswith(mounted_python.volume_name(ground(parent)))
+            name
+            for name in python_volumes(engine)
+            if name.startswith(mounted_python.volume_name(python_source(parent)))
         } == {
-            mounted_python.volume_name(ground(parent)),
-            made.pop().volume,
+            mounted_python.volume_name(python_source(parent)),
+            interpreters.pop().volume,
         }
     finally:
         remove_interpreter(engine, demo_base.id)
@@ -160,9 +162,9 @@ def test_makers_do_not_disturb_one_another(engine, demo_base):
 
 @pytest.mark.once
 @pytest.mark.usefixtures("quick")
-def test_half_made_ones_are_cleared_and_lost_ones_made_again(engine, demo_base):
+def test_incomplete_interpreters_are_removed_and_lost_ones_made_again(engine, demo_base):
     parent = as_engine(engine).images.get(demo_base.id)
-    name = mounted_python.volume_name(ground(parent))
+    name = mounted_python.volume_name(python_source(parent))
     engine.volumes.create(f"{name}-half", labels={labels.PYTHON: name, labels.RUN: "run-killed"})
     try:
         first = mounted_python.ensure(as_engine(engine), tier="one", parent_image=parent, run="run-a", say=print)
@@ -170,7 +172,7 @@ def test_half_made_ones_are_cleared_and_lost_ones_made_again(engine, demo_base):
         mounted_python.clear(as_engine(engine), "run-killed")
         assert f"{name}-half" not in python_volumes(engine)
         engine.volumes.get(first.volume).remove()
-        engine.volumes.create(first.volume)  # as an engine does for a container that asks for it
+        engine.volumes.create(first.volume)  # as an engine does for a container that mounts it
         second = mounted_python.ensure(as_engine(engine), tier="one", parent_image=parent, run="run-b", say=print)
         assert second.volume != first.volume
         engine.volumes.get(first.volume).remove()
@@ -178,21 +180,21 @@ def test_half_made_ones_are_cleared_and_lost_ones_made_again(engine, demo_base):
         remove_interpreter(engine, demo_base.id)
 
 
-def everything(chain, tier):
-    """Names of all files in a tier's image, those below an engine's own mounts included."""
+def file_names(chain, tier):
+    """Names of all files in the image of a tier, including those below the mounts of an engine."""
     container = chain.engine.containers.create(chain.image(tier).id, command=["-"])
     try:
-        with tarfile.open(fileobj=Pieces(container.export()), mode="r|") as tar:
+        with tarfile.open(fileobj=Chunks(container.export()), mode="r|") as tar:
             return [entry.name for entry in tar]
     finally:
         container.remove()
 
 
-class Pieces(io.RawIOBase):
-    """A file of pieces."""
+class Chunks(io.RawIOBase):
+    """A readable file that consists of chunks."""
 
-    def __init__(self, pieces):
-        self._pieces, self._left = iter(pieces), b""
+    def __init__(self, chunks):
+        self._pieces, self._left = iter(chunks), b""
 
     def read(self, size=-1):
         while len(self._left) < size and (piece := next(self._pieces, b"")):
@@ -201,19 +203,19 @@ class Pieces(io.RawIOBase):
         return data
 
 
-def ground(parent):
+def python_source(parent):
     return next(mounted_python.python_sources(parent))
 
 
 def python_volumes(engine):
-    return [each.name for each in engine.volumes.list(filters={"label": labels.PYTHON})]
+    return [volume.name for volume in engine.volumes.list(filters={"label": labels.PYTHON})]
 
 
-def add(tar, name, content):
+def add_file(tar, name, content):
     entry = tarfile.TarInfo(name)
     entry.size = len(content)
     tar.addfile(entry, io.BytesIO(content))
 
 
-def imported(archive):
+def tier_import(archive):
     return {"archive": str(archive), "checksum": digest_file(archive)}

@@ -1,4 +1,4 @@
-"""One small chain from nothing to a second release and back: what `make quick` runs."""
+"""One small chain from its first build to a second release and back. `make quick` runs it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pytest
 
 pytestmark = pytest.mark.once
 
-SAY = """
+WRITE = """
 - name: Say VERSION
   ansible.builtin.copy: {content: "VERSION\\n", dest: /etc/said, mode: "0644"}
 """
-ASKS = """
+CONTRACT = """
     import pytest
 
     @pytest.mark.contract
@@ -22,17 +22,17 @@ ASKS = """
 
 
 def test_a_chain_is_built_tested_promoted_rolled_back_and_pruned(small_chain):
-    small_chain.tier("one", SAY.replace("VERSION", "first"), parent="base")
+    small_chain.tier("one", WRITE.replace("VERSION", "first"), parent="base")
     small_chain.tier("two", "- ansible.builtin.file: {path: /srv/two, state: touch, mode: '0644'}\n", parent="one")
-    small_chain.tests("one", ASKS).build().expect()
+    small_chain.tests("one", CONTRACT).build().expect()
     first = {tier: small_chain.image(tier).id for tier in ("one", "two")}
     assert small_chain.run("two", "cat", "/etc/said") == "first\n"
 
-    small_chain.tier("one", SAY.replace("VERSION", "second"), parent="base")
-    planned = small_chain.build("--check").expect()
-    assert re.search(r"one +build +role one/tasks/main.yml changed", planned.output)
-    released = small_chain.build().expect()
-    assert re.search(r"two +\S+/two:latest .* built, 1 tests? passed$", released.output, re.MULTILINE)
+    small_chain.tier("one", WRITE.replace("VERSION", "second"), parent="base")
+    plan = small_chain.build("--check").expect()
+    assert re.search(r"one +build +role one/tasks/main.yml changed", plan.output)
+    result = small_chain.build().expect()
+    assert re.search(r"two +\S+/two:latest .* built, 1 tests? passed$", result.output, re.MULTILINE)
     assert small_chain.run("two", "cat", "/etc/said") == "second\n"
     assert small_chain.build().expect().output.count("keep   nothing changed") == len(small_chain.tiers)
 

@@ -1,4 +1,4 @@
-"""What makes a tier stale, on the real engine: files from elsewhere, outside inputs, and the demo's own roles."""
+"""What makes a tier stale, on a real engine: files outside its role, outside inputs, and the roles of the demo."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.t
 
 from .conftest import DEMO, ROOT
 
-TAKES = """
+READ_FILES = """
 - name: Copy a file from beside the inventory
   ansible.builtin.copy: {src: "{{ inventory_dir }}/files/motd.txt", dest: /etc/motd, mode: "0644"}
 
@@ -41,8 +41,8 @@ TASK = "- name: Write\n  ansible.builtin.copy: {{content: x, dest: /etc/{name}, 
 
 
 @pytest.fixture
-def taking(small_chain):
-    """A chain whose tier `one` takes files from everywhere."""
+def file_chain(small_chain):
+    """A chain whose tier `one` reads files from many places."""
     for path, text in {
         "files/motd.txt": "hello\n",
         "files/looked.txt": "looked\n",
@@ -55,7 +55,7 @@ def taking(small_chain):
     }.items():
         (small_chain.folder / path).parent.mkdir(parents=True, exist_ok=True)
         (small_chain.folder / path).write_text(text)
-    small_chain.tier("one", TAKES, parent="base").tier("two", TASK.format(name="two"), parent="one")
+    small_chain.tier("one", READ_FILES, parent="base").tier("two", TASK.format(name="two"), parent="one")
     small_chain.tier("other", TASK.format(name="other"), parent="base")
     return small_chain
 
@@ -81,9 +81,9 @@ CHANGED = (
 )
 
 
-def test_files_from_elsewhere_make_the_tier_stale_that_took_them(taking):
-    taking.build().expect()
-    parts = labels.stored_parts(taking.image("one").labels, "one")
+def test_files_outside_the_role_make_the_tier_stale_that_reads_them(file_chain):
+    file_chain.build().expect()
+    parts = labels.stored_parts(file_chain.image("one").labels, "one")
     assert elsewhere_names(parts) == (
         "conf.d/",
         "files/looked.txt",
@@ -94,32 +94,32 @@ def test_files_from_elsewhere_make_the_tier_stale_that_took_them(taking):
         "templates/outer.j2",
         "vars/more.yml",
     )
-    assert elsewhere_names(labels.stored_parts(taking.image("two").labels, "two")) == ()
-    kept = taking.build("--check").expect().output
-    assert kept.count("nothing changed") == len(taking.tiers)
+    assert elsewhere_names(labels.stored_parts(file_chain.image("two").labels, "two")) == ()
+    output = file_chain.build("--check").expect().output
+    assert output.count("nothing changed") == len(file_chain.tiers)
 
-    before = {path: file.read_text() for path in CHANGES if (file := taking.folder / path).exists()}
+    before = {path: file.read_text() for path in CHANGES if (file := file_chain.folder / path).exists()}
     for path, text in CHANGES.items():
-        (taking.folder / path).write_text(text)
-    told = taking.build("--check").expect().output
+        (file_chain.folder / path).write_text(text)
+    output = file_chain.build("--check").expect().output
     for line in CHANGED:
-        assert line in told
-    (taking.folder / "conf.d/20").unlink()
+        assert line in output
+    (file_chain.folder / "conf.d/20").unlink()
     for path, text in before.items():
-        (taking.folder / path).write_text(text)
-    assert taking.build("--check").expect().output.count("nothing changed") == len(taking.tiers)
+        (file_chain.folder / path).write_text(text)
+    assert file_chain.build("--check").expect().output.count("nothing changed") == len(file_chain.tiers)
 
-    # With another file it is another image; going back finds the earlier one.
-    (taking.folder / "files/motd.txt").write_text("other\n")
-    taking.build().expect()
-    assert taking.run("one", "cat", "/etc/motd") == "other\n"
-    (taking.folder / "files/motd.txt").write_text(before["files/motd.txt"])
-    assert "one    keep   built before as" in taking.build("--check").expect().output
+    # Different content gives a different image; the old content finds the earlier image again.
+    (file_chain.folder / "files/motd.txt").write_text("other\n")
+    file_chain.build().expect()
+    assert file_chain.run("one", "cat", "/etc/motd") == "other\n"
+    (file_chain.folder / "files/motd.txt").write_text(before["files/motd.txt"])
+    assert "one    keep   built before as" in file_chain.build("--check").expect().output
 
-    # Another clone of the project is the same project.
-    clone = taking.folder.parent / f"{taking.folder.name} cloned"
-    shutil.copytree(taking.folder, clone)
-    moved = taking.playbook("build-chain.yml", "-i", str(clone / "chain.yml"), "--check").expect()
+    # A second clone is the same project.
+    clone = file_chain.folder.parent / f"{file_chain.folder.name} cloned"
+    shutil.copytree(file_chain.folder, clone)
+    moved = file_chain.playbook("build-chain.yml", "-i", str(clone / "chain.yml"), "--check").expect()
     assert "one    keep   built before as" in moved.output
     assert "other  keep   nothing changed" in moved.output
 
@@ -138,7 +138,7 @@ class Site(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def site():
-    """A web site whose content can be set."""
+    """A web site with content that a test can change."""
     handler = type("Handler", (Site,), {})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
@@ -153,25 +153,25 @@ def test_an_outside_input_makes_its_tier_stale(small_chain, site, tmp_path):
     address = f"http://127.0.0.1:{site.server_port}/key.asc"
     small_chain.tier("one", TASK.format(name="one"), parent="base")
     small_chain.tier("two", TASK.format(name="two"), parent="base", inputs=[{"url": address}])
-    near = {"no_proxy": "127.0.0.1", "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    small_chain.build(env=near).expect()
-    assert "two   keep   nothing changed" in small_chain.build("--check", env=near).expect().output
+    env = {"no_proxy": "127.0.0.1", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    small_chain.build(env=env).expect()
+    assert "two   keep   nothing changed" in small_chain.build("--check", env=env).expect().output
 
     site.RequestHandlerClass.content = b"two"
-    assert "two   keep   nothing changed" in small_chain.build("--check", env=near).expect().output
-    asked = ("--check", "-e", "tier_inputs_max_age=0")
-    told = small_chain.build(*asked, env=near).expect().output
-    assert "one   keep   nothing changed" in told
-    assert "two   build  outside input url 127.0.0.1/key.asc changed" in told
+    assert "two   keep   nothing changed" in small_chain.build("--check", env=env).expect().output
+    check_inputs = ("--check", "-e", "tier_inputs_max_age=0")
+    output = small_chain.build(*check_inputs, env=env).expect().output
+    assert "one   keep   nothing changed" in output
+    assert "two   build  outside input url 127.0.0.1/key.asc changed" in output
 
     site.RequestHandlerClass.content = b"one"
-    small_chain.build(*asked, env=near).expect()
+    small_chain.build(*check_inputs, env=env).expect()
     small_chain.tiers["two"]["tier_inputs"] = [{"url": "http://127.0.0.1:1/key.asc"}]
-    unknown = small_chain.build("--check", env=near).expect(2)
-    assert "tier 'two': tier_inputs names 127.0.0.1/key.asc, which does not answer" in unknown.message
-    assert "set tier_inputs_pin" in unknown.message
-    pinned = small_chain.build("--check", "-e", "tier_inputs_pin=2026-11-01", env=near).expect().output
-    assert "tier_inputs_pin is now 2026-11-01" in pinned
+    failed = small_chain.build("--check", env=env).expect(2)
+    assert "tier 'two': tier_inputs names 127.0.0.1/key.asc, which does not answer" in failed.message
+    assert "set tier_inputs_pin" in failed.message
+    output = small_chain.build("--check", "-e", "tier_inputs_pin=2026-11-01", env=env).expect().output
+    assert "tier_inputs_pin is now 2026-11-01" in output
 
 
 EDITS = [
@@ -183,11 +183,13 @@ EDITS = [
 
 
 @pytest.fixture(scope="module")
-def clone(demo, tmp_path_factory):  # noqa: ARG001 - it is built when this looks at it
-    """Another clone of this project."""
+def clone(demo, tmp_path_factory):  # noqa: ARG001 - it must be built before
+    """A second clone of this project."""
     folder = tmp_path_factory.mktemp("clone") / "tierwright"
-    left = shutil.ignore_patterns(".git", ".venv", ".nox", ".*_cache", ".hypothesis", ".ansible", "dist", "__pycache__")
-    shutil.copytree(ROOT, folder, symlinks=True, ignore=left)
+    ignored = shutil.ignore_patterns(
+        ".git", ".venv", ".nox", ".*_cache", ".hypothesis", ".ansible", "dist", "__pycache__"
+    )
+    shutil.copytree(ROOT, folder, symlinks=True, ignore=ignored)
     return folder
 
 
@@ -198,23 +200,23 @@ def test_one_line_of_a_demo_role_makes_its_branch_stale(clone, playbook, role, s
     before = tasks.read_text()
     tasks.write_text(before + "# one more line\n")
     try:
-        told = playbook("build-chain.yml", "--check", cwd=clone).expect().output
+        output = playbook("build-chain.yml", "--check", cwd=clone).expect().output
     finally:
         tasks.write_text(before)
-    actions = dict(line.split()[:2] for line in told.splitlines() if line.split()[:1] and line.split()[0] in DEMO)
+    actions = dict(line.split()[:2] for line in output.splitlines() if line.split()[:1] and line.split()[0] in DEMO)
     assert {tier: action for tier, action in actions.items() if action == "build"} == dict.fromkeys(stale, "build")
     assert set(actions) == set(DEMO)
-    assert f"role {role}/tasks/main.yml changed" in told
+    assert f"role {role}/tasks/main.yml changed" in output
 
 
 @pytest.mark.once
-def test_the_inventory_can_turn_off_what_the_demo_declares(clone, playbook):
-    told = playbook("build-chain.yml", "--check", "-e", '{"tier_inputs": []}', cwd=clone).expect().output
-    assert "outside input debian bookworm was removed" in told
-    assert "outside input debian bookworm-security was removed" in told
+def test_the_inventory_can_override_the_outside_inputs_of_the_demo(clone, playbook):
+    output = playbook("build-chain.yml", "--check", "-e", '{"tier_inputs": []}', cwd=clone).expect().output
+    assert "outside input debian bookworm was removed" in output
+    assert "outside input debian bookworm-security was removed" in output
 
 
-USES = """
+USE_VARIABLES = """
 - name: Write what the role sees
   ansible.builtin.copy:
     dest: /etc/seen
@@ -237,8 +239,8 @@ FILTER = "class FilterModule:\n    def filters(self):\n        return {'doubled'
 
 
 @pytest.fixture
-def using(small_chain):
-    """A chain whose tier `one` uses what no file of its role shows."""
+def variable_chain(small_chain):
+    """A chain whose tier `one` depends on more than the files of its role."""
     for path, text in {
         "roles/one/defaults/main.yml": "one_from_environment: \"{{ lookup('env', 'TW_TEST_VALUE') }}\"\n",
         "roles/one/templates/managed.j2": "# {{ ansible_managed }}\n",
@@ -247,45 +249,45 @@ def using(small_chain):
     }.items():
         (small_chain.folder / path).parent.mkdir(parents=True, exist_ok=True)
         (small_chain.folder / path).write_text(text)
-    small_chain.tier("one", USES, parent="base", protects=["/etc/seen"])
+    small_chain.tier("one", USE_VARIABLES, parent="base", protects=["/etc/seen"])
     small_chain.tier("other", TASK.format(name="other"), parent="base")
     small_chain.tiers["one"]["ansible_user_note"] = "a"
     small_chain.tiers["other"]["other_setting"] = 1
     return small_chain
 
 
-def test_what_a_role_uses_and_no_file_shows_makes_its_tier_stale(using):
-    play, env = str(using.folder / "play.yml"), {"TW_TEST_VALUE": "a", "ANSIBLE_FILTER_PLUGINS": ""}
-    env["ANSIBLE_FILTER_PLUGINS"] = str(using.folder / "filter_plugins")
+def test_inputs_that_are_not_files_make_the_tier_stale(variable_chain):
+    play, env = str(variable_chain.folder / "play.yml"), {"TW_TEST_VALUE": "a", "ANSIBLE_FILTER_PLUGINS": ""}
+    env["ANSIBLE_FILTER_PLUGINS"] = str(variable_chain.folder / "filter_plugins")
 
     def plan(**changed):
-        said = using.build("--check", playbook=play, env={**env, **changed}).expect().output
-        return said.partition("TASK [Check every tier")[2].partition("\nok: ")[0]
+        output = variable_chain.build("--check", playbook=play, env={**env, **changed}).expect().output
+        return output.partition("TASK [Check every tier")[2].partition("\nok: ")[0]
 
-    told = using.build(playbook=play, env=env).expect().output
-    assert "one: not looked at, so a change does not make the tier stale: lookup pipe, now()" in told
-    kept = plan()
-    assert kept.count("nothing changed") == len(using.tiers), kept
-    assert "not looked at: lookup pipe, now()" in kept
+    output = variable_chain.build(playbook=play, env=env).expect().output
+    assert "one: not looked at, so a change does not make the tier stale: lookup pipe, now()" in output
+    output = plan()
+    assert output.count("nothing changed") == len(variable_chain.tiers), output
+    assert "not looked at: lookup pipe, now()" in output
 
-    told = plan(TW_TEST_VALUE="b", ANSIBLE_TIMEOUT="77")
-    assert "environment variable TW_TEST_VALUE changed" in told
-    assert "setting of Ansible DEFAULT_TIMEOUT changed" in told
-    assert "other  keep   nothing changed" in told
+    output = plan(TW_TEST_VALUE="b", ANSIBLE_TIMEOUT="77")
+    assert "environment variable TW_TEST_VALUE changed" in output
+    assert "setting of Ansible DEFAULT_TIMEOUT changed" in output
+    assert "other  keep   nothing changed" in output
 
-    using.tiers["one"]["ansible_user_note"] = "b"
-    using.tiers["other"]["other_setting"] = 2
-    (using.folder / "filter_plugins/doubled.py").write_text(FILTER % 3)
-    using.tiers["one"]["ansible_managed"] = "by somebody"
-    told = plan()
+    variable_chain.tiers["one"]["ansible_user_note"] = "b"
+    variable_chain.tiers["other"]["other_setting"] = 2
+    (variable_chain.folder / "filter_plugins/doubled.py").write_text(FILTER % 3)
+    variable_chain.tiers["one"]["ansible_managed"] = "by somebody"
+    output = plan()
     for line in (
         "variable other_setting of other changed",
         "variable ansible_user_note changed",
         "variable ansible_managed changed",
         "plugin filter_plugins/doubled.py changed",
     ):
-        assert line in told, told
-    assert "group_names" not in told
+        assert line in output, output
+    assert "group_names" not in output
 
 
 DEAF = f"""
@@ -300,7 +302,7 @@ class CallbackModule(CallbackBase):
 """
 
 
-def test_nothing_is_built_where_what_a_role_uses_cannot_be_recorded(small_chain):
+def test_no_tier_is_built_if_its_inputs_cannot_be_recorded(small_chain):
     (small_chain.folder / "plugins").mkdir()
     (small_chain.folder / "plugins/deaf.py").write_text(DEAF)
     small_chain.tier("one", TASK.format(name="one"), parent="base", image=f"{small_chain.name}/one")

@@ -1,4 +1,4 @@
-"""What a role did and its image cannot have, and what a container says and must not decide: refused, or told."""
+"""Changes that an image cannot hold, and facts of a container that must decide nothing: rejected or reported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .conftest import BIN
 
 pytestmark = pytest.mark.once
 
-#: A module that answers with facts, as what runs in a build container may make any module do.
+#: A module that returns any facts, as a hostile build container can make every module do.
 ANSWER = """#!/usr/bin/python
 from ansible.module_utils.basic import AnsibleModule
 module = AnsibleModule({"facts": {"type": "dict"}})
@@ -19,8 +19,8 @@ module.exit_json(changed=False, ansible_facts=module.params["facts"])
 """
 BY = "by task 'Do it' ({0}/tasks/main.yml:1)"
 
-#: By tier: what its role does first, and what the refusal says.
-REFUSED = {
+#: By tier: the first task of its role, and the message of the rejection.
+REJECTED = {
     "facts": (
         "answer: {facts: {tier_config: {cmd: [evil]}, tier_protects: []}}",
         "the result of a module set tier_config, tier_protects as a fact",
@@ -40,7 +40,7 @@ REFUSED = {
     ),
 }
 
-LEFT = """\
+LEFT_OUT = """\
 - name: Do it
   ansible.builtin.shell: echo 192.0.2.1 db >> /etc/hosts; echo x > /tmp/archive; ln -s /tmp/archive /opt/archive
 - name: Fetch with a secret
@@ -55,32 +55,32 @@ LEFT = """\
 SEARCH = "grep -rl hunter2 /root /srv /home /etc /opt /tmp /var; ls -A /srv /root; test -L /opt/archive"
 
 
-def test_what_cannot_be_in_an_image_or_must_not_decide_it_is_refused_or_told(small_chain, environment):
+def test_changes_that_an_image_cannot_hold_are_rejected_or_reported(small_chain, environment):
     small_chain.facts = ["!hardware"]
-    for name, (task, _told) in REFUSED.items():
+    for name, (task, _message) in REJECTED.items():
         text = f"- name: Do it\n  {task}\n"
         small_chain.tier(name, text, parent="base", protects=["/etc/motd"], config={"cmd": ["good"]})
     library = small_chain.folder / "roles/facts/library"
     library.mkdir()
     (library / "answer.py").write_text(ANSWER)
-    small_chain.tier("left", LEFT, parent="base", drop=["/etc/hosts"])
-    done = small_chain.build().expect(2)
-    for name, (_task, told) in REFUSED.items():
-        assert f"tier '{name}': {told.format(name)}" in done.message
+    small_chain.tier("left", LEFT_OUT, parent="base", drop=["/etc/hosts"])
+    result = small_chain.build().expect(2)
+    for name, (_task, message) in REJECTED.items():
+        assert f"tier '{name}': {message.format(name)}" in result.message
         assert not small_chain.released(name)
-    for told in (
+    for message in (
         f"/tmp/archive {BY.format('left')}, to which /opt/archive refers (temporary files)",
         f"left: left out: /etc/hosts {BY.format('left')} (every container has its own)",
     ):
-        assert told in done.message
-    found = small_chain.run("left", "sh", "-c", SEARCH)
-    assert "hunter2" not in found
-    assert "ansible_async" not in found
-    layers = subprocess.run(
+        assert message in result.message
+    output = small_chain.run("left", "sh", "-c", SEARCH)
+    assert "hunter2" not in output
+    assert "ansible_async" not in output
+    process = subprocess.run(
         [str(BIN / "tierwright"), "layers", "--json", small_chain.image("left").id],
         env=environment,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert any("/tmp/archive" in line for line in json.loads(layers.stdout)["layers"][-1]["left_out"])
+    assert any("/tmp/archive" in line for line in json.loads(process.stdout)["layers"][-1]["left_out"])

@@ -1,4 +1,4 @@
-"""What the product asks of an engine, asked of each that is supported; and the demo chain on containerd's store."""
+"""The engine checks on every supported engine, and the demo chain on containerd's image store."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from other_engines import answers_here, ask_all_questions, assert_equal, build_a
 
 pytestmark = [pytest.mark.once, pytest.mark.own_engine]
 
-#: As this machine's own, which `tests/engines` asks.
+#: The version of this machine's own engine, which `tests/engines` checks.
 OWN = "docker-20"
 
 
 @pytest.mark.parametrize("name", [name for name in CHOICES if name != OWN])
-def test_an_engine_answers_as_the_fake_one_does(name):
+def test_an_engine_answers_like_the_fake_engine(name):
     ask_all_questions(name)
 
 

@@ -1,4 +1,4 @@
-"""What planning tells on the real engine, and that it changes nothing there."""
+"""The plan on a real engine: what it prints, and that it changes nothing."""
 
 from __future__ import annotations
 
@@ -25,19 +25,20 @@ PRETEND = """
 
 
 def engine_state(engine):
-    """Everything that the engine holds."""
+    """Everything that the engine stores."""
     return {
         "images": {
-            each["Id"]: (sorted(each.get("RepoTags") or ()), each.get("Labels")) for each in engine.api.images(all=True)
+            image["Id"]: (sorted(image.get("RepoTags") or ()), image.get("Labels"))
+            for image in engine.api.images(all=True)
         },
-        "containers": {each["Id"]: each["State"] for each in engine.api.containers(all=True)},
-        "volumes": {each["Name"]: each for each in engine.api.volumes()["Volumes"] or ()},
-        "networks": {each["Id"]: each["Name"] for each in engine.api.networks()},
+        "containers": {container["Id"]: container["State"] for container in engine.api.containers(all=True)},
+        "volumes": {volume["Name"]: volume for volume in engine.api.volumes()["Volumes"] or ()},
+        "networks": {network["Id"]: network["Name"] for network in engine.api.networks()},
     }
 
 
 def files(folder):
-    """Everything in a folder: kind and mode, time of change, content."""
+    """Everything in a folder: type and mode, modification time, content."""
     return {
         path: (path.lstat().st_mode, path.lstat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
         for path in (folder, *folder.rglob("*"))
@@ -46,8 +47,8 @@ def files(folder):
 
 @pytest.fixture
 def large_chain(small_chain, playbook, rootfs):
-    """A chain of 30 tiers that seem to be built: a trunk, and 28 tiers on it."""
-    # A base of its own, since others are built on what the shared one is.
+    """A chain of 30 tiers that look as if they were built: a base, a trunk, and 28 tiers based on it."""
+    # Its own base: other chains are built on the shared one, which must not be replaced.
     small_chain.tier("base", **{"import": rootfs})
     small_chain.tier("trunk", WRITE, parent="base")
     small_chain.tier("leaf", WRITE, parent="trunk")
@@ -58,7 +59,7 @@ def large_chain(small_chain, playbook, rootfs):
     shutil.copytree(ROOT / "tests/bench/plan/action_plugins", small_chain.folder / "actions")
     actions = {"ANSIBLE_ACTION_PLUGINS": str(small_chain.folder / "actions")}
     inventory = str(small_chain.folder / "chain.yml")
-    # All runs, since plugins in folders that are configured are a part of each key.
+    # For all runs: plugins in configured folders are part of every build key.
     small_chain.playbook = partial(playbook, env=actions)
     small_chain.playbook(str(small_chain.folder / "pretend.yml"), "-i", inventory).expect()
     return small_chain
@@ -72,43 +73,43 @@ def test_check_changes_nothing(small_chain, engine, environment):
     small_chain.write()
 
     def everything():
-        """But for the note of what the plan wants, which is for the report."""
-        state = files(Path(environment["XDG_STATE_HOME"])).items()
-        kept = {path: said for path, said in state if path.is_file() and path.stem != "standing"}
-        return engine_state(engine), kept, files(small_chain.folder)
+        """Engine and files, without the status that the plan writes for the report."""
+        state_files = files(Path(environment["XDG_STATE_HOME"])).items()
+        contents = {path: content for path, content in state_files if path.is_file() and path.stem != "standing"}
+        return engine_state(engine), contents, files(small_chain.folder)
 
     before = everything()
     inventory = str(small_chain.folder / "chain.yml")
-    told = small_chain.playbook("build-chain.yml", "-i", inventory, "--check").expect()
+    result = small_chain.playbook("build-chain.yml", "-i", inventory, "--check").expect()
     assert everything() == before
-    assert "one   build  role one/tasks/main.yml changed\n             2 tiers follow: two, new\n" in told.output
-    assert "new   build  parent one is built" in told.output
+    assert "one   build  role one/tasks/main.yml changed\n             2 tiers follow: two, new\n" in result.output
+    assert "new   build  parent one is built" in result.output
 
 
 @pytest.mark.once
-def test_a_snapshot_says_what_the_engine_says_of_each_name(demo, engine):
+def test_a_snapshot_agrees_with_the_engine_about_each_name(demo, engine):
     snapshot = as_engine(engine).images.snapshot()
     for tier in DEMO:
         for name in (*demo[tier].tags, f"docker.io/library/{tier}:latest"):
-            found, asked = snapshot.find(name), as_engine(engine).images.find(name)
-            assert (found.id, found.labels) == (asked.id, asked.labels)
+            in_snapshot, on_engine = snapshot.find(name), as_engine(engine).images.find(name)
+            assert (in_snapshot.id, in_snapshot.labels) == (on_engine.id, on_engine.labels)
     assert snapshot.find("nobody:latest") is None
 
 
 @pytest.mark.once
-def test_a_large_chain_is_told_in_few_lines(large_chain, engine):
+def test_the_plan_of_a_large_unchanged_chain_is_short(large_chain, engine):
     before = engine_state(engine)["images"]
-    kept = large_chain.build().expect()
-    assert kept.output.count("30 tiers are kept as they are; -v lists all") == 2  # the plan, and what became of it
-    assert "nothing changed" not in kept.output
+    result = large_chain.build().expect()
+    assert result.output.count("30 tiers are kept as they are; -v lists all") == 2  # in the plan and in the results
+    assert "nothing changed" not in result.output
     assert engine_state(engine)["images"] == before
     assert large_chain.build("-v").expect().output.count("  keep   nothing changed") == 30
 
 
 @pytest.mark.once
-def test_in_a_large_chain_what_is_built_is_told_with_its_cause(large_chain):
+def test_the_plan_of_a_large_chain_lists_the_tiers_to_build_with_their_cause(large_chain):
     (large_chain.folder / "roles/trunk/tasks/main.yml").write_text(WRITE + "# changed\n")
-    told = large_chain.build("--check").expect().output
-    assert "trunk   build  role trunk/tasks/main.yml changed\n               28 tiers follow\n" in told
-    assert told.count("  build  parent trunk is built") == 28
-    assert "1 tier is kept as it is; -v lists all" in told
+    output = large_chain.build("--check").expect().output
+    assert "trunk   build  role trunk/tasks/main.yml changed\n               28 tiers follow\n" in output
+    assert output.count("  build  parent trunk is built") == 28
+    assert "1 tier is kept as it is; -v lists all" in output

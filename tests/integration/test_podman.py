@@ -1,4 +1,4 @@
-"""The same chains on Podman, through its Docker-compatible service: one of our own, with storage of its own."""
+"""Chains on Podman, through its Docker-compatible service, which these tests start with separate storage."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from .engines import wait_for
 
 pytestmark = [pytest.mark.once, pytest.mark.own_engine]
 
-BASE = "twtest/base"  # one name and one key for all chains: it is made once
+BASE = "twtest/base"  # the same name and build key in all chains, so it is built once
 UPDATE = "- name: Use the package manager's lists\n  ansible.builtin.apt: {update_cache: true}\n"
 
-# What a machine without systemd, with both versions of cgroups, and without CAP_SYS_RESOURCE needs; the same for all.
-# Equal pairs of limits: this version writes soft ones for hard ones and the other way round.
+# Settings that work on every machine: without systemd, with both versions of cgroups, without CAP_SYS_RESOURCE.
+# The soft and hard limits are equal, because this version of Podman mixes them up.
 CONFIGURATION = """
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
@@ -64,7 +64,7 @@ class Podman:
 
 @pytest.fixture(scope="session")
 def podman(registry: str) -> Iterator[Podman]:
-    """Podman's service on a socket and with storage of its own, which are both gone afterwards."""
+    """Podman's service with a separate socket and separate storage, which are both removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="twtest-") as name:
         folder = Path(name)
         (folder / "containers.conf").write_text(CONFIGURATION.format(folder=folder))
@@ -94,20 +94,20 @@ def podman(registry: str) -> Iterator[Podman]:
 
 
 def _connect(address: str, service: subprocess.Popen[bytes], log: Path) -> docker.DockerClient:
-    until = time.monotonic() + 60
+    deadline = time.monotonic() + 60
     while True:
         try:
             return docker.DockerClient(base_url=address, version="auto", timeout=600)
         except docker.errors.DockerException:
             assert service.poll() is None, log.read_text()
-            assert time.monotonic() < until, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
 
 
 def _end_monitors(folder: Path) -> None:
-    """End the service's conmon processes: they wait five minutes, then clean up in a storage that is gone."""
+    """End the conmon processes of the service: they wait five minutes, then clean up in storage that is gone."""
     for command in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):  # it ended by itself
+        with contextlib.suppress(OSError):  # the process ended by itself
             words = command.read_bytes().split(b"\0")
             if Path(os.fsdecode(words[0])).name == "conmon" and any(bytes(folder) + b"/" in word for word in words):
                 os.kill(int(command.parent.name), signal.SIGKILL)
@@ -124,17 +124,17 @@ def _remove_everything(client: docker.DockerClient) -> None:
 def bare_rootfs(
     demo: dict[str, Any], engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
-    """The layer of the demo's base: unlike a container's export it has no mount points of Docker's."""
+    """The layer of the demo's base. Unlike the export of a container, it has no mount points of Docker."""
     (digest,) = layers(demo["base"])
     folder = tmp_path_factory.mktemp("bare")
-    fetched = loading.extract_layers(as_engine(engine).images.save(demo["base"].id), {digest}, folder)
-    yield {"archive": str(fetched[digest]), "checksum": digest}
-    fetched[digest].unlink()
+    files = loading.extract_layers(as_engine(engine).images.save(demo["base"].id), {digest}, folder)
+    yield {"archive": str(files[digest]), "checksum": digest}
+    files[digest].unlink()
 
 
 @pytest.fixture
 def chain(tmp_path: Path, playbook: Playbook, podman: Podman, bare_rootfs: dict[str, str]) -> SmallChain:
-    """A small chain on Podman, whose images go with its storage."""
+    """A small chain on Podman. Its images are removed together with the storage."""
 
     def run(*arguments: str, **options: Any) -> Any:
         return playbook(*arguments, env={"DOCKER_HOST": podman.address}, **options)
@@ -146,37 +146,37 @@ def chain(tmp_path: Path, playbook: Playbook, podman: Podman, bare_rootfs: dict[
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(podman: Podman) -> Iterator[None]:
-    """No test leaves a container, a volume, or an image without a name behind: here they can only be ours."""
+    """Check that a test leaves no container, no volume and no image without a name: all would be ours."""
     yield
     assert podman.client.containers.list(all=True) == []
-    named = ("RepoTags", "RepoDigests")  # what was pulled by its digest has a name without a tag
-    found = podman.client.images.list(all=True)
-    assert [image.id for image in found if not any(image.attrs.get(each) for each in named)] == []
+    named = ("RepoTags", "RepoDigests")  # an image that was pulled by its digest has a name without a tag
+    images = podman.client.images.list(all=True)
+    assert [image.id for image in images if not any(image.attrs.get(key) for key in named)] == []
     # An interpreter is kept for the next build on the same base.
-    shared = ("tierwright-python-", "tierwright-cache-", "tierwright-chain-")  # the last says whose a name is
-    assert [each.name for each in podman.client.volumes.list() if not each.name.startswith(shared)] == []
+    shared = ("tierwright-python-", "tierwright-cache-", "tierwright-chain-")  # the last is the claim of a chain
+    assert [volume.name for volume in podman.client.volumes.list() if not volume.name.startswith(shared)] == []
 
 
 def layers(image: Any) -> list[str]:
-    found: list[str] = image.attrs["RootFS"]["Layers"]
-    return found
+    digests: list[str] = image.attrs["RootFS"]["Layers"]
+    return digests
 
 
 def entries(client: docker.DockerClient, image: Any) -> dict[str, tarfile.TarInfo]:
-    """What is in an image's last layer."""
+    """The entries of the last layer of an image, by name."""
     saved = io.BytesIO(b"".join(client.api.get_image(image.id)))
     with tarfile.open(fileobj=saved) as archive:
-        listed = json.load(archive.extractfile("manifest.json"))  # type: ignore[arg-type]
-        with tarfile.open(fileobj=archive.extractfile(listed[0]["Layers"][-1])) as layer:
+        manifest = json.load(archive.extractfile("manifest.json"))  # type: ignore[arg-type]
+        with tarfile.open(fileobj=archive.extractfile(manifest[0]["Layers"][-1])) as layer:
             return {entry.name: entry for entry in layer}
 
 
-def test_it_is_told_from_docker(podman, engine):
+def test_podman_and_docker_are_distinguished(podman, engine):
     assert as_engine(podman.client).kind.commits_mount_points
     assert not as_engine(engine).kind.commits_mount_points
 
 
-def test_each_tier_is_one_layer_and_nothing_changed_means_nothing_is_done(chain, podman):
+def test_each_tier_is_one_layer_and_an_unchanged_chain_is_kept(chain, podman):
     check = {"test": ["CMD", "true"], "interval": "30s", "retries": 3}
     chain.tier("one", WRITE, parent="base", config={"healthcheck": check, "volumes": ["/srv"], "user": "7"})
     chain.tier("idle", "- name: Do nothing\n  ansible.builtin.command: 'true'\n", parent="one")
@@ -187,7 +187,7 @@ def test_each_tier_is_one_layer_and_nothing_changed_means_nothing_is_done(chain,
     assert layers(two)[:3] == layers(idle)
     assert layers(two)[:1] == layers(base)
     assert set(entries(podman.client, idle)) <= {"tmp"}
-    # The table shows names as the inventory has them, whatever Podman puts before them.
+    # The table shows the names of the inventory, without the prefix that Podman adds.
     assert f"two   {chain.name}/two:latest " in built.output
     assert chain.run("two", "cat", "/etc/one", "/etc/two") == "one\ntwo\n"
     assert (one.attrs["Config"]["User"], two.attrs["Config"]["User"]) == ("7", "1001")
@@ -198,7 +198,7 @@ def test_each_tier_is_one_layer_and_nothing_changed_means_nothing_is_done(chain,
         "tierwright: tier one: role one",
     ]
     container = podman.client.api.create_container(two.id, command=["-"])
-    try:  # inherited, though Podman does not tell it of images through Docker's API
+    try:  # inherited, although Podman does not report it for images in Docker's API
         inherited = podman.client.api.inspect_container(container["Id"])["Config"]["Healthcheck"]
     finally:
         podman.client.api.remove_container(container["Id"], v=True)
@@ -210,7 +210,7 @@ def test_each_tier_is_one_layer_and_nothing_changed_means_nothing_is_done(chain,
     assert chain.image("two").id == two.id
 
 
-def test_a_pulled_base_is_built_upon(chain, podman, hostile):
+def test_a_tier_is_built_on_a_pulled_base(chain, podman, hostile):
     write = (
         "- name: Write where the parent has a volume\n  ansible.builtin.copy: {content: kept, dest: /srv/data/file}\n"
     )
@@ -229,7 +229,7 @@ def test_a_pulled_base_is_built_upon(chain, podman, hostile):
     assert "srv/data/file" in entries(podman.client, heir)
 
 
-def test_nothing_of_the_build_or_of_podman_is_in_the_layer(chain, podman):
+def test_the_layer_has_no_trace_of_the_build_or_podman(chain, podman):
     script = "- name: Run a script from a file\n  ansible.builtin.script: hello.sh\n"
     look = (
         "- name: Look around\n  ansible.builtin.shell: grep -E 'CapEff|NoNewPrivs' /proc/self/status > /etc/status\n"
@@ -240,63 +240,63 @@ def test_nothing_of_the_build_or_of_podman_is_in_the_layer(chain, podman):
     (chain.folder / "roles/one/files").mkdir()
     (chain.folder / "roles/one/files/hello.sh").write_text("#!/bin/sh\necho hello > /etc/hello\n")
     chain.build().expect()
-    found = entries(podman.client, chain.image("one"))
-    assert set(found) - {"tmp"} == {"etc", "etc/hello", "etc/one", "etc/status", "run", "run/service"}
+    content = entries(podman.client, chain.image("one"))
+    assert set(content) - {"tmp"} == {"etc", "etc/hello", "etc/one", "etc/status", "run", "run/service"}
     assert chain.run("one", "cat", "/etc/status").split() == ["CapEff:", "00000000000000cb", "NoNewPrivs:", "1"]
     config = json.dumps(chain.image("one").attrs["Config"])
     assert "noninteractive" not in config
     assert labels.RUN not in config
 
 
-def test_an_engine_that_wants_all_layers_gets_them(chain, podman, monkeypatch):
-    """As one does that keeps layers packed and so does not find ours by their digests."""
+def test_an_engine_that_needs_all_layers_gets_them(chain, podman, monkeypatch):
+    """An engine that stores layers compressed does not find our layers by their digests."""
     chain.build().expect()
     engine = as_engine(podman.client)
     donor = engine.images.get(f"{BASE}:latest")
-    given = []
+    complete = []
 
-    def refuse_what_lacks_layers(archive, expected):
+    def reject_missing_layers(archive, expected):
         pieces = b"".join(archive)
-        given.append(all(layer.removeprefix("sha256:").encode() in names(pieces) for layer in donor.layers))
-        if not given[-1]:
+        complete.append(all(layer.removeprefix("sha256:").encode() in names(pieces) for layer in donor.layers))
+        if not complete[-1]:
             raise EngineError("some layers are missing")
-        return honest(archive, expected)
+        return original_load(archive, expected)
 
     def names(archive):
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             return b" ".join(name.encode() for name in tar.getnames())
 
-    honest = engine.images.load
-    monkeypatch.setattr(engine.images, "load", refuse_what_lacks_layers)
-    made = []
+    original_load = engine.images.load
+    monkeypatch.setattr(engine.images, "load", reject_missing_layers)
+    images = []
     try:
-        for each in ("first", "second"):
+        for number in ("first", "second"):
             content = document(
                 architecture=donor.architecture,
                 os="linux",
-                config={"Labels": {"which": f"{chain.name} {each}"}},
+                config={"Labels": {"which": f"{chain.name} {number}"}},
                 layers=donor.layers,
                 history=[],
                 created="1970-01-01T00:00:00Z",
             )
-            made.append(loading.load(engine, content, loading.Layers(donor.layers, donor=donor.id)).id)
-        assert given == [False, True, True]  # what the engine wants is remembered
-        assert engine.images.get(made[1]).layers == donor.layers
+            images.append(loading.load(engine, content, loading.Layers(donor.layers, donor=donor.id)).id)
+        assert complete == [False, True, True]  # the second image is loaded with all layers at once
+        assert engine.images.get(images[1]).layers == donor.layers
     finally:
-        for image in made:
+        for image in images:
             engine.images.remove(image)
 
 
-def test_the_command_looks_at_its_images(podman, tmp_path):
-    made = [handmade.layer(("etc/motd", text)) for text in (b"one", b"two")]
+def test_the_command_inspects_images_of_podman(podman, tmp_path):
+    image_layers = [handmade.layer(("etc/motd", text)) for text in (b"one", b"two")]
     steps = [
         handmade.ours("base", "operations"),
         handmade.step("ENV x", empty=True),
         handmade.ours("web", "middleware"),
     ]
     images = {
-        "localhost/base:1": (handmade.config(made[:1], steps[:1]), made[:1]),
-        "localhost/web:1": (handmade.config(made, steps), made),
+        "localhost/base:1": (handmade.config(image_layers[:1], steps[:1]), image_layers[:1]),
+        "localhost/web:1": (handmade.config(image_layers, steps), image_layers),
     }
     list(podman.client.api.load_image(handmade.layer(*handmade.docker_save(images).items())))
 
@@ -311,7 +311,7 @@ def test_the_command_looks_at_its_images(podman, tmp_path):
     assert ask("blame", "web:1", "/etc/motd")["owner"]["tier"] == "web"
 
 
-def test_a_failing_role_leaves_nothing(chain, podman):
+def test_a_failing_role_leaves_no_image(chain, podman):
     broken = WRITE + "- name: Break\n  ansible.builtin.command: sh -c 'echo it is broken >&2; exit 3'\n"
     chain.tier("broken", broken, parent="base").tier("above", WRITE, parent="broken")
     failed = chain.build().expect(2)
@@ -321,7 +321,7 @@ def test_a_failing_role_leaves_nothing(chain, podman):
         assert podman.client.images.list(f"{chain.name}/{tier}") == []
 
 
-def test_what_a_tier_protects_is_refused(chain):
+def test_a_change_of_a_protected_path_is_rejected(chain):
     touch = "- name: Break in\n  ansible.builtin.shell: echo x >> /etc/one; rm -r /usr/share/doc/tar\n"
     chain.tier("one", WRITE, parent="base", protects=["/etc/one", "/usr/share/doc/*/copyright"])
     failed = chain.tier("two", touch, parent="one").build().expect(2)
@@ -330,44 +330,46 @@ def test_what_a_tier_protects_is_refused(chain):
 
 
 @pytest.mark.parametrize("how", ["kill", "remove"])
-def test_a_container_that_dies_is_told(chain, podman, how):
+def test_a_container_that_dies_is_reported(chain, podman, how):
     chain.tier("one", WRITE + "- name: Take long\n  ansible.builtin.raw: touch /srv/begun; sleep 100\n", parent="base")
 
     def in_the_middle() -> list[Any]:
-        mine = {"label": [f"{labels.CHAIN}={chain.name}", f"{labels.TIER}=one"]}
-        found = podman.client.containers.list(filters=mine)
+        filters = {"label": [f"{labels.CHAIN}={chain.name}", f"{labels.TIER}=one"]}
+        containers = podman.client.containers.list(filters=filters)
         with contextlib.suppress(docker.errors.APIError):  # it is listed before it runs
-            return found if found and found[0].exec_run(["test", "-e", "/srv/begun"]).exit_code == 0 else []
+            return (
+                containers if containers and containers[0].exec_run(["test", "-e", "/srv/begun"]).exit_code == 0 else []
+            )
         return []
 
     def end_it() -> None:
-        found = wait_for(in_the_middle)
+        containers = wait_for(in_the_middle)
         if how == "kill":
-            found[0].kill()
+            containers[0].kill()
         else:
-            found[0].remove(force=True, v=True)
+            containers[0].remove(force=True, v=True)
 
     threading.Thread(target=end_it, daemon=True).start()
     failed = chain.build(timeout=90)
     assert failed.code != 0
-    wanted = {"kill": "is exited (exit status 137)", "remove": "does not exist any more; it was removed"}
-    assert wanted[how] in failed.message
+    messages = {"kill": "is exited (exit status 137)", "remove": "does not exist any more; it was removed"}
+    assert messages[how] in failed.message
 
 
-def test_a_release_is_gone_back_to_and_what_nothing_needs_goes(chain, podman):
-    made = []
+def test_rollback_and_prune_work(chain, podman):
+    images = []
     for version in range(3):
         chain.tier("one", WRITE.replace("echo", f"echo {version}"), parent="base")
         chain.build().expect()
-        made.append(chain.image("one").id)
+        images.append(chain.image("one").id)
     inventory = ("-i", str(chain.folder / "chain.yml"))
     chain.playbook("playbooks/rollback.yml", *inventory).expect()
-    assert chain.image("one").id == made[1]
-    assert podman.client.images.get(f"{chain.name}/one:previous").id == made[2]
+    assert chain.image("one").id == images[1]
+    assert podman.client.images.get(f"{chain.name}/one:previous").id == images[2]
     assert "one   keep   withdrawn by a rollback on" in chain.build().expect().output
-    done = chain.playbook("playbooks/prune.yml", *inventory, "-e", "tier_keep_releases=1").expect()
-    assert f"one  {made[0][:19]}  " in done.output
+    result = chain.playbook("playbooks/prune.yml", *inventory, "-e", "tier_keep_releases=1").expect()
+    assert f"one  {images[0][:19]}  " in result.output
     with pytest.raises(docker.errors.ImageNotFound):
-        podman.client.images.get(made[0])
-    assert podman.client.images.get(made[2]).labels[labels.TIER] == "one"
+        podman.client.images.get(images[0])
+    assert podman.client.images.get(images[2]).labels[labels.TIER] == "one"
     assert "there is nothing to remove" in chain.playbook("playbooks/prune.yml", *inventory).expect().output

@@ -1,4 +1,4 @@
-"""Several projects and users on one engine: none changes anything of another one's."""
+"""Several projects and users on one engine: none of them changes what belongs to the others."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ tiers:
 
 @pytest.fixture
 def projects(tmp_path, playbook, engine):
-    """Make projects whose inventories lie in `inventory`, as the README's does, and run playbooks in them."""
+    """Functions that write projects with a folder `inventory`, as in the README, and run playbooks in them."""
     archive = tmp_path / "base.tar"
     with tarfile.open(archive, "w") as tar:
         entry = tarfile.TarInfo("greeting")
@@ -47,9 +47,9 @@ def projects(tmp_path, playbook, engine):
     def write(project, tier, command="first", **variables):
         inventory = tmp_path / f"{prefix}-{project}" / "inventory"
         inventory.mkdir(parents=True, exist_ok=True)
-        told = CHAIN.format(tier=tier, prefix=prefix, archive=archive, checksum=checksum, command=command)
-        said = "".join(f"          {name}: {value}\n" for name, value in variables.items())
-        (inventory / "chain.yml").write_text(told + said)
+        chain = CHAIN.format(tier=tier, prefix=prefix, archive=archive, checksum=checksum, command=command)
+        variable_lines = "".join(f"          {name}: {value}\n" for name, value in variables.items())
+        (inventory / "chain.yml").write_text(chain + variable_lines)
         return inventory
 
     def run(inventory, book="build-chain.yml", *arguments, user="anne"):
@@ -63,46 +63,46 @@ def projects(tmp_path, playbook, engine):
             volume.remove()
 
 
-def seen(engine, prefix, *but):
-    """The images of all tiers that are not left out, with their names; and the claims."""
+def state(engine, prefix, *excluded):
+    """The images with their names, without those of the excluded tiers; and the claims."""
     named = {(image.id, tag) for image in engine.images.list() for tag in image.tags if tag.startswith(f"{prefix}/")}
-    claims = {each.name for each in engine.volumes.list(filters={"label": labels.HOME})}
-    return {(image, tag) for image, tag in named if tag.partition(":")[0].rpartition("/")[2] not in but}, claims
+    claims = {volume.name for volume in engine.volumes.list(filters={"label": labels.HOME})}
+    return {(image, tag) for image, tag in named if tag.partition(":")[0].rpartition("/")[2] not in excluded}, claims
 
 
-def test_projects_with_inventories_of_one_name_do_not_meet(projects, engine):
+def test_projects_with_equal_inventory_names_are_separate(projects, engine):
     prefix, write, run = projects
     for command in ("first", "second"):
         run(write("shop", "one", command)).expect()
     run(write("blog", "two")).expect()
     assert engine.images.get(f"{prefix}/one").labels[labels.CHAIN] == f"{prefix}-shop"
     assert engine.images.get(f"{prefix}/two").labels[labels.CHAIN] == f"{prefix}-blog"
-    before = seen(engine, prefix, "two")
+    before = state(engine, prefix, "two")
     run(write("blog", "two"), "playbooks/prune.yml", "-e", "tier_keep_releases=1").expect()
     assert "there is no release before" in run(write("blog", "two"), "playbooks/rollback.yml").expect(2).message
-    assert seen(engine, prefix, "two") == before
+    assert state(engine, prefix, "two") == before
     run(write("shop", "one", "second"), "playbooks/rollback.yml").expect()
 
 
-def test_a_name_that_another_project_has_is_told_before_anything_is_touched(projects, engine):
-    """To users with and without a common state folder; a copy of the project is no other one."""
+def test_the_chain_name_of_a_different_project_is_rejected_before_any_change(projects, engine):
+    """For users with and without a common state folder. A copy of a project counts as the same project."""
     prefix, write, run = projects
     first = write("shop", "one", tier_chain=f"{prefix}-same")
     run(first).expect()
     second = write("blog", "two", tier_chain=f"{prefix}-same")
-    before = seen(engine, prefix)
+    before = state(engine, prefix)
     for user in ("anne", "bob"):
         for book in ("build-chain.yml", "playbooks/prune.yml"):
             refused = run(second, book, "-e", "tier_lock_timeout=0", user=user).expect(2)
             assert f"another project has a chain '{prefix}-same' too: it is in {first}" in refused.message
-    assert seen(engine, prefix) == before
+    assert state(engine, prefix) == before
     copy = second.parent.parent / "checkout" / "inventory"
     shutil.copytree(first, copy)
     assert "nothing changed" in run(copy, user="bob").expect().output
 
 
-def test_clearing_up_leaves_alone_what_another_user_s_run_has_sealed(small_chain, environment, tmp_path, monkeypatch):
-    """One user's image is being tested; another one, in whose state a run was killed, starts a run."""
+def test_cleanup_keeps_sealed_images_of_other_users(small_chain, environment, tmp_path, monkeypatch):
+    """While the image of one user is tested, a different user, one of whose runs was killed, starts a run."""
     small_chain.tier("one", "- ansible.builtin.copy: {content: one, dest: /etc/one}\n", parent="base")
     small_chain.tests(
         "one", "import time\n\n\ndef test_it(host):\n    time.sleep(8)\n    assert host.file('/etc/one').exists\n"
@@ -113,17 +113,17 @@ def test_clearing_up_leaves_alone_what_another_user_s_run_has_sealed(small_chain
         cwd=ROOT, env={**environment, "XDG_STATE_HOME": str(tmp_path / "bob")},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    until = time.monotonic() + 60
+    deadline = time.monotonic() + 60
     while not list(Path(tmp_path, "bob").rglob("one.candidate.json")):
-        assert time.monotonic() < until
+        assert time.monotonic() < deadline
         assert building.poll() is None, building.stdout.read()
         time.sleep(0.2)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "anne"))
     killed = Journal.begin(small_chain.name)
     holder = killed.folder / "holder"
     holder.write_text(json.dumps(json.loads(holder.read_text()) | {"birth": "another"}))
-    anne = small_chain.build("--limit", "base", env={"XDG_STATE_HOME": str(tmp_path / "anne")}).expect()
-    assert f"removed what the killed run {killed.run} left behind" in anne.message
-    output, _nothing = building.communicate(timeout=120)
+    result = small_chain.build("--limit", "base", env={"XDG_STATE_HOME": str(tmp_path / "anne")}).expect()
+    assert f"removed what the killed run {killed.run} left behind" in result.message
+    output, _errors = building.communicate(timeout=120)
     assert building.returncode == 0, output
     assert small_chain.released("one")

@@ -1,4 +1,4 @@
-"""Paths that a tier protects: no descendant's layer touches them."""
+"""Protected paths: no layer of a descendant may change them."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def shell(command):
     return f"- name: Break in\n  ansible.builtin.shell: {json.dumps(command)}\n"
 
 
-#: What a role does, and what is told of it.
-TOUCHES = {
+#: Commands of roles, and the changes that the message lists.
+CHANGES = {
     "edits": (
         "echo theirs > /etc/motd; echo x > /etc/ssl/certs/theirs.pem; rm /etc/pam.d/su",
         ["/etc/motd (changed {})", "/etc/pam.d/su (removed)", "/etc/ssl/certs/theirs.pem (created {})"],
@@ -59,13 +59,13 @@ def chain(small_chain):
     return small_chain.tier("web", FOLDER, parent="core")
 
 
-def test_every_way_to_touch_them_is_refused_with_path_and_owner(chain):
-    for name, (command, _told) in TOUCHES.items():
+def test_every_change_of_a_protected_path_is_rejected_with_path_and_owner(chain):
+    for name, (command, _changes) in CHANGES.items():
         chain.tier(name, FOLDER + shell(command), parent="web")
     chain.tier("decent", FOLDER + shell("echo x > /etc/app.conf; rm /etc/issue"), parent="web")
     failed = chain.build().expect(2)
-    for name, (_command, told) in TOUCHES.items():
-        paths = ", ".join(told).format(*[BY.format(name)] * len(told))
+    for name, (_command, changes) in CHANGES.items():
+        paths = ", ".join(changes).format(*[BY.format(name)] * len(changes))
         assert f"tier '{name}': its role changed protected paths: {paths}; only tier 'core' of team operations" in (
             failed.message
         )
@@ -73,7 +73,7 @@ def test_every_way_to_touch_them_is_refused_with_path_and_owner(chain):
     assert chain.run("decent", "cat", "/etc/motd", "/etc/app.conf") == "oursx\n"
 
 
-def test_new_protections_hold_for_what_was_built_before_and_roles_can_say_them(chain):
+def test_new_protected_paths_apply_to_existing_images_and_roles_can_set_them(chain):
     defaults = chain.folder / "roles/shop/defaults"
     chain.tier("shop", FOLDER, parent="web")
     defaults.mkdir()
@@ -98,14 +98,14 @@ def test_new_protections_hold_for_what_was_built_before_and_roles_can_say_them(c
     assert chain.image("late").id == before
 
 
-def test_a_path_that_would_protect_nothing_is_refused_before_anything_is_built(chain):
+def test_an_invalid_protected_path_is_rejected_before_the_build(chain):
     chain.tiers["core"]["tier_protects"] = ["/etc/../motd"]
     failed = chain.build("--check").expect(2)
     assert "tier 'core': tier_protects has '/etc/../motd'; expected a path below the root" in failed.message
 
 
-def test_wordpress_may_not_edit_what_operations_answer_for(demo, playbook, engine, demo_copy):
-    """The demo's own chain, with a tier more that does what WordPress's role does, and then some."""
+def test_wordpress_may_not_change_protected_paths_of_operations(demo, playbook, engine, demo_copy):
+    """The demo chain with one more tier, which applies the role of WordPress and then changes protected paths."""
     inventory = yaml.safe_load((demo_copy / "chain.yml").read_text())
     image = f"twtest-{secrets.token_hex(4)}/wordpress"
     inventory["tiers"]["children"]["development"]["hosts"]["greedy"] = {"tier_parent": "httpd-php", "tier_image": image}

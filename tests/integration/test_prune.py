@@ -1,4 +1,4 @@
-"""Clearing up on the real engine: what goes, how much that frees, and what is never touched."""
+"""Prune on a real engine: what it removes, how much space that frees, and what it never removes."""
 
 from __future__ import annotations
 
@@ -28,13 +28,17 @@ def prune(chain, *arguments):
     return chain.playbook("playbooks/prune.yml", "-i", str(chain.folder / "chain.yml"), *arguments)
 
 
-def state(engine):
+def removable(engine):
     """Everything on the engine that could be removed."""
     named = {image.id: sorted(image.tags) for image in engine.images.list()}
-    return named, {each.id for each in engine.containers.list(all=True)}, {each.name for each in engine.volumes.list()}
+    return (
+        named,
+        {container.id for container in engine.containers.list(all=True)},
+        {volume.name for volume in engine.volumes.list()},
+    )
 
 
-def gone(engine, image):
+def is_gone(engine, image):
     try:
         engine.images.get(image)
     except docker.errors.ImageNotFound:
@@ -43,63 +47,63 @@ def gone(engine, image):
 
 
 @pytest.fixture(scope="module")
-def old(make_chain, tmp_path_factory):
+def three_releases(make_chain, tmp_path_factory):
     """A chain with three releases of one tier, and the images of that tier, the oldest first.
 
-    The tests that have it follow one another: each finds what the one before has left.
+    The tests that use it depend on their order: each of them starts with the images that the previous one left.
     """
     with make_chain(tmp_path_factory.mktemp("chain")) as chain:
         chain.tier("top", WRITE, parent="one")
-        made = []
+        images = []
         for version in range(3):
             chain.tier("one", WRITE.replace("VERSION", str(version)), parent="base")
             chain.build("--limit", "base,one" if version < 2 else "all").expect()
-            made.append(chain.image("one").id)
-        prune(chain).expect()  # nothing of this chain, but Pythons of bases that are gone
-        yield chain, made
+            images.append(chain.image("one").id)
+        prune(chain).expect()  # nothing of this chain, only interpreters of bases that are gone
+        yield chain, images
 
 
-def test_what_nothing_needs_is_listed_and_stays_with_check(old, engine):
-    chain, (first, *_others) = old
-    before = state(engine)
+def test_check_lists_unneeded_images_and_removes_none(three_releases, engine):
+    chain, (first, *_others) = three_releases
+    before = removable(engine)
     listed = prune(chain, "--check", "-e", "tier_keep_releases=1").expect()
-    assert state(engine) == before
+    assert removable(engine) == before
     assert re.search(rf"^one +{first[:19]}  3\.0 MB$", listed.output, re.MULTILINE)
     assert "would free 3.0 MB" in listed.output
     assert "there is nothing to remove" in prune(chain).expect().output
 
 
-def test_what_somebody_else_made_of_ours_stays(small_chain, engine):
-    """A container of an image, and what neither name nor labels tell from ours: a build on it, a commit of that one."""
-    made = []
+def test_images_and_containers_that_others_made_of_a_tier_stay(small_chain, engine):
+    """A container of an image, a build based on it, and a commit of the container: their labels are those of a tier."""
+    images = []
     for version in range(3):
         small_chain.tier("one", WRITE.replace("VERSION", str(version)), parent="base").build().expect()
-        made.append(small_chain.image("one").id)
-    container = engine.containers.create(made[0], command=["-"])
+        images.append(small_chain.image("one").id)
+    container = engine.containers.create(images[0], command=["-"])
     try:
-        assert made[0][:19] not in prune(small_chain, "-e", "tier_keep_releases=1").expect().output
-        assert not gone(engine, made[0])
+        assert images[0][:19] not in prune(small_chain, "-e", "tier_keep_releases=1").expect().output
+        assert not is_gone(engine, images[0])
         committed = container.commit()
     finally:
         container.remove()
-    dockerfile = f"FROM {made[0]}\nENV THEIRS=yes\n"
+    dockerfile = f"FROM {images[0]}\nENV THEIRS=yes\n"
     built, _log = engine.images.build(fileobj=io.BytesIO(dockerfile.encode()), rm=True)
     try:
         assert built.labels[labels.CHAIN] == committed.labels[labels.CHAIN] == small_chain.name
-        done = prune(small_chain, "-e", "tier_keep_releases=1").expect()
-        assert built.id[:19] not in done.output
-        assert committed.id[:19] not in done.output
-        assert not gone(engine, built.id)
-        assert not gone(engine, committed.id)
+        result = prune(small_chain, "-e", "tier_keep_releases=1").expect()
+        assert built.id[:19] not in result.output
+        assert committed.id[:19] not in result.output
+        assert not is_gone(engine, built.id)
+        assert not is_gone(engine, committed.id)
     finally:
         for image in (built.id, committed.id):
             engine.images.remove(image)
 
 
-def test_releases_that_are_kept_can_be_gone_back_to(old, engine):
-    chain, (first, second, third) = old
+def test_a_kept_release_can_be_rolled_back_to(three_releases, engine):
+    chain, (first, second, third) = three_releases
     assert "freed 3.0 MB" in prune(chain, "-e", "tier_keep_releases=2").expect().output
-    assert gone(engine, first)
+    assert is_gone(engine, first)
     chain.playbook("playbooks/rollback.yml", "-i", str(chain.folder / "chain.yml")).expect()
     assert chain.image("one").id == second
     (newest,) = [tag.rpartition(":")[2] for tag in engine.images.get(third).tags if ":release-" in tag]
@@ -107,10 +111,10 @@ def test_releases_that_are_kept_can_be_gone_back_to(old, engine):
     assert chain.image("one").id == third
 
 
-def test_releases_that_are_not_kept_are_forgotten_and_what_is_named_stays(old, engine):
-    chain, (_first, second, third) = old
-    done = prune(chain, "-e", "tier_keep_releases=1").expect()
-    assert len(re.findall(r"^release-\w+ is not kept$", done.output, re.MULTILINE)) == 1
+def test_other_releases_are_removed_and_named_images_stay(three_releases, engine):
+    chain, (_first, second, third) = three_releases
+    result = prune(chain, "-e", "tier_keep_releases=1").expect()
+    assert len(re.findall(r"^release-\w+ is not kept$", result.output, re.MULTILINE)) == 1
     assert {tag.rpartition(":")[2][:4] for tag in engine.images.get(second).tags} == {"prev", "key-"}
     assert chain.image("one").id == third
     assert chain.image("top").labels[labels.PARENT] == third
@@ -119,7 +123,7 @@ def test_releases_that_are_not_kept_are_forgotten_and_what_is_named_stays(old, e
     assert chain.build().expect().output.count("keep   nothing changed") == 3
 
 
-def test_a_passed_tier_of_a_failed_branch_saves_its_build(small_chain):
+def test_the_image_of_a_passed_tier_of_a_failed_branch_stays(small_chain):
     small_chain.tier("one", WRITE, parent="base").tier("top", "- ansible.builtin.fail:\n", parent="one")
     small_chain.build().expect(2)
     prune(small_chain).expect()
@@ -128,63 +132,63 @@ def test_a_passed_tier_of_a_failed_branch_saves_its_build(small_chain):
     assert re.search(r"^one +sha256:\w+  3\.0 MB$", prune(small_chain).expect().output, re.MULTILINE)
 
 
-def test_an_abandoned_build_container_goes_and_a_young_one_stays(small_chain, engine):
+def test_an_abandoned_build_container_is_removed_and_a_recent_one_stays(small_chain, engine):
     small_chain.build().expect()
     base = small_chain.image("base").id
-    mine = {"label": f"{labels.CHAIN}={small_chain.name}"}
+    filters = {"label": f"{labels.CHAIN}={small_chain.name}"}
     for run in ("20200101T000000Z-00000000", "20990101T000000Z-00000000"):
-        said = {labels.CHAIN: small_chain.name, labels.RUN: run, labels.TIER: "one"}
-        engine.containers.create(base, command=["-"], name=f"tierwright-{run}-one", labels=said)
+        container_labels = {labels.CHAIN: small_chain.name, labels.RUN: run, labels.TIER: "one"}
+        engine.containers.create(base, command=["-"], name=f"tierwright-{run}-one", labels=container_labels)
     try:
-        done = prune(small_chain).expect()
-        assert "build containers of run 20200101T000000Z-00000000" in done.output
-        assert [each.name for each in engine.containers.list(all=True, filters=mine)] == [
+        result = prune(small_chain).expect()
+        assert "build containers of run 20200101T000000Z-00000000" in result.output
+        assert [container.name for container in engine.containers.list(all=True, filters=filters)] == [
             "tierwright-20990101T000000Z-00000000-one"
         ]
     finally:
-        for container in engine.containers.list(all=True, filters=mine):
+        for container in engine.containers.list(all=True, filters=filters):
             container.remove()
 
 
-def test_an_interpreter_that_no_image_needs_goes(small_chain, engine, demo):
+def test_an_unneeded_interpreter_is_removed(small_chain, engine, demo):
     name = f"tierwright-python-{secrets.token_hex(8)}"
     needed = mounted_python.volume_name(
         next(mounted_python.python_sources(as_engine(engine).images.get(demo["base"].id)))
     )
-    here = {volume.name for volume in engine.volumes.list(filters={"label": f"{labels.PYTHON}={needed}"})}
+    existing = {volume.name for volume in engine.volumes.list(filters={"label": f"{labels.PYTHON}={needed}"})}
     engine.volumes.create(name, labels={labels.PYTHON: name, labels.VOLUME: f"{name}-1"})
     engine.volumes.create(f"{name}-1", labels={labels.PYTHON: name})
     try:
         small_chain.write()
-        done = prune(small_chain).expect()
-        assert f"volume {name}\n" in done.output
-        assert f"volume {name}-1\n" in done.output
-        left = {volume.name for volume in engine.volumes.list()}
-        assert left & {name, f"{name}-1"} == set()
-        assert here <= left
+        result = prune(small_chain).expect()
+        assert f"volume {name}\n" in result.output
+        assert f"volume {name}-1\n" in result.output
+        remaining = {volume.name for volume in engine.volumes.list()}
+        assert remaining & {name, f"{name}-1"} == set()
+        assert existing <= remaining
     finally:
         for volume in engine.volumes.list(filters={"label": f"{labels.PYTHON}={name}"}):
             volume.remove()
 
 
 @pytest.mark.usefixtures("demo")
-def test_a_cache_of_a_family_that_no_image_is_of_goes(small_chain, engine):
+def test_the_cache_of_an_unused_family_is_removed(small_chain, engine):
     family = f"test{secrets.token_hex(4)}"
-    made = engine.volumes.create(f"tierwright-cache-{family}", labels={labels.CACHE: family})
+    cache = engine.volumes.create(f"tierwright-cache-{family}", labels={labels.CACHE: family})
     small_chain.write()
-    assert f"volume {made.name}\n" in prune(small_chain).expect().output
-    left = {volume.name for volume in engine.volumes.list()}
-    assert made.name not in left
-    assert "tierwright-cache-debian" in left
+    assert f"volume {cache.name}\n" in prune(small_chain).expect().output
+    remaining = {volume.name for volume in engine.volumes.list()}
+    assert cache.name not in remaining
+    assert "tierwright-cache-debian" in remaining
 
 
-def test_a_wrong_number_of_releases_is_told(small_chain):
+def test_an_invalid_number_of_releases_is_rejected(small_chain):
     small_chain.write()
-    refused = prune(small_chain, "-e", "tier_keep_releases=0").expect(2)
-    assert "tier_keep_releases is '0'; expected a number of releases, 1 or more" in refused.message
+    failed = prune(small_chain, "-e", "tier_keep_releases=0").expect(2)
+    assert "tier_keep_releases is '0'; expected a number of releases, 1 or more" in failed.message
 
 
-def test_a_base_that_several_chains_share_stays(small_chain, engine):
+def test_a_shared_base_stays(small_chain, engine):
     small_chain.build().expect()
     prune(small_chain, "-e", "tier_keep_releases=1").expect()
     assert engine.images.get(f"{SHARED_BASE}:latest")

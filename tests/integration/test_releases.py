@@ -1,4 +1,4 @@
-"""Promotion, rollback and turns on the real engine: what the tags name, and who waits for whom."""
+"""Promotion, rollback and concurrent runs on a real engine: which images the tags name, and which run waits."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ PARENTS = {"one": "base", "two": "one", "side": "base"}
 
 @pytest.fixture(scope="module")
 def two_releases(make_chain, tmp_path_factory):
-    """A chain with two releases, made once: the second has other images of `one` and `two`."""
+    """A chain with two releases, built once; the second has different images of `one` and `two`."""
     with make_chain(tmp_path_factory.mktemp("chain")) as chain:
-        version(chain, 1, *PARENTS)
+        set_version(chain, 1, *PARENTS)
         chain.build().expect()
-        version(chain, 2, "one")
+        set_version(chain, 2, "one")
         chain.build("--limit", "base,one,two").expect()
         saved = SavedChain(chain)
         yield saved
@@ -34,21 +34,21 @@ def two_releases(make_chain, tmp_path_factory):
 
 @pytest.fixture
 def released(two_releases):
-    """The same, whatever another test did to it."""
+    """The chain with two releases, restored after the previous test."""
     return two_releases.restore()
 
 
-def version(chain, number, *tiers):
+def set_version(chain, number, *tiers):
     for tier in tiers:
         chain.tier(tier, WRITE.replace("VERSION", str(number)), parent=PARENTS[tier])
 
 
-def state(chain):
+def image_ids(chain):
     return {tier: chain.image(tier).id for tier in PARENTS}
 
 
 def releases(chain, tier):
-    """Releases that the tier's image was new in."""
+    """Releases in which the image of the tier was new."""
     return [tag.rpartition(":")[2] for tag in chain.image(tier).tags if ":release-" in tag]
 
 
@@ -57,8 +57,8 @@ def rollback(chain, *arguments):
 
 
 @pytest.mark.once
-def test_back_and_forward_again(released):
-    second = state(released)
+def test_rollback_goes_back_and_forward(released):
+    second = image_ids(released)
     first = {tier: released.engine.images.get(f"{released.name}/{tier}:previous").id for tier in ("one", "two")}
     first["side"] = second["side"]
     assert set(first.values()).isdisjoint({second["one"], second["two"]})
@@ -67,84 +67,84 @@ def test_back_and_forward_again(released):
     assert newest not in releases(released, "side")
 
     before = names_of(released)
-    told = rollback(released, "--check").expect()
+    result = rollback(released, "--check").expect()
     assert names_of(released) == before
     assert re.search(
-        rf"^TIER +WAS +WOULD BE\none +{second['one'][:19]} +{first['one'][:19]}$", told.output, re.MULTILINE
+        rf"^TIER +WAS +WOULD BE\none +{second['one'][:19]} +{first['one'][:19]}$", result.output, re.MULTILINE
     )
-    assert "side " not in told.output
+    assert "side " not in result.output
 
-    told = rollback(released).expect()
-    assert state(released) == first
-    assert re.search(rf"^two +{second['two'][:19]} +{first['two'][:19]}$", told.output, re.MULTILINE)
-    assert "changed=1" in told.output
+    result = rollback(released).expect()
+    assert image_ids(released) == first
+    assert re.search(rf"^two +{second['two'][:19]} +{first['two'][:19]}$", result.output, re.MULTILINE)
+    assert "changed=1" in result.output
     assert released.engine.images.get(f"{released.name}/two:previous").id == second["two"]
     assert "there is no release before" in rollback(released).expect(2).message
 
-    # The sources are still those of what was taken back: nothing is released again, and it is said why.
-    kept = released.build().expect()
+    # The sources still are those of the withdrawn release: nothing is released again, and the plan says why.
+    result = released.build().expect()
     assert re.search(
-        r"one +keep +withdrawn by a rollback on \d{4}-\d\d-\d\d; change it, or -e tier_force=one", kept.output
+        r"one +keep +withdrawn by a rollback on \d{4}-\d\d-\d\d; change it, or -e tier_force=one", result.output
     )
-    assert "two   keep   nothing changed" in kept.output
-    assert state(released) == first
+    assert "two   keep   nothing changed" in result.output
+    assert image_ids(released) == first
 
     rollback(released, "-e", f"tier_release={newest}").expect()
-    assert state(released) == second
+    assert image_ids(released) == second
     assert not [tag for tag in names_of(released) if "withdrawn-" in tag]
     assert released.build().expect().output.count("keep   nothing changed") == 4
 
 
 @pytest.mark.once
-def test_what_was_withdrawn_is_released_when_it_is_changed_or_forced(released):
+def test_a_withdrawn_tier_is_released_when_changed_or_forced(released):
     rollback(released).expect()
-    first = state(released)
+    first = image_ids(released)
     forced = released.build("-e", "tier_force=one").expect()
     assert "one   build  forced by tier_force" in forced.output
     assert released.run("one", "cat", "/etc/one") == "one 2\n"
     assert released.image("two").id != first["two"]
     rollback(released).expect()
-    assert state(released) == first
-    version(released, 3, "one")
+    assert image_ids(released) == first
+    set_version(released, 3, "one")
     released.build().expect()
     assert released.run("two", "cat", "/etc/one", "/etc/two") == "one 3\ntwo 1\n"
 
 
 @pytest.mark.once
-def test_some_tiers_go_back_alone(released):
-    second = state(released)
+def test_rollback_with_limit_keeps_the_other_tiers(released):
+    second = image_ids(released)
     rollback(released, "--limit", "two").expect()
-    assert state(released) == {**second, "two": released.engine.images.get(f"{released.name}/two:latest").id}
+    assert image_ids(released) == {**second, "two": released.engine.images.get(f"{released.name}/two:latest").id}
     assert released.image("two").id != second["two"]
     assert released.run("two", "cat", "/etc/one") == "one 1\n"
 
 
 @pytest.mark.once
-def test_nothing_is_promoted_if_somebody_else_moved_a_release_tag(small_chain, engine):
-    """The tier's own role does what another user could: it lets the other tier's release tag name something else."""
+def test_nothing_is_promoted_if_a_release_tag_was_moved_meanwhile(small_chain, engine):
+    """The role of one tier moves the release tag of the other, as a different user could."""
     repository = f"{small_chain.name}/side"
-    meddle = f"""
+    move_tag = f"""
 - name: Move a release tag
   delegate_to: localhost
   vars: {{ansible_connection: local, ansible_python_interpreter: "{{{{ ansible_playbook_python }}}}"}}
   ansible.builtin.command: docker tag {small_chain.name}/theirs:latest {repository}:latest
 """
     engine.images.get("base:latest").tag(f"{small_chain.name}/theirs")
-    theirs = engine.images.get(f"{small_chain.name}/theirs").id
+    foreign_image = engine.images.get(f"{small_chain.name}/theirs").id
     try:
-        small_chain.tier("side", WRITE, parent="base").tier("one", WRITE + meddle, parent="base")
+        small_chain.tier("side", WRITE, parent="base").tier("one", WRITE + move_tag, parent="base")
         small_chain.build("--limit", "base").expect()
         failed = small_chain.build().expect(2)
         assert f"tier 'side': {repository}:latest named no image when this run was planned" in failed.message
-        assert f"and names {theirs} now: a different run or user moved it. Nothing is promoted" in failed.message
+        assert f"and names {foreign_image} now: a different run or user moved it. Nothing is promoted" in failed.message
         assert re.search(r"one .* built, \S+one:latest not moved$", failed.output, re.MULTILINE)
         assert not small_chain.released("one")
         assert not [name for name in names_of(small_chain) if "/one:release-" in name]
-        # Nothing is lost: the next run finds what was built.
+        # Nothing is lost: the next run finds the image that was built.
         again = small_chain.build().expect()
         assert "one   keep   built before as" in again.output
         assert small_chain.released("one")
-        assert engine.images.get(f"{repository}:previous").id == theirs
+        assert engine.images.get(f"{repository}:previous").id == foreign_image
     finally:
         for name in ("theirs:latest", "side:previous"):
             if engine.images.list(f"{small_chain.name}/{name}"):
@@ -153,7 +153,7 @@ def test_nothing_is_promoted_if_somebody_else_moved_a_release_tag(small_chain, e
 
 @pytest.fixture
 def running(small_chain, environment):
-    """A run that is in the middle of its only task until a file is there."""
+    """A run that waits in its last task until the test creates a file."""
     go = small_chain.folder / "go"
     wait = (
         "- name: Wait\n  delegate_to: localhost\n  vars: {ansible_connection: local}\n"
@@ -170,10 +170,10 @@ def running(small_chain, environment):
             stdout=file,
             stderr=subprocess.STDOUT,
         )
-    until = time.monotonic() + 60
+    deadline = time.monotonic() + 60
     try:
         while "one : Write a file]" not in log.read_text():
-            assert time.monotonic() < until, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
         yield process
     finally:
@@ -183,18 +183,18 @@ def running(small_chain, environment):
 
 
 @pytest.mark.once
-def test_without_patience_it_is_said_who_is_in_the_way(small_chain, running):
-    refused = small_chain.build("-e", "tier_lock_timeout=0").expect(2)
-    assert f"another run over chain '{small_chain.name}' is active" in refused.message
+def test_without_patience_the_message_names_the_other_run(small_chain, running):
+    failed = small_chain.build("-e", "tier_lock_timeout=0").expect(2)
+    assert f"another run over chain '{small_chain.name}' is active" in failed.message
     assert re.search(
-        rf"process {running.pid} of user \S+ on \S+ since [\d: -]+: ansible-playbook build-chain.yml", refused.message
+        rf"process {running.pid} of user \S+ on \S+ since [\d: -]+: ansible-playbook build-chain.yml", failed.message
     )
     assert f"process {running.pid} of user" in rollback(small_chain, "-e", "tier_lock_timeout=0").expect(2).message
-    small_chain.build("--check").expect()  # waits for nobody
+    small_chain.build("--check").expect()  # a check does not wait
 
 
 @pytest.mark.once
-def test_the_second_waits_and_finds_nothing_to_do(small_chain, running, environment):
+def test_a_second_run_waits_and_has_nothing_to_do(small_chain, running, environment):
     second = subprocess.Popen(
         ["ansible-playbook", "build-chain.yml", "-i", str(small_chain.folder / "chain.yml")],
         cwd=ROOT,
@@ -203,18 +203,18 @@ def test_the_second_waits_and_finds_nothing_to_do(small_chain, running, environm
         text=True,
     )
     assert second.stdout is not None
-    said = ""
-    while "waiting for another run" not in said:
-        said += second.stdout.readline()
+    output = ""
+    while "waiting for another run" not in output:
+        output += second.stdout.readline()
     (small_chain.folder / "go").touch()
     rest, _ = second.communicate(timeout=120)
-    assert second.returncode == 0, said + rest
+    assert second.returncode == 0, output + rest
     assert "one   keep   nothing changed" in rest
     assert running.wait(60) == 0
 
 
 @pytest.mark.once
-def test_a_plan_that_fails_holds_nobody_up(small_chain, environment):
-    small_chain.tier("one", parent="base")  # there is no such role
+def test_a_failed_plan_leaves_no_journal(small_chain, environment):
+    small_chain.tier("one", parent="base")  # the role does not exist
     small_chain.build().expect(2)
     assert list(Path(environment["XDG_STATE_HOME"], "tierwright", small_chain.name, "runs").iterdir()) == []

@@ -1,4 +1,4 @@
-"""Canaries: secrets that a role works with are nowhere when its image is there."""
+"""Canaries: after a build, the secrets that its role used are not in the image, in the output or on the disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.once
 
 PLACES = ("environment", "deleted", "argument", "vaulted", "stdin", "wholefile")
 
-# `ps` sees what the kernel shows of every process in the container while a task with secrets runs.
+# The first task stores the command lines of all processes in the container while a task with secrets runs.
 TASKS = """
 - name: Use a secret from the environment
   ansible.builtin.shell: |
@@ -68,55 +68,57 @@ def canaries():
 
 @pytest.fixture
 def vault(small_chain, environment, canaries):
-    """Variables of the chain: plain ones, one that is encrypted, and a file that is."""
+    """Write the variables of the chain: plain ones, an encrypted one, and an encrypted file."""
     folder = small_chain.folder / "group_vars/all"
     folder.mkdir(parents=True)
     password = small_chain.folder / "password"
     password.write_text("vault password\n")
     command = ["ansible-vault", "encrypt_string", "--vault-password-file", str(password), "--name", "one_vaulted"]
-    done = subprocess.run([*command, canaries["vaulted"]], env=environment, check=True, capture_output=True, text=True)
+    process = subprocess.run(
+        [*command, canaries["vaulted"]], env=environment, check=True, capture_output=True, text=True
+    )
     plain = "".join(f"one_{place}: {canaries[place]}\n" for place in PLACES if place not in {"vaulted", "wholefile"})
-    (folder / "main.yml").write_text(plain + done.stdout)
-    whole = folder / "whole.yml"
-    whole.write_text(f"one_wholefile: {canaries['wholefile']}\n")
-    whole_file = ["ansible-vault", "encrypt", "--vault-password-file", str(password), str(whole)]
-    subprocess.run(whole_file, env=environment, check=True)
+    (folder / "main.yml").write_text(plain + process.stdout)
+    encrypted = folder / "whole.yml"
+    encrypted.write_text(f"one_wholefile: {canaries['wholefile']}\n")
+    encrypt = ["ansible-vault", "encrypt", "--vault-password-file", str(password), str(encrypted)]
+    subprocess.run(encrypt, env=environment, check=True)
     templates = small_chain.folder / "roles/one/templates"
     templates.mkdir(parents=True)
     (templates / "credentials.j2").write_text("{{ one_vaulted }} {{ one_wholefile }}\n")
     return ("--vault-password-file", str(password))
 
 
-def found_in(content, canaries):
+def leaks(content, canaries):
     text = content if isinstance(content, bytes) else content.encode()
     return [canary for canary in canaries.values() if canary.encode() in text]
 
 
-def saved(engine, image, folder):
-    """Every byte of an image: configuration, history, and each file of each layer."""
+def image_bytes(engine, image, folder):
+    """All bytes of an image: configuration, history, and every file of every layer."""
     path = folder / "saved.tar"
     with path.open("wb") as file:
-        for piece in engine.api.get_image(image):
-            file.write(piece)
+        for chunk in engine.api.get_image(image):
+            file.write(chunk)
     content = path.read_bytes()
     path.unlink()
     return content
 
 
-def test_no_secret_is_anywhere_when_the_image_is_there(small_chain, engine, environment, canaries, vault, tmp_path):
+def test_no_secret_is_left_after_a_build(small_chain, engine, environment, canaries, vault, tmp_path):
     small_chain.tier("one", TASKS, parent="base")
-    built = small_chain.build("-vvv", *vault).expect()
+    result = small_chain.build("-vvv", *vault).expect()
     image = small_chain.image("one")
-    assert found_in(saved(engine, image.id, tmp_path), canaries) == []
-    assert found_in(json.dumps([image.attrs, image.history()]), canaries) == []
-    assert found_in(built.output, canaries) == []
-    assert found_in(everything_below(Path(environment["XDG_STATE_HOME"])), canaries) == []
-    assert found_in(everything_below(Path("/tmp"), "tierwright*"), canaries) == []
+    assert leaks(image_bytes(engine, image.id, tmp_path), canaries) == []
+    assert leaks(json.dumps([image.attrs, image.history()]), canaries) == []
+    assert leaks(result.output, canaries) == []
+    assert leaks(files_below(Path(environment["XDG_STATE_HOME"])), canaries) == []
+    assert leaks(files_below(Path("/tmp"), "tierwright*"), canaries) == []
     for volume in engine.volumes.list(filters={"label": "io.tierwright.cache"}):
-        assert found_in(everything_below(Path(volume.attrs["Mountpoint"])), canaries) == []
+        assert leaks(files_below(Path(volume.attrs["Mountpoint"])), canaries) == []
 
 
-def everything_below(folder, pattern="*"):
+def files_below(folder, pattern="*"):
     return b"".join(
         str(path).encode() + (path.read_bytes() if path.is_file() else b"")
         for start in folder.glob(pattern)
@@ -124,11 +126,11 @@ def everything_below(folder, pattern="*"):
     )
 
 
-def test_the_engine_is_never_told_a_secret(small_chain, engine, environment, canaries, vault):
-    """Neither the container's settings nor the commands that are run in it hold one, while the role runs."""
+def test_the_engine_never_gets_a_secret(small_chain, engine, environment, canaries, vault):
+    """While the role runs, no secret is in the settings of the container or in the commands that run in it."""
     small_chain.tier("one", WAIT, parent="base")
     small_chain.build("--check", *vault).expect()  # writes the inventory
-    seen = []
+    inspections = []
     with subprocess.Popen(
         ["ansible-playbook", "build-chain.yml", "-i", str(small_chain.folder / "chain.yml"), *vault],
         cwd=ROOT,
@@ -138,17 +140,17 @@ def test_the_engine_is_never_told_a_secret(small_chain, engine, environment, can
     ) as running:
         while running.poll() is None:
             for container in engine.containers.list(filters={"label": "io.tierwright.tier=one"}, ignore_removed=True):
-                told = engine.api.inspect_container(container.id)
-                commands = [engine.api.exec_inspect(each) for each in told["ExecIDs"] or ()]
-                seen.append(json.dumps([told, commands]))
+                settings = engine.api.inspect_container(container.id)
+                commands = [engine.api.exec_inspect(exec_id) for exec_id in settings["ExecIDs"] or ()]
+                inspections.append(json.dumps([settings, commands]))
             try:
                 running.wait(0.1)
             except subprocess.TimeoutExpired:
                 continue
         output = running.stdout.read()
     assert running.returncode == 0, output
-    assert len(seen) > 5
-    assert found_in("".join(seen) + output, canaries) == []
+    assert len(inspections) > 5
+    assert leaks("".join(inspections) + output, canaries) == []
 
 
 @pytest.mark.parametrize(
@@ -160,26 +162,26 @@ def test_the_engine_is_never_told_a_secret(small_chain, engine, environment, can
         ({"cmd": ["run", "--key={{ one_wholefile }}"]}, "tier_config.cmd[1] contains the value of one_wholefile"),
     ],
 )
-def test_a_vaulted_value_in_the_image_s_settings_is_refused(small_chain, canaries, vault, config, message):
+def test_a_vaulted_value_in_the_image_settings_is_rejected(small_chain, canaries, vault, config, message):
     small_chain.tier("one", "- name: Idle\n  ansible.builtin.command: 'true'\n", parent="base", config=config)
     failed = small_chain.build("--check", *vault).expect(2)
     assert f"tier 'one': {message}, which comes from a vault" in failed.message
-    assert found_in(failed.output, canaries) == []
+    assert leaks(failed.output, canaries) == []
 
 
-def test_one_in_the_role_s_own_settings_is_refused_too(small_chain, canaries, vault):
+def test_a_vaulted_value_in_the_role_defaults_is_rejected(small_chain, canaries, vault):
     defaults = small_chain.folder / "roles/one/defaults"
     defaults.mkdir(parents=True)
     (defaults / "main.yml").write_text("one_tier_config: {env: {KEY: 'x-{{ one_vaulted }}'}}\n")
     small_chain.tier("one", "- name: Idle\n  ansible.builtin.command: 'true'\n", parent="base")
     failed = small_chain.build(*vault).expect(2)
     assert "config.env.KEY contains the value of one_vaulted, which comes from a vault" in failed.message
-    assert found_in(failed.output, canaries) == []
+    assert leaks(failed.output, canaries) == []
     assert not small_chain.released("one")
 
 
-def test_why_a_task_with_no_log_failed_stays_its_own(small_chain, vault):
-    # A module's message: Ansible itself prints an action's, no_log or not.
+def test_the_failure_message_of_a_no_log_task_is_hidden(small_chain, vault):
+    # The message of a module: Ansible prints the message of an action even with no_log.
     fail = "- name: Fail\n  ansible.builtin.uri: {url: 'http://localhost:1/{{ one_argument }}'}\n  no_log: true\n"
     small_chain.tier("one", fail, parent="base")
     failed = small_chain.build(*vault).expect(2)

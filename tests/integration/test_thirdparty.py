@@ -1,4 +1,4 @@
-"""Roles that others own: from a Git repository, and from a collection."""
+"""Third-party roles, from a Git repository and from a collection."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NEW_TASK = "\n- name: Say more\n  ansible.builtin.copy: {content: x, dest: /etc/
 
 
 class Project:
-    """A clone of the project as far as its users' commands need it, in a folder of its own."""
+    """The parts of the project that the commands of its users need, in a separate folder."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
@@ -41,8 +41,8 @@ class Project:
         return self.folder / INVENTORY / "requirements.yml"
 
     def run(self, commands: str) -> str:
-        """Run the commands as they stand in the README, but for where the repositories lie."""
-        done = subprocess.run(
+        """Run commands of the README, with a different folder for the repositories."""
+        process = subprocess.run(
             ["bash", "-euc", commands.replace("/tmp/thirdparty", str(self.folder / "git"))],
             cwd=self.folder,
             env=self.environment,
@@ -53,8 +53,8 @@ class Project:
             check=False,
             timeout=600,
         )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
+        assert process.returncode == 0, process.stdout
+        return process.stdout
 
 
 @pytest.fixture(scope="module")
@@ -65,31 +65,31 @@ def project(tmp_path_factory, environment, engine):
     remove_images(engine, f"label={labels.CHAIN}=thirdparty")
 
 
-def fetched(engine, image):
-    """What a container of an image serves, run as its users run it."""
+def served_page(engine, image):
+    """The page that a container of an image serves, started as users start it."""
     container = engine.containers.run(image, detach=True)
     try:
         container.reload()
         networks = container.attrs["NetworkSettings"]["Networks"].values()
         address = next(network["IPAddress"] for network in networks)
-        until = time.monotonic() + 30
+        deadline = time.monotonic() + 30
         while True:
             try:
                 with urlopen(f"http://{address}:8080/") as answer:
                     return answer.read().decode()
             except URLError:
-                assert time.monotonic() < until, container.logs().decode()
+                assert time.monotonic() < deadline, container.logs().decode()
                 time.sleep(0.1)
     finally:
         container.remove(v=True, force=True)
 
 
 @pytest.mark.usefixtures("project")
-def test_the_readme_s_commands_build_what_serves_a_page(engine):
-    assert "<h1>Built from another repository&#39;s role</h1>" in fetched(engine, "thirdparty/static-site:latest")
+def test_the_commands_in_the_readme_build_a_web_server(engine):
+    assert "<h1>Built from another repository&#39;s role</h1>" in served_page(engine, "thirdparty/static-site:latest")
 
 
-def test_the_images_say_whose_role_made_them_and_which_version(project, engine):
+def test_images_record_the_role_and_its_version(project, engine):
     commit = re.search(r"version: ([0-9a-f]{40})", project.requirements.read_text())[1][:12]
     for tier, role, version in (("web", "acme.web.lighttpd", "1.2.0"), ("static-site", "static_site", commit)):
         image = engine.images.get(f"thirdparty/{tier}:latest")
@@ -98,16 +98,16 @@ def test_the_images_say_whose_role_made_them_and_which_version(project, engine):
     assert json.loads(image.labels[labels.PROTECTS])[0]["paths"] == ["etc/apt", "etc/pam.*", "etc/ssl"]
 
 
-def test_where_and_when_they_were_installed_makes_no_difference(project, tmp_path):
+def test_the_place_and_time_of_the_installation_do_not_matter(project, tmp_path):
     elsewhere = Project(tmp_path, project.environment)
-    told = elsewhere.run(COMMANDS.replace("build-chain.yml", "build-chain.yml --check"))
-    assert len(re.findall(r"nothing changed", told)) == 3, told
+    output = elsewhere.run(COMMANDS.replace("build-chain.yml", "build-chain.yml --check"))
+    assert len(re.findall(r"nothing changed", output)) == 3, output
 
 
-def test_another_version_makes_its_tier_stale_and_names_the_role(project, tmp_path):
+def test_a_new_version_of_a_role_makes_its_tier_stale(project, tmp_path):
     upgraded = Project(tmp_path, project.environment)
     tasks = upgraded.folder / "tests/thirdparty/web/roles/lighttpd/tasks/main.yml"
     tasks.write_text(tasks.read_text() + NEW_TASK)
-    told = upgraded.run(COMMANDS.replace("build-chain.yml", "build-chain.yml --check"))
-    assert re.search(r"web.*role lighttpd/tasks/main.yml changed", told), told
-    assert re.search(r"static-site.*parent web is built", told), told
+    output = upgraded.run(COMMANDS.replace("build-chain.yml", "build-chain.yml --check"))
+    assert re.search(r"web.*role lighttpd/tasks/main.yml changed", output), output
+    assert re.search(r"static-site.*parent web is built", output), output

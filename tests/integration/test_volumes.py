@@ -1,4 +1,4 @@
-"""Writes beneath a volume that a tier inherits."""
+"""Writes below a volume that a tier inherits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILLED = FOLDER + "- name: Fill it\n  ansible.builtin.raw: printf y > /srv/data/
 
 @pytest.fixture(scope="module")
 def built(make_chain, tmp_path_factory):
-    """A tier with a volume, others that touch what is beneath it in all ways, and what the run said of them."""
+    """A chain in which tiers change files below a volume in every way, and the message of its run."""
     with make_chain(tmp_path_factory.mktemp("chain")) as chain:
         chain.tier("db", FILLED, parent="base", config={"volumes": ["/srv/data"]}).tier("plain", FOLDER, parent="db")
         chain.tier("writes", WRITE, parent="plain").tier("removes", REMOVE, parent="plain")
@@ -27,13 +27,13 @@ def built(make_chain, tmp_path_factory):
         yield chain, chain.build().expect(2).message
 
 
-def built_as(chain, tier):
-    """ID of a tier's image, which is not released: its branch has tiers that were refused."""
+def image_name(chain, tier):
+    """Name of the image of a tier, which is not released because tiers of its branch were rejected."""
     (name,) = [tag for tag in names_of(chain) if tag.startswith(f"{chain.name}/{tier}:key-")]
     return name
 
 
-def test_a_write_is_refused_with_tier_path_and_owner(built):
+def test_a_write_is_rejected_with_tier_path_and_owner(built):
     chain, message = built
     assert (
         "tier 'writes': its role changed /srv/data/more below /srv/data, which is a volume that tier 'db' declares"
@@ -43,19 +43,19 @@ def test_a_write_is_refused_with_tier_path_and_owner(built):
     assert not chain.released("writes")
 
 
-def test_removing_what_the_owner_put_there_is_a_write_too(built):
+def test_removing_a_file_of_the_owner_is_rejected(built):
     chain, message = built
     assert "tier 'removes': its role changed /srv/data/file below /srv/data" in message
     assert not chain.released("removes")
 
 
-def test_the_directory_s_own_mode_may_change(built, engine):
+def test_the_mode_of_the_directory_may_change(built, engine):
     chain, _message = built
-    assert run_container(engine, built_as(chain, "mode"), ["stat", "-c", "%a", "/srv/data"]) == "770\n"
+    assert run_container(engine, image_name(chain, "mode"), ["stat", "-c", "%a", "/srv/data"]) == "770\n"
 
 
-@pytest.mark.parametrize(("tier", "said"), [("has", ["/srv/data"]), ("none", [])])
-def test_a_tier_that_says_its_volumes_may_write(built, engine, tier, said):
-    image = built_as(built[0], tier)
+@pytest.mark.parametrize(("tier", "volumes"), [("has", ["/srv/data"]), ("none", [])])
+def test_a_tier_that_sets_volumes_may_write(built, engine, tier, volumes):
+    image = image_name(built[0], tier)
     assert run_container(engine, image, ["cat", "/srv/data/more"]) == "x"
-    assert list(engine.images.get(image).attrs["Config"]["Volumes"] or {}) == said
+    assert list(engine.images.get(image).attrs["Config"]["Volumes"] or {}) == volumes

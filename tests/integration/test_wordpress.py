@@ -1,4 +1,4 @@
-"""The demo's last image is a working WordPress, under the image's own user and under one that nobody planned for."""
+"""The last image of the demo is a working WordPress, with the user of the image and with an arbitrary user."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from sdk_client import as_engine
 
 from .conftest import run_container
 
-#: As the image says it, but each second: the engine would look every half minute only.
-OFTEN = {"interval": 1_000_000_000}
+#: Health check of every second: the image sets an interval of half a minute.
+EVERY_SECOND = {"interval": 1_000_000_000}
 PASSWORD = 'it\'s a "hard" one: $x \\ `y`'
 
 
 class Site:
-    """A WordPress with its database, on a network of their own."""
+    """WordPress and its database on a private network."""
 
     def __init__(self, web: Any, database: Any, address: str) -> None:
         self.web, self.database, self.address = web, database, address
@@ -40,30 +40,30 @@ class Site:
 
     def processes(self) -> list[tuple[int, str]]:
         """User and command line of every process in the web container."""
-        _code, told = self.web.exec_run(["ps", "-eo", "uid=,args="], user="0")
-        lines = [line.split(None, 1) for line in told.decode().splitlines()]
+        _code, output = self.web.exec_run(["ps", "-eo", "uid=,args="], user="0")
+        lines = [line.split(None, 1) for line in output.decode().splitlines()]
         return [(int(uid), args) for uid, args in lines if not args.startswith("ps -eo")]
 
 
-def wait_for(what: str, ask: Any, seconds: int = 90) -> None:
-    until = time.monotonic() + seconds
+def wait_for(what: str, condition: Any, seconds: int = 90) -> None:
+    deadline = time.monotonic() + seconds
     while True:
         try:
-            if ask():
+            if condition():
                 return
         except (OSError, HTTPError):
             pass
-        assert time.monotonic() < until, f"{what} took more than {seconds} s"
+        assert time.monotonic() < deadline, f"{what} took more than {seconds} s"
         time.sleep(0.1)
 
 
-def healthy(container: Any) -> bool:
-    """Ask the image's own health check; the engine would do so every half minute only."""
+def is_healthy(container: Any) -> bool:
+    """Run the health check of the image. The engine itself may run it only every half minute."""
     container.reload()
     assert container.status == "running", container.logs().decode()
     kind, *command = container.attrs["Config"]["Healthcheck"]["Test"]
     assert kind == "CMD"
-    code, _told = container.exec_run(command)
+    code, _output = container.exec_run(command)
     return bool(code == 0)
 
 
@@ -75,20 +75,20 @@ def site(demo, engine, request) -> Iterator[Site]:
     user = {"user": request.param} if request.param else {}
     try:
         database = engine.containers.run(
-            demo["mariadb"].id, detach=True, network=network.name, name=f"{name}-db", healthcheck=OFTEN, **user,
+            demo["mariadb"].id, detach=True, network=network.name, name=f"{name}-db", healthcheck=EVERY_SECOND, **user,
             environment={"MARIADB_RANDOM_ROOT_PASSWORD": "1", "MARIADB_DATABASE": "blog", "MARIADB_USER": "blog",
                          "MARIADB_PASSWORD": PASSWORD},
         )  # fmt: skip
         containers.append(database)
         web = engine.containers.run(
             demo["wordpress"].id, detach=True, network=network.name, ports={"8080/tcp": ("127.0.0.1", None)},
-            healthcheck=OFTEN, **user,
+            healthcheck=EVERY_SECOND, **user,
             environment={"WORDPRESS_DB_HOST": f"{name}-db", "WORDPRESS_DB_USER": "blog", "WORDPRESS_DB_NAME": "blog",
                          "WORDPRESS_DB_PASSWORD": PASSWORD, "WORDPRESS_TABLE_PREFIX": "tw_"},
         )  # fmt: skip
         containers.append(web)
-        wait_for("the database", lambda: healthy(database))
-        wait_for("the web server", lambda: healthy(web))
+        wait_for("the database", lambda: is_healthy(database))
+        wait_for("the web server", lambda: is_healthy(web))
         port = web.attrs["NetworkSettings"]["Ports"]["8080/tcp"][0]["HostPort"]
         yield Site(web, database, f"http://127.0.0.1:{port}")
     finally:
@@ -98,21 +98,21 @@ def site(demo, engine, request) -> Iterator[Site]:
 
 
 @pytest.mark.once
-def test_it_installs_through_http_and_serves_its_front_page(site):
+def test_wordpress_is_installed_over_http_and_serves_its_front_page(site):
     assert 'action="install.php?step=2"' in site.get("/")
-    done = site.get(
+    page = site.get(
         "/wp-admin/install.php?step=2",
         weblog_title="Tierwright", user_name="admin", admin_password="correct horse", pw_weak="1",
         admin_password2="correct horse", admin_email="a@example.org", blog_public="0", language="", Submit="Install",
     )  # fmt: skip
-    assert "Success!" in done
+    assert "Success!" in page
     front = site.get("/")
     assert "Tierwright" in front
     assert re.search(r'<meta name="generator" content="WordPress \d', front)
 
 
 @pytest.mark.once
-def test_one_can_log_in_and_use_the_api(site):
+def test_login_and_api_work(site):
     site.get("/wp-login.php")  # WordPress wants its test cookie back
     dashboard = site.get("/wp-login.php", log="admin", pwd="correct horse", redirect_to="/wp-admin/", testcookie="1")
     assert "Dashboard" in dashboard
@@ -120,7 +120,7 @@ def test_one_can_log_in_and_use_the_api(site):
 
 
 @pytest.mark.once
-def test_apache_runs_the_event_mpm_and_php_runs_in_fpm(site):
+def test_apache_uses_the_event_mpm_and_php_runs_in_fpm(site):
     code, modules = site.web.exec_run(["apachectl", "-M"])
     assert code == 0, modules
     assert b"mpm_event_module" in modules
@@ -131,7 +131,7 @@ def test_apache_runs_the_event_mpm_and_php_runs_in_fpm(site):
 
 
 @pytest.mark.once
-def test_no_process_is_root(site):
+def test_no_process_runs_as_root(site):
     users = {uid for uid, _args in site.processes()}
     assert 0 not in users
     assert len(users) == 1
@@ -144,9 +144,9 @@ def test_logs_reach_the_engine(site):
 
 
 @pytest.mark.once
-def test_the_engine_finds_both_healthy(site, engine):
+def test_the_engine_reports_both_containers_as_healthy(site, engine):
     if as_engine(engine).kind == PODMAN and not Path("/run/systemd/system").exists():
-        pytest.skip("Podman leaves it to systemd to run health checks, and none runs here")
+        pytest.skip("Podman needs systemd for health checks, and systemd does not run here")
 
     def status(container):
         container.reload()
@@ -157,19 +157,19 @@ def test_the_engine_finds_both_healthy(site, engine):
 
 
 @pytest.mark.once
-def test_the_database_is_real_and_listens_to_its_user_only(site):
-    _code, told = site.database.exec_run(["sh", "-c", 'mariadb -ublog -p"$MARIADB_PASSWORD" blog -e "show tables"'])
-    assert b"tw_options" in told
-    code, _told = site.database.exec_run(["mariadb", "-uroot", "-pwrong", "-h", "127.0.0.1", "-e", "select 1"])
+def test_the_database_accepts_only_its_user(site):
+    _code, output = site.database.exec_run(["sh", "-c", 'mariadb -ublog -p"$MARIADB_PASSWORD" blog -e "show tables"'])
+    assert b"tw_options" in output
+    code, _output = site.database.exec_run(["mariadb", "-uroot", "-pwrong", "-h", "127.0.0.1", "-e", "select 1"])
     assert code != 0
 
 
 @pytest.mark.once
 @pytest.mark.parametrize("user", ["", "12345:0"])
-def test_it_stops_within_seconds(demo, engine, user):
+def test_wordpress_stops_within_seconds(demo, engine, user):
     container = engine.containers.run(demo["wordpress"].id, detach=True, user=user)
     try:
-        wait_for("the web server", lambda: healthy(container))
+        wait_for("the web server", lambda: is_healthy(container))
         started = time.monotonic()
         container.stop(timeout=30)
         assert time.monotonic() - started < 8
@@ -180,10 +180,10 @@ def test_it_stops_within_seconds(demo, engine, user):
 
 @pytest.mark.once
 @pytest.mark.parametrize("victim", ["php-fpm: master", "apache2 "])
-def test_it_ends_with_an_error_if_either_server_dies(demo, engine, victim):
+def test_the_container_fails_if_one_of_its_servers_dies(demo, engine, victim):
     container = engine.containers.run(demo["httpd-php"].id, detach=True)
     try:
-        wait_for("the web server", lambda: healthy(container))
+        wait_for("the web server", lambda: is_healthy(container))
         container.exec_run(["pkill", "-KILL", "-o", "-f", victim], user="0")
         assert container.wait(timeout=30)["StatusCode"] != 0
     finally:
@@ -191,19 +191,19 @@ def test_it_ends_with_an_error_if_either_server_dies(demo, engine, victim):
 
 
 @pytest.mark.once
-def test_without_settings_it_offers_to_set_itself_up(demo, engine):
+def test_without_settings_wordpress_offers_its_setup(demo, engine):
     container = engine.containers.run(demo["wordpress"].id, detach=True)
     try:
-        wait_for("the web server", lambda: healthy(container))
-        code, told = container.exec_run(
+        wait_for("the web server", lambda: is_healthy(container))
+        code, output = container.exec_run(
             ["php", "-r", "echo implode(' ', get_headers('http://127.0.0.1:8080/', true)['Location'] ?? ['none']);"]
         )
-        _code, told = container.exec_run(["php", "-r", "echo file_get_contents('http://127.0.0.1:8080/');"])
-        assert b"setup-config.php" in told, (code, told)
+        _code, output = container.exec_run(["php", "-r", "echo file_get_contents('http://127.0.0.1:8080/');"])
+        assert b"setup-config.php" in output, (code, output)
     finally:
         container.remove(v=True, force=True)
 
 
 @pytest.mark.once
-def test_another_command_copies_nothing(demo, engine):
+def test_a_different_command_copies_no_files(demo, engine):
     assert run_container(engine, demo["wordpress"].id, ["ls", "-A", "/var/www/html"]).split() == ["wp-content"]

@@ -1,4 +1,4 @@
-"""What the documentation says of variables is what the library knows."""
+"""The documentation of variables and rules agrees with the library."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_every_key_is_documented(variable):
     assert section(f"### `{variable}`") == set(TIER_SPEC[variable]["options"])
 
 
-def test_all_that_layers_leave_out_is_documented():
+def test_all_rules_for_left_out_files_are_documented():
     text = (Path(__file__).parents[2] / "docs/sealing.md").read_text()
     rules = [*COMMON, *(rule for rules in BY_FAMILY.values() for rule in rules)]
     rows = [
@@ -44,7 +44,7 @@ def test_all_that_layers_leave_out_is_documented():
     assert re.findall(r"^\| [^|]+ \| (?!becomes)[^|]+ \| `.*$", text, re.MULTILINE) == rows
 
 
-def test_links_lead_somewhere():
+def test_links_have_a_target():
     root = Path(__file__).parents[2]
     for page in [root / "README.md", *(root / "docs").glob("*.md"), *(root / "roles").glob("*/README.md")]:
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):

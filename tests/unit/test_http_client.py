@@ -1,4 +1,4 @@
-"""The one HTTP client, against a server on this machine."""
+"""The HTTP client, with a server on this machine."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ def test_any_status_is_an_answer():
         assert get(f"http://{host}/a", parameters={"b": "c"}) == (404, b"gone")
 
 
-def test_headers_are_sent_and_links_are_read():
-    seen = {}
+def test_headers_are_sent_and_links_are_parsed():
+    received = {}
 
     def answer(_path, headers):
-        seen.update(headers)
+        received.update(headers)
         return 200, {"Link": '</v2/next>; rel="next"'}, b""
 
     with served(answer) as host, HttpClient().request("GET", f"http://{host}/", headers={"Accept": "x"}) as response:
         assert response.links == {"next": "/v2/next"}
-    assert (seen["Accept"], seen["User-Agent"], seen["Accept-Encoding"]) == ("x", "tierwright", "identity")
+    assert (received["Accept"], received["User-Agent"], received["Accept-Encoding"]) == ("x", "tierwright", "identity")
 
 
-def test_a_password_of_netrc_does_not_replace_a_token(tmp_path, monkeypatch):
+def test_a_password_in_netrc_does_not_replace_a_token(tmp_path, monkeypatch):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -61,7 +61,7 @@ def test_a_password_of_netrc_does_not_replace_a_token(tmp_path, monkeypatch):
         assert get(f"http://{host}/") == (200, b"nothing")
 
 
-def test_a_token_is_not_sent_to_another_host():
+def test_a_token_is_not_sent_to_a_different_host():
     with (
         served(lambda _path, headers: (200, {}, headers.get("Authorization", "nothing").encode())) as other,
         served(lambda _path, _headers: (302, {"Location": f"http://localhost:{other.split(':')[1]}/"}, b"")) as host,
@@ -83,14 +83,14 @@ def test_an_answer_that_ends_early_is_an_error():
         get(address)
 
 
-def test_a_chunked_answer_is_read_whole():
+def test_a_chunked_answer_is_read_completely():
     assert get(raw_server(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\n\r\n")) == (
         200,
         b"half",
     )
 
 
-def test_an_answer_may_take_so_long_and_no_longer(monkeypatch):
+def test_an_answer_that_takes_too_long_is_an_error(monkeypatch):
     clock = itertools.count()
     monkeypatch.setattr(http_client.time, "monotonic", lambda: next(clock))
     with (
@@ -101,18 +101,18 @@ def test_an_answer_may_take_so_long_and_no_longer(monkeypatch):
         list(response.chunks(seconds=0.5))
 
 
-def test_silence_is_an_error(monkeypatch):
+def test_a_silent_server_is_an_error(monkeypatch):
     monkeypatch.setattr(http_client, "SILENCE", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(HttpError, match="no answer within"):
         get(f"http://127.0.0.1:{listener.getsockname()[1]}/")
 
 
-def test_reasons_name_no_address():
+def test_error_messages_do_not_contain_the_address():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with pytest.raises(HttpError) as caught:
+    with pytest.raises(HttpError) as error:
         get(f"http://user:secret@127.0.0.1:{port}/token")
-    assert str(caught.value) == "Connection refused"
+    assert str(error.value) == "Connection refused"
 
 
 @pytest.mark.parametrize("target", ["http://[::1", "gopher://x/", "http://\x00/"])
@@ -121,12 +121,12 @@ def test_a_redirect_to_an_invalid_address_is_an_error(target):
         get(raw_server(f"HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n".encode()))
 
 
-def test_bytes_are_not_decoded():
+def test_encoded_content_is_not_decoded():
     with served(lambda *_: (200, {"Content-Encoding": "gzip"}, b"no gzip")) as host:
         assert get(f"http://{host}/") == (200, b"no gzip")
 
 
-def test_an_authority_of_the_system_is_trusted(tmp_path, monkeypatch):
+def test_a_certificate_authority_of_the_system_is_trusted(tmp_path, monkeypatch):
     command = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -addext subjectAltName=DNS:localhost"
     subprocess.run([*command.split(), "-keyout", "key", "-out", "cert"], cwd=tmp_path, capture_output=True, check=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,4 +1,4 @@
-"""A lock that another process holds has an end, and the message names that process."""
+"""Waiting for a lock that a different process holds: it ends, and the message names that process."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def holder(tmp_path):
         process.kill()
 
 
-def test_a_lock_that_a_stopped_process_holds_is_not_waited_for_for_ever(tmp_path, holder):
+def test_waiting_for_a_lock_of_a_stopped_process_ends(tmp_path, holder):
     os.kill(holder.pid, signal.SIGSTOP)
     with (tmp_path / "it").open("wb") as file, pytest.raises(RunError, match=rf"process {holder.pid} .*T \(stopped\)"):
         lock(file, 0.2)
 
 
-def test_a_lock_whose_holder_is_killed_is_taken(tmp_path, holder):
+def test_the_lock_of_a_killed_process_is_free(tmp_path, holder):
     holder.kill()
     with (tmp_path / "it").open("wb") as file:
         lock(file, 10)

@@ -1,4 +1,4 @@
-"""Pictures in the documentation show what is true."""
+"""The pictures in the documentation are up to date."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""The filter `planned`: the hosts that a part of the plan applies to."""
+
 from __future__ import annotations
 
 import pytest
@@ -8,16 +10,16 @@ PLAN = {"bases": ["b"], "gate": ["z", "a"], "promote": True, "tiers": {"b": {}, 
 
 
 @pytest.mark.parametrize(("part", "hosts"), [("bases", ["b"]), ("gate", ["z", "a"]), ("promote", ["b", "z", "a"])])
-def test_the_plan_s_order_is_kept(part, hosts):
+def test_hosts_are_in_the_order_of_the_plan(part, hosts):
     assert planned({"b": {"chain_plan": PLAN}}, part, ["b", "a"]) == hosts
 
 
 @pytest.mark.parametrize("part", ["bases", "gate", "promote"])
-def test_nothing_to_do_is_a_pattern_that_matches_nobody(part):
-    nothing = {"bases": [], "gate": [], "promote": False, "tiers": {"b": {}}}
-    assert planned({"b": {"chain_plan": nothing}}, part, ["b"]) == NO_HOST
+def test_an_empty_part_gives_a_pattern_that_matches_no_host(part):
+    empty_plan = {"bases": [], "gate": [], "promote": False, "tiers": {"b": {}}}
+    assert planned({"b": {"chain_plan": empty_plan}}, part, ["b"]) == NO_HOST
 
 
 @pytest.mark.parametrize(("hostvars", "hosts"), [({}, []), ({}, ["b"]), ({"b": {}}, ["b"])])
-def test_without_a_plan_there_is_nobody(hostvars, hosts):
+def test_a_missing_plan_gives_a_pattern_that_matches_no_host(hostvars, hosts):
     assert planned(hostvars, "gate", hosts) == NO_HOST

@@ -1,4 +1,4 @@
-"""Documentation that is read at the first reading: no sentence is longer than 30 words, except in tables."""
+"""Documentation is easy to read: no sentence is longer than 30 words, except in tables."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def sentences(text: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_no_sentence_is_too_long(page):
-    long = [found for found in sentences(page.read_text()) if len(found.split()) > MOST_WORDS]
-    assert long == []
+    long_sentences = [sentence for sentence in sentences(page.read_text()) if len(sentence.split()) > MOST_WORDS]
+    assert long_sentences == []
 
 
 def test_a_long_sentence_is_found():
-    many = "word " * 40
-    text = f"# {many}\n\n| {many} |\n\nShort. {'word ' * 31}end.\n\n```\n{many}\n```\n- {'word ' * 9}\n"
-    assert [len(found.split()) for found in sentences(text) if len(found.split()) > MOST_WORDS] == [32]
+    words = "word " * 40
+    text = f"# {words}\n\n| {words} |\n\nShort. {'word ' * 31}end.\n\n```\n{words}\n```\n- {'word ' * 9}\n"
+    assert [len(sentence.split()) for sentence in sentences(text) if len(sentence.split()) > MOST_WORDS] == [32]

@@ -1,4 +1,4 @@
-"""Every role is documented by its argument specification, and the specification is true."""
+"""Every role has an argument specification that agrees with its defaults and its README."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def options(role) -> dict:
     return load(role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
 
 
-def test_the_specification_and_the_defaults_have_the_same_variables(role, options):
+def test_specification_and_defaults_have_the_same_variables(role, options):
     assert set(options) == set(load(role / "defaults/main.yml"))
 
 
-def test_defaults_are_what_the_specification_says(role, options):
+def test_defaults_match_the_specification(role, options):
     defaults = load(role / "defaults/main.yml")
-    said = {name: option["default"] for name, option in options.items() if "default" in option}
-    assert said == {name: defaults[name] for name in said}
+    specified = {name: option["default"] for name, option in options.items() if "default" in option}
+    assert specified == {name: defaults[name] for name in specified}
 
 
 def test_every_variable_is_described_and_in_the_readme(role, options):
@@ -43,11 +43,11 @@ def test_every_variable_is_described_and_in_the_readme(role, options):
         assert re.search(rf"\b{name}\b", readme), name
 
 
-def test_public_names_begin_with_the_role_s_name(role, options):
+def test_variables_begin_with_the_name_of_the_role(role, options):
     assert all(name.startswith(role.name) for name in options)
 
 
-def test_nothing_but_builtin_modules_and_our_own(role):
+def test_roles_use_only_builtin_modules_and_their_own_collection(role):
     text = "\n".join(path.read_text() for path in role.rglob("*.yml"))
     modules = re.findall(r"^\s+(?:- )?([a-z_]+\.[a-z_]+\.[a-z_]+):", text, re.MULTILINE)
     assert modules
@@ -56,23 +56,23 @@ def test_nothing_but_builtin_modules_and_our_own(role):
 
 def _contracts(path: Path) -> list[ast.FunctionDef]:
     tree = ast.parse(path.read_text())
-    all_are = any(ast.unparse(node) == "pytestmark = pytest.mark.contract" for node in tree.body)
+    whole_file = any(ast.unparse(node) == "pytestmark = pytest.mark.contract" for node in tree.body)
     return [
         node
         for node in tree.body
         if isinstance(node, ast.FunctionDef)
         and node.name.startswith("test_")
-        and (all_are or "pytest.mark.contract" in map(ast.unparse, node.decorator_list))
+        and (whole_file or "pytest.mark.contract" in map(ast.unparse, node.decorator_list))
     ]
 
 
-def test_a_contract_that_fails_says_so_in_a_sentence(role):
-    """Whoever breaks it has not written it."""
-    speechless = [
+def test_every_assertion_of_a_contract_has_a_message(role):
+    """A contract usually fails for somebody who has not written it."""
+    without_message = [
         f"{path.name}:{node.lineno}"
         for path in sorted(role.glob("tests/test_*.py"))
         for contract in _contracts(path)
         for node in ast.walk(contract)
         if isinstance(node, ast.Assert) and node.msg is None
     ]
-    assert speechless == []
+    assert without_message == []

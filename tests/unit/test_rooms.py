@@ -1,4 +1,4 @@
-"""The library's rooms import one way only, and only one of them knows Ansible."""
+"""The rooms of the library import in one direction only, and only two of them use Ansible."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ ROOMS = [
     "playbook",
     "command",
 ]
-#: What runs inside Ansible.
+#: Rooms that run inside Ansible.
 WITH_ANSIBLE = {"inventory", "playbook"}
 
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_lower_room_never_imports_a_higher_one(room):
-    higher = {f"room {each}" for each in ROOMS[ROOMS.index(room) + 1 :]}
+    higher = {f"room {name}" for name in ROOMS[ROOMS.index(room) + 1 :]}
     files = list((LIBRARY / room).rglob("*.py"))
     assert files
     for path in files:
@@ -58,7 +58,7 @@ def test_only_two_rooms_import_ansible(room):
         assert not imports(path) & {"ansible", "ansible_collections"}, path
 
 
-def test_every_room_is_known():
+def test_all_rooms_are_listed():
     assert sorted(path.name for path in LIBRARY.iterdir() if path.is_dir() and path.name != "__pycache__") == sorted(
         ROOMS
     )
@@ -82,26 +82,26 @@ def test_class_names_are_unique():
 
 
 OUTSIDE = [path for path in PLUGINS.rglob("*.py") if LIBRARY / "engine" not in path.parents]
-#: What of the engine room others may use; all else is what its rooms are made of.
-DOORS = {
+#: Modules of the room `engine` that other rooms may import. The others are private to it.
+PUBLIC_MODULES = {
     *("chunks", "confinement", "container_files", "containers", "docker_config", "engine", "image_catalogue"),
     *("inspection", "services", "streams", "system"),
 }
 
 
 @pytest.mark.parametrize("path", OUTSIDE, ids=lambda path: str(path.relative_to(PLUGINS)))
-def test_only_the_engine_room_knows_the_engine_s_sdk_and_its_api(path):
+def test_only_the_engine_room_uses_the_sdk_of_the_engine(path):
     nodes = list(ast.walk(ast.parse(path.read_text())))
-    named = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
-    named |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0}
-    assert not [name for name in named if name.split(".")[0] == "docker"]
+    imported = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+    imported |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0}
+    assert not [name for name in imported if name.split(".")[0] == "docker"]
     assert not [node.lineno for node in nodes if isinstance(node, ast.Attribute) and node.attr == "api"]
 
 
 @pytest.mark.parametrize("path", OUTSIDE, ids=lambda path: str(path.relative_to(PLUGINS)))
-def test_nobody_goes_past_the_engine_s_door(path):
+def test_only_public_modules_of_the_engine_room_are_imported(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").rpartition(".")[2] == "engine" and node.level:
-            assert {name.name for name in node.names} <= {*DOORS, "Engine", "connect", "lazy_engine"}
+            assert {name.name for name in node.names} <= {*PUBLIC_MODULES, "Engine", "connect", "lazy_engine"}
         elif isinstance(node, ast.ImportFrom) and ".engine." in f".{node.module}":
-            assert node.module.rpartition("engine.")[2] in DOORS
+            assert node.module.rpartition("engine.")[2] in PUBLIC_MODULES

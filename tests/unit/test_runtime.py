@@ -1,4 +1,4 @@
-"""What meta/runtime.yml says of the collection."""
+"""The action group in meta/runtime.yml."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[2]
-#: Answers a question about an engine, and takes none of the options that the others share.
-ALONE = {"engine_info"}
+#: Modules outside the group. They report facts about an engine, and have none of the options that the others share.
+UNGROUPED = {"engine_info"}
 
 PLAY = """
 - name: Plan with a default that is refused
@@ -25,15 +25,15 @@ PLAY = """
 """
 
 
-def test_the_group_has_every_module_that_works_on_a_chain():
+def test_the_group_contains_every_module_for_chains():
     group = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())["action_groups"]["chain"]
     modules = {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
-    assert group == sorted(modules - ALONE)
+    assert group == sorted(modules - UNGROUPED)
 
 
 def test_defaults_of_the_group_reach_a_module(tmp_path):
     (tmp_path / "play.yml").write_text(PLAY)
-    done = subprocess.run(
+    process = subprocess.run(
         [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", tmp_path / "play.yml"],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
@@ -41,6 +41,6 @@ def test_defaults_of_the_group_reach_a_module(tmp_path):
         text=True,
         check=False,
     )
-    assert done.returncode == 2, done.stdout
-    assert "lock_timeout" in done.stdout, done.stdout
-    assert "soon" in done.stdout, done.stdout
+    assert process.returncode == 2, process.stdout
+    assert "lock_timeout" in process.stdout, process.stdout
+    assert "soon" in process.stdout, process.stdout

@@ -1,4 +1,4 @@
-"""No text that an image, an engine or a test wrote steers a terminal."""
+"""Text from images, engines and tests cannot control the terminal."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.ga
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.text import printable, printable_lines
 
-STEERING = "\x1b]0;title\x07\x1b[31mred\x9b1A\u202egnp\r\x00"
+CONTROL_CHARACTERS = "\x1b]0;title\x07\x1b[31mred\x9b1A\u202egnp\r\x00"
 
 
 def harmless(text):
-    return all(each.isprintable() or each in "\n\t" for each in text)
+    return all(character.isprintable() or character in "\n\t" for character in text)
 
 
 @given(st.text())
-def test_what_is_written_is_harmless_and_stays_so(text):
+def test_printable_text_is_harmless_and_does_not_change_again(text):
     assert harmless(printable_lines(text))
     assert printable_lines(printable_lines(text)) == printable_lines(text)
     assert printable(text).isprintable()
@@ -27,23 +27,26 @@ def test_what_is_written_is_harmless_and_stays_so(text):
 
 @pytest.mark.parametrize("kind", [errors.TierwrightError, errors.EngineError, errors.ContractError, errors.SealError])
 def test_every_error_is_harmless(kind):
-    assert harmless(str(kind(f"the engine says: {STEERING}\nmore")))
+    assert harmless(str(kind(f"the engine says: {CONTROL_CHARACTERS}\nmore")))
 
 
-def test_what_a_test_says_is_harmless():
-    found = _failed_test(Suite(), {"test": f"t.py::{STEERING}", "message": STEERING, "log": f"web:\n{STEERING}"})
-    assert harmless(found.test + found.message + found.log)
+def test_the_message_of_a_test_is_harmless():
+    failure = _failed_test(
+        Suite(),
+        {"test": f"t.py::{CONTROL_CHARACTERS}", "message": CONTROL_CHARACTERS, "log": f"web:\n{CONTROL_CHARACTERS}"},
+    )
+    assert harmless(failure.test + failure.message + failure.log)
 
 
-def test_why_a_tier_failed_is_harmless(monkeypatch, tmp_path):
+def test_the_reason_of_a_failed_tier_is_harmless(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     journal = Journal.begin("demo")
-    journal.failed("web", STEERING)
+    journal.failed("web", CONTROL_CHARACTERS)
     assert harmless(journal.outcome("web").reason)
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
         (FileNotFoundError(2, "No such file or directory", "/x"), r"^it: No such file or directory \(/x\)$"),
         (KeyError("Id"), "^it: 'Id' is missing$"),
@@ -52,11 +55,11 @@ def test_why_a_tier_failed_is_harmless(monkeypatch, tmp_path):
         (RecursionError("too deep"), "^it: too deep$"),
     ],
 )
-def test_errors_of_python_become_sentences(error, told):
-    with pytest.raises(errors.ChainError, match=told), errors.wrap_errors("it", errors.ChainError):
+def test_errors_of_python_become_messages(error, message):
+    with pytest.raises(errors.ChainError, match=message), errors.wrap_errors("it", errors.ChainError):
         raise error
 
 
-def test_errors_of_ours_are_told_as_they_are():
+def test_errors_of_the_product_are_unchanged():
     with pytest.raises(errors.SealError, match=r"^ours$"), errors.wrap_errors("it", errors.ChainError):
         raise errors.SealError("ours")

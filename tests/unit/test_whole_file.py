@@ -1,4 +1,4 @@
-"""Files appear whole or not at all, and a write that fails leaves nothing."""
+"""Files are written completely or not at all, and a failed write leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def home(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("write", [write_atomically, write_durably])
-def test_a_file_takes_the_place_of_another_and_is_private(tmp_path, write):
+def test_a_written_file_replaces_the_old_one_and_is_private(tmp_path, write):
     path = tmp_path / ("a" * 250)
     write(path, "one")
     write(path, b"two")
@@ -47,7 +47,7 @@ def test_a_file_takes_the_place_of_another_and_is_private(tmp_path, write):
 
 
 @pytest.mark.parametrize("fails", ["fsync", "replace"])
-def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(tmp_path, monkeypatch, fails):
+def test_a_failed_write_leaves_only_the_old_file(tmp_path, monkeypatch, fails):
     path = tmp_path / "it"
     write_atomically(path, "before")
 
@@ -61,11 +61,11 @@ def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(tmp_path, mon
     assert names(tmp_path) == ["it"]
 
 
-def _journal():
+def _write_journal():
     Journal.begin("demo").write("plan", "web", {})
 
 
-def _standing():
+def _write_status():
     state_folder("demo").mkdir(parents=True, exist_ok=True)
     status.note_plan("demo", {}, [])
 
@@ -73,53 +73,53 @@ def _standing():
 @pytest.mark.parametrize(
     "write",
     [
-        _journal,
-        _standing,
+        _write_journal,
+        _write_status,
         lambda: AnswerCache().keep("http://x", CachedAnswer("1", 1.0)),
         lambda: Store().put("engine", "sha256:1", {}),
     ],
-    ids=["journal", "standing", "answers", "store"],
+    ids=["journal", "status", "answers", "store"],
 )
-def test_no_writer_of_ours_leaves_a_temporary_file_on_a_full_disk(tmp_path, monkeypatch, write):
+def test_no_temporary_file_is_left_on_a_full_disk(tmp_path, monkeypatch, write):
     def full(*_arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(local_files.Path, "replace", full)
     with contextlib.suppress(OSError):
         write()
-    left = [path.name for path in tmp_path.rglob("*") if path.is_file()]
-    assert not [name for name in left if name.endswith(".new") or name.startswith((".", "tmp"))]
+    remaining = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [name for name in remaining if name.endswith(".new") or name.startswith((".", "tmp"))]
 
 
-def test_all_writers_are_the_one():
+def test_all_modules_use_the_same_writer():
     for module in (matrix_store, build_memory, status):
         assert module.write_atomically is write_atomically
 
 
-def test_what_a_killed_writer_left_is_forgotten(tmp_path):
+def test_files_of_a_killed_writer_are_removed(tmp_path):
     (tmp_path / ".promotion-1.json.abc.new").touch()
     (tmp_path / "promotion-1.json").touch()
     remove_unfinished(tmp_path, "promotion-*")
     assert names(tmp_path) == ["promotion-1.json"]
 
 
-def test_damaged_state_is_set_aside_and_told(tmp_path):
+def test_a_damaged_file_is_renamed_and_reported(tmp_path):
     path = tmp_path / "standing.json"
     path.write_text("{")
     try:
         json.loads("{")
     except ValueError as error:
-        told = set_aside(path, error)
-    assert told.startswith(f"{path} is damaged (Expecting property name")
-    assert "renamed to standing.json.damaged" in told
+        message = set_aside(path, error)
+    assert message.startswith(f"{path} is damaged (Expecting property name")
+    assert "renamed to standing.json.damaged" in message
     assert names(tmp_path) == ["standing.json.damaged"]
 
 
-def test_damaged_standings_do_not_block_a_plan_and_are_told():
+def test_a_damaged_status_file_is_renamed_and_does_not_block_a_plan():
     state_folder("demo").mkdir(parents=True)
     (state_folder("demo") / "standing.json").write_text("[1]")
-    told = []
-    status.note_plan("demo", {}, [], told.append)
-    assert len(told) == 1
+    lines = []
+    status.note_plan("demo", {}, [], lines.append)
+    assert len(lines) == 1
     assert (state_folder("demo") / "standing.json").read_text() == "{}"
     assert (state_folder("demo") / "standing.json.damaged").read_text() == "[1]"

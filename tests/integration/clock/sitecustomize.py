@@ -1,6 +1,6 @@
-"""Build containers with a clock that is two days ahead, for a Python that starts with this folder in its path.
+"""Give build containers a clock that is two days ahead, in a Python that starts with this folder in its path.
 
-Whatever program asks for the time in there asks the library of ``faketime``; the machine's own clock stays.
+Programs in these containers get the time from the library ``faketime``. The clock of the machine does not change.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The controller's side of a command, against agents that behave in every way."""
+"""The controller's side of a command, with agents that behave well or badly."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors impo
 EXIT = frames.encode(0, frames.EXIT, json.dumps({"code": 3, "signal": 0}).encode())
 
 
-def nothing(*_arguments):
+def ignore(*_arguments):
     pass
 
 
-def played(play, stdin=(), take=nothing, note=nothing):
-    """Run a command with an agent that does what ``play(socket)`` does, and then hangs up."""
+def run_with(fake_agent, stdin=(), take=ignore, note=ignore):
+    """Run a command with an agent that calls ``fake_agent(socket)``, and then closes the connection."""
     ours, theirs = socket.socketpair()
 
     def run():
         with theirs:
-            play(theirs)
+            fake_agent(theirs)
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -40,83 +40,83 @@ def played(play, stdin=(), take=nothing, note=nothing):
         assert ours.fileno() == -1
 
 
-def test_streams_and_notes_are_told_apart():
-    told = []
+def test_streams_and_notes_are_distinguished():
+    received = []
 
-    def play(sock):
+    def fake_agent(sock):
         sock.recv(4096)
         for kind, data in ((frames.STDOUT, b"o"), (frames.STDERR, b"e"), (frames.NOTE, b"n\xff")):
             sock.sendall(frames.encode(0, kind, data))
         sock.sendall(EXIT)
 
-    end = played(play, take=lambda *data: told.append(data), note=told.append)
-    assert (end.code, end.signal) == (3, 0)
-    assert told == [(1, b"o"), (2, b"e"), "n\N{REPLACEMENT CHARACTER}"]
+    result = run_with(fake_agent, take=lambda *data: received.append(data), note=received.append)
+    assert (result.code, result.signal) == (3, 0)
+    assert received == [(1, b"o"), (2, b"e"), "n\N{REPLACEMENT CHARACTER}"]
 
 
-def test_input_is_sent_in_pieces_and_its_end_once():
-    got = []
+def test_input_is_sent_in_pieces_with_one_end():
+    received = []
 
-    def play(sock):
-        decoder = frames.Decoder(lambda *frame: got.append(frame))
-        while not got or got[-1] != (0, frames.STDIN, b""):
+    def fake_agent(sock):
+        decoder = frames.Decoder(lambda *frame: received.append(frame))
+        while not received or received[-1] != (0, frames.STDIN, b""):
             decoder.feed(sock.recv(65536))
         sock.sendall(EXIT)
 
-    played(play, [b"a" * 300_000, b"", b"b"])
-    assert got[0] == (0, frames.OPEN, b'{"do": "exec"}')
-    assert {kind for _, kind, _ in got[1:]} == {frames.STDIN}
-    assert b"".join(data for _, _, data in got[1:]) == b"a" * 300_000 + b"b"
-    assert [data for _, _, data in got].count(b"") == 1
-    assert max(len(data) for _, _, data in got) <= frames.PIECE
+    run_with(fake_agent, [b"a" * 300_000, b"", b"b"])
+    assert received[0] == (0, frames.OPEN, b'{"do": "exec"}')
+    assert {kind for _, kind, _ in received[1:]} == {frames.STDIN}
+    assert b"".join(data for _, _, data in received[1:]) == b"a" * 300_000 + b"b"
+    assert [data for _, _, data in received].count(b"") == 1
+    assert max(len(data) for _, _, data in received) <= frames.PIECE
 
 
 @pytest.mark.parametrize("input_", [[], [bytes(1 << 20)] * 8], ids=["no input", "much input"])
-def test_an_agent_that_hangs_up_is_lost(input_):
+def test_an_agent_that_closes_the_connection_is_lost(input_):
     with pytest.raises(client.AgentLostError):
-        played(lambda sock: sock.recv(10), input_)
+        run_with(lambda sock: sock.recv(10), input_)
 
 
-def test_an_agent_that_speaks_another_language_is_lost():
+def test_an_agent_that_sends_invalid_frames_is_lost():
     with pytest.raises(client.AgentLostError, match="a frame of"):
-        played(lambda sock: (sock.recv(4096), sock.sendall(b"\xff" * 20)))
+        run_with(lambda sock: (sock.recv(4096), sock.sendall(b"\xff" * 20)))
 
 
-def test_an_end_counts_though_the_keeper_hangs_up_with_input_unread():
-    """So it does with a command that does not read its input, as one that writes to a file that cannot be."""
+def test_the_status_counts_if_the_keeper_leaves_input_unread():
+    """This happens if a command does not read its input, for example because it cannot create its output file."""
 
-    def play(sock):
+    def fake_agent(sock):
         sock.recv(10)
         sock.sendall(frames.encode(0, frames.STDERR, b"no") + EXIT)
 
-    told = []
+    received = []
     for _ in range(20):
-        end = played(play, [bytes(1 << 20)] * 8, take=lambda *data: told.append(data))
-        assert end.code == 3
-    assert told == [(2, b"no")] * 20
+        result = run_with(fake_agent, [bytes(1 << 20)] * 8, take=lambda *data: received.append(data))
+        assert result.code == 3
+    assert received == [(2, b"no")] * 20
 
 
-def test_trouble_of_the_caller_s_own_is_not_the_agent_s_end():
+def test_errors_of_the_caller_are_not_a_lost_agent():
     def full(_stream, _data):
         raise OSError(28, "No space left on device")
 
-    def play(sock):
+    def fake_agent(sock):
         sock.recv(4096)
         sock.sendall(frames.encode(0, frames.STDOUT, b"x") + EXIT)
 
     with pytest.raises(OSError, match="No space left"):
-        played(play, take=full)
+        run_with(fake_agent, take=full)
 
     def unreadable():
         yield b"x"
         raise OSError(5, "Input/output error")
 
     with pytest.raises(OSError, match="Input/output error"):
-        played(lambda sock: list(iter(lambda: sock.recv(4096), b"")), unreadable())
+        run_with(lambda sock: list(iter(lambda: sock.recv(4096), b"")), unreadable())
 
 
-def test_a_descriptor_that_another_call_closed_is_not_taken_for_its_successor():
-    """Numbers of descriptors are given again at once."""
+def test_a_reused_descriptor_is_not_mistaken_for_a_closed_one():
+    """The system reuses the numbers of descriptors at once."""
     loop, calls = Loop(), []
     pairs = [os.pipe() for _ in range(2)]
     replaced = {}
@@ -144,11 +144,11 @@ def test_a_descriptor_that_another_call_closed_is_not_taken_for_its_successor():
     loop._selector.close()
 
 
-def test_output_without_an_end_is_cut_off(monkeypatch):
+def test_endless_output_is_cut_off(monkeypatch):
     monkeypatch.setattr(streams, "MAX_OUTPUT", 1 << 20)
     sent = []
 
-    def play(sock):
+    def fake_agent(sock):
         sock.recv(4096)
         with contextlib.suppress(OSError):
             while len(sent) < 1000:
@@ -157,12 +157,12 @@ def test_output_without_an_end_is_cut_off(monkeypatch):
 
     output = streams.Output()
     with pytest.raises(TooMuchOutputError, match="wrote more than 1 MiB to its standard output and error"):
-        played(play, take=output.take)
+        run_with(fake_agent, take=output.take)
     assert len(output.stdout) == 1 << 20
     assert len(sent) < 1000
 
 
 @pytest.mark.parametrize("payload", [b"", b"[]", b"{}", b'{"code": "x", "signal": 0}', b"[" * 10_000, b"\xff"])
-def test_an_end_that_is_none_is_a_lost_agent(payload):
+def test_an_invalid_exit_frame_means_a_lost_agent(payload):
     with pytest.raises(client.AgentLostError, match="without status and signal"):
-        played(lambda sock: sock.sendall(frames.encode(0, frames.EXIT, payload)))
+        run_with(lambda sock: sock.sendall(frames.encode(0, frames.EXIT, payload)))

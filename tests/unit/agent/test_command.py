@@ -1,4 +1,4 @@
-"""What a line is taken for must be what ``/bin/sh`` makes of it, which is asked."""
+"""The agent must understand a command line as ``/bin/sh`` does; the tests compare it with a real shell."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent import client
 
-#: Prints its environment as it is, and then itself.
+#: A fake interpreter that prints its environment unchanged, and then itself.
 FAKE = b"#!/bin/cat /proc/self/environ\n"
 
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{3,9}", fullmatch=True)
@@ -21,7 +21,7 @@ TEXT = st.text(
     max_size=20,
 ).map(lambda text: text.replace("\0", ""))
 
-#: What a script may be made of; PYTHON stands for the path of the fake.
+#: The pieces of random scripts; PYTHON stands for the path of the fake interpreter.
 PIECES = [
     *("PYTHON", "A=1", "B='x y'", "C=$A", 'D="$A"', "E=~", "F=a:~/b", "G='it'\"'\"'s'", "2X=3", "H=", "I=*", "J=\\n"),
     *(" ", " ", " ", " && sleep 0", "sleep 0", ";", "&&", "||", "|", "&", "\n", "\t", "\r", "\u00a0", "\x1f", "#", "'"),
@@ -38,13 +38,13 @@ def python(tmp_path_factory):
 
 
 def environment_from_shell(line):
-    """The environment that the fake saw; ``None`` if the shell did anything but start it once."""
-    done = subprocess.run(line, shell=True, capture_output=True, stdin=subprocess.DEVNULL, env={}, check=False)
-    listed, _, rest = done.stdout.partition(FAKE)
-    if rest or done.stderr or done.returncode or not done.stdout.endswith(FAKE):
+    """The environment of the fake interpreter; ``None`` if the shell did more than start it once."""
+    process = subprocess.run(line, shell=True, capture_output=True, stdin=subprocess.DEVNULL, env={}, check=False)
+    environment, _, rest = process.stdout.partition(FAKE)
+    if rest or process.stderr or process.returncode or not process.stdout.endswith(FAKE):
         return None
-    words = [word.decode(errors="surrogateescape").partition("=") for word in listed.split(b"\0") if word]
-    return {name: value for name, _, value in words if name != "PWD"}  # the shell's own
+    words = [word.decode(errors="surrogateescape").partition("=") for word in environment.split(b"\0") if word]
+    return {name: value for name, _, value in words if name != "PWD"}  # the shell sets PWD itself
 
 
 def ansible_line(script, executable="/bin/sh"):
@@ -57,14 +57,14 @@ def module_script(environment, python):
 
 
 @pytest.mark.parametrize("tail", ["", " ", " && sleep 0"])
-def test_a_module_is_recognised_as_every_ansible_core_writes_it(tail):
+def test_a_module_is_recognised_for_every_ansible_core(tail):
     line = ansible_line("/usr/bin/python3" + tail)
     request = client.request(line, has_input=True)
     assert (request["do"], request["interpreter"], request["env"]) == ("module", "/usr/bin/python3", {})
 
 
 @given(st.dictionaries(NAMES, TEXT, max_size=4), st.sampled_from(["", " && sleep 0"]))
-def test_the_environment_is_the_one_that_the_shell_would_set(python, environment, tail):
+def test_a_module_gets_the_environment_that_a_shell_would_set(python, environment, tail):
     line = ansible_line(module_script(environment, python) + tail)
     request = client.request(line, has_input=True)
     assert request["do"] == "module"
@@ -73,7 +73,7 @@ def test_the_environment_is_the_one_that_the_shell_would_set(python, environment
 
 
 @given(st.dictionaries(TEXT, TEXT, min_size=1, max_size=2))
-def test_names_that_no_shell_would_take_are_left_to_the_shell(python, environment):
+def test_invalid_variable_names_are_left_to_the_shell(python, environment):
     line = ansible_line(module_script(environment, python))
     request = client.request(line, has_input=True)
     if request["do"] == "module":
@@ -81,7 +81,7 @@ def test_names_that_no_shell_would_take_are_left_to_the_shell(python, environmen
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=6), st.booleans())
-def test_no_line_is_taken_for_a_module_that_means_more(python, pieces, ends):
+def test_only_a_plain_interpreter_call_is_taken_for_a_module(python, pieces, ends):
     line = ansible_line("".join([*pieces, "PYTHON" * ends]).replace("PYTHON", python))
     request = client.request(line, has_input=True)
     if request["do"] == "module" and request["interpreter"] == python:
@@ -100,21 +100,21 @@ def test_no_line_is_taken_for_a_module_that_means_more(python, pieces, ends):
         *("python3\r", "python3\u00a0", "python3\x1f", "\u00a0python3"),
     ],
 )
-def test_a_script_that_means_more_is_run_by_a_shell(script):
+def test_a_script_that_does_more_than_a_module_is_run_by_a_shell(script):
     line = ansible_line(script)
-    told = script.removesuffix(" && sleep 0")  # which changes nothing but the time
-    assert client.request(line, has_input=True) == {"do": "exec", "argv": ["/bin/sh", "-c", told]}
+    expected = script.removesuffix(" && sleep 0")  # this suffix changes only the time
+    assert client.request(line, has_input=True) == {"do": "exec", "argv": ["/bin/sh", "-c", expected]}
 
 
 @pytest.mark.parametrize(
     "executable", ["/bin/bash", "/bin/sh -e", "sh", "sudo -H -S -n -u root /bin/sh", "A=1 /bin/sh"]
 )
-def test_another_shell_is_started_by_the_shell(executable):
+def test_a_different_shell_is_started_by_the_shell(executable):
     line = ansible_line("python3", executable)
     assert client.request(line, has_input=True) == {"do": "exec", "argv": ["/bin/sh", "-c", line]}
 
 
-def test_what_become_writes_is_run_by_a_shell():
+def test_a_line_of_become_is_run_by_a_shell():
     inner = ansible_line("echo BECOME-SUCCESS-abcdef ; /usr/bin/python3")
     become = f"sudo -H -S -n  -u postgres {inner}"
     request = client.request(ansible_line(become + " && sleep 0"), has_input=True)
@@ -122,12 +122,12 @@ def test_what_become_writes_is_run_by_a_shell():
 
 
 @pytest.mark.parametrize("line", ["", "'", "ls -l", "/bin/sh -c 'ls' more", "/bin/sh -c ls; id", "/bin/sh  -c ls"])
-def test_any_other_line_goes_to_a_shell_as_it_is(line):
+def test_any_other_line_is_run_unchanged_by_a_shell(line):
     assert client.request(line, has_input=True) == {"do": "exec", "argv": ["/bin/sh", "-c", line]}
 
 
 @given(st.dictionaries(NAMES, TEXT, max_size=2))
-def test_without_input_there_is_no_module(environment):
+def test_a_line_without_input_is_not_a_module(environment):
     script = module_script(environment, "/usr/bin/python3")
     request = client.request(ansible_line(script), has_input=False)
     assert request == {"do": "exec", "argv": ["/bin/sh", "-c", script]}
@@ -143,6 +143,6 @@ def test_without_input_there_is_no_module(environment):
     ],
 )
 @pytest.mark.parametrize("has_input", [True, False])
-def test_the_log_has_no_values_of_the_environment(script, shown, has_input):
+def test_the_log_contains_no_values_of_the_environment(script, shown, has_input):
     line = shlex.join(["/bin/sh", "-c", script])
     assert client.describe_request(client.request(line, has_input=has_input)) == shown

@@ -1,4 +1,4 @@
-"""What the agent does in place of a shell must be what the shell would have done."""
+"""Where the agent replaces a shell, the result must be the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAME = "ansible-tmp-1795503010.2590-2535-79575538736346"
 
 
 def lines(base):
-    """What Ansible's own shell plugin writes for a task with a file, in order."""
+    """The commands of Ansible's own shell plugin for a task with a file, in order."""
     shell, path = ShellModule(), f"{base}/{NAME}"
     return {
         "make": shell.mkdtemp(basefile=NAME, tmpdir=base),
@@ -36,10 +36,10 @@ def tree(folder):
 
 
 @pytest.mark.parametrize("base", ["deep/er", "there"])
-def test_the_same_is_done_as_by_a_shell(an_agent, tmp_path, base):
-    found = {}
-    for who in ("shell", "agent"):
-        root = tmp_path / who
+def test_the_agent_does_the_same_as_a_shell(an_agent, tmp_path, base):
+    outcomes = {}
+    for runner in ("shell", "agent"):
+        root = tmp_path / runner
         (root / "there").mkdir(parents=True, mode=0o755)
         for do, script in lines(str(root / base)).items():
             request = request_for(script)
@@ -47,18 +47,18 @@ def test_the_same_is_done_as_by_a_shell(an_agent, tmp_path, base):
             if do == "allow":
                 (root / base / NAME / ".source.txt").write_text("content")
                 (root / base / NAME / ".source.txt").chmod(0o440)
-            if who == "agent":
-                done = an_agent.run({**request, "user": ""})
-                told = (done.code, bytes(done.stdout), bytes(done.stderr))
+            if runner == "agent":
+                result = an_agent.run({**request, "user": ""})
+                outcome = (result.code, bytes(result.stdout), bytes(result.stderr))
             else:
-                ran = subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=False)
-                told = (ran.returncode, ran.stdout, ran.stderr)
-            found[who, do] = (told[0], told[1].replace(str(root).encode(), b"ROOT"), told[2], tree(root))
+                process = subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=False)
+                outcome = (process.returncode, process.stdout, process.stderr)
+            outcomes[runner, do] = (outcome[0], outcome[1].replace(str(root).encode(), b"ROOT"), outcome[2], tree(root))
     for do in ("make", "allow", "remove"):
-        assert found["agent", do] == found["shell", do]
+        assert outcomes["agent", do] == outcomes["shell", do]
 
 
-def test_a_folder_that_is_there_or_cannot_be_made_fails_as_in_a_shell(an_agent, tmp_path):
+def test_a_folder_that_exists_or_cannot_be_created_is_an_error(an_agent, tmp_path):
     make = request_for(lines(str(tmp_path))["make"])
     assert an_agent.run({**make, "user": ""}).code == 0
     again = an_agent.run({**make, "user": ""})
@@ -68,7 +68,7 @@ def test_a_folder_that_is_there_or_cannot_be_made_fails_as_in_a_shell(an_agent, 
     assert an_agent.run({**request_for(lines(str(tmp_path / "file"))["make"]), "user": ""}).code == 1
 
 
-def test_what_is_gone_is_removed(an_agent, tmp_path):
+def test_a_missing_folder_is_removed_without_error(an_agent, tmp_path):
     assert an_agent.run({**request_for(lines(str(tmp_path))["remove"]), "user": ""}).code == 0
 
 
@@ -84,5 +84,5 @@ def test_what_is_gone_is_removed(an_agent, tmp_path):
         lines("/tmp")["make"] + "; id",
     ],
 )
-def test_anything_else_is_run_by_a_shell(script):
+def test_any_other_script_is_run_by_a_shell(script):
     assert request_for(script) == {"do": "exec", "argv": ["/bin/sh", "-c", script]}

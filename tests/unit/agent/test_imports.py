@@ -1,4 +1,4 @@
-"""What is sent into a build container runs on old Pythons, and no task pays for what it does not use."""
+"""Code for build containers runs on old Pythons, and tasks import only modules that they use."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ LIBRARY = "ansible_collections.tierwright.chain.plugins"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_it_is_written_in_the_oldest_python(path):
+def test_code_for_containers_is_valid_in_the_oldest_python(path):
     ast.parse(path.read_text(), feature_version=(3, 8))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_it_imports_the_standard_library_and_its_own_package_only(path):
-    own = {each.stem for each in FILES}
+def test_code_for_containers_imports_only_the_standard_library_and_itself(path):
+    own = {file.stem for file in FILES}
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             assert {name.name.split(".")[0] for name in node.names} <= sys.stdlib_module_names
@@ -33,26 +33,26 @@ def test_it_imports_the_standard_library_and_its_own_package_only(path):
 
 
 def modules_after(statement):
-    """Top-level names of all that a fresh interpreter has imported after a statement."""
+    """The top-level names of all modules that a new interpreter has imported after a statement."""
     script = f"{statement}\nimport sys; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    return set(done.stdout.split())
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(process.stdout.split())
 
 
-def test_the_connection_does_not_import_the_engine_s_client():
-    found = modules_after(f"import {LIBRARY}.connection.tier")
-    assert "ansible" in found
-    assert not found & {"docker", "requests", "urllib3", "paramiko"}
+def test_the_connection_does_not_import_the_docker_client():
+    modules = modules_after(f"import {LIBRARY}.connection.tier")
+    assert "ansible" in modules
+    assert not modules & {"docker", "requests", "urllib3", "paramiko"}
 
 
 @pytest.mark.parametrize("name", ["agent.keeper", "engine.engine", "transports.docker_daemon"])
-def test_the_engine_s_client_is_not_imported_before_it_is_needed(name):
-    made = f"from {LIBRARY}.plugin_utils._core.engine.engine import lazy_engine; lazy_engine()"
-    found = modules_after(f"import {LIBRARY}.plugin_utils._core.{name}; {made}")
-    assert not found & {"docker", "requests", "urllib3", "paramiko"}
+def test_the_docker_client_is_not_imported_before_it_is_needed(name):
+    make_engine = f"from {LIBRARY}.plugin_utils._core.engine.engine import lazy_engine; lazy_engine()"
+    modules = modules_after(f"import {LIBRARY}.plugin_utils._core.{name}; {make_engine}")
+    assert not modules & {"docker", "requests", "urllib3", "paramiko"}
 
 
 @pytest.mark.parametrize("name", ["client", "launch", "package"])
-def test_what_a_task_needs_of_the_agent_imports_the_standard_library_only(name):
-    found = modules_after(f"import {LIBRARY}.plugin_utils._core.agent.{name}") - modules_after("")
-    assert found - {"ansible_collections", "__mp_main__"} <= sys.stdlib_module_names
+def test_modules_that_tasks_use_import_only_the_standard_library(name):
+    modules = modules_after(f"import {LIBRARY}.plugin_utils._core.agent.{name}") - modules_after("")
+    assert modules - {"ansible_collections", "__mp_main__"} <= sys.stdlib_module_names

@@ -11,145 +11,147 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent import launch
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
 
-HERE = "unix:///var/run/docker.sock"
+LOCAL = "unix:///var/run/docker.sock"
 LONG = "a-long-name" * 20
 
 
 @pytest.fixture
 def runtime(monkeypatch):
-    """A folder that a user's programs may use, with a path as short as usual."""
+    """The runtime folder of a user, with a path as short as usual."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
         yield Path(folder)
 
 
-def test_a_container_has_the_same_folder_each_time(runtime):
-    assert launch.agent_folder(HERE, "it") == launch.agent_folder(HERE, "it")
-    assert launch.agent_folder(HERE, "it").parent == runtime / "tierwright"
+def test_a_container_always_has_the_same_folder(runtime):
+    assert launch.agent_folder(LOCAL, "it") == launch.agent_folder(LOCAL, "it")
+    assert launch.agent_folder(LOCAL, "it").parent == runtime / "tierwright"
 
 
-def test_each_container_of_each_engine_has_another(runtime):
+def test_each_container_of_each_engine_has_its_own_folder(runtime):
     folders = {
-        launch.agent_folder(*of)
-        for of in [(HERE, "a"), (HERE, "b"), ("tcp://x:1", "a"), (HERE + "\0", "a"), (HERE, "")]
+        launch.agent_folder(*container)
+        for container in [(LOCAL, "a"), (LOCAL, "b"), ("tcp://x:1", "a"), (LOCAL + "\0", "a"), (LOCAL, "")]
     }
     assert len(folders) == 5
-    assert {each.parent for each in folders} == {runtime / "tierwright"}
+    assert {folder.parent for folder in folders} == {runtime / "tierwright"}
 
 
-def test_looking_for_a_folder_makes_none(runtime):
-    launch.agent_folder(HERE, "it")
+def test_looking_up_the_folder_does_not_create_it(runtime):
+    launch.agent_folder(LOCAL, "it")
     assert list(runtime.iterdir()) == []
 
 
-def test_a_folder_is_private_and_made_once(runtime):
-    made = launch.make_agent_folder(HERE, "it")
-    (made / "kept").touch()
-    assert launch.make_agent_folder(HERE, "it") == made == launch.agent_folder(HERE, "it")
-    assert (made / "kept").exists()
-    for each in (made, made.parent):
-        assert stat.S_IMODE(each.stat().st_mode) == 0o700
-    assert made.is_relative_to(runtime)
+def test_the_folder_is_private_and_created_once(runtime):
+    folder = launch.make_agent_folder(LOCAL, "it")
+    (folder / "kept").touch()
+    assert launch.make_agent_folder(LOCAL, "it") == folder == launch.agent_folder(LOCAL, "it")
+    assert (folder / "kept").exists()
+    for path in (folder, folder.parent):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    assert folder.is_relative_to(runtime)
 
 
-def test_a_folder_of_a_container_that_is_gone_is_removed(runtime):
-    made = launch.make_agent_folder(HERE, "it")
-    (made / "lock").touch()
+def test_the_folder_of_a_removed_container_is_removed(runtime):
+    folder = launch.make_agent_folder(LOCAL, "it")
+    (folder / "lock").touch()
     for _ in range(2):
-        launch.remove_agent_folder(HERE, "it")
-        assert not made.exists()
-    assert list(runtime.iterdir()) == [made.parent]
+        launch.remove_agent_folder(LOCAL, "it")
+        assert not folder.exists()
+    assert list(runtime.iterdir()) == [folder.parent]
 
 
 @pytest.mark.parametrize("whose", ["its own", "that of all"])
 @pytest.mark.parametrize("mode", [0o770, 0o701, 0o755, 0o1777])
-def test_a_folder_that_others_may_enter_is_refused(runtime, whose, mode):
-    made = launch.make_agent_folder(HERE, "it")
-    opened = made if whose == "its own" else runtime / "tierwright"
-    opened.chmod(mode)
+def test_a_folder_that_other_users_can_open_is_rejected(runtime, whose, mode):
+    folder = launch.make_agent_folder(LOCAL, "it")
+    exposed = folder if whose == "its own" else runtime / "tierwright"
+    exposed.chmod(mode)
     with pytest.raises(EngineError) as raised:
-        launch.make_agent_folder(HERE, "it")
-    shown = stat.filemode(stat.S_IFDIR | mode)
-    assert f"{opened} is not a folder that only user {os.getuid()} may read" in str(raised.value)
-    assert f"(owner {os.getuid()}, mode {shown}); a different user or program made it: remove it" in str(raised.value)
+        launch.make_agent_folder(LOCAL, "it")
+    mode_text = stat.filemode(stat.S_IFDIR | mode)
+    assert f"{exposed} is not a folder that only user {os.getuid()} may read" in str(raised.value)
+    assert f"(owner {os.getuid()}, mode {mode_text}); a different user or program made it: remove it" in str(
+        raised.value
+    )
 
 
 @pytest.mark.usefixtures("runtime")
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can make what is somebody else's")
-def test_a_folder_of_somebody_else_is_refused():
-    os.chown(launch.make_agent_folder(HERE, "it"), 4711, 4711)
+def test_a_folder_of_a_different_user_is_rejected():
+    os.chown(launch.make_agent_folder(LOCAL, "it"), 4711, 4711)
     with pytest.raises(EngineError, match=r"\(owner 4711, mode drwx------\)"):
-        launch.make_agent_folder(HERE, "it")
+        launch.make_agent_folder(LOCAL, "it")
 
 
 @pytest.mark.parametrize("target", ["a folder", "nothing"])
 @pytest.mark.parametrize("whose", ["its own", "that of all"])
-def test_a_link_is_refused(runtime, tmp_path, whose, target):
-    wanted = launch.agent_folder(HERE, "it") if whose == "its own" else runtime / "tierwright"
-    wanted.parent.mkdir(mode=0o700, exist_ok=True)
+def test_a_symbolic_link_is_rejected(runtime, tmp_path, whose, target):
+    link = launch.agent_folder(LOCAL, "it") if whose == "its own" else runtime / "tierwright"
+    link.parent.mkdir(mode=0o700, exist_ok=True)
     (tmp_path / "there").mkdir(mode=0o700)
-    wanted.symlink_to(tmp_path / ("there" if target == "a folder" else "not there"))
+    link.symlink_to(tmp_path / ("there" if target == "a folder" else "not there"))
     with pytest.raises(EngineError, match="mode lrwxrwxrwx"):
-        launch.make_agent_folder(HERE, "it")
+        launch.make_agent_folder(LOCAL, "it")
     assert list((tmp_path / "there").iterdir()) == []
     assert not (tmp_path / "not there").exists()
 
 
-def test_a_file_in_its_place_is_refused(runtime):
+def test_a_file_in_place_of_the_folder_is_rejected(runtime):
     (runtime / "tierwright").touch(mode=0o600)
     with pytest.raises(EngineError, match="mode -rw-------"):
-        launch.make_agent_folder(HERE, "it")
+        launch.make_agent_folder(LOCAL, "it")
 
 
-def test_a_folder_that_cannot_be_made_is_named(runtime, monkeypatch):
+def test_a_folder_that_cannot_be_created_is_named(runtime, monkeypatch):
     def refuse(*_arguments, **_options):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(EngineError, match=rf"making {runtime}/tierwright: Permission denied; .*XDG_RUNTIME_DIR"):
-        launch.make_agent_folder(HERE, "it")
+        launch.make_agent_folder(LOCAL, "it")
 
 
 @pytest.mark.parametrize("variable", ["nothing", "the runtime folder", "the temporary folder", "both"])
-def test_a_socket_s_path_is_short_enough_wherever_folders_are(tmp_path, monkeypatch, variable):
-    far = tmp_path / LONG
-    far.mkdir()
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(far) if variable in {"the runtime folder", "both"} else "")
+def test_the_path_of_a_socket_is_always_short_enough(tmp_path, monkeypatch, variable):
+    long_folder = tmp_path / LONG
+    long_folder.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(long_folder) if variable in {"the runtime folder", "both"} else "")
     if variable in {"the temporary folder", "both"}:
-        monkeypatch.setattr(tempfile, "tempdir", str(far))
-    path = launch.agent_folder(HERE, LONG) / launch.socket_name(4_194_304)
+        monkeypatch.setattr(tempfile, "tempdir", str(long_folder))
+    path = launch.agent_folder(LOCAL, LONG) / launch.socket_name(4_194_304)
     assert len(os.fsencode(path)) <= 107
-    assert not path.is_relative_to(far)
+    assert not path.is_relative_to(long_folder)
 
 
-def test_a_runtime_folder_that_does_not_exist_is_passed_over(monkeypatch):
+def test_a_missing_runtime_folder_is_ignored(monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/no/such/folder")
-    assert launch.agent_folder(HERE, "it").parent.name == f"tierwright-{os.getuid()}"
+    assert launch.agent_folder(LOCAL, "it").parent.name == f"tierwright-{os.getuid()}"
 
 
 @pytest.mark.usefixtures("runtime")
-def test_a_container_here_has_the_folder_mounted():
-    (mount,) = launch.agent_mount(HERE, "it")
+def test_the_folder_is_mounted_into_a_local_container():
+    (mount,) = launch.agent_mount(LOCAL, "it")
     assert (mount["Type"], mount["Target"], mount["ReadOnly"]) == ("bind", "/dev/tierwright-agent", True)
-    assert mount["Source"] == str(launch.agent_folder(HERE, "it"))
+    assert mount["Source"] == str(launch.agent_folder(LOCAL, "it"))
     assert Path(mount["Source"]).is_dir()
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:2375", "ssh://root@host", "http+docker://ssh"])
-def test_a_container_elsewhere_has_not(runtime, address):
+def test_the_folder_is_not_mounted_into_a_remote_container(runtime, address):
     assert launch.agent_mount(address, "it") == []
     assert list(runtime.iterdir()) == []
 
 
 @pytest.mark.timeout(10)
-def test_a_container_that_locks_all_it_sees_keeps_no_task_waiting(runtime, monkeypatch):
-    mounted = launch.make_agent_folder(HERE, "it")
-    (mounted / "lock").touch()
-    found = iter([None, None, "a connection"])
-    monkeypatch.setattr(launch, "_connect", lambda _path: next(found))
+def test_a_container_that_locks_its_files_does_not_block_tasks(runtime, monkeypatch):
+    folder = launch.make_agent_folder(LOCAL, "it")
+    (folder / "lock").touch()
+    connections = iter([None, None, "a connection"])
+    monkeypatch.setattr(launch, "_connect", lambda _path: next(connections))
     monkeypatch.setattr(launch, "_start_keeper", lambda *_: "its own socket")
-    with (mounted / "lock").open() as seen:
-        fcntl.flock(seen, fcntl.LOCK_EX)
-        assert launch.attach(HERE, "it", "auto", print) == "a connection"
-    launch.remove_agent_folder(HERE, "it")
+    with (folder / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert launch.attach(LOCAL, "it", "auto", print) == "a connection"
+    launch.remove_agent_folder(LOCAL, "it")
     assert list((runtime / "tierwright").iterdir()) == []

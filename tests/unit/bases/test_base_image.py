@@ -35,7 +35,7 @@ GOOD = tar_of(entry("./etc", tarfile.DIRTYPE), entry("./etc/motd"), entry("bin",
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress], ids=["tar", "gz", "bz2", "xz"])
-def test_plain_and_packed_archives_unpack_to_the_same(tmp_path, pack):
+def test_plain_and_compressed_archives_unpack_to_the_same(tmp_path, pack):
     (tmp_path / "in").write_bytes(pack(GOOD))
     base_image.unpack("base", tmp_path / "in", tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == GOOD
@@ -43,59 +43,59 @@ def test_plain_and_packed_archives_unpack_to_the_same(tmp_path, pack):
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress], ids=["gz", "bz2", "xz"])
 @given(cut=st.integers(0, 200), broken=st.binary(max_size=20))
-def test_damaged_archives_are_told_wherever_they_are_damaged(tmp_path_factory, pack, cut, broken):
+def test_a_damaged_archive_is_reported(tmp_path_factory, pack, cut, broken):
     folder = tmp_path_factory.mktemp("damaged")
     whole = pack(GOOD)
     (folder / "in").write_bytes(whole[: 6 + cut % (len(whole) - 6)] + broken)
     try:
         base_image.unpack("base", folder / "in", folder / "out")
     except SourceError as error:
-        told = str(error)
-        assert f"tier 'base': tier_import.archive {folder}/in " in told
+        message = str(error)
+        assert f"tier 'base': tier_import.archive {folder}/in " in message
 
 
 @pytest.mark.parametrize(
     "bad",
     [
-        pytest.param(entry("../etc/passwd"), id="leads out"),
-        pytest.param(entry("a/../../b"), id="leads out inside"),
+        pytest.param(entry("../etc/passwd"), id="outside"),
+        pytest.param(entry("a/../../b"), id="outside from a folder"),
         pytest.param(entry("/etc/passwd"), id="absolute"),
-        pytest.param(entry("hard", tarfile.LNKTYPE, "../../etc/shadow"), id="hard link out"),
+        pytest.param(entry("hard", tarfile.LNKTYPE, "../../etc/shadow"), id="hard link to outside"),
         pytest.param(entry("etc/.wh.passwd"), id="whiteout"),
         pytest.param(entry("etc/.wh..wh..opq"), id="opaque"),
     ],
 )
-def test_an_entry_that_means_harm_is_refused(tmp_path, bad):
+def test_a_dangerous_entry_is_rejected(tmp_path, bad):
     (tmp_path / "in").write_bytes(tar_of(entry("ok"), bad))
     with pytest.raises(SourceError, match=r"tier 'base': tier_import\.archive"):
         base_image.unpack("base", tmp_path / "in", tmp_path / "out")
 
 
 @given(st.binary(max_size=2000))
-def test_no_bytes_cause_anything_but_our_own_error(tmp_path_factory, data):
+def test_arbitrary_bytes_cause_only_a_source_error(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("wild")
     (folder / "in").write_bytes(data)
     try:
         base_image.unpack("base", folder / "in", folder / "out")
     except SourceError as error:
-        assert "tier 'base'" in str(error)  # noqa: PT017 - an empty archive is none of our business
+        assert "tier 'base'" in str(error)  # noqa: PT017 - an empty archive is not an error
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
-def test_a_truncated_archive_is_refused(tmp_path, pack):
+def test_a_truncated_archive_is_rejected(tmp_path, pack):
     (tmp_path / "in").write_bytes(pack(GOOD)[:-20])
     with pytest.raises(SourceError, match="is not a tar archive"):
         base_image.unpack("base", tmp_path / "in", tmp_path / "out")
 
 
-def test_an_archive_that_unpacks_without_end_is_refused(tmp_path, monkeypatch):
+def test_an_archive_that_unpacks_to_too_much_is_rejected(tmp_path, monkeypatch):
     monkeypatch.setattr(base_image, "LARGEST", 1 << 20)
     (tmp_path / "in").write_bytes(gzip.compress(bytes(4 << 20)))
     with pytest.raises(SourceError, match=r"has more than .* uncompressed"):
         base_image.unpack("base", tmp_path / "in", tmp_path / "out")
 
 
-def test_a_checksum_that_does_not_match_is_told_with_both(tmp_path):
+def test_a_wrong_checksum_is_reported_with_the_expected_one(tmp_path):
     (tmp_path / "in").write_bytes(b"x")
     with pytest.raises(
         SourceError, match=r"tier 'base': tier_import.checksum does not match: .* has sha256:2d7.*, expected"
@@ -103,7 +103,7 @@ def test_a_checksum_that_does_not_match_is_told_with_both(tmp_path):
         base_image.check_checksum("base", tmp_path / "in", "sha256:" + "0" * 64)
 
 
-def test_a_missing_archive_is_told(tmp_path):
+def test_a_missing_archive_is_reported(tmp_path):
     with pytest.raises(SourceError, match=r"tier 'base': tier_import.archive .*nowhere cannot be read"):
         base_image.check_checksum("base", tmp_path / "nowhere", "sha256:" + "0" * 64)
 
@@ -120,5 +120,5 @@ def test_a_missing_archive_is_told(tmp_path):
         (b"\xff\xfe=\n", None),
     ],
 )
-def test_the_distribution_s_family(text, family):
+def test_the_family_of_the_distribution(text, family):
     assert platform._family(text) == family

@@ -1,4 +1,4 @@
-"""The bench of the plan: its chain is as large as it says, and its targets are what was asked for."""
+"""The bench of the plan: the size of its chain, and its targets."""
 
 from __future__ import annotations
 
@@ -22,29 +22,31 @@ def test_the_chain_has_a_thousand_tiers_in_ten_levels():
     assert max(depths.values()) == 10
 
 
-def test_what_is_written_is_an_inventory_of_that_chain(tmp_path):
+def test_the_written_inventory_describes_the_chain(tmp_path):
     generated.write(tmp_path)
     inventory = yaml.load((tmp_path / "chain.yml").read_text(), Loader=yaml.CSafeLoader)
-    hosts = {name: said for team in inventory["tiers"]["children"].values() for name, said in team["hosts"].items()}
-    assert {name: said.get("tier_parent") for name, said in hosts.items()} == dict(generated.parents())
+    hosts = {
+        name: variables for team in inventory["tiers"]["children"].values() for name, variables in team["hosts"].items()
+    }
+    assert {name: variables.get("tier_parent") for name, variables in hosts.items()} == dict(generated.parents())
     roles = {path.name for path in (tmp_path / "roles").iterdir()}
-    assert {said["tier_role"] for said in hosts.values() if "tier_role" in said} == roles
+    assert {variables["tier_role"] for variables in hosts.values() if "tier_role" in variables} == roles
     assert len(list((tmp_path / "roles/role_00").rglob("*.conf"))) == generated.FILES
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(6.0, "met"), (7.0, "missed")])
-def test_a_target_is_met_or_missed_by_the_median(seconds, told):
+@pytest.mark.parametrize(("seconds", "verdict"), [(6.0, "met"), (7.0, "missed")])
+def test_a_target_is_met_or_missed_by_the_median(seconds, verdict):
     runs = {
         DEMO_EMPTY: [Measured(2, 1, 50)],
         DEMO_KEPT: [Measured(1, 1, 60), Measured(seconds, 1, 60), Measured(90, 1, 60)],
     }
     lines = targets(runs).splitlines()
     assert len(lines) == len(TARGETS) + 1
-    assert lines[1].split()[-4:] == [f"{seconds / 2:.1f}", "<=", "3", told]
+    assert lines[1].split()[-4:] == [f"{seconds / 2:.1f}", "<=", "3", verdict]
     assert all(line.endswith("not measured") for line in lines[2:])
 
 
-def test_memory_is_the_most_of_any_run():
+def test_memory_is_the_maximum_of_all_runs():
     runs = {LARGE_NEW: [Measured(5, 4, 100), Measured(9, 6, 501), Measured(7, 5, 90)]}
     assert table(runs).splitlines()[1].split()[-6:] == ["7.0", "5.0", "9.0", "5.0", "501", "3"]
     assert ["missed" in line for line in targets(runs).splitlines()[2:4]] == [False, True]

@@ -8,12 +8,14 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.s
 
 
 @pytest.fixture
-def clone(tmp_path, monkeypatch):
-    """Runs Git in a repository of its own, at given times."""
+def commit_file(tmp_path, monkeypatch):
+    """A function that commits a file to a new Git repository at a given time."""
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         monkeypatch.delenv(name, raising=False)
-    who = {f"GIT_{each}_{what}": "x@example.org" for each in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    for name, value in {**who, "GIT_CONFIG_GLOBAL": "/dev/null"}.items():
+    identity = {
+        f"GIT_{role}_{field}": "x@example.org" for role in ("AUTHOR", "COMMITTER") for field in ("NAME", "EMAIL")
+    }
+    for name, value in {**identity, "GIT_CONFIG_GLOBAL": "/dev/null"}.items():
         monkeypatch.setenv(name, value)
 
     def git(*arguments):
@@ -31,25 +33,25 @@ def clone(tmp_path, monkeypatch):
     return commit
 
 
-def test_only_commits_that_touch_the_folder_count(clone, tmp_path):
-    first = clone("web/main.yml", "1", 1_700_000_000)
-    clone("other/main.yml", "1", 1_700_000_009)
+def test_only_commits_that_touch_the_folder_count(commit_file, tmp_path):
+    first = commit_file("web/main.yml", "1", 1_700_000_000)
+    commit_file("other/main.yml", "1", 1_700_000_009)
     assert last_commit(tmp_path / "web") == Commit(first, 1_700_000_000)
-    second = clone("web/main.yml", "2", 1_700_000_010)
+    second = commit_file("web/main.yml", "2", 1_700_000_010)
     assert last_commit(tmp_path / "web") == Commit(second, 1_700_000_010)
     assert last_commit(tmp_path / "web").name == second[:12]
 
 
 @pytest.mark.parametrize("path", ["web/main.yml", "web/new.yml"])
-def test_a_folder_that_was_changed_since_says_so(clone, tmp_path, path):
-    made = clone("web/main.yml", "1", 1_700_000_000)
+def test_a_folder_with_uncommitted_changes_is_dirty(commit_file, tmp_path, path):
+    commit = commit_file("web/main.yml", "1", 1_700_000_000)
     (tmp_path / path).write_text("changed")
-    assert last_commit(tmp_path / "web") == Commit(made, 1_700_000_000, clean=False)
-    assert last_commit(tmp_path / "web").name == f"{made[:12]}-dirty"
+    assert last_commit(tmp_path / "web") == Commit(commit, 1_700_000_000, clean=False)
+    assert last_commit(tmp_path / "web").name == f"{commit[:12]}-dirty"
 
 
-def test_without_a_repository_or_a_commit_or_git_none_is_known(clone, tmp_path, monkeypatch):
-    clone("web/main.yml", "1", 1_700_000_000)
+def test_no_commit_is_found_without_commit_folder_or_git(commit_file, tmp_path, monkeypatch):
+    commit_file("web/main.yml", "1", 1_700_000_000)
     (tmp_path / "new").mkdir()
     assert last_commit(tmp_path / "new") is None
     assert last_commit(tmp_path / "missing") is None

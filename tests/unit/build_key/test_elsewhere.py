@@ -27,33 +27,33 @@ def project(tmp_path):
     return folder
 
 
-def around(project):
+def projects_around(project):
     return Projects.around([project / "inventories/web"])
 
 
 def test_a_project_is_found_from_its_inventory(project, tmp_path):
-    assert around(project).folders == [project]
+    assert projects_around(project).folders == [project]
     alone = tmp_path / "alone/a/b/c"
     alone.mkdir(parents=True)
     assert Projects.around([alone]).folders == [alone]
 
 
-def test_another_clone_gives_the_same_names_and_digests(project, tmp_path):
+def test_a_second_clone_has_the_same_names_and_digests(project, tmp_path):
     other = tmp_path / "two"
     shutil.copytree(project, other)
     os.utime(other / "files/motd.txt", (1, 1))
     (other / "files/motd.txt").chmod(0o600)
-    taken = ["files/motd.txt", f"files{LISTING}", f"roles/shared{ROLE}", "gone"]
-    here, there = around(project), around(other)
-    assert here.name(project / "files/motd.txt") == there.name(other / "files/motd.txt") == "files/motd.txt"
-    assert digest_elsewhere(taken, here) == digest_elsewhere(taken, there)
+    names = ["files/motd.txt", f"files{LISTING}", f"roles/shared{ROLE}", "gone"]
+    original, clone = projects_around(project), projects_around(other)
+    assert original.name(project / "files/motd.txt") == clone.name(other / "files/motd.txt") == "files/motd.txt"
+    assert digest_elsewhere(names, original) == digest_elsewhere(names, clone)
 
 
-def test_what_is_outside_of_every_project_has_its_whole_path(project):
-    assert around(project).name(project.parent / "secret") == str(project.parent / "secret")
+def test_a_file_outside_all_projects_has_its_full_path(project):
+    assert projects_around(project).name(project.parent / "secret") == str(project.parent / "secret")
 
 
-def test_of_two_projects_with_one_name_each_has_its_own(project, tmp_path):
+def test_a_file_with_the_same_name_in_two_projects_has_its_full_path(project, tmp_path):
     other = tmp_path / "two/playbooks"
     (other / "files").mkdir(parents=True)
     (other / "files/motd.txt").write_text("other\n")
@@ -73,16 +73,16 @@ def test_of_two_projects_with_one_name_each_has_its_own(project, tmp_path):
         (f"files{LISTING}", lambda project: (project / "files/more").write_text("")),
         (f"roles/shared{ROLE}", lambda project: (project / "roles/shared/tasks/main.yml").write_text("")),
     ],
-    ids=["bytes", "gone", "there now", "name in a folder", "role"],
+    ids=["changed", "removed", "created", "name in a folder", "role"],
 )
-def test_a_change_is_another_digest(project, name, change):
-    before = digest_elsewhere([name], around(project))
+def test_a_change_gives_a_different_digest(project, name, change):
+    before = digest_elsewhere([name], projects_around(project))
     assert list(before) == [f"elsewhere/{name}"]
     change(project)
-    assert digest_elsewhere([name], around(project)) != before
+    assert digest_elsewhere([name], projects_around(project)) != before
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=30)))
-def test_wild_names_survive_the_key_and_are_digested(taken):
-    parts = digest_elsewhere(taken, Projects(["/nonexistent"]))
-    assert elsewhere_names({**parts, "role/elsewhere/x": "1"}) == tuple(sorted(set(taken)))
+def test_any_name_can_be_digested_and_read_back(names):
+    parts = digest_elsewhere(names, Projects(["/nonexistent"]))
+    assert elsewhere_names({**parts, "role/elsewhere/x": "1"}) == tuple(sorted(set(names)))

@@ -1,4 +1,4 @@
-"""Asking for outside inputs, of a server on this machine."""
+"""Fetching outside inputs from a server on this machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.o
 
 
 class Site(http.server.ThreadingHTTPServer):
-    """Answers with `content` by path, 404 elsewhere, and keeps a list of what it was asked and answered."""
+    """Answers with `content` by path, or 404, and keeps a log of paths and statuses."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -79,7 +79,7 @@ def ask_for(*addresses, max_age=3600.0):
     return ask(questions, lambda name: name, warnings.append), warnings
 
 
-def test_an_answer_is_remembered_and_then_not_asked_for(site, cache):
+def test_a_cached_answer_is_not_fetched_again(site, cache):
     site.content["/a"] = b"one"
     first, warnings = ask_for(site.address("/a"))
     site.content["/a"] = b"two"
@@ -87,12 +87,12 @@ def test_an_answer_is_remembered_and_then_not_asked_for(site, cache):
     assert first == again == {site.address("/a"): digest_whole([b"one"])}
     assert warnings == []
     assert site.log == [("/a", 200)]
-    kept = list(cache.rglob("*.json"))
-    assert [stat.S_IMODE(path.stat().st_mode) for path in kept] == [0o600]
-    assert stat.S_IMODE(kept[0].parent.stat().st_mode) == 0o700
+    files = list(cache.rglob("*.json"))
+    assert [stat.S_IMODE(path.stat().st_mode) for path in files] == [0o600]
+    assert stat.S_IMODE(files[0].parent.stat().st_mode) == 0o700
 
 
-def test_an_old_answer_is_asked_for_again_only_if_it_changed(site):
+def test_an_old_answer_is_downloaded_again_only_if_it_changed(site):
     site.content["/a"] = b"one"
     address = site.address("/a")
     first, _ = ask_for(address, max_age=0)
@@ -103,14 +103,14 @@ def test_an_old_answer_is_asked_for_again_only_if_it_changed(site):
     assert [code for _, code in site.log] == [200, 304, 200]
 
 
-def test_many_addresses_are_asked_side_by_side(site):
+def test_many_addresses_are_fetched_in_parallel(site):
     site.content.update({f"/{n}": b"%d" % n for n in range(20)})
     answers, _ = ask_for(*(site.address(f"/{n}") for n in range(20)))
     assert len(set(answers.values())) == 20
     assert len(site.log) == 20
 
 
-def test_an_address_that_does_not_answer_any_more_counts_as_it_was_and_is_told():
+def test_an_unreachable_address_keeps_its_digest_with_a_warning():
     with serving() as site:
         site.content["/a"] = b"one"
         address = site.address("/a")
@@ -131,7 +131,7 @@ def test_an_address_that_never_answered_is_a_failure(site):
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"[1]", b'{"digest": 1'])
-def test_a_damaged_memory_is_no_memory(site, cache, damage):
+def test_a_damaged_cache_is_ignored(site, cache, damage):
     site.content["/a"] = b"one"
     first, _ = ask_for(site.address("/a"))
     for path in cache.rglob("*.json"):
@@ -140,7 +140,7 @@ def test_a_damaged_memory_is_no_memory(site, cache, damage):
     assert len(site.log) == 2
 
 
-def test_an_answer_from_the_future_is_asked_for_again(site, monkeypatch):
+def test_an_answer_from_the_future_is_fetched_again(site, monkeypatch):
     site.content["/a"] = b"one"
     ask_for(site.address("/a"))
     now = time.time()
@@ -149,7 +149,7 @@ def test_an_answer_from_the_future_is_asked_for_again(site, monkeypatch):
     assert len(site.log) == 2
 
 
-def test_where_nothing_can_be_written_nothing_is_remembered(site, cache):
+def test_answers_are_not_cached_if_the_cache_cannot_be_written(site, cache):
     cache.write_text("no folder")
     site.content["/a"] = b"one"
     assert ask_for(site.address("/a"))[0] == ask_for(site.address("/a"))[0]

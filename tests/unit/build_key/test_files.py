@@ -26,7 +26,7 @@ def test_paths_are_relative_and_sorted(role):
     assert list(digest_folder(role)) == ["files/run", "tasks/main.yml"]
 
 
-def test_a_copy_elsewhere_with_other_times_and_another_umask_is_the_same(role, tmp_path):
+def test_a_copy_with_other_times_and_umask_has_the_same_digests(role, tmp_path):
     copy = tmp_path / "other place"
     for path in ("tasks/main.yml", "files/run"):
         (copy / path).parent.mkdir(parents=True)
@@ -47,7 +47,7 @@ def test_a_copy_elsewhere_with_other_times_and_another_umask_is_the_same(role, t
         pytest.param(lambda role: (role / "files/link").symlink_to("run"), id="link"),
     ],
 )
-def test_what_can_reach_the_tier_counts(role, change):
+def test_a_change_that_can_reach_the_tier_counts(role, change):
     before = digest_folder(role)
     change(role)
     assert digest_folder(role) != before
@@ -56,7 +56,7 @@ def test_what_can_reach_the_tier_counts(role, change):
 @pytest.mark.parametrize(
     "path", ["molecule/default/molecule.yml", "tests/test_web.py", "__pycache__/x.pyc", ".git/HEAD"]
 )
-def test_what_cannot_reach_the_tier_does_not_count(role, path):
+def test_a_file_that_cannot_reach_the_tier_does_not_count(role, path):
     before = digest_folder(role)
     (role / path).parent.mkdir(parents=True)
     (role / path).write_text("anything")
@@ -72,7 +72,7 @@ def fifo(path):
     os.mkfifo(path)
 
 
-def bound(path):
+def unix_socket(path):
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(path))
 
@@ -88,9 +88,9 @@ def link_to_a_fifo(path):
 
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize(
-    ("make", "kind"), [(fifo, "FIFO"), (bound, "socket"), (device, "device"), (link_to_a_fifo, "FIFO")]
+    ("make", "kind"), [(fifo, "FIFO"), (unix_socket, "socket"), (device, "device"), (link_to_a_fifo, "FIFO")]
 )
-def test_what_reading_would_wait_for_is_refused(tmp_path, monkeypatch, make, kind):
+def test_a_file_that_would_block_reading_is_rejected(tmp_path, monkeypatch, make, kind):
     (tmp_path / "role").mkdir()
     monkeypatch.chdir(tmp_path / "role")
     path = tmp_path / "role/x"
@@ -101,7 +101,7 @@ def test_what_reading_would_wait_for_is_refused(tmp_path, monkeypatch, make, kin
         read_file(path)
 
 
-def test_links_to_nothing_to_each_other_and_to_null_count_by_their_targets(role):
+def test_broken_links_cycles_and_links_to_null_count_by_their_targets(role):
     (role / "files/masked").symlink_to("/dev/null")
     (role / "files/lost").symlink_to("nowhere")
     (role / "files/a").symlink_to("b")

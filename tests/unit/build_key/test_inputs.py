@@ -40,30 +40,30 @@ def digest(**changes):
         ({"date": "Tue, 24 Nov 2026", "until": "Tue, 1 Dec 2026", "signature": "other"}, False),
         ({"first": "dddd"}, True),
     ],
-    ids=["signed again", "another package"],
+    ids=["signed again", "changed package"],
 )
-def test_an_archive_counts_by_its_index_files(change, counts):
+def test_the_digest_of_an_archive_depends_only_on_its_indexes(change, counts):
     assert (digest(**change) != digest()) == counts
 
 
 @pytest.mark.parametrize("answer", [b"", b"<html>captive portal</html>", b"SHA256:\n"])
-def test_what_is_no_archive_is_refused(answer):
+def test_an_answer_that_is_not_an_archive_is_rejected(answer):
     with pytest.raises(ValueError, match="not an InRelease file"):
         digest_index([answer])
 
 
 @given(st.binary(max_size=400), st.integers(1, 50))
-def test_a_digest_does_not_depend_on_how_the_answer_came_in_pieces(data, size):
+def test_a_digest_does_not_depend_on_the_size_of_the_pieces(data, size):
     assert digest_whole([data]) == digest_whole(data[at : at + size] for at in range(0, len(data), size))
 
 
 @given(st.binary(max_size=400))
-def test_wild_answers_are_digested_or_refused(data):
+def test_any_answer_is_digested_or_rejected(data):
     try:
         assert len(digest_index([b"SHA256:\n ", data])) == 32
     except ValueError as error:
         assert "InRelease" in str(error)  # noqa: PT017 - either outcome is right
 
 
-def test_a_name_holds_no_secret():
+def test_a_readable_name_contains_no_secret():
     assert readable("https://me:hunter2@example.org:8443/a/b.tar?token=hunter2") == "example.org/a/b.tar"

@@ -37,7 +37,7 @@ def role(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("said", "version"),
+    ("entry", "version"),
     [
         ("version: v2.0.1\n", "v2.0.1"),
         ("version: '1.10'\n", "1.10"),
@@ -47,9 +47,9 @@ def role(tmp_path):
         ("{}\n", None),
     ],
 )
-def test_a_role_s_version_is_what_was_asked_for(tmp_path, said, version):
+def test_the_version_of_a_role_is_the_requested_one(tmp_path, entry, version):
     (tmp_path / "meta").mkdir()
-    (tmp_path / "meta/.galaxy_install_info").write_text(f"install_date: Tue Nov 24 09:00:00 2026\n{said}")
+    (tmp_path / "meta/.galaxy_install_info").write_text(f"install_date: Tue Nov 24 09:00:00 2026\n{entry}")
     assert installed_version(tmp_path) == (Commit(version, 0) if version else None)
 
 
@@ -58,13 +58,13 @@ def test_a_commit_is_shortened_and_a_version_is_not():
     assert Commit("2026.11.24-rc.1", 0, clean=False).name == "2026.11.24-rc.1-dirty"
 
 
-def test_a_collection_s_role_has_the_collection_s_version(role):
+def test_a_role_of_a_collection_has_its_version(role):
     assert installed_version(role) == Commit("1.4.0", 0)
     assert installed_version(role.parent / "elsewhere/proxy") is None
 
 
 @pytest.mark.parametrize("change", [lambda path: path.write_text("x"), lambda path: path.unlink()])
-def test_what_was_edited_since_is_not_clean(role, change):
+def test_an_edited_role_is_not_clean(role, change):
     change(role / "tasks/main.yml")
     assert installed_version(role) == Commit("1.4.0", 0, clean=False)
 
@@ -74,7 +74,7 @@ def test_a_collection_that_was_not_installed_has_no_version(role):
     assert installed_version(role) is None
 
 
-def test_when_a_role_was_installed_is_no_part_of_its_key(role):
+def test_the_installation_time_is_not_part_of_the_key(role):
     before = digest_folder(role)
     (role / "meta/.galaxy_install_info").write_text("install_date: now\nversion: 1\n")
     assert digest_folder(role) == before

@@ -21,11 +21,11 @@ def test_the_key_does_not_depend_on_the_order_of_its_parts(parts, random):
 
 
 @given(PARTS, PARTS)
-def test_keys_are_equal_exactly_where_parts_are(one, other):
+def test_keys_are_equal_exactly_if_their_parts_are(one, other):
     assert (digest_key(one) == digest_key(other)) == (one == other)
 
 
-def test_a_content_tag_is_a_tag():
+def test_a_content_tag_is_a_valid_tag():
     tag = content_tag(digest_key({"a": digest_bytes(b"b")}))
     assert is_tag(tag)
     assert len(tag) == len("key-") + 16

@@ -13,13 +13,13 @@ PARTS = st.dictionaries(
 
 
 @given(PARTS, PARTS, st.one_of(st.none(), st.integers(1, 6)))
-def test_differences_are_told_exactly_where_there_are_some(one, other, most):
-    told = list(differences(one, other, most=most))
-    assert bool(told) == (one != other)
-    assert most is None or len(told) <= most
+def test_differences_are_listed_exactly_if_the_parts_differ(one, other, most):
+    lines = list(differences(one, other, most=most))
+    assert bool(lines) == (one != other)
+    assert most is None or len(lines) <= most
 
 
-def test_every_kind_reads_as_a_sentence():
+def test_each_kind_of_difference_has_its_own_text():
     before = {
         "ansible-core": "2.19",
         "elsewhere/files/": "1",
@@ -61,14 +61,14 @@ def test_every_kind_reads_as_a_sentence():
     ]
 
 
-def test_what_is_kept_as_it_is_says_so_when_it_comes_and_goes():
+def test_a_plain_value_is_shown_when_it_is_added_or_removed():
     assert list(differences({}, {"epoch": "2"})) == ["tier_epoch is now 2"]
     assert list(differences({"epoch": "2"}, {})) == ["tier_epoch 2 was removed"]
 
 
-def test_many_differences_are_summed_up():
+def test_many_differences_are_summarised():
     before = {**{f"role/wordpress/files/{n:02}": "1" for n in range(16)}, "variable/x": "1", "parent": "1"}
-    told = list(differences(before, dict.fromkeys(before, "2"), most=6))
-    assert told[:2] == ["parent is a different image", "role wordpress/files/00 changed"]
-    assert told[-1] == "and 12 more files of role wordpress, 1 more variable"
-    assert len(told) == 6
+    lines = list(differences(before, dict.fromkeys(before, "2"), most=6))
+    assert lines[:2] == ["parent is a different image", "role wordpress/files/00 changed"]
+    assert lines[-1] == "and 12 more files of role wordpress, 1 more variable"
+    assert len(lines) == 6

@@ -15,13 +15,13 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
 
 
-def test_nothing_said_is_the_usual_cage():
+def test_the_default_cage_has_no_additions():
     assert read_cage("web", None) == read_cage("web", {}) == read_cage("web", {"memory": None}) == Cage()
     assert Cage().additions == ""
 
 
 @pytest.mark.parametrize(
-    ("said", "cage"),
+    ("value", "cage"),
     [
         ({"capabilities": ["cap_net_raw", "KILL", "kill"]}, Cage(capabilities=("KILL", "NET_RAW"))),
         ({"capabilities": ["CHOWN"]}, Cage()),
@@ -32,12 +32,12 @@ def test_nothing_said_is_the_usual_cage():
         ({"pids": 100}, Cage(pids=100)),
     ],
 )
-def test_what_can_be_said(said, cage):
-    assert read_cage("web", said) == cage
+def test_a_valid_cage_is_read(value, cage):
+    assert read_cage("web", value) == cage
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("value", "message"),
     [
         ({"capabilities": ["SYS_ADMIN"]}, "'SYS_ADMIN', which is not allowed: it is equivalent to root"),
         ({"capabilities": ["cap_sys_module"]}, "'SYS_MODULE', .* load code into the kernel"),
@@ -51,15 +51,15 @@ def test_what_can_be_said(said, cage):
         ({"pids": -1}, "pids is -1"),
     ],
 )
-def test_what_reaches_too_far_is_refused(said, message):
+def test_a_dangerous_or_invalid_cage_is_rejected(value, message):
     with pytest.raises(ChainError, match=f"tier 'web': tier_cage.*{message}"):
-        read_cage("web", said)
+        read_cage("web", value)
 
 
 @given(st.lists(st.sampled_from([*CAPABILITIES, *MORE_CAPABILITIES])))
-def test_what_was_asked_for_is_told_and_nothing_else(asked):
-    cage = read_cage("web", {"capabilities": asked})
-    assert set(cage.capabilities) == set(asked) - set(CAPABILITIES)
+def test_additions_list_exactly_the_requested_capabilities(requested):
+    cage = read_cage("web", {"capabilities": requested})
+    assert set(cage.capabilities) == set(requested) - set(CAPABILITIES)
     assert all(name in cage.additions for name in cage.capabilities)
 
 

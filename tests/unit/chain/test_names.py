@@ -1,4 +1,4 @@
-"""Names of chains, and the files that are called after names."""
+"""Names of chains, and file names that are made from names."""
 
 from __future__ import annotations
 
@@ -29,42 +29,42 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors impo
         ("/home/anne/.hidden/inventory", "anne"),
     ],
 )
-def test_a_chain_is_called_after_its_project_and_never_after_a_folder_that_every_project_has(folder, name):
+def test_the_default_name_of_a_chain_comes_from_its_project(folder, name):
     assert names.default_chain_name(PurePosixPath(folder)) == name
 
 
 @pytest.mark.parametrize("name", ["shop", "Shop 2", "team/shop", "läden", "a+b=c", "x" * 200, "a..b", "-"])
-def test_a_chain_may_be_called(name):
+def test_a_valid_name_is_accepted(name):
     assert names.check_chain_name("tier_chain", name) == name
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../..", ".hidden", " shop", "shop\n", "a\x1b[31mb", "a\u202eb"])
-def test_a_chain_may_not_be_called(name):
+def test_an_invalid_name_is_rejected(name):
     expected = r"^tier_chain is .*, which is not a valid name of a chain: .*; use a name such as tier_chain: shop"
     with pytest.raises(ChainError, match=expected):
         names.check_chain_name("tier_chain", name)
 
 
-@pytest.mark.parametrize("given", ["x" * 201, "ä" * 40, True, None, ["a"], {}])
-def test_what_is_too_long_or_no_text_names_no_chain(given):
+@pytest.mark.parametrize("value", ["x" * 201, "ä" * 40, True, None, ["a"], {}])
+def test_a_name_that_is_too_long_or_not_text_is_rejected(value):
     expected = r"which is not a valid name of a chain: (it is too long; at most 200|expected a string)"
     with pytest.raises(ChainError, match=expected):
-        names.check_chain_name("tier_chain", given)
+        names.check_chain_name("tier_chain", value)
 
 
-@pytest.mark.parametrize(("given", "name"), [(5, "5"), (1.5, "1.5")])
-def test_a_number_names_a_chain_as_it_is_written(given, name):
-    assert names.check_chain_name("tier_chain", given) == name
+@pytest.mark.parametrize(("value", "name"), [(5, "5"), (1.5, "1.5")])
+def test_a_number_is_accepted_as_text(value, name):
+    assert names.check_chain_name("tier_chain", value) == name
 
 
 @given(name=st.text(min_size=1, max_size=15))
-def test_a_name_stays_in_its_folder_and_is_read_back(name):
-    written = names.file_name(name)
-    assert "/" not in written
-    assert not written.startswith(".")
-    assert unquote(written) == name
+def test_a_file_name_stays_in_its_folder_and_can_be_decoded(name):
+    encoded = names.file_name(name)
+    assert "/" not in encoded
+    assert not encoded.startswith(".")
+    assert unquote(encoded) == name
 
 
-def test_a_name_that_no_file_can_have_is_told():
+def test_a_name_that_is_too_long_for_a_file_is_rejected():
     with pytest.raises(ChainError, match="is too long; at most 200 bytes"):
         names.file_name("ä" * 200)

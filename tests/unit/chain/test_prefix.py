@@ -21,5 +21,5 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.names
         ("/srv/my.project/roles/web-2.0", "web_2_0"),
     ],
 )
-def test_the_prefix_of_a_role_s_variables(role, expected):
+def test_the_prefix_of_the_variables_of_a_role(role, expected):
     assert variable_prefix(role) == expected

@@ -82,7 +82,7 @@ def test_pinned_references(reference, parts):
 
 
 @pytest.mark.parametrize(
-    ("reference", "written"),
+    ("reference", "expected"),
     [
         ("docker.io/library/httpd-php:latest", "httpd-php:latest"),
         ("docker.io/team/httpd-php:latest", "team/httpd-php:latest"),
@@ -94,12 +94,12 @@ def test_pinned_references(reference, parts):
         ("httpd-php:latest", "httpd-php:latest"),
     ],
 )
-def test_names_are_written_as_people_do(reference, written):
-    assert familiar_name(reference) == written
+def test_familiar_names_omit_the_default_registry(reference, expected):
+    assert familiar_name(reference) == expected
 
 
 @given(st.text(max_size=40))
-def test_any_text_is_answered(text):
+def test_any_text_is_classified_without_error(text):
     for answer in (is_repository(text), is_tag(text), is_digest(text)):
         assert answer in {True, False}
     split_pinned(text)

@@ -1,4 +1,4 @@
-"""The command as people and scripts meet it, on images made by hand."""
+"""The command as users and scripts see it, on images that the tests make."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def state(monkeypatch, tmp_path):
-    """State of a user, with a compatibility matrix of one chain."""
+    """The state folder of a user, with a compatibility matrix of one chain."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     variant = Variant(
         "debian-13", "Debian 13", [Cell("base", CellState.PASSED), Cell("web", CellState.FAILED, "test_php")]
@@ -65,32 +65,32 @@ def state(monkeypatch, tmp_path):
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):
-    """Run the command in this process; its code, and what it says on both streams."""
+    """A function that runs the command in this process, and returns its exit code, output and errors."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
     def run_(*arguments):
-        done = CliRunner().invoke(tierwright, arguments)
-        assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
-        return done.exit_code, done.stdout, done.stderr
+        result = CliRunner().invoke(tierwright, arguments)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+        return result.exit_code, result.stdout, result.stderr
 
     return run_
 
 
 @pytest.fixture
 def program(monkeypatch, tmp_path):
-    """The same in a process of its own, as a shell does."""
+    """The same in a process of its own, as from a shell."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
-    def run_(*arguments, before=(), **more):
-        done = subprocess.run([*before, COMMAND, *arguments], capture_output=True, text=True, check=False, **more)
-        assert "Traceback" not in done.stderr, done.stderr
-        return done.returncode, done.stdout, done.stderr
+    def run_(*arguments, prefix=(), **options):
+        process = subprocess.run([*prefix, COMMAND, *arguments], capture_output=True, text=True, check=False, **options)
+        assert "Traceback" not in process.stderr, process.stderr
+        return process.returncode, process.stdout, process.stderr
 
     return run_
 
 
-def questions(place):
-    """One question of each verb."""
+def example_arguments(place):
+    """Arguments for one call of each verb."""
     return {
         "tree": ["--in", place],
         "layers": [f"{place}:web"],
@@ -107,15 +107,15 @@ def questions(place):
 
 
 @pytest.mark.parametrize("verb", schemas.ANSWERS)
-def test_json_is_as_documented(run, place, verb):
-    code, out, err = run(verb, *questions(place)[verb], "--json")
-    assert code == 0 or (verb == "doctor" and not json.loads(out)["can_build"])  # as where no engine answers
+def test_json_matches_the_documented_schema(run, place, verb):
+    code, out, err = run(verb, *example_arguments(place)[verb], "--json")
+    assert code == 0 or (verb == "doctor" and not json.loads(out)["can_build"])  # if no engine answers
     assert err == "" or verb == "outdated"
     jsonschema.validate(json.loads(out), json.loads((DOCS / f"schemas/{verb}.json").read_text()))
 
 
 @pytest.mark.parametrize("name", [*schemas.ANSWERS, *schemas.OTHERS, *schemas.FILES])
-def test_the_documented_schemas_are_those_of_the_code(name):
+def test_the_documented_schemas_match_the_code(name):
     assert schemas.path(name).read_text() == schemas.text(name), "run tests/schemas.py"
 
 
@@ -141,15 +141,15 @@ def test_tree_in_a_pipe(program, place):
         "└─ web:release-20260102T000000Z  web   mid       +1  10 kB  20 kB",
         "foreign:latest                   -     -          1  10 kB  10 kB",
     ]
-    # The age of a tier's image is that of its build: nobody knows it here but of what was released.
+    # The age of a tier's image is the age of its build, which is known here only for released images.
     ages = [line[65:].split() for line in out.splitlines()]
-    assert [each[0].isdigit() for each in ages] == [False, False, False, True, True]
+    assert [age[0].isdigit() for age in ages] == [False, False, False, True, True]
     assert ages[0] == ["AGE", "SOURCE"]
 
 
-def test_ages_are_those_of_the_build_with_the_source_date_beside_it(run, place):
-    found = json.loads(run("tree", "--in", place, "--json")[1])["images"]
-    base = next(each for each in found if each["names"] == ["base:latest"])
+def test_tree_and_layers_show_the_age_of_the_build_and_the_source_date(run, place):
+    images = json.loads(run("tree", "--in", place, "--json")[1])["images"]
+    base = next(image for image in images if image["names"] == ["base:latest"])
     assert (base["built"], base["created"]) == (None, "2026-01-02T03:04:05Z")
     layers = json.loads(run("layers", f"{place}:base", "--json")[1])["layers"]
     note_built(base["id"], layers[0]["layer"]["digest"])
@@ -161,10 +161,10 @@ def test_tree_of_a_thousand_images(program, tmp_path):
     layers = [layer((f"tier{number}", b"")) for number in range(1000)]
     images = {}
     for number in range(1000):
-        chain = [layers[each] for each in (number // 100, number // 10, number)]
+        chain = [layers[index] for index in (number // 100, number // 10, number)]
         images[f"tier{number}:latest"] = (config(chain, [ours("tier", "ops")] * 3), chain)
     write(tmp_path / "many", layout(images))
-    code, out, kilobytes = program("tree", "--in", f"oci:{tmp_path}/many", before=MEASURED)
+    code, out, kilobytes = program("tree", "--in", f"oci:{tmp_path}/many", prefix=MEASURED)
     assert code == 0
     assert out.count("tier") > 1000
     assert int(kilobytes) < 200_000
@@ -185,7 +185,7 @@ def test_layers_in_a_pipe(run, place):
     assert lines[-1] == "~ ssl 1 -> 2"
 
 
-def test_foreign_layers_are_called_by_their_command(run, place):
+def test_foreign_layers_are_named_by_their_command(run, place):
     assert "RUN apt-get install everything" in run("layers", f"{place}:foreign")[1]
 
 
@@ -232,13 +232,13 @@ def test_outdated(run, tmp_path):
     assert [line.partition(" ")[0] for line in err.splitlines()] == ["opening", "reading", "reading"]
 
 
-def test_outdated_does_not_pass_what_it_did_not_compare(run, place):
+def test_outdated_fails_if_nothing_was_compared(run, place):
     code, out, _ = run("outdated", f"{place}:web")
     assert (code, out) == (0, "web:latest: its apt has no sources, so nothing is compared\n")
     assert run("outdated", f"{place}:web", "--fail")[0] == 1
 
 
-def test_what_steers_a_terminal_is_escaped(run, place):
+def test_control_characters_are_escaped(run, place):
     for arguments in (("diff", f"{place}:base", f"{place}:web"), ("blame", f"{place}:web", "/srv/evil\x1b[31m")):
         code, out, _ = run(*arguments)
         assert code == 0
@@ -248,24 +248,24 @@ def test_what_steers_a_terminal_is_escaped(run, place):
 
 @pytest.mark.parametrize("verb", schemas.ANSWERS)
 def test_on_a_terminal(place, verb, tmp_path):
-    """Heads are bold there; nothing else is said than in a pipe."""
+    """Headers are bold on a terminal; the rest of the output is the same as in a pipe."""
     primary, secondary = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "200", "XDG_CACHE_HOME": str(tmp_path)}
     environment.pop("NO_COLOR", None)
     with subprocess.Popen(
-        [COMMAND, verb, *questions(place)[verb]], stdout=secondary, stderr=secondary, env=environment
+        [COMMAND, verb, *example_arguments(place)[verb]], stdout=secondary, stderr=secondary, env=environment
     ) as process:
         os.close(secondary)
-        said = b""
+        output = b""
         try:
             while piece := os.read(primary, 1 << 16):
-                said += piece
+                output += piece
         except OSError:  # the other side is closed
             pass
         code = process.wait(30)
-        assert code == 0 or (verb == "doctor" and b"no chain can be built here" in said), said
+        assert code == 0 or (verb == "doctor" and b"no chain can be built here" in output), output
     os.close(primary)
-    text = said.decode()
+    text = output.decode()
     assert ("\x1b[1m" in text) == (verb not in {"diff", "why", "outdated", "report"})
     other = {"waste": "base", "outdated": "web", "matrix": "test_php", "report": "3 tiers", "doctor": "ansible-core"}
     assert other.get(verb, "mid") in text
@@ -314,8 +314,8 @@ def test_svg(run, place):
 )
 def test_exit_codes(run, monkeypatch, place, code, arguments, sentence):
     monkeypatch.setenv("DOCKER_HOST", "unix:///none/docker.sock")
-    got, out, err = run(*(argument.format(place=place) for argument in arguments))
-    assert (got, out) == (code, "")
+    actual, out, err = run(*(argument.format(place=place) for argument in arguments))
+    assert (actual, out) == (code, "")
     assert sentence in err
 
 
@@ -325,7 +325,7 @@ def test_exit_codes_are_documented():
         assert f"\n| {code} |" in page
 
 
-def test_what_is_of_a_foreign_kind(run, tmp_path):
+def test_an_archive_with_unsupported_compression_is_reported(run, tmp_path):
     (tmp_path / "bz").write_bytes(b"BZh" + bytes(600))
     code, _, err = run("layers", f"archive:{tmp_path}/bz")
     assert (code, err) == (
@@ -334,47 +334,47 @@ def test_what_is_of_a_foreign_kind(run, tmp_path):
     )
 
 
-def test_a_pipe_that_closes_early(place, tmp_path):
+def test_a_pipe_may_close_early(place, tmp_path):
     many = layer(*((f"file{number}", b"") for number in range(5000)))
     path = pack(tmp_path / "it.tar", docker_save({"it:1": (config([many]), [many])}))
     script = f"{COMMAND} diff archive:{path} {place}:web --json | head -c 1; exit ${{PIPESTATUS[0]}}"
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
-    environment.pop("PYTHONUNBUFFERED", None)  # Python itself loses what a pipe does not take then
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, env=environment)
-    assert (done.returncode, done.stdout, done.stderr) == (141, "{", "")
+    environment.pop("PYTHONUNBUFFERED", None)  # with it, Python itself loses data that the pipe does not accept
+    process = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, env=environment)
+    assert (process.returncode, process.stdout, process.stderr) == (141, "{", "")
 
 
-def test_it_starts_without_ansible_and_the_sdk():
-    program = (
+def test_the_command_imports_neither_ansible_nor_the_sdk():
+    script = (
         f"import sys; from {tierwright.callback.__module__} import tierwright\n"
         "try: tierwright(['--help'])\n"
         "except SystemExit: print(*sorted(sys.modules))\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    modules = set(done.stdout.splitlines()[-1].split())
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    modules = set(process.stdout.splitlines()[-1].split())
     assert not modules & {"ansible", "docker", "requests", "rich"}
 
 
-def test_it_runs_from_a_clone(place, tmp_path):
+def test_the_command_runs_from_a_clone(place, tmp_path):
     root = DOCS.parent
     environment = {**os.environ, "PYTHONPATH": str(root / "collections"), "XDG_CACHE_HOME": str(tmp_path)}
     module = tierwright.callback.__module__.rpartition(".")[0]
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", module, "tree", "--in", place],
         env=environment,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert "web:latest" in done.stdout
+    assert "web:latest" in process.stdout
 
 
-def test_its_version_is_that_of_the_distribution(run):
+def test_the_version_is_that_of_the_distribution(run):
     assert run("--version")[:2] == (0, f"tierwright, version {metadata.version('tierwright')}\n")
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "told"),
+    ("file", "content", "expected"),
     [
         ("MANIFEST.json", '{"collection_info": {"version": "1.2.3"}}', "1.2.3"),
         ("MANIFEST.json", "[]", "unknown"),
@@ -383,19 +383,19 @@ def test_its_version_is_that_of_the_distribution(run):
         ("README.md", "", "unknown"),
     ],
 )
-def test_its_version_where_no_distribution_is_installed(tmp_path, file, content, told):
+def test_the_version_without_an_installed_distribution(tmp_path, file, content, expected):
     (tmp_path / file).write_text(content)
-    assert version(tmp_path) == told
+    assert version(tmp_path) == expected
 
 
-def test_an_error_that_nobody_thought_of_is_a_sentence(place, monkeypatch):
-    def boom(*_arguments, **_options):
+def test_an_unexpected_error_is_reported_in_one_sentence(place, monkeypatch):
+    def fail(*_arguments, **_options):
         raise KeyError("\x1b[31mId")
 
-    monkeypatch.setattr(command_tree, "build_tree", boom)
-    told = CliRunner().invoke(tierwright, ["tree", "--in", place])
-    assert told.exit_code == 4
-    assert told.output.startswith("tierwright: unexpected error (KeyError: ")
-    assert "\x1b" not in told.output
+    monkeypatch.setattr(command_tree, "build_tree", fail)
+    result = CliRunner().invoke(tierwright, ["tree", "--in", place])
+    assert result.exit_code == 4
+    assert result.output.startswith("tierwright: unexpected error (KeyError: ")
+    assert "\x1b" not in result.output
     monkeypatch.setenv("TIERWRIGHT_TRACEBACK", "1")
     assert isinstance(CliRunner().invoke(tierwright, ["tree", "--in", place]).exception, KeyError)

@@ -1,4 +1,4 @@
-"""What ``tierwright matrix`` says."""
+"""The output of ``tierwright matrix``."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ def state(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
 
-def ask(*arguments, code=0):
-    done = CliRunner().invoke(tierwright, ["matrix", *arguments])
-    assert done.exit_code == code, done.output
-    return done.output
+def run(*arguments, code=0):
+    result = CliRunner().invoke(tierwright, ["matrix", *arguments])
+    assert result.exit_code == code, result.output
+    return result.output
 
 
-def make(*variants, chain="demo", release=None, made="2026-11-24T09:30:00Z"):
+def save(*variants, chain="demo", release=None, made="2026-11-24T09:30:00Z"):
     save_matrix(state_folder(chain), Matrix(1, chain, release, made, list(variants)))
 
 
-def test_a_table_the_failures_and_what_changed():
-    make(
+def test_the_output_has_a_table_failures_and_changes():
+    save(
         Variant("debian-12", "Debian 12", [BASE, Cell("web", CellState.PASSED)]),
         release="release-20261123T093000Z",
         made="2026-11-23T09:30:00Z",
     )
-    make(
+    save(
         Variant("debian-12", "Debian 12", [BASE, Cell("web", CellState.PASSED), Cell("shop", CellState.PASSED)]),
         Variant(
             "debian-13",
@@ -56,7 +56,7 @@ def test_a_table_the_failures_and_what_changed():
         ),
         release="release-20261124T093000Z",
     )
-    assert ask().splitlines() == [
+    assert run().splitlines() == [
         "demo, release-20261124T093000Z, made 2026-11-24T09:30:00Z",
         "",
         "TIER  Debian 12  Debian 13",
@@ -72,38 +72,38 @@ def test_a_table_the_failures_and_what_changed():
         "  web on debian-13: - -> failed, test_php.py::test_session",
         "  shop on debian-13: - -> not reached",
     ]
-    assert ask("--changes").splitlines() == ask().splitlines()[-5:]
-    ask("--fail", code=1)
+    assert run("--changes").splitlines() == run().splitlines()[-5:]
+    run("--fail", code=1)
 
 
-def test_nothing_to_compare_with_and_nothing_changed():
-    make(Variant("debian-12", "Debian 12", [BASE]))
-    assert ask("--fail").splitlines()[-1] == "there is no earlier matrix here to compare it with"
-    make(Variant("debian-12", "Debian 12", [BASE]), made="2026-11-25T09:30:00Z")
-    assert ask().splitlines()[-1] == "nothing changed since 2026-11-24T09:30:00Z"
+def test_a_missing_or_equal_earlier_matrix_is_reported():
+    save(Variant("debian-12", "Debian 12", [BASE]))
+    assert run("--fail").splitlines()[-1] == "there is no earlier matrix here to compare it with"
+    save(Variant("debian-12", "Debian 12", [BASE]), made="2026-11-25T09:30:00Z")
+    assert run().splitlines()[-1] == "nothing changed since 2026-11-24T09:30:00Z"
 
 
-def test_a_tier_that_a_variant_does_not_have():
-    make(Variant("one", "One", [BASE]), Variant("two", "Two", [Cell("db", CellState.PASSED)]))
-    assert ask().splitlines()[3:5] == ["base  passed  -", "db    -       passed"]
+def test_a_tier_may_be_missing_in_a_variant():
+    save(Variant("one", "One", [BASE]), Variant("two", "Two", [Cell("db", CellState.PASSED)]))
+    assert run().splitlines()[3:5] == ["base  passed  -", "db    -       passed"]
 
 
-def test_changes_as_json_are_as_documented():
-    make(Variant("one", "One", [BASE]))
-    make(Variant("one", "One", [Cell("base", CellState.FAILED, "test_it")]), made="2026-11-25T09:30:00Z")
-    told = json.loads(ask("--changes", "--json"))
-    jsonschema.validate(told, json.loads(schemas.path("matrix --changes").read_text()))
-    assert told["changes"] == [
+def test_json_of_changes_matches_the_documented_schema():
+    save(Variant("one", "One", [BASE]))
+    save(Variant("one", "One", [Cell("base", CellState.FAILED, "test_it")]), made="2026-11-25T09:30:00Z")
+    document = json.loads(run("--changes", "--json"))
+    jsonschema.validate(document, json.loads(schemas.path("matrix --changes").read_text()))
+    assert document["changes"] == [
         {"variant": "one", "tier": "base", "before": "passed", "after": "failed", "test": "test_it"}
     ]
 
 
-def test_which_chain():
-    assert "no compatibility matrix of any chain" in ask(code=3)
-    make(Variant("one", "One", [BASE]), chain="a/b")
+def test_the_chain_must_be_named_if_several_have_a_matrix():
+    assert "no compatibility matrix of any chain" in run(code=3)
+    save(Variant("one", "One", [BASE]), chain="a/b")
     state_folder("other").mkdir()
-    assert ask().startswith("a/b, not released")
-    assert "contains no compatibility matrix" in ask("other", code=3)
-    make(Variant("one", "One", [BASE]), chain="c")
-    assert "name one of a/b, c" in ask(code=2)
-    assert ask("c").startswith("c, ")
+    assert run().startswith("a/b, not released")
+    assert "contains no compatibility matrix" in run("other", code=3)
+    save(Variant("one", "One", [BASE]), chain="c")
+    assert "name one of a/b, c" in run(code=2)
+    assert run("c").startswith("c, ")

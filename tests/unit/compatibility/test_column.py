@@ -30,8 +30,8 @@ OLD, NEW = "release-20261124T093000Z", "release-20261125T093000Z"
 FAILURE = {"test": "roles/php/tests/test_php.py::test_it", "owner": "web", "tier": "php", "message": "no", "log": ""}
 
 
-def holding(*names):
-    """An engine that has images of the chain ``shop`` under these names."""
+def engine_with(*names):
+    """An engine with images of the chain ``shop`` under these names."""
     engine = FakeEngine()
     engine.add("sha256:1", {labels.CHAIN: "shop"}, *names)
     engine.add("sha256:2", None, f"other:{NEW}")
@@ -40,16 +40,16 @@ def holding(*names):
 
 @pytest.fixture
 def run(monkeypatch, tmp_path, make_tier):
-    """Pretend a run of which some tiers ended so, and return its journal."""
+    """A function that simulates a run with the given results of tiers, and returns its journal."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
-    def run(ends, tested=None, kept=(), variant="debian-13", left=()):
+    def run(outcomes, tested=None, kept=(), variant="debian-13", left_out=()):
         journal = Journal.begin("variants")
         for name, parent in PARENTS.items():
-            action = Action.LEAVE if name in left else Action.KEEP if name in kept else Action.BUILD
+            action = Action.LEAVE if name in left_out else Action.KEEP if name in kept else Action.BUILD
             image = f"sha256:{name}" if name in kept else None
             write_plan(journal, "variants", Decision(make_tier(name, parent), action, (), image, {}), name)
-        for name, reason in ends.items():
+        for name, reason in outcomes.items():
             if reason is None:
                 journal.passed(name, f"sha256:{name}")
             else:
@@ -68,10 +68,10 @@ def states():
     return {cell.tier: str(cell.state) for cell in matrix.variants[-1].tiers}
 
 
-def test_what_failed_is_told_apart_from_what_was_not_reached(run):
-    ends = {"base": None, "core": None, "db": None, "php": "task 'x': no", "blog": "its parent 'php' failed"}
-    told = record_column(holding(f"web:{OLD}"), run(ends))
-    assert told == "variant Debian-13 of chain shop: 3 of 5 tiers passed; `tierwright matrix shop` shows all"
+def test_failed_tiers_are_distinguished_from_tiers_not_reached(run):
+    outcomes = {"base": None, "core": None, "db": None, "php": "task 'x': no", "blog": "its parent 'php' failed"}
+    message = record_column(engine_with(f"web:{OLD}"), run(outcomes))
+    assert message == "variant Debian-13 of chain shop: 3 of 5 tiers passed; `tierwright matrix shop` shows all"
     assert states() == {"base": "passed", "core": "passed", "php": "failed", "blog": "not reached", "db": "passed"}
     matrix, _before = newest_matrix(state_folder("shop"))
     php, blog = matrix.variants[0].cell("php"), matrix.variants[0].cell("blog")
@@ -81,80 +81,80 @@ def test_what_failed_is_told_apart_from_what_was_not_reached(run):
     assert parse_matrix(matrix_text(matrix), "matrix") == matrix
 
 
-def test_the_first_test_that_failed_is_told(run):
+def test_the_first_failed_test_is_recorded(run):
     tested = {
         "core": {"image": "sha256:core", "passed": True, "seconds": 1.0, "tests": 2, "failed": []},
         "php": {"image": "sha256:php", "passed": False, "seconds": 1.0, "tests": 2, "failed": [FAILURE, FAILURE]},
     }
     record_column(
-        holding(), run({"base": None, "core": None, "db": None, "php": "its tests failed", "blog": "x"}, tested)
+        engine_with(), run({"base": None, "core": None, "db": None, "php": "its tests failed", "blog": "x"}, tested)
     )
     cell = newest_matrix(state_folder("shop"))[0].variants[0].cell("php")
     assert (cell.state, cell.test, cell.message, cell.image) == (CellState.FAILED, FAILURE["test"], "no", "sha256:php")
 
 
-def test_what_was_kept_passed_unless_its_tests_fail_now(run):
+def test_a_kept_tier_has_passed_unless_its_tests_fail(run):
     tested = {"db": {"image": "sha256:db", "passed": False, "seconds": 1.0, "tests": 1, "failed": [FAILURE]}}
-    record_column(holding(), run({}, tested, kept=PARENTS))
+    record_column(engine_with(), run({}, tested, kept=PARENTS))
     assert states() == dict.fromkeys(PARENTS, "passed") | {"db": "failed"}
 
 
-def test_a_run_that_died_reached_nothing_more(run):
-    record_column(holding(), run({"base": None}))
+def test_tiers_after_the_death_of_a_run_are_not_reached(run):
+    record_column(engine_with(), run({"base": None}))
     assert states() == dict.fromkeys(PARENTS, "not reached") | {"base": "passed"}
 
 
-def test_tiers_that_the_run_left_out_are_not_asked(run):
-    record_column(holding(), run({"base": None, "core": None}, left=("php", "db", "blog")))
+def test_tiers_that_the_run_left_out_are_omitted(run):
+    record_column(engine_with(), run({"base": None, "core": None}, left_out=("php", "db", "blog")))
     assert states() == {"base": "passed", "core": "passed"}
 
 
-def test_a_build_s_time_is_told(run):
+def test_the_duration_of_a_build_is_recorded(run):
     journal = run({"base": None, "core": None, "php": None, "db": None, "blog": None})
     journal.write("build", "php", {})
-    began = journal.moment("build", "php")
-    os.utime(journal.folder / "php.outcome.json", (began + 12.34, began + 12.34))
-    record_column(holding(), journal)
+    start = journal.moment("build", "php")
+    os.utime(journal.folder / "php.outcome.json", (start + 12.34, start + 12.34))
+    record_column(engine_with(), journal)
     variant = newest_matrix(state_folder("shop"))[0].variants[0]
     assert (variant.cell("php").seconds, variant.cell("db").seconds) == (12.3, None)
 
-    record_column(holding(), run({}, kept=PARENTS))  # the same images
+    record_column(engine_with(), run({}, kept=PARENTS))  # the same images
     variant = newest_matrix(state_folder("shop"))[0].variants[0]
     assert (variant.cell("php").seconds, variant.cell("db").seconds) == (12.3, None)
 
 
 @pytest.mark.parametrize("names", [(), (f"web:{OLD}",)], ids=["unreleased", "released"])
-def test_variants_come_together_and_replace_themselves(run, names):
-    for variant, ends in [("a", {"base": None}), ("b", {}), ("a", {})]:
-        record_column(holding(*names), run(ends, variant=variant))
+def test_variants_share_a_matrix_and_replace_their_old_column(run, names):
+    for variant, outcomes in [("a", {"base": None}), ("b", {}), ("a", {})]:
+        record_column(engine_with(*names), run(outcomes, variant=variant))
     (matrix,) = saved_matrices(state_folder("shop"))
-    assert [each.name for each in matrix.variants] == ["a", "b"]
+    assert [column.name for column in matrix.variants] == ["a", "b"]
     assert matrix.variants[0].cell("base").state is CellState.NOT_REACHED
 
 
-def test_the_next_release_has_a_matrix_of_its_own(run):
-    record_column(holding(f"web:{OLD}"), run({}, variant="a"))
-    record_column(holding(f"web:{OLD}", f"web:{NEW}"), run({}, variant="b"))
+def test_each_release_has_a_matrix_of_its_own(run):
+    record_column(engine_with(f"web:{OLD}"), run({}, variant="a"))
+    record_column(engine_with(f"web:{OLD}", f"web:{NEW}"), run({}, variant="b"))
     assert {
-        each.release: [variant.name for variant in each.variants] for each in saved_matrices(state_folder("shop"))
+        matrix.release: [variant.name for variant in matrix.variants] for matrix in saved_matrices(state_folder("shop"))
     } == {
         OLD: ["a"],
         NEW: ["b"],
     }
 
 
-def test_another_run_is_no_column(run):
-    assert record_column(holding(), run({}, variant=None)) is None
+def test_a_run_without_a_variant_is_not_recorded(run):
+    assert record_column(engine_with(), run({}, variant=None)) is None
     assert not state_folder("shop").exists()
 
 
-def test_the_title_is_the_name_unless_one_says_otherwise():
+def test_the_default_title_is_the_name():
     assert VariantRef.read({"name": "a", "of": "shop"}) == VariantRef("a", "a", "shop")
     assert VariantRef.read({"name": "a", "title": "A", "of": "shop"}) == VariantRef("a", "A", "shop")
 
 
 @pytest.mark.parametrize(
-    "given",
+    "value",
     [
         "debian-13",
         {},
@@ -164,14 +164,14 @@ def test_the_title_is_the_name_unless_one_says_otherwise():
         {"name": "a", "of": "b", "x": "c"},
     ],
 )
-def test_a_wrong_variable_is_told(given):
+def test_an_invalid_variable_is_rejected(value):
     with pytest.raises(ChainError, match=r"tier_variant is .*; expected a dictionary with two texts: name, and of"):
-        VariantRef.read(given)
+        VariantRef.read(value)
 
 
 @pytest.mark.parametrize("key", ["name", "of"])
-@pytest.mark.parametrize("given", ["..", ".", "x" * 300])
-def test_a_variant_and_its_chain_stay_in_their_folder(key, given):
-    asked = {"name": "debian-13", "of": "shop", key: given}
+@pytest.mark.parametrize("name", ["..", ".", "x" * 300])
+def test_names_cannot_lead_out_of_the_folder(key, name):
+    value = {"name": "debian-13", "of": "shop", key: name}
     with pytest.raises(ChainError, match=rf"^tier_variant\.{key} is .* is not a valid name of a chain"):
-        VariantRef.read(asked)
+        VariantRef.read(value)

@@ -1,4 +1,4 @@
-"""The compatibility matrix as a document, and what differs between two."""
+"""The compatibility matrix as a document, and the differences between two."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ GOOD = json.loads(
 )
 
 
-def made(**variants):
-    """A matrix from each variant's tiers with their states, or with the test that fails."""
+def make_matrix(**variants):
+    """A matrix from the tiers of each variant, with their states or their failed tests."""
     states = {state.value: state for state in CellState}
     return Matrix(
         schema=1,
@@ -64,49 +64,52 @@ def made(**variants):
             Variant(
                 name,
                 name,
-                [Cell(tier, states.get(told, CellState.FAILED), None if told in states else told) for tier, told in of],
+                [
+                    Cell(tier, states.get(outcome, CellState.FAILED), None if outcome in states else outcome)
+                    for tier, outcome in outcomes
+                ],
             )
-            for name, of in ((name, tiers.items()) for name, tiers in variants.items())
+            for name, outcomes in ((name, tiers.items()) for name, tiers in variants.items())
         ],
     )
 
 
 @given(MATRICES)
-def test_it_comes_back_as_it_was_and_is_as_documented(matrix):
+def test_a_document_matches_the_schema_and_is_read_back(matrix):
     document = matrix_text(matrix)
     assert parse_matrix(document, "it") == matrix
     jsonschema.validate(json.loads(document), SCHEMA)
 
 
 @given(MATRICES, MATRICES)
-def test_comparing_finds_what_differs_and_nothing_else(one, other):
+def test_a_comparison_finds_the_same_changes_in_both_directions(one, other):
     assert compare(one, one).changes == []
     assert compare(None, one).changes == []
-    there, back = compare(one, other), compare(other, one)
-    assert {(each.variant, each.tier, each.before, each.after) for each in there.changes} == {
-        (each.variant, each.tier, each.after, each.before) for each in back.changes
+    forward, backward = compare(one, other), compare(other, one)
+    assert {(change.variant, change.tier, change.before, change.after) for change in forward.changes} == {
+        (change.variant, change.tier, change.after, change.before) for change in backward.changes
     }
 
 
-def test_changes_are_told_in_order():
-    before = made(old={"base": "passed", "web": "passed"}, gone={"base": "passed"})
-    after = made(new={"base": "passed"}, old={"base": "passed", "web": "test_php"})
+def test_changes_are_listed_in_order():
+    before = make_matrix(old={"base": "passed", "web": "passed"}, gone={"base": "passed"})
+    after = make_matrix(new={"base": "passed"}, old={"base": "passed", "web": "test_php"})
     assert compare(before, after).changes == [
         CellChange("new", "base", None, CellState.PASSED, None),
         CellChange("old", "web", CellState.PASSED, CellState.FAILED, "test_php"),
         CellChange("gone", "base", CellState.PASSED, None, None),
     ]
-    again = compare(after, made(new={"base": "passed"}, old={"base": "passed", "web": "test_http"}))
+    again = compare(after, make_matrix(new={"base": "passed"}, old={"base": "passed", "web": "test_http"}))
     assert again.changes == [CellChange("old", "web", CellState.FAILED, CellState.FAILED, "test_http")]
 
 
-def test_what_it_says_of_itself():
-    matrix = made(one={"base": "passed", "web": "not reached"}, two={"base": "passed", "db": "passed"})
+def test_the_properties_of_a_matrix():
+    matrix = make_matrix(one={"base": "passed", "web": "not reached"}, two={"base": "passed", "db": "passed"})
     assert matrix.tiers == ["base", "web", "db"]
     assert not matrix.passed
     assert matrix.variants[0].cell("web").state is CellState.NOT_REACHED
     assert matrix.variants[0].cell("db") is None
-    assert made(one={"base": "passed"}).passed
+    assert make_matrix(one={"base": "passed"}).passed
     assert compare(dataclasses.replace(matrix, release="release-20261124T093000Z"), matrix).before == (
         "release-20261124T093000Z"
     )
@@ -117,7 +120,7 @@ def without(key):
 
 
 @pytest.mark.parametrize(
-    ("document", "because"),
+    ("document", "reason"),
     [
         ("{", "Expecting property name"),
         (b"\xff", "can't decode byte"),
@@ -132,12 +135,12 @@ def without(key):
         (GOOD | {"variants": {}}, "variants is {}"),
         (GOOD | {"variants": [1]}, "tiers is missing"),
         (GOOD | {"variants": [{"name": "a", "title": "A", "tiers": [{"tier": "x"}]}]}, "seconds is missing"),
-        (matrix_text(made(a={"b": "passed"})).replace('"seconds": null', '"seconds": NaN'), "seconds is nan"),
-        (matrix_text(made(a={"b": "passed"})).replace('"passed"', '"fine"'), "'fine' is not a valid CellState"),
+        (matrix_text(make_matrix(a={"b": "passed"})).replace('"seconds": null', '"seconds": NaN'), "seconds is nan"),
+        (matrix_text(make_matrix(a={"b": "passed"})).replace('"passed"', '"fine"'), "'fine' is not a valid CellState"),
     ],
 )
-def test_what_is_none_is_refused_with_a_reason(document, because):
+def test_an_invalid_document_is_rejected_with_a_reason(document, reason):
     content = document if isinstance(document, str | bytes) else json.dumps(document)
-    with pytest.raises(DamagedError, match=r"^it is not a valid compatibility matrix: ") as told:
+    with pytest.raises(DamagedError, match=r"^it is not a valid compatibility matrix: ") as raised:
         parse_matrix(content, "it")
-    assert because in str(told.value)
+    assert reason in str(raised.value)

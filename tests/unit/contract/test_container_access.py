@@ -1,4 +1,4 @@
-"""Requests to web servers on networks that this machine has not."""
+"""Requests to web servers in networks that this machine cannot reach."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Echo(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        said = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(201)
-        self.send_header("Content-Length", str(len(said)))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(said)
+        self.wfile.write(body)
 
     def log_message(self, *_arguments: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -41,12 +41,12 @@ def port() -> Iterator[int]:
 def run(
     container: str, argv: list[str], *, stdin: Iterable[bytes], take: Callable[[int, bytes], None], user: str = ""
 ) -> int:
-    """As the engine runs a command in a container."""
+    """Run a command on this machine, as the engine does in a container."""
     assert (container, user) == ("helper", "")
-    done = subprocess.run(argv, input=b"".join(stdin), capture_output=True, check=False)
-    take(1, done.stdout)
-    take(2, done.stderr)
-    return done.returncode
+    process = subprocess.run(argv, input=b"".join(stdin), capture_output=True, check=False)
+    take(1, process.stdout)
+    take(2, process.stderr)
+    return process.returncode
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_request_and_its_answer_go_through_the_helper(relay, port):
     connection.close()
 
 
-def test_nobody_who_listens_is_an_os_error_as_ever(relay):
+def test_a_refused_connection_is_an_os_error(relay):
     connection = relay.connection("127.0.0.1", 1, 10)
     connection.request("GET", "/")
     with pytest.raises(OSError, match=r"127.0.0.1 port 1: .*Connection refused"):

@@ -1,4 +1,4 @@
-"""The gate runs pytests of its own; these need no engine, since their tests start nothing."""
+"""The gate with real pytest processes; they need no engine, because their tests start no containers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors impo
 
 pytestmark = pytest.mark.once
 
-BENCH = GateSubject("web", "sha256:1", {"db": "sha256:2"}, "20261124T093000Z-1b2c3d4e")
+SUBJECT = GateSubject("web", "sha256:1", {"db": "sha256:2"}, "20261124T093000Z-1b2c3d4e")
 
 
 @pytest.fixture
 def tests(tmp_path):
-    """Tests of a tier's role: `tests("web", text)`."""
+    """A function that writes the tests of a tier's role: `tests("web", text)`."""
 
     def tests(tier, text):
         folder = tmp_path / tier / "tests"
@@ -53,10 +53,10 @@ BELOW = """
     import pytest
 
     @pytest.mark.contract
-    def test_asked_of_all():
+    def test_for_all_descendants():
         assert "below" == "above"
 
-    def test_of_its_own_only():
+    def test_for_this_tier():
         raise RuntimeError("not here")
 """
 
@@ -64,20 +64,20 @@ BELOW = """
 def test_own_tests_and_contracts_of_ancestors_are_run(tests, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTEST_ADDOPTS", "-k nothing")
     own, below, base = tests("web", OWN), tests("core", BELOW), tests("base", "def test_it(): assert False")
-    verdict = run_suite(Suite(own, (below, base)), BENCH)
+    verdict = run_suite(Suite(own, (below, base)), SUBJECT)
     assert not verdict.passed
     assert verdict.tests == 3
     assert verdict.seconds > 0
-    bad, asked = verdict.failed
+    bad, contract = verdict.failed
     assert bad.test == f"{own.folder}/test_it.py::test_bad"
     assert bad.owner == own
     assert bad.message.startswith("AssertionError: one is not two")
-    assert asked.owner == below
+    assert contract.owner == below
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["test_it.py"] * 3
 
 
-def test_no_contracts_to_run_is_no_failure(tests):
-    verdict = run_suite(Suite(None, (tests("core", "def test_it(): assert False"),)), BENCH)
+def test_a_suite_without_contracts_passes(tests):
+    verdict = run_suite(Suite(None, (tests("core", "def test_it(): assert False"),)), SUBJECT)
     assert verdict.passed
     assert verdict.tests == 0
 
@@ -97,7 +97,7 @@ HANGING = """
 
 @pytest.fixture
 def hanging(tests, tmp_path, monkeypatch):
-    """Tests that hang, and a file that says that they do: `hanging(how)`; the gate looks at once."""
+    """A function that writes tests that hang, and returns a file that exists once they do: `hanging(how)`."""
     monkeypatch.setattr(gate, "_POLL_SECONDS", 0.05)
     started = tmp_path / "started"
 
@@ -107,8 +107,8 @@ def hanging(tests, tmp_path, monkeypatch):
     return hanging
 
 
-def late(monkeypatch, started):
-    """Let the time be over as soon as the tests hang."""
+def expire_when_hanging(monkeypatch, started):
+    """Let the time limit expire as soon as the tests hang."""
 
     class Clock:
         @staticmethod
@@ -118,80 +118,80 @@ def late(monkeypatch, started):
     monkeypatch.setattr(gate, "time", Clock)
 
 
-def test_tests_that_take_too_long_are_ended_and_the_one_that_ran_is_told(hanging, monkeypatch):
+def test_tests_that_take_too_long_are_ended_and_the_running_test_is_named(hanging, monkeypatch):
     own, started = hanging()
-    late(monkeypatch, started)
-    began = time.monotonic()
-    verdict = run_suite(Suite(own), BENCH, timeout=100)
-    assert time.monotonic() - began < 30
-    [hangs] = verdict.failed
-    assert hangs.test == f"{own.folder}/test_it.py::test_hangs"
-    assert hangs.message == "the tests took longer than 100 s (tier_test_timeout) and were ended"
+    expire_when_hanging(monkeypatch, started)
+    start = time.monotonic()
+    verdict = run_suite(Suite(own), SUBJECT, timeout=100)
+    assert time.monotonic() - start < 30
+    [failure] = verdict.failed
+    assert failure.test == f"{own.folder}/test_it.py::test_hangs"
+    assert failure.message == "the tests took longer than 100 s (tier_test_timeout) and were ended"
 
 
-def test_tests_that_do_not_let_themselves_be_ended_are_killed(hanging, monkeypatch):
+def test_tests_that_ignore_the_interrupt_are_killed(hanging, monkeypatch):
     monkeypatch.setattr(gate, "_GRACE_SECONDS", 0.2)
     own, started = hanging("signal.signal(signal.SIGINT, signal.SIG_IGN)")
-    late(monkeypatch, started)
-    verdict = run_suite(Suite(own), BENCH, timeout=100)
-    assert [each.message for each in verdict.failed] == [
+    expire_when_hanging(monkeypatch, started)
+    verdict = run_suite(Suite(own), SUBJECT, timeout=100)
+    assert [failure.message for failure in verdict.failed] == [
         "the tests took longer than 100 s (tier_test_timeout) and were ended"
     ]
 
 
-def test_tests_end_with_the_run_that_wanted_them(hanging, monkeypatch):
+def test_tests_end_with_their_run(hanging, monkeypatch):
     own, started = hanging()
     parent = os.getppid()
     monkeypatch.setattr(gate.os, "getppid", lambda: 1 if started.exists() else parent)
-    began = time.monotonic()
+    start = time.monotonic()
     with pytest.raises(ContractError, match=r"^run \S+ has ended; its tests were ended, too$"):
-        run_suite(Suite(own), BENCH)
-    assert time.monotonic() - began < 30
+        run_suite(Suite(own), SUBJECT)
+    assert time.monotonic() - start < 30
 
 
 def test_tests_of_a_run_in_the_background_can_be_interrupted(hanging, monkeypatch):
-    """A shell that starts a run with `&` lets it, and all its children, ignore SIGINT."""
+    """A shell that starts a run with `&` makes it and all its children ignore SIGINT."""
     own, started = hanging()
-    late(monkeypatch, started)
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    expire_when_hanging(monkeypatch, started)
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        verdict = run_suite(Suite(own), BENCH, timeout=100)
+        verdict = run_suite(Suite(own), SUBJECT, timeout=100)
     finally:
-        signal.signal(signal.SIGINT, before)
-    # A pytest that is killed cannot tell which of its tests ran.
-    assert [each.test for each in verdict.failed] == [f"{own.folder}/test_it.py::test_hangs"]
+        signal.signal(signal.SIGINT, handler)
+    # A pytest that is killed cannot report which of its tests ran.
+    assert [failure.test for failure in verdict.failed] == [f"{own.folder}/test_it.py::test_hangs"]
 
 
-def test_a_pytest_that_gets_nowhere_says_why(tests, tmp_path):
+def test_a_pytest_that_cannot_start_reports_the_reason(tests, tmp_path):
     own = tests("web", "def test_it(): pass")
     (tmp_path / "web/tests/conftest.py").write_text("import nothing_of_that_name\n")
-    [failure] = run_suite(Suite(own), BENCH).failed
+    [failure] = run_suite(Suite(own), SUBJECT).failed
     assert failure.owner is None
     assert "No module named 'nothing_of_that_name'" in failure.message
 
 
-def test_what_is_not_installed_is_named(tests, monkeypatch):
+def test_a_missing_package_is_named(tests, monkeypatch):
     monkeypatch.setattr(gate, "_PACKAGES", {"json": "json", "nothing_of_that_name": "pytest-nothing"})
     with pytest.raises(ContractError, match=r"has tests, but pytest-nothing cannot be imported by .*pip install"):
-        run_suite(Suite(tests("web", OWN)), BENCH)
+        run_suite(Suite(tests("web", OWN)), SUBJECT)
 
 
-def test_options_can_be_typed_again():
-    assert arguments(BENCH) == ["--tier", "web", "--image", "sha256:1", "--neighbour", "db=sha256:2"]
+def test_the_arguments_are_options_of_pytest():
+    assert arguments(SUBJECT) == ["--tier", "web", "--image", "sha256:1", "--neighbour", "db=sha256:2"]
 
 
-def test_a_neighbour_that_failed_in_the_run_is_named_as_that(monkeypatch, make_image):
+def test_a_neighbour_that_failed_in_the_run_is_reported(monkeypatch, make_image):
     monkeypatch.setattr(session_containers, "_image", lambda _engine, _reference: make_image("sha256:1", {}))
-    lacking = GateSubject("web", "sha256:1", {}, "run", ("db",))
-    assert arguments(lacking)[-2:] == ["--neighbour", "db="]
-    made = session_containers.SessionContainers(None, "sha256:1", tier="web", neighbours={"db": ""})
+    subject = GateSubject("web", "sha256:1", {}, "run", ("db",))
+    assert arguments(subject)[-2:] == ["--neighbour", "db="]
+    containers = session_containers.SessionContainers(None, "sha256:1", tier="web", neighbours={"db": ""})
     with pytest.raises(NotFoundError, match="with its neighbour 'db', which has no image: it failed in this run"):
-        made._image_of("db")
+        containers._image_of("db")
     with pytest.raises(NotFoundError, match="tier 'web' has no neighbour 'cache'"):
-        made._image_of("cache")
+        containers._image_of("cache")
 
 
-@pytest.mark.parametrize("written", ["", "{", '{"tests": 1'])
-def test_what_a_killed_pytest_left_half_written_is_no_result(tmp_path, written):
-    (tmp_path / "result.json").write_text(written)
+@pytest.mark.parametrize("text", ["", "{", '{"tests": 1'])
+def test_a_result_that_is_incomplete_is_ignored(tmp_path, text):
+    (tmp_path / "result.json").write_text(text)
     assert gate._read(tmp_path / "result.json") == gate._read(tmp_path / "none.json") == {"tests": 0, "failed": []}

@@ -1,4 +1,4 @@
-"""The pytest plugin without an image, and what it chooses and reports with one."""
+"""The pytest plugin without an image, and its selection and results with one."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-#: Where a role's tests lie.
+#: The folder of a role's tests.
 PLACE = "roles/web/tests"
 
 
 @pytest.fixture
 def run(pytester):
-    """Run pytest on tests, given as text, that lie in a role: `run(tests, *options)`."""
+    """A function that runs pytest on the text of tests of a role: `run(tests, *options)`."""
 
     def run(tests, *options, place=PLACE):
         folder = pytester.path / place
@@ -28,18 +28,18 @@ def run(pytester):
 
 
 @pytest.mark.parametrize("fixture", ["host", "image", "start", "start_once"])
-def test_without_an_image_a_fixture_says_which_option_is_missing(run, fixture):
-    done = run(f"def test_it({fixture}): pass")
-    done.assert_outcomes(errors=1)
-    done.stdout.fnmatch_lines([f"*fixture '{fixture}' needs an image to test: add the option --image NAME:TAG"])
-    assert "Traceback" not in done.stdout.str()
+def test_a_fixture_without_an_image_names_the_missing_option(run, fixture):
+    result = run(f"def test_it({fixture}): pass")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"*fixture '{fixture}' needs an image to test: add the option --image NAME:TAG"])
+    assert "Traceback" not in result.stdout.str()
 
 
-def test_hosts_of_testinfra_are_left_alone_where_it_is_told_of_one(run):
+def test_hosts_of_testinfra_are_unchanged_if_its_option_is_set(run):
     run("def test_it(host): assert host.backend.NAME == 'local'", "--hosts=local://").assert_outcomes(passed=1)
 
 
-def test_tests_that_are_no_roles_are_left_alone(run):
+def test_tests_outside_roles_are_unchanged(run):
     run("def test_it(host): assert host.backend.NAME == 'local'", place="tests").assert_outcomes(passed=1)
 
 
@@ -47,14 +47,14 @@ MARKED = """
     import pytest
 
     @pytest.mark.contract
-    def test_asked_of_all(): pass
+    def test_for_all_descendants(): pass
 
     @pytest.mark.network
-    def test_own(): pass
+    def test_for_this_tier(): pass
 """
 
 
-def test_all_tests_run_unless_only_contracts_are_wanted(run):
+def test_all_tests_run_unless_contracts_are_selected(run):
     run(MARKED).assert_outcomes(passed=2)
     run(MARKED, "--contract").assert_outcomes(passed=1, deselected=1)
 
@@ -63,23 +63,23 @@ def test_all_tests_run_unless_only_contracts_are_wanted(run):
     ("options", "variables", "seconds"),
     [([], {}, "60.0"), (["--timeout=7"], {}, "7.0"), ([], {"PYTEST_TIMEOUT": "8"}, "8.0")],
 )
-def test_a_test_has_a_time_limit_that_can_be_changed(run, monkeypatch, options, variables, seconds):
+def test_the_time_limit_can_be_changed(run, monkeypatch, options, variables, seconds):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    done = run("def test_it(): pass", "--image=web", *options)
-    done.stdout.fnmatch_lines([f"timeout: {seconds}s"])
+    result = run("def test_it(): pass", "--image=web", *options)
+    result.stdout.fnmatch_lines([f"timeout: {seconds}s"])
 
 
-def test_a_project_may_set_the_limit(run, pytester):
+def test_a_project_can_set_the_time_limit(run, pytester):
     pytester.makeini("[pytest]\ntimeout = 9\n")
     run("def test_it(): pass", "--image=web").stdout.fnmatch_lines(["timeout: 9.0s"])
 
 
-def test_other_peoples_tests_get_no_limit(run):
+def test_tests_without_an_image_have_no_time_limit(run):
     assert "timeout:" not in run("def test_it(): pass").stdout.str()
 
 
-def test_a_result_says_what_failed_and_why(run, pytester):
+def test_a_result_lists_failed_tests_with_reasons(run, pytester):
     run(
         """
         import pytest
@@ -105,12 +105,12 @@ def test_a_result_says_what_failed_and_why(run, pytester):
     assert never["message"].startswith("RuntimeError: no such thing")
 
 
-def test_a_file_that_is_no_python_is_a_failure(run, pytester):
-    done = run("def test_it(", "--image=web", "--tier-result=result.json")
-    assert done.ret == pytest.ExitCode.INTERRUPTED
-    [failed] = json.loads((pytester.path / "result.json").read_text())["failed"]
-    assert failed["test"] == f"{pytester.path}/{PLACE}/test_it.py"
-    assert "SyntaxError" in failed["message"]
+def test_a_file_with_a_syntax_error_is_a_failure(run, pytester):
+    result = run("def test_it(", "--image=web", "--tier-result=result.json")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    [failure] = json.loads((pytester.path / "result.json").read_text())["failed"]
+    assert failure["test"] == f"{pytester.path}/{PLACE}/test_it.py"
+    assert "SyntaxError" in failure["message"]
 
 
 @pytest.mark.parametrize(("tests", "expected"), [("def test_it(): pass", False), ("import hypothesis", True)])

@@ -1,4 +1,4 @@
-"""Which tests an image has to pass, and what makes them other tests."""
+"""Which tests an image must pass, and which changes make them different tests."""
 
 from __future__ import annotations
 
@@ -41,38 +41,38 @@ def suite(role):
 def test_a_role_without_files_for_pytest_has_no_tests(tmp_path, role):
     assert find_tests(tmp_path) is None
     (tmp_path / "tests").mkdir()
-    (tmp_path / "tests/test.yml").write_text("- hosts: all\n")  # as ansible-galaxy used to make them
+    (tmp_path / "tests/test.yml").write_text("- hosts: all\n")  # as ansible-galaxy used to create it
     assert find_tests(tmp_path) is None
     assert find_tests(role("web")) == tmp_path / "web/tests"
 
 
-def test_every_file_counts_wherever_the_tests_lie(suite):
+def test_every_file_of_the_tests_counts(suite):
     before = suite().digest()
     assert suite().digest() == before
     assert suite(conftest="x = 1").digest() != before
 
 
-def test_what_python_leaves_there_does_not_count(suite, tmp_path):
+def test_the_cache_of_python_does_not_count(suite, tmp_path):
     before = suite().digest()
     (tmp_path / "web/tests/__pycache__").mkdir()
     (tmp_path / "web/tests/__pycache__/test_it.pyc").write_bytes(b"x")
     assert suite().digest() == before
 
 
-def test_whose_tests_they_are_counts(suite):
+def test_the_tests_of_ancestors_count(suite):
     own, below = suite().all
     assert Suite(own).digest() != Suite(own, (below,)).digest()
     assert Suite(None, (own,)).digest() == Suite(own).digest()  # the same files of the same tier
 
 
 def test_a_suite_can_be_written_and_read(suite):
-    for each in (suite(), Suite()):
-        assert Suite.from_dict(json.loads(json.dumps(each.to_dict()))) == each
+    for example in (suite(), Suite()):
+        assert Suite.from_dict(json.loads(json.dumps(example.to_dict()))) == example
     assert suite()
     assert not Suite()
 
 
-def test_a_tag_says_which_image_passed_which_tests_with_which_neighbours():
+def test_the_tag_depends_on_image_tests_and_neighbours():
     tag = passed_tag("sha256:1", "2", {"a": "3", "b": None})
     assert tags.is_tested(tag)
     assert tags.is_reserved(tag)
@@ -84,4 +84,4 @@ def test_a_tag_says_which_image_passed_which_tests_with_which_neighbours():
         passed_tag("sha256:1", "2", {"a": "3"}),
     ]
     assert len({tag, *others}) == 5
-    assert [tags.same_tests(tag, each) for each in others] == [False, False, True, True]
+    assert [tags.same_tests(tag, other) for other in others] == [False, False, True, True]

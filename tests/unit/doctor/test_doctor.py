@@ -1,4 +1,4 @@
-"""What `tierwright doctor` finds, and what it says to do about it."""
+"""The findings of `tierwright doctor`, and its advice."""
 
 from __future__ import annotations
 
@@ -23,46 +23,49 @@ ABOUT = About("Docker", "28.5.2", "overlay2", rootless=False, folder="/", platfo
 
 
 @pytest.fixture
-def examined(monkeypatch):
-    """Examine an engine that says this of itself, by thing."""
+def examine(monkeypatch):
+    """A function that examines an engine with these properties, and returns the findings by name."""
 
     def run(about=ABOUT, *, missing=(), address="unix:///x"):
-        def say():
+        def report():
             if isinstance(about, Exception):
                 raise about
             return about
 
-        system = SimpleNamespace(about=say, missing_limits=lambda: list(missing))
-        told = SimpleNamespace(system=system, address=address, close=lambda: None)
-        monkeypatch.setattr(checks, "connect", lambda _timeout: told)
-        return {each.thing: each for each in checks.examine_engine()}
+        system = SimpleNamespace(about=report, missing_limits=lambda: list(missing))
+        engine = SimpleNamespace(system=system, address=address, close=lambda: None)
+        monkeypatch.setattr(checks, "connect", lambda _timeout: engine)
+        return {finding.thing: finding for finding in checks.examine_engine()}
 
     return run
 
 
-def test_an_engine_that_does_not_answer_is_all_that_is_said_of_it(monkeypatch):
+def test_an_engine_that_does_not_answer_is_the_only_finding(monkeypatch):
     def refuse(_timeout):
         raise EngineUnavailableError("no container engine answers at unix:///x; start one")
 
     monkeypatch.setattr(checks, "connect", refuse)
-    [found] = checks.examine_engine()
-    assert (found.state, found.advice) == (FindingState.MISSING, "no container engine answers at unix:///x; start one")
+    [finding] = checks.examine_engine()
+    assert (finding.state, finding.advice) == (
+        FindingState.MISSING,
+        "no container engine answers at unix:///x; start one",
+    )
 
 
-def test_an_engine_as_it_should_be(examined, monkeypatch):
+def test_a_good_engine_has_no_problems(examine, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    found = examined()
-    assert {each.state for each in found.values()} == {FindingState.WELL}
-    assert found["engine"].found == "Docker 28.5.2 at unix:///x"
+    findings = examine()
+    assert {finding.state for finding in findings.values()} == {FindingState.WELL}
+    assert findings["engine"].found == "Docker 28.5.2 at unix:///x"
 
 
-def test_an_answer_that_is_none_is_told(examined):
-    found = examined(EngineError("asking the engine what it is: its answer cannot be understood"))
-    assert found["engine"].state is FindingState.MISSING
+def test_an_invalid_answer_is_reported(examine):
+    findings = examine(EngineError("asking the engine what it is: its answer cannot be understood"))
+    assert findings["engine"].state is FindingState.MISSING
 
 
 @pytest.mark.parametrize(
-    ("said", "more", "thing", "words"),
+    ("changes", "options", "thing", "words"),
     [
         ({"rootless": True}, {}, "engine's privileges", "rootless"),
         ({}, {"missing": ["memory", "processes"]}, "build limits", "cannot limit memory and processes"),
@@ -70,15 +73,15 @@ def test_an_answer_that_is_none_is_told(examined):
         ({"folder": "/nowhere"}, {}, "reading layers", "does not report them"),
     ],
 )
-def test_what_an_engine_lacks_is_told(examined, said, more, thing, words):
-    found = examined(dataclasses.replace(ABOUT, **said), **more)[thing]
-    assert found.state is FindingState.LIMITED
-    assert words in found.found
+def test_limits_of_an_engine_are_reported(examine, changes, options, thing, words):
+    finding = examine(dataclasses.replace(ABOUT, **changes), **options)[thing]
+    assert finding.state is FindingState.LIMITED
+    assert words in finding.found
 
 
-def test_containerd_s_store_is_told(examined):
+def test_the_store_of_containerd_is_reported(examine):
     about = dataclasses.replace(ABOUT, store="overlayfs in containerd's store")
-    assert "digests of manifests" in examined(about)["images"].found
+    assert "digests of manifests" in examine(about)["images"].found
 
 
 VERSION = {"Version": "28.5.2", "ApiVersion": "1.51", "Os": "linux", "Arch": "amd64"}
@@ -102,54 +105,57 @@ CONTAINERD = {
         ),
     ],
 )
-def test_an_engine_says_what_it_is(version, info, differs):
+def test_the_properties_of_an_engine_are_recognised(version, info, differs):
     answers = {"/version": version, "/info": info}
     about = System(SimpleNamespace(http=SimpleNamespace(json=answers.__getitem__))).about()
     assert about == dataclasses.replace(ABOUT, **differs)
 
 
 @pytest.fixture
-def here(monkeypatch, tmp_path):
-    """Examine this machine, by thing."""
+def examine_here(monkeypatch, tmp_path):
+    """A function that examines this machine, and returns the findings by name."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     with served(lambda path, _headers: (200 if path.endswith("/InRelease") else 404, {}, b"Origin: Debian")) as host:
         monkeypatch.setattr(checks, "own_mirrors", lambda: {"archive": f"http://{host}/debian/"})
-        yield lambda: {each.thing: each for each in checks.examine_machine()}
+        yield lambda: {finding.thing: finding for finding in checks.examine_machine()}
 
 
-def test_this_machine_is_as_it_should_be(here, monkeypatch):
+def test_a_good_machine_has_no_problems(examine_here, monkeypatch):
     monkeypatch.setattr(checks.shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(checks.shutil, "disk_usage", lambda _place: SimpleNamespace(free=5 << 30))
-    found = here()
-    assert {each.state for each in found.values()} == {FindingState.WELL}
-    assert found["Python"].found == "{}.{}.{}".format(*sys.version_info)
+    findings = examine_here()
+    assert {finding.state for finding in findings.values()} == {FindingState.WELL}
+    assert findings["Python"].found == "{}.{}.{}".format(*sys.version_info)
 
 
-def test_what_this_machine_lacks_is_told(here, monkeypatch):
-    def none(_name):
+def test_problems_of_a_machine_are_reported(examine_here, monkeypatch):
+    def not_installed(_name):
         raise metadata.PackageNotFoundError
 
     monkeypatch.setattr(checks.shutil, "which", lambda _name: None)
     monkeypatch.setattr(checks.shutil, "disk_usage", lambda _place: SimpleNamespace(free=1 << 20))
-    monkeypatch.setattr(checks.metadata, "version", none)
+    monkeypatch.setattr(checks.metadata, "version", not_installed)
     monkeypatch.setattr(checks, "own_mirrors", lambda: {"archive": "http://127.0.0.1:1/debian"})
     monkeypatch.setattr(checks, "sys", SimpleNamespace(version_info=(3, 10, 1)))
-    found = here()
+    findings = examine_here()
     limited = {"mmdebstrap", "package archive", "state", "temporary files"}
-    assert {thing for thing, each in found.items() if each.state is FindingState.LIMITED} == limited
-    assert {thing for thing, each in found.items() if each.state is FindingState.MISSING} == {"Python", "ansible-core"}
-    assert all(each.advice for each in found.values())
-    assert "Connection refused" in found["package archive"].found
+    assert {thing for thing, finding in findings.items() if finding.state is FindingState.LIMITED} == limited
+    assert {thing for thing, finding in findings.items() if finding.state is FindingState.MISSING} == {
+        "Python",
+        "ansible-core",
+    }
+    assert all(finding.advice for finding in findings.values())
+    assert "Connection refused" in findings["package archive"].found
 
 
-def test_an_ansible_core_that_is_too_old_is_told(here, monkeypatch):
+def test_an_ansible_core_that_is_too_old_is_reported(examine_here, monkeypatch):
     monkeypatch.setattr(checks.metadata, "version", lambda _name: "2.18.3")
-    assert here()["ansible-core"].advice == "install ansible-core 2.19 or later"
+    assert examine_here()["ansible-core"].advice == "install ansible-core 2.19 or later"
 
 
-def test_a_state_folder_that_cannot_be_written_to_is_told(here, monkeypatch):
+def test_a_state_folder_that_cannot_be_written_to_is_reported(examine_here, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_arguments: False)
-    assert "XDG_STATE_HOME" in here()["state"].advice
+    assert "XDG_STATE_HOME" in examine_here()["state"].advice
 
 
 @pytest.mark.parametrize(
@@ -160,13 +166,13 @@ def test_a_state_folder_that_cannot_be_written_to_is_told(here, monkeypatch):
         ([FindingState.LIMITED, FindingState.MISSING], 1, "no chain can be built here"),
     ],
 )
-def test_the_command_says_whether_chains_can_be_built(monkeypatch, states, code, last):
+def test_the_command_reports_whether_chains_can_be_built(monkeypatch, states, code, last):
     findings = [Finding(f"thing {number}", state, "found", "do this") for number, state in enumerate(states)]
     monkeypatch.setattr(checks, "examine_engine", lambda: findings)
     monkeypatch.setattr(checks, "examine_machine", list)
-    done = CliRunner().invoke(tierwright, ["doctor"])
-    assert (done.exit_code, done.stdout.splitlines()[-1]) == (code, last)
-    done = CliRunner().invoke(tierwright, ["doctor", "--json"])
-    told = json.loads(done.stdout)
-    assert (done.exit_code, told["can_build"]) == (code, code == 0)
-    assert [each["state"] for each in told["findings"]] == states
+    result = CliRunner().invoke(tierwright, ["doctor"])
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (code, last)
+    result = CliRunner().invoke(tierwright, ["doctor", "--json"])
+    answer = json.loads(result.stdout)
+    assert (result.exit_code, answer["can_build"]) == (code, code == 0)
+    assert [finding["state"] for finding in answer["findings"]] == states

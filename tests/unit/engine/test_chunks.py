@@ -12,19 +12,19 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.chun
 @given(st.lists(st.binary(max_size=50), max_size=20), st.integers(1, 30))
 def test_pieces_are_read_as_a_file(pieces, size):
     file = reader(iter(pieces))
-    found = b""
-    while read := file.read(size):
-        assert len(read) <= size
-        found += read
-    assert found == b"".join(pieces)
+    content = b""
+    while data := file.read(size):
+        assert len(data) <= size
+        content += data
+    assert content == b"".join(pieces)
 
 
 @given(st.lists(st.binary(max_size=50), max_size=20))
-def test_what_is_read_ahead_comes_in_order(pieces):
-    assert list(ahead(each for each in pieces)) == pieces
+def test_reading_ahead_keeps_the_order(pieces):
+    assert list(ahead(piece for piece in pieces)) == pieces
 
 
-def test_it_is_read_before_it_is_taken():
+def test_a_piece_is_read_before_it_is_requested():
     reading = threading.Event()
 
     def pieces():
@@ -33,24 +33,24 @@ def test_it_is_read_before_it_is_taken():
         reading.set()
         yield b"three"
 
-    found = ahead(pieces())
-    assert next(found) == b"one"
+    stream = ahead(pieces())
+    assert next(stream) == b"one"
     assert reading.wait(10)
-    assert list(found) == [b"two", b"three"]
+    assert list(stream) == [b"two", b"three"]
 
 
-def test_what_goes_wrong_is_raised_in_its_place():
+def test_an_error_is_raised_at_its_place():
     def pieces():
         yield b"one"
         raise ValueError("damaged")
 
-    found = ahead(pieces())
-    assert next(found) == b"one"
+    stream = ahead(pieces())
+    assert next(stream) == b"one"
     with pytest.raises(ValueError, match="damaged"):
-        next(found)
+        next(stream)
 
 
-def test_nobody_reads_on_when_nobody_takes_any_more():
+def test_reading_ends_when_the_consumer_closes():
     ended = []
 
     def pieces():
@@ -61,7 +61,7 @@ def test_nobody_reads_on_when_nobody_takes_any_more():
             ended.append(threading.active_count())
 
     before = threading.active_count()
-    found = ahead(pieces())
-    next(found)
-    found.close()
+    stream = ahead(pieces())
+    next(stream)
+    stream.close()
     assert ended == [before]

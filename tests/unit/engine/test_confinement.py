@@ -23,7 +23,7 @@ def test_a_build_container_is_confined():
     assert config["mem_limit"] == config["memswap_limit"] == 4 << 30
 
 
-def test_a_tier_gets_what_it_asked_for():
+def test_a_tier_gets_its_own_capabilities_and_limits():
     config = host_config(Confinement(Cage(("NET_RAW",), 1 << 30, 100), "debian"))
     assert config["cap_add"][-1] == "NET_RAW"
     assert (config["mem_limit"], config["pids_limit"]) == (1 << 30, 100)
@@ -35,14 +35,14 @@ def test_nothing_of_the_host_is_mounted():
         assert all(mount["Type"] == "volume" and "Source" not in mount for mount in mounts)
 
 
-def test_scratch_volumes_are_only_for_the_distribution_that_has_the_folders():
+def test_scratch_volumes_depend_on_the_distribution():
     mounts = host_config(Confinement(Cage(), "debian"))["mounts"]
     assert {mount["Target"] for mount in mounts} == {"/var/cache/apt", "/var/lib/apt/lists"}
     assert host_config(Confinement(Cage(), None))["mounts"] == []
 
 
 @pytest.mark.parametrize(
-    ("able", "without"),
+    ("engine_info", "omitted"),
     [
         ({"MemoryLimit": True, "PidsLimit": True}, set()),
         ({}, set()),
@@ -50,9 +50,9 @@ def test_scratch_volumes_are_only_for_the_distribution_that_has_the_folders():
         ({"MemoryLimit": False, "PidsLimit": False}, {"mem_limit", "memswap_limit", "pids_limit"}),
     ],
 )
-def test_a_limit_that_the_engine_cannot_hold_is_left_out_and_told(able, without):
-    system = System(SimpleNamespace(api=SimpleNamespace(info=lambda: able)))
-    told = []
-    config = host_config(confined(system, Cage(), family="debian", say=told.append))
-    assert host_config(Confinement(Cage(), "debian")).keys() - config.keys() == without
-    assert len(told) == len([name for name, can in able.items() if not can])
+def test_an_unsupported_limit_is_omitted_with_a_message(engine_info, omitted):
+    system = System(SimpleNamespace(api=SimpleNamespace(info=lambda: engine_info)))
+    messages = []
+    config = host_config(confined(system, Cage(), family="debian", say=messages.append))
+    assert host_config(Confinement(Cage(), "debian")).keys() - config.keys() == omitted
+    assert len(messages) == len([name for name, supported in engine_info.items() if not supported])

@@ -13,19 +13,19 @@ from fake_engine.world import PLAIN
 
 
 class Engine:
-    """Stands for a session and its ``api``; says what was done to its one container, in order."""
+    """Stands for a session and its ``api``; records the operations on its one container, in order."""
 
     def __init__(self, refuses=None):
         self.api = self
-        self.done = []
+        self.operations = []
         self.refuses = refuses or {}
 
-    def _do(self, what):
-        self.done.append(what)
-        if what in self.refuses:
+    def _do(self, operation):
+        self.operations.append(operation)
+        if operation in self.refuses:
             answer = requests.Response()
-            answer.status_code = self.refuses[what]
-            raise docker.errors.APIError(f"{what} refused", response=answer)
+            answer.status_code = self.refuses[operation]
+            raise docker.errors.APIError(f"{operation} refused", response=answer)
 
     def pause(self, _container):
         self._do("pause")
@@ -38,60 +38,60 @@ class Engine:
 
     def read(self, reading):
         with reading():
-            self.done.append("read")
+            self.operations.append("read")
 
 
-def test_it_is_paused_read_and_ended_once():
+def test_a_container_is_paused_read_and_ended_once():
     engine = Engine()
     with freeze_for_reading(Containers(engine, PLAIN), "c") as reading:
-        assert engine.done == ["pause"]
+        assert engine.operations == ["pause"]
         engine.read(reading)
-    assert engine.done == ["pause", "read", "kill", "wait"]
+    assert engine.operations == ["pause", "read", "kill", "wait"]
 
 
-def test_it_has_ended_before_it_is_read_again():
+def test_a_container_has_ended_before_it_is_read_again():
     engine = Engine()
     with freeze_for_reading(Containers(engine, PLAIN), "c") as reading:
         engine.read(reading)
         engine.read(reading)
-    assert engine.done == ["pause", "read", "kill", "wait", "read"]
+    assert engine.operations == ["pause", "read", "kill", "wait", "read"]
 
 
-def test_it_ends_when_nobody_read_it():
+def test_a_container_is_ended_if_nobody_reads_it():
     engine = Engine()
     with freeze_for_reading(Containers(engine, PLAIN), "c"):
         pass
-    assert engine.done == ["pause", "kill", "wait"]
+    assert engine.operations == ["pause", "kill", "wait"]
 
 
 @pytest.mark.parametrize("status", [409, 500])
-def test_what_cannot_be_paused_is_ended_first(status):
+def test_a_container_that_cannot_be_paused_is_ended_first(status):
     engine = Engine({"pause": status})
     with freeze_for_reading(Containers(engine, PLAIN), "c") as reading:
-        assert engine.done == ["pause", "kill", "wait"]
+        assert engine.operations == ["pause", "kill", "wait"]
         engine.read(reading)
-    assert engine.done[3] == "read"
+    assert engine.operations[3] == "read"
 
 
 @pytest.mark.parametrize("refuses", [{}, {"kill": 500}], ids=["ends", "cannot be ended"])
-def test_it_ends_when_something_goes_wrong(refuses):
+def test_a_container_is_ended_after_an_error(refuses):
     engine = Engine(refuses)
     with pytest.raises(ValueError, match="went wrong"), freeze_for_reading(Containers(engine, PLAIN), "c"):
         raise ValueError("went wrong")
-    assert engine.done[:2] == ["pause", "kill"]
+    assert engine.operations[:2] == ["pause", "kill"]
 
 
-def test_a_reading_that_breaks_off_does_not_begin_the_end():
+def test_a_failed_reading_does_not_end_the_container():
     engine = Engine()
     with freeze_for_reading(Containers(engine, PLAIN), "c") as reading:
         with pytest.raises(ValueError, match="damaged"), reading():
             raise ValueError("damaged")
-        assert engine.done == ["pause"]
+        assert engine.operations == ["pause"]
         engine.read(reading)
-    assert engine.done == ["pause", "read", "kill", "wait"]
+    assert engine.operations == ["pause", "read", "kill", "wait"]
 
 
-def test_an_engine_that_cannot_end_it_is_told():
+def test_an_engine_that_cannot_end_the_container_is_reported():
     engine = Engine({"kill": 500})
     containers = Containers(engine, PLAIN)
     with pytest.raises(EngineError, match="ending container c"), freeze_for_reading(containers, "c") as reading:
@@ -100,7 +100,7 @@ def test_an_engine_that_cannot_end_it_is_told():
         pass
 
 
-def test_an_engine_without_the_container_is_told():
+def test_a_missing_container_is_reported():
     def pause(_container):
         raise docker.errors.NotFound("no such container")
 

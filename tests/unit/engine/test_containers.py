@@ -1,4 +1,4 @@
-"""Lists of processes, as engines give them, and as a shell in the container sees them."""
+"""Lists of processes, from the engine or from a shell in the container."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.cont
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ContainerGoneError, EngineError
 
 DOCKER = {"Titles": ["PID", "UID", "COMMAND"], "Processes": [["12", "0", "sh -c  exit"], ["13", "33", "apache2"]]}
-#: Podman 4.3.1 of an image that has `ps`.
+#: The answer of Podman 4.3.1 for an image with `ps`.
 PODMAN_4 = {"Titles": ["PID   UID COMMAND"], "Processes": [["12     0 sh -c  exit"], ["13    33 apache2"]]}
-LISTED = [ProcessInfo(12, 0, "sh -c  exit"), ProcessInfo(13, 33, "apache2")]
+PROCESSES = [ProcessInfo(12, 0, "sh -c  exit"), ProcessInfo(13, 33, "apache2")]
 
 
 class Api:
@@ -33,41 +33,41 @@ class Api:
         return self._answer
 
 
-def listed(answer: dict[str, Any] | Exception) -> list[ProcessInfo]:
+def list_processes(answer: dict[str, Any] | Exception) -> list[ProcessInfo]:
     return containers.processes_of(SimpleNamespace(api=Api(answer)), "container")
 
 
-class Here:
-    """Runs commands on this machine, as if it were the container."""
+class Local:
+    """Runs commands on this machine instead of in the container."""
 
     def __init__(self, _session: Any) -> None:
         pass
 
     def run(self, _container: str, argv: list[str], *, take: Any) -> int:
-        done = subprocess.run(argv, capture_output=True, check=False)
-        take(1, done.stdout)
-        return done.returncode
+        process = subprocess.run(argv, capture_output=True, check=False)
+        take(1, process.stdout)
+        return process.returncode
 
 
-class Gone(Here):
-    def run(self, _container: str, _argv: list[str], *, take: Any) -> int:  # noqa: ARG002 - the engine room's name
+class Gone(Local):
+    def run(self, _container: str, _argv: list[str], *, take: Any) -> int:  # noqa: ARG002 - the library's name
         raise ContainerGoneError("it has ended")
 
 
-class Hostile(Here):
+class Hostile(Local):
     def run(self, _container: str, argv: list[str], *, take: Any) -> int:
         take(1, f"{argv[-1]}one two{argv[-1]}three".encode())
         return 0
 
 
-class Bare(Here):
-    def run(self, _container: str, _argv: list[str], *, take: Any) -> int:  # noqa: ARG002 - the engine room's name
+class Bare(Local):
+    def run(self, _container: str, _argv: list[str], *, take: Any) -> int:  # noqa: ARG002 - the library's name
         return 127
 
 
-#: What engines say that list no processes: Podman 4 without `ps` in the image, Docker without its machine's `ps`, and
-#: a rootless one without cgroups.
-NONE = [
+#: The answers of engines that cannot list processes: Podman 4 without `ps` in the image, Docker without `ps` on its
+#: machine, and rootless Docker without cgroups.
+NO_LIST = [
     JSONDecodeError("no JSON", "", 0),
     APIError("500", explanation='exec: "ps": executable file not found in $PATH'),
     APIError("500", explanation="runc did not terminate successfully: exit status 1: : unknown"),
@@ -75,31 +75,33 @@ NONE = [
 
 
 @pytest.mark.parametrize("answer", [DOCKER, PODMAN_4], ids=["Docker", "Podman 4"])
-def test_each_process_is_told_by_the_engine(answer):
-    assert listed(answer) == LISTED
+def test_the_engine_lists_the_processes(answer):
+    assert list_processes(answer) == PROCESSES
 
 
-def test_a_container_that_has_ended_has_none():
-    assert listed({**DOCKER, "Processes": None}) == []
+def test_a_container_that_has_ended_has_no_processes():
+    assert list_processes({**DOCKER, "Processes": None}) == []
 
 
-@pytest.mark.parametrize("answer", NONE)
-def test_a_shell_is_asked_where_the_engine_lists_none(answer, monkeypatch):
-    monkeypatch.setattr(containers, "Exec", Here)
+@pytest.mark.parametrize("answer", NO_LIST)
+def test_a_shell_lists_the_processes_if_the_engine_cannot(answer, monkeypatch):
+    monkeypatch.setattr(containers, "Exec", Local)
     words = [sys.executable, "-c", "input()", "two words", "", "a\nline"]
     with subprocess.Popen(words, stdin=subprocess.PIPE) as child:
-        found = {each.pid: each for each in listed(answer)}
+        processes = {process.pid: process for process in list_processes(answer)}
         child.communicate(b"\n")
-    assert found[child.pid] == ProcessInfo(child.pid, os.geteuid(), " ".join(words))
-    assert not any("/proc/[0-9]" in each.command for each in found.values()), "its own shell is not told"
+    assert processes[child.pid] == ProcessInfo(child.pid, os.geteuid(), " ".join(words))
+    assert not any("/proc/[0-9]" in process.command for process in processes.values()), (
+        "the list contains its own shell"
+    )
 
 
-@pytest.mark.parametrize("answer", NONE)
+@pytest.mark.parametrize("answer", NO_LIST)
 @pytest.mark.parametrize("inside", [Gone, Bare, Hostile])
-def test_an_engine_that_lists_none_is_told_where_no_shell_answers(answer, inside, monkeypatch):
+def test_an_engine_that_cannot_list_processes_is_reported_without_a_shell(answer, inside, monkeypatch):
     monkeypatch.setattr(containers, "Exec", inside)
     with pytest.raises(RefusedError, match="listing the processes of container container: the engine "):
-        listed(answer)
+        list_processes(answer)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +113,6 @@ def test_an_engine_that_lists_none_is_told_where_no_shell_answers(answer, inside
         {**PODMAN_4, "Processes": [["12"]]},
     ],
 )
-def test_what_is_no_list_of_processes_is_told(answer):
+def test_an_invalid_list_of_processes_is_reported(answer):
     with pytest.raises(EngineError, match="cannot be understood"):
-        listed(answer)
+        list_processes(answer)

@@ -22,11 +22,11 @@ def encode(frames):
 
 
 def joined(frames, stream):
-    return b"".join(data for each, data in frames if each == stream)
+    return b"".join(data for number, data in frames if number == stream)
 
 
 @given(FRAMES, st.lists(st.integers(1, 50), max_size=40))
-def test_frames_are_put_together_however_the_pieces_fall(frames, sizes):
+def test_frames_are_assembled_from_pieces_of_any_size(frames, sizes):
     output, wire = Output(), encode(frames)
     reader = Frames(output.take)
     for size in [*sizes, len(wire)]:
@@ -36,14 +36,14 @@ def test_frames_are_put_together_however_the_pieces_fall(frames, sizes):
     assert bytes(output.stderr) == joined(frames, 2)
 
 
-def test_empty_frames_are_nothing():
+def test_empty_frames_are_ignored():
     output = Output()
     Frames(output.take).feed(struct.pack(">BxxxL", 1, 0) + encode([(1, b"x")]))
     assert bytes(output.stdout) == b"x"
 
 
 def _peer(sock, received, answer, *, read=True):
-    """Play the engine: answer while reading, then close."""
+    """Act as the engine: answer while reading, then close."""
 
     def play():
         for frame in answer:
@@ -57,7 +57,7 @@ def _peer(sock, received, answer, *, read=True):
     return thread
 
 
-def test_much_goes_both_ways_at_once():
+def test_much_input_and_output_flow_at_the_same_time():
     ours, theirs = socket.socketpair()
     received, output = [], Output()
     answer = [encode([(1, b"o" * 70_000), (2, b"e" * 70_000)])] * 20
@@ -69,7 +69,7 @@ def test_much_goes_both_ways_at_once():
     assert len(output.stdout) == len(output.stderr) == 1_400_000
 
 
-def test_a_command_that_does_not_read_its_input_is_no_error():
+def test_a_command_need_not_read_its_input():
     ours, theirs = socket.socketpair()
     output = Output()
     thread = _peer(theirs, [], [encode([(1, b"done")])], read=False)
@@ -80,7 +80,7 @@ def test_a_command_that_does_not_read_its_input_is_no_error():
 
 
 class Engine:
-    """Stands for a client and its ``api``: refuses every exec, or answers what is told of one."""
+    """Stands for a client and its ``api``: rejects every new exec, and returns the given answers about one."""
 
     def __init__(self, *, running=True, status=500, answers=()):
         self.api, self._running, self._status, self._answers = self, running, status, list(answers)
@@ -97,12 +97,12 @@ class Engine:
 
 
 @pytest.mark.parametrize("status", [404, 409, 500])
-def test_a_refusal_is_told_by_what_became_of_the_container(status):
+def test_a_rejected_exec_reports_the_end_of_the_container(status):
     with pytest.raises(ContainerGoneError, match=r"build container it is exited \(exit status 137\)"):
         execution.Exec(Engine(running=False, status=status)).run("it", ["true"], take=Output().take)
 
 
-def test_a_refusal_of_a_container_that_runs_is_the_engine_s_own(monkeypatch):
+def test_a_rejected_exec_in_a_running_container_is_an_engine_error(monkeypatch):
     monkeypatch.setattr(execution, "_ENDING_SECONDS", 0.05)
     with pytest.raises(execution.EngineError, match="container state improper") as raised:
         execution.Exec(Engine(running=True)).run("it", ["true"], take=Output().take)
@@ -115,9 +115,9 @@ def test_a_refusal_of_a_container_that_runs_is_the_engine_s_own(monkeypatch):
         ([{"Running": False, "ExitCode": 7}], 7),
         ([{"Running": True, "ExitCode": None}, {"Running": False, "ExitCode": 7}], 7),
         ([{"Running": True, "ExitCode": 0}, {"Running": False, "ExitCode": 7}], 7),
-        ([{"Running": True, "ExitCode": 0}], None),  # of a service that was started again
+        ([{"Running": True, "ExitCode": 0}], None),  # from a restarted service
     ],
 )
-def test_the_status_of_a_command_that_runs_is_none(monkeypatch, answers, status):
+def test_a_command_that_is_still_running_has_no_status(monkeypatch, answers, status):
     monkeypatch.setattr(execution, "_ENDING_SECONDS", 0.2)
     assert execution.Exec(Engine(answers=answers))._status("it", "exec") == status

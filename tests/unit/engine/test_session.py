@@ -35,11 +35,11 @@ def engine():
         session.close()
 
 
-def test_answers(engine):
+def test_json_answers_are_decoded(engine):
     assert [engine.json("/it") for _ in range(3)] == [{"it": "is"}] * 3
 
 
-def test_refusals_are_sentences_and_the_next_answer_is_right(engine):
+def test_an_error_has_a_message_and_does_not_affect_the_next_answer(engine):
     with pytest.raises(NotFoundError, match="No such image: none"):
         engine.json("/none")
     with pytest.raises(EngineError, match="answered /broken with status 500: no space left"):
@@ -49,13 +49,13 @@ def test_refusals_are_sentences_and_the_next_answer_is_right(engine):
     assert engine.json("/it") == {"it": "is"}
 
 
-def test_an_answer_that_is_not_read_to_its_end(engine):
+def test_an_answer_need_not_be_read_to_its_end(engine):
     with engine.stream("/large") as body:
         assert body.read(10) == bytes(10)
     assert engine.json("/it") == {"it": "is"}
 
 
-def test_an_engine_that_only_the_sdk_can_reach(engine, monkeypatch):
+def test_an_engine_can_be_reached_through_the_sdk(engine, monkeypatch):
     monkeypatch.setattr(session, "reachable_directly", lambda _address: False)
     assert engine.json("/it") == {"it": "is"}
     with pytest.raises(NotFoundError, match="No such image: none"):
@@ -63,7 +63,7 @@ def test_an_engine_that_only_the_sdk_can_reach(engine, monkeypatch):
 
 
 @pytest.mark.parametrize("directly", [True, False])
-def test_an_answer_that_breaks_off(engine, monkeypatch, directly):
+def test_an_answer_that_breaks_off_is_an_error(engine, monkeypatch, directly):
     monkeypatch.setattr(session, "reachable_directly", lambda _address: directly)
     with pytest.raises(EngineError):
         engine.json("/cut")
@@ -71,6 +71,6 @@ def test_an_answer_that_breaks_off(engine, monkeypatch, directly):
 
 
 @pytest.mark.parametrize("address", ["unix:///none/docker.sock", "tcp://127.0.0.1:1"])
-def test_no_engine(address):
+def test_an_engine_that_does_not_answer_is_reported(address):
     with pytest.raises(EngineUnavailableError, match=f"no container engine answers at {address}.*set DOCKER_HOST"):
         EngineSession(address, 60).http.json("/it")

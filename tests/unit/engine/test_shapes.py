@@ -1,4 +1,4 @@
-"""An engine that answers JSON of another shape is told as that, whatever was asked."""
+"""An answer of the engine with unexpected JSON is reported as such, for every request."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHAPES = [{}, [], "text", 5, None, True, [1], [None], ["x"], [{}], [[]], {"Id": 
 
 
 class Client:
-    """Stands for a session and its ``api``: its answers all have one shape."""
+    """Stands for a session and its ``api``: all its answers are the same."""
 
     def __init__(self, answer):
         self._answer = answer
@@ -35,8 +35,8 @@ class Client:
 
 
 @contextmanager
-def told(words):
-    """Let pass what works (some shapes are whole answers) and what is told in these words, and nothing else."""
+def succeeds_or_reports(words):
+    """Accept success (some shapes are complete answers) or an error with these words, and nothing else."""
     try:
         yield
     except TierwrightError as error:
@@ -62,13 +62,13 @@ QUESTIONS = {
 
 @pytest.mark.parametrize("question", QUESTIONS)
 @pytest.mark.parametrize("shape", SHAPES, ids=json.dumps)
-def test_an_answer_of_another_shape_is_told(question, shape):
-    with told("cannot be understood"):
+def test_an_unexpected_answer_is_reported(question, shape):
+    with succeeds_or_reports("cannot be understood"):
         QUESTIONS[question](Engine(Client(shape)))
 
 
 @pytest.mark.parametrize("question", ["labelled", "everything", "nameless", "snapshot", "containers", "networks"])
-def test_an_empty_dictionary_is_no_empty_list(question):
+def test_an_empty_dictionary_is_not_an_empty_list(question):
     with pytest.raises(EngineError, match="cannot be understood"):
         QUESTIONS[question](Engine(Client({})))
 
@@ -77,8 +77,8 @@ def test_an_empty_dictionary_is_no_empty_list(question):
 def engine(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
-    def answering(**answers):
-        class Asking:
+    def open_with(**answers):
+        class FakeApi:
             address = "unix:///x"
 
             def json(self, path):
@@ -91,12 +91,12 @@ def engine(tmp_path, monkeypatch):
             def stream(self, path):
                 raise EngineError(f"{self.address} packs nothing: {path}")
 
-        session = SimpleNamespace(address=Asking.address, http=Asking())
+        session = SimpleNamespace(address=FakeApi.address, http=FakeApi())
         monkeypatch.setattr(docker_daemon, "lazy_engine", lambda: Engine(session))
         store = Store(tmp_path / "store")
         return transport.open_place("", "", store), store
 
-    return answering
+    return open_with
 
 
 LISTED, IMAGE = [{"Id": "sha256:1", "Labels": {}}], {"Id": "sha256:1", "RootFS": {"Layers": []}}
@@ -104,14 +104,14 @@ LISTED, IMAGE = [{"Id": "sha256:1", "Labels": {}}], {"Id": "sha256:1", "RootFS":
 
 @pytest.mark.parametrize("shape", SHAPES, ids=json.dumps)
 @pytest.mark.parametrize("kind", ["list", "image", "history"])
-def test_tree_and_layers_tell_answers_of_another_shape(engine, kind, shape):
+def test_tree_and_layers_report_unexpected_answers(engine, kind, shape):
     opened, store = engine(**{"list": LISTED, "image": IMAGE, "history": [], kind: shape})
-    for ask in (
+    for view in (
         lambda: build_tree(opened.list_images()),
         lambda: list_layers(open_in(opened, opened.find("x"), store)),
     ):
-        with told("unix:///x"):
-            ask()
+        with succeeds_or_reports("unix:///x"):
+            view()
 
 
 FIELDS = [{}, [], "text", 5, None, True, [1], {"a": 1}, -1, 10**30, "\x1b[31m"]
@@ -121,31 +121,31 @@ FIELDS = [{}, [], "text", 5, None, True, [1], {"a": 1}, -1, 10**30, "\x1b[31m"]
 @pytest.mark.parametrize(
     "field",
     [
-        *(("list", each) for each in ("Id", "Labels", "RepoTags", "Created", "Size")),
-        *(("image", each) for each in ("Id", "RootFS", "RepoTags", "Config", "Created", "Os")),
-        *(("history", each) for each in ("Created", "CreatedBy", "Comment")),
+        *(("list", name) for name in ("Id", "Labels", "RepoTags", "Created", "Size")),
+        *(("image", name) for name in ("Id", "RootFS", "RepoTags", "Config", "Created", "Os")),
+        *(("history", name) for name in ("Created", "CreatedBy", "Comment")),
     ],
     ids=".".join,
 )
-def test_fields_of_another_shape_are_told(engine, field, value):
-    where, name = field
+def test_unexpected_fields_are_reported(engine, field, value):
+    kind, key = field
     history = {"Created": 5, "CreatedBy": "x", "Comment": "y"}
     image = {**IMAGE, "RootFS": {"Layers": [f"sha256:{'1' * 64}"]}}
     answers = {"list": LISTED[0], "image": image, "history": history}
-    answers[where] = {**answers[where], name: value}
+    answers[kind] = {**answers[kind], key: value}
     opened, store = engine(list=[answers["list"]], image=answers["image"], history=[answers["history"]])
-    with told("unix:///x"):
+    with succeeds_or_reports("unix:///x"):
         list(tree_lines(build_tree(opened.list_images(), nameless=True)))
-    with told("unix:///x"):
+    with succeeds_or_reports("unix:///x"):
         list_layers(open_in(opened, opened.find("x"), store))
 
 
 def tree_lines(tree):
-    for each in command_tree._render(tree):
-        yield from each.lines() if isinstance(each, Table) else [each]
+    for block in command_tree._render(tree):
+        yield from block.lines() if isinstance(block, Table) else [block]
 
 
-def test_no_list_is_not_no_images(engine):
+def test_an_answer_without_a_list_is_not_an_empty_list(engine):
     opened, _store = engine(list={}, image=IMAGE, history=[])
     with pytest.raises(EngineError, match="answered with dict; expected a list of images"):
         opened.list_images()

@@ -1,4 +1,4 @@
-"""Streams that the engine's SDK may hand out, and the sockets that are made of them."""
+"""The streams of the engine's SDK, and the sockets that are made from them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MUCH = os.urandom(1 << 16) * 40
 
 
 class Channel:
-    """A stream that is no socket, as paramiko's: its other end is ``far``."""
+    """A stream that is not a socket, like paramiko's; its other end is ``far``."""
 
     def __init__(self):
         self._near, self.far = socket.socketpair()
@@ -48,8 +48,8 @@ class Channel:
 
 @pytest.fixture
 def channel():
-    with contextlib.closing(Channel()) as made:
-        yield made
+    with contextlib.closing(Channel()) as stream:
+        yield stream
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def certificate(tmp_path_factory):
 
 @pytest.fixture
 def tls(certificate):
-    """Both ends of a TLS connection: the engine's client's, and the engine's."""
+    """Both ends of a TLS connection: that of the client, and that of the engine."""
     server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     server.load_cert_chain(certificate)
     client.load_verify_locations(certificate)
@@ -93,38 +93,38 @@ def tls(certificate):
         yield ours, ends[0]
 
 
-def received(sock, count):
+def receive(sock, count):
     data = bytearray()
     while len(data) < count and (piece := sock.recv(1 << 16)):
         data += piece
     return bytes(data)
 
 
-def both_ways(ours, far):
-    """Send much from both sides at once, neither of which reads before it has sent all."""
-    got = {}
+def send_both_ways(ours, far):
+    """Send much data from both sides at the same time, and check that it arrives."""
+    received = {}
 
     def side(name, sock):
-        reader = threading.Thread(target=lambda: got.update({name: received(sock, len(MUCH))}))
+        reader = threading.Thread(target=lambda: received.update({name: receive(sock, len(MUCH))}))
         reader.start()
         sock.sendall(MUCH)
         reader.join()
 
-    threads = [threading.Thread(target=side, args=each) for each in (("ours", ours), ("far", far))]
+    threads = [threading.Thread(target=side, args=arguments) for arguments in (("ours", ours), ("far", far))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(20)
-    assert got == {"ours": MUCH, "far": MUCH}
+    assert received == {"ours": MUCH, "far": MUCH}
 
 
-def threads_end(before):
+def assert_new_threads_end(before):
     for thread in set(threading.enumerate()) - before:
         thread.join(5)
         assert not thread.is_alive()
 
 
-def test_a_socket_stays_what_it_is():
+def test_a_socket_is_used_unchanged():
     near, far = socket.socketpair()
     with near, far:
         assert as_socket(near) is near
@@ -135,57 +135,57 @@ def test_a_socket_stays_what_it_is():
 def test_a_channel_becomes_a_socket(channel):
     with as_socket(channel) as ours:
         assert ours.fileno() >= 0
-        both_ways(ours, channel.far)
+        send_both_ways(ours, channel.far)
         assert can_end_input(channel)
 
 
-def test_the_end_of_what_we_send_is_told_and_the_answer_still_comes(channel):
+def test_an_answer_arrives_after_the_end_of_input(channel):
     with as_socket(SimpleNamespace(_sock=channel)) as ours:
         ours.sendall(b"question")
         ours.shutdown(socket.SHUT_WR)
-        assert received(channel.far, 99) == b"question"
+        assert receive(channel.far, 99) == b"question"
         channel.far.sendall(b"answer")
         channel.far.shutdown(socket.SHUT_WR)
-        assert received(ours, 99) == b"answer"
+        assert receive(ours, 99) == b"answer"
 
 
 def test_the_end_of_a_channel_is_seen(channel):
     with as_socket(channel) as ours:
         channel.far.sendall(b"last")
         channel.far.close()
-        assert received(ours, 99) == b"last"
+        assert receive(ours, 99) == b"last"
 
 
-def test_nothing_is_left_of_a_bridge(channel, monkeypatch):
+def test_a_bridge_leaves_nothing_behind(channel, monkeypatch):
     complaints = []
     monkeypatch.setattr(sys, "unraisablehook", complaints.append)
     before = set(threading.enumerate())
     with as_socket(channel) as ours:
         ours.sendall(b"x")
-    assert received(channel.far, 99) == b"x"
+    assert receive(channel.far, 99) == b"x"
     channel.far.shutdown(socket.SHUT_WR)
-    threads_end(before)
+    assert_new_threads_end(before)
     assert complaints == []
 
 
-def test_tls_carries_both_ways_at_once(tls):
+def test_tls_carries_data_in_both_directions(tls):
     near, far = tls
     assert not can_end_input(SimpleNamespace(_sock=near))
     with as_socket(SimpleNamespace(_sock=near)) as ours:
         assert not isinstance(ours, ssl.SSLSocket)
-        carried, back = threading.Thread(target=lambda: far.sendall(MUCH)), {}
-        carried.start()
-        back = received(ours, len(MUCH))
-        carried.join()
-        assert back == MUCH
-        sent = threading.Thread(target=lambda: ours.sendall(MUCH))
-        sent.start()
-        assert received(far, len(MUCH)) == MUCH
-        sent.join()
+        engine_thread = threading.Thread(target=lambda: far.sendall(MUCH))
+        engine_thread.start()
+        answer = receive(ours, len(MUCH))
+        engine_thread.join()
+        assert answer == MUCH
+        client_thread = threading.Thread(target=lambda: ours.sendall(MUCH))
+        client_thread.start()
+        assert receive(far, len(MUCH)) == MUCH
+        client_thread.join()
 
 
-def test_tls_answers_while_it_is_asked(tls):
-    """Each side sends all before it reads: an engine that echoes must not wait for us, nor we for it."""
+def test_tls_receives_while_it_sends(tls):
+    """An engine that returns its input must not have to wait for the client, nor the client for the engine."""
     near, far = tls
 
     def echo():
@@ -199,7 +199,7 @@ def test_tls_answers_while_it_is_asked(tls):
         threads = [threading.Thread(target=echo), threading.Thread(target=lambda: ours.sendall(MUCH))]
         for thread in threads:
             thread.start()
-        assert received(ours, len(MUCH)) == MUCH
+        assert receive(ours, len(MUCH)) == MUCH
         for thread in threads:
             thread.join(10)
 
@@ -214,10 +214,10 @@ def test_the_end_of_a_tls_connection_is_seen(tls, polite):
                 far.settimeout(0.2)
                 far.unwrap()
         far.close()
-        assert received(ours, 99) == b"last"
+        assert receive(ours, 99) == b"last"
 
 
-def test_what_came_with_the_head_of_an_answer_is_not_lost():
+def test_data_that_arrives_with_the_headers_is_not_lost():
     near, far = socket.socketpair()
     with near, far, near.makefile("rb") as buffered:
         stream = SimpleNamespace(
@@ -229,14 +229,14 @@ def test_what_came_with_the_head_of_an_answer_is_not_lost():
         assert read_ahead(stream) == b""
         assert near.gettimeout() is None
         far.sendall(b"late")
-        assert received(as_socket(stream), 4) == b"late"
+        assert receive(as_socket(stream), 4) == b"late"
 
 
-def test_what_came_over_ssh_with_the_head_of_an_answer_is_not_lost(channel):
+def test_data_that_arrives_over_ssh_with_the_headers_is_not_lost(channel):
     buffered = SimpleNamespace(_rbuffer=bytearray(b"early"))
     raw = SimpleNamespace(_fp=SimpleNamespace(fp=buffered))
     assert read_ahead(SimpleNamespace(_sock=channel, _response=SimpleNamespace(raw=raw))) == b"early"
 
 
-def test_a_stream_without_a_buffer_has_nothing_ahead(channel):
+def test_a_stream_without_a_buffer_has_no_data_ahead(channel):
     assert read_ahead(channel) == b""

@@ -15,7 +15,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.syst
         ({"Version": "1", "Components": None}, False),
     ],
 )
-def test_the_kind_is_told_from_the_version(version, commits):
+def test_the_kind_is_recognised_from_the_version(version, commits):
     assert engine_system.recognise(version, dict).commits_mount_points is commits
 
 
@@ -28,26 +28,26 @@ CONTAINERD = {"DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]}
         ("1.51", CONTAINERD, engine_system.CONTAINERD),
         ("1.51", {"DriverStatus": [["Backing Filesystem", "extfs"]]}, engine_system.DOCKER),
         ("1.51", {"DriverStatus": None}, engine_system.DOCKER),
-        ("1.41", CONTAINERD, engine_system.DOCKER),  # it is not asked
+        ("1.41", CONTAINERD, engine_system.DOCKER),  # its information is not requested
     ],
 )
-def test_the_store_of_images_is_told_where_there_can_be_two(api, info, expected):
+def test_the_image_store_is_recognised_if_the_api_supports_two(api, info, expected):
     assert engine_system.recognise({"ApiVersion": api, "Components": [{"Name": "Engine"}]}, lambda: info) is expected
 
 
-def test_an_engine_is_asked_once():
+def test_an_engine_is_asked_only_once():
     class Client:
-        asked = 0
+        requests = 0
 
         @property
         def http(self):
             return self
 
         def json(self, _path):
-            self.asked += 1
+            self.requests += 1
             return {"Components": [{"Name": "Podman Engine"}]}
 
     client = Client()
     system = System(client)
     assert system.kind() is system.kind() is engine_system.PODMAN
-    assert client.asked == 1
+    assert client.requests == 1

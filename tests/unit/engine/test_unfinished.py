@@ -1,4 +1,4 @@
-"""With containerd's store an engine keeps what it could not unpack, which nobody can use."""
+"""With containerd's store, an engine keeps images that it could not unpack and that cannot be used."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Archive:
 
 
 class Api:
-    """An engine that takes an archive and cannot unpack it; it says what was removed."""
+    """An engine that accepts an archive and cannot unpack it; it records which images were removed."""
 
     def __init__(self, layers):
         self.layers, self.removed = layers, []
@@ -32,15 +32,15 @@ class Api:
     def load_image(self, _archive):
         return [{"stream": "Loaded image ID: x\n"}, {"stream": "Error unpacking image x: no space left on device\n"}]
 
-    def inspect_image(self, called):
-        return {"Id": called, "RootFS": {"Layers": self.layers} if self.layers else {}, "Config": None}
+    def inspect_image(self, name):
+        return {"Id": name, "RootFS": {"Layers": self.layers} if self.layers else {}, "Config": None}
 
-    def remove_image(self, called):
-        self.removed.append(called)
+    def remove_image(self, name):
+        self.removed.append(name)
 
 
-@pytest.mark.parametrize(("layers", "removed"), [([], 1), (["sha256:aa"], 0)], ids=["unfinished", "whole before"])
-def test_only_what_is_not_whole_is_removed(monkeypatch, tmp_path, layers, removed):
+@pytest.mark.parametrize(("layers", "removed"), [([], 1), (["sha256:aa"], 0)], ids=["unfinished", "complete before"])
+def test_only_an_incomplete_image_is_removed(monkeypatch, tmp_path, layers, removed):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     api = Api(layers)
     session = SimpleNamespace(api=api, address="tcp://x", http=None)

@@ -27,7 +27,7 @@ HOSTILE = {
 }
 
 
-def test_a_tier_inherits_what_it_does_not_say():
+def test_a_tier_inherits_settings_that_it_does_not_set():
     config = runtime_config(HOSTILE, {}, {})
     for key in (
         "Entrypoint",
@@ -43,12 +43,12 @@ def test_a_tier_inherits_what_it_does_not_say():
         assert config[key] == HOSTILE[key]
 
 
-def test_onbuild_and_what_belongs_to_a_container_are_never_inherited():
+def test_onbuild_and_container_settings_are_never_inherited():
     assert runtime_config(HOSTILE, {}, {}).keys().isdisjoint({"OnBuild", "Hostname", "AttachStdin"})
 
 
-def test_everything_can_be_reset():
-    nothing = {
+def test_every_setting_can_be_reset():
+    empty = {
         "entrypoint": [],
         "cmd": [],
         "user": "",
@@ -57,12 +57,12 @@ def test_everything_can_be_reset():
         "stop_signal": "",
         "working_dir": "",
     }
-    config = runtime_config(HOSTILE, {**nothing, "healthcheck": {}}, {})
+    config = runtime_config(HOSTILE, {**empty, "healthcheck": {}}, {})
     assert set(config) == {"Env", "Healthcheck", "Labels"}
     assert config["Healthcheck"] == {"Test": ["NONE"]}
 
 
-def test_an_entrypoint_of_one_s_own_drops_the_parent_s_arguments():
+def test_a_new_entrypoint_drops_the_cmd_of_the_parent():
     assert "Cmd" not in runtime_config(HOSTILE, {"entrypoint": ["/mine"]}, {})
     assert runtime_config(HOSTILE, {"entrypoint": ["/mine"], "cmd": ["x"]}, {})["Cmd"] == ["x"]
 
@@ -72,7 +72,7 @@ def test_the_environment_is_merged():
     assert config["Env"] == ["PATH=/bin", "MODE=test", "PORT=8080", "EMPTY="]
 
 
-def test_identity_labels_are_the_tier_s_own():
+def test_identity_labels_cannot_be_inherited_or_set():
     config = runtime_config(HOSTILE, {"labels": {"io.tierwright.tier": "forged"}}, {"io.tierwright.tier": "child"})
     assert config["Labels"] == {"team": "x", "io.tierwright.tier": "child"}
     assert runtime_config(HOSTILE, {}, {})["Labels"] == {"team": "x"}
@@ -80,7 +80,7 @@ def test_identity_labels_are_the_tier_s_own():
     assert runtime_config({}, {"labels": forged}, {})["Labels"] == {"org.example.kept": "yes"}
 
 
-def test_a_health_check_in_the_engine_s_units():
+def test_durations_of_a_health_check_become_nanoseconds():
     check = {"test": ["CMD", "x"], "interval": "1m30s", "timeout": "500ms", "start_period": "1h", "retries": 3}
     assert runtime_config({}, {"healthcheck": check}, {})["Healthcheck"] == {
         "Test": ["CMD", "x"],
@@ -91,12 +91,12 @@ def test_a_health_check_in_the_engine_s_units():
     }
 
 
-def test_nothing_of_the_parent_disturbs_a_build():
+def test_a_build_container_inherits_only_the_environment():
     path = "PATH=/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin"
     assert work_config(HOSTILE, {"a": "b"}) == {"Env": [path, "MODE=prod=1"], "Labels": {"a": "b"}}
 
 
-def test_the_document_s_digest_is_the_image_s_id():
+def test_the_image_id_is_the_digest_of_the_configuration():
     content = document(
         architecture="amd64",
         os="linux",

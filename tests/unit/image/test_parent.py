@@ -1,4 +1,4 @@
-"""A parent that may be anybody's image: its environment keeps nothing from working, and what cannot run is refused."""
+"""Parents made by other tools: their environment must not disturb a build, and those that cannot run are rejected."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ PARENT = Image("sha256:id", {}, ("sha256:aa",), {}, (), 1, "amd64", "linux")
         "OPENSSL_CONF",
     ],
 )
-def test_a_variable_that_changes_how_programs_start_is_not_in_the_build_but_in_the_image(name):
-    given = [f"{name}=/x", "MODE=a=b", "http_proxy=http://p:1"]
-    assert configuration.for_build(given) == given[1:]
-    assert configuration.left_out_variables(given) == [name]
-    assert runtime_config({"Env": given}, {}, {})["Env"] == given
+def test_a_variable_that_affects_program_start_is_only_in_the_image(name):
+    environment = [f"{name}=/x", "MODE=a=b", "http_proxy=http://p:1"]
+    assert configuration.for_build(environment) == environment[1:]
+    assert configuration.left_out_variables(environment) == [name]
+    assert runtime_config({"Env": environment}, {}, {})["Env"] == environment
 
 
-def test_other_variables_stay():
-    given = ["HOME=/x", "JAVA_HOME=/opt/java", "LANG=C.UTF-8", "LC_ALL=C", "TZ=UTC", "ENVIRONMENT=x", "EMPTY="]
-    assert configuration.for_build(given) == given
-    assert configuration.left_out_variables(given) == []
+def test_other_variables_are_kept_in_the_build():
+    environment = ["HOME=/x", "JAVA_HOME=/opt/java", "LANG=C.UTF-8", "LC_ALL=C", "TZ=UTC", "ENVIRONMENT=x", "EMPTY="]
+    assert configuration.for_build(environment) == environment
+    assert configuration.left_out_variables(environment) == []
 
 
 @pytest.mark.parametrize(
-    ("said", "path"),
+    ("parent_path", "build_path"),
     [
         ("", STANDARD),
         (STANDARD, STANDARD),
@@ -67,14 +67,14 @@ def test_other_variables_stay():
         ("/bin::/opt/y", "/bin:/opt/y:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin"),
     ],
 )
-def test_the_distribution_s_programs_are_found_whatever_path_the_parent_has(said, path):
-    assert configuration.for_build([f"PATH={said}"]) == [f"PATH={path}"]
+def test_path_in_the_build_contains_the_standard_folders(parent_path, build_path):
+    assert configuration.for_build([f"PATH={parent_path}"]) == [f"PATH={build_path}"]
 
 
 def engine(machine):
-    made = FakeEngine()
-    made.system.machine = ("linux", machine)
-    return made
+    fake = FakeEngine()
+    fake.system.machine = ("linux", machine)
+    return fake
 
 
 @pytest.mark.parametrize(
@@ -89,23 +89,23 @@ def engine(machine):
         ("s390x", "linux/s390x", True),
     ],
 )
-def test_an_image_for_another_machine_is_refused(machine, image, accepted):
-    system, architecture = image.split("/")
-    parent = dataclasses.replace(PARENT, os=system, architecture=architecture)
+def test_an_image_for_an_incompatible_platform_is_rejected(machine, image, accepted):
+    os, architecture = image.split("/")
+    parent = dataclasses.replace(PARENT, os=os, architecture=architecture)
 
-    def look():
+    def check():
         platform.check(engine(machine), "base", "x@sha256:1", parent)
 
     if accepted:
-        look()
+        check()
     else:
-        told = rf"tier 'base': x@sha256:1 is for {image}, and the engine runs linux/{machine}; expected"
-        with pytest.raises(SourceError, match=told):
-            look()
+        message = rf"tier 'base': x@sha256:1 is for {image}, and the engine runs linux/{machine}; expected"
+        with pytest.raises(SourceError, match=message):
+            check()
 
 
 @pytest.mark.parametrize(
-    ("program", "refused"),
+    ("program", "rejected_architecture"),
     [
         (b"\x7fELF\2\1" + bytes(12) + b"\x3e\0", ""),
         (b"\x7fELF\2\1" + bytes(12) + b"\xb7\0", "arm64"),
@@ -115,7 +115,7 @@ def test_an_image_for_another_machine_is_refused(machine, image, accepted):
         (b"#!/bin/sh\n", ""),
     ],
 )
-def test_a_root_file_system_for_another_processor_is_refused(tmp_path, program, refused):
+def test_an_archive_for_a_different_architecture_is_rejected(tmp_path, program, rejected_architecture):
     archive = tmp_path / "rootfs.tar"
     with tarfile.open(archive, "w") as tar:
         for name, content in (("./etc/x", b"\x7fELF\2\1" + bytes(12) + b"\xb7\0"), ("./usr/bin/sh", program)):
@@ -123,23 +123,25 @@ def test_a_root_file_system_for_another_processor_is_refused(tmp_path, program, 
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
 
-    def look():
+    def check():
         platform.check_archive(engine("amd64"), "base", "base.tar", archive)
 
-    if refused:
-        with pytest.raises(SourceError, match=rf"tier 'base': the programs in .* are for {refused}, and .* runs amd64"):
-            look()
+    if rejected_architecture:
+        with pytest.raises(
+            SourceError, match=rf"tier 'base': the programs in .* are for {rejected_architecture}, and .* runs amd64"
+        ):
+            check()
     else:
-        look()
+        check()
 
 
-@pytest.mark.parametrize(("most", "layers", "accepted"), [(125, 124, True), (125, 125, False), (None, 500, True)])
-def test_a_parent_that_can_take_no_layer_more_is_refused(most, layers, accepted):
-    it = engine("amd64")
-    it.system.does = system.EngineKind(most_layers=most)
+@pytest.mark.parametrize(("max_layers", "layers", "accepted"), [(125, 124, True), (125, 125, False), (None, 500, True)])
+def test_a_parent_with_the_maximum_number_of_layers_is_rejected(max_layers, layers, accepted):
+    fake = engine("amd64")
+    fake.system.does = system.EngineKind(most_layers=max_layers)
     parent = dataclasses.replace(PARENT, layers=("sha256:aa",) * layers)
     if accepted:
-        platform.check_depth(it, "web", parent)
+        platform.check_depth(fake, "web", parent)
     else:
         with pytest.raises(SourceError, match=r"tier 'web': its parent has 125 layers already.*allows 125"):
-            platform.check_depth(it, "web", parent)
+            platform.check_depth(fake, "web", parent)

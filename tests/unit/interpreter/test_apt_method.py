@@ -1,4 +1,4 @@
-"""The method that apt runs in build containers, with a method of the distribution that knows one archive only."""
+"""The apt method of build containers, with a distribution method that always serves the same file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROGRAM = apt_method.__file__
 CONTENT = b"a package\n" * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
-OWN = """#!/bin/sh
+DISTRIBUTION_METHOD = """#!/bin/sh
 printf '100 Capabilities\\nVersion: 1.2\\nSend-Config: true\\n\\n'
 while read -r line; do
     case $line in
@@ -39,33 +39,33 @@ done
 
 
 class Archive:
-    """An archive with one file, a cache, and what apt says to both."""
+    """An archive with one file, a cache, and the method that apt would run."""
 
     def __init__(self, folder):
         self.cache = folder / "cache"
         self.cache.mkdir()
-        self.own = folder / "http"
-        self.own.write_text(OWN)
-        self.own.chmod(0o755)
-        Path(f"{self.own}.content").write_bytes(CONTENT)
+        self.distribution_method = folder / "http"
+        self.distribution_method.write_text(DISTRIBUTION_METHOD)
+        self.distribution_method.chmod(0o755)
+        Path(f"{self.distribution_method}.content").write_bytes(CONTENT)
         self.target = folder / "partial"
 
     def apt(self, *messages, cache=None):
-        program = [sys.executable, "-I", "-S", PROGRAM, str(cache or self.cache), str(self.own)]
-        said = "".join(f"{message}\n\n" for message in messages)
-        done = subprocess.run(program, input=said, capture_output=True, text=True, timeout=20, check=True)
-        assert done.stderr == ""
-        return done.stdout
+        program = [sys.executable, "-I", "-S", PROGRAM, str(cache or self.cache), str(self.distribution_method)]
+        requests = "".join(f"{message}\n\n" for message in messages)
+        process = subprocess.run(program, input=requests, capture_output=True, text=True, timeout=20, check=True)
+        assert process.stderr == ""
+        return process.stdout
 
-    def ask(self, digest=DIGEST, uri="http://archive.test/a.deb", most=None, **options):
+    def acquire(self, digest=DIGEST, uri="http://archive.test/a.deb", max_size=None, **options):
         self.target.unlink(missing_ok=True)
         expected = f"\nExpected-SHA256: {digest}" if digest else ""
-        expected += f"\nMaximum-Size: {most}" if most else ""
+        expected += f"\nMaximum-Size: {max_size}" if max_size else ""
         return self.apt(f"600 URI Acquire\nURI: {uri}\nFilename: {self.target}{expected}", **options)
 
     @property
-    def fetched(self):
-        path = Path(f"{self.own}.fetched")
+    def fetch_count(self):
+        path = Path(f"{self.distribution_method}.fetched")
         return len(path.read_text().splitlines()) if path.exists() else 0
 
 
@@ -75,31 +75,31 @@ def archive(tmp_path):
 
 
 def test_a_file_is_fetched_once(archive):
-    first = archive.ask()
+    first = archive.acquire()
     assert first.startswith("100 Capabilities")
-    assert (archive.fetched, archive.target.read_bytes()) == (1, CONTENT)
+    assert (archive.fetch_count, archive.target.read_bytes()) == (1, CONTENT)
     assert [path.name for path in archive.cache.iterdir()] == [DIGEST]
-    second = archive.ask(uri="https://mirror.test/a.deb")
-    assert (archive.fetched, archive.target.read_bytes()) == (1, CONTENT)
+    second = archive.acquire(uri="https://mirror.test/a.deb")
+    assert (archive.fetch_count, archive.target.read_bytes()) == (1, CONTENT)
     assert f"201 URI Done\nURI: https://mirror.test/a.deb\nFilename: {archive.target}\n" in second
     assert f"SHA256-Hash: {DIGEST}\n" in second
 
 
-def test_what_apt_expects_no_digest_of_is_always_fetched(archive):
+def test_a_file_without_an_expected_digest_is_always_fetched(archive):
     for _time in range(2):
-        archive.ask(digest=None)
-    assert archive.fetched == 2
+        archive.acquire(digest=None)
+    assert archive.fetch_count == 2
     assert list(archive.cache.iterdir()) == []
 
 
-def test_what_is_not_what_apt_expects_is_not_kept(archive):
-    archive.ask(digest="0" * 64)
+def test_a_file_with_a_wrong_digest_is_not_cached(archive):
+    archive.acquire(digest="0" * 64)
     assert list(archive.cache.iterdir()) == []
 
 
-def planted(archive, how):
+def plant(archive, kind):
     entry = archive.cache / DIGEST
-    match how:
+    match kind:
         case "other content of the same size":
             entry.write_bytes(CONTENT[::-1])
         case "half of it":
@@ -113,28 +113,28 @@ def planted(archive, how):
 
 
 @pytest.mark.parametrize(
-    "how", ["other content of the same size", "half of it", "a link to a secret", "a pipe", "a folder"]
+    "kind", ["other content of the same size", "half of it", "a link to a secret", "a pipe", "a folder"]
 )
-def test_what_somebody_planted_in_the_cache_is_not_believed(archive, how):
-    planted(archive, how)
-    archive.ask()
-    assert (archive.fetched, archive.target.read_bytes()) == (1, CONTENT)
+def test_a_planted_cache_entry_is_not_used(archive, kind):
+    plant(archive, kind)
+    archive.acquire()
+    assert (archive.fetch_count, archive.target.read_bytes()) == (1, CONTENT)
 
 
-def test_a_poisoned_file_is_replaced_by_the_right_one(archive):
-    planted(archive, "half of it")
-    archive.ask()
-    archive.ask()
-    assert archive.fetched == 1
+def test_a_damaged_cache_entry_is_replaced(archive):
+    plant(archive, "half of it")
+    archive.acquire()
+    archive.acquire()
+    assert archive.fetch_count == 1
 
 
 @pytest.mark.parametrize("uri", ["https://user:password@archive.test/a.deb", "http://user@archive.test/a.deb"])
-def test_what_takes_credentials_is_not_shared(archive, uri):
-    archive.ask(uri=uri)
+def test_a_file_that_needs_credentials_is_not_cached(archive, uri):
+    archive.acquire(uri=uri)
     assert list(archive.cache.iterdir()) == []
 
 
-def test_what_takes_a_client_certificate_is_not_shared(archive):
+def test_a_file_that_needs_a_client_certificate_is_not_cached(archive):
     certificate = "601 Configuration\nConfig-Item: Dir=/\nConfig-Item: Acquire::https::archive.test::SslCert=/etc/mine"
     archive.apt(
         certificate,
@@ -143,76 +143,76 @@ def test_what_takes_a_client_certificate_is_not_shared(archive):
     assert list(archive.cache.iterdir()) == []
 
 
-def test_without_a_cache_the_distribution_s_method_is_all_there_is(archive, tmp_path):
-    archive.ask(cache=tmp_path / "nowhere")
-    assert (archive.fetched, archive.target.read_bytes()) == (1, CONTENT)
+def test_without_a_cache_the_method_of_the_distribution_is_used(archive, tmp_path):
+    archive.acquire(cache=tmp_path / "nowhere")
+    assert (archive.fetch_count, archive.target.read_bytes()) == (1, CONTENT)
 
 
-def test_a_file_that_somebody_removes_while_it_is_copied_is_whole_all_the_same(archive, monkeypatch):
-    archive.ask()
+def test_a_cache_entry_removed_during_the_copy_is_copied_completely(archive, monkeypatch):
+    archive.acquire()
     copy = apt_method._copy
 
-    def copy_and_lose(*streams):
+    def remove_and_copy(*streams):
         (archive.cache / DIGEST).unlink()
         return copy(*streams)
 
-    monkeypatch.setattr(apt_method, "_copy", copy_and_lose)
+    monkeypatch.setattr(apt_method, "_copy", remove_and_copy)
     assert apt_method.Cache(str(archive.cache)).take(DIGEST, str(archive.target), 1 << 20) == len(CONTENT)
 
 
-@pytest.mark.parametrize("most", [None, len(CONTENT)], ids=["any size", "a known size"])
-def test_a_file_that_has_no_end_is_not_read(archive, most):
-    with (archive.cache / DIGEST).open("wb") as planted:
-        planted.truncate(1 << 40)
-    archive.ask(most=most)
-    assert (archive.fetched, archive.target.read_bytes()) == (1, CONTENT)
+@pytest.mark.parametrize("max_size", [None, len(CONTENT)], ids=["any size", "a known size"])
+def test_a_huge_cache_entry_is_not_read(archive, max_size):
+    with (archive.cache / DIGEST).open("wb") as entry:
+        entry.truncate(1 << 40)
+    archive.acquire(max_size=max_size)
+    assert (archive.fetch_count, archive.target.read_bytes()) == (1, CONTENT)
 
 
-def test_apt_gets_an_answer_where_the_cache_cannot_be_copied_from(archive):
-    archive.ask()
-    archive.ask(most="no number")
-    assert (archive.fetched, archive.target.read_bytes()) == (2, CONTENT)
+def test_apt_gets_an_answer_if_copying_from_the_cache_fails(archive):
+    archive.acquire()
+    archive.acquire(max_size="no number")
+    assert (archive.fetch_count, archive.target.read_bytes()) == (2, CONTENT)
 
 
-def test_what_has_not_been_used_for_long_goes(archive):
-    archive.ask()
+def test_old_cache_entries_are_removed(archive):
+    archive.acquire()
     old, new = archive.cache / ("1" * 64), archive.cache / ("2" * 64)
     for path in (old, new):
         path.write_text("x")
     os.utime(old, (0, time.time() - 40 * 86400))
     (archive.cache / DIGEST).unlink()
-    archive.ask()
+    archive.acquire()
     assert {path.name for path in archive.cache.iterdir()} == {DIGEST, new.name}
 
 
-def test_apt_ends_it_with_a_signal(archive):
-    program = [sys.executable, "-I", "-S", PROGRAM, str(archive.cache), str(archive.own)]
-    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
-        assert running.stdout.readline() == b"100 Capabilities\n"
-        running.send_signal(2)
-        assert running.wait(10) == -2
+def test_sigint_ends_the_method(archive):
+    program = [sys.executable, "-I", "-S", PROGRAM, str(archive.cache), str(archive.distribution_method)]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"100 Capabilities\n"
+        process.send_signal(2)
+        assert process.wait(10) == -2
 
 
 @given(st.lists(st.binary(max_size=30)))
-def test_messages_come_whole_and_in_order(lines):
-    said = [line.replace(b"\n", b"") for line in lines]
-    stream = [line + b"\n" for line in said]
+def test_messages_are_complete_and_in_order(lines):
+    message_lines = [line.replace(b"\n", b"") for line in lines]
+    stream = [line + b"\n" for line in message_lines]
     assert b"".join(apt_method._messages(stream)).replace(b"\n", b"") == b"".join(
-        said[: max((index for index, line in enumerate(said) if not line), default=0)]
+        message_lines[: max((index for index, line in enumerate(message_lines) if not line), default=0)]
     )
 
 
-def test_it_runs_on_the_oldest_python_with_the_standard_library_alone():
+def test_the_method_runs_on_python_3_8_with_only_the_standard_library():
     tree = ast.parse(Path(PROGRAM).read_text(), feature_version=(3, 8))
-    found = {
+    imported = {
         name.split(".")[0]
         for node in ast.walk(tree)
         for name in (
-            [each.name for each in node.names]
+            [alias.name for alias in node.names]
             if isinstance(node, ast.Import)
             else [node.module]
             if isinstance(node, ast.ImportFrom)
             else []
         )
     }
-    assert found <= sys.stdlib_module_names
+    assert imported <= sys.stdlib_module_names

@@ -28,7 +28,7 @@ def role(tmp_path):
     return tmp_path
 
 
-def test_right_variables_pass(role):
+def test_valid_variables_are_accepted(role):
     check_role("web", "web", read_arguments(role), {"web_port": "8080", "web_mode": "a", "unrelated": object()})
 
 
@@ -40,18 +40,18 @@ def test_right_variables_pass(role):
         ({}, "web_mode"),
     ],
 )
-def test_a_wrong_variable_is_named_with_the_tier_and_the_role(role, variables, message):
+def test_an_invalid_variable_is_reported_with_tier_and_role(role, variables, message):
     with pytest.raises(ChainError, match=f"tier 'shop': variables of role web: .*{message}"):
         check_role("shop", "web", read_arguments(role), variables)
 
 
-def test_what_the_role_s_defaults_set_is_not_missing(role):
+def test_a_variable_with_a_role_default_is_not_missing(role):
     (role / "defaults").mkdir()
     (role / "defaults/main.yml").write_text("web_mode: a\n")
     check_role("web", "web", read_arguments(role), {})
 
 
-def test_a_default_that_needs_facts_is_not_looked_at(tmp_path):
+def test_a_default_that_needs_facts_is_not_checked(tmp_path):
     (tmp_path / "meta").mkdir()
     (tmp_path / "meta/argument_specs.yml").write_text(
         "argument_specs: {main: {options: {x: {type: bool, default: \"{{ ansible_facts['x'] }}\"},"
@@ -70,7 +70,7 @@ def test_a_value_that_needs_facts_is_left_to_ansible(role):
     check_role("web", "web", read_arguments(role), Variables(web_mode="{{ ansible_facts['x'] }}"))
 
 
-def test_an_option_that_fills_itself_is_checked_though_nobody_set_it(tmp_path):
+def test_an_option_with_apply_defaults_is_checked_even_if_it_is_not_set(tmp_path):
     (tmp_path / "meta").mkdir()
     (tmp_path / "meta/argument_specs.yml").write_text(
         "argument_specs: {main: {options: {x: {type: dict, apply_defaults: true, options: {y: {required: true}}}}}}"
@@ -79,7 +79,7 @@ def test_an_option_that_fills_itself_is_checked_though_nobody_set_it(tmp_path):
         check_role("web", "web", read_arguments(tmp_path), {})
 
 
-def test_a_role_is_read_once_for_all_its_tiers(role):
+def test_a_role_is_read_once_for_all_tiers(role):
     arguments = read_arguments(role)
     (role / "meta/argument_specs.yml").unlink()
     for tier in ("shop", "blog"):
@@ -87,18 +87,18 @@ def test_a_role_is_read_once_for_all_its_tiers(role):
             check_role(tier, "web", arguments, {})
 
 
-def test_a_role_without_a_specification_takes_anything(tmp_path):
+def test_a_role_without_a_specification_accepts_any_variable(tmp_path):
     check_role("web", "web", read_arguments(tmp_path), {"x": 1})
 
 
-def test_a_specification_in_meta_main_counts(tmp_path):
+def test_a_specification_in_meta_main_is_used(tmp_path):
     (tmp_path / "meta").mkdir()
     (tmp_path / "meta/main.yml").write_text(SPEC)
     with pytest.raises(ChainError, match="web_mode"):
         check_role("web", "web", read_arguments(tmp_path), {})
 
 
-def test_a_config_is_checked():
+def test_tier_config_is_checked():
     assert check_config("x", "tier_config", {"user": 1001})["user"] == "1001"
     assert check_config("x", "tier_config", {"healthcheck": {}})["healthcheck"] == {}
     with pytest.raises(ChainError, match=r"tier 'x': tier_config has the unknown key 'usr'; did you mean user\?"):
@@ -110,7 +110,7 @@ def test_a_config_is_checked():
 def test_protected_paths_are_a_list_of_patterns():
     assert check_protects("core", "tier_protects", ["/etc/ssl/", "/etc/*.conf"]) == ("etc/*.conf", "etc/ssl")
     assert check_protects("core", "tier_protects", None) == ()
-    wrong_ones = (({"a": 1}, "tier_protects"), (["/etc/[z-a]"], "not a valid pattern"), (["/"], "below the root"))
-    for wrong, told in wrong_ones:
-        with pytest.raises(ChainError, match=f"tier 'core': .*{told}"):
-            check_protects("core", "tier_protects", wrong)
+    invalid = (({"a": 1}, "tier_protects"), (["/etc/[z-a]"], "not a valid pattern"), (["/"], "below the root"))
+    for value, message in invalid:
+        with pytest.raises(ChainError, match=f"tier 'core': .*{message}"):
+            check_protects("core", "tier_protects", value)

@@ -1,4 +1,4 @@
-"""What is wrong with a tier's variables is told in the plan: tier, variable, what was found and what was expected."""
+"""The plan reports invalid variables of a tier, with the tier, the variable, its value and the expected value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.p
 
 DIGEST = "sha256:" + "0f" * 32
 
-#: Variable, value, and words that the message has besides tier and variable.
+#: Variable, value, and words that the message contains in addition to the tier and the variable.
 BAD = [
     ("tier_config", "cmd", "expected a dictionary"),
     ("tier_config", ["cmd"], "expected a dictionary"),
@@ -137,7 +137,7 @@ BAD = [
     ("tier_gather_subset", {"all": True}, "a list of subsets"),
     ("tier_python_interpreter", "python3", "an absolute path"),
 ]
-#: Of a base.
+#: The same for a base.
 BAD_BASES = [
     ("tier_bootstrap", "bookworm", "expected a dictionary"),
     ("tier_bootstrap", {"suite": "Bookworm 12"}, "a code name"),
@@ -163,7 +163,7 @@ class Hosts(dict):
 
 @pytest.fixture
 def plan(tmp_path, monkeypatch):
-    """Plan a base and one tier on it, as far as no engine is needed."""
+    """Plan a base and a child, up to the point where an engine is needed."""
     (tmp_path / "roles/web/tasks").mkdir(parents=True)
     (tmp_path / "roles/web/tasks/main.yml").write_text("[]\n")
     monkeypatch.chdir(tmp_path)
@@ -176,32 +176,32 @@ def plan(tmp_path, monkeypatch):
             base={"inventory_dir": str(tmp_path), **(base or {"tier_pull": f"debian@{DIGEST}"})},
             web={"inventory_dir": str(tmp_path), "tier_parent": "base", **variables},
         )
-        known = {"hostvars": hosts, "groups": {"tiers": ["base", "web"]}, "ansible_play_hosts_all": ["base", "web"]}
-        Planner(ChainInventory(known), "2.19").decide(None, [])
+        task_vars = {"hostvars": hosts, "groups": {"tiers": ["base", "web"]}, "ansible_play_hosts_all": ["base", "web"]}
+        Planner(ChainInventory(task_vars), "2.19").decide(None, [])
 
     return run
 
 
-def said(value):
+def abbreviated(value):
     return str(value).replace(" ", "")[:40]
 
 
-@pytest.mark.parametrize(("variable", "value", "words"), BAD, ids=[f"{each[0]} {said(each[1])}" for each in BAD])
-def test_a_bad_value_is_told_in_the_plan(plan, variable, value, words):
-    with pytest.raises(ChainError) as told:
+@pytest.mark.parametrize(("variable", "value", "words"), BAD, ids=[f"{case[0]} {abbreviated(case[1])}" for case in BAD])
+def test_the_plan_reports_an_invalid_value(plan, variable, value, words):
+    with pytest.raises(ChainError) as failure:
         plan(**{variable: value})
-    assert f"tier 'web': {variable}" in str(told.value) or f"tier 'web': unsupported parameters: {variable}" in str(
-        told.value
-    ).replace("Unsupported", "unsupported"), told.value
-    assert words in str(told.value)
+    assert f"tier 'web': {variable}" in str(failure.value) or f"tier 'web': unsupported parameters: {variable}" in str(
+        failure.value
+    ).replace("Unsupported", "unsupported"), failure.value
+    assert words in str(failure.value)
 
 
-@pytest.mark.parametrize(("variable", "value", "words"), BAD_BASES, ids=[said(each[1]) for each in BAD_BASES])
-def test_a_bad_value_of_a_base_is_told_in_the_plan(plan, variable, value, words):
-    with pytest.raises(ChainError) as told:
+@pytest.mark.parametrize(("variable", "value", "words"), BAD_BASES, ids=[abbreviated(case[1]) for case in BAD_BASES])
+def test_the_plan_reports_an_invalid_value_of_a_base(plan, variable, value, words):
+    with pytest.raises(ChainError) as failure:
         plan(base={variable: value})
-    assert "tier 'base': " in str(told.value)
-    assert words in str(told.value)
+    assert "tier 'base': " in str(failure.value)
+    assert words in str(failure.value)
 
 
 @pytest.mark.parametrize(
@@ -214,19 +214,19 @@ def test_a_bad_value_of_a_base_is_told_in_the_plan(plan, variable, value, words)
         ("web_tier_inputs: [{url: ftp://x}]", "tier 'web': web_tier_inputs"),
     ],
 )
-def test_what_a_role_says_of_its_tier_is_told_in_the_plan(plan, defaults, words):
-    with pytest.raises(ChainError) as told:
+def test_the_plan_reports_an_invalid_setting_of_a_role(plan, defaults, words):
+    with pytest.raises(ChainError) as failure:
         plan(defaults=defaults)
-    assert words in str(told.value)
+    assert words in str(failure.value)
 
 
-def test_all_that_is_wrong_with_a_tier_is_told_at_once(plan):
-    with pytest.raises(ChainError) as told:
+def test_all_errors_of_a_tier_are_reported_at_once(plan):
+    with pytest.raises(ChainError) as failure:
         plan(tier_config={"cmd": "x", "working_dir": "y"}, tier_drop=["[z-a]"], tier_test_timeout=-1)
-    assert len(str(told.value).splitlines()) == 4
+    assert len(str(failure.value).splitlines()) == 4
 
 
-def test_a_secret_is_not_shown_where_a_value_is_wrong(monkeypatch):
+def test_the_message_about_an_invalid_value_hides_a_secret(monkeypatch):
     monkeypatch.setattr(
         "ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.argument_specs.is_secret",
         lambda leaf: leaf == "a$ b",
@@ -235,12 +235,12 @@ def test_a_secret_is_not_shown_where_a_value_is_wrong(monkeypatch):
         check_config("web", "tier_config", {"env": {"X": "a$ b"}})
 
 
-def test_each_setting_is_checked():
+def test_every_setting_has_a_check():
     assert list(image_settings.keys_without_check()) == []
 
 
-def test_right_settings_are_written_in_one_way():
-    said = {
+def test_valid_settings_are_normalised():
+    settings = {
         "cmd": {"shell": "exec sleep 5"},
         "entrypoint": ["run", 5],
         "user": 1001,
@@ -251,7 +251,7 @@ def test_right_settings_are_written_in_one_way():
         "healthcheck": {"test": {"shell": "curl -f http://localhost/"}, "interval": "1m30s", "retries": "3"},
         "stop_signal": "SIGRTMIN+3",
     }
-    assert check_config("web", "tier_config", said) == {
+    assert check_config("web", "tier_config", settings) == {
         "cmd": ["/bin/sh", "-c", "exec sleep 5"],
         "entrypoint": ["run", "5"],
         "user": "1001",
@@ -264,7 +264,7 @@ def test_right_settings_are_written_in_one_way():
     }
 
 
-def test_the_parent_s_environment_can_be_referred_to():
+def test_env_can_refer_to_the_environment_of_the_parent():
     parent = {"Env": ["PATH=/bin", "A=1"]}
     config = runtime_config(parent, {"env": {"PATH": "/opt/x:$PATH", "B": "${A}$$A"}}, {})
     assert config["Env"] == ["PATH=/opt/x:/bin", "A=1", "B=1$A"]
@@ -272,17 +272,15 @@ def test_the_parent_s_environment_can_be_referred_to():
         ChainError, match=r"tier_config\.env\.C is '\$NO', but the parent's environment has no NO; expected one"
     ):
         runtime_config(parent, {"env": {"C": "$NO"}}, {})
-    assert image_settings.resolve_references("$PATH", {}).endswith("/sbin:/bin"), (
-        "what engines take where an image says nothing"
-    )
+    assert image_settings.resolve_references("$PATH", {}).endswith("/sbin:/bin"), "the default path of engines"
 
 
 @pytest.mark.parametrize("folder", ["acme.web", "web-2.0"])
-def test_one_prefix_holds_for_all_that_a_role_says_of_its_tier(plan, tmp_path, folder):
+def test_all_settings_of_a_role_have_the_same_prefix(plan, tmp_path, folder):
     (tmp_path / "roles/web").rename(tmp_path / "roles" / folder)
-    named = variable_prefix(folder)
+    prefix = variable_prefix(folder)
     (tmp_path / "roles" / folder / "defaults").mkdir()
-    for what, value in (("config", "{cmd: x}"), ("inputs", "[{url: ftp://x}]"), ("protects", "[/]")):
-        (tmp_path / "roles" / folder / "defaults/main.yml").write_text(f"{named}_tier_{what}: {value}\n")
-        with pytest.raises(ChainError, match=f"tier 'web': {named}_tier_{what}"):
+    for setting, value in (("config", "{cmd: x}"), ("inputs", "[{url: ftp://x}]"), ("protects", "[/]")):
+        (tmp_path / "roles" / folder / "defaults/main.yml").write_text(f"{prefix}_tier_{setting}: {value}\n")
+        with pytest.raises(ChainError, match=f"tier 'web': {prefix}_tier_{setting}"):
             plan(tier_role=folder)

@@ -1,4 +1,4 @@
-"""No bare error of Python reaches a user: files and variables of any form become sentences."""
+"""Users do not see bare Python exceptions: malformed files and variables lead to readable messages."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def world(tmp_path):
         ("defaults/main.yml", "a: [\n"),
     ],
 )
-def test_a_role_s_file_of_another_form_is_named(world, file, content):
+def test_a_malformed_file_of_a_role_is_named(world, file, content):
     (world.folder / "roles/web" / file).write_text(content)
     with pytest.raises(ChainError, match=r"roles/web/meta|roles/web/defaults"):
         world.decide()
 
 
 @pytest.mark.parametrize("force", [5, 5.5, True, {"web": 1}])
-def test_a_value_of_tier_force_that_is_no_list_is_told(world, force):
+def test_an_invalid_tier_force_is_rejected(world, force):
     with pytest.raises(ChainError, match=r"^tier_force is .*expected names of tiers"):
         world.planner().decide(world.engine, force)
 
@@ -63,14 +63,14 @@ def test_a_value_of_tier_force_that_is_no_list_is_told(world, force):
 @pytest.mark.parametrize(
     "error", [KeyError("x"), TypeError("y"), RecursionError("z"), UnicodeDecodeError("a", b"", 0, 1, "b")]
 )
-def test_any_error_becomes_a_sentence_that_names_the_tier(error):
-    with pytest.raises(AnsibleActionFail, match=r"^tier 'web': failed") as told, errors_as_messages("tier 'web'"):
+def test_any_exception_becomes_a_message_with_the_tier(error):
+    with pytest.raises(AnsibleActionFail, match=r"^tier 'web': failed") as failure, errors_as_messages("tier 'web'"):
         raise error
-    assert type(error).__name__ in str(told.value)
-    assert "Traceback" not in str(told.value)
+    assert type(error).__name__ in str(failure.value)
+    assert "Traceback" not in str(failure.value)
 
 
-def test_ansible_s_errors_and_ours_keep_their_words():
+def test_errors_of_ansible_and_tierwright_keep_their_messages():
     with pytest.raises(AnsibleActionFail, match=r"^ours$"), errors_as_messages():
         raise SealError("ours")
     with pytest.raises(AnsibleError, match=r"theirs"), errors_as_messages():
@@ -79,22 +79,22 @@ def test_ansible_s_errors_and_ours_keep_their_words():
 
 @pytest.fixture
 def display():
-    shown = Display()
-    before = vars(shown).copy()
-    yield shown
-    vars(shown).clear()
-    vars(shown).update(before)
+    instance = Display()
+    attributes = vars(instance).copy()
+    yield instance
+    vars(instance).clear()
+    vars(instance).update(attributes)
 
 
-def test_what_a_module_says_steers_no_terminal(display, capsys):
+def test_control_sequences_of_modules_are_escaped(display, capsys):
     guard_display()
     guard_display()
     display.display("\x1b[0;32mok\x1b[0m \x1b]0;title\x07\x1b[8mhidden\x1b[2J\ttab\nline")
     display.error("Module failed: \x1b]0;title\x07")
-    told = capsys.readouterr()
-    assert told.out == "\x1b[0;32mok\x1b[0m \\x1b]0;title\\x07\\x1b[8mhidden\\x1b[2J\ttab\nline\n"
-    assert "\x1b]" not in told.err
-    assert "title" in told.err
+    output = capsys.readouterr()
+    assert output.out == "\x1b[0;32mok\x1b[0m \\x1b]0;title\\x07\\x1b[8mhidden\\x1b[2J\ttab\nline\n"
+    assert "\x1b]" not in output.err
+    assert "title" in output.err
 
 
 @pytest.mark.parametrize(
@@ -110,5 +110,5 @@ def test_what_a_module_says_steers_no_terminal(display, capsys):
         ("acme.tools.document", False),
     ],
 )
-def test_lines_go_where_people_read(callback, people):
+def test_only_callbacks_for_people_get_extra_lines(callback, people):
     assert writes_for_people(callback) is people

@@ -5,7 +5,7 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.outside_inputs import FetchFailure
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Bootstrap, Import, Tier
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory import declared_inputs as module
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory import declared_inputs
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.declared_inputs import (
     digest_inputs,
     read_inputs,
@@ -20,9 +20,9 @@ IMPORTED = Tier(name="base", team="o", image="base", tag="latest", source=Import
 @pytest.fixture
 def read(make_tier, tmp_path):
     def read(*declared, base=BASE, **variables):
-        said = {f"tier_inputs_{name}": value for name, value in variables.items()}
+        tier_variables = {f"tier_inputs_{name}": value for name, value in variables.items()}
         return read_inputs(
-            make_tier("web", "base"), base, "web_tier_inputs", list(declared), said, inventory_folder=tmp_path
+            make_tier("web", "base"), base, "web_tier_inputs", list(declared), tier_variables, inventory_folder=tmp_path
         )
 
     return read
@@ -30,19 +30,19 @@ def read(make_tier, tmp_path):
 
 @pytest.fixture
 def internet(monkeypatch):
-    """Answers by address; what is asked is recorded."""
-    asked = []
+    """Answer requests without a network; return the list of requests, as address and maximum age."""
+    requested = []
 
     def ask(questions, locate, _warn):
         addresses = {name: locate(name) for name in questions}
-        asked.extend((addresses[name], question.max_age) for name, question in questions.items())
+        requested.extend((addresses[name], question.max_age) for name, question in questions.items())
         return {name: FetchFailure("no route") if "gone" in addresses[name] else f"answer {name}" for name in questions}
 
-    monkeypatch.setattr(module, "ask", ask)
+    monkeypatch.setattr(declared_inputs, "ask", ask)
     monkeypatch.setattr(
-        module, "own_mirrors", lambda: {"archive": "http://a/debian", "security": "http://s/debian-security"}
+        declared_inputs, "own_mirrors", lambda: {"archive": "http://a/debian", "security": "http://s/debian-security"}
     )
-    return asked
+    return requested
 
 
 @pytest.mark.parametrize(
@@ -73,13 +73,13 @@ def internet(monkeypatch):
         ),
     ],
 )
-def test_what_is_asked_and_what_it_is_called(read, internet, declared, base, addresses):
+def test_each_input_has_its_addresses_and_key_parts(read, internet, declared, base, addresses):
     parts = digest_inputs({"web": read(declared, base=base)}, print)["web"]
     assert set(parts) == {f"input/{name}" for name in addresses}
     assert {address for address, _ in internet} == set(addresses.values())
 
 
-def test_an_address_is_asked_once_for_all_tiers_as_often_as_one_of_them_wants(read, internet):
+def test_an_address_is_requested_once_with_the_lowest_maximum_age(read, internet):
     declared = {"a": read({"debian": {}}), "b": read({"debian": {}}, max_age=60), "c": read()}
     parts = digest_inputs(declared, print)
     assert parts["a"] == parts["b"]
@@ -87,7 +87,7 @@ def test_an_address_is_asked_once_for_all_tiers_as_often_as_one_of_them_wants(re
     assert [age for _, age in internet] == [60, 60, 60]
 
 
-def test_a_pin_counts_instead_of_everything_that_would_be_asked(read, internet, tmp_path):
+def test_a_pin_replaces_all_requests(read, internet, tmp_path):
     (tmp_path / "ca.pem").write_text("one")
     items = ({"debian": {}}, {"url": "http://x/gone"}, {"file": "ca.pem"}, {"url": "http://x/a", "checksum": SUM})
     parts = digest_inputs({"web": read(*items, pin="2026-11-01")}, print)["web"]
@@ -98,11 +98,11 @@ def test_a_pin_counts_instead_of_everything_that_would_be_asked(read, internet, 
 
 
 @pytest.mark.usefixtures("internet")
-def test_an_address_that_does_not_answer_is_told_with_each_tier(read):
+def test_an_address_that_does_not_answer_is_reported_for_each_tier(read):
     declared = {tier: read({"url": "http://x/gone"}) for tier in ("web", "db")}
-    with pytest.raises(ChainError) as caught:
+    with pytest.raises(ChainError) as failure:
         digest_inputs(declared, print)
-    lines = str(caught.value).splitlines()
+    lines = str(failure.value).splitlines()
     assert len(lines) == 2
     assert "tier 'web': web_tier_inputs names x/gone, which does not answer (no route)" in lines[0]
     assert "tier_inputs_pin" in lines[0]
@@ -122,17 +122,17 @@ def test_an_address_that_does_not_answer_is_told_with_each_tier(read):
         ({"uri": "http://x"}, "uri"),
     ],
 )
-def test_what_is_wrong_is_told_with_tier_and_variable(read, item, message):
+def test_an_invalid_input_is_reported_with_tier_and_variable(read, item, message):
     with pytest.raises(ChainError, match=f"tier 'web': web_tier_inputs.*{message}"):
         read(item)
 
 
-def test_an_archive_must_be_named_where_the_base_does_not_say(read):
+def test_suites_are_required_if_the_base_was_not_bootstrapped(read):
     with pytest.raises(ChainError, match=r"debian has no suites, and the base 'base' was not .*suites: \[bookworm"):
         read({"debian": {}}, base=IMPORTED)
 
 
 @pytest.mark.parametrize("age", ["often", -1, "nan"])
-def test_an_age_is_a_number_of_seconds(read, age):
+def test_the_maximum_age_must_be_a_number_of_seconds(read, age):
     with pytest.raises(ChainError, match="tier 'web': tier_inputs_max_age is"):
         read(max_age=age)

@@ -17,7 +17,7 @@ def vaulted(text: str = SECRET) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "held"),
+    ("name", "value", "secret"),
     [
         ("password", SECRET, True),
         ("url", f"postgres://u:{SECRET}@x", True),
@@ -30,7 +30,7 @@ def vaulted(text: str = SECRET) -> str:
         ("comment", "the password is in the vault", False),
     ],
 )
-def test_a_secret_is_found_where_a_template_has_put_it(name, value, held):
+def test_a_value_that_contains_a_secret_is_recognised(name, value, secret):
     raw = {
         "password": vaulted(),
         "url": "postgres://u:{{ password }}@x",
@@ -42,16 +42,16 @@ def test_a_secret_is_found_where_a_template_has_put_it(name, value, held):
         "port": 80,
         "comment": "the password is in the vault",
     }
-    assert Secrets(raw, ["token"]).are_in(name, value) == held
+    assert Secrets(raw, ["token"]).are_in(name, value) == secret
 
 
-def test_a_short_secret_is_found_only_where_it_is_the_whole_value():
+def test_a_short_secret_is_recognised_only_as_the_whole_value():
     secrets = Secrets({"pin": vaulted("a")}, ())
     assert secrets.are_in("copy", "a")
     assert not secrets.are_in("other", "banana")
 
 
-def test_what_an_encrypted_file_says_is_secret(tmp_path):
+def test_values_of_an_encrypted_file_are_secret(tmp_path):
     file = tmp_path / "vault.yml"
     file.write_text("$ANSIBLE_VAULT;1.1;AES256\n6162\n")
     raw = {"password": Origin(path=str(file), line_num=1).tag(SECRET), "port": 80}
@@ -61,7 +61,7 @@ def test_what_an_encrypted_file_says_is_secret(tmp_path):
     assert not secrets.are_in("port", 80)
 
 
-def test_secrets_are_digested_slowly_and_others_are_not():
+def test_only_secrets_get_the_slow_digest():
     raw = {"password": vaulted(), "url": "u:{{ password }}", "port": 80}
     digests = digest_variables({**raw, "url": f"u:{SECRET}"}, raw)
     assert digests["variable/url"] == digest_value("url", f"u:{SECRET}", secret=True)
@@ -69,12 +69,12 @@ def test_secrets_are_digested_slowly_and_others_are_not():
 
 
 VALUES = st.recursive(
-    st.one_of(st.text(), st.integers(), st.none()), lambda each: st.lists(each, max_size=3), max_leaves=6
+    st.one_of(st.text(), st.integers(), st.none()), lambda children: st.lists(children, max_size=3), max_leaves=6
 )
 
 
 @given(st.dictionaries(st.text(min_size=1), VALUES, max_size=4), st.text(min_size=4), st.text(), st.text())
-def test_wild_values_are_secret_exactly_where_the_secret_is_in_them(raw, secret, before, after):
+def test_arbitrary_values_are_secret_only_if_they_contain_a_secret(raw, secret, before, after):
     secrets = Secrets({**raw, "password": vaulted(secret)}, ())
     assert secrets.are_in("new name", [{"x": before + secret + after}])
     assert not secrets.are_in("new name", "" if secret else None)

@@ -1,4 +1,4 @@
-"""Each kind of input makes its own tier and what stands on it stale, and nothing else does."""
+"""Each kind of input makes its tier and the descendants stale; nothing else does."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def caches(tmp_path, monkeypatch):
 
 @pytest.fixture
 def world(tmp_path):
-    """A chain that was built; `db` read a file beside its role, and listed a folder."""
+    """A chain that was built. The role of `db` read a file outside the role and listed a folder."""
     world = World(project(tmp_path / "clone"))
     world.build({"db": ["files/motd.txt", "files/"]})
     assert world.built() == []
@@ -135,17 +135,17 @@ WEB = ["web", "app"]
     ],
     ids=lambda value: value.replace("/", " ") if isinstance(value, str) else "",
 )
-def test_an_input_makes_its_tier_and_what_stands_on_it_stale(world, change, stale, reason):
+def test_an_input_makes_its_tier_and_the_descendants_stale(world, change, stale, reason):
     change(world)
     decisions = world.decide()
     assert world.built() == stale
-    assert any(reason in each for each in decisions[stale[0]].reasons), decisions[stale[0]].reasons
+    assert any(reason in line for line in decisions[stale[0]].reasons), decisions[stale[0]].reasons
     for name in stale[1:]:
         parent = decisions[name].tier.parent
         assert decisions[name].reasons[-1] == f"parent {parent} is built" if parent in stale else True
 
 
-def test_what_an_earlier_image_was_built_with_is_found_again(world):
+def test_an_earlier_image_with_the_same_inputs_is_used_again(world):
     before = {name: decision.image for name, decision in world.decide().items()}
     write(world.folder / "files/motd.txt", "bye\n")
     world.build({"db": ["notes/other"]})
@@ -159,17 +159,17 @@ def test_what_an_earlier_image_was_built_with_is_found_again(world):
 
 @pytest.fixture
 def clone(world, tmp_path):
-    """Another clone of the same project, with the same engine."""
+    """A second clone of the project, with the same engine."""
     folder = tmp_path / "elsewhere/another clone"
     shutil.copytree(world.folder, folder)
     return World(folder, world.engine)
 
 
-def test_another_path_is_no_change(clone):
+def test_a_different_path_changes_nothing(clone):
     assert clone.built() == []
 
 
-def test_another_user_is_no_change(clone, monkeypatch, tmp_path):
+def test_a_different_user_changes_nothing(clone, monkeypatch, tmp_path):
     for name, value in {"HOME": str(tmp_path / "home"), "USER": "somebody", "LOGNAME": "somebody"}.items():
         monkeypatch.setenv(name, value)
     if os.geteuid() == 0:
@@ -179,25 +179,25 @@ def test_another_user_is_no_change(clone, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("umask", [0o077, 0o002])
-def test_another_umask_is_no_change(clone, umask):
+def test_a_different_umask_changes_nothing(clone, umask):
     for path in clone.folder.rglob("*"):
         path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
     assert clone.built() == []
 
 
-def test_touched_files_are_no_change(clone):
+def test_different_file_times_change_nothing(clone):
     for path in clone.folder.rglob("*"):
         os.utime(path, (1, 1))
     assert clone.built() == []
 
 
-def test_another_order_of_directories_is_no_change(clone, monkeypatch):
+def test_a_different_order_of_directory_entries_changes_nothing(clone, monkeypatch):
     scandir = os.scandir
 
     class Reversed:
         def __init__(self, path):
-            with scandir(path) as found:
-                self.entries = iter(sorted(found, key=lambda entry: entry.name, reverse=True))
+            with scandir(path) as listing:
+                self.entries = iter(sorted(listing, key=lambda entry: entry.name, reverse=True))
 
         def __enter__(self):
             return self
@@ -218,11 +218,11 @@ def test_another_order_of_directories_is_no_change(clone, monkeypatch):
 @pytest.mark.parametrize(
     "path", ["README.md", "molecule/default/molecule.yml", "tests/test_web.py", "tasks/__pycache__/x.pyc"]
 )
-def test_what_reaches_no_tier_is_no_change(world, path):
+def test_a_file_that_no_tier_uses_changes_nothing(world, path):
     write(world.folder / "roles/web" / path, "other")
     assert world.built() == []
 
 
-def test_a_role_that_nothing_names_is_no_change(world):
+def test_a_role_that_no_tier_uses_changes_nothing(world):
     write(world.folder / "roles/other/tasks/main.yml", "- other\n")
     assert world.built() == []

@@ -17,27 +17,27 @@ def roles(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["web", "./web", "web/", "../roles/web", "ABSOLUTE/web"])
-def test_a_role_is_found_by_its_name_or_its_path(roles, name):
-    found = find_role("web", name.replace("ABSOLUTE", str(roles)), (roles,))
-    assert found.folder == roles / "web"
+def test_a_role_is_found_by_name_or_path(roles, name):
+    role = find_role("web", name.replace("ABSOLUTE", str(roles)), (roles,))
+    assert role.folder == roles / "web"
 
 
 @pytest.mark.parametrize("name", [".", "..", "web/tasks", "../elsewhere/etc", "/etc/apt", "../../etc", "/", "web/.."])
-def test_a_folder_that_is_no_role_is_refused(roles, name):
+def test_a_folder_that_is_not_a_role_is_rejected(roles, name):
     with pytest.raises(ChainError, match=r"is not a role|no such role"):
         find_role("web", name, (roles,))
 
 
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("path", ["files/pipe", "tasks/more.yml", "templates/x.j2", "defaults/main.yml"])
-def test_a_fifo_in_a_role_is_named(roles, path):
+def test_a_fifo_in_a_role_is_rejected(roles, path):
     (roles / "web" / path).parent.mkdir(exist_ok=True)
     os.mkfifo(roles / "web" / path)
     with pytest.raises(ChainError, match=f"tier 'web': role 'web': .*{path} cannot be read: it is a FIFO, expected"):
         read_role("web", "web", roles.parent)
 
 
-def test_links_that_lead_to_each_other_are_named(roles):
+def test_circular_links_in_a_role_are_rejected(roles):
     (roles / "web/tasks/a.yml").symlink_to("b.yml")
     (roles / "web/tasks/b.yml").symlink_to("a.yml")
     with pytest.raises(ChainError, match=r"a\.yml cannot be read: Too many levels of symbolic links"):

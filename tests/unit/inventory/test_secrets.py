@@ -12,7 +12,7 @@ SECRET = "hunter2-and-more"
 
 @pytest.fixture
 def encrypted():
-    """Encrypt a text, so that it can be decrypted as in a run."""
+    """Encrypt a text in such a way that it can be decrypted, as in a run."""
     secrets = [("default", VaultSecret(b"vault password"))]
     if VaultSecretsContext.current(optional=True) is None:
         VaultSecretsContext.initialize(VaultSecretsContext(secrets))
@@ -25,7 +25,7 @@ def encrypted():
 
 @pytest.fixture
 def from_a_vault(tmp_path):
-    """Tag a text as one that was read from an encrypted file."""
+    """Tag a text as read from an encrypted file."""
     path = tmp_path / "vault.yml"
     path.write_text("$ANSIBLE_VAULT;1.1;AES256\n00\n")
     return lambda text: Origin(path=str(path)).tag(text)
@@ -40,13 +40,13 @@ def from_a_vault(tmp_path):
         ({"cmd": ["run", SECRET]}, r"cmd\[1\]"),
     ],
 )
-def test_a_secret_in_the_settings_is_refused_with_its_name_and_not_its_value(encrypted, config, place):
+def test_a_secret_in_the_settings_is_rejected_without_showing_its_value(encrypted, config, place):
     variables = {"web": {"keys": ["x", encrypted(SECRET)]}}
     with pytest.raises(
         ChainError, match=rf"tier 'web': tier_config.{place} contains the value of web.keys\[1\]"
-    ) as told:
+    ) as failure:
         reject_secrets("web", "tier_config", config, variables)
-    assert SECRET not in str(told.value)
+    assert SECRET not in str(failure.value)
 
 
 def test_values_of_an_encrypted_file_are_secrets(from_a_vault):
@@ -54,19 +54,19 @@ def test_values_of_an_encrypted_file_are_secrets(from_a_vault):
         reject_secrets("web", "tier_config", {"user": SECRET}, {"web_key": from_a_vault(SECRET)})
 
 
-def test_the_encrypted_value_itself_is_a_secret(encrypted):
+def test_an_encrypted_setting_is_rejected(encrypted):
     secret = encrypted(SECRET)
     with pytest.raises(ChainError, match=r"tier_config.user contains the value of tier_config.user"):
         reject_secrets("web", "tier_config", {"user": secret}, {"tier_config": {"user": secret}})
 
 
 @pytest.mark.parametrize("config", [{}, {"user": "7", "env": {"A": None, "B": 1}, "ports": ["80"]}])
-def test_other_settings_are_not(encrypted, from_a_vault, config):
+def test_settings_without_secrets_are_accepted(encrypted, from_a_vault, config):
     variables = {"a": encrypted(SECRET), "b": from_a_vault("7"), "c": "80", "hostvars": {"x": encrypted("7777777")}}
     reject_secrets("web", "tier_config", config, variables)
 
 
-def test_what_cannot_be_decrypted_is_in_no_setting(encrypted):
+def test_a_value_that_cannot_be_decrypted_is_ignored(encrypted):
     broken = EncryptedString(ciphertext="$ANSIBLE_VAULT;1.1;AES256\n3030")
     with pytest.raises(ChainError, match="the value of b"):
         reject_secrets("web", "tier_config", {"user": SECRET}, {"a": broken, "b": encrypted(SECRET)})

@@ -1,4 +1,4 @@
-"""Task files around a role, and proxies: what counts, and what is wrong."""
+"""The task files before and after a role, and proxies: key parts and messages."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ def tier(tmp_path, make_tier):
     (tmp_path / "empty.yml").write_text("---\n")
 
     def make(before=("tasks/ca.yml", "empty.yml"), after=()):
-        paths = [tuple(str(tmp_path / each) for each in some) for some in (before, after)]
+        paths = [tuple(str(tmp_path / name) for name in names) for names in (before, after)]
         return make_tier("web", "base", before=paths[0], after=paths[1])
 
     return make
 
 
-def test_files_and_their_order_are_parts_of_the_key(tier, tmp_path):
+def test_task_files_and_their_order_are_key_parts(tier, tmp_path):
     projects = Projects([tmp_path])
-    now = digest_task_files(tier(), projects)
-    assert list(now) == ["before/1 tasks/ca.yml", "before/2 empty.yml"]
-    assert digest_task_files(tier(before=("empty.yml", "tasks/ca.yml")), projects).keys().isdisjoint(now)
+    parts = digest_task_files(tier(), projects)
+    assert list(parts) == ["before/1 tasks/ca.yml", "before/2 empty.yml"]
+    assert digest_task_files(tier(before=("empty.yml", "tasks/ca.yml")), projects).keys().isdisjoint(parts)
     assert "after/1 empty.yml" in digest_task_files(tier(after=("empty.yml",)), projects)
     (tmp_path / "tasks/ca.yml").write_text("- ansible.builtin.ping:\n")
     changed = digest_task_files(tier(), projects)
-    assert list(differences(now, changed)) == ["tier_before 1 tasks/ca.yml changed"]
+    assert list(differences(parts, changed)) == ["tier_before 1 tasks/ca.yml changed"]
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (None, "which is not a file; a relative path begins at the inventory's folder"),
         ("a: 1", "which does not contain a list of tasks"),
@@ -44,14 +44,14 @@ def test_files_and_their_order_are_parts_of_the_key(tier, tmp_path):
         ("- [", "which cannot be read"),
     ],
 )
-def test_what_is_no_task_file_is_told_in_the_plan(tier, tmp_path, content, told):
+def test_an_invalid_task_file_is_rejected(tier, tmp_path, content, message):
     if content is not None:
         (tmp_path / "x.yml").write_text(content)
-    with pytest.raises(ChainError, match=rf"^tier 'web': tier_after names \S+/x.yml, {told}"):
+    with pytest.raises(ChainError, match=rf"^tier 'web': tier_after names \S+/x.yml, {message}"):
         digest_task_files(tier(after=("x.yml",)), Projects([tmp_path]))
 
 
-def test_proxies_are_passed_on_where_asked_for_only(monkeypatch):
+def test_proxies_are_passed_on_only_if_requested(monkeypatch):
     for name in (
         "http_proxy",
         "HTTPS_PROXY",
@@ -75,13 +75,13 @@ def test_proxies_are_passed_on_where_asked_for_only(monkeypatch):
 
 
 @pytest.mark.parametrize("address", ["http://me:secret@proxy:3128", "me:secret@proxy:3128"])
-def test_a_proxy_s_password_is_not_shown_to_whoever_lists_processes(monkeypatch, address):
+def test_a_proxy_with_a_password_is_rejected(monkeypatch, address):
     monkeypatch.setenv("https_proxy", address)
-    with pytest.raises(ChainError, match="tier 'web': tier_proxy passes https_proxy to tasks") as told:
+    with pytest.raises(ChainError, match="tier 'web': tier_proxy passes https_proxy to tasks") as failure:
         proxies("web", "true")
-    assert "secret" not in str(told.value)
+    assert "secret" not in str(failure.value)
 
 
-def test_a_value_that_is_no_truth_value_is_told():
+def test_tier_proxy_must_be_a_boolean():
     with pytest.raises(ChainError, match="tier 'web': tier_proxy is 'http://x'; expected true or false"):
         proxies("web", "http://x")

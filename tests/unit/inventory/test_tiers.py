@@ -13,11 +13,11 @@ def variables(**tier):
     return {
         "group_names": ["operations", "tiers"],
         "inventory_dir": "/inv",
-        **{f"tier_{k}": v for k, v in tier.items()},
+        **{f"tier_{name}": value for name, value in tier.items()},
     }
 
 
-def test_a_tier_with_nothing_but_a_parent():
+def test_a_tier_with_only_a_parent_has_defaults():
     tier = read_tier("httpd-php", variables(parent="corebuild"))
     assert (tier.role, tier.image, tier.release, tier.team) == (
         "httpd_php",
@@ -28,13 +28,13 @@ def test_a_tier_with_nothing_but_a_parent():
     assert tier.source is None
 
 
-def test_everything_can_be_said():
+def test_every_default_can_be_changed():
     tier = read_tier("x", variables(parent="p", role="a.b.c", image="reg:5000/x", tag="1.0", team="web"))
     assert (tier.role, tier.release, tier.team) == ("a.b.c", "reg:5000/x:1.0", "web")
 
 
 @pytest.mark.parametrize(
-    ("said", "source"),
+    ("settings", "source"),
     [
         ({"bootstrap": {"suite": "bookworm", "packages": []}}, Bootstrap("bookworm", ("main",), ())),
         ({"import": {"archive": "a.tar", "checksum": DIGEST}}, Import("/inv/a.tar", DIGEST)),
@@ -42,12 +42,12 @@ def test_everything_can_be_said():
         ({"pull": f"debian@{DIGEST}"}, Pull(f"debian@{DIGEST}")),
     ],
 )
-def test_the_sources_of_a_base(said, source):
-    assert read_tier("base", variables(**said)).source == source
+def test_the_source_of_a_base_is_read(settings, source):
+    assert read_tier("base", variables(**settings)).source == source
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("settings", "message"),
     [
         ({}, "tier 'x': it has neither tier_parent nor a source"),
         ({"parent": "p", "pull": f"a@{DIGEST}"}, "tier 'x': .*mutually exclusive.*tier_parent"),
@@ -68,23 +68,23 @@ def test_the_sources_of_a_base(said, source):
         ({"pull": f"a@{DIGEST}", "role": "r"}, "tier 'x': tier_role is 'r', but no role builds a base"),
     ],
 )
-def test_what_is_wrong_is_named_with_tier_and_variable(said, message):
+def test_an_error_names_the_tier_and_the_variable(settings, message):
     with pytest.raises(ChainError, match=message):
-        read_tier("x", variables(**said))
+        read_tier("x", variables(**settings))
 
 
-def test_a_parent_s_health_check_can_be_turned_off():
+def test_the_health_check_of_the_parent_can_be_turned_off():
     read_tier("x", variables(parent="p", config={"healthcheck": {}}))
 
 
 @pytest.mark.parametrize("name", ["HTTPD", "web_", "a b", "päge", "web:1", "-x"])
-def test_an_odd_name_needs_an_image_name_of_its_own(name):
+def test_a_tier_name_that_is_not_an_image_name_needs_tier_image(name):
     with pytest.raises(ChainError, match="tier_image is not set, so the image has the tier's name"):
         read_tier(name, variables(parent="p"))
     assert read_tier(name, variables(parent="p", image="web")).image == "web"
 
 
-def test_the_team_must_be_clear():
+def test_the_team_must_be_unambiguous():
     view = {**variables(parent="p"), "group_names": ["a", "b", "tiers"]}
     with pytest.raises(
         ChainError, match=r"tier 'x': the team that owns it is not clear: it is in the groups a, b; set tier_team"
@@ -95,19 +95,19 @@ def test_the_team_must_be_clear():
     assert read_tier("x", {**view, "tier_team": "a"}).team == "a"
 
 
-def test_a_chain_tells_every_wrong_tier_at_once():
+def test_the_errors_of_all_tiers_are_reported_at_once():
     hosts = {"a": variables(), "b": variables(parent="a", tag="?"), "c": variables(parent="a")}
-    with pytest.raises(ChainError) as caught:
+    with pytest.raises(ChainError) as failure:
         read_chain(hosts, hosts.__getitem__)
-    assert len(str(caught.value).splitlines()) == 2
+    assert len(str(failure.value).splitlines()) == 2
 
 
-def test_an_inventory_without_tiers_is_told():
+def test_an_inventory_without_tiers_is_rejected():
     with pytest.raises(ChainError, match="no hosts in the group 'tiers'"):
         read_chain([], {}.__getitem__)
 
 
-def test_what_a_layer_leaves_out_and_keeps_and_its_time():
+def test_drop_keep_and_source_date_epoch_are_read():
     tier = read_tier("web", variables(parent="base", drop=["a/*"], keep=["b"], source_date_epoch="1700000000"))
     assert (tier.drop, tier.keep, tier.epoch) == (("a/*",), ("b",), 1_700_000_000)
     tier = read_tier("web", variables(parent="base"))
@@ -115,12 +115,12 @@ def test_what_a_layer_leaves_out_and_keeps_and_its_time():
 
 
 @pytest.mark.parametrize("epoch", [0, -1, 2**32])
-def test_a_time_that_images_cannot_have_is_told(epoch):
+def test_an_impossible_source_date_is_rejected(epoch):
     with pytest.raises(ChainError, match=f"tier 'web': tier_source_date_epoch is {epoch}; expected seconds since 1970"):
         read_tier("web", variables(parent="base", source_date_epoch=epoch))
 
 
 @pytest.mark.parametrize("name", [".x", "..", "../up", "", "x" * 65, "a\nb", "a\x1b[2J"])
-def test_a_host_whose_name_cannot_be_a_tier_s_is_refused(name):
+def test_a_host_name_that_is_not_a_tier_name_is_rejected(name):
     with pytest.raises(ChainError, match="the name of this host is not a valid name of a tier"):
         read_tier(name, variables(parent="base", image="team/x"))

@@ -1,4 +1,4 @@
-"""An image's settings are the inventory's or the role's: nothing that a container answers decides them."""
+"""The settings of an image come from the inventory or the role, never from a container."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.v
 )
 
 CONFIG = {"cmd": ["run"], "env": {"A": "b"}}
-OF_ROLE = {"tier_config": "web_tier_config", "tier_protects": "web_tier_protects"}
+ROLE_VARIABLES = {"tier_config": "web_tier_config", "tier_protects": "web_tier_protects"}
 TEMPLATES = {
     "web_tier_config": {"env": {"PORT": "{{ web_port }}", "HOST": "{{ web_host | default(ansible_hostname) }}"}},
     "web_tier_protects": ["{{ web_folder }}/conf"],
@@ -23,13 +23,13 @@ TEMPLATES = {
 
 
 def check(planned, now):
-    said = {name: now.get(name) for name in OF_ROLE}
-    check_settings("web", digest_settings(planned), said, now, OF_ROLE)
+    settings = {name: now.get(name) for name in ROLE_VARIABLES}
+    check_settings("web", digest_settings(planned), settings, now, ROLE_VARIABLES)
 
 
-@pytest.mark.parametrize("same", [{}, {"tier_config": CONFIG}, {"tier_protects": ["/etc"]}, {"tier_config": None}])
-def test_settings_of_the_plan_are_accepted(same):
-    check(same, same)
+@pytest.mark.parametrize("settings", [{}, {"tier_config": CONFIG}, {"tier_protects": ["/etc"]}, {"tier_config": None}])
+def test_unchanged_settings_are_accepted(settings):
+    check(settings, settings)
 
 
 @pytest.mark.parametrize(
@@ -43,13 +43,13 @@ def test_settings_of_the_plan_are_accepted(same):
         ({"tier_protects": ["/etc"]}, {"tier_protects": None}, "tier_protects"),
     ],
 )
-def test_a_setting_that_changed_after_the_plan_is_refused(planned, now, name):
+def test_a_setting_that_changed_after_the_plan_is_rejected(planned, now, name):
     with pytest.raises(ChainError, match=rf"tier 'web': {name} .*the run was planned.*web_{name}"):
         check(planned, now)
 
 
 @pytest.mark.parametrize(
-    ("fact", "refused"),
+    ("fact", "rejected"),
     [
         ("tier_config", True),
         ("tier_protects", True),
@@ -57,27 +57,27 @@ def test_a_setting_that_changed_after_the_plan_is_refused(planned, now, name):
         ("web_tier_config", True),
         ("web_tier_protects", True),
         ("web_port", True),
-        ("web_root", True),  # by way of web_folder
-        ("web_host", False),  # nobody else says it: it is the role's own fact
-        ("web_other", False),  # says nothing of the image's settings
+        ("web_root", True),  # used in web_folder
+        ("web_host", False),  # set nowhere else, so it is a fact of the role
+        ("web_other", False),  # not used in the settings of the image
         ("packages", False),
         ("hostname", False),
     ],
 )
-def test_a_fact_that_overrides_a_setting_is_refused(fact, refused):
-    def look():
+def test_a_fact_that_overrides_a_setting_is_rejected(fact, rejected):
+    def check_fact():
         own = ("web_tier_config", "web_tier_protects")
         check_facts(
             "web", {fact: "x"}, own, now=TEMPLATES, configured=("web_port", "web_root", "web_other", "packages")
         )
 
-    if refused:
+    if rejected:
         with pytest.raises(ChainError, match=rf"tier 'web': the result of a module set {fact} as a fact"):
-            look()
+            check_fact()
     else:
-        look()
+        check_fact()
 
 
-def test_a_fact_from_a_cache_is_refused_before_anything_is_built():
+def test_a_fact_from_a_cache_is_rejected_with_a_hint():
     with pytest.raises(ChainError, match="--flush-cache"):
         check_facts("web", {"tier_drop": ["etc"], "distribution": "Debian"})

@@ -45,7 +45,7 @@ def layer(*changes, **cleaner):
         "etc/app.conf.4711.2026-11-24@09:00:00~",
     ],
 )
-def test_what_a_build_leaves_behind_is_not_in_the_layer(path):
+def test_remains_of_a_build_are_left_out(path):
     assert Cleaner("debian").clean(file(path.encode())) is None
 
 
@@ -53,31 +53,31 @@ def test_what_a_build_leaves_behind_is_not_in_the_layer(path):
     "path",
     ["tmp", "run/service/socket.conf", "etc/passwd", "opt/tmp/x", "srv/etc/passwd-", "var/cache/app/x", "etc/a~"],
 )
-def test_what_a_role_made_stays(path):
+def test_paths_that_only_resemble_remains_are_kept(path):
     assert Cleaner("debian").clean(file(path.encode())) == file(path.encode())
 
 
 @pytest.mark.parametrize(
     "path", [b"var/lib/apt/lists/partial", b"var/cache/apt/archives", b"var/cache/apt/archives/partial"]
 )
-def test_folders_that_the_package_apt_owns_stay_and_are_empty(path):
+def test_folders_of_the_package_apt_are_kept_empty(path):
     assert Cleaner("debian").clean(folder(path)) == folder(path)
     assert Cleaner("debian").clean(file(path + b"/x.deb")) is None
     assert Cleaner("debian").clean(file(path)) is None
 
 
-def test_the_list_is_the_distribution_s():
+def test_the_patterns_depend_on_the_distribution():
     assert Cleaner(None).clean(file(b"var/cache/apt/pkgcache.bin")) is not None
     assert Cleaner("redhat").clean(file(b"var/cache/dnf/x")) is None
 
 
-def test_logs_are_there_and_empty():
+def test_logs_are_kept_empty():
     log = Cleaner("debian").clean(file(b"var/log/apache2/access.log"))
     assert (log.size, log.content, log.mode, log.uid) == (0, b"", 0o640, 3)
     assert Cleaner("debian").clean(folder(b"var/log/apache2")) == folder(b"var/log/apache2")
 
 
-def test_registers_are_sorted():
+def test_files_with_records_in_random_order_are_sorted():
     cleaner = Cleaner("debian")
     assert cleaner.clean(file(b"var/lib/ucf/registry", b"b 1\na 2\n")).content == b"a 2\nb 1\n"
     states = cleaner.clean(file(b"var/lib/apt/extended_states", b"Package: b\nX: 1\n\nPackage: a\nX: 2\n\n"))
@@ -85,7 +85,7 @@ def test_registers_are_sorted():
     assert states.size == len(states.content)
 
 
-def test_a_tier_adds_patterns_and_takes_them_away():
+def test_a_tier_can_drop_and_keep_paths():
     assert Cleaner("debian", drop=["/opt/app/cache/*"]).clean(file(b"opt/app/cache/x")) is None
     cleaner = Cleaner("debian", drop=["opt/**"], keep=["opt/app", "var/log/app.log"])
     assert cleaner.clean(file(b"opt/app/x")) == file(b"opt/app/x")
@@ -93,46 +93,46 @@ def test_a_tier_adds_patterns_and_takes_them_away():
     assert cleaner.clean(file(b"var/log/app.log")) == file(b"var/log/app.log")
 
 
-@pytest.mark.parametrize(("flags", "stays"), [(0, False), (1, True), (3, True)])
-def test_byte_code_stays_where_it_is_checked_by_its_source_s_hash(tmp_path, flags, stays):
+@pytest.mark.parametrize(("flags", "kept"), [(0, False), (1, True), (3, True)])
+def test_only_hash_based_byte_code_is_kept(tmp_path, flags, kept):
     path = tmp_path / "x.pyc"
     path.write_bytes(b"\xa7\r\r\n" + flags.to_bytes(4, "little") + bytes(8))
     code = file(b"usr/lib/python3/__pycache__/x.pyc", content=path.read_bytes())
     code = replace(code, content=Slice(bytes(path)))
-    assert (Cleaner("debian").clean(code) is not None) == stays
+    assert (Cleaner("debian").clean(code) is not None) == kept
     changes = [PathChange(folder(b"usr/lib/python3/__pycache__"), None), PathChange(code, None)]
-    assert (layer(*changes) != []) == stays
+    assert (layer(*changes) != []) == kept
     assert layer(PathChange(code, None), keep=["usr"]) == [code.path]
 
 
-def test_what_is_as_before_is_left_out_whatever_its_time():
+def test_an_unchanged_file_is_left_out_even_if_its_time_changed():
     assert layer(PathChange(file(b"a", mtime=1), file(b"a", mtime=2))) == []
-    for other in (
+    for before in (
         file(b"a", b"abd"),
         file(b"a", mode=0o600),
         file(b"a", uid=9),
         file(b"a", attributes=((b"x", b"y"),)),
     ):
-        assert layer(PathChange(file(b"a"), other)) == [b"a"]
+        assert layer(PathChange(file(b"a"), before)) == [b"a"]
     assert layer(PathChange(file(b"var/log/x", b"new"), file(b"var/log/x", b""))) == []
 
 
-def test_folders_are_described_where_something_is_in_them():
+def test_a_folder_is_in_the_layer_if_something_in_it_is():
     before = [PathChange(folder(path), folder(path)) for path in (b"etc", b"etc/app", b"usr")]
     assert layer(*before) == []
     assert layer(*before, PathChange(file(b"etc/app/x"), None)) == [b"etc", b"etc/app", b"etc/app/x"]
     assert layer(*before, PathChange(None, file(b"etc/x"))) == [b"etc", b"etc/.wh.x"]
-    # Also where they themselves would be left out.
-    kept = layer(PathChange(folder(b"tmp/a"), None), PathChange(file(b"tmp/a/x"), None), keep=["tmp/a/x"])
-    assert kept == [b"tmp/a", b"tmp/a/x"]
+    # Even if the folder itself would be left out.
+    paths = layer(PathChange(folder(b"tmp/a"), None), PathChange(file(b"tmp/a/x"), None), keep=["tmp/a/x"])
+    assert paths == [b"tmp/a", b"tmp/a/x"]
 
 
-def test_all_names_of_a_file_are_there_or_none():
+def test_all_hard_links_of_a_file_are_in_the_layer_or_none():
     one, two = file(b"etc/passwd", inode=1), file(b"etc/copy", inode=1)
     assert layer(PathChange(one, file(b"etc/passwd")), PathChange(two, None)) == [b"etc/copy", b"etc/passwd"]
     assert layer(PathChange(one, one), PathChange(two, two)) == []
 
 
-def test_a_name_that_engines_take_for_a_deletion_is_refused():
+def test_a_file_with_the_name_of_a_whiteout_is_rejected():
     with pytest.raises(SealError, match=r"/srv/\.wh\.x cannot be in an image: .* different name"):
         layer(PathChange(file(b"srv/.wh.x"), None))

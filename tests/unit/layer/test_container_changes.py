@@ -1,4 +1,4 @@
-"""Directories of a container that only the kernel tells of, as with containerd's store."""
+"""Folders of a container that only the mount table shows, as with the image store of containerd."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer impor
 
 @pytest.fixture
 def process(tmp_path):
-    """Stands for `/proc/<pid>`: its root is the directory `upper`."""
+    """A substitute for `/proc/<pid>` whose root is the folder `upper`."""
     (tmp_path / "upper").mkdir()
     (tmp_path / "process").mkdir()
     (tmp_path / "process/root").symlink_to(tmp_path / "upper")
@@ -22,13 +22,13 @@ def options(folder, upper="upper", lower="/l/2/fs:/l/1/fs"):
     return {"upperdir": upper if upper.startswith(("/", ".")) or not upper else f"{folder}/{upper}", "lowerdir": lower}
 
 
-def test_the_directory_that_is_seen_is_the_container_s(process, tmp_path):
-    found = container_changes._overlay_from_mount(process, options(tmp_path))
-    assert (found.upper, found.lowers) == (os.fsencode(tmp_path / "upper"), (b"/l/2/fs", b"/l/1/fs"))
+def test_the_upper_folder_of_the_container_is_accepted(process, tmp_path):
+    overlay = container_changes._overlay_from_mount(process, options(tmp_path))
+    assert (overlay.upper, overlay.lowers) == (os.fsencode(tmp_path / "upper"), (b"/l/2/fs", b"/l/1/fs"))
 
 
-def test_another_directory_with_its_path_is_not(process, tmp_path):
-    """Another containerd on this machine numbers its directories from one as well."""
+def test_a_different_folder_with_the_same_path_is_not_accepted(process, tmp_path):
+    """A second containerd on the machine also numbers its folders from one."""
     (tmp_path / "upper").rename(tmp_path / "moved")
     (tmp_path / "process/root").unlink()
     (tmp_path / "process/root").symlink_to(tmp_path / "moved")
@@ -37,10 +37,10 @@ def test_another_directory_with_its_path_is_not(process, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "given",
+    "unusable",
     [
         {"upper": ""},
-        {"upper": "./350/fs"},  # seen from where the engine stood
+        {"upper": "./350/fs"},  # relative to the working folder of the engine
         {"lower": "349/fs:348/fs"},
         {"lower": ""},
         {"lower": "/l/with\\:colon/fs"},
@@ -48,9 +48,9 @@ def test_another_directory_with_its_path_is_not(process, tmp_path):
     ],
     ids=str,
 )
-def test_what_cannot_be_told_is_left_to_the_engine(process, tmp_path, given):
-    assert container_changes._overlay_from_mount(process, options(tmp_path, **given)) is None
+def test_unusable_mount_options_are_left_to_the_engine(process, tmp_path, unusable):
+    assert container_changes._overlay_from_mount(process, options(tmp_path, **unusable)) is None
 
 
-def test_a_mount_that_is_no_overlay_tells_nothing(process):
+def test_a_mount_that_is_not_an_overlay_is_left_to_the_engine(process):
     assert container_changes._overlay_from_mount(process, {"rw": ""}) is None

@@ -1,4 +1,4 @@
-"""Upper and lower directories as the kernel writes them; only root may make whiteouts and see marks."""
+"""Upper and lower folders as the kernel writes them. Only root can make whiteouts and see marks."""
 
 from __future__ import annotations
 
@@ -49,45 +49,45 @@ def opaque(place, path):
     os.setxattr(place / path, "trusted.overlay.opaque", b"y")
 
 
-def found(overlay):
-    """Paths, with what became of each."""
-    here = Overlay(bytes(overlay / "upper"), (bytes(overlay / "top"), bytes(overlay / "bottom")))
+def change_kinds(overlay):
+    """Map each changed path to the kind of its change."""
+    folders = Overlay(bytes(overlay / "upper"), (bytes(overlay / "top"), bytes(overlay / "bottom")))
     words = {(True, False): "new", (True, True): "changed", (False, True): "gone"}
-    listed = [
-        ((each.now or each.before).path.decode(), words[each.now is not None, each.before is not None])
-        for each in changes(here)
+    kinds = [
+        ((change.now or change.before).path.decode(), words[change.now is not None, change.before is not None])
+        for change in changes(folders)
     ]
-    assert len(dict(listed)) == len(listed)
-    return dict(listed)
+    assert len(dict(kinds)) == len(kinds)
+    return dict(kinds)
 
 
 def test_files_are_new_or_changed(overlay):
     make(overlay / "bottom", "etc/a", "etc/b")
     make(overlay / "upper", "etc/a", "etc/c")
-    assert found(overlay) == {"etc": "changed", "etc/a": "changed", "etc/c": "new"}
+    assert change_kinds(overlay) == {"etc": "changed", "etc/a": "changed", "etc/c": "new"}
 
 
-def test_a_deletion_counts_where_there_is_something_to_delete(overlay):
+def test_a_whiteout_counts_only_if_it_hides_something(overlay):
     make(overlay / "bottom", "a", "b")
     whiteout(overlay / "top", "b")
     for name in ("a", "b", "c"):
         whiteout(overlay / "upper", name)
-    assert found(overlay) == {"a": "gone"}
+    assert change_kinds(overlay) == {"a": "gone"}
 
 
 def test_a_new_folder_hides_nothing(overlay):
     make(overlay / "upper", "new/x")
     opaque(overlay / "upper", "new")
-    assert found(overlay) == {"new": "new", "new/x": "new"}
+    assert change_kinds(overlay) == {"new": "new", "new/x": "new"}
 
 
-def test_a_folder_that_was_made_again_hides_what_was_in_it(overlay):
+def test_a_recreated_folder_hides_its_former_content(overlay):
     make(overlay / "bottom", "d/a", "d/b", "d/sub/x", "d/sub/y")
     make(overlay / "top", "d/c", "d/sub/z")
     whiteout(overlay / "top", "d/b")
     make(overlay / "upper", "d/a", "d/sub/x")
     opaque(overlay / "upper", "d")
-    assert found(overlay) == {
+    assert change_kinds(overlay) == {
         "d": "changed",
         "d/a": "changed",
         "d/c": "gone",
@@ -98,85 +98,85 @@ def test_a_folder_that_was_made_again_hides_what_was_in_it(overlay):
     }
 
 
-def test_an_opaque_folder_below_hides_what_lies_under_it(overlay):
+def test_an_opaque_folder_in_a_lower_layer_hides_the_layers_below_it(overlay):
     make(overlay / "bottom", "d/old")
     make(overlay / "top", "d/new")
     opaque(overlay / "top", "d")
     make(overlay / "upper", "d/old", "d/new")
-    assert found(overlay) == {"d": "changed", "d/old": "new", "d/new": "changed"}
+    assert change_kinds(overlay) == {"d": "changed", "d/old": "new", "d/new": "changed"}
 
 
-def test_a_folder_in_the_place_of_a_file_and_the_other_way_round(overlay):
+def test_a_file_and_a_folder_can_replace_each_other(overlay):
     make(overlay / "bottom", "file", "folder/x")
     make(overlay / "upper", "file/x", "folder")
-    assert found(overlay) == {"file": "changed", "file/x": "new", "folder": "changed"}
+    assert change_kinds(overlay) == {"file": "changed", "file/x": "new", "folder": "changed"}
 
 
-def test_a_folder_above_a_file_is_not_merged_with_what_lies_under_that(overlay):
+def test_a_folder_over_a_file_hides_a_folder_in_a_lower_layer(overlay):
     make(overlay / "bottom", "p/x")
     make(overlay / "top", "p")
     make(overlay / "upper", "p/x")
-    assert found(overlay) == {"p": "changed", "p/x": "new"}
+    assert change_kinds(overlay) == {"p": "changed", "p/x": "new"}
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("redirect", b"/elsewhere"), ("metacopy", b""), ("opaque", b"x"), ("whiteout", b"y")]
 )
-def test_marks_that_only_the_kernel_can_follow_are_told(overlay, name, value):
+def test_marks_that_only_the_kernel_can_follow_are_rejected(overlay, name, value):
     make(overlay / "upper", "d/")
     os.setxattr(overlay / "upper/d", f"trusted.overlay.{name}", value)
     with pytest.raises(NotReadableError):
-        found(overlay)
+        change_kinds(overlay)
 
 
-def test_harmless_marks_and_labels_are_not_in_an_entry(overlay):
+def test_harmless_marks_are_not_in_an_entry(overlay):
     make(overlay / "upper", "x")
-    place = overlay / "upper/x"
+    path = overlay / "upper/x"
     capability = bytes.fromhex("0100000200040000000000000000000000000000")
     marks = {"trusted.overlay.origin": b"o", "user.note": b"n", "security.capability": capability}
     for name, value in marks.items():
-        os.setxattr(place, name, value)
+        os.setxattr(path, name, value)
     (change,) = changes(Overlay(bytes(overlay / "upper"), ()))
     assert change.now.attributes == ((b"security.capability", capability),)
 
 
-def test_sockets_are_told_as_such(overlay):
+def test_sockets_are_recognised(overlay):
     make(overlay / "bottom", "s")
     os.mknod(overlay / "upper/s", stat.S_IFSOCK | 0o600)
     os.mknod(overlay / "upper/t", stat.S_IFSOCK | 0o600)
-    here = Overlay(bytes(overlay / "upper"), (bytes(overlay / "bottom"),))
-    assert {each.now.path: (each.now.kind, each.before is not None) for each in changes(here)} == {
+    folders = Overlay(bytes(overlay / "upper"), (bytes(overlay / "bottom"),))
+    assert {change.now.path: (change.now.kind, change.before is not None) for change in changes(folders)} == {
         b"s": (FileKind.SOCKET, True),
         b"t": (FileKind.SOCKET, False),
     }
 
 
-def test_names_need_not_be_text(overlay):
+def test_a_name_can_be_any_bytes(overlay):
     (overlay / "upper" / os.fsdecode(b"bad\xffname\n")).write_text("")
     (change,) = changes(Overlay(bytes(overlay / "upper"), ()))
     assert change.now.path == b"bad\xffname\n"
 
 
 @pytest.mark.parametrize(("depth", "readable"), [(1200, True), (3000, False)])
-def test_a_tree_may_be_as_deep_as_a_path_may_be_long(overlay, monkeypatch, depth, readable):
+def test_only_the_length_of_paths_limits_the_depth_of_a_tree(overlay, monkeypatch, depth, readable):
     monkeypatch.chdir(overlay / "upper")
     for _level in range(depth):
         Path("d").mkdir()
         os.chdir("d")
     os.chdir("/")
     try:
-        read = changes(Overlay(bytes(overlay / "upper"), ()))
+        result = changes(Overlay(bytes(overlay / "upper"), ()))
         if readable:
-            assert max(len(change.now.path) for change in read) == 2 * depth - 1
+            assert max(len(change.now.path) for change in result) == 2 * depth - 1
         else:
             with pytest.raises(NotReadableError, match="File name too long"):
-                list(read)
+                list(result)
     finally:
-        subprocess.run(["rm", "-rf", str(overlay / "upper")], check=True)  # pytest's own recursion ends before
+        subprocess.run(["rm", "-rf", str(overlay / "upper")], check=True)  # too deep for the clean-up of pytest
 
 
-def test_marks_that_the_mount_does_not_heed_hide_nothing(overlay):
-    """A parent's layer, or a role, may carry the marks of mounts of another kind; the kernel shows what is below."""
+def test_marks_that_the_mount_ignores_hide_nothing(overlay):
+    """A parent or a role can leave marks of a different kind of mount. The kernel shows the lower layers then."""
     make(overlay / "bottom", "d/old", "e/old")
     make(overlay / "top", "d/", "e/x")
     os.setxattr(overlay / "top/d", "user.overlay.opaque", b"y")
@@ -184,18 +184,20 @@ def test_marks_that_the_mount_does_not_heed_hide_nothing(overlay):
     os.setxattr(overlay / "upper/e", "user.overlay.opaque", b"y")
     os.setxattr(overlay / "upper/e", "user.overlay.redirect", b"/elsewhere")
     whiteout(overlay / "upper", "d/old")
-    assert found(overlay) == {"d": "changed", "d/old": "gone", "e": "changed", "e/new": "new"}
+    assert change_kinds(overlay) == {"d": "changed", "d/old": "gone", "e": "changed", "e/new": "new"}
     lowers = (bytes(overlay / "top"), bytes(overlay / "bottom"))
     with pytest.raises(NotReadableError):
         list(changes(Overlay(bytes(overlay / "upper"), lowers, marks=USER)))
     os.removexattr(overlay / "upper/e", "user.overlay.redirect")
-    heeded = {
-        each.before.path for each in changes(Overlay(bytes(overlay / "upper"), lowers, marks=USER)) if not each.now
+    hidden = {
+        change.before.path
+        for change in changes(Overlay(bytes(overlay / "upper"), lowers, marks=USER))
+        if not change.now
     }
-    assert heeded == {b"e/old", b"e/x"}
+    assert hidden == {b"e/old", b"e/x"}
 
 
-def test_attributes_of_users_are_told_by_name(overlay):
+def test_user_attributes_are_reported_by_name(overlay):
     make(overlay / "upper", "x")
     os.setxattr(overlay / "upper/x", "user.origin", b"here")
     os.setxattr(overlay / "upper/x", "security.capability", bytes.fromhex("0100000200040000000000000000000000000000"))
@@ -204,7 +206,7 @@ def test_attributes_of_users_are_told_by_name(overlay):
     assert [name for name, _value in change.now.attributes] == [b"security.capability"]
 
 
-def test_what_is_below_can_be_looked_at(overlay):
+def test_lower_layers_can_be_read(overlay):
     make(overlay / "bottom", "d/old", "d/gone", "e/hidden")
     make(overlay / "top", "d/new", "e/x")
     whiteout(overlay / "top", "d/gone")

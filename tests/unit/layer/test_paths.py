@@ -18,17 +18,17 @@ PATTERNS = st.lists(PARTS, min_size=1, max_size=4).map("/".join)
 
 
 @given(PATHS, PATTERNS)
-def test_every_folder_of_what_a_pattern_names_holds_it(path, pattern):
-    covers, holds = matcher([pattern]), prefix_matcher([pattern])
+def test_the_prefix_matcher_accepts_each_folder_above_a_match(path, pattern):
+    covers, can_contain = matcher([pattern]), prefix_matcher([pattern])
     if covers(path.encode()):
         folders = path.split("/")
         for depth in range(1, len(folders)):
-            above = "/".join(folders[:depth]).encode()
-            assert covers(above) or holds(above)
+            folder = "/".join(folders[:depth]).encode()
+            assert covers(folder) or can_contain(folder)
 
 
 @pytest.mark.parametrize(
-    ("pattern", "folder", "held"),
+    ("pattern", "folder", "accepted"),
     [
         ("etc/ssl/private", "etc", True),
         ("etc/ssl/private", "etc/ssl", True),
@@ -41,12 +41,12 @@ def test_every_folder_of_what_a_pattern_names_holds_it(path, pattern):
         ("srv/a**/key", "srv/b", False),
     ],
 )
-def test_a_folder_holds_what_may_be_below_it(pattern, folder, held):
-    assert bool(prefix_matcher([pattern])(folder.encode())) == held
+def test_the_prefix_matcher_accepts_folders_that_can_contain_a_match(pattern, folder, accepted):
+    assert bool(prefix_matcher([pattern])(folder.encode())) == accepted
 
 
 @given(PATHS, PATHS)
-def test_a_literal_pattern_names_one_path_and_what_is_below(path, other):
+def test_an_escaped_path_covers_itself_and_everything_below_it(path, other):
     covers = matcher([escape(path)])
     assert covers(path.encode())
     assert covers(f"{path}/x".encode())
@@ -63,5 +63,5 @@ def test_a_literal_pattern_names_one_path_and_what_is_below(path, other):
         ("etc/[", ("etc/[", "")),
     ],
 )
-def test_a_pattern_begins_with_folders_that_it_names(pattern, parts):
+def test_a_pattern_is_split_after_its_literal_folders(pattern, parts):
     assert split(pattern) == parts

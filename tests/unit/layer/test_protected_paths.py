@@ -1,4 +1,4 @@
-"""What a layer may not touch, over trees in memory: every change of what is protected is seen, and nothing else is."""
+"""Protected paths, with trees in memory: every change of a protected path is detected, and no other change."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.symlinks im
 OWNER = Protection("corebuild", "operations", ("etc/ssl",))
 
 
-def entry(path, said):
-    """One path: `None` is a folder, `-> x` a link, another text a file's content; a number is a mode."""
-    mode, said = (said, None) if isinstance(said, int) else (0o755, said)
-    if said is None:
+def entry(path, node):
+    """Make an entry: `None` is a folder, a number the mode of a folder, `-> x` a link, any other text a file."""
+    mode, node = (node, None) if isinstance(node, int) else (0o755, node)
+    if node is None:
         return FileEntry(path, FileKind.DIRECTORY, mode, 0, 0, 1)
-    if said.startswith("-> "):
-        return FileEntry(path, FileKind.SYMLINK, 0o777, 0, 0, 1, target=os.fsencode(said.removeprefix("-> ")))
-    return FileEntry(path, FileKind.FILE, 0o644, 0, 0, 1, len(said), content=said.encode())
+    if node.startswith("-> "):
+        return FileEntry(path, FileKind.SYMLINK, 0o777, 0, 0, 1, target=os.fsencode(node.removeprefix("-> ")))
+    return FileEntry(path, FileKind.FILE, 0o644, 0, 0, 1, len(node), content=node.encode())
 
 
-def tree(**said):
-    return {path.encode(): entry(path.encode(), each) for path, each in said.get("of", {}).items()}
+def tree(**nodes):
+    return {path.encode(): entry(path.encode(), node) for path, node in nodes.get("of", {}).items()}
 
 
 def differences(before, now):
-    """What readers of build containers tell: of a folder that is gone, its own path only."""
-    for path, each in now.items():
-        yield PathChange(each, before.get(path))
-    for path, each in before.items():
-        above = parent(path)
-        if path not in now and (not above or (above in now and now[above].kind is FileKind.DIRECTORY)):
-            yield PathChange(None, each)
+    """Yield changes as readers of build containers do: for a removed folder, only its own path."""
+    for path, new in now.items():
+        yield PathChange(new, before.get(path))
+    for path, old in before.items():
+        folder = parent(path)
+        if path not in now and (not folder or (folder in now and now[folder].kind is FileKind.DIRECTORY)):
+            yield PathChange(None, old)
 
 
-def touched(before, now, *patterns, drop=()):
+def find_touches(before, now, *patterns, drop=()):
     changes = list(differences(before, now))
     guard = Guard([Protection("corebuild", "operations", patterns)], KnownTree(before))
     return guard.find_touches(layer_entries(changes, Cleaner(None, drop)), changes)
@@ -78,12 +78,12 @@ def below(folder):
 
 
 def after(remove=(), **changed):
-    kept = {path: each for path, each in BEFORE.items() if path not in remove}
-    return tree(of={**kept, **changed.get("to", {})})
+    nodes = {path: node for path, node in BEFORE.items() if path not in remove}
+    return tree(of={**nodes, **changed.get("to", {})})
 
 
 @pytest.mark.parametrize(
-    ("pattern", "now", "told"),
+    ("pattern", "now", "expected"),
     [
         ("etc/ssl", after(to={"etc/ssl/new": "x"}), [("etc/ssl/new", "created")]),
         ("etc/ssl", after(to={"etc/ssl/openssl.cnf": "evil"}), [("etc/ssl/openssl.cnf", "changed")]),
@@ -106,8 +106,8 @@ def after(remove=(), **changed):
         ("**/a.pem", after(below("etc/ssl")), [("etc/ssl/certs/a.pem", "removed with /etc/ssl")]),
     ],
 )
-def test_what_became_of_a_protected_path_is_told(pattern, now, told):
-    assert [(touch.path.decode(), touch.how) for touch in touched(tree(of=BEFORE), now, pattern)] == told
+def test_a_change_of_a_protected_path_is_detected(pattern, now, expected):
+    assert [(touch.path.decode(), touch.how) for touch in find_touches(tree(of=BEFORE), now, pattern)] == expected
 
 
 @pytest.mark.parametrize(
@@ -123,20 +123,20 @@ def test_what_became_of_a_protected_path_is_told(pattern, now, told):
         ("srv/*/b.pem", after(to={"srv/new": "-> /etc/ssl/certs"})),
     ],
 )
-def test_other_paths_are_everybody_s(pattern, now):
-    assert touched(tree(of=BEFORE), now, pattern) == []
+def test_other_paths_may_change(pattern, now):
+    assert find_touches(tree(of=BEFORE), now, pattern) == []
 
 
-def test_what_the_layer_leaves_out_touches_nothing():
+def test_a_left_out_path_is_not_a_touch():
     now = after(to={"etc/ssl/private": None, "etc/ssl/private/key": "x"})
-    assert touched(tree(of=BEFORE), now, "etc/ssl", drop=["etc/ssl/private"]) == []
+    assert find_touches(tree(of=BEFORE), now, "etc/ssl", drop=["etc/ssl/private"]) == []
 
 
-def test_another_name_of_a_protected_file_is_a_touch():
+def test_a_hard_link_to_a_protected_file_is_a_touch():
     before = tree(of=BEFORE)
     motd = replace(before[b"etc/motd"], inode=7)
     now = {**before, b"etc/motd": motd, b"srv/x": replace(motd, path=b"srv/x")}
-    [touch] = touched(before, now, "etc/motd")
+    [touch] = find_touches(before, now, "etc/motd")
     assert (touch.path, touch.how) == (b"etc/motd", "linked as /srv/x")
 
 
@@ -150,59 +150,59 @@ TREES = st.dictionaries(PATHS, NODES, max_size=8)
 PATTERNS = st.lists(st.sampled_from(["a", "b", "c", "*", "?", "**", "[ab]"]), min_size=1, max_size=3).map("/".join)
 
 
-def grown(said, base=None):
-    """A tree of what is said: what stands on something else than a folder is not there."""
-    found = dict(base or {})
-    for path in sorted(said):
+def make_tree(nodes, base=None):
+    """Make a tree of nodes. A node below something that is not a folder is ignored."""
+    entries = dict(base or {})
+    for path in sorted(nodes):
         folders = [b"/".join(path.split(b"/")[:depth]) for depth in range(1, path.count(b"/") + 1)]
-        if all(found.get(folder, entry(folder, None)).kind is FileKind.DIRECTORY for folder in folders):
-            found = {each: kept for each, kept in found.items() if not each.startswith(path + b"/")}
-            found |= {folder: entry(folder, None) for folder in folders if folder not in found}
-            found[path] = entry(path, said[path])
-    return found
+        if all(entries.get(folder, entry(folder, None)).kind is FileKind.DIRECTORY for folder in folders):
+            entries = {name: old for name, old in entries.items() if not name.startswith(path + b"/")}
+            entries |= {folder: entry(folder, None) for folder in folders if folder not in entries}
+            entries[path] = entry(path, nodes[path])
+    return entries
 
 
-def without(found, gone):
-    tops = tuple(top + b"/" for top in gone)
-    return {path: each for path, each in found.items() if not (path + b"/").startswith(tops)}
+def without(entries, removed):
+    tops = tuple(top + b"/" for top in removed)
+    return {path: old for path, old in entries.items() if not (path + b"/").startswith(tops)}
 
 
-LINKS = 6
+MAX_LINKS = 6
 
 
-def seen(found, pattern):
-    """All that a program sees that opens the paths of a pattern: what is there, and below it."""
+def visible(entries, pattern):
+    """Return everything that a program can see at or below the paths that match a pattern."""
     parts = pattern.split("/")
     return {
-        named + b"/" + path[len(top) :]: replace(each, path=b"", mtime=0)
-        for named, top in opened(found, b"", parts, [])
-        for path, each in found.items()
+        name + b"/" + path[len(top) :]: replace(visible_entry, path=b"", mtime=0)
+        for name, top in find_matches(entries, b"", parts, [])
+        for path, visible_entry in entries.items()
         if path == top or path.startswith(top + b"/")
     }
 
 
-def opened(found, folder, parts, passed):
-    """By the name that a program opens it by, the real path of all that a pattern names, behind links as well."""
+def find_matches(entries, folder, parts, visited):
+    """Yield the matches of a pattern, also those behind links: the name to open, and the real path."""
     if not parts:
         yield b"", folder
         return
-    for path in {path for path in found if parent(path) == folder}:
+    for path in {path for path in entries if parent(path) == folder}:
         name = path.rpartition(b"/")[2]
         rests = [parts[1:]] if matcher([parts[0]])(name) else []
         if parts[0] == "**":
             rests = [parts, parts[1:]]
         for rest in rests:
-            if len(passed) > LINKS or (path, rest) in passed:
+            if len(visited) > MAX_LINKS or (path, rest) in visited:
                 continue
-            real = os.fsencode(walk(os.fsdecode(path), lambda each: link(found, each))[-1].strip("/"))
-            if real != path or found[path].kind is FileKind.DIRECTORY or not rest:
-                for below_it, top in opened(found, real, rest, [*passed, (path, rest)]):
+            real = os.fsencode(walk(os.fsdecode(path), lambda link: link_target(entries, link))[-1].strip("/"))
+            if real != path or entries[path].kind is FileKind.DIRECTORY or not rest:
+                for below_it, top in find_matches(entries, real, rest, [*visited, (path, rest)]):
                     yield name + b"/" + below_it, top
 
 
-def link(found, path):
-    it = found.get(os.fsencode(path.strip("/")))
-    return os.fsdecode(it.target) if it is not None and it.kind is FileKind.SYMLINK else None
+def link_target(entries, path):
+    link = entries.get(os.fsencode(path.strip("/")))
+    return os.fsdecode(link.target) if link is not None and link.kind is FileKind.SYMLINK else None
 
 
 @given(TREES, TREES, st.lists(PATHS, max_size=2), PATTERNS)
@@ -212,25 +212,25 @@ def link(found, path):
 @example({b"a/a": None}, {b"b": "-> a"}, [], "*/a")
 @example({b"a/b/c": "-> /b", b"b/c": "x"}, {b"b/c": "y"}, [], "a/**/c")
 @example({b"a": "-> b", b"b/c": "x"}, {b"a/c": "y"}, [b"a"], "a/c")
-def test_no_change_of_what_is_protected_goes_unseen(said, changed, gone, pattern):
-    before = grown(said)
-    now = grown(changed, without(before, gone))
-    if seen(before, pattern) != seen(now, pattern):
-        assert touched(before, now, pattern)
+def test_every_change_of_protected_paths_is_detected(nodes, new_nodes, removed, pattern):
+    before = make_tree(nodes)
+    now = make_tree(new_nodes, without(before, removed))
+    if visible(before, pattern) != visible(now, pattern):
+        assert find_touches(before, now, pattern)
 
 
 @given(TREES, TREES, st.lists(PATHS, max_size=2), PATTERNS)
-def test_what_is_told_was_touched(said, changed, gone, pattern):
-    before = grown(said)
-    now = grown(changed, without(before, gone))
-    for touch in touched(before, now, pattern):
+def test_every_touch_is_a_real_change(nodes, new_nodes, removed, pattern):
+    before = make_tree(nodes)
+    now = make_tree(new_nodes, without(before, removed))
+    for touch in find_touches(before, now, pattern):
         assert before.get(touch.path) != now.get(touch.path)
         assert (touch.pattern, touch.owner.tier) == (pattern, "corebuild")
 
 
-def refused(now, *protections, timeline=None):
+def rejection(now, *protections, timeline=None):
     changes = list(differences(tree(of=BEFORE), now))
-    with pytest.raises(SealError) as told:
+    with pytest.raises(SealError) as failure:
         protected_paths.check(
             protections,
             origin=KnownTree(tree(of=BEFORE)),
@@ -238,30 +238,30 @@ def refused(now, *protections, timeline=None):
             changes=changes,
             timeline=timeline or Timeline(),
         )
-    return str(told.value)
+    return str(failure.value)
 
 
-def test_the_refusal_names_path_owner_and_pattern():
+def test_the_message_names_path_owner_and_pattern():
     now = after(["etc/motd"], to={"etc/ssl/new\n": "x"})
-    assert refused(now, OWNER, Protection("web", "middleware", ("etc/motd",))).startswith(
+    assert rejection(now, OWNER, Protection("web", "middleware", ("etc/motd",))).startswith(
         "its role changed protected paths: /etc/motd (removed); only tier 'web' of team middleware may write "
         "/etc/motd; /etc/ssl/new\\n (created); only tier 'corebuild' of team operations may write /etc/ssl. "
     )
 
 
-def test_the_refusal_names_the_task_where_it_is_known():
+def test_the_message_names_the_task_if_it_is_known():
     now = after(to={"etc/ssl/new": "x"})
     new = b"etc/ssl/new"
     now[new] = replace(now[new], changed=15)
     tasks = [(moment, Task("web", name, "web/tasks/main.yml:7")) for moment, name in ((10, "Trust us"), (20, "Else"))]
-    told = refused(now, OWNER, timeline=Timeline(tasks))
-    assert "/etc/ssl/new (created by task 'Trust us' (web/tasks/main.yml:7)); only tier" in told
+    message = rejection(now, OWNER, timeline=Timeline(tasks))
+    assert "/etc/ssl/new (created by task 'Trust us' (web/tasks/main.yml:7)); only tier" in message
 
 
-def test_many_paths_are_counted():
-    told = refused(after(to={f"etc/ssl/{number}": "x" for number in range(5)}), OWNER)
-    assert "/etc/ssl/2 (created) and 2 more; only tier" in told
+def test_a_long_list_of_paths_is_shortened():
+    message = rejection(after(to={f"etc/ssl/{number}": "x" for number in range(5)}), OWNER)
+    assert "/etc/ssl/2 (created) and 2 more; only tier" in message
 
 
-def test_nothing_is_asked_where_nothing_is_protected():
+def test_nothing_is_checked_if_no_path_is_protected():
     protected_paths.check((), origin=KnownTree({}), entries=[], changes=[], timeline=Timeline())

@@ -23,53 +23,53 @@ def member(name, content=b"", **fields):
 
 
 def archive(*members):
-    written = io.BytesIO()
-    with tarfile.open(fileobj=written, mode="w") as tar:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
         for entry, content in members:
             tar.addfile(entry, io.BytesIO(content))
-    return [written.getvalue()]
+    return [buffer.getvalue()]
 
 
 def folder(name):
     return member(name, type=tarfile.DIRTYPE, mode=0o755)
 
 
-def found(before, now, tmp_path):
-    """Paths that differ, with what became of each."""
+def change_kinds(before, now, tmp_path):
+    """Map each listed path to the kind of its change."""
     words = {(True, False): "new", (True, True): "there", (False, True): "gone"}
     return {
-        (each.now or each.before).path.decode(): words[each.now is not None, each.before is not None]
-        for each in changes(archive(*before), archive(*now), tmp_path / "spool")
+        (change.now or change.before).path.decode(): words[change.now is not None, change.before is not None]
+        for change in changes(archive(*before), archive(*now), tmp_path / "spool")
     }
 
 
-def test_what_came_stayed_and_went(tmp_path):
+def test_new_remaining_and_removed_paths_are_listed(tmp_path):
     before = [folder("etc"), member("etc/a", b"1"), member("etc/b", b"2"), folder("d"), member("d/x")]
     now = [folder("./"), folder("./etc"), member("./etc/a", b"1"), member("etc/c", b"3")]
-    assert found(before, now, tmp_path) == {
+    assert change_kinds(before, now, tmp_path) == {
         "etc": "there",
         "etc/a": "there",
         "etc/b": "gone",
         "etc/c": "new",
-        "d": "gone",  # and with it all that was in it
+        "d": "gone",  # including its content
     }
 
 
-def test_what_lay_in_a_folder_that_is_none_now_needs_no_word(tmp_path):
+def test_the_content_of_a_replaced_folder_is_not_listed(tmp_path):
     before = [folder("d"), member("d/x"), member("f")]
     now = [member("d", type=tarfile.SYMTYPE, linkname="f"), folder("f"), member("f/y")]
-    assert found(before, now, tmp_path) == {"d": "there", "f": "there", "f/y": "new"}
+    assert change_kinds(before, now, tmp_path) == {"d": "there", "f": "there", "f/y": "new"}
 
 
-def test_content_is_read_again_and_names_of_one_file_are_known(tmp_path):
+def test_content_can_be_read_later_and_hard_links_share_an_inode(tmp_path):
     now = [member("a", b"one"), member("b", type=tarfile.LNKTYPE, linkname="./a"), member("c", b"three")]
-    listed = {each.now.path: each.now for each in changes(archive(), archive(*now), tmp_path / "spool")}
-    assert [b"".join(pieces(listed[path])) for path in (b"a", b"b", b"c")] == [b"one", b"one", b"three"]
-    assert listed[b"a"].inode == listed[b"b"].inode != listed[b"c"].inode
-    assert listed[b"b"].kind is FileKind.FILE
+    by_path = {change.now.path: change.now for change in changes(archive(), archive(*now), tmp_path / "spool")}
+    assert [b"".join(pieces(by_path[path])) for path in (b"a", b"b", b"c")] == [b"one", b"one", b"three"]
+    assert by_path[b"a"].inode == by_path[b"b"].inode != by_path[b"c"].inode
+    assert by_path[b"b"].kind is FileKind.FILE
 
 
-def test_a_damaged_export_is_told(tmp_path):
+def test_a_damaged_export_is_rejected(tmp_path):
     whole = archive(member("a", b"x" * 5000))[0]
     with pytest.raises(EngineError, match="the archive is damaged"):
         list(changes(archive(), [whole[:2000]], tmp_path / "spool"))
@@ -77,8 +77,8 @@ def test_a_damaged_export_is_told(tmp_path):
 
 @given(TREES)
 @settings(deadline=None)
-def test_a_layer_that_is_read_and_written_again_is_the_same(tmp_path_factory, found):
-    content = b"".join(Layer(found, EPOCH).pieces())
+def test_a_layer_that_is_read_and_written_again_does_not_change(tmp_path_factory, tree):
+    content = b"".join(Layer(tree, EPOCH).pieces())
     path = tmp_path_factory.mktemp("layer") / "layer.tar"
     path.write_bytes(content)
     assert b"".join(Layer(entries(path), EPOCH).pieces()) == content

@@ -1,4 +1,4 @@
-"""The certificate that ssl-cert makes up is left out; a role's own, at the same paths, is not."""
+"""The certificate that the package ssl-cert generates is left out. A role's own certificate at its path is kept."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ HASH = b"etc/ssl/certs/0123abcd.0"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """Makes key and certificate with openssl."""
+def make_pair(tmp_path_factory):
+    """Make a key and a certificate with openssl."""
     folder = tmp_path_factory.mktemp("certificates")
     (folder / "template").write_text(TEMPLATE)
 
@@ -46,12 +46,12 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def made_up(made):
-    return made("-config", "template", "-days", "3650")
+def generated(make_pair):
+    return make_pair("-config", "template", "-days", "3650")
 
 
-def left(key, certificate, target=b"ssl-cert-snakeoil.pem", keep=()):
-    """Paths that are in the layer, and what the cleaner tells."""
+def layer_paths(key, certificate, target=b"ssl-cert-snakeoil.pem", keep=()):
+    """Return the paths in the layer. The cleaner must report all others."""
     link = FileEntry(HASH, FileKind.SYMLINK, 0o777, 0, 0, 1, target=target)
     files = [
         FileEntry(path, FileKind.FILE, 0o640, 0, 0, 1, len(content), content=content)
@@ -59,15 +59,15 @@ def left(key, certificate, target=b"ssl-cert-snakeoil.pem", keep=()):
         if content
     ]
     cleaner = Cleaner("debian", keep=keep)
-    kept = {entry.path for entry in layer_entries([PathChange(each, None) for each in (*files, link)], cleaner)}
-    assert kept | {each.entry.path for each in cleaner.left_out} == {each.path for each in (*files, link)}
+    kept = {entry.path for entry in layer_entries([PathChange(file, None) for file in (*files, link)], cleaner)}
+    assert kept | {path.entry.path for path in cleaner.left_out} == {file.path for file in (*files, link)}
     return kept
 
 
-def test_what_ssl_cert_makes_up_goes_with_the_link_to_it(made_up):
-    assert left(*made_up) == set()
-    assert left(*made_up, target=b"other.pem") == {HASH}
-    assert left(*made_up, keep=["etc/ssl"]) == {KEY, CERTIFICATE, HASH}
+def test_a_generated_certificate_is_left_out_with_the_link_to_it(generated):
+    assert layer_paths(*generated) == set()
+    assert layer_paths(*generated, target=b"other.pem") == {HASH}
+    assert layer_paths(*generated, keep=["etc/ssl"]) == {KEY, CERTIFICATE, HASH}
 
 
 @pytest.mark.parametrize(
@@ -80,12 +80,12 @@ def test_what_ssl_cert_makes_up_goes_with_the_link_to_it(made_up):
         ["-config", "template", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"],
     ],
 )
-def test_a_role_s_own_certificate_stays(made, options):
-    assert left(*made(*options)) == {KEY, CERTIFICATE, HASH}
+def test_a_certificate_of_the_role_is_kept(make_pair, options):
+    assert layer_paths(*make_pair(*options)) == {KEY, CERTIFICATE, HASH}
 
 
-def test_what_is_no_pair_stays(made, made_up):
-    key, certificate = made_up
-    other, _ = made("-config", "template")
+def test_a_key_and_a_certificate_that_do_not_match_are_kept(make_pair, generated):
+    key, certificate = generated
+    other, _ = make_pair("-config", "template")
     for pair in ((other, certificate), (key, b""), (key, b"no certificate"), (key, certificate[:200] + b"\n-----END")):
-        assert HASH in left(*pair)
+        assert HASH in layer_paths(*pair)

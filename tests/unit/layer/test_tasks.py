@@ -1,4 +1,4 @@
-"""Which task put what into a layer."""
+"""The task that created or changed a path of a layer."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ def test_a_change_belongs_to_the_task_that_began_last(changed, task):
     assert TIMELINE.at(entry(b"it", changed)) == task
 
 
-def test_without_tasks_nothing_is_known(state):
+def test_without_tasks_nothing_is_remembered(state):
     assert Timeline().at(entry(b"it", 1)) is None
     remember_tasks(LAYER, [entry(b"it", 1)], Timeline())
     assert recall_tasks(LAYER) == {}
     assert not state.exists()
 
 
-def test_what_is_remembered_is_recalled(state):
+def test_remembered_tasks_are_recalled(state):
     remember_tasks(LAYER, [entry(b"etc/motd", 250), entry(b"bad\377", 150), entry(b"none", None)], TIMELINE)
     assert recall_tasks(LAYER) == {"etc/motd": MOTD, os.fsdecode(b"bad\377"): FACTS}
     assert recall_tasks("sha256:" + "b" * 64) == {}
     assert [stat.S_IMODE(path.stat().st_mode) for path in (state, *state.iterdir())] == [0o700, 0o600]
 
 
-def test_what_is_damaged_or_old_is_forgotten(state):
+def test_a_damaged_record_is_ignored_and_an_old_one_removed(state):
     remember_tasks(LAYER, [entry(b"it", 250)], TIMELINE)
     [path] = state.iterdir()
     path.write_bytes(b"damaged")
@@ -63,14 +63,14 @@ def test_what_is_damaged_or_old_is_forgotten(state):
     assert path not in state.iterdir()
 
 
-def test_a_folder_that_cannot_be_written_to_fails_nothing(monkeypatch, tmp_path):
+def test_an_unwritable_state_folder_is_not_an_error(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     remember_tasks(LAYER, [entry(b"it", 250)], TIMELINE)
     assert recall_tasks(LAYER) == {}
 
 
-def test_the_kernel_s_time_counts_whatever_time_a_file_was_given(tmp_path):
+def test_the_change_time_of_the_kernel_is_used(tmp_path):
     upper, lower = tmp_path / "upper", tmp_path / "lower"
     lower.mkdir()
     upper.mkdir()
@@ -82,5 +82,5 @@ def test_the_kernel_s_time_counts_whatever_time_a_file_was_given(tmp_path):
     assert before - 10**8 <= change.now.changed <= time.time_ns()
 
 
-def test_when_it_changed_makes_no_difference_to_an_entry():
+def test_entries_with_different_change_times_are_equal():
     assert entry(b"it", 1) == entry(b"it", 2)

@@ -1,4 +1,4 @@
-"""Both forms of apt's sources."""
+"""Parsing apt's sources, in the one-line format and in the deb822 format."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ Types: deb-src
 URIs: http://sources.example.org/debian
 Suites: bookworm
 """
-    found = list(deb822(text))
-    assert [(each.uri, each.suite) for each in found] == [
+    sources = list(deb822(text))
+    assert [(source.uri, source.suite) for source in sources] == [
         (f"http://{host}.example.org/debian", suite)
         for host in ("deb", "other")
         for suite in ("bookworm", "bookworm-updates")
     ]
-    assert found[0].signed_by.splitlines() == [
+    assert sources[0].signed_by.splitlines() == [
         "-----BEGIN PGP PUBLIC KEY BLOCK-----",
         ".",
         "abc",
@@ -72,6 +72,6 @@ Suites: bookworm
 
 
 @given(st.text())
-def test_whatever_is_there_is_read_or_passed_over(text):
+def test_any_text_is_parsed_or_ignored(text):
     for source in (*one_line(text), *deb822(text), *deb822(f"Types: deb\n{text}")):
         assert source.uri or source.suite

@@ -1,4 +1,4 @@
-"""What is outdated, against an archive of our own."""
+"""Finding outdated packages, with an archive that the tests make and serve."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ def status(*packages):
 
 
 class Archive:
-    """Files below the address of an archive; what was asked for."""
+    """A package archive: the files it serves, and the paths that were requested."""
 
     def __init__(self):
         self.files = {}
-        self.asked = []
+        self.requested = []
         self.sign = None
         self.host = ""
 
-    def put(self, suite, packages, *, ending=".xz", component="main", **fields):
+    def put(self, suite, packages, *, ending=".xz", component="main", **more):
         content = paragraphs(packages)
         packed = {".xz": lzma.compress, ".gz": gzip.compress, "": bytes}[ending](content)
         path = f"{component}/binary-amd64/Packages{ending}"
-        told = {"Suite": suite, "Architectures": "amd64", "Components": component, **fields}
-        listed = f" {hashlib.sha256(packed).hexdigest()} {len(packed)} {path}"
-        text = "".join(f"{name}: {value}\n" for name, value in told.items()) + f"SHA256:\n{listed}\n"
+        fields = {"Suite": suite, "Architectures": "amd64", "Components": component, **more}
+        entry = f" {hashlib.sha256(packed).hexdigest()} {len(packed)} {path}"
+        text = "".join(f"{name}: {value}\n" for name, value in fields.items()) + f"SHA256:\n{entry}\n"
         self.files[f"/debian/dists/{suite}/{path}"] = packed
         self.files[f"/debian/dists/{suite}/InRelease"] = self.signed(text.encode())
 
@@ -56,7 +56,7 @@ class Archive:
         return self.sign(text) if self.sign else text
 
     def __call__(self, path, _headers):
-        self.asked.append(path)
+        self.requested.append(path)
         content = self.files.get(path)
         return (404, {}, b"") if content is None else (200, {}, content)
 
@@ -66,14 +66,14 @@ class Archive:
 
 @pytest.fixture
 def archive():
-    made = Archive()
-    with served(made) as made.host:
-        yield made
+    new_archive = Archive()
+    with served(new_archive) as new_archive.host:
+        yield new_archive
 
 
 @pytest.fixture
 def ask(tmp_path, store):
-    """Ask of images, each of layers; tiers are called by the given names."""
+    """Compare images with the archive. An image is a list of layers, and `tiers` names the tiers of the layers."""
 
     def ask_(*images, tiers=("base", "core", "web")):
         documents = {
@@ -81,23 +81,23 @@ def ask(tmp_path, store):
             for number, layers in enumerate(images)
         }
         folder = write(tmp_path / "layout", layout(documents))
-        said = []
-        found = outdated(
-            open_all([f"oci:{folder}:{name}" for name in documents], store, said.append), store, said.append
+        lines = []
+        result = outdated(
+            open_all([f"oci:{folder}:{name}" for name in documents], store, lines.append), store, lines.append
         )
-        return found, said
+        return result, lines
 
     return ask_
 
 
-def told(found):
+def summary(result):
     return [
-        (each.name, each.installed, each.candidate, each.security, each.owner.tier, each.images)
-        for each in found.updates
+        (update.name, update.installed, update.candidate, update.security, update.owner.tier, update.images)
+        for update in result.updates
     ]
 
 
-def test_updates_belong_to_the_layer_that_last_changed_the_package(archive, ask):
+def test_an_update_belongs_to_the_layer_that_last_changed_the_package(archive, ask):
     archive.put(
         "stable", [("ssl", "amd64", "3"), ("zone", "all", "2026b"), ("curl", "amd64", "7"), ("new", "amd64", "1")]
     )
@@ -109,58 +109,58 @@ def test_updates_belong_to_the_layer_that_last_changed_the_package(archive, ask)
     )
     core = layer(status(("ssl", "amd64", "2"), ("zone", "all", "2026a"), ("curl", "amd64", "7")))
     web = layer(("srv/it", b""))
-    found, said = ask([base], [base, core], [base, core, web])
-    assert told(found) == [
+    result, lines = ask([base], [base, core], [base, core, web])
+    assert summary(result) == [
         ("ssl", "1", "3", True, "base", ["tier0:latest"]),
         ("ssl", "2", "3", True, "core", ["tier1:latest", "tier2:latest"]),
         ("zone", "2026a", "2026b", False, "base", ["tier0:latest", "tier1:latest", "tier2:latest"]),
     ]
-    assert [(each.owner.tier, each.updates, each.security, each.renews) for each in found.rebuild] == [
+    assert [(rebuild.owner.tier, rebuild.updates, rebuild.security, rebuild.renews) for rebuild in result.rebuild] == [
         ("base", 3, 2, ["base", "core"])
     ]
-    assert [(each.name.partition(" ")[2], each.security) for each in found.archives] == [
+    assert [(source.name.partition(" ")[2], source.security) for source in result.archives] == [
         ("stable main", False),
         ("stable-security main", True),
     ]
-    assert found.unread == []
-    assert [line.partition(" ")[0] for line in said].count("reading") == len(archive.asked) == 4
+    assert result.unread == []
+    assert [line.partition(" ")[0] for line in lines].count("reading") == len(archive.requested) == 4
 
 
-def test_the_fewest_tiers_bring_all_updates(archive, ask):
+def test_the_fewest_tiers_are_rebuilt_to_get_all_updates(archive, ask):
     archive.put("stable", [("a", "amd64", "2"), ("b", "amd64", "2"), ("c", "amd64", "2")])
     base = layer(("etc/apt/sources.list", archive.source("stable")))
     left, right = layer(status(("a", "amd64", "1"))), layer(status(("b", "amd64", "1")))
     top = layer(status(("a", "amd64", "1"), ("c", "amd64", "1")))
-    found, _ = ask([base, left, top], [base, right], tiers=("base", "middle", "top"))
-    assert {each.owner.digest: each.renews for each in found.rebuild} == {
+    result, _ = ask([base, left, top], [base, right], tiers=("base", "middle", "top"))
+    assert {rebuild.owner.digest: rebuild.renews for rebuild in result.rebuild} == {
         digest(left): ["middle", "top"],
         digest(right): ["middle"],
     }
 
 
-def test_indexes_are_fetched_by_hash_where_an_archive_has_them_so(archive, ask):
+def test_indexes_are_fetched_by_hash_if_the_archive_supports_it(archive, ask):
     archive.put("stable", [("ssl", "amd64", "3")], **{"Acquire-By-Hash": "yes"})
     content = archive.files.pop("/debian/dists/stable/main/binary-amd64/Packages.xz")
     name = hashlib.sha256(content).hexdigest()
     archive.files[f"/debian/dists/stable/main/binary-amd64/by-hash/SHA256/{name}"] = content
     image = [layer(status(("ssl", "amd64", "1")), ("etc/apt/sources.list", archive.source("stable")))]
-    assert [each.candidate for each in ask(image)[0].updates] == ["3"]
+    assert [update.candidate for update in ask(image)[0].updates] == ["3"]
 
 
-def test_an_index_that_did_not_change_is_not_fetched_again(archive, ask):
+def test_an_unchanged_index_is_not_fetched_again(archive, ask):
     archive.put("stable", [("ssl", "amd64", "3")])
     image = [layer(status(("ssl", "amd64", "1")), ("etc/apt/sources.list", archive.source("stable")))]
-    assert told(ask(image)[0]) == told(ask(image)[0])
-    assert [path.rpartition("/")[2] for path in archive.asked] == ["InRelease", "Packages.xz", "InRelease"]
+    assert summary(ask(image)[0]) == summary(ask(image)[0])
+    assert [path.rpartition("/")[2] for path in archive.requested] == ["InRelease", "Packages.xz", "InRelease"]
 
 
-def test_pins_of_the_image_count(archive, ask):
+def test_pins_in_the_image_are_respected(archive, ask):
     archive.put("stable", [("ssl", "amd64", "3")])
     archive.put("next", [("ssl", "amd64", "4")], Codename="next")
     sources = archive.source("stable") + archive.source("next")
     pin = b"Package: *\nPin: release n=next\nPin-Priority: 100\n"
     image = [layer(status(("ssl", "amd64", "1")), ("etc/apt/sources.list", sources), ("etc/apt/preferences.d/it", pin))]
-    assert [each.candidate for each in ask(image)[0].updates] == ["3"]
+    assert [update.candidate for update in ask(image)[0].updates] == ["3"]
 
 
 @pytest.mark.parametrize(
@@ -184,15 +184,15 @@ def test_pins_of_the_image_count(archive, ask):
         ),
     ],
 )
-def test_what_cannot_be_read_of_an_archive_is_said(archive, ask, change, sentence):
+def test_an_unreadable_archive_is_reported(archive, ask, change, sentence):
     archive.put("stable", [("ssl", "amd64", "3")])
     change(archive.files)
     image = [layer(status(("ssl", "amd64", "1")), ("etc/apt/sources.list", archive.source("stable")))]
-    found, _ = ask(image)
-    assert found.updates == []
-    assert len(found.unread) == 1
-    assert sentence in found.unread[0]
-    assert found.unread[0].startswith("127.0.0.1/debian stable is not compared: ")
+    result, _ = ask(image)
+    assert result.updates == []
+    assert len(result.unread) == 1
+    assert sentence in result.unread[0]
+    assert result.unread[0].startswith("127.0.0.1/debian stable is not compared: ")
 
 
 def _replace(files, name, change):
@@ -209,10 +209,10 @@ def _replace(files, name, change):
         (b"", "tier0:latest: its apt has no sources"),
     ],
 )
-def test_sources_that_are_not_asked_are_named(ask, source, sentence):
-    found, _ = ask([layer(status(("ssl", "amd64", "1")), ("etc/apt/sources.list", source))])
-    assert len(found.unread) == 1
-    assert sentence in found.unread[0]
+def test_sources_that_cannot_be_read_are_reported(ask, source, sentence):
+    result, _ = ask([layer(status(("ssl", "amd64", "1")), ("etc/apt/sources.list", source))])
+    assert len(result.unread) == 1
+    assert sentence in result.unread[0]
 
 
 @pytest.mark.parametrize(
@@ -227,16 +227,16 @@ def test_sources_that_are_not_asked_are_named(ask, source, sentence):
         ),
     ],
 )
-def test_images_that_are_not_compared_are_named(ask, file, content, sentence):
-    found, _ = ask([layer((file, content))])
-    assert (found.updates, found.archives) == ([], [])
-    [told] = found.unread
-    assert told.startswith(f"tier0:latest: {sentence}")
+def test_images_that_cannot_be_compared_are_reported(ask, file, content, sentence):
+    result, _ = ask([layer((file, content))])
+    assert (result.updates, result.archives) == ([], [])
+    [reason] = result.unread
+    assert reason.startswith(f"tier0:latest: {sentence}")
 
 
 @pytest.fixture
 def key(tmp_path_factory):
-    """Sign with a key of our own; its public part, armoured and not."""
+    """A function that signs with a new key, and the public part of that key: binary, and armoured."""
     home = tmp_path_factory.mktemp("g")
 
     def gpg(*arguments, **more):
@@ -249,7 +249,7 @@ def key(tmp_path_factory):
 
 
 @SIGNED
-def test_signatures_are_checked_with_the_image_s_keys(archive, ask, key):
+def test_signatures_are_checked_with_the_keys_in_the_image(archive, ask, key):
     archive.sign, binary, armoured = key
     archive.put("stable", [("ssl", "amd64", "3")])
     installed = status(("ssl", "amd64", "1"))
@@ -266,13 +266,13 @@ def test_signatures_are_checked_with_the_image_s_keys(archive, ask, key):
             [("etc/apt/sources.list.d/it.sources", stanza.encode())],
         ]
     ):
-        found, _ = ask([layer(installed, *files)])
-        assert [each.signature for each in found.archives] == ["checked"], number
-        assert [each.candidate for each in found.updates] == ["3"], number
+        result, _ = ask([layer(installed, *files)])
+        assert [source.signature for source in result.archives] == ["checked"], number
+        assert [update.candidate for update in result.updates] == ["3"], number
 
 
 @SIGNED
-def test_what_somebody_else_signed_is_not_believed(archive, ask, key):
+def test_a_wrong_signature_is_rejected(archive, ask, key):
     archive.sign, binary, _ = key
     archive.put("stable", [("ssl", "amd64", "3")])
     _replace(archive.files, "InRelease", lambda text: text.replace(b"Suite: stable", b"Suite: stolen"))
@@ -283,16 +283,16 @@ def test_what_somebody_else_signed_is_not_believed(archive, ask, key):
             ("etc/apt/trusted.gpg", binary),
         )
     ]
-    found, _ = ask(image)
-    assert found.updates == []
-    assert "it is not signed with a key that the image trusts" in found.unread[0]
+    result, _ = ask(image)
+    assert result.updates == []
+    assert "it is not signed with a key that the image trusts" in result.unread[0]
 
 
 @SIGNED
-def test_an_unchecked_signature_is_said(archive, ask, key):
+def test_an_unchecked_signature_is_reported(archive, ask, key):
     archive.sign = key[0]
     archive.put("stable", [("ssl", "amd64", "3")])
     image = [layer(status(("ssl", "amd64", "1")), ("etc/apt/sources.list", archive.source("stable", "")))]
-    found, _ = ask(image)
-    assert [each.signature for each in found.archives] == ["not checked: the image has no keyring for it"]
-    assert [each.candidate for each in found.updates] == ["3"]
+    result, _ = ask(image)
+    assert [source.signature for source in result.archives] == ["not checked: the image has no keyring for it"]
+    assert [update.candidate for update in result.updates] == ["3"]

@@ -1,4 +1,4 @@
-"""Which version apt would choose; the cases are those of apt_preferences(5)."""
+"""The version that apt would choose; the cases are those of apt_preferences(5)."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def pin(package, wanted, priority):
     ],
 )
 def test_candidate(offers, text, chosen):
-    assert candidate("ssl", "2", [Offer(*each) for each in offers], list(pins(text))) == chosen
+    assert candidate("ssl", "2", [Offer(*offer) for offer in offers], list(pins(text))) == chosen
 
 
 @given(st.text("Package:in*Pr oy\n1/-"))
-def test_whatever_is_there_is_read_or_passed_over(text):
+def test_any_text_is_parsed_or_ignored(text):
     candidate("ssl", "2", [Offer("3", STABLE)], list(pins(text)))

@@ -1,4 +1,4 @@
-"""Debian's order of versions, against dpkg itself."""
+"""The order of Debian versions, compared with dpkg."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.packages.ap
 PARTS = st.text("0019aBz+.~-:", max_size=8)
 
 
-def ordered(one, other):
+def compare(one, other):
     return (key(one) > key(other)) - (key(one) < key(other))
 
 
@@ -32,14 +32,14 @@ def ordered(one, other):
         ("1" * 5000, "2" * 5000),
     ],
 )
-def test_known_pairs(lower, higher):
-    assert ordered(lower, higher) == -1
-    assert ordered(higher, lower) == 1
+def test_known_pairs_are_in_order(lower, higher):
+    assert compare(lower, higher) == -1
+    assert compare(higher, lower) == 1
 
 
 @pytest.mark.parametrize(("one", "other"), [("1", "0:1"), ("1", "1-0"), ("1.0", "1.00"), ("1.", "1.0"), ("01", "1")])
-def test_what_dpkg_takes_for_the_same(one, other):
-    assert ordered(one, other) == 0
+def test_equal_versions(one, other):
+    assert compare(one, other) == 0
 
 
 @pytest.mark.skipif(shutil.which("dpkg") is None, reason="this machine has no dpkg to compare with")
@@ -48,12 +48,14 @@ def test_what_dpkg_takes_for_the_same(one, other):
 @example("", "~")
 @example("~", "0~")
 @example("0-", "0")
-def test_it_is_dpkg_s(one, other):
+def test_the_order_is_that_of_dpkg(one, other):
     one, other = f"1{one}", f"1{other}"
-    said = {
+    processes = {
         relation: subprocess.run(["dpkg", "--compare-versions", one, relation, other], capture_output=True, check=False)
         for relation in ("lt", "eq")
     }
-    if any(done.stderr for done in said.values()):
-        return  # one of the two is no version
-    assert ordered(one, other) == (-1 if said["lt"].returncode == 0 else 0 if said["eq"].returncode == 0 else 1)
+    if any(process.stderr for process in processes.values()):
+        return  # one of the two is not a valid version
+    assert compare(one, other) == (
+        -1 if processes["lt"].returncode == 0 else 0 if processes["eq"].returncode == 0 else 1
+    )

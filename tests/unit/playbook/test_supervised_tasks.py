@@ -1,4 +1,4 @@
-"""Which tasks of a role become tasks that fail."""
+"""Tasks of a role that cannot be supervised are replaced by tasks that fail."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.su
 )
 
 
-def task(**said):
-    return Task.load(said)
+def task(**fields):
+    return Task.load(fields)
 
 
 @pytest.mark.parametrize("name", ["flush_handlers", "noop", "end_role", "reset_connection", "clear_facts"])
-def test_what_is_about_one_tier_stays_as_it_is(name):
+def test_meta_actions_on_one_host_are_unchanged(name):
     assert unsuitable_reason(task(**{"ansible.builtin.meta": name})) == ""
 
 
 @pytest.mark.parametrize(
-    ("said", "why"),
+    ("fields", "reason"),
     [
         ({"ansible.builtin.meta": "end_host"}, "meta: end_host ends the play for its host"),
         ({"meta": "end_play"}, "meta: end_play ends the play for all hosts"),
@@ -34,15 +34,15 @@ def test_what_is_about_one_tier_stays_as_it_is(name):
         ({"add_host": {"name": "x"}}, "acts once for all hosts of a play"),
     ],
 )
-def test_what_would_reach_other_tiers_fails_instead(said, why):
-    unsuited = task(**said, when="some_condition")
-    replace_unsuitable(unsuited)
-    assert unsuited.action == "ansible.builtin.fail"
-    assert why in unsuited.args["msg"]
-    assert unsuited.when == ["some_condition"]
+def test_a_task_that_affects_other_tiers_is_replaced_by_a_failure(fields, reason):
+    replaced = task(**fields, when="some_condition")
+    replace_unsuitable(replaced)
+    assert replaced.action == "ansible.builtin.fail"
+    assert reason in replaced.args["msg"]
+    assert replaced.when == ["some_condition"]
 
 
-def test_what_waits_for_other_tiers_or_a_debugger_does_not():
-    suited = task(command="true", throttle=1, debugger="on_failed")
-    replace_unsuitable(suited)
-    assert (suited.action, suited.throttle, suited.debugger) == ("command", 0, "never")
+def test_throttle_and_debugger_are_removed_from_tasks():
+    adjusted = task(command="true", throttle=1, debugger="on_failed")
+    replace_unsuitable(adjusted)
+    assert (adjusted.action, adjusted.throttle, adjusted.debugger) == ("command", 0, "never")

@@ -1,4 +1,7 @@
-"""A watch over a play in which processes and threads of Ansible's die; its hosts are no tiers, and need no engine."""
+"""The supervisor, over a play in which processes and threads of Ansible die.
+
+The hosts of the play are not tiers, and it needs no engine.
+"""
 
 from __future__ import annotations
 
@@ -25,20 +28,20 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook im
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 
 supervisor._CHECKS_FOR_PIPE = 20
-start, refused = worker.WorkerProcess.start, []
+start, failures = worker.WorkerProcess.start, []
 
 
-def start_or_not(self):
-    if self._host.name == "no-room" and not refused:
-        refused.append(self)
+def fail_once_or_start(self):
+    if self._host.name == "no-room" and not failures:
+        failures.append(self)
         raise OSError(11, "Resource temporarily unavailable")
     start(self)
 
 
-worker.WorkerProcess.start = start_or_not
+worker.WorkerProcess.start = fail_once_or_start
 
 
-class Begins:
+class TierStart:
     action = "tierwright.chain.tier_start"
 
 
@@ -50,12 +53,12 @@ class CallbackModule(CallbackBase):
         if self.watch is None:
             callbacks = supervisor.SupervisorCallbacks(self._display.error, self.give_up, lambda: None)
             self.watch = supervisor.Supervisor(supervisor.calling_strategy(), Journal(JOURNAL), callbacks)
-        self.watch.note_task(host.name, Begins)
+        self.watch.note_task(host.name, TierStart)
         if task.name == "Break the reader":
             self.watch.strategy._final_q.put(DisplaySend("no_such_method"))
 
-    def give_up(self, why):
-        self._display.error(why)
+    def give_up(self, reason):
+        self._display.error(reason)
         for child in multiprocessing.active_children():
             child.kill()
         sys.stdout.flush()
@@ -104,7 +107,7 @@ PLAYBOOK = """
 
 FINE = "- ansible.builtin.debug: {msg: fine}\n"
 
-WAYS = {
+FAILURES = {
     "killed": ("- ansible.builtin.debug: {msg: \"{{ lookup('pipe', 'kill -9 $PPID') }}\"}\n", "was killed (SIGKILL)"),
     "ignored": (
         "- ansible.builtin.debug: {msg: \"{{ lookup('pipe', 'kill -9 $PPID') }}\"}\n  ignore_errors: true\n",
@@ -126,12 +129,12 @@ WAYS = {
 
 
 class Project:
-    """Hosts that each include tasks of their own."""
+    """A playbook whose hosts each include their own tasks."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for each in ("callbacks", "lookups", "journal", "done"):
-            (folder / each).mkdir()
+        for name in ("callbacks", "lookups", "journal", "done"):
+            (folder / name).mkdir()
         (folder / "callbacks/watch.py").write_text(
             f"from pathlib import Path\nJOURNAL = Path({str(folder / 'journal')!r})\n{CALLBACK}"
         )
@@ -178,27 +181,29 @@ def project(tmp_path):
     return Project(tmp_path)
 
 
-def test_each_host_ends_by_itself_and_the_others_go_on(project):
+def test_each_host_fails_alone_and_the_others_continue(project):
     project.host("good", "- ansible.builtin.wait_for: {timeout: 4}\n")
     project.host("deaf", "- {name: Break the reader, ansible.builtin.debug: {msg: it goes on}}\n" * 2)
     project.host("leaves", FINE)
-    for name, (tasks, _why) in WAYS.items():
+    for name, (tasks, _reason) in FAILURES.items():
         project.host(name, tasks)
-    done = project.run()
-    said = " ".join(done.stdout.split())
-    assert done.returncode == 2, done.stdout
-    assert {path.name for path in (project.folder / "done").iterdir()} == {"good", "deaf"}, done.stdout
-    for name, (_tasks, why) in WAYS.items():
-        assert f"{name} was given up" in said, f"{name}\n{done.stdout}"
-        assert why in said.partition(f"{name} was given up")[2][:400], f"{name}\n{done.stdout}"
+    process = project.run()
+    output = " ".join(process.stdout.split())
+    assert process.returncode == 2, process.stdout
+    assert {path.name for path in (project.folder / "done").iterdir()} == {"good", "deaf"}, process.stdout
+    for name, (_tasks, reason) in FAILURES.items():
+        assert f"{name} was given up" in output, f"{name}\n{process.stdout}"
+        assert reason in output.partition(f"{name} was given up")[2][:400], f"{name}\n{process.stdout}"
     assert project.reason("leaves") == "its role left the play before the tier was sealed and tested"
-    recap = dict(line.split(":", 1) for line in done.stdout.partition("PLAY RECAP")[2].splitlines() if " : " in line)
-    assert all("failed=0" not in told for name, told in recap.items() if name.strip() not in {"good", "deaf"}), recap
+    recap = dict(line.split(":", 1) for line in process.stdout.partition("PLAY RECAP")[2].splitlines() if " : " in line)
+    assert all("failed=0" not in counts for name, counts in recap.items() if name.strip() not in {"good", "deaf"}), (
+        recap
+    )
 
 
-def test_a_process_that_is_killed_while_it_hands_over_its_result_ends_the_run(project):
+def test_a_worker_that_is_killed_while_it_writes_its_result_ends_the_run(project):
     project.host("holds", "- ansible.builtin.debug: {msg: \"{{ lookup('hold') }}\"}\n")
     project.host("waits", FINE * 3)
-    done = project.run()
-    assert done.returncode == 1
-    assert "was killed while it wrote its result" in " ".join(done.stdout.split())
+    process = project.run()
+    assert process.returncode == 1
+    assert "was killed while it wrote its result" in " ".join(process.stdout.split())

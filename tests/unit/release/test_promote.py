@@ -1,3 +1,5 @@
+"""Which tiers are promoted, and what becomes of their tags."""
+
 from __future__ import annotations
 
 import pytest
@@ -24,32 +26,32 @@ def passed(*names):
     return {name: f"sha256:{name}" for name in names}
 
 
-def test_all_that_passed_is_promoted(chain):
+def test_all_tiers_that_passed_are_promoted(chain):
     assert promotable(chain, passed(*chain.order), frozenset()) == list(chain.order)
 
 
-def test_nothing_below_a_failed_tier_moves_but_its_siblings_do(chain):
+def test_a_failed_tier_blocks_its_ancestors_and_not_other_branches(chain):
     assert promotable(chain, passed("base", "core", "php", "db"), frozenset({"app"})) == ["db"]
 
 
-def test_what_failed_or_was_not_in_the_run_does_not_move(chain):
+def test_tiers_that_failed_or_were_not_in_the_run_do_not_move(chain):
     assert promotable(chain, passed("php"), frozenset()) == ["php"]
     assert promotable(chain, passed("base"), frozenset({"core", "php", "db", "app"})) == []
 
 
-def test_what_is_tested_with_a_tier_holds_it(make_tier):
+def test_a_failed_tier_blocks_its_neighbours(make_tier):
     tiers = [make_tier("base"), make_tier("php", "base"), make_tier("db", "base")]
     chain = Chain([*tiers, make_tier("app", "php", neighbours=("db",))])
     assert promotable(chain, passed("base", "php", "db"), frozenset({"app"})) == []
     assert promotable(chain, passed("base", "php", "app"), frozenset({"db"})) == ["php", "app"]
 
 
-def test_what_stands_on_a_kept_tier_that_failed_does_not_move(chain):
+def test_descendants_of_a_failed_kept_tier_do_not_move(chain):
     assert promotable(chain, passed("base", "core", "db", "app"), frozenset({"php"})) == ["db"]
 
 
 @pytest.mark.parametrize("has_passed", [False, True])
-def test_a_kept_tier_that_had_to_be_tested_moves_only_if_it_passed(run, chain, has_passed):
+def test_a_kept_tier_that_is_tested_again_moves_only_if_it_passed(run, chain, has_passed):
     _engine, journal, promote = run
     kept = Decision(chain["db"], Action.KEEP, (), "sha256:db-built-before", {}, was="sha256:db", untested=("why",))
     write_plan(journal, "demo", kept, None)
@@ -60,7 +62,7 @@ def test_a_kept_tier_that_had_to_be_tested_moves_only_if_it_passed(run, chain, h
 
 @pytest.fixture
 def run(chain, monkeypatch, tmp_path):
-    """A run in which `php` was built and `db` is kept, though its release tag names something older."""
+    """A run in which `php` was built. `db` is kept, but its release tag names an older image."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     engine = FakeEngine()
     for image in ("sha256:php-new", "sha256:db-built-before", *(f"sha256:{name}" for name in chain.order)):
@@ -79,18 +81,18 @@ def run(chain, monkeypatch, tmp_path):
     return engine, journal, lambda: promote_run(engine, journal)
 
 
-def test_what_passed_is_the_release_and_the_rest_belongs_to_it_too(run):
+def test_a_promotion_moves_the_tags_and_the_release_contains_all_tiers(run):
     engine, _journal, promote = run
-    done = promote()
-    assert done.images == {"php": "sha256:php-new", "db": "sha256:db-built-before"}
-    assert {tier.name for tier in done.moved} == {"php", "db"}
-    assert engine.world.names["php:latest"] == engine.world.names[f"php:{done.release}"] == "sha256:php-new"
+    promotion = promote()
+    assert promotion.images == {"php": "sha256:php-new", "db": "sha256:db-built-before"}
+    assert {tier.name for tier in promotion.moved} == {"php", "db"}
+    assert engine.world.names["php:latest"] == engine.world.names[f"php:{promotion.release}"] == "sha256:php-new"
     assert engine.world.names["php:previous"] == "sha256:php"
-    assert engine.world.names[f"core:{done.release}"] == engine.world.names["core:latest"] == "sha256:core"
+    assert engine.world.names[f"core:{promotion.release}"] == engine.world.names["core:latest"] == "sha256:core"
     assert not interrupted("demo")
 
 
-def test_what_is_released_already_makes_no_release(run, chain):
+def test_images_that_are_already_released_make_no_new_release(run, chain):
     engine, journal, promote = run
     promote()
     for name, image in (("php", "sha256:php-new"), ("db", "sha256:db-built-before")):
@@ -101,8 +103,8 @@ def test_what_is_released_already_makes_no_release(run, chain):
 
 
 @pytest.mark.parametrize("moved", ["php", "core", "base"])
-def test_nothing_moves_if_a_tag_that_counts_was_moved_by_somebody_else(run, moved):
-    """That of a tier to promote, or of what it stands on."""
+def test_nothing_moves_if_a_different_run_moved_a_relevant_tag(run, moved):
+    """Relevant are the tags of the tiers to promote and of their ancestors."""
     engine, _journal, promote = run
     engine.world.names[f"{moved}:latest"] = "sha256:app"
     before = dict(engine.world.names)
@@ -115,13 +117,13 @@ def test_nothing_moves_if_a_tag_that_counts_was_moved_by_somebody_else(run, move
     assert engine.world.names == before
 
 
-def test_what_somebody_else_moved_elsewhere_does_not_count(run):
+def test_a_tag_that_moved_elsewhere_does_not_block_a_promotion(run):
     engine, _journal, promote = run
     engine.world.names["app:latest"] = "sha256:core"
     assert promote().release
 
 
-def test_nothing_moves_if_an_image_is_gone(run):
+def test_nothing_moves_if_an_image_was_removed(run):
     engine, _journal, promote = run
     del engine.world.images["sha256:php-new"]
     del engine.world.names[f"php:key-{1:016x}"]

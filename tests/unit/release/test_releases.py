@@ -1,4 +1,4 @@
-"""Promotions and rollbacks in any order: what the tags tell of releases is what was released."""
+"""Promotions and rollbacks in any order: the tags always describe the true releases."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ steps = st.lists(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(steps=steps, pace=st.sampled_from([-5, 0, 60]))
-def test_every_release_is_told_as_it_was(make_shop, steps, pace):
+def test_every_release_can_be_read_from_the_tags(make_shop, steps, pace):
     shop = make_shop()
-    for what, tiers in steps:
-        shop.moment += timedelta(seconds=pace)  # a clock that stands, or goes back, makes no difference
+    for step, tiers in steps:
+        shop.moment += timedelta(seconds=pace)  # a clock that stops or goes back makes no difference
         before = shop.state
-        if what == "promote":
+        if step == "promote":
             shop.promote(*tiers)
         else:
-            known = shop.releases.all
-            wanted = known[what % len(known)] if known and isinstance(what, int) else None
+            releases = shop.releases.all
+            wanted = releases[step % len(releases)] if releases and isinstance(step, int) else None
             try:
                 rollback = shop.back(wanted, tuple(tiers))
             except RunError:
@@ -52,23 +52,23 @@ def test_every_release_is_told_as_it_was(make_shop, steps, pace):
         for release, state in shop.truth.items():
             for name in TIERS:
                 assert shop.releases.at(name, release) == state.get(name)
-        # What was taken back is not the release.
+        # A withdrawn image is not the current release.
         for reference, image in shop.tag("withdrawn-").items():
             assert shop.state[reference.partition(":")[0]] != image
 
 
-def test_a_promotion_names_the_release_and_the_image_before(shop):
+def test_a_promotion_tags_the_release_and_the_previous_image(shop):
     first = shop.promote(*TIERS)
     assert first == "release-20261124T093000Z"
     assert shop.tag("previous") == {}
     before = shop.state
     second = shop.promote("db")
-    assert second == "release-20261124T093001Z"  # two in a second are told apart
+    assert second == "release-20261124T093001Z"  # two releases within one second have different names
     assert shop.tag("previous") == {"db:previous": before["db"]}
     assert set(shop.tag(second)) == {f"db:{second}"}
 
 
-def test_back_and_forward(shop):
+def test_rolling_back_and_forward(shop):
     for tiers in (tuple(TIERS), ("core", "php", "db"), ("db",)):
         shop.promote(*tiers)
         shop.moment += timedelta(hours=1)
@@ -88,17 +88,17 @@ def test_back_and_forward(shop):
     assert set(shop.tag("withdrawn-").values()) == {shop.truth[second]["db"]}
 
 
-def test_a_release_after_a_rollback_says_what_stayed_back(shop):
+def test_a_release_after_a_rollback_contains_the_images_that_stayed_back(shop):
     shop.promote(*TIERS)
     shop.promote("php", "db")
     shop.back()
-    stayed = shop.state["php"]
+    image = shop.state["php"]
     release = shop.promote("db")
-    assert shop.releases.at("php", release) == stayed
+    assert shop.releases.at("php", release) == image
     assert shop.releases.current(shop.chain) == release
 
 
-def test_a_release_that_was_taken_back_is_passed_over(shop):
+def test_a_rollback_skips_withdrawn_releases(shop):
     first = shop.promote(*TIERS)
     shop.promote("db")
     shop.back()
@@ -107,14 +107,14 @@ def test_a_release_that_was_taken_back_is_passed_over(shop):
     assert shop.state == shop.truth[first]
 
 
-def test_a_tier_that_came_later_stays(shop):
+def test_a_rollback_keeps_a_tier_that_was_released_later(shop):
     first = shop.promote("base", "core")
     shop.promote("php")
     assert shop.back(first).changes == ()
     assert shop.releases.current(shop.chain) == shop.releases.all[-1]
 
 
-def test_some_tiers_go_back_to_what_they_were(shop):
+def test_single_tiers_can_be_rolled_back(shop):
     shop.promote(*TIERS)
     before = shop.state
     shop.promote("db")
@@ -126,7 +126,7 @@ def test_some_tiers_go_back_to_what_they_were(shop):
         shop.back()
 
 
-def test_without_a_release_there_is_nothing_to_go_back_to(shop):
+def test_a_rollback_without_a_release_is_rejected(shop):
     with pytest.raises(RunError, match="no release to go back to yet"):
         shop.back()
     with pytest.raises(
@@ -135,7 +135,7 @@ def test_without_a_release_there_is_nothing_to_go_back_to(shop):
         shop.back("release-1")
 
 
-def test_an_unknown_release_is_told_with_the_known_ones(shop):
+def test_an_unknown_release_is_rejected_with_a_list_of_releases(shop):
     for _ in range(12):
         shop.promote("db")
     expected = r"'latest', but this chain has no such release; the releases are release-\w+, .* and 2 older ones"
@@ -143,7 +143,7 @@ def test_an_unknown_release_is_told_with_the_known_ones(shop):
         shop.back("latest")
 
 
-def test_somebody_else_s_image_is_kept_as_previous_and_is_no_release(shop):
+def test_a_foreign_image_is_tagged_previous_and_is_not_a_release(shop):
     shop.engine.add("sha256:theirs")
     shop.names["db:latest"] = shop.names["php:latest"] = "sha256:theirs"
     release = shop.promote("db")
@@ -165,10 +165,10 @@ def test_somebody_else_s_image_is_kept_as_previous_and_is_no_release(shop):
         ("withdrawn-20261124T093000Z-2", False),
     ],
 )
-def test_forms_of_tags_that_are_ours(tag, reserved):
+def test_reserved_forms_of_tags(tag, reserved):
     assert tags.is_reserved(tag) is reserved
 
 
-def test_a_moment_is_told_by_its_tag():
+def test_the_time_of_a_release_can_be_read_from_its_tag():
     assert tags.moment(tags.release(START)) == tags.moment(tags.withdrawn(START)) == START
     assert tags.moment("release-20261399T999999Z") is None

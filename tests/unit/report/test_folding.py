@@ -1,4 +1,4 @@
-"""Which tiers pictures show."""
+"""The tiers that a picture shows."""
 
 from __future__ import annotations
 
@@ -24,45 +24,45 @@ def forests(draw):
     return tiers
 
 
-def named(tiers, shown):
-    return [tiers[each.tier].name for each in shown]
+def names_of(tiers, shown):
+    return [tiers[box.tier].name for box in shown]
 
 
 @given(forests())
-def test_everything_is_shown_or_counted(tiers):
+def test_every_tier_is_shown_or_counted(tiers):
     family = Family(tiers)
     shown = family.overview()
-    assert len(shown) + sum(sum(each.hidden.values()) for each in shown) == len(tiers)
+    assert len(shown) + sum(sum(box.hidden.values()) for box in shown) == len(tiers)
     assert len(shown) <= max(MAX_BOXES, len(family.roots))
-    for number, each in enumerate(shown):
-        parent = tiers[each.tier].parent
-        assert (each.parent is None) == (parent is None)
-        if each.parent is not None:
-            assert each.parent < number
-            assert shown[each.parent].tier == parent
+    for number, box in enumerate(shown):
+        parent = tiers[box.tier].parent
+        assert (box.parent is None) == (parent is None)
+        if box.parent is not None:
+            assert box.parent < number
+            assert shown[box.parent].tier == parent
 
 
 @given(forests(), st.data())
-def test_around_a_tier_is_what_it_stands_on_and_what_stands_on_it(tiers, data):
+def test_the_picture_around_a_tier_shows_its_ancestors_and_descendants(tiers, data):
     family, number = Family(tiers), data.draw(st.integers(0, len(tiers) - 1))
     shown = family.around(number)
     lineage = family.ancestors(number)
-    assert [each.tier for each in shown][: len(lineage) + 1] == [*lineage, number]
-    assert sum(each.parent is None for each in shown) == 1
+    assert [box.tier for box in shown][: len(lineage) + 1] == [*lineage, number]
+    assert sum(box.parent is None for box in shown) == 1
     assert len(shown) <= MAX_BOXES_AROUND + len(lineage)
 
 
-def test_a_small_chain_is_shown_whole():
+def test_a_small_chain_is_shown_completely():
     tiers = [ReportTier("a", "a"), ReportTier("b", "b", parent=0), ReportTier("c", "c", parent=1)]
-    assert [(each.tier, each.parent, each.hidden) for each in Family(tiers).overview()] == [
+    assert [(box.tier, box.parent, box.hidden) for box in Family(tiers).overview()] == [
         (0, None, {}),
         (1, 0, {}),
         (2, 1, {}),
     ]
 
 
-def test_what_needs_attention_is_shown_first():
-    """Four tiers carry forty each; there is room for those of one."""
+def test_tiers_that_need_attention_are_shown_first():
+    """Each of four tiers has forty children. The picture has room for the children of one."""
     tiers = [ReportTier("base", "base")]
     for group in range(4):
         tiers.append(ReportTier(f"group{group}", "", parent=0))
@@ -71,9 +71,9 @@ def test_what_needs_attention_is_shown_first():
     bad = next(number for number, tier in enumerate(tiers) if tier.name == "leaf2.30")
     tiers[bad].state = "stale"
     shown = Family(tiers).overview()
-    assert "leaf2.30" in named(tiers, shown)
-    assert {tiers[each.tier].name: each.hidden for each in shown if each.hidden} == {
+    assert "leaf2.30" in names_of(tiers, shown)
+    assert {tiers[box.tier].name: box.hidden for box in shown if box.hidden} == {
         f"group{group}": {"": 40} for group in (0, 1, 3)
     }
     tiers[2].state = "failed"
-    assert "leaf2.30" not in named(tiers, Family(tiers).overview())
+    assert "leaf2.30" not in names_of(tiers, Family(tiers).overview())

@@ -1,4 +1,4 @@
-"""The compatibility matrix as a picture."""
+"""The compatibility matrix, drawn as a picture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.pict
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def test_it_says_the_same_in_words():
+def test_the_picture_has_a_title_in_words():
     matrix = Matrix(
         1,
         "demo",
@@ -31,7 +31,7 @@ def test_it_says_the_same_in_words():
     assert picture.find(f"{SVG}title").text == (
         f"2 tiers on 3 variants: base failed on {'B' * 60}, web not reached on {'B' * 60}"
     )
-    words = [each.text for each in picture.iter(f"{SVG}text")]
+    words = [element.text for element in picture.iter(f"{SVG}text")]
     assert words[:3] == ["<A>", "B" * 19 + "…", "C"]
     assert [word for word in words if word[0] in "✓✕n"] == [
         "✓ passed",
@@ -42,6 +42,6 @@ def test_it_says_the_same_in_words():
     ]
 
 
-def test_all_passed():
+def test_a_matrix_without_failures():
     matrix = Matrix(1, "demo", None, "2026-11-24T09:30:00Z", [Variant("a", "A", [Cell("base", CellState.PASSED)])])
     assert "1 tiers on 1 variants: all passed" in draw_matrix(matrix)

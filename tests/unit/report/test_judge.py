@@ -1,4 +1,4 @@
-"""How tiers stand, and why."""
+"""The state of a tier in a report, and its reasons."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PARENT = Document("sha256:1", (), ("a",), (), {}, 0, "")
 IMAGE = Document("sha256:2", (), ("a", "b"), (), {}, 0, "")
 
 
-def noted(result=None, *, said="", image="sha256:2", failures=(), action=None, reasons=()):
+def standing_of(result=None, *, reason="", image="sha256:2", failures=(), action=None, reasons=()):
     when = "2026-01-01T00:00:00+00:00"
-    ended = Ended(when, "r", "build", result, said, image, len(failures), list(failures)) if result else None
+    ended = Ended(when, "r", "build", result, reason, image, len(failures), list(failures)) if result else None
     wanted = Wanted("2026-01-02T00:00:00+00:00", action, list(reasons)) if action else None
     return Standing("web", "team", "base", "web:latest", wanted, ended)
 
@@ -30,16 +30,18 @@ def noted(result=None, *, said="", image="sha256:2", failures=(), action=None, r
     ("standing", "image", "state", "reasons"),
     [
         (None, IMAGE, "", []),
-        (noted("built"), IMAGE, "", []),
-        (noted("kept", action="keep", reasons=["nothing changed"]), IMAGE, "", []),
+        (standing_of("built"), IMAGE, "", []),
+        (standing_of("kept", action="keep", reasons=["nothing changed"]), IMAGE, "", []),
         (None, None, "no image", ["it has no image here"]),
-        (noted(action="build", reasons=["new"]), None, "no image", ["new"]),
-        (noted("kept", action="build", reasons=["x changed"]), IMAGE, "stale", ["x changed"]),
-        (noted("failed", said="task: no", image=None), IMAGE, "failed", ["task: no"]),
-        (noted("failed", said="task: no", image=None), None, "failed", ["task: no"]),
-        (noted("not reached", image=None), IMAGE, "not reached", []),
+        (standing_of(action="build", reasons=["new"]), None, "no image", ["new"]),
+        (standing_of("kept", action="build", reasons=["x changed"]), IMAGE, "stale", ["x changed"]),
+        (standing_of("failed", reason="task: no", image=None), IMAGE, "failed", ["task: no"]),
+        (standing_of("failed", reason="task: no", image=None), None, "failed", ["task: no"]),
+        (standing_of("not reached", image=None), IMAGE, "not reached", []),
         (
-            noted("failed", failures=[FailedTestRecord("t::a", "ops", "no"), FailedTestRecord(None, None, "no file")]),
+            standing_of(
+                "failed", failures=[FailedTestRecord("t::a", "ops", "no"), FailedTestRecord(None, None, "no file")]
+            ),
             IMAGE,
             "failed",
             ["t::a (team ops): no", "all tests: no file"],
@@ -51,16 +53,16 @@ def test_states(standing, image, state, reasons):
 
 
 def test_a_tier_on_an_old_image_of_its_parent_is_stale():
-    old = dataclasses.replace(IMAGE, layers=("z", "b"))
-    assert judge(None, old, PARENT, "base") == (
+    old_image = dataclasses.replace(IMAGE, layers=("z", "b"))
+    assert judge(None, old_image, PARENT, "base") == (
         "stale",
         ["it is based on an image of base that is not the one in use"],
     )
-    assert judge(None, old, None, None) == ("", [])
+    assert judge(None, old_image, None, None) == ("", [])
 
 
 def test_a_build_that_is_not_released_makes_a_tier_stale():
-    state, [reason] = judge(noted("built", image="sha256:9"), IMAGE, PARENT, "base")
+    state, [reason] = judge(standing_of("built", image="sha256:9"), IMAGE, PARENT, "base")
     assert state == "stale"
     assert reason.startswith("its last build is not released")
-    assert judge(noted("built"), None, PARENT, "base") == ("no image", [reason])
+    assert judge(standing_of("built"), None, PARENT, "base") == ("no image", [reason])

@@ -1,4 +1,4 @@
-"""What pages of tiers are called."""
+"""The file names of the pages of tiers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.gathering import slugs
 
 
-def test_names_of_pages_are_readable():
+def test_page_names_are_readable():
     assert list(slugs(["httpd-php", "Team/Web:latest", "team web:latest", "../..", "ünï", "a" * 100])) == [
         "httpd-php",
         "team-web-latest",
@@ -22,8 +22,8 @@ def test_names_of_pages_are_readable():
 
 
 @given(st.lists(st.text("aA-./\\:é\x00 2", max_size=4), max_size=30))
-def test_names_of_pages_are_safe_and_unlike_each_other(names):
-    found = list(slugs(names))
-    assert len(found) == len(names) == len(set(found))
-    for slug in found:
+def test_page_names_are_safe_and_unique(names):
+    page_names = list(slugs(names))
+    assert len(page_names) == len(names) == len(set(page_names))
+    for slug in page_names:
         assert re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", slug)

@@ -1,4 +1,4 @@
-"""The folder that a report is."""
+"""The folder that a report is written to."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def content(folder):
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*.html")}
 
 
-def test_a_new_folder_is_made_with_those_above_it(tmp_path):
+def test_a_new_folder_is_made_with_its_parents(tmp_path):
     assert write(tmp_path / "a/b") == 2
     assert content(tmp_path / "a/b") == dict(PAGES)
     assert list((tmp_path / "a").iterdir()) == [tmp_path / "a/b"]
@@ -31,7 +31,7 @@ def test_a_new_folder_is_made_with_those_above_it(tmp_path):
     ]
 
 
-def test_others_may_read_it_as_any_folder(tmp_path):
+def test_the_folder_has_the_usual_permissions(tmp_path):
     write(tmp_path / "it")
     (tmp_path / "usual").mkdir()
     assert (tmp_path / "it").stat().st_mode == (tmp_path / "usual").stat().st_mode
@@ -44,7 +44,7 @@ def test_a_second_report_replaces_the_first(tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "it"]
 
 
-def test_an_empty_folder_and_a_link_to_a_report_are_fine(tmp_path):
+def test_an_empty_folder_and_a_link_to_a_report_are_accepted(tmp_path):
     (tmp_path / "empty").mkdir()
     write(tmp_path / "empty")
     (tmp_path / "link").symlink_to("empty")
@@ -64,7 +64,7 @@ def test_an_empty_folder_and_a_link_to_a_report_are_fine(tmp_path):
         ),
     ],
 )
-def test_what_is_no_report_is_refused_and_stays(tmp_path, files, sentence):
+def test_a_folder_that_is_not_a_report_is_rejected_and_unchanged(tmp_path, files, sentence):
     folder = tmp_path / "it"
     folder.mkdir()
     for name, text in files.items():
@@ -75,19 +75,19 @@ def test_what_is_no_report_is_refused_and_stays(tmp_path, files, sentence):
     assert {path.name: path.read_text() for path in folder.iterdir()} == files
 
 
-def test_a_file_is_refused(tmp_path):
+def test_a_file_is_rejected(tmp_path):
     (tmp_path / "it").write_text("mine")
     with pytest.raises(UsageError, match="is not a folder"):
         write(tmp_path / "it")
 
 
-def test_where_nothing_can_be_written(tmp_path):
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be written: "):
         write(tmp_path / "file/it")
 
 
-def test_a_report_that_breaks_off_leaves_the_old_one(tmp_path):
+def test_an_interrupted_report_leaves_the_old_one(tmp_path):
     write(tmp_path / "it")
 
     def pages():

@@ -1,4 +1,4 @@
-"""The pages of a report: whole, the same each time, and safe whatever images say."""
+"""The pages of a report: complete, reproducible, and safe whatever text images contain."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOSTILE = {
     "{{ 7 * 7 }}": ("javascript:alert(1)", "{% raw %}"),
     "'; DROP": ("{{ 7 * 7 }}", "&lt;b&gt;"),
 }
-#: All that pages consist of.
+#: All elements that pages may have.
 ELEMENTS = re.compile(
     "html|head|meta|title|link|style|body|a|header|p|nav|main|h1|h2|ul|li|b|span|div|figure|figcaption|svg|desc|g|path|"
     "rect|text|table|thead|tbody|tr|th|td|footer|time|script|details|summary|dl|dt|dd|ol|code|pre|br"
@@ -41,13 +41,13 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.elements.append(tag)
         self.attributes |= {name for name, _ in attrs}
-        told = dict(attrs)
-        if "href" in told:
-            self.links.append(told["href"])
-        if "id" in told:
-            self.ids.append(told["id"])
-        if told.get("http-equiv"):
-            self.policy = told["content"]
+        values = dict(attrs)
+        if "href" in values:
+            self.links.append(values["href"])
+        if "id" in values:
+            self.ids.append(values["id"])
+        if values.get("http-equiv"):
+            self.policy = values["content"]
         if tag in self.inline:
             self.inline[tag].append("")
 
@@ -59,21 +59,21 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def pages(facts):
-    def pages_(*arguments, **options):
+    def render(*arguments, **options):
         return dict(Pages(facts(*arguments, **options)).render())
 
-    return pages_
+    return render
 
 
 @pytest.fixture
 def full(pages):
-    """Pages of a chain of which everything is known."""
+    """The pages of a chain with all kinds of records."""
     made_chain.note(failed={"wordpress": "it broke\nin two lines"}, stale={"mariadb": "x changed"})
     made_chain.note_matrices()
     return pages(ask_archives=lambda _line: None)
 
 
-def test_there_is_a_page_for_everything(full):
+def test_all_pages_exist(full):
     assert sorted(full) == sorted(
         [
             *(f"{name}.html" for name in ("index", "releases", "matrix", "outdated", "waste")),
@@ -86,7 +86,7 @@ def test_the_same_facts_give_the_same_bytes(full, pages):
     assert pages(ask_archives=lambda _line: None) == full
 
 
-def test_every_link_leads_somewhere(full):
+def test_every_link_has_a_target(full):
     for name, text in full.items():
         page = Page(text)
         assert len(page.ids) == len(set(page.ids)), name
@@ -99,7 +99,7 @@ def test_every_link_leads_somewhere(full):
             assert not part or part in Page(full[path]).ids, (name, link)
 
 
-def test_states_and_reasons_are_told(full):
+def test_states_and_reasons_are_shown(full):
     index = Page(full["index.html"])
     words = "".join(index.words)
     for expected in ("wordpress", "failed", "not reached", "stale", "x changed", "failure on variants"):
@@ -108,39 +108,44 @@ def test_states_and_reasons_are_told(full):
     assert "up to date" in "".join(Page(full["tiers/httpd-php.html"]).words)
 
 
-def test_a_browser_may_load_nothing_but_our_own_styles_and_scripts(full):
+def test_a_browser_may_load_only_the_report_s_own_styles_and_scripts(full):
     for name, text in full.items():
         page = Page(text)
         allowed = dict(rule.split(" ", 1) for rule in page.policy.split("; "))
         assert allowed["default-src"] == "'none'"
         for kind in ("style", "script"):
-            digests = {base64.b64encode(hashlib.sha256(each.encode()).digest()).decode() for each in page.inline[kind]}
+            digests = {
+                base64.b64encode(hashlib.sha256(content.encode()).digest()).decode() for content in page.inline[kind]
+            }
             assert digests <= set(re.findall(r"'sha256-([^']+)'", allowed[f"{kind}-src"])), (name, kind)
-        assert not {each for each in page.attributes if each.startswith("on")} | {"style", "src"} & page.attributes
+        assert (
+            not {attribute for attribute in page.attributes if attribute.startswith("on")}
+            | {"style", "src"} & page.attributes
+        )
         outside = re.findall(r"https?://[^\s\"'<]+", text)
         assert set(outside) <= {"http://www.w3.org/2000/svg"}, name
 
 
-def test_hostile_names_are_only_words(pages):
+def test_hostile_names_are_shown_as_text(pages):
     made_chain.note(HOSTILE, failed={EVIL: f"{EVIL}\n\x1b[31m</pre>{EVIL}"}, stale={"base": EVIL})
     made_chain.note_matrices(HOSTILE)
-    found = pages(HOSTILE)
-    # No entry of a history can name a tier with a colon: its image is shown beside it, as one that is no tier.
-    assert len(found) == 5 + len(HOSTILE) + 1
-    for name, text in found.items():
+    output = pages(HOSTILE)
+    # A history entry cannot name a tier with a colon: its image is shown in addition, as one that is not a tier.
+    assert len(output) == 5 + len(HOSTILE) + 1
+    for name, text in output.items():
         page = Page(text)
         assert all(map(ELEMENTS.fullmatch, page.elements)), name
         assert page.elements.count("script") == 2
-        assert not {each for each in page.attributes if each.startswith("on")}
+        assert not {attribute for attribute in page.attributes if attribute.startswith("on")}
         assert all(re.match(r"(#|data:image/svg|[a-z0-9./-]+\.html)", link) for link in page.links), name
         assert not set("\x1b\u202e") & set(text), name
         assert "49" not in re.findall(r">(\d+)<", text)
-    words = "".join(Page(found["index.html"]).words)
+    words = "".join(Page(output["index.html"]).words)
     for tier in HOSTILE:
         assert tier in words
     assert r"\u202eevil\x1b[2J" in words
 
 
-def test_tiers_without_teams_and_notes(pages):
-    found = pages({"one": (None, ""), "two": ("one", "")}, chain="")
-    assert "2 images" in " ".join("".join(Page(found["index.html"]).words).split())
+def test_images_without_teams_and_records_have_pages(pages):
+    output = pages({"one": (None, ""), "two": ("one", "")}, chain="")
+    assert "2 images" in " ".join("".join(Page(output["index.html"]).words).split())

@@ -1,4 +1,4 @@
-"""Families as pictures, whatever they are called."""
+"""Family trees drawn as pictures, with any names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.pict
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def drawn(*boxes):
+def draw(*boxes):
     return ET.fromstring(draw_tree(boxes, "A family"))
 
 
@@ -24,34 +24,36 @@ def corners(picture):
 
 
 @st.composite
-def families(draw_):
-    count = draw_(st.integers(0, 30))
-    parents = [draw_(st.none() | st.integers(0, number - 1)) if number else None for number in range(count)]
+def families(draw_value):
+    count = draw_value(st.integers(0, 30))
+    parents = [draw_value(st.none() | st.integers(0, number - 1)) if number else None for number in range(count)]
     words = st.text(max_size=50)
     return [
-        Box(draw_(words), parent, draw_(words), draw_(words), draw_(st.sampled_from(["", "failed"])))
+        Box(
+            draw_value(words), parent, draw_value(words), draw_value(words), draw_value(st.sampled_from(["", "failed"]))
+        )
         for parent in parents
     ]
 
 
 @settings(deadline=None)
 @given(families())
-def test_boxes_lie_apart_to_the_right_of_what_they_stand_on_and_inside(boxes):
-    picture = drawn(*boxes)
-    found = corners(picture)
-    assert len(found) == len(boxes) == len(set(found))
-    width = max((float(each.get("width")) for each in picture.iter(f"{SVG}rect")), default=0)
-    for box, (x, y) in zip(boxes, found, strict=True):
-        assert box.parent is None or x > found[box.parent][0] + width
+def test_boxes_do_not_overlap_and_are_right_of_their_parents(boxes):
+    picture = draw(*boxes)
+    positions = corners(picture)
+    assert len(positions) == len(boxes) == len(set(positions))
+    width = max((float(element.get("width")) for element in picture.iter(f"{SVG}rect")), default=0)
+    for box, (x, y) in zip(boxes, positions, strict=True):
+        assert box.parent is None or x > positions[box.parent][0] + width
         assert 0 <= x <= float(picture.get("width")) - width
         assert 0 <= y <= float(picture.get("height")) - 58
-    columns = {x: sorted(y for u, y in found if u == x) for x, _ in found}
+    columns = {x: sorted(y for u, y in positions if u == x) for x, _ in positions}
     for column in columns.values():
         assert all(below - above > 58 for above, below in itertools.pairwise(column))
 
 
-def test_it_says_everything_without_colours():
-    picture = drawn(Box("base", None, "tier base", "ops"), Box("web", 0, "tier web", "mid", "failed", "#web"))
+def test_everything_is_readable_without_colours():
+    picture = draw(Box("base", None, "tier base", "ops"), Box("web", 0, "tier web", "mid", "failed", "#web"))
     assert picture.findtext(f"{SVG}title") == "A family"
     assert "2 boxes" in picture.findtext(f"{SVG}desc")
     item = picture.findall(f".//{SVG}g[@role='listitem']")[1]
@@ -61,34 +63,36 @@ def test_it_says_everything_without_colours():
     assert link.get("aria-label") == link.findtext(f"{SVG}title") == "web, tier web, failed, based on base"
 
 
-def test_groups_have_colours_of_their_own():
-    picture = drawn(*(Box(str(number), None, group=group) for number, group in enumerate(["a", "b", "a", None])))
+def test_each_group_has_its_own_colour():
+    picture = draw(*(Box(str(number), None, group=group) for number, group in enumerate(["a", "b", "a", None])))
     fills = [rectangle.get("fill") for rectangle in picture.iter(f"{SVG}rect") if rectangle.get("fill")]
     assert fills[0] == fills[2] != fills[1]
     assert len(fills) == 3
 
 
 def test_pictures_can_share_colours():
-    given = colours(["b", None, "a"])
-    assert list(given) == ["a", "b"]
-    text = draw_tree([Box("one", None, group="b"), Box("two", None, group="of nobody")], "it", colouring=given)
-    assert [each.get("fill") for each in ET.fromstring(text).iter(f"{SVG}rect") if each.get("fill")] == [given["b"]]
+    shared = colours(["b", None, "a"])
+    assert list(shared) == ["a", "b"]
+    text = draw_tree([Box("one", None, group="b"), Box("two", None, group="of nobody")], "it", colouring=shared)
+    assert [element.get("fill") for element in ET.fromstring(text).iter(f"{SVG}rect") if element.get("fill")] == [
+        shared["b"]
+    ]
 
 
-def test_states_and_the_box_of_the_page_are_marked():
-    picture = drawn(Box("a", None, state="not reached", here=True), Box("b", 0, here=True), Box("c", 0))
+def test_states_and_the_tier_of_the_page_are_marked():
+    picture = draw(Box("a", None, state="not reached", here=True), Box("b", 0, here=True), Box("c", 0))
     kinds = [item.get("class") for item in picture.findall(f".//{SVG}g[@role='listitem']")]
     assert kinds == ["tw-not-reached tw-here", "tw-here", None]
 
 
-def test_boxes_are_as_wide_as_their_words_need():
+def test_boxes_are_as_wide_as_their_text():
     widths = [
-        float(drawn(Box(name, None)).find(f".//{SVG}rect").get("width")) for name in ("a", "corebuild" * 2, "a" * 90)
+        float(draw(Box(name, None)).find(f".//{SVG}rect").get("width")) for name in ("a", "corebuild" * 2, "a" * 90)
     ]
     assert 0 < widths[0] < widths[1] < widths[2] < 300
 
 
-def test_it_loads_nothing_and_runs_nothing():
+def test_a_picture_loads_nothing_and_runs_nothing():
     text = draw_tree([Box("<script>alert(1)</script>\x1b", None)], "<b>")
     assert "<script" not in text
     assert r"\x1b" in text

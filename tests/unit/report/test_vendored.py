@@ -1,4 +1,4 @@
-"""The report's JavaScript of others is what its pins say."""
+"""The report's third-party JavaScript has the pinned checksums."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parents[3] / "plugins/plugin_utils/_core/report/vendor"
 
 
-def test_vendored_files_are_those_that_are_pinned():
+def test_vendored_files_match_their_pins():
     pins = json.loads((FOLDER / "pins.json").read_text())
     assert {path.name for path in FOLDER.iterdir()} == {"pins.json", *pins["files"]}
     for name, pin in pins["files"].items():

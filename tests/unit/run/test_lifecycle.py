@@ -1,4 +1,4 @@
-"""State of before chains had names of their own: each project takes what is its own, and leaves the rest."""
+"""State from before chains had their own names: each project takes over its own part, and leaves the rest."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def decision(make_tier):
 
 
 def home(*tiers):
-    return Home("/home/anne/shop/inventory", "builder", "anne", tuple(f"{each} {each}" for each in tiers), former=OLD)
+    return Home("/home/anne/shop/inventory", "builder", "anne", tuple(f"{tier} {tier}" for tier in tiers), former=OLD)
 
 
-def killed(journal):
+def mark_killed(journal):
     path = journal.folder / "holder"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"birth": "another"}))
     return journal
@@ -52,55 +52,55 @@ def killed(journal):
 def promotion(number, *repositories):
     path = state_folder(OLD) / f"promotion-{number}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"engine": "x", "moves": [{"repository": each} for each in repositories]}))
+    path.write_text(json.dumps({"engine": "x", "moves": [{"repository": repository} for repository in repositories]}))
     return path.name
 
 
-def test_what_is_known_of_the_tiers_is_taken_over_and_the_rest_stays(decision):
+def test_the_status_of_own_tiers_is_taken_over(decision):
     note_plan(OLD, {name: decision(name) for name in ("web", "db")}, ["web", "db"])
     adopt_former_state(FakeEngine(), "shop", home("web"), print)
     assert list(read_status("shop")) == ["web"]
     assert list(read_status(OLD)) == ["db"]
 
 
-def test_an_interrupted_promotion_is_taken_over_by_whom_it_is_of():
+def test_an_interrupted_promotion_is_taken_over_by_its_project():
     mine, theirs, both = promotion(1, "web"), promotion(2, "db"), promotion(3, "web", "db")
     (state_folder(OLD) / "promotion-4.json").write_text("{")
     adopt_former_state(FakeEngine(), "shop", home("web"), print)
-    assert sorted(each.name for each in state_folder("shop").glob("promotion-*")) == [mine]
-    assert sorted(each.name for each in state_folder(OLD).glob("promotion-*")) == [theirs, both, "promotion-4.json"]
+    assert sorted(path.name for path in state_folder("shop").glob("promotion-*")) == [mine]
+    assert sorted(path.name for path in state_folder(OLD).glob("promotion-*")) == [theirs, both, "promotion-4.json"]
 
 
-def test_a_killed_run_is_taken_over_by_whom_it_is_of(decision):
+def test_a_killed_run_is_taken_over_by_its_project(decision):
     journals = {name: Journal.begin(OLD) for name in ("web", "db", "lives", "empty")}
     for name, journal in journals.items():
         if name != "empty":
             write_plan(journal, OLD, decision("db" if name == "db" else "web"), None)
         if name != "lives":
-            killed(journal)
+            mark_killed(journal)
     adopt_former_state(FakeEngine(), "shop", home("web"), print)
-    assert [each.run for each in runs("shop")] == [journals["web"].run]
-    assert {each.run for each in runs(OLD)} == {journals[name].run for name in ("db", "lives", "empty")}
+    assert [run.run for run in runs("shop")] == [journals["web"].run]
+    assert {run.run for run in runs(OLD)} == {journals[name].run for name in ("db", "lives", "empty")}
 
 
 def test_matrices_are_taken_over_under_the_new_name():
-    for made, tier in (("2026-11-01T00:00:00+00:00", "web"), ("2026-11-02T00:00:00+00:00", "db")):
+    for time, tier in (("2026-11-01T00:00:00+00:00", "web"), ("2026-11-02T00:00:00+00:00", "db")):
         save_matrix(
-            state_folder(OLD), Matrix(SCHEMA, OLD, None, made, [Variant("a", "A", [Cell(tier, CellState.PASSED)])])
+            state_folder(OLD), Matrix(SCHEMA, OLD, None, time, [Variant("a", "A", [Cell(tier, CellState.PASSED)])])
         )
     adopt_former_state(FakeEngine(), "shop", home("web"), print)
-    assert [(each.chain, each.tiers) for each in saved_matrices(state_folder("shop"))] == [("shop", ["web"])]
+    assert [(matrix.chain, matrix.tiers) for matrix in saved_matrices(state_folder("shop"))] == [("shop", ["web"])]
     assert len(saved_matrices(state_folder(OLD))) == 2
 
 
-def test_a_chain_without_a_former_name_takes_nothing(decision):
+def test_a_chain_without_a_former_name_takes_over_nothing(decision):
     note_plan(OLD, {"web": decision("web")}, ["web"])
     adopt_former_state(FakeEngine(), "shop", Home("/x", "builder", "anne", ("web web",)), print)
     assert not state_folder("shop").exists()
     assert list(read_status(OLD)) == ["web"]
 
 
-def test_repositories_that_another_project_claims_are_not_adopted(decision):
+def test_the_status_of_repositories_that_a_different_project_claims_stays(decision):
     engine = FakeEngine()
     claim(engine, "blog", Home("/blog", "elsewhere", "cleo", ("web web",)))
     note_plan(OLD, {name: decision(name) for name in ("web", "db")}, ["web", "db"])

@@ -1,7 +1,7 @@
-"""Two projects and three users on one engine: whatever they do, nothing of another project changes.
+"""Two projects and three users on one engine: no operation changes anything of the other project.
 
-By default it is 200 operations, the same ones each time. TIERWRIGHT_OPERATIONS=200 makes it as many in each of a
-hundred histories, other ones each time.
+By default, the test runs the same 20 operations in each of ten histories. With TIERWRIGHT_OPERATIONS=200, it runs 200
+operations in each of a hundred random histories.
 """
 
 from __future__ import annotations
@@ -51,27 +51,27 @@ from fake_engine import FakeEngine
 LONG = "TIERWRIGHT_OPERATIONS" in os.environ
 OPERATIONS = int(os.environ.get("TIERWRIGHT_OPERATIONS", "20"))
 USERS = ("anne", "bob", "cleo")
-#: Who works on what: one user on both projects, with one state folder.
+#: Which user works on which project: one user works on both, with one state folder.
 PLACES = (("shop", "anne"), ("shop", "bob"), ("blog", "cleo"), ("blog", "anne"))
 NAMES = ("shop", "blog", "inventory")
-#: The gate of a caller that lives.
+#: The gate of a caller that is alive.
 ALIVE = FakeEngine().gate
 REPOSITORIES = ("shop/web", "blog/web", "web")
 
 
 class KilledError(BaseException):
-    """The process was killed: nothing of it runs any more."""
+    """The process was killed: none of its code runs any more."""
 
 
-def add(engine, image, said, *, project):
-    """Hold an image; which project it is of, only this test knows."""
+def add(engine, image, image_labels, *, project):
+    """Add an image to the engine, and record for this test which project it belongs to."""
     if image not in engine.world.images:
-        engine.add(image, said, by=f"tierwright: tier {said[labels.TIER]}: role x")
+        engine.add(image, image_labels, by=f"tierwright: tier {image_labels[labels.TIER]}: role x")
         engine.projects[image] = project
 
 
-def living(engine, puts):
-    """Let a caller live to put so many tags."""
+def killed_after(engine, tags_left):
+    """A gate that kills the caller after it has moved this many tags."""
 
     def gate(call):
         if engine.world.names != gate.seen:
@@ -80,30 +80,30 @@ def living(engine, puts):
             raise KilledError
         return call()
 
-    gate.seen, gate.left = dict(engine.world.names), puts
+    gate.seen, gate.left = dict(engine.world.names), tags_left
     return gate
 
 
 @dataclass
 class Project:
-    """What the inventory says, in all clones of a project."""
+    """The contents of an inventory, in all clones of a project."""
 
     name: str
     tier_chain: str
     repositories: dict[str, str]
-    #: Names under which it was ever begun.
+    #: All chain names with which a run was ever begun.
     used: set[str] = field(default_factory=set)
 
     @property
     def chain(self):
         base, *others = self.repositories
         tiers = [Tier(base, "ops", self.repositories[base], "latest", source=Bootstrap("bookworm"))]
-        return Chain(tiers + [Tier(each, "ops", self.repositories[each], "latest", base, "x") for each in others])
+        return Chain(tiers + [Tier(name, "ops", self.repositories[name], "latest", base, "x") for name in others])
 
 
 @dataclass
 class Run:
-    """A run that goes on."""
+    """A run that has not ended."""
 
     project: Project
     user: str
@@ -112,13 +112,13 @@ class Run:
 
 
 class Projects(RuleBasedStateMachine):
-    """What users do, in any order."""
+    """Operations of users, in any order."""
 
     @initialize(old=st.booleans())
     def start(self, old):
-        """Begin with nothing, or with images of before chains had names of their own: all are labelled the same.
+        """Begin with nothing, or with images from before chains had their own names: all have the same chain label.
 
-        Then each project was begun once: before that, nobody knows which of these are whose.
+        In the second case, each project has had one run: before that, the owner of an image cannot be determined.
         """
         self.folder = Path(tempfile.mkdtemp(prefix="tierwright-test-"))
         self.engine = FakeEngine()
@@ -127,7 +127,7 @@ class Projects(RuleBasedStateMachine):
             name: Project(name, name, {"base": f"{name}/base", "web": f"{name}/web", name: f"{name}/{name}"})
             for name in ("shop", "blog")
         }
-        self.lives: list[Run] = []
+        self.running: list[Run] = []
         self.moment = datetime(2026, 11, 29, tzinfo=UTC)
         for project, user in PLACES:
             (self.folder / user / project / "inventory").mkdir(parents=True)
@@ -140,18 +140,20 @@ class Projects(RuleBasedStateMachine):
         for tier in project.chain:
             for number in range(3):
                 image = f"sha256:{project.name} inventory {tier.name} {number}"
-                said = labels.identity("inventory", tier, {"role": str(number)}, "debian")
-                add(self.engine, image, said, project=project.name)
+                image_labels = labels.identity("inventory", tier, {"role": str(number)}, "debian")
+                add(self.engine, image, image_labels, project=project.name)
                 self.engine.images.tag(image, tier.image, f"key-{number:016x}")
                 self.engine.images.tag(image, tier.image, f"release-2026010{number + 1}T000000Z")
                 self.engine.images.tag(image, tier.image, "latest")
-            add(self.engine, f"sha256:{project.name} inventory {tier.name} nameless", said, project=project.name)
+            add(
+                self.engine, f"sha256:{project.name} inventory {tier.name} nameless", image_labels, project=project.name
+            )
 
     def teardown(self):
         if hasattr(self, "folder"):
             shutil.rmtree(self.folder)
 
-    # What users do.
+    # Operations.
 
     @rule(
         place=st.sampled_from(PLACES),
@@ -159,16 +161,16 @@ class Projects(RuleBasedStateMachine):
         end=st.sampled_from(["passed", "passed", "failed", "sealing", "holding", "accepted", "promoting", "goes on"]),
     )
     def build(self, place, content, end):
-        """Build, and end so; ``sealing`` and what follows are where the run is killed."""
+        """Build with this end. ``sealing`` to ``promoting`` are the moments at which the run is killed."""
         project, user = self.projects[place[0]], place[1]
-        if any(each.project is project and each.user == user for each in self.lives):
+        if any(run.project is project and run.user == user for run in self.running):
             return
-        with self.acts(project, user), suppress(KilledError):
+        with self.operation(project, user), suppress(KilledError):
             run = self.begin(project, user)
             try:
                 self.seal(run, content, killed=end == "sealing")
                 if end == "goes on":
-                    self.lives.append(run)
+                    self.running.append(run)
                 else:
                     self.end(run, failed=end == "failed", killed=end)
             except KilledError:
@@ -176,35 +178,35 @@ class Projects(RuleBasedStateMachine):
                 kill(run.journal)
                 raise
 
-    @precondition(lambda self: self.lives)
+    @precondition(lambda self: self.running)
     @rule(number=st.integers(0, 9), failed=st.booleans())
     def finish(self, number, failed):
-        """A run that went on while others did something comes to its end."""
-        run = self.lives.pop(number % len(self.lives))
-        with self.acts(run.project, run.user):
+        """End a run that continued during other operations."""
+        run = self.running.pop(number % len(self.running))
+        with self.operation(run.project, run.user):
             self.end(run, failed=failed)
 
-    @precondition(lambda self: self.lives)
+    @precondition(lambda self: self.running)
     @rule(number=st.integers(0, 9))
     def kill(self, number):
-        kill(self.lives.pop(number % len(self.lives)).journal)
+        kill(self.running.pop(number % len(self.running)).journal)
 
     @rule(place=st.sampled_from(PLACES), keep=st.integers(1, 3))
     def prune(self, place, keep):
         project, user = self.projects[place[0]], place[1]
-        with self.acts(project, user):
+        with self.operation(project, user):
             home = self.home(project, user)
             journal = self.journal(project, user)
             chain = tuple(project.chain)
             wanted = [image for tier in chain if (image := self.engine.world.names.get(tier.release))]
-            found = pruning.find_garbage(self.engine, project.tier_chain, chain, home, keep=keep, wanted=wanted)
-            pruning.remove_garbage(self.engine, project.tier_chain, home, found)
+            garbage = pruning.find_garbage(self.engine, project.tier_chain, chain, home, keep=keep, wanted=wanted)
+            pruning.remove_garbage(self.engine, project.tier_chain, home, garbage)
             journal.end()
 
     @rule(place=st.sampled_from(PLACES))
     def roll_back(self, place):
         project, user = self.projects[place[0]], place[1]
-        with self.acts(project, user):
+        with self.operation(project, user):
             journal = self.journal(project, user)
             try:
                 chain, names = project.chain, self.engine.images.snapshot().names
@@ -218,33 +220,33 @@ class Projects(RuleBasedStateMachine):
     @rule(place=st.sampled_from(PLACES))
     def remove(self, place):
         project, user = self.projects[place[0]], place[1]
-        if any(each.project is project for each in self.lives):
+        if any(run.project is project for run in self.running):
             return
-        with self.acts(project, user):
+        with self.operation(project, user):
             home = self.home(project, user)
             remove_chain(self.engine, project.tier_chain, home, "test", Waiting(0, print))
             if volume_name(project.tier_chain) not in self.engine.world.volumes:
-                project.used.discard(project.tier_chain)  # others may have the name now
+                project.used.discard(project.tier_chain)  # a different project may take the name now
 
     @rule(name=st.sampled_from(["shop", "blog"]), to=st.sampled_from(NAMES))
     def rename_chain(self, name, to):
-        if not any(each.project.name == name for each in self.lives):
+        if not any(run.project.name == name for run in self.running):
             self.projects[name].tier_chain = to
 
     @rule(name=st.sampled_from(["shop", "blog"]), to=st.sampled_from(REPOSITORIES))
     def rename_images(self, name, to):
-        if not any(each.project.name == name for each in self.lives):
+        if not any(run.project.name == name for run in self.running):
             self.projects[name].repositories["web"] = to
 
     @rule(name=st.sampled_from(["shop", "blog"]), number=st.integers(0, 2))
     def rename_tier(self, name, number):
         project = self.projects[name]
-        if not any(each.project is project for each in self.lives):
+        if not any(run.project is project for run in self.running):
             last = list(project.repositories)[-1]
             del project.repositories[last]
             project.repositories[f"{name}-{number}"] = f"{name}/{number}"
 
-    # How that goes.
+    # How the operations are performed.
 
     def home(self, project, user):
         folder = self.folder / user / project.name / "inventory"
@@ -277,22 +279,24 @@ class Projects(RuleBasedStateMachine):
         return run
 
     def seal(self, run, content, *, killed):
-        below = None
+        parent_id = None
         for tier in run.chain:
-            parts = {"role": str(content)} | ({"parent": below} if below else {})
-            said = labels.identity(run.project.tier_chain, tier, parts, "debian") | {labels.CONTENT: str(content)}
-            below = below or self.id_of(run, tier, content)
-            made = self.id_of(run, tier, content)
-            marks = labels.work(run.journal.run, tier.name) | {labels.CHAIN: run.project.tier_chain}
+            parts = {"role": str(content)} | ({"parent": parent_id} if parent_id else {})
+            image_labels = labels.identity(run.project.tier_chain, tier, parts, "debian") | {
+                labels.CONTENT: str(content)
+            }
+            parent_id = parent_id or self.id_of(run, tier, content)
+            image = self.id_of(run, tier, content)
+            container_labels = labels.work(run.journal.run, tier.name) | {labels.CHAIN: run.project.tier_chain}
             name = container_name(run.journal.run, tier.name)
-            self.engine.world.run(name, marks, "stage")
+            self.engine.world.run(name, container_labels, "stage")
 
-            def make(made=made, said=said, tier=tier):
-                announce(run.journal, tier.name, made)
-                add(self.engine, made, said, project=run.project.name)
+            def make(image=image, image_labels=image_labels, tier=tier):
+                announce(run.journal, tier.name, image)
+                add(self.engine, image, image_labels, project=run.project.name)
                 if killed and tier.parent:
                     raise KilledError
-                return self.engine.images.get(made)
+                return self.engine.images.get(image)
 
             propose(self.engine, run.journal, tier, hold(self.engine, run.journal, tier, make))
 
@@ -314,8 +318,8 @@ class Projects(RuleBasedStateMachine):
                 accept(self.engine, run.journal, tier)
         if killed == "accepted":
             raise KilledError
-        self.engine.gate = living(self.engine, 3) if killed == "promoting" else ALIVE
-        with suppress(RunError):  # somebody else's run has moved a tag meanwhile
+        self.engine.gate = killed_after(self.engine, 3) if killed == "promoting" else ALIVE
+        with suppress(RunError):  # a different run has moved a tag in the meantime
             promote_run(self.engine, run.journal)
         self.engine.gate = ALIVE
         note_run(run.journal)
@@ -323,22 +327,22 @@ class Projects(RuleBasedStateMachine):
         drop_all_holds(self.engine, run.journal)
         run.journal.end()
 
-    # What must hold.
+    # What must always be true.
 
     @contextmanager
-    def acts(self, project, user):
-        """Nothing of the other project changes; of nobody's, where the operation is refused."""
+    def operation(self, project, user):
+        """Perform an operation of a project. It may be rejected, and must not change anything of the other project."""
         os.environ["XDG_STATE_HOME"] = str(self.folder / user / "state")
-        before = self.seen_of(self.other(project))
+        before = self.data_of(self.other(project))
         with suppress(RunError):
             yield
-        assert self.seen_of(self.other(project)) == before
+        assert self.data_of(self.other(project)) == before
 
     def other(self, project):
-        return next(each for each in self.projects.values() if each is not project)
+        return next(candidate for candidate in self.projects.values() if candidate is not project)
 
-    def seen_of(self, project):
-        """All that there is of a project: images, their names, containers, its claims, and its state."""
+    def data_of(self, project):
+        """All data of a project: its images, their names, its containers, claims and state files."""
         return {
             "images": {image for image in self.engine.world.images if self.engine.projects[image] == project.name},
             "names": {
@@ -347,12 +351,14 @@ class Projects(RuleBasedStateMachine):
                 if self.engine.projects.get(image) == project.name
             },
             "containers": {
-                name for name, each in self.engine.world.containers.items() if self.is_of(project, each.labels)
+                name
+                for name, container in self.engine.world.containers.items()
+                if self.belongs_to(project, container.labels)
             },
             "claims": {
-                name: said
-                for name, said in self.engine.world.volumes.items()
-                if f"/{project.name}/inventory" in said[labels.HOME]
+                name: volume_labels
+                for name, volume_labels in self.engine.world.volumes.items()
+                if f"/{project.name}/inventory" in volume_labels[labels.HOME]
             },
             "state": {
                 str(path): path.read_bytes()
@@ -363,24 +369,26 @@ class Projects(RuleBasedStateMachine):
             },
         }
 
-    def is_of(self, project, said):
-        return said[labels.CHAIN] in project.used and said[labels.TIER] in {*project.repositories}
+    def belongs_to(self, project, container_labels):
+        return container_labels[labels.CHAIN] in project.used and container_labels[labels.TIER] in {
+            *project.repositories
+        }
 
     @invariant()
-    def a_name_is_of_one_project(self):
+    def no_two_projects_share_a_name(self):
         if hasattr(self, "projects"):
             assert not self.projects["shop"].used & self.projects["blog"].used
 
     @invariant()
-    def a_run_that_goes_on_has_its_images(self):
-        for run in getattr(self, "lives", ()):
+    def running_runs_have_their_images(self):
+        for run in getattr(self, "running", ()):
             held = tags.building(run.journal.run)
             assert all(f"{tier.image}:{held}" in self.engine.world.names for tier in run.chain)
             assert all(container_name(run.journal.run, tier.name) in self.engine.world.containers for tier in run.chain)
 
 
 def kill(journal):
-    """Let it look as if the run's process had died."""
+    """Make it look as if the process of the run had died."""
     path = journal.folder / "holder"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"birth": "another"}))
 
@@ -396,7 +404,7 @@ Projects.TestCase.settings = settings(
 
 @pytest.mark.usefixtures("kept_environment")
 class TestProjects(Projects.TestCase):
-    """Hypothesis' histories."""
+    """Histories that Hypothesis makes."""
 
 
 @pytest.fixture

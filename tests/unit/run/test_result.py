@@ -1,4 +1,4 @@
-"""How a run ended, for people and for programs."""
+"""The result of a run, as text for people and as files for programs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PARENTS = {"base": None, "core": "base", "web": "core", "db": "core", "app": "we
 
 @pytest.fixture
 def run(monkeypatch, tmp_path, make_tier):
-    """A run in which web fails its tests, db its role, and app is not reached."""
+    """A run in which the tests of `web` fail, the role of `db` fails, and `app` is not reached."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     journal = Journal.begin("demo")
     for name, parent in PARENTS.items():
@@ -51,28 +51,28 @@ def run(monkeypatch, tmp_path, make_tier):
 
 @pytest.fixture
 def engine():
-    made = FakeEngine()
-    for name, named in {
+    fake = FakeEngine()
+    for name, reference in {
         "base": "base:latest",
         "core": "core:key-1111111111111111",
         "web": "web:failed-1111111111111111",
     }.items():
-        made.add(f"sha256:{name}", {labels.TIER: name}, named, layers=("l",), size=20_000)
-    return made
+        fake.add(f"sha256:{name}", {labels.TIER: name}, reference, layers=("l",), size=20_000)
+    return fake
 
 
-def test_the_table_is_narrow_and_names_the_image_to_look_at(run, engine):
+def test_the_table_is_narrow_and_names_the_failed_image(run, engine):
     lines = list(summary.summary(engine, run, everything=True))
-    told = {line.split()[0]: line for line in lines[2:]}
+    rows = {line.split()[0]: line for line in lines[2:]}
     assert max(map(len, lines)) < 140
-    assert "web:failed-1111111111111111" in told["web"]
-    assert "1 test passed" in told["core"]
-    assert "20 kB" in told["core"]
-    assert "task 'Break': no" in told["db"]
-    assert "more" not in told["db"]
+    assert "web:failed-1111111111111111" in rows["web"]
+    assert "1 test passed" in rows["core"]
+    assert "20 kB" in rows["core"]
+    assert "task 'Break': no" in rows["db"]
+    assert "more" not in rows["db"]
 
 
-def test_each_failure_is_told_once_and_complete_at_the_end(run):
+def test_each_failure_is_printed_once_and_completely_at_the_end(run):
     lines = list(summary.failures(run, "ansible-playbook build-chain.yml"))
     assert (
         lines
@@ -94,12 +94,12 @@ def test_each_failure_is_told_once_and_complete_at_the_end(run):
     )
 
 
-def test_the_result_matches_its_schema_and_is_true(run, engine):
-    told = dataclasses.asdict(result.result_of(engine, run, "again"))
-    jsonschema.validate(told, SCHEMA)
-    assert told["state"] == "failed"
-    tiers = {each["tier"]: each for each in told["tiers"]}
-    assert {name: each["result"] for name, each in tiers.items()} == {
+def test_the_result_is_true_and_matches_its_schema(run, engine):
+    document = dataclasses.asdict(result.result_of(engine, run, "again"))
+    jsonschema.validate(document, SCHEMA)
+    assert document["state"] == "failed"
+    tiers = {entry["tier"]: entry for entry in document["tiers"]}
+    assert {name: entry["result"] for name, entry in tiers.items()} == {
         "base": "kept",
         "core": "built",
         "web": "failed",
@@ -112,10 +112,10 @@ def test_the_result_matches_its_schema_and_is_true(run, engine):
     assert not tiers["core"]["released"]
 
 
-def test_junit_counts_builds_and_tests(run, engine):
+def test_the_junit_file_counts_builds_and_tests(run, engine):
     root = ET.fromstring(result._documents(result.result_of(engine, run, "again"))["junit_file"])
-    suites = {each.get("name"): each for each in root}
-    counts = {name: tuple(each.get(key) for key in ("tests", "failures", "skipped")) for name, each in suites.items()}
+    suites = {suite.get("name"): suite for suite in root}
+    counts = {name: tuple(suite.get(key) for key in ("tests", "failures", "skipped")) for name, suite in suites.items()}
     assert counts == {
         "base": ("1", "0", "0"),
         "core": ("2", "0", "0"),
@@ -126,28 +126,28 @@ def test_junit_counts_builds_and_tests(run, engine):
     assert suites["db"].find("testcase/failure").text.splitlines()[0] == "task 'Break' (db/tasks/main.yml:3)"
 
 
-def test_a_promotion_that_fails_is_told_although_all_tiers_passed(run, engine):
+def test_a_failed_promotion_is_reported_although_all_tiers_passed(run, engine):
     note_failed_task(run, "base", TaskFailure("Move the release tags", "", ["somebody else moved it", "more"]))
-    told = result.result_of(engine, run, "again", ["web", "base", "app"])
-    assert told.error == "task 'Move the release tags'\n  somebody else moved it\n  more"
+    run_result = result.result_of(engine, run, "again", ["web", "base", "app"])
+    assert run_result.error == "task 'Move the release tags'\n  somebody else moved it\n  more"
     lines = "\n".join(summary.failures(run, "again", ["base", "app"]))
     heading = "FAILED outside the tiers, whose results are in the table (host base)"
     assert f"{heading}\n  task 'Move the release tags'" in lines
 
 
-def test_files_say_that_a_run_goes_on_until_it_has_ended(run, engine, tmp_path):
+def test_the_result_files_say_running_until_the_run_has_ended(run, engine, tmp_path):
     files = result.check_files({"result_file": str(tmp_path / "r.json"), "junit_file": str(tmp_path / "j.xml")})
     result.note_files(run, files)
     result.begin_files(files, result.RunResult("demo", run.run, result.RUNNING, None, None, None, "again"))
-    told = json.loads((tmp_path / "r.json").read_text())
-    jsonschema.validate(told, SCHEMA)
-    assert told["state"] == "running"
+    document = json.loads((tmp_path / "r.json").read_text())
+    jsonschema.validate(document, SCHEMA)
+    assert document["state"] == "running"
     result.write_files(engine, run, "again")
     assert json.loads((tmp_path / "r.json").read_text())["state"] == "failed"
     assert ET.parse(tmp_path / "j.xml").getroot().get("name") == "demo"
 
 
-def test_a_plan_that_fails_is_an_error_in_both_files(tmp_path):
+def test_a_failed_plan_is_an_error_in_both_files(tmp_path):
     files = result.check_files({"result_file": str(tmp_path / "r.json"), "junit_file": str(tmp_path / "j.xml")})
     result.begin_files(files, result.RunResult(None, None, "failed", None, None, "tier 'x': no\nand y", "again"))
     jsonschema.validate(json.loads((tmp_path / "r.json").read_text()), SCHEMA)
@@ -155,6 +155,6 @@ def test_a_plan_that_fails_is_an_error_in_both_files(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["/nonexistent/folder/x.json", "/tmp", "/dev/null"])
-def test_a_path_that_cannot_be_is_told_in_the_plan(path):
+def test_an_invalid_result_path_is_rejected(path):
     with pytest.raises(ChainError, match=r"tier_result_file is .*expected a file in a folder that exists"):
         result.check_files({"result_file": path})

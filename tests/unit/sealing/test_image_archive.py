@@ -1,3 +1,5 @@
+"""The archives in which images are sent to the engine."""
+
 from __future__ import annotations
 
 import hashlib
@@ -20,14 +22,14 @@ DOCUMENT = b'{"some": "document"}'
 
 
 def read(archive):
-    sent = b"".join(archive)
-    assert len(archive) == len(sent)
-    with tarfile.open(fileobj=io.BytesIO(sent), mode="r:") as tar:
+    content = b"".join(archive)
+    assert len(archive) == len(content)
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
         return {entry.name: tar.extractfile(entry).read() for entry in tar}
 
 
 def blob(members, descriptor):
-    """The member that a descriptor names, which must be as long and have the digest that it says."""
+    """The member that a descriptor names. Its size and digest must match the descriptor."""
     kind, _, digits = descriptor["digest"].partition(":")
     content = members[f"blobs/{kind}/{digits}"]
     assert len(content) == descriptor["size"]
@@ -35,16 +37,16 @@ def blob(members, descriptor):
     return content
 
 
-def test_layers_that_the_engine_has_are_named_but_not_carried():
+def test_layers_that_the_engine_has_are_listed_but_not_sent():
     members = read(docker_archive(DOCUMENT, ["sha256:aa", "sha256:bb"], {}, {}))
-    (listed,) = json.loads(members["manifest.json"])
-    assert listed["Layers"] == ["blobs/sha256/aa", "blobs/sha256/bb"]
-    assert listed["RepoTags"] is None
-    assert members[listed["Config"]] == DOCUMENT
+    (image,) = json.loads(members["manifest.json"])
+    assert image["Layers"] == ["blobs/sha256/aa", "blobs/sha256/bb"]
+    assert image["RepoTags"] is None
+    assert members[image["Config"]] == DOCUMENT
     assert not {"blobs/sha256/aa", "blobs/sha256/bb"} & set(members)
 
 
-def test_it_is_an_oci_layout_as_well():
+def test_the_archive_is_also_an_oci_layout():
     layer = b"content"
     digest = "sha256:" + hashlib.sha256(layer).hexdigest()
     members = read(docker_archive(DOCUMENT, ["sha256:aa", digest], {digest: layer}, {}))
@@ -53,16 +55,16 @@ def test_it_is_an_oci_layout_as_well():
     content = json.loads(blob(members, manifest))
     assert content["mediaType"] == manifest["mediaType"]
     assert blob(members, content["config"]) == DOCUMENT
-    assert [each["digest"] for each in content["layers"]] == ["sha256:aa", digest]
+    assert [descriptor["digest"] for descriptor in content["layers"]] == ["sha256:aa", digest]
     assert blob(members, content["layers"][1]) == layer
 
 
 @given(st.binary(max_size=3000))
-def test_a_layer_is_carried_byte_for_byte(data):
+def test_a_layer_is_sent_byte_for_byte(data):
     assert read(docker_archive(DOCUMENT, ["sha256:aa"], {"sha256:aa": data}, {}))["blobs/sha256/aa"] == data
 
 
-def test_a_layer_from_a_file(tmp_path):
+def test_a_layer_can_come_from_a_file(tmp_path):
     path = tmp_path / "layer.tar"
     path.write_bytes(b"x" * 1_500_000)
     members = read(docker_archive(DOCUMENT, ["sha256:aa"], {"sha256:aa": path}, {}))
@@ -70,15 +72,15 @@ def test_a_layer_from_a_file(tmp_path):
     assert digest_file(path) == "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_a_layer_is_sent_before_what_names_it():
+def test_a_new_layer_is_sent_before_its_manifest():
     layer = Layer([FileEntry(b"file", FileKind.FILE, 0o644, 0, 0, 5, 3, content=b"abc")], 9)
     content = b"".join(layer.pieces())
     members = read(archive_with_new(layer, lambda digest, _content: digest.encode(), ["sha256:aa"], {}, {}))
     assert next(iter(members)) == "layer.tar"
-    (listed,) = json.loads(members["manifest.json"])
-    assert listed["Layers"] == ["blobs/sha256/aa", f"blobs/sha256/{layer.digest.removeprefix('sha256:')}"]
-    assert members[listed["Layers"][1]] == content
-    (described,) = json.loads(members["index.json"])["manifests"]
-    manifest = json.loads(blob(members, described))
+    (image,) = json.loads(members["manifest.json"])
+    assert image["Layers"] == ["blobs/sha256/aa", f"blobs/sha256/{layer.digest.removeprefix('sha256:')}"]
+    assert members[image["Layers"][1]] == content
+    (descriptor,) = json.loads(members["index.json"])["manifests"]
+    manifest = json.loads(blob(members, descriptor))
     assert blob(members, manifest["config"]) == layer.digest.encode()
     assert blob(members, manifest["layers"][1]) == content

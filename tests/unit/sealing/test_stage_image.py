@@ -1,3 +1,5 @@
+"""Stage images: the layers that build containers start from."""
+
 from __future__ import annotations
 
 import io
@@ -13,18 +15,18 @@ from fake_engine import FakeEngine
 PARENT = Image("sha256:id", {}, ("sha256:aa", "sha256:bb"), {}, (), 1, "amd64", "linux")
 
 
-@pytest.mark.parametrize(("commits", "more"), [(False, 0), (True, 1)])
-def test_mount_points_lie_below_where_the_engine_would_commit_them(commits, more):
+@pytest.mark.parametrize(("commits", "extra_layers"), [(False, 0), (True, 1)])
+def test_mount_points_are_a_lower_layer_if_the_engine_would_commit_them(commits, extra_layers):
     engine = FakeEngine()
     engine.system.does = system.EngineKind(commits_mount_points=commits)
     layers = stage_image.lower_layers(engine, PARENT)
     assert layers.digests[:2] == PARENT.layers
-    assert len(layers.digests) == 2 + more
+    assert len(layers.digests) == 2 + extra_layers
     assert set(layers.contents) == set(layers.digests[2:])
     assert layers.donor == PARENT.id
 
 
-def test_the_layer_of_mount_points_is_empty_files_in_folders_of_root():
+def test_the_layer_of_mount_points_has_empty_files_in_folders_of_root():
     with tarfile.open(fileobj=io.BytesIO(stage_image.mount_points())) as tar:
         entries = {entry.name: entry for entry in tar}
     assert entries["run/.containerenv"].isreg()

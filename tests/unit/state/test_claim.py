@@ -1,4 +1,4 @@
-"""Who may have a chain's name: one project, in however many places."""
+"""Who may use the name of a chain: one project, in any number of places."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from fake_engine import FakeEngine
 
 
 def release(engine, name, chain, tier):
-    said = {labels.CHAIN: chain, labels.TIER: tier}
-    engine.add(f"sha256:{name}", said, f"{name}:latest", by=f"tierwright: tier {tier}: role x")
+    image_labels = {labels.CHAIN: chain, labels.TIER: tier}
+    engine.add(f"sha256:{name}", image_labels, f"{name}:latest", by=f"tierwright: tier {tier}: role x")
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def engine():
 
 @pytest.fixture
 def user(monkeypatch, tmp_path):
-    """Become a user with a state folder of one's own."""
+    """Become a user with a separate state folder."""
 
     def become(name):
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state" / name))
@@ -46,7 +46,7 @@ def home(tmp_path):
     def make(name, *tiers, **more):
         folder = tmp_path / name / "inventory"
         folder.mkdir(parents=True, exist_ok=True)
-        return Home(str(folder), "builder", name, tuple(f"{each} {each}" for each in tiers), **more)
+        return Home(str(folder), "builder", name, tuple(f"{tier} {tier}" for tier in tiers), **more)
 
     return make
 
@@ -62,7 +62,7 @@ ROOTS = {"roots": ("1" * 40,)}
 
 
 @pytest.mark.parametrize(
-    ("what", "first", "second", "same"),
+    ("description", "first", "second", "same"),
     [
         ("two projects", ("a", ("base", "web"), {}), ("b", ("base", "db"), {}), False),
         ("two projects without a common tier", ("a", ("web",), {}), ("b", ("db",), {}), False),
@@ -74,7 +74,7 @@ ROOTS = {"roots": ("1" * 40,)}
         ("clones from two addresses", ("a", ("base",), ROOTS | OURS), ("b", ("base",), ROOTS | THEIRS), True),
         ("a fork with other tiers", ("a", ("base", "web"), ROOTS | OURS), ("b", ("base", "db"), ROOTS | THEIRS), False),
         ("a repository that moved", ("a", ("base", "web"), OURS), ("a", ("base", "web"), THEIRS), True),
-        ("a place in which another repository is now", ("a", ("web",), OURS), ("a", ("db",), THEIRS), False),
+        ("a place that contains a different repository now", ("a", ("web",), OURS), ("a", ("db",), THEIRS), False),
         (
             "two folders of one repository",
             ("a", ("web",), {**OURS, "within": "one"}),
@@ -83,43 +83,43 @@ ROOTS = {"roots": ("1" * 40,)}
         ),
     ],
 )
-@pytest.mark.parametrize("who", ["anne", "bob"])
-def test_two_projects_do_not_get_one_name(engine, user, home, what, first, second, same, who):
-    assert what
-    (name, tiers, more), (other, others, more_of_it) = first, second
+@pytest.mark.parametrize("second_user", ["anne", "bob"])
+def test_two_projects_cannot_have_the_same_name(engine, user, home, description, first, second, same, second_user):
+    assert description
+    (name, tiers, more), (other, others, other_fields) = first, second
     claim(engine, "shop", home(name, *tiers, **more))
-    user(who)
+    user(second_user)
     before = dict(engine.world.volumes), sorted(state_folder("shop").parent.rglob("*"))
-    later = home(other, *others, **more_of_it)
+    later = home(other, *others, **other_fields)
     if same:
         check_claim(engine, "shop", later)
         claim(engine, "shop", later)
         return
     for attempt in (check_claim, claim):
         expected = r"another project has a chain 'shop'.*Nothing was changed.*tier_chain"
-        with pytest.raises(RunError, match=expected) as told:
+        with pytest.raises(RunError, match=expected) as error:
             attempt(engine, "shop", later)
-        assert home(name).inventory in str(told.value)
-        assert later.inventory in str(told.value)
+        assert home(name).inventory in str(error.value)
+        assert later.inventory in str(error.value)
     assert (dict(engine.world.volumes), sorted(state_folder("shop").parent.rglob("*"))) == before
     claim(engine, "another-name", later)
 
 
-def test_a_record_of_before_first_commits_were_known_learns_them(engine, user, home):
+def test_first_commits_are_added_to_an_old_record(engine, user, home):
     claim(engine, "shop", home("a", "base", **OURS))
     claim(engine, "shop", home("b", "base", **OURS, **ROOTS))
     user("bob")
     claim(engine, "shop", home("c", "base", **THEIRS, **ROOTS))
 
 
-def test_a_project_that_is_gone_leaves_its_name_to_others(engine, home, tmp_path):
+def test_the_name_of_a_removed_project_is_free(engine, home, tmp_path):
     claim(engine, "shop", home("a", "web"))
     (tmp_path / "a/inventory").rmdir()
     claim(engine, "shop", home("b", "db"))
     assert home("b").inventory in engine.world.volumes[volume_name("shop")][labels.HOME]
 
 
-def test_what_to_do_where_one_takes_the_place_of_the_other_is_told_and_works(engine, home):
+def test_the_message_says_how_to_replace_a_project_and_this_works(engine, home):
     claim(engine, "shop", home("a", "web"))
     with pytest.raises(RunError, match=rf"remove {re.escape(str(record()))}"):
         claim(engine, "shop", home("b", "db"))
@@ -130,7 +130,7 @@ def test_what_to_do_where_one_takes_the_place_of_the_other_is_told_and_works(eng
     claim(engine, "shop", home("b", "db"))
 
 
-def test_images_of_before_there_were_claims_count(engine, home):
+def test_images_from_before_there_were_claims_are_respected(engine, home):
     release(engine, "web", "shop", "web")
     release(engine, "base", "shop", "base")
     with pytest.raises(RunError, match="a place that is not recorded \\(tiers base, web\\)"):
@@ -139,23 +139,23 @@ def test_images_of_before_there_were_claims_count(engine, home):
     claim(engine, "shop", home("a", "base", "web", "db"))
 
 
-def test_a_copy_is_known_by_tiers_that_came_after_the_claim(engine, user, home):
+def test_a_copy_is_recognised_by_tiers_that_were_added_after_the_claim(engine, user, home):
     claim(engine, "shop", home("a", "base", "web"))
     release(engine, "db", "shop", "db")
     user("bob")
     claim(engine, "shop", home("b", "base", "db"))
 
 
-@pytest.mark.parametrize("damaged", ["", "{", "[]", '{"tiers": 5}', '{"inventory": 5, "host": "", "tiers": []}'])
-def test_a_damaged_record_holds_nobody_up(engine, home, damaged):
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"tiers": 5}', '{"inventory": 5, "host": "", "tiers": []}'])
+def test_a_damaged_record_blocks_nobody(engine, home, content):
     claim(engine, "shop", home("a", "web"))
-    record().write_text(damaged)
-    engine.world.volumes[volume_name("shop")] = {labels.HOME: damaged}
+    record().write_text(content)
+    engine.world.volumes[volume_name("shop")] = {labels.HOME: content}
     claim(engine, "shop", home("a", "web"))
 
 
-def test_of_two_that_come_at_once_one_is_told(engine, user, home, monkeypatch):
-    """Both have looked and found nothing; the engine makes a volume of one name once."""
+def test_one_of_two_simultaneous_claims_is_rejected(engine, user, home, monkeypatch):
+    """Both have found no claim. The engine creates a volume of this name only once."""
     theirs = FakeEngine()
     claim(theirs, "shop", home("a", "web"))
     user("bob")
@@ -164,28 +164,28 @@ def test_of_two_that_come_at_once_one_is_told(engine, user, home, monkeypatch):
         claim(engine, "shop", home("b", "db"))
 
 
-def test_tiers_that_a_chain_had_stay_its_own(engine, home):
+def test_a_chain_keeps_the_repositories_of_its_former_tiers(engine, home):
     claim(engine, "shop", home("a", "base", "old"))
     claim(engine, "shop", home("a", "base", "new"))
     assert own_repositories("shop", home("a", "base", "new")) == {"base": {"base"}, "old": {"old"}, "new": {"new"}}
 
 
-def test_a_release_tag_of_another_project_is_not_moved(engine, home, make_tier):
-    """Both have a tier base whose images are called base, and chains of different names."""
+def test_a_release_tag_of_a_different_project_is_not_moved(engine, home, make_tier):
+    """Both projects have a tier `base` with the image name `base`. Their chains have different names."""
     tier = make_tier("base")
     claim(engine, "shop", home("a", "base"))
     release(engine, "base", "shop", "base")
     check_images(engine, "shop", home("a", "base"), {tier: "sha256:base"})
     with pytest.raises(
         RunError, match="tier 'base': the image base:latest belongs to another project's chain, in"
-    ) as told:
+    ) as error:
         check_images(engine, "blog", home("b", "base"), {tier: "sha256:base"})
-    assert "tier_image: blog/base" in str(told.value)
-    check_images(engine, "renamed", home("a", "base"), {tier: "sha256:base"})  # the same project's
+    assert "tier_image: blog/base" in str(error.value)
+    check_images(engine, "renamed", home("a", "base"), {tier: "sha256:base"})  # it is the same project
     check_images(engine, "blog", home("b", "base"), {tier: None})
 
 
-def test_a_release_of_before_chains_had_names_of_their_own_is_whose_tier_it_is(engine, home, make_tier):
+def test_a_release_from_before_chains_had_names_belongs_to_the_project_of_its_tier(engine, home, make_tier):
     tier, former = make_tier("base"), {"former": "inventory"}
     release(engine, "base", "inventory", "base")
     check_images(engine, "shop", home("a", "base", **former), {tier: "sha256:base"})

@@ -1,4 +1,4 @@
-"""What is damaged of the state and the cache of a user blocks nothing, whatever is in the files."""
+"""Damaged files in a user's state and cache block nothing, whatever they contain."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.lock 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.docker_daemon import _parse_cached
 
 DAMAGE = [b"", b"{", b"\xff\xfe", b"null", b"5", b'"x"', b"[]", b"[5]", b"{}", b'{"x": 1}', b'{"pid": "x"}', b"\0" * 99]
-every = pytest.mark.parametrize("damage", DAMAGE, ids=repr)
+with_each_damage = pytest.mark.parametrize("damage", DAMAGE, ids=repr)
 
 
 @pytest.fixture(autouse=True)
@@ -30,58 +30,58 @@ def home(monkeypatch, tmp_path):
     state_folder("demo").mkdir(parents=True)
 
 
-@every
-def test_notes_of_a_promotion(damage):
+@with_each_damage
+def test_records_of_a_promotion(damage):
     path = state_folder("demo") / "promotion-1.json"
     path.write_bytes(damage)
-    told = []
-    recover(None, "demo", told.append)
+    lines = []
+    recover(None, "demo", lines.append)
     assert not interrupted("demo")
-    assert len(told) == 1
-    assert str(path) in told[0]
+    assert len(lines) == 1
+    assert str(path) in lines[0]
 
 
-@every
-def test_standings(damage):
+@with_each_damage
+def test_the_status_of_tiers(damage):
     path = status.status_file("demo")
     path.write_bytes(damage)
-    told = []
-    status.note_plan("demo", {}, [], told.append)
+    lines = []
+    status.note_plan("demo", {}, [], lines.append)
     assert status.read_status("demo") == {}
-    assert bool(told) is (damage != b"{}")
+    assert bool(lines) is (damage != b"{}")
 
 
-@every
-def test_matrices(damage):
+@with_each_damage
+def test_compatibility_matrices(damage):
     folder = state_folder("demo") / "matrix"
     folder.mkdir()
     (folder / "release-1.json").write_bytes(damage)
-    (told,) = matrix_store.set_damaged_aside(state_folder("demo"))
-    assert "release-1.json.damaged" in told
+    (message,) = matrix_store.set_damaged_aside(state_folder("demo"))
+    assert "release-1.json.damaged" in message
     assert matrix_store.saved_matrices(state_folder("demo")) == []
 
 
-@every
+@with_each_damage
 def test_journals_of_other_runs(damage):
     other = Journal.begin("demo")
     (other.folder / "holder").write_bytes(damage)
     (other.folder / "alive").write_bytes(damage)
-    assert begin_exclusive_run("demo", "x", Waiting(0, print)).run in {each.run for each in runs("demo")}
+    assert begin_exclusive_run("demo", "x", Waiting(0, print)).run in {run.run for run in runs("demo")}
     assert not other.is_alive()
 
 
-@every
-def test_answers_of_addresses(damage):
-    memory = AnswerCache()
-    memory.keep("http://x", CachedAnswer("1", 1.0))
-    (path,) = memory._folder.iterdir()
+@with_each_damage
+def test_cached_digests_of_addresses(damage):
+    cache = AnswerCache()
+    cache.keep("http://x", CachedAnswer("1", 1.0))
+    (path,) = cache._folder.iterdir()
     for text in (damage, b'{"digest": 1, "time": "x"}', b'{"digest": "1", "time": null}'):
         path.write_bytes(text)
-        assert memory.get("http://x") is None
+        assert cache.get("http://x") is None
 
 
-@every
-def test_what_was_read_of_images(damage, tmp_path):
+@with_each_damage
+def test_cached_contents_of_images(damage, tmp_path):
     store = Store(tmp_path / "store")
     store.put("engine", "sha256:1", {})
     (path,) = (path for path in (tmp_path / "store").rglob("*") if path.is_file())
@@ -94,8 +94,8 @@ def test_what_was_read_of_images(damage, tmp_path):
         assert Store(tmp_path / "store").index("sha256:1") is None
 
 
-@every
-def test_tasks_and_times_of_layers(damage):
+@with_each_damage
+def test_recorded_tasks_and_times_of_layers(damage):
     build_memory.note_built("sha256:1")
     folder = build_memory._folder()
     for text in (damage, zlib.compress(damage)):

@@ -1,3 +1,5 @@
+"""The journal of a run: how tasks exchange results, and how the end of a run is noticed."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -33,7 +35,7 @@ def test_a_journal_is_private(journal):
     assert journal.folder.stat().st_mode & 0o777 == 0o700
 
 
-def test_chains_that_something_is_known_of():
+def test_chains_with_a_state_folder_are_listed():
     assert chains() == []
     for chain in ("b/c", "a"):
         state_folder(chain).mkdir(parents=True)
@@ -42,7 +44,7 @@ def test_chains_that_something_is_known_of():
 
 
 @pytest.mark.parametrize("tier", ["httpd-php", "odd/../name", "ünï", ".hidden", "a b"])
-def test_what_is_written_is_read(journal, tier):
+def test_a_record_can_be_read_back(journal, tier):
     assert journal.read("plan", tier) is None
     journal.write("plan", tier, {"a": [1]})
     assert journal.read("plan", tier) == {"a": [1]}
@@ -57,7 +59,7 @@ def test_recorded_tiers_are_listed(journal):
     assert journal.recorded("plan") == ["a/b", "b"]
 
 
-def test_the_first_end_of_a_tier_stands(journal):
+def test_the_first_outcome_of_a_tier_is_final(journal):
     journal.passed("a", "sha256:1")
     journal.failed("a", "too late")
     assert journal.outcome("a") == Outcome("sha256:1", "")
@@ -66,7 +68,7 @@ def test_the_first_end_of_a_tier_stands(journal):
     assert journal.outcome("b") == Outcome(None, "first")
 
 
-def test_waiting_ends_with_the_tier(journal):
+def test_waiting_ends_with_the_outcome_of_the_tier(journal):
     threading.Timer(0.3, journal.passed, ("a", "sha256:1")).start()
     assert journal.wait("a") == Outcome("sha256:1", "")
 
@@ -77,9 +79,9 @@ def test_waiting_ends_with_the_run(journal):
         journal.wait("a")
 
 
-def test_waiting_ends_with_the_process_that_it_works_for(journal, monkeypatch):
-    employers = iter([1, 1, 2])
-    monkeypatch.setattr(module.os, "getppid", lambda: next(employers))
+def test_waiting_ends_with_the_parent_process(journal, monkeypatch):
+    parent_ids = iter([1, 1, 2])
+    monkeypatch.setattr(module.os, "getppid", lambda: next(parent_ids))
     with pytest.raises(RunError, match="the run ended"):
         journal.wait("a")
 
@@ -94,13 +96,13 @@ sys.stdin.read()
 """
 
 
-def holder_is_gone(journal):
+def mark_holder_ended(journal):
     path = journal.folder / "holder"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"birth": "another"}))
 
 
-def test_a_run_is_alive_while_it_is_held_and_ended_when_its_process_is_gone(journal):
-    holder_is_gone(journal)
+def test_a_run_is_alive_while_a_living_process_holds_it(journal):
+    mark_holder_ended(journal)
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(journal.folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
@@ -110,19 +112,19 @@ def test_a_run_is_alive_while_it_is_held_and_ended_when_its_process_is_gone(jour
     assert not journal.is_alive()
 
 
-def test_a_run_that_nobody_holds_yet_is_alive_while_its_main_process_is(journal):
+def test_a_run_without_a_holder_is_alive_while_its_main_process_is(journal):
     assert journal.is_alive()
-    holder_is_gone(journal)
+    mark_holder_ended(journal)
     assert not journal.is_alive()
 
 
-def test_a_run_that_was_killed_before_it_said_whose_it_is_has_ended(journal):
+def test_a_run_that_was_killed_before_it_wrote_its_holder_has_ended(journal):
     (journal.folder / "holder").write_text("")
     assert journal.holder is None
     assert not journal.is_alive()
 
 
-def test_a_holder_on_another_machine_or_with_another_birth_is_gone(journal):
+def test_a_holder_with_a_different_host_or_start_time_is_not_running(journal):
     holder = journal.holder
     assert holder.is_running()
     assert holder.is_parent_process()
@@ -131,18 +133,18 @@ def test_a_holder_on_another_machine_or_with_another_birth_is_gone(journal):
     assert not dataclasses.replace(holder, pid=2**22 + 1).is_running()
 
 
-def test_chains_do_not_see_each_other_s_runs(journal):
+def test_a_chain_has_only_its_own_runs(journal):
     assert list(runs("other")) == []
-    assert [each.run for each in runs("demo")] == [journal.run]
+    assert [run.run for run in runs("demo")] == [journal.run]
 
 
 @pytest.mark.parametrize("tier", [".x", "..", "a/b", "web.plan.json"])
-def test_a_tier_of_any_name_is_recorded_and_found(journal, tier):
+def test_a_tier_of_any_name_is_recorded(journal, tier):
     journal.passed(tier, "sha256:1")
     assert journal.recorded("outcome") == [tier]
-    assert {each.parent for each in journal.folder.rglob("*.outcome.json")} == {journal.folder}
+    assert {path.parent for path in journal.folder.rglob("*.outcome.json")} == {journal.folder}
 
 
 @pytest.mark.parametrize("chain", [".", "..", "../..", "/etc"])
-def test_the_state_of_a_chain_of_any_name_is_a_folder_of_its_own(chain):
+def test_a_chain_of_any_name_has_its_own_state_folder(chain):
     assert state_folder(chain).resolve().parent == state_folder("demo").resolve().parent

@@ -1,3 +1,5 @@
+"""The plan of each tier, written to the journal and read back."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -31,7 +33,7 @@ def journal(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     "source", [Bootstrap("bookworm", packages=("a",)), Import("/x", "sha256:1"), Pull("a@sha256:1")]
 )
-def test_a_plan_comes_back_as_it_was(journal, source, make_tier):
+def test_a_plan_can_be_read_back(journal, source, make_tier):
     base = Tier("base", "ops", "base", "latest", source=source)
     write_plan(journal, "demo", Decision(base, Action.BUILD, ("why",), None, {"a": "b"}), None)
     web = dataclasses.replace(make_tier("web", "base"), cage=Cage(("KILL",), 1 << 30, 100))
@@ -43,7 +45,7 @@ def test_a_plan_comes_back_as_it_was(journal, source, make_tier):
     assert (planned["web"].action, planned["web"].image, planned["web"].role) == (Action.LEAVE, "sha256:1", "web")
 
 
-def test_what_a_layer_leaves_out_and_the_role_s_commit_come_back(journal, make_tier):
+def test_the_rules_of_a_layer_and_the_commit_of_the_role_can_be_read_back(journal, make_tier):
     tier = make_tier("web", "base", drop=("a/*", "b"), keep=("c",), epoch=5)
     commit = Commit("0123456789abcdef", 7, clean=False)
     write_plan(journal, "demo", Decision(tier, Action.BUILD, (), None, {}), "web", commit)
@@ -52,7 +54,7 @@ def test_what_a_layer_leaves_out_and_the_role_s_commit_come_back(journal, make_t
 
 
 @pytest.mark.parametrize("role", ["httpd_php", "httpd-php", "a.b.httpd_php", "/some/where.d/roles/httpd_php"])
-def test_the_variable_of_a_role_s_image_settings(journal, role, make_tier):
+def test_the_variable_with_the_image_settings_of_a_role(journal, role, make_tier):
     write_plan(journal, "demo", Decision(make_tier("web", "base"), Action.BUILD, (), None, {}), role)
     assert read_plan(journal, "web").config_variable == "httpd_php_tier_config"
 

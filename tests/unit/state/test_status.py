@@ -1,4 +1,4 @@
-"""How tiers stand, after plans and runs."""
+"""The status of tiers after plans and runs."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def state(monkeypatch, tmp_path):
 
 @pytest.fixture
 def plan(make_tier):
-    """Plan: what becomes of each tier, by its name; what is not named is left out by --limit."""
+    """Plan an action for each named tier. --limit excludes the other tiers."""
 
-    def plan_(*, noted=True, **actions):
+    def plan_(*, recorded=True, **actions):
         decisions = {
             name: Decision(
                 make_tier(name, parent), Action(actions.get(name, "leave")), (f"why {name}",), f"old-{name}", {}
             )
             for name, parent in PARENTS.items()
         }
-        if noted:
+        if recorded:
             note_plan("demo", decisions, list(actions))
         return decisions
 
@@ -43,7 +43,7 @@ def plan(make_tier):
 
 @pytest.fixture
 def run(plan):
-    """Run: the image of each tier that is built, or why it failed, or what its tests found."""
+    """Run with an end for each named tier: its image, the reason of its failure, or the test that failed."""
 
     def run_(ends, **actions):
         journal = Journal.begin("demo")
@@ -65,18 +65,18 @@ def run(plan):
 
 
 def states():
-    return {name: each.state for name, each in read_status("demo").items()}
+    return {name: standing.state for name, standing in read_status("demo").items()}
 
 
 def everything(action):
     return dict.fromkeys(PARENTS, action)
 
 
-def test_nothing_is_known_at_first():
+def test_there_is_no_status_before_the_first_plan():
     assert read_status("demo") == {}
 
 
-def test_a_plan_makes_tiers_stale_until_a_run_has_built_them(plan, run):
+def test_a_tier_to_build_is_stale_until_a_run_builds_it(plan, run):
     plan(**everything("keep") | {"web": "build"})
     assert states() == {"base": "", "core": "", "web": "stale", "db": ""}
     web = read_status("demo")["web"]
@@ -87,7 +87,7 @@ def test_a_plan_makes_tiers_stale_until_a_run_has_built_them(plan, run):
     assert read_status("demo")["db"].ended.result == "kept"
 
 
-def test_what_stands_on_a_failed_tier_is_not_reached(run):
+def test_descendants_of_a_failed_tier_are_not_reached(run):
     ends = {
         "base": "sha256:1",
         "core": "task: it is broken",
@@ -98,7 +98,7 @@ def test_what_stands_on_a_failed_tier_is_not_reached(run):
     assert read_status("demo")["core"].ended.said == "task: it is broken"
 
 
-def test_a_tier_whose_tests_fail_has_failed(run):
+def test_a_tier_with_a_failed_test_has_failed(run):
     run({"web": "test_php"}, **everything("keep") | {"web": "build"})
     assert states()["web"] == "failed"
     assert (read_status("demo")["web"].ended.tests, read_status("demo")["web"].ended.failures) == (
@@ -107,23 +107,23 @@ def test_a_tier_whose_tests_fail_has_failed(run):
     )
 
 
-def test_an_image_that_is_kept_can_fail(run):
-    """Its tests, or a contract of an ancestor, are new."""
+def test_a_kept_image_can_fail(run):
+    """Its tests or a contract of an ancestor have changed."""
     run({"db": "its tests cannot be run"}, **everything("keep"))
     assert states() == {"base": "", "core": "", "web": "", "db": "failed"}
 
 
-def test_a_run_that_only_tests_makes_nothing_less_stale(plan, run):
+def test_a_run_that_only_tests_leaves_stale_tiers_stale(plan, run):
     plan(**everything("keep") | {"web": "build"})
-    run({}, noted=False, **everything("keep"))
+    run({}, recorded=False, **everything("keep"))
     assert states() == {"base": "", "core": "", "web": "stale", "db": ""}
-    run({"web": "its tests fail"}, noted=False, **everything("keep"))
+    run({"web": "its tests fail"}, recorded=False, **everything("keep"))
     assert states()["web"] == "failed"
     run({"web": "sha256:1"}, web="build")
     assert states()["web"] == ""
 
 
-def test_a_failure_counts_until_a_plan_keeps_the_tier(plan, run):
+def test_a_tier_is_failed_until_a_plan_keeps_it(plan, run):
     run({"web": "broken"}, web="build")
     plan(web="build")
     assert states()["web"] == "failed"
@@ -131,20 +131,20 @@ def test_a_failure_counts_until_a_plan_keeps_the_tier(plan, run):
     assert states()["web"] == ""
 
 
-def test_what_a_run_leaves_out_stays_as_it_was(run):
+def test_tiers_outside_the_run_keep_their_status(run):
     run({"web": "broken"}, **everything("keep") | {"web": "build"})
     run({"db": "sha256:2"}, db="build")
     assert states() == {"base": "", "core": "", "web": "failed", "db": ""}
 
 
-def test_a_tier_that_is_gone_is_forgotten(plan, monkeypatch):
+def test_a_removed_tier_has_no_status(plan, monkeypatch):
     plan(**everything("keep"))
     monkeypatch.delitem(PARENTS, "db")
     plan(**everything("keep"))
     assert list(read_status("demo")) == ["base", "core", "web"]
 
 
-def test_what_was_noted_is_private_and_may_be_damaged(plan):
+def test_the_status_file_is_private_and_may_be_damaged(plan):
     plan(**everything("keep"))
     path = state_folder("demo") / "standing.json"
     assert path.stat().st_mode & 0o777 == 0o600
@@ -158,7 +158,7 @@ def test_what_was_noted_is_private_and_may_be_damaged(plan):
         read_status("demo")
 
 
-def test_a_plan_does_not_need_to_be_noted(plan, tmp_path, monkeypatch):
+def test_a_plan_succeeds_if_the_status_cannot_be_written(plan, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     plan(**everything("keep"))

@@ -1,4 +1,4 @@
-"""Early cut-off: what comes out the same as before leaves everything above it alone."""
+"""A tier whose content did not change keeps its image, so its descendants are not rebuilt."""
 
 from __future__ import annotations
 
@@ -41,17 +41,19 @@ def tier(make_tier):
     return make_tier("httpd-php", "corebuild")
 
 
-def made(tier, parts, content="same"):
+def labels_of(tier, parts, content="same"):
     identity = labels.identity("demo", tier, parts, "debian")
     return {**identity, labels.CONTENT: content} if content else identity
 
 
 def release(engine, tier, parts, content="same"):
-    engine.add("sha256:old", made(tier, parts, content), tier.release, f"httpd-php:{content_tag(digest_key(parts))}")
+    engine.add(
+        "sha256:old", labels_of(tier, parts, content), tier.release, f"httpd-php:{content_tag(digest_key(parts))}"
+    )
 
 
 def seal(engine, journal, tier, make_image, parts, content="same"):
-    engine.add("sha256:new", made(tier, parts, content))
+    engine.add("sha256:new", labels_of(tier, parts, content))
     image = hold(engine, journal, tier, lambda: make_image("sha256:new", engine.world.images["sha256:new"].labels))
     return propose(engine, journal, tier, image)
 
@@ -59,71 +61,73 @@ def seal(engine, journal, tier, make_image, parts, content="same"):
 OLD, NEW = {"parent": "sha256:core", "role/a": "1"}, {"parent": "sha256:core", "role/a": "2"}
 
 
-def test_what_comes_out_the_same_is_the_image_that_there_was(engine, journal, tier, make_image):
+def test_a_build_with_the_same_content_gives_the_released_image(engine, journal, tier, make_image):
     release(engine, tier, OLD)
     image = seal(engine, journal, tier, make_image, NEW)
     assert image.id == "sha256:old"
     accept(engine, journal, tier)
     assert journal.outcome(tier.name) == Outcome("sha256:old", "built, same content as the release")
     assert set(engine.world.images) == {"sha256:old"}
-    # Both keys name it, so the next run builds nothing.
+    # The content tags of both keys name it, so the next run builds nothing.
     assert {engine.world.names[f"httpd-php:{content_tag(digest_key(parts))}"] for parts in (OLD, NEW)} == {"sha256:old"}
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "parts"),
+    ("old_content", "new_content", "parts"),
     [
         ("one", "other", NEW),
-        (None, None, NEW),  # two images that do not say what they hold
+        (None, None, NEW),  # two images without the label of their content
         ("same", "same", {**NEW, "parent": "sha256:another"}),
     ],
 )
-def test_what_differs_is_a_new_image(engine, journal, tier, make_image, before, now, parts):
-    release(engine, tier, OLD, before)
-    assert seal(engine, journal, tier, make_image, parts, now).id == "sha256:new"
+def test_a_build_with_a_difference_gives_a_new_image(
+    engine, journal, tier, make_image, old_content, new_content, parts
+):
+    release(engine, tier, OLD, old_content)
+    assert seal(engine, journal, tier, make_image, parts, new_content).id == "sha256:new"
     accept(engine, journal, tier)
     assert journal.outcome(tier.name) == Outcome("sha256:new", "")
     assert engine.world.names[tier.release] == "sha256:old"
     assert engine.world.names[f"httpd-php:{content_tag(digest_key(parts))}"] == "sha256:new"
 
 
-def test_a_candidate_has_its_run_s_name_only_and_nobody_waits_for_it_in_vain(engine, journal, tier, make_image):
+def test_a_candidate_has_only_the_tag_of_its_run_until_it_is_accepted(engine, journal, tier, make_image):
     seal(engine, journal, tier, make_image, NEW)
     assert engine.world.names == {f"httpd-php:building-{journal.run}": "sha256:new"}
     assert journal.outcome(tier.name) is None
     drop_all_holds(engine, journal)
     assert engine.world.images == {}
-    drop_all_holds(engine, journal)  # it may be gone already
+    drop_all_holds(engine, journal)  # the image may not exist any more
 
 
-def test_what_passed_is_not_discarded_with_the_run(engine, journal, tier, make_image):
+def test_an_accepted_image_is_not_removed_with_the_run(engine, journal, tier, make_image):
     seal(engine, journal, tier, make_image, NEW)
     accept(engine, journal, tier)
     drop_all_holds(engine, journal)
     assert set(engine.world.images) == {"sha256:new"}
 
 
-def test_another_team_s_tier_is_another_image(engine, journal, make_tier, make_image):
-    before, now = make_tier("httpd-php", "corebuild"), make_tier("httpd-php", "corebuild", team="middleware")
-    release(engine, before, OLD)
-    assert seal(engine, journal, now, make_image, NEW).id == "sha256:new"
+def test_a_different_team_gives_a_different_image(engine, journal, make_tier, make_image):
+    old_tier, new_tier = make_tier("httpd-php", "corebuild"), make_tier("httpd-php", "corebuild", team="middleware")
+    release(engine, old_tier, OLD)
+    assert seal(engine, journal, new_tier, make_image, NEW).id == "sha256:new"
 
 
 def planned(tier, *, forced=False):
     return Planned("demo", tier, Action.BUILD, None, {"role/a": "1"}, "httpd_php", forced)
 
 
-def test_a_tier_whose_parent_came_out_the_same_is_spared(engine, journal, tier):
+def test_a_tier_is_spared_if_its_new_parent_is_the_old_image(engine, journal, tier):
     release(engine, tier, OLD)
     image = spare(engine, journal, planned(tier), "sha256:core")
     assert image is not None
     assert image.id == "sha256:old"
     assert read(journal, tier.name) == Candidate("sha256:old", "kept, built before on this image of parent corebuild")
-    assert journal.outcome(tier.name) is None  # it may have to be tested first
+    assert journal.outcome(tier.name) is None  # its tests may have to run first
 
 
 @pytest.mark.parametrize(("parent", "forced"), [("sha256:another", False), ("sha256:core", True)])
-def test_a_tier_with_another_parent_or_one_that_is_forced_is_built(engine, journal, tier, parent, forced):
+def test_a_tier_with_a_different_parent_or_a_forced_tier_is_built(engine, journal, tier, parent, forced):
     release(engine, tier, OLD)
     assert spare(engine, journal, planned(tier, forced=forced), parent) is None
     assert journal.outcome(tier.name) is None
@@ -139,7 +143,7 @@ def test_a_tier_with_another_parent_or_one_that_is_forced_is_built(engine, journ
         (None, None, 0, EARLIEST),
     ],
 )
-def test_the_time_of_an_image(make_tier, make_image, own, committed, parent, epoch):
+def test_the_epoch_of_an_image(make_tier, make_image, own, committed, parent, epoch):
     commit = None if committed is None else Commit("0" * 40, committed)
     planned = Planned("demo", make_tier("web", "base", epoch=own), Action.BUILD, None, {}, "web", commit=commit)
     assert epoch_of(planned, dataclasses.replace(make_image("sha256:1", {}), created=parent)) == epoch

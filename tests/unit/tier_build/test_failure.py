@@ -1,4 +1,4 @@
-"""Why a tier failed, complete, whatever the task was."""
+"""The complete reason of a failure, for any task."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def journal(monkeypatch, tmp_path):
         ),
     ],
 )
-def test_what_a_failed_task_says_is_told_whole(result, lines):
+def test_the_message_of_a_failed_task_is_printed_completely(result, lines):
     assert error_lines(result) == lines
 
 
-def test_long_outputs_and_loops_are_cut():
+def test_long_outputs_and_loops_are_shortened():
     lines = error_lines({"msg": "x", "stdout": "\n".join(map(str, range(100)))})
     assert lines[1] == "stdout: (the last 20 lines)"
     assert lines[-1] == "  99"
@@ -62,7 +62,7 @@ def test_long_outputs_and_loops_are_cut():
     assert loop[-1] == "and 4 more items"
 
 
-def test_the_failure_that_was_heard_last_is_the_reason(journal):
+def test_the_last_failure_is_the_reason(journal):
     note_failed_task(journal, "web", TaskFailure("Try", "web/tasks/main.yml:1", ["rescued"]))
     note_failed_task(journal, "web", TaskFailure("Include", "web/tasks/main.yml:9", ["no file", "more"]))
     give_up(journal, "web", last_failed_task(journal, "web"))
@@ -70,7 +70,7 @@ def test_the_failure_that_was_heard_last_is_the_reason(journal):
     assert shown_failure(journal, "web") == ["task 'Include' (web/tasks/main.yml:9)", "  no file", "  more"]
 
 
-def test_the_image_that_a_tier_was_built_on_can_be_looked_at(journal):
+def test_the_message_contains_a_command_to_inspect_the_parent_image(journal):
     journal.write("build", "web", {"container": "1", "stage": "2", "parent": "p", "to_look_at": f"sha256:{'ab' * 32}"})
     give_up(journal, "web", TaskFailure("Break", "", ["no"]))
     assert (
@@ -78,7 +78,7 @@ def test_the_image_that_a_tier_was_built_on_can_be_looked_at(journal):
     )
 
 
-def test_our_own_messages_are_told_as_they_are_and_the_first_reason_counts(journal):
+def test_messages_of_the_product_are_printed_unchanged_and_the_first_reason_is_final(journal):
     give_up(journal, "web", TaskFailure("Seal the layer", "", ["tier 'web': refused", "/x"]))
     give_up(journal, "web", TaskFailure("Other", "", ["later"]))
     assert journal.outcome("web").reason == "tier 'web': refused"
@@ -86,7 +86,7 @@ def test_our_own_messages_are_told_as_they_are_and_the_first_reason_counts(journ
 
 
 @pytest.mark.parametrize(
-    ("said", "variable"),
+    ("message", "variable"),
     [
         ("'ansible_processor_count' is undefined", "tier_gather_subset"),
         ("object of type 'dict' has no attribute 'processor_vcpus'", "tier_gather_subset"),
@@ -102,12 +102,12 @@ def test_our_own_messages_are_told_as_they_are_and_the_first_reason_counts(journ
         ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", "tier_before"),
     ],
 )
-def test_failures_of_roles_for_whole_machines_have_a_hint(said, variable):
-    (hint,) = hints(said)
+def test_failures_of_roles_for_whole_machines_have_a_hint(message, variable):
+    (hint,) = hints(message)
     assert variable in hint
-    assert any(line.startswith("hint: ") for line in TaskFailure("x", "", [said]).lines)
+    assert any(line.startswith("hint: ") for line in TaskFailure("x", "", [message]).lines)
 
 
-@pytest.mark.parametrize("said", ["non-zero return code", "'web_port' is undefined", "has no attribute 'port'"])
-def test_other_failures_have_none(said):
-    assert not list(hints(said))
+@pytest.mark.parametrize("message", ["non-zero return code", "'web_port' is undefined", "has no attribute 'port'"])
+def test_other_failures_have_no_hint(message):
+    assert not list(hints(message))

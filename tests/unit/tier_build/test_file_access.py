@@ -1,4 +1,4 @@
-"""What is heard of the files that tasks read. A hook cannot be taken away, so tests listen in other processes."""
+"""Recording the files that tasks read. An audit hook cannot be removed, so each test records in a separate process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.
     digest_accessed,
 )
 
-LISTEN = f"""
+RECORD = f"""
 import os, sys
 from pathlib import Path
 from {Watch.__module__} import Watch
@@ -63,29 +63,29 @@ def journal(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def heard(project, journal):
-    """Run a program that listens, and give the names of what it took for tier `web`."""
+def recorded(project, journal):
+    """Run a program that records file accesses, and return the names of the files that it recorded for a tier."""
 
     def run(program, tier="web"):
-        code = LISTEN + textwrap.dedent(program)
+        code = RECORD + textwrap.dedent(program)
         subprocess.run([sys.executable, "-c", code, str(project), str(journal.folder)], check=True, cwd=project)
         return list(elsewhere_names(digest_accessed(journal, tier, [str(project / "roles/web")], Projects([project]))))
 
     return run
 
 
-def test_what_a_worker_reads_is_its_tier_s(heard):
-    assert heard("work('web', 'files/motd.txt'); work('db', 'files/other')") == ["files/motd.txt"]
-    assert heard("", "db") == ["files/other"]
+def test_a_file_that_a_worker_reads_is_an_input_of_its_tier(recorded):
+    assert recorded("work('web', 'files/motd.txt'); work('db', 'files/other')") == ["files/motd.txt"]
+    assert recorded("", "db") == ["files/other"]
 
 
-def test_what_the_main_process_reads_is_no_tier_s(heard):
-    assert heard("work(None, 'files/motd.txt'); open('files/motd.txt').close()") == []
+def test_a_file_that_the_main_process_reads_is_not_an_input(recorded):
+    assert recorded("work(None, 'files/motd.txt'); open('files/motd.txt').close()") == []
 
 
-def test_a_file_is_recorded_once_however_often_and_however_it_is_named(heard, journal):
+def test_a_file_is_recorded_once_for_all_reads_and_spellings(recorded, journal):
     program = "work('web', *['files/motd.txt'] * 3, b'files/motd.txt', project / 'roles' / '..' / 'files/motd.txt')"
-    assert heard(program) == ["files/motd.txt"]
+    assert recorded(program) == ["files/motd.txt"]
     assert len((journal.folder / "web.taken").read_text().splitlines()) == 1
 
 
@@ -102,15 +102,15 @@ def test_a_file_is_recorded_once_however_often_and_however_it_is_named(heard, jo
         "/tmp/ansible_collections/a/b/plugins/x.py",
     ],
 )
-def test_what_is_no_input_is_not_counted(heard, path):
-    assert heard(f"work('web', {path!r})") == []
+def test_other_paths_are_not_inputs(recorded, path):
+    assert recorded(f"work('web', {path!r})") == []
 
 
-def test_what_the_key_passes_over_counts_if_the_role_reads_it(heard):
-    assert heard("work('web', 'roles/web/README.md')") == ["roles/web/README.md"]
+def test_a_file_outside_the_key_is_an_input_if_the_role_reads_it(recorded):
+    assert recorded("work('web', 'roles/web/README.md')") == ["roles/web/README.md"]
 
 
-def test_code_that_is_imported_is_not_counted_but_read_as_data_it_is(heard):
+def test_imported_code_is_an_input_only_if_it_is_read_as_data(recorded):
     program = """
         if os.fork() == 0:
             tier = "web"
@@ -121,11 +121,11 @@ def test_code_that_is_imported_is_not_counted_but_read_as_data_it_is(heard):
             os._exit(0)
         os.wait()
     """
-    assert heard(program) == []
-    assert heard(program.replace("len(sys.argv) > 3", "True")) == ["lib/code.py"]
+    assert recorded(program) == []
+    assert recorded(program.replace("len(sys.argv) > 3", "True")) == ["lib/code.py"]
 
 
-def test_what_is_written_is_not_counted(heard):
+def test_a_written_file_is_not_an_input(recorded):
     program = """
         if os.fork() == 0:
             tier = "web"
@@ -134,10 +134,10 @@ def test_what_is_written_is_not_counted(heard):
             os._exit(0)
         os.wait()
     """
-    assert heard(program) == []
+    assert recorded(program) == []
 
 
-def test_folders_that_are_listed_count_by_their_names(heard):
+def test_a_listed_folder_is_an_input_by_its_names(recorded):
     program = """
         if os.fork() == 0:
             tier = "web"
@@ -145,14 +145,14 @@ def test_folders_that_are_listed_count_by_their_names(heard):
             os._exit(0)
         os.wait()
     """
-    assert heard(program) == [f"files{LISTING}"]
+    assert recorded(program) == [f"files{LISTING}"]
 
 
-def test_nothing_is_heard_after_the_end(heard):
-    assert heard("watch.stop(); work('web', 'files/motd.txt')") == []
+def test_nothing_is_recorded_after_stop(recorded):
+    assert recorded("watch.stop(); work('web', 'files/motd.txt')") == []
 
 
-def test_a_task_is_none_the_worse_for_what_cannot_be_recorded(heard, journal):
+def test_a_task_does_not_fail_if_a_read_cannot_be_recorded(recorded, journal):
     program = f"""
         import shutil
         shutil.rmtree({str(journal.folder)!r})
@@ -166,19 +166,19 @@ def test_a_task_is_none_the_worse_for_what_cannot_be_recorded(heard, journal):
             os._exit(1)
         assert os.wait()[1] == 0
     """
-    assert heard(program) == []
+    assert recorded(program) == []
 
 
-def test_a_role_that_was_included_counts_as_a_whole(project, journal):
+def test_an_included_role_is_an_input_as_a_whole(project, journal):
     watch = Watch(journal, [str(project)], [], lambda: None)
     watch.note("web", str(project / "roles/web"), ROLE)
     watch.note("web", str(project / "roles/shared"), ROLE)
     watch.note("web", str(project / "roles/shared/tasks/main.yml"))
-    taken = digest_accessed(journal, "web", [str(project / "roles/web")], Projects([project]))
-    assert elsewhere_names(taken) == (f"roles/shared{ROLE}",)
+    digests = digest_accessed(journal, "web", [str(project / "roles/web")], Projects([project]))
+    assert elsewhere_names(digests) == (f"roles/shared{ROLE}",)
 
 
-def test_a_file_that_changed_while_it_was_used_is_equal_to_nothing_later(project, journal):
+def test_a_file_that_changes_while_it_is_used_never_matches_again(project, journal):
     watch, projects = Watch(journal, [str(project)], [], lambda: None), Projects([project])
     watch.note("web", str(project / "files/motd.txt"))
     before = digest_elsewhere(["files/motd.txt"], projects)
@@ -187,7 +187,7 @@ def test_a_file_that_changed_while_it_was_used_is_equal_to_nothing_later(project
     assert digest_accessed(journal, "web", [], projects) == {"elsewhere/files/motd.txt": CHANGED}
 
 
-def test_a_worker_that_does_not_know_its_tier_yet_is_asked_again(heard):
+def test_a_worker_whose_tier_is_not_known_yet_is_recorded_later(recorded):
     program = """
         if os.fork() == 0:
             open("files/early").close() if Path("files/early").exists() else os.scandir("files").close()
@@ -196,4 +196,4 @@ def test_a_worker_that_does_not_know_its_tier_yet_is_asked_again(heard):
             os._exit(0)
         os.wait()
     """
-    assert heard(program) == ["files/motd.txt"]
+    assert recorded(program) == ["files/motd.txt"]

@@ -1,3 +1,5 @@
+"""Hints that are added to the messages of failed tasks."""
+
 from __future__ import annotations
 
 import pytest
@@ -12,7 +14,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.
         "rm: cannot remove '/etc/resolv.conf': Device or resource busy",
     ],
 )
-def test_a_mounted_file_that_is_busy_gets_a_sentence(message):
+def test_a_busy_mounted_file_gets_a_hint(message):
     (hint,) = hints(message)
     assert "no image can contain them" in hint
     assert "--add-host" in hint

@@ -1,4 +1,4 @@
-"""Asynchronous tasks that still run when a layer is to be sealed are waited for, and refused in the end."""
+"""Asynchronous tasks that still run before sealing: the tier waits for them, and is finally rejected."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ IDLE = "root 1 0 0 00:00 ? 00:00:00 /bin/sh -c trap"
     ("processes", "modules"),
     [
         ([IDLE], []),
-        ([IDLE, WRAPPER], []),  # what watches it is left when the task itself has ended
+        ([IDLE, WRAPPER], []),  # only the watching process is left: the task itself has ended
         ([IDLE, WRAPPER, WRAPPER], ["command"]),
         ([OTHER, WRAPPER, OTHER], ["own"]),
         ([OTHER, WRAPPER, OTHER, WRAPPER, "async_wrapper"], ["command", "own"]),
     ],
 )
-def test_tasks_that_go_on_are_told_by_their_processes(processes, modules):
+def test_unfinished_tasks_are_recognised_by_their_processes(processes, modules):
     assert tasks.unfinished(processes) == modules
 
 
@@ -38,25 +38,25 @@ def journal(monkeypatch, tmp_path):
 
 
 def engine(*answers):
-    left = list(answers)
-    made = FakeEngine()
-    made.containers.commands = lambda _container: left.pop(0) if left[1:] else left[0]
-    return made
+    remaining = list(answers)
+    fake = FakeEngine()
+    fake.containers.commands = lambda _container: remaining.pop(0) if remaining[1:] else remaining[0]
+    return fake
 
 
-def test_the_engine_is_not_asked_where_no_task_was_asynchronous(journal):
+def test_the_engine_is_not_called_without_asynchronous_tasks(journal):
     tasks.wait_for_jobs(None, journal, "web", "c", print)
 
 
-def test_a_task_that_ends_soon_is_waited_for(journal, monkeypatch):
+def test_the_tier_waits_for_a_task_that_ends_soon(journal, monkeypatch):
     monkeypatch.setattr(tasks, "_LOOK_SECONDS", 0)
     tasks.note_asynchronous(journal, "web", "task 'Fetch'")
-    said = []
-    tasks.wait_for_jobs(engine([WRAPPER] * 2, [WRAPPER] * 2, [WRAPPER]), journal, "web", "c", said.append)
-    assert said == ["waiting up to 10 s for task 'Fetch' (module command)"]
+    lines = []
+    tasks.wait_for_jobs(engine([WRAPPER] * 2, [WRAPPER] * 2, [WRAPPER]), journal, "web", "c", lines.append)
+    assert lines == ["waiting up to 10 s for task 'Fetch' (module command)"]
 
 
-def test_a_task_that_does_not_end_is_refused(journal, monkeypatch):
+def test_a_tier_with_an_endless_task_is_rejected(journal, monkeypatch):
     monkeypatch.setattr(tasks, "ASYNC_TIMEOUT", 0)
     for name in ("Fetch", "Fetch", "Serve"):
         tasks.note_asynchronous(journal, "web", f"task '{name}'")

@@ -1,4 +1,4 @@
-"""Whether an image can be started is what the engine says, and the kernel; not what its program makes of it."""
+"""The engine and the kernel decide whether an image can be started. The exit status of its program does not matter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fake_engine import FakeEngine
 
 @pytest.fixture
 def start(make_image):
-    """Start an image whose container ends with a code and a log; tell whether the container was removed."""
+    """Check the start of an image whose container ends with a code and a log, and that the container is removed."""
 
     def run(config, *, code=None, log="", error=None):
         engine, removed = FakeEngine(), []
@@ -59,7 +59,7 @@ CMD = {"Cmd": ["serve"], "User": "1001"}
         (3, "exec /usr/bin/serve: no such file or directory\n"),
     ],
 )
-def test_a_program_that_runs_was_started_however_it_ends(start, code, log):
+def test_a_program_that_ends_in_any_way_was_started(start, code, log):
     start(CMD, code=code, log=log)
 
 
@@ -72,18 +72,18 @@ def test_a_program_that_runs_was_started_however_it_ends(start, code, log):
     ],
 )
 @pytest.mark.parametrize("code", [1, 255])
-def test_a_program_that_the_kernel_refuses_was_not_started(start, code, log):
+def test_a_program_that_the_kernel_cannot_execute_was_not_started(start, code, log):
     with pytest.raises(ContractError, match=r"tier 'web': its image cannot be started with cmd \['serve'\], user"):
         start(CMD, code=code, log=log)
 
 
-def test_what_the_engine_refuses_is_told(start):
+def test_the_error_of_the_engine_is_reported(start):
     refusal = EngineError('starting x: the engine says: exec: "serve": executable file not found in $PATH')
     with pytest.raises(ContractError, match=r': exec: "serve": executable file not found in \$PATH; correct'):
         start(CMD, error=refusal)
 
 
-def test_an_engine_that_does_not_answer_says_nothing_of_the_image(start):
+def test_an_unavailable_engine_is_not_an_error_of_the_image(start):
     with pytest.raises(EngineUnavailableError):
         start(CMD, error=EngineUnavailableError("the engine stopped answering"))
 

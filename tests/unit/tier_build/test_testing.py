@@ -1,4 +1,4 @@
-"""What becomes of an image once its tests have ended, and what is said of one that did not pass."""
+"""What happens to an image after its tests, and the report about an image that fails them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from fake_engine import FakeEngine
 
 
 class World:
-    """A run over a released chain, in which `web` was built anew and `app` after it; `app` is tested with `db`."""
+    """A run over a released chain that builds `web` and then `app`. `app` is tested with `db`."""
 
     def __init__(self, make_tier, make_image, folder):
         self.chain = Chain(
@@ -50,10 +50,10 @@ class World:
         self.plan("app", Action.BUILD)
 
     def image(self, identifier, tier, parent="", **parts):
-        known = {**parts, **({"parent": parent} if parent else {})}
-        said = labels.identity("demo", self.chain[tier], known, "debian")
-        self.engine.add(identifier, said)
-        return self.make_image(identifier, said)
+        key_parts = {**parts, **({"parent": parent} if parent else {})}
+        image_labels = labels.identity("demo", self.chain[tier], key_parts, "debian")
+        self.engine.add(identifier, image_labels)
+        return self.make_image(identifier, image_labels)
 
     def plan(self, tier, action, **more):
         image = None if action is Action.BUILD else f"sha256:{tier}-old"
@@ -68,7 +68,7 @@ class World:
         return image_tests.run_gate(self.engine, self.journal, tier, 5)
 
     def names(self, image):
-        return {name for name, each in self.engine.world.names.items() if each == image}
+        return {name for name, image_id in self.engine.world.names.items() if image_id == image}
 
 
 @pytest.fixture
@@ -80,21 +80,21 @@ def world(make_tier, make_image, monkeypatch, tmp_path):
 
 @pytest.fixture
 def judge(monkeypatch):
-    """Let tests end as wanted; the benches that they ran on are collected."""
+    """Replace the tests by these failures. The returned list collects the benches that they ran on."""
     benches = []
 
     def judge(*failed):
-        def pretend(_suite, bench, _timeout):
+        def fake_run(_suite, bench, _timeout):
             benches.append(bench)
             return Verdict(30, 1.5, failed)
 
-        monkeypatch.setattr(image_tests, "run_suite", pretend)
+        monkeypatch.setattr(image_tests, "run_suite", fake_run)
         return benches
 
     return judge
 
 
-def test_what_passed_gets_its_content_tag_and_says_which_tests_it_passed(world, judge):
+def test_an_image_that_passed_gets_its_content_tag_and_a_tag_for_the_tests(world, judge):
     benches = judge()
     world.build("web", "sha256:base-old")
     assert world.run_gate("web").tests == 30
@@ -105,12 +105,12 @@ def test_what_passed_gets_its_content_tag_and_says_which_tests_it_passed(world, 
     forms = sorted(name.partition(":")[2].partition("-")[0] for name in world.names("sha256:web-new"))
     assert forms == ["key", "tested"]
     assert benches[0].neighbours == {}
-    # The very same once more: nothing is run.
+    # With the same image and tests, nothing is run again.
     assert world.run_gate("web") is None
     assert len(benches) == 1
 
 
-def test_an_image_that_was_tested_with_other_tests_says_so_no_more(world, judge):
+def test_tags_of_earlier_test_results_are_removed(world, judge):
     judge()
     world.build("web", "sha256:base-old")
     world.engine.world.names |= {
@@ -127,19 +127,19 @@ def test_an_image_that_was_tested_with_other_tests_says_so_no_more(world, judge)
 
 
 @pytest.mark.parametrize(
-    ("outcome", "used"), [("sha256:db-new", "sha256:db-new"), (None, "sha256:db-old"), ("", "sha256:db-old")]
+    ("outcome", "expected"), [("sha256:db-new", "sha256:db-new"), (None, "sha256:db-old"), ("", "sha256:db-old")]
 )
-def test_a_neighbour_is_what_the_run_made_of_it_else_its_release(world, judge, outcome, used):
+def test_a_neighbour_is_its_image_from_the_run_or_else_its_release(world, judge, outcome, expected):
     benches = judge()
     if outcome != "":
         world.plan("db", Action.BUILD)
         world.journal.write("outcome", "db", {"image": outcome, "reason": ""})
     world.build("app", "sha256:web-old")
     world.run_gate("app")
-    assert benches[0].neighbours == {"db": used}
+    assert benches[0].neighbours == {"db": expected}
 
 
-def test_a_kept_neighbour_that_is_tested_is_waited_for(world, judge):
+def test_the_gate_waits_for_a_kept_neighbour_that_is_tested(world, judge):
     benches = judge()
     world.plan("db", Action.KEEP, untested=("why",))
     world.journal.failed("db", "it does not pass")
@@ -148,7 +148,7 @@ def test_a_kept_neighbour_that_is_tested_is_waited_for(world, judge):
     assert benches[0].neighbours == {"db": "sha256:db-old"}
 
 
-def test_what_failed_says_whose_test_it_was_and_what_may_be_the_cause(world, judge, monkeypatch, tmp_path):
+def test_the_report_of_a_failure_names_the_owner_of_the_test_and_possible_causes(world, judge, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     test = f"{world.owner.folder}/test_it.py::test_it[a b]"
     judge(
@@ -161,7 +161,7 @@ def test_what_failed_says_whose_test_it_was_and_what_may_be_the_cause(world, jud
     with pytest.raises(ContractError) as error:
         world.run_gate("app")
     key = content_tag(digest_key({"role": "new", "parent": "sha256:web-new"}))
-    named = f"app:{tags.failed(key)}"
+    reference = f"app:{tags.failed(key)}"
     owner = "(of tier 'web', team operations)"
     assert shown_failure(world.journal, "app") == [
         f"tier 'app' is rejected: 7 of 30 tests fail, first tests/test_it.py::test_it[a b] {owner}",
@@ -175,11 +175,11 @@ def test_what_failed_says_whose_test_it_was_and_what_may_be_the_cause(world, jud
         "  app: role changed",
         "  web: role changed",
         "to look at the image:",
-        f"  docker run --rm --interactive --tty --entrypoint /bin/sh {named}",
+        f"  docker run --rm --interactive --tty --entrypoint /bin/sh {reference}",
         "to run only this test:",
-        f"  pytest 'tests/test_it.py::test_it[a b]' --tier app --image {named} --neighbour db=db:latest",
+        f"  pytest 'tests/test_it.py::test_it[a b]' --tier app --image {reference} --neighbour db=db:latest",
     ]
-    assert world.names("sha256:app-new") == {named}
+    assert world.names("sha256:app-new") == {reference}
     assert world.journal.outcome("app").image is None
     assert world.journal.outcome("app").reason == str(error.value) == "tier 'app' is rejected: 7 of 30 tests fail"
     tested = world.journal.read("tested", "app")
@@ -200,7 +200,7 @@ def test_a_kept_image_that_fails_keeps_its_names(world, judge):
     assert world.names("sha256:web-old") == {"web:latest", f"web:building-{world.journal.run}"}
 
 
-def test_a_tier_that_was_never_released_is_told_as_that(world, judge):
+def test_the_report_says_that_a_tier_was_never_released(world, judge):
     judge(FailedTest("", None, "no", ""))
     del world.engine.world.names["web:latest"]
     world.build("web", "sha256:base-old")
@@ -227,7 +227,7 @@ def test_an_image_that_failed_before_gets_its_content_tag_when_it_passes(world, 
     assert f"web:{content_tag(digest_key({'role': 'old'}))}" in world.names("sha256:web-old")
 
 
-def test_there_must_be_something_to_test(world, judge):
+def test_a_tier_without_an_image_to_test_is_an_error(world, judge):
     judge()
     with pytest.raises(RunError, match="tier 'web' has no image to test in run"):
         world.run_gate("web")

@@ -1,4 +1,4 @@
-"""When each task of a tier began."""
+"""The times at which the tasks of a tier began."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def changed_now():
     return FileEntry(b"it", FileKind.FILE, 0o644, 0, 0, mtime=1, changed=time.time_ns())
 
 
-def test_tasks_of_a_tier_in_their_order(monkeypatch, tmp_path):
+def test_a_change_is_attributed_to_the_task_that_ran_at_its_time(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     journal = Journal.begin("chain")
     first, second = Task("web", "One\n", "web/tasks/main.yml:1"), Task(None, "Zwei ü", None)
@@ -24,8 +24,8 @@ def test_tasks_of_a_tier_in_their_order(monkeypatch, tmp_path):
     between = changed_now()
     note_task_start(journal, "other", second)
     note_task_start(journal, "we/b", second)
-    told = timeline(journal, "we/b")
-    assert [told.at(each) for each in (before, between, changed_now())] == [None, first, second]
+    tasks = timeline(journal, "we/b")
+    assert [tasks.at(entry) for entry in (before, between, changed_now())] == [None, first, second]
     assert timeline(journal, "none").at(between) is None
     shutil.rmtree(journal.folder)
     note_task_start(journal, "we/b", first)

@@ -1,4 +1,4 @@
-"""Several images of an engine, packed together."""
+"""Reading several images of an engine from one archive."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.
 from made_images import config, digest, docker_save, layer
 
 LAYERS = [layer((f"file{number}", b"%d" % number)) for number in range(7)]
-#: A base, what stands on it, and what stands on that: five branches.
-STACKS = [LAYERS[:1], LAYERS[:2], *([*LAYERS[:2], each] for each in LAYERS[2:])]
+#: A base, its child, and five children of the child.
+STACKS = [LAYERS[:1], LAYERS[:2], *([*LAYERS[:2], top] for top in LAYERS[2:])]
 
 
 class Engine:
-    """Packs what it is asked for."""
+    """An engine that packs the requested images into one archive."""
 
     def __init__(self):
-        self.asked = []
+        self.requests = []
 
     @contextmanager
     def packed_together(self, names):
-        self.asked.append(names)
+        self.requests.append(names)
         documents = {digest(config(stack)): (config(stack), stack) for stack in STACKS}
         yield io.BytesIO(layer(*docker_save({name: documents[name] for name in names}).items()))
 
@@ -33,26 +33,26 @@ class Engine:
 @pytest.fixture
 def place(tmp_path):
     store = Store(tmp_path)
-    made = EnginePlace("", store)
-    made._images = Engine()
-    return made, store
+    engine_place = EnginePlace("", store)
+    engine_place._images = Engine()
+    return engine_place, store
 
 
 def documents(stacks):
     return [parse(config(stack), (), "it") for stack in stacks]
 
 
-def test_what_others_stand_on_comes_with_them(place):
-    made, store = place
-    made.fill_together(documents(STACKS), store)
-    assert [len(names) for names in made._images.asked] == [4, 1]
-    assert all(store.index(digest(each)) is not None for each in LAYERS)
+def test_parents_are_read_from_the_archives_of_their_children(place):
+    engine_place, store = place
+    engine_place.fill_together(documents(STACKS), store)
+    assert [len(names) for names in engine_place._images.requests] == [4, 1]
+    assert all(store.index(digest(content)) is not None for content in LAYERS)
 
 
-def test_what_is_known_is_not_asked_for(place):
-    made, store = place
-    made.fill_together(documents(STACKS[:3]), store)
-    made.fill_together(documents(STACKS[:3]), store)
-    assert made._images.asked == [[digest(config(STACKS[2]))]]
-    made.fill_together(documents(STACKS[:4]), store)
-    assert made._images.asked[1:] == [[digest(config(STACKS[3]))]]
+def test_images_whose_layers_are_in_the_store_are_not_requested(place):
+    engine_place, store = place
+    engine_place.fill_together(documents(STACKS[:3]), store)
+    engine_place.fill_together(documents(STACKS[:3]), store)
+    assert engine_place._images.requests == [[digest(config(STACKS[2]))]]
+    engine_place.fill_together(documents(STACKS[:4]), store)
+    assert engine_place._images.requests[1:] == [[digest(config(STACKS[3]))]]

@@ -1,3 +1,5 @@
+"""The configuration of an image: its layers, and the tier, team and role of each."""
+
 from __future__ import annotations
 
 import json
@@ -14,28 +16,32 @@ from made_images import config, digest, layer, ours, step
 ONE, TWO = layer(("a", b"1")), layer(("b", b"2"))
 
 
-def test_whose_a_layer_is():
-    told = config([ONE, TWO], [ours("base", "operations"), step("ENV x", empty=True), ours("web", "middleware")])
-    document = parse(told, ("web:latest",), "it")
-    assert document.id == digest(told)
-    assert [(each.number, each.tier, each.team, each.role) for each in layers(document)] == [
+def test_the_owner_of_a_layer():
+    content = config([ONE, TWO], [ours("base", "operations"), step("ENV x", empty=True), ours("web", "middleware")])
+    document = parse(content, ("web:latest",), "it")
+    assert document.id == digest(content)
+    assert [
+        (image_layer.number, image_layer.tier, image_layer.team, image_layer.role) for image_layer in layers(document)
+    ] == [
         (1, "base", "operations", "base"),
         (2, "web", "middleware", "web"),
     ]
     assert layers(document)[1].created == "2026-01-02T03:04:05Z"
 
 
-def test_a_command_that_only_looks_like_ours():
-    for by in ("RUN echo tierwright: tier web: role web", "tierwright: tier web", ""):
-        assert Step(0, by, "team x", "x", empty=False).tier is None
-        assert Step(0, by, "team x", "x", empty=False).team is None
+def test_a_similar_history_entry_is_not_a_tier():
+    for created_by in ("RUN echo tierwright: tier web: role web", "tierwright: tier web", ""):
+        assert Step(0, created_by, "team x", "x", empty=False).tier is None
+        assert Step(0, created_by, "team x", "x", empty=False).team is None
 
 
-def test_what_follows_a_role():
+def test_the_commit_and_capabilities_after_a_role_are_parsed():
     for commit, revision in (("", None), (" at 4a936f66cfe4", "4a936f66cfe4")):
-        for allowed in ("", ", with capability SYS_ADMIN"):
-            made = Step(0, f"tierwright: tier web: role team.web.web{commit}{allowed}", "team x", "", empty=False)
-            assert (made.tier, made.role, made.revision) == ("web", "team.web.web", revision)
+        for capability in ("", ", with capability SYS_ADMIN"):
+            history_step = Step(
+                0, f"tierwright: tier web: role team.web.web{commit}{capability}", "team x", "", empty=False
+            )
+            assert (history_step.tier, history_step.role, history_step.revision) == ("web", "team.web.web", revision)
 
 
 def test_a_base_has_no_role():
@@ -43,10 +49,13 @@ def test_a_base_has_no_role():
     assert (base.tier, base.team, base.role) == ("base", "operations", None)
 
 
-def test_a_history_that_does_not_match_says_nothing():
+def test_a_history_that_does_not_match_the_layers_is_ignored():
     for steps in ([], [step("one")], [step("one"), step("two"), step("three")]):
         document = parse(config([ONE, TWO], steps), (), "it")
-        assert [(each.created_by, each.called) for each in layers(document)] == [(None, "layer 1"), (None, "layer 2")]
+        assert [(image_layer.created_by, image_layer.called) for image_layer in layers(document)] == [
+            (None, "layer 1"),
+            (None, "layer 2"),
+        ]
 
 
 @pytest.mark.parametrize(
@@ -63,19 +72,19 @@ def test_a_history_that_does_not_match_says_nothing():
         b"[" * 100_000,
     ],
 )
-def test_what_is_no_configuration(content):
+def test_an_invalid_configuration_is_an_error(content):
     with pytest.raises(DamagedError, match="it is damaged"):
         parse(content, (), "it")
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), st.lists))
-def test_any_json_is_an_image_or_a_sentence(value):
+def test_any_json_is_an_image_or_an_error_message(value):
     parts = [{key: value} for key in ("rootfs", "history", "config", "created")]
     parts += [{"config": {"Labels": value}}, {"config": {"Env": value}}, {"history": [{"created": value}]}]
     for part in parts:
-        told = {"rootfs": {"diff_ids": []}, **part}
+        content = {"rootfs": {"diff_ids": []}, **part}
         try:
-            document = parse(json.dumps(told).encode(), (), "it")
+            document = parse(json.dumps(content).encode(), (), "it")
             assert document.labels.get("x") is None
         except DamagedError as error:
             assert "it is damaged" in str(error)  # noqa: PT017 - both ends are right

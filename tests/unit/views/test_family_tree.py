@@ -1,3 +1,5 @@
+"""The tree of images: which image is based on which."""
+
 from __future__ import annotations
 
 from hypothesis import given
@@ -9,9 +11,9 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.famil
 
 
 def image(name, layers, *steps, size=0, named=True):
-    told = tuple(Step(number, by, "", "", None) for number, by in enumerate(steps, 1))
+    history = tuple(Step(number, by, "", "", None) for number, by in enumerate(steps, 1))
     names = (f"{name}:latest",) if named else ()
-    return HeldImage(Document(f"sha256:{name}", names, tuple(layers), told, {}, 0, ""), size)
+    return HeldImage(Document(f"sha256:{name}", names, tuple(layers), history, {}, 0, ""), size)
 
 
 def walk(roots):
@@ -20,8 +22,8 @@ def walk(roots):
         yield from walk(node.children)
 
 
-def below(node):
-    """The nearest image that a node stands on."""
+def parent_of(node):
+    """The nearest ancestor of a node that is an image."""
     while node.parent:
         node = node.parent
         if node.held:
@@ -30,40 +32,40 @@ def below(node):
 
 
 def parents(roots):
-    return {node.held.document.id[7:]: below(node) for node in walk(roots) if node.held}
+    return {node.held.document.id[7:]: parent_of(node) for node in walk(roots) if node.held}
 
 
-def test_the_longest_beginning_is_the_parent():
-    made = [image("c", "123"), image("a", "1"), image("b", "12"), image("other", "9"), image("not", "13")]
-    assert parents(families(made)) == {"a": None, "b": "a", "c": "b", "other": None, "not": "a"}
+def test_the_image_with_the_longest_common_beginning_is_the_parent():
+    images = [image("c", "123"), image("a", "1"), image("b", "12"), image("other", "9"), image("not", "13")]
+    assert parents(families(images)) == {"a": None, "b": "a", "c": "b", "other": None, "not": "a"}
 
 
-def test_layers_that_only_siblings_share_are_a_trunk():
+def test_siblings_with_shared_layers_have_a_common_node():
     roots = families([image("a", "123"), image("b", "124")])
     assert [(root.held, root.depth, len(root.children)) for root in roots] == [(None, 2, 2)]
 
 
-def test_of_equal_layers_the_history_tells():
-    made = [
+def test_the_history_orders_images_with_equal_layers():
+    images = [
         image("set", "1", "ADD", "ENV"),
         image("base", "1", "ADD"),
         image("other", "1", "ADD", "CMD"),
         image("above", "12", "ADD", "ENV", "RUN"),
         image("beside", "12", "ADD", "RUN"),
     ]
-    assert parents(families(made)) == {"base": None, "set": "base", "other": "base", "above": "set", "beside": "base"}
+    assert parents(families(images)) == {"base": None, "set": "base", "other": "base", "above": "set", "beside": "base"}
 
 
-def test_unnamed_steps_are_folded():
-    made = [image("a", "1"), image("step", "12", named=False), image("b", "123"), image("leaf", "19", named=False)]
-    assert parents(fold(families(made))) == {"a": None, "b": "a"}
-    made.append(image("c", "124"))
-    assert parents(fold(families(made))) == {"a": None, "step": "a", "b": "step", "c": "step"}
+def test_unnamed_images_are_folded():
+    images = [image("a", "1"), image("step", "12", named=False), image("b", "123"), image("leaf", "19", named=False)]
+    assert parents(fold(families(images))) == {"a": None, "b": "a"}
+    images.append(image("c", "124"))
+    assert parents(fold(families(images))) == {"a": None, "step": "a", "b": "step", "c": "step"}
 
 
-def test_sizes_are_told_against_the_nearest_image():
+def test_sizes_are_relative_to_the_nearest_ancestor():
     tree = build_tree([image("a", "1", size=10), image("b", "123", size=17), image("c", "124", size=19)])
-    assert [(each.names, each.own, each.shared) for each in tree.images] == [
+    assert [(node.names, node.own, node.shared) for node in tree.images] == [
         (["a:latest"], 10, 0),
         ([], None, None),
         (["b:latest"], 7, 10),
@@ -71,37 +73,37 @@ def test_sizes_are_told_against_the_nearest_image():
     ]
 
 
-def test_up_and_down():
-    made = [image("a", "1"), image("b", "12"), image("c", "123"), image("d", "13")]
+def test_ancestors_and_descendants_can_be_excluded():
+    images = [image("a", "1"), image("b", "12"), image("c", "123"), image("d", "13")]
 
-    def names(**how):
-        return [each.names[0][0] for each in build_tree(made, ["b"], **how).images]
+    def names(**options):
+        return [node.names[0][0] for node in build_tree(images, ["b"], **options).images]
 
     assert names() == ["a", "b", "c"]
     assert names(down=False) == ["a", "b"]
     assert names(up=False) == ["b", "c"]
 
 
-def test_images_without_layers_stand_alone():
+def test_images_without_layers_have_no_family():
     assert parents(families([image("a", ""), image("b", ""), image("c", "1")])) == {"a": None, "b": None, "c": None}
 
 
 @given(st.lists(st.text("xy", min_size=1, max_size=6), unique=True, max_size=20))
-def test_lineage_of_any_images(layers):
-    found = parents(families([image(each, each) for each in layers]))
-    for each in layers:
-        beginnings = [other for other in layers if each.startswith(other) and other != each]
-        assert found[each] == max(beginnings, key=len, default=None)
+def test_each_image_is_based_on_its_longest_beginning(layers):
+    ancestry = parents(families([image(name, name) for name in layers]))
+    for name in layers:
+        beginnings = [other for other in layers if name.startswith(other) and other != name]
+        assert ancestry[name] == max(beginnings, key=len, default=None)
 
 
 @given(st.lists(st.tuples(st.text("xy", min_size=1, max_size=5), st.booleans()), max_size=20))
-def test_the_tree_shows_each_named_image_once_after_its_parent(made):
-    held = [image(str(number), layers, named=named) for number, (layers, named) in enumerate(made)]
-    tree = build_tree(held)
-    names = [name for each in tree.images for name in each.names]
-    assert sorted(names) == sorted(name for each in held for name in each.document.names)
-    assert all(each.parent is None or each.parent < each.number for each in tree.images)
-    assert all(each.layers == each.own_layers for each in tree.images if each.parent is None)
-    assert tree.hidden == sum(not each.document.names for each in held) - sum(
-        bool(each.id and not each.names) for each in tree.images
+def test_the_tree_shows_each_named_image_once_after_its_parent(stacks):
+    images = [image(str(number), layers, named=named) for number, (layers, named) in enumerate(stacks)]
+    tree = build_tree(images)
+    names = [name for node in tree.images for name in node.names]
+    assert sorted(names) == sorted(name for held in images for name in held.document.names)
+    assert all(node.parent is None or node.parent < node.number for node in tree.images)
+    assert all(node.layers == node.own_layers for node in tree.images if node.parent is None)
+    assert tree.hidden == sum(not held.document.names for held in images) - sum(
+        bool(node.id and not node.names) for node in tree.images
     )

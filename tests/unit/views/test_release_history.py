@@ -1,3 +1,5 @@
+"""The releases of a tier, and the reasons of each."""
+
 from __future__ import annotations
 
 import json
@@ -16,25 +18,25 @@ LAYER = layer(("a", b""))
 
 def image(number, tier="web", team="mid", **parts):
     identity = {labels.TIER: tier, labels.PARTS: json.dumps(parts)} if parts else {}
-    made = ours(tier, team, created=f"2026-01-0{number}T00:00:00Z")
-    document = json.loads(config([LAYER], [made], Labels=identity, Env=[f"N={number}"]))
-    document["created"] = made["created"]
+    history_step = ours(tier, team, created=f"2026-01-0{number}T00:00:00Z")
+    document = json.loads(config([LAYER], [history_step], Labels=identity, Env=[f"N={number}"]))
+    document["created"] = history_step["created"]
     return json.dumps(document).encode(), [LAYER]
 
 
 @pytest.fixture
-def told(tmp_path, store):
-    """Make a layout of images, and tell a tier's releases."""
+def query(tmp_path, store):
+    """Write images to a layout, and query the releases of a tier."""
 
-    def tell(images, name="web", ask=history):
+    def query_layout(images, name="web", view=history):
         write(tmp_path / "it", layout(images))
-        return ask(f"oci:{tmp_path}/it:{name}", store)
+        return view(f"oci:{tmp_path}/it:{name}", store)
 
-    return tell
+    return query_layout
 
 
-def test_releases_in_their_order_with_reasons(told):
-    found = told(
+def test_releases_are_listed_in_order(query):
+    result = query(
         {
             "web:release-20260105T000000Z": image(2, parent="1", **{"role/tasks/main.yml": "b"}),
             "web:release-20260103T000000Z": image(1, parent="1", **{"role/tasks/main.yml": "a", "variable/x": "1"}),
@@ -42,23 +44,23 @@ def test_releases_in_their_order_with_reasons(told):
             "web:key-0123456789abcdef": image(4, parent="1"),
         }
     )
-    assert found.tier == "web"
-    assert [(each.when, each.tag, each.current) for each in found.releases] == [
+    assert result.tier == "web"
+    assert [(release.when, release.tag, release.current) for release in result.releases] == [
         ("2026-01-03T00:00:00Z", "release-20260103T000000Z", False),
         ("2026-01-04T00:00:00Z", None, False),
         ("2026-01-05T00:00:00Z", "release-20260105T000000Z", True),
     ]
-    assert {each.team for each in found.releases} == {"mid"}
+    assert {release.team for release in result.releases} == {"mid"}
 
 
-def test_what_differs_from_the_release_before(told):
+def test_each_release_has_the_differences_from_the_one_before(query):
     images = {
         "web:release-20260103T000000Z": image(1, parent="1", **{"role/tasks/main.yml": "a", "variable/x": "1"}),
         "web:release-20260105T000000Z": image(2, parent="1", **{"role/tasks/main.yml": "b"}),
         "web:release-20260107T000000Z": image(3, parent="1", **{"role/tasks/main.yml": "b"}),
         "web:release-20260109T000000Z": image(4),
     }
-    assert [each.reasons for each in told(images).releases] == [
+    assert [release.reasons for release in query(images).releases] == [
         [],
         ["role tasks/main.yml changed", "variable x was removed"],
         ["built again with the same inputs"],
@@ -66,51 +68,51 @@ def test_what_differs_from_the_release_before(told):
     ]
 
 
-def test_why(told):
+def test_why_explains_the_current_release(query):
     images = {
         "web:release-20260103T000000Z": image(1, parent="1"),
         "web:release-20260105T000000Z": image(2, parent="2"),
     }
-    found = told(images, ask=why)
-    assert found.reasons == ["parent is a different image"]
-    assert found.before.tag == "release-20260103T000000Z"
-    assert told({"web:latest": image(1, parent="1")}, ask=why).before is None
+    result = query(images, view=why)
+    assert result.reasons == ["parent is a different image"]
+    assert result.before.tag == "release-20260103T000000Z"
+    assert query({"web:latest": image(1, parent="1")}, view=why).before is None
 
 
-def test_a_release_that_was_taken_back(told):
-    """The one in use is told of, not the newest."""
+def test_why_explains_the_release_in_use_after_a_rollback(query):
+    """It is not the newest one."""
     images = {
         "web:release-20260103T000000Z": image(1, parent="1"),
         "web:latest": image(1, parent="1"),
         "web:release-20260105T000000Z": image(2, parent="2"),
         "web:release-20260107T000000Z": image(1, parent="1"),
     }
-    assert told(images, ask=why).release.tag == "release-20260107T000000Z"
-    assert told(images).releases[2].reasons == ["parent is a different image"]
+    assert query(images, view=why).release.tag == "release-20260107T000000Z"
+    assert query(images).releases[2].reasons == ["parent is a different image"]
     del images["web:release-20260107T000000Z"]
-    assert told(images, ask=why).release.tag == "release-20260103T000000Z"
+    assert query(images, view=why).release.tag == "release-20260103T000000Z"
 
 
-def test_labels_prove_nothing(told):
-    """An image that others built on a tier's inherits its labels, and is no release of it."""
+def test_inherited_labels_do_not_make_a_release(query):
+    """An image that a user built on an image of a tier inherits its labels. It is not a release of the tier."""
     document, layers = image(2, parent="2")
     forged = json.loads(document)
     forged["history"].append({"created_by": "RUN x", "empty_layer": True})
-    found = told({"web:1": image(1, parent="1"), "web:2": (json.dumps(forged).encode(), layers)})
-    assert len(found.releases) == 1
+    result = query({"web:1": image(1, parent="1"), "web:2": (json.dumps(forged).encode(), layers)})
+    assert len(result.releases) == 1
 
 
-def test_two_chains_with_a_tier_of_one_name(told):
+def test_a_tier_name_of_two_chains_is_ambiguous(query):
     images = {"one/web:latest": image(1), "two/web:latest": image(2)}
     with pytest.raises(UsageError, match="several tiers 'web'; name one of one/web, two/web"):
-        told(images)
-    assert [each.names for each in told(images, name="two/web").releases] == [["two/web:latest"]]
-    assert len(told({"one/web:latest": image(1)}).releases) == 1
+        query(images)
+    assert [release.names for release in query(images, name="two/web").releases] == [["two/web:latest"]]
+    assert len(query({"one/web:latest": image(1)}).releases) == 1
 
 
-def test_no_such_tier(told):
+def test_an_unknown_tier_is_an_error(query):
     with pytest.raises(NotFoundError, match="no image of a tier 'other'"):
-        told({"web:latest": image(1)}, name="other")
+        query({"web:latest": image(1)}, name="other")
     with pytest.raises(UsageError, match="does not name a tier"):
         history("docker-daemon:", Store())
 
@@ -127,5 +129,5 @@ def test_no_such_tier(told):
         ("web:keynote", False),
     ],
 )
-def test_tags_that_name_a_build(name, lasting):
+def test_lasting_tags(name, lasting):
     assert is_lasting(name) is lasting
