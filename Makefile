@@ -8,7 +8,7 @@ TIMED  := $(PYTHON) tests/durations.py run
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: chain test quick setup engine lint unit integration molecule compatibility machine environments versions soak bench lock
-.PHONY: reference vendor clean unit-versions timed-lint timed-unit timed-chain
+.PHONY: coverage reference vendor clean unit-versions timed-lint timed-unit timed-chain
 .DELETE_ON_ERROR:
 
 chain: engine                     ## build the demo chain; first set up an engine, if there is none
@@ -57,6 +57,9 @@ lint: setup
 
 unit: setup                       ## tests that need no engine
 	$(BIN)/python -m pytest --quiet --numprocesses auto --junitxml=reports/unit.xml tests/unit
+
+coverage: setup                   ## which lines and branches of the library no unit test reaches; takes half as long again
+	$(BIN)/python -m pytest --quiet --numprocesses auto --cov --cov-branch --cov-report=term-missing:skip-covered tests/unit
 
 unit-versions: environments       ## unit tests with the oldest and the newest ansible-core, where the version matters
 	$(BIN)/nox --session oldest newest -- unit

@@ -94,14 +94,24 @@ def _test(
     unit: Sequence[str] = ("tests/unit",),
     integration: Sequence[str] = ("tests/integration",),
     env: Mapping[str, str] | None = None,
+    *,
+    measures: bool = False,
 ) -> None:
     """Run a session's tests.
 
     ``-- unit`` or ``-- integration`` runs only these; any other arguments are passed to pytest.
+
+    Args:
+        session: The session.
+        unit: Unit tests to run.
+        integration: Integration tests to run.
+        env: Variables of their environment.
+        measures: Whether to measure which lines unit tests run. Branches cost next to nothing only from Python 3.14 on.
     """
     session.run("ansible", "--version")
     arguments = session.posargs or ("unit", "integration")
-    kinds = {"unit": ("--numprocesses", "auto", *unit), "integration": integration}
+    coverage = ("--cov", "--cov-report=json:reports/coverage.json") if measures else ()
+    kinds = {"unit": ("--numprocesses", "auto", *coverage, *unit), "integration": integration}
     if not set(arguments) <= kinds.keys():
         session.run("python", "-m", "pytest", *arguments)
         return
@@ -217,7 +227,7 @@ def newest(session: nox.Session) -> None:
     if _newest_python() is None:
         session.skip(f"none of Python {', '.join(NEWEST_PYTHONS)} is installed here")
     _install(session)
-    _test(session, env={"AGENT_PYTHONS": "all"})
+    _test(session, env={"AGENT_PYTHONS": "all", "COVERAGE_CORE": "sysmon"}, measures=True)
 
 
 @nox.session(venv_backend="uv|virtualenv", reuse_venv=True)

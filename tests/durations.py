@@ -19,6 +19,7 @@ from pathlib import Path
 
 REPORTS = Path("reports")
 STAGES = REPORTS / "stages.tsv"
+COVERAGE = REPORTS / "coverage.json"
 KEPT = Path("tests/integration/durations.json")
 SLOWEST = 30
 
@@ -70,6 +71,9 @@ def show() -> int:
     print(f"\n{len(found)} tests took {sum(each.seconds for each in found):.0f} s; the slowest tests and set-ups:")
     for seconds, name, each in sorted(parts, key=lambda part: -part[0])[:SLOWEST]:
         print(f"{seconds:8.1f}  {each.report}: {Path(each.file).stem}::{name}")
+    if COVERAGE.exists():
+        covered = json.loads(COVERAGE.read_text())["totals"]["percent_covered_display"]
+        print(f"\nunit tests run {covered} % of the library's lines; make coverage shows which, and branches")
     return int(any(code != "0" for *_, code in rows))
 
 

@@ -71,17 +71,35 @@ def installed(tmp_path_factory):
         check=True,
         capture_output=True,
     )
-    wheel = next(folder.glob("*.whl"))
+    environment_with(folder, next(folder.glob("*.whl")))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def from_archive(tmp_path_factory):
+    """The same with the archive that ansible-galaxy installs, and the Python packages that it asks for."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    galaxy = [BIN / "ansible-galaxy", "collection"]
+    subprocess.run([*galaxy, "build", ROOT, "--output-path", folder], check=True, capture_output=True)
+    collections = folder / ".ansible/collections"  # where Ansible looks, for `run` makes this the home folder
+    install = [*galaxy, "install", "--offline", "--force", "--collections-path", collections]
+    subprocess.run([*install, next(folder.glob("*.tar.gz"))], check=True, capture_output=True)
+    collection = collections / "ansible_collections/tierwright/chain"
+    environment_with(folder, "--requirement", collection / "meta/execution-environment-requirements.txt")
+    return folder
+
+
+def environment_with(folder, *packages):
+    """Make a virtual environment with packages, and with the ansible-core that runs these tests."""
     core = subprocess.run([BIN / "ansible", "--version"], check=True, capture_output=True, text=True).stdout
     version = core.partition("[core ")[2].partition("]")[0]
     uv = [BIN / "uv", "--quiet"]
     subprocess.run([*uv, "venv", "--python", sys.executable, folder / "venv"], check=True, capture_output=True)
     subprocess.run(
-        [*uv, "pip", "install", "--python", folder / "venv/bin/python", wheel, f"ansible-core=={version}"],
+        [*uv, "pip", "install", "--python", folder / "venv/bin/python", *packages, f"ansible-core=={version}"],
         check=True,
         capture_output=True,
     )
-    return folder
 
 
 def run(installed, *arguments):
@@ -127,7 +145,9 @@ def test_the_wheel_has_the_collection_and_nothing_else(installed):
     assert not [name for name in names if "__pycache__" in name or ("/tests/" in name and not ROLE_TESTS.match(name))]
 
 
-def test_an_installed_wheel_builds_a_chain_in_another_folder(installed, small_chain):
+@pytest.mark.parametrize("way", ["installed", pytest.param("from_archive", marks=pytest.mark.once)])
+def test_what_is_installed_builds_a_chain_in_another_folder(way, request, small_chain):
+    installed = request.getfixturevalue(way)
     folder = installed / "project"
     (folder / "roles/hello/tasks").mkdir(parents=True)
     (folder / "roles/hello/tasks/main.yml").write_text(

@@ -25,7 +25,7 @@ from ..transports.image import PackageChange
 from ..views.release_history import Release
 from . import pictures
 from .model import ABSENT, FAILED, NOT_REACHED, STALE, STATES, Facts, ReportTier
-from .templates import environment
+from .rendering import environment
 
 #: Limits for the boxes of a picture of all tiers, and of a picture of one tier with its descendants. Tiers without a
 #: parent, and ancestors, are always shown.

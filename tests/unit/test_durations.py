@@ -1,0 +1,34 @@
+"""What ``make test`` prints at its end."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import durations
+
+
+@pytest.fixture
+def reports(tmp_path, monkeypatch):
+    for name in ("STAGES", "COVERAGE"):
+        monkeypatch.setattr(durations, name, tmp_path / getattr(durations, name).name)
+    monkeypatch.setattr(durations, "REPORTS", tmp_path)
+    durations.STAGES.write_text("unit\t10.0\t90.5\t0\nlint\t10.0\t40.0\t1\n")
+    return tmp_path
+
+
+@pytest.mark.usefixtures("reports")
+def test_a_stage_that_failed_fails_the_table(capsys):
+    assert durations.show() == 1
+    told = capsys.readouterr().out
+    assert "failed" in told
+    assert "coverage" not in told
+
+
+@pytest.mark.usefixtures("reports")
+def test_coverage_is_one_figure_and_no_gate(capsys):
+    durations.STAGES.write_text("unit\t10.0\t90.5\t0\n")
+    durations.COVERAGE.write_text(json.dumps({"totals": {"percent_covered_display": "7"}}))
+    assert durations.show() == 0
+    assert "unit tests run 7 % of the library's lines" in capsys.readouterr().out
