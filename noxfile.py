@@ -29,10 +29,10 @@ WITH_CORE = ("tests/unit/agent", "tests/unit/inventory", "tests/unit/playbook")
 FOR_A_PATCH = [f"tests/integration/test_{name}.py" for name in ("bad_input", "build", "connection", "packaging")]
 #: Tests of these files that take half their time. Other releases run them; `make soak` runs them with the patch too.
 NOT_FOR_A_PATCH = [
-    "test_build.py::test_a_role_applied_in_part_never_passes_for_the_whole",
-    "test_build.py::test_a_secret_from_a_vault_counts_but_is_not_told",
+    "test_build.py::test_a_partly_applied_role_is_built_again",
+    "test_build.py::test_a_vaulted_secret_is_an_input_but_is_not_printed",
     "test_build.py::test_fewer_forks_than_tiers_never_deadlock",
-    "test_connection.py::test_everything_is_as_over_local_in_a_plain_container",
+    "test_connection.py::test_results_are_those_of_local_in_a_plain_container",
 ]
 
 #: Third-party JavaScript of the report, and the file that pins its versions.

@@ -1,4 +1,4 @@
-"""A tier's tests against an image on the engine: what they can ask for, and how they end when it goes wrong."""
+"""The tests of a tier, with an image on the engine: what the fixtures offer, and how tests end if something fails."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from sdk_client import as_engine
 
 pytestmark = [pytest.mark.once, pytest.mark.usefixtures("demo")]
 
-#: Serves the environment variable SAYS, in a shell: the images of tests have no more.
-GOOD = r"""
+#: Tests that pass.
+PASSING = r"""
     import pytest
 
     @pytest.fixture(scope="module")
@@ -42,11 +42,11 @@ GOOD = r"""
         assert image.config["Healthcheck"]["Test"][0] == "CMD"
         assert len(image.layers) == 3
 
-    def test_it_is_alone(host):
+    def test_no_network_by_default(host):
         assert "eth0" not in host.check_output("ls /sys/class/net")
 
     @pytest.mark.network
-    def test_unless_it_asks_for_a_network(host):
+    def test_a_network_if_the_test_is_marked(host):
         assert "eth0" in host.check_output("ls /sys/class/net")
 
     def test_it_serves(start):
@@ -58,7 +58,7 @@ GOOD = r"""
         web.wait(lambda: "/none" in web.logs())
         assert web.running
         assert web.exit_code is None
-        users = {each.uid for each in web.processes()}
+        users = {process.uid for process in web.processes()}
         assert users == {1001}
         assert web.host.check_output("id -u") == "1001"
         seconds, code = web.stop(timeout=20)
@@ -75,18 +75,19 @@ GOOD = r"""
         assert database.host.check_output("echo $SAYS") == "hello"
         assert database.logs() == "ready\n"
 
-    def test_the_outside_is_not_there(start):
+    def test_no_access_to_the_outside(start):
         web = start(command=["sleep", "60"])
         assert web.host.run("getent hosts example.org").failed
 """
 
-BAD = r"""
+#: Tests that fail.
+FAILING = r"""
     import pytest
 
-    def test_nobody_of_that_name(start):
+    def test_an_unknown_neighbour(start):
         start("redis")
 
-    def test_ends_at_once(start):
+    def test_a_container_that_ends(start):
         web = start(command=["sh", "-c", "echo cannot go on; exit 3"])
         web.wait_healthy(timeout=20)
 
@@ -103,7 +104,7 @@ BAD = r"""
 
 @pytest.fixture(scope="module")
 def ill(engine: docker.DockerClient, demo: dict[str, Any]) -> Iterator[str]:
-    """An image whose health check fails whenever it is asked."""
+    """An image whose health check always fails."""
     name = f"twtest-{secrets.token_hex(4)}/ill"
     text = f"FROM {demo['base'].id}\nHEALTHCHECK CMD echo not well; false\n"
     engine.images.build(fileobj=io.BytesIO(text.encode()), tag=name, rm=True)
@@ -113,7 +114,7 @@ def ill(engine: docker.DockerClient, demo: dict[str, Any]) -> Iterator[str]:
 
 @pytest.fixture
 def command(tmp_path: Path) -> Callable[[str], list[str]]:
-    """The command that runs tests, given as text, as a person does."""
+    """Write tests from a text; return the command with which a person runs them."""
 
     def command(tests: str) -> list[str]:
         folder = tmp_path / "roles/web/tests"
@@ -125,9 +126,9 @@ def command(tmp_path: Path) -> Callable[[str], list[str]]:
     return command
 
 
-def left(engine: docker.DockerClient) -> list[Any]:
-    mine = {"label": labels.SESSION}
-    return [*engine.containers.list(all=True, filters=mine), *engine.networks.list(filters=mine)]
+def remaining(engine: docker.DockerClient) -> list[Any]:
+    filters = {"label": labels.SESSION}
+    return [*engine.containers.list(all=True, filters=filters), *engine.networks.list(filters=filters)]
 
 
 def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -135,49 +136,49 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_an_image_and_its_neighbours_can_be_tested(command, tmp_path, engine):
-    done = run([*command(GOOD), "--tier-result=result.json"], tmp_path)
-    assert done.returncode == 0, done.stdout
+    process = run([*command(PASSING), "--tier-result=result.json"], tmp_path)
+    assert process.returncode == 0, process.stdout
     result = json.loads((tmp_path / "result.json").read_text())
     assert (result["tests"], result["failed"]) == (6, [])
-    assert left(engine) == []
+    assert remaining(engine) == []
 
 
-def test_a_server_on_a_network_that_is_elsewhere_is_asked_through_a_helper(demo, engine, monkeypatch):
+def test_a_server_on_an_unreachable_network_is_asked_through_a_helper(demo, engine, monkeypatch):
     monkeypatch.setattr(Networks, "reaches", lambda _networks, _name: False)
-    bed = SessionContainers(as_engine(engine), demo["httpd-php"].id)
+    containers = SessionContainers(as_engine(engine), demo["httpd-php"].id)
     try:
-        web = bed.start()
+        web = containers.start()
         web.wait_healthy()
         answer = web.http("/none", headers={"Host": "example.org"})
         assert (answer.status, answer.headers["server"]) == (404, "Apache")
         with pytest.raises(OSError, match="Connection refused"):
             web.http(port=1)
     finally:
-        bed.close()
-    assert left(engine) == []
+        containers.close()
+    assert remaining(engine) == []
 
 
-def test_what_goes_wrong_ends_in_time_and_shows_the_last_lines(command, tmp_path, engine, ill):
-    began = time.monotonic()
-    done = run([*command(BAD), f"--neighbour=ill={ill}", "--tier-result=result.json"], tmp_path)
-    assert time.monotonic() - began < 60
-    assert done.returncode == 1, done.stdout
-    nobody, ends, never, hangs = json.loads((tmp_path / "result.json").read_text())["failed"]
-    assert "has no neighbour 'redis'; its neighbours are: database, ill." in nobody["message"]
-    assert "httpd-php: the container ended with exit status 3 during the wait" in ends["message"]
-    assert "cannot go on\n(ended with exit status 3)" in ends["log"]
+def test_failures_end_in_time_and_show_the_last_lines_of_the_log(command, tmp_path, engine, ill):
+    started = time.monotonic()
+    process = run([*command(FAILING), f"--neighbour=ill={ill}", "--tier-result=result.json"], tmp_path)
+    assert time.monotonic() - started < 60
+    assert process.returncode == 1, process.stdout
+    unknown, ended, unhealthy, hanging = json.loads((tmp_path / "result.json").read_text())["failed"]
+    assert "has no neighbour 'redis'; its neighbours are: database, ill." in unknown["message"]
+    assert "httpd-php: the container ended with exit status 3 during the wait" in ended["message"]
+    assert "cannot go on\n(ended with exit status 3)" in ended["log"]
     assert (
         "ill: the condition was not true after 2 s; last error: the health check ended with 1: not well"
-        in (never["message"])
+        in (unhealthy["message"])
     )
-    assert "up and ill" in never["log"]
-    assert "Timeout (>4.0s)" in hangs["message"]
-    assert "before the end" in hangs["log"]
-    assert left(engine) == []
+    assert "up and ill" in unhealthy["log"]
+    assert "Timeout (>4.0s)" in hanging["message"]
+    assert "before the end" in hanging["log"]
+    assert remaining(engine) == []
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_nothing_is_left_of_tests_that_were_stopped(command, tmp_path, engine, how):
+def test_stopped_tests_leave_nothing(command, tmp_path, engine, how):
     tests = """
         def test_it(start, tmp_path_factory):
             web = start(command=["sleep", "60"])
@@ -185,21 +186,21 @@ def test_nothing_is_left_of_tests_that_were_stopped(command, tmp_path, engine, h
             web.host.run("sleep 60")
     """
     with subprocess.Popen(command(tests), cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
-        until = time.monotonic() + 60
+        deadline = time.monotonic() + 60
         while not (tmp_path / "started").exists():
-            assert time.monotonic() < until
+            assert time.monotonic() < deadline
             time.sleep(0.1)
-        assert left(engine)
+        assert remaining(engine)
         process.send_signal(how)
         process.wait(30)
-    until = time.monotonic() + 20
-    while left(engine):
-        assert time.monotonic() < until
+    deadline = time.monotonic() + 20
+    while remaining(engine):
+        assert time.monotonic() < deadline
         time.sleep(0.2)
 
 
-def test_an_image_that_is_not_there_is_told(command, tmp_path):
-    done = run([*command(GOOD), "--image=nobody/nothing:1", "-k", "test_the_image"], tmp_path)
-    assert done.returncode == 1
-    assert "the engine does not have the image nobody/nothing:1" in done.stdout
-    assert "Traceback" not in done.stdout
+def test_a_missing_image_is_reported(command, tmp_path):
+    process = run([*command(PASSING), "--image=nobody/nothing:1", "-k", "test_the_image"], tmp_path)
+    assert process.returncode == 1
+    assert "the engine does not have the image nobody/nothing:1" in process.stdout
+    assert "Traceback" not in process.stdout

@@ -58,7 +58,7 @@ def test_a_role_that_would_end_the_run_ends_only_its_branch(chain):
 
 
 def result_by_tier(run: Run) -> dict[str, str]:
-    """The last column of the table of results, by the first."""
+    """The results of the tiers, from the table at the end of the output."""
     head, _, rows = run.output.partition("\nTIER ")[2].partition("\n")
     begin = f"TIER {head}".index("RESULT")
     return {row.split()[0]: row[begin:] for row in rows.splitlines() if re.match(r"\S+ +\S", row)}

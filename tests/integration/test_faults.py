@@ -1,6 +1,6 @@
-"""A run that dies, and whenever: no name is given to anything half-made, and the next run needs nobody's help.
+"""A run that is killed at any moment: no incomplete image gets a name, and the next run repairs the chain.
 
-`test_build` has the other two: a run that is killed in the middle of a task, and one that is interrupted.
+`test_build` has two more cases: a run that is killed in the middle of a task, and one that is interrupted.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def faulty(shared_chain: Faulty) -> Faulty:
     return shared_chain.begin()
 
 
-def killed_at(faulty: Faulty, request: str, number: int) -> None:
-    """Kill a run, all its processes, while the engine has not got a request yet."""
+def kill_at(faulty: Faulty, request: str, number: int) -> None:
+    """Kill a run with all its processes before the engine gets a request."""
     with held_at(engine_address(), request, number) as gate:
         running = faulty.start(gate.address)
         assert gate.reached.wait(120), running.poll()
@@ -46,28 +46,28 @@ def killed_at(faulty: Faulty, request: str, number: int) -> None:
     [(END, 2), (LOAD, 4), (NAME, 2)],
     ids=["before the layer", "before the image", "before its name"],
 )
-def test_a_run_that_is_killed_while_it_seals(faulty, request_, number):
-    killed_at(faulty, request_, number)
+def test_the_chain_recovers_if_a_run_is_killed_during_sealing(faulty, request_, number):
+    kill_at(faulty, request_, number)
     assert faulty.state == faulty.before
     assert faulty.every_name_is_whole()
     assert "removed what the killed run" in faulty.the_next_run_heals_it()
 
 
 @pytest.mark.parametrize("number", [1, 2, 3], ids=["before the first tag", "before the second", "before the last"])
-def test_a_run_that_is_killed_while_it_promotes(faulty, number):
-    killed_at(faulty, RELEASE, number)
+def test_the_chain_recovers_if_a_run_is_killed_during_promotion(faulty, number):
+    kill_at(faulty, RELEASE, number)
     now = faulty.state
     assert [tier for tier in TIERS if now[tier] != faulty.before[tier]] == list(TIERS[: number - 1])
     assert faulty.every_name_is_whole()
-    told = faulty.chain.build("--check").expect()
-    assert "a promotion was interrupted; the next run first finishes it or takes it back" in told.output
+    result = faulty.chain.build("--check").expect()
+    assert "a promotion was interrupted; the next run first finishes it or takes it back" in result.output
     assert faulty.state == now
     assert "a promotion was interrupted: its last tags have moved now" in faulty.the_next_run_heals_it()
 
 
-def test_a_rollback_finishes_what_was_interrupted_as_well(faulty):
-    killed_at(faulty, RELEASE, 2)
-    done = faulty.chain.playbook("playbooks/rollback.yml", "-i", str(faulty.chain.folder / "chain.yml")).expect()
-    assert "a promotion was interrupted: its last tags have moved now" in done.output
+def test_a_rollback_finishes_an_interrupted_promotion(faulty):
+    kill_at(faulty, RELEASE, 2)
+    result = faulty.chain.playbook("playbooks/rollback.yml", "-i", str(faulty.chain.folder / "chain.yml")).expect()
+    assert "a promotion was interrupted: its last tags have moved now" in result.output
     assert faulty.state == faulty.before
     assert faulty.nothing_is_left()

@@ -1,4 +1,4 @@
-"""The gate of a build: what does not pass its tests goes no further, and says whose test it was and what changed."""
+"""The gate: a tier that fails tests is not released, and the message names the owner of the test and the change."""
 
 from __future__ import annotations
 
@@ -33,30 +33,30 @@ PASSES = """
         assert image.tier == "one"
 """
 
-ASKS_FOR = """
+EXPECTS = """
     def test_what_it_says(host):
         assert host.file("/says").content_string == "{}", "it says something else"
 """
 
 
 def three_tiers(chain: SmallChain) -> SmallChain:
-    """Three tiers, of which the first has a contract and the second a test."""
+    """Add three tiers to a chain: the first has a contract, the second has a test."""
     chain.tier("one", SAYS, parent="base", role="one").tier("two", SAYS, parent="one").tier("three", parent="two")
     for tier, says in (("one", "one"), ("two", "two"), ("three", "three")):
         chain.tiers[tier]["says"] = says
     chain.tiers["three"]["tier_role"] = "two"
-    return chain.tests("one", PASSES).tests("two", ASKS_FOR.format("two"))
+    return chain.tests("one", PASSES).tests("two", EXPECTS.format("two"))
 
 
 @pytest.fixture
 def chain(small_chain: SmallChain) -> SmallChain:
-    """The tiers, and nothing is built."""
+    """The three tiers, not built."""
     return three_tiers(small_chain)
 
 
 @pytest.fixture(scope="module")
 def passed(make_chain: MakeChain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SavedChain]:
-    """The first two tiers when they were built and had passed."""
+    """The first two tiers, built and passed."""
     with make_chain(tmp_path_factory.mktemp("chain")) as chain:
         three_tiers(chain).tiers.pop("three")
         chain.build().expect()
@@ -67,29 +67,29 @@ def passed(make_chain: MakeChain, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.fixture
 def released(passed: SavedChain) -> SmallChain:
-    """The same, whatever another test did to them."""
+    """The first two tiers, restored after the previous test."""
     return passed.restore()
 
 
 def tags_of(chain: SmallChain) -> dict[str, str]:
     """Image IDs by name, of the chain's images."""
-    found = chain.engine.images.list(filters={"label": f"{labels.CHAIN}={chain.name}"})
-    return {tag.removeprefix(f"{chain.name}/"): image.id for image in found for tag in image.tags if chain.name in tag}
+    images = chain.engine.images.list(filters={"label": f"{labels.CHAIN}={chain.name}"})
+    return {tag.removeprefix(f"{chain.name}/"): image.id for image in images for tag in image.tags if chain.name in tag}
 
 
-def names_of_form(chain: SmallChain, form: str) -> list[str]:
-    return sorted(tag for tag in tags_of(chain) if f":{form}-" in tag)
+def tags_of_kind(chain: SmallChain, kind: str) -> list[str]:
+    return sorted(tag for tag in tags_of(chain) if f":{kind}-" in tag)
 
 
 @pytest.mark.once
-def test_nothing_is_built_on_what_fails_and_it_says_what_to_do(chain):
-    chain.build().expect(2)  # "three" has the role, and so the tests, of "two", and says something else
-    assert [name.partition("-")[0] for name in names_of_form(chain, "failed")] == ["three:failed"]
+def test_a_failed_test_stops_the_release_until_it_passes(chain):
+    chain.build().expect(2)  # "three" has the role and therefore the tests of "two", but a different text
+    assert [name.partition("-")[0] for name in tags_of_kind(chain, "failed")] == ["three:failed"]
     assert not any(tag.endswith(":latest") for tag in tags_of(chain))
     built = {tag.partition(":")[0]: image for tag, image in tags_of(chain).items() if ":key-" in tag}
     assert set(built) == {"one", "two"}
 
-    # The test was wrong: nothing is built again, but all is released.
+    # The test was wrong: with a correct one, nothing is built again, and everything is released.
     chain.tests("two", "def test_it_says_something(host): assert host.file('/says').exists\n")
     again = chain.build().expect()
     assert re.search(r"three +keep +built before, and failed its tests\n", again.output)
@@ -97,7 +97,7 @@ def test_nothing_is_built_on_what_fails_and_it_says_what_to_do(chain):
     assert re.search(r"two +keep .*\n +to be tested: its tests, or contracts of its ancestors, changed", again.output)
     assert re.search(r"three +\S+/three:latest .* kept, 2 tests passed$", again.output, re.MULTILINE)
     assert {tier: chain.image(tier).id for tier in built} == built
-    assert names_of_form(chain, "failed") == []
+    assert tags_of_kind(chain, "failed") == []
 
     # And a third run has nothing to do.
     idle = chain.build().expect()
@@ -123,21 +123,21 @@ def test_a_failure_names_the_tier_the_test_its_owner_and_the_change(released):
     assert {tag: image for tag, image in after.items() if ":failed-" not in tag} == before
 
     chain.build(playbook="playbooks/prune.yml").expect()
-    assert names_of_form(chain, "failed") == []
+    assert tags_of_kind(chain, "failed") == []
     assert chain.image("two").id == before["two:latest"]
 
 
 @pytest.mark.once
-def test_a_kept_image_is_tested_again_and_can_hold_nothing_back_but_itself(released):
+def test_a_kept_image_is_tested_again_and_keeps_its_tags(released):
     chain = released
     before = tags_of(chain)
-    chain.tests("two", ASKS_FOR.format("three"))
+    chain.tests("two", EXPECTS.format("three"))
     failed = chain.build().expect(2)
     assert re.search(r"two +\S+/two:latest .* rejected: 1 of 2 tests fail", failed.output)
     assert "no image changed: the cause is in the tests" in failed.output
     assert tags_of(chain) == before
 
-    # The same without a build, and for one tier alone.
+    # The same without a build, and for one tier only.
     alone = chain.build("--limit", "two", playbook="playbooks/test_chain.yml").expect(2)
     assert re.search(r"two +\S+/two:latest .* rejected: 1 of 2 tests fail", alone.output)
     chain.build("--limit", "one", playbook="playbooks/test_chain.yml").expect()
@@ -157,7 +157,7 @@ WITH_NEIGHBOUR = """
 
 
 @pytest.mark.once
-def test_a_tier_is_a_part_of_its_neighbour_s_branch(chain):
+def test_a_neighbour_is_released_only_with_the_tiers_that_are_tested_with_it(chain):
     chain.tiers.pop("three")
     chain.tiers["two"] |= {"tier_parent": "base", "tier_neighbours": ["one"]}
     chain.tests("two", WITH_NEIGHBOUR).build("--forks", "1").expect()
@@ -174,7 +174,7 @@ def test_a_tier_is_a_part_of_its_neighbour_s_branch(chain):
 
 
 @pytest.mark.once
-def test_all_tests_of_a_tier_together_have_a_limit(chain):
+def test_the_tests_of_a_tier_have_a_common_time_limit(chain):
     chain.tiers.pop("three")
     hangs = """
         def test_it(start):
@@ -191,7 +191,7 @@ def test_all_tests_of_a_tier_together_have_a_limit(chain):
 
 @pytest.mark.once
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_run_that_ends_during_its_tests_leaves_nothing(chain, environment, how):
+def test_a_run_that_is_ended_during_its_tests_leaves_nothing(chain, environment, how):
     chain.tiers.pop("three")
     chain.tiers.pop("two")
     hangs = f"""
@@ -205,19 +205,21 @@ def test_a_run_that_ends_during_its_tests_leaves_nothing(chain, environment, how
         wait_for((chain.folder / "started").exists, 120)
         os.killpg(run.pid, how)
         run.wait(60)
-    mine = {"label": f"{labels.CHAIN}={chain.name}"}
-    left = [chain.engine.containers.list, chain.engine.networks.list]
-    wait_for(lambda: not any(each(filters=mine) for each in left), 40)  # and not after a minute, by itself
-    # What was sealed and had no name yet goes, at the latest with the next run.
+    filters = {"label": f"{labels.CHAIN}={chain.name}"}
+    listings = [chain.engine.containers.list, chain.engine.networks.list]
+    wait_for(
+        lambda: not any(listing(filters=filters) for listing in listings), 40
+    )  # before the command would end by itself
+    # An image that was sealed but not named yet is removed by the next run at the latest.
     chain.tests("one", PASSES).build().expect()
-    assert not chain.engine.images.list(filters={**mine, "dangling": True})
+    assert not chain.engine.images.list(filters={**filters, "dangling": True})
 
 
 @pytest.fixture
 def without_mysql(demo_copy: Path, engine: docker.DockerClient) -> Iterator[Path]:
-    """The demo's inventory with a tier of middleware's below wordpress that turns off PHP's MySQL.
+    """The inventory of the demo with one more tier, in which middleware turns off PHP's MySQL below wordpress.
 
-    What a run leaves is removed.
+    Images of the run are removed.
     """
     folder = demo_copy
     role = folder / "roles/php_settings/tasks"
@@ -235,7 +237,7 @@ def without_mysql(demo_copy: Path, engine: docker.DockerClient) -> Iterator[Path
 
 
 @pytest.mark.once
-def test_what_only_wordpress_notices_fails_there_and_moves_nothing(playbook, engine, demo, without_mysql):
+def test_a_fault_that_only_wordpress_notices_moves_no_tag(playbook, engine, demo, without_mysql):
     failed = playbook("build-chain.yml", "-i", str(without_mysql)).expect(2)
     assert "php-settings: it was never released" in failed.message
     assert "WordPress needs PHP's mysqli; the tier below has to install php-mysql" in failed.message
@@ -250,8 +252,8 @@ def test_what_only_wordpress_notices_fails_there_and_moves_nothing(playbook, eng
 
 SCRIPT = "- name: Write\n  ansible.builtin.copy: {{content: \"{}\", dest: /usr/bin/serve, mode: '{}'}}\n"
 NEEDS_A_PASSWORD = "#!/bin/sh\\nset -u\\necho $PASSWORD\\n"
-#: Tasks and settings of images that cannot be started, and words of the reason.
-CANNOT = {
+#: Tasks and settings of images that cannot be started, and a part of the reason.
+CANNOT_START = {
     "missing": (SCRIPT.format(NEEDS_A_PASSWORD, "0755"), {"cmd": ["/usr/bin/srve"]}, "no such file or directory"),
     "plain": (SCRIPT.format(NEEDS_A_PASSWORD, "0644"), {"cmd": ["/usr/bin/serve"]}, "permission denied"),
     "shebang": (SCRIPT.format("#!/opt/sh\\n", "0755"), {"cmd": ["/usr/bin/serve"]}, "no such file or directory"),
@@ -266,18 +268,18 @@ CANNOT = {
 
 @pytest.mark.once
 def test_an_image_that_cannot_be_started_is_not_released(small_chain):
-    for name, (tasks, config, _said) in CANNOT.items():
+    for name, (tasks, config, _reason) in CANNOT_START.items():
         small_chain.tier(name, tasks, parent="base", config=config)
     good = SCRIPT.format(NEEDS_A_PASSWORD, "0755")
     small_chain.tier("server", good, parent="base", config={"cmd": {"shell": "serve"}, "env": {"PATH": "/opt/x:$PATH"}})
     small_chain.tier("tool", good, parent="server", config={"cmd": []})
-    done = small_chain.build().expect(2)
-    for name, (_tasks, _config, said) in CANNOT.items():
-        assert f"tier '{name}': its image cannot be started with cmd ['" in done.message
-        assert said in done.message
+    result = small_chain.build().expect(2)
+    for name, (_tasks, _config, reason) in CANNOT_START.items():
+        assert f"tier '{name}': its image cannot be started with cmd ['" in result.message
+        assert reason in result.message
         assert not small_chain.released(name)
-    assert small_chain.released("server"), "it ends with a message of its own, since nobody gave it a password"
+    assert small_chain.released("server"), "it ends with its own message, because it has no password"
     assert small_chain.image("server").attrs["Config"]["Env"] == [
         "PATH=/opt/x:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     ]
-    assert small_chain.released("tool"), "it says that it has no command"
+    assert small_chain.released("tool"), "it has no command, and says so"

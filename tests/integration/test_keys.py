@@ -81,7 +81,7 @@ CHANGED = (
 )
 
 
-def test_files_outside_the_role_make_the_tier_stale_that_reads_them(file_chain):
+def test_files_outside_the_role_make_its_tier_stale(file_chain):
     file_chain.build().expect()
     parts = labels.stored_parts(file_chain.image("one").labels, "one")
     assert elsewhere_names(parts) == (

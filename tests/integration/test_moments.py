@@ -1,4 +1,4 @@
-"""Some of the moments of which `tests/soak` tries many: a run ends with a true status whatever happens to a process."""
+"""A few of the many moments that `tests/soak` tries: whatever happens to a process, the status of a run is true."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ pytestmark = pytest.mark.once
 
 
 @pytest.mark.parametrize("moment", [Moment("worker", 0, 4)], ids=str)
-def test_a_run_ends_with_a_true_status_whatever_happens_to_a_process(small_chain, environment, moment):
+def test_the_status_of_a_run_is_true_whatever_happens_to_a_process(small_chain, environment, moment):
     assert Campaign(small_chain, ROOT, environment).try_one(moment).met

@@ -1,4 +1,4 @@
-"""What other teams install: the collection's archive, the wheel, and the roles in a playbook of their own."""
+"""What other teams install: the archive of the collection, the wheel, and the roles in their own playbooks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from made_images import config, layer, layout, ours, write
 
 from .conftest import BIN, ROOT
 
-WANTED = (
+INCLUDED = (
     "plugins/connection/tier.py",
     "plugins/plugin_utils/_core/interpreter/inside/install_python.sh",
     "plugins/plugin_utils/_core/report/style.css",
@@ -29,9 +29,9 @@ WANTED = (
     "playbooks/test_chain.yml",
     "meta/runtime.yml",
 )
-#: What roles ask of descendants goes with them.
+#: The tests of roles are part of the package.
 ROLE_TESTS = re.compile(r"(.*/)?roles/\w+/tests/")
-UNWANTED = (
+EXCLUDED = (
     "tests/",
     "collections/",
     ".venv/",
@@ -45,7 +45,7 @@ UNWANTED = (
 
 
 @pytest.mark.once
-def test_the_collection_s_archive_is_clean(environment, tmp_path):
+def test_the_archive_of_the_collection_is_clean(environment, tmp_path):
     subprocess.run(
         ["ansible-galaxy", "collection", "build", str(ROOT), "--output-path", str(tmp_path)],
         env=environment,
@@ -54,16 +54,16 @@ def test_the_collection_s_archive_is_clean(environment, tmp_path):
     )
     with tarfile.open(next(tmp_path.glob("tierwright-chain-*.tar.gz"))) as tar:
         names = tar.getnames()
-    assert set(WANTED) <= set(names)
-    for bad in UNWANTED:
-        inside = [name for name in names if f"/{bad}" in name and not ROLE_TESTS.match(name)]
-        assert not inside + [name for name in names if name.startswith(bad)]
+    assert set(INCLUDED) <= set(names)
+    for unwanted in EXCLUDED:
+        inside = [name for name in names if f"/{unwanted}" in name and not ROLE_TESTS.match(name)]
+        assert not inside + [name for name in names if name.startswith(unwanted)]
     assert not [name for name in names if name.endswith((".pyc", ".tar.gz", ".cfg"))]
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """A virtual environment with nothing but the wheel and what it needs, away from the clone."""
+    """A virtual environment with only the wheel and its requirements, outside the clone."""
     folder = tmp_path_factory.mktemp("elsewhere")
     subprocess.run(
         [BIN / "hatchling", "build", "--target", "wheel", "--directory", str(folder)],
@@ -77,7 +77,7 @@ def installed(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def from_archive(tmp_path_factory):
-    """The same with the archive that ansible-galaxy installs, and the Python packages that it asks for."""
+    """The same with the archive that ansible-galaxy installs, and the Python packages that it requires."""
     folder = tmp_path_factory.mktemp("elsewhere")
     galaxy = [BIN / "ansible-galaxy", "collection"]
     subprocess.run([*galaxy, "build", ROOT, "--output-path", folder], check=True, capture_output=True)
@@ -115,10 +115,10 @@ def run(installed, *arguments):
 
 
 @pytest.mark.once
-def test_an_installed_wheel_brings_the_command(installed, tmp_path):
+def test_the_wheel_installs_the_command(installed, tmp_path):
     image = (config([layer(("etc/motd", b"hello"))], [ours("base", "ops")]), [layer(("etc/motd", b"hello"))])
     folder = write(tmp_path, layout({"base:latest": image}))
-    done = subprocess.run(
+    process = subprocess.run(
         [installed / "venv/bin/tierwright", "blame", f"oci:{folder}", "/etc/motd"],
         env={"HOME": str(tmp_path)},
         cwd=tmp_path,
@@ -126,7 +126,7 @@ def test_an_installed_wheel_brings_the_command(installed, tmp_path):
         text=True,
         check=True,
     )
-    assert done.stdout.startswith("/etc/motd: base, team ops\n")
+    assert process.stdout.startswith("/etc/motd: base, team ops\n")
     subprocess.run(
         [installed / "venv/bin/tierwright", "report", "--in", f"oci:{folder}", "-o", tmp_path / "report"],
         env={"HOME": str(tmp_path)},
@@ -136,18 +136,18 @@ def test_an_installed_wheel_brings_the_command(installed, tmp_path):
 
 
 @pytest.mark.once
-def test_the_wheel_has_the_collection_and_nothing_else(installed):
+def test_the_wheel_contains_only_the_collection(installed):
     with zipfile.ZipFile(next(installed.glob("*.whl"))) as wheel:
         names = wheel.namelist()
     place = "ansible_collections/tierwright/chain/"
-    assert {place + name for name in WANTED} <= set(names)
+    assert {place + name for name in INCLUDED} <= set(names)
     assert all(name.startswith((place, "tierwright-")) for name in names)
     assert not [name for name in names if "__pycache__" in name or ("/tests/" in name and not ROLE_TESTS.match(name))]
 
 
-@pytest.mark.parametrize("way", ["installed", pytest.param("from_archive", marks=pytest.mark.once)])
-def test_what_is_installed_builds_a_chain_in_another_folder(way, request, small_chain):
-    installed = request.getfixturevalue(way)
+@pytest.mark.parametrize("installation", ["installed", pytest.param("from_archive", marks=pytest.mark.once)])
+def test_an_installation_builds_a_chain_in_a_different_folder(installation, request, small_chain):
+    installed = request.getfixturevalue(installation)
     folder = installed / "project"
     (folder / "roles/hello/tasks").mkdir(parents=True)
     (folder / "roles/hello/tasks/main.yml").write_text(
@@ -157,16 +157,16 @@ def test_what_is_installed_builds_a_chain_in_another_folder(way, request, small_
     chain = {"all": {"vars": {"tier_chain": small_chain.name}}}
     inventory = {**chain, "tiers": {"children": {"operations": {"hosts": small_chain.tiers}}}}
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
-    done = run(installed, "tierwright.chain.build_chain", "-i", str(folder / "inventory.yml"))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "hello" in done.stdout
-    assert "TIER" in done.stdout
+    process = run(installed, "tierwright.chain.build_chain", "-i", str(folder / "inventory.yml"))
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "hello" in process.stdout
+    assert "TIER" in process.stdout
     assert small_chain.run("hello", "cat", "/etc/hello") == "hello"
 
 
 @pytest.mark.once
-def test_a_role_serves_another_team_on_a_plain_machine(installed, python_image, engine):
-    """A plain Debian machine: here a container with Python, reached as the team reaches its machines."""
+def test_a_role_works_on_a_plain_machine(installed, python_image, engine):
+    """The plain Debian machine is a container with Python."""
     machine = engine.containers.run(python_image, ["sleep", "1800"], detach=True, remove=True)
     try:
         (installed / "site.yml").write_text(
@@ -193,17 +193,17 @@ def test_a_role_serves_another_team_on_a_plain_machine(installed, python_image, 
         }}}}  # fmt: skip
         (installed / "hosts.yml").write_text(yaml.safe_dump(hosts))
         for expected in (None, "changed=0"):
-            done = run(installed, "site.yml", "-i", "hosts.yml")
-            assert done.returncode == 0, done.stdout + done.stderr
-            assert expected is None or expected in done.stdout, done.stdout
-        code, told = machine.exec_run(["apachectl", "-M"])
-        assert code == 0, told
-        assert b"mpm_event" in told
+            process = run(installed, "site.yml", "-i", "hosts.yml")
+            assert process.returncode == 0, process.stdout + process.stderr
+            assert expected is None or expected in process.stdout, process.stdout
+        code, output = machine.exec_run(["apachectl", "-M"])
+        assert code == 0, output
+        assert b"mpm_event" in output
     finally:
         machine.kill()
 
 
-def test_the_library_imports_without_ansible_s_loader():
+def test_the_library_can_be_imported_without_the_loader_of_ansible():
     """Tools and tests use the library as plain Python."""
     program = "import ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.graph"
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path("/"))

@@ -270,11 +270,11 @@ def test_an_engine_that_needs_all_layers_gets_them(chain, podman, monkeypatch):
     monkeypatch.setattr(engine.images, "load", reject_missing_layers)
     images = []
     try:
-        for number in ("first", "second"):
+        for which in ("first", "second"):
             content = document(
                 architecture=donor.architecture,
                 os="linux",
-                config={"Labels": {"which": f"{chain.name} {number}"}},
+                config={"Labels": {"which": f"{chain.name} {which}"}},
                 layers=donor.layers,
                 history=[],
                 created="1970-01-01T00:00:00Z",

@@ -100,7 +100,7 @@ def test_images_and_containers_that_others_made_of_a_tier_stay(small_chain, engi
             engine.images.remove(image)
 
 
-def test_a_kept_release_can_be_rolled_back_to(three_releases, engine):
+def test_a_rollback_to_a_kept_release_works(three_releases, engine):
     chain, (first, second, third) = three_releases
     assert "freed 3.0 MB" in prune(chain, "-e", "tier_keep_releases=2").expect().output
     assert is_gone(engine, first)

@@ -1,4 +1,4 @@
-"""The report in a real browser, as a manager, an on-call operator, or whoever uses a keyboard opens it."""
+"""The report in a real browser, on a desktop, on a phone, on paper, and by keyboard."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ pytestmark = pytest.mark.once
 
 CHROMIUM = "/usr/bin/chromium"
 WIDE, PHONE = 1280, 390
-#: Pages of the chain by hand that show every state and every kind of table.
-SHOWING = ("index", "releases", "matrix", "outdated", "waste", "tiers/wordpress")
+#: Pages of the hand-made chain that show every state and every kind of table.
+TYPICAL_PAGES = ("index", "releases", "matrix", "outdated", "waste", "tiers/wordpress")
 
 
 def report(folder: Path, *arguments: str, **environment: str) -> dict[str, Any]:
-    """Write a report; what the command says."""
+    """Write a report; return what the command prints."""
     command = [BIN / "tierwright", "report", "-o", folder, "--json", *arguments]
-    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    process = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    result: dict[str, Any] = json.loads(process.stdout)
+    return result
 
 
 @pytest.fixture(scope="module")
@@ -48,72 +48,72 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of a chain made by hand in which one tier failed, one is stale, and one variant does not work."""
+def hand_made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a hand-made chain in which one tier failed, one is stale, and one variant does not work."""
     folder: Path = tmp_path_factory.mktemp("made")
     place = made_chain.place(folder / "layout")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("XDG_STATE_HOME", str(folder / "state"))
-        patched.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+        monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         made_chain.note(failed={"wordpress": "Install it: no\nsuch package"}, stale={"mariadb": "a variable changed"})
         made_chain.note_matrices()
-        told = report(folder / "report", "--in", place)
-    assert (told["tiers"], told["failed"], told["stale"]) == (6, 1, 1)
+        result = report(folder / "report", "--in", place)
+    assert (result["tiers"], result["failed"], result["stale"]) == (6, 1, 1)
     return folder / "report"
 
 
 @pytest.fixture(scope="module")
-def of_demo(demo: dict[str, Any], environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def demo_report(demo: dict[str, Any], environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of the demo chain, from the engine."""
     folder: Path = tmp_path_factory.mktemp("demo") / "report"
-    # Others may have built chains on this engine, and have noted of the demo what they did to it.
-    apart = {**environment, "XDG_STATE_HOME": str(tmp_path_factory.mktemp("state"))}
-    told = report(folder, "wordpress", "--no-outdated", **apart)
-    assert (told["chain"], told["tiers"], told["failed"], told["stale"]) == ("wordpress", len(demo), 0, 0)
+    # A separate state folder: earlier runs may have recorded a status of the demo.
+    own_state = {**environment, "XDG_STATE_HOME": str(tmp_path_factory.mktemp("state"))}
+    result = report(folder, "wordpress", "--no-outdated", **own_state)
+    assert (result["chain"], result["tiers"], result["failed"], result["stale"]) == ("wordpress", len(demo), 0, 0)
     return folder
 
 
 @contextmanager
-def opened(browser: Browser, width: int = WIDE, scheme: Any = "light") -> Iterator[Page]:
-    """A page that must neither complain nor ask for anything but documents of the report."""
+def open_page(browser: Browser, width: int = WIDE, scheme: Any = "light") -> Iterator[Page]:
+    """A page that must log nothing, and request nothing except documents of the report."""
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     complaints: list[str] = []
-    asked: list[str] = []
+    requests: list[str] = []
     page = context.new_page()
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url) if request.resource_type != "document" else None)
+    page.on("request", lambda request: requests.append(request.url) if request.resource_type != "document" else None)
     try:
         yield page
         assert complaints == []
-        assert [url for url in asked if not url.startswith("data:")] == []
+        assert [url for url in requests if not url.startswith("data:")] == []
     finally:
         context.close()
 
 
-def pages(folder: Path) -> list[Path]:
+def html_files(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.html"))
 
 
 @pytest.mark.parametrize("width", [WIDE, PHONE])
-def test_every_page_opens_and_fits(browser, made, of_demo, width):
-    with opened(browser, width) as page:
-        for path in (*pages(made), *pages(of_demo)):
+def test_every_page_opens_and_fits(browser, hand_made, demo_report, width):
+    with open_page(browser, width) as page:
+        for path in (*html_files(hand_made), *html_files(demo_report)):
             page.goto(path.as_uri())
             assert page.locator("h1").count() == 1, path
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
 
 
-def test_it_can_be_served(browser, made):
+def test_the_report_can_be_served_over_http(browser, hand_made):
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=made))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=hand_made))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        with opened(browser) as page:
+        with open_page(browser) as page:
             page.goto(f"http://127.0.0.1:{server.server_port}/index.html")
             page.get_by_role("link", name="Compatibility").click()
             assert page.url.endswith("/matrix.html")
@@ -125,59 +125,59 @@ def test_it_can_be_served(browser, made):
 
 @pytest.mark.parametrize("width", [WIDE, PHONE])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(browser, made, width, scheme):
-    with opened(browser, width, scheme) as page:
-        for name in SHOWING:
-            page.goto((made / f"{name}.html").as_uri())
-            found = Axe().run(page).response["violations"]
-            bad = [
-                (each["id"], [node["html"] for node in each["nodes"]])
-                for each in found
-                if each["impact"] in {"serious", "critical"}
+def test_axe_finds_no_serious_violation(browser, hand_made, width, scheme):
+    with open_page(browser, width, scheme) as page:
+        for name in TYPICAL_PAGES:
+            page.goto((hand_made / f"{name}.html").as_uri())
+            violations = Axe().run(page).response["violations"]
+            serious = [
+                (violation["id"], [node["html"] for node in violation["nodes"]])
+                for violation in violations
+                if violation["impact"] in {"serious", "critical"}
             ]
-            assert bad == [], name
+            assert serious == [], name
 
 
-def focused(page: Page) -> tuple[str, str]:
-    """Where the link that has the focus leads, and what a screen reader calls it."""
-    told = page.evaluate(
+def focused_link(page: Page) -> tuple[str, str]:
+    """The target of the link that has the focus, and its name for screen readers."""
+    attributes = page.evaluate(
         "[document.activeElement.getAttribute('href') ?? '', document.activeElement.getAttribute('aria-label') ?? '']"
     )
-    return told[0], told[1]
+    return attributes[0], attributes[1]
 
 
-def test_the_boxes_of_the_picture_are_reached_by_keyboard(browser, made):
-    with opened(browser) as page:
-        page.goto((made / "index.html").as_uri())
-        reached: dict[str, str] = {}
+def test_the_boxes_of_the_picture_can_be_reached_by_keyboard(browser, hand_made):
+    with open_page(browser) as page:
+        page.goto((hand_made / "index.html").as_uri())
+        boxes: dict[str, str] = {}
         for _ in range(60):
             page.keyboard.press("Tab")
-            link, called = focused(page)
-            if link and called:
-                reached.setdefault(link, called)
-        assert sorted(reached) == sorted(f"tiers/{tier}.html" for tier in made_chain.TIERS)
-        assert reached["tiers/wordpress.html"] == "wordpress, development, failed, on httpd-php"
+            link, label = focused_link(page)
+            if link and label:
+                boxes.setdefault(link, label)
+        assert sorted(boxes) == sorted(f"tiers/{tier}.html" for tier in made_chain.TIERS)
+        assert boxes["tiers/wordpress.html"] == "wordpress, development, failed, on httpd-php"
         page.reload()
         for _ in range(60):
             page.keyboard.press("Tab")
-            if focused(page) == ("tiers/wordpress.html", reached["tiers/wordpress.html"]):
+            if focused_link(page) == ("tiers/wordpress.html", boxes["tiers/wordpress.html"]):
                 break
         page.keyboard.press("Enter")
         page.wait_for_url("**/tiers/wordpress.html")
         assert "no\nsuch package" in page.locator(".why").inner_text()
 
 
-def test_the_first_stop_skips_to_the_content(browser, made):
-    with opened(browser) as page:
-        page.goto((made / "index.html").as_uri())
+def test_the_first_tab_stop_skips_to_the_content(browser, hand_made):
+    with open_page(browser) as page:
+        page.goto((hand_made / "index.html").as_uri())
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         assert page.url.endswith("#main")
 
 
-def test_tables_are_sorted_by_keyboard(browser, made):
-    with opened(browser) as page:
-        page.goto((made / "index.html").as_uri())
+def test_tables_can_be_sorted_by_keyboard(browser, hand_made):
+    with open_page(browser) as page:
+        page.goto((hand_made / "index.html").as_uri())
         first = page.locator("#tiers ~ .scroll tbody tr").first
         head = page.get_by_role("columnheader", name="State")
         head.get_by_role("button").focus()
@@ -190,9 +190,9 @@ def test_tables_are_sorted_by_keyboard(browser, made):
         page.wait_for_function("document.querySelectorAll('th[aria-sort]').length === 1")
 
 
-def test_long_tables_are_searched(browser, of_demo):
-    with opened(browser) as page:
-        page.goto((of_demo / "tiers/wordpress.html").as_uri())
+def test_long_tables_can_be_searched(browser, demo_report):
+    with open_page(browser) as page:
+        page.goto((demo_report / "tiers/wordpress.html").as_uri())
         page.get_by_text("that are installed").click()
         field = page.get_by_label("Find packages")
         field.fill("php8 mysql")
@@ -204,53 +204,53 @@ def test_long_tables_are_searched(browser, of_demo):
         assert rows.count() > 200
 
 
-def test_the_demo_s_tiers_are_told(browser, of_demo):
-    with opened(browser) as page:
-        page.goto((of_demo / "index.html").as_uri())
+def test_the_tiers_of_the_demo_are_listed(browser, demo_report):
+    with open_page(browser) as page:
+        page.goto((demo_report / "index.html").as_uri())
         assert page.locator("#tiers ~ .scroll tbody th").all_inner_texts() == [*DEMO[:3], "wordpress", "mariadb"]
         page.locator("svg a").filter(has_text="wordpress").click()
         layers = page.locator("#layers ~ .scroll").first.locator("tbody th").all_inner_texts()
         assert layers == ["base", "corebuild", "httpd-php", "wordpress"]
 
 
-def test_it_is_black_on_white_on_paper(browser, made):
-    with opened(browser, scheme="dark") as page:
+def test_print_is_black_on_white(browser, hand_made):
+    with open_page(browser, scheme="dark") as page:
         page.emulate_media(media="print", color_scheme="light")
-        page.goto((made / "index.html").as_uri())
+        page.goto((hand_made / "index.html").as_uri())
         assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
         assert not page.locator("header nav").is_visible()
 
 
-def test_what_is_stale_or_failed_is_in_the_next_report(small_chain, environment, tmp_path):
-    """From the plan and the run, through what they note, to the page."""
+def test_the_next_report_shows_stale_and_failed_tiers(small_chain, environment, tmp_path):
+    """From the plan and the run, through the status that they record, to the page."""
     tasks = '- name: Write\n  ansible.builtin.copy: {{content: "{}", dest: /etc/it, mode: "0644"}}\n'
 
-    def told() -> dict[str, int]:
-        written = report(tmp_path / "report", small_chain.name, "--no-outdated", **environment)
-        return {state: written[state] for state in ("stale", "failed", "not_reached") if written[state]}
+    def counts() -> dict[str, int]:
+        result = report(tmp_path / "report", small_chain.name, "--no-outdated", **environment)
+        return {state: result[state] for state in ("stale", "failed", "not_reached") if result[state]}
 
     small_chain.tier("one", tasks.format("1"), parent="base")
     small_chain.build().expect()
-    assert told() == {}
+    assert counts() == {}
     small_chain.tier("one", tasks.format("other"), parent="base")
     small_chain.build("--check").expect()
-    assert told() == {"stale": 1}
+    assert counts() == {"stale": 1}
     assert "role one/tasks/main.yml changed" in (tmp_path / "report/tiers/one.html").read_text()
     small_chain.tier("one", "- name: Break it\n  ansible.builtin.command: {cmd: /bin/false}\n", parent="base")
     small_chain.tier("two", tasks.format("2"), parent="one")
     small_chain.build().expect(2)
-    assert told() == {"failed": 1, "not_reached": 1}
+    assert counts() == {"failed": 1, "not_reached": 1}
     assert "Break it" in (tmp_path / "report/index.html").read_text()
     assert "not reached" in (tmp_path / "report/tiers/two.html").read_text()
 
 
-def test_a_repository_of_a_registry(registry, demo, engine, tmp_path):
-    """A tier alone, without what it stands on."""
+def test_a_report_about_a_repository_of_a_registry(registry, demo, engine, tmp_path):
+    """One tier, without its ancestors."""
     name = f"{registry}/twtest-report"
     demo["corebuild"].tag(name, "latest")
     try:
         engine.images.push(name, tag="latest")
-        told = report(tmp_path / "report", "--no-outdated", "--in", f"docker://{name}")
+        result = report(tmp_path / "report", "--no-outdated", "--in", f"docker://{name}")
     finally:
         engine.images.remove(f"{name}:latest")
-    assert (told["tiers"], told["chain"]) == (1, "wordpress")
+    assert (result["tiers"], result["chain"]) == (1, "wordpress")

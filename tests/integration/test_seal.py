@@ -1,4 +1,4 @@
-"""What becomes of a build container's changes: hostile trees, other parents, other users, residue."""
+"""How the changes of a build container become a layer: hostile trees, new parents, other users, traces of a build."""
 
 from __future__ import annotations
 
@@ -70,103 +70,103 @@ touch /srv/gone; rm /srv/gone
 
 @pytest.fixture(scope="module")
 def hostile_container(demo_base: Any, engine: Any) -> Iterator[Any]:
-    """A container full of what is hard to seal."""
-    container = started(engine, demo_base.id, ["sleep", "600"])
+    """A container full of files that are hard to seal."""
+    container = start_container(engine, demo_base.id, ["sleep", "600"])
     try:
-        code, told = container.exec_run(["sh", "-c", HOSTILE])
-        assert code == 0, told
+        code, output = container.exec_run(["sh", "-c", HOSTILE])
+        assert code == 0, output
         container.reload()
         yield container
     finally:
         container.remove(force=True)
 
 
-def started(engine: Any, image: str, command: list[str]) -> Any:
-    """A container that says, as build containers do, from when on what is written is a role's doing."""
+def start_container(engine: Any, image: str, command: list[str]) -> Any:
+    """Start a container that marks the time from which changes belong to the role, as build containers do."""
     words = ["sh", "-c", f': >{START_MARKER}; exec "$@"', "sh", *command]
     return engine.containers.run(image, words, detach=True, cap_add=["MKNOD"])
 
 
-def upper(container: Any) -> Path:
-    """Where a container's changes lie, by its engine or, where that does not tell, by the kernel."""
-    if told := (container.attrs.get("GraphDriver") or {}).get("Data"):
-        return Path(told["UpperDir"])
+def upper_folder(container: Any) -> Path:
+    """The folder with the changes of a container, from the engine or, if it does not report the folder, the kernel."""
+    if driver := (container.attrs.get("GraphDriver") or {}).get("Data"):
+        return Path(driver["UpperDir"])
     container.start()
     container.reload()
     mounts = Path("/proc", str(container.attrs["State"]["Pid"]), "mountinfo").read_text().splitlines()
     (options,) = (fields[-1] for fields in map(str.split, mounts) if fields[4] == "/")
-    return Path(next(each for each in options.split(",") if each.startswith("upperdir=")).partition("=")[2])
+    return Path(next(option for option in options.split(",") if option.startswith("upperdir=")).partition("=")[2])
 
 
 def set_attributes(container: Any) -> None:
-    """What no tool in the base can set, and what the kernel of this kind of mount does not heed."""
-    os.setxattr(upper(container) / "etc/apt", "user.overlay.opaque", b"y")
-    os.setxattr(upper(container) / "srv/h/capable", "security.capability", CAPABILITY)
+    """Set attributes that no tool in the base can set, and one that this kind of mount ignores."""
+    os.setxattr(upper_folder(container) / "etc/apt", "user.overlay.opaque", b"y")
+    os.setxattr(upper_folder(container) / "srv/h/capable", "security.capability", CAPABILITY)
 
 
-def written(engine: Any, container: Any) -> bytes:
+def layer_bytes(engine: Any, container: Any) -> bytes:
     container.start()
-    with container_changes.read(as_engine(engine), container.id) as found:
-        return b"".join(Layer(layer_entries(found.changes, Cleaner("debian")), EPOCH).pieces())
+    with container_changes.read(as_engine(engine), container.id) as source:
+        return b"".join(Layer(layer_entries(source.changes, Cleaner("debian")), EPOCH).pieces())
 
 
 @pytest.mark.once
-def test_both_sources_give_the_same_bytes(engine, hostile_container, monkeypatch):
+def test_both_sources_of_changes_give_the_same_layer(engine, hostile_container, monkeypatch):
     set_attributes(hostile_container)
     with monkeypatch.context() as patched:
         patched.setattr(root_tar, "compare", None)
-        direct = written(engine, hostile_container)
+        direct = layer_bytes(engine, hostile_container)
     monkeypatch.setattr(overlay_changes, "sees_all_attributes", lambda: False)
-    assert written(engine, hostile_container) == direct
+    assert layer_bytes(engine, hostile_container) == direct
     with tarfile.open(fileobj=io.BytesIO(direct)) as layer:
         names = set(layer.getnames())
     whiteouts = {name for name in names if "/.wh." in f"/{name}"}
     doc = "usr/share/doc"
     assert {"etc/.wh.issue", f"{doc}/.wh.tar", f"{doc}/apt/.wh.changelog.gz"} <= whiteouts
     assert not any(name.endswith(".wh..wh..opq") for name in names)
-    assert not {"etc/debian_version", "srv/gone"} & names  # as before, and never there
+    assert not {"etc/debian_version", "srv/gone"} & names  # one is unchanged, one was removed again
 
 
 @pytest.mark.once
-def test_an_engine_that_says_it_is_here_and_is_not_is_not_believed(engine, hostile_container, tmp_path, monkeypatch):
+def test_a_folder_that_does_not_belong_to_the_container_is_not_used(engine, hostile_container, tmp_path, monkeypatch):
     if not (hostile_container.attrs.get("GraphDriver") or {}).get("Data"):
-        pytest.skip("this engine tells no directories; the kernel does")
-    wanted = written(engine, hostile_container)
+        pytest.skip("this engine does not report folders; the kernel does")
+    expected = layer_bytes(engine, hostile_container)
     inspect = engine.api.inspect_container
 
     def elsewhere(container):
-        told = inspect(container)
-        told["GraphDriver"]["Data"]["UpperDir"] = str(tmp_path)
-        return told
+        settings = inspect(container)
+        settings["GraphDriver"]["Data"]["UpperDir"] = str(tmp_path)
+        return settings
 
     (tmp_path / "planted").write_text("by somebody else")
     monkeypatch.setattr(engine.api, "inspect_container", elsewhere)
-    assert written(engine, hostile_container) == wanted
+    assert layer_bytes(engine, hostile_container) == expected
 
 
 @pytest.mark.once
-def test_mount_points_that_the_engine_makes_are_not_in_the_layer(engine, demo_base):
+def test_mount_points_of_the_engine_are_not_in_the_layer(engine, demo_base):
     if as_engine(engine).kind == PODMAN:
-        pytest.skip("Podman's mount points are in the stage image of a build, which this container has not")
+        pytest.skip("Podman's mount points are in the stage image of a build, and this container has none")
     container = engine.containers.run(demo_base.id, ["sleep", "600"], detach=True, volumes=["/srv/volume"])
     try:
         container.exec_run(["touch", "/srv/volume/x", "/srv/file"])
-        with container_changes.read(as_engine(engine), container.id) as found:
-            assert {each.now.path for each in found.changes} == {b"srv", b"srv/file"}
+        with container_changes.read(as_engine(engine), container.id) as source:
+            assert {change.now.path for change in source.changes} == {b"srv", b"srv/file"}
     finally:
         container.remove(v=True, force=True)
 
 
-def tree(engine: Any, container: str) -> dict[bytes, FileEntry]:
-    """All that an engine exports, without times and places."""
-    listed = {each.path: each for each in root_tar.tree(engine.api.export(container))}
-    return {path: dataclasses.replace(each, mtime=0) for path, each in listed.items()}
+def exported_entries(engine: Any, container: str) -> dict[bytes, FileEntry]:
+    """All entries that an engine exports, without modification times."""
+    entries = {entry.path: entry for entry in root_tar.tree(engine.api.export(container))}
+    return {path: dataclasses.replace(entry, mtime=0) for path, entry in entries.items()}
 
 
 @pytest.mark.once
-def test_a_hostile_tree_comes_out_as_it_went_in(engine, hostile_container, demo_base):
+def test_a_hostile_tree_is_sealed_without_a_difference(engine, hostile_container, demo_base):
     set_attributes(hostile_container)
-    os.setxattr(upper(hostile_container) / "srv/h/sticky", "system.posix_acl_default", ACCESS_LIST)
+    os.setxattr(upper_folder(hostile_container) / "srv/h/sticky", "system.posix_acl_default", ACCESS_LIST)
     tier = Tier("hostile", "operations", "twtest/hostile", "latest", parent="base", role="hostile")
     hostile_container.start()
     design = ImageSpec(
@@ -174,14 +174,14 @@ def test_a_hostile_tree_comes_out_as_it_went_in(engine, hostile_container, demo_
     )
     image = seal(as_engine(engine), hostile_container.id, design)
     try:
-        made = engine.containers.run(image.id, ["sleep", "600"], detach=True)
+        container = engine.containers.run(image.id, ["sleep", "600"], detach=True)
         try:
-            before, after = tree(engine, hostile_container.id), tree(engine, made.id)
-            made.reload()
-            sticky = Path("/proc", str(made.attrs["State"]["Pid"]), "root/srv/h/sticky")
+            before, after = exported_entries(engine, hostile_container.id), exported_entries(engine, container.id)
+            container.reload()
+            sticky = Path("/proc", str(container.attrs["State"]["Pid"]), "root/srv/h/sticky")
             assert os.getxattr(sticky, "system.posix_acl_default") == ACCESS_LIST
         finally:
-            made.remove(force=True)
+            container.remove(force=True)
         assert after == before
         assert after[b"srv/h/capable"].attributes == ((b"security.capability", CAPABILITY),)
         assert after[b"srv/h/a-link"].inode == after[b"srv/h/z-link"].inode is not None
@@ -190,47 +190,47 @@ def test_a_hostile_tree_comes_out_as_it_went_in(engine, hostile_container, demo_
         assert again.id == image.id
     finally:
         as_engine(engine).images.remove(image.id)
-        os.removexattr(upper(hostile_container) / "srv/h/sticky", "system.posix_acl_default")
+        os.removexattr(upper_folder(hostile_container) / "srv/h/sticky", "system.posix_acl_default")
 
 
 @pytest.mark.once
-def test_what_still_writes_stands_still_while_a_layer_is_read_even_twice(engine, demo_base, monkeypatch):
-    taken, honest = [], Images.take
+def test_processes_cannot_write_while_a_layer_is_read_twice(engine, demo_base, monkeypatch):
+    archives, original_take = [], Images.take
 
-    def refuse_the_first(room, archive, what):
-        if not taken:
-            taken.append(b"".join(archive))
+    def reject_the_first(images, archive, what):
+        if not archives:
+            archives.append(b"".join(archive))
             raise EngineError("some layers are missing")
-        honest(room, archive, what)
+        original_take(images, archive, what)
 
-    monkeypatch.setattr(Images, "take", refuse_the_first)
+    monkeypatch.setattr(Images, "take", reject_the_first)
     tier = Tier("busy", "operations", "twtest/busy", "latest", parent="base", role="busy")
-    container = started(engine, demo_base.id, ["sh", "-c", BUSY])
-    made = []
+    container = start_container(engine, demo_base.id, ["sh", "-c", BUSY])
+    sealed = []
     try:
-        until = time.monotonic() + 60
+        deadline = time.monotonic() + 60
         while container.exec_run(["test", "-s", "/srv/3"]).exit_code:
-            assert time.monotonic() < until
+            assert time.monotonic() < deadline
         design = ImageSpec(
             tier, "role busy", EPOCH, {}, {labels.FAMILY: "debian"}, as_engine(engine).images.get(demo_base.id)
         )
-        made.append(seal(as_engine(engine), container.id, design))
-        assert len(taken) == 1
+        sealed.append(seal(as_engine(engine), container.id, design))
+        assert len(archives) == 1
         container.reload()
         assert container.status == "exited"
-        with tarfile.open(fileobj=io.BytesIO(taken[0])) as tar:
+        with tarfile.open(fileobj=io.BytesIO(archives[0])) as tar:
             files = [tar.extractfile(entry).read() for entry in tar if entry.isfile()]
-        first = {"sha256:" + hashlib.sha256(content).hexdigest(): content for content in files}
-        with tarfile.open(fileobj=io.BytesIO(first[made[0].layers[-1]])) as layer:
+        first_archive = {"sha256:" + hashlib.sha256(content).hexdigest(): content for content in files}
+        with tarfile.open(fileobj=io.BytesIO(first_archive[sealed[0].layers[-1]])) as layer:
             assert {"srv/1", "srv/2", "srv/3"} <= set(layer.getnames())
     finally:
         container.remove(force=True)
-        for image in made:
+        for image in sealed:
             as_engine(engine).images.remove(image.id)
 
 
 @pytest.mark.once
-def test_a_name_that_no_layer_can_carry_is_refused(small_chain):
+def test_a_file_with_the_name_of_a_whiteout_is_rejected(small_chain):
     small_chain.tier("one", "- name: Write\n  ansible.builtin.command: touch /srv/.wh.file\n", parent="base")
     failed = small_chain.build().expect(2)
     assert "tier 'one': /srv/.wh.file cannot be in an image" in failed.message
@@ -246,7 +246,7 @@ FOLDER = """
 
 
 @pytest.mark.once
-def test_what_a_new_parent_adds_beneath_the_child_s_folder_survives(small_chain, engine, tmp_path):
+def test_files_of_a_new_parent_in_a_folder_of_the_child_stay(small_chain, engine, tmp_path):
     small_chain.tier("old", "- name: Change nothing\n  ansible.builtin.command: 'true'\n", parent="base")
     small_chain.tier("new", FOLDER, parent="base")
     small_chain.tier("child", FOLDER, parent="old")
@@ -261,22 +261,22 @@ def test_what_a_new_parent_adds_beneath_the_child_s_folder_survives(small_chain,
         history=[],
         created="2000-01-01T00:00:00Z",
     )
-    fetched = loading.extract_layers(as_engine(engine).images.save(child.id), {own}, tmp_path)
-    moved = loading.load(as_engine(engine), content, loading.Layers((*new.layers, own), fetched, new.id)).id
+    layer_files = loading.extract_layers(as_engine(engine).images.save(child.id), {own}, tmp_path)
+    rebased = loading.load(as_engine(engine), content, loading.Layers((*new.layers, own), layer_files, new.id)).id
     try:
-        container = engine.containers.create(moved, ["-"])
+        container = engine.containers.create(rebased, ["-"])
         try:
-            found = tree(engine, container.id)
+            entries = exported_entries(engine, container.id)
         finally:
             container.remove()
-        assert {b"opt/app/new", b"opt/app/child"} <= set(found)
+        assert {b"opt/app/new", b"opt/app/child"} <= set(entries)
     finally:
-        as_engine(engine).images.remove(moved)
+        as_engine(engine).images.remove(rebased)
 
 
 @pytest.mark.once
-def test_a_forced_build_elsewhere_gives_the_same_image(small_chain, engine, tmp_path, environment):
-    """Two days later; another path, host name, home, time zone and umask; without a view of the engine's storage."""
+def test_a_forced_build_in_a_different_environment_gives_the_same_image(small_chain, engine, tmp_path, environment):
+    """Two days later; in a different path, host, home, time zone and umask; without access to the engine's storage."""
     tasks = FOLDER + (
         "- name: Make an account\n  ansible.builtin.user: {name: app, uid: 1234, password_lock: true}\n"
         "- name: Install a package\n  ansible.builtin.apt: {name: hello, update_cache: true}\n"
@@ -297,23 +297,23 @@ def test_a_forced_build_elsewhere_gives_the_same_image(small_chain, engine, tmp_
         f"hostname another; umask 077; cd {elsewhere}; exec setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin "
         f"ansible-playbook {ROOT}/build-chain.yml -i chain.yml -e tier_force=one,two -v"
     )
-    changed = {
+    variables = {
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "HOME": str(tmp_path / "home"),
         "LATE_CONTAINERS": "-one",
         "PYTHONPATH": str(Path(__file__).parent / "clock"),
         "TZ": "Pacific/Auckland",
     }
-    done = subprocess.run(
+    process = subprocess.run(
         ["unshare", "--uts", "sh", "-c", command],
-        env={**environment, **changed},
+        env={**environment, **variables},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "changed: [two]" in done.stdout
-    assert f"it-is-{datetime.now(UTC) + timedelta(days=2):%F}" in done.stdout
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "changed: [two]" in process.stdout
+    assert f"it-is-{datetime.now(UTC) + timedelta(days=2):%F}" in process.stdout
     for tier, image in before.items():
         again = small_chain.image(tier)
         assert (again.labels, again.attrs["RootFS"]) == (image.labels, image.attrs["RootFS"])
@@ -321,7 +321,7 @@ def test_a_forced_build_elsewhere_gives_the_same_image(small_chain, engine, tmp_
 
 
 @pytest.mark.once
-def test_a_tier_says_what_its_layer_leaves_out_and_keeps_and_its_time(small_chain, engine):
+def test_a_tier_can_set_the_left_out_paths_and_the_time_of_its_layer(small_chain, engine):
     tasks = (
         "- name: Write\n  ansible.builtin.shell: |\n"
         "    mkdir -p /opt/cache; echo x > /opt/cache/file; echo x > /var/log/kept.log; echo x > /var/log/other.log\n"
@@ -329,15 +329,15 @@ def test_a_tier_says_what_its_layer_leaves_out_and_keeps_and_its_time(small_chai
     small_chain.tier("one", tasks, parent="base", drop=["opt/cache/*"], keep=["var/log/kept.log"])
     small_chain.tiers["one"]["tier_source_date_epoch"] = EPOCH
     small_chain.build().expect()
-    found = small_chain.run("one", "sh", "-c", "ls /opt/cache; wc -c /var/log/*.log; stat -c %Y /var/log/kept.log")
-    assert found.split() == ["2", "/var/log/kept.log", "0", "/var/log/other.log", "2", "total", str(EPOCH)]
+    output = small_chain.run("one", "sh", "-c", "ls /opt/cache; wc -c /var/log/*.log; stat -c %Y /var/log/kept.log")
+    assert output.split() == ["2", "/var/log/kept.log", "0", "/var/log/other.log", "2", "total", str(EPOCH)]
     assert as_engine(engine).images.get(small_chain.image("one").id).created == EPOCH
     assert small_chain.image("one").labels[labels.CREATED] == "2023-11-14T22:13:20Z"
     small_chain.tiers["one"]["tier_source_date_epoch"] = 0
     assert "tier 'one': tier_source_date_epoch is 0; expected seconds" in small_chain.build().expect(2).message
 
 
-RESIDUE = r"""
+FIND_TRACES = r"""
 cd /
 find tmp var/tmp root/.ansible root/.cache -mindepth 1 2>/dev/null
 find var/lib/apt/lists var/cache/apt -mindepth 1 ! -name partial ! -path var/cache/apt/archives
@@ -350,8 +350,8 @@ test ! -s etc/machine-id || echo etc/machine-id
 
 
 @pytest.mark.parametrize("tier", DEMO)
-def test_nothing_of_the_build_is_in_the_demo_s_images(demo, engine, tier):
-    command = ["-c", RESIDUE + ("ls usr/bin/python3* 2>/dev/null; " if tier == "wordpress" else "") + "true"]
+def test_images_of_the_demo_have_no_traces_of_the_build(demo, engine, tier):
+    command = ["-c", FIND_TRACES + ("ls usr/bin/python3* 2>/dev/null; " if tier == "wordpress" else "") + "true"]
     container = engine.containers.run(
         demo[tier].id, command, entrypoint="/bin/sh", user="0", detach=True, network_mode="none"
     )
@@ -362,10 +362,10 @@ def test_nothing_of_the_build_is_in_the_demo_s_images(demo, engine, tier):
         container.remove(v=True, force=True)
 
 
-def test_the_demo_s_images_tell_who_made_them_and_when(demo, engine):
+def test_images_of_the_demo_record_their_owner_and_time(demo, engine):
     image = demo["wordpress"]
     parent = demo["httpd-php"]
-    # An image that was never pushed has no digest that the OCI specification could mean by its base's.
+    # The parent was never pushed, so it has no digest that the OCI specification accepts as the digest of a base.
     assert not {labels.BASE_NAME, labels.BASE_DIGEST} & set(image.labels)
     assert image.labels[labels.PARENT] == parent.id
     assert image.attrs["Author"] == image.labels[labels.VENDOR] == "development"

@@ -1,4 +1,4 @@
-"""What a run tells: a failure once and completely, results for programs, nothing that steers a terminal."""
+"""The output of a run: each failure once and completely, results for programs, no escape sequences."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class CallbackModule(CallbackBase):
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory, make_chain: MakeChain):
     folder = tmp_path_factory.mktemp("telling")
-    with make_chain(folder) as made:
+    with make_chain(folder) as small_chain:
         (folder / "files").mkdir()
         (folder / "files/ca.crt").write_text("our CA")
         (folder / "before.yml").write_text(BEFORE)
@@ -69,11 +69,11 @@ def chain(tmp_path_factory: pytest.TempPathFactory, make_chain: MakeChain):
         helper = folder / "roles/helper/tasks"
         helper.mkdir(parents=True)
         (helper / "main.yml").write_text("- ansible.builtin.file: {path: /helper, state: touch, mode: '0644'}\n")
-        sibling = "- ansible.builtin.include_role: {name: helper}\n"
-        made.tier("one", sibling, parent="base", before=["before.yml"], after=["after.yml"], proxy=True)
-        made.tier("two", RESCUED, parent="one").tier("three", nothing, parent="one")
-        made.tests("one", PASSES).tests("three", TEST)
-        yield made
+        include = "- ansible.builtin.include_role: {name: helper}\n"
+        small_chain.tier("one", include, parent="base", before=["before.yml"], after=["after.yml"], proxy=True)
+        small_chain.tier("two", RESCUED, parent="one").tier("three", nothing, parent="one")
+        small_chain.tests("one", PASSES).tests("three", TEST)
+        yield small_chain
 
 
 @pytest.fixture(scope="module")
@@ -87,23 +87,23 @@ def failed(chain: SmallChain):
     return chain.build(*arguments, env={"http_proxy": "http://proxy.example:3128"}).expect(2)
 
 
-def test_a_failure_is_told_once_completely_and_last(failed: Any, chain: SmallChain) -> None:
-    told = failed.output.rpartition("TIER ")[2]
-    assert "FAILED two\n  task 'Include what is not there' (two/tasks/main.yml:" in told
-    assert re.search(r"Could not find or access '\S*missing.yml'", told)
-    assert "Try what cannot be" not in told
-    assert re.search(rf"three +{chain.name}/three:failed-\S+ .* rejected: 1 of 1 tests fail", told)
-    assert f"docker run --rm --interactive --tty --entrypoint /bin/sh {chain.name}/three:failed-" in told
-    assert "pytest" in told
-    assert told.rstrip().endswith("build-chain.yml  # and the same -e")
+def test_a_failure_is_reported_once_completely_and_last(failed: Any, chain: SmallChain) -> None:
+    summary = failed.output.rpartition("TIER ")[2]
+    assert "FAILED two\n  task 'Include what is not there' (two/tasks/main.yml:" in summary
+    assert re.search(r"Could not find or access '\S*missing.yml'", summary)
+    assert "Try what cannot be" not in summary
+    assert re.search(rf"three +{chain.name}/three:failed-\S+ .* rejected: 1 of 1 tests fail", summary)
+    assert f"docker run --rm --interactive --tty --entrypoint /bin/sh {chain.name}/three:failed-" in summary
+    assert "pytest" in summary
+    assert summary.rstrip().endswith("build-chain.yml  # and the same -e")
     assert failed.output.count("possible causes, changed since") == failed.output.count("first /") == 1
-    assert all(len(line) < 200 for line in told.partition("FAILED")[0].splitlines())
-    assert "1 test passed" in told
+    assert all(len(line) < 200 for line in summary.partition("FAILED")[0].splitlines())
+    assert "1 test passed" in summary
     assert "TASK [one : " not in failed.output
     assert "TASK [two : Try what cannot be]" in failed.output
 
 
-def test_the_plan_says_which_tests_will_run(failed: Any) -> None:
+def test_the_plan_lists_the_tests_that_will_run(failed: Any) -> None:
     assert re.search(r"^one +build .*\n +(.*\n +)?tests: its own$", failed.output, re.MULTILINE)
     assert re.search(r"tests: its own and the contracts of one$", failed.output, re.MULTILINE)
 
@@ -113,21 +113,21 @@ def test_no_escape_sequence_reaches_the_terminal(failed: Any) -> None:
     assert r"\x1b]0;title\x07" in failed.output
 
 
-def test_the_result_is_there_for_programs(failed: Any, chain: SmallChain) -> None:
+def test_programs_can_read_the_result(failed: Any, chain: SmallChain) -> None:
     assert failed.code == 2
     result = json.loads((chain.folder / "result.json").read_text())
     jsonschema.validate(result, json.loads(SCHEMA.read_text()))
-    tiers = {each["tier"]: each for each in result["tiers"]}
+    tiers = {tier["tier"]: tier for tier in result["tiers"]}
     assert result["state"] == "failed"
-    assert {name: each["result"] for name, each in tiers.items()} == {
+    assert {name: tier["result"] for name, tier in tiers.items()} == {
         "base": tiers["base"]["result"],
         "one": "built",
         "two": "failed",
         "three": "failed",
     }
-    assert [each["result"] for each in tiers["one"]["tests"]] == ["passed"]
+    assert [test["result"] for test in tiers["one"]["tests"]] == ["passed"]
     suites = ET.parse(chain.folder / "junit.xml").getroot()
-    assert {each.get("name"): each.get("failures") for each in suites}.items() >= {"one": "0", "two": "1"}.items()
+    assert {suite.get("name"): suite.get("failures") for suite in suites}.items() >= {"one": "0", "two": "1"}.items()
     assert (chain.folder / "result.json").stat().st_mode & 0o777 == 0o600
 
 
@@ -147,11 +147,11 @@ def test_task_files_of_the_inventory_run_around_the_role(failed: Any, chain: Sma
     assert "files/ca.crt changed" in chain.build("--check").expect().output
 
 
-def test_standard_output_is_the_callback_s_own(chain: SmallChain, environment: dict[str, str]) -> None:
+def test_only_the_callback_writes_to_standard_output(chain: SmallChain, environment: dict[str, str]) -> None:
     plugins = chain.folder / "callbacks"
     plugins.mkdir(exist_ok=True)
     (plugins / "document.py").write_text(CALLBACK)
-    done = subprocess.run(
+    process = subprocess.run(
         ["ansible-playbook", "build-chain.yml", "-i", str(chain.write()), "--check"],
         env={**environment, "ANSIBLE_CALLBACK_PLUGINS": str(plugins), "ANSIBLE_STDOUT_CALLBACK": "document"},
         cwd=Path(__file__).parents[2],
@@ -159,5 +159,5 @@ def test_standard_output_is_the_callback_s_own(chain: SmallChain, environment: d
         text=True,
         check=True,
     )
-    assert json.loads(done.stdout) == {"document": True}
-    assert "one" in done.stderr
+    assert json.loads(process.stdout) == {"document": True}
+    assert "one" in process.stderr

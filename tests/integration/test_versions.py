@@ -1,4 +1,4 @@
-"""What other releases of ansible-core could do otherwise, with the oldest and the newest that are supported."""
+"""The tests that depend on ansible-core, with the oldest and the newest supported release."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ pytestmark = [pytest.mark.once, pytest.mark.own_engine, pytest.mark.usefixtures(
 
 
 @pytest.mark.parametrize("session", ["oldest", "newest"])
-def test_what_depends_on_ansible_core(session, python_image):
-    """In one go, so that the environment and what tests share is made once; reports/ has each test's own time."""
-    done = subprocess.run(
+def test_tests_pass_with_a_different_ansible_core(session, python_image):
+    """All in one session, so environment and shared fixtures are made once. `reports/` has the time of each test."""
+    process = subprocess.run(
         [BIN / "nox", "--session", session, "--", "integration"],
         cwd=ROOT,
         env={key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
@@ -26,5 +26,5 @@ def test_what_depends_on_ansible_core(session, python_image):
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout
-    assert " passed" in done.stdout or "skipped" in done.stdout, done.stdout
+    assert process.returncode == 0, process.stdout
+    assert " passed" in process.stdout or "skipped" in process.stdout, process.stdout

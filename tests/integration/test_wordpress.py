@@ -20,7 +20,7 @@ from sdk_client import as_engine
 
 from .conftest import run_container
 
-#: Health check of every second: the image sets an interval of half a minute.
+#: Runs the health check every second. The image sets an interval of half a minute.
 EVERY_SECOND = {"interval": 1_000_000_000}
 PASSWORD = 'it\'s a "hard" one: $x \\ `y`'
 

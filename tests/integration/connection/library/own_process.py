@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Says what its own process sees of the environment."""
+"""Report the environment of the process in which the module runs."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""What a module's Python knows, and what its children see."""
+"""Print what the Python of modules supports, and which environment its child processes have."""
 
 import locale
 import ssl

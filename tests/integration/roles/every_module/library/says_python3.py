@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A module that begins with another path than most: no Python is there."""
+"""A module with an unusual first line: the image has no Python at this path."""
 
 from __future__ import annotations
 
