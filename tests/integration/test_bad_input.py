@@ -137,7 +137,7 @@ def test_a_run_without_tiers_fails(playbook, tmp_path, inventory, name):
 @pytest.mark.once
 def test_a_run_without_its_plan_fails(playbook):
     result = playbook("build-chain.yml", "--skip-tags", "always").expect(1)
-    assert "--start-at-task left the first task out" in result.message
+    assert "--start-at-task excluded the first task" in result.message
 
 
 @pytest.mark.once

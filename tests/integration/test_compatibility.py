@@ -76,7 +76,7 @@ def test_a_chain_is_removed_completely(small_chain, engine, tmp_path):
         return small_chain.playbook(str(tmp_path / "remove.yml"), "-i", str(small_chain.folder / "chain.yml"))
 
     failed = remove("another").expect(2)
-    assert f"is to remove 'another', but this inventory is the chain '{small_chain.name}'" in failed.message
+    assert f"cannot remove chain 'another': this inventory describes chain '{small_chain.name}'" in failed.message
     assert small_chain.image("one").id == built.id
     assert "changed=1" in remove(small_chain.name).expect().output
     assert not engine.images.list(filters={"label": f"io.tierwright.chain={small_chain.name}"}) or base.id in {

@@ -158,4 +158,4 @@ def test_tls_without_an_agent_is_rejected_with_a_reason(target, tmp_path, over_t
     tasks = "- name: Without Python\n  ansible.builtin.raw: 'true'"
     failed = target.play(tmp_path, tasks, {"ansible_python_interpreter": "/nonexistent/python3"}, env=over_tls)
     assert failed.code == 4
-    assert "only an agent can run commands there, and it needs Python in the build container" in failed.message
+    assert "only an agent can run commands there, and the agent needs Python in the build container" in failed.message

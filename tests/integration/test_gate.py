@@ -113,7 +113,7 @@ def test_a_failure_names_the_tier_the_test_its_owner_and_the_change(released):
     failed = chain.build().expect(2)
     assert "tier 'two' is rejected: 1 of " in failed.message
     assert re.search(r"test_it\.py::test_it_says_something \(of tier 'one', team operations\)", failed.message)
-    assert "since it differs from the last release: two: variable says changed to look at" in failed.message
+    assert "possible causes, changed since the last release: two: variable says changed to look at" in failed.message
     command = re.search(r"pytest (\S+)::test_it_says_something --tier two --image (\S+:failed-\S+)", failed.output)
     assert command
     assert Path(command[1]).samefile(chain.folder / "roles/one/tests/test_it.py")
@@ -240,7 +240,7 @@ def without_mysql(demo_copy: Path, engine: docker.DockerClient) -> Iterator[Path
 def test_a_fault_that_only_wordpress_notices_moves_no_tag(playbook, engine, demo, without_mysql):
     failed = playbook("build-chain.yml", "-i", str(without_mysql)).expect(2)
     assert "php-settings: it was never released" in failed.message
-    assert "WordPress needs PHP's mysqli; the tier below has to install php-mysql" in failed.message
+    assert "WordPress needs PHP's mysqli; the parent tier must install php-mysql" in failed.message
     assert re.search(r"wordpress +wordpress:failed-\S+ +development .*rejected: \d+ of \d+ tests fail", failed.output)
     assert re.search(
         r"php-settings +sha256:\S+ .* built, \d+ tests passed, php-settings:latest not moved", failed.output

@@ -39,7 +39,7 @@ def test_a_write_is_rejected_with_tier_path_and_owner(built):
         "tier 'writes': its role changed /srv/data/more below /srv/data, which is a volume that tier 'db' declares"
         in (message)
     )
-    assert "say in tier_config.volumes" in message
+    assert "list in tier_config.volumes" in message
     assert not chain.released("writes")
 
 

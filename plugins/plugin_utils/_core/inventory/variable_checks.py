@@ -80,7 +80,7 @@ _TYPES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 RUN_CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "tier_gather_subset": (_is_subset, "a list of subsets of facts, such as [all] or ['!hardware', '!facter']"),
     "tier_python_interpreter": (_is_absolute, "an absolute path in the image, such as /usr/bin/python3"),
-    "tier_test_timeout": (_is_seconds, "seconds, more than 0"),
+    "tier_test_timeout": (_is_seconds, "a number of seconds above 0"),
 }
 
 
