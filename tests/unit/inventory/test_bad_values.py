@@ -133,7 +133,7 @@ BAD = [
     ("tier_inputs", [{"file": "nowhere"}], "there is no file"),
     ("tier_inputs_max_age", "a while", "expected seconds"),
     ("tier_test_timeout", "ten minutes", "tier_test_timeout is 'ten minutes'; expected a number of seconds above 0"),
-    ("tier_test_timeout", 0, "more than 0"),
+    ("tier_test_timeout", 0, "above 0"),
     ("tier_gather_subset", {"all": True}, "a list of subsets"),
     ("tier_python_interpreter", "python3", "an absolute path"),
 ]
