@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from ..errors import ChainError
+from ..records import decode
 
 #: Capabilities of every build container: the minimum for installing packages (measured with apache2, php-fpm and
 #: mariadb-server).
@@ -176,11 +177,7 @@ def protections_from_text(text: str) -> tuple[Protection, ...]:
     Raises:
         ValueError: The text has a different form.
     """
-    try:
-        entries = [(entry["tier"], entry["team"], entry["paths"]) for entry in json.loads(text)] if text else []
-        return tuple(Protection(str(tier), str(team), tuple(map(str, paths))) for tier, team, paths in entries)
-    except (KeyError, TypeError) as error:
-        raise ValueError(text) from error
+    return decode(text, tuple[Protection, ...]) if text else ()
 
 
 class Bootstrap(msgspec.Struct, frozen=True, tag_field="kind", tag=True):
