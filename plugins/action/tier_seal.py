@@ -37,7 +37,7 @@ class ActionModule(TierAction):
     def work(self, name: str, journal: Journal, variables: dict[str, Any]) -> dict[str, Any]:
         stop_recording_here()
         planned = read_plan(journal, name)
-        self._check_origin(planned, journal.read("settings", name) or {}, variables)
+        self._check_origin(planned, journal.read_record("settings", name, dict[str, str]) or {}, variables)
         variable = _choose_variable("tier_config", planned.config_variable, variables)
         declared = check_config(name, variable, self._task.args.get("config") or {})
         reject_secrets(name, variable, declared, variables)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core import errors
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import Suite, _failed_test
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.session_result import SessionFailure
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.text import printable, printable_lines
 
@@ -31,10 +32,8 @@ def test_every_error_is_harmless(kind):
 
 
 def test_the_message_of_a_test_is_harmless():
-    failure = _failed_test(
-        Suite(),
-        {"test": f"t.py::{CONTROL_CHARACTERS}", "message": CONTROL_CHARACTERS, "log": f"web:\n{CONTROL_CHARACTERS}"},
-    )
+    found = SessionFailure(f"t.py::{CONTROL_CHARACTERS}", CONTROL_CHARACTERS, f"web:\n{CONTROL_CHARACTERS}")
+    failure = _failed_test(Suite(), found)
     assert harmless(failure.test + failure.message + failure.log)
 
 

@@ -23,11 +23,16 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image impor
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal, state_folder
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import write_plan
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.tier_records import (
+    GateRecord,
+    RejectedTest,
+    write_tested,
+)
 from fake_engine import FakeEngine
 
 PARENTS = {"base": None, "core": "base", "php": "core", "db": "core", "blog": "php"}
 OLD, NEW = "release-20261124T093000Z", "release-20261125T093000Z"
-FAILURE = {"test": "roles/php/tests/test_php.py::test_it", "owner": "web", "tier": "php", "message": "no", "log": ""}
+FAILURE = RejectedTest("roles/php/tests/test_php.py::test_it", "web", "php", "no", "")
 
 
 def engine_with(*names):
@@ -55,7 +60,7 @@ def run(monkeypatch, tmp_path, make_tier):
             else:
                 journal.failed(name, reason)
         for name, fact in (tested or {}).items():
-            journal.write("tested", name, fact)
+            write_tested(journal, name, fact)
         if variant:
             note_variant(journal, VariantRef(variant, variant.title(), "shop"))
         return journal
@@ -83,18 +88,18 @@ def test_failed_tiers_are_distinguished_from_tiers_not_reached(run):
 
 def test_the_first_failed_test_is_recorded(run):
     tested = {
-        "core": {"image": "sha256:core", "passed": True, "seconds": 1.0, "tests": 2, "failed": []},
-        "php": {"image": "sha256:php", "passed": False, "seconds": 1.0, "tests": 2, "failed": [FAILURE, FAILURE]},
+        "core": GateRecord("sha256:core", passed=True, seconds=1, tests=2),
+        "php": GateRecord("sha256:php", passed=False, seconds=1, tests=2, failed=(FAILURE, FAILURE)),
     }
     record_column(
         engine_with(), run({"base": None, "core": None, "db": None, "php": "its tests failed", "blog": "x"}, tested)
     )
     cell = newest_matrix(state_folder("shop"))[0].variants[0].cell("php")
-    assert (cell.state, cell.test, cell.message, cell.image) == (CellState.FAILED, FAILURE["test"], "no", "sha256:php")
+    assert (cell.state, cell.test, cell.message, cell.image) == (CellState.FAILED, FAILURE.test, "no", "sha256:php")
 
 
 def test_a_kept_tier_has_passed_unless_its_tests_fail(run):
-    tested = {"db": {"image": "sha256:db", "passed": False, "seconds": 1.0, "tests": 1, "failed": [FAILURE]}}
+    tested = {"db": GateRecord("sha256:db", passed=False, seconds=1, tests=1, failed=(FAILURE,))}
     record_column(engine_with(), run({}, tested, kept=PARENTS))
     assert states() == dict.fromkeys(PARENTS, "passed") | {"db": "failed"}
 

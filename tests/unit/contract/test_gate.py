@@ -17,6 +17,10 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.ga
     arguments,
     run_suite,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.session_result import (
+    SessionResult,
+    read_result,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ContractError, NotFoundError
 
 pytestmark = pytest.mark.once
@@ -191,7 +195,7 @@ def test_a_neighbour_that_failed_in_the_run_is_reported(monkeypatch, make_image)
         containers._image_of("cache")
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"tests": 1'])
+@pytest.mark.parametrize("text", ["", "{", '{"tests": 1', '{"tests": "1"}', "[]"])
 def test_a_result_that_is_incomplete_is_ignored(tmp_path, text):
     (tmp_path / "result.json").write_text(text)
-    assert gate._read(tmp_path / "result.json") == gate._read(tmp_path / "none.json") == {"tests": 0, "failed": []}
+    assert read_result(tmp_path / "result.json") == read_result(tmp_path / "none.json") == SessionResult()

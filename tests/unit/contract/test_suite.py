@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain import tags
@@ -13,6 +11,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.ga
     find_tests,
     passed_tag,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.records import decode, encode
 
 
 @pytest.fixture
@@ -67,7 +66,7 @@ def test_the_tests_of_ancestors_count(suite):
 
 def test_a_suite_can_be_written_and_read(suite):
     for example in (suite(), Suite()):
-        assert Suite.from_dict(json.loads(json.dumps(example.to_dict()))) == example
+        assert decode(encode(example), Suite) == example
     assert suite()
     assert not Suite()
 

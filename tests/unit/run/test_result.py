@@ -16,6 +16,12 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decisi
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run import result, summary
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import write_plan
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.tier_records import (
+    GateRecord,
+    PassedTest,
+    RejectedTest,
+    write_tested,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.failure import (
     TaskFailure,
     give_up,
@@ -38,10 +44,10 @@ def run(monkeypatch, tmp_path, make_tier):
         image = "sha256:base" if name == "base" else None
         write_plan(journal, "demo", Decision(make_tier(name, parent), action, ("why",), image, {}), None)
     journal.passed("core", "sha256:core")
-    passed = {"image": "sha256:core", "passed": True, "seconds": 1, "tests": 1, "failed": []}
-    journal.write("tested", "core", {**passed, "ran": [{"test": "t.py::one", "seconds": 0.5}]})
-    failed = [{"test": "t.py::two", "owner": "ops", "tier": "web", "message": "no\x0c", "log": "web:\nlog"}]
-    journal.write("tested", "web", {"image": "sha256:web", "passed": False, "tests": 1, "failed": failed, "ran": []})
+    ran = (PassedTest("t.py::one", 0.5),)
+    write_tested(journal, "core", GateRecord("sha256:core", passed=True, seconds=1, tests=1, ran=ran))
+    failed = (RejectedTest("t.py::two", "ops", "web", "no\x0c", "web:\nlog"),)
+    write_tested(journal, "web", GateRecord("sha256:web", passed=False, seconds=1, tests=1, failed=failed))
     journal.failed("web", "tier 'web' is rejected: 1 of 1 tests fail, " + "x" * 500)
     note_failure(journal, "web", ["tier 'web' is rejected: 1 of 1 tests fail", "all of it"])
     give_up(journal, "db", TaskFailure("Break", "db/tasks/main.yml:3", ["no", "more"]))

@@ -45,11 +45,24 @@ def test_chains_with_a_state_folder_are_listed():
 
 @pytest.mark.parametrize("tier", ["httpd-php", "odd/../name", "ünï", ".hidden", "a b"])
 def test_a_record_can_be_read_back(journal, tier):
-    assert journal.read("plan", tier) is None
-    journal.write("plan", tier, {"a": [1]})
-    assert journal.read("plan", tier) == {"a": [1]}
-    assert journal.read("outcome", tier) is None
+    assert journal.read_record("outcome", tier, Outcome) is None
+    journal.write("outcome", tier, Outcome("sha256:1", "kept"))
+    assert journal.read_record("outcome", tier, Outcome) == Outcome("sha256:1", "kept")
+    assert journal.read_record("plan", tier, Outcome) is None
     assert list(journal.folder.parent.parent.rglob("*.json")) == list(journal.folder.glob("*.json")) or tier[0] == "."
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", '{"image": 1, "reason": ""}'])
+def test_the_message_about_a_damaged_record_names_the_file(journal, text):
+    path = journal.folder / "web.outcome.json"
+    path.write_text(text)
+    with pytest.raises(RunError, match=f"^{path} of this run is damaged: Expect"):
+        journal.outcome("web")
+
+
+def test_unknown_fields_of_a_record_are_ignored(journal):
+    journal.write("outcome", "web", {"image": None, "reason": "why", "new": 1})
+    assert journal.outcome("web") == Outcome(None, "why")
 
 
 def test_recorded_tiers_are_listed(journal):

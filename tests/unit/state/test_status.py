@@ -14,6 +14,11 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.statu
     note_run,
     read_status,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.tier_records import (
+    GateRecord,
+    RejectedTest,
+    write_tested,
+)
 
 PARENTS = {"base": None, "core": "base", "web": "core", "db": "core"}
 
@@ -54,8 +59,8 @@ def run(plan):
                 journal.passed(tier, end)
             elif end.startswith("test_"):
                 journal.passed(tier, "sha256:9")
-                failed = [{"test": end, "owner": "ops", "tier": "base", "message": "no", "log": ""}]
-                journal.write("tested", tier, {"passed": False, "tests": 2, "failed": failed})
+                failed = RejectedTest(end, "ops", "base", "no", "")
+                write_tested(journal, tier, GateRecord("sha256:9", passed=False, seconds=1, tests=2, failed=(failed,)))
             else:
                 journal.failed(tier, end)
         note_run(journal)
@@ -149,7 +154,7 @@ def test_the_status_file_is_private_and_may_be_damaged(plan):
     path = state_folder("demo") / "standing.json"
     assert path.stat().st_mode & 0o777 == 0o600
     path.write_text('{"web": {}}')
-    with pytest.raises(DamagedError, match=f"^{path} cannot be read: 'wanted'; remove it"):
+    with pytest.raises(DamagedError, match=f"^{path} cannot be read: .* field `tier` - at .*; remove it"):
         read_status("demo")
     plan(**everything("keep"))
     assert list(read_status("demo")) == list(PARENTS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.tier_records import BuildRecord, write_build
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.failure import (
     TaskFailure,
     error_lines,
@@ -71,7 +72,7 @@ def test_the_last_failure_is_the_reason(journal):
 
 
 def test_the_message_contains_a_command_to_inspect_the_parent_image(journal):
-    journal.write("build", "web", {"container": "1", "stage": "2", "parent": "p", "to_look_at": f"sha256:{'ab' * 32}"})
+    write_build(journal, "web", BuildRecord("1", "2", "p", 5, f"sha256:{'ab' * 32}"))
     give_up(journal, "web", TaskFailure("Break", "", ["no"]))
     assert (
         shown_failure(journal, "web")[-1] == "  docker run --rm --interactive --tty --entrypoint /bin/sh abababababab"

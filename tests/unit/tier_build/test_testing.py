@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.parts import content_tag, digest_key
@@ -18,6 +20,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image impor
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import write_plan
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.tier_records import read_tested
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build import image_tests
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.candidates import propose
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.failure import shown_failure
@@ -99,7 +102,7 @@ def test_an_image_that_passed_gets_its_content_tag_and_a_tag_for_the_tests(world
     world.build("web", "sha256:base-old")
     assert world.run_gate("web").tests == 30
     assert world.journal.outcome("web").image == "sha256:web-new"
-    assert world.journal.read("tested", "web") == {
+    assert json.loads((world.journal.folder / "web.tested.json").read_text()) == {
         "image": "sha256:web-new", "passed": True, "seconds": 1.5, "tests": 30, "failed": [], "ran": []
     }  # fmt: skip
     forms = sorted(name.partition(":")[2].partition("-")[0] for name in world.names("sha256:web-new"))
@@ -182,11 +185,11 @@ def test_the_report_of_a_failure_names_the_owner_of_the_test_and_possible_causes
     assert world.names("sha256:app-new") == {reference}
     assert world.journal.outcome("app").image is None
     assert world.journal.outcome("app").reason == str(error.value) == "tier 'app' is rejected: 7 of 30 tests fail"
-    tested = world.journal.read("tested", "app")
-    assert not tested["passed"]
-    assert {key: tested["failed"][0][key] for key in ("test", "owner", "tier", "log")} == {
-        "test": "tests/test_it.py::test_it[a b]", "owner": "operations", "tier": "web", "log": "log of web:\nlast words"
-    }  # fmt: skip
+    tested = read_tested(world.journal, "app")
+    assert not tested.passed
+    first = tested.failed[0]
+    assert (first.test, first.owner, first.tier) == ("tests/test_it.py::test_it[a b]", "operations", "web")
+    assert first.log == "log of web:\nlast words"
 
 
 def test_a_kept_image_that_fails_keeps_its_names(world, judge):

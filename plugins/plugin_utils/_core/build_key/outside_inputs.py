@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from urllib.parse import urlsplit
 from .. import local_files
 from ..deb822 import paragraphs
 from ..local_files import write_atomically
+from ..records import decode, encode
 from .parts import digest_bytes
 
 #: Computes a digest from the chunks of an answer.
@@ -115,18 +115,15 @@ class AnswerCache:
     def get(self, name: str) -> CachedAnswer | None:
         """Return the last answer with this name; ``None`` if there is none."""
         try:
-            answer = CachedAnswer(**json.loads(self._path(name).read_text()))
-        except (OSError, ValueError, TypeError):
+            return decode(self._path(name).read_text(), CachedAnswer, exact=True)
+        except (OSError, ValueError):
             return None
-        texts = (answer.digest, answer.etag or "", answer.modified or "")
-        is_valid = isinstance(answer.time, float | int) and all(isinstance(text, str) for text in texts)
-        return answer if is_valid else None
 
     def keep(self, name: str, answer: CachedAnswer) -> None:
         """Cache an answer. If the file cannot be written, the next run sends the request again."""
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_atomically(self._path(name), json.dumps(dataclasses.asdict(answer)))
+            write_atomically(self._path(name), encode(answer))
         except OSError:
             return
 

@@ -14,7 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import msgspec
+
 from ..errors import ChainError
+from ..records import decode
 
 #: Capabilities of every build container: the minimum for installing packages (measured with apache2, php-fpm and
 #: mariadb-server).
@@ -174,15 +177,10 @@ def protections_from_text(text: str) -> tuple[Protection, ...]:
     Raises:
         ValueError: The text has a different form.
     """
-    try:
-        entries = [(entry["tier"], entry["team"], entry["paths"]) for entry in json.loads(text)] if text else []
-        return tuple(Protection(str(tier), str(team), tuple(map(str, paths))) for tier, team, paths in entries)
-    except (KeyError, TypeError) as error:
-        raise ValueError(text) from error
+    return decode(text, tuple[Protection, ...]) if text else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Bootstrap:
+class Bootstrap(msgspec.Struct, frozen=True, tag_field="kind", tag=True):
     """A base that mmdebstrap makes from a Debian archive."""
 
     #: Code name or suite: ``bookworm``.
@@ -197,8 +195,7 @@ class Bootstrap:
     security_mirror: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
+class Import(msgspec.Struct, frozen=True, tag_field="kind", tag=True):
     """A base that is imported from an archive of a root file system."""
 
     #: Path of a tar archive, plain or compressed (gzip, bzip2, xz).
@@ -207,14 +204,15 @@ class Import:
     checksum: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pull:
+class Pull(msgspec.Struct, frozen=True, tag_field="kind", tag=True):
     """A base that is an existing image in a registry, named by digest."""
 
     #: ``name@sha256:…``.
     reference: str
 
 
+#: As JSON, a source has the name of its class in the field ``kind``. msgspec tells only its own classes apart, not
+#: dataclasses.
 Source = Bootstrap | Import | Pull
 
 

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
 
+from ..records import encode
 from ..text import printable
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON; docs/command.md describes it.")
@@ -27,7 +27,7 @@ def show(answer: Any, render: Callable[[], Iterable[str | Table]], *, as_json: b
         as_json: Whether to print the answer as JSON.
     """
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(answer), indent=2))
+        click.echo(encode(answer, indent=2))
         return
     for part in render():
         if isinstance(part, Table):

@@ -26,6 +26,7 @@ from ..state.journal import Journal, state_folder
 from ..state.lock import chain_lock
 from ..state.plan_records import Planned, read_plans
 from ..state.status import read_status
+from ..state.tier_records import build_seconds, read_tested
 from .variant_matrix import SCHEMA, Cell, CellState, Matrix, Variant, matrix_text, parse_matrix
 
 #: The largest number of matrices that are saved for a chain.
@@ -138,7 +139,7 @@ class VariantRef:
 
 def note_variant(journal: Journal, variant: VariantRef) -> None:
     """Record that a run builds a variant."""
-    journal.write(_KIND, variant.name, dataclasses.asdict(variant))
+    journal.write(_KIND, variant.name, variant)
 
 
 def record_column(engine: Engine, journal: Journal) -> str | None:
@@ -159,9 +160,9 @@ def record_column(engine: Engine, journal: Journal) -> str | None:
         EngineError: The engine does not answer.
     """
     recorded = journal.recorded(_KIND)
-    if not recorded:
+    variant = journal.read_record(_KIND, recorded[0], VariantRef) if recorded else None
+    if variant is None:
         return None
-    variant = VariantRef(**(journal.read(_KIND, recorded[0]) or {}))
     column = Variant(variant.name, variant.title, _build_cells(journal))
     release = _newest_release(engine, variant.of)
     with chain_lock(variant.of, "matrix"):
@@ -215,20 +216,21 @@ def _build_cells(journal: Journal) -> list[Cell]:
 
 def _build_cell(journal: Journal, planned: Planned, parent_cell: Cell | None) -> Cell:
     name, outcome = planned.tier.name, journal.outcome(planned.tier.name)
-    tested = journal.read("tested", name) or {"passed": True, "failed": [], "image": None}
+    tested = read_tested(journal, name)
+    rejected = tested if tested is not None and not tested.passed else None
     image_id = outcome.image if outcome else planned.image
-    if image_id is not None and tested["passed"]:
-        return Cell(name, CellState.PASSED, image=image_id, seconds=_measure_build(journal, name))
+    if image_id is not None and rejected is None:
+        return Cell(name, CellState.PASSED, image=image_id, seconds=build_seconds(journal, name))
     reason = (outcome.reason if outcome else "") or "the run ended before it was built"
     parent_failed = parent_cell is not None and parent_cell.state is not CellState.PASSED
-    if tested["passed"] and (outcome is None or parent_failed):
+    if rejected is None and (outcome is None or parent_failed):
         return Cell(name, CellState.NOT_REACHED, message=reason)
-    first = next(iter(tested["failed"]), {"test": None, "message": reason})
-    seconds = _measure_build(journal, name)
-    return Cell(name, CellState.FAILED, first["test"], first["message"], tested["image"], seconds)
-
-
-def _measure_build(journal: Journal, tier: str) -> float | None:
-    """Return how many seconds a tier's build and tests took; ``None`` if it was not built."""
-    began, ended = journal.moment("build", tier), journal.moment("outcome", tier)
-    return None if began is None or ended is None else round(ended - began, 1)
+    first = next(iter(rejected.failed if rejected else ()), None)
+    return Cell(
+        tier=name,
+        state=CellState.FAILED,
+        test=first.test if first else None,
+        message=first.message if first else reason,
+        image=tested.image if tested else None,
+        seconds=build_seconds(journal, name),
+    )

@@ -7,16 +7,13 @@ A matrix is a JSON document; ``docs/schemas/matrix.json`` is its schema. :mod:`.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
-import json
-import math
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from ..chain import tags
 from ..errors import DamagedError
+from ..records import decode, encode
 
 #: Version of the document. Increase it whenever a field is added or changes its meaning.
 SCHEMA = 1
@@ -123,7 +120,7 @@ class Changes:
 
 def matrix_text(matrix: Matrix) -> str:
     """Return a matrix as a JSON document."""
-    return json.dumps(dataclasses.asdict(matrix), indent=2) + "\n"
+    return encode(matrix, indent=2) + "\n"
 
 
 def parse_matrix(content: str | bytes, what: str) -> Matrix:
@@ -137,9 +134,20 @@ def parse_matrix(content: str | bytes, what: str) -> Matrix:
         DamagedError: The document is not a valid matrix.
     """
     try:
-        return _read_matrix(json.loads(content))
-    except (ValueError, RecursionError) as error:
+        matrix = decode(content, Matrix)
+        _check(matrix)
+    except ValueError as error:
         raise DamagedError(f"{what} is not a valid compatibility matrix: {error}") from error
+    return matrix
+
+
+def _check(matrix: Matrix) -> None:
+    if matrix.schema != SCHEMA:
+        raise ValueError(f"schema is {matrix.schema}; expected {SCHEMA}")
+    if matrix.release is not None and not tags.is_release(matrix.release):
+        raise ValueError(f"release is {matrix.release!r}; expected release-…")
+    if matrix.moment.tzinfo is None:
+        raise ValueError(f"made is {matrix.made!r}; expected a time with a time zone")
 
 
 def compare(before: Matrix | None, after: Matrix) -> Changes:
@@ -159,47 +167,3 @@ def compare(before: Matrix | None, after: Matrix) -> Changes:
 
 def _index_cells(matrix: Matrix) -> dict[tuple[str, str], Cell]:
     return {(variant.name, cell.tier): cell for variant in matrix.variants for cell in variant.tiers}
-
-
-def _read_matrix(document: Any) -> Matrix:
-    matrix = Matrix(
-        schema=_read_value(document, "schema", int),
-        chain=_read_value(document, "chain", str),
-        release=_read_value(document, "release", str, type(None)),
-        made=_read_value(document, "made", str),
-        variants=[_read_variant(variant) for variant in _read_value(document, "variants", list)],
-    )
-    if matrix.schema != SCHEMA:
-        raise ValueError(f"schema is {matrix.schema}; expected {SCHEMA}")
-    if matrix.release is not None and not tags.is_release(matrix.release):
-        raise ValueError(f"release is {matrix.release!r}; expected release-…")
-    if matrix.moment.tzinfo is None:
-        raise ValueError(f"made is {matrix.made!r}; expected a time with a time zone")
-    return matrix
-
-
-def _read_variant(document: Any) -> Variant:
-    cells = [_read_cell(cell) for cell in _read_value(document, "tiers", list)]
-    return Variant(_read_value(document, "name", str), _read_value(document, "title", str), cells)
-
-
-def _read_cell(document: Any) -> Cell:
-    seconds = _read_value(document, "seconds", int, float, type(None))
-    if seconds is not None and not math.isfinite(seconds):
-        raise ValueError(f"seconds is {seconds}; expected a finite number")
-    return Cell(
-        tier=_read_value(document, "tier", str),
-        state=CellState(_read_value(document, "state", str)),
-        test=_read_value(document, "test", str, type(None)),
-        message=_read_value(document, "message", str, type(None)),
-        image=_read_value(document, "image", str, type(None)),
-        seconds=seconds,
-    )
-
-
-def _read_value(document: Any, key: str, *kinds: type) -> Any:
-    if not isinstance(document, dict) or key not in document:
-        raise ValueError(f"{key} is missing")
-    if type(document[key]) not in kinds:  # isinstance would accept a bool as an int
-        raise ValueError(f"{key} is {document[key]!r}, which has the wrong type")
-    return document[key]

@@ -7,7 +7,6 @@ The process that started the tests reads the results from this file.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from ..engine.engine import connect
 from ..errors import TierwrightError
 from ..text import printable_lines
 from .session_containers import ImageUnderTest, SessionContainers
+from .session_result import SessionFailure, SessionResult, write_result
 from .started_container import StartedContainer
 
 #: Starts a container of the image under test, or of a neighbour; see ``start`` of
@@ -153,7 +153,7 @@ class ResultRecorder:
         self._path = path
         self._began = time.monotonic()
         self._passed: list[tuple[str, float]] = []
-        self._failed: list[dict[str, Any]] = []
+        self._failed: list[SessionFailure] = []
         self._running = ""
         self._interrupted = False
         self._session: pytest.Session | None = None
@@ -187,19 +187,18 @@ class ResultRecorder:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         """Write the results, first of all plugins, because a later step may hang."""
-        failed = {failure["test"] for failure in self._failed}
-        results = {
-            "tests": len(self._passed) + len(failed),
-            "ran": self._passed,
-            "seconds": round(time.monotonic() - self._began, 3),
-            "failed": self._failed,
-            "interrupted": self._interrupted,
-        }
-        self._path.write_text(json.dumps(results))
+        result = SessionResult(
+            tests=len(self._passed) + len({failure.test for failure in self._failed}),
+            ran=tuple(self._passed),
+            seconds=round(time.monotonic() - self._began, 3),
+            failed=tuple(self._failed),
+            interrupted=self._interrupted,
+        )
+        write_result(self._path, result)
 
     def _fail(self, test: str, message: str, sections: Iterable[tuple[str, str]]) -> None:
         container_logs = [f"{name}:\n{text}" for name, text in sections if name.startswith(LOG_HEADING)]
-        self._failed.append({"test": self._full_name(test), "message": message, "log": "\n".join(container_logs)})
+        self._failed.append(SessionFailure(self._full_name(test), message, "\n".join(container_logs)))
 
     def _full_name(self, test: str) -> str:
         path, separator, rest = test.partition("::")

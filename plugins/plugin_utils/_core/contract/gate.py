@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import json
 import os
 import shlex
 import signal
@@ -19,15 +18,15 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ..build_key.file_digests import digest_path
 from ..build_key.parts import digest_bytes
 from ..chain import tags
 from ..errors import ContractError
 from ..text import printable_lines
+from .session_result import SessionFailure, SessionResult, read_result
 
 #: Names of pytest's test files, and their folder in a role.
 _FILES = ("test_*.py", "*_test.py")
@@ -70,17 +69,6 @@ class Suite:
             OSError: A file cannot be read.
         """
         return digest_bytes(repr([(tests.tier, digest_path(Path(tests.folder))) for tests in self.all]).encode())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as values that JSON can represent."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> Suite:
-        """Make a suite from the result of :meth:`to_dict`."""
-        own = fields["own"]
-        contracts = tuple(RoleTests(**tests) for tests in fields["contracts"])
-        return cls(None if own is None else RoleTests(**own), contracts)
 
 
 def find_tests(role: Path) -> Path | None:
@@ -203,9 +191,9 @@ def run_suite(suite: Suite, subject: GateSubject, timeout: float = TIMEOUT) -> V
             for number, (tests, options) in enumerate(parts)
         ]
         results = [run.result() for run in runs]
-    failed = tuple(_failed_test(suite, failure) for result in results for failure in result["failed"])
-    ran = tuple((name, seconds) for result in results for name, seconds in result.get("ran", ()))
-    return Verdict(sum(result["tests"] for result in results), round(time.monotonic() - began, 1), failed, ran)
+    failed = tuple(_failed_test(suite, failure) for result in results for failure in result.failed)
+    ran = tuple(passed for result in results for passed in result.ran)
+    return Verdict(sum(result.tests for result in results), round(time.monotonic() - began, 1), failed, ran)
 
 
 def arguments(subject: GateSubject) -> list[str]:
@@ -217,11 +205,11 @@ def arguments(subject: GateSubject) -> list[str]:
 
 def _run(
     tests: Sequence[RoleTests], options: list[str], scratch: Path, run: str, timeout: float, parent_pid: int
-) -> dict[str, Any]:
+) -> SessionResult:
     """Run one pytest process, and wait for its end.
 
     Returns:
-        The results that :mod:`.fixtures` wrote.
+        Its results. They have a failure if it was interrupted, or ended without results.
 
     Raises:
         ContractError: The parent process of this process is no longer ``parent_pid``.
@@ -254,23 +242,16 @@ def _run(
         was_interrupted = _wait(process, timeout, parent_pid)
     if os.getppid() != parent_pid:
         raise ContractError(f"run {run} has ended; its tests were ended, too")
-    result = _read(result_file)
+    result = read_result(result_file)
     if was_interrupted:
-        running = result["failed"].pop() if result.get("interrupted") else _failure_without_test("")
+        *others, running = result.failed if result.interrupted else (*result.failed, SessionFailure("", ""))
         message = f"the tests took longer than {timeout:g} s (tier_test_timeout) and were ended"
-        result["failed"].append({**running, "message": message})
-    elif process.returncode not in _DONE and not result["failed"]:
+        return replace(result, failed=(*others, replace(running, message=message)))
+    if process.returncode not in _DONE and not result.failed:
         last_lines = "\n".join(log.read_text(errors="replace").splitlines()[-_LINES:])
-        result["failed"] = [_failure_without_test(f"pytest ended with status {process.returncode}:\n{last_lines}")]
+        message = f"pytest ended with status {process.returncode}:\n{last_lines}"
+        return replace(result, failed=(SessionFailure("", message),))
     return result
-
-
-def _read(result_file: Path) -> dict[str, Any]:
-    """Read the results of a pytest process; empty results if it was killed before they were complete."""
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        result: dict[str, Any] = json.loads(result_file.read_text())
-        return result
-    return {"tests": 0, "failed": []}
 
 
 def _wait(process: subprocess.Popen[bytes], timeout: float, parent_pid: int) -> bool:
@@ -300,13 +281,9 @@ def _environment(path: Path) -> dict[str, str]:
     return {**kept, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def _failure_without_test(message: str) -> dict[str, Any]:
-    return {"test": "", "message": message, "log": ""}
-
-
-def _failed_test(suite: Suite, failure: Mapping[str, Any]) -> FailedTest:
-    path = Path(failure["test"].partition("::")[0])
+def _failed_test(suite: Suite, failure: SessionFailure) -> FailedTest:
+    path = Path(failure.test.partition("::")[0])
     owner = next((tests for tests in suite.all if path.is_relative_to(tests.folder)), None)
     # The image can determine the name, the message and the logs, so control characters for terminals are escaped.
-    test, message, log = (printable_lines(failure[key]) for key in ("test", "message", "log"))
+    test, message, log = map(printable_lines, (failure.test, failure.message, failure.log))
     return FailedTest(test, owner, message, log)

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+import msgspec
 from ansible.errors import AnsibleError
 
 from ..build_key.parts import Parts, digest_bytes, plain, recorded_parts
@@ -134,7 +134,7 @@ class TierKeyParts:
 def _digest_source(source: Source, variables: Mapping[str, Any]) -> str:
     settings = {
         "source": type(source).__name__,
-        **dataclasses.asdict(source),
+        **msgspec.structs.asdict(source),
         "config": variables.get("tier_config"),
         **{name: variables[name] for name in _SEALING_VARIABLES if name in variables},
     }

@@ -8,19 +8,17 @@ in between, the next run finds the file, and either finishes the moves or takes 
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..engine.docker_config import engine_address
 from ..engine.engine import Engine
 from ..engine.inspection import Names
 from ..errors import EngineError, RunError
 from ..local_files import remove_unfinished, set_aside, write_durably
+from ..records import decode, encode
 from ..state.journal import state_folder
 from ..state.lock import chain_lock
 
@@ -39,6 +37,15 @@ class Move:
     def now(self, names: Names) -> str | None:
         """Return the ID of the image that the tag names now, according to all image names on the engine."""
         return names.get(self.repository, {}).get(self.tag)
+
+
+@dataclass(frozen=True, slots=True)
+class MovesRecord:
+    """The moves of one transaction, recorded before the first tag moves."""
+
+    #: Address of the engine.
+    engine: str
+    moves: tuple[Move, ...]
 
 
 def move_all(engine: Engine, chain: str, moves: Sequence[Move]) -> None:
@@ -103,12 +110,13 @@ def recover(engine: Engine, chain: str, say: Callable[[str], None]) -> None:
         remove_unfinished(state_folder(chain), "promotion-*")
         for path in _list_records(chain):
             try:
-                address, moves = _read(path)
-            except (ValueError, TypeError, KeyError, OSError) as error:
+                record = decode(path.read_text(), MovesRecord, exact=True)
+            except (ValueError, OSError) as error:
                 say(f"{set_aside(path, error)}. It listed the tags of an interrupted promotion: check these tags")
                 continue
+            moves = record.moves
             complete = all(move.after is None or engine.images.find(move.after) for move in moves)
-            if not complete and address != engine_address():
+            if not complete and record.engine != engine_address():
                 continue
             names = engine.images.snapshot().names
             if complete and all(move.now(names) in {move.before, move.after} for move in moves):
@@ -156,21 +164,9 @@ def _list_records(chain: str) -> list[Path]:
     return sorted(state_folder(chain).glob("promotion-*.json"))
 
 
-def _read(path: Path) -> tuple[str, list[Move]]:
-    """Read a record: the address of the engine, and the moves."""
-    record = json.loads(path.read_text())
-    moves = [Move(**fields) for fields in record["moves"]]
-    texts = (text for move in moves for text in dataclasses.astuple(move) if text is not None)
-    for value in (record["engine"], *texts):
-        if not isinstance(value, str):
-            raise TypeError(f"found {value!r}, expected a text")
-    return record["engine"], moves
-
-
 def _record(chain: str, moves: Sequence[Move]) -> Path:
     """Write the record of the moves. It survives a crash of the machine."""
     address = engine_address()
     path = state_folder(chain) / f"promotion-{hashlib.sha256(address.encode()).hexdigest()[:16]}.json"
-    content: dict[str, Any] = {"engine": address, "moves": [dataclasses.asdict(move) for move in moves]}
-    write_durably(path, json.dumps(content))
+    write_durably(path, encode(MovesRecord(address, tuple(moves))))
     return path

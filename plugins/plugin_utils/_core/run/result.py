@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,51 +15,49 @@ from xml.etree import ElementTree as ET
 from ..engine.engine import Engine
 from ..errors import ChainError, RunError, describe_error
 from ..local_files import write_atomically
+from ..records import encode
 from ..state.journal import Journal, start_time
 from ..state.plan_records import Planned, read_plans
 from ..state.status import FAILED, NOT_REACHED, ended_tiers, failed_outside_tiers
+from ..state.tier_records import GateRecord, read_tested
 from ..tier_build.failure import last_failed_task, shown_failure
 
 #: Characters that XML cannot contain, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def junit(result: Mapping[str, Any]) -> str:
-    """Return the result as a JUnit document.
-
-    Args:
-        result: The fields of :class:`RunResult`.
-    """
-    suites = ET.Element("testsuites", name=_clean(result["chain"] or "tierwright"))
-    for tier in result["tiers"]:
+def junit(result: RunResult) -> str:
+    """Return the result as a JUnit document."""
+    suites = ET.Element("testsuites", name=_clean(result.chain or "tierwright"))
+    for tier in result.tiers:
         cases = list(_make_cases(tier))
-        suite = ET.SubElement(suites, "testsuite", _suite_attributes(tier["tier"], cases))
+        suite = ET.SubElement(suites, "testsuite", _suite_attributes(tier.tier, cases))
         suite.extend(cases)
-    if result["error"] is not None:
+    if result.error is not None:
         suite = ET.SubElement(suites, "testsuite", {**_suite_attributes("run", []), "tests": "1", "errors": "1"})
         case = ET.SubElement(suite, "testcase", classname="run", name="run")
-        ET.SubElement(case, "error", message=_first_line(result["error"])).text = _clean(result["error"])
+        ET.SubElement(case, "error", message=_first_line(result.error)).text = _clean(result.error)
     ET.indent(suites)
     return ET.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _make_cases(tier: Mapping[str, Any]) -> Iterator[ET.Element]:
+def _make_cases(tier: TierResult) -> Iterator[ET.Element]:
     """Yield a case for the tier itself, and a case for each of its tests."""
-    name = _clean(tier["tier"])
-    case = ET.Element("testcase", classname=name, name=tier["action"])
-    if tier["result"] == "not reached":
-        ET.SubElement(case, "skipped", message=_first_line(tier["reason"] or "not reached"))
-    elif tier["result"] == "failed":
-        failure = ET.SubElement(case, "failure", message=_first_line(tier["reason"] or "failed"))
-        failure.text = _clean("\n".join(tier["told"]))
+    name = _clean(tier.tier)
+    case = ET.Element("testcase", classname=name, name=tier.action)
+    if tier.result == NOT_REACHED:
+        ET.SubElement(case, "skipped", message=_first_line(tier.reason or NOT_REACHED))
+    elif tier.result == FAILED:
+        failure = ET.SubElement(case, "failure", message=_first_line(tier.reason or FAILED))
+        failure.text = _clean("\n".join(tier.told))
     yield case
-    for test in tier["tests"]:
-        seconds = {} if test["seconds"] is None else {"time": f"{test['seconds']:.3f}"}
-        case = ET.Element("testcase", {"classname": name, "name": _clean(test["test"] or "all tests"), **seconds})
-        if test["result"] == "failed":
-            ET.SubElement(case, "failure", message=_first_line(test["message"])).text = _clean(test["message"])
-        if test["log"]:
-            ET.SubElement(case, "system-out").text = _clean(test["log"])
+    for test in tier.tests:
+        seconds = {} if test.seconds is None else {"time": f"{test.seconds:.3f}"}
+        case = ET.Element("testcase", {"classname": name, "name": _clean(test.test or "all tests"), **seconds})
+        if test.result == FAILED:
+            ET.SubElement(case, "failure", message=_first_line(test.message)).text = _clean(test.message)
+        if test.log:
+            ET.SubElement(case, "system-out").text = _clean(test.log)
         yield case
 
 
@@ -208,7 +204,7 @@ def write_files(engine: Engine, journal: Journal, repeat: str, hosts: Collection
         RunError: A file cannot be written.
         EngineError: The engine does not answer.
     """
-    files = journal.read(_KIND, "run") or {}
+    files = journal.read_record(_KIND, "run", dict[str, str])
     if files:
         try:
             begin_files(files, result_of(engine, journal, repeat, hosts))
@@ -246,9 +242,9 @@ def _explain_host(journal: Journal, host: str) -> str:
 
 
 def _tier_result(engine: Engine, journal: Journal, planned: Planned, result: str, reason: str) -> TierResult:
-    tier, outcome, tested = planned.tier, journal.outcome(planned.tier.name), journal.read("tested", planned.tier.name)
-    image_id = outcome.image if outcome else planned.image
-    image = engine.images.find(image_id or (tested or {}).get("image") or "") if image_id or tested else None
+    tier, outcome, tested = planned.tier, journal.outcome(planned.tier.name), read_tested(journal, planned.tier.name)
+    image_id = (outcome.image if outcome else planned.image) or (tested.image if tested else None)
+    image = engine.images.find(image_id) if image_id else None
     return TierResult(
         tier=tier.name,
         team=tier.team,
@@ -260,21 +256,17 @@ def _tier_result(engine: Engine, journal: Journal, planned: Planned, result: str
         release=tier.release,
         released=image is not None and image.is_named(tier.release),
         size=image.size if image else None,
-        tests=_test_results(tested or {}),
+        tests=_test_results(tested) if tested else [],
         told=shown_failure(journal, tier.name) if result == FAILED else [],
     )
 
 
-def _test_results(tested: Mapping[str, Any]) -> list[Test]:
-    passed = [Test(test["test"], PASSED, test["seconds"], None, "", "") for test in tested.get("ran", ())]
-    failed = [
-        Test(test["test"], FAILED, None, test["owner"], test["message"], test["log"])
-        for test in tested.get("failed", ())
-    ]
+def _test_results(tested: GateRecord) -> list[Test]:
+    passed = [Test(test.test, PASSED, test.seconds, None, "", "") for test in tested.ran]
+    failed = [Test(test.test, FAILED, None, test.owner, test.message, test.log) for test in tested.failed]
     return passed + failed
 
 
 def _documents(result: RunResult) -> dict[str, str]:
     """Return the result as documents, by the argument that sets their file."""
-    fields = dataclasses.asdict(result)
-    return {"result_file": json.dumps(fields, indent=2) + "\n", "junit_file": junit(fields)}
+    return {"result_file": encode(result, indent=2) + "\n", "junit_file": junit(result)}

@@ -15,6 +15,7 @@ from ..release.promotion import is_held
 from ..state.journal import Journal
 from ..state.plan_records import Planned, read_plans
 from ..state.status import FAILED, ended_tiers, failed_outside_tiers
+from ..state.tier_records import read_tested
 from ..text import one_line, size
 from ..tier_build.failure import last_failed_task, shown_failure
 
@@ -101,10 +102,10 @@ def failures(journal: Journal, repeat: str, hosts: Collection[str] = ()) -> Iter
 def _make_row(engine: Engine, journal: Journal, planned: Planned, *, held: bool) -> tuple[str, ...]:
     tier, outcome = planned.tier, journal.outcome(planned.tier.name)
     failed = outcome is not None and outcome.image is None
-    tested = journal.read("tested", tier.name)
+    tested = read_tested(journal, tier.name)
     image_id = outcome.image if outcome is not None and not failed else planned.image
-    if failed and tested and not tested["passed"]:
-        image_id = tested["image"]
+    if failed and tested and not tested.passed:
+        image_id = tested.image
     image = engine.images.find(image_id) if image_id else None
     result = "built" if planned.action is Action.BUILD else "kept"
     if outcome is None and planned.runs:
@@ -113,8 +114,8 @@ def _make_row(engine: Engine, journal: Journal, planned: Planned, *, held: bool)
         result = one_line(outcome.reason.splitlines()[0].removeprefix(f"tier {tier.name!r} is "), _MAX_RESULT)
     if image is None:
         return (tier.name, "-", tier.team, "-", "-", result)
-    if tested and tested["passed"]:
-        result += f", {tested['tests']} {'test' if tested['tests'] == 1 else 'tests'} passed"
+    if tested and tested.passed:
+        result += f", {tested.tests} {'test' if tested.tests == 1 else 'tests'} passed"
     released = image.is_named(tier.release)
     if not released and not failed:
         result += f", {tier.release} not moved" + (": its branch failed" if held else "")

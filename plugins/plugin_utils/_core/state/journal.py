@@ -10,7 +10,6 @@ half a file.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import re
 import secrets
@@ -21,13 +20,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 from urllib.parse import unquote
 
 from .. import local_files
 from ..chain.names import file_name
 from ..errors import RunError, wrap_errors
 from ..local_files import lock, write_atomically
+from ..records import decode, encode
 from ..text import printable_lines
 from .owner import Holder
 
@@ -40,6 +40,8 @@ _LOCK_SECONDS = 3600
 _UNFINISHED = "+"
 _MOMENT = "%Y%m%dT%H%M%SZ"
 _RUN = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]+", re.ASCII)
+
+RecordT = TypeVar("RecordT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Journal:
         """
         folder = runs_folder(chain) / f"{datetime.now(UTC).strftime(_MOMENT)}-{secrets.token_hex(4)}"
         folder.mkdir(mode=0o700, parents=True)
-        (folder / "holder").write_text(json.dumps(Holder.of_parent_process(command).written()))
+        (folder / "holder").write_text(encode(Holder.of_parent_process(command)))
         return cls(folder)
 
     def hold(self) -> IO[bytes]:
@@ -91,7 +93,7 @@ class Journal:
     def holder(self) -> Holder | None:
         """The process that the run belongs to; ``None`` if the run has ended, or was killed before it recorded this."""
         try:
-            return Holder.read(json.loads((self.folder / "holder").read_text()))
+            return decode((self.folder / "holder").read_text(), Holder)
         except (FileNotFoundError, ValueError):
             return None
 
@@ -111,12 +113,12 @@ class Journal:
         holder = self.holder
         return holder is not None and holder.is_running()
 
-    def write(self, kind: str, tier: str, content: dict[str, Any]) -> None:
+    def write(self, kind: str, tier: str, record: Any) -> None:
         """Write a record about a tier, of a kind such as ``plan``, ``build`` or ``outcome``."""
-        write_atomically(self._path(kind, tier), json.dumps(content))
+        write_atomically(self._path(kind, tier), encode(record))
 
-    def read(self, kind: str, tier: str) -> dict[str, Any] | None:
-        """Read a record; ``None`` if there is none.
+    def read_record(self, kind: str, tier: str, form: type[RecordT]) -> RecordT | None:
+        """Read a record, an instance of ``form``; ``None`` if there is none.
 
         Raises:
             RunError: The record is damaged.
@@ -127,8 +129,7 @@ class Journal:
         except FileNotFoundError:
             return None
         with wrap_errors(f"{path} of this run is damaged", RunError):
-            content = json.loads(text)
-        return content if isinstance(content, dict) else None
+            return decode(text, form)
 
     def moment(self, kind: str, tier: str) -> float | None:
         """Return when a record was written, in seconds since 1970; ``None`` if there is none."""
@@ -146,17 +147,16 @@ class Journal:
 
     def passed(self, tier: str, image: str, reason: str = "") -> None:
         """Record that ``tier`` has ``image`` after this run. ``reason`` says why it keeps an earlier image."""
-        self.write("outcome", tier, {"image": image, "reason": reason})
+        self.write("outcome", tier, Outcome(image, reason))
 
     def failed(self, tier: str, reason: str) -> None:
         """Record that ``tier`` failed, unless it has an outcome already."""
-        if self.read("outcome", tier) is None:
-            self.write("outcome", tier, {"image": None, "reason": printable_lines(reason)})
+        if self.outcome(tier) is None:
+            self.write("outcome", tier, Outcome(None, printable_lines(reason)))
 
     def outcome(self, tier: str) -> Outcome | None:
         """Return how ``tier``'s build ended; ``None`` if it has not ended."""
-        content = self.read("outcome", tier)
-        return None if content is None else Outcome(content["image"], content["reason"])
+        return self.read_record("outcome", tier, Outcome)
 
     def wait(self, tier: str) -> Outcome:
         """Wait until ``tier``'s build ends.

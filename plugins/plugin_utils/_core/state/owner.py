@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 import getpass
-import json
 import os
 import socket
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from ..records import decode, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +43,6 @@ class Holder:
         """Describe the parent of this process. In a worker, that is ansible-playbook."""
         pid = os.getppid()
         return cls(pid, _birth(pid), machine(), user(), command, time.strftime("%Y-%m-%d %H:%M:%S"))
-
-    @classmethod
-    def read(cls, fields: dict[str, Any]) -> Holder:
-        """Read the fields that :meth:`written` returned.
-
-        Raises:
-            ValueError: A field is missing or has the wrong type.
-        """
-        kinds = {field.name: int if field.name == "pid" else str for field in dataclasses.fields(cls)}
-        if not isinstance(fields, dict) or not all(isinstance(fields.get(name), kind) for name, kind in kinds.items()):
-            raise ValueError(f"{fields!r} does not describe a process")
-        return cls(**{name: fields[name] for name in kinds})
-
-    def written(self) -> dict[str, Any]:
-        """Return the fields for JSON."""
-        return dataclasses.asdict(self)
 
     def is_running(self) -> bool:
         """Say whether the process still runs; ``False`` for a process of a different machine."""
@@ -109,7 +93,6 @@ def user() -> str:
 
 #: The largest number of tiers that a message names.
 _MAX_NAMED = 5
-_LISTS = ("tiers", "roots")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +105,7 @@ class Home:
     host: str
     user: str
     #: Its current and former tiers: each is the name of the tier, a space, and the repository of its images.
-    tiers: tuple[str, ...]
+    tiers: tuple[str, ...] = ()
     #: The address that its Git repository was cloned from; empty if it was not cloned.
     origin: str = ""
     #: Folder of its Git repository; empty if there is none.
@@ -138,16 +121,13 @@ class Home:
     def read(cls, text: str) -> Home | None:
         """Read the text that :meth:`written` returned; ``None`` if the text is something else."""
         try:
-            fields: dict[str, Any] = json.loads(text)
-            home = cls(**{**fields, **{name: tuple(fields.get(name, ())) for name in _LISTS}})
-        except (ValueError, TypeError, KeyError):
+            return decode(text, cls, exact=True)
+        except ValueError:
             return None
-        texts = [getattr(home, field.name) for field in dataclasses.fields(cls) if field.name not in _LISTS]
-        return home if all(isinstance(text, str) for text in (*texts, *home.tiers, *home.roots)) else None
 
     def written(self) -> str:
         """Return all fields except ``former`` as JSON, for other copies of the project to read."""
-        return json.dumps(dataclasses.asdict(dataclasses.replace(self, former="")), sort_keys=True)
+        return encode(dataclasses.replace(self, former=""), sort_keys=True)
 
     def with_tiers(self, tiers: Collection[str]) -> Home:
         """Return the same place with more tiers."""

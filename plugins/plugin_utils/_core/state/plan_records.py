@@ -4,22 +4,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ..build_key.source_version import Commit
 from ..chain.graph import Chain
 from ..chain.names import variable_prefix
-from ..chain.tier import Bootstrap, Cage, Import, Pull, Source, Tier
+from ..chain.tier import Tier
 from ..contract.gate import Suite
 from ..errors import RunError
 from ..plan.decision import Action, Decision
 from .journal import Journal
-
-_SOURCES: dict[str, Callable[..., Source]] = {kind.__name__: kind for kind in (Bootstrap, Import, Pull)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,56 +77,35 @@ def write_plan(
     tests: Suite | None = None,
 ) -> None:
     """Record the decision for a tier; :class:`Planned` describes the other arguments."""
-    tier = dataclasses.asdict(decision.tier)
-    if decision.tier.source is not None:
-        tier["source"]["kind"] = type(decision.tier.source).__name__
-    journal.write(
-        "plan",
-        decision.tier.name,
-        {
-            "chain": chain,
-            "tier": tier,
-            "action": str(decision.action),
-            "image": decision.image,
-            "parts": dict(decision.parts),
-            "role": role,
-            "forced": decision.forced,
-            "elsewhere": [dict(parts) for parts in decision.elsewhere],
-            "roles": [str(folder) for folder in roles],
-            "projects": [str(folder) for folder in projects],
-            "was": decision.was,
-            "tests": (tests or Suite()).to_dict(),
-            "untested": bool(decision.untested),
-            "commit": None if commit is None else dataclasses.asdict(commit),
-        },
+    planned = Planned(
+        chain=chain,
+        tier=decision.tier,
+        action=decision.action,
+        image=decision.image,
+        parts=dict(decision.parts),
+        role=role,
+        forced=decision.forced,
+        elsewhere=tuple(dict(parts) for parts in decision.elsewhere),
+        roles=tuple(str(folder) for folder in roles),
+        projects=tuple(str(folder) for folder in projects),
+        was=decision.was,
+        tests=tests or Suite(),
+        untested=bool(decision.untested),
+        commit=commit,
     )
+    journal.write("plan", decision.tier.name, planned)
 
 
 def read_plan(journal: Journal, tier: str) -> Planned:
     """Read the plan for ``tier``.
 
     Raises:
-        RunError: The run has ended, or its plan does not contain the tier.
+        RunError: The run has ended, its plan does not contain the tier, or the record is damaged.
     """
-    content = journal.read("plan", tier)
-    if content is None:
+    planned = journal.read_record("plan", tier, Planned)
+    if planned is None:
         raise RunError(f"the plan of run {journal.run} does not contain tier {tier!r}; start the playbook again")
-    return Planned(
-        chain=content["chain"],
-        tier=_read_tier(content["tier"]),
-        action=Action(content["action"]),
-        image=content["image"],
-        parts=content["parts"],
-        role=content["role"],
-        forced=content["forced"],
-        elsewhere=tuple(content["elsewhere"]),
-        roles=tuple(content["roles"]),
-        projects=tuple(content["projects"]),
-        was=content["was"],
-        tests=Suite.from_dict(content["tests"]),
-        untested=content["untested"],
-        commit=None if content["commit"] is None else Commit(**content["commit"]),
-    )
+    return planned
 
 
 def read_plans(journal: Journal) -> tuple[Chain, dict[str, Planned]]:
@@ -144,17 +119,3 @@ def read_plans(journal: Journal) -> tuple[Chain, dict[str, Planned]]:
     """
     planned = {tier: read_plan(journal, tier) for tier in journal.recorded("plan")}
     return Chain(each.tier for each in planned.values()), planned
-
-
-def _read_tier(fields: dict[str, Any]) -> Tier:
-    source = fields["source"]
-    if source is not None:
-        values = _to_tuples(source)
-        kind = _SOURCES[str(values.pop("kind"))]
-        source = kind(**values)
-    return Tier(**{**_to_tuples(fields), "source": source, "cage": Cage(**_to_tuples(fields["cage"]))})
-
-
-def _to_tuples(fields: dict[str, Any]) -> dict[str, Any]:
-    """Turn lists into tuples: JSON has no tuples."""
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}

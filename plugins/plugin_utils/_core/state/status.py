@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from ..errors import DamagedError, RunError
 from ..local_files import set_aside, write_atomically
 from ..plan.decision import Action, Decision
+from ..records import decode, encode
 from .journal import Journal, state_folder
 from .lock import chain_lock
 from .plan_records import Planned, read_plans
+from .tier_records import read_tested
 
 #: Results of a run.
 BUILT, KEPT, FAILED, NOT_REACHED = "built", "kept", "failed", "not reached"
@@ -115,22 +115,16 @@ def read_status(chain: str) -> dict[str, Standing]:
     """
     path = status_file(chain)
     try:
-        return {name: _read_standing(fields) for name, fields in json.loads(path.read_text()).items()}
+        status = decode(path.read_text(), dict[str, Standing], exact=True)
+        for standing in status.values():
+            for each in (standing.wanted, standing.ended):
+                if each is not None:
+                    datetime.fromisoformat(each.when)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+    except (OSError, ValueError) as error:
         raise DamagedError(f"{path} cannot be read: {error}; remove it, and the next plan writes it again") from error
-
-
-def _read_standing(fields: dict[str, Any]) -> Standing:
-    wanted = None if fields["wanted"] is None else Wanted(**fields["wanted"])
-    ended = None
-    if fields["ended"] is not None:
-        failures = [FailedTestRecord(**failure) for failure in fields["ended"]["failures"]]
-        ended = Ended(**(fields["ended"] | {"failures": failures}))
-    for when in ([wanted.when] if wanted else []) + ([ended.when] if ended else []):
-        datetime.fromisoformat(when)
-    return Standing(**(fields | {"wanted": wanted, "ended": ended}))
+    return status
 
 
 def ended_tiers(journal: Journal, now: str) -> dict[str, Ended]:
@@ -172,16 +166,17 @@ def failed_outside_tiers(journal: Journal, hosts: Iterable[str]) -> list[str]:
 
 def _ended(journal: Journal, planned: Planned, now: str) -> Ended:
     name, outcome = planned.tier.name, journal.outcome(planned.tier.name)
-    tested = journal.read("tested", name) or {}
+    tested = read_tested(journal, name)
     if outcome is None:
         result, reason, image_id = KEPT if planned.action is Action.KEEP else NOT_REACHED, "", planned.image
     else:
         reason, image_id = outcome.reason, outcome.image
         result = FAILED if image_id is None else KEPT if reason else BUILT
-    if not tested.get("passed", True):
+    if tested is not None and not tested.passed:
         result = FAILED
-    failures = [FailedTestRecord(test["test"], test["owner"], test["message"]) for test in tested.get("failed", ())]
-    return Ended(now, journal.run, str(planned.action), result, reason, image_id, tested.get("tests"), failures)
+    failures = [FailedTestRecord(test.test, test.owner, test.message) for test in (tested.failed if tested else ())]
+    tests = tested.tests if tested else None
+    return Ended(now, journal.run, str(planned.action), result, reason, image_id, tests, failures)
 
 
 def _ignore(_line: str) -> None:
@@ -261,8 +256,7 @@ def _change(
         except DamagedError as error:
             warn(set_aside(status_file(chain), error.__cause__ or error))
             status = {}
-        text = json.dumps({standing.tier: dataclasses.asdict(standing) for standing in change(status)})
-        write_atomically(status_file(chain), text)
+        write_atomically(status_file(chain), encode({standing.tier: standing for standing in change(status)}))
 
 
 def _now() -> str:

@@ -30,6 +30,7 @@ from ..sealing.seal import ImageSpec, seal
 from ..sealing.stage_image import stage
 from ..state.journal import Journal
 from ..state.plan_records import Planned, read_plan
+from ..state.tier_records import BuildRecord, read_build, write_build
 from .candidates import announce, hold, propose, propose_kept
 from .cleanup import clear_build, container_name
 from .file_access import digest_accessed
@@ -145,8 +146,8 @@ def start(
         confined=confinement,
         environment={**environment, containers.EPOCH: str(epoch)},
     )
-    record = {"container": container.id, "stage": stage_id, "parent": parent_id, "epoch": epoch}
-    journal.write("build", name, {**record, "to_look_at": engine.images.engine_name(parent_id)})
+    to_look_at = engine.images.engine_name(parent_id)
+    write_build(journal, name, BuildRecord(container.id, stage_id, parent_id, epoch, to_look_at))
     return StartedBuild(container.name, python)
 
 
@@ -192,14 +193,14 @@ def seal_tier(
         SealError: The role left something that the tier's layer must not or cannot contain.
         EngineError: The engine rejected a request.
     """
-    planned, build = read_plan(journal, name), journal.read("build", name)
+    planned, build = read_plan(journal, name), read_build(journal, name)
     if build is None:
         raise RunError(f"tier {name!r} has no build container in run {journal.run}")
-    wait_for_jobs(engine, journal, name, build["container"], say)
-    tier, parent_image = planned.tier, engine.images.get(build["parent"])
+    wait_for_jobs(engine, journal, name, build.container, say)
+    tier, parent_image = planned.tier, engine.images.get(build.parent)
     in_key = (*planned.roles, *tier.before, *tier.after)
     recorded = {**digest_accessed(journal, name, in_key, Projects(planned.projects)), **used}
-    mounts.check_volumes(engine, tier=name, container=build["container"], parent_image=parent_image, declared=declared)
+    mounts.check_volumes(engine, tier=name, container=build.container, parent_image=parent_image, declared=declared)
     inherited = labels.protections(parent_image.labels)
     identity = labels.identity(
         planned.chain,
@@ -213,7 +214,7 @@ def seal_tier(
     spec = ImageSpec(
         tier,
         created_by,
-        build["epoch"],
+        build.epoch,
         declared,
         identity,
         parent_image,
@@ -221,7 +222,7 @@ def seal_tier(
         timeline=timeline(journal, name),
         announce=partial(announce, journal, name),
     )
-    image = hold(engine, journal, tier, lambda: seal(engine, build["container"], spec, say=say))
+    image = hold(engine, journal, tier, lambda: seal(engine, build.container, spec, say=say))
     clear_build(engine, journal, name)
     return propose(engine, journal, planned.tier, image)
 

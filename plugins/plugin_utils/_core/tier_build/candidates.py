@@ -27,6 +27,14 @@ _SEALING = "sealing"
 _KINDS = (_SEALING, "candidate")
 
 
+@dataclass(frozen=True, slots=True)
+class AnnouncedImage:
+    """An image that will soon be in the engine, without a tag at first."""
+
+    #: Its ID.
+    image: str
+
+
 def hold(engine: Engine, journal: Journal, tier: Tier, make: Callable[[], Image]) -> Image:
     """Make an image of ``tier``, and hold it for this run.
 
@@ -53,7 +61,7 @@ def hold(engine: Engine, journal: Journal, tier: Tier, make: Callable[[], Image]
 
 def announce(journal: Journal, tier: str, image: str) -> None:
     """Record the ID of an image that will soon be in the engine, without a tag at first."""
-    journal.write(_SEALING, tier, {"image": image})
+    journal.write(_SEALING, tier, AnnouncedImage(image))
 
 
 def drop_hold(engine: Engine, journal: Journal, tier: Tier) -> None:
@@ -96,8 +104,8 @@ def holding_runs(named: Iterable[str]) -> Iterator[str]:
 def _remove_untagged(engine: Engine, journal: Journal, tier: str) -> None:
     """Remove an announced image that has no tag, because the run was killed before it tagged the image."""
     for kind in _KINDS:
-        record = journal.read(kind, tier)
-        image = engine.images.find(record["image"]) if record else None
+        record = journal.read_record(kind, tier, AnnouncedImage)  # of a candidate, only the image is read
+        image = engine.images.find(record.image) if record else None
         if image is not None and not image.tags:
             engine.images.remove(image.id)
 
@@ -135,9 +143,9 @@ def propose(engine: Engine, journal: Journal, tier: Tier, image: Image) -> Image
     if released is not None and released.id != image.id and labels.same(released.labels, image.labels):
         drop_hold(engine, journal, tier)
         note_built(released.id)
-        _write(journal, tier.name, Candidate(released.id, "built, same content as the release", tag))
+        journal.write(_KIND, tier.name, Candidate(released.id, "built, same content as the release", tag))
         return released
-    _write(journal, tier.name, Candidate(image.id, "", tag))
+    journal.write(_KIND, tier.name, Candidate(image.id, "", tag))
     return image
 
 
@@ -151,13 +159,13 @@ def propose_kept(engine: Engine, journal: Journal, tier: Tier, image: str, reaso
     """
     held = hold(engine, journal, tier, lambda: engine.images.get(image))
     failed = any(tags.is_failed(name.rpartition(":")[2]) for name in held.tags)
-    _write(journal, tier.name, Candidate(image, reason, content_tag(held.labels[labels.KEY]) if failed else None))
+    tag = content_tag(held.labels[labels.KEY]) if failed else None
+    journal.write(_KIND, tier.name, Candidate(image, reason, tag))
 
 
 def read(journal: Journal, tier: str) -> Candidate | None:
     """Return the tier's candidate; ``None`` if it has none yet."""
-    content = journal.read(_KIND, tier)
-    return None if content is None else Candidate(**content)
+    return journal.read_record(_KIND, tier, Candidate)
 
 
 def accept(engine: Engine, journal: Journal, tier: Tier) -> None:
@@ -172,7 +180,3 @@ def accept(engine: Engine, journal: Journal, tier: Tier) -> None:
     if candidate.tag is not None:
         engine.images.tag(candidate.image, tier.image, candidate.tag)
     journal.passed(tier.name, candidate.image, candidate.reason)
-
-
-def _write(journal: Journal, tier: str, candidate: Candidate) -> None:
-    journal.write(_KIND, tier, {"image": candidate.image, "reason": candidate.reason, "tag": candidate.tag})

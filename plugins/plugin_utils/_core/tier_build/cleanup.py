@@ -18,6 +18,7 @@ from ..interpreter import mounted_python
 from ..sealing.stage_image import is_stage
 from ..state.journal import Journal, runs, runs_folder, start_time
 from ..state.plan_records import read_plan
+from ..state.tier_records import read_build
 from .candidates import drop_all_holds, drop_hold, holding_runs
 
 #: No run takes longer.
@@ -62,11 +63,11 @@ def clear_build(engine: Engine, journal: Journal, tier: str) -> None:
     Raises:
         EngineError: The engine rejected a request.
     """
-    build = journal.read("build", tier)
+    build = read_build(journal, tier)
     if build is not None:
-        engine.containers.remove(build["container"])
+        engine.containers.remove(build.container)
         launch.remove_agent_folder(engine_address(), container_name(journal.run, tier))
-        engine.images.remove(build["stage"])
+        engine.images.remove(build.stage)
 
 
 def clear_tier(engine: Engine, journal: Journal, tier: str) -> None:

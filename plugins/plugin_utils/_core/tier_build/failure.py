@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from ..build_key.parts import Parts
@@ -22,6 +22,7 @@ from ..engine.engine import Engine
 from ..image import labels
 from ..plan.decision import find_own
 from ..state.journal import Journal
+from ..state.tier_records import read_build
 from ..text import printable_lines
 
 #: Beginnings of the names of facts that ``setup`` gathers only with the subset ``hardware``.
@@ -126,15 +127,21 @@ class TaskFailure:
         yield from (f"hint: {hint}" for hint in hints("\n".join(self.said)))
 
 
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The explanation to print for a failed tier."""
+
+    lines: list[str]
+
+
 def note_failed_task(journal: Journal, tier: str, failure: TaskFailure) -> None:
     """Record the last failed task of a tier. The role may still rescue it."""
-    journal.write(_KIND, tier, asdict(failure))
+    journal.write(_KIND, tier, failure)
 
 
 def last_failed_task(journal: Journal, tier: str) -> TaskFailure | None:
     """Return the last failed task of a tier; ``None`` if no task failed."""
-    content = journal.read(_KIND, tier)
-    return None if content is None else TaskFailure(**content)
+    return journal.read_record(_KIND, tier, TaskFailure)
 
 
 def give_up(journal: Journal, tier: str, failure: TaskFailure) -> None:
@@ -148,22 +155,22 @@ def give_up(journal: Journal, tier: str, failure: TaskFailure) -> None:
 
 def _show_parent(journal: Journal, tier: str) -> Iterator[str]:
     """Yield the command to look at the image that the tier was built on. Its build container is removed."""
-    build = journal.read("build", tier)
+    build = read_build(journal, tier)
     if build is not None:
         yield "to look at the image that it was built on:"
-        yield f"  {shell_command(build['to_look_at'].removeprefix('sha256:')[:12])}"
+        yield f"  {shell_command(build.to_look_at.removeprefix('sha256:')[:12])}"
 
 
 def note_failure(journal: Journal, tier: str, lines: Iterable[str]) -> None:
     """Record the explanation to print for a failed tier."""
-    journal.write(_EXPLANATION, tier, {"lines": list(lines)})
+    journal.write(_EXPLANATION, tier, Explanation(list(lines)))
 
 
 def shown_failure(journal: Journal, tier: str) -> list[str]:
     """Return the explanation to print for a failed tier, line by line."""
-    content = journal.read(_EXPLANATION, tier)
-    if content is not None:
-        return list(content["lines"])
+    explanation = journal.read_record(_EXPLANATION, tier, Explanation)
+    if explanation is not None:
+        return explanation.lines
     outcome = journal.outcome(tier)
     return (outcome.reason if outcome else "the run ended before the tier was finished").splitlines()
 

@@ -27,6 +27,7 @@ from ..image import labels
 from ..plan.decision import Action, find_own
 from ..state.journal import Journal
 from ..state.plan_records import Planned, read_plan, read_plans
+from ..state.tier_records import GateRecord, PassedTest, RejectedTest, write_tested
 from . import candidates
 from .candidates import Candidate
 from .failure import note_failure, shell_command, suspects
@@ -194,19 +195,19 @@ def _find_neighbour(engine: Engine, journal: Journal, name: str) -> str | None:
 
 
 def _record(journal: Journal, subject: GateSubject, verdict: Verdict) -> None:
-    failed = [
-        {
-            "test": _relative(failure.test),
-            "owner": failure.owner.team if failure.owner else None,
-            "tier": failure.owner.tier if failure.owner else None,
-            "message": failure.message,
-            "log": failure.log,
-        }
+    failed = tuple(
+        RejectedTest(
+            test=_relative(failure.test),
+            owner=failure.owner.team if failure.owner else None,
+            tier=failure.owner.tier if failure.owner else None,
+            message=failure.message,
+            log=failure.log,
+        )
         for failure in verdict.failed
-    ]
-    record = {"image": subject.image, "passed": verdict.passed, "seconds": verdict.seconds, "tests": verdict.tests}
-    record["ran"] = [{"test": _relative(name), "seconds": seconds} for name, seconds in verdict.ran]
-    journal.write("tested", subject.tier, {**record, "failed": failed})
+    )
+    ran = tuple(PassedTest(_relative(name), seconds) for name, seconds in verdict.ran)
+    record = GateRecord(subject.image, verdict.passed, verdict.seconds, verdict.tests, ran, failed)
+    write_tested(journal, subject.tier, record)
 
 
 def _tag_failed(engine: Engine, tier: Tier, image: Image, candidate: Candidate) -> str:

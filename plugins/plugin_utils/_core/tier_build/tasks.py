@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from ..chain.names import file_name
@@ -60,10 +60,18 @@ _WRAPPER = re.compile(r"async_wrapper(?:\.py)? (j\d+) \d+ \S*?/?(?:AnsiballZ_)?(
 _PROCESSES = 2
 
 
+@dataclass(frozen=True, slots=True)
+class AsynchronousTasks:
+    """Tasks of a tier that may continue while the next tasks run."""
+
+    #: Their names, sorted.
+    tasks: list[str]
+
+
 def note_asynchronous(journal: Journal, tier: str, task: str) -> None:
     """Record that a task of ``tier`` may continue while the next tasks run."""
-    record = journal.read(_KIND, tier) or {"tasks": []}
-    journal.write(_KIND, tier, {"tasks": sorted({*record["tasks"], task})})
+    noted = journal.read_record(_KIND, tier, AsynchronousTasks) or AsynchronousTasks([])
+    journal.write(_KIND, tier, AsynchronousTasks(sorted({*noted.tasks, task})))
 
 
 def wait_for_jobs(engine: Engine, journal: Journal, tier: str, container: str, say: Callable[[str], None]) -> None:
@@ -80,12 +88,12 @@ def wait_for_jobs(engine: Engine, journal: Journal, tier: str, container: str, s
         SealError: A task still runs after the timeout.
         EngineError: The engine does not answer.
     """
-    record = journal.read(_KIND, tier)
-    if record is None:
+    noted = journal.read_record(_KIND, tier, AsynchronousTasks)
+    if noted is None:
         return
     deadline, announced = time.monotonic() + ASYNC_TIMEOUT, False
     while modules := unfinished(engine.containers.commands(container)):
-        tasks = f"{', '.join(record['tasks'])} (module {', '.join(modules)})"
+        tasks = f"{', '.join(noted.tasks)} (module {', '.join(modules)})"
         if time.monotonic() > deadline:
             raise SealError(
                 f"tier {tier!r}: an asynchronous task has not finished {ASYNC_TIMEOUT:.0f} s after its role was "
