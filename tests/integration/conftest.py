@@ -189,7 +189,7 @@ def rootfs(
     demo_base: Any, engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
     """The demo's base as a root file system archive: a `tier_import`."""
-    yield exported(engine, demo_base.id, tmp_path_factory.mktemp("rootfs") / "base.tar")
+    yield export_image(engine, demo_base.id, tmp_path_factory.mktemp("rootfs") / "base.tar")
     for image in engine.images.list(SHARED_BASE):
         remove_interpreter(engine, str(image.id))
     remove_images(engine, f"reference={SHARED_BASE}")
@@ -339,7 +339,7 @@ def run_container(engine: docker.DockerClient, image: str, command: list[str] | 
         container.remove(v=True, force=True)
 
 
-def exported(engine: docker.DockerClient, image: str, archive: Path) -> dict[str, str]:
+def export_image(engine: docker.DockerClient, image: str, archive: Path) -> dict[str, str]:
     """Write an image's files into an archive: a `tier_import`."""
     container = engine.containers.create(image, command=["-"])
     digest = hashlib.sha256()

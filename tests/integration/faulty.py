@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
-from relay import Gate
+from relay import HoldingRelay
 
 from .conftest import ROOT, SmallChain
 
@@ -95,7 +95,7 @@ class Faulty:
             self.chain.tier(tier, WRITE.replace("VERSION", str(self.version)) + tasks, parent=parent, **self.variables)
         self.chain.write()
 
-    def every_name_is_whole(self) -> bool:
+    def tagged_images_are_complete(self) -> bool:
         """Each image with a name is one that a tier's build ended with: its own labels, its layer on its parent's."""
         images = {image.id: image for image in self.chain.engine.images.list()}
         mine = {tag: image for image in images.values() for tag in image.tags if tag.startswith(f"{self.chain.name}/")}
@@ -116,10 +116,10 @@ class Faulty:
         kept = {"promotion.lock", "runs", "standing.json", "standing.lock", "turn.lock"}
         return {path.name for path in folder.rglob("*")} == kept
 
-    def the_next_run_heals_it(self) -> str:
+    def next_run_recovers(self) -> str:
         """All tiers are released in their changed form, each on its parent's."""
         healed = self.chain.build(env=self.environment).expect().output
-        assert self.every_name_is_whole()
+        assert self.tagged_images_are_complete()
         assert self.nothing_is_left()
         state = self.state
         for below, tier in pairwise(TIERS):
@@ -133,9 +133,9 @@ class Faulty:
 
 
 @contextlib.contextmanager
-def held_at(address: str, request: str, number: int) -> Iterator[Gate]:
+def relay_holding(address: str, request: str, number: int) -> Iterator[HoldingRelay]:
     """An address of the engine at which a request of this kind, number `number` of them, does not get through."""
-    gate = Gate(address.removeprefix("unix://"), request, number)
+    gate = HoldingRelay(address.removeprefix("unix://"), request, number)
     gate.start()
     yield gate
     gate.close()

@@ -48,7 +48,7 @@ def _why_alone() -> str:
         return "DOCKER_HOST names the engine"
     if machine.VARIABLE in os.environ:
         return f"this machine was made for {os.environ[machine.VARIABLE]}"
-    if reason := machine.why_not():
+    if reason := machine.why_unavailable():
         return reason
     with tempfile.TemporaryDirectory(prefix="twtest-", dir="/var/tmp", ignore_cleanup_errors=True) as folder:
         command = machine.with_engine(Path(folder), 0, ["true"])

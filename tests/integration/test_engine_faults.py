@@ -14,10 +14,10 @@ import pytest
 
 from engines import machine
 
-from .conftest import SmallChain, exported
+from .conftest import SmallChain, export_image
 from .containers import PYTHON
 from .engines import SecondEngine, runs, wait_for
-from .faulty import END, LOAD, RELEASE, Faulty, held_at
+from .faulty import END, LOAD, RELEASE, Faulty, relay_holding
 
 pytestmark = pytest.mark.once
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.once
 @pytest.fixture(scope="module")
 def python_rootfs(engine: Any, python_image: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """A base with its own Python: an engine without a network cannot make the mounted one."""
-    return exported(engine, python_image, tmp_path_factory.mktemp("rootfs") / "base.tar")
+    return export_image(engine, python_image, tmp_path_factory.mktemp("rootfs") / "base.tar")
 
 
 @contextlib.contextmanager
@@ -78,9 +78,9 @@ def test_the_chain_recovers_if_the_engine_is_killed_during_a_task(elsewhere, sec
     assert running.wait(60) != 0
     restart(elsewhere, second_engine)
     assert elsewhere.state == elsewhere.before
-    assert elsewhere.every_name_is_whole()
+    assert elsewhere.tagged_images_are_complete()
     elsewhere.change()
-    elsewhere.the_next_run_heals_it()
+    elsewhere.next_run_recovers()
 
 
 @pytest.mark.parametrize(
@@ -89,14 +89,14 @@ def test_the_chain_recovers_if_the_engine_is_killed_during_a_task(elsewhere, sec
     ids=["before the layer", "before the image", "in the middle of a promotion"],
 )
 def test_the_chain_recovers_if_the_engine_is_killed_before_a_request(elsewhere, second_engine, request_, number):
-    with held_at(second_engine.address, request_, number) as gate:
+    with relay_holding(second_engine.address, request_, number) as gate:
         running = elsewhere.start(gate.address)
         assert gate.reached.wait(120), running.poll()
         second_engine.kill()
     assert running.wait(60) != 0
     restart(elsewhere, second_engine)
-    assert elsewhere.every_name_is_whole()
-    output = elsewhere.the_next_run_heals_it()
+    assert elsewhere.tagged_images_are_complete()
+    output = elsewhere.next_run_recovers()
     assert ("a promotion was interrupted" in output) is (request_ == RELEASE)
 
 
@@ -104,7 +104,7 @@ def test_the_chain_recovers_if_the_engine_is_killed_before_a_request(elsewhere, 
 def test_a_build_survives_the_removal_of_unused_images(elsewhere, second_engine, request_, number):
     """When an image is removed, containerd's store removes everything that no image needs at that moment."""
     client = second_engine.client
-    with held_at(second_engine.address, request_, number) as gate:
+    with relay_holding(second_engine.address, request_, number) as gate:
         running = elsewhere.start(gate.address)
         assert gate.reached.wait(120), running.poll()
         container = client.containers.create(elsewhere.chain.image("base").id, ["true"])
@@ -114,7 +114,7 @@ def test_a_build_survives_the_removal_of_unused_images(elsewhere, second_engine,
         client.images.prune({"dangling": True})
         gate.open()
         assert running.wait(120) == 0
-    assert elsewhere.every_name_is_whole()
+    assert elsewhere.tagged_images_are_complete()
     assert elsewhere.nothing_is_left()
     assert set(elsewhere.state.values()).isdisjoint(elsewhere.before.values())
     elsewhere.released = True
@@ -151,6 +151,6 @@ def test_the_chain_recovers_from_a_full_disk(cramped, small_engine, share, messa
     assert f"FAILED one {message}" in failed.message
     assert "no space left on device" in failed.message.lower()
     assert cramped.state == cramped.before
-    assert cramped.every_name_is_whole()
+    assert cramped.tagged_images_are_complete()
     cramped.change()
-    cramped.the_next_run_heals_it()
+    cramped.next_run_recovers()

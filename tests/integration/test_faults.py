@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.docker_config import engine_address
 
 from .conftest import MakeChain
-from .faulty import END, LOAD, NAME, RELEASE, TIERS, Faulty, held_at
+from .faulty import END, LOAD, NAME, RELEASE, TIERS, Faulty, relay_holding
 
 pytestmark = pytest.mark.once
 
@@ -34,7 +34,7 @@ def faulty(shared_chain: Faulty) -> Faulty:
 
 def kill_at(faulty: Faulty, request: str, number: int) -> None:
     """Kill a run with all its processes before the engine gets a request."""
-    with held_at(engine_address(), request, number) as gate:
+    with relay_holding(engine_address(), request, number) as gate:
         running = faulty.start(gate.address)
         assert gate.reached.wait(120), running.poll()
         os.killpg(running.pid, signal.SIGKILL)
@@ -49,8 +49,8 @@ def kill_at(faulty: Faulty, request: str, number: int) -> None:
 def test_the_chain_recovers_if_a_run_is_killed_during_sealing(faulty, request_, number):
     kill_at(faulty, request_, number)
     assert faulty.state == faulty.before
-    assert faulty.every_name_is_whole()
-    assert "removed what the killed run" in faulty.the_next_run_heals_it()
+    assert faulty.tagged_images_are_complete()
+    assert "removed what the killed run" in faulty.next_run_recovers()
 
 
 @pytest.mark.parametrize("number", [1, 2, 3], ids=["before the first tag", "before the second", "before the last"])
@@ -58,11 +58,11 @@ def test_the_chain_recovers_if_a_run_is_killed_during_promotion(faulty, number):
     kill_at(faulty, RELEASE, number)
     now = faulty.state
     assert [tier for tier in TIERS if now[tier] != faulty.before[tier]] == list(TIERS[: number - 1])
-    assert faulty.every_name_is_whole()
+    assert faulty.tagged_images_are_complete()
     result = faulty.chain.build("--check").expect()
     assert "a promotion was interrupted; the next run first finishes it or takes it back" in result.output
     assert faulty.state == now
-    assert "a promotion was interrupted: its last tags have moved now" in faulty.the_next_run_heals_it()
+    assert "a promotion was interrupted: its last tags have moved now" in faulty.next_run_recovers()
 
 
 def test_a_rollback_finishes_an_interrupted_promotion(faulty):

@@ -105,7 +105,7 @@ def test_a_base_without_apt_is_rejected(small_chain):
         add_file(tar, "usr/lib/os-release", b"ID=debian\n")
     small_chain.tier("bare", config={"cmd": []}, **{"import": tier_import(archive)}).tier("one", "[]", parent="bare")
     failed = small_chain.build().expect(2)
-    assert "tier 'one': its base is of the Debian family, but /usr/bin/apt-get is not in it" in failed.message
+    assert "tier 'one': its base is of the Debian family, but it does not contain /usr/bin/apt-get" in failed.message
     assert "set tier_python_interpreter to a Python that the image has" in failed.message
 
 
@@ -131,7 +131,7 @@ def quick_install(monkeypatch):
 
 
 @pytest.mark.once
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("quick_install")
 def test_concurrent_runs_make_one_interpreter(engine, demo_base):
     parent = as_engine(engine).images.get(demo_base.id)
     messages = []
@@ -161,7 +161,7 @@ def test_concurrent_runs_make_one_interpreter(engine, demo_base):
 
 
 @pytest.mark.once
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("quick_install")
 def test_incomplete_interpreters_are_removed_and_lost_ones_made_again(engine, demo_base):
     parent = as_engine(engine).images.get(demo_base.id)
     name = mounted_python.volume_name(python_source(parent))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engines.catalogue import CHOICES
-from other_engines import answers_here, ask_all_questions, assert_equal, build_and_ask
+from other_engines import local_answers, run_engine_contract, assert_same_answers, build_and_query
 
 pytestmark = [pytest.mark.once, pytest.mark.own_engine]
 
@@ -15,9 +15,9 @@ OWN = "docker-20"
 
 @pytest.mark.parametrize("name", [name for name in CHOICES if name != OWN])
 def test_an_engine_answers_like_the_fake_engine(name):
-    ask_all_questions(name)
+    run_engine_contract(name)
 
 
 @pytest.mark.usefixtures("demo")
 def test_the_demo_chain_is_the_same_on_containerd_s_store(tmp_path):
-    assert_equal(build_and_ask("docker-28-containerd", tmp_path), answers_here())
+    assert_same_answers(build_and_query("docker-28-containerd", tmp_path), local_answers())

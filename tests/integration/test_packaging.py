@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from made_images import config, layer, layout, ours, write
+from made_images import config, layer, layout, tier_step, write
 
 from .conftest import BIN, ROOT
 
@@ -116,7 +116,7 @@ def run(installed, *arguments):
 
 @pytest.mark.once
 def test_the_wheel_installs_the_command(installed, tmp_path):
-    image = (config([layer(("etc/motd", b"hello"))], [ours("base", "ops")]), [layer(("etc/motd", b"hello"))])
+    image = (config([layer(("etc/motd", b"hello"))], [tier_step("base", "ops")]), [layer(("etc/motd", b"hello"))])
     folder = write(tmp_path, layout({"base:latest": image}))
     process = subprocess.run(
         [installed / "venv/bin/tierwright", "blame", f"oci:{folder}", "/etc/motd"],

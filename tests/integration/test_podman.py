@@ -290,9 +290,9 @@ def test_an_engine_that_needs_all_layers_gets_them(chain, podman, monkeypatch):
 def test_the_command_inspects_images_of_podman(podman, tmp_path):
     image_layers = [handmade.layer(("etc/motd", text)) for text in (b"one", b"two")]
     steps = [
-        handmade.ours("base", "operations"),
+        handmade.tier_step("base", "operations"),
         handmade.step("ENV x", empty=True),
-        handmade.ours("web", "middleware"),
+        handmade.tier_step("web", "middleware"),
     ]
     images = {
         "localhost/base:1": (handmade.config(image_layers[:1], steps[:1]), image_layers[:1]),

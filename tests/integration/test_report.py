@@ -51,12 +51,12 @@ def browser() -> Iterator[Browser]:
 def hand_made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a hand-made chain in which one tier failed, one is stale, and one variant does not work."""
     folder: Path = tmp_path_factory.mktemp("made")
-    place = made_chain.place(folder / "layout")
+    place = made_chain.write_layout(folder / "layout")
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
         monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        made_chain.note(failed={"wordpress": "Install it: no\nsuch package"}, stale={"mariadb": "a variable changed"})
-        made_chain.note_matrices()
+        made_chain.write_status(failed={"wordpress": "Install it: no\nsuch package"}, stale={"mariadb": "a variable changed"})
+        made_chain.write_matrices()
         result = report(folder / "report", "--in", place)
     assert (result["tiers"], result["failed"], result["stale"]) == (6, 1, 1)
     return folder / "report"
