@@ -1,17 +1,19 @@
 #!/bin/sh
 # Start an engine at the usual address of a machine that has none, and run a command when it answers.
 #   with_engine.sh FOLDER BYTES COMMAND...
-# FOLDER may have a program `engine`, which is started instead of this machine's `dockerd`, and an archive `images.tar`,
-# which the engine begins with. The engine's data are in FOLDER. If BYTES is not 0, they and /tmp
-# are in memory instead, and may take that many bytes.
+# FOLDER may have a program `engine`, which is started instead of this machine's `dockerd`, an archive `images.tar`, which
+# is loaded into the engine, and a folder `tmp`: then the machine has a /tmp of its own. The engine's data and this /tmp
+# are in FOLDER, or in memory if BYTES is not 0; it is the limit for both.
 set -eu
 folder=$1 bytes=$2
 shift 2
 
 mkdir -p "$folder/data"
 if [ "$bytes" != 0 ]; then
-    # What file systems do for the case of a power failure is for nothing here: tests make and remove many small files.
+    # Tests create and remove many small files. In memory, this is much faster.
     mount -t tmpfs -o "size=$bytes" none "$folder/data"
+fi
+if [ -d "$folder/tmp" ]; then
     mkdir -m 1777 "$folder/data/tmp"
     mount --bind "$folder/data/tmp" /tmp
 fi

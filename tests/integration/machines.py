@@ -65,6 +65,7 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
     others = specs if machine.memory() else specs[1:]
     folders = [Path(tempfile.mkdtemp(prefix="twtest-", dir="/var/tmp")) for _ in others]  # /tmp may be small
     for folder in folders:
+        (folder / "tmp").mkdir()
         config.add_cleanup(partial(machine.remove, folder))
     with tempfile.TemporaryDirectory(prefix="twtest-", dir="/var/tmp") as place:
         demo = Path(place, "images.tar")
