@@ -195,15 +195,15 @@ def test_a_hostile_tree_is_sealed_without_a_difference(engine, hostile_container
 
 @pytest.mark.once
 def test_processes_cannot_write_while_a_layer_is_read_twice(engine, demo_base, monkeypatch):
-    archives, original_take = [], Images.take
+    archives, load_archive = [], Images.load_archive
 
     def reject_the_first(images, archive, what):
         if not archives:
             archives.append(b"".join(archive))
             raise EngineError("some layers are missing")
-        original_take(images, archive, what)
+        load_archive(images, archive, what)
 
-    monkeypatch.setattr(Images, "take", reject_the_first)
+    monkeypatch.setattr(Images, "load_archive", reject_the_first)
     tier = Tier("busy", "operations", "twtest/busy", "latest", parent="base", role="busy")
     container = start_container(engine, demo_base.id, ["sh", "-c", BUSY])
     sealed = []
