@@ -38,14 +38,14 @@ NOT_FOR_A_PATCH = [
 #: Third-party JavaScript of the report, and the file that pins its versions.
 VENDORED = Path("plugins/plugin_utils/_core/report/vendor")
 
-#: Where ansible-test sees the collection, and keeps its virtual environments.
+#: The folder where ansible-test finds the collection, and keeps its virtual environments.
 SANITY = Path(".nox/sanity").resolve()
-#: What of the collection its archive has, and where ansible-test looks up what it has to ignore.
+#: The files that the archive of the collection contains, and the ignore files of ansible-test.
 SHIPPED = ("changelogs/", "galaxy.yml", "meta/", "playbooks/", "plugins/", "roles/", "tests/sanity/")
-#: docs/development.md says why.
+#: docs/development.md gives the reasons.
 NO_SANITY = ("ansible-doc", "changelog", "import", "pep8", "pslint", "pylint", "shellcheck", "yamllint")
 
-#: Reference of modules and plugins, which antsibull-docs writes.
+#: Reference of modules and plugins. antsibull-docs writes it.
 REFERENCE = Path("docs/reference")
 
 nox.options.error_on_missing_interpreters = True
@@ -71,17 +71,17 @@ _pyenv()
 
 
 def _install(session: nox.Session, *others: str) -> None:
-    """Install the locked packages, then others that replace some of them, unless this was done before."""
+    """Install the locked packages, then others that replace some of them, unless they are already installed."""
     stamp = Path(session.virtualenv.location, ".installed")
     files = [Path(name).read_bytes() for name in ("requirements/dev.txt", "pyproject.toml")]
-    wanted = hashlib.sha256(b"\0".join([*files, *map(str.encode, others)])).hexdigest()
-    if stamp.exists() and stamp.read_text() == wanted:
+    digest = hashlib.sha256(b"\0".join([*files, *map(str.encode, others)])).hexdigest()
+    if stamp.exists() and stamp.read_text() == digest:
         return
     session.install("--quiet", "--require-hashes", "--requirement", "requirements/dev.txt")
     session.install("--quiet", "--no-deps", "--no-build-isolation", "--editable", ".")
     if others:
         session.install("--quiet", *others)
-    stamp.write_text(wanted)
+    stamp.write_text(digest)
 
 
 def _locked_core() -> str:
@@ -135,7 +135,7 @@ def lint(session: nox.Session) -> None:
     with tempfile.TemporaryDirectory() as folder:
         _write_reference(session, Path(folder, "reference"))
         session.run("git", "diff", "--no-index", "--exit-code", REFERENCE, Path(folder, "reference"), external=True)
-    _copy_what_is_shipped()
+    _copy_shipped_files()
     with session.chdir(SANITY / "ansible_collections/tierwright/chain"):
         _sanity(session)
         session.run("antsibull-changelog", "release")  # of the copy: shows that the fragments become a changelog
@@ -148,35 +148,35 @@ def reference(session: nox.Session) -> None:
 
 
 def _write_reference(session: nox.Session, target: Path) -> None:
-    """Let antsibull-docs write; it sees no roles, whose defaults are templates that it takes for errors."""
+    """Run antsibull-docs without the roles, because it rejects defaults that are templates."""
     target.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         collection = Path(folder, "ansible_collections/tierwright/chain")
         collection.mkdir(parents=True)
         for name in ("galaxy.yml", "meta", "plugins"):
             (collection / name).symlink_to(Path(name).resolve())
-        asked = ("--use-current", "--fail-on-error", "--no-add-antsibull-docs-version", "--cleanup", "everything")
-        where = ("--output-format", "simplified-rst", "--dest-dir", str(target))
+        options = ("--use-current", "--fail-on-error", "--no-add-antsibull-docs-version", "--cleanup", "everything")
+        output = ("--output-format", "simplified-rst", "--dest-dir", str(target))
         env = {"ANSIBLE_COLLECTIONS_PATH": folder}
-        session.run("antsibull-docs", "collection-plugins", *asked, *where, "tierwright.chain", env=env)
+        session.run("antsibull-docs", "collection-plugins", *options, *output, "tierwright.chain", env=env)
 
 
-def _copy_what_is_shipped() -> None:
-    """Copy the collection as it is now, to a folder with the name that ansible-test asks for."""
+def _copy_shipped_files() -> None:
+    """Copy the current files of the collection to a folder with the name that ansible-test requires."""
     collection = SANITY / "ansible_collections/tierwright/chain"
     shutil.rmtree(collection, ignore_errors=True)
     for name in _output("git", "ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate").splitlines():
         if name.startswith(SHIPPED) and os.path.lexists(name):
             (collection / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(name, collection / name, follow_symlinks=False)
-    _output("git", "init", "--quiet", str(collection))  # else ansible-test takes all of it for ignored
+    _output("git", "init", "--quiet", str(collection))  # otherwise, ansible-test treats all files as ignored
 
 
 def _sanity(session: nox.Session) -> None:
     """Run ansible-test without a container. It needs PyPI, but only before the first run.
 
     ansible-test makes virtual environments in the home folder and downloads pip for them from Ansible's own server.
-    Here the home folder is another one, and what it takes for the downloaded script uses the pip that Python brings.
+    This session sets a different home folder, and replaces the downloaded script by one that uses the bundled pip.
     """
     home = SANITY / "home"
     cache = home / ".ansible/test/cache"
@@ -193,8 +193,8 @@ def _sanity(session: nox.Session) -> None:
 
 def _helpers() -> list[str]:
     """Python of tests that is not a test itself."""
-    places = ("tests/*.py", "tests/engines/*.py", "tests/fake_engine/*.py", "tests/integration/*.py")
-    return [path for place in places for path in map(str, Path().glob(place)) if "/test_" not in path]
+    patterns = ("tests/*.py", "tests/engines/*.py", "tests/fake_engine/*.py", "tests/integration/*.py")
+    return [path for pattern in patterns for path in map(str, Path().glob(pattern)) if "/test_" not in path]
 
 
 def _scripts() -> list[str]:
@@ -235,7 +235,7 @@ def bench(session: nox.Session) -> None:
     """Run a benchmark of tests/bench: ``nox --session bench -- connection [options]``."""
     name, *options = session.posargs or ("connection",)
     core = _locked_core()
-    # The connection is compared with those in these packages. ansible 12 has the collections for ansible-core 2.19.
+    # The bench compares the connection with those of these packages. ansible 12 is the package for ansible-core 2.19.
     others = (f"ansible=={int(core.split('.')[1]) - 7}.*", "mitogen", f"ansible-core=={core}")
     _install(session, *(others if name == "connection" else ()))
     session.run("python", "-m", f"bench.{name}", *options, env={"PYTHONPATH": "tests"})

@@ -1,4 +1,4 @@
-"""A chain made by hand for tests of the report: its images as an OCI layout, and what plans and runs noted of it."""
+"""A made-up chain for tests of the report: an OCI layout with its images, and the status that plans and runs stored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibili
     Variant,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import state_folder
-from made_images import config, layer, layout, ours, write
+from made_images import config, layer, layout, tier_step, write
 
 NAME = "shop"
 #: Tier to its parent and team.
@@ -33,46 +33,46 @@ STATUS = "Package: {}\nStatus: install ok installed\nArchitecture: amd64\nVersio
 
 
 def images(tiers: Mapping[str, tuple[str | None, str]], chain: str = NAME) -> dict[str, Any]:
-    """Images of tiers, by name: each with a layer of its own, a package of its own, and the package `ssl` changed."""
+    """Images of tiers, by name. Each has its own layer with one new package and a new version of the package `ssl`."""
     stacks: dict[str, list[bytes]] = {}
     steps: dict[str, list[dict[str, Any]]] = {}
     packages: dict[str, dict[str, str]] = {}
-    made = {}
+    documents = {}
     for number, (tier, (parent, team)) in enumerate(tiers.items()):
         packages[tier] = {**packages.get(parent or "", {}), "ssl": f"3.0.{number}", f"{tier}-data": "1"}
-        status = "".join(STATUS.format(*each) for each in packages[tier].items())
+        status = "".join(STATUS.format(*package) for package in packages[tier].items())
         own = layer(
             ("var/lib/dpkg/status", status.encode()), ("etc/motd", tier.encode()), (f"srv/{number}", b"x" * number)
         )
         stacks[tier] = [*stacks.get(parent or "", []), own]
-        steps[tier] = [*steps.get(parent or "", []), ours(tier, team)]
+        steps[tier] = [*steps.get(parent or "", []), tier_step(tier, team)]
         labels = {"io.tierwright.chain": chain, "io.tierwright.tier": tier, "io.tierwright.team": team}
         document = config(stacks[tier], steps[tier], Labels=labels)
-        made[f"{tier}:latest"] = made[f"{tier}:release-20261124T093000Z"] = (document, stacks[tier])
-    return made
+        documents[f"{tier}:latest"] = documents[f"{tier}:release-20261124T093000Z"] = (document, stacks[tier])
+    return documents
 
 
-def place(folder: Path, tiers: Mapping[str, tuple[str | None, str]] = TIERS, chain: str = NAME) -> str:
-    """An OCI layout of a chain's images, as the command names it."""
+def write_layout(folder: Path, tiers: Mapping[str, tuple[str | None, str]] = TIERS, chain: str = NAME) -> str:
+    """Write an OCI layout with the images of a chain. Return its location in the form that the command expects."""
     return f"oci:{write(folder, layout(images(tiers, chain)))}"
 
 
-def note(
+def write_status(
     tiers: Mapping[str, tuple[str | None, str]] = TIERS,
     chain: str = NAME,
     failed: Mapping[str, str] | None = None,
     stale: Mapping[str, str] | None = None,
 ) -> None:
-    """Note plans and runs: tiers that failed with what was said, those not reached then, and stale ones with why."""
-    failed, noted = failed or {}, {}
+    """Write the status of a chain. `failed` maps tiers to messages, `stale` maps tiers to reasons."""
+    failed, status = failed or {}, {}
     for tier, (parent, team) in tiers.items():
-        above, result = parent, "failed" if tier in failed else "kept"
-        while above is not None:
-            result = "not reached" if above in failed else result
-            above = tiers[above][0]
+        ancestor, result = parent, "failed" if tier in failed else "kept"
+        while ancestor is not None:
+            result = "not reached" if ancestor in failed else result
+            ancestor = tiers[ancestor][0]
         reasons = [stale[tier]] if stale and tier in stale else ["nothing changed"]
         action = "build" if result != "kept" or reasons != ["nothing changed"] else "keep"
-        noted[tier] = {
+        status[tier] = {
             "tier": tier,
             "team": team,
             "parent": parent,
@@ -91,23 +91,23 @@ def note(
         }
     folder = state_folder(chain)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "standing.json").write_text(json.dumps(noted))
+    (folder / "standing.json").write_text(json.dumps(status))
 
 
-def note_matrices(tiers: Mapping[str, tuple[str | None, str]] = TIERS, chain: str = NAME) -> None:
-    """Keep two compatibility matrices: all passed, then one variant on which the last but one tier fails."""
+def write_matrices(tiers: Mapping[str, tuple[str | None, str]] = TIERS, chain: str = NAME) -> None:
+    """Write two compatibility matrices. In the second one, the last tier but one fails on one variant."""
     names = list(tiers)
-    good = [Cell(tier, CellState.PASSED, image="sha256:1", seconds=1.5) for tier in names]
-    bad = [
-        *good[:-2],
+    passed = [Cell(tier, CellState.PASSED, image="sha256:1", seconds=1.5) for tier in names]
+    with_failure = [
+        *passed[:-2],
         Cell(names[-2], CellState.FAILED, "test_it.py::test_login", "assert 500 == 200\n  where 500 = status"),
         Cell(names[-1], CellState.NOT_REACHED),
     ]
-    for made, last in ((EARLIER, good), (LATER, bad)):
+    for moment, debian_13 in ((EARLIER, passed), (LATER, with_failure)):
         variants = [
-            Variant("debian-12", "Debian 12", good),
-            Variant("debian-13", "Debian 13", last),
-            Variant("no-hardening", "Debian 12, no hardening", good),
+            Variant("debian-12", "Debian 12", passed),
+            Variant("debian-13", "Debian 13", debian_13),
+            Variant("no-hardening", "Debian 12, no hardening", passed),
         ]
-        release = tags.release(Matrix(1, chain, None, made, []).moment)
-        save_matrix(state_folder(chain), Matrix(1, chain, release, made, variants))
+        release = tags.release(Matrix(1, chain, None, moment, []).moment)
+        save_matrix(state_folder(chain), Matrix(1, chain, release, moment, variants))

@@ -1,4 +1,4 @@
-"""Layers and images made by hand, for tests that look at them."""
+"""Made-up layers and images, for tests that read layers and images."""
 
 from __future__ import annotations
 
@@ -16,36 +16,39 @@ DOCKER = "application/vnd.docker."
 
 
 def layer(*entries: tuple[str, Any] | tuple[str, Any, dict[str, Any]]) -> bytes:
-    """A layer: bytes make a file, `None` a folder, `-> x` a symbolic and `=> x` a hard link."""
-    written = io.BytesIO()
-    with tarfile.open(fileobj=written, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for path, what, *more in entries:
+    """A layer. Bytes make a file, `None` a folder, `-> x` a symbolic link, and `=> x` a hard link."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for path, content, *attributes in entries:
             info = tarfile.TarInfo(path)
-            info.mode = 0o755 if what is None else 0o644
-            for name, value in (more[0] if more else {}).items():
+            info.mode = 0o755 if content is None else 0o644
+            for name, value in (attributes[0] if attributes else {}).items():
                 setattr(info, name, value)
-            if what is None:
+            if content is None:
                 info.type = tarfile.DIRTYPE
-            elif isinstance(what, str):
-                info.type = tarfile.SYMTYPE if what.startswith("->") else tarfile.LNKTYPE
-                info.linkname = what[3:]
+            elif isinstance(content, str):
+                info.type = tarfile.SYMTYPE if content.startswith("->") else tarfile.LNKTYPE
+                info.linkname = content[3:]
             else:
-                info.size = len(what)
-            tar.addfile(info, io.BytesIO(what) if isinstance(what, bytes) else None)
-    return written.getvalue()
+                info.size = len(content)
+            tar.addfile(info, io.BytesIO(content) if isinstance(content, bytes) else None)
+    return archive.getvalue()
 
 
 def digest(content: bytes) -> str:
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
-def step(by: str, *, team: str = "", created: str = "2026-01-02T03:04:05Z", empty: bool = False) -> dict[str, Any]:
-    told: dict[str, Any] = {"created": created, "created_by": by, "author": team}
-    return told | ({"comment": f"team {team}"} if team else {}) | ({"empty_layer": True} if empty else {})
+def step(
+    created_by: str, *, team: str = "", created: str = "2026-01-02T03:04:05Z", empty: bool = False
+) -> dict[str, Any]:
+    entry: dict[str, Any] = {"created": created, "created_by": created_by, "author": team}
+    return entry | ({"comment": f"team {team}"} if team else {}) | ({"empty_layer": True} if empty else {})
 
 
-def ours(tier: str, team: str, **more: Any) -> dict[str, Any]:
-    return step(f"tierwright: tier {tier}: role {tier}", team=team, **more)
+def tier_step(tier: str, team: str, **options: Any) -> dict[str, Any]:
+    """The history entry that Tierwright writes for the layer of a tier."""
+    return step(f"tierwright: tier {tier}: role {tier}", team=team, **options)
 
 
 def config(layers: Sequence[bytes], steps: Sequence[dict[str, Any]] = (), **settings: Any) -> bytes:
@@ -56,7 +59,7 @@ def config(layers: Sequence[bytes], steps: Sequence[dict[str, Any]] = (), **sett
             "created": "2026-01-02T03:04:05.123456789Z",
             "config": settings,
             "history": list(steps),
-            "rootfs": {"type": "layers", "diff_ids": [digest(each) for each in layers]},
+            "rootfs": {"type": "layers", "diff_ids": [digest(content) for content in layers]},
         }
     ).encode()
 
@@ -64,19 +67,21 @@ def config(layers: Sequence[bytes], steps: Sequence[dict[str, Any]] = (), **sett
 def add(
     files: dict[str, bytes], document: bytes, layers: Sequence[bytes], *, vendor: str = OCI, packed: bool = False
 ) -> bytes:
-    """Put an image's blobs among the files of a layout; the manifest is returned."""
-    stored = [gzip.compress(each, mtime=0) if packed else each for each in layers]
-    for each in (document, *stored):
-        files["blobs/sha256/" + digest(each)[7:]] = each
-    kind = ("manifest.v1+json", "config.v1+json", "layer.v1.tar")
+    """Add the blobs of an image to the files of a layout, and return the manifest."""
+    blobs = [gzip.compress(content, mtime=0) if packed else content for content in layers]
+    for blob in (document, *blobs):
+        files["blobs/sha256/" + digest(blob)[7:]] = blob
+    media_types = ("manifest.v1+json", "config.v1+json", "layer.v1.tar")
     if vendor == DOCKER:
-        kind = ("distribution.manifest.v2+json", "container.image.v1+json", "image.rootfs.diff.tar.gzip")
+        media_types = ("distribution.manifest.v2+json", "container.image.v1+json", "image.rootfs.diff.tar.gzip")
     manifest = json.dumps(
         {
             "schemaVersion": 2,
-            "mediaType": vendor + kind[0],
-            "config": {"mediaType": vendor + kind[1], "digest": digest(document), "size": len(document)},
-            "layers": [{"mediaType": vendor + kind[2], "digest": digest(each), "size": len(each)} for each in stored],
+            "mediaType": vendor + media_types[0],
+            "config": {"mediaType": vendor + media_types[1], "digest": digest(document), "size": len(document)},
+            "layers": [
+                {"mediaType": vendor + media_types[2], "digest": digest(blob), "size": len(blob)} for blob in blobs
+            ],
         }
     ).encode()
     files["blobs/sha256/" + digest(manifest)[7:]] = manifest
@@ -84,7 +89,7 @@ def add(
 
 
 def layout(images: dict[str, tuple[bytes, Sequence[bytes]]], **options: Any) -> dict[str, bytes]:
-    """Files of an OCI layout with images by name: each its configuration and layers."""
+    """Files of an OCI layout. `images` maps each name to a configuration and layers."""
     files = {"oci-layout": b'{"imageLayoutVersion": "1.0.0"}'}
     entries = []
     for name, (document, layers) in images.items():
@@ -102,15 +107,15 @@ def layout(images: dict[str, tuple[bytes, Sequence[bytes]]], **options: Any) -> 
 
 
 def docker_save(images: dict[str, tuple[bytes, Sequence[bytes]]]) -> dict[str, bytes]:
-    """Files of an archive as Docker before 25 writes it: layers first, in folders with names that mean nothing."""
+    """Files of an archive in the form of Docker before 25: layers first, in folders with meaningless names."""
     files: dict[str, bytes] = {}
-    listed = []
+    entries = []
     for name, (document, layers) in images.items():
-        names = [f"{digest(b'folder' + each)[7:]}/layer.tar" for each in layers]
+        names = [f"{digest(b'folder' + content)[7:]}/layer.tar" for content in layers]
         files |= dict(zip(names, layers, strict=True))
         files[f"{digest(document)[7:]}.json"] = document
-        listed.append({"Config": f"{digest(document)[7:]}.json", "RepoTags": [name], "Layers": names})
-    files["manifest.json"] = json.dumps(listed).encode()
+        entries.append({"Config": f"{digest(document)[7:]}.json", "RepoTags": [name], "Layers": names})
+    files["manifest.json"] = json.dumps(entries).encode()
     return files
 
 

@@ -1,11 +1,11 @@
-"""How much memory a command takes."""
+"""The memory that a command needs."""
 
 from __future__ import annotations
 
 import sys
 
-#: Runs a command and says on stderr how many kB it took at most. A process of its own, for until a command replaces it,
-#: a new process counts as much memory as the one that started it.
+#: Runs a command, and prints its peak memory in kB on stderr. This is a separate process, because a new process counts
+#: the memory of the process that started it, until a command replaces it.
 MEASURED = (
     sys.executable,
     "-Sc",

@@ -1,7 +1,6 @@
-"""Something happens to one process of a run, at some moment: it is killed, or stopped for a while.
+"""One process of a run is killed, or stopped for a while, at a given moment.
 
-Whatever it was, the run goes on or ends soon after, its exit status says what was built, and the next run needs no
-help.
+In each case, the run continues or ends soon afterwards, its exit status is correct, and the next run needs no repair.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from typing import Any
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 
-#: Seconds after the end of the cause within which a run goes on or ends.
+#: Within so many seconds after the end of the fault, a run continues or ends.
 SOON = 30
 
-#: Seconds to look for something that does not exist in all phases of a run.
+#: How many seconds to look for a victim, which may exist only in some phases of a run.
 _LOOK = 300
 
-#: What a chain for moments consists of: tier, parent, neighbours.
+#: The tiers of the chain: name, parent, neighbours.
 TIERS: tuple[tuple[str, str, list[str]], ...] = (("one", "base", []), ("two", "one", ["other"]), ("other", "base", []))
 
 TASKS = """
@@ -47,55 +46,55 @@ def test_it_works_with_its_neighbour(start):
 
 @dataclass(frozen=True)
 class Moment:
-    """What happens when to what."""
+    """A fault: when it happens, and to which process."""
 
     #: A key of :data:`VICTIMS`.
     victim: str
-    #: Seconds that it is stopped for; 0 kills it.
+    #: For how many seconds it is stopped; 0 kills it.
     pause: float
     #: Seconds from the run's start until the victim is looked for.
     after: float
 
     def __str__(self) -> str:
-        what = f"stopped for {self.pause:.0f} s" if self.pause else "killed"
-        return f"{self.victim} {what} after {self.after:.1f} s"
+        fault = f"stopped for {self.pause:.0f} s" if self.pause else "killed"
+        return f"{self.victim} {fault} after {self.after:.1f} s"
 
 
 @dataclass(frozen=True)
-class End:
-    """What became of a run to which something happened."""
+class Outcome:
+    """The result of a run with a fault."""
 
     moment: Moment
-    #: Whether there was such a process before the run ended.
-    met: bool
+    #: Whether such a process existed before the run ended.
+    victim_found: bool
     #: Exit status.
     code: int
-    #: Seconds from the end of the cause to that of the run.
+    #: Seconds from the end of the fault to the end of the run.
     seconds: float
     output: str
 
 
 def choose(count: int, seed: int, *, pause: float, longest: float) -> list[Moment]:
-    """Choose moments: each kind of victim about as often, killed and stopped in turn, at random times."""
-    chance = random.Random(seed)
+    """Choose moments at random times. All kinds of victims occur about equally often, both killed and stopped."""
+    generator = random.Random(seed)
     kinds = [(victim, stop) for stop in (0.0, pause) for victim in VICTIMS]
-    chance.shuffle(kinds)
+    generator.shuffle(kinds)
     chosen = (kinds[number % len(kinds)] for number in range(count))
-    return [Moment(victim, stop, chance.uniform(1, longest)) for victim, stop in chosen]
+    return [Moment(victim, stop, generator.uniform(1, longest)) for victim, stop in chosen]
 
 
-def happen(chain: Any, moment: Moment, *, cwd: Path, env: dict[str, str], usual: float) -> End:
-    """Build a chain, and let it happen.
+def run_with_fault(chain: Any, moment: Moment, *, cwd: Path, env: dict[str, str], usual: float) -> Outcome:
+    """Build a chain, and cause the fault.
 
     Args:
-        chain: A chain of integration tests, changed since it was built last.
-        moment: What happens.
+        chain: A chain of integration tests that was changed since the last build.
+        moment: The fault.
         cwd: The clone.
-        env: The run's environment.
-        usual: Seconds that a run takes to which nothing happens.
+        env: The environment of the run.
+        usual: Seconds that a run without a fault takes.
     """
-    said = chain.folder / "said"
-    with said.open("wb") as output:
+    log = chain.folder / "output"
+    with log.open("wb") as output:
         running = subprocess.Popen(
             ["ansible-playbook", "build-chain.yml", "-i", str(chain.write())],
             cwd=cwd,
@@ -108,23 +107,24 @@ def happen(chain: Any, moment: Moment, *, cwd: Path, env: dict[str, str], usual:
         try:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 running.wait(moment.after)
-            met = _act(chain.engine, running, moment)
-            since = time.monotonic()
+            victim_found = _strike(chain.engine, running, moment)
+            fault_end = time.monotonic()
             code = running.wait(SOON + 2 * usual)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(running.pid, signal.SIGKILL)
             running.wait()
-    return End(moment, met, code, time.monotonic() - since, said.read_text(errors="replace"))
+    return Outcome(moment, victim_found, code, time.monotonic() - fault_end, log.read_text(errors="replace"))
 
 
-def _act(engine: Any, running: subprocess.Popen[bytes], moment: Moment) -> bool:
-    until = time.monotonic() + _LOOK
-    while running.poll() is None and time.monotonic() < until:
+def _strike(engine: Any, running: subprocess.Popen[bytes], moment: Moment) -> bool:
+    """Cause the fault. Return whether a victim was found."""
+    deadline = time.monotonic() + _LOOK
+    while running.poll() is None and time.monotonic() < deadline:
         for stop in VICTIMS[moment.victim](engine, running.pid):
             try:
                 stop(moment.pause)
-            except Exception:  # noqa: BLE001 - it had ended by then
+            except Exception:  # noqa: BLE001 - the victim has ended in the meantime
                 continue
             return True
         time.sleep(0.05)
@@ -146,20 +146,23 @@ def _process(pid: int) -> Stop:
 
 
 def _container(container: Any) -> Stop:
-    """All its processes: an engine that pauses a container in which it starts a command may wait for it for ever."""
+    """Stop all processes of a container, or kill it.
+
+    The engine itself does not pause it: while it starts a command in a container, it could wait forever for the pause.
+    """
 
     def stop(seconds: float) -> None:
         if not seconds:
             container.kill()
             return
-        told = container.top()
-        processes = [int(row[told["Titles"].index("PID")]) for row in told["Processes"]]
-        for each in processes:
-            os.kill(each, signal.SIGSTOP)
+        table = container.top()
+        pids = [int(row[table["Titles"].index("PID")]) for row in table["Processes"]]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
         time.sleep(seconds)
-        for each in processes:
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(each, signal.SIGCONT)
+                os.kill(pid, signal.SIGCONT)
 
     return stop
 
@@ -182,12 +185,12 @@ def _keepers(_engine: Any, run: int) -> Iterator[Stop]:
 
 
 def _agents(engine: Any, _run: int) -> Iterator[Stop]:
-    for container in _of_build(engine):
+    for container in _build_containers(engine):
         titles = container.top()["Titles"]
         for row in container.top()["Processes"] or ():
-            told = dict(zip(titles, row, strict=False))
-            if "python" in told["CMD"] and "tierwright-agent" in told["CMD"]:
-                yield _process(int(told["PID"]))
+            process = dict(zip(titles, row, strict=False))
+            if "python" in process["CMD"] and "tierwright-agent" in process["CMD"]:
+                yield _process(int(process["PID"]))
 
 
 def _pytests(_engine: Any, run: int) -> Iterator[Stop]:
@@ -197,7 +200,7 @@ def _pytests(_engine: Any, run: int) -> Iterator[Stop]:
 
 
 def _builds(engine: Any, _run: int) -> Iterator[Stop]:
-    yield from map(_container, _of_build(engine))
+    yield from map(_container, _build_containers(engine))
 
 
 def _neighbours(engine: Any, _run: int) -> Iterator[Stop]:
@@ -217,13 +220,13 @@ VICTIMS: dict[str, Callable[[Any, int], Iterator[Stop]]] = {
 }
 
 
-def _of_build(engine: Any) -> list[Any]:
-    found = engine.containers.list(filters={"label": labels.RUN}, ignore_removed=True)
-    return [each for each in found if each.name.startswith("tierwright-")]
+def _build_containers(engine: Any) -> list[Any]:
+    containers = engine.containers.list(filters={"label": labels.RUN}, ignore_removed=True)
+    return [container for container in containers if container.name.startswith("tierwright-")]
 
 
 def _processes() -> list[int]:
-    return [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit()]
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
 
 
 def _command(pid: int) -> bytes:
@@ -241,7 +244,7 @@ def _parent(pid: int) -> int:
 
 
 def _children(pid: int) -> list[int]:
-    return [each for each in _processes() if _parent(each) == pid]
+    return [child for child in _processes() if _parent(child) == pid]
 
 
 def _ancestors(pid: int) -> Iterator[int]:
@@ -251,50 +254,51 @@ def _ancestors(pid: int) -> Iterator[int]:
 
 @dataclass
 class Campaign:
-    """Moments of one chain, one after the other, and the next run after each."""
+    """Tries moments on one chain, one after the other, each followed by a run without a fault."""
 
     chain: Any
     cwd: Path
     env: dict[str, str]
     version: int = 0
-    #: Seconds that a run takes to which nothing happens.
+    #: Seconds that a run without a fault takes.
     usual: float = 60.0
 
     def begin(self) -> None:
-        """Build the chain once, and see how long a run takes in which all is built."""
+        """Build the chain, and measure a run that builds all tiers."""
         self._change()
         self.chain.build(env=self.env).expect()
         self._change()
-        began = time.monotonic()
+        start = time.monotonic()
         self.chain.build(env=self.env).expect()
-        self.usual = time.monotonic() - began
+        self.usual = time.monotonic() - start
 
-    def try_one(self, moment: Moment) -> End:
-        """Let something happen, and check all that has to hold."""
+    def try_one(self, moment: Moment) -> Outcome:
+        """Run with a fault, then without one, and check both results."""
         before = self._state()
         self._change()
-        end = happen(self.chain, moment, cwd=self.cwd, env=self.env, usual=self.usual)
-        new = all(image != before[tier] for tier, image in self._state().items())
-        assert "Traceback" not in end.output, end.output
-        if end.code == 0:
-            assert new, f"{moment}: a success that did not build all\n{end.output}"
-        elif end.code > 0:
-            late = "tier_promote" in end.output or "Move the release tags" in end.output
-            assert not new or late, f"{moment}: a failure that built all\n{end.output}"
-            assert "\nTIER " in end.output or "Make the bases" not in end.output, f"{moment}: no table\n{end.output}"
+        outcome = run_with_fault(self.chain, moment, cwd=self.cwd, env=self.env, usual=self.usual)
+        all_built = all(image != before[tier] for tier, image in self._state().items())
+        output = outcome.output
+        assert "Traceback" not in output, output
+        if outcome.code == 0:
+            assert all_built, f"{moment}: the run succeeded, but did not build all tiers\n{output}"
+        elif outcome.code > 0:
+            late = "tier_promote" in output or "Move the release tags" in output
+            assert not all_built or late, f"{moment}: the run failed, but built all tiers\n{output}"
+            assert "\nTIER " in output or "Make the bases" not in output, f"{moment}: no table\n{output}"
         self.chain.build(env=self.env).expect()
         assert all(image != before[tier] for tier, image in self._state().items()), moment
-        assert _of_build(self.chain.engine) == []
-        return end
+        assert _build_containers(self.chain.engine) == []
+        return outcome
 
     def _change(self) -> None:
         self.version += 1
         for tier, parent, neighbours in TIERS:
-            said = TASKS.replace("VERSION", str(self.version))
-            self.chain.tier(tier, said, parent=parent, neighbours=neighbours)
+            tasks = TASKS.replace("VERSION", str(self.version))
+            self.chain.tier(tier, tasks, parent=parent, neighbours=neighbours)
         self.chain.tests("two", TESTS)
 
     def _state(self) -> dict[str, str]:
         names = [tier for tier, _parent, _neighbours in TIERS]
-        known = [name for name in names if name in self.chain.tiers and self.chain.released(name)]
-        return {name: self.chain.image(name).id if name in known else "" for name in names}
+        released = [name for name in names if name in self.chain.tiers and self.chain.released(name)]
+        return {name: self.chain.image(name).id if name in released else "" for name in names}

@@ -1,4 +1,4 @@
-"""Images in memory, opened as the verbs open them."""
+"""Fixtures that write images to a layout, and open them in the way the verbs do."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def opened(tmp_path: Path, store: Store) -> Callable[..., Any]:
-    """Make an image of layers and steps, and open it."""
+def open_image(tmp_path: Path, store: Store) -> Callable[..., Any]:
+    """Make an image from layers and history steps, and open it."""
     count = 0
 
     def open_(layers: Sequence[bytes], steps: Sequence[Any] = (), **settings: Any) -> Any:

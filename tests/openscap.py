@@ -1,7 +1,8 @@
-"""Scans the root file system of an image with OpenSCAP, and reads what the core build's README says of its rules.
+"""Scans the root file system of an image with OpenSCAP, and reads the table of rules in the core build's README.
 
-The scanner of this machine and its libraries are copied beside the image's files and run there with ``chroot``: its
-probes that look into another root leave out or misjudge much. The image's C library has to be as new as this machine's.
+The scanner of this machine and its libraries are copied into the files of the image, and run there with ``chroot``.
+From outside, the scanner skips or misjudges many rules. The C library of the image must be at least as new as that of
+this machine.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from pathlib import Path
 
 README = Path(__file__).parents[1] / "roles/corebuild/README.md"
 SCANNER = "/usr/bin/oscap"
-#: The rules of lower levels are among theirs.
+#: They contain the rules of the lower levels.
 PROFILES = ("anssi_bp28_high", "cis_level2_server")
 
 _RULE = "xccdf_org.ssgproject.content_rule_"
 _XCCDF = "{http://checklists.nist.gov/xccdf/1.2}"
-_OF_THE_C_LIBRARY = re.compile(r"/(ld-linux|lib(c|m|pthread|dl|rt)\.so)")
+_C_LIBRARY = re.compile(r"/(ld-linux|lib(c|m|pthread|dl|rt)\.so)")
 
-#: Started as root in mounts of its own: the root has to be a mount for rules that ask what is on a local file system.
+#: Needs root. It runs in its own mount namespace: rules about local file systems need the root folder to be a mount.
 _SCAN = """
 mount --make-rprivate / && mount --bind "$1" "$1" && cd "$1" || exit 90
 mount -t proc proc proc && mount --rbind /dev dev || exit 91
@@ -32,40 +33,40 @@ exec env -i PATH="$2" LD_LIBRARY_PATH=/.oscap/lib chroot . /.oscap/oscap xccdf e
 
 
 def prepare(root: Path) -> None:
-    """Put the scanner of this machine into a root file system."""
-    own = root / ".oscap"
-    (own / "lib").mkdir(parents=True)
-    shutil.copy(SCANNER, own / "oscap")
-    listed = subprocess.run(["ldd", SCANNER], capture_output=True, text=True, check=True).stdout
-    for library in re.findall(r"(/\S+\.so\S*)", listed):
-        if not _OF_THE_C_LIBRARY.search(library):
-            shutil.copy(library, own / "lib")
+    """Copy the scanner of this machine into a root file system."""
+    folder = root / ".oscap"
+    (folder / "lib").mkdir(parents=True)
+    shutil.copy(SCANNER, folder / "oscap")
+    libraries = subprocess.run(["ldd", SCANNER], capture_output=True, text=True, check=True).stdout
+    for library in re.findall(r"(/\S+\.so\S*)", libraries):
+        if not _C_LIBRARY.search(library):
+            shutil.copy(library, folder / "lib")
     shutil.copytree("/usr/share/openscap", root / "usr/share/openscap", dirs_exist_ok=True)
 
 
 def profiles(content: Path) -> list[str]:
-    """Those of :data:`PROFILES` that a data stream has."""
+    """The :data:`PROFILES` that a data stream contains."""
     text = content.read_text()
     return [profile for profile in PROFILES if f"content_profile_{profile}" in text]
 
 
 def failing(root: Path, content: Path, profile: str, path: str, *, in_container: bool) -> set[str]:
-    """Rules of a profile that fail on a prepared root file system.
+    """The rules of a profile that fail on a prepared root file system.
 
     Args:
         root: The files of an image.
         content: A data stream of the SCAP Security Guide.
         profile: Its name without the prefix.
         path: ``PATH`` of the image.
-        in_container: Whether the scanner may notice that it looks at a container, and leave rules out.
+        in_container: Whether the scanner detects a container. It then skips some rules.
     """
     shutil.copy(content, root / ".oscap/content.xml")
     mark = root / ".dockerenv"
     mark.touch() if in_container else mark.unlink(missing_ok=True)
     command = ["unshare", "--mount", "sh", "-c", _SCAN, "sh", str(root), path, profile]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    # 2: some rule fails.
-    assert ended.returncode in {0, 2}, f"oscap ended with {ended.returncode}: {ended.stderr[-2000:]}"
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    # Status 2 means that a rule fails.
+    assert process.returncode in {0, 2}, f"oscap ended with {process.returncode}: {process.stderr[-2000:]}"
     results = ET.parse(root / ".oscap/results.xml").iter(f"{_XCCDF}rule-result")
     return {
         result.attrib["idref"].removeprefix(_RULE) for result in results if result.findtext(f"{_XCCDF}result") == "fail"
@@ -73,7 +74,7 @@ def failing(root: Path, content: Path, profile: str, path: str, *, in_container:
 
 
 def excused(text: str | None = None) -> Mapping[str, tuple[Sequence[str], str]]:
-    """What the README's table says: for each rule the images, empty for all, and the reason."""
+    """The table in the README: each rule with its images (empty means all) and the reason."""
     rows = re.findall(r"^\| (`[^|]+`) \| ([^|]+) \| ([^|]+) \|$", text or README.read_text(), re.MULTILINE)
     return {
         rule: ([] if images == "all" else images.split(", "), reason)

@@ -1,4 +1,4 @@
-"""What tests do on engines that this machine does not have: each is on a machine of its own."""
+"""Runs commands on engines that this machine does not have. Each engine runs on a separate machine."""
 
 from __future__ import annotations
 
@@ -16,99 +16,100 @@ from engines import machine, roots
 from engines.catalogue import CHOICES
 
 ROOT = Path(__file__).parents[1]
-#: Tiers of the demo chain, and how many layers the image of each has.
+#: The tiers of the demo chain, with the number of layers of each image.
 LAYERS = {"base": 1, "corebuild": 2, "httpd-php": 3, "mariadb": 3, "wordpress": 4}
-#: What is asked of the demo chain; sizes and times are the engine's and the run's.
-_QUESTIONS = {
+#: Queries about the demo chain.
+_QUERIES = {
     "tree": ["tree", "--json"],
     "layers": ["layers", "wordpress", "--json"],
     "blame": ["blame", "wordpress", "/etc/motd", "--json"],
     "diff": ["diff", "httpd-php", "wordpress", "--json"],
 }
-_OF_THE_RUN = {"size", "own", "shared", "built", "names", "created", "number", "parent"}
+#: Fields that depend on the engine or the run.
+_VOLATILE = {"size", "own", "shared", "built", "names", "created", "number", "parent"}
 
 RunOn = Callable[..., str]
 
 
 def run_on(name: str) -> RunOn:
-    """Give what runs a command on a machine with an engine of the catalogue, and returns what that says.
+    """Return a function that runs a command on a machine with an engine of the catalogue, and returns its output.
 
-    Skips the test where there can be no such engine here.
+    Skips the test if this engine is not possible here.
     """
-    if reason := machine.why_not():
+    if reason := machine.why_unavailable():
         pytest.skip(reason)
     try:
         roots.fetch(CHOICES[name])
-    except roots.NotToBeHadError as error:
+    except roots.UnavailableError as error:
         pytest.skip(str(error))
 
     def run(*words: str) -> str:
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-m", "engines", "start", name, *words],
             cwd=ROOT,
-            env={**_own_environment(), "PYTHONPATH": str(ROOT / "tests")},
+            env={**_environment(), "PYTHONPATH": str(ROOT / "tests")},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        assert process.returncode == 0, process.stdout + process.stderr
+        return process.stdout
 
     return run
 
 
-def ask_all_questions(name: str) -> str:
-    """Ask an engine what tests/engine_contract asks; return what pytest says of it."""
+def run_engine_contract(name: str) -> str:
+    """Run tests/engine_contract with an engine, and return the output of pytest."""
     return run_on(name)(sys.executable, "-m", "pytest", "-q", "tests/engines", f"--junitxml=reports/{name}.xml")
 
 
-def answers_here() -> dict[str, Any]:
-    """Ask this machine's own engine about the demo chain, which it has."""
-    asked = {kind: subprocess.check_output(["tierwright", *words], cwd=ROOT) for kind, words in _QUESTIONS.items()}
-    return {kind: _comparable(json.loads(answer)) for kind, answer in asked.items()}
+def local_answers() -> dict[str, Any]:
+    """The answers about the demo chain on this machine's own engine."""
+    answers = {kind: subprocess.check_output(["tierwright", *words], cwd=ROOT) for kind, words in _QUERIES.items()}
+    return {kind: _comparable(json.loads(answer)) for kind, answer in answers.items()}
 
 
-def build_and_ask(name: str, folder: Path) -> dict[str, Any]:
-    """Build the demo chain from nothing on another engine, and ask that about it.
+def build_and_query(name: str, folder: Path) -> dict[str, Any]:
+    """Build the demo chain from nothing on a different engine, and return the answers about it.
 
     Args:
-        name: The engine's.
-        folder: Takes answers, state and caches.
+        name: The engine.
+        folder: Folder for answers, state and caches.
     """
-    asked = "; ".join(f"tierwright {' '.join(words)} > {folder}/{kind}" for kind, words in _QUESTIONS.items())
+    queries = "; ".join(f"tierwright {' '.join(words)} > {folder}/{kind}" for kind, words in _QUERIES.items())
     state = f"export XDG_STATE_HOME={folder}/state XDG_CACHE_HOME={folder}/cache"
-    run_on(name)("sh", "-ec", f"{state}; ansible-playbook build-chain.yml >&2; {asked}")
-    return {kind: _comparable(json.loads((folder / kind).read_text())) for kind in _QUESTIONS}
+    run_on(name)("sh", "-ec", f"{state}; ansible-playbook build-chain.yml >&2; {queries}")
+    return {kind: _comparable(json.loads((folder / kind).read_text())) for kind in _QUERIES}
 
 
-def assert_equal(answers: dict[str, Any], reference: dict[str, Any]) -> None:
-    """Fail where an engine's demo chain, or what is told of it, is not this machine's."""
+def assert_same_answers(answers: dict[str, Any], reference: dict[str, Any]) -> None:
+    """Fail if the demo chain on an engine, or an answer about it, differs from this machine's."""
     if _revisions(answers) != _revisions(reference):
         pytest.fail(
-            "this machine's demo chain was built from older commits of its roles, which its labels and times show; "
-            "build it again (-e tier_force=corebuild,httpd-php,mariadb,wordpress), and run this test after that"
+            "the demo chain on this machine was built from older commits of its roles, as its labels and times show; "
+            "rebuild it (-e tier_force=corebuild,httpd-php,mariadb,wordpress), and run this test again"
         )
     assert answers == reference
-    assert {each["tier"]: each["layers"] for each in answers["tree"]} == LAYERS
+    assert {image["tier"]: image["layers"] for image in answers["tree"]} == LAYERS
     assert answers["blame"]["owner"]["tier"] == "corebuild"
 
 
 def _revisions(answers: dict[str, Any]) -> list[str | None]:
-    return [each["layer"].get("revision") for each in answers["layers"]["layers"]]
+    return [entry["layer"].get("revision") for entry in answers["layers"]["layers"]]
 
 
-def _own_environment() -> dict[str, str]:
+def _environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
 
 
 def _comparable(answer: Any) -> Any:
-    """An answer without what is the engine's or the run's own; the tree only as far as it is the demo's."""
+    """An answer without the fields that depend on the engine or the run. A tree is limited to the demo chain."""
     if isinstance(answer, dict) and "images" in answer:
-        images = [each for each in answer["images"] if f"{each['tier']}:latest" in each["names"]]
-        answer = sorted((each for each in images if each["tier"] in LAYERS), key=lambda each: each["tier"])
+        images = [image for image in answer["images"] if f"{image['tier']}:latest" in image["names"]]
+        answer = sorted((image for image in images if image["tier"] in LAYERS), key=lambda image: image["tier"])
     if isinstance(answer, list):
-        return [_comparable(each) for each in answer]
+        return [_comparable(entry) for entry in answer]
     if isinstance(answer, dict):
-        return {key: _comparable(value) for key, value in answer.items() if key not in _OF_THE_RUN}
+        return {key: _comparable(value) for key, value in answer.items() if key not in _VOLATILE}
     return answer

@@ -1,6 +1,6 @@
-"""Pictures and tables of the documentation that are made from what they show.
+"""Generates pictures and tables of the documentation from the files that they describe.
 
-`python tests/pictures.py` writes them again, between the markers of their pages; a test compares.
+`python tests/pictures.py` writes them between the markers of their pages. A test checks that they are up to date.
 GitHub draws the Mermaid diagrams.
 """
 
@@ -20,7 +20,7 @@ INVENTORY = ROOT / "inventories/wordpress/chain.yml"
 
 
 def imports(path: Path) -> set[str]:
-    """Rooms of the library, as ``room NAME``, and top-level modules that a file of the library imports."""
+    """The rooms (as ``room NAME``) and the top-level modules that a file of the library imports."""
     names = set()
     depth = len(path.relative_to(LIBRARY).parts) - 1
     for node in ast.walk(ast.parse(path.read_text())):
@@ -34,7 +34,7 @@ def imports(path: Path) -> set[str]:
 
 
 def room_imports() -> dict[str, set[str]]:
-    """Rooms of the library, and the other rooms that each imports."""
+    """The rooms of the library, each with the other rooms that it imports."""
     rooms = sorted(path.parent.name for path in LIBRARY.glob("*/__init__.py"))
     return {
         room: {
@@ -45,7 +45,7 @@ def room_imports() -> dict[str, set[str]]:
 
 
 def table_of_rooms() -> str:
-    """The rooms, with the docstring of each."""
+    """A table of the rooms with their docstrings."""
     lines = ["| room | what it holds |", "|---|---|"]
     for init in sorted(LIBRARY.glob("*/__init__.py")):
         about = ast.get_docstring(ast.parse(init.read_text())) or ""
@@ -54,21 +54,21 @@ def table_of_rooms() -> str:
 
 
 def picture_of_rooms() -> str:
-    """The rooms, with an arrow to each room that is imported, unless a room between them imports it as well."""
+    """The rooms, with an arrow to each imported room that is not also imported through a different room."""
     direct = room_imports()
 
-    def reached(room: str) -> set[str]:
-        return direct[room].union(*map(reached, direct[room]))
+    def reachable(room: str) -> set[str]:
+        return direct[room].union(*map(reachable, direct[room]))
 
     lines = ["flowchart TD"]
     for room in direct:
-        needed = direct[room] - set().union(*map(reached, direct[room]))
-        lines += [f"  {room} --> {other}" for other in sorted(needed)] or [f"  {room}"]
+        arrows = direct[room] - set().union(*map(reachable, direct[room]))
+        lines += [f"  {room} --> {other}" for other in sorted(arrows)] or [f"  {room}"]
     return _diagram(lines)
 
 
 def picture_of_chain() -> str:
-    """The demo chain: a box for each team, an arrow from parent to child, a dotted one to a neighbour."""
+    """The demo chain: a box for each team, an arrow from each parent to its child, a dotted arrow to each neighbour."""
     teams = yaml.safe_load(INVENTORY.read_text())["tiers"]["children"]
     lines = ["flowchart LR"]
     arrows = []
@@ -89,7 +89,7 @@ def _arrows(tier: str, variables: dict[str, Any]) -> list[str]:
     return arrows + [f"  {tier} -. tested with .-> {other}" for other in variables.get("tier_neighbours", ())]
 
 
-#: What makes each of them, by page and the name in the page's markers.
+#: The functions that make them, by page and by the name in the markers.
 PICTURES: dict[tuple[str, str], Callable[[], str]] = {
     ("README.md", "chain"): picture_of_chain,
     ("docs/development.md", "table of rooms"): table_of_rooms,
@@ -98,7 +98,7 @@ PICTURES: dict[tuple[str, str], Callable[[], str]] = {
 
 
 def with_picture(page: str, name: str, text: str) -> str:
-    """A page's text with a picture between its markers.
+    """The text of a page with the picture between its markers.
 
     Raises:
         ValueError: The page has no such markers.

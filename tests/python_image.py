@@ -1,4 +1,4 @@
-"""The image of a base with a Python of its own, as what runs modules without a build container's needs it."""
+"""An image with its own Python, for tests that do not use the mounted Python."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _INSTALL = (
 
 @contextmanager
 def python_image(engine: docker.DockerClient, base: str) -> Iterator[str]:
-    """Install Python and sudo on an image of the Debian family; the new image is removed at the end.
+    """Install Python and sudo on an image of the Debian family. The new image is removed at the end.
 
     Args:
         engine: The engine.
@@ -31,8 +31,8 @@ def python_image(engine: docker.DockerClient, base: str) -> Iterator[str]:
         container.start()
         if container.wait(timeout=300)["StatusCode"] != 0:
             raise RuntimeError(container.logs().decode())
-        made = str(container.commit(changes=["CMD []"]).id)
+        image = str(container.commit(changes=["CMD []"]).id)
     finally:
         container.remove(v=True, force=True)
-    yield made
-    engine.images.remove(made, force=True)
+    yield image
+    engine.images.remove(image, force=True)

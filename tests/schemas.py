@@ -1,6 +1,6 @@
-"""JSON Schemas of what `tierwright VERB --json` prints and of what runs write, from the dataclasses that they are.
+"""JSON Schemas for the output of `tierwright VERB --json` and for files of runs, generated from the dataclasses.
 
-`python tests/schemas.py` writes docs/schemas anew; a test compares.
+`python tests/schemas.py` writes docs/schemas. A test checks that they are up to date.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ANSWERS = {
     "report": report.Written,
     "doctor": checks.Findings,
 }
-#: Other answers, by the verb with its option.
+#: Other answers, by verb and option.
 OTHERS = {"matrix --changes": variant_matrix.Changes}
 #: Files that a run writes, by the variable that names them.
 FILES = {"tier_result_file": result.RunResult}
@@ -67,9 +67,9 @@ def _of(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     if get_origin(kind) is list:
         return {"type": "array", "items": _of(get_args(kind)[0], definitions)}
     if isinstance(kind, types.UnionType):
-        return {"anyOf": [_of(each, definitions) for each in get_args(kind)]}
+        return {"anyOf": [_of(member, definitions) for member in get_args(kind)]}
     if issubclass(kind, enum.Enum):
-        return {"enum": [each.value for each in kind]}
+        return {"enum": [member.value for member in kind]}
     if kind.__name__ not in definitions:
         hints = get_type_hints(kind)
         names = [field.name for field in dataclasses.fields(kind)]
@@ -92,5 +92,5 @@ def text(name: str) -> str:
 
 
 if __name__ == "__main__":
-    for each in ANSWERS | OTHERS | FILES:
-        path(each).write_text(text(each))
+    for title in ANSWERS | OTHERS | FILES:
+        path(title).write_text(text(title))

@@ -1,4 +1,4 @@
-"""The engine through its SDK, for tests and benches that look at it past the library."""
+"""The engine through its SDK, for tests and benches that bypass the library."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.syst
 
 
 class _Translated(docker.APIClient):
-    """The SDK on an engine that calls images otherwise: IDs and names are the library's all the same."""
+    """The SDK on an engine with other image IDs and names. It translates them to those of the library."""
 
     naming: ImageNames
 
     def inspect_image(self, image: Any) -> Any:
-        found = super().inspect_image(self.naming.engine_name(image))
-        return {**found, "Id": self.naming.image_id(found["Id"]), "RepoTags": names_of(found)}
+        document = super().inspect_image(self.naming.engine_name(image))
+        return {**document, "Id": self.naming.image_id(document["Id"]), "RepoTags": names_of(document)}
 
     def images(self, *arguments: Any, **options: Any) -> Any:
-        listed = super().images(*arguments, **options)
+        entries = super().images(*arguments, **options)
         return [
-            {**each, "Id": self.naming.listed_id(each["Id"], each.get("Labels")), "RepoTags": names_of(each)}
-            for each in listed
+            {**entry, "Id": self.naming.listed_id(entry["Id"], entry.get("Labels")), "RepoTags": names_of(entry)}
+            for entry in entries
         ]
 
     def build(self, *arguments: Any, fileobj: IO[bytes], **options: Any) -> Any:
-        translated = re.sub(r"(?<=FROM )\S+", lambda named: self.naming.engine_name(named[0]), fileobj.read().decode())
-        return super().build(*arguments, fileobj=io.BytesIO(translated.encode()), **options)
+        dockerfile = re.sub(r"(?<=FROM )\S+", lambda match: self.naming.engine_name(match[0]), fileobj.read().decode())
+        return super().build(*arguments, fileobj=io.BytesIO(dockerfile.encode()), **options)
 
     def create_container(self, image: str, *arguments: Any, **options: Any) -> Any:
         return super().create_container(self.naming.engine_name(image), *arguments, **options)
@@ -57,7 +57,7 @@ class _Translated(docker.APIClient):
 
 
 class _TranslatedClient(docker.DockerClient):
-    """The same over a client that the library's engine goes on with."""
+    """The same on top of a client. The library's engine keeps using this client."""
 
     def __init__(self, plain: docker.DockerClient, naming: ImageNames) -> None:
         self.plain = plain
@@ -70,7 +70,7 @@ class _TranslatedClient(docker.DockerClient):
 
 
 def sdk_client(address: str = "") -> docker.DockerClient:
-    """Connect to an engine, the one that the library would take if none is named; images are called as it does."""
+    """Connect to an engine, by default the one that the library uses. Images have the IDs and names of the library."""
     client = connect(address or engine_address(), ANSWER_TIMEOUT)
     session = _session(client)
     system = System(session)
@@ -78,7 +78,7 @@ def sdk_client(address: str = "") -> docker.DockerClient:
 
 
 def as_engine(client: docker.DockerClient) -> Engine:
-    """Give the library's engine over a client that is connected already."""
+    """The library's engine on top of a connected client."""
     return Engine(_session(getattr(client, "plain", client)))
 
 

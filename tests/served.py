@@ -1,4 +1,4 @@
-"""A small HTTP server on this machine, for tests of what speaks HTTP."""
+"""A small HTTP server on this machine, for tests of HTTP clients."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import cast
 
-#: Status, headers and body of an answer.
+#: Status, headers and body of a response.
 Answer = tuple[int, Mapping[str, str], bytes]
 
 
 @contextmanager
-def served(answer: Callable[[str, Mapping[str, str]], Answer], tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """Serve what `answer` says to a path and its headers; yields host and port."""
+def http_server(answer: Callable[[str, Mapping[str, str]], Answer], tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Serve the responses of `answer`, which gets path and headers. Yields host and port."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

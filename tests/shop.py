@@ -1,4 +1,4 @@
-"""Engines that die, and a chain that is released on one."""
+"""Fixtures for releases: engines that fail at a given call, and a chain with releases on an engine."""
 
 from __future__ import annotations
 
@@ -21,35 +21,38 @@ PARENTS = {"base": None, "core": "base", "php": "core", "db": "core"}
 
 
 class KilledError(BaseException):
-    """The process that calls the engine was killed: nothing of it runs any more."""
+    """The process that calls the engine was killed: no handler may catch this error."""
 
 
-def dying(
+def fail_at_call(
     calls: int, *, carried_out: bool = False, error: type[BaseException] | BaseException = KilledError
 ) -> Callable[[Callable[[], Any]], Any]:
-    """Let the call of this number be the last: it is carried out or not, and then there is no caller, or no engine."""
-    left = calls
+    """Return a function for `FakeEngine.intercept` that raises `error` at call number `calls`, and at all later calls.
 
-    def gate(call: Callable[[], Any]) -> Any:
-        nonlocal left
-        if left == 0:
+    `carried_out` decides whether the engine still executes this call.
+    """
+    remaining = calls
+
+    def intercept(call: Callable[[], Any]) -> Any:
+        nonlocal remaining
+        if remaining == 0:
             raise error
-        left -= 1
-        if left > 0:
+        remaining -= 1
+        if remaining > 0:
             return call()
         if carried_out:
             call()
         raise error
 
-    return gate
+    return intercept
 
 
 @pytest.fixture
 def reach() -> Callable[..., FakeEngine]:
-    """Reach a world's engine: `reach(world, 3, carried_out=True)` until the third call."""
+    """Connect to the engine of a world. `reach(world, 3, carried_out=True)` fails at the third call."""
 
-    def reach(world: World, dies_at: int | None = None, **how: Any) -> FakeEngine:
-        return FakeEngine(world, gate=None if dies_at is None else dying(dies_at, **how))
+    def reach(world: World, dies_at: int | None = None, **options: Any) -> FakeEngine:
+        return FakeEngine(world, intercept=None if dies_at is None else fail_at_call(dies_at, **options))
 
     return reach
 
@@ -65,36 +68,36 @@ def gone() -> EngineUnavailableError:
 
 
 class Shop:
-    """A chain whose images are promoted and rolled back, and what was released in truth."""
+    """A chain that can be promoted and rolled back. `state_at` has the correct state after each release."""
 
     def __init__(self, make_tier: Callable[..., Tier]) -> None:
         self.chain = Chain(make_tier(name, parent) for name, parent in PARENTS.items())
         self.engine = FakeEngine()
-        self.held, self.names = self.engine.world.images, self.engine.world.names
-        self.truth: dict[str, dict[str, str]] = {}
+        self.images, self.names = self.engine.world.images, self.engine.world.names
+        self.state_at: dict[str, dict[str, str]] = {}
         self.moment = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
-        self.made = 0
+        self.image_count = 0
 
     @property
     def state(self) -> dict[str, str]:
         return {name: self.names[f"{name}:latest"] for name in PARENTS if f"{name}:latest" in self.names}
 
-    def tag(self, form: str) -> dict[str, str]:
-        return {ref: image for ref, image in self.names.items() if ref.partition(":")[2].startswith(form)}
+    def tagged(self, prefix: str) -> dict[str, str]:
+        return {ref: image for ref, image in self.names.items() if ref.partition(":")[2].startswith(prefix)}
 
     def promote(self, *tiers: str, images: Mapping[str, str] | None = None) -> str:
-        moving = {}
+        candidates = {}
         for name in tiers:
-            self.made += 1
-            image = (images or {}).get(name, f"sha256:{name}-{self.made}")
-            self.engine.add(image, None, *self.engine.world.names_of(image), f"{name}:key-{self.made:016x}")
-            moving[name] = image
-        release, moves = plan_moves(self.chain, moving, self.engine.images.snapshot().names, self.moment)
+            self.image_count += 1
+            image = (images or {}).get(name, f"sha256:{name}-{self.image_count}")
+            self.engine.add(image, None, *self.engine.world.names_of(image), f"{name}:key-{self.image_count:016x}")
+            candidates[name] = image
+        release, moves = plan_moves(self.chain, candidates, self.engine.images.snapshot().names, self.moment)
         move_all(self.engine, "demo", moves)
-        self.truth[release] = self.state
+        self.state_at[release] = self.state
         return release
 
-    def back(self, release: str | None = None, selected: tuple[str, ...] = tuple(PARENTS)) -> Rollback:
+    def roll_back(self, release: str | None = None, selected: tuple[str, ...] = tuple(PARENTS)) -> Rollback:
         rollback = plan_rollback(self.chain, selected, self.engine.images.snapshot().names, release, self.moment)
         move_all(self.engine, "demo", rollback.moves)
         return rollback

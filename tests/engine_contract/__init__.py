@@ -14,5 +14,5 @@ from engine_contract.files import *
 from engine_contract.images import *
 from engine_contract.names import *
 from engine_contract.others import *
-from engine_contract.question import asked as asked
+from engine_contract.question import sandbox as sandbox
 from engine_contract.services import *

@@ -11,61 +11,61 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors impo
 from engine_contract.question import LABEL
 
 
-def test_a_build_container_is_idle_and_found_by_its_label(asked):
-    container = asked.build_container(asked.load().id)
-    assert [container_id for container_id, _labels in asked.engine.containers.find(asked.label)] == [container.id]
-    assert asked.engine.containers.find(asked.label)[0][1][LABEL] == asked.mark
-    info = asked.engine.containers.inspect(container.name)
-    assert (info.id, info.running, info.pid > 0, info.labels[LABEL]) == (container.id, True, True, asked.mark)
-    assert asked.engine.containers.commands(container.id)
+def test_a_build_container_is_idle_and_found_by_its_label(sandbox):
+    container = sandbox.build_container(sandbox.load().id)
+    assert [container_id for container_id, _labels in sandbox.engine.containers.find(sandbox.label)] == [container.id]
+    assert sandbox.engine.containers.find(sandbox.label)[0][1][LABEL] == sandbox.mark
+    info = sandbox.engine.containers.inspect(container.name)
+    assert (info.id, info.running, info.pid > 0, info.labels[LABEL]) == (container.id, True, True, sandbox.mark)
+    assert sandbox.engine.containers.commands(container.id)
 
 
-def test_containers_of_some_images_can_be_excluded(asked):
-    one, two = asked.load("one"), asked.load("two")
-    asked.start(one.id)
-    other = asked.start(two.id)
-    assert [container_id for container_id, _ in asked.engine.containers.find(asked.label, except_images={one.id})] == [
-        other
-    ]
+def test_containers_of_some_images_can_be_excluded(sandbox):
+    one, two = sandbox.load("one"), sandbox.load("two")
+    sandbox.start(one.id)
+    other = sandbox.start(two.id)
+    assert [
+        container_id for container_id, _ in sandbox.engine.containers.find(sandbox.label, except_images={one.id})
+    ] == [other]
 
 
-def test_a_container_name_is_unique(asked):
-    image = asked.load()
-    asked.build_container(image.id)
+def test_a_container_name_is_unique(sandbox):
+    image = sandbox.load()
+    sandbox.build_container(image.id)
     with pytest.raises(EngineError, match="tier 'x': starting build container"):
-        asked.build_container(image.id)
-    assert len(asked.engine.containers.find(asked.label)) == 1
+        sandbox.build_container(image.id)
+    assert len(sandbox.engine.containers.find(sandbox.label)) == 1
 
 
-def test_a_container_of_a_missing_image_is_rejected(asked):
+def test_a_container_of_a_missing_image_is_rejected(sandbox):
     with pytest.raises(EngineError):
-        asked.build_container(f"sha256:{'0' * 64}")
+        sandbox.build_container(f"sha256:{'0' * 64}")
     with pytest.raises(EngineError):
-        asked.start(f"sha256:{'0' * 64}")
+        sandbox.start(f"sha256:{'0' * 64}")
 
 
-def test_a_container_ends_at_once_and_can_be_ended_again(asked):
-    container = asked.build_container(asked.load().id)
-    asked.engine.containers.end(container.id)
-    asked.engine.containers.end(container.id)
-    assert not asked.engine.containers.inspect(container.id).running
+def test_a_container_ends_at_once_and_can_be_ended_again(sandbox):
+    container = sandbox.build_container(sandbox.load().id)
+    sandbox.engine.containers.end(container.id)
+    sandbox.engine.containers.end(container.id)
+    assert not sandbox.engine.containers.inspect(container.id).running
 
 
-def test_an_ended_container_is_not_paused(asked):
-    container = asked.build_container(asked.load().id)
-    asked.engine.containers.end(container.id)
-    assert asked.engine.containers.pause(container.id) is False
+def test_an_ended_container_is_not_paused(sandbox):
+    container = sandbox.build_container(sandbox.load().id)
+    sandbox.engine.containers.end(container.id)
+    assert sandbox.engine.containers.pause(container.id) is False
 
 
-def test_a_container_is_frozen_while_it_is_read_and_then_ends(asked):
-    container = asked.build_container(asked.load().id)
+def test_a_container_is_frozen_while_it_is_read_and_then_ends(sandbox):
+    container = sandbox.build_container(sandbox.load().id)
     with (
-        freeze_for_reading(asked.engine.containers, container.id) as reading,
+        freeze_for_reading(sandbox.engine.containers, container.id) as reading,
         reading(),
-        asked.engine.files.exported(container.id) as content,
+        sandbox.engine.files.exported(container.id) as content,
     ):
         assert b"".join(content)
-    assert not asked.engine.containers.inspect(container.id).running
+    assert not sandbox.engine.containers.inspect(container.id).running
 
 
 def test_every_call_for_a_removed_container_is_an_error(engine):
@@ -88,16 +88,16 @@ def _raise():
     raise EngineError("some engines find no file in a removed container instead of reporting an error")
 
 
-def test_a_removed_container_can_be_removed_again(asked):
-    container = asked.build_container(asked.load().id)
+def test_a_removed_container_can_be_removed_again(sandbox):
+    container = sandbox.build_container(sandbox.load().id)
     for _ in range(2):
-        asked.engine.containers.remove(container.id)
-    assert asked.engine.containers.find(asked.label) == []
+        sandbox.engine.containers.remove(container.id)
+    assert sandbox.engine.containers.find(sandbox.label) == []
 
 
-def test_a_container_can_be_removed_by_several_threads_at_once(asked):
-    container = asked.build_container(asked.load().id)
+def test_a_container_can_be_removed_by_several_threads_at_once(sandbox):
+    container = sandbox.build_container(sandbox.load().id)
     with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(asked.engine.containers.remove, [container.id] * 4)) == [None] * 4
-    asked.engine.containers.remove(container.id)
-    assert asked.engine.containers.find(asked.label) == []
+        assert list(pool.map(sandbox.engine.containers.remove, [container.id] * 4)) == [None] * 4
+    sandbox.engine.containers.remove(container.id)
+    assert sandbox.engine.containers.find(sandbox.label) == []

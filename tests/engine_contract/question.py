@@ -16,12 +16,12 @@ from tiny_image import archive, document
 
 #: The label of all objects that a test makes.
 LABEL = "io.tierwright.contract"
-NOTHING = "tierwright-contract-nothing:here"
+MISSING_IMAGE = "tierwright-contract-nothing:here"
 WAITS = ["/bin/sh", "-c", "trap 'exit 3' TERM; while :; do sleep 1 & wait $!; done"]
 
 
-class Question:
-    """One test's access to an engine. All objects that it makes have a unique mark, and are removed at its end."""
+class Sandbox:
+    """Access to an engine for one test. All objects that it makes have a unique mark, and are removed at the end."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine, self.mark = engine, secrets.token_hex(4)
@@ -41,16 +41,16 @@ class Question:
         return self.engine.services.start(ContainerSettings(image, self.labels, command=list(command) or WAITS, **more))
 
     def build_container(self, image: str, name: str = "build", mounts: Any = ()) -> Any:
-        caged = confined(self.engine.system, Cage(), family=None, say=print, mounts=mounts)
+        confinement = confined(self.engine.system, Cage(), family=None, say=print, mounts=mounts)
         name = f"tierwright-contract-{self.mark}-{name}"
-        return self.engine.containers.start(name=name, image=image, tier="x", labels=self.labels, confined=caged)
+        return self.engine.containers.start(name=name, image=image, tier="x", labels=self.labels, confined=confinement)
 
     def run(self, container: str, *argv: str, stdin: bytes = b"") -> tuple[int, bytes, bytes]:
         output = Output()
         code = self.engine.exec.run(container, list(argv), stdin=iter([stdin]), take=output.take)
         return code, bytes(output.stdout), bytes(output.stderr)
 
-    def ended(self, container: str) -> Any:
+    def wait_for_end(self, container: str) -> Any:
         """Wait until a container ends by itself, and return its state."""
         while (state := self.engine.services.state(container)).running:
             pass
@@ -71,7 +71,7 @@ class Question:
 
 
 @pytest.fixture
-def asked(engine):
-    question = Question(engine)
-    yield question
-    question.clear()
+def sandbox(engine):
+    sandbox = Sandbox(engine)
+    yield sandbox
+    sandbox.clear()

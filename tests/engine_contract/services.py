@@ -7,32 +7,32 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
 
 
-def test_a_stopped_container_has_the_exit_status_of_its_signal_handler(asked):
-    container = asked.start(asked.load().id)
-    state = asked.engine.services.state(container)
+def test_a_stopped_container_has_the_exit_status_of_its_signal_handler(sandbox):
+    container = sandbox.start(sandbox.load().id)
+    state = sandbox.engine.services.state(container)
     assert (state.running, state.exit_code, state.health) == (True, None, None)
-    [(user, command), *_others] = asked.engine.services.processes(container)
+    [(user, command), *_others] = sandbox.engine.services.processes(container)
     assert (user, "trap" in command) == (0, True)
-    asked.engine.services.stop(container, 20)
-    state = asked.engine.services.state(container)
+    sandbox.engine.services.stop(container, 20)
+    state = sandbox.engine.services.state(container)
     assert (state.running, state.exit_code) == (False, 3)
-    assert asked.engine.services.processes(container) == []
+    assert sandbox.engine.services.processes(container) == []
 
 
-def test_an_ended_container_has_an_exit_status_and_a_log(asked):
-    container = asked.start(asked.load().id, "/bin/sh", "-c", "echo one; echo two; exit 4")
-    assert asked.ended(container).exit_code == 4
-    assert asked.engine.services.logs(container) == "one\ntwo\n"
-    assert asked.engine.services.logs(container, 1) == "two\n"
+def test_an_ended_container_has_an_exit_status_and_a_log(sandbox):
+    container = sandbox.start(sandbox.load().id, "/bin/sh", "-c", "echo one; echo two; exit 4")
+    assert sandbox.wait_for_end(container).exit_code == 4
+    assert sandbox.engine.services.logs(container) == "one\ntwo\n"
+    assert sandbox.engine.services.logs(container, 1) == "two\n"
 
 
-def test_a_missing_program_is_an_error_and_leaves_no_container(asked):
-    image = asked.load()
+def test_a_missing_program_is_an_error_and_leaves_no_container(sandbox):
+    image = sandbox.load()
     with pytest.raises(EngineError, match="starting a container of image"):
-        asked.start(image.id, "/bin/nothing")
-    assert asked.engine.containers.find(asked.label) == []
+        sandbox.start(image.id, "/bin/nothing")
+    assert sandbox.engine.containers.find(sandbox.label) == []
 
 
-def test_a_container_runs_as_the_requested_user(asked):
-    container = asked.start(asked.load().id, user="7:8")
-    assert {user for user, _command in asked.engine.services.processes(container)} == {7}
+def test_a_container_runs_as_the_requested_user(sandbox):
+    container = sandbox.start(sandbox.load().id, user="7:8")
+    assert {user for user, _command in sandbox.engine.services.processes(container)} == {7}

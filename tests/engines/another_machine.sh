@@ -1,12 +1,12 @@
 #!/bin/sh
-# Run a command as on another machine, which has a network of its own; all that it starts ends with it.
+# Run a command as on another machine with its own network. All processes that it starts end with it.
 #   another_machine.sh NAME BRIDGE ADDRESS GATEWAY COMMAND...
-# No two machines have the same NAME. BRIDGE leads to other networks, ADDRESS is free there (172.17.255.254/16).
+# NAME is unique. BRIDGE connects to other networks, and ADDRESS is free there (172.17.255.254/16).
 set -eu
 
 if [ "$1" != within ]; then
     exec 9</proc/self/ns/net
-    # Nothing survives the first process of a namespace, so nothing is left to clear up but files.
+    # All processes of a namespace end with its first process, so only files have to be removed afterwards.
     exec unshare --mount --net --pid --fork --kill-child --mount-proc "$0" within "$@"
 fi
 name=$2 bridge=$3 address=$4 gateway=$5
@@ -25,5 +25,5 @@ ip route add default via "$gateway"
 mount -t tmpfs -o mode=755 none /run
 mkdir /run/lock
 
-# Not `exec`: the first process has to bury those that lose their parent, which Python would not.
+# Not `exec`: the first process must reap orphaned processes, and Python would not do that.
 "$@"

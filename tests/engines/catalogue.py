@@ -1,4 +1,4 @@
-"""The engines that can be fetched: which of Debian's suites has each, and how it is started."""
+"""The engines that can be downloaded: the suite of Debian that has each, and how it is started."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-#: Packages of every root file system: a suite's engines share one.
+#: Packages of every root file system. The engines of a suite share one root file system.
 PACKAGES = (
     "aardvark-dns",
     "ca-certificates",
@@ -20,14 +20,14 @@ PACKAGES = (
     "runc",
 )
 
-#: What the README asks for before `make chain`, and what PyPI's certificates are checked by.
+#: The requirements of `make chain` in the README, and the certificates for PyPI.
 BARE = ("ca-certificates", "git", "make", "python3")
 
-#: What an engine of an ordinary user needs besides, and `make chain` where nobody may become root.
+#: Additional requirements of an engine of an ordinary user, and of `make chain` without root.
 ROOTLESS = (*PACKAGES, *BARE, "iproute2", "mmdebstrap", "passt", "python3-venv", "rootlesskit", "slirp4netns", "uidmap")
 
-#: A machine without systemd and with both versions of cgroups, which may not raise limits. Equal pairs of limits:
-#: Podman 4.3 writes soft ones for hard ones and the other way round.
+#: For a machine without systemd and with both versions of cgroups, which must not raise limits. The soft and the hard
+#: limits are equal, because Podman 4.3 mixes them up.
 _PODMAN_SETTINGS = """
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
@@ -39,10 +39,10 @@ runtime = "runc"
 network_backend = "netavark"
 """
 
-#: Docker trusts registries at localhost without TLS; Podman has to be told.
+#: Docker accepts registries at localhost without TLS. Podman needs this setting.
 _PODMAN_REGISTRIES = '[[registry]]\nlocation = "localhost"\ninsecure = true\n'
 
-#: As the package podman-docker does, so that whoever looks for Docker's socket finds Podman's.
+#: Makes Podman's socket available at the path of Docker's socket, like the package podman-docker.
 _PODMAN_COMMAND = """
 mkdir -p /run/podman
 ln -s podman/podman.sock /run/docker.sock
@@ -52,17 +52,17 @@ exec podman --root "$1/data/containers" system service --time=0 unix:///run/podm
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An engine that can be fetched."""
+    """An engine that can be downloaded."""
 
-    #: What it is asked for by.
+    #: Its name in ``--engine NAME``.
     name: str
     #: The suite of Debian that has it.
     suite: str
-    #: What its version begins with. A suite that is not released may have moved on to the next.
+    #: The beginning of its version. A suite that is not released yet may have a newer version by now.
     version: str
-    #: The package that has it.
+    #: The package that contains it.
     package: str
-    #: Starts it; given the folder for its data as last argument.
+    #: Starts it. The folder for its data is added as the last argument.
     command: tuple[str, ...]
     #: Settings, by path in its root file system.
     files: Mapping[str, str] = field(default_factory=dict)
@@ -97,7 +97,7 @@ def _podman(name: str, suite: str, version: str) -> Choice:
 _ALL = (
     _docker("docker-20", "bookworm", "20."),
     _docker("docker-26", "trixie", "26."),
-    # What the two stores of images are called in Docker's own settings; the second is the default from Docker 29 on.
+    # The two image stores, by Docker's own setting. containerd's store is the default since Docker 29.
     _docker("docker-28", "forky", "28.", **{"containerd-snapshotter": False}),
     _docker("docker-28-containerd", "forky", "28.", **{"containerd-snapshotter": True}),
     _podman("podman-4", "bookworm", "4."),

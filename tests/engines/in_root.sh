@@ -1,8 +1,8 @@
 #!/bin/sh
-# Run a command in another root file system, with this machine's processes, devices, network, /run and /tmp.
+# Run a command in another root file system, with the processes, devices, network, /run and /tmp of this machine.
 #   in_root.sh ROOT FOLDER COMMAND...
-# ROOT is only read. FOLDER takes what is written, and its `data` are found at the same path within; so are the folders
-# that SHARED names.
+# ROOT is only read. FOLDER gets the written files. Its subfolder `data`, and the folders in SHARED, have the same paths
+# inside.
 set -eu
 if [ "$1" != within ]; then
     exec unshare --mount "$0" within "$@"
@@ -18,19 +18,19 @@ mount --bind "$folder" "$new$folder"
 mount --bind "$folder/data" "$new$folder/data"
 # An overlay cannot hold the layers of another overlay.
 mount --bind "$folder/data/docker" "$new/var/lib/docker"
-for place in dev run sys tmp; do
-    mount --rbind "/$place" "$new/$place"
+for path in dev run sys tmp; do
+    mount --rbind "/$path" "$new/$path"
 done
-for place in ${SHARED:-}; do
-    mkdir -p "$new$place"
-    mount --rbind "$place" "$new$place"
+for path in ${SHARED:-}; do
+    mkdir -p "$new$path"
+    mount --rbind "$path" "$new$path"
 done
 mount -t proc none "$new/proc"
 cp --remove-destination /etc/resolv.conf /etc/hosts "$new/etc/"
-# Between this machine and PyPI there may be somebody whom this machine trusts.
+# There may be a proxy between this machine and PyPI, and its certificate is in this file.
 cp /etc/ssl/certs/ca-certificates.crt "$new/etc/ssl/certs/"
 
-# Not chroot alone: that leaves this machine's root in the namespace, and an engine's command in a container goes there.
+# chroot alone is not enough: this machine's root would stay in the namespace, and `docker exec` would end up there.
 cd "$new"
 pivot_root . .
 umount -l .

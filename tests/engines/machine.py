@@ -1,4 +1,4 @@
-"""Other machines for tests: namespaces with a network of their own, and in them an engine at the usual address."""
+"""Other machines for tests: sets of namespaces with their own network, and with an engine at the usual address."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from pathlib import Path
 
 from . import roots
 from .catalogue import BARE, CHOICES, ROOTLESS, Choice
-from .roots import NotToBeHadError
+from .roots import UnavailableError
 
 _HERE = Path(__file__).parent
 _MACHINE, _WITH_ENGINE, _IN_ROOT = (str(_HERE / f"{name}.sh") for name in ("another_machine", "with_engine", "in_root"))
-#: What containers of such an engine may have mounted: this very Ansible, and what lets them see another time.
+#: What containers of such an engine can mount: this Ansible, and faketime.
 _SHARED = [
     str(path)
     for path in (_HERE.parents[1], Path(sys.prefix), Path(sys.base_prefix), *Path("/usr/lib").glob("*/faketime"))
@@ -31,67 +31,67 @@ _SHARED = [
 ]
 _ROOTLESS = _HERE / "rootless.sh"
 
-#: Where containers of this machine's engine have their network, which the other machines share.
+#: The network of containers of this machine's engine. The other machines share it.
 BRIDGE = "docker0"
 _PROGRAMS = ("docker", "dockerd", "ip", "nsenter", "unshare")
 
-#: Names the engine that tests run with, where that is not this machine's.
+#: Environment variable with the name of the engine, if tests run with a different engine than this machine's.
 VARIABLE = "TIERWRIGHT_TEST_ENGINE"
 
-#: What the data of an engine take at most in any of the tests, in bytes, and room to spare.
+#: Bytes that the data of an engine need at most in any test, with a reserve.
 _ENOUGH = 5 << 30
 
-#: Which addresses of the bridge's network are looked at, counted from its last: an engine counts up from the first, and
-#: machines of parallel tests count down from the last.
+#: The addresses to try in the network of the bridge, counted from the last one. Engines start at the first address, and
+#: machines of parallel tests start at the last.
 _NUMBERS = range(20, 200)
 
 
-def why_not() -> str:
-    """Say why there can be no other machine here; nothing where there can."""
+def why_unavailable() -> str:
+    """Why no other machine is possible here; empty if it is possible."""
     if os.geteuid() != 0:
         return "another machine needs root"
     if missing := [program for program in _PROGRAMS if not shutil.which(program)]:
         return f"another machine needs {', '.join(missing)}"
     if not Path("/sys/class/net", BRIDGE).exists():
-        return f"there is no network {BRIDGE}"
+        return f"another machine needs the network {BRIDGE}"
     return ""
 
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """Make a folder for a machine, which goes afterwards."""
-    made = Path(tempfile.mkdtemp(prefix="twtest-", dir="/var/tmp"))  # an engine's data: /tmp may be small
+    """Make a folder for a machine, and remove it afterwards."""
+    path = Path(tempfile.mkdtemp(prefix="twtest-", dir="/var/tmp"))  # for engine data; /tmp may be small
     try:
-        yield made
+        yield path
     finally:
-        remove(made)
+        remove(path)
 
 
-def remove(made: Path) -> None:
-    """Remove a machine's folder, which what has been killed may still be writing to for a moment."""
+def remove(path: Path) -> None:
+    """Remove the folder of a machine. Killed processes may still write to it for a moment."""
     for _ in range(100):
-        shutil.rmtree(made, ignore_errors=True)
-        if not made.exists():
+        shutil.rmtree(path, ignore_errors=True)
+        if not path.exists():
             return
         time.sleep(0.1)
-    raise OSError(f"{made} cannot be removed")
+    raise OSError(f"{path} cannot be removed")
 
 
 def with_engine(data: Path, number: int, words: Sequence[str]) -> list[str]:
-    """Say how to run a command on another machine, with the engine that its folder has or this machine's.
+    """The command line that runs a command on another machine, with the engine in its folder or with this machine's.
 
     Args:
-        data: The machine's folder; an ``images.tar`` in it is what the engine begins with.
-        number: Which address the machine has, counted from the network's last.
+        data: The folder of the machine. The engine starts with the images of an ``images.tar`` in it.
+        number: The address of the machine, counted from the last one of the network.
         words: The command.
     """
     return _in_namespaces(data, number, [_WITH_ENGINE, str(data), str(memory()), *words])
 
 
 def memory() -> int:
-    """Say how many bytes of memory an engine may have for data: a third of what is free, or 0 for too little."""
-    told = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-    share = int(told["MemAvailable"].split()[0]) * 1024 // 3
+    """Bytes of memory for the data of an engine: a third of the free memory, or 0 if that is too little."""
+    info = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    share = int(info["MemAvailable"].split()[0]) * 1024 // 3
     return share if share >= _ENOUGH else 0
 
 
@@ -102,10 +102,10 @@ def run(name: str, words: Sequence[str]) -> int:
         The command's exit status.
 
     Raises:
-        NotToBeHadError: There is no such engine here.
+        UnavailableError: This engine is not possible here.
     """
-    if reason := why_not():
-        raise NotToBeHadError(reason)
+    if reason := why_unavailable():
+        raise UnavailableError(reason)
     choice = CHOICES[name]
     with folder() as data:
         program = data / "engine"
@@ -116,54 +116,54 @@ def run(name: str, words: Sequence[str]) -> int:
 
 
 def bare(suite: str, data: Path, words: Sequence[str]) -> list[str]:
-    """Say how to run a command on a machine without an engine, with what the README asks for and nothing else.
+    """The command line that runs a command on a machine without an engine, with only the requirements of the README.
 
     Args:
-        suite: The suite of Debian that it has.
-        data: The machine's folder, which is at the same path within.
+        suite: The suite of Debian on the machine.
+        data: The folder of the machine. It has the same path on the machine.
         words: The command.
 
     Raises:
-        NotToBeHadError: There can be no such machine here.
+        UnavailableError: No other machine is possible here.
     """
-    if reason := why_not():
-        raise NotToBeHadError(reason)
+    if reason := why_unavailable():
+        raise UnavailableError(reason)
     root = roots.make(suite, BARE, f"{suite}-bare")
     return _in_namespaces(data, free_number(), _in_root(root, data, words))
 
 
 def rootless(engine: str, suite: str, data: Path, words: Sequence[str]) -> list[str]:
-    """Say how to run a command as an ordinary user, on a machine where that user has an engine and nobody becomes root.
+    """The command line that runs a command as an ordinary user with a rootless engine, on a machine without root.
 
     Args:
-        engine: ``docker`` or ``podman``; as the suite has it.
+        engine: ``docker`` or ``podman``, in the version of the suite.
         suite: The suite of Debian.
-        data: The machine's folder; its ``data`` is at the same path within.
-        words: The command; it starts in the user's home.
+        data: The folder of the machine. Its subfolder ``data`` has the same path on the machine.
+        words: The command. It starts in the home folder of the user.
 
     Raises:
-        NotToBeHadError: There can be no such machine here.
+        UnavailableError: No other machine is possible here.
     """
-    if reason := why_not():
-        raise NotToBeHadError(reason)
+    if reason := why_unavailable():
+        raise UnavailableError(reason)
     settings = next(choice.files for choice in CHOICES.values() if choice.package.startswith(engine))
     program = "usr/local/bin/rootless.sh"
-    within = _in_root(roots.make(suite, ROOTLESS), data, [f"/{program}", str(data), engine, *words])
+    command = _in_root(roots.make(suite, ROOTLESS), data, [f"/{program}", str(data), engine, *words])
     _write(data / "upper", {**settings, program: _ROOTLESS.read_text()})
     (data / "upper" / program).chmod(0o755)
-    return _in_namespaces(data, free_number(), within)
+    return _in_namespaces(data, free_number(), command)
 
 
 def within(choice: Choice, data: Path, words: Sequence[str]) -> list[str]:
-    """Say how to run a command in the root file system that has an engine, with that engine's settings.
+    """The command line that runs a command in the root file system of an engine, with the settings of this engine.
 
     Args:
         choice: The engine.
-        data: A folder that takes what is written, and is at the same path within.
+        data: The folder for written files. It has the same path inside.
         words: The command.
 
     Raises:
-        NotToBeHadError: There is no such engine here.
+        UnavailableError: This engine is not possible here.
     """
     root = roots.fetch(choice)
     _write(data / "upper", choice.files)
@@ -171,16 +171,16 @@ def within(choice: Choice, data: Path, words: Sequence[str]) -> list[str]:
 
 
 def free_number() -> int:
-    """Find an address on the bridge that no machine has; give its number, counted from the network's last."""
+    """The number of a free address on the bridge, counted from the last one of the network."""
     for number in random.sample(_NUMBERS, len(_NUMBERS)):
         address, _ = _addresses(number)
         try:
             socket.create_connection((str(address.ip), 1), timeout=0.5).close()
-        except ConnectionRefusedError:  # somebody is there
+        except ConnectionRefusedError:  # a machine has this address
             continue
         except OSError:
             return number
-    raise NotToBeHadError(f"no address is free on {BRIDGE}")
+    raise UnavailableError(f"no address is free on {BRIDGE}")
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:
@@ -200,8 +200,8 @@ def _in_namespaces(data: Path, number: int, words: Sequence[str]) -> list[str]:
 
 
 def _addresses(number: int) -> tuple[ipaddress.IPv4Interface, ipaddress.IPv4Address]:
-    asked = ["ip", "-json", "-4", "address", "show", "dev", BRIDGE]
-    (told,) = json.loads(subprocess.run(asked, capture_output=True, check=True).stdout)
-    gateway = ipaddress.IPv4Interface("{local}/{prefixlen}".format(**told["addr_info"][0]))
+    command = ["ip", "-json", "-4", "address", "show", "dev", BRIDGE]
+    (device,) = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    gateway = ipaddress.IPv4Interface("{local}/{prefixlen}".format(**device["addr_info"][0]))
     address = gateway.network[-2 - number]
     return ipaddress.IPv4Interface(f"{address}/{gateway.network.prefixlen}"), gateway.ip

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Start an engine as an ordinary user, and run a command as that user.
 #   rootless.sh FOLDER docker|podman COMMAND...
-# Is run by root of another root file system. FOLDER is that machine's; the user's home is in its `data`.
+# Root runs it in another root file system. FOLDER is that of the machine. The home folder of the user is in its `data`.
 set -eu
 folder=$1 engine=$2
 shift 2
@@ -11,7 +11,7 @@ runtime=/run/user/1500
 chmod 755 "$folder" "$folder/data"
 useradd --create-home --home-dir "$home" --uid 1500 --shell /bin/sh builder
 install -d -o builder -g builder -m 700 "$runtime"
-# Everybody may make a tunnel where udev runs.
+# With udev, every user could open this device.
 mknod -m 666 /run/tun c 10 200
 mount --bind /run/tun /dev/net/tun
 

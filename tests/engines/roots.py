@@ -1,4 +1,4 @@
-"""Root file systems with the engines of one suite of Debian each, kept between sessions."""
+"""Root file systems with the engines of one suite of Debian each. They are kept between sessions."""
 
 from __future__ import annotations
 
@@ -14,60 +14,60 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.bases.debia
 
 from .catalogue import PACKAGES, Choice
 
-#: A mirror may be a copy of some day, whose list of a suite that is not released yet says that it is out of date.
-#: It is signed all the same, and what comes from it runs tests and nothing else.
+#: A mirror can be an old copy. Then the index of a suite that is not released yet has expired. It is still signed, and
+#: its packages only run tests.
 _FROZEN = '--aptopt=Acquire::Check-Valid-Until "false"'
 
 
-class NotToBeHadError(Exception):
-    """There is no such engine here; the message says why."""
+class UnavailableError(Exception):
+    """An engine or a machine is not possible here. The message gives the reason."""
 
 
 def cache() -> Path:
-    """Where root file systems are kept; whoever removes it has them fetched again."""
+    """The folder of the root file systems. It can be removed at any time."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "tierwright-tests", "roots")
 
 
 def fetch(choice: Choice) -> Path:
-    """Make the root file system that has an engine, unless it is there.
+    """Make the root file system with an engine, unless it exists.
 
     Raises:
-        NotToBeHadError: The archive has not got it, or this machine cannot make root file systems.
+        UnavailableError: The archive does not have this engine, or this machine cannot make root file systems.
     """
     root = make(choice.suite, PACKAGES)
-    asked = ["dpkg-query", f"--admindir={root}/var/lib/dpkg", "--show", "--showformat=${Version}", choice.package]
-    found = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
-    if not found.startswith(choice.version):
-        raise NotToBeHadError(
-            f"{choice.name}: Debian's suite {choice.suite} has {choice.package} {found}, not {choice.version} any more "
-            f"(or {root} is old: remove it)"
+    command = ["dpkg-query", f"--admindir={root}/var/lib/dpkg", "--show", "--showformat=${Version}", choice.package]
+    version = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    if not version.startswith(choice.version):
+        raise UnavailableError(
+            f"{choice.name}: Debian's suite {choice.suite} has {choice.package} {version}; expected {choice.version} "
+            f"(if {root} is old, remove it)"
         )
     return root
 
 
 def make(suite: str, packages: Sequence[str], name: str = "") -> Path:
-    """Make a root file system with the packages of a suite, unless it is there.
+    """Make a root file system with packages of a suite, unless it exists.
 
     Args:
         suite: The suite of Debian.
-        packages: What it has besides what every Debian has.
-        name: What it is kept as, where that is not the suite.
+        packages: Packages in addition to those of a minimal Debian.
+        name: Its name in the cache, by default the suite.
 
     Raises:
-        NotToBeHadError: The archive has not got it, or this machine cannot make root file systems.
+        UnavailableError: The archive does not have a package, or this machine cannot make root file systems.
     """
     root = cache() / f"{name or suite}-{zlib.crc32(' '.join(packages).encode()):08x}"
     if root.exists():
         return root
     if os.geteuid() != 0:
-        raise NotToBeHadError("making root file systems needs root")
+        raise UnavailableError("making root file systems needs root")
     if shutil.which("mmdebstrap") is None:
-        raise NotToBeHadError("making root file systems needs mmdebstrap; playbooks/engine.yml installs it")
+        raise UnavailableError("making root file systems needs mmdebstrap; playbooks/engine.yml installs it")
     root.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=root.parent) as folder:
-        made = Path(folder, "root")
-        command = ["mmdebstrap", "--variant=minbase", f"--include={','.join(packages)}", _FROZEN, suite, str(made)]
-        done = subprocess.run(
+        new_root = Path(folder, "root")
+        command = ["mmdebstrap", "--variant=minbase", f"--include={','.join(packages)}", _FROZEN, suite, str(new_root)]
+        process = subprocess.run(
             [*command, own_mirrors()["archive"]],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -75,9 +75,11 @@ def make(suite: str, packages: Sequence[str], name: str = "") -> Path:
             text=True,
             check=False,
         )
-        if done.returncode != 0:
-            end = "\n".join(done.stdout.splitlines()[-15:])
-            raise NotToBeHadError(f"Debian's suite {suite} cannot be had with {', '.join(packages)}:\n{end}")
-        if not root.exists():  # or another session was quicker
-            made.rename(root)
+        if process.returncode != 0:
+            end = "\n".join(process.stdout.splitlines()[-15:])
+            raise UnavailableError(
+                f"a root of Debian's suite {suite} with {', '.join(packages)} cannot be made:\n{end}"
+            )
+        if not root.exists():  # else another session has made it in the meantime
+            new_root.rename(root)
     return root

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Start an engine at the usual address of a machine that has none, and run a command when it answers.
+# Start an engine at the usual address of a machine, and run a command when the engine answers.
 #   with_engine.sh FOLDER BYTES COMMAND...
-# FOLDER may have a program `engine`, which is started instead of this machine's `dockerd`, an archive `images.tar`, which
-# is loaded into the engine, and a folder `tmp`: then the machine has a /tmp of its own. The engine's data and this /tmp
-# are in FOLDER, or in memory if BYTES is not 0; it is the limit for both.
+# FOLDER can contain a program `engine`, which is started instead of `dockerd`, an archive `images.tar`, which is loaded
+# into the engine, and a folder `tmp`. With this folder, the machine has its own /tmp. The data of the engine and this
+# /tmp are in FOLDER. If BYTES is not 0, they are in memory instead, and BYTES is the limit for both.
 set -eu
 folder=$1 bytes=$2
 shift 2
@@ -23,7 +23,7 @@ engine=dockerd
 if [ -e "$folder/engine" ]; then
     engine=$folder/engine
 fi
-# Not what pytest tells its children: `docker top` cuts lines at COLUMNS.
+# Without the environment of pytest, which sets COLUMNS: `docker top` would cut lines there.
 env --ignore-environment PATH="$PATH" "$engine" </dev/null >"$folder/log" 2>&1 &
 left=600
 until docker version >/dev/null 2>&1; do

@@ -1,7 +1,7 @@
-"""An engine in memory, for tests that need no real one. `engine_contract` compares it with those that there are.
+"""An engine in memory, for tests that need no real engine. `engine_contract` tests that it behaves like real ones.
 
-It has the rooms of `Engine`, and what they promise, no more: what the engine room makes of a real engine's answers is
-tested there.
+It implements only the interface of `Engine`. How the library reads the answers of a real engine is tested in
+`tests/unit/engine`.
 """
 
 from __future__ import annotations
@@ -15,24 +15,27 @@ from fake_engine.exec import FakeExec
 from fake_engine.files import FakeFiles
 from fake_engine.images import FakeCatalogue, FakeImages
 from fake_engine.others import FakeNetworks, FakeSystem, FakeVolumes
-from fake_engine.world import World, unasked
+from fake_engine.world import World, no_session
 
 __all__ = ["FakeEngine", "World"]
 
 
 class FakeEngine(Engine):
-    """One caller's way to a world; several callers may share one."""
+    """The connection of one caller to a world. Several callers can share one world."""
 
-    def __init__(self, world: World | None = None, *, gate: Callable[[Callable[[], Any]], Any] | None = None) -> None:
-        """Open a world, a new one where none is given.
+    def __init__(
+        self, world: World | None = None, *, intercept: Callable[[Callable[[], Any]], Any] | None = None
+    ) -> None:
+        """Connect to a world, or to a new one if none is given.
 
         Args:
-            world: What the engine holds.
-            gate: Carries out each call, or does not: what it raises, the caller sees.
+            world: The content of the engine.
+            intercept: Is called with every call to the engine, and decides whether to execute it. The caller sees its
+                exceptions.
         """
         self.world = world or World()
-        self.gate = gate or (lambda call: call())
-        self._session = unasked()
+        self.intercept = intercept or (lambda call: call())
+        self._session = no_session()
         self.system = FakeSystem(self)
         self.images = FakeImages(self)
         self.catalogue = FakeCatalogue(self)
@@ -48,8 +51,8 @@ class FakeEngine(Engine):
         return "unix:///fake"
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is no connection."""
 
-    def add(self, image: str, labels: dict[str, str] | None = None, *names: str, **more: Any) -> None:
-        """Let the world hold an image; see `World.add`."""
-        self.world.add(image, labels, *names, **more)
+    def add(self, image: str, labels: dict[str, str] | None = None, *names: str, **fields: Any) -> None:
+        """Add an image to the world; see `World.add`."""
+        self.world.add(image, labels, *names, **fields)

@@ -1,4 +1,4 @@
-"""Archives that a fake engine loads and packs, in the form of `docker save`."""
+"""Reads and writes the archives of a fake engine, in the form of `docker save`."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from typing import Any
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.names import familiar_name
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import HistoryEntry
-from fake_engine.world import HeldImage, Node, World
+from fake_engine.world import Node, StoredImage, World
 
 
 class ArchiveError(Exception):
-    """It is none, or a layer is missing that is not there yet."""
+    """The archive is invalid, or a layer is neither in it nor in the engine."""
 
 
 def load(world: World, content: bytes) -> None:
-    """Hold the images of an archive; layers that the world has may be missing in it."""
+    """Add the images of an archive. It need not contain layers that the world already has."""
     try:
         with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-            files = {each.name: content_of(tar, each) for each in tar if each.isreg()}
+            files = {member.name: content_of(tar, member) for member in tar if member.isreg()}
     except tarfile.TarError as error:
         raise ArchiveError(str(error)) from error
     if "manifest.json" not in files:
         raise ArchiveError("it has no manifest.json")
-    for each in json.loads(files["manifest.json"]):
-        _hold(world, files, each)
+    for entry in json.loads(files["manifest.json"]):
+        _add_image(world, files, entry)
 
 
 def content_of(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
@@ -39,7 +39,7 @@ def content_of(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     return file.read()
 
 
-def _hold(world: World, files: dict[str, bytes], entry: dict[str, Any]) -> None:
+def _add_image(world: World, files: dict[str, bytes], entry: dict[str, Any]) -> None:
     text = files[entry["Config"]]
     document = json.loads(text)
     digests = document["rootfs"]["diff_ids"]
@@ -52,11 +52,11 @@ def _hold(world: World, files: dict[str, bytes], entry: dict[str, Any]) -> None:
     sizes = iter([len(world.layers[digest]) for digest in digests])
     steps = document.get("history") or [{} for _digest in digests]
     image = "sha256:" + hashlib.sha256(text).hexdigest()
-    world.images[image] = HeldImage(
+    world.images[image] = StoredImage(
         labels=dict(config.get("Labels") or {}),
         layers=tuple(digests),
         config=config,
-        history=[_step(each, 0 if each.get("empty_layer") else next(sizes)) for each in steps][::-1],
+        history=[_history_entry(step, 0 if step.get("empty_layer") else next(sizes)) for step in steps][::-1],
         size=sum(len(world.layers[digest]) for digest in digests),
         created=_seconds(document.get("created")),
         architecture=document.get("architecture") or "amd64",
@@ -65,42 +65,42 @@ def _hold(world: World, files: dict[str, bytes], entry: dict[str, Any]) -> None:
     world.names.update({familiar_name(name): image for name in entry.get("RepoTags") or ()})
 
 
-def packed(world: World, images: Sequence[str]) -> bytes:
-    """Pack images with all their layers."""
+def pack(world: World, images: Sequence[str]) -> bytes:
+    """An archive of images with all their layers."""
     files: dict[str, bytes] = {}
     entries = []
     for image in images:
-        held = world.images[image]
-        paths = [f"{digest.removeprefix('sha256:')}/layer.tar" for digest in held.layers]
-        files.update({path: world.layers[digest] for path, digest in zip(paths, held.layers, strict=True)})
-        files[f"{image.removeprefix('sha256:')}.json"] = held.document
+        stored = world.images[image]
+        paths = [f"{digest.removeprefix('sha256:')}/layer.tar" for digest in stored.layers]
+        files.update({path: world.layers[digest] for path, digest in zip(paths, stored.layers, strict=True)})
+        files[f"{image.removeprefix('sha256:')}.json"] = stored.document
         names = world.names_of(image) or None
         entries.append({"Config": f"{image.removeprefix('sha256:')}.json", "RepoTags": names, "Layers": paths})
-    written = io.BytesIO()
-    with tarfile.open(fileobj=written, mode="w") as tar:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
         for name, content in {**files, "manifest.json": json.dumps(entries).encode()}.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
-    return written.getvalue()
+    return archive.getvalue()
 
 
 def tree(world: World, image: str) -> dict[str, Node]:
-    """All that is in an image, by absolute path."""
-    found: dict[str, Node] = {}
+    """The files, folders and links of an image, by absolute path."""
+    nodes: dict[str, Node] = {}
     for digest in world.images[image].layers:
         content = world.layers.get(digest)
         if content is None:
-            continue  # of an image that was made up
+            continue  # the image was made up without content
         with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-            for each in tar:
-                data = content_of(tar, each) if each.isreg() else None
-                target = each.linkname if each.issym() else None
-                found["/" + each.name.strip("./")] = Node(data, target, int(each.mtime) * 10**9)
-    return found
+            for member in tar:
+                data = content_of(tar, member) if member.isreg() else None
+                target = member.linkname if member.issym() else None
+                nodes["/" + member.name.strip("./")] = Node(data, target, int(member.mtime) * 10**9)
+    return nodes
 
 
-def _step(step: dict[str, Any], size: int) -> HistoryEntry:
+def _history_entry(step: dict[str, Any], size: int) -> HistoryEntry:
     return HistoryEntry(
         str(step.get("created_by") or ""), str(step.get("comment") or ""), _seconds(step.get("created")), size
     )

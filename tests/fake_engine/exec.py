@@ -17,17 +17,17 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.stre
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ContainerGoneError, EngineError
 from fake_engine import shell
-from fake_engine.world import HeldContainer, asked, unasked
+from fake_engine.world import StoredContainer, engine_call, no_session
 
 _FRAME = struct.Struct(">BxxxL")
 
 
 class FakeExec(Exec):
     def __init__(self, engine: Any) -> None:
-        super().__init__(unasked())
+        super().__init__(no_session())
         self._engine = engine
 
-    @asked
+    @engine_call
     def run(
         self,
         container: str,
@@ -35,54 +35,54 @@ class FakeExec(Exec):
         *,
         stdin: Iterable[bytes] = (),
         take: Callable[[int, bytes], None],
-        user: str = "",  # noqa: ARG002 - everybody may do everything here
+        user: str = "",  # noqa: ARG002 - here, every user has all rights
     ) -> int:
-        done = shell.run(self._running(container), argv, b"".join(stdin))
-        for stream, data in ((STDOUT, done.stdout), (STDERR, done.stderr)):
+        result = shell.run(self._running(container), argv, b"".join(stdin))
+        for stream, data in ((STDOUT, result.stdout), (STDERR, result.stderr)):
             if data:
                 take(stream, data)
-        if done.code is None:
+        if result.code is None:
             raise ContainerGoneError(self.why_gone(container))
-        return done.code
+        return result.code
 
     @contextmanager
     def started(self, container: str, argv: list[str], user: str) -> Iterator[StartedCommand]:  # noqa: ARG002 - as above
-        done = shell.run(self._running(container), argv, b"")
-        ours, theirs = socket.socketpair()
-        with ours:
-            with theirs:
-                for stream, data in ((STDOUT, done.stdout), (STDERR, done.stderr)):
-                    theirs.sendall(_FRAME.pack(stream, len(data)) + data)
-            yield StartedCommand(ours, b"", can_end_input=True, status=lambda: done.code)
+        result = shell.run(self._running(container), argv, b"")
+        client, server = socket.socketpair()
+        with client:
+            with server:
+                for stream, data in ((STDOUT, result.stdout), (STDERR, result.stderr)):
+                    server.sendall(_FRAME.pack(stream, len(data)) + data)
+            yield StartedCommand(client, b"", can_end_input=True, status=lambda: result.code)
 
     @contextmanager
     def attach(self, container: str, argv: list[str], user: str) -> Iterator[StartedCommand]:
         with self.started(container, argv, user) as command:
             yield command
 
-    @asked
+    @engine_call
     def user_of(self, container: str) -> str:
         return self._engine.world.container(container, f"looking at build container {container}").user
 
-    @asked
+    @engine_call
     def why_gone(self, container: str) -> str:
         try:
-            found = self._engine.world.container(container, "")
+            stored = self._engine.world.container(container, "")
         except MissingError:
             return f"build container {container} does not exist any more; it was removed"
-        return f"build container {container} is {found.state} (exit status {found.exit_code})"
+        return f"build container {container} is {stored.state} (exit status {stored.exit_code})"
 
-    @asked
+    @engine_call
     def ends(self, container: str) -> bool:
         try:
             return not self._engine.world.container(container, "").runs
         except MissingError:
             return True
 
-    def _running(self, container: str) -> HeldContainer:
+    def _running(self, container: str) -> StoredContainer:
         if self.ends(container):
             raise ContainerGoneError(self.why_gone(container))
-        found = self._engine.world.container(container, "")
-        if found.state == "paused":
+        stored = self._engine.world.container(container, "")
+        if stored.state == "paused":
             raise EngineError(f"running a command in container {container}: the engine says: it is paused")
-        return found
+        return stored

@@ -23,36 +23,36 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.insp
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.system import DOCKER
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError, NotFoundError
 from fake_engine import archives
-from fake_engine.world import PLAIN, asked, carries, unasked
+from fake_engine.world import PLAIN, engine_call, has_label, no_session
 
 
 class FakeImages(Images):
-    """What is not here is made of what is: see `Images`."""
+    """Implements the primitive methods. `Images` builds all other methods on them."""
 
     def __init__(self, engine: Any) -> None:
-        super().__init__(unasked(), lambda: DOCKER, PLAIN)
+        super().__init__(no_session(), lambda: DOCKER, PLAIN)
         self._engine = engine
 
     @property
     def _world(self) -> Any:
         return self._engine.world
 
-    @asked
+    @engine_call
     def find(self, reference: str) -> Image | None:
         image = self._world.image_of(reference)
-        return None if image is None else self._told(image)
+        return None if image is None else self._describe(image)
 
-    @asked
+    @engine_call
     def history(self, image: str) -> list[HistoryEntry]:
-        found = self._world.image(image, f"reading the history of image {image}")
-        return list(self._world.images[found].history)
+        image_id = self._world.image(image, f"reading the history of image {image}")
+        return list(self._world.images[image_id].history)
 
-    @asked
+    @engine_call
     def newest_step(self, image: str) -> HistoryEntry | None:
-        found = self._world.image_of(image)
-        return None if found is None else self._world.images[found].history[0]
+        image_id = self._world.image_of(image)
+        return None if image_id is None else self._world.images[image_id].history[0]
 
-    @asked
+    @engine_call
     def load_archive(self, archive: Iterable[bytes | memoryview], what: str) -> None:
         try:
             archives.load(self._world, b"".join(archive))
@@ -60,16 +60,19 @@ class FakeImages(Images):
             raise EngineError(f"loading {what}: the engine says: {error}") from error
 
     def save(self, image: str) -> Iterator[bytes]:
-        yield archives.packed(self._world, [self._world.image(image, f"reading image {image}")])
+        yield archives.pack(self._world, [self._world.image(image, f"reading image {image}")])
 
-    @asked
+    @engine_call
     def tag(self, image: str, repository: str, tag_name: str) -> None:
-        found = self._world.image(image, f"tagging {repository}:{tag_name}")
-        self._world.names[familiar_name(f"{repository}:{tag_name}")] = found
+        image_id = self._world.image(image, f"tagging {repository}:{tag_name}")
+        self._world.names[familiar_name(f"{repository}:{tag_name}")] = image_id
 
-    @asked
+    @engine_call
     def remove(self, reference: str) -> None:
-        """An image that a container was made of, or that has several names and is named by its ID, stays."""
+        """Remove a name, and the image with its last name.
+
+        An image stays if it has a container, or if `reference` is its ID and it has several names.
+        """
         image = self._world.image_of(reference)
         if image is None:
             return
@@ -77,77 +80,81 @@ class FakeImages(Images):
         by_name = self._world.names.get(familiar_name(reference)) == image
         if by_name and len(names) > 1:
             del self._world.names[familiar_name(reference)]
-        elif len(names) < 2 and all(each.image != image for each in self._world.containers.values()):
+        elif len(names) < 2 and all(container.image != image for container in self._world.containers.values()):
             for name in names:
                 del self._world.names[name]
             del self._world.images[image]
 
-    @asked
+    @engine_call
     def labelled(self, label: str) -> dict[str, dict[str, str]]:
-        return {image: each.labels for image, each in self._world.images.items() if carries(each.labels, label)}
+        return {image: stored.labels for image, stored in self._world.images.items() if has_label(stored.labels, label)}
 
-    @asked
+    @engine_call
     def all_ids(self) -> list[str]:
         return list(self._world.images)
 
-    @asked
+    @engine_call
     def untagged(self, label: str) -> list[tuple[str, dict[str, str]]]:
         named = set(self._world.names.values())
-        found = self._world.images.items()
-        return [(image, each.labels) for image, each in found if image not in named and carries(each.labels, label)]
+        return [
+            (image, stored.labels)
+            for image, stored in self._world.images.items()
+            if image not in named and has_label(stored.labels, label)
+        ]
 
-    @asked
+    @engine_call
     def snapshot(self) -> Snapshot:
         return Snapshot(
-            (Identity(image, each.labels), self._world.names_of(image)) for image, each in self._world.images.items()
+            (Identity(image, stored.labels), self._world.names_of(image))
+            for image, stored in self._world.images.items()
         )
 
-    def _told(self, image: str) -> Image:
-        held = self._world.images[image]
+    def _describe(self, image: str) -> Image:
+        stored = self._world.images[image]
         return Image(
             id=image,
-            labels=held.labels,
-            layers=held.layers,
-            config=held.config,
+            labels=stored.labels,
+            layers=stored.layers,
+            config=stored.config,
             tags=tuple(self._world.names_of(image)),
-            size=held.size,
-            architecture=held.architecture,
+            size=stored.size,
+            architecture=stored.architecture,
             os="linux",
-            created=held.created,
+            created=stored.created,
         )
 
 
 class FakeCatalogue(Catalogue):
-    """The same world, to be looked at."""
+    """Read-only access to the images of the same world."""
 
     def __init__(self, engine: Any) -> None:
-        super().__init__(unasked(), PLAIN)
+        super().__init__(no_session(), PLAIN)
         self._engine = engine
 
-    @asked
+    @engine_call
     def images(self) -> list[ListedImage]:
         world = self._engine.world
         return [
-            ListedImage(image, tuple(world.names_of(image)), each.labels, each.created, each.size)
-            for image, each in world.images.items()
+            ListedImage(image, tuple(world.names_of(image)), stored.labels, stored.created, stored.size)
+            for image, stored in world.images.items()
         ]
 
-    @asked
+    @engine_call
     def image(self, reference: str) -> ImageDetails:
-        found = self._engine.images.find(reference)
-        if found is None:
+        image = self._engine.images.find(reference)
+        if image is None:
             raise NotFoundError(f"the engine at {self._engine.address} says: No such image: {reference}")
-        moment = "2026-01-02T03:04:05Z"
-        return ImageDetails(found.id, found.tags, found.layers, found.config, moment, found.os, found.architecture)
+        created = "2026-01-02T03:04:05Z"
+        return ImageDetails(image.id, image.tags, image.layers, image.config, created, image.os, image.architecture)
 
-    @asked
+    @engine_call
     def history(self, image: str) -> list[HistoryEntry]:
         return self._engine.world.images[self.image(image).id].history
 
     @contextmanager
     def packed(self, image: str) -> Iterator[Any]:
-        yield io.BytesIO(archives.packed(self._engine.world, [self.image(image).id]))
+        yield io.BytesIO(archives.pack(self._engine.world, [self.image(image).id]))
 
     @contextmanager
     def packed_together(self, images: Iterable[str]) -> Iterator[Any]:
-        yield io.BytesIO(archives.packed(self._engine.world, [self.image(each).id for each in images]))
+        yield io.BytesIO(archives.pack(self._engine.world, [self.image(reference).id for reference in images]))

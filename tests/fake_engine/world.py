@@ -1,4 +1,4 @@
-"""What a fake engine holds, and the rules by which it lets go of it."""
+"""The content of a fake engine: its images, names, containers, volumes and networks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Node:
-    """Something in a file system: a folder has neither content nor target."""
+    """A file, link or folder. A folder has neither content nor target."""
 
     content: bytes | None = None
     target: str | None = None
@@ -29,21 +29,21 @@ class Node:
 
 
 @dataclass
-class HeldImage:
+class StoredImage:
     labels: dict[str, str] = field(default_factory=dict)
     layers: tuple[str, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
-    #: The newest first.
+    #: The newest entry comes first.
     history: list[HistoryEntry] = field(default_factory=list)
     size: int = 1
     created: int = 0
     architecture: str = "amd64"
-    #: What it was loaded as; empty for one that was made up.
+    #: The loaded configuration document; empty if the image was made up.
     document: bytes = b""
 
 
 @dataclass
-class HeldContainer:
+class StoredContainer:
     id: str
     name: str
     image: str
@@ -55,7 +55,7 @@ class HeldContainer:
     user: str = ""
     log: str = ""
     health: str | None = None
-    #: Status with which it ends when it is asked to; none where it does not listen.
+    #: Exit status after SIGTERM; `None` if there is no handler for it.
     on_term: int | None = None
     mounts: tuple[str, ...] = ()
     volumes: frozenset[str] = frozenset()
@@ -70,10 +70,10 @@ class HeldContainer:
 
 @dataclass
 class World:
-    images: dict[str, HeldImage] = field(default_factory=dict)
-    #: Image IDs by name with tag, as people write it.
+    images: dict[str, StoredImage] = field(default_factory=dict)
+    #: Image IDs by name with tag, in the form that users write.
     names: dict[str, str] = field(default_factory=dict)
-    containers: dict[str, HeldContainer] = field(default_factory=dict)
+    containers: dict[str, StoredContainer] = field(default_factory=dict)
     #: Labels by name.
     volumes: dict[str, dict[str, str]] = field(default_factory=dict)
     #: Name and labels by ID.
@@ -87,103 +87,106 @@ class World:
         image: str,
         labels: Mapping[str, str] | None = None,
         *names: str,
-        by: str = "",
-        own: int = 1,
-        **more: Any,
-    ) -> HeldImage:
-        """Hold an image of this ID.
+        created_by: str = "",
+        layer_size: int = 1,
+        **fields: Any,
+    ) -> StoredImage:
+        """Add an image.
 
         Args:
             image: Its ID.
             labels: Its labels.
-            names: Names with tags that it gets.
-            by: What made it, as the newest entry of its history says.
-            own: Bytes of the layer that came with that.
-            more: Other fields of `HeldImage`.
+            names: Its names, with tags.
+            created_by: What made it, in the newest entry of its history.
+            layer_size: Bytes of the newest layer.
+            fields: Other fields of `StoredImage`.
         """
         labels = dict(labels or {})
-        made = HeldImage(labels, config={"Labels": labels}, history=[HistoryEntry(by, "", 0, own)], **more)
-        self.images[image] = made
+        history = [HistoryEntry(created_by, "", 0, layer_size)]
+        stored = StoredImage(labels, config={"Labels": labels}, history=history, **fields)
+        self.images[image] = stored
         self.names.update(dict.fromkeys(map(familiar_name, names), image))
-        return made
+        return stored
 
-    def run(self, identifier: str, labels: Mapping[str, str], image: str = "") -> HeldContainer:
-        """Hold a container that runs."""
-        made = self.containers[identifier] = HeldContainer(identifier, identifier, image, dict(labels))
-        return made
+    def add_container(self, identifier: str, labels: Mapping[str, str], image: str = "") -> StoredContainer:
+        """Add a running container."""
+        container = self.containers[identifier] = StoredContainer(identifier, identifier, image, dict(labels))
+        return container
 
-    def connect(self, network: str, labels: Mapping[str, str]) -> None:
-        """Hold a network."""
+    def add_network(self, network: str, labels: Mapping[str, str]) -> None:
+        """Add a network."""
         self.networks[network] = network, dict(labels)
 
     def names_of(self, image: str) -> list[str]:
-        return [name for name, each in self.names.items() if each == image]
+        return [name for name, image_id in self.names.items() if image_id == image]
 
     def image_of(self, reference: str) -> str | None:
-        """ID of the image that a name, an ID or the beginning of one means."""
-        if (named := self.names.get(familiar_name(reference))) is not None:
-            return named
+        """The ID of the image with this name, or with an ID that begins with `reference`; `None` if there is none."""
+        if (image := self.names.get(familiar_name(reference))) is not None:
+            return image
         if reference in self.images:
             return reference
         digits = reference.removeprefix("sha256:")
-        found = [each for each in self.images if len(digits) >= 12 and each.removeprefix("sha256:").startswith(digits)]
-        return found[0] if len(found) == 1 else None
+        if len(digits) < 12:
+            return None
+        matches = [image_id for image_id in self.images if image_id.removeprefix("sha256:").startswith(digits)]
+        return matches[0] if len(matches) == 1 else None
 
     def image(self, reference: str, doing: str) -> str:
-        """The same of an image that is there.
+        """The same, if the image must exist.
 
         Raises:
-            MissingError: It is not.
+            MissingError: It does not.
         """
-        found = self.image_of(reference)
-        if found is None:
+        image = self.image_of(reference)
+        if image is None:
             raise MissingError(f"{doing}: the engine says: No such image: {reference}")
-        return found
+        return image
 
-    def container(self, name: str, doing: str) -> HeldContainer:
-        """A container by name, ID, or the beginning of one.
+    def container(self, name: str, doing: str) -> StoredContainer:
+        """The container with this name, or with an ID that begins with `name`.
 
         Raises:
-            MissingError: It is not there.
+            MissingError: It does not exist.
         """
-        for each in self.containers.values():
-            if name in {each.id, each.name} or (len(name) >= 12 and each.id.startswith(name)):
-                return each
+        for container in self.containers.values():
+            if name in {container.id, container.name} or (len(name) >= 12 and container.id.startswith(name)):
+                return container
         raise MissingError(f"{doing}: the engine says: No such container: {name}")
 
 
-#: Calls images by their IDs.
+#: The naming of an engine that names images by their IDs.
 PLAIN = ImageNames(cast("EngineSession", SimpleNamespace(address="")), lambda: DOCKER)
 
 
-class Unknown:
-    """Stands where a real engine's session is: a method that is missing in the fake must not pass for an answer."""
+class NoSession:
+    """Replaces the session of a real engine. A method that the fake does not implement fails here."""
 
     def __getattr__(self, name: str) -> Any:
-        raise NotImplementedError(f"the fake engine lacks what was asked for ({name})")
+        raise NotImplementedError(f"the fake engine does not implement this call ({name})")
 
 
-def unasked() -> Any:
-    """Give what stands for a session, of any type."""
-    return Unknown()
+def no_session() -> Any:
+    """A replacement for a session, of any type."""
+    return NoSession()
 
 
-def refused(message: str, status: int) -> RefusedError:
+def rejection(message: str, status: int) -> RefusedError:
     error = RefusedError(message)
     error.status = status
     return error
 
 
-def carries(labels: Mapping[str, str], label: str) -> bool:
+def has_label(labels: Mapping[str, str], label: str) -> bool:
     name, equals, value = label.partition("=")
     return name in labels and (not equals or labels[name] == value)
 
 
-def asked(method: Callable[..., Any]) -> Callable[..., Any]:
-    """A call to the engine: it goes through the gate of whoever makes it."""
+def engine_call(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a method as a call to the engine: `FakeEngine.intercept` decides whether it is executed."""
 
     @functools.wraps(method)
-    def ask(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return self._engine.gate(lambda: method(self, *args, **kwargs))
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._engine.intercept(lambda: method(self, *args, **kwargs))
 
-    return ask
+    return call

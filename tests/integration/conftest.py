@@ -1,4 +1,4 @@
-"""What integration tests share: the engine, the playbook, and chains that are cheap to build."""
+"""Fixtures of integration tests: the engine, the playbook, and chains that are fast to build."""
 
 from __future__ import annotations
 
@@ -41,22 +41,22 @@ from .machines import (  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-#: Seconds that each file took, by `tests/durations.py keep`; one that is not there yet may take long.
+#: Seconds that each file takes, stored by `tests/durations.py keep`. A file that is not in it counts as long.
 DURATIONS = Path(__file__).with_name("durations.json")
 LONG = 1000
-SHARED_BASE = f"twtest-{secrets.token_hex(4)}/base"  # one for each session: two may share an engine
-#: Variable of the environment that names the image with Python which the session around this one has made.
+SHARED_BASE = f"twtest-{secrets.token_hex(4)}/base"  # unique to the session, because two sessions can share an engine
+#: Environment variable with the image with Python, if an outer test session made one.
 PYTHON_IMAGE = "TWTEST_PYTHON_IMAGE"
 DEMO = ("base", "corebuild", "httpd-php", "mariadb", "wordpress")
 
 
-#: What most tiers of tests do: `raw` takes a tenth of the time of a module, and what modules do is tested elsewhere.
+#: The tasks of most tiers in tests. `raw` takes a tenth of the time of a module; other tests test modules.
 WRITE = """
 - name: Write a file
   ansible.builtin.raw: echo {{ inventory_hostname }} > /etc/{{ inventory_hostname }}
 """
 
-#: What a registry may answer with when it is asked for an image.
+#: The forms of a manifest that a registry may return.
 MANIFESTS = {
     "Accept": "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
 }
@@ -78,11 +78,11 @@ USER 1001
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let no test hang for ever: after so many seconds, it is said where it does. Begin with the longest file."""
+    """Give each test a time limit, and start with the longest files."""
     for item in items:
         item.add_marker(pytest.mark.timeout(900))
-    kept = json.loads(DURATIONS.read_text())
-    items.sort(key=lambda item: -kept.get(item.path.name, LONG))
+    durations = json.loads(DURATIONS.read_text())
+    items.sort(key=lambda item: -durations.get(item.path.name, LONG))
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Run:
 
     @property
     def message(self) -> str:
-        """The output without the line breaks that YAML puts into long messages, and with one quote for two."""
+        """The output without the line breaks and the doubled quotes that YAML puts into long messages."""
         return " ".join(self.output.replace("''", "'").split())
 
 
@@ -107,7 +107,7 @@ Playbook = Callable[..., Run]
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker.DockerClient]:
-    """The engine; `make integration` sees to it that one runs."""
+    """The engine. `make integration` installs one if necessary."""
     client = sdk_client()
     yield client
     client.close()
@@ -115,7 +115,7 @@ def engine() -> Iterator[docker.DockerClient]:
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Environment of a user: state of its own, and deprecations are told."""
+    """The environment of a user with an empty state folder. Deprecation warnings are on."""
     return {
         **os.environ,
         "PATH": f"{BIN}:{os.environ['PATH']}",
@@ -129,11 +129,11 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def playbook(environment: dict[str, str]) -> Playbook:
-    """Run ansible-playbook in the clone, as a user does; a deprecation warning fails the test."""
+    """Run ansible-playbook in the clone, as a user does. A deprecation warning fails the test."""
 
     def run(*arguments: str, cwd: Path = ROOT, env: dict[str, str] | None = None, timeout: int = 800) -> Run:
         try:
-            done = subprocess.run(
+            process = subprocess.run(
                 ["ansible-playbook", *arguments],
                 cwd=cwd,
                 env={**environment, **(env or {})},
@@ -144,33 +144,33 @@ def playbook(environment: dict[str, str]) -> Playbook:
                 check=False,
                 timeout=timeout,
             )
-        except subprocess.TimeoutExpired as late:
-            pytest.fail(f"{late}\n{bytes(late.stdout or b'').decode(errors='replace')}")
-        assert "DEPRECATION WARNING" not in done.stdout, done.stdout
-        assert "Traceback" not in done.stdout, done.stdout
-        return Run(done.returncode, done.stdout)
+        except subprocess.TimeoutExpired as error:
+            pytest.fail(f"{error}\n{bytes(error.stdout or b'').decode(errors='replace')}")
+        assert "DEPRECATION WARNING" not in process.stdout, process.stdout
+        assert "Traceback" not in process.stdout, process.stdout
+        return Run(process.returncode, process.stdout)
 
     return run
 
 
 @pytest.fixture(scope="session")
 def demo(playbook: Playbook, engine: docker.DockerClient) -> dict[str, Any]:
-    """The demo chain, built where it is not up to date: each image by its tier."""
+    """The images of the demo chain, by tier. The chain is built if it is not up to date."""
     playbook("build-chain.yml").expect()
     return {tier: engine.images.get(f"{tier}:latest") for tier in DEMO}
 
 
 def make_clone(folder: Path) -> None:
-    """Let a folder pass for another clone of this project, by its origin: what this one built is its own."""
-    asked = ["git", "config", "--get", "remote.origin.url"]
-    origin = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip() or str(ROOT)
+    """Make a folder a clone of this project, by the URL of its origin. It may then use the chain names of this one."""
+    command = ["git", "config", "--get", "remote.origin.url"]
+    origin = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip() or str(ROOT)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     subprocess.run(["git", "remote", "add", "origin", origin], cwd=folder, check=True)
 
 
 @pytest.fixture
 def demo_copy(tmp_path: Path) -> Path:
-    """The folder of the demo's inventory in a clone of its own, for chains with other tiers besides the demo's."""
+    """The folder of the demo's inventory in a separate clone, for the demo chain with additional tiers."""
     folder = tmp_path / "clone/inventories/wordpress"
     shutil.copytree(ROOT / "inventories/wordpress", folder)
     make_clone(tmp_path / "clone")
@@ -179,7 +179,7 @@ def demo_copy(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def demo_base(playbook: Playbook, engine: docker.DockerClient) -> Any:
-    """The demo's base alone: what is built with another ansible-core needs no more of the demo."""
+    """The base of the demo chain, without the other tiers."""
     playbook("build-chain.yml", "--limit", "base").expect()
     return engine.images.get("base:latest")
 
@@ -188,7 +188,7 @@ def demo_base(playbook: Playbook, engine: docker.DockerClient) -> Any:
 def rootfs(
     demo_base: Any, engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
-    """The demo's base as a root file system archive: a `tier_import`."""
+    """The base of the demo chain as an archive of its root file system, for `tier_import`."""
     yield export_image(engine, demo_base.id, tmp_path_factory.mktemp("rootfs") / "base.tar")
     for image in engine.images.list(SHARED_BASE):
         remove_interpreter(engine, str(image.id))
@@ -197,23 +197,23 @@ def rootfs(
 
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A registry on this machine only; engines trust localhost without TLS."""
+    """A registry on this machine. Engines accept localhost without TLS."""
     folder = tmp_path_factory.mktemp("registry")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
     config = folder / "config.yml"
     config.write_text(
         f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
     )
     with subprocess.Popen(["docker-registry", "serve", str(config)], stderr=subprocess.DEVNULL) as process:
-        until = time.monotonic() + 30
+        deadline = time.monotonic() + 30
         while True:
             try:
                 urlopen(f"http://127.0.0.1:{port}/v2/").close()
                 break
             except OSError:
-                assert time.monotonic() < until
+                assert time.monotonic() < deadline
                 time.sleep(0.1)
         yield f"localhost:{port}"
         process.terminate()
@@ -221,12 +221,12 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def hostile(registry: str, engine: Any, demo_base: Any) -> Iterator[str]:
-    """Somebody's image that does all it can to disturb a build, by digest."""
+    """An image, by digest, whose settings disturb a build as much as possible."""
     name = f"{registry}/hostile-{secrets.token_hex(4)}"
     engine.images.build(fileobj=io.BytesIO(HOSTILE.format(base=demo_base.id).encode()), tag=name, rm=True)
     engine.images.push(name)
-    with urlopen(Request(f"http://{name.replace('/', '/v2/', 1)}/manifests/latest", headers=MANIFESTS)) as answer:
-        pinned = f"{name}@{answer.headers['Docker-Content-Digest']}"
+    with urlopen(Request(f"http://{name.replace('/', '/v2/', 1)}/manifests/latest", headers=MANIFESTS)) as response:
+        pinned = f"{name}@{response.headers['Docker-Content-Digest']}"
     engine.images.remove(name)
     yield pinned
     if engine.images.list(pinned):
@@ -235,30 +235,30 @@ def hostile(registry: str, engine: Any, demo_base: Any) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def python_image(demo_base: Any, engine: docker.DockerClient) -> Iterator[str]:
-    """The demo's base with a Python of its own, and sudo; a session within another takes that one's."""
-    if made := os.environ.get(PYTHON_IMAGE):
-        yield made
+    """The base of the demo chain with its own Python, and sudo. An inner session uses the image of the outer one."""
+    if image := os.environ.get(PYTHON_IMAGE):
+        yield image
         return
-    with image_with_python(engine, demo_base.id) as made:
-        yield made
+    with image_with_python(engine, demo_base.id) as image:
+        yield image
 
 
 @dataclass
 class SmallChain:
-    """A chain of small roles in a folder of its own."""
+    """A chain of small roles in its own folder."""
 
     folder: Path
     name: str
     playbook: Playbook
     engine: docker.DockerClient
     tiers: dict[str, dict[str, Any]] = field(default_factory=dict)
-    #: Facts that its roles need; gathering them takes as long as the rest of a small tier.
+    #: Facts that its roles need. Gathering facts takes as long as the rest of a small tier.
     facts: list[str] = field(default_factory=list)
 
     def tier(self, name: str, tasks: str = "", **variables: Any) -> SmallChain:
-        """Add a tier, and its role where tasks are given."""
-        said = {f"tier_{key}": value for key, value in variables.items()}
-        self.tiers[name] = {"tier_image": f"{self.name}/{name}", **said}
+        """Add a tier, and its role if tasks are given."""
+        settings = {f"tier_{key}": value for key, value in variables.items()}
+        self.tiers[name] = {"tier_image": f"{self.name}/{name}", **settings}
         if tasks:
             role = self.folder / "roles" / name.replace("-", "_") / "tasks"
             role.mkdir(parents=True, exist_ok=True)
@@ -266,7 +266,7 @@ class SmallChain:
         return self
 
     def tests(self, tier: str, text: str) -> SmallChain:
-        """Give a tier's role tests, or other ones."""
+        """Write the tests of a role, and replace earlier ones."""
         folder = self.folder / "roles" / tier.replace("-", "_") / "tests"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "test_it.py").write_text(textwrap.dedent(text))
@@ -290,7 +290,7 @@ class SmallChain:
         return bool(self.engine.images.list(f"{self.tiers[tier]['tier_image']}:latest"))
 
     def run(self, tier: str, *command: str, **options: Any) -> str:
-        """What a command says in a container of the tier's image."""
+        """The output of a command in a container of the tier's image."""
         return run_container(self.engine, self.image(tier).id, list(command), **options)
 
 
@@ -299,13 +299,13 @@ MakeChain = Callable[[Path], contextlib.AbstractContextManager[SmallChain]]
 
 @pytest.fixture(scope="session")
 def make_chain(playbook: Playbook, engine: docker.DockerClient, rootfs: dict[str, str]) -> MakeChain:
-    """Make a chain in a folder, whose base is the demo's; its images are removed afterwards."""
+    """Make a chain in a folder, on the base of the demo chain. Its images are removed afterwards."""
     return lambda folder: _chain(folder, playbook, engine, rootfs)
 
 
 @pytest.fixture
 def small_chain(tmp_path: Path, make_chain: MakeChain) -> Iterator[SmallChain]:
-    """A chain of a test's own."""
+    """A chain for one test."""
     with make_chain(tmp_path) as chain:
         yield chain
 
@@ -315,32 +315,32 @@ def _chain(
     folder: Path, playbook: Playbook, engine: docker.DockerClient, rootfs: dict[str, str]
 ) -> Iterator[SmallChain]:
     chain = SmallChain(folder, f"twtest-{secrets.token_hex(4)}", playbook, engine)
-    # One name and one key for all chains of all tests: the base is made once.
+    # All chains of all tests share the name and the key of the base, so it is made once.
     tier_import: dict[str, Any] = {"import": rootfs}
     chain.tier("base", image=SHARED_BASE, **tier_import)
     yield chain
     for image in engine.images.list(filters={"label": f"{labels.CHAIN}={chain.name}"}):
         if labels.PARENT not in image.labels and not any(tag.startswith(SHARED_BASE) for tag in image.tags):
             remove_interpreter(engine, str(image.id))
-    remove_images(engine, f"label={labels.CHAIN}={chain.name}", but=SHARED_BASE)
+    remove_images(engine, f"label={labels.CHAIN}={chain.name}", keep=SHARED_BASE)
     for claim in engine.volumes.list(filters={"label": f"{labels.CHAIN}={chain.name}"}):
         claim.remove()
 
 
 def run_container(engine: docker.DockerClient, image: str, command: list[str] | None = None, **options: Any) -> str:
-    """What a command prints in a container of its own; its exit status must be 0."""
+    """The output of a command in a new container. Its exit status must be 0."""
     container = engine.containers.run(image, command, detach=True, network_mode="none", **options)
     try:
         code = container.wait(timeout=120)["StatusCode"]
-        said: bytes = container.logs(stderr=False)
+        output: bytes = container.logs(stderr=False)
         assert code == 0, container.logs().decode()
-        return said.decode()
+        return output.decode()
     finally:
         container.remove(v=True, force=True)
 
 
 def export_image(engine: docker.DockerClient, image: str, archive: Path) -> dict[str, str]:
-    """Write an image's files into an archive: a `tier_import`."""
+    """Write the files of an image into an archive, for `tier_import`."""
     container = engine.containers.create(image, command=["-"])
     digest = hashlib.sha256()
     try:
@@ -353,32 +353,32 @@ def export_image(engine: docker.DockerClient, image: str, archive: Path) -> dict
     return {"archive": str(archive), "checksum": f"sha256:{digest.hexdigest()}"}
 
 
-def remove_images(engine: docker.DockerClient, where: str, but: str = "-") -> None:
-    """Remove the images that a filter finds, all names of theirs, except those that begin with `but`."""
+def remove_images(engine: docker.DockerClient, where: str, keep: str = "-") -> None:
+    """Remove all names of the images that match a filter, except names that begin with `keep`."""
     kind, _, value = where.partition("=")
     for image in engine.images.list(filters={kind: value}):
         for tag in image.tags or [str(image.id)]:
-            if not tag.startswith(but):
+            if not tag.startswith(keep):
                 engine.images.remove(tag, force=True)
 
 
 def remove_interpreter(engine: docker.DockerClient, base: str) -> None:
-    """Remove the Python that was made for a base of a test's own."""
+    """Remove the mounted Python of a base that a test made."""
     name = mounted_python.volume_name(next(mounted_python.python_sources(as_engine(engine).images.get(base))))
     for volume in engine.volumes.list(filters={"label": f"{labels.PYTHON}={name}"}):
-        for left in range(50, -1, -1):
+        for attempts_left in range(50, -1, -1):
             try:
                 volume.remove()
                 break
             except docker.errors.APIError as error:  # the container that used it is still being removed
-                if error.status_code != 409 or not left:
+                if error.status_code != 409 or not attempts_left:
                     raise
                 time.sleep(0.2)
 
 
 @pytest.fixture
 def remote() -> Iterator[Relay]:
-    """Address of the engine as one that is reached over the network."""
+    """A relay that makes the engine reachable over TCP, like a remote engine."""
     address = engine_address()
     assert address.startswith("unix://")
     relay = Relay(address.removeprefix("unix://"))
@@ -390,13 +390,13 @@ def remote() -> Iterator[Relay]:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(engine: docker.DockerClient) -> Iterator[None]:
-    """No test leaves a build container, or an image of a build, behind."""
-    before = _of_builds(engine)
+    """Check that no test leaves behind a build container, or an image of a build."""
+    before = _objects_of_builds(engine)
     yield
-    assert _of_builds(engine) - before == set()
+    assert _objects_of_builds(engine) - before == set()
 
 
-def _of_builds(engine: docker.DockerClient) -> set[str]:
-    mine: dict[str, Any] = {"label": labels.RUN}
-    containers = engine.containers.list(all=True, filters=mine, ignore_removed=True)
-    return {str(each.id) for each in (*containers, *engine.images.list(filters=mine))}
+def _objects_of_builds(engine: docker.DockerClient) -> set[str]:
+    filters: dict[str, Any] = {"label": labels.RUN}
+    containers = engine.containers.list(all=True, filters=filters, ignore_removed=True)
+    return {str(item.id) for item in (*containers, *engine.images.list(filters=filters))}

@@ -1,4 +1,4 @@
-"""Containers that tests run tasks in: a build container without a chain, and a plain one with Ansible inside."""
+"""Containers in which tests run tasks: a build container without a chain, and a plain container with Ansible inside."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from sdk_client import as_engine
 
 from .conftest import Playbook, Run
 
-#: The Python of an image that has one.
+#: The Python of an image that has its own.
 PYTHON = "/usr/bin/python3"
 
-#: This very ansible-playbook on any Python, without a variable that modules would inherit.
+#: Runs the ansible-playbook of this environment on any Python. It sets no variable that modules would inherit.
 _PLAYBOOK = """
 import sys
 sys.path.insert(0, sys.argv.pop(1))
@@ -41,13 +41,13 @@ from ansible.cli.playbook import main
 main()
 """
 
-#: A shell and what it waits for.
+#: A shell, and the process that it waits for.
 IDLE_PROCESSES = 2
 
 
 @dataclass(frozen=True)
 class Target:
-    """A build container of a test's own."""
+    """A build container for one test."""
 
     name: str
     engine: docker.DockerClient
@@ -60,23 +60,23 @@ class Target:
         return self.engine.containers.get(self.name)
 
     def inventory(self, folder: Path, variables: Mapping[str, Any] | None = None) -> list[str]:
-        """Arguments that let a playbook's hosts be this container."""
-        known = {
+        """Arguments for an inventory with this container as its only host."""
+        hostvars = {
             "ansible_connection": "tierwright.chain.tier",
             "ansible_python_interpreter": self.python,
             "tier_container": self.name,
             **(variables or {}),
         }
         path = folder / "inventory.json"
-        path.write_text(json.dumps({"all": {"hosts": {self.name: known}}}))
+        path.write_text(json.dumps({"all": {"hosts": {self.name: hostvars}}}))
         return ["--inventory", str(path)]
 
     def play(self, folder: Path, tasks: str, variables: Mapping[str, Any] | None = None, **options: Any) -> Run:
-        """Run tasks in the container; they are those of a play, as text."""
+        """Run tasks in the container. They are given as the YAML text of a list."""
         return self.playbook(*self._play(folder, tasks), *self.inventory(folder, variables), **options)
 
     def start_play(self, folder: Path, tasks: str, environment: Mapping[str, str]) -> subprocess.Popen[str]:
-        """The same, without waiting for its end."""
+        """The same, but do not wait for the end."""
         return subprocess.Popen(
             ["ansible-playbook", *self._play(folder, tasks), *self.inventory(folder)],
             cwd=folder,
@@ -88,24 +88,24 @@ class Target:
         )
 
     def processes(self) -> dict[int, str]:
-        """Command lines of all that runs in the container, by process ID on this machine."""
-        told = self.container.top(ps_args="-eo pid,args")
-        return {int(pid): args for pid, args in told["Processes"]}
+        """Command lines of all processes in the container, by process ID on this machine."""
+        table = self.container.top(ps_args="-eo pid,args")
+        return {int(pid): args for pid, args in table["Processes"]}
 
     def agent(self) -> int:
         """Process ID of the container's agent."""
-        told = self.container.top(ps_args="-eo pid,ppid,args")
-        found = {int(pid): int(parent) for pid, parent, args in told["Processes"] if "tierwright_agent" in args}
-        agents = [pid for pid, parent in found.items() if parent not in found]  # others are forks of it
-        assert len(agents) == 1, told
+        table = self.container.top(ps_args="-eo pid,ppid,args")
+        parents = {int(pid): int(parent) for pid, parent, args in table["Processes"] if "tierwright_agent" in args}
+        agents = [pid for pid, parent in parents.items() if parent not in parents]  # the others are its forks
+        assert len(agents) == 1, table
         return self._on_this_machine(agents[0]) if as_engine(self.engine).kind == PODMAN else agents[0]
 
     def _on_this_machine(self, pid: int) -> int:
-        """A process's ID here, from that in the container."""
-        space = Path("/proc", str(self.container.attrs["State"]["Pid"]), "ns/pid").readlink()
+        """The ID of a process on this machine, from its ID in the container."""
+        namespace = Path("/proc", str(self.container.attrs["State"]["Pid"]), "ns/pid").readlink()
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                if (process / "ns/pid").readlink() == space:
+                if (process / "ns/pid").readlink() == namespace:
                     numbers = re.findall(r"^NSpid:(.*)$", (process / "status").read_text(), re.MULTILINE)[0].split()
                     if int(numbers[-1]) == pid:
                         return int(numbers[0])
@@ -128,9 +128,9 @@ def build_container(
     Args:
         engine: The engine.
         playbook: Runs ansible-playbook.
-        image: What the container is started from.
-        python: The image's own Python; empty for the one that is mounted.
-        remove: Whether to remove the container at the end; an engine that was killed cannot.
+        image: The image of the container.
+        python: The image's own Python; empty for the mounted Python.
+        remove: Whether to remove the container at the end. A killed engine cannot do it.
     """
     name = f"twtest-{secrets.token_hex(4)}"
     mounts = launch.agent_mount(engine_address(), name)
@@ -156,10 +156,10 @@ def build_container(
 
 @contextmanager
 def plain_container(engine: docker.DockerClient, image: str, folder: Path) -> Iterator[Any]:
-    """A plain container with `folder` and what this very Ansible needs, all at the same paths as here."""
-    needed = {folder: "rw", Path(__file__).parents[2]: "ro", Path(sys.prefix): "ro"}
+    """A plain container with `folder` and everything that this Ansible needs, at the same paths as on this machine."""
+    volumes = {folder: "rw", Path(__file__).parents[2]: "ro", Path(sys.prefix): "ro"}
     if sys.base_prefix != "/usr":
-        needed[Path(sys.base_prefix)] = "ro"
+        volumes[Path(sys.base_prefix)] = "ro"
     container = engine.containers.run(
         image,
         ["sleep", "600"],
@@ -169,7 +169,7 @@ def plain_container(engine: docker.DockerClient, image: str, folder: Path) -> It
         hostname="test",
         detach=True,
         init=True,
-        volumes={str(path): {"bind": str(path), "mode": mode} for path, mode in needed.items()},
+        volumes={str(path): {"bind": str(path), "mode": mode} for path, mode in volumes.items()},
         tmpfs={"/dev/tierwright": "exec,mode=1777"},
         cap_drop=["ALL"],
         cap_add=list(CAPABILITIES),
@@ -189,7 +189,7 @@ def plain_container(engine: docker.DockerClient, image: str, folder: Path) -> It
 
 
 def run_inside(container: Any, folder: Path, *arguments: str) -> Run:
-    """Run this very ansible-playbook inside a plain container."""
+    """Run the ansible-playbook of this environment inside a plain container."""
     python = os.path.realpath(sys.executable) if sys.base_prefix != "/usr" else PYTHON
     code, output = container.exec_run(
         [python, "-c", _PLAYBOOK, *site.getsitepackages()[:1], *arguments],

@@ -1,4 +1,4 @@
-"""Engines of a test's own, which may be killed, and whose disk may be small."""
+"""Engines for single tests. They can be killed, and can have a small disk."""
 
 from __future__ import annotations
 
@@ -21,27 +21,28 @@ from sdk_client import sdk_client
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        found = condition()
-        if found:
-            return found
+    """Return the first true value of a condition; fail if there is none in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
         time.sleep(0.05)
-    raise AssertionError("it never came to that")
+    raise AssertionError(f"the condition is not true after {seconds} s")
 
 
 def runs(engine: docker.DockerClient, words: str, *labels: str) -> bool:
-    """Whether a process with these words in its command line runs in a container that has all of these labels."""
-    with contextlib.suppress(docker.errors.APIError):  # containers come and go meanwhile
-        found = engine.containers.list(filters={"label": list(labels)}, ignore_removed=True)
-        return words in str([each.top() for each in found])
+    """Whether a container with all of these labels runs a process with these words in its command line."""
+    with contextlib.suppress(docker.errors.APIError):  # containers start and end in the meantime
+        containers = engine.containers.list(filters={"label": list(labels)}, ignore_removed=True)
+        return words in str([container.top() for container in containers])
     return False
 
 
 class SecondEngine:
-    """A Docker engine of the test's own, in a folder; `disk` is the size of its disk, `600m`, if it must be small.
+    """A second engine, in a folder. `disk` limits the size of its disk, for example `600m`.
 
-    It is such an engine as all tests run with (`--engine`).
+    It is an engine of the kind that this test session runs with (`--engine`).
     """
 
     def __init__(self, folder: Path, disk: str = "") -> None:
@@ -49,18 +50,18 @@ class SecondEngine:
         self._data = folder / "data"
         self._data.mkdir()
         self.address = f"unix://{folder}/docker.sock"
-        # A network of its own: without a bridge, an engine removes the one that is there, though it be another's.
-        alone = ["unshare", "--net"]
+        # It has a network namespace: an engine without a bridge removes an existing one, even that of another engine.
+        unshare = ["unshare", "--net"]
         if disk:
             mount = f'mount -t tmpfs -o size={disk} none {self._data} && exec "$0" "$@"'
-            alone += ["--mount", "sh", "-c", mount]
+            unshare += ["--mount", "sh", "-c", mount]
         command = [
             *("dockerd", "--data-root", str(self._data), "--exec-root", f"{folder}/exec"),
             *("--host", self.address, "--pidfile", f"{folder}/pid"),
             *("--bridge", "none", "--iptables=false", "--ip6tables=false"),
         ]
         name = os.environ.get(machine.VARIABLE)
-        self._command = [*alone, *(machine.within(CHOICES[name], folder, command) if name else command)]
+        self._command = [*unshare, *(machine.within(CHOICES[name], folder, command) if name else command)]
         self._log = folder / "log"
         self.start()
 
@@ -77,7 +78,7 @@ class SecondEngine:
             return None
 
     def kill(self) -> None:
-        """Kill it, and wait for its containerd to end as well: another one would take that for its own."""
+        """Kill it, and wait for the end of its containerd. Otherwise, the next engine would use the old containerd."""
         self.client.close()
         self.process.kill()
         self.process.wait()
@@ -86,12 +87,12 @@ class SecondEngine:
         wait_for(lambda: not process.exists())
 
     def free(self) -> int:
-        """Bytes that are free on its disk."""
-        told = os.statvfs(f"/proc/{self.process.pid}/root{self._data}")
-        return told.f_bavail * told.f_frsize
+        """Free bytes on its disk."""
+        status = os.statvfs(f"/proc/{self.process.pid}/root{self._data}")
+        return status.f_bavail * status.f_frsize
 
     def clear(self) -> None:
-        """Kill it, and end what a killed engine leaves: its containers, what holds them, and their mounts."""
+        """Kill it, and remove what a killed engine leaves behind: containers, their shims, and their mounts."""
         self.kill()
         for shim in self._shims():
             children = Path(f"/proc/{shim}/task/{shim}/children").read_text().split()
@@ -103,9 +104,9 @@ class SecondEngine:
             subprocess.run(["umount", "--lazy", mount], check=True)
 
     def _shims(self) -> list[int]:
-        found = []
+        pids = []
         for process in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
                 if f"{self._folder}/exec" in process.read_text() and "shim" in process.read_text():
-                    found.append(int(process.parent.name))
-        return found
+                    pids.append(int(process.parent.name))
+        return pids

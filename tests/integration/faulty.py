@@ -1,4 +1,4 @@
-"""A chain for faults: what is released, what is changed, and whether all is well after something died."""
+"""A chain for tests in which a run or an engine dies: its releases, its changes, and checks of its state."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WRITE = """
 """
 TIERS = ("one", "two", "three")
 
-#: What is asked of the engine at the moments that matter.
+#: Requests to the engine at important moments of a run.
 END = r"POST \S+/containers/\S+/kill"
 LOAD = r"POST \S+/images/load"
 NAME = r"POST \S+/images/\S+/tag\?tag=key-"
@@ -32,34 +32,34 @@ RELEASE = r"POST \S+/images/\S+/tag\?tag=latest"
 
 @dataclass
 class Faulty:
-    """A chain with releases, and changes of all its tiers that are not built yet."""
+    """A chain with a release, and with changes in all tiers that are not built yet."""
 
     chain: SmallChain
     environment: dict[str, str]
-    #: What the tiers' files say that come next.
+    #: The version that the tasks write next.
     version: int = 0
-    #: Whether the last version is released: what a test that failed has left is not the next one's release.
+    #: Whether the last version is released. After a failed test it is not, and the next test makes a new release.
     released: bool = False
-    #: The last release's images, by tier.
+    #: The images of the last release, by tier.
     before: dict[str, str] = field(default_factory=dict)
-    #: What all its tiers say besides.
+    #: Additional variables of all tiers.
     variables: dict[str, str] = field(default_factory=dict)
     #: The run that was started last.
     running: subprocess.Popen[bytes] | None = None
-    #: What other people's builds have on the engine.
+    #: Containers and images of foreign builds on the engine.
     others: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.others = self.of_builds()
+        self.others = self.objects_of_builds()
 
-    def of_builds(self) -> set[str]:
+    def objects_of_builds(self) -> set[str]:
         engine = self.chain.engine
-        mine: dict[str, Any] = {"label": labels.RUN}
-        containers = engine.containers.list(all=True, filters=mine, ignore_removed=True)
-        return {str(each.id) for each in (*containers, *engine.images.list(filters=mine))}
+        filters: dict[str, Any] = {"label": labels.RUN}
+        containers = engine.containers.list(all=True, filters=filters, ignore_removed=True)
+        return {str(item.id) for item in (*containers, *engine.images.list(filters=filters))}
 
     def start(self, address: str) -> subprocess.Popen[bytes]:
-        """Build against an engine's address, in a process group of its own."""
+        """Start a run with the engine at an address, in a new process group."""
         self.running = subprocess.Popen(
             ["ansible-playbook", "build-chain.yml", "-i", str(self.chain.folder / "chain.yml")],
             cwd=ROOT,
@@ -75,8 +75,8 @@ class Faulty:
         return {tier: self.chain.image(tier).id for tier in TIERS}
 
     def begin(self) -> Faulty:
-        """A test's beginning: there is a release, and there are changes besides."""
-        if self.running is not None and self.running.poll() is None:  # of a test that failed
+        """Prepare a test: make a release if necessary, and change all tiers."""
+        if self.running is not None and self.running.poll() is None:  # started by a failed test
             os.killpg(self.running.pid, signal.SIGKILL)
             self.running.wait()
         if not self.released:
@@ -96,47 +96,47 @@ class Faulty:
         self.chain.write()
 
     def tagged_images_are_complete(self) -> bool:
-        """Each image with a name is one that a tier's build ended with: its own labels, its layer on its parent's."""
+        """Check that each image with a name is complete: it has its labels, and its layer on those of its parent."""
         images = {image.id: image for image in self.chain.engine.images.list()}
-        mine = {tag: image for image in images.values() for tag in image.tags if tag.startswith(f"{self.chain.name}/")}
-        for tag, image in mine.items():
+        named = {tag: image for image in images.values() for tag in image.tags if tag.startswith(f"{self.chain.name}/")}
+        for tag, image in named.items():
             tier = tag.removeprefix(f"{self.chain.name}/").partition(":")[0]
-            below = images[image.labels[labels.PARENT]].attrs["RootFS"]["Layers"]
+            parent_layers = images[image.labels[labels.PARENT]].attrs["RootFS"]["Layers"]
             assert image.labels[labels.TIER] == tier
             assert labels.RUN not in image.labels
-            assert image.attrs["RootFS"]["Layers"][:-1] == below
-        return bool(mine)
+            assert image.attrs["RootFS"]["Layers"][:-1] == parent_layers
+        return bool(named)
 
     def nothing_is_left(self) -> bool:
-        """No build container, no nameless image of the chain, no journal, no note of a promotion."""
-        mine = {"label": f"{labels.CHAIN}={self.chain.name}", "dangling": True}
-        assert self.chain.engine.images.list(filters=mine) == []
-        assert self.of_builds() <= self.others
+        """Check that no build container, image without a name, journal or record of a promotion is left."""
+        filters = {"label": f"{labels.CHAIN}={self.chain.name}", "dangling": True}
+        assert self.chain.engine.images.list(filters=filters) == []
+        assert self.objects_of_builds() <= self.others
         folder = Path(self.environment["XDG_STATE_HOME"], "tierwright", self.chain.name)
-        kept = {"promotion.lock", "runs", "standing.json", "standing.lock", "turn.lock"}
-        return {path.name for path in folder.rglob("*")} == kept
+        files = {"promotion.lock", "runs", "standing.json", "standing.lock", "turn.lock"}
+        return {path.name for path in folder.rglob("*")} == files
 
     def next_run_recovers(self) -> str:
-        """All tiers are released in their changed form, each on its parent's."""
-        healed = self.chain.build(env=self.environment).expect().output
+        """Check that the next run releases all changed tiers, each on its new parent. Return the output of this run."""
+        output = self.chain.build(env=self.environment).expect().output
         assert self.tagged_images_are_complete()
         assert self.nothing_is_left()
         state = self.state
-        for below, tier in pairwise(TIERS):
-            assert self.chain.image(tier).labels[labels.PARENT] == state[below]
-        said = self.chain.run("three", "cat", *(f"/etc/{tier}" for tier in TIERS))
-        assert said == f"{self.version}\n" * 3
+        for parent, tier in pairwise(TIERS):
+            assert self.chain.image(tier).labels[labels.PARENT] == state[parent]
+        content = self.chain.run("three", "cat", *(f"/etc/{tier}" for tier in TIERS))
+        assert content == f"{self.version}\n" * 3
         assert set(state.values()).isdisjoint(self.before.values())
         assert self.chain.build(env=self.environment).expect().output.count("keep   nothing changed") == 4
         self.released = True
-        return healed
+        return output
 
 
 @contextlib.contextmanager
 def relay_holding(address: str, request: str, number: int) -> Iterator[HoldingRelay]:
-    """An address of the engine at which a request of this kind, number `number` of them, does not get through."""
-    gate = HoldingRelay(address.removeprefix("unix://"), request, number)
-    gate.start()
-    yield gate
-    gate.close()
-    gate.join()
+    """A relay to the engine that holds the request number `number` of this kind."""
+    relay = HoldingRelay(address.removeprefix("unix://"), request, number)
+    relay.start()
+    yield relay
+    relay.close()
+    relay.join()

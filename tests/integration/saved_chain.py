@@ -1,4 +1,4 @@
-"""Chains that are built once and gone back to: what a chain was at one time, in its folder and on the engine."""
+"""Saves the state of a chain, in its folder and on the engine, so that tests can restore it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from .conftest import SmallChain
 
 
 class SavedChain:
-    """A chain as it is now: its tiers, their roles, and what each of its names names.
+    """The current state of a chain: its tiers, their roles, and the image of each name.
 
-    Going back moves tags, which takes some milliseconds. It is not for tests that remove images which a name still
-    names.
+    Restoring moves tags, which takes some milliseconds. It is not possible if a test removed an image that had a name.
     """
 
     def __init__(self, chain: SmallChain) -> None:
@@ -25,7 +24,7 @@ class SavedChain:
         shutil.copytree(chain.folder, self._folder, dirs_exist_ok=True)
 
     def restore(self) -> SmallChain:
-        """Let the chain be again what it was."""
+        """Restore the saved state of the chain."""
         chain, engine = self._chain, self._chain.engine
         for name, image in self._names.items():
             assert engine.images.get(image).tag(*name.rsplit(":", 1)), name
@@ -37,12 +36,12 @@ class SavedChain:
         return chain
 
     def forget(self) -> None:
-        """Remove the copy of the folder."""
+        """Remove the saved copy of the folder."""
         shutil.rmtree(self._folder)
 
 
 def names_of(chain: SmallChain) -> dict[str, str]:
-    """Every name of the chain's own images, and the image's ID."""
+    """The names of the chain's own images, each with the ID of its image."""
     return {
         tag: str(image.id)
         for image in chain.engine.images.list()

@@ -79,7 +79,7 @@ def test_on_an_unknown_distribution_the_message_says_what_to_install(other_distr
     failed = other_distribution(*release, "-e", '{"engine_tools": ["a-tool-that-is-missing"]}')
     assert "Missing on this machine: engine, a-tool-that-is-missing" in failed
     assert advice in failed
-    assert "Install a-tool-that-is-missing as well: tier_bootstrap makes Debian bases with it" in failed
+    assert "Install a-tool-that-is-missing as well: tier_bootstrap needs it to make Debian" in failed
 
 
 @pytest.mark.once

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engines.catalogue import CHOICES
-from other_engines import local_answers, run_engine_contract, assert_same_answers, build_and_query
+from other_engines import assert_same_answers, build_and_query, local_answers, run_engine_contract
 
 pytestmark = [pytest.mark.once, pytest.mark.own_engine]
 

@@ -55,7 +55,9 @@ def hand_made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
         monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        made_chain.write_status(failed={"wordpress": "Install it: no\nsuch package"}, stale={"mariadb": "a variable changed"})
+        made_chain.write_status(
+            failed={"wordpress": "Install it: no\nsuch package"}, stale={"mariadb": "a variable changed"}
+        )
         made_chain.write_matrices()
         result = report(folder / "report", "--in", place)
     assert (result["tiers"], result["failed"], result["stale"]) == (6, 1, 1)
@@ -156,7 +158,7 @@ def test_the_boxes_of_the_picture_can_be_reached_by_keyboard(browser, hand_made)
             if link and label:
                 boxes.setdefault(link, label)
         assert sorted(boxes) == sorted(f"tiers/{tier}.html" for tier in made_chain.TIERS)
-        assert boxes["tiers/wordpress.html"] == "wordpress, development, failed, on httpd-php"
+        assert boxes["tiers/wordpress.html"] == "wordpress, development, failed, based on httpd-php"
         page.reload()
         for _ in range(60):
             page.keyboard.press("Tab")

@@ -29,4 +29,5 @@ def campaign(
 @pytest.mark.parametrize("moment", choose(COUNT, SEED, pause=PAUSE, longest=15), ids=str)
 def test_a_run_with_a_killed_or_stopped_process_ends_with_a_true_status(campaign, moment):
     result = campaign.try_one(moment)
-    print(f"{moment}: {'met' if result.met else 'not met'}, status {result.code}, {result.seconds:.0f} s later")  # noqa: T201
+    victim = "found" if result.victim_found else "not found"
+    print(f"{moment}: {victim}, status {result.code}, {result.seconds:.0f} s later")  # noqa: T201

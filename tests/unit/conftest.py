@@ -1,4 +1,4 @@
-"""What unit tests share: tiers and images that exist in memory only."""
+"""Fixtures of unit tests: tiers and images that exist only in memory."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hypothesis import settings
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Bootstrap, Tier
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import Identity, Image, Snapshot
-from opened_images import opened, store  # noqa: F401 - fixtures
+from opened_images import open_image, store  # noqa: F401 - fixtures
 from shop import gone, killed, make_shop, reach, shop  # noqa: F401 - fixtures
 
-# Machines are slow at times, and no test is about time. Each run tries other examples, so few do for one of them;
+# There is no time limit, because machines can be slow. Each run tries different examples, so a few per run are enough.
 # `make soak` tries many.
 settings.register_profile("tierwright", deadline=None, max_examples=int(os.environ.get("EXAMPLES", "25")))
 settings.load_profile("tierwright")
@@ -25,20 +25,20 @@ MakeImage = Callable[..., Image]
 
 @pytest.fixture
 def make_tier() -> MakeTier:
-    """Make a tier: a base where no parent is given."""
+    """Make a tier. It is a base if no parent is given."""
 
-    def make(name: str, parent: str | None = None, **more: Any) -> Tier:
-        fields = {"team": "operations", "image": name, "tag": "latest", **more}
+    def make(name: str, parent: str | None = None, **options: Any) -> Tier:
+        fields = {"team": "operations", "image": name, "tag": "latest", **options}
         if parent is None:
             return Tier(name=name, source=Bootstrap("bookworm"), **fields)
-        return Tier(name=name, parent=parent, role=more.pop("role", name.replace("-", "_")), **fields)
+        return Tier(name=name, parent=parent, role=options.pop("role", name.replace("-", "_")), **fields)
 
     return make
 
 
 @pytest.fixture
 def make_image() -> MakeImage:
-    """Make what an engine would say of an image."""
+    """Make an image in the form that an engine reports."""
 
     def make(identifier: str, labels: Mapping[str, str], *layers: str) -> Image:
         return Image(
@@ -57,12 +57,12 @@ def make_image() -> MakeImage:
 
 @pytest.fixture
 def make_snapshot() -> Callable[[Mapping[str, Identity]], Snapshot]:
-    """Make a snapshot of an engine whose images are given by name."""
+    """Make a snapshot of an engine with these images, which are given by name."""
 
     def make(named: Mapping[str, Identity]) -> Snapshot:
         names: dict[str, list[str]] = {}
         for name, image in named.items():
             names.setdefault(image.id, []).append(name)
-        return Snapshot((image, names[image.id]) for image in {each.id: each for each in named.values()}.values())
+        return Snapshot((image, names[image.id]) for image in {image.id: image for image in named.values()}.values())
 
     return make

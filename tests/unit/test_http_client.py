@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core import http_client
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.http_client import HttpClient, HttpError
-from served import served
+from served import http_server
 
 
 def get(address, limit=1000, **options):
@@ -36,7 +36,7 @@ def raw_server(*parts):
 
 
 def test_any_status_is_an_answer():
-    with served(lambda path, _headers: (404 if path == "/a?b=c" else 500, {}, b"gone")) as host:
+    with http_server(lambda path, _headers: (404 if path == "/a?b=c" else 500, {}, b"gone")) as host:
         assert get(f"http://{host}/a", parameters={"b": "c"}) == (404, b"gone")
 
 
@@ -47,7 +47,10 @@ def test_headers_are_sent_and_links_are_parsed():
         received.update(headers)
         return 200, {"Link": '</v2/next>; rel="next"'}, b""
 
-    with served(answer) as host, HttpClient().request("GET", f"http://{host}/", headers={"Accept": "x"}) as response:
+    with (
+        http_server(answer) as host,
+        HttpClient().request("GET", f"http://{host}/", headers={"Accept": "x"}) as response,
+    ):
         assert response.links == {"next": "/v2/next"}
     assert (received["Accept"], received["User-Agent"], received["Accept-Encoding"]) == ("x", "tierwright", "identity")
 
@@ -56,22 +59,24 @@ def test_a_password_in_netrc_does_not_replace_a_token(tmp_path, monkeypatch):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    with served(lambda _path, headers: (200, {}, headers.get("Authorization", "nothing").encode())) as host:
+    with http_server(lambda _path, headers: (200, {}, headers.get("Authorization", "nothing").encode())) as host:
         assert get(f"http://{host}/", headers={"Authorization": "Bearer token"}) == (200, b"Bearer token")
         assert get(f"http://{host}/") == (200, b"nothing")
 
 
 def test_a_token_is_not_sent_to_a_different_host():
     with (
-        served(lambda _path, headers: (200, {}, headers.get("Authorization", "nothing").encode())) as other,
-        served(lambda _path, _headers: (302, {"Location": f"http://localhost:{other.split(':')[1]}/"}, b"")) as host,
+        http_server(lambda _path, headers: (200, {}, headers.get("Authorization", "nothing").encode())) as other,
+        http_server(
+            lambda _path, _headers: (302, {"Location": f"http://localhost:{other.split(':')[1]}/"}, b"")
+        ) as host,
     ):
         assert get(f"http://{host}/", headers={"Authorization": "Bearer token"}) == (200, b"nothing")
 
 
 def test_an_answer_that_is_too_large_is_an_error():
     with (
-        served(lambda *_: (200, {}, b"x" * 2000)) as host,
+        http_server(lambda *_: (200, {}, b"x" * 2000)) as host,
         pytest.raises(HttpError, match="larger than its limit of 1000"),
     ):
         get(f"http://{host}/")
@@ -94,7 +99,7 @@ def test_an_answer_that_takes_too_long_is_an_error(monkeypatch):
     clock = itertools.count()
     monkeypatch.setattr(http_client.time, "monotonic", lambda: next(clock))
     with (
-        served(lambda *_: (200, {}, b"x")) as host,
+        http_server(lambda *_: (200, {}, b"x")) as host,
         HttpClient().request("GET", f"http://{host}/") as response,
         pytest.raises(HttpError, match="it took more than 0 seconds"),
     ):
@@ -122,7 +127,7 @@ def test_a_redirect_to_an_invalid_address_is_an_error(target):
 
 
 def test_encoded_content_is_not_decoded():
-    with served(lambda *_: (200, {"Content-Encoding": "gzip"}, b"no gzip")) as host:
+    with http_server(lambda *_: (200, {"Content-Encoding": "gzip"}, b"no gzip")) as host:
         assert get(f"http://{host}/") == (200, b"no gzip")
 
 
@@ -131,7 +136,7 @@ def test_a_certificate_authority_of_the_system_is_trusted(tmp_path, monkeypatch)
     subprocess.run([*command.split(), "-keyout", "key", "-out", "cert"], cwd=tmp_path, capture_output=True, check=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
-    with served(lambda *_: (200, {}, b"safe"), context) as host:
+    with http_server(lambda *_: (200, {}, b"safe"), context) as host:
         address = f"https://localhost:{host.split(':')[1]}/"
         with pytest.raises(HttpError, match="certificate verify failed"):
             get(address)

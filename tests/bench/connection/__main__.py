@@ -1,25 +1,25 @@
-"""How much a task costs through this connection plugin, and through others.
+"""Measures the time of a task through this connection plugin, and through others.
 
-Every contender runs the same task lists: tasks of ``ansible.builtin.command`` and of ``ansible.builtin.copy``, each
-list in an ``ansible-playbook`` of its own against a container that lives as long as the bench. Each round runs every
-contender once, in an order of its own, so that a machine that is busy for a while is busy for all.
+Every contender runs the same task lists: tasks of ``ansible.builtin.command`` and of ``ansible.builtin.copy``. Each
+list runs in a new ``ansible-playbook``, in a container that exists for the whole bench. Each round runs every contender
+once, in a different order, so that other load on the machine affects all contenders.
 
-How to read the output: one table for each list, one line for each contender.
+The output has one table for each list, with one line for each contender.
 
 ``median``, ``min``, ``max``
-    Milliseconds for a task: from the first task's start to the last one's end, divided by their number, over the
-    rounds. Ansible's own start is not in it.
+    Milliseconds per task over the rounds: the time from the start of the first task to the end of the last one, divided
+    by their number. The start of Ansible is not included.
 ``first``
-    Median of the first task alone, with what it takes to reach the host for the first time.
+    Median of the first task alone, including the first connection to the host.
 ``process s``
     Median of the whole process, in seconds.
 ``tier``, ``tier-tcp``
-    The median of this plugin, with the engine's socket and with an engine at tcp://, divided by the line's own:
-    0.20 says that the plugin takes a fifth of the time.
+    The median of this plugin, with the socket of the engine and with an engine at tcp://, divided by the median of the
+    line. 0.20 means that the plugin takes a fifth of the time.
 
-``controller-floor`` is the same number of ``debug`` tasks, which reach no host: no connection can be faster. Then
-come the targets. ``by min`` compares the best rounds: on a machine that others use too, where ``max`` is far above
-``min``, it says more than the medians do. The bench prints and fails nothing.
+``controller-floor`` is the same number of ``debug`` tasks, which reach no host: no connection can be faster. The
+targets follow. ``by min`` compares the best rounds. If the machine has other load, so that ``max`` is far above
+``min``, it is more reliable than the medians. The bench prints figures and never fails.
 """
 
 from __future__ import annotations
@@ -39,37 +39,37 @@ from pathlib import Path
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
 
 from . import report
-from .containers import Ground
+from .containers import Containers
 from .contenders import CONTENDERS, WORK, Contender, missing
 from .runner import RunError, Runner
 
 #: The order within each round is the same in every bench.
 SEED = 3
-_TOLD_LINES = 25
+_ERROR_LINES = 25
 
 
 def main() -> None:
-    """Measure, and print."""
+    """Measure, and print the tables."""
     options = _options()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # containers are removed then too
-    chosen = [each for each in CONTENDERS if not options.only or each.name in options.only]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # also removes the containers then
+    contenders = [contender for contender in CONTENDERS if not options.only or contender.name in options.only]
     measured = report.Measured()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tierwright-bench-")))
         try:
-            ground = Ground(options.image, stack)
+            containers = Containers(options.image, stack)
         except EngineError as error:
             sys.exit(f"the bench cannot start: {error}")
-        about = _about(ground, options)
+        about = _about(containers, options)
         print("  ".join(f"{key} {value}" for key, value in about.items()), flush=True)
-        for each in chosen:
-            if reason := missing(each, relay=ground.relay):
-                measured.left_out[each.name] = reason
+        for contender in contenders:
+            if reason := missing(contender, relay=containers.relay):
+                measured.left_out[contender.name] = reason
         try:
-            _measure(Runner(folder, ground, options.tasks), chosen, measured, options.rounds)
+            _measure(Runner(folder, containers, options.tasks), contenders, measured, options.rounds)
         except KeyboardInterrupt:
-            print("interrupted; what was measured until then:")
-    names = [each.name for each in chosen]
+            print("interrupted; the measurements so far:")
+    names = [contender.name for contender in contenders]
     for name in WORK:
         print(f"\n{report.table(measured, name, names)}")
     print(f"\n{report.targets(measured)}")
@@ -77,26 +77,31 @@ def main() -> None:
         options.json.write_text(json.dumps({"about": about, **report.as_data(measured)}, indent=1) + "\n")
 
 
-def _measure(runner: Runner, chosen: list[Contender], measured: report.Measured, rounds: int) -> None:
-    """Run every contender once in each round; one that failed gets its turn in the next round too."""
+def _measure(runner: Runner, contenders: list[Contender], measured: report.Measured, rounds: int) -> None:
+    """Run every contender once in each round, even if it failed in an earlier round."""
     shuffle = random.Random(SEED).shuffle
-    pairs = [(each, name) for each in chosen if each.name not in measured.left_out for name in each.lists]
+    pairs = [
+        (contender, name)
+        for contender in contenders
+        if contender.name not in measured.left_out
+        for name in contender.lists
+    ]
     for round_ in range(1, rounds + 1):
         shuffle(pairs)
         for contender, name in pairs:
-            told = f"round {round_}/{rounds}  {name:8}{contender.name:26}"
+            prefix = f"round {round_}/{rounds}  {name:8}{contender.name:26}"
             try:
                 run = runner.measure(contender, name, round_)
             except (RunError, EngineError) as error:
                 measured.failures.setdefault((contender.name, name), []).append(round_)
-                print(f"{told} failed:\n{_last_lines(str(error))}", flush=True)
+                print(f"{prefix} failed:\n{_last_lines(str(error))}", flush=True)
             else:
                 measured.runs.append(run)
-                print(f"{told}{run.per_task:7.1f} ms/task {run.wall:7.1f} s", flush=True)
+                print(f"{prefix}{run.per_task:7.1f} ms/task {run.wall:7.1f} s", flush=True)
 
 
 def _last_lines(text: str) -> str:
-    return "\n".join(f"    {line}" for line in text.splitlines()[-_TOLD_LINES:])
+    return "\n".join(f"    {line}" for line in text.splitlines()[-_ERROR_LINES:])
 
 
 def _options() -> argparse.Namespace:
@@ -105,27 +110,29 @@ def _options() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    names = [each.name for each in CONTENDERS]
-    parser.add_argument("--rounds", type=int, default=5, help="how often each contender runs each list (default 5)")
-    parser.add_argument("--tasks", type=int, default=30, help="tasks in a list (default 30)")
+    names = [contender.name for contender in CONTENDERS]
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="number of runs of each list by each contender (default 5)"
+    )
+    parser.add_argument("--tasks", type=int, default=30, help="number of tasks in a list (default 30)")
     parser.add_argument(
         "--only",
         action="append",
         choices=names,
         metavar="NAME",
-        help=f"this contender; may be repeated: {', '.join(names)}",
+        help=f"run only this contender; can be repeated: {', '.join(names)}",
     )
     parser.add_argument("--image", default="base:latest", help="image of the containers (default base:latest)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured to FILE")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all measurements to FILE")
     return parser.parse_args()
 
 
-def _about(ground: Ground, options: argparse.Namespace) -> dict[str, str]:
-    """What the numbers depend on."""
+def _about(containers: Containers, options: argparse.Namespace) -> dict[str, str]:
+    """The conditions of the measurements."""
     return {
         "python": platform.python_version(),
         **{name: _version(name) for name in ("ansible-core", "ansible", "mitogen")},
-        "engine": ground.client.version()["Version"],
+        "engine": containers.client.version()["Version"],
         "cores": str(os.cpu_count()),
         "tasks": str(options.tasks),
         "rounds": str(options.rounds),

@@ -1,4 +1,4 @@
-"""The containers that the contenders work in, and how each is reached."""
+"""The containers in which the contenders run tasks, and the addresses of the engine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 import docker
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent import launch as meeting
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent import launch
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Cage
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine import confinement
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.docker_config import engine_address
@@ -28,18 +28,18 @@ _UNIX = "unix://"
 SYSTEM_PYTHON = "/usr/bin/python3"
 
 
-class Ground:
-    """One container for each place, kept for the whole bench."""
+class Containers:
+    """One container for each place. It exists for the whole bench."""
 
     def __init__(self, image: str, stack: ExitStack) -> None:
-        """Reach the engine.
+        """Connect to the engine.
 
         Args:
-            image: Reference of the image that the containers are started from, with Python added for the others.
-            stack: What is started is ended when this is closed.
+            image: Name or ID of the image of the containers. If it has no Python, a copy of it gets one.
+            stack: Removes everything that is started, when it is closed.
 
         Raises:
-            EngineError: There is no engine, or it does not hold the image.
+            EngineError: There is no engine, or it does not have the image.
         """
         self._stack = stack
         self._local = engine_address()
@@ -52,31 +52,33 @@ class Ground:
 
     @property
     def relay(self) -> bool:
-        """Whether the engine can also be reached as a remote one."""
+        """Whether the engine is also reachable like a remote one."""
         return self._relay is not None
 
     def address(self, place: Place) -> str:
-        """What DOCKER_HOST is for a contender."""
+        """The value of DOCKER_HOST for a place."""
         return self._relay.address if place.remote and self._relay else self._local
 
     def container(self, place: Place) -> str:
-        """Name of the container of a place; it is started when it is first asked for."""
-        kept = Place.PLAIN if place is Place.REMOTE_PLAIN else place
-        if kept not in self._containers:
-            self._containers[kept] = self._start(kept)
-        return self._containers[kept]
+        """The name of the container of a place. The first call starts it."""
+        key = Place.PLAIN if place is Place.REMOTE_PLAIN else place
+        if key not in self._containers:
+            self._containers[key] = self._start(key)
+        return self._containers[key]
 
     def _start(self, place: Place) -> str:
-        # The one place where the bench starts containers. A remote build container is started through the relay,
-        # so that nothing in it can know that the engine is on this machine.
+        # The only place where the bench starts containers. A remote build container is started through the relay, so
+        # that nothing in it depends on an engine on this machine.
         client = self._connect(self.address(place))
         name = f"{self._name}-{place.value.replace(' ', '-')}"
         mounts = []
         if place.build:
-            made = mounted_python.ensure(as_engine(client), tier="bench", parent_image=self._image, run=name, say=print)
-            self.pythons[place] = made.python if made else SYSTEM_PYTHON
-            mounts = [*([made.mount] if made else []), *meeting.agent_mount(self.address(place), name)]
-            self._stack.callback(meeting.remove_agent_folder, self.address(place), name)
+            interpreter = mounted_python.ensure(
+                as_engine(client), tier="bench", parent_image=self._image, run=name, say=print
+            )
+            self.pythons[place] = interpreter.python if interpreter else SYSTEM_PYTHON
+            mounts = [*([interpreter.mount] if interpreter else []), *launch.agent_mount(self.address(place), name)]
+            self._stack.callback(launch.remove_agent_folder, self.address(place), name)
         started = as_engine(client).containers.start(
             name=name,
             image=self._image.id,
@@ -90,18 +92,18 @@ class Ground:
         return started.name
 
     def python(self, place: Place) -> str:
-        """Path of the Python that modules run with: in a build container, the one that is mounted."""
+        """Path of the Python that runs modules. In a build container, it is the mounted Python."""
         return self.pythons.get(place, SYSTEM_PYTHON)
 
     def _find(self, reference: str) -> Image:
         image = as_engine(self.client).images.find(reference)
         if image is None:
             raise EngineError(
-                f"the engine holds no image {reference}; `make chain` builds base:latest, --image takes any"
+                f"the engine has no image {reference}; build base:latest with `make chain`, or use --image"
             )
         if as_engine(self.client).files.holds(image.id, SYSTEM_PYTHON):
             return image
-        print(f"adding Python to {reference} for those that need one in the image", flush=True)
+        print(f"adding Python to {reference} for contenders that need one in the image", flush=True)
         return as_engine(self.client).images.get(self._stack.enter_context(python_image(self.client, image.id)))
 
     def _connect(self, address: str) -> docker.DockerClient:

@@ -1,4 +1,4 @@
-"""Who is compared: what each is to Ansible, and what it needs."""
+"""The contenders: their settings for Ansible, and their requirements."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ WORK = ("command", "copy")
 
 
 class Place(Enum):
-    """Where the tasks of a contender do their work."""
+    """Where the tasks of a contender run."""
 
     #: A build container, started through the library.
     BUILD = "build"
-    #: The same behind a relay: the engine is a remote one.
+    #: The same behind a relay, like with a remote engine.
     REMOTE_BUILD = "remote build"
     #: Any container with the same image and limits.
     PLAIN = "plain"
@@ -46,11 +46,11 @@ class Contender:
     #: `ansible_connection`.
     connection: str
     place: Place
-    #: More variables of the host.
+    #: Additional variables of the host.
     variables: Mapping[str, Any] = field(default_factory=dict)
     #: Task lists that it runs.
     lists: tuple[str, ...] = WORK
-    #: What must be there: `docker` (the command), `community.docker`, `mitogen`.
+    #: Requirements: `docker` (the command), `community.docker`, `mitogen`.
     needs: tuple[str, ...] = ()
     strategy: str = "linear"
 
@@ -76,7 +76,7 @@ CONTENDERS = (
     Contender(API_PIPELINED_TCP, _API, Place.REMOTE_PLAIN, _PIPELINED, needs=("community.docker",)),
     Contender("docker", _CLI, Place.PLAIN, _PLAIN, needs=("community.docker", "docker")),
     Contender("docker-pipelined", _CLI, Place.PLAIN, _PIPELINED, needs=("community.docker", "docker")),
-    # Mitogen's strategy puts its own connection in the place of this one.
+    # Mitogen's strategy replaces this connection by its own.
     Contender(MITOGEN, "docker", Place.PLAIN, needs=("mitogen", "docker"), strategy="mitogen_linear"),
     Contender("local", "local", Place.CONTROLLER, _PLAIN),
     Contender(LOCAL_PIPELINED, "local", Place.CONTROLLER, _PIPELINED),
@@ -90,29 +90,29 @@ _MISSING = {
     "docker": "the docker command is not installed",
     "community.docker": "the collection community.docker is not installed",
     "mitogen": "mitogen is not installed",
-    "relay": "the engine has no local socket that a relay could stand before",
+    "relay": "the engine has no local socket for the relay",
 }
 
 
 def missing(contender: Contender, *, relay: bool) -> str | None:
-    """Why a contender cannot run here; ``None`` where it can.
+    """Why a contender cannot run here; ``None`` if it can.
 
     Args:
         contender: The contender.
-        relay: Whether there is a relay.
+        relay: Whether a relay is possible.
     """
-    there = {
+    available = {
         "docker": shutil.which("docker") is not None,
         "community.docker": _importable("ansible_collections.community.docker"),
         "mitogen": _importable("ansible_mitogen"),
         "relay": relay,
     }
     needs = (*contender.needs, *(["relay"] if contender.place.remote else []))
-    return "; ".join(_MISSING[each] for each in needs if not there[each]) or None
+    return "; ".join(_MISSING[need] for need in needs if not available[need]) or None
 
 
 def strategy_environment(contender: Contender) -> dict[str, str]:
-    """What Ansible's environment must say, so that the contender's strategy is found and used."""
+    """Environment variables that make Ansible use the strategy of the contender."""
     if contender.strategy == "linear":
         return {}
     spec = importlib.util.find_spec("ansible_mitogen")

@@ -7,7 +7,7 @@ from typing import Any
 
 Task = dict[str, Any]
 
-#: The variable that names a folder which is empty when a run starts.
+#: The variable with a folder that is empty at the start of a run.
 FOLDER = "bench_folder"
 
 
@@ -17,20 +17,20 @@ def _command(number: int) -> Task:
 
 def _copy(number: int) -> Task:
     content = f"# File {number} of the bench.\n" + "".join(f"setting_{line} = {number * line}\n" for line in range(20))
-    copied = {"content": content, "dest": f"{{{{ {FOLDER} }}}}/file-{number}", "mode": "0644"}
-    return {"name": f"Copy file {number}", "ansible.builtin.copy": copied}
+    arguments = {"content": content, "dest": f"{{{{ {FOLDER} }}}}/file-{number}", "mode": "0644"}
+    return {"name": f"Copy file {number}", "ansible.builtin.copy": arguments}
 
 
 def _debug(number: int) -> Task:
     return {"name": f"Say {number}", "ansible.builtin.debug": {"msg": str(number)}}
 
 
-#: Of each list the task of a number. `debug` reaches no host: it is the controller's own time.
+#: For each list, the function that makes a task from its number. `debug` reaches no host: it measures the controller.
 LISTS: dict[str, Callable[[int], Task]] = {"command": _command, "copy": _copy, "debug": _debug}
 
 
 def play(name: str, tasks: int) -> list[Task]:
-    """A playbook of one play: so many tasks of one list, without facts."""
+    """A playbook with one play: a number of tasks of one list, without facts."""
     return [
         {
             "name": f"Bench {name}",

@@ -1,4 +1,4 @@
-"""What the measured runs say: medians, ratios, and the targets beside them."""
+"""Tables of the measured runs: medians, ratios, and a comparison with the targets."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ Key = tuple[str, str]  # a contender and a list
 
 @dataclass(frozen=True)
 class Run:
-    """One ansible-playbook that did all of its tasks."""
+    """A run of ansible-playbook in which all tasks succeeded."""
 
     contender: str
     list: str
     round: int
     #: Start and end of each task, in seconds.
     times: tuple[tuple[float, float], ...]
-    #: Seconds that the whole process took.
+    #: Seconds of the whole process.
     wall: float
 
     @property
     def per_task(self) -> float:
-        """Milliseconds for a task, from the first one's start to the last one's end."""
+        """Milliseconds per task, from the start of the first one to the end of the last one."""
         return 1000 * (self.times[-1][1] - self.times[0][0]) / len(self.times)
 
     @property
     def first(self) -> float:
-        """Milliseconds of the first task: what it costs to get to know the host."""
+        """Milliseconds of the first task, including the first connection to the host."""
         start, end = self.times[0]
         return 1000 * (end - start)
 
 
 @dataclass
 class Measured:
-    """What came out of a bench."""
+    """The measurements of a bench."""
 
     runs: list[Run] = field(default_factory=list)
-    #: Rounds in which a contender failed at a list.
+    #: Rounds in which a contender failed to run a list.
     failures: dict[Key, list[int]] = field(default_factory=dict)
-    #: Why a contender could not run at all.
+    #: Why a contender cannot run at all.
     left_out: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """All runs of one contender over one list; milliseconds for a task, seconds for the process."""
+    """All runs of one list by one contender: milliseconds per task, and seconds of the process."""
 
     runs: int
     median: float
@@ -61,7 +61,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Target:
-    """How long one contender may take, measured by another."""
+    """A limit for the time of one contender, divided by the time of another."""
 
     list: str
     ours: str
@@ -85,11 +85,11 @@ _COLUMNS = ("median", "min", "max", "first", "process s", "runs", "tier", "tier-
 
 
 def summarise(runs: Iterable[Run]) -> dict[Key, Summary]:
-    """Summarise the runs of each contender over each list."""
+    """Summarise the runs of each list by each contender."""
     grouped: dict[Key, list[Run]] = {}
     for run in runs:
         grouped.setdefault((run.contender, run.list), []).append(run)
-    return {key: _summary(each) for key, each in grouped.items()}
+    return {key: _summary(key_runs) for key, key_runs in grouped.items()}
 
 
 def _summary(runs: Sequence[Run]) -> Summary:
@@ -105,50 +105,58 @@ def _summary(runs: Sequence[Run]) -> Summary:
 
 
 def ratio(summaries: Mapping[Key, Summary], name: str, ours: str, other: str, of: str = "median") -> float | None:
-    """Median (or ``of`` what else) of one contender divided by another's; ``None`` where one was not measured."""
-    mine = summaries.get((ours, name))
-    theirs = summaries.get((other, name)) or summaries.get((other, "debug"))
-    return getattr(mine, of) / getattr(theirs, of) if mine and theirs else None
+    """The median (or the field ``of``) of one contender divided by that of another; ``None`` if one is missing."""
+    numerator = summaries.get((ours, name))
+    denominator = summaries.get((other, name)) or summaries.get((other, "debug"))
+    return getattr(numerator, of) / getattr(denominator, of) if numerator and denominator else None
 
 
 def table(measured: Measured, name: str, contenders: Sequence[str]) -> str:
-    """One list's contenders as aligned text; those that failed or could not run are named below."""
+    """The contenders of one list as aligned text. Lines below it name those that failed or could not run."""
     summaries = summarise(measured.runs)
     rows = [(f"{name.upper()}: ms for a task", *_COLUMNS)]
     notes = []
-    for each in contenders:
-        summary = summaries.get((each, name)) or summaries.get((each, "debug"))
+    for contender in contenders:
+        summary = summaries.get((contender, name)) or summaries.get((contender, "debug"))
         if summary:
             numbers = (summary.median, summary.least, summary.most, summary.first)
-            told = (*(f"{number:.0f}" for number in numbers), f"{summary.wall:.1f}", str(summary.runs))
-            rows.append((each, *told, *(_ratio(ratio(summaries, name, ours, each)) for ours in (TIER, TIER_TCP))))
-        if rounds := measured.failures.get((each, name)):
-            notes.append(f"{each}: failed in round {', '.join(map(str, rounds))}, see above")
-        if reason := measured.left_out.get(each):
-            notes.append(f"{each}: left out, {reason}")
+            cells = (*(f"{number:.0f}" for number in numbers), f"{summary.wall:.1f}", str(summary.runs))
+            ratios = (_ratio(ratio(summaries, name, ours, contender)) for ours in (TIER, TIER_TCP))
+            rows.append((contender, *cells, *ratios))
+        if rounds := measured.failures.get((contender, name)):
+            notes.append(f"{contender}: failed in round {', '.join(map(str, rounds))}, see above")
+        if reason := measured.left_out.get(contender):
+            notes.append(f"{contender}: left out, {reason}")
     return "\n".join([_aligned(rows), *notes])
 
 
 def targets(measured: Measured) -> str:
-    """The targets and what was measured, as aligned text."""
+    """The targets and the measured numbers, as aligned text."""
     summaries = summarise(measured.runs)
     rows = [("TARGETS", "list", "by median", "by min", "target", "")]
     for target in TARGETS:
-        found = ratio(summaries, target.list, target.ours, target.other)
-        met = "not measured" if found is None else "met" if found <= target.limit else "missed"
-        what = f"{target.ours} / {target.other}"
+        median = ratio(summaries, target.list, target.ours, target.other)
+        verdict = "not measured" if median is None else "met" if median <= target.limit else "missed"
+        title = f"{target.ours} / {target.other}"
         best = ratio(summaries, target.list, target.ours, target.other, of="least")
-        rows.append((what, target.list, _ratio(found), _ratio(best), f"<= {target.limit:.2f}", met))
+        rows.append((title, target.list, _ratio(median), _ratio(best), f"<= {target.limit:.2f}", verdict))
     return _aligned(rows)
 
 
 def as_data(measured: Measured) -> dict[str, Any]:
-    """Everything that was measured, for ``--json``."""
+    """All measurements, for ``--json``."""
     summaries = summarise(measured.runs)
     return {
-        "summaries": [{"contender": who, "list": name, **vars(each)} for (who, name), each in summaries.items()],
-        "targets": [{**vars(each), "measured": ratio(summaries, each.list, each.ours, each.other)} for each in TARGETS],
-        "failures": [{"contender": who, "list": name, "rounds": of} for (who, name), of in measured.failures.items()],
+        "summaries": [
+            {"contender": contender, "list": name, **vars(summary)} for (contender, name), summary in summaries.items()
+        ],
+        "targets": [
+            {**vars(target), "measured": ratio(summaries, target.list, target.ours, target.other)} for target in TARGETS
+        ],
+        "failures": [
+            {"contender": contender, "list": name, "rounds": rounds}
+            for (contender, name), rounds in measured.failures.items()
+        ],
         "left_out": measured.left_out,
         "runs": [{**vars(run), "per_task": run.per_task} for run in measured.runs],
     }
@@ -159,7 +167,7 @@ def _ratio(value: float | None) -> str:
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    """The first column to the left, the others to the right."""
+    """Align the first column to the left, and the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for first, *others in rows:

@@ -1,11 +1,12 @@
-"""How large the demo chain's images are, beside images of the same content from well-written Dockerfiles.
+"""Compares the size of the demo chain's images with images of the same content from well-written Dockerfiles.
 
-Each Dockerfile stands on the one below it, the lowest on the demo's own base, and takes configuration out of the tier
-that it is compared with, so both hold the same. The bench checks that they have the same packages.
+Each Dockerfile is based on the image of its parent's Dockerfile, and the lowest ones on the base of the demo chain. It
+copies the configuration from the image of the tier, so both images have the same content. The bench checks that they
+have the same packages.
 
-How to read the output: one line for each tier. ``tier`` and ``Dockerfile`` are megabytes of all layers but the base's,
-as the engine counts them; below ``ratio`` 1.00 the tier's image is the smaller one. ``packages`` says ``same``, or
-which differ.
+The output has one line for each tier. ``tier`` and ``Dockerfile`` are the megabytes of all layers except the base,
+as reported by the engine. If ``ratio`` is below 1.00, the image of the tier is smaller. ``packages`` is ``same``, or
+lists the differences.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from sdk_client import sdk_client
 
 FOLDER = Path(__file__).parent
 BASE = "base"
-#: Each tier and what it stands on, parents first.
+#: Each tier and its parent, parents first.
 PARENTS = {"corebuild": BASE, "httpd-php": "corebuild", "mariadb": "corebuild", "wordpress": "httpd-php"}
 _PACKAGES = ["dpkg-query", "--show", "--showformat=${Package} ${Version}\\n"]
 
 
 def main() -> None:
-    """Build the Dockerfiles, compare, remove what was built."""
+    """Build the Dockerfiles, compare the images, and remove them."""
     argparse.ArgumentParser(
         prog="nox --session bench -- dockerfiles",
         description=__doc__,
@@ -43,17 +44,20 @@ def main() -> None:
         tiers = {name: client.images.get(f"{name}:latest") for name in (BASE, *PARENTS)}
     except (EngineError, docker.errors.ImageNotFound) as error:
         sys.exit(f"the bench cannot start: {error}; build the demo chain first: make chain")
-    made = {BASE: tiers[BASE]}
+    built = {BASE: tiers[BASE]}
     print(f"{'tier':10} {'tier':>8} {'Dockerfile':>11} {'ratio':>6}  packages")
     try:
         for name, parent in PARENTS.items():
-            arguments = {"PARENT": made[parent].id, "TIER": tiers[name].id}
-            made[name], _log = client.images.build(
+            arguments = {"PARENT": built[parent].id, "TIER": tiers[name].id}
+            built[name], _log = client.images.build(
                 path=str(FOLDER / name), buildargs=arguments, tag=f"{repository}:{name}", rm=True, forcerm=True
             )
-            ours, theirs = (_size(image, tiers[BASE]) for image in (tiers[name], made[name]))
-            same = _difference(*(_packages(client, image) for image in (tiers[name], made[name])))
-            print(f"{name:10} {ours:8.1f} {theirs:11.1f} {ours / theirs:6.2f}  {same}", flush=True)
+            images = (tiers[name], built[name])
+            tier_size, other_size = (_size(image, tiers[BASE]) for image in images)
+            difference = _difference(*(_packages(client, image) for image in images))
+            print(
+                f"{name:10} {tier_size:8.1f} {other_size:11.1f} {tier_size / other_size:6.2f}  {difference}", flush=True
+            )
     finally:
         for name in reversed(PARENTS):
             with contextlib.suppress(docker.errors.ImageNotFound):
@@ -65,15 +69,18 @@ def _size(image: Any, base: Any) -> float:
 
 
 def _packages(client: docker.DockerClient, image: Any) -> set[str]:
-    said: bytes = client.containers.run(image.id, _PACKAGES, entrypoint=[], network_mode="none", remove=True)
-    return set(said.decode().splitlines())
+    output: bytes = client.containers.run(image.id, _PACKAGES, entrypoint=[], network_mode="none", remove=True)
+    return set(output.decode().splitlines())
 
 
-def _difference(ours: set[str], theirs: set[str]) -> str:
-    if ours == theirs:
+def _difference(tier: set[str], other: set[str]) -> str:
+    if tier == other:
         return "same"
-    found = [*(f"+{each}" for each in sorted(ours - theirs)), *(f"-{each}" for each in sorted(theirs - ours))]
-    return f"{len(found)} differ: {', '.join(found)}"
+    packages = [
+        *(f"+{package}" for package in sorted(tier - other)),
+        *(f"-{package}" for package in sorted(other - tier)),
+    ]
+    return f"{len(packages)} differ: {', '.join(packages)}"
 
 
 if __name__ == "__main__":

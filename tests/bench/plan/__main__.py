@@ -1,17 +1,16 @@
-"""How long a plan takes, and how much memory: of the demo chain, and of a chain of a thousand tiers.
+"""Measures the time and memory of a plan, for the demo chain and for a chain of 1,000 tiers.
 
 ``demo``
     The demo chain, built and up to date, against an empty play with the same inventory.
 ``large``
     A generated chain: 1,000 tiers in 10 levels, 100 children of one of them, 36 roles with 30 files and 30 variables
-    each, variables of 12 teams, and a secret from a vault that all tiers have. First no image of it exists, then all
-    do: they are made for the bench, without content, and removed at its end. Nothing is ever built.
+    each, variables of 12 teams, and a secret from a vault that all tiers have. First no image exists, then all images
+    exist: the bench makes them without content, and removes them at the end. No tier is ever built.
 
-How to read the output: one line for each kind of run; each round runs each kind once, in an order of its own, so that
-a machine that is busy for a while is busy for all. Seconds are those of the whole ``ansible-playbook``, its start
-included; ``work s`` is what processors did for it, which a busy machine does not change much. ``MB`` is the most that
-all its processes had together in any run; a page that several share counts once. Then come the targets, by the
-medians. The bench prints and fails nothing.
+The output has one line for each kind of run. Each round runs each kind once, in a different order, so that other load
+on the machine affects all kinds. Seconds are those of the whole ``ansible-playbook``, including its start. ``work s``
+is processor time, which depends little on other load. ``MB`` is the maximum memory of all processes together in any
+run; shared pages count once. The targets follow, compared with the medians. The bench prints figures and never fails.
 """
 
 from __future__ import annotations
@@ -62,12 +61,12 @@ class Kind:
     name: str
     folder: Path
     arguments: tuple[str, ...]
-    #: Whether the plan has something to build; ``None`` where there is no plan.
+    #: Whether the plan builds tiers; ``None`` if there is no plan.
     builds: bool | None = None
 
 
 def main() -> None:
-    """Measure, and print."""
+    """Measure, and print the tables."""
     options = _options()
     runs: dict[str, list[report.Measured]] = {}
     with tempfile.TemporaryDirectory(prefix="tierwright-bench-") as name:
@@ -80,11 +79,11 @@ def main() -> None:
         except (EngineError, RunError) as error:
             print(f"the bench ends here:\n{error}")
         except KeyboardInterrupt:
-            print("interrupted; what was measured until then:")
+            print("interrupted; the measurements so far:")
     print(f"\n{report.table(runs)}\n\n{report.targets(runs)}")
     if options.json:
-        told = {name: [asdict(each) for each in measured] for name, measured in runs.items()}
-        options.json.write_text(json.dumps({"about": about, "runs": told}, indent=1) + "\n")
+        measurements = {name: [asdict(measurement) for measurement in measured] for name, measured in runs.items()}
+        options.json.write_text(json.dumps({"about": about, "runs": measurements}, indent=1) + "\n")
 
 
 def _measure(folder: Path, options: argparse.Namespace, runs: dict[str, list[report.Measured]]) -> None:
@@ -99,7 +98,7 @@ def _measure(folder: Path, options: argparse.Namespace, runs: dict[str, list[rep
         large = folder / "large"
         generated.write(large)
         (large / "pretend.yml").write_text(_PRETEND)
-        # For each run, since folders of plugins are a part of each key.
+        # The setting applies to all runs, because folders of plugins are part of each build key.
         with (large / "ansible.cfg").open("a") as settings:
             settings.write(f"action_plugins = {shutil.copytree(_ACTIONS, large / 'actions')}\n")
         _remove_images()
@@ -127,24 +126,24 @@ def _rounds(kinds: Sequence[Kind], rounds: int, runs: dict[str, list[report.Meas
     for round_ in range(1, rounds + 1):
         shuffle(order)
         for kind in order:
-            done = run(*kind.arguments, folder=kind.folder, settings={})
-            if kind.builds is not None and bool(_BUILDS.search(done.output)) is not kind.builds:
-                raise RunError(f"{kind.name}: this run planned otherwise; is the chain built?\n{done.output}")
-            runs[kind.name].append(report.Measured(done.wall, done.work, done.memory))
-            print(f"round {round_}/{rounds}  {kind.name:32}{done.wall:7.1f} s {done.memory:5.0f} MB", flush=True)
+            result = run(*kind.arguments, folder=kind.folder, settings={})
+            if kind.builds is not None and bool(_BUILDS.search(result.output)) is not kind.builds:
+                raise RunError(f"{kind.name}: unexpected plan; is the chain built?\n{result.output}")
+            runs[kind.name].append(report.Measured(result.wall, result.work, result.memory))
+            print(f"round {round_}/{rounds}  {kind.name:32}{result.wall:7.1f} s {result.memory:5.0f} MB", flush=True)
 
 
 def _remove_images() -> None:
-    """Remove the images of the large chain, a killed bench's as well."""
+    """Remove the images of the large chain, including those of a killed bench."""
     engine = connect()
-    for each in engine.images.labelled(f"{labels.CHAIN}={generated.CHAIN}"):
-        image = engine.images.find(each)
+    for image_id in engine.images.labelled(f"{labels.CHAIN}={generated.CHAIN}"):
+        image = engine.images.find(image_id)
         for tag in image.tags if image else ():
             engine.images.remove(tag)
 
 
 def _about(rounds: int) -> dict[str, str]:
-    """What the numbers depend on."""
+    """The conditions of the measurements."""
     return {
         "python": platform.python_version(),
         "ansible-core": version("ansible-core"),
@@ -160,9 +159,9 @@ def _options() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rounds", type=int, default=5, help="how often each kind is run (default 5)")
-    parser.add_argument("--only", choices=("demo", "large"), help="this chain alone")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured to FILE")
+    parser.add_argument("--rounds", type=int, default=5, help="number of runs of each kind (default 5)")
+    parser.add_argument("--only", choices=("demo", "large"), help="measure only this chain")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all measurements to FILE")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""A chain of a thousand tiers, as large companies have them: written from numbers alone, the same each time."""
+"""Generates a chain of 1,000 tiers, as a large company could have it. It is the same each time."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 
-#: Tiers at each level: a thousand, on one base. All of the level ``_WIDE`` stand on one tier.
+#: Number of tiers at each level, 1,000 in total. All tiers of level ``_WIDE`` have the same parent.
 LEVELS = (1, 3, 100, 100, 120, 130, 140, 140, 140, 126)
 _WIDE = 2
 ROLES = 36
 TEAMS = 12
-#: Files of each role besides ``tasks/main.yml``, and variables of each role, tier and team.
+#: Number of files in ``files`` of each role, and of variables of each role, team and tier.
 FILES, ROLE_VARIABLES, TEAM_VARIABLES, TIER_VARIABLES = 30, 30, 20, 5
 
-#: The chain's name.
+#: The name of the chain.
 CHAIN = "tierwright-bench"
 _PASSWORD = "the bench's own"
 
 
 def write(folder: Path) -> None:
-    """Write inventory, variables, roles and the vault's password into an empty folder."""
+    """Write the inventory, variables, roles and vault password into an empty folder."""
     _write(folder / "ansible.cfg", "[defaults]\ninventory = chain.yml\nvault_password_file = password\n")
     _write(folder / "password", _PASSWORD)
     (folder / "password").chmod(0o600)
@@ -37,20 +37,20 @@ def write(folder: Path) -> None:
 
 
 def parents() -> Iterator[tuple[str, str | None]]:
-    """Yield each tier's name and its parent's, parents first."""
+    """Yield the name of each tier and of its parent, parents first."""
     yield _tier(0, 0), None
-    for level, (below, count) in enumerate(pairwise(LEVELS), 1):
-        standing = 1 if level == _WIDE else below
-        yield from ((_tier(level, place), _tier(level - 1, place % standing)) for place in range(count))
+    for level, (count_below, count) in enumerate(pairwise(LEVELS), 1):
+        parent_count = 1 if level == _WIDE else count_below
+        yield from ((_tier(level, position), _tier(level - 1, position % parent_count)) for position in range(count))
 
 
 def _inventory() -> dict[str, Any]:
     teams: dict[str, Any] = {_team(number): {"hosts": {}} for number in range(TEAMS)}
     for number, (tier, parent) in enumerate(parents()):
-        stands: dict[str, Any] = {"tier_pull": f"example.org/base@sha256:{0:064}"}
+        settings: dict[str, Any] = {"tier_pull": f"example.org/base@sha256:{0:064}"}
         if parent is not None:
-            stands = {"tier_parent": parent, "tier_role": _role(number % ROLES), **_variables(tier, TIER_VARIABLES)}
-        teams[_team(number % TEAMS)]["hosts"][tier] = {"tier_image": f"{CHAIN}/{tier}", **stands}
+            settings = {"tier_parent": parent, "tier_role": _role(number % ROLES), **_variables(tier, TIER_VARIABLES)}
+        teams[_team(number % TEAMS)]["hosts"][tier] = {"tier_image": f"{CHAIN}/{tier}", **settings}
     return {"all": {"vars": {"tier_chain": CHAIN}}, "tiers": {"children": teams}}
 
 
@@ -69,8 +69,8 @@ def _write_role(folder: Path, name: str) -> None:
 
 
 def _variables(owner: str, count: int) -> dict[str, Any]:
-    """Variables of all kinds; every third is a template, as in real inventories."""
-    prefix = f"of_{owner.replace('-', '_')}"  # what begins with tier_ is Tierwright's
+    """Variables, every third of which is a template, as in real inventories."""
+    prefix = f"of_{owner.replace('-', '_')}"  # variables that begin with tier_ belong to Tierwright
     return {
         f"{prefix}_{number}": f"{{{{ {prefix}_{number - 1} }}}}/{number}" if number % 3 == 2 else f"value {number}"
         for number in range(count)
@@ -83,8 +83,8 @@ def _secret() -> str:
     return "all_password: !vault |\n" + "".join(f"  {line}\n" for line in text.splitlines())
 
 
-def _tier(level: int, place: int) -> str:
-    return f"tier-{level}-{place:03}"
+def _tier(level: int, position: int) -> str:
+    return f"tier-{level}-{position:03}"
 
 
 def _team(number: int) -> str:

@@ -1,4 +1,4 @@
-"""What the measured runs say: medians, and the targets beside them."""
+"""Tables of the measured runs: medians, and a comparison with the targets."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ LARGE_KEPT = "large: nothing changed"
 
 @dataclass(frozen=True)
 class Measured:
-    """One run's numbers."""
+    """The numbers of one run."""
 
     #: Seconds.
     wall: float
-    #: Seconds that processors worked.
+    #: Seconds of processor time.
     work: float
     #: Megabytes.
     memory: float
@@ -31,12 +31,12 @@ Runs = Mapping[str, Sequence[Measured]]
 
 @dataclass(frozen=True)
 class Target:
-    """A number that a bench's medians are held against."""
+    """A limit for a measured number."""
 
     what: str
     unit: str
     limit: float
-    #: Takes the measured number out of the runs; a ``KeyError`` says that it was not measured.
+    #: Computes the number from the runs. A ``KeyError`` means that it was not measured.
     number: Callable[[Runs], float]
 
 
@@ -55,40 +55,40 @@ TARGETS = (
 
 def wall(runs: Sequence[Measured]) -> float:
     """Median of the seconds."""
-    return statistics.median(each.wall for each in runs)
+    return statistics.median(run.wall for run in runs)
 
 
 def memory(runs: Sequence[Measured]) -> float:
-    """Most megabytes of any run."""
-    return max(each.memory for each in runs)
+    """Maximum megabytes of any run."""
+    return max(run.memory for run in runs)
 
 
 def table(runs: Runs) -> str:
     """All runs as aligned text."""
     rows = [("", "median s", "min", "max", "work s", "MB", "runs")]
-    for name, each in runs.items():
-        seconds = [one.wall for one in each]
-        told = (wall(each), min(seconds), max(seconds), statistics.median(one.work for one in each))
-        rows.append((name, *(f"{number:.1f}" for number in told), f"{memory(each):.0f}", str(len(each))))
+    for name, kind_runs in runs.items():
+        seconds = [run.wall for run in kind_runs]
+        numbers = (wall(kind_runs), min(seconds), max(seconds), statistics.median(run.work for run in kind_runs))
+        rows.append((name, *(f"{number:.1f}" for number in numbers), f"{memory(kind_runs):.0f}", str(len(kind_runs))))
     return aligned(rows)
 
 
 def targets(runs: Runs) -> str:
-    """The targets and what was measured, as aligned text."""
+    """The targets and the measured numbers, as aligned text."""
     rows = [("TARGETS", "measured", "target", "")]
     for target in TARGETS:
         try:
             number = target.number(runs)
         except KeyError:
-            told, met = "-", "not measured"
+            measured, verdict = "-", "not measured"
         else:
-            told, met = f"{number:.1f}", "met" if number <= target.limit else "missed"
-        rows.append((target.what, told, f"<= {target.limit:g} {target.unit}".rstrip(), met))
+            measured, verdict = f"{number:.1f}", "met" if number <= target.limit else "missed"
+        rows.append((target.what, measured, f"<= {target.limit:g} {target.unit}".rstrip(), verdict))
     return aligned(rows)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """The first column to the left, the others to the right."""
+    """Align the first column to the left, and the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for first, *others in rows:

@@ -1,4 +1,4 @@
-"""One measured ``ansible-playbook``: seconds and memory."""
+"""Runs ``ansible-playbook``, and measures its time and memory."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-_LONGEST = 900  # seconds
-_BETWEEN = 0.1  # seconds between two looks at the memory
+_TIMEOUT = 900  # seconds
+_INTERVAL = 0.1  # seconds between two measurements of the memory
 
 
 class RunError(Exception):
-    """A run failed, or did not do what is to be measured; the message is what it printed."""
+    """A run failed, or was not the run to be measured. The message contains its output."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run that went well."""
+    """A successful run."""
 
     #: Seconds from start to end.
     wall: float
-    #: Seconds that processors worked for it, all its processes together.
+    #: Seconds of processor time of all its processes together.
     work: float
-    #: Most megabytes of all its processes together; a page that several share counts once.
+    #: Maximum megabytes of all its processes together. Shared pages count once.
     memory: float
     output: str
 
@@ -41,75 +41,75 @@ def run(*arguments: str | Path, folder: Path, settings: dict[str, str]) -> Run:
 
     Args:
         arguments: Its arguments.
-        folder: Where it runs; an ``ansible.cfg`` there counts.
-        settings: Variables of its environment, besides those of this process that say nothing to Ansible or Python.
+        folder: The working folder. An ``ansible.cfg`` in it is used.
+        settings: Environment variables, in addition to those of this process that are not for Ansible or Python.
 
     Raises:
         RunError: It failed.
     """
-    theirs = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "PYTHON"))}
-    own = {"ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"), "ANSIBLE_NOCOLOR": "true"}
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "PYTHON"))}
+    required = {"ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"), "ANSIBLE_NOCOLOR": "true"}
     with tempfile.TemporaryFile("w+") as output:
-        started, worked = time.monotonic(), _worked()
+        start, work_before = time.monotonic(), _processor_time()
         process = subprocess.Popen(
             [Path(sys.executable).with_name("ansible-playbook"), *arguments],
             cwd=folder,
-            env={**theirs, **own, **settings},
+            env={**inherited, **required, **settings},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-        watch = _Watch(process.pid)
-        watch.start()
+        monitor = _MemoryMonitor(process.pid)
+        monitor.start()
         try:
-            code = process.wait(_LONGEST)
+            code = process.wait(_TIMEOUT)
         finally:
             process.kill()
-            watch.end()
-        wall = time.monotonic() - started
+            monitor.end()
+        wall = time.monotonic() - start
         output.seek(0)
-        told = output.read().strip()
+        text = output.read().strip()
     if code != 0:
-        raise RunError(told)
-    return Run(wall, _worked() - worked, watch.most / 1000, told)
+        raise RunError(text)
+    return Run(wall, _processor_time() - work_before, monitor.peak / 1000, text)
 
 
-def _worked() -> float:
-    """Seconds that processors worked for processes that this one started and that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def _processor_time() -> float:
+    """Seconds of processor time of all ended child processes."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
-class _Watch(threading.Thread):
-    """Looks at the memory of a process and its descendants until it is ended."""
+class _MemoryMonitor(threading.Thread):
+    """Measures the memory of a process and its descendants until `end` is called."""
 
     def __init__(self, process: int) -> None:
         super().__init__(daemon=True)
         self._process = process
         self._ended = threading.Event()
         #: Kilobytes.
-        self.most = 0
+        self.peak = 0
 
     def run(self) -> None:
-        while not self._ended.wait(_BETWEEN):
-            self.most = max(self.most, sum(map(_memory, _family(self._process))))
+        while not self._ended.wait(_INTERVAL):
+            self.peak = max(self.peak, sum(map(_memory, _process_tree(self._process))))
 
     def end(self) -> None:
         self._ended.set()
         self.join()
 
 
-def _family(process: int) -> Iterator[int]:
-    """A process and its descendants; those that end meanwhile are left out."""
+def _process_tree(process: int) -> Iterator[int]:
+    """A process and its descendants, without those that end in the meantime."""
     yield process
     with contextlib.suppress(OSError):
         for children in Path(f"/proc/{process}/task").glob("*/children"):
             for child in children.read_text().split():
-                yield from _family(int(child))
+                yield from _process_tree(int(child))
 
 
 def _memory(process: int) -> int:
-    """A process's share of the memory that it uses (``Pss``), in kilobytes; see ``proc_pid_smaps(5)``."""
+    """The proportional memory of a process (``Pss``) in kilobytes; see ``proc_pid_smaps(5)``."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):

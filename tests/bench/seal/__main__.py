@@ -1,24 +1,26 @@
-"""How long sealing takes, beside the engine's own commit of the same container.
+"""Measures how long sealing takes, compared with the engine's own commit of the same container.
 
-Each layer is sealed, committed, written to nowhere, and loaded in turns, in an order of its own for each round, out of
-a container that runs, and that has ended afterwards. Each is a process of its own, whose memory is told.
+For each layer, the bench alternates between four operations on a running container, in a different order in each round:
+seal, commit, write the layer to nowhere, and load it. The container has ended after each operation. Each operation is a
+new process, whose memory is measured.
 
-Nobody pays for what another did: a turn begins when the disk has all that was written before, and images are removed
-at the end, since ext4 looks for new inodes slowly for minutes after many were freed (``recently_deleted`` in
-``fs/ext4/ialloc.c``; it made three seconds eight). So each turn adds a file that tells it from the others, or engines
-would take its layer for one that they have. Five rounds of the largest layer need 32 GB of disk.
+No operation affects the next one. It starts when all earlier data is on the disk. Images are removed only at the end,
+because ext4 searches slowly for new inodes for minutes after many were freed (``recently_deleted`` in
+``fs/ext4/ialloc.c``; three seconds became eight). So each operation first adds a unique file; otherwise, engines would
+recognise the layer. Five rounds of the largest layer need 32 GB of disk.
 
-How to read the table: one line for each layer.
+The table has one line for each layer.
 
 ``commit``, ``seal``
-    Median seconds of the engine's commit; and of sealing, with all that the engine does to take the layer.
+    Median seconds of the engine's commit, and of sealing, including the work of the engine to load the layer.
 ``layer``, ``load``
-    What sealing consists of, each alone: reading the changes and writing the layer; and the engine's taking a layer
-    that lies ready. Sealing does both at the same time where there are two cores.
+    The two parts of sealing, each measured alone: to read the changes and write the layer, and to load a finished layer
+    into the engine. With two cores, sealing does both at the same time.
 ``ratio``
-    ``seal`` divided by ``commit``; ``best`` is that of the best rounds, which says more on a machine that others use.
+    ``seal`` divided by ``commit``. ``best`` is the ratio of the best rounds. It is more reliable if the machine has
+    other load.
 ``peak MB``
-    The most memory that a sealing process had, with Python and the engine's SDK, in millions of bytes.
+    The maximum memory of a sealing process, including Python and the engine's SDK, in millions of bytes.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ import docker
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.containers import START_MARKER
 from sdk_client import as_engine, sdk_client
 
-#: Files and bytes of each, half of which repeat.
+#: Number of files, and bytes of each file. Half of the bytes are zeros.
 LAYERS = {"1 MB": (10, 100_000), "200 MB": (10_000, 20_000), "2 GB": (20, 100_000_000)}
 
 CONTENDERS = ("commit", "seal", "layer", "load")
@@ -57,83 +59,82 @@ done; rm zeros
 
 
 def main() -> None:
-    """Measure, and print."""
+    """Measure, and print the table."""
     options = _options()
     client = sdk_client()
     base = as_engine(client).images.find(options.image)
     if base is None:
-        sys.exit(
-            f"the bench cannot start: there is no image {options.image}; build the demo, or name another (--image)"
-        )
+        sys.exit(f"the bench cannot start: there is no image {options.image}; build the demo chain, or use --image")
     print(f"engine {client.version()['Version']}  cores {os.cpu_count()}  rounds {options.rounds}", flush=True)
-    print(f"{'':8}{''.join(f'{each:>9}' for each in CONTENDERS)}{'ratio':>8}{'best':>8}{'peak MB':>9}")
+    print(f"{'':8}{''.join(f'{contender:>9}' for contender in CONTENDERS)}{'ratio':>8}{'best':>8}{'peak MB':>9}")
     shuffle = random.Random(SEED).shuffle
     for name in options.only or LAYERS:
         with _container(client, base.id, *LAYERS[name]) as container:
-            taken, peak = _measure(client, container, options.rounds, shuffle)
-        middle = {each: statistics.median(taken[each]) for each in CONTENDERS}
-        ratios = (of["seal"] / of["commit"] for of in (middle, {each: min(taken[each]) for each in CONTENDERS}))
-        seconds = "".join(f"{middle[each]:9.2f}" for each in CONTENDERS)
-        print(f"{name:8}{seconds}{''.join(f'{each:8.2f}' for each in ratios)}{peak / 1e6:9.0f}", flush=True)
+            times, peak = _measure(client, container, options.rounds, shuffle)
+        medians = {contender: statistics.median(times[contender]) for contender in CONTENDERS}
+        best = {contender: min(times[contender]) for contender in CONTENDERS}
+        ratios = (numbers["seal"] / numbers["commit"] for numbers in (medians, best))
+        seconds = "".join(f"{medians[contender]:9.2f}" for contender in CONTENDERS)
+        print(f"{name:8}{seconds}{''.join(f'{ratio:8.2f}' for ratio in ratios)}{peak / 1e6:9.0f}", flush=True)
 
 
 def _measure(
     client: docker.DockerClient, container: str, rounds: int, shuffle: Callable[[list[Any]], None]
 ) -> tuple[dict[str, list[float]], int]:
-    taken: dict[str, list[float]] = defaultdict(list)
-    peak, made = 0, []
+    times: dict[str, list[float]] = defaultdict(list)
+    peak, images = 0, []
     order = list(CONTENDERS)
     try:
-        for turn in range(rounds):
+        for round_ in range(rounds):
             shuffle(order)
-            for each in order:
+            for contender in order:
                 client.api.start(container)
-                _run(client, container, f"echo {turn} {each} > /srv/bench/turn")
+                _run(client, container, f"echo {round_} {contender} > /srv/bench/turn")
                 os.sync()
-                told = _do(each, container)
-                taken[each].append(told["seconds"])
-                made += told["made"]
-                if each == "seal":
-                    peak = max(peak, told["peak"])
+                result = _do(contender, container)
+                times[contender].append(result["seconds"])
+                images += result["made"]
+                if contender == "seal":
+                    peak = max(peak, result["peak"])
     finally:
-        for image in made:
+        for image in images:
             as_engine(client).images.remove(image)
-    return taken, peak
+    return times, peak
 
 
-def _do(what: str, container: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.seal.one", container, what], check=True, stdout=subprocess.PIPE, text=True
+def _do(contender: str, container: str) -> dict[str, Any]:
+    process = subprocess.run(
+        [sys.executable, "-m", "bench.seal.one", container, contender], check=True, stdout=subprocess.PIPE, text=True
     )
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    result: dict[str, Any] = json.loads(process.stdout)
+    return result
 
 
 def _run(client: docker.DockerClient, container: str, script: str) -> None:
-    code, told = client.containers.get(container).exec_run(["sh", "-c", script])
+    code, output = client.containers.get(container).exec_run(["sh", "-c", script])
     if code != 0:
-        sys.exit(f"the bench cannot write its files: {told.decode(errors='replace')}")
+        sys.exit(f"the bench cannot write its files: {output.decode(errors='replace')}")
 
 
 @contextmanager
 def _container(client: docker.DockerClient, image: str, count: int, size: int) -> Iterator[str]:
-    # As build containers do, it says from when on what is written is a role's doing.
-    words = ["sh", "-c", f": >{START_MARKER}; exec sleep 3600"]
-    made = client.containers.run(image, words, entrypoint="", user="0:0", detach=True)
+    # Like build containers, it marks the time from which written files count as the work of a role.
+    command = ["sh", "-c", f": >{START_MARKER}; exec sleep 3600"]
+    container = client.containers.run(image, command, entrypoint="", user="0:0", detach=True)
     try:
-        _run(client, made.id, _WRITE.format(count=count, size=size))
-        yield made.id
+        _run(client, container.id, _WRITE.format(count=count, size=size))
+        yield container.id
     finally:
-        as_engine(client).containers.remove(made.id)
+        as_engine(client).containers.remove(container.id)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="nox --session bench -- seal", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=5, help="how often each is done (default 5)")
-    parser.add_argument("--only", action="append", choices=LAYERS, help="this layer; may be repeated")
-    parser.add_argument("--image", default="base:latest", help="what the containers are started from")
+    parser.add_argument("--rounds", type=int, default=5, help="number of measurements (default 5)")
+    parser.add_argument("--only", action="append", choices=LAYERS, help="measure only this layer; can be repeated")
+    parser.add_argument("--image", default="base:latest", help="image of the containers (default base:latest)")
     return parser.parse_args()
 
 

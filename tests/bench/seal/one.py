@@ -1,4 +1,4 @@
-"""Does one thing to a container and prints, as JSON, its time, its peak memory in bytes, and the image that it made."""
+"""Does one operation on a container. Prints its time, its peak memory in bytes, and the new image, as JSON."""
 
 from __future__ import annotations
 
@@ -27,45 +27,45 @@ from sdk_client import as_engine, sdk_client
 EPOCH = 1_700_000_000
 
 
-Doing = Callable[[], str | None]
+Operation = Callable[[], str | None]
 
 
 def main() -> None:
-    """Do to the container that the first argument names what the second one says."""
+    """Do the operation in the second argument on the container in the first one."""
     client = sdk_client()
     container, parent = sys.argv[1], client.api.inspect_container(sys.argv[1])["Image"]
-    with _WAYS[sys.argv[2]](client, container, as_engine(client).images.get(parent)) as do:
-        started = time.perf_counter()
-        image = do()
-        seconds = time.perf_counter() - started
+    with _OPERATIONS[sys.argv[2]](client, container, as_engine(client).images.get(parent)) as operation:
+        start = time.perf_counter()
+        image = operation()
+        seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps({"seconds": seconds, "peak": peak, "made": [image] if image else []}))
 
 
 @contextmanager
-def _commit(client: docker.DockerClient, container: str, _parent: Image) -> Iterator[Doing]:
-    def do() -> str:
-        made = str(client.api.commit(container)["Id"])
+def _commit(client: docker.DockerClient, container: str, _parent: Image) -> Iterator[Operation]:
+    def commit() -> str:
+        image = str(client.api.commit(container)["Id"])
         as_engine(client).containers.end(container)
-        return made
+        return image
 
-    yield do
+    yield commit
 
 
 @contextmanager
-def _seal(client: docker.DockerClient, container: str, parent: Image) -> Iterator[Doing]:
+def _seal(client: docker.DockerClient, container: str, parent: Image) -> Iterator[Operation]:
     tier = Tier("bench", "bench", "twbench/seal", "latest", parent="base", role="bench")
     yield lambda: seal(as_engine(client), container, ImageSpec(tier, "role bench", EPOCH, {}, {}, parent)).id
 
 
 @contextmanager
-def _layer(client: docker.DockerClient, container: str, _parent: Image) -> Iterator[Doing]:
+def _layer(client: docker.DockerClient, container: str, _parent: Image) -> Iterator[Operation]:
     yield lambda: _write(client, container, lambda _piece: None)
 
 
 @contextmanager
-def _load(client: docker.DockerClient, container: str, parent: Image) -> Iterator[Doing]:
-    """What the engine takes to load a layer that lies ready."""
+def _load(client: docker.DockerClient, container: str, parent: Image) -> Iterator[Operation]:
+    """Load a finished layer into the engine."""
     with tempfile.NamedTemporaryFile() as file:
         _write(client, container, file.write)
         file.flush()
@@ -83,12 +83,12 @@ def _load(client: docker.DockerClient, container: str, parent: Image) -> Iterato
 
 
 def _write(client: docker.DockerClient, container: str, take: Callable[[bytes], object]) -> None:
-    with container_changes.read(as_engine(client), container) as found:
-        for piece in Layer(layer_entries(found.changes, Cleaner("debian")), EPOCH).pieces():
+    with container_changes.read(as_engine(client), container) as tree:
+        for piece in Layer(layer_entries(tree.changes, Cleaner("debian")), EPOCH).pieces():
             take(piece)
 
 
-_WAYS: dict[str, Callable[[docker.DockerClient, str, Image], AbstractContextManager[Doing]]] = {
+_OPERATIONS: dict[str, Callable[[docker.DockerClient, str, Image], AbstractContextManager[Operation]]] = {
     "commit": _commit,
     "seal": _seal,
     "layer": _layer,

@@ -1,15 +1,15 @@
-"""How long ``tierwright tree`` takes with many images on the engine.
+"""Measures how long ``tierwright tree`` takes with many images on the engine.
 
-A family of small images is loaded: as many tiers as asked for, ten levels, each with one layer of its own. Then
-the command runs, each time as a process of its own, and the images are removed:
+The bench loads small images: tiers in ten levels, each with one new layer. Then it runs the command several times, each
+time as a new process, and removes the images:
 
 ``cold``
-    Nothing was read before: the engine is asked for each image's layers and history.
+    The cache is empty. The command requests the layers and the history of each image.
 ``warm``
-    Only the list of images is asked for anew.
+    The command requests only the list of images.
 
-Seconds are the whole process, with Python's own start; MB are its largest resident memory. The target is 2 s and 200 MB
-with 1,000 images. The bench prints and fails nothing.
+Seconds are those of the whole process, including the start of Python. MB is its maximum resident memory. The target is
+2 s and 200 MB with 1,000 images. The bench prints figures and never fails.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from made_images import config, docker_save, layer, ours
+from made_images import config, docker_save, layer, tier_step
 from measured import MEASURED
 from sdk_client import sdk_client
 
-#: Number of parents that a tier has below it, at most.
+#: Maximum number of layers of an image.
 _LEVELS = 10
 _NAME = "twbench-tree"
 
 
 def main() -> None:
-    """Load the images, measure, print, and remove them."""
-    parser = argparse.ArgumentParser(description="How long `tierwright tree` takes.")
-    parser.add_argument("--images", type=int, default=1000, help="how many (1000)")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (5)")
+    """Load the images, measure, print the table, and remove the images."""
+    parser = argparse.ArgumentParser(description="Measures how long `tierwright tree` takes.")
+    parser.add_argument("--images", type=int, default=1000, help="number of images (default 1000)")
+    parser.add_argument("--rounds", type=int, default=5, help="number of measurements (default 5)")
     options = parser.parse_args()
     client = sdk_client()
     try:
-        for saved in _archives(options.images):
-            client.images.load(saved)
+        for archive in _archives(options.images):
+            client.images.load(archive)
         _measure(options.rounds)
     finally:
         for image in client.images.list(f"{_NAME}/*"):
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _archives(count: int) -> Iterator[bytes]:
-    """Archives of a hundred images each; level upon level, so that a tier's parent is there before it."""
+    """Archives of a hundred images each, ordered by level, so that parents are loaded before their children."""
     layers = [layer((f"tier{number}", b"%d" % number)) for number in range(count)]
     chains: list[list[int]] = []
     for number in range(count):
@@ -62,10 +62,10 @@ def _archives(count: int) -> Iterator[bytes]:
     for start in range(0, count, 100):
         images = {}
         for chain in chains[start : start + 100]:
-            steps = [ours(f"tier{number}", "operations") for number in chain]
-            own = [layers[number] for number in chain]
+            steps = [tier_step(f"tier{number}", "operations") for number in chain]
+            image_layers = [layers[number] for number in chain]
             labels = {"io.tierwright.tier": f"tier{chain[-1]}"}
-            images[f"{_NAME}/tier{chain[-1]}:latest"] = (config(own, steps, Labels=labels), own)
+            images[f"{_NAME}/tier{chain[-1]}:latest"] = (config(image_layers, steps, Labels=labels), image_layers)
         yield layer(*docker_save(images).items())
 
 
@@ -79,20 +79,20 @@ def _measure(rounds: int) -> None:
                 seconds, kilobytes, count = _tree(cache)
                 times.append(seconds)
                 memory = max(memory, kilobytes)
-            middle = statistics.median(times)
+            median = statistics.median(times)
             print(
-                f"{name:8}{count:8}{middle:10.2f}{min(times):8.2f}{max(times):8.2f}{memory * 1024 / 1e6:6.0f}",
+                f"{name:8}{count:8}{median:10.2f}{min(times):8.2f}{max(times):8.2f}{memory * 1024 / 1e6:6.0f}",
                 flush=True,
             )
 
 
 def _tree(cache: Path) -> tuple[float, int, int]:
-    """Seconds, kilobytes at most, and images shown."""
+    """Seconds, peak memory in kilobytes, and number of shown images."""
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
     start = time.monotonic()
     command = [*MEASURED, Path(sys.executable).parent / "tierwright", "tree", "--json"]
-    done = subprocess.run(command, env=environment, check=True, capture_output=True)
-    return time.monotonic() - start, int(done.stderr), len(json.loads(done.stdout)["images"])
+    process = subprocess.run(command, env=environment, check=True, capture_output=True)
+    return time.monotonic() - start, int(process.stderr), len(json.loads(process.stdout)["images"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A real agent that runs on this machine instead of in a container, and talk with it."""
+"""Real agents that run on this machine instead of in a container, and a client for them."""
 
 from __future__ import annotations
 
@@ -24,40 +24,43 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent impor
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent.inside import frames
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent.keeper import AgentSocket
 
-#: Seconds that anything may take here, which is much more than it does.
+#: Time limit in seconds, much longer than anything here takes.
 PATIENCE = 15
 
 _VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
 
 
 def _interpreters() -> dict[str, str]:
-    """Version and path of Pythons that the agent must run on and that start here: the oldest, this one, the newest.
+    """Versions and paths of installed Pythons that the agent must support: the oldest, this one and the newest.
 
-    With the variable ``AGENT_PYTHONS=all`` those between as well (``make unit-versions``).
+    With the variable ``AGENT_PYTHONS=all``, these are all installed Pythons (``make unit-versions``).
     """
-    found = {"{}.{}".format(*sys.version_info): sys.executable}
+    paths = {"{}.{}".format(*sys.version_info): sys.executable}
     for version in (f"3.{minor}" for minor in range(8, 15)):
         pyenv = sorted(str(path) for path in Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}"))
         for path in filter(None, [*pyenv, shutil.which(f"python{version}")]):
-            told = subprocess.run([path, "-c", _VERSION], capture_output=True, text=True, check=False)
-            if told.stdout.strip() == version:  # one of pyenv's shims may be there without its Python
-                found.setdefault(version, path)
+            process = subprocess.run([path, "-c", _VERSION], capture_output=True, text=True, check=False)
+            if process.stdout.strip() == version:  # a shim of pyenv may exist without its Python
+                paths.setdefault(version, path)
     if os.environ.get("AGENT_PYTHONS") == "all":
-        return found
-    in_order = sorted(found, key=lambda version: int(version[2:]))
+        return paths
+    in_order = sorted(paths, key=lambda version: int(version[2:]))
     own = "{}.{}".format(*sys.version_info)
-    return {version: path for version, path in found.items() if version in {in_order[0], own, in_order[-1]}}
+    return {version: path for version, path in paths.items() if version in {in_order[0], own, in_order[-1]}}
 
 
 INTERPRETERS = _interpreters()
-PYTHONS = [pytest.param(INTERPRETERS[each], id=each) for each in sorted(INTERPRETERS, key=lambda v: int(v[2:]))]
+PYTHONS = [
+    pytest.param(INTERPRETERS[version], id=version)
+    for version in sorted(INTERPRETERS, key=lambda version: int(version[2:]))
+]
 VERSIONS = {path: version for version, path in INTERPRETERS.items()}
 OLDEST = PYTHONS[0].values[0]
 
 
 @dataclass
-class Done:
-    """What became of a command."""
+class CommandResult:
+    """Exit status, output and notes of a command."""
 
     code: int = -1
     signal: int = -1
@@ -66,28 +69,28 @@ class Done:
     notes: list[str] = field(default_factory=list)
 
 
-def until(true: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """Wait until ``true()`` is."""
-    end = time.monotonic() + seconds
-    while not (answer := true()):
-        assert time.monotonic() < end, "that took too long"
+def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """Wait until a condition is true, and return its value."""
+    deadline = time.monotonic() + seconds
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"the condition is not true after {seconds} s"
         time.sleep(0.01)
     return answer
 
 
 class Agent:
-    """An agent that runs, started as the keeper starts it."""
+    """A running agent, started in the way the keeper starts it."""
 
     until = staticmethod(until)
 
     def __init__(self, python: str, payload: bytes, *, listen: bool = True, user: str = "", **environment: str) -> None:
-        self.folder = tempfile.mkdtemp(dir="/tmp")  # where a socket's path is short enough
-        #: Its own, in place of what it would share with all agents of this machine.
+        self.folder = tempfile.mkdtemp(dir="/tmp")  # the path of a socket must be short
+        #: Replaces the folder that it would share with all agents of this machine.
         self.memory = Path(tempfile.mkdtemp(dir="/dev/shm"))
         self.memory.chmod(0o711)
         self._socket = AgentSocket(Path(self.folder, "agent.sock"))
         self.path = str(self._socket.path)
-        self._giver = threading.Thread(target=self._give, daemon=True)
+        self._handover = threading.Thread(target=self._hand_over_listener, daemon=True)
         command = package.command(python, str(self._socket.handover_path) if listen else "", user)
         self.process = subprocess.Popen(
             [word.replace('"/dev/shm"', f'"{self.memory}"') for word in command],
@@ -97,14 +100,14 @@ class Agent:
             bufsize=0,
             env={**os.environ, **environment},
         )
-        self._giver.start()
+        self._handover.start()
         self.python, self.version, self.pid = python, VERSIONS[python], self.process.pid
         self.frames: list[tuple[int, int, bytes]] = []
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
         self._write(payload)
 
-    def _give(self) -> None:
+    def _hand_over_listener(self) -> None:
         while not select.select([self._socket.handover], [], [], 0.1)[0]:
             if self.process.poll() is not None:
                 return
@@ -114,14 +117,14 @@ class Agent:
 
     @functools.cached_property
     def about(self) -> dict[str, Any]:
-        """What the agent says of itself when it is ready."""
+        """The message of the agent when it is ready."""
         until(lambda: self.frames or self.process.poll() is not None)
         assert self.frames, self.process.stderr.read().decode()
         assert self.frames[0][:2] == (0, frames.READY)
-        told: dict[str, Any] = json.loads(self.frames[0][2])
-        if not told["no_socket"]:
-            self._giver.join(PATIENCE)
-        return told
+        message: dict[str, Any] = json.loads(self.frames[0][2])
+        if not message["no_socket"]:
+            self._handover.join(PATIENCE)
+        return message
 
     def _read(self) -> None:
         decoder = frames.Decoder(lambda *frame: self.frames.append(frame))
@@ -129,25 +132,25 @@ class Agent:
             decoder.feed(data)
 
     def _write(self, data: bytes) -> None:
-        left = memoryview(data)
-        while left:
-            left = left[self.process.stdin.write(left) :]
+        remaining = memoryview(data)
+        while remaining:
+            remaining = remaining[self.process.stdin.write(remaining) :]
 
     def send(self, channel: int, kind: int, payload: bytes = b"") -> None:
-        """Send a frame over the stream that is for all commands."""
+        """Send a frame over the stream that all commands share."""
         self._write(frames.encode(channel, kind, payload))
 
     def open(self, channel: int, *argv: str) -> None:
-        """Start a command over that stream."""
+        """Start a command over the shared stream."""
         self.send(channel, frames.OPEN, json.dumps({"do": "exec", "argv": argv}).encode())
 
-    def taken(self, channel: int, kind: int) -> bytes:
-        """What came so far over that stream."""
-        return b"".join(data for each, of, data in list(self.frames) if (each, of) == (channel, kind))
+    def received(self, channel: int, kind: int) -> bytes:
+        """The data of a channel and kind that has arrived over the shared stream so far."""
+        return b"".join(data for *header, data in list(self.frames) if header == [channel, kind])
 
     def end_of(self, channel: int) -> dict[str, int]:
-        """How a command over that stream ended."""
-        return json.loads(until(lambda: self.taken(channel, frames.EXIT)))
+        """Exit status and signal of a command over the shared stream."""
+        return json.loads(until(lambda: self.received(channel, frames.EXIT)))
 
     def connect(self) -> socket.socket:
         """Connect to the agent's socket."""
@@ -160,37 +163,37 @@ class Agent:
             raise
         return sock
 
-    def run(self, request: dict[str, Any], *stdin: bytes) -> Done:
-        """Run a command over a connection of its own, as the connection plugin does."""
-        done = Done()
+    def run(self, request: dict[str, Any], *stdin: bytes) -> CommandResult:
+        """Run a command over a new connection, as the connection plugin does."""
+        result = CommandResult()
 
         def take(stream: int, data: bytes) -> None:
-            (done.stdout if stream == 1 else done.stderr).extend(data)
+            (result.stdout if stream == 1 else result.stderr).extend(data)
 
-        end = client.run(self.connect(), request, stdin=stdin, take=take, note=done.notes.append)
-        done.code, done.signal = end.code, end.signal
-        return done
+        end = client.run(self.connect(), request, stdin=stdin, take=take, note=result.notes.append)
+        result.code, result.signal = end.code, end.signal
+        return result
 
-    def sh(self, script: str, *stdin: bytes, **more: Any) -> Done:
-        """Run a shell's script so."""
-        return self.run({"do": "exec", "argv": ["/bin/sh", "-c", script], **more}, *stdin)
+    def sh(self, script: str, *stdin: bytes, **request: Any) -> CommandResult:
+        """Run a shell script in the same way."""
+        return self.run({"do": "exec", "argv": ["/bin/sh", "-c", script], **request}, *stdin)
 
     def descriptors(self) -> int:
-        """How many files the agent has open."""
+        """The number of open files of the agent."""
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
     def children(self) -> int:
-        """How many child processes the agent has, ended ones included, without the one that waits for a command."""
+        """The number of child processes, including ended ones, without the one that waits for a command."""
         return max(0, self._children() - 1)
 
-    def at_rest(self) -> int:
-        """How many descriptors are open once a child waits for the next command, and has got what is its own."""
+    def idle_descriptors(self) -> int:
+        """The number of open files while a child waits for the next command, and has received its descriptors."""
         until(lambda: self._children() == 1)
-        looks: list[int] = []
-        while len(looks) < 20 or len(set(looks)) > 1:  # on a busy machine, that takes a moment
+        counts: list[int] = []
+        while len(counts) < 20 or len(set(counts)) > 1:  # on a busy machine, this takes a moment
             time.sleep(0.01)
-            looks = [*looks, self.descriptors()][-20:]
-        return looks[0]
+            counts = [*counts, self.descriptors()][-20:]
+        return counts[0]
 
     def _children(self) -> int:
         return len(Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split())
@@ -200,14 +203,14 @@ class Agent:
         return self.process.wait(seconds)
 
     def close(self) -> None:
-        """End the agent, if it still runs, and let go of it."""
+        """End the agent, if it still runs, and free its resources."""
         self.process.stdin.close()
         try:
             self.wait()
         finally:
             self.process.kill()
             self._reader.join(PATIENCE)
-            self._giver.join(PATIENCE)
+            self._handover.join(PATIENCE)
             self._socket.close()
             self.process.stdout.close()
             self.process.stderr.close()
@@ -218,7 +221,7 @@ class Agent:
 
 @pytest.fixture(scope="session")
 def payload() -> bytes:
-    """What every agent is sent."""
+    """The data that is sent to every agent."""
     return package.payload()
 
 
@@ -227,7 +230,7 @@ Start = Callable[..., Agent]
 
 @pytest.fixture
 def start(payload: bytes) -> Iterator[Start]:
-    """Start agents that are the test's own, on the oldest Python if it names none."""
+    """Start an agent for one test, by default on the oldest Python."""
     started: list[Agent] = []
 
     def make(python: str = OLDEST, *, sends: bytes = payload, ready: bool = True, **options: Any) -> Agent:
@@ -236,13 +239,13 @@ def start(payload: bytes) -> Iterator[Start]:
         return started[-1]
 
     yield make
-    for each in started:
-        each.close()
+    for agent in started:
+        agent.close()
 
 
 @pytest.fixture(scope="session")
 def shared(payload: bytes) -> Iterator[Callable[[str], Agent]]:
-    """One agent of each Python for all tests that leave it as it was."""
+    """One agent of each Python, for all tests that do not change it."""
     running: dict[str, Agent] = {}
 
     def get(python: str) -> Agent:
@@ -252,8 +255,8 @@ def shared(payload: bytes) -> Iterator[Callable[[str], Agent]]:
         return running[python]
 
     yield get
-    for each in running.values():
-        each.close()
+    for agent in running.values():
+        agent.close()
 
 
 @pytest.fixture(params=PYTHONS)
@@ -264,5 +267,5 @@ def agent(request: pytest.FixtureRequest, shared: Callable[[str], Agent]) -> Age
 
 @pytest.fixture(params=[PYTHONS[0], PYTHONS[-1]])
 def an_agent(request: pytest.FixtureRequest, shared: Callable[[str], Agent]) -> Agent:
-    """An agent of the oldest and of the newest Python, where the others would tell nothing new."""
+    """An agent of the oldest and of the newest Python, for tests that do not depend on the version much."""
     return shared(request.param)

@@ -1,8 +1,8 @@
-"""Writes modules' programs as Ansible would send them: a JSON object on standard output, each in Base64.
+"""Prints the programs that Ansible would send for modules: a JSON object with each program in Base64.
 
-A process of its own, because Ansible's loader would take over how the tests themselves import this collection.
+It is a separate process, because Ansible's loader would change how the tests import this collection.
 
-usage: programs.py NAME=PATH:ARGUMENTS…   (arguments as JSON; without a path, one of Ansible's own)
+usage: programs.py NAME=PATH:ARGUMENTS…   (arguments as JSON; without a path, a module of ansible-core)
 """
 
 from __future__ import annotations

@@ -172,10 +172,12 @@ def test_commands_run_in_parallel(agent, tmp_path):
 
 
 def test_commands_leave_nothing_behind(an_agent):
-    before = an_agent.at_rest()
+    before = an_agent.idle_descriptors()
     for number in range(50):
         an_agent.sh(f"echo; exit {number}", b"unread")
-    an_agent.until(lambda: an_agent.at_rest() <= before)  # the agent sees the end of the last connection a moment later
+    an_agent.until(
+        lambda: an_agent.idle_descriptors() <= before
+    )  # the agent sees the end of the last connection a moment later
     assert an_agent.children() == 0
 
 
@@ -187,5 +189,5 @@ def test_commands_share_one_stream(agent):
     agent.send(2, frames.STDIN)
     assert agent.end_of(2) == {"code": 2, "signal": 0}
     assert agent.end_of(1) == {"code": 1, "signal": 0}
-    assert agent.taken(1, frames.STDOUT) == b"one 1\n"
-    assert agent.taken(2, frames.STDOUT) == MUCH[:100_000]
+    assert agent.received(1, frames.STDOUT) == b"one 1\n"
+    assert agent.received(2, frames.STDOUT) == MUCH[:100_000]

@@ -41,7 +41,7 @@ def both_have_ended(pids):
 
 def start_over_stream(agent, script=RUNS_ON):
     agent.open(5, "/bin/sh", "-c", script)
-    return process_ids(agent.until(lambda: agent.taken(5, frames.STDOUT)))
+    return process_ids(agent.until(lambda: agent.received(5, frames.STDOUT)))
 
 
 def start_over_socket(sock, script=RUNS_ON):
@@ -89,7 +89,7 @@ def test_the_agent_ends_with_all_commands(start, how):
     with pytest.raises(ConnectionRefusedError):
         agent.connect().close()
     assert list(agent.memory.iterdir()) == []
-    assert agent.taken(5, frames.EXIT) == b""
+    assert agent.received(5, frames.EXIT) == b""
 
 
 def test_an_idle_agent_ends_at_once(start):
@@ -160,7 +160,7 @@ def test_an_invalid_request_fails_only_its_command(an_agent, request_):
 
 def test_an_agent_that_cannot_start_a_command_reports_it_and_continues(start):
     agent = start()
-    resting = agent.at_rest()
+    resting = agent.idle_descriptors()
     _, hard = resource.prlimit(agent.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (resting + 4, hard))
     agent.sh("true")  # on the child that was already waiting

@@ -29,9 +29,9 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibili
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.build_memory import note_built
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import state_folder
-from made_images import config, digest, docker_save, layer, layout, ours, pack, step, write
+from made_images import config, digest, docker_save, layer, layout, pack, step, tier_step, write
 from measured import MEASURED
-from served import served
+from served import http_server
 
 DOCS = Path(__file__).parents[3] / "docs"
 COMMAND = Path(sys.executable).parent / "tierwright"
@@ -39,7 +39,7 @@ COMMAND = Path(sys.executable).parent / "tierwright"
 STATUS = b"Package: ssl\nStatus: install ok installed\nArchitecture: amd64\nVersion: %d\n"
 BASE = layer(("var/lib/dpkg/status", STATUS % 1), ("etc/motd", b"one"), ("srv/a", b"twice"), ("srv/b", b"twice"))
 WEB = layer(("var/lib/dpkg/status", STATUS % 2), ("etc/motd", b"two"), ("srv/evil\x1b[31m", b""))
-OURS = [ours("base", "ops"), ours("web", "mid")]
+OURS = [tier_step("base", "ops"), tier_step("web", "mid")]
 IMAGES = {
     "base:latest": (config([BASE], OURS[:1], Env=["A=1"]), [BASE]),
     "web:latest": (config([BASE, WEB], OURS, Env=["A=2"]), [BASE, WEB]),
@@ -162,7 +162,7 @@ def test_tree_of_a_thousand_images(program, tmp_path):
     images = {}
     for number in range(1000):
         chain = [layers[index] for index in (number // 100, number // 10, number)]
-        images[f"tier{number}:latest"] = (config(chain, [ours("tier", "ops")] * 3), chain)
+        images[f"tier{number}:latest"] = (config(chain, [tier_step("tier", "ops")] * 3), chain)
     write(tmp_path / "many", layout(images))
     code, out, kilobytes = program("tree", "--in", f"oci:{tmp_path}/many", prefix=MEASURED)
     assert code == 0
@@ -219,7 +219,7 @@ def test_outdated(run, tmp_path):
         "/d/dists/x/InRelease": release.encode() + b"main/binary-amd64/Packages\n",
         "/d/dists/x/main/binary-amd64/Packages": index,
     }
-    with served(lambda path, _headers: (200, {}, files[path])) as host:
+    with http_server(lambda path, _headers: (200, {}, files[path])) as host:
         source = layer(("etc/apt/sources.list", f"deb [trusted=yes] http://{host}/d x main".encode()))
         image = {"web:latest": (config([BASE, source], OURS), [BASE, source])}
         name = f"oci:{write(tmp_path / 'layout', layout(image))}:web"

@@ -17,7 +17,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.doctor impo
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.doctor.checks import Finding, FindingState
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.system import About, System
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError, EngineUnavailableError
-from served import served
+from served import http_server
 
 ABOUT = About("Docker", "28.5.2", "overlay2", rootless=False, folder="/", platform="linux/amd64")
 
@@ -115,7 +115,9 @@ def test_the_properties_of_an_engine_are_recognised(version, info, differs):
 def examine_here(monkeypatch, tmp_path):
     """A function that examines this machine, and returns the findings by name."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    with served(lambda path, _headers: (200 if path.endswith("/InRelease") else 404, {}, b"Origin: Debian")) as host:
+    with http_server(
+        lambda path, _headers: (200 if path.endswith("/InRelease") else 404, {}, b"Origin: Debian")
+    ) as host:
         monkeypatch.setattr(checks, "own_mirrors", lambda: {"archive": f"http://{host}/debian/"})
         yield lambda: {finding.thing: finding for finding in checks.examine_machine()}
 

@@ -11,7 +11,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors impo
     EngineUnavailableError,
     NotFoundError,
 )
-from served import served
+from served import http_server
 
 
 def answer(path, _headers):
@@ -29,7 +29,7 @@ def answer(path, _headers):
 
 @pytest.fixture
 def engine():
-    with served(answer) as host:
+    with http_server(answer) as host:
         session = EngineSession(f"tcp://{host}", 60)
         yield session.http
         session.close()

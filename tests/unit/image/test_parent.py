@@ -138,7 +138,7 @@ def test_an_archive_for_a_different_architecture_is_rejected(tmp_path, program, 
 @pytest.mark.parametrize(("max_layers", "layers", "accepted"), [(125, 124, True), (125, 125, False), (None, 500, True)])
 def test_a_parent_with_the_maximum_number_of_layers_is_rejected(max_layers, layers, accepted):
     fake = engine("amd64")
-    fake.system.does = system.EngineKind(most_layers=max_layers)
+    fake.system.engine_kind = system.EngineKind(most_layers=max_layers)
     parent = dataclasses.replace(PARENT, layers=("sha256:aa",) * layers)
     if accepted:
         platform.check_depth(fake, "web", parent)

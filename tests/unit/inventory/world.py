@@ -1,4 +1,4 @@
-"""A project on disk, planned with Ansible's own inventory and variables, over images in memory."""
+"""A project on disk, for plans with Ansible's real inventory and variables, and with images in memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PASSWORD = b"vault password"
 
 @dataclass
 class World:
-    """One clone of a project, and the engine."""
+    """A clone of a project, and an engine."""
 
     folder: Path
     engine: FakeEngine = field(default_factory=FakeEngine)
@@ -34,18 +34,18 @@ class World:
     ansible: str = "2.19"
     tags: dict[str, list[str]] = field(default_factory=dict)
     inventory: str = "inventories/shop/chain.yml"
-    #: What a play says.
+    #: Variables of the play.
     play: dict[str, Any] = field(default_factory=dict)
-    #: What earlier runs left in a fact cache, by host.
+    #: Facts in the fact cache of earlier runs, by host.
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def hostvars(self) -> HostVars:
-        for known in (host_group_vars.FOUND, host_group_vars.CANONICAL_PATHS, host_group_vars.NAK):
-            known.clear()  # each plan stands for a process of its own
+        for cache in (host_group_vars.FOUND, host_group_vars.CANONICAL_PATHS, host_group_vars.NAK):
+            cache.clear()  # each plan must behave like a new process
         loader = DataLoader()
         secrets = [("default", VaultSecret(PASSWORD))]
         loader.set_vault_secrets(secrets)
-        if VaultSecretsContext.current(optional=True) is None:  # Ansible has one for each process
+        if VaultSecretsContext.current(optional=True) is None:  # Ansible has one context per process
             VaultSecretsContext.initialize(VaultSecretsContext(secrets))
         inventory = InventoryManager(loader, sources=[str(self.folder / self.inventory)])
         manager = VariableManager(loader, inventory)
@@ -75,18 +75,27 @@ class World:
     def built(self) -> list[str]:
         return [name for name, decision in self.decide().items() if decision.action is Action.BUILD]
 
-    def build(self, taken: dict[str, list[str]] | None = None, used: dict[str, dict[str, str]] | None = None) -> None:
-        """Release all that is to be built; `taken` is what each role took from elsewhere, `used` other parts."""
+    def build(
+        self, outside_files: dict[str, list[str]] | None = None, other_parts: dict[str, dict[str, str]] | None = None
+    ) -> None:
+        """Release all tiers that the plan builds.
+
+        Args:
+            outside_files: The files outside its folder that each role used.
+            other_parts: Additional key parts of each tier.
+        """
         planner = self.planner()
-        made: dict[str, str] = {}
+        images: dict[str, str] = {}
         for name, decision in planner.decide(self.engine, []).items():
             tier = decision.tier
-            parts = dict(decision.parts) | digest_elsewhere((taken or {}).get(name, ()), planner.inventory.projects)
-            parts |= (used or {}).get(name, {})
+            parts = dict(decision.parts) | digest_elsewhere(
+                (outside_files or {}).get(name, ()), planner.inventory.projects
+            )
+            parts |= (other_parts or {}).get(name, {})
             if tier.parent:
-                parts["parent"] = made[tier.parent]
-            made[name] = decision.image or f"sha256:{digest_key(parts)}"
+                parts["parent"] = images[tier.parent]
+            images[name] = decision.image or f"sha256:{digest_key(parts)}"
             if decision.action is Action.BUILD:
-                said = labels.identity("shop", tier, parts, None)
+                image_labels = labels.identity("shop", tier, parts, None)
                 names = [tier.release, f"{tier.image}:{content_tag(digest_key(parts))}"]
-                self.engine.add(made[name], said, *names)
+                self.engine.add(images[name], image_labels, *names)

@@ -210,7 +210,9 @@ def test_a_remote_engine_is_asked_when_files_were_written():
     times = {"/etc/hosts": "2026-11-29T00:00:01Z", "/etc/hostname": "2026-11-29T00:00:00.499999999Z"}
 
     engine = FakeEngine()
-    engine.world.run("c", {}).files = {path: Node(b"", changed=parse_nanoseconds(time)) for path, time in times.items()}
+    engine.world.add_container("c", {}).files = {
+        path: Node(b"", changed=parse_nanoseconds(time)) for path, time in times.items()
+    }
     container_info = running_container(parse_nanoseconds("2026-11-29T00:00:00.5Z"))
     assert [entry.path for entry in mounts.find_writes(engine, container_info, None)] == [b"etc/hosts"]
 

@@ -27,7 +27,7 @@ class World:
         return self.engine.world.images
 
     def check(self, *changed, **declared):
-        container = self.engine.world.run("c", {})
+        container = self.engine.world.add_container("c", {})
         container.changed = list(changed)
         container.files = {path: Node(target=target) for path, target in self.links.items()}
         mounts.check_volumes(

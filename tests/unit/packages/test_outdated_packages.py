@@ -14,8 +14,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.packages.ou
     open_all,
     outdated,
 )
-from made_images import config, digest, layer, layout, ours, write
-from served import served
+from made_images import config, digest, layer, layout, tier_step, write
+from served import http_server
 
 SIGNED = pytest.mark.skipif(
     not (shutil.which("gpg") and shutil.which("gpgv")), reason="this machine has no gpg and gpgv to sign with"
@@ -67,7 +67,7 @@ class Archive:
 @pytest.fixture
 def archive():
     new_archive = Archive()
-    with served(new_archive) as new_archive.host:
+    with http_server(new_archive) as new_archive.host:
         yield new_archive
 
 
@@ -77,7 +77,7 @@ def ask(tmp_path, store):
 
     def ask_(*images, tiers=("base", "core", "web")):
         documents = {
-            f"tier{number}:latest": (config(layers, [ours(tier, "ops") for tier in tiers[: len(layers)]]), layers)
+            f"tier{number}:latest": (config(layers, [tier_step(tier, "ops") for tier in tiers[: len(layers)]]), layers)
             for number, layers in enumerate(images)
         }
         folder = write(tmp_path / "layout", layout(documents))

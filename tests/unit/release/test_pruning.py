@@ -20,7 +20,7 @@ def prune(shop, keep, *, foreign=(), dropped=None, former=(), **needs):
     """Prune as the module does, on an engine that removes an image with its last tag. Returns the removed images."""
     images = [
         ChainImage(image, image.partition(":")[2].partition("-")[0], 1)
-        for image in sorted(shop.held.keys() - set(foreign))
+        for image in sorted(shop.images.keys() - set(foreign))
     ]
     names = shop.engine.images.snapshot().names
     needed = Needs(**{"releases": keep, "used": (), "wanted": (), "parents": {}, **needs})
@@ -31,8 +31,8 @@ def prune(shop, keep, *, foreign=(), dropped=None, former=(), **needs):
     nameless = set(before.values()) - set(shop.names.values())
     assert nameless <= {image.id for image in pruning.images}  # an image that stays has a name
     for image in pruning.images:
-        shop.held.pop(image.id, None)
-    assert set(shop.names.values()) <= shop.held.keys()
+        shop.images.pop(image.id, None)
+    assert set(shop.names.values()) <= shop.images.keys()
     return {image.id for image in pruning.images}
 
 
@@ -43,14 +43,14 @@ def test_images_that_failed_their_tests_are_removed(shop):
     shop.names |= {f"{name}:failed-{0:016x}": f"sha256:{name}-failed" for name in ("php", "base")}
     failed = {"sha256:php-failed", "sha256:base-failed"}
     assert prune(shop, 3, foreign=("sha256:base-1",), wanted=["sha256:php-failed"]) == failed
-    assert shop.tag("failed-") == {}
+    assert shop.tagged("failed-") == {}
 
 
 def test_the_tested_tag_of_a_kept_image_stays(shop):
     shop.promote("base")
     shop.names[f"base:tested-{0:012x}-{0:012x}"] = "sha256:base-1"
     assert prune(shop, 3) == set()
-    assert shop.tag("tested-") == {f"base:tested-{0:012x}-{0:012x}": "sha256:base-1"}
+    assert shop.tagged("tested-") == {f"base:tested-{0:012x}-{0:012x}": "sha256:base-1"}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -68,7 +68,7 @@ def test_kept_releases_are_complete_and_everything_else_is_removed(make_shop, st
             shop.promote(*tiers)
         else:
             try:
-                shop.back(selected=TIERS)
+                shop.roll_back(selected=TIERS)
             except RunError:
                 continue
     releases = shop.releases.all
@@ -80,10 +80,10 @@ def test_kept_releases_are_complete_and_everything_else_is_removed(make_shop, st
     assert shop.releases.all == kept
     for release in kept:
         for name in TIERS:
-            assert shop.releases.at(name, release) == shop.truth[release].get(name)
-    needed = {image for release in kept for image in shop.truth[release].values()} | set(before.values())
+            assert shop.releases.at(name, release) == shop.state_at[release].get(name)
+    needed = {image for release in kept for image in shop.state_at[release].values()} | set(before.values())
     needed |= {image for name, image in shop.names.items() if name.endswith(":previous")}
-    assert shop.held.keys() == needed
+    assert shop.images.keys() == needed
     assert prune(shop, keep) == set()  # there is nothing left to remove
 
 
@@ -171,7 +171,7 @@ def test_an_image_that_a_run_holds_stays_until_the_run_has_ended(shop):
     assert prune(shop, 3) == set()
     assert "db:building-20261124T093000Z-0123abcd" in shop.names
     assert prune(shop, 3, abandoned=["20261124T093000Z-0123abcd"]) == {"sha256:db-theirs"}
-    assert shop.tag("building-") == {}
+    assert shop.tagged("building-") == {}
 
 
 def test_prune_keeps_the_releases_of_other_chains(shop):
@@ -189,7 +189,7 @@ def test_prune_keeps_the_releases_of_other_chains(shop):
     shop.names |= theirs
     assert prune(shop, 1, dropped=[]) == set()
     assert {ref: image for ref, image in shop.names.items() if ref.startswith("web:")} == theirs
-    assert shop.releases.all == tuple(shop.truth)
+    assert shop.releases.all == tuple(shop.state_at)
 
 
 def test_nothing_is_removed_from_a_chain_without_a_release(shop):

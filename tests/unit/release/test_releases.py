@@ -40,32 +40,32 @@ def test_every_release_can_be_read_from_the_tags(make_shop, steps, pace):
             releases = shop.releases.all
             wanted = releases[step % len(releases)] if releases and isinstance(step, int) else None
             try:
-                rollback = shop.back(wanted, tuple(tiers))
+                rollback = shop.roll_back(wanted, tuple(tiers))
             except RunError:
                 assert shop.state == before
                 continue
             for name, image in before.items():
-                expected = shop.truth[rollback.release].get(name, image) if name in tiers else image
+                expected = shop.state_at[rollback.release].get(name, image) if name in tiers else image
                 assert shop.state[name] == expected
                 if image != expected:
                     assert shop.names[f"{name}:previous"] == image
-        for release, state in shop.truth.items():
+        for release, state in shop.state_at.items():
             for name in TIERS:
                 assert shop.releases.at(name, release) == state.get(name)
         # A withdrawn image is not the current release.
-        for reference, image in shop.tag("withdrawn-").items():
+        for reference, image in shop.tagged("withdrawn-").items():
             assert shop.state[reference.partition(":")[0]] != image
 
 
 def test_a_promotion_tags_the_release_and_the_previous_image(shop):
     first = shop.promote(*TIERS)
     assert first == "release-20261124T093000Z"
-    assert shop.tag("previous") == {}
+    assert shop.tagged("previous") == {}
     before = shop.state
     second = shop.promote("db")
     assert second == "release-20261124T093001Z"  # two releases within one second have different names
-    assert shop.tag("previous") == {"db:previous": before["db"]}
-    assert set(shop.tag(second)) == {f"db:{second}"}
+    assert shop.tagged("previous") == {"db:previous": before["db"]}
+    assert set(shop.tagged(second)) == {f"db:{second}"}
 
 
 def test_rolling_back_and_forward(shop):
@@ -74,24 +74,24 @@ def test_rolling_back_and_forward(shop):
         shop.moment += timedelta(hours=1)
     first, second, third = shop.releases.all
     last = shop.state
-    assert [change.tier.name for change in shop.back().changes] == ["db"]
-    assert shop.state == shop.truth[second]
-    assert list(shop.tag("withdrawn-").values()) == [last["db"]]
-    assert {change.tier.name for change in shop.back().changes} == {"core", "php", "db"}
-    assert shop.state == shop.truth[first]
+    assert [change.tier.name for change in shop.roll_back().changes] == ["db"]
+    assert shop.state == shop.state_at[second]
+    assert list(shop.tagged("withdrawn-").values()) == [last["db"]]
+    assert {change.tier.name for change in shop.roll_back().changes} == {"core", "php", "db"}
+    assert shop.state == shop.state_at[first]
     with pytest.raises(
         RunError, match=f"there is no release before {first} to go back to; the releases are {third}, {second}, {first}"
     ):
-        shop.back()
-    shop.back(third)
+        shop.roll_back()
+    shop.roll_back(third)
     assert shop.state == last
-    assert set(shop.tag("withdrawn-").values()) == {shop.truth[second]["db"]}
+    assert set(shop.tagged("withdrawn-").values()) == {shop.state_at[second]["db"]}
 
 
 def test_a_release_after_a_rollback_contains_the_images_that_stayed_back(shop):
     shop.promote(*TIERS)
     shop.promote("php", "db")
-    shop.back()
+    shop.roll_back()
     image = shop.state["php"]
     release = shop.promote("db")
     assert shop.releases.at("php", release) == image
@@ -101,16 +101,16 @@ def test_a_release_after_a_rollback_contains_the_images_that_stayed_back(shop):
 def test_a_rollback_skips_withdrawn_releases(shop):
     first = shop.promote(*TIERS)
     shop.promote("db")
-    shop.back()
+    shop.roll_back()
     shop.promote("db")
-    assert shop.back().release == first
-    assert shop.state == shop.truth[first]
+    assert shop.roll_back().release == first
+    assert shop.state == shop.state_at[first]
 
 
 def test_a_rollback_keeps_a_tier_that_was_released_later(shop):
     first = shop.promote("base", "core")
     shop.promote("php")
-    assert shop.back(first).changes == ()
+    assert shop.roll_back(first).changes == ()
     assert shop.releases.current(shop.chain) == shop.releases.all[-1]
 
 
@@ -119,20 +119,20 @@ def test_single_tiers_can_be_rolled_back(shop):
     before = shop.state
     shop.promote("db")
     shop.promote("php")
-    shop.back(selected=("db",))
+    shop.roll_back(selected=("db",))
     assert shop.state["db"] == before["db"]
     expected = r"do not all belong to the same release.*-e tier_release=…; the releases are release-"
     with pytest.raises(RunError, match=expected):
-        shop.back()
+        shop.roll_back()
 
 
 def test_a_rollback_without_a_release_is_rejected(shop):
     with pytest.raises(RunError, match="no release to go back to yet"):
-        shop.back()
+        shop.roll_back()
     with pytest.raises(
         RunError, match="tier_release is 'release-1', but this chain has no such release; it has no releases"
     ):
-        shop.back("release-1")
+        shop.roll_back("release-1")
 
 
 def test_an_unknown_release_is_rejected_with_a_list_of_releases(shop):
@@ -140,7 +140,7 @@ def test_an_unknown_release_is_rejected_with_a_list_of_releases(shop):
         shop.promote("db")
     expected = r"'latest', but this chain has no such release; the releases are release-\w+, .* and 2 older ones"
     with pytest.raises(RunError, match=expected):
-        shop.back("latest")
+        shop.roll_back("latest")
 
 
 def test_a_foreign_image_is_tagged_previous_and_is_not_a_release(shop):
@@ -148,7 +148,7 @@ def test_a_foreign_image_is_tagged_previous_and_is_not_a_release(shop):
     shop.names["db:latest"] = shop.names["php:latest"] = "sha256:theirs"
     release = shop.promote("db")
     assert shop.names["db:previous"] == "sha256:theirs"
-    assert set(shop.tag("release-")) == {f"db:{release}"}
+    assert set(shop.tagged("release-")) == {f"db:{release}"}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Facts about a chain made by hand."""
+"""Facts for a report about a made-up chain."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def state(monkeypatch, tmp_path):
 
 @pytest.fixture
 def facts(tmp_path):
-    """What a report says of tiers; of those of `made_chain` where none are given."""
+    """Gather the facts for a report about tiers, by default those of `made_chain`."""
 
-    def facts_(tiers=None, chain=made_chain.NAME, wanted=None, **options):
-        place = made_chain.place(tmp_path / "layout", tiers or made_chain.TIERS, chain)
+    def gather_facts(tiers=None, chain=made_chain.NAME, wanted=None, **options):
+        place = made_chain.write_layout(tmp_path / "layout", tiers or made_chain.TIERS, chain)
         store = Store(tmp_path / "store")
         return gather(open_place("oci", place.removeprefix("oci:"), store), store, wanted, MADE, **options)
 
-    return facts_
+    return gather_facts

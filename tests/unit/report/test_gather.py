@@ -17,7 +17,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.mode
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import state_folder
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.transport import open_place
-from made_images import config, digest, layer, layout, ours, step, write
+from made_images import config, digest, layer, layout, step, tier_step, write
 
 ONE = layer(("one", b"1"))
 TWO = layer(("two", b"2"))
@@ -70,8 +70,8 @@ def test_the_content_of_a_tier(facts):
 
 
 def test_recorded_states_are_shown(facts):
-    made_chain.note(failed={"wordpress": "it broke"}, stale={"mariadb": "x changed"})
-    made_chain.note_matrices()
+    made_chain.write_status(failed={"wordpress": "it broke"}, stale={"mariadb": "x changed"})
+    made_chain.write_matrices()
     report = facts()
     assert {tier.name: (tier.state, tier.reasons) for tier in report.tiers if tier.state} == {
         "wordpress": ("failed", ["it broke", "test_it (team development): no"]),
@@ -83,7 +83,7 @@ def test_recorded_states_are_shown(facts):
 
 
 def test_a_tier_without_an_image_is_shown(facts):
-    made_chain.note({**made_chain.TIERS, "blog": ("httpd-php", "development")})
+    made_chain.write_status({**made_chain.TIERS, "blog": ("httpd-php", "development")})
     report = facts()
     blog = next(tier for tier in report.tiers if tier.name == "blog")
     assert (blog.state, blog.team, parents_of(report)["blog"]) == ("no image", "development", "httpd-php")
@@ -91,18 +91,18 @@ def test_a_tier_without_an_image_is_shown(facts):
 
 
 def test_an_unreleased_build_is_not_the_image_in_use(gather_layout):
-    made_chain.note({"base": (None, "ops")})
-    images = {"base:key-0123456789abcdef": (config([ONE], [ours("base", "ops")], **labelled("base")), [ONE])}
+    made_chain.write_status({"base": (None, "ops")})
+    images = {"base:key-0123456789abcdef": (config([ONE], [tier_step("base", "ops")], **labelled("base")), [ONE])}
     [base] = gather_layout(images).tiers
     assert (base.image, base.state, len(base.releases)) == (None, "no image", 1)
 
 
 def test_images_of_a_different_project_with_the_same_chain_name_are_not_shown(gather_layout):
-    made_chain.note({"base": (None, "ops")})
+    made_chain.write_status({"base": (None, "ops")})
     images = {
-        "base:latest": (config([ONE], [ours("base", "ops")], **labelled("base")), [ONE]),
-        "theirs:latest": (config([TWO], [ours("theirs", "ops")], **labelled("theirs")), [TWO]),
-        "theirs/base:latest": (config([TOP], [ours("base", "ops")], **labelled("base")), [TOP]),
+        "base:latest": (config([ONE], [tier_step("base", "ops")], **labelled("base")), [ONE]),
+        "theirs:latest": (config([TWO], [tier_step("theirs", "ops")], **labelled("theirs")), [TWO]),
+        "theirs/base:latest": (config([TOP], [tier_step("base", "ops")], **labelled("base")), [TOP]),
     }
     assert [(tier.name, tier.image.names) for tier in gather_layout(images, "shop").tiers] == [
         ("base", ["base:latest"])
@@ -110,14 +110,14 @@ def test_images_of_a_different_project_with_the_same_chain_name_are_not_shown(ga
 
 
 def test_images_with_a_former_name_of_the_chain_are_shown(gather_layout):
-    made_chain.note({"base": (None, "ops")})
-    images = {"base:latest": (config([ONE], [ours("base", "ops")], **labelled("base", "inventory")), [ONE])}
+    made_chain.write_status({"base": (None, "ops")})
+    images = {"base:latest": (config([ONE], [tier_step("base", "ops")], **labelled("base", "inventory")), [ONE])}
     assert [(tier.name, tier.state) for tier in gather_layout(images, "shop").tiers] == [("base", "")]
 
 
 def test_damaged_records_are_reported(facts):
-    made_chain.note()
-    made_chain.note_matrices()
+    made_chain.write_status()
+    made_chain.write_matrices()
     for path in state_folder("shop").rglob("*.json"):
         path.write_text("{")
     report = facts()
@@ -138,8 +138,8 @@ def test_images_without_a_chain_are_arranged_by_their_layers(gather_layout):
 
 def test_one_of_several_chains_must_be_named(gather_layout):
     images = {
-        "a:latest": (config([ONE], [ours("a", "ops")], **labelled("a", "first")), [ONE]),
-        "b:latest": (config([TWO], [ours("b", "ops")], **labelled("b", "second")), [TWO]),
+        "a:latest": (config([ONE], [tier_step("a", "ops")], **labelled("a", "first")), [ONE]),
+        "b:latest": (config([TWO], [tier_step("b", "ops")], **labelled("b", "second")), [TWO]),
     }
     with pytest.raises(UsageError, match="has several chains; name one of first, second"):
         gather_layout(images)
@@ -150,7 +150,7 @@ def test_one_of_several_chains_must_be_named(gather_layout):
 
 def test_a_chain_is_shown_with_the_images_that_it_is_based_on_and_that_are_based_on_it(gather_layout):
     """Other images are not shown. An image whose labels are inherited is not a tier."""
-    steps = [ours("base", "ops"), ours("web", "dev"), step("RUN top")]
+    steps = [tier_step("base", "ops"), tier_step("web", "dev"), step("RUN top")]
     images = {
         "base:latest": (config([ONE], steps[:1], **labelled("base", "elsewhere")), [ONE]),
         "web:latest": (config([ONE, TWO], steps[:2], **labelled("web")), [ONE, TWO]),
@@ -163,7 +163,7 @@ def test_a_chain_is_shown_with_the_images_that_it_is_based_on_and_that_are_based
 
 
 def test_a_tier_on_an_old_image_of_its_parent_is_stale(gather_layout):
-    steps = [ours("base", "ops"), ours("web", "dev")]
+    steps = [tier_step("base", "ops"), tier_step("web", "dev")]
     images = {
         "base:latest": (config([TWO], steps[:1], **labelled("base")), [TWO]),
         "base:key-0123456789abcdef": (config([ONE], steps[:1], **labelled("base")), [ONE]),
@@ -177,8 +177,8 @@ def test_a_tier_on_an_old_image_of_its_parent_is_stale(gather_layout):
 
 def test_a_damaged_image_is_reported_on_its_page(gather_layout, tmp_path):
     images = {
-        "a:latest": (config([ONE], [ours("a", "ops")], **labelled("a")), [ONE]),
-        "b:latest": (config([ONE, TWO], [ours("a", "ops"), ours("b", "ops")], **labelled("b")), [ONE, TWO]),
+        "a:latest": (config([ONE], [tier_step("a", "ops")], **labelled("a")), [ONE]),
+        "b:latest": (config([ONE, TWO], [tier_step("a", "ops"), tier_step("b", "ops")], **labelled("b")), [ONE, TWO]),
     }
     (tmp_path / "layout/blobs/sha256").mkdir(parents=True)
     blob = tmp_path / "layout/blobs/sha256" / digest(TWO).removeprefix("sha256:")
@@ -189,7 +189,7 @@ def test_a_damaged_image_is_reported_on_its_page(gather_layout, tmp_path):
 
 
 def test_a_cycle_of_parents_is_cut(facts):
-    made_chain.note()
+    made_chain.write_status()
     path = state_folder("shop") / "standing.json"
     status = json.loads(path.read_text())
     status["base"]["parent"] = "wordpress"

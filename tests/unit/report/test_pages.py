@@ -68,8 +68,8 @@ def pages(facts):
 @pytest.fixture
 def full(pages):
     """The pages of a chain with all kinds of records."""
-    made_chain.note(failed={"wordpress": "it broke\nin two lines"}, stale={"mariadb": "x changed"})
-    made_chain.note_matrices()
+    made_chain.write_status(failed={"wordpress": "it broke\nin two lines"}, stale={"mariadb": "x changed"})
+    made_chain.write_matrices()
     return pages(ask_archives=lambda _line: None)
 
 
@@ -127,8 +127,8 @@ def test_a_browser_may_load_only_the_report_s_own_styles_and_scripts(full):
 
 
 def test_hostile_names_are_shown_as_text(pages):
-    made_chain.note(HOSTILE, failed={EVIL: f"{EVIL}\n\x1b[31m</pre>{EVIL}"}, stale={"base": EVIL})
-    made_chain.note_matrices(HOSTILE)
+    made_chain.write_status(HOSTILE, failed={EVIL: f"{EVIL}\n\x1b[31m</pre>{EVIL}"}, stale={"base": EVIL})
+    made_chain.write_matrices(HOSTILE)
     output = pages(HOSTILE)
     # A history entry cannot name a tier with a colon: its image is shown in addition, as one that is not a tier.
     assert len(output) == 5 + len(HOSTILE) + 1

@@ -54,8 +54,8 @@ USERS = ("anne", "bob", "cleo")
 #: Which user works on which project: one user works on both, with one state folder.
 PLACES = (("shop", "anne"), ("shop", "bob"), ("blog", "cleo"), ("blog", "anne"))
 NAMES = ("shop", "blog", "inventory")
-#: The gate of a caller that is alive.
-ALIVE = FakeEngine().gate
+#: Executes every call, for a caller that is alive.
+ALIVE = FakeEngine().intercept
 REPOSITORIES = ("shop/web", "blog/web", "web")
 
 
@@ -66,22 +66,22 @@ class KilledError(BaseException):
 def add(engine, image, image_labels, *, project):
     """Add an image to the engine, and record for this test which project it belongs to."""
     if image not in engine.world.images:
-        engine.add(image, image_labels, by=f"tierwright: tier {image_labels[labels.TIER]}: role x")
+        engine.add(image, image_labels, created_by=f"tierwright: tier {image_labels[labels.TIER]}: role x")
         engine.projects[image] = project
 
 
 def killed_after(engine, tags_left):
-    """A gate that kills the caller after it has moved this many tags."""
+    """A function for `FakeEngine.intercept` that kills the caller after it has moved this many tags."""
 
-    def gate(call):
-        if engine.world.names != gate.seen:
-            gate.seen, gate.left = dict(engine.world.names), gate.left - 1
-        if gate.left < 0:
+    def intercept(call):
+        if engine.world.names != intercept.seen:
+            intercept.seen, intercept.left = dict(engine.world.names), intercept.left - 1
+        if intercept.left < 0:
             raise KilledError
         return call()
 
-    gate.seen, gate.left = dict(engine.world.names), tags_left
-    return gate
+    intercept.seen, intercept.left = dict(engine.world.names), tags_left
+    return intercept
 
 
 @dataclass
@@ -174,7 +174,7 @@ class Projects(RuleBasedStateMachine):
                 else:
                     self.end(run, failed=end == "failed", killed=end)
             except KilledError:
-                self.engine.gate = ALIVE
+                self.engine.intercept = ALIVE
                 kill(run.journal)
                 raise
 
@@ -289,7 +289,7 @@ class Projects(RuleBasedStateMachine):
             image = self.id_of(run, tier, content)
             container_labels = labels.work(run.journal.run, tier.name) | {labels.CHAIN: run.project.tier_chain}
             name = container_name(run.journal.run, tier.name)
-            self.engine.world.run(name, container_labels, "stage")
+            self.engine.world.add_container(name, container_labels, "stage")
 
             def make(image=image, image_labels=image_labels, tier=tier):
                 announce(run.journal, tier.name, image)
@@ -318,10 +318,10 @@ class Projects(RuleBasedStateMachine):
                 accept(self.engine, run.journal, tier)
         if killed == "accepted":
             raise KilledError
-        self.engine.gate = killed_after(self.engine, 3) if killed == "promoting" else ALIVE
+        self.engine.intercept = killed_after(self.engine, 3) if killed == "promoting" else ALIVE
         with suppress(RunError):  # a different run has moved a tag in the meantime
             promote_run(self.engine, run.journal)
-        self.engine.gate = ALIVE
+        self.engine.intercept = ALIVE
         note_run(run.journal)
         clear_run(self.engine, run.journal.run)
         drop_all_holds(self.engine, run.journal)

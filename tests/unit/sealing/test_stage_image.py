@@ -18,7 +18,7 @@ PARENT = Image("sha256:id", {}, ("sha256:aa", "sha256:bb"), {}, (), 1, "amd64", 
 @pytest.mark.parametrize(("commits", "extra_layers"), [(False, 0), (True, 1)])
 def test_mount_points_are_a_lower_layer_if_the_engine_would_commit_them(commits, extra_layers):
     engine = FakeEngine()
-    engine.system.does = system.EngineKind(commits_mount_points=commits)
+    engine.system.engine_kind = system.EngineKind(commits_mount_points=commits)
     layers = stage_image.lower_layers(engine, PARENT)
     assert layers.digests[:2] == PARENT.layers
     assert len(layers.digests) == 2 + extra_layers

@@ -22,7 +22,7 @@ from fake_engine import FakeEngine
 
 def release(engine, name, chain, tier):
     image_labels = {labels.CHAIN: chain, labels.TIER: tier}
-    engine.add(f"sha256:{name}", image_labels, f"{name}:latest", by=f"tierwright: tier {tier}: role x")
+    engine.add(f"sha256:{name}", image_labels, f"{name}:latest", created_by=f"tierwright: tier {tier}: role x")
 
 
 @pytest.fixture

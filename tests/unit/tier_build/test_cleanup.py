@@ -29,7 +29,7 @@ HOME = Home("/home/me/shop/inventory", "here", "me", ("web web",))
 def add(engine, image, created_by, *, named="", layers=("sha256:a",), size=1, **more):
     names = [] if named is None else [named or f"web:{image[7:]}"]
     prefixed = {labels.PREFIX + name: value for name, value in more.items()}
-    engine.add(image, prefixed, *names, by=created_by, own=size, layers=layers)
+    engine.add(image, prefixed, *names, created_by=created_by, layer_size=size, layers=layers)
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_an_image_that_a_user_committed_from_a_build_container_stays(engine):
     add(engine, "sha256:commit", "sh", named=None, **fields)
     for image in ("sha256:stage", "sha256:commit"):
         container_labels = {labels.RUN: killed_journal.run, labels.TIER: "web"}
-        engine.world.run(f"container of {image}", container_labels, image)
+        engine.world.add_container(f"container of {image}", container_labels, image)
     clear_ended_runs(engine, "demo", but=Journal.begin("demo"))
     assert set(engine.world.images) == {"sha256:commit"}
     assert list(engine.world.containers) == ["container of sha256:commit"]
@@ -139,7 +139,7 @@ def test_an_unknown_run_is_abandoned_after_a_day(engine, hours, abandoned):
             labels.TIER: "web",
             labels.RUN: run if chain == "demo" else "20200101T000000Z-0",
         }
-        engine.world.run(chain, container_labels)
+        engine.world.add_container(chain, container_labels)
     assert abandoned_of(engine) == ([run] if abandoned else [])
 
 
@@ -153,14 +153,14 @@ def test_a_hold_in_a_foreign_repository_does_not_make_a_run_abandoned(engine):
 def test_networks_of_tests_are_removed_with_their_run(engine):
     mine, killed_journal = Journal.begin("demo"), mark_killed(Journal.begin("demo"))
     for run in (mine.run, killed_journal.run):
-        engine.world.connect(run, {labels.CHAIN: "demo", labels.RUN: run})
+        engine.world.add_network(run, {labels.CHAIN: "demo", labels.RUN: run})
     clear_ended_runs(engine, "demo", but=mine)
     assert list(engine.world.networks) == [mine.run]
 
 
 def test_a_run_that_left_only_a_network_is_abandoned(engine):
     run = "20200101T000000Z-0"
-    engine.world.connect("n", {labels.CHAIN: "demo", labels.TIER: "web", labels.RUN: run})
+    engine.world.add_network("n", {labels.CHAIN: "demo", labels.TIER: "web", labels.RUN: run})
     assert abandoned_of(engine) == [run]
 
 
@@ -183,7 +183,7 @@ def test_an_interpreter_is_needed_while_a_tier_can_be_built_with_it(engine, make
 
 @pytest.mark.parametrize("run", ["20200101T000000Z-../../../x", "/etc", "20200101T000000Z-/x", ""])
 def test_a_label_that_is_not_a_run_id_is_ignored(engine, run):
-    engine.world.run("it", {labels.CHAIN: "demo", labels.TIER: "web", labels.RUN: run})
+    engine.world.add_container("it", {labels.CHAIN: "demo", labels.TIER: "web", labels.RUN: run})
     assert abandoned_of(engine) == []
 
 

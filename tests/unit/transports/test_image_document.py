@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import DamagedError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.image import layers
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.image_document import Step, parse
-from made_images import config, digest, layer, ours, step
+from made_images import config, digest, layer, step, tier_step
 
 ONE, TWO = layer(("a", b"1")), layer(("b", b"2"))
 
 
 def test_the_owner_of_a_layer():
-    content = config([ONE, TWO], [ours("base", "operations"), step("ENV x", empty=True), ours("web", "middleware")])
+    content = config(
+        [ONE, TWO], [tier_step("base", "operations"), step("ENV x", empty=True), tier_step("web", "middleware")]
+    )
     document = parse(content, ("web:latest",), "it")
     assert document.id == digest(content)
     assert [

@@ -17,11 +17,11 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.image import open_stack
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.manifests import own_platform
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.transport import open_place, split
-from made_images import DOCKER, OCI, add, config, digest, docker_save, layer, layout, ours, pack, write
+from made_images import DOCKER, OCI, add, config, digest, docker_save, layer, layout, pack, tier_step, write
 
 ONE, TWO, EMPTY = layer(("etc/motd", b"one")), layer(("etc/motd", b"two")), bytes(1024)
 LAYERS = [ONE, TWO, EMPTY]
-CONFIG = config(LAYERS, [ours("base", "ops"), ours("web", "mid"), ours("idle", "mid")])
+CONFIG = config(LAYERS, [tier_step("base", "ops"), tier_step("web", "mid"), tier_step("idle", "mid")])
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_images_are_read_from_layouts(tmp_path, store, kind):
 
 
 def test_one_of_several_images_must_be_named(tmp_path, store):
-    other = config([ONE], [ours("base", "ops")])
+    other = config([ONE], [tier_step("base", "ops")])
     path = pack(tmp_path / "it.tar", docker_save({"web:1": (CONFIG, LAYERS), "base:latest": (other, [ONE])}))
     assert open_stack(f"archive:{path}:base", store).document.id == digest(other)
     with pytest.raises(NotFoundError, match="has 2 images; name one of them: base:latest, web:1"):

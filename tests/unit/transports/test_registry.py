@@ -21,11 +21,11 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.packages.ar
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.image import open_stack
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.manifests import own_platform
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.transport import open_place
-from made_images import DOCKER, OCI, add, config, digest, layer, ours
-from served import served
+from made_images import DOCKER, OCI, add, config, digest, layer, tier_step
+from served import http_server
 
 LAYERS = [layer(("etc/motd", b"one")), layer(("etc/motd", b"two"))]
-CONFIG = config(LAYERS, [ours("base", "ops"), ours("web", "mid")])
+CONFIG = config(LAYERS, [tier_step("base", "ops"), tier_step("web", "mid")])
 
 
 class FakeRegistry:
@@ -61,7 +61,7 @@ class FakeRegistry:
 def registry(monkeypatch, tmp_path):
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     fake = FakeRegistry()
-    with served(fake) as fake.host:
+    with http_server(fake) as fake.host:
         yield fake
 
 
@@ -100,7 +100,7 @@ def test_a_missing_login_is_an_error(registry, store):
 def test_a_password_is_never_sent_to_a_different_host_without_tls(registry, store, tmp_path):
     login = base64.b64encode(b"me:word").decode()
     (tmp_path / "config.json").write_text(json.dumps({"auths": {registry.host: {"auth": login}}}))
-    with served(lambda *_: (200, {}, b'{"token": "x"}')) as other_host:
+    with http_server(lambda *_: (200, {}, b'{"token": "x"}')) as other_host:
         registry.token, host, registry.host = "Bearer secret", registry.host, other_host
         with pytest.raises(EngineError, match="401"):
             open_stack(f"docker://{host}/team/web:1", store)
@@ -198,7 +198,7 @@ INVALID_ADDRESSES = ["http://[::1", "http://[", "http://x:port/", "//[::1", "htt
 @pytest.mark.parametrize("location", INVALID_ADDRESSES)
 @pytest.mark.parametrize("verb", ["find", "held"])
 def test_a_redirect_to_an_invalid_address_is_an_error(location, verb):
-    with served(lambda _path, _headers: (302, {"Location": location}, b"")) as host:
+    with http_server(lambda _path, _headers: (302, {"Location": location}, b"")) as host:
         place = open_place("docker", host, None)
         with pytest.raises(EngineError, match=host):
             place.find("team/web:1") if verb == "find" else place.list_images("team/web")
@@ -208,7 +208,7 @@ def test_a_redirect_to_an_invalid_address_is_an_error(location, verb):
 def test_a_next_page_at_an_invalid_address_is_an_error(location):
     pages = {"Link": f'<{location}>; rel="next"'}
     with (
-        served(lambda _path, _headers: (200, pages, b'{"tags": []}')) as host,
+        http_server(lambda _path, _headers: (200, pages, b'{"tags": []}')) as host,
         pytest.raises(TierwrightError, match=host),
     ):
         open_place("docker", host, None).list_images("team/web")
@@ -216,5 +216,5 @@ def test_a_next_page_at_an_invalid_address_is_an_error(location):
 
 @pytest.mark.parametrize("location", INVALID_ADDRESSES)
 def test_a_redirect_of_an_archive_to_an_invalid_address_is_an_error(location):
-    with served(lambda _path, _headers: (302, {"Location": location}, b"")) as host, pytest.raises(NotReadError):
+    with http_server(lambda _path, _headers: (302, {"Location": location}, b"")) as host, pytest.raises(NotReadError):
         ArchiveClient(lambda _line: None).content(f"http://{host}/InRelease", 1 << 20)

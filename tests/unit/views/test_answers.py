@@ -15,7 +15,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.compa
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.layer_contents import FileCounts, list_layers
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.ownership import blame
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.wasted_space import find_waste
-from made_images import digest, layer, ours, step
+from made_images import digest, layer, step, tier_step
 
 
 def status(**packages):
@@ -29,12 +29,12 @@ def status(**packages):
 BASE = layer(status(ssl="1", old="1"), ("etc/motd", b"one"), ("usr/bin/ls", b"ls" * 50), ("bin", "-> usr/bin"))
 CORE = layer(status(ssl="2", curl="7"), ("etc/motd", b"two"), ("usr/bin/.wh.ls", b""))
 WEB = layer(("etc/motd", b"two"), ("srv/a", b"same" * 9), ("srv/b", b"same" * 9), ("srv/c", "=> srv/a"))
-STEPS = [ours("base", "ops"), ours("core", "ops"), ours("web", "mid")]
+STEPS = [tier_step("base", "ops"), tier_step("core", "ops"), tier_step("web", "mid")]
 
 
 @pytest.fixture
-def stack(opened):
-    return opened([BASE, CORE, WEB], STEPS)
+def stack(open_image):
+    return open_image([BASE, CORE, WEB], STEPS)
 
 
 def test_the_contents_of_layers_are_counted(stack):
@@ -62,7 +62,7 @@ def test_blame_of_a_path(stack):
     ]
 
 
-def test_blame_names_the_task_if_this_machine_built_the_layer(opened, monkeypatch, tmp_path):
+def test_blame_names_the_task_if_this_machine_built_the_layer(open_image, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     task = Task("core", "Write it", "core/tasks/main.yml:1")
     entries = [
@@ -70,7 +70,7 @@ def test_blame_names_the_task_if_this_machine_built_the_layer(opened, monkeypatc
         for path in (b"etc/motd", b"var/lib/dpkg/info/curl:amd64.list")
     ]
     remember_tasks(digest(CORE), entries, Timeline([(1, task)]))
-    stack = opened([BASE, CORE, WEB], STEPS)
+    stack = open_image([BASE, CORE, WEB], STEPS)
     assert [change.task for change in blame(stack, "/etc/motd").story] == [None, task, None]
     assert [change.task for change in blame(stack, "curl").story] == [task]
     assert [change.task for change in blame(stack, "ssl").story] == [None, None]
@@ -103,8 +103,8 @@ def test_blame_of_an_unknown_subject_is_an_error(stack, subject):
         blame(stack, subject)
 
 
-def test_blame_of_an_image_without_tiers(opened):
-    answer = blame(opened([BASE], [step("/bin/sh -c #(nop) ADD file:x in / ")]), "/etc/motd")
+def test_blame_of_an_image_without_tiers(open_image):
+    answer = blame(open_image([BASE], [step("/bin/sh -c #(nop) ADD file:x in / ")]), "/etc/motd")
     assert answer.owner.tier is None
     assert answer.owner.called == "layer 1: /bin/sh -c #(nop) ADD file:x in / "
 
@@ -113,10 +113,10 @@ def test_an_image_has_no_difference_from_itself(stack):
     assert compare(stack, stack).is_empty
 
 
-def test_diff_names_the_tier_that_causes_a_difference(opened):
+def test_diff_names_the_tier_that_causes_a_difference(open_image):
     new_core = layer(status(ssl="3", curl="7"), ("etc/motd", b"two", {"mode": 0o600, "uid": 3}))
-    before = opened([BASE, CORE, WEB], STEPS, Env=["A=1", "B=2"], User="1", Labels={"x": "1"})
-    after = opened([BASE, new_core], STEPS[:2], Env=["A=1", "C=3"], Cmd=["sh"], Labels={"x": "2"})
+    before = open_image([BASE, CORE, WEB], STEPS, Env=["A=1", "B=2"], User="1", Labels={"x": "1"})
+    after = open_image([BASE, new_core], STEPS[:2], Env=["A=1", "C=3"], Cmd=["sh"], Labels={"x": "2"})
     difference = compare(before, after)
     files = {tier.tier: {file.path: (file.change, file.what) for file in tier.files} for tier in difference.tiers}
     assert files == {
@@ -138,8 +138,10 @@ def test_diff_names_the_tier_that_causes_a_difference(opened):
     assert [label.name for label in difference.labels] == ["x"]
 
 
-def test_diff_reports_a_different_type_or_target(opened):
-    difference = compare(opened([layer(("a", b"1"), ("l", "-> x"))]), opened([layer(("a", None), ("l", "-> y"))]))
+def test_diff_reports_a_different_type_or_target(open_image):
+    difference = compare(
+        open_image([layer(("a", b"1"), ("l", "-> x"))]), open_image([layer(("a", None), ("l", "-> y"))])
+    )
     assert {file.path: file.what for tier in difference.tiers for file in tier.files} == {
         "a": ["type", "mode"],
         "l": ["target"],
@@ -164,15 +166,15 @@ def test_hidden_and_duplicate_files_are_waste(stack):
     assert waste.size == old + 3 + 100 + new + 3 + 3 + 36 + 36
 
 
-def test_content_with_a_remaining_hard_link_is_not_hidden(opened):
+def test_content_with_a_remaining_hard_link_is_not_hidden(open_image):
     links = layer(("perl", b"perl"), ("perl5", "=> perl"))
-    assert find_waste([opened([links, layer((".wh.perl", b""))])]).hidden == []
-    assert find_waste([opened([links, layer((".wh.perl", b""), (".wh.perl5", b""))])]).hidden_size == 4
+    assert find_waste([open_image([links, layer((".wh.perl", b""))])]).hidden == []
+    assert find_waste([open_image([links, layer((".wh.perl", b""), (".wh.perl5", b""))])]).hidden_size == 4
 
 
-def test_files_that_siblings_could_share_are_waste(opened):
-    one = opened([BASE, layer(("srv/one", b"library"))], STEPS[:2])
-    two = opened([BASE, layer(("opt/two", b"library"))], STEPS[:2])
+def test_files_that_siblings_could_share_are_waste(open_image):
+    one = open_image([BASE, layer(("srv/one", b"library"))], STEPS[:2])
+    two = open_image([BASE, layer(("opt/two", b"library"))], STEPS[:2])
     waste = find_waste([one, two])
     assert [(duplicate.wasted, sorted(copy.path for copy in duplicate.copies)) for duplicate in waste.duplicates] == [
         (7, ["opt/two", "srv/one"])

@@ -11,14 +11,14 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors impo
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index.index import Store
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.release_history import history, why
-from made_images import config, layer, layout, ours, write
+from made_images import config, layer, layout, tier_step, write
 
 LAYER = layer(("a", b""))
 
 
 def image(number, tier="web", team="mid", **parts):
     identity = {labels.TIER: tier, labels.PARTS: json.dumps(parts)} if parts else {}
-    history_step = ours(tier, team, created=f"2026-01-0{number}T00:00:00Z")
+    history_step = tier_step(tier, team, created=f"2026-01-0{number}T00:00:00Z")
     document = json.loads(config([LAYER], [history_step], Labels=identity, Env=[f"N={number}"]))
     document["created"] = history_step["created"]
     return json.dumps(document).encode(), [LAYER]

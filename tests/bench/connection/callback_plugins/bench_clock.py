@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""When each task of a measured run started and ended."""
+"""Writes the start and end of each task of a measured run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ name: bench_clock
 type: aggregate
 short_description: Write when each task started and ended
 description:
-  - For C(tests/bench/connection). It runs in the main process, so that any strategy may run the tasks.
+  - For C(tests/bench/connection). It runs in the main process, so it works with any strategy.
 requirements:
   - Enabled in the configuration.
 options:
@@ -30,7 +30,7 @@ from ansible.plugins.callback import CallbackBase
 
 
 class CallbackModule(CallbackBase):
-    """Pairs of seconds, start and end, of each task that went well."""
+    """Collects start and end of each successful task, in seconds."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"

@@ -1,8 +1,8 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Puts images on the engine that say that the whole chain was built, each without content of its own.
+"""Makes images without content on the engine, with the labels and names of a built chain.
 
-For ``tests/bench/plan``: an action, so that it sees the variables that the plan sees.
+For ``tests/bench/plan``. It is an action, so it has the same variables as the plan.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LAYERS = Layers((_DIGEST,), {_DIGEST: _EMPTY})
 
 
 class ActionModule(ActionBase):
-    """Makes an image for each tier of the chain and gives it both of its names."""
+    """Makes an image with both of its names for each tier of the chain."""
 
     _requires_connection = False
 
@@ -40,10 +40,10 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         engine = connect()
         planner = Planner(ChainInventory(task_vars or {}), ".".join(ansible_version.split(".")[:2]))
-        made: dict[str, str] = {}
+        images: dict[str, str] = {}
         for name, decision in planner.decide(engine, None).items():
-            parent = {} if decision.tier.parent is None else {"parent": made[decision.tier.parent]}
-            made[name] = _pretend(engine, planner.inventory.name, decision.tier, {**decision.parts, **parent})
+            parent = {} if decision.tier.parent is None else {"parent": images[decision.tier.parent]}
+            images[name] = _pretend(engine, planner.inventory.name, decision.tier, {**decision.parts, **parent})
         return {"changed": True}
 
 
