@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from .errors import RunError, describe_error
+from .parent_process import ParentProcess
 
 _PRODUCT = "tierwright"
 
@@ -136,7 +137,7 @@ def lock(file: IO[bytes], seconds: float) -> None:
     Raises:
         RunError: A different process held the lock until the timeout, or the parent process of this one has ended.
     """
-    deadline, parent_process = time.monotonic() + seconds, os.getppid()
+    deadline, parent = time.monotonic() + seconds, ParentProcess()
     while True:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -144,7 +145,7 @@ def lock(file: IO[bytes], seconds: float) -> None:
             pass
         else:
             return
-        if os.getppid() != parent_process:
+        if parent.has_ended():
             raise RunError("the playbook has ended")
         if time.monotonic() >= deadline:
             raise RunError(

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core import parent_process
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract import gate, session_containers
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import (
     GateSubject,
@@ -146,7 +147,7 @@ def test_tests_that_ignore_the_interrupt_are_killed(hanging, monkeypatch):
 def test_tests_end_with_their_run(hanging, monkeypatch):
     own, started = hanging()
     parent = os.getppid()
-    monkeypatch.setattr(gate.os, "getppid", lambda: 1 if started.exists() else parent)
+    monkeypatch.setattr(parent_process.os, "getppid", lambda: 1 if started.exists() else parent)
     start = time.monotonic()
     with pytest.raises(ContractError, match=r"^run \S+ has ended; its tests were ended, too$"):
         run_suite(Suite(own), SUBJECT)

@@ -24,7 +24,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.r
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.template_usage import TemplateRecorder
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook import task_observer
 
-from .test_matrix import caches, edit, project, replace  # noqa: F401 - `caches` is a fixture
+from .test_stale_inputs import caches, edit, project, replace  # noqa: F401 - `caches` is a fixture
 from .world import World
 
 TEXT = (Path(__file__).parents[3] / "docs/inputs.md").read_text()

@@ -10,8 +10,8 @@ import threading
 
 import pytest
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core import parent_process
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import RunError
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state import journal as module
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import (
     Journal,
     Outcome,
@@ -94,7 +94,7 @@ def test_waiting_ends_with_the_run(journal):
 
 def test_waiting_ends_with_the_parent_process(journal, monkeypatch):
     parent_ids = iter([1, 1, 2])
-    monkeypatch.setattr(module.os, "getppid", lambda: next(parent_ids))
+    monkeypatch.setattr(parent_process.os, "getppid", lambda: next(parent_ids))
     with pytest.raises(RunError, match="the run ended"):
         journal.wait("a")
 

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core import parent_process
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import RunError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state import lock
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import runs
@@ -86,7 +87,7 @@ def test_the_check_of_a_run_fails_before_it_waits():
 @pytest.mark.usefixtures("other")
 def test_waiting_ends_with_the_playbook(monkeypatch):
     parent_ids = iter([1, 1, 1])
-    monkeypatch.setattr(lock.os, "getppid", lambda: next(parent_ids, 2))
+    monkeypatch.setattr(parent_process.os, "getppid", lambda: next(parent_ids, 2))
     with pytest.raises(RunError, match="the playbook has ended"):
         begin_exclusive_run("demo", "mine", Waiting(20, print))
 

@@ -25,6 +25,7 @@ from ..build_key.file_digests import digest_path
 from ..build_key.parts import digest_bytes
 from ..chain import tags
 from ..errors import ContractError
+from ..parent_process import ParentProcess
 from ..text import printable_lines
 from .session_result import SessionFailure, SessionResult, read_result
 
@@ -167,7 +168,7 @@ def run_suite(suite: Suite, subject: GateSubject, timeout: float = TIMEOUT) -> V
         ContractError: pytest or one of its plugins is not installed, or the parent process was killed. This process, a
             worker of Ansible, survives that: since ansible-core 2.20, each worker has a session of its own.
     """
-    parent_pid = os.getppid()
+    parent = ParentProcess()
     missing = [name for module, name in _PACKAGES.items() if importlib.util.find_spec(module) is None]
     if missing:
         raise ContractError(
@@ -186,7 +187,7 @@ def run_suite(suite: Suite, subject: GateSubject, timeout: float = TIMEOUT) -> V
                 Path(scratch, str(number)),
                 subject.run,
                 timeout,
-                parent_pid,
+                parent,
             )
             for number, (tests, options) in enumerate(parts)
         ]
@@ -204,7 +205,7 @@ def arguments(subject: GateSubject) -> list[str]:
 
 
 def _run(
-    tests: Sequence[RoleTests], options: list[str], scratch: Path, run: str, timeout: float, parent_pid: int
+    tests: Sequence[RoleTests], options: list[str], scratch: Path, run: str, timeout: float, parent: ParentProcess
 ) -> SessionResult:
     """Run one pytest process, and wait for its end.
 
@@ -212,7 +213,7 @@ def _run(
         Its results. They have a failure if it was interrupted, or ended without results.
 
     Raises:
-        ContractError: The parent process of this process is no longer ``parent_pid``.
+        ContractError: The parent process of this process has ended.
     """
     result_file, log = scratch.with_suffix(".json"), scratch.with_suffix(".log")
     library = Path(__file__).parents[1]
@@ -239,8 +240,8 @@ def _run(
             env=_environment(library.parent),
             process_group=0,
         )
-        was_interrupted = _wait(process, timeout, parent_pid)
-    if os.getppid() != parent_pid:
+        was_interrupted = _wait(process, timeout, parent)
+    if parent.has_ended():
         raise ContractError(f"run {run} has ended; its tests were ended, too")
     result = read_result(result_file)
     if was_interrupted:
@@ -254,14 +255,14 @@ def _run(
     return result
 
 
-def _wait(process: subprocess.Popen[bytes], timeout: float, parent_pid: int) -> bool:
+def _wait(process: subprocess.Popen[bytes], timeout: float, parent: ParentProcess) -> bool:
     """Wait for the end of a pytest process. End it after the timeout, or if this process loses its parent process.
 
     Returns:
         Whether the process was interrupted.
     """
     deadline = time.monotonic() + timeout
-    while os.getppid() == parent_pid and (remaining := deadline - time.monotonic()) > 0:
+    while not parent.has_ended() and (remaining := deadline - time.monotonic()) > 0:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(min(remaining, _POLL_SECONDS))
             return False

@@ -17,6 +17,8 @@ from typing import NoReturn
 
 import pytest
 
+from ..parent_process import ParentProcess
+
 #: Default time limit of a test with its fixtures, in seconds.
 TEST_TIMEOUT = 60
 
@@ -65,7 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
         # The gate interrupts its tests with SIGINT. A background process of a script ignores SIGINT, and its child
         # processes inherit this.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        import_module(".reaper", __package__).interrupt_when_orphaned(os.getppid())
+        ParentProcess().interrupt_with()
     if config.getoption("tier_result"):
         result = import_module(".fixtures", __package__).ResultRecorder(Path(config.getoption("tier_result")))
         config.pluginmanager.register(result, "tierwright-result")

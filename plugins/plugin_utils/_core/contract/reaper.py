@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Removes the containers and networks of a killed test session, and ends tests whose parent process was killed.
+"""Removes the containers and networks of a killed test session.
 
 A test session starts this module as a separate process, and holds the other end of its standard input. This end closes
 when the session ends, in whatever way. A session that has removed its own objects sends :data:`_DONE` before. Without
@@ -9,30 +9,12 @@ it, this process removes them.
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ..engine.engine import Engine, connect
-
-_POLL_SECONDS = 1.0
-
-
-def interrupt_when_orphaned(parent_pid: int) -> None:
-    """Interrupt this process like Ctrl-C as soon as its parent process is no longer ``parent_pid``."""
-    threading.Thread(target=_watch_parent, args=(parent_pid,), daemon=True).start()
-
-
-def _watch_parent(parent_pid: int) -> None:
-    while os.getppid() == parent_pid:
-        time.sleep(_POLL_SECONDS)
-    os.kill(os.getpid(), signal.SIGINT)
-
 
 #: The message of a session that has removed its own objects.
 _DONE = b"done"

@@ -10,7 +10,6 @@ half a file.
 from __future__ import annotations
 
 import fcntl
-import os
 import re
 import secrets
 import shutil
@@ -27,6 +26,7 @@ from .. import local_files
 from ..chain.names import file_name
 from ..errors import RunError, wrap_errors
 from ..local_files import lock, write_atomically
+from ..parent_process import ParentProcess
 from ..records import decode, encode
 from ..text import printable_lines
 from .owner import Holder
@@ -164,9 +164,9 @@ class Journal:
         Raises:
             RunError: The parent process of this worker has ended, or the journal was removed.
         """
-        parent_pid = os.getppid()
+        parent = ParentProcess()
         while (outcome := self.outcome(tier)) is None:
-            if os.getppid() != parent_pid or not self.folder.is_dir():
+            if parent.has_ended() or not self.folder.is_dir():
                 raise RunError(f"the run ended while a task waited for tier {tier!r}; start the playbook again")
             time.sleep(_POLL_SECONDS)
         return outcome

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 
 from ..errors import RunError
 from ..local_files import lock
+from ..parent_process import ParentProcess
 from .journal import Journal, runs, state_folder
 
 #: Seconds that a run waits for another run by default.
@@ -51,7 +51,7 @@ def begin_exclusive_run(chain: str, command: str, waiting: Waiting) -> Journal:
         RunError: The other run was still active after the timeout, or this playbook has ended meanwhile.
     """
     deadline, say_again, waited = time.monotonic() + waiting.timeout, 0.0, False
-    parent_pid = os.getppid()
+    parent = ParentProcess()
     while True:
         with chain_lock(chain, "turn"):
             other = _find_active_run(chain)
@@ -70,7 +70,7 @@ def begin_exclusive_run(chain: str, command: str, waiting: Waiting) -> Journal:
             waiting.say(f"waiting for another run over chain {chain!r}: run {other}")
             say_again = now + _SAY_SECONDS
         time.sleep(min(_POLL_SECONDS, max(deadline - now, 0)))
-        if os.getppid() != parent_pid:
+        if parent.has_ended():
             raise RunError("the playbook has ended")
 
 
