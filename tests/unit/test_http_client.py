@@ -120,6 +120,29 @@ def test_error_messages_do_not_contain_the_address():
     assert str(error.value) == "Connection refused"
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ftp://me:secret@host/",
+        "me:secret@host",
+        "http://me:secret@host:99999/",
+        "http://me:secret@[::1",
+        "http://a..b/",
+    ],
+)
+def test_an_invalid_address_is_not_repeated_in_the_error(address):
+    with pytest.raises(HttpError) as caught:
+        get(address)
+    assert str(caught.value) == "the address is invalid, or redirects to an invalid one"
+
+
+def test_an_invalid_proxy_is_not_repeated_in_the_error(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://me:secret@host:99999/")
+    with pytest.raises(HttpError) as caught:
+        get("http://example.org/")
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("target", ["http://[::1", "gopher://x/", "http://\x00/"])
 def test_a_redirect_to_an_invalid_address_is_an_error(target):
     with pytest.raises(HttpError):

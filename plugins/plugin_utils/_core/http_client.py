@@ -74,7 +74,7 @@ class HttpResponse:
 
 
 class HttpClient:
-    """Connections that are used again, with the proxies of the environment.
+    """Connections that are used again, also by several threads, with the proxies of the environment.
 
     Certificates are checked with the system's authorities, with those of certifi, and with ``REQUESTS_CA_BUNDLE``.
     """
@@ -115,10 +115,10 @@ class HttpClient:
             response = self._session.request(
                 method, address, headers=headers, params=parameters, data=body, stream=True, timeout=SILENCE
             )
+        except ValueError as error:  # of all three libraries; its text contains the address, with its password
+            raise HttpError("the address is invalid, or redirects to an invalid one") from error
         except requests.RequestException as error:
             raise HttpError(_reason(error)) from error
-        except ValueError as error:  # the standard library raises it for an invalid redirect
-            raise HttpError(f"it redirects to an invalid address ({error})") from error
         with response:
             links = {name: link["url"] for name, link in response.links.items() if "url" in link}
             yield HttpResponse(response.status_code, response.headers, links, response.raw)

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from .. import local_files
@@ -24,6 +25,9 @@ from ..deb822 import paragraphs
 from ..local_files import write_atomically
 from ..records import decode, encode
 from .parts import digest_bytes
+
+if TYPE_CHECKING:
+    from ..http_client import HttpClient
 
 #: Computes a digest from the chunks of an answer.
 Digest = Callable[[Iterable[bytes]], str]
@@ -173,10 +177,15 @@ def ask(
         name: answer.digest for name, answer in cached.items() if answer is not None
     }
     addresses = {name: locate(name) for name in old}
+    if not old:
+        return results
+    from ..http_client import HttpClient  # noqa: PLC0415 - slow import; most runs send no request
+
+    client = HttpClient()
 
     def fetch(name: str) -> CachedAnswer | FetchFailure:
         try:
-            answer = _fetch(addresses[name], questions[name].digest, cached[name])
+            answer = _fetch(client, addresses[name], questions[name].digest, cached[name])
         except (OSError, ValueError) as error:
             return FetchFailure(str(error) or type(error).__name__)
         cache.keep(name, answer)
@@ -202,15 +211,15 @@ def _is_old(answer: CachedAnswer, max_age: float) -> bool:
     return not 0 <= time.time() - answer.time < max_age
 
 
-def _fetch(address: str, digest: Digest, before: CachedAnswer | None) -> CachedAnswer:
+def _fetch(client: HttpClient, address: str, digest: Digest, before: CachedAnswer | None) -> CachedAnswer:
     """Request an answer. If it has not changed, return the cached answer with a new time."""
     if not address.lower().startswith(("http://", "https://")):
         raise ValueError("the address does not begin with http:// or https://")
-    from ..http_client import HttpClient, HttpError  # noqa: PLC0415 - slow import; most runs send no request
+    from ..http_client import HttpError  # noqa: PLC0415 - slow import
 
     now = time.time()
     try:
-        with HttpClient().request("GET", address, headers=_conditions(before)) as response:
+        with client.request("GET", address, headers=_conditions(before)) as response:
             if response.status == HTTPStatus.NOT_MODIFIED and before is not None:
                 return dataclasses.replace(before, time=now)
             if response.status != HTTPStatus.OK:
