@@ -33,6 +33,7 @@ ROOMS = [
     "transports",
     "packages",
     "views",
+    "publication",
     "doctor",
     "report",
     "inventory",

@@ -132,6 +132,15 @@ def is_repository(name: str) -> bool:
     return len(name) <= _MAX_REPOSITORY_LENGTH and _REPOSITORY.fullmatch(name) is not None
 
 
+def split_registry(name: str) -> tuple[str, str] | None:
+    """Split an image name into the host of its registry and the name there; ``None`` if it names no registry.
+
+    As engines do, the first part is a host if it contains a dot or a colon, or is ``localhost``.
+    """
+    host, slash, rest = name.partition("/")
+    return (host, rest) if slash and (set(".:") & set(host) or host == "localhost") else None
+
+
 def is_tag(tag: str) -> bool:
     """Say whether ``tag`` is a valid tag: ``latest``, ``2026.11``."""
     return _TAG.fullmatch(tag) is not None

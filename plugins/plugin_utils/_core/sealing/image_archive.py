@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..engine.chunks import Piece, ahead
+from ..image.manifest import CONFIG, LAYER, MANIFEST, descriptor, image_manifest
 from ..layer.tar_writer import Layer
 
 _CHUNK = 1 << 20
@@ -56,11 +57,6 @@ _Member = tuple[str, LayerContent]
 
 #: Number of zero bytes at the end of an archive.
 _END = 2 * tarfile.BLOCKSIZE
-
-# These are Docker's media types. With OCI's, Podman drops the health check, because OCI's configuration has none.
-_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-_CONFIG = "application/vnd.docker.container.image.v1+json"
-_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 
 
 class DockerArchive:
@@ -148,22 +144,16 @@ def _manifest(document: bytes, layers: Sequence[str], contents: Mapping[str, Lay
     def descriptor_of(layer: str) -> Mapping[str, Any]:
         if layer in held and layer not in contents:
             return held[layer]
-        return _descriptor(_LAYER, layer, _size(contents.get(layer, b"")))
+        return descriptor(LAYER, layer, _size(contents.get(layer, b"")))
 
-    return _json(
-        {
-            "schemaVersion": 2,
-            "mediaType": _MANIFEST,
-            "config": _descriptor(_CONFIG, _digest(document), len(document)),
-            "layers": [descriptor_of(layer) for layer in layers],
-        }
-    )
+    config = descriptor(CONFIG, _digest(document), len(document))
+    return image_manifest(config, [descriptor_of(layer) for layer in layers])
 
 
 def _members(
     document: bytes, layers: Sequence[str], contents: Mapping[str, LayerContent], manifest: bytes
 ) -> list[_Member]:
-    index = {"schemaVersion": 2, "manifests": [_descriptor(_MANIFEST, _digest(manifest), len(manifest))]}
+    index = {"schemaVersion": 2, "manifests": [descriptor(MANIFEST, _digest(manifest), len(manifest))]}
     image = {"Config": _blob(_digest(document)), "RepoTags": None, "Layers": [_blob(layer) for layer in layers]}
     return [
         ("manifest.json", _json([image])),
@@ -196,10 +186,6 @@ def _digest(content: bytes) -> str:
 
 def _json(value: Any) -> bytes:
     return json.dumps(value).encode()
-
-
-def _descriptor(media_type: str, digest: str, size: int) -> dict[str, Any]:
-    return {"mediaType": media_type, "digest": digest, "size": size}
 
 
 def _blob(digest: str) -> str:

@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import urljoin
 
+from ..build_key.outside_inputs import readable
 from ..engine import docker_config
 from ..engine.chunks import ChunkReader
-from ..errors import EngineError, EngineUnavailableError, NotFoundError
+from ..errors import EngineError, EngineUnavailableError, NotFoundError, TierwrightError
 from ..http_client import HttpClient, HttpError, HttpResponse
 from ..layer_index.tar_stream import ForwardStream
+from ..text import printable_lines
 from .manifests import INDEXES, MANIFESTS, parse_object
 
 _LARGEST_DOCUMENT = 8 << 20
@@ -27,44 +31,86 @@ _LOCAL = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?")
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _ACCEPT = ", ".join((*MANIFESTS, *INDEXES))
 
+#: Answers after which a request is repeated. docker-registry 2.8 answers reads with 500 while a tag is being moved.
+_TEMPORARY = frozenset({429, 500, 502, 503, 504})
+#: Seconds before each repetition.
+_DELAYS = (0.2, 0.5, 1.0, 2.0)
+#: Longest time in seconds that a registry may demand by ``Retry-After``.
+_LONGEST_DELAY = 30.0
+
 
 class RegistryClient:
     """The client of one registry."""
 
-    def __init__(self, host: str) -> None:
-        """Take a host, if necessary with a port: ``registry.example.org:5000``. No connection is opened yet."""
+    def __init__(self, host: str, access: str = "pull") -> None:
+        """Take what to contact. No connection is opened yet.
+
+        Args:
+            host: Its host, if necessary with a port: ``registry.example.org:5000``.
+            access: What to request a token for: ``pull``, or ``pull,push``.
+        """
         self.host = host
         self.title = f"registry {host}"
+        self._access = access
         self._base = f"{'http' if _LOCAL.fullmatch(host) else 'https'}://{host}/v2/"
         self._http = HttpClient()
         self._authorization: dict[str, str] = {}
 
     @contextmanager
     def get(self, repository: str, path: str, what: str) -> Iterator[HttpResponse]:
-        """Request a path of the API.
-
-        Args:
-            repository: The repository, for which a login is made if the registry requires one.
-            path: The path after ``/v2/``.
-            what: The object, for error messages: ``layer sha256:…``.
-
-        Yields:
-            The answer, with a successful status.
+        """Read an object; see :meth:`request`.
 
         Raises:
             NotFoundError: The registry does not have the object.
-            EngineError: The registry rejected the request.
+        """
+        with self.request("GET", repository, path, what, other={HTTPStatus.NOT_FOUND}) as answer:
+            if answer.status == HTTPStatus.NOT_FOUND:
+                raise NotFoundError(f"{self.title} has no {what}")
+            yield answer
+
+    @contextmanager
+    def request(
+        self,
+        method: str,
+        repository: str,
+        path: str,
+        what: str,
+        *,
+        other: Collection[int] = (),
+        headers: Mapping[str, str] | None = None,
+        parameters: Mapping[str, str] | None = None,
+        body: Any = None,
+    ) -> Iterator[HttpResponse]:
+        """Send a request. Requests without a streamed body are repeated after temporary errors.
+
+        Args:
+            method: The HTTP method.
+            repository: The repository, for which a login is made if the registry requires one.
+            path: The path after ``/v2/``, or an address that the registry returned.
+            what: The object, for error messages: ``layer sha256:…``.
+            other: Other statuses that are not errors.
+            headers: Headers of the request.
+            parameters: Added to the address as its query.
+            body: Bytes, or an iterable of bytes.
+
+        Yields:
+            The answer, with a successful status or one of ``other``.
+
+        Raises:
+            EngineError: The registry rejected the request, or sends the client to a different host.
             EngineUnavailableError: The registry does not answer, or the connection broke.
         """
+        address = urljoin(self._base, path)
+        if not address.startswith(self._base.removesuffix("v2/")):
+            raise EngineError(f"{self.title} sends requests for {what} to a different address, {readable(address)}")
+        arguments = (method, address, headers or {}, parameters, body)
         try:
             with ExitStack() as stack:
-                answer = stack.enter_context(self._request(repository, path))
+                answer = self._open(stack, repository, *arguments)
                 if answer.status == HTTPStatus.UNAUTHORIZED and self._log_in(repository, answer.headers):
-                    answer = stack.enter_context(self._request(repository, path))
-                if answer.status == HTTPStatus.NOT_FOUND:
-                    raise NotFoundError(f"{self.title} has no {what}")
-                if not HTTPStatus(200) <= answer.status < HTTPStatus.BAD_REQUEST:
-                    status = f"HTTP status {answer.status}{_hint(answer.status)}"
+                    answer = self._open(stack, repository, *arguments)
+                if not HTTPStatus.OK <= answer.status < HTTPStatus.BAD_REQUEST and answer.status not in other:
+                    status = f"HTTP status {answer.status}{self._reason(answer)}{_hint(answer.status)}"
                     raise EngineError(f"{self.title} answered the request for {what} with {status}")
                 yield answer
         except HttpError as error:
@@ -84,11 +130,42 @@ class RegistryClient:
         address = answer.links.get("next")
         return address and urljoin(self._base + path, address).removeprefix(self._base)
 
-    def _request(self, repository: str, path: str) -> AbstractContextManager[HttpResponse]:
-        headers = {"Accept": _ACCEPT}
-        if repository in self._authorization:
-            headers["Authorization"] = self._authorization[repository]
-        return self._http.request("GET", self._base + path, headers=headers)
+    def _open(
+        self,
+        stack: ExitStack,
+        repository: str,
+        method: str,
+        address: str,
+        headers: Mapping[str, str],
+        parameters: Mapping[str, str] | None,
+        body: Any,
+    ) -> HttpResponse:
+        """Send a request, and send it again after a temporary error."""
+        own = {"Authorization": self._authorization[repository]} if repository in self._authorization else {}
+        delays = iter(_DELAYS if body is None or isinstance(body, bytes) else ())
+        while True:
+            delay = next(delays, None)
+            try:
+                request = self._http.request(
+                    method, address, headers={"Accept": _ACCEPT, **own, **headers}, parameters=parameters, body=body
+                )
+                answer = stack.enter_context(request)
+            except HttpError:
+                if delay is None:
+                    raise
+            else:
+                if delay is None or answer.status not in _TEMPORARY:
+                    return answer
+                delay = max(delay, _retry_after(answer.headers))
+            time.sleep(delay)
+
+    def _reason(self, answer: HttpResponse) -> str:
+        """Return the first message of an error in the answer (``errors`` of the distribution specification)."""
+        try:
+            (first, *_others) = parse_object(self.read(answer), self.title)["errors"]
+            return f" ({printable_lines(str(first['message']))})"
+        except (TierwrightError, HttpError, KeyError, TypeError, ValueError):
+            return ""
 
     def _log_in(self, repository: str, headers: Mapping[str, str]) -> bool:
         """Answer the registry's challenge: use the password itself, or get a token. Return whether that worked."""
@@ -102,7 +179,7 @@ class RegistryClient:
         realm = challenge.get("realm", "")
         if scheme.lower() != "bearer" or not realm.startswith(("https://", self._base.partition("v2/")[0])):
             return False
-        parameters = {"service": challenge.get("service", ""), "scope": f"repository:{repository}:pull"}
+        parameters = {"service": challenge.get("service", ""), "scope": f"repository:{repository}:{self._access}"}
         with self._http.request(
             "GET", realm, parameters=parameters, headers={"Authorization": basic} if basic else None
         ) as answer:
@@ -111,6 +188,12 @@ class RegistryClient:
             info = parse_object(self.read(answer), self.title)
         self._authorization[repository] = f"Bearer {info.get('token') or info.get('access_token')}"
         return True
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Return the seconds that the registry asks to wait; 0 if it does not say, or says a date."""
+    text = headers.get("Retry-After", "")
+    return min(float(text), _LONGEST_DELAY) if text.isdecimal() else 0.0
 
 
 def _hint(status: int) -> str:

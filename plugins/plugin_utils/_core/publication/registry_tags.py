@@ -1,0 +1,131 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Moves tags in registries: all of them, or the next run moves the rest.
+
+A registry can only move one tag at a time, and cannot remove tags. So moves are never taken back: they are recorded in a
+file before the first tag moves, and the file is removed after the last move. All images are in the registry before that.
+If a run is killed in between, the next run finishes its moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import EngineError, NotFoundError, RunError
+from ..image.manifest import MANIFEST
+from ..local_files import remove_unfinished, set_aside, write_durably
+from ..records import decode, encode
+from ..state.journal import state_folder
+from ..state.lock import chain_lock
+from ..transports.registry_writer import RegistryWriter
+
+#: Connects to a registry, by its host.
+Connect = Callable[[str], RegistryWriter]
+
+_LOCK = "publication"
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryMove:
+    """The move of one tag of a repository."""
+
+    #: Host of the registry.
+    host: str
+    #: The repository's name in the registry.
+    repository: str
+    tag: str
+    #: Digest of the manifest that the tag named before; ``None`` if there was no such tag.
+    before: str | None
+    #: Digest of the manifest that the tag names afterwards.
+    after: str
+
+    @property
+    def name(self) -> str:
+        """The full name: ``registry.example.org/operations/corebuild:latest``."""
+        return f"{self.host}/{self.repository}:{self.tag}"
+
+
+def move_tags(chain: str, moves: Sequence[RegistryMove], connect: Connect) -> None:
+    """Move tags. All manifests must be in their repositories.
+
+    Args:
+        chain: The chain whose tags they are.
+        moves: At most one move for each tag.
+        connect: Returns the registry.
+
+    Raises:
+        RunError: A tag no longer names the image that it is moved from, or the moves cannot be recorded. No tag moved.
+        EngineError: A registry rejected a move, or does not answer. The next run moves the other tags.
+    """
+    if not moves:
+        return
+    with chain_lock(chain, _LOCK):
+        for move in moves:
+            named = connect(move.host).image_at(move.repository, move.tag)
+            now = named[0] if named else None
+            if now != move.before:
+                raise RunError(
+                    f"{move.name} named {move.before or 'no image'} a moment ago, and names {now or 'no image'} now: "
+                    "somebody else published it. No tag was moved; start the playbook again"
+                )
+        path = _record_file(chain)
+        try:
+            write_durably(path, encode(list(moves)))
+        except OSError as error:
+            raise RunError(
+                f"the moves of tags cannot be recorded in {path.parent} ({error.strerror}), so no tag moved"
+            ) from error
+        try:
+            for move in moves:
+                _move(move, connect)
+        except EngineError as error:
+            raise EngineError(f"{error}; some tags have moved already, and the next run moves the others") from error
+        path.unlink()
+
+
+def finish_moves(chain: str, say: Callable[[str], None], connect: Connect) -> None:
+    """Finish the moves of a run that was interrupted, except those of tags that somebody else has moved since.
+
+    Args:
+        chain: The chain.
+        say: Called with lines to print.
+        connect: Returns the registry.
+
+    Raises:
+        EngineError: A registry rejected a move, or does not answer; the next run tries again.
+    """
+    with chain_lock(chain, _LOCK):
+        path = _record_file(chain)
+        remove_unfinished(path.parent, path.name)
+        try:
+            moves = decode(path.read_text(), list[RegistryMove])
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            say(f"{set_aside(path, error)}. It listed the tags of an interrupted publication: check these tags")
+            return
+        for move in moves:
+            named = connect(move.host).image_at(move.repository, move.tag)
+            now = named[0] if named else None
+            if now == move.after:
+                continue
+            if now != move.before:
+                say(f"{move.name} names {now} now: somebody else has published it since, so it stays")
+                continue
+            try:
+                _move(move, connect)
+            except NotFoundError:
+                say(f"{move.name} cannot be moved: {move.after} was removed from the registry")
+        path.unlink()
+        say("a publication was interrupted: its last tags have moved now")
+
+
+def _move(move: RegistryMove, connect: Connect) -> None:
+    registry = connect(move.host)
+    registry.write_manifest(move.repository, move.tag, registry.manifest(move.repository, move.after), MANIFEST)
+
+
+def _record_file(chain: str) -> Path:
+    return state_folder(chain) / "publication.json"
