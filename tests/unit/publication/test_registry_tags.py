@@ -45,7 +45,7 @@ def moved(registry):
 
 
 def records():
-    return list(state_folder("chain").glob("publication*"))
+    return list(state_folder("chain").glob("publication*.json*"))
 
 
 def test_all_tags_move(registry):
