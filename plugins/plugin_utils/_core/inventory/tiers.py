@@ -101,6 +101,8 @@ def former_name(name: str, first: Mapping[str, Any]) -> str:
 def find_home(tiers: Iterable[Tier], folder: Path, *, former: str = "") -> Home:
     """Describe where a chain is defined: the machine, the user, the folder, and the Git checkout, if there is one.
 
+    The images of followed tiers belong to chains of other teams, so this chain does not claim them.
+
     Args:
         tiers: The tiers of the chain.
         folder: Folder of its inventory, absolute.
@@ -111,7 +113,7 @@ def find_home(tiers: Iterable[Tier], folder: Path, *, former: str = "") -> Home:
         inventory=str(folder),
         host=machine(),
         user=user(),
-        tiers=tuple(sorted(f"{tier.name} {tier.image}" for tier in tiers)),
+        tiers=tuple(sorted(f"{tier.name} {tier.image}" for tier in tiers if tier.followed is None)),
         origin=checkout.origin if checkout else "",
         repository=checkout.repository if checkout else "",
         within=checkout.within if checkout else "",
