@@ -52,7 +52,9 @@ class RegistryClient:
         self.host = host
         self.title = f"registry {host}"
         self._access = access
-        self._base = f"{'http' if _LOCAL.fullmatch(host) else 'https'}://{host}/v2/"
+        #: Whether it is on this machine.
+        self.is_local = _LOCAL.fullmatch(host) is not None
+        self._base = f"{'http' if self.is_local else 'https'}://{host}/v2/"
         self._http = HttpClient()
         self._authorization: dict[str, str] = {}
 
