@@ -34,6 +34,7 @@ ROOMS = [
     "handover",
     "packages",
     "views",
+    "handover",
     "publication",
     "doctor",
     "report",

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -79,12 +80,17 @@ class HttpClient:
     Certificates are checked with the system's authorities, with those of certifi, and with ``REQUESTS_CA_BUNDLE``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, authorities: Iterable[Path] = ()) -> None:
+        """Take what to trust. No connection is opened yet.
+
+        Args:
+            authorities: Files with certificates of more authorities.
+        """
         self._session = requests.Session()
         self._session.headers.update({"User-Agent": "tierwright", "Accept-Encoding": "identity"})
         # Without this, requests would send a password of ~/.netrc in place of a token.
         self._session.auth = _unchanged
-        self._session.mount("https://", _SystemAuthorities())
+        self._session.mount("https://", _SystemAuthorities(tuple(authorities)))
 
     @contextmanager
     def request(
@@ -127,8 +133,15 @@ class HttpClient:
 class _SystemAuthorities(HTTPAdapter):
     """Trusts the certificate authorities of the system too, where companies install their own."""
 
+    def __init__(self, more: Sequence[Path]) -> None:
+        self._more = more
+        super().__init__()
+
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options, ssl_context=ssl.create_default_context())
+        context = ssl.create_default_context()
+        for file in self._more:
+            context.load_verify_locations(file)
+        super().init_poolmanager(*arguments, **options, ssl_context=context)
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:

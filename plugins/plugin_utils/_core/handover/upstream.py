@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ..chain.names import split_registry
 from ..errors import DamagedError, NotFoundError
+from ..transports.registry_access import is_local
 from ..transports.registry_client import RegistryClient
 from .attachments import Attachment, PublishedParent, find_attachment
 
@@ -54,13 +55,12 @@ def upstream_ancestors(
             raise DamagedError(f"{what} has more than {_MOST} ancestors")
         visited.add(parent.digest)
         (host, repository), (child_host, _) = _split(parent), _split(child)
-        client = connect(host)
-        if client.is_local and not connect(child_host).is_local:
+        if is_local(host) and not is_local(child_host):
             raise DamagedError(
                 f"{what} names a parent in a registry on this machine ({parent.image}), although it is published in "
                 f"{child_host}; its team must publish the parent where others can read it"
             )
-        found = find_attachment(client, repository, parent.digest)
+        found = find_attachment(connect(host), repository, parent.digest)
         if found is None:
             raise NotFoundError(
                 f"{what} names the parent {parent.image}@{parent.digest}, which has no attachment, so the contracts "

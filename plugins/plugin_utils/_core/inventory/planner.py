@@ -54,6 +54,7 @@ class Planner:
             EngineError: The engine does not answer.
         """
         forced = self._read_force(force)
+        locked = self._locked_images()
         parts = self._read_parts()
         images = engine.images.snapshot()
         decisions = decide(
@@ -64,6 +65,7 @@ class Planner:
             forced=forced,
             elsewhere=self._key_parts.read_recorded(images),
             tests=self.roles.test_digests,
+            locked=locked,
         )
         for decision in decisions.values():
             if decision.action is Action.BUILD:
@@ -77,8 +79,9 @@ class Planner:
             ChainError: A role is missing.
             EngineError: The engine does not answer.
         """
-        chain, selected = self.inventory.chain, self.inventory.selected
-        return decide_tests_only(chain, engine.images.snapshot(), selected=selected, tests=self.roles.test_digests)
+        chain, selected, locked = self.inventory.chain, self.inventory.selected, self._locked_images()
+        images, tests = engine.images.snapshot(), self.roles.test_digests
+        return decide_tests_only(chain, images, selected=selected, tests=tests, locked=locked)
 
     def settings(self, tier: str) -> dict[str, str]:
         """Digests of the image settings that the inventory sets for a tier, by variable."""
@@ -95,7 +98,16 @@ class Planner:
                 f"tier_force names {', '.join(map(repr, unknown))}, but there is no such tier; tiers are: "
                 f"{', '.join(self.inventory.chain.order)}"
             )
+        for name in names:
+            if (follow := self.inventory.chain[name].followed) is not None:
+                raise ChainError(
+                    f"tier_force names {name!r}, but this tier follows {follow.reference}, so it is never built here; "
+                    f"`tierwright update {name}` looks for a newer image"
+                )
         return names
+
+    def _locked_images(self) -> dict[str, str]:
+        return {name: locked.config for name, locked in self.inventory.locked.items()}
 
     def _read_parts(self) -> dict[str, dict[str, str]]:
         """Read the key parts of all selected tiers, outside inputs included.

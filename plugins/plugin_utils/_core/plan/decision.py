@@ -16,11 +16,12 @@ from ..build_key.parts import Parts, content_tag, digest_key, recorded_parts, un
 from ..build_key.rebuild_reasons import differences
 from ..chain import tags
 from ..chain.graph import Chain
-from ..chain.tier import Tier
+from ..chain.tier import Follow, Tier
 from ..contract.gate import passed_tag
 from ..engine.inspection import Identity, Snapshot
 from ..errors import ChainError
 from ..image import labels
+from ..text import short
 
 #: The largest number of reasons that are listed for one tier.
 _MAX_REASONS = 6
@@ -82,6 +83,7 @@ def decide(
     forced: Collection[str],
     elsewhere: Mapping[str, Collection[Parts]] = MappingProxyType({}),
     tests: Mapping[str, str] = MappingProxyType({}),
+    locked: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Decision]:
     """Decide what a run does with every tier.
 
@@ -94,6 +96,7 @@ def decide(
         elsewhere: By tier, its recorded parts with their current digests: one mapping for each list of sources that
             one of its images was built with.
         tests: By tier, the digest of the tests that its image must pass. Tiers without tests are missing.
+        locked: By followed tier, the ID of its locked image. The engine may lack this image.
 
     Returns:
         A decision for each tier, parents before children.
@@ -105,7 +108,9 @@ def decide(
     find, named_images = engine.find, engine.names
     for tier in chain:
         named = named_images.get(tier.image, {})
-        if tier.name in selected:
+        if tier.followed is not None:
+            decision = _follow(tier, tier.followed, locked[tier.name], find, named, selected=tier.name in selected)
+        elif tier.name in selected:
             parent = decisions[tier.parent] if tier.parent else None
             withdrawn = {image: tag for tag, image in named.items() if tags.is_withdrawn(tag)}
             recorded = tuple(elsewhere.get(tier.name, ()))
@@ -124,7 +129,12 @@ def decide(
 
 
 def decide_tests_only(
-    chain: Chain, engine: Snapshot, *, selected: Collection[str], tests: Collection[str]
+    chain: Chain,
+    engine: Snapshot,
+    *,
+    selected: Collection[str],
+    tests: Collection[str],
+    locked: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Decision]:
     """Decide to build nothing, and to test the released images.
 
@@ -133,6 +143,7 @@ def decide_tests_only(
         engine: The engine's images.
         selected: Names of the tiers that are tested.
         tests: Names of the tiers that have tests.
+        locked: By followed tier, the ID of its locked image.
 
     Returns:
         A decision for each tier, parents before children.
@@ -142,7 +153,11 @@ def decide_tests_only(
         released = find_own(engine.find, tier, tier.release)
         was, image = engine.names.get(tier.image, {}).get(tier.tag), released.id if released else None
         untested = ("requested",) if tier.name in tests else ()
-        if tier.name not in selected:
+        if tier.followed is not None:
+            named = engine.names.get(tier.image, {})
+            followed = _follow(tier, tier.followed, locked[tier.name], engine.find, named, selected=False)
+            decision = dataclasses.replace(followed, was=was)
+        elif tier.name not in selected:
             decision = Decision(tier, Action.LEAVE, ("not selected by --limit",), image, {}, was=was)
         elif image is None:
             decision = Decision(tier, Action.LEAVE, (f"{_NO_IMAGE} {tier.release}",), None, {}, was=was)
@@ -153,6 +168,34 @@ def decide_tests_only(
             )
         decisions[tier.name] = decision
     return decisions
+
+
+def _follow(
+    tier: Tier,
+    follow: Follow,
+    locked: str,
+    find: Find[Identity],
+    named: Mapping[str, str],
+    *,
+    selected: bool,
+) -> Decision:
+    """Decide for a followed tier: its image is the locked one, unless a rollback withdrew that.
+
+    Children are based on this image even if ``--limit`` excludes the tier: the lock file decides, and not a tag.
+    """
+    released = find_own(find, tier, tier.release)
+    withdrawn = {image: tag for tag, image in named.items() if tags.is_withdrawn(tag)}
+    current = released is not None and released.id == locked
+    reason, image = f"follows {follow.reference}, locked image {short(locked)}", locked
+    if released is not None and not current and (tag := withdrawn.get(locked)):
+        reason = (
+            f"the locked image {short(locked)} was withdrawn by a rollback{_when(tag)}; restore the earlier lock file, "
+            f"or run `tierwright update {tier.name}` for a newer image"
+        )
+        image, current = released.id, True
+    if not selected:
+        return Decision(tier, Action.LEAVE, ("not selected by --limit",), image, {})
+    return Decision(tier, Action.KEEP, (reason,), image, {}, released=current)
 
 
 def _list_unseen(tier: Tier, reference: str, find: Find[Identity]) -> tuple[str, ...]:

@@ -57,14 +57,17 @@ def publish_images(
         RunError: No selected tier has a registry in its image name, or a selected tier was never released.
         EngineError: The engine or a registry rejected a request, or does not answer.
     """
-    targets = [tier for tier in chain if tier.name in selected and split_registry(tier.image)]
+    own = [tier for tier in chain if tier.name in selected and tier.followed is None]
+    targets = [tier for tier in own if split_registry(tier.image)]
     if not targets:
         raise RunError(
             f"no selected tier names a registry in tier_image ({', '.join(selected)}); expected a name such as "
             "tier_image: registry.example.org/operations/corebuild"
         )
-    if others := [name for name in selected if name not in {tier.name for tier in targets}]:
+    if others := [tier.name for tier in own if tier not in targets]:
         say(f"not published, because tier_image names no registry: {', '.join(others)}")
+    if followed := [tier.name for tier in chain if tier.name in selected and tier.followed is not None]:
+        say(f"not published, because other teams publish them: {', '.join(followed)}")
     return [_publish(engine, chain, tier, names, connect, say) for tier in targets]
 
 
@@ -74,7 +77,9 @@ def _publish(
     host, repository = split_registry(tier.image) or ("", "")
     image = find_own(engine.images.find, tier, tier.release)
     if image is None:
-        raise RunError(f"tier {tier.name!r} cannot be published: there is no released image {tier.release}; build it first")
+        raise RunError(
+            f"tier {tier.name!r} cannot be published: there is no released image {tier.release}; build it first"
+        )
     registry = connect(host)
     current = registry.image_at(repository, tier.tag)
     if current is not None and current[1] == image.id:
