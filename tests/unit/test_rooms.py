@@ -31,6 +31,7 @@ ROOMS = [
     "run",
     "layer_index",
     "transports",
+    "handover",
     "packages",
     "views",
     "handover",
