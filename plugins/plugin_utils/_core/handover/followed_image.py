@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..build_key.parts import content_tag
 from ..chain import tags
 from ..chain.names import split_registry
-from ..chain.tier import Follow, Tier
+from ..chain.tier import Tier
 from ..engine.engine import Engine
 from ..errors import ChainError, DamagedError, NotFoundError, SourceError, TierwrightError
 from ..image import labels, platform
@@ -37,13 +37,12 @@ class FollowedImage:
     attachments: Mapping[str, Attachment]
 
 
-def look_up(connect: ConnectToRead, tier: Tier, follow: Follow) -> FollowedImage:
+def look_up(connect: ConnectToRead, tier: Tier) -> FollowedImage:
     """Ask the registry which image the followed tag names now.
 
     Args:
         connect: Returns a registry, by its host.
         tier: The followed tier.
-        follow: What it follows.
 
     Raises:
         NotFoundError: The registry has no such tag, or an ancestor of the image is missing.
@@ -51,6 +50,9 @@ def look_up(connect: ConnectToRead, tier: Tier, follow: Follow) -> FollowedImage
         DamagedError: A document has a different digest, or does not fit the image.
         EngineError: The registry rejected a request, or does not answer.
     """
+    follow = tier.followed
+    if follow is None:
+        raise ChainError(f"tier {tier.name!r} follows no image")
     with _errors_of(tier, follow.reference):
         client, repository = _place(connect, follow.image)
         published = read_published(client, repository, follow.tag)
@@ -134,7 +136,7 @@ def take_followed(
         EngineError: The engine or a registry rejected a request, or does not answer.
     """
     lacking = [each for each in _needed(decisions) if engine.images.find(each.image or "") is None]
-    images = [_read_locked(connect, each.tier, locked[each.tier.name]) for each in lacking]
+    images = [read_locked(connect, each.tier, locked[each.tier.name]) for each in lacking]
     for decision, image in zip(lacking, download(engine, images, say), strict=True):
         tier, key = decision.tier, image.labels.get(labels.KEY, "")
         platform.check(engine, tier.name, locked[tier.name].reference, image)
@@ -151,7 +153,14 @@ def _needed(decisions: Collection[Decision]) -> Iterator[Decision]:
             yield decision
 
 
-def _read_locked(connect: ConnectToRead, tier: Tier, locked: LockedTier) -> PublishedImage:
+def read_locked(connect: ConnectToRead, tier: Tier, locked: LockedTier) -> PublishedImage:
+    """Read the manifest and the configuration of a locked image.
+
+    Raises:
+        SourceError: The registry does not have it any more.
+        DamagedError: It is not the image that the lock file names.
+        EngineError: The registry rejected the request, or does not answer.
+    """
     with _errors_of(tier, locked.reference):
         client, repository = _place(connect, locked.image)
         published = read_published(client, repository, locked.digest)
@@ -163,8 +172,8 @@ def _read_locked(connect: ConnectToRead, tier: Tier, locked: LockedTier) -> Publ
             content_tag(published.document.labels.get(labels.KEY, ""))
         ):
             raise DamagedError(
-                f"its configuration is {published.document.id}, but the lock file expects {locked.config}; get the lock "
-                "file from Git again"
+                f"its configuration is {published.document.id}, but the lock file expects {locked.config}; get the "
+                "lock file from Git again"
             )
         return published
 
@@ -178,8 +187,8 @@ def _read_attachments(
     place = own.place
     if (place.tier, place.team, place.chain) != owner:
         raise DamagedError(
-            f"its attachment {own.digest} is of tier {place.tier!r}, team {place.team!r}, chain {place.chain!r}, but its "
-            f"labels name tier {owner[0]!r}, team {owner[1]!r}, chain {owner[2]!r}"
+            f"its attachment {own.digest} is of tier {place.tier!r}, team {place.team!r}, chain {place.chain!r}, but "
+            f"its labels name tier {owner[0]!r}, team {owner[1]!r}, chain {owner[2]!r}"
         )
     attachments, ancestors = {place.tier: own}, []
     for ancestor in upstream_ancestors(connect, image, own):

@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..build_key.file_digests import digest_path
-from ..chain.tier import Protection
+from ..chain.tier import Protection, Tier
 from ..errors import NotFoundError
 from ..image import labels
 from ..layer_index.index import Store
@@ -19,7 +19,8 @@ from ..transports.registry import index_layers
 from ..views.change_lines import format_package, format_setting
 from ..views.comparison import SettingChange, compare
 from .attachments import Attachment
-from .followed_image import FollowedImage
+from .followed_image import ConnectToRead, FollowedImage, look_up_locked
+from .lock_file import LockedTier
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,57 +81,54 @@ class LockUpdate:
     written: list[str]
 
 
-def describe_update(team: str, before: FollowedImage | None, now: FollowedImage, store: Store, *, gone: bool) -> FollowedUpdate:
+def describe_update(
+    connect: ConnectToRead, tier: Tier, locked_before: LockedTier | None, now: FollowedImage, store: Store
+) -> FollowedUpdate:
     """Compare the newest image of a followed tier with the locked one.
 
     Args:
-        team: The team that owns the tier, as the inventory says.
-        before: The locked image; ``None`` if none is locked, or if the registry does not have it any more.
+        connect: Returns a registry, by its host.
+        tier: The tier.
+        locked_before: The entry of the lock file; ``None`` if it has none.
         now: The newest image.
         store: Cache of layer indexes.
-        gone: Whether an image is locked that the registry does not have any more.
 
     Raises:
         DamagedError: A layer has a different digest, or cannot be read.
         EngineError: A registry rejected a request, or does not answer.
     """
     locked = now.locked
-    common = {
-        "tier": locked.tier,
-        "team": team,
-        "image": locked.image,
-        "tag": locked.tag,
-        "newest": locked.digest,
-        "upstream": _upstream(now),
-    }
+    update = FollowedUpdate(
+        tier=locked.tier,
+        team=tier.team,
+        image=locked.image,
+        tag=locked.tag,
+        locked=locked_before.digest if locked_before else None,
+        newest=locked.digest,
+        newer=locked_before != locked,
+        upstream=_upstream(now),
+    )
+    if locked_before is None or not update.newer:
+        return update
+    before = look_up_locked(connect, tier, locked_before)
     if before is None:
-        unread = ["the locked image or its attachment is not in the registry any more, so it cannot be compared"]
-        return FollowedUpdate(**common, locked=None, newer=True, unread=unread if gone else [])
-    if before.locked == locked:
-        return FollowedUpdate(**common, locked=locked.digest, newer=False)
+        sentence = "the locked image or its attachment is not in the registry any more, so it cannot be compared"
+        return replace(update, unread=[sentence])
     try:
         diff = compare(_open(before, store), _open(now, store))
     except NotFoundError as error:
-        return FollowedUpdate(**common, locked=before.locked.digest, newer=True, unread=[str(error)])
+        return replace(update, unread=[f"the images cannot be compared: {error}"])
     contracts, protects = _contract_changes(before, now), _protection_changes(before, now)
-    layers = {tier.called: tier for tier in diff.tiers}
-    teams = {**_teams(before), **_teams(now), **{tier.called: tier.team for tier in diff.tiers}}
-    names = dict.fromkeys((*layers, *contracts, *protects))
-    return FollowedUpdate(
-        **common,
-        locked=before.locked.digest,
-        newer=True,
-        changes=[
-            UpstreamChange(
-                name,
-                teams.get(name),
-                list(layers[name].packages) if name in layers else [],
-                len(layers[name].files) if name in layers else 0,
-                contracts.get(name, []),
-                protects.get(name, []),
-            )
-            for name in names
-        ],
+    layers = {owner.called: owner for owner in diff.tiers}
+    teams = {**_teams(before), **_teams(now), **{owner.called: owner.team for owner in diff.tiers}}
+    changes = []
+    for name in dict.fromkeys((*layers, *contracts, *protects)):
+        packages, files = (layers[name].packages, len(layers[name].files)) if name in layers else ([], 0)
+        more = contracts.get(name, []), protects.get(name, [])
+        changes.append(UpstreamChange(name, teams.get(name), packages, files, *more))
+    return replace(
+        update,
+        changes=changes,
         config=diff.config,
         environment=diff.environment,
         labels=[change for change in diff.labels if not _identifies(change.name)],

@@ -98,9 +98,9 @@ def check_images(engine: Engine, chain: str, home: Home, moving: Mapping[Tier, s
     for tier, image_id in moving.items():
         if tier.followed is not None:
             builders = [other for other in _other_claims(engine, chain) if tier.image in _names(other)]
-            for owner in builders[:1]:
+            for builder in builders[:1]:
                 raise RunError(
-                    f"tier {tier.name!r} follows {tier.followed.reference}, and on this engine, the chain in {owner} "
+                    f"tier {tier.name!r} follows {tier.followed.reference}, and on this engine, the chain in {builder} "
                     f"builds {tier.image} itself. This run would move its tag {tier.release}. Give the followed images "
                     f"a name of their own on this engine: tier_image: {chain}/{tier.image.rpartition('/')[2]}"
                 )
@@ -157,7 +157,9 @@ def followed_images(engine: Engine, chain: str, tiers: Iterable[Tier], names: Na
     """
     claimed = {name for other in _other_claims(engine, chain) for name in _names(other)}
     followed = [tier for tier in tiers if tier.followed is not None and tier.image not in claimed]
-    return [image for tier in followed for image in provenance.images_of_tier(engine, tier.name, names.get(tier.image, {}))]
+    return [
+        image for tier in followed for image in provenance.images_of_tier(engine, tier.name, names.get(tier.image, {}))
+    ]
 
 
 def claimed_by_others(engine: Engine, chain: str, home: Home) -> dict[str, Home]:
