@@ -12,7 +12,6 @@ from ..engine.inspection import Identity
 from ..text import short
 from .own_images import Find, find_own
 
-
 #: Name under which the parts of a followed tier have the ID of its locked image.
 LOCKED = "locked"
 

@@ -82,7 +82,7 @@ def remove_claim(engine: Engine, chain: str) -> None:
 def check_images(engine: Engine, chain: str, home: Home, moving: Mapping[Tier, str | None]) -> None:
     """Check that no release tag that a run is going to move belongs to another project's chain.
 
-    The image of a followed tier always belongs to another chain. Only its name must not be one that this chain uses here.
+    The image of a followed tier always belongs to another chain. So its name is checked: no chain here may build it.
 
     Args:
         engine: The engine.
