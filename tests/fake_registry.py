@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-_PATH = re.compile(r"/v2/(?P<repository>.+?)/(?P<kind>manifests|blobs|uploads)/(?P<name>[^/]*)")
+_PATH = re.compile(r"/v2/(?P<repository>.+?)/(?P<kind>manifests|blobs|uploads|referrers)/(?P<name>[^/]*)")
 #: Status of an answer that replaces the registry's own; None keeps it.
 Fault = Callable[[str, str], int | None]
 
@@ -37,6 +38,8 @@ class FakeRegistry(ThreadingHTTPServer):
         self.fault: Fault = lambda _method, _path: None
         #: Whether blobs of other repositories can be mounted.
         self.mounts = True
+        #: Whether it has the referrers API.
+        self.referrers = False
 
     def put(self, repository: str, reference: str, content: bytes) -> str:
         """Store a manifest, under a tag unless the reference is its digest."""
@@ -63,6 +66,10 @@ def fake_registry() -> Iterator[FakeRegistry]:
             thread.join()
 
 
+def _subject(manifest: bytes) -> str | None:
+    return json.loads(manifest).get("subject", {}).get("digest")
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: FakeRegistry
@@ -86,7 +93,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _manifests(self, repository: str, reference: str, _query: dict[str, str], body: bytes) -> None:
         if self.command == "PUT":
             stored = self.server.put(repository, reference, body)
-            self._answer(201, headers={"Docker-Content-Digest": stored})
+            subject = _subject(body) if self.server.referrers else None
+            listed = {"OCI-Subject": subject} if subject else {}
+            self._answer(201, headers={"Docker-Content-Digest": stored, **listed})
             return
         wanted = self.server.tags.get((repository, reference), reference)
         content = self.server.manifests.get((repository, wanted))
@@ -94,6 +103,24 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404)
         else:
             self._answer(200, content, {"Docker-Content-Digest": wanted})
+
+    def _referrers(self, repository: str, subject: str, _query: dict[str, str], _body: bytes) -> None:
+        if not self.server.referrers:
+            self._answer(404)
+            return
+        found = [
+            {
+                "digest": key,
+                **{
+                    name: json.loads(content)[name]
+                    for name in ("artifactType", "annotations")
+                    if name in json.loads(content)
+                },
+            }
+            for (owner, key), content in self.server.manifests.items()
+            if owner == repository and _subject(content) == subject
+        ]
+        self._answer(200, json.dumps({"schemaVersion": 2, "manifests": found}).encode())
 
     def _blobs(self, repository: str, name: str, _query: dict[str, str], _body: bytes) -> None:
         content = self.server.blobs.get((repository, name))

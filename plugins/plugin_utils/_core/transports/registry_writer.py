@@ -26,6 +26,11 @@ class RegistryWriter:
         self._client = RegistryClient(host, access="pull,push", settings=settings)
         self.title = self._client.title
 
+    @property
+    def client(self) -> RegistryClient:
+        """The client, for readers."""
+        return self._client
+
     def blob_size(self, repository: str, blob: str) -> int | None:
         """Return the size of a blob in bytes; ``None`` if the repository does not have it.
 
@@ -102,16 +107,21 @@ class RegistryWriter:
         """
         return self._client.document(repository, "manifests", wanted)
 
-    def write_manifest(self, repository: str, reference: str, content: bytes, media_type: str) -> None:
-        """Write a manifest under a tag or its digest. The blobs that it names must be there."""
+    def write_manifest(self, repository: str, reference: str, content: bytes, media_type: str) -> bool:
+        """Write a manifest under a tag or its digest. The blobs that it names must be there.
+
+        Returns:
+            Whether the registry lists it among the referrers of its subject.
+        """
         what = f"{repository}{'@' if is_digest(reference) else ':'}{reference}"
         headers = {"Content-Type": media_type}
         path = f"{repository}/manifests/{reference}"
         with self._client.request("PUT", repository, path, what, headers=headers, body=content) as answer:
             _expect_created(self.title, what, answer.status)
-            said = answer.headers.get("Docker-Content-Digest", "")
+            said, is_listed = answer.headers.get("Docker-Content-Digest", ""), "OCI-Subject" in answer.headers
         if is_digest(said) and said != digest(content):
             raise DamagedError(f"{self.title} stored {what} with the digest {said}, expected {digest(content)}")
+        return is_listed
 
 
 class _Body:
