@@ -157,7 +157,9 @@ def followed_images(engine: Engine, chain: str, tiers: Iterable[Tier], names: Na
     """
     claimed = {name for other in _other_claims(engine, chain) for name in _names(other)}
     followed = [tier for tier in tiers if tier.followed is not None and tier.image not in claimed]
-    return [image for tier in followed for image in provenance.images_of_tier(engine, tier.name, names.get(tier.image, {}))]
+    return [
+        image for tier in followed for image in provenance.images_of_tier(engine, tier.name, names.get(tier.image, {}))
+    ]
 
 
 def claimed_by_others(engine: Engine, chain: str, home: Home) -> dict[str, Home]:
