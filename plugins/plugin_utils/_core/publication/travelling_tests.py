@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ast
 import fnmatch
-import os
 import stat
 import sys
 from collections.abc import Iterator, Mapping
@@ -68,7 +67,7 @@ def _read(folder: Path, path: Path) -> PackedFile:
         raise ValueError(f"{path} is a link to {resolved}, outside the folder, and only the folder travels")
     if not resolved.is_file():
         raise ValueError(f"{path} is a link to {resolved}; expected a link to a file")
-    return PackedFile(read_file(resolved), bool(os.stat(resolved).st_mode & stat.S_IXUSR))
+    return PackedFile(read_file(resolved), bool(resolved.stat().st_mode & stat.S_IXUSR))
 
 
 def _choose(files: Mapping[str, PackedFile], sources: Mapping[str, ast.Module]) -> dict[str, PackedFile]:
