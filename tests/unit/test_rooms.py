@@ -33,6 +33,7 @@ ROOMS = [
     "transports",
     "packages",
     "views",
+    "handover",
     "publication",
     "doctor",
     "report",

@@ -13,9 +13,10 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -96,13 +97,19 @@ class HttpClient:
     Certificates are checked with the system's authorities, with those of certifi, and with ``REQUESTS_CA_BUNDLE``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, authorities: Iterable[Path] = ()) -> None:
+        """Take what to trust. No connection is opened yet.
+
+        Args:
+            authorities: Files with certificates of more authorities.
+        """
         self._session = _Session()
         self._session.headers.update({"User-Agent": "tierwright", "Accept-Encoding": "identity"})
         # Without this, requests would send a password of ~/.netrc in place of a token.
         self._session.auth = _unchanged
+        adapter = _Adapter(tuple(authorities))
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter())
+            self._session.mount(scheme, adapter)
 
     @contextmanager
     def request(
@@ -233,12 +240,18 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
 class _Adapter(HTTPAdapter):
     """Trusts the certificate authorities of the system too, where companies install their own, also behind a proxy."""
 
+    def __init__(self, more: Sequence[Path]) -> None:
+        self._context = ssl.create_default_context()
+        for file in more:
+            self._context.load_verify_locations(file)
+        super().__init__()
+
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options, ssl_context=ssl.create_default_context())
+        super().init_poolmanager(*arguments, **options, ssl_context=self._context)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
     def proxy_manager_for(self, proxy: Any, **options: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **{"ssl_context": ssl.create_default_context(), **options})
+        manager = super().proxy_manager_for(proxy, **{"ssl_context": self._context, **options})
         manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
         return manager
 

@@ -74,7 +74,9 @@ def _publish(
     host, repository = split_registry(tier.image) or ("", "")
     image = find_own(engine.images.find, tier, tier.release)
     if image is None:
-        raise RunError(f"tier {tier.name!r} cannot be published: there is no released image {tier.release}; build it first")
+        raise RunError(
+            f"tier {tier.name!r} cannot be published: there is no released image {tier.release}; build it first"
+        )
     registry = connect(host)
     current = registry.image_at(repository, tier.tag)
     if current is not None and current[1] == image.id:

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Moves tags in registries: all of them, or the next run moves the rest.
 
-A registry can only move one tag at a time, and cannot remove tags. So moves are never taken back: they are recorded in a
-file before the first tag moves, and the file is removed after the last move. All images are in the registry before that.
-If a run is killed in between, the next run finishes its moves.
+A registry can only move one tag at a time, and cannot remove tags. So moves are never taken back: they are recorded in
+a file before the first tag moves, and the file is removed after the last move. All images are in the registry before
+that. If a run is killed in between, the next run finishes its moves.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from ..engine.chunks import ChunkReader
 from ..errors import DamagedError, UnsupportedError, UsageError
 from ..layer_index.index import Store
 from ..layer_index.tar_stream import Reader
-from .image_document import Document, digest
+from .image_document import Document
 from .manifests import (
     INDEXES,
     Blob,
@@ -74,22 +74,13 @@ class Registry:
 
     def _fetch_manifest(self, name: str, wanted: str) -> Manifest:
         title = f"{name}:{wanted} in {self.title}"
-        content = self._document(name, "manifests", wanted)
+        content = self._client.document(name, "manifests", wanted)
         info = parse_object(content, title)
         if media_type(info) in INDEXES:
-            content = self._document(name, "manifests", _digest_for_this_machine(info, title))
-        return manifest(content, f"{self._host}/{name}:{wanted}", lambda key: self._document(name, "blobs", key), title)
-
-    def _document(self, name: str, kind: str, wanted: str) -> bytes:
-        what = f"{name}{'@' if is_digest(wanted) else ':'}{wanted}"
-        with self._client.get(name, f"{name}/{kind}/{wanted}", what) as answer:
-            content = self._client.read(answer)
-            expected = wanted if is_digest(wanted) else answer.headers.get("Docker-Content-Digest", "")
-        if is_digest(expected) and digest(content) != expected:
-            raise DamagedError(
-                f"{what} in {self.title} is damaged: it has the digest {digest(content)}, expected {expected}"
-            )
-        return content
+            content = self._client.document(name, "manifests", _digest_for_this_machine(info, title))
+        return manifest(
+            content, f"{self._host}/{name}:{wanted}", lambda key: self._client.document(name, "blobs", key), title
+        )
 
     def _tags(self, name: str) -> Iterator[str]:
         path: str | None = f"{name}/tags/list"

@@ -1,10 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Requests to one registry, through the HTTP API of the distribution specification, with the user's credentials.
-
-A registry on this machine is contacted without TLS, as engines do; all others with TLS. Credentials are those of
-``docker login``, credential helpers included.
-"""
+"""Requests to one registry, through the HTTP API of the distribution specification, with the user's credentials."""
 
 from __future__ import annotations
 
@@ -18,16 +14,17 @@ from typing import Any
 from urllib.parse import urljoin
 
 from ..build_key.outside_inputs import readable
-from ..engine import docker_config
+from ..chain.names import is_digest
 from ..engine.chunks import ChunkReader
-from ..errors import EngineError, EngineUnavailableError, NotFoundError, TierwrightError
+from ..errors import DamagedError, EngineError, EngineUnavailableError, NotFoundError, TierwrightError
 from ..http_client import HttpClient, HttpError, HttpResponse
 from ..layer_index.tar_stream import ForwardStream
 from ..text import printable_lines
+from .image_document import digest
 from .manifests import INDEXES, MANIFESTS, parse_object
+from .registry_access import RegistryAccess
 
 _LARGEST_DOCUMENT = 8 << 20
-_LOCAL = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?")
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _ACCEPT = ", ".join((*MANIFESTS, *INDEXES))
 
@@ -42,18 +39,30 @@ _LONGEST_DELAY = 30.0
 class RegistryClient:
     """The client of one registry."""
 
-    def __init__(self, host: str, access: str = "pull") -> None:
+    def __init__(self, host: str, access: str = "pull", settings: RegistryAccess | None = None) -> None:
         """Take what to contact. No connection is opened yet.
 
         Args:
             host: Its host, if necessary with a port: ``registry.example.org:5000``.
             access: What to request a token for: ``pull``, or ``pull,push``.
+            settings: How to contact it; by default as Docker and Podman do.
+
+        Raises:
+            EngineError: A file with certificates of authorities cannot be read.
         """
         self.host = host
         self.title = f"registry {host}"
         self._access = access
-        self._base = f"{'http' if _LOCAL.fullmatch(host) else 'https'}://{host}/v2/"
-        self._http = HttpClient()
+        self._settings = settings or RegistryAccess()
+        self._base = f"{self._settings.scheme(host)}://{host}/v2/"
+        authorities = self._settings.authorities(host)
+        try:
+            self._http = HttpClient(authorities)
+        except OSError as error:
+            raise EngineError(
+                f"the certificates for {self.title} cannot be read ({', '.join(map(str, authorities))}): "
+                f"{error.strerror or error}"
+            ) from error
         self._authorization: dict[str, str] = {}
 
     @contextmanager
@@ -125,6 +134,30 @@ class RegistryClient:
         chunks = ChunkReader(answer.chunks())
         return ForwardStream(chunks, f"an answer of {self.title}", _LARGEST_DOCUMENT).read(_LARGEST_DOCUMENT + 1)
 
+    def document(self, repository: str, kind: str, wanted: str) -> bytes:
+        """Read a manifest or a small blob, and compare its digest with the wanted one, or with what the registry says.
+
+        Args:
+            repository: The repository.
+            kind: ``manifests`` or ``blobs``.
+            wanted: A digest; for a manifest also a tag.
+
+        Raises:
+            NotFoundError: The repository does not have it.
+            DamagedError: It has a different digest, or is larger than 8 MiB.
+            EngineError: The registry rejected the request.
+            EngineUnavailableError: The registry does not answer.
+        """
+        what = f"{repository}{'@' if is_digest(wanted) else ':'}{wanted}"
+        with self.get(repository, f"{repository}/{kind}/{wanted}", what) as answer:
+            content = self.read(answer)
+            expected = wanted if is_digest(wanted) else answer.headers.get("Docker-Content-Digest", "")
+        if is_digest(expected) and digest(content) != expected:
+            raise DamagedError(
+                f"{what} in {self.title} is damaged: it has the digest {digest(content)}, expected {expected}"
+            )
+        return content
+
     def next_page(self, path: str, answer: HttpResponse) -> str | None:
         """Return the path of the page after ``path``; ``None`` after the last page."""
         address = answer.links.get("next")
@@ -171,7 +204,7 @@ class RegistryClient:
         """Answer the registry's challenge: use the password itself, or get a token. Return whether that worked."""
         scheme, _, rest = headers.get("WWW-Authenticate", "").partition(" ")
         challenge = dict(_CHALLENGE.findall(rest))
-        login = docker_config.login(self.host)
+        login = self._settings.login(self.host, repository)
         basic = login and f"Basic {base64.b64encode(':'.join(login).encode()).decode()}"
         if scheme.lower() == "basic" and basic:
             self._authorization[repository] = basic

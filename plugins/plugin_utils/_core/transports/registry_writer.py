@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 
 from ..chain.names import is_digest
-from ..errors import DamagedError, EngineError
+from ..errors import DamagedError, EngineError, NotFoundError
 from .image_document import digest
 from .manifests import parse_object
+from .registry_access import RegistryAccess
 from .registry_client import RegistryClient
 
 #: Bytes of a blob that were sent.
@@ -20,9 +21,9 @@ Progress = Callable[[int], None]
 class RegistryWriter:
     """One registry that images are published to."""
 
-    def __init__(self, host: str) -> None:
-        """Take its host; see :class:`.RegistryClient`."""
-        self._client = RegistryClient(host, access="pull,push")
+    def __init__(self, host: str, settings: RegistryAccess | None = None) -> None:
+        """Take its host and how to contact it; see :class:`.RegistryClient`."""
+        self._client = RegistryClient(host, access="pull,push", settings=settings)
         self.title = self._client.title
 
     def blob_size(self, repository: str, blob: str) -> int | None:
@@ -85,16 +86,12 @@ class RegistryWriter:
         Raises:
             DamagedError: The manifest has a different digest than the registry says.
         """
-        what, missing = f"{repository}:{tag}", {HTTPStatus.NOT_FOUND}
-        with self._client.request("GET", repository, f"{repository}/manifests/{tag}", what, other=missing) as answer:
-            if answer.status == HTTPStatus.NOT_FOUND:
-                return None
-            content, said = self._client.read(answer), answer.headers.get("Docker-Content-Digest", "")
-        manifest = digest(content)
-        if is_digest(said) and said != manifest:
-            raise DamagedError(f"{what} in {self.title} is damaged: it has the digest {manifest}, expected {said}")
-        config = parse_object(content, f"{what} in {self.title}").get("config")
-        return manifest, str(config.get("digest", "")) if isinstance(config, dict) else ""
+        try:
+            content = self._client.document(repository, "manifests", tag)
+        except NotFoundError:
+            return None
+        config = parse_object(content, f"{repository}:{tag} in {self.title}").get("config")
+        return digest(content), str(config.get("digest", "")) if isinstance(config, dict) else ""
 
     def manifest(self, repository: str, wanted: str) -> bytes:
         """Read the manifest with a digest.
@@ -103,12 +100,7 @@ class RegistryWriter:
             NotFoundError: The repository does not have it.
             DamagedError: The registry returned a different manifest.
         """
-        what = f"{repository}@{wanted}"
-        with self._client.get(repository, f"{repository}/manifests/{wanted}", what) as answer:
-            content = self._client.read(answer)
-        if digest(content) != wanted:
-            raise DamagedError(f"{what} in {self.title} is damaged: it has the digest {digest(content)}")
-        return content
+        return self._client.document(repository, "manifests", wanted)
 
     def write_manifest(self, repository: str, reference: str, content: bytes, media_type: str) -> None:
         """Write a manifest under a tag or its digest. The blobs that it names must be there."""
