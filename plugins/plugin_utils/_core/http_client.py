@@ -35,6 +35,9 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
 _CHUNK = 1 << 20
 
+#: The query of an address: values, or lists of values, by name.
+Parameters = Mapping[str, str | Sequence[str]]
+
 
 class HttpError(Exception):
     """There is no whole answer.
@@ -46,6 +49,10 @@ class HttpError(Exception):
 def seconds_for(size: int) -> float:
     """Return the limit in seconds for a body of this size in bytes."""
     return PATIENCE + size / SLOWEST
+
+
+class LastingHttpError(HttpError):
+    """The same request would fail again: the address is invalid, or the server is not trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +125,7 @@ class HttpClient:
         address: str,
         *,
         headers: Mapping[str, str] | None = None,
-        parameters: Mapping[str, str] | None = None,
+        parameters: Parameters | None = None,
         body: Any = None,
     ) -> Iterator[HttpResponse]:
         """Send a request.
@@ -143,7 +150,9 @@ class HttpClient:
         try:
             response = self._send(method, address, dict(headers or {}), parameters, body)
         except ValueError as error:  # of all three libraries; its text contains the address, with its password
-            raise HttpError("the address is invalid, or redirects to an invalid one") from error
+            raise LastingHttpError("the address is invalid, or redirects to an invalid one") from error
+        except requests.exceptions.SSLError as error:
+            raise LastingHttpError(_reason(error)) from error
         except requests.RequestException as error:
             raise HttpError(_reason(error)) from error
         with response:
@@ -151,7 +160,7 @@ class HttpClient:
             yield HttpResponse(response.status_code, response.headers, links, response.raw)
 
     def _send(
-        self, method: str, address: str, headers: dict[str, str], parameters: Mapping[str, str] | None, body: Any
+        self, method: str, address: str, headers: dict[str, str], parameters: Parameters | None, body: Any
     ) -> requests.Response:
         """Send a request, and follow its redirects."""
         for _redirect in range(_MOST_REDIRECTS + 1):
@@ -173,7 +182,7 @@ class HttpClient:
             if urlsplit(address)[:2] != urlsplit(following)[:2]:
                 headers.pop("Authorization", None)
             address, parameters = following, None
-        raise HttpError(f"it redirects more than {_MOST_REDIRECTS} times")
+        raise LastingHttpError(f"it redirects more than {_MOST_REDIRECTS} times")
 
 
 class _Session(requests.Session):
