@@ -18,6 +18,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors impo
     TierwrightError,
     describe_error,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.shared_cache import SharedCache
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.taking import take_kept
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say, warn
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.planner import Planner
@@ -67,17 +69,20 @@ class ActionModule(ChainAction):
             check_claim(engine, inventory.name, inventory.home)
             if interrupted(inventory.name):
                 say("a promotion was interrupted; the next run first finishes it or takes it back")
-            return self._plan(planner, engine)[1]
+            return self._plan(planner, engine, planner.open_cache(engine))[1]
 
         def check_inputs() -> None:
-            self._decide(make_planner(task_vars), engine)
+            self._decide(make_planner(task_vars), engine, None)
 
         wait = read_waiting(self._task.args, say, first=check_inputs)
         journal = begin(engine, inventory.name, inventory.home, command(), wait)
         try:
             note_files(journal, files)
             begin_files(files, RunResult(inventory.name, journal.run, RUNNING, None, None, None, resume_command()))
-            decisions, result = self._plan(planner, engine)
+            shared = planner.open_cache(engine)
+            decisions, result = self._plan(planner, engine, shared)
+            if shared is not None:
+                take_kept(engine, decisions.values(), shared, say)
             if variant is not None:
                 note_variant(journal, variant)
             for name, decision in decisions.items():
@@ -99,8 +104,10 @@ class ActionModule(ChainAction):
             raise
         return result | {"run": str(journal.folder)}
 
-    def _plan(self, planner: Planner, engine: Engine) -> tuple[dict[str, Decision], dict[str, Any]]:
-        inventory, decisions = planner.inventory, self._decide(planner, engine)
+    def _plan(
+        self, planner: Planner, engine: Engine, shared: SharedCache | None
+    ) -> tuple[dict[str, Decision], dict[str, Any]]:
+        inventory, decisions = planner.inventory, self._decide(planner, engine, shared)
         moving = {decision.tier: decision.was for decision in decisions.values() if _moves_tag(decision)}
         check_images(engine, inventory.name, inventory.home, moving)
         listed = [decisions[name] for name in inventory.selected]
@@ -110,12 +117,13 @@ class ActionModule(ChainAction):
         if self._builds:
             note_plan(inventory.name, decisions, inventory.selected, warn)
         result = _result(inventory, decisions, build=not self._task.check_mode)
+        result["promote"] |= not self._task.check_mode and bool(boolean(self._task.args.get("publish", False)))
         if dest := self._task.args.get("dest"):
             _write(Path(str(dest)), {"chain": inventory.name, "tiers": result["tiers"]})
         return decisions, result
 
-    def _decide(self, planner: Planner, engine: Engine) -> dict[str, Decision]:
-        return planner.decide(engine, self._task.args.get("force")) if self._builds else planner.take(engine)
+    def _decide(self, planner: Planner, engine: Engine, shared: SharedCache | None) -> dict[str, Decision]:
+        return planner.decide(engine, self._task.args.get("force"), shared) if self._builds else planner.take(engine)
 
     @property
     def _builds(self) -> bool:

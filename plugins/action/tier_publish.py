@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
     ChainAction,
@@ -17,6 +17,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.ac
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publish import (
     PublishedTier,
+    compare_images,
     publish_images,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.registry_tags import (
@@ -25,25 +26,42 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import begin
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.text import size
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.registry_writer import RegistryWriter
 
 
 class ActionModule(ChainAction):
     """Publishes the chain's released images to registries."""
 
+    _supports_check_mode = True
+
     def work(self, variables: dict[str, Any]) -> dict[str, Any]:
         inventory = read_inventory(variables)
-        engine, registry = connect(), cache(RegistryWriter)
+        engine = connect()
+        if self._task.check_mode:
+            return self._compare(inventory, engine)
+        if self._task.args.get("run"):  # the run of a build already keeps other runs away
+            return self._publish(inventory, engine)
         wait = read_waiting(self._task.args, say)
         journal = begin(engine, inventory.name, inventory.home, command(), wait)
         try:
-            finish_moves(inventory.name, say, registry)
-            names = engine.images.snapshot().names
-            published = publish_images(engine, inventory.chain, inventory.selected, names, registry, say)
-            moves = [move for tier in published for move in tier.moves]
-            move_tags(inventory.name, moves, registry)
+            return self._publish(inventory, engine)
         finally:
             journal.end()
+
+    def _compare(self, inventory: ChainInventory, engine: Engine) -> dict[str, Any]:
+        registry = inventory.registries.writer
+        differences = compare_images(engine, inventory.chain, inventory.selected, registry, say)
+        for each in differences:
+            say(f"{each.tier.release} is {'published' if each.is_published else 'to be published'}")
+        return {"changed": not all(each.is_published for each in differences), "published": {}, "sent": 0}
+
+    def _publish(self, inventory: ChainInventory, engine: Engine) -> dict[str, Any]:
+        registry = inventory.registries.writer
+        finish_moves(inventory.name, say, registry)
+        names, cache = engine.images.snapshot().names, inventory.cache_use == "write"
+        differences = compare_images(engine, inventory.chain, inventory.selected, registry, say)
+        published = publish_images(engine, inventory.chain, differences, names, registry, say, cache=cache)
+        moves = [move for tier in published for move in tier.moves]
+        move_tags(inventory.name, moves, registry)
         self._show(published)
         return {
             "changed": bool(moves) or any(tier.sent for tier in published),

@@ -41,6 +41,10 @@ options:
     description: Names of tiers to build although nothing changed, as a list or as a text with commas.
     type: raw
     default: []
+  publish:
+    description: Whether M(tierwright.chain.tier_publish) follows in the last play, so that this play must run.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Can run in check mode and return what would change, without changing anything.

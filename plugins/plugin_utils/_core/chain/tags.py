@@ -4,6 +4,7 @@
 
 - ``key-…`` contains the build key.
 - ``tested-…`` names the tests that the image passed.
+- ``sources-…`` contains the key parts that are known before a build; only in a registry that is a shared cache.
 - ``failed-…`` marks an image that failed its tests.
 - ``release-…`` contains the time of a release.
 - ``withdrawn-…`` contains the time when a rollback withdrew the image.
@@ -23,6 +24,7 @@ PREVIOUS = "previous"
 
 _CONTENT = "key-"
 _TESTED = "tested-"
+_SOURCES = "sources-"
 _FAILED = "failed-"
 _RELEASE = "release-"
 _WITHDRAWN = "withdrawn-"
@@ -30,7 +32,7 @@ _BUILDING = "building-"
 _FORMAT = "%Y%m%dT%H%M%SZ"
 _MOMENT = r"[0-9]{8}T[0-9]{6}Z"
 _OURS = re.compile(
-    rf"(?:{_CONTENT}|{_FAILED})[0-9a-f]{{16}}|{_TESTED}[0-9a-f]{{12}}-[0-9a-f]{{12}}|(?:{_RELEASE}|{_WITHDRAWN}){_MOMENT}"
+    rf"(?:{_CONTENT}|{_FAILED}|{_SOURCES})[0-9a-f]{{16}}|{_TESTED}[0-9a-f]{{12}}-[0-9a-f]{{12}}|(?:{_RELEASE}|{_WITHDRAWN}){_MOMENT}"
     rf"|{_BUILDING}{_MOMENT}-[0-9a-f]{{8}}"
 )
 
@@ -58,6 +60,15 @@ def tested(tests: str, neighbours: str) -> str:
         neighbours: Digest of the neighbours that the tests started.
     """
     return f"{_TESTED}{tests[:12]}-{neighbours[:12]}"
+
+
+def sources(key: str) -> str:
+    """Return the tag of the newest image that was built from certain key parts, whatever its role used besides them.
+
+    Args:
+        key: Digest of these parts.
+    """
+    return _SOURCES + key[:16]
 
 
 def building(run: str) -> str:

@@ -14,6 +14,8 @@ from ..chain.graph import Chain
 from ..compatibility.matrix_store import VariantRef
 from ..errors import ChainError
 from ..state.owner import Home
+from ..transports.registries import Registries
+from .registry_settings import read_cache_use, read_registries
 from .tiers import GROUP, find_home, former_name, read_chain, read_name
 
 
@@ -79,6 +81,25 @@ class ChainInventory:
         """
         value = self._first_variables.get("tier_variant")
         return None if value is None else VariantRef.read(value)
+
+    @cached_property
+    def registries(self) -> Registries:
+        """The registries, contacted as ``tier_registries`` says.
+
+        Raises:
+            ChainError: The variable is wrong.
+        """
+        folder = self.inventory_folder(self.chain.order[0])
+        return Registries(read_registries(self._first_variables.get("tier_registries"), folder))
+
+    @cached_property
+    def cache_use(self) -> str | None:
+        """How registries are used as a shared cache: ``read``, ``write``; ``None`` if ``tier_shared_cache`` is not set.
+
+        Raises:
+            ChainError: The variable is wrong.
+        """
+        return read_cache_use(self._first_variables.get("tier_shared_cache"))
 
     @cached_property
     def selected(self) -> list[str]:

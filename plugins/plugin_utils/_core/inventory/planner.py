@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from ..chain.names import split_pinned
 from ..chain.tier import Bootstrap, Import, Pull, Tier
 from ..engine.engine import Engine
 from ..errors import ChainError, wrap_errors
+from ..handover.shared_cache import SharedCache
 from ..image import platform
 from ..plan.decision import Action, Decision, decide, decide_tests_only
+from ..plan.shared_images import SharedImages
 from .chain_inventory import ChainInventory
 from .declared_inputs import Inputs, digest_inputs
 from .display import warn
@@ -38,12 +41,28 @@ class Planner:
         self.roles = TierRoles(inventory)
         self._key_parts = TierKeyParts(inventory, self.roles, ansible_version)
 
-    def decide(self, engine: Engine, force: Any) -> dict[str, Decision]:
+    def open_cache(self, engine: Engine) -> SharedCache | None:
+        """Return the shared cache; ``None`` if ``tier_shared_cache`` is not set.
+
+        Raises:
+            ChainError: A variable about registries is wrong.
+        """
+        if self.inventory.cache_use is None:
+            return None
+
+        def layers_of(image: str) -> Sequence[str] | None:
+            found = engine.images.find(image)
+            return found.layers if found else None
+
+        return SharedCache(self.inventory.registries, self._key_parts.digest_sources, layers_of, warn)
+
+    def decide(self, engine: Engine, force: Any, shared: SharedImages | None = None) -> dict[str, Decision]:
         """Check everything that can be checked without building, and decide for each tier.
 
         Args:
             engine: The engine with the existing images.
             force: The value of ``tier_force``: names of tiers that are built in any case.
+            shared: Images that were built elsewhere; ``None`` if the run takes none.
 
         Returns:
             A decision for each tier of the chain, parents before children.
@@ -64,6 +83,7 @@ class Planner:
             forced=forced,
             elsewhere=self._key_parts.read_recorded(images),
             tests=self.roles.test_digests,
+            shared=shared,
         )
         for decision in decisions.values():
             if decision.action is Action.BUILD:

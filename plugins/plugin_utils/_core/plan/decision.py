@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import TypeVar
 
 from ..build_key.parts import Parts, content_tag, digest_key, recorded_parts, unseen
 from ..build_key.rebuild_reasons import differences
@@ -21,16 +20,13 @@ from ..contract.gate import passed_tag
 from ..engine.inspection import Identity, Snapshot
 from ..errors import ChainError
 from ..image import labels
+from .own_images import Find, find_built, find_own
+from .shared_images import SharedImages
 
 #: The largest number of reasons that are listed for one tier.
 _MAX_REASONS = 6
 
-_NO_IMAGE = "there is no image"
-
-ImageT = TypeVar("ImageT", bound=Identity)
-
-#: Looks up an image by reference.
-Find = Callable[[str], ImageT | None]
+NO_IMAGE = "there is no image"
 
 
 class Action(enum.StrEnum):
@@ -82,6 +78,7 @@ def decide(
     forced: Collection[str],
     elsewhere: Mapping[str, Collection[Parts]] = MappingProxyType({}),
     tests: Mapping[str, str] = MappingProxyType({}),
+    shared: SharedImages | None = None,
 ) -> dict[str, Decision]:
     """Decide what a run does with every tier.
 
@@ -94,6 +91,7 @@ def decide(
         elsewhere: By tier, its recorded parts with their current digests: one mapping for each list of sources that
             one of its images was built with.
         tests: By tier, the digest of the tests that its image must pass. Tiers without tests are missing.
+        shared: Images that were built elsewhere; ``None`` if the run takes none.
 
     Returns:
         A decision for each tier, parents before children.
@@ -113,7 +111,9 @@ def decide(
             decision = dataclasses.replace(decision, elsewhere=recorded)
             if decision.action is Action.BUILD and not decision.forced and tier.name in tests:
                 decision = _retest_failed(decision, find) or decision
-            untested = tuple(_explain_tests(decision, tests.get(tier.name), decisions, named))
+            if shared is not None:
+                decision = _take_shared(decision, shared) or decision
+            untested = tuple(_explain_tests(decision, tests.get(tier.name), decisions, named, shared))
             undetectable = _list_unseen(tier, decision.image or tier.release, find)
             decision = dataclasses.replace(decision, untested=untested, unseen=undetectable)
         else:
@@ -145,7 +145,7 @@ def decide_tests_only(
         if tier.name not in selected:
             decision = Decision(tier, Action.LEAVE, ("not selected by --limit",), image, {}, was=was)
         elif image is None:
-            decision = Decision(tier, Action.LEAVE, (f"{_NO_IMAGE} {tier.release}",), None, {}, was=was)
+            decision = Decision(tier, Action.LEAVE, (f"{NO_IMAGE} {tier.release}",), None, {}, was=was)
         else:
             reason = "released" if untested else "it has no tests"
             decision = Decision(
@@ -159,24 +159,6 @@ def _list_unseen(tier: Tier, reference: str, find: Find[Identity]) -> tuple[str,
     """List the sources that the role of an image used, but whose changes cannot be detected."""
     image = find(reference)
     return unseen((labels.stored_parts(image.labels, tier.name) if image else None) or {})
-
-
-def find_own(find: Find[ImageT], tier: Tier, reference: str) -> ImageT | None:
-    """Look up an image; ``None`` unless it is ``tier``'s own. An inherited label names a different tier."""
-    image = find(reference)
-    return image if image is not None and image.labels.get(labels.TIER) == tier.name else None
-
-
-def find_built(find: Find[ImageT], tier: Tier, key: str) -> ImageT | None:
-    """Look up the image that a build with ``key`` would give; ``None`` if there is none.
-
-    The content tag decides. An image can have several content tags: a rebuild with different parts can give the same
-    image, and its label keeps the first key. If the content tag was removed, the label of the released image decides.
-    """
-    released = find_own(find, tier, tier.release)
-    if released is not None and released.labels.get(labels.KEY) == key:
-        return released
-    return find_own(find, tier, f"{tier.image}:{content_tag(key)}")
 
 
 def _decide(
@@ -220,7 +202,7 @@ def _decide(
         return Decision(tier, Action.KEEP, (reason,), image.id, parts, released=current)
     if before is None:
         missing = f"{tier.release} has no label with its key parts"
-        reason = f"{_NO_IMAGE} {tier.release}" if released is None else missing
+        reason = f"{NO_IMAGE} {tier.release}" if released is None else missing
         return Decision(tier, Action.BUILD, (reason,), None, parts)
     reasons = tuple(describe(variants[0])) or (
         "this version of Tierwright builds a different image from the same inputs",
@@ -239,14 +221,31 @@ def _retest_failed(decision: Decision, find: Find[Identity]) -> Decision | None:
     for recorded in decision.elsewhere or ({},):
         image = find_own(find, tier, f"{tier.image}:{tags.failed(content_tag(digest_key({**parts, **recorded})))}")
         if image is not None:
-            others = (reason for reason in decision.reasons if not reason.startswith(_NO_IMAGE))
+            others = (reason for reason in decision.reasons if not reason.startswith(NO_IMAGE))
             reasons = ("built before, and failed its tests", *others)
             return dataclasses.replace(decision, action=Action.KEEP, reasons=reasons, image=image.id, follows=False)
     return None
 
 
+def _take_shared(decision: Decision, shared: SharedImages) -> Decision | None:
+    """Decide to take an image that was built elsewhere; ``None`` if there is none with the tier's key."""
+    tier, parts = decision.tier, decision.parts
+    if decision.action is not Action.BUILD or decision.forced or (tier.parent is not None and "parent" not in parts):
+        return None
+    image = shared.find(tier, parts)
+    if image is None:
+        return None
+    others = (reason for reason in decision.reasons if not reason.startswith(NO_IMAGE))
+    reasons = ("built elsewhere, from the shared cache", *others)
+    return dataclasses.replace(decision, action=Action.KEEP, reasons=reasons, image=image.id, follows=False)
+
+
 def _explain_tests(
-    decision: Decision, tests: str | None, others: Mapping[str, Decision], named: Mapping[str, str]
+    decision: Decision,
+    tests: str | None,
+    others: Mapping[str, Decision],
+    named: Mapping[str, str],
+    shared: SharedImages | None,
 ) -> Iterator[str]:
     """Yield the reasons why a kept image must be tested.
 
@@ -255,6 +254,7 @@ def _explain_tests(
         tests: Digest of the image's tests; ``None`` if there are none.
         others: The decisions for the tiers before this one, which include its neighbours.
         named: Image IDs by tag, of the tier's images.
+        shared: Images that were built and tested elsewhere, if the run takes them.
     """
     if tests is None or decision.action is not Action.KEEP:
         return
@@ -266,7 +266,7 @@ def _explain_tests(
     tag = passed_tag(decision.image or "", tests, {name: neighbour.image for name, neighbour in neighbours.items()})
     own_tags = [own_tag for own_tag, image in named.items() if image == decision.image]
     passed = [own_tag for own_tag in own_tags if tags.is_tested(own_tag)]
-    if tag in passed:
+    if tag in passed or (shared is not None and shared.has_passed(decision.tier, decision.image or "", tag)):
         return
     if any(tags.is_failed(own_tag) for own_tag in own_tags):
         yield "it failed its tests before"

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..chain import tags
@@ -12,11 +12,29 @@ from ..chain.graph import Chain
 from ..chain.names import split_registry
 from ..chain.tier import Tier
 from ..engine.engine import Engine
-from ..engine.inspection import Names
+from ..engine.inspection import Image, Names
 from ..errors import RunError
-from ..plan.decision import find_own
+from ..handover.shared_cache import sources_tag
+from ..image import labels
+from ..plan.own_images import find_own
 from .registry_tags import Connect, RegistryMove
 from .upload import upload
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The released image of a tier, compared with what its release tag names in the registry."""
+
+    tier: Tier
+    #: Host of the registry, and the repository's name there.
+    host: str
+    repository: str
+    #: The released image, on the engine.
+    image: Image
+    #: The manifest that the release tag names in the registry; ``None`` if there is no such tag.
+    named: str | None
+    #: Whether this is the manifest of the released image.
+    is_published: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,67 +50,92 @@ class PublishedTier:
     moves: tuple[RegistryMove, ...]
 
 
-def publish_images(
-    engine: Engine,
-    chain: Chain,
-    selected: Collection[str],
-    names: Names,
-    connect: Connect,
-    say: Callable[[str], None],
-) -> list[PublishedTier]:
-    """Bring the released images of the selected tiers into their registries. No tag moves.
+def compare_images(
+    engine: Engine, chain: Chain, selected: Collection[str], connect: Connect, say: Callable[[str], None]
+) -> list[Difference]:
+    """Compare the released images of the selected tiers with those in their registries.
 
     Args:
         engine: The engine.
         chain: The chain.
         selected: Names of the tiers.
-        names: The image names on the engine.
         connect: Returns a registry, by its host.
         say: Called with lines to print.
 
     Returns:
-        The published tiers, parents before children.
+        One comparison for each tier that has a registry in its image name, parents before children.
 
     Raises:
         RunError: No selected tier has a registry in its image name, or a selected tier was never released.
         EngineError: The engine or a registry rejected a request, or does not answer.
     """
-    targets = [tier for tier in chain if tier.name in selected and split_registry(tier.image)]
+    targets = [(tier, place) for tier in chain if tier.name in selected and (place := split_registry(tier.image))]
     if not targets:
         raise RunError(
             f"no selected tier names a registry in tier_image ({', '.join(selected)}); expected a name such as "
             "tier_image: registry.example.org/operations/corebuild"
         )
-    if others := [name for name in selected if name not in {tier.name for tier in targets}]:
+    if others := [name for name in selected if name not in {tier.name for tier, _place in targets}]:
         say(f"not published, because tier_image names no registry: {', '.join(others)}")
-    return [_publish(engine, chain, tier, names, connect, say) for tier in targets]
+    return [_compare(engine, tier, *place, connect) for tier, place in targets]
 
 
-def _publish(
-    engine: Engine, chain: Chain, tier: Tier, names: Names, connect: Connect, say: Callable[[str], None]
-) -> PublishedTier:
-    host, repository = split_registry(tier.image) or ("", "")
+def _compare(engine: Engine, tier: Tier, host: str, repository: str, connect: Connect) -> Difference:
     image = find_own(engine.images.find, tier, tier.release)
     if image is None:
         raise RunError(
             f"tier {tier.name!r} cannot be published: there is no released image {tier.release}; build it first"
         )
-    registry = connect(host)
-    current = registry.image_at(repository, tier.tag)
-    if current is not None and current[1] == image.id:
-        manifest, sent = current[0], 0
-    else:
-        say(f"publishing tier {tier.name!r} as {tier.release}")
-        sources = list(_repositories(chain, tier, host))
-        done = upload(engine, image, registry, repository, sources=sources, say=say)
-        manifest, sent = done.manifest, done.sent
-    moves = []
-    for tag in (*_newest_release(names, tier, image.id), tier.tag):
-        named = current if tag == tier.tag else registry.image_at(repository, tag)
-        before = named[0] if named else None
-        if before != manifest:
-            moves.append(RegistryMove(host, repository, tag, before, manifest))
-    return PublishedTier(tier, manifest, sent, tuple(moves))
+    named = connect(host).image_at(repository, tier.tag)
+    manifest, config = named or (None, None)
+    return Difference(tier, host, repository, image, manifest, config == image.id)
+
+
+def publish_images(
+    engine: Engine,
+    chain: Chain,
+    differences: Collection[Difference],
+    names: Names,
+    connect: Connect,
+    say: Callable[[str], None],
+    *,
+    cache: bool,
+) -> list[PublishedTier]:
+    """Bring the released images of tiers into their registries. No tag moves.
+
+    Args:
+        engine: The engine.
+        chain: The chain.
+        differences: The result of :func:`compare_images`.
+        names: The image names on the engine.
+        connect: Returns a registry, by its host.
+        say: Called with lines to print.
+        cache: Whether the tags of the shared cache are published, too.
+
+    Returns:
+        The published tiers, in the same order.
+
+    Raises:
+        EngineError: The engine or a registry rejected a request, or does not answer.
+    """
+    published = []
+    for each in differences:
+        tier, registry, sent = each.tier, connect(each.host), 0
+        if each.is_published and each.named is not None:
+            manifest = each.named
+        else:
+            say(f"publishing tier {tier.name!r} as {tier.release}")
+            sources = list(_repositories(chain, tier, each.host))
+            done = upload(engine, each.image, registry, each.repository, sources=sources, say=say)
+            manifest, sent = done.manifest, done.sent
+        moves = []
+        for tag in _tags(tier, each.image, names.get(tier.image, {}), cache=cache):
+            now = registry.image_at(each.repository, tag)
+            before = now[0] if now else None
+            if before != manifest:
+                moves.append(RegistryMove(each.host, each.repository, tag, before, manifest))
+        published.append(PublishedTier(tier, manifest, sent, tuple(moves)))
+    return published
 
 
 def _repositories(chain: Chain, tier: Tier, host: str) -> Iterator[str]:
@@ -103,6 +146,12 @@ def _repositories(chain: Chain, tier: Tier, host: str) -> Iterator[str]:
             yield place[1]
 
 
-def _newest_release(names: Names, tier: Tier, image: str) -> list[str]:
-    named = names.get(tier.image, {})
-    return sorted(tag for tag, identifier in named.items() if identifier == image and tags.is_release(tag))[-1:]
+def _tags(tier: Tier, image: Image, named: Mapping[str, str], *, cache: bool) -> Iterator[str]:
+    """Yield the tags of an image in the registry; its release tag is the last one, which others follow."""
+    own_tags = sorted(tag for tag, identifier in named.items() if identifier == image.id)
+    yield from list(filter(tags.is_release, own_tags))[-1:]
+    parts = labels.stored_parts(image.labels, tier.name)
+    if cache and parts is not None:
+        yield from (tag for tag in own_tags if tags.is_content(tag) or tags.is_tested(tag))
+        yield sources_tag(parts)
+    yield tier.tag
