@@ -125,7 +125,9 @@ CACHE_USES = ("read", "write")
 
 #: Variables that control a run and do not affect the content of a tier.
 RUN_VARIABLES = (
+    "tier_candidate",
     "tier_chain",
+    "tier_consumers",
     "tier_force",
     "tier_gather_subset",
     "tier_inputs_max_age",
