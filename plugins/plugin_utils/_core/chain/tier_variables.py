@@ -144,7 +144,10 @@ RUN_VARIABLES = (
     "tier_result_file",
     "tier_shared_cache",
     "tier_test_timeout",
+    "tier_try_candidate",
     "tier_update",
     "tier_update_file",
     "tier_variant",
+    "tier_verdict_timeout",
+    "tier_verdicts",
 )

@@ -57,7 +57,7 @@ def _read_needed(tier: str, value: Any, most: int) -> int:
     needed = int(value) if isinstance(value, str) and value.isdecimal() else value
     if isinstance(needed, bool) or not isinstance(needed, int) or not 1 <= needed <= most:
         raise ChainError(
-            f"tier {tier!r}: {_VERDICTS} is {value!r}; expected all, advisory, or how many of the {most} consumers must "
-            "say yes"
+            f"tier {tier!r}: {_VERDICTS} is {value!r}; expected all, advisory, or how many of the {most} consumers "
+            "must say yes"
         )
     return needed

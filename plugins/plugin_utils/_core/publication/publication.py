@@ -17,7 +17,7 @@ from ..transports.registries import Registries
 from .attach_images import Attacher
 from .consumers import Candidate, Consumers, ask_consumers
 from .publish import ChooseTags, FindImage, PublishedTier, compare_images, find_moves, publish_images
-from .registry_tags import move_tags
+from .registry_tags import RegistryMove, move_tags
 
 
 def candidate_tags(_tier: Tier, _image: Image) -> Sequence[str]:
@@ -75,7 +75,7 @@ class Publication:
             EngineError: A registry rejected a request, or does not answer.
         """
         asked = [each for each in published if each.tier.name in consumers and _moves_release(each)]
-        offers = []
+        offers: list[RegistryMove] = []
         for each in asked:
             host, repository = split_registry(each.tier.image) or ("", "")
             offers += find_moves(self._registries.writer(host), host, repository, [tags.CANDIDATE], each.manifest)

@@ -68,7 +68,7 @@ def choose_targets(chain: Chain, selected: Collection[str], say: Callable[[str],
         RunError: No selected tier has one.
     """
     own = [tier for tier in chain if tier.name in selected and tier.followed is None]
-    targets = [tier for tier in own if split_registry(tier.image)]
+    targets = [tier for tier in own if tier.is_publishable]
     if not targets:
         raise RunError(
             f"no selected tier names a registry in tier_image ({', '.join(selected)}); expected a name such as "
