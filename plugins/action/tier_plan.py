@@ -81,13 +81,9 @@ class ActionModule(ChainAction):
         inventory = planner.inventory
         variant = inventory.variant
         engine = connect()
-        if self._tries:
-            connect_to = inventory.registries.reader
-            followed = [tier for tier in inventory.chain if tier.followed]
-            inventory.tried = find_candidates(connect_to, followed, inventory.locked)
-            if not inventory.tried:
-                say("nothing to try: no followed tier has a candidate that differs from its locked image")
-                return dict(_NOTHING)
+        if self._tries and not _find_candidates(inventory):
+            say("nothing to try: no followed tier has a candidate that differs from its locked image")
+            return dict(_NOTHING)
         if self._task.check_mode:
             check_claim(engine, inventory.name, inventory.home)
             if interrupted(inventory.name):
@@ -160,6 +156,13 @@ class ActionModule(ChainAction):
     @property
     def _builds(self) -> bool:
         return bool(boolean(self._task.args.get("build", True)))
+
+
+def _find_candidates(inventory: ChainInventory) -> bool:
+    """Let the run try the candidates of other teams. Return whether there are any."""
+    followed = [tier for tier in inventory.chain if tier.followed]
+    inventory.tried = find_candidates(inventory.registries.reader, followed, inventory.locked)
+    return bool(inventory.tried)
 
 
 def _moves_tag(decision: Decision) -> bool:

@@ -14,14 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import yaml
 
 from ..chain.names import is_digest, is_repository, is_tag, split_registry
 from ..chain.tier import Tier
 from ..errors import ChainError, DamagedError, describe_error
 from ..local_files import write_durably
-from ..records import decode
+from ..records import decode, encode
 
 #: Name of the lock file, in the folder of the inventory.
 NAME = "chain.lock"
@@ -106,7 +105,8 @@ def write_lock(path: Path, locks: Mapping[str, LockedTier]) -> None:
     Raises:
         ChainError: The file cannot be written; it is unchanged.
     """
-    values = {tier: _without_unset(msgspec.to_builtins(locked)) for tier, locked in locks.items()}
+    plain = json.loads(encode(dict(locks)))  # Ansible tags strings, also those of keys
+    values = {tier: _without_unset(locked) for tier, locked in plain.items()}
     text = yaml.safe_dump(values, default_flow_style=False, allow_unicode=True, sort_keys=True, width=_LARGEST)
     try:
         write_durably(path, _HEADER + text)
