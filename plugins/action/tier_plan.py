@@ -130,7 +130,8 @@ class ActionModule(ChainAction):
     ) -> tuple[dict[str, Decision], dict[str, Any]]:
         inventory, decisions = planner.inventory, self._decide(planner, engine, shared)
         moving = {decision.tier: decision.was for decision in decisions.values() if _moves_tag(decision)}
-        check_images(engine, inventory.name, inventory.home, moving)
+        if not inventory.tried:
+            check_images(engine, inventory.name, inventory.home, moving)
         listed = [decisions[name] for name in inventory.selected]
         tests = {name: planner.roles.tests(name) for name in inventory.selected}
         for line in outline(listed, everything=self._display.verbosity > 0, tests=tests):
