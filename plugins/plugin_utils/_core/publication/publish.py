@@ -13,7 +13,7 @@ from ..chain.names import split_registry
 from ..chain.tier import Tier
 from ..engine.engine import Engine
 from ..engine.inspection import Image, Names
-from ..errors import RunError
+from ..errors import RunError, errors_of
 from ..handover.shared_cache import sources_tag
 from ..image import labels
 from ..plan.own_images import find_own
@@ -77,15 +77,17 @@ def compare_images(
         )
     if others := [name for name in selected if name not in {tier.name for tier, _place in targets}]:
         say(f"not published, because tier_image names no registry: {', '.join(others)}")
-    return [_compare(engine, tier, *place, connect) for tier, place in targets]
+    differences = []
+    for tier, place in targets:
+        with errors_of(f"tier {tier.name!r}"):
+            differences.append(_compare(engine, tier, *place, connect))
+    return differences
 
 
 def _compare(engine: Engine, tier: Tier, host: str, repository: str, connect: Connect) -> Difference:
     image = find_own(engine.images.find, tier, tier.release)
     if image is None:
-        raise RunError(
-            f"tier {tier.name!r} cannot be published: there is no released image {tier.release}; build it first"
-        )
+        raise RunError(f"it cannot be published, because there is no released image {tier.release}; build it first")
     named = connect(host).image_at(repository, tier.tag)
     manifest, config = named or (None, None)
     return Difference(tier, host, repository, image, manifest, config == image.id)
@@ -120,22 +122,39 @@ def publish_images(
     """
     published = []
     for each in differences:
-        tier, registry, sent = each.tier, connect(each.host), 0
-        if each.is_published and each.named is not None:
-            manifest = each.named
-        else:
-            say(f"publishing tier {tier.name!r} as {tier.release}")
-            sources = list(_repositories(chain, tier, each.host))
-            done = upload(engine, each.image, registry, each.repository, sources=sources, say=say)
-            manifest, sent = done.manifest, done.sent
-        moves = []
-        for tag in _tags(tier, each.image, names.get(tier.image, {}), cache=cache):
-            now = registry.image_at(each.repository, tag)
-            before = now[0] if now else None
-            if before != manifest:
-                moves.append(RegistryMove(each.host, each.repository, tag, before, manifest))
-        published.append(PublishedTier(tier, manifest, sent, tuple(moves)))
+        with errors_of(f"tier {each.tier.name!r}"):
+            published.append(_publish(engine, chain, each, names, connect, say, cache=cache))
     return published
+
+
+def _publish(
+    engine: Engine,
+    chain: Chain,
+    difference: Difference,
+    names: Names,
+    connect: Connect,
+    say: Callable[[str], None],
+    *,
+    cache: bool,
+) -> PublishedTier:
+    host, repository, tier, image = difference.host, difference.repository, difference.tier, difference.image
+    registry, sent = connect(host), 0
+    if difference.is_published and difference.named is not None:
+        manifest = difference.named
+    else:
+        say(f"publishing tier {tier.name!r} as {tier.release}")
+        sources = list(_repositories(chain, tier, host))
+        done = upload(engine, image, registry, repository, sources=sources, say=say)
+        manifest, sent = done.manifest, done.sent
+    moves = []
+    for tag in _tags(tier, image, names.get(tier.image, {}), cache=cache):
+        if tag == tier.tag:
+            before = difference.named  # if it moved during the upload, it does not move now
+        else:
+            before = now[0] if (now := registry.image_at(repository, tag)) else None
+        if before != manifest:
+            moves.append(RegistryMove(host, repository, tag, before, manifest, tier.name))
+    return PublishedTier(tier, manifest, sent, tuple(moves))
 
 
 def _repositories(chain: Chain, tier: Tier, host: str) -> Iterator[str]:

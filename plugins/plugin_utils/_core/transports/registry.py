@@ -11,6 +11,7 @@ from typing import Any
 from ..chain.names import is_digest, is_repository, is_tag
 from ..engine.chunks import ChunkReader
 from ..errors import DamagedError, UnsupportedError, UsageError
+from ..http_client import seconds_for
 from ..layer_index.index import Store
 from ..layer_index.tar_stream import Reader
 from .image_document import Document
@@ -62,7 +63,7 @@ class Registry:
             if not is_digest(blob.digest):
                 raise DamagedError(f"{self.title} is damaged: it names layer {blob.digest!r}, expected sha256:…")
             with self._client.get(name, f"{name}/blobs/{blob.digest}", f"layer {blob.digest}") as answer:
-                yield ChunkReader(answer.chunks())
+                yield ChunkReader(answer.chunks(seconds_for(blob.size)))
 
         fill(image_manifest, open_blob, self.title, store)
 
