@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-_PATH = re.compile(r"/v2/(?P<repository>.+?)/(?P<kind>manifests|blobs|uploads)/(?P<name>[^/]*)")
+_PATH = re.compile(r"/v2/(?P<repository>.+?)/(?P<kind>manifests|blobs|uploads|referrers)/(?P<name>[^/]*)")
 #: Status of an answer that replaces the registry's own; None keeps it.
 Fault = Callable[[str, str], int | None]
 #: Gets a request before its body is read. Says whether it has answered, or hung up.
@@ -54,6 +54,8 @@ class FakeRegistry(ThreadingHTTPServer):
         #: How many requests a token is good for, and the requests that are left, with the repositories, of each token.
         self.token_uses = 1_000_000
         self.tokens: dict[str, tuple[int, set[str]]] = {}
+        #: Whether it has the referrers API.
+        self.referrers = False
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing about connections that break: tests break them."""
@@ -84,6 +86,10 @@ def fake_registry() -> Iterator[FakeRegistry]:
         finally:
             registry.shutdown()
             thread.join()
+
+
+def _subject(manifest: bytes) -> str | None:
+    return json.loads(manifest).get("subject", {}).get("digest")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -137,7 +143,9 @@ class Handler(BaseHTTPRequestHandler):
     def _manifests(self, repository: str, reference: str, _query: dict[str, str], body: bytes) -> None:
         if self.command == "PUT":
             stored = self.server.put(repository, reference, body)
-            self.answer(201, headers={"Docker-Content-Digest": stored})
+            subject = _subject(body) if self.server.referrers else None
+            listed = {"OCI-Subject": subject} if subject else {}
+            self.answer(201, headers={"Docker-Content-Digest": stored, **listed})
             return
         wanted = self.server.tags.get((repository, reference), reference)
         content = self.server.manifests.get((repository, wanted))
@@ -145,6 +153,24 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(404)
         else:
             self.answer(200, content, {"Docker-Content-Digest": wanted})
+
+    def _referrers(self, repository: str, subject: str, _query: dict[str, str], _body: bytes) -> None:
+        if not self.server.referrers:
+            self.answer(404)
+            return
+        found = [
+            {
+                "digest": key,
+                **{
+                    name: json.loads(content)[name]
+                    for name in ("artifactType", "annotations")
+                    if name in json.loads(content)
+                },
+            }
+            for (owner, key), content in self.server.manifests.items()
+            if owner == repository and _subject(content) == subject
+        ]
+        self.answer(200, json.dumps({"schemaVersion": 2, "manifests": found}).encode())
 
     def _blobs(self, repository: str, name: str, _query: dict[str, str], _body: bytes) -> None:
         content = self.server.blobs.get((repository, name))

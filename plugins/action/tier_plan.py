@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,10 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import note_variant
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import (
-    ChainError,
     TierwrightError,
     describe_error,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.followed_image import take_followed
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.shared_cache import SharedCache
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.taking import take_kept
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
@@ -31,6 +30,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.ac
     make_planner,
     read_waiting,
     resume_command,
+    write_answer,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.tag_transaction import interrupted
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import begin
@@ -81,6 +81,7 @@ class ActionModule(ChainAction):
             begin_files(files, RunResult(inventory.name, journal.run, RUNNING, None, None, None, resume_command()))
             shared = planner.open_cache(engine)
             decisions, result = self._plan(planner, engine, shared)
+            take_followed(engine, decisions.values(), inventory.locked, inventory.registries.reader, say)
             if shared is not None:
                 take_kept(engine, decisions.values(), shared, say)
             if variant is not None:
@@ -119,7 +120,7 @@ class ActionModule(ChainAction):
         result = _result(inventory, decisions, build=not self._task.check_mode)
         result["promote"] |= not self._task.check_mode and bool(boolean(self._task.args.get("publish", False)))
         if dest := self._task.args.get("dest"):
-            _write(Path(str(dest)), {"chain": inventory.name, "tiers": result["tiers"]})
+            write_answer("tier_plan_file", Path(str(dest)), {"chain": inventory.name, "tiers": result["tiers"]})
         return decisions, result
 
     def _decide(self, planner: Planner, engine: Engine, shared: SharedCache | None) -> dict[str, Decision]:
@@ -134,13 +135,6 @@ def _moves_tag(decision: Decision) -> bool:
     """Say whether a run can move a tier's release tag."""
     is_built = decision.action is Action.BUILD
     return is_built or (decision.action is Action.KEEP and not decision.released)
-
-
-def _write(path: Path, plan: dict[str, Any]) -> None:
-    try:
-        path.write_text(json.dumps(plan, indent=2) + "\n")
-    except OSError as error:
-        raise ChainError(f"tier_plan_file: the plan cannot be written to {path}: {error.strerror}") from error
 
 
 def _result(inventory: ChainInventory, decisions: dict[str, Decision], *, build: bool) -> dict[str, Any]:

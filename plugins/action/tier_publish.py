@@ -9,12 +9,14 @@ from typing import Any
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.tier_roles import TierRoles
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
     ChainAction,
     command,
     read_inventory,
     read_waiting,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.attach_images import Attacher
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publish import (
     PublishedTier,
     compare_images,
@@ -60,6 +62,8 @@ class ActionModule(ChainAction):
         names, cache = engine.images.snapshot().names, inventory.cache_use == "write"
         differences = compare_images(engine, inventory.chain, inventory.selected, registry, say)
         published = publish_images(engine, inventory.chain, differences, names, registry, say, cache=cache)
+        tests = TierRoles(inventory).own_folder
+        Attacher(engine, inventory.chain, tests, registry, say).attach_images(published)
         moves = [move for tier in published for move in tier.moves]
         move_tags(inventory.name, moves, registry)
         self._show(published)

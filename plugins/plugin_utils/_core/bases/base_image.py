@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, assert_never
 
 from ..chain.names import split_pinned
-from ..chain.tier import Bootstrap, Import, Pull, Tier
+from ..chain.tier import Bootstrap, Follow, Import, Pull, Tier
 from ..engine.engine import Engine
 from ..engine.inspection import Image
 from ..errors import SourceError, describe_error
@@ -166,6 +166,8 @@ def make(
             return _bootstrap(engine, tier, tier.source, declared, identity, say, announce)
         case Import():
             return _import(engine, tier, tier.source, declared, identity, say, announce)
+        case Follow():
+            raise SourceError(f"tier {tier.name!r} is not built here: it follows {tier.source.reference}")
         case None:
             raise SourceError(f"tier {tier.name!r} is not a base: it is based on {tier.parent!r}")
         case _:

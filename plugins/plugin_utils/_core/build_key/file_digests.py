@@ -85,11 +85,20 @@ def digest_listing(folder: Path) -> str:
 
 
 def _digest_all(folder: Path, ignored: Collection[str]) -> dict[str, str]:
-    paths = {path.relative_to(folder).as_posix(): path for path in _list_files(folder, ignored)}
+    paths = {path.relative_to(folder).as_posix(): path for path in list_files(folder, ignored)}
     return {name: digest_bytes(_read_content(paths[name])) for name in sorted(paths)}
 
 
-def _list_files(folder: Path, ignored: Collection[str]) -> Iterator[Path]:
+def list_files(folder: Path, ignored: Collection[str] = _LEFTOVERS) -> Iterator[Path]:
+    """Yield the files below a folder, and the links to folders, without byte code.
+
+    Args:
+        folder: The folder.
+        ignored: Names of folders to leave out; by default those that tools leave behind.
+
+    Raises:
+        OSError: A folder cannot be read.
+    """
     for parent, folders, files in os.walk(folder, onerror=_raise):
         linked = [name for name in folders if Path(parent, name).is_symlink()]
         folders[:] = [name for name in folders if name not in ignored and name not in linked]

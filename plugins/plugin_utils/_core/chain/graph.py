@@ -92,7 +92,8 @@ class Chain:
             if all(self._tiers[name].parent == needed for name, needed in steps):
                 raise ChainError(
                     f"tier {cycle[-1]!r}: tier_parent leads back to the tier itself ({path}); "
-                    "give one of these tiers a different parent, or a source (tier_bootstrap, tier_import, tier_pull)"
+                    "give one of these tiers a different parent, or a source (tier_bootstrap, tier_import, tier_pull, "
+                    "tier_follow)"
                 ) from None
             raise ChainError(
                 f"tier {cycle[-1]!r}: tier_parent and tier_neighbours lead back to the tier itself ({path}); a tier is "

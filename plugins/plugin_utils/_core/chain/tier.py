@@ -211,9 +211,23 @@ class Pull(msgspec.Struct, frozen=True, tag_field="kind", tag=True):
     reference: str
 
 
+class Follow(msgspec.Struct, frozen=True, tag_field="kind", tag=True):
+    """A base that another team publishes. Its image may move; the lock file says which image is used."""
+
+    #: Host of the registry and repository there: ``registry.example.org/operations/corebuild``.
+    image: str
+    #: The tag that ``tierwright update`` asks for.
+    tag: str = "latest"
+
+    @property
+    def reference(self) -> str:
+        """The image with its tag: ``registry.example.org/operations/corebuild:stable``."""
+        return f"{self.image}:{self.tag}"
+
+
 #: As JSON, a source has the name of its class in the field ``kind``. msgspec tells only its own classes apart, not
 #: dataclasses.
-Source = Bootstrap | Import | Pull
+Source = Bootstrap | Import | Pull | Follow
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,3 +269,8 @@ class Tier:
     def release(self) -> str:
         """The reference that users pull: ``httpd-php:latest``."""
         return f"{self.image}:{self.tag}"
+
+    @property
+    def followed(self) -> Follow | None:
+        """The image of another team that this tier stands for. It is used unchanged; ``None`` for other tiers."""
+        return self.source if isinstance(self.source, Follow) else None

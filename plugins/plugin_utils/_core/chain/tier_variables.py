@@ -67,6 +67,13 @@ TIER_SPEC: Spec = {
         },
     },
     "tier_pull": {"type": "str"},
+    "tier_follow": {
+        "type": "dict",
+        "options": {
+            "image": {"type": "str", "required": True},
+            "tag": {"type": "str", "default": "latest"},
+        },
+    },
     "tier_inputs": {
         "type": "list",
         "elements": "dict",
@@ -100,7 +107,7 @@ TIER_SPEC: Spec = {
 INPUTS = ("url", "file", "debian")
 
 #: A tier has exactly one of these: a parent, or a source.
-ORIGINS = ("tier_parent", "tier_bootstrap", "tier_import", "tier_pull")
+ORIGINS = ("tier_parent", "tier_bootstrap", "tier_import", "tier_pull", "tier_follow")
 
 #: The variable that lists other variables of the user with the prefix ``tier_``.
 OWN_VARIABLES = "tier_own_variables"
@@ -135,5 +142,7 @@ RUN_VARIABLES = (
     "tier_result_file",
     "tier_shared_cache",
     "tier_test_timeout",
+    "tier_update",
+    "tier_update_file",
     "tier_variant",
 )

@@ -30,7 +30,7 @@ from ..text import printable_lines
 from .session_result import SessionFailure, SessionResult, read_result
 
 #: Names of pytest's test files, and their folder in a role.
-_FILES = ("test_*.py", "*_test.py")
+TEST_FILES = ("test_*.py", "*_test.py")
 _FOLDER = "tests"
 
 
@@ -75,7 +75,7 @@ class Suite:
 def find_tests(role: Path) -> Path | None:
     """Return the folder of a role's tests; ``None`` if it has no test files."""
     folder = role / _FOLDER
-    return folder if any(next(folder.rglob(pattern), None) for pattern in _FILES) else None
+    return folder if any(next(folder.rglob(pattern), None) for pattern in TEST_FILES) else None
 
 
 def passed_tag(image: str, tests: str, neighbours: Mapping[str, str | None]) -> str:

@@ -1,3 +1,3 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What one team takes from another, or from the shared cache: published images, and how they get into the engine."""
+"""What one team takes from another, or from the shared cache: published images, their attachments, the lock file."""

@@ -126,6 +126,22 @@ def images_of_chain(engine: Engine, chain: str, owned: Repositories, names: Name
     )
 
 
+def images_of_tier(engine: Engine, tier: str, named: Mapping[str, str]) -> list[ChainImage]:
+    """List the images of a tier in one repository, whichever chain made them.
+
+    Args:
+        engine: The engine.
+        tier: The tier's name.
+        named: Image IDs by tag, in the repository.
+
+    Raises:
+        EngineError: The engine rejected a request.
+    """
+    labels_of = engine.images.labelled(f"{labels.TIER}={tier}") if named else {}
+    in_repository = set(named.values())
+    return _with_own_history(engine, {image: of for image, of in labels_of.items() if image in in_repository})
+
+
 def labelled_repositories(engine: Engine, chain: str, names: Names) -> Iterator[str]:
     """Yield the repositories with images whose label names ``chain``, for any chain with this name.
 

@@ -13,6 +13,8 @@ from ..build_key.file_digests import Projects
 from ..chain.graph import Chain
 from ..compatibility.matrix_store import VariantRef
 from ..errors import ChainError
+from ..handover import lock_file
+from ..handover.lock_file import LockedTier
 from ..state.owner import Home
 from ..transports.registries import Registries
 from .registry_settings import read_cache_use, read_registries
@@ -117,6 +119,26 @@ class ChainInventory:
         return names
 
     @cached_property
+    def locked(self) -> dict[str, LockedTier]:
+        """The images that the followed tiers stand for, by tier.
+
+        Raises:
+            ChainError: With a line for each followed tier that the lock file lacks, or has with different settings.
+            DamagedError: A lock file cannot be read.
+        """
+        locked, problems = {}, []
+        for tier in self.chain:
+            if tier.followed is not None:
+                path = self.lock_path(tier.name)
+                try:
+                    locked[tier.name] = lock_file.find_locked(path, lock_file.read_lock(path), tier)
+                except ChainError as error:
+                    problems.append(str(error))
+        if problems:
+            raise ChainError("\n".join(problems))
+        return locked
+
+    @cached_property
     def projects(self) -> Projects:
         """The folders to which names of files outside of roles are relative."""
         return Projects.around(
@@ -138,6 +160,10 @@ class ChainInventory:
     def inventory_folder(self, tier: str) -> Path:
         """The folder of the inventory source that defines a tier. Relative paths in its variables begin there."""
         return Path(self.variables(tier).get("inventory_dir") or ".")
+
+    def lock_path(self, tier: str) -> Path:
+        """The lock file of a followed tier: in the folder of the inventory source that defines it."""
+        return self.inventory_folder(tier) / lock_file.NAME
 
     def variables(self, tier: str) -> Mapping[str, Any]:
         """The variables of a tier, templated on access."""

@@ -14,9 +14,11 @@ from ..chain.names import split_pinned
 from ..chain.tier import Bootstrap, Import, Pull, Tier
 from ..engine.engine import Engine
 from ..errors import ChainError, wrap_errors
+from ..handover.followed_image import read_locked
 from ..handover.shared_cache import SharedCache
 from ..image import platform
 from ..plan.decision import Action, Decision, decide, decide_tests_only
+from ..plan.locked_image import LOCKED
 from ..plan.shared_images import SharedImages
 from .chain_inventory import ChainInventory
 from .declared_inputs import Inputs, digest_inputs
@@ -45,13 +47,19 @@ class Planner:
         """Return the shared cache; ``None`` if ``tier_shared_cache`` is not set.
 
         Raises:
-            ChainError: A variable about registries is wrong.
+            ChainError: A variable about registries or the lock file is wrong.
         """
         if self.inventory.cache_use is None:
             return None
 
+        followed = {
+            locked.config: (self.inventory.chain[name], locked) for name, locked in self.inventory.locked.items()
+        }
+
         def layers_of(image: str) -> Sequence[str] | None:
             found = engine.images.find(image)
+            if found is None and image in followed:
+                return read_locked(self.inventory.registries.reader, *followed[image]).document.layers
             return found.layers if found else None
 
         return SharedCache(self.inventory.registries, self._key_parts.digest_sources, layers_of, warn)
@@ -73,7 +81,8 @@ class Planner:
             EngineError: The engine does not answer.
         """
         forced = self._read_force(force)
-        parts = self._read_parts()
+        locked = {name: {LOCKED: image} for name, image in self._locked_images().items()}
+        parts = {**self._read_parts(), **locked}
         images = engine.images.snapshot()
         decisions = decide(
             self.inventory.chain,
@@ -97,8 +106,9 @@ class Planner:
             ChainError: A role is missing.
             EngineError: The engine does not answer.
         """
-        chain, selected = self.inventory.chain, self.inventory.selected
-        return decide_tests_only(chain, engine.images.snapshot(), selected=selected, tests=self.roles.test_digests)
+        chain, selected, locked = self.inventory.chain, self.inventory.selected, self._locked_images()
+        images, tests = engine.images.snapshot(), self.roles.test_digests
+        return decide_tests_only(chain, images, selected=selected, tests=tests, locked=locked)
 
     def settings(self, tier: str) -> dict[str, str]:
         """Digests of the image settings that the inventory sets for a tier, by variable."""
@@ -115,7 +125,16 @@ class Planner:
                 f"tier_force names {', '.join(map(repr, unknown))}, but there is no such tier; tiers are: "
                 f"{', '.join(self.inventory.chain.order)}"
             )
+        for name in names:
+            if (follow := self.inventory.chain[name].followed) is not None:
+                raise ChainError(
+                    f"tier_force names {name!r}, but this tier follows {follow.reference}, so it is never built here; "
+                    f"`tierwright update {name}` looks for a newer image"
+                )
         return names
+
+    def _locked_images(self) -> dict[str, str]:
+        return {name: locked.config for name, locked in self.inventory.locked.items()}
 
     def _read_parts(self) -> dict[str, dict[str, str]]:
         """Read the key parts of all selected tiers, outside inputs included.

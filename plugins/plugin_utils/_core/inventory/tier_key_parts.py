@@ -57,6 +57,8 @@ class TierKeyParts:
             ChainError: A variable or a file of the role is wrong.
         """
         variables, raw = self._inventory.variables(tier.name), self._inventory.hostvars.raw_get(tier.name)
+        if tier.followed is not None:
+            return {}  # the lock file names its image, so it has no key here
         check_facts(tier.name, raw.get("ansible_facts") or {})
         if variables.get("tier_config"):
             reject_secrets(tier.name, "tier_config", variables["tier_config"], raw)

@@ -63,6 +63,11 @@ class TierRoles:
         own, *ancestors = (self._tests_of(name) for name in (tier, *self._inventory.chain.ancestors(tier)))
         return Suite(own, tuple(tests for tests in ancestors if tests is not None))
 
+    def own_folder(self, tier: str) -> Path | None:
+        """The folder of the tests of a tier's own role; ``None`` if it has no tests."""
+        own = self._tests_of(tier)
+        return None if own is None else Path(own.folder)
+
     @cached_property
     def test_digests(self) -> dict[str, str]:
         """Digests of the tests of the selected tiers. A tier without tests is not included."""

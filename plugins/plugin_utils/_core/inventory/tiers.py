@@ -12,8 +12,8 @@ from typing import Any
 from ..build_key.source_version import find_checkout
 from ..chain import names, tags
 from ..chain.graph import Chain
-from ..chain.names import familiar_name, is_digest, is_repository, is_tag, split_pinned
-from ..chain.tier import Bootstrap, Import, Pull, Source, Tier, read_cage
+from ..chain.names import familiar_name, is_digest, is_repository, is_tag, split_pinned, split_registry
+from ..chain.tier import Bootstrap, Follow, Import, Pull, Source, Tier, read_cage
 from ..errors import ChainError, wrap_errors
 from ..state.owner import Home, machine, user
 from .argument_specs import check_tier
@@ -101,6 +101,8 @@ def former_name(name: str, first: Mapping[str, Any]) -> str:
 def find_home(tiers: Iterable[Tier], folder: Path, *, former: str = "") -> Home:
     """Describe where a chain is defined: the machine, the user, the folder, and the Git checkout, if there is one.
 
+    The images of followed tiers belong to chains of other teams, so this chain does not claim them.
+
     Args:
         tiers: The tiers of the chain.
         folder: Folder of its inventory, absolute.
@@ -111,7 +113,7 @@ def find_home(tiers: Iterable[Tier], folder: Path, *, former: str = "") -> Home:
         inventory=str(folder),
         host=machine(),
         user=user(),
-        tiers=tuple(sorted(f"{tier.name} {tier.image}" for tier in tiers)),
+        tiers=tuple(sorted(f"{tier.name} {tier.image}" for tier in tiers if tier.followed is None)),
         origin=checkout.origin if checkout else "",
         repository=checkout.repository if checkout else "",
         within=checkout.within if checkout else "",
@@ -180,7 +182,13 @@ def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
             "printable characters, not beginning with '.'. Rename the host; tier_image can give its image another name"
         )
     checked = check_tier(name, variables)
-    image = checked["tier_image"] or name
+    follow = checked["tier_follow"]
+    problems = [*_check_follow(name, checked)]
+    if problems:
+        raise ChainError("\n".join(problems))
+    image = checked["tier_image"] or (follow["image"] if follow else name)
+    if follow and variables.get("tier_tag") is None:
+        checked["tier_tag"] = follow["tag"]
     problems = [*_check_names(name, checked, image)]
     for check, value in ((read_cage, checked["tier_cage"]), (_check_epoch, checked["tier_source_date_epoch"])):
         try:
@@ -245,6 +253,33 @@ def _check_names(name: str, checked: Mapping[str, Any], image: str) -> Iterator[
     yield from _check_archive(name, checked["tier_bootstrap"] or {})
 
 
+#: Variables that change the image of a tier. The image of a followed tier is used unchanged.
+_CHANGING = ("tier_config", "tier_protects", "tier_drop", "tier_keep", "tier_inputs", "tier_neighbours")
+
+
+def _check_follow(name: str, checked: Mapping[str, Any]) -> Iterator[str]:
+    follow = checked["tier_follow"]
+    if follow is None:
+        return
+    image, tag = follow["image"], follow["tag"]
+    if not is_repository(image) or split_registry(image) is None:
+        yield (
+            f"tier {name!r}: tier_follow.image is {image!r}; expected the host of a registry and a name there, without "
+            "a tag or digest: {image: registry.example.org/operations/corebuild, tag: stable}"
+        )
+    if not is_tag(tag) or tags.is_reserved(tag):
+        yield (
+            f"tier {name!r}: tier_follow.tag is {tag!r}; expected a tag that its team moves, such as stable. "
+            "chain.lock keeps the digest; for an image that never moves, use tier_pull: name@sha256:…"
+        )
+    for variable in _CHANGING:
+        if checked[variable]:
+            yield (
+                f"tier {name!r}: {variable} is {checked[variable]!r}, but the tier follows {image}, and that image is "
+                f"used unchanged; remove {variable}, or set it in a tier of its own, with tier_parent: {name}"
+            )
+
+
 def _check_archive(name: str, bootstrap: Mapping[str, Any]) -> Iterator[str]:
     for key, (pattern, expected) in _ARCHIVE_FORMATS.items():
         values = bootstrap.get(key)
@@ -286,6 +321,8 @@ def _read_source(name: str, checked: Mapping[str, Any], inventory_folder: Path) 
                 "(`sha256sum` prints them)"
             )
         return Import(str(inventory_folder / checked["tier_import"]["archive"]), checksum)
+    if checked["tier_follow"] is not None:
+        return Follow(checked["tier_follow"]["image"], checked["tier_follow"]["tag"])
     bootstrap = checked["tier_bootstrap"]
     return Bootstrap(
         suite=bootstrap["suite"],

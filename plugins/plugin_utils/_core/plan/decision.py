@@ -20,6 +20,7 @@ from ..contract.gate import passed_tag
 from ..engine.inspection import Identity, Snapshot
 from ..errors import ChainError
 from ..image import labels
+from .locked_image import LOCKED, choose_locked
 from .own_images import Find, find_built, find_own
 from .shared_images import SharedImages
 
@@ -27,6 +28,7 @@ from .shared_images import SharedImages
 _MAX_REASONS = 6
 
 NO_IMAGE = "there is no image"
+_NOT_SELECTED = "not selected by --limit"
 
 
 class Action(enum.StrEnum):
@@ -84,7 +86,8 @@ def decide(
 
     Args:
         chain: The chain.
-        parts: The parts of each selected tier's key, without ``parent``.
+        parts: The parts of each selected tier's key, without ``parent``. A followed tier has the ID of its locked image
+            instead, even if it is not selected, as :data:`.LOCKED`. The engine may lack this image.
         engine: The engine's images.
         selected: Names of the tiers that this run may build.
         forced: Names of the tiers that this run must build.
@@ -103,7 +106,12 @@ def decide(
     find, named_images = engine.find, engine.names
     for tier in chain:
         named = named_images.get(tier.image, {})
-        if tier.name in selected:
+        if tier.followed is not None:
+            image, reason, current = choose_locked(tier, tier.followed, parts[tier.name][LOCKED], find, named)
+            decision = Decision(tier, Action.KEEP, (reason,), image, {}, released=current)
+            if tier.name not in selected:
+                decision = Decision(tier, Action.LEAVE, (_NOT_SELECTED,), image, {})
+        elif tier.name in selected:
             parent = decisions[tier.parent] if tier.parent else None
             withdrawn = {image: tag for tag, image in named.items() if tags.is_withdrawn(tag)}
             recorded = tuple(elsewhere.get(tier.name, ()))
@@ -118,13 +126,18 @@ def decide(
             decision = dataclasses.replace(decision, untested=untested, unseen=undetectable)
         else:
             released = find_own(find, tier, tier.release)
-            decision = Decision(tier, Action.LEAVE, ("not selected by --limit",), released.id if released else None, {})
+            decision = Decision(tier, Action.LEAVE, (_NOT_SELECTED,), released.id if released else None, {})
         decisions[tier.name] = dataclasses.replace(decision, was=named.get(tier.tag))
     return decisions
 
 
 def decide_tests_only(
-    chain: Chain, engine: Snapshot, *, selected: Collection[str], tests: Collection[str]
+    chain: Chain,
+    engine: Snapshot,
+    *,
+    selected: Collection[str],
+    tests: Collection[str],
+    locked: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Decision]:
     """Decide to build nothing, and to test the released images.
 
@@ -133,6 +146,7 @@ def decide_tests_only(
         engine: The engine's images.
         selected: Names of the tiers that are tested.
         tests: Names of the tiers that have tests.
+        locked: By followed tier, the ID of its locked image.
 
     Returns:
         A decision for each tier, parents before children.
@@ -142,8 +156,12 @@ def decide_tests_only(
         released = find_own(engine.find, tier, tier.release)
         was, image = engine.names.get(tier.image, {}).get(tier.tag), released.id if released else None
         untested = ("requested",) if tier.name in tests else ()
-        if tier.name not in selected:
-            decision = Decision(tier, Action.LEAVE, ("not selected by --limit",), image, {}, was=was)
+        if tier.followed is not None:
+            named = engine.names.get(tier.image, {})
+            image, reason, _current = choose_locked(tier, tier.followed, locked[tier.name], engine.find, named)
+            decision = Decision(tier, Action.LEAVE, (reason,), image, {}, was=was)
+        elif tier.name not in selected:
+            decision = Decision(tier, Action.LEAVE, (_NOT_SELECTED,), image, {}, was=was)
         elif image is None:
             decision = Decision(tier, Action.LEAVE, (f"{NO_IMAGE} {tier.release}",), None, {}, was=was)
         else:

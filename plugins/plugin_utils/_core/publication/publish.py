@@ -69,14 +69,17 @@ def compare_images(
         RunError: No selected tier has a registry in its image name, or a selected tier was never released.
         EngineError: The engine or a registry rejected a request, or does not answer.
     """
-    targets = [(tier, place) for tier in chain if tier.name in selected and (place := split_registry(tier.image))]
+    own = [tier for tier in chain if tier.name in selected and tier.followed is None]
+    targets = [(tier, place) for tier in own if (place := split_registry(tier.image))]
     if not targets:
         raise RunError(
             f"no selected tier names a registry in tier_image ({', '.join(selected)}); expected a name such as "
             "tier_image: registry.example.org/operations/corebuild"
         )
-    if others := [name for name in selected if name not in {tier.name for tier, _place in targets}]:
+    if others := [tier.name for tier in own if split_registry(tier.image) is None]:
         say(f"not published, because tier_image names no registry: {', '.join(others)}")
+    if followed := [tier.name for tier in chain if tier.name in selected and tier.followed is not None]:
+        say(f"not published, because other teams publish them: {', '.join(followed)}")
     differences = []
     for tier, place in targets:
         with errors_of(f"tier {tier.name!r}"):

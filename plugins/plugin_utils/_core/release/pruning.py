@@ -14,7 +14,7 @@ from ..engine.inspection import Names
 from ..image import provenance
 from ..image.provenance import ChainImage
 from ..interpreter import mounted_python
-from ..state.claim import check_claim, own_images, own_repositories, remove_claim
+from ..state.claim import check_claim, followed_images, own_images, own_repositories, remove_claim
 from ..state.lock import Waiting, begin_exclusive_run
 from ..state.owner import Home
 from ..tier_build.candidates import remove_holds
@@ -177,6 +177,9 @@ def find_garbage(
     repositories = {repository for of_tier in by_tier.values() for repository in of_tier}
     own = own_images(engine, chain, home, names)
     own += own_images(engine, chain, home, names, former=home.former) if home.former else []
+    followed = followed_images(engine, chain, tiers, names)
+    repositories |= {tier.image for tier in tiers if tier.name in {image.tier for image in followed} and tier.followed}
+    own += followed
     pruning = plan_prune(own, tiers, repositories, names, needs)
     pruned = {image.id for image in pruning.images}
     volumes = [*mounted_python.unused_interpreters(engine, pruned), *mounted_python.unused_caches(engine, pruned)]

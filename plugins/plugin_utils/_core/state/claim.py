@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,6 +82,8 @@ def remove_claim(engine: Engine, chain: str) -> None:
 def check_images(engine: Engine, chain: str, home: Home, moving: Mapping[Tier, str | None]) -> None:
     """Check that no release tag that a run is going to move belongs to another project's chain.
 
+    The image of a followed tier always belongs to another chain. So its name is checked: no chain here may build it.
+
     Args:
         engine: The engine.
         chain: The chain's name.
@@ -94,6 +96,15 @@ def check_images(engine: Engine, chain: str, home: Home, moving: Mapping[Tier, s
     """
     claims: dict[str, Home | None] = {}
     for tier, image_id in moving.items():
+        if tier.followed is not None:
+            builders = [other for other in _other_claims(engine, chain) if tier.image in _names(other)]
+            for builder in builders[:1]:
+                raise RunError(
+                    f"tier {tier.name!r} follows {tier.followed.reference}, and on this engine, the chain in {builder} "
+                    f"builds {tier.image} itself. This run would move its tag {tier.release}. Give the followed images "
+                    f"a name of their own on this engine: tier_image: {chain}/{tier.image.rpartition('/')[2]}"
+                )
+            continue
         image = engine.images.find(image_id) if image_id else None
         label = image.labels.get(labels.CHAIN) if image and image.labels.get(labels.TIER) == tier.name else None
         if label is None or (label == chain and not is_generic_name(chain)):
@@ -132,16 +143,44 @@ def own_images(
     return provenance.images_of_chain(engine, label, repositories, names)
 
 
+def followed_images(engine: Engine, chain: str, tiers: Iterable[Tier], names: Names) -> list[provenance.ChainImage]:
+    """List the images of other teams that followed tiers have on the engine, in repositories that no chain here claims.
+
+    Args:
+        engine: The engine.
+        chain: The chain's name.
+        tiers: The tiers of the chain.
+        names: All image names on the engine.
+
+    Raises:
+        EngineError: The engine rejected a request.
+    """
+    claimed = {name for other in _other_claims(engine, chain) for name in _names(other)}
+    followed = [tier for tier in tiers if tier.followed is not None and tier.image not in claimed]
+    return [
+        image for tier in followed for image in provenance.images_of_tier(engine, tier.name, names.get(tier.image, {}))
+    ]
+
+
 def claimed_by_others(engine: Engine, chain: str, home: Home) -> dict[str, Home]:
     """Return the repositories that other projects on the engine claim, each with its project.
 
     Raises:
         EngineError: The engine does not answer.
     """
+    others = [other for other in _other_claims(engine, chain) if not home.is_project_of(other)]
+    return {name: other for other in others for name in _names(other)}
+
+
+def _other_claims(engine: Engine, chain: str) -> list[Home]:
+    """Return the projects of all other chains on the engine, this project's own chains included."""
     claims = engine.volumes.labelled(labels.HOME).values()
     homes = (Home.read(volume[labels.HOME]) for volume in claims if volume.get(labels.CHAIN) != chain)
-    others = [other for other in homes if other is not None and not home.is_project_of(other)]
-    return {name: other for other in others for names in other.repositories.values() for name in names}
+    return [home for home in homes if home is not None]
+
+
+def _names(home: Home) -> set[str]:
+    return {name for names in home.repositories.values() for name in names}
 
 
 def volume_name(chain: str) -> str:

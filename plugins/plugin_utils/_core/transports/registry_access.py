@@ -33,7 +33,7 @@ class RegistryAccess:
 
     def scheme(self, host: str) -> str:
         """Return ``http`` or ``https``."""
-        insecure = _LOCAL.fullmatch(host) if self.insecure is None else self.insecure
+        insecure = is_local(host) if self.insecure is None else self.insecure
         return "http" if insecure else "https"
 
     def authorities(self, host: str) -> tuple[Path, ...]:
@@ -45,6 +45,11 @@ class RegistryAccess:
         if self.username and self.password:
             return self.username, self.password
         return docker_config.login(host, repository)
+
+
+def is_local(host: str) -> bool:
+    """Tell whether the host of a registry, perhaps with a port, is this machine."""
+    return _LOCAL.fullmatch(host) is not None
 
 
 def _find_certificates(host: str) -> Iterator[Path]:

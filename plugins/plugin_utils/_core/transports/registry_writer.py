@@ -36,6 +36,11 @@ class RegistryWriter:
         self._client = RegistryClient(host, access="pull,push", settings=settings)
         self.title = self._client.title
 
+    @property
+    def client(self) -> RegistryClient:
+        """The client, for readers."""
+        return self._client
+
     def blob_size(self, repository: str, blob: str) -> int | None:
         """Return the size of a blob in bytes; ``None`` if the repository does not have it.
 
@@ -133,8 +138,11 @@ class RegistryWriter:
         """
         return self._client.document(repository, "manifests", wanted)
 
-    def write_manifest(self, repository: str, reference: str, content: bytes, media_type: str) -> None:
+    def write_manifest(self, repository: str, reference: str, content: bytes, media_type: str) -> bool:
         """Write a manifest under a tag or its digest, and read it back. The blobs that it names must be there.
+
+        Returns:
+            Whether the registry lists it among the referrers of its subject.
 
         Raises:
             DamagedError: The registry stored something else, or somebody else wrote to the same tag.
@@ -144,12 +152,13 @@ class RegistryWriter:
         path = f"{repository}/manifests/{reference}"
         with self._client.request("PUT", repository, path, what, headers=headers, body=content) as answer:
             _expect_created(self.title, what, answer.status)
+            is_listed = "OCI-Subject" in answer.headers
         stored = None
         for pause in _LOOKS:
             time.sleep(pause)
             stored = self.image_at(repository, reference)
             if stored and stored[0] == digest(content):
-                return
+                return is_listed
         raise DamagedError(
             f"{self.title} accepted {what} with the digest {digest(content)}, but returns "
             f"{stored[0] if stored else 'nothing'} for it"
