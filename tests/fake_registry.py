@@ -88,6 +88,13 @@ def fake_registry() -> Iterator[FakeRegistry]:
             thread.join()
 
 
+def _parsed(content: bytes) -> object:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
+
+
 def _subject(manifest: bytes) -> str | None:
     return json.loads(manifest).get("subject", {}).get("digest")
 
@@ -112,6 +119,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(401, b'{"errors": [{"message": "log in"}]}', {"WWW-Authenticate": challenge})
         elif status is not None:
             self.answer(status, b'{"errors": [{"code": "FAULT", "message": "made by the test"}]}')
+        elif address.path == "/v2/":
+            self.answer(200, b"{}")
         elif match is None:
             self.answer(404)
         else:
@@ -152,7 +161,8 @@ class Handler(BaseHTTPRequestHandler):
         if content is None:
             self.answer(404)
         else:
-            self.answer(200, content, {"Docker-Content-Digest": wanted})
+            kind = parsed.get("mediaType", "") if isinstance(parsed := _parsed(content), dict) else ""
+            self.answer(200, content, {"Docker-Content-Digest": wanted, **({"Content-Type": kind} if kind else {})})
 
     def _referrers(self, repository: str, subject: str, _query: dict[str, str], _body: bytes) -> None:
         if not self.server.referrers:

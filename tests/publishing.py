@@ -13,7 +13,7 @@ import secrets
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ class MadeChain:
         self.version += 1
         layers: list[bytes] = []
         steps: list[dict[str, Any]] = []
-        images: dict[str, tuple[bytes, list[bytes]]] = {}
+        images: dict[str, tuple[bytes, Sequence[bytes]]] = {}
         released: dict[str, str] = {}
         new = False
         for tier, (parent, team) in TIERS.items():
@@ -138,7 +138,8 @@ class MadeChain:
             with urlopen(Request(address, headers={"Accept": MANIFEST})) as response:
                 return response.read(), response.headers["Docker-Content-Digest"]
         except HTTPError as error:
-            assert error.code == 404, (address, error.read())
+            if error.code != 404:
+                raise AssertionError(address, error.read()) from error
             return None
 
     def tagged(self, tier: str, tag: str = "latest") -> str | None:

@@ -19,8 +19,10 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.graph
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import TierwrightError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publish import (
+    choose_targets,
     compare_images,
     publish_images,
+    release_tags,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.registry_tags import (
     finish_moves,
@@ -77,11 +79,10 @@ class Publication:
     def publish(self, state: str = "chain") -> int:
         """Publish the chain as the playbook does. Return how many bytes were sent."""
         finish_moves(state, self.lines.append, self.connect)
-        differences = compare_images(self.engine, self.chain, list(TIERS), self.connect, self.lines.append)
-        names = self.engine.images.snapshot().names
-        published = publish_images(
-            self.engine, self.chain, differences, names, self.connect, self.lines.append, cache=False
-        )
+        targets = choose_targets(self.chain, list(TIERS), self.lines.append)
+        tags = release_tags(self.engine.images.snapshot().names, cache=False)
+        differences = compare_images(targets, lambda tier: self.engine.images.find(tier.release), tags, self.connect)
+        published = publish_images(self.engine, self.chain, differences, self.connect, self.lines.append)
         move_tags(state, [move for tier in published for move in tier.moves], self.connect)
         return sum(tier.sent for tier in published)
 

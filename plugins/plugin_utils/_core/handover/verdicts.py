@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Verdicts: what a team that follows an image says about exactly this image, after it built and tested upon it.
 
-A verdict is an artifact (OCI image specification 1.1, ``manifest.md``) in a repository of the team that says it, because
-each team writes only in its own repositories. Its tag contains the digest of the image that it is about. Whoever may
-write to that repository can say anything there, so its content is only shown and compared.
+A verdict is an artifact (OCI image specification 1.1, ``manifest.md``) in a repository of the team that says it: each
+team writes only in its own repositories. Its tag contains the digest of the image that it is about. Whoever may write
+to that repository can say anything there, so its content is only shown and compared.
 """
 
 from __future__ import annotations

@@ -12,11 +12,10 @@ from ..chain.names import split_registry
 from ..chain.tier import Tier
 from ..engine.engine import Engine
 from ..engine.inspection import Image
-from ..errors import NotFoundError, RunError
+from ..errors import NotFoundError, RunError, errors_of
 from ..handover.attachments import PublishedParent, PublishedPlace
 from ..image import labels
 from ..image.manifest import CONFIG, LAYER, descriptor, image_manifest
-from ..plan.decision import find_own
 from ..transports.image_document import digest, parse
 from .attach import attach
 from .publish import PublishedTier
@@ -61,13 +60,14 @@ class Attacher:
             RunError: The parent of an image is not published, or the tests of a tier cannot travel.
             EngineError: The engine or a registry rejected a request, or does not answer.
         """
-        return {each.tier.name: self._attach(each.tier, each.manifest) for each in published}
+        digests = {}
+        for each in published:
+            with errors_of(f"tier {each.tier.name!r}"):
+                digests[each.tier.name] = self._attach(each.tier, each.image, each.manifest)
+        return digests
 
-    def _attach(self, tier: Tier, manifest: str) -> str:
+    def _attach(self, tier: Tier, image: Image, manifest: str) -> str:
         host, repository = split_registry(tier.image) or ("", "")
-        image = find_own(self._engine.images.find, tier, tier.release)
-        if image is None:
-            raise RunError(f"tier {tier.name!r} cannot be published: {tier.release} was removed from the engine")
         self._manifests[image.id] = manifest
         folder = self._tests(tier.name)
         own = [protection for protection in labels.protections(image.labels) if protection.tier == tier.name]
@@ -89,7 +89,7 @@ class Attacher:
                 manifest = self._manifests.get(parent_id) or _find_manifest(self._connect, *published, parent_id)
                 if manifest is None:
                     raise RunError(
-                        f"tier {tier.name!r} cannot be published: it was built on image {parent_id} of tier {name!r}, "
+                        f"it cannot be published, because it was built on image {parent_id} of tier {name!r}, "
                         f"which is not in {self._chain[name].image}; publish {name!r}, or build {tier.name!r} again"
                     )
                 return PublishedParent(self._chain[name].image, manifest)
