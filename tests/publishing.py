@@ -51,7 +51,8 @@ class MadeChain:
     engine: Any
     environment: dict[str, str]
     name: str = field(default_factory=lambda: f"twtest-{secrets.token_hex(4)}")
-    version: int = 0
+    #: The version of each tier, which decides the content of its layer.
+    versions: dict[str, int] = field(default_factory=dict)
     #: IDs of all images that were made.
     made: list[str] = field(default_factory=list)
 
@@ -80,7 +81,6 @@ class MadeChain:
 
     def release(self, *, changed: str = "base") -> dict[str, str]:
         """Make and release another version of a tier and of those that are built on it. Return all image IDs."""
-        self.version += 1
         layers: list[bytes] = []
         steps: list[dict[str, Any]] = []
         images: dict[str, tuple[bytes, Sequence[bytes]]] = {}
@@ -88,7 +88,8 @@ class MadeChain:
         new = False
         for tier, (parent, team) in TIERS.items():
             new = new or tier == changed
-            seed = f"{self.name} {tier} {self.version if new else 0}"
+            self.versions[tier] = self.versions.get(tier, 0) + new
+            seed = f"{self.name} {tier} {self.versions[tier]}"
             layers.append(layer((f"srv/{tier}", random.Random(seed).randbytes(_SIZE))))
             steps.append(tier_step(tier, team))
             own = {labels.TIER: tier, labels.TEAM: team, labels.CHAIN: self.name}
