@@ -27,7 +27,8 @@ from ..chain import tags
 from ..errors import ContractError
 from ..parent_process import ParentProcess
 from ..text import printable_lines
-from .session_result import SessionFailure, SessionResult, read_result
+from .result_file import read_result
+from .session_result import SessionFailure, SessionResult
 
 #: Names of pytest's test files, and their folder in a role.
 TEST_FILES = ("test_*.py", "*_test.py")

@@ -1,13 +1,10 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The results of one pytest session. The session writes them to a file, which the gate reads."""
+"""The results of one pytest session."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-
-from ..records import decode, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +32,3 @@ class SessionResult:
     failed: tuple[SessionFailure, ...] = ()
     #: Whether the session was interrupted during a test. The last failure is this test.
     interrupted: bool = False
-
-
-def write_result(path: Path, result: SessionResult) -> None:
-    """Write the results to a file.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    path.write_text(encode(result))
-
-
-def read_result(path: Path) -> SessionResult:
-    """Read the results from a file; empty results if the session was killed before they were complete."""
-    try:
-        return decode(path.read_text(), SessionResult)
-    except (FileNotFoundError, ValueError):
-        return SessionResult()
