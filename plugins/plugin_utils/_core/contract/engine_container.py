@@ -76,8 +76,10 @@ class EngineContainer:
         Raises:
             OSError: No server listens on the port, or it does not answer in time.
         """
-        fields = dict(request.headers)
-        server = (self.state().address, request.port)
+        fields, address = dict(request.headers), self.state().address
+        if not address:  # Python would connect to this machine
+            raise ConnectionRefusedError(f"{self.alias}: it has no address on the private network; it may have ended")
+        server = (address, request.port)
         if self._relay is None:
             connection = http.client.HTTPConnection(*server, timeout=request.timeout)
         else:

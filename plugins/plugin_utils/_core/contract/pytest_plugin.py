@@ -65,8 +65,6 @@ def pytest_configure(config: pytest.Config) -> None:
     # All entry points have been registered before, so that our ``host`` replaces testinfra's.
     fixtures = import_module(".fixtures", __package__)
     config.pluginmanager.register(fixtures, "tierwright-fixtures")
-    if fixtures.open_key not in config.stash:  # the sandbox has a different way to reach containers
-        config.stash[fixtures.open_key] = import_module(".engine_source", __package__).open_containers
     if config.getoption("tier_run"):
         # The gate interrupts its tests with SIGINT. A background process of a script ignores SIGINT, and its child
         # processes inherit this.

@@ -60,7 +60,7 @@ class SessionContainers:
         session = secrets.token_hex(8)
         self._name = f"tierwright-test-{session}"
         self._session_label = f"{labels.SESSION}={session}"
-        self._labels = {
+        self._labels: Mapping[str, str] = {
             **labels.work(run or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{session[:8]}", self._tier),
             labels.SESSION: session,
             labels.CHAIN: image.labels.get(labels.CHAIN, ""),
@@ -78,6 +78,11 @@ class SessionContainers:
         """The image under test."""
         image = self._images[self._tier]
         return ImageUnderTest(image.id, self._tier, image.labels, image.config, image.layers)
+
+    def labels(self) -> Mapping[str, str]:
+        """Return the labels with which a container belongs to this session, and is removed with it."""
+        self._watch()
+        return self._labels
 
     def idle(self) -> EngineContainer:
         """Return the idle container of the image under test: commands run as root, its own processes do not run."""
@@ -149,6 +154,7 @@ class SessionContainers:
         if self._watcher is not None:
             clear(self._engine, self._session_label)
             self._watcher.dismiss()
+            self._watcher = None
 
     def _idle_container(self) -> str:
         online = self._online()

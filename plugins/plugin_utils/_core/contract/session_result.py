@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +32,25 @@ class SessionResult:
     failed: tuple[SessionFailure, ...] = ()
     #: Whether the session was interrupted during a test. The last failure is this test.
     interrupted: bool = False
+
+
+#: Exit statuses of a pytest that ran its tests: all passed, some failed, there were no tests (``pytest.ExitCode``).
+_DONE = frozenset({0, 1, 5})
+
+
+def judge(result: SessionResult, status: int, output: str, timeout: float | None) -> SessionResult:
+    """Add a failure to the results of a pytest that was interrupted, or that ended without running its tests.
+
+    Args:
+        result: What it reported.
+        status: Its exit status.
+        output: The last lines of its output.
+        timeout: The time limit in seconds, if it was interrupted because of it.
+    """
+    if timeout is not None:
+        *others, running = result.failed if result.interrupted else (*result.failed, SessionFailure("", ""))
+        message = f"the tests took longer than {timeout:g} s (tier_test_timeout) and were ended"
+        return replace(result, failed=(*others, replace(running, message=message)))
+    if status not in _DONE and not result.failed:
+        return replace(result, failed=(SessionFailure("", f"pytest ended with status {status}:\n{output}"),))
+    return result
