@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,15 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import note_variant
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import (
-    ChainError,
     TierwrightError,
     describe_error,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.followed_image import take_followed
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.shared_cache import SharedCache
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.taking import take_kept
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tried_images import (
+    find_candidates,
+    note_tried,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say, warn
@@ -29,6 +34,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.ac
     make_planner,
     read_waiting,
     resume_command,
+    write_answer,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.tag_transaction import interrupted
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import begin
@@ -42,6 +48,18 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.result 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.claim import check_claim, check_images
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import write_plan
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.status import FAILED, note_plan
+
+#: The plan of a run that has nothing to try.
+_NOTHING = {
+    "changed": False,
+    "run": "",
+    "bases": [],
+    "builds": [],
+    "gate": [],
+    "promote": False,
+    "tried": [],
+    "tiers": {},
+}
 
 
 class ActionModule(ChainAction):
@@ -63,21 +81,33 @@ class ActionModule(ChainAction):
         inventory = planner.inventory
         variant = inventory.variant
         engine = connect()
+        if self._tries:
+            connect_to = inventory.registries.reader
+            followed = [tier for tier in inventory.chain if tier.followed]
+            inventory.tried = find_candidates(connect_to, followed, inventory.locked)
+            if not inventory.tried:
+                say("nothing to try: no followed tier has a candidate that differs from its locked image")
+                return dict(_NOTHING)
         if self._task.check_mode:
             check_claim(engine, inventory.name, inventory.home)
             if interrupted(inventory.name):
                 say("a promotion was interrupted; the next run first finishes it or takes it back")
-            return self._plan(planner, engine)[1]
+            return self._plan(planner, engine, planner.open_cache(engine))[1]
 
         def check_inputs() -> None:
-            self._decide(make_planner(task_vars), engine)
+            self._decide(make_planner(task_vars), engine, None)
 
         wait = read_waiting(self._task.args, say, first=check_inputs)
         journal = begin(engine, inventory.name, inventory.home, command(), wait)
         try:
             note_files(journal, files)
             begin_files(files, RunResult(inventory.name, journal.run, RUNNING, None, None, None, resume_command()))
-            decisions, result = self._plan(planner, engine)
+            shared = planner.open_cache(engine)
+            decisions, result = self._plan(planner, engine, shared)
+            take_followed(engine, decisions.values(), inventory.used, inventory.registries.reader, say)
+            note_tried(journal, inventory.tried, inventory.locked)
+            if shared is not None:
+                take_kept(engine, decisions.values(), shared, say)
             if variant is not None:
                 note_variant(journal, variant)
             for name, decision in decisions.items():
@@ -99,23 +129,33 @@ class ActionModule(ChainAction):
             raise
         return result | {"run": str(journal.folder)}
 
-    def _plan(self, planner: Planner, engine: Engine) -> tuple[dict[str, Decision], dict[str, Any]]:
-        inventory, decisions = planner.inventory, self._decide(planner, engine)
+    def _plan(
+        self, planner: Planner, engine: Engine, shared: SharedCache | None
+    ) -> tuple[dict[str, Decision], dict[str, Any]]:
+        inventory, decisions = planner.inventory, self._decide(planner, engine, shared)
         moving = {decision.tier: decision.was for decision in decisions.values() if _moves_tag(decision)}
         check_images(engine, inventory.name, inventory.home, moving)
         listed = [decisions[name] for name in inventory.selected]
         tests = {name: planner.roles.tests(name) for name in inventory.selected}
         for line in outline(listed, everything=self._display.verbosity > 0, tests=tests):
             say(line)
-        if self._builds:
+        if self._builds and not inventory.tried:
             note_plan(inventory.name, decisions, inventory.selected, warn)
         result = _result(inventory, decisions, build=not self._task.check_mode)
+        result["promote"] |= not self._task.check_mode and bool(boolean(self._task.args.get("publish", False)))
+        if self._tries:
+            result["promote"] = False
+            result["tried"] = [name for name in inventory.tried if not self._task.check_mode]
         if dest := self._task.args.get("dest"):
-            _write(Path(str(dest)), {"chain": inventory.name, "tiers": result["tiers"]})
+            write_answer("tier_plan_file", Path(str(dest)), {"chain": inventory.name, "tiers": result["tiers"]})
         return decisions, result
 
-    def _decide(self, planner: Planner, engine: Engine) -> dict[str, Decision]:
-        return planner.decide(engine, self._task.args.get("force")) if self._builds else planner.take(engine)
+    def _decide(self, planner: Planner, engine: Engine, shared: SharedCache | None) -> dict[str, Decision]:
+        return planner.decide(engine, self._task.args.get("force"), shared) if self._builds else planner.take(engine)
+
+    @property
+    def _tries(self) -> bool:
+        return bool(boolean(self._task.args.get("try_candidate", False)))
 
     @property
     def _builds(self) -> bool:
@@ -126,13 +166,6 @@ def _moves_tag(decision: Decision) -> bool:
     """Say whether a run can move a tier's release tag."""
     is_built = decision.action is Action.BUILD
     return is_built or (decision.action is Action.KEEP and not decision.released)
-
-
-def _write(path: Path, plan: dict[str, Any]) -> None:
-    try:
-        path.write_text(json.dumps(plan, indent=2) + "\n")
-    except OSError as error:
-        raise ChainError(f"tier_plan_file: the plan cannot be written to {path}: {error.strerror}") from error
 
 
 def _result(inventory: ChainInventory, decisions: dict[str, Decision], *, build: bool) -> dict[str, Any]:

@@ -4,60 +4,96 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
+from ansible.module_utils.parsing.convert_bool import boolean
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import Image
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.consumer_settings import read_consumers
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.tier_roles import TierRoles
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.own_images import find_own
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
     ChainAction,
     command,
     read_inventory,
     read_waiting,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.attach_images import Attacher
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publication import (
+    Publication,
+    candidate_tags,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publish import (
-    PublishedTier,
-    publish_images,
+    ChooseTags,
+    FindImage,
+    choose_targets,
+    compare_images,
+    release_tags,
+    show_published,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.registry_tags import (
-    finish_moves,
-    move_tags,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.registry_tags import finish_moves
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import begin
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.text import size
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.registry_writer import RegistryWriter
 
 
 class ActionModule(ChainAction):
     """Publishes the chain's released images to registries."""
 
+    _supports_check_mode = True
+
     def work(self, variables: dict[str, Any]) -> dict[str, Any]:
         inventory = read_inventory(variables)
-        engine, registry = connect(), cache(RegistryWriter)
+        engine = connect()
+        if self._task.check_mode:
+            return self._compare(inventory, engine)
+        if self._task.args.get("run"):  # the run of a build already keeps other runs away
+            return self._publish(inventory, engine)
         wait = read_waiting(self._task.args, say)
         journal = begin(engine, inventory.name, inventory.home, command(), wait)
         try:
-            finish_moves(inventory.name, say, registry)
-            names = engine.images.snapshot().names
-            published = publish_images(engine, inventory.chain, inventory.selected, names, registry, say)
-            tests = TierRoles(inventory).own_folder
-            Attacher(engine, inventory.chain, tests, registry, say).attach_images(published)
-            moves = [move for tier in published for move in tier.moves]
-            move_tags(inventory.name, moves, registry)
+            return self._publish(inventory, engine)
         finally:
             journal.end()
-        self._show(published)
+
+    def _choose(self, inventory: ChainInventory, engine: Engine) -> tuple[list[Tier], FindImage, ChooseTags]:
+        """Choose the tiers, their images, and the tags of these images."""
+
+        def find_released(tier: Tier) -> Image | None:
+            return find_own(engine.images.find, tier, tier.release)
+
+        targets = choose_targets(inventory.chain, inventory.selected, say)
+        if self._is_candidate:
+            return targets, find_released, candidate_tags
+        names = engine.images.snapshot().names
+        return targets, find_released, release_tags(names, cache=inventory.cache_use == "write")
+
+    def _compare(self, inventory: ChainInventory, engine: Engine) -> dict[str, Any]:
+        differences = compare_images(*self._choose(inventory, engine), inventory.registries.writer)
+        for each in differences:
+            state = "published" if each.is_published else "to be published"
+            say(f"{each.tier.image}:{each.tags[-1]} is {state}")
+        return {"changed": not all(each.is_published for each in differences), "published": {}, "sent": 0}
+
+    def _publish(self, inventory: ChainInventory, engine: Engine) -> dict[str, Any]:
+        registries = inventory.registries
+        finish_moves(inventory.name, say, registries.writer)
+        chosen = self._choose(inventory, engine)
+        consumers = {tier.name: read_consumers(tier.name, inventory.variables(tier.name)) for tier in chosen[0]}
+        tests = TierRoles(inventory).own_folder
+        publication = Publication(engine, inventory.name, inventory.chain, registries, tests, say)
+        published = publication.send(*chosen)
+        if not self._is_candidate:
+            publication.ask(published, {name: each for name, each in consumers.items() if each is not None})
+        moved = publication.move(published)
+        show_published(published, chosen[2], say)
         return {
-            "changed": bool(moves) or any(tier.sent for tier in published),
+            "changed": moved or any(tier.sent for tier in published),
             "published": {tier.tier.name: f"{tier.tier.image}@{tier.manifest}" for tier in published},
             "sent": sum(tier.sent for tier in published),
         }
 
-    def _show(self, published: list[PublishedTier]) -> None:
-        width = max(len(tier.tier.name) for tier in published)
-        for tier in published:
-            result = "published" if tier.moves else "published before"
-            sent = f", {size(tier.sent)} sent" if tier.sent else ""
-            say(f"{tier.tier.name:{width}}  {tier.tier.release}  {tier.manifest[:19]}  {result}{sent}")
+    @property
+    def _is_candidate(self) -> bool:
+        return bool(boolean(self._task.args.get("candidate", False)))

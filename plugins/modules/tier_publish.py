@@ -8,22 +8,34 @@ DOCUMENTATION = r"""
 module: tier_publish
 short_description: Publish the released images of a chain to registries
 description:
-  - Sends the released images of the play's tiers to the registries that their C(tier_image) names, and then moves the tags
-    there. Tiers whose C(tier_image) names no registry are listed, and are not published.
-  - Layers that the registry has are not sent again. Layers are sent without compression, so an image has the same digest in
-    every registry, whoever publishes it.
+  - Sends the released images of the play's tiers to the registries that their C(tier_image) names, and then moves the
+    tags there. Tiers whose C(tier_image) names no registry are listed, and are not published.
+  - Layers that the registry has are not sent again. Layers are sent without compression, so an image has the same
+    digest in every registry, whoever publishes it.
   - If the run is killed while tags move, the next run moves the others.
-  - Credentials are those of C(docker login), credential helpers included.
+  - Credentials are those of C(tier_registries), or else of C(docker login) and C(podman login).
   - It runs on the controller.
 author:
   - Tierwright contributors (@tierwright)
 version_added: 0.1.0
 extends_documentation_fragment:
   - tierwright.chain.tier.lock
+options:
+  candidate:
+    description:
+      - Whether the images only get the tag C(candidate) in their registries, so that other teams can try them. No other
+        tag moves.
+      - If a tier has consumers (C(tier_consumers)), its image gets this tag before the module waits for their verdicts.
+    type: bool
+    default: false
+  run:
+    description: Folder of the journal of the run that this task is a part of, from M(tierwright.chain.tier_plan). Without
+      it, the task is a run of its own, and waits for other runs.
+    type: path
 attributes:
   check_mode:
     description: Can run in check mode and return what would change, without changing anything.
-    support: none
+    support: full
   diff_mode:
     description: Returns what changed in diff mode.
     support: none
@@ -38,7 +50,7 @@ EXAMPLES = r"""
 RETURN = r"""
 published:
   description: By tier, the image in the registry, with the digest of its manifest.
-  returned: success
+  returned: success; empty in check mode
   type: dict
   sample:
     corebuild: "registry.example.org/operations/corebuild@sha256:…"

@@ -31,7 +31,6 @@ ROOMS = [
     "run",
     "layer_index",
     "transports",
-    "handover",
     "packages",
     "views",
     "handover",

@@ -4,11 +4,13 @@
 
 - ``key-…`` contains the build key.
 - ``tested-…`` names the tests that the image passed.
+- ``sources-…`` contains the key parts that are known before a build; only in a registry that is a shared cache.
 - ``failed-…`` marks an image that failed its tests.
 - ``release-…`` contains the time of a release.
 - ``withdrawn-…`` contains the time when a rollback withdrew the image.
 - ``building-…`` names the run that holds the image.
 - ``previous`` is the image that the release tag named before.
+- ``candidate`` is the image that the teams that follow a tier try before its release tag moves; only in a registry.
 
 Times are in UTC, and their order is also their order as text.
 """
@@ -21,8 +23,12 @@ from datetime import UTC, datetime
 #: Tag of the image that the release tag named before its last move.
 PREVIOUS = "previous"
 
+#: Tag of the image that other teams try before it is published.
+CANDIDATE = "candidate"
+
 _CONTENT = "key-"
 _TESTED = "tested-"
+_SOURCES = "sources-"
 _FAILED = "failed-"
 _RELEASE = "release-"
 _WITHDRAWN = "withdrawn-"
@@ -30,7 +36,7 @@ _BUILDING = "building-"
 _FORMAT = "%Y%m%dT%H%M%SZ"
 _MOMENT = r"[0-9]{8}T[0-9]{6}Z"
 _OURS = re.compile(
-    rf"(?:{_CONTENT}|{_FAILED})[0-9a-f]{{16}}|{_TESTED}[0-9a-f]{{12}}-[0-9a-f]{{12}}|(?:{_RELEASE}|{_WITHDRAWN}){_MOMENT}"
+    rf"(?:{_CONTENT}|{_FAILED}|{_SOURCES})[0-9a-f]{{16}}|{_TESTED}[0-9a-f]{{12}}-[0-9a-f]{{12}}|(?:{_RELEASE}|{_WITHDRAWN}){_MOMENT}"
     rf"|{_BUILDING}{_MOMENT}-[0-9a-f]{{8}}"
 )
 
@@ -58,6 +64,15 @@ def tested(tests: str, neighbours: str) -> str:
         neighbours: Digest of the neighbours that the tests started.
     """
     return f"{_TESTED}{tests[:12]}-{neighbours[:12]}"
+
+
+def sources(key: str) -> str:
+    """Return the tag of the newest image that was built from certain key parts, whatever its role used besides them.
+
+    Args:
+        key: Digest of these parts.
+    """
+    return _SOURCES + key[:16]
 
 
 def building(run: str) -> str:
@@ -107,7 +122,7 @@ def is_bookkeeping(tag: str) -> bool:
 
 def is_reserved(tag: str) -> bool:
     """Say whether ``tag`` cannot be used as a release tag."""
-    return tag == PREVIOUS or is_bookkeeping(tag)
+    return tag in {PREVIOUS, CANDIDATE} or is_bookkeeping(tag)
 
 
 def is_lasting(name: str) -> bool:

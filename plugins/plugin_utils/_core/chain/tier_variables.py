@@ -112,9 +112,22 @@ ORIGINS = ("tier_parent", "tier_bootstrap", "tier_import", "tier_pull", "tier_fo
 #: The variable that lists other variables of the user with the prefix ``tier_``.
 OWN_VARIABLES = "tier_own_variables"
 
+#: How one registry is contacted; an entry of ``tier_registries``.
+REGISTRY_SPEC: Spec = {
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "insecure": {"type": "bool"},
+    "ca_file": {"type": "path"},
+}
+
+#: Values of ``tier_shared_cache``: images are only taken from registries, or published for others, too.
+CACHE_USES = ("read", "write")
+
 #: Variables that control a run and do not affect the content of a tier.
 RUN_VARIABLES = (
+    "tier_candidate",
     "tier_chain",
+    "tier_consumers",
     "tier_force",
     "tier_gather_subset",
     "tier_inputs_max_age",
@@ -124,9 +137,17 @@ RUN_VARIABLES = (
     OWN_VARIABLES,
     "tier_plan_file",
     "tier_proxy",
+    "tier_publish",
     "tier_python_interpreter",
+    "tier_registries",
     "tier_release",
     "tier_result_file",
+    "tier_shared_cache",
     "tier_test_timeout",
+    "tier_try_candidate",
+    "tier_update",
+    "tier_update_file",
     "tier_variant",
+    "tier_verdict_timeout",
+    "tier_verdicts",
 )

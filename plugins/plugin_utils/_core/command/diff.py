@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import click
@@ -12,8 +11,8 @@ import click
 from ..layer_index.index import Store
 from ..text import one_line
 from ..transports.image import open_stack
-from ..views.comparison import Diff, FileChange, SettingChange, compare
-from .layers import format_package
+from ..views.change_lines import format_package, format_setting
+from ..views.comparison import Diff, FileChange, compare
 from .output import Table, json_option, show
 
 _SIGNS = {"added": "+", "changed": "~", "removed": "-"}
@@ -53,7 +52,7 @@ def _render(answer: Diff, *, all_files: bool) -> Iterator[str | Table]:
     for title, settings in (("config", answer.config), ("environment", answer.environment), ("labels", answer.labels)):
         if settings:
             yield f"{title}:"
-            yield from (f"  {_format_setting(setting)}" for setting in settings)
+            yield from (f"  {format_setting(setting)}" for setting in settings)
     yield from answer.unread
 
 
@@ -68,15 +67,3 @@ def _format_file(change: FileChange) -> str:
         }
         line += f"  ({', '.join(details.get(what, what) for what in change.what)})"
     return line
-
-
-def _format_setting(change: SettingChange) -> str:
-    if change.before is None:
-        return f"+ {change.name} = {_format_value(change.after)}"
-    if change.after is None:
-        return f"- {change.name} = {_format_value(change.before)}"
-    return f"~ {change.name} = {_format_value(change.before)} -> {_format_value(change.after)}"
-
-
-def _format_value(value: object) -> str:
-    return one_line(value if isinstance(value, str) else json.dumps(value))

@@ -10,7 +10,8 @@ import click
 
 from ..layer_index.index import Store
 from ..text import age, day, one_line, size
-from ..transports.image import LayerInfo, PackageChange, open_stack
+from ..transports.image import LayerInfo, open_stack
+from ..views.change_lines import format_package
 from ..views.layer_contents import LayerContent, LayerListing, list_layers
 from .output import Table, json_option, show
 
@@ -43,15 +44,6 @@ def _render(answer: LayerListing, *, packages: bool) -> Iterator[str | Table]:
             yield ""
             yield f"{content.layer.called}:"
             yield from (f"  {line}" for line in content.left_out)
-
-
-def format_package(change: PackageChange) -> str:
-    """Format the change of a package as one line: ``+ curl 7.88.1``, ``~ curl 7.88.1 -> 7.88.2``."""
-    if change.before is None:
-        return f"+ {change.name} {change.after}"
-    if change.after is None:
-        return f"- {change.name} {change.before}"
-    return f"~ {change.name} {change.before} -> {change.after}"
 
 
 def made_by(layer: LayerInfo) -> str:

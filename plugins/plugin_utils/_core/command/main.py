@@ -59,6 +59,7 @@ _VERBS = {
     "history": "history",
     "why": "why",
     "outdated": "outdated",
+    "update": "update",
     "matrix": "matrix",
     "report": "report",
     "doctor": "doctor",

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The lock file of a chain: which images of other teams its followed tiers stand for.
 
-``chain.lock`` lies beside the inventory, and is made for review in Git: sorted, one value a line, and without times. Only
-``tierwright update`` writes it. Without a change of this file, no followed image changes.
+``chain.lock`` lies beside the inventory, and is made for review in Git: sorted, one value a line, and without times.
+Only ``tierwright update`` writes it. Without a change of this file, no followed image changes.
 """
 
 from __future__ import annotations
@@ -92,17 +92,12 @@ def read_lock(path: Path) -> dict[str, LockedTier]:
     except OSError as error:
         raise DamagedError(f"{path} cannot be read: {describe_error(error)}") from error
     try:
-        if len(content) > _LARGEST:
-            raise ValueError(f"it is larger than {_LARGEST} bytes")
-        locks = decode(json.dumps(_load(content) or {}), dict[str, LockedTier], exact=True)
-        for problem in _problems(locks):
-            raise ValueError(problem)
+        return _parse(content)
     except (ValueError, TypeError, yaml.YAMLError, RecursionError) as error:
         raise DamagedError(
             f"{path} is not a valid lock file: {_describe(error)}; get it from Git again, or remove it and run "
             "`tierwright update`"
         ) from error
-    return locks
 
 
 def write_lock(path: Path, locks: Mapping[str, LockedTier]) -> None:
@@ -171,22 +166,28 @@ class _Loader(yaml.BaseLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.composer.ComposerError(None, None, "it has an alias", self.peek_event().start_mark)
+            raise yaml.composer.ComposerError(None, None, "it has an alias", None)
         return super().compose_node(parent, index)
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's
         keys = [self.construct_object(key, deep=True) for key, _value in node.value]
         if twice := [key for number, key in enumerate(keys) if key in keys[:number]]:
             raise yaml.constructor.ConstructorError(None, None, f"{twice[0]!r} occurs twice", node.start_mark)
         return super().construct_mapping(node, deep=deep)
 
 
-def _load(content: bytes) -> Any:
+def _parse(content: bytes) -> dict[str, LockedTier]:
+    if len(content) > _LARGEST:
+        raise ValueError(f"it is larger than {_LARGEST} bytes")
     loader = _Loader(content)
     try:
-        return loader.get_single_data()
+        values = loader.get_single_data()
     finally:
         loader.dispose()
+    locks = decode(json.dumps(values or {}), dict[str, LockedTier], exact=True)
+    for problem in _problems(locks):
+        raise ValueError(problem)
+    return locks
 
 
 def _problems(locks: Mapping[str, LockedTier]) -> Iterator[str]:

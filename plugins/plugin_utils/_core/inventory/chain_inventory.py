@@ -16,6 +16,8 @@ from ..errors import ChainError
 from ..handover import lock_file
 from ..handover.lock_file import LockedTier
 from ..state.owner import Home
+from ..transports.registries import Registries
+from .registry_settings import read_cache_use, read_registries
 from .tiers import GROUP, find_home, former_name, read_chain, read_name
 
 
@@ -47,6 +49,8 @@ class ChainInventory:
             "skip": task_vars.get("ansible_skip_tags") or [],
         }
         self._variables: dict[str, Mapping[str, Any]] = {}
+        #: Images that the run tries in place of locked ones, by followed tier.
+        self.tried: dict[str, LockedTier] = {}
 
     @cached_property
     def chain(self) -> Chain:
@@ -83,6 +87,25 @@ class ChainInventory:
         return None if value is None else VariantRef.read(value)
 
     @cached_property
+    def registries(self) -> Registries:
+        """The registries, contacted as ``tier_registries`` says.
+
+        Raises:
+            ChainError: The variable is wrong.
+        """
+        folder = self.inventory_folder(self.chain.order[0])
+        return Registries(read_registries(self._first_variables.get("tier_registries"), folder))
+
+    @cached_property
+    def cache_use(self) -> str | None:
+        """How registries are used as a shared cache: ``read``, ``write``; ``None`` if ``tier_shared_cache`` is not set.
+
+        Raises:
+            ChainError: The variable is wrong.
+        """
+        return read_cache_use(self._first_variables.get("tier_shared_cache"))
+
+    @cached_property
     def selected(self) -> list[str]:
         """Names of the tiers that ``--limit`` selects; parents come before children.
 
@@ -97,9 +120,14 @@ class ChainInventory:
             )
         return names
 
+    @property
+    def used(self) -> dict[str, LockedTier]:
+        """The images that this run uses for the followed tiers: the locked ones, unless it tries others."""
+        return {**self.locked, **self.tried}
+
     @cached_property
     def locked(self) -> dict[str, LockedTier]:
-        """The images that the followed tiers stand for, by tier.
+        """The images that the lock files name for the followed tiers, by tier.
 
         Raises:
             ChainError: With a line for each followed tier that the lock file lacks, or has with different settings.

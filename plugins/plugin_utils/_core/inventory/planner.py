@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,12 @@ from ..chain.names import split_pinned
 from ..chain.tier import Bootstrap, Import, Pull, Tier
 from ..engine.engine import Engine
 from ..errors import ChainError, wrap_errors
+from ..handover.followed_image import read_locked
+from ..handover.shared_cache import SharedCache
 from ..image import platform
 from ..plan.decision import Action, Decision, decide, decide_tests_only
+from ..plan.locked_image import LOCKED
+from ..plan.shared_images import SharedImages
 from .chain_inventory import ChainInventory
 from .declared_inputs import Inputs, digest_inputs
 from .display import warn
@@ -38,12 +43,32 @@ class Planner:
         self.roles = TierRoles(inventory)
         self._key_parts = TierKeyParts(inventory, self.roles, ansible_version)
 
-    def decide(self, engine: Engine, force: Any) -> dict[str, Decision]:
+    def open_cache(self, engine: Engine) -> SharedCache | None:
+        """Return the shared cache; ``None`` if ``tier_shared_cache`` is not set.
+
+        Raises:
+            ChainError: A variable about registries or the lock file is wrong.
+        """
+        if self.inventory.cache_use is None:
+            return None
+
+        followed = {locked.config: (self.inventory.chain[name], locked) for name, locked in self.inventory.used.items()}
+
+        def layers_of(image: str) -> Sequence[str] | None:
+            found = engine.images.find(image)
+            if found is None and image in followed:
+                return read_locked(self.inventory.registries.reader, *followed[image]).document.layers
+            return found.layers if found else None
+
+        return SharedCache(self.inventory.registries, self._key_parts.digest_sources, layers_of, warn)
+
+    def decide(self, engine: Engine, force: Any, shared: SharedImages | None = None) -> dict[str, Decision]:
         """Check everything that can be checked without building, and decide for each tier.
 
         Args:
             engine: The engine with the existing images.
             force: The value of ``tier_force``: names of tiers that are built in any case.
+            shared: Images that were built elsewhere; ``None`` if the run takes none.
 
         Returns:
             A decision for each tier of the chain, parents before children.
@@ -54,8 +79,8 @@ class Planner:
             EngineError: The engine does not answer.
         """
         forced = self._read_force(force)
-        locked = self._locked_images()
-        parts = self._read_parts()
+        locked = {name: {LOCKED: image} for name, image in self._locked_images().items()}
+        parts = {**self._read_parts(), **locked}
         images = engine.images.snapshot()
         decisions = decide(
             self.inventory.chain,
@@ -65,7 +90,7 @@ class Planner:
             forced=forced,
             elsewhere=self._key_parts.read_recorded(images),
             tests=self.roles.test_digests,
-            locked=locked,
+            shared=shared,
         )
         for decision in decisions.values():
             if decision.action is Action.BUILD:
@@ -107,7 +132,7 @@ class Planner:
         return names
 
     def _locked_images(self) -> dict[str, str]:
-        return {name: locked.config for name, locked in self.inventory.locked.items()}
+        return {name: locked.config for name, locked in self.inventory.used.items()}
 
     def _read_parts(self) -> dict[str, dict[str, str]]:
         """Read the key parts of all selected tiers, outside inputs included.

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -123,8 +123,20 @@ class TierKeyParts:
             tier = image_labels.get(labels.TIER)
             if tier in sources:
                 sources[tier].add(recorded_parts(labels.stored_parts(image_labels, tier) or {}))
-        current = CurrentValues(self._inventory.hostvars, self._inventory.projects)
-        return {tier: [current.digest(tier, names) for names in sorted(lists)] for tier, lists in sources.items()}
+        return {tier: [self.digest_sources(tier, names) for names in sorted(lists)] for tier, lists in sources.items()}
+
+    def digest_sources(self, tier: str, names: Sequence[str]) -> Parts:
+        """Digest the current state of sources that a tier's role used.
+
+        Args:
+            tier: The tier.
+            names: The names of their key parts.
+        """
+        return self._current.digest(tier, names)
+
+    @cached_property
+    def _current(self) -> CurrentValues:
+        return CurrentValues(self._inventory.hostvars, self._inventory.projects)
 
     @cached_property
     def _common(self) -> dict[str, str]:

@@ -269,8 +269,8 @@ def _check_follow(name: str, checked: Mapping[str, Any]) -> Iterator[str]:
         )
     if not is_tag(tag) or tags.is_reserved(tag):
         yield (
-            f"tier {name!r}: tier_follow.tag is {tag!r}; expected a tag that its team moves, such as stable. chain.lock "
-            "keeps the digest; for an image that never moves, use tier_pull: name@sha256:…"
+            f"tier {name!r}: tier_follow.tag is {tag!r}; expected a tag that its team moves, such as stable. "
+            "chain.lock keeps the digest; for an image that never moves, use tier_pull: name@sha256:…"
         )
     for variable in _CHANGING:
         if checked[variable]:

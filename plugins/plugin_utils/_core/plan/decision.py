@@ -6,32 +6,29 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import TypeVar
 
 from ..build_key.parts import Parts, content_tag, digest_key, recorded_parts, unseen
 from ..build_key.rebuild_reasons import differences
 from ..chain import tags
 from ..chain.graph import Chain
-from ..chain.tier import Follow, Tier
+from ..chain.tier import Tier
 from ..contract.gate import passed_tag
 from ..engine.inspection import Identity, Snapshot
 from ..errors import ChainError
 from ..image import labels
-from ..text import short
+from .locked_image import LOCKED, choose_locked
+from .own_images import Find, find_built, find_own
+from .shared_images import SharedImages
 
 #: The largest number of reasons that are listed for one tier.
 _MAX_REASONS = 6
 
-_NO_IMAGE = "there is no image"
-
-ImageT = TypeVar("ImageT", bound=Identity)
-
-#: Looks up an image by reference.
-Find = Callable[[str], ImageT | None]
+NO_IMAGE = "there is no image"
+_NOT_SELECTED = "not selected by --limit"
 
 
 class Action(enum.StrEnum):
@@ -83,20 +80,21 @@ def decide(
     forced: Collection[str],
     elsewhere: Mapping[str, Collection[Parts]] = MappingProxyType({}),
     tests: Mapping[str, str] = MappingProxyType({}),
-    locked: Mapping[str, str] = MappingProxyType({}),
+    shared: SharedImages | None = None,
 ) -> dict[str, Decision]:
     """Decide what a run does with every tier.
 
     Args:
         chain: The chain.
-        parts: The parts of each selected tier's key, without ``parent``.
+        parts: The parts of each selected tier's key, without ``parent``. A followed tier has the ID of its locked image
+            instead, even if it is not selected, as :data:`.LOCKED`. The engine may lack this image.
         engine: The engine's images.
         selected: Names of the tiers that this run may build.
         forced: Names of the tiers that this run must build.
         elsewhere: By tier, its recorded parts with their current digests: one mapping for each list of sources that
             one of its images was built with.
         tests: By tier, the digest of the tests that its image must pass. Tiers without tests are missing.
-        locked: By followed tier, the ID of its locked image. The engine may lack this image.
+        shared: Images that were built elsewhere; ``None`` if the run takes none.
 
     Returns:
         A decision for each tier, parents before children.
@@ -109,7 +107,10 @@ def decide(
     for tier in chain:
         named = named_images.get(tier.image, {})
         if tier.followed is not None:
-            decision = _follow(tier, tier.followed, locked[tier.name], find, named, selected=tier.name in selected)
+            image, reason, current = choose_locked(tier, tier.followed, parts[tier.name][LOCKED], find, named)
+            decision = Decision(tier, Action.KEEP, (reason,), image, {}, released=current)
+            if tier.name not in selected:
+                decision = Decision(tier, Action.LEAVE, (_NOT_SELECTED,), image, {})
         elif tier.name in selected:
             parent = decisions[tier.parent] if tier.parent else None
             withdrawn = {image: tag for tag, image in named.items() if tags.is_withdrawn(tag)}
@@ -118,12 +119,14 @@ def decide(
             decision = dataclasses.replace(decision, elsewhere=recorded)
             if decision.action is Action.BUILD and not decision.forced and tier.name in tests:
                 decision = _retest_failed(decision, find) or decision
-            untested = tuple(_explain_tests(decision, tests.get(tier.name), decisions, named))
+            if shared is not None:
+                decision = _take_shared(decision, shared) or decision
+            untested = tuple(_explain_tests(decision, tests.get(tier.name), decisions, named, shared))
             undetectable = _list_unseen(tier, decision.image or tier.release, find)
             decision = dataclasses.replace(decision, untested=untested, unseen=undetectable)
         else:
             released = find_own(find, tier, tier.release)
-            decision = Decision(tier, Action.LEAVE, ("not selected by --limit",), released.id if released else None, {})
+            decision = Decision(tier, Action.LEAVE, (_NOT_SELECTED,), released.id if released else None, {})
         decisions[tier.name] = dataclasses.replace(decision, was=named.get(tier.tag))
     return decisions
 
@@ -155,12 +158,12 @@ def decide_tests_only(
         untested = ("requested",) if tier.name in tests else ()
         if tier.followed is not None:
             named = engine.names.get(tier.image, {})
-            followed = _follow(tier, tier.followed, locked[tier.name], engine.find, named, selected=False)
-            decision = dataclasses.replace(followed, was=was)
+            image, reason, _current = choose_locked(tier, tier.followed, locked[tier.name], engine.find, named)
+            decision = Decision(tier, Action.LEAVE, (reason,), image, {}, was=was)
         elif tier.name not in selected:
-            decision = Decision(tier, Action.LEAVE, ("not selected by --limit",), image, {}, was=was)
+            decision = Decision(tier, Action.LEAVE, (_NOT_SELECTED,), image, {}, was=was)
         elif image is None:
-            decision = Decision(tier, Action.LEAVE, (f"{_NO_IMAGE} {tier.release}",), None, {}, was=was)
+            decision = Decision(tier, Action.LEAVE, (f"{NO_IMAGE} {tier.release}",), None, {}, was=was)
         else:
             reason = "released" if untested else "it has no tests"
             decision = Decision(
@@ -170,56 +173,10 @@ def decide_tests_only(
     return decisions
 
 
-def _follow(
-    tier: Tier,
-    follow: Follow,
-    locked: str,
-    find: Find[Identity],
-    named: Mapping[str, str],
-    *,
-    selected: bool,
-) -> Decision:
-    """Decide for a followed tier: its image is the locked one, unless a rollback withdrew that.
-
-    Children are based on this image even if ``--limit`` excludes the tier: the lock file decides, and not a tag.
-    """
-    released = find_own(find, tier, tier.release)
-    withdrawn = {image: tag for tag, image in named.items() if tags.is_withdrawn(tag)}
-    current = released is not None and released.id == locked
-    reason, image = f"follows {follow.reference}, locked image {short(locked)}", locked
-    if released is not None and not current and (tag := withdrawn.get(locked)):
-        reason = (
-            f"the locked image {short(locked)} was withdrawn by a rollback{_when(tag)}; restore the earlier lock file, "
-            f"or run `tierwright update {tier.name}` for a newer image"
-        )
-        image, current = released.id, True
-    if not selected:
-        return Decision(tier, Action.LEAVE, ("not selected by --limit",), image, {})
-    return Decision(tier, Action.KEEP, (reason,), image, {}, released=current)
-
-
 def _list_unseen(tier: Tier, reference: str, find: Find[Identity]) -> tuple[str, ...]:
     """List the sources that the role of an image used, but whose changes cannot be detected."""
     image = find(reference)
     return unseen((labels.stored_parts(image.labels, tier.name) if image else None) or {})
-
-
-def find_own(find: Find[ImageT], tier: Tier, reference: str) -> ImageT | None:
-    """Look up an image; ``None`` unless it is ``tier``'s own. An inherited label names a different tier."""
-    image = find(reference)
-    return image if image is not None and image.labels.get(labels.TIER) == tier.name else None
-
-
-def find_built(find: Find[ImageT], tier: Tier, key: str) -> ImageT | None:
-    """Look up the image that a build with ``key`` would give; ``None`` if there is none.
-
-    The content tag decides. An image can have several content tags: a rebuild with different parts can give the same
-    image, and its label keeps the first key. If the content tag was removed, the label of the released image decides.
-    """
-    released = find_own(find, tier, tier.release)
-    if released is not None and released.labels.get(labels.KEY) == key:
-        return released
-    return find_own(find, tier, f"{tier.image}:{content_tag(key)}")
 
 
 def _decide(
@@ -263,7 +220,7 @@ def _decide(
         return Decision(tier, Action.KEEP, (reason,), image.id, parts, released=current)
     if before is None:
         missing = f"{tier.release} has no label with its key parts"
-        reason = f"{_NO_IMAGE} {tier.release}" if released is None else missing
+        reason = f"{NO_IMAGE} {tier.release}" if released is None else missing
         return Decision(tier, Action.BUILD, (reason,), None, parts)
     reasons = tuple(describe(variants[0])) or (
         "this version of Tierwright builds a different image from the same inputs",
@@ -282,14 +239,31 @@ def _retest_failed(decision: Decision, find: Find[Identity]) -> Decision | None:
     for recorded in decision.elsewhere or ({},):
         image = find_own(find, tier, f"{tier.image}:{tags.failed(content_tag(digest_key({**parts, **recorded})))}")
         if image is not None:
-            others = (reason for reason in decision.reasons if not reason.startswith(_NO_IMAGE))
+            others = (reason for reason in decision.reasons if not reason.startswith(NO_IMAGE))
             reasons = ("built before, and failed its tests", *others)
             return dataclasses.replace(decision, action=Action.KEEP, reasons=reasons, image=image.id, follows=False)
     return None
 
 
+def _take_shared(decision: Decision, shared: SharedImages) -> Decision | None:
+    """Decide to take an image that was built elsewhere; ``None`` if there is none with the tier's key."""
+    tier, parts = decision.tier, decision.parts
+    if decision.action is not Action.BUILD or decision.forced or (tier.parent is not None and "parent" not in parts):
+        return None
+    image = shared.find(tier, parts)
+    if image is None:
+        return None
+    others = (reason for reason in decision.reasons if not reason.startswith(NO_IMAGE))
+    reasons = ("built elsewhere, from the shared cache", *others)
+    return dataclasses.replace(decision, action=Action.KEEP, reasons=reasons, image=image.id, follows=False)
+
+
 def _explain_tests(
-    decision: Decision, tests: str | None, others: Mapping[str, Decision], named: Mapping[str, str]
+    decision: Decision,
+    tests: str | None,
+    others: Mapping[str, Decision],
+    named: Mapping[str, str],
+    shared: SharedImages | None,
 ) -> Iterator[str]:
     """Yield the reasons why a kept image must be tested.
 
@@ -298,6 +272,7 @@ def _explain_tests(
         tests: Digest of the image's tests; ``None`` if there are none.
         others: The decisions for the tiers before this one, which include its neighbours.
         named: Image IDs by tag, of the tier's images.
+        shared: Images that were built and tested elsewhere, if the run takes them.
     """
     if tests is None or decision.action is not Action.KEEP:
         return
@@ -309,7 +284,7 @@ def _explain_tests(
     tag = passed_tag(decision.image or "", tests, {name: neighbour.image for name, neighbour in neighbours.items()})
     own_tags = [own_tag for own_tag, image in named.items() if image == decision.image]
     passed = [own_tag for own_tag in own_tags if tags.is_tested(own_tag)]
-    if tag in passed:
+    if tag in passed or (shared is not None and shared.has_passed(decision.tier, decision.image or "", tag)):
         return
     if any(tags.is_failed(own_tag) for own_tag in own_tags):
         yield "it failed its tests before"

@@ -1,23 +1,16 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Finds out what a run would do now, by ``ansible-playbook --check``.
-
-Only Ansible itself can read inventories, variables and vaults.
-"""
+"""Finds out what a run would do now, by ``ansible-playbook --check``."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ..errors import NotFoundError, PlanError, wrap_errors
-from ..text import printable_lines
+from .playbook_answer import ask
 
 #: The playbook of this collection that builds a chain.
 PLAYBOOK = "tierwright.chain.build_chain"
@@ -77,16 +70,7 @@ def _list_causes(tier: str | None, tiers: Mapping[str, Any]) -> Iterator[Rebuild
 
 
 def _plan(playbook: str, arguments: Sequence[str], say: Callable[[str], None]) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
-        plan_file = Path(folder, "plan.json")
-        variable = json.dumps({"tier_plan_file": str(plan_file)})
-        command = [sys.executable, "-m", "ansible", "playbook", playbook, "--check", "-e", variable, *arguments]
-        process = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-        )
-        if process.returncode != 0 or not plan_file.exists():
-            say(printable_lines(process.stdout.strip()))
-            raise PlanError(f"ansible-playbook {playbook} made no plan; its output is above")
-        with wrap_errors(f"the plan that ansible-playbook {playbook} made", PlanError):
-            tiers: dict[str, Any] = json.loads(plan_file.read_text())["tiers"]
-            return tiers
+    answer = ask(playbook, "tier_plan_file", ["--check", *arguments], say)
+    with wrap_errors(f"the plan that ansible-playbook {playbook} made", PlanError):
+        tiers: dict[str, Any] = json.loads(answer)["tiers"]
+        return tiers

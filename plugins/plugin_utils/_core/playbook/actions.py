@@ -25,6 +25,7 @@ from ansible.utils.display import Display
 from ..errors import ChainError, TierwrightError, describe_error
 from ..inventory.chain_inventory import ChainInventory
 from ..inventory.planner import Planner
+from ..records import encode
 from ..state.journal import Journal
 from ..state.lock import LOCK_TIMEOUT, Waiting
 from ..text import printable_lines
@@ -184,6 +185,23 @@ def read_waiting(
     if not timeout >= 0:
         raise ChainError(f"tier_lock_timeout is {value!r}; expected seconds, or 0 to wait for no other run")
     return Waiting(timeout, say, first)
+
+
+def write_answer(variable: str, path: Path, answer: Any) -> None:
+    """Write an answer as JSON for the program that asked for it.
+
+    Args:
+        variable: The variable that names the file, for messages.
+        path: The file.
+        answer: A record.
+
+    Raises:
+        ChainError: The file cannot be written.
+    """
+    try:
+        path.write_text(encode(answer, indent=2) + "\n")
+    except OSError as error:
+        raise ChainError(f"{variable}: the answer cannot be written to {path}: {error.strerror}") from error
 
 
 #: Environment variables that configure proxies, in both spellings that programs read.

@@ -16,7 +16,6 @@ from ..errors import NotFoundError, RunError
 from ..handover.attachments import PublishedParent, PublishedPlace
 from ..image import labels
 from ..image.manifest import CONFIG, LAYER, descriptor, image_manifest
-from ..plan.decision import find_own
 from ..transports.image_document import digest, parse
 from .attach import attach
 from .publish import PublishedTier
@@ -61,13 +60,10 @@ class Attacher:
             RunError: The parent of an image is not published, or the tests of a tier cannot travel.
             EngineError: The engine or a registry rejected a request, or does not answer.
         """
-        return {each.tier.name: self._attach(each.tier, each.manifest) for each in published}
+        return {each.tier.name: self._attach(each.tier, each.image, each.manifest) for each in published}
 
-    def _attach(self, tier: Tier, manifest: str) -> str:
+    def _attach(self, tier: Tier, image: Image, manifest: str) -> str:
         host, repository = split_registry(tier.image) or ("", "")
-        image = find_own(self._engine.images.find, tier, tier.release)
-        if image is None:
-            raise RunError(f"tier {tier.name!r} cannot be published: {tier.release} was removed from the engine")
         self._manifests[image.id] = manifest
         folder = self._tests(tier.name)
         own = [protection for protection in labels.protections(image.labels) if protection.tier == tier.name]

@@ -1,10 +1,10 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Publishes the released images of a chain: first all images, then all tags."""
+"""Brings images of a chain into their registries. Tags move later, after all images are there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..chain import tags
@@ -12,18 +12,47 @@ from ..chain.graph import Chain
 from ..chain.names import split_registry
 from ..chain.tier import Tier
 from ..engine.engine import Engine
-from ..engine.inspection import Names
+from ..engine.inspection import Image, Names
 from ..errors import RunError
-from ..plan.decision import find_own
+from ..handover.shared_cache import sources_tag
+from ..image import labels
+from ..text import size
+from ..transports.registry_writer import RegistryWriter
 from .registry_tags import Connect, RegistryMove
 from .upload import upload
+
+#: Finds the image of a tier that is published, on the engine; ``None`` if there is none.
+FindImage = Callable[[Tier], Image | None]
+
+#: Chooses the tags that an image gets in its registry. The last one is the tag that others follow.
+ChooseTags = Callable[[Tier, Image], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An image of a tier, compared with what a tag names in its registry."""
+
+    tier: Tier
+    #: Host of the registry, and the repository's name there.
+    host: str
+    repository: str
+    #: The image, on the engine.
+    image: Image
+    #: The tags that the image gets.
+    tags: tuple[str, ...]
+    #: The manifest that the last tag names in the registry; ``None`` if there is no such tag.
+    named: str | None
+    #: Whether this is the manifest of the image.
+    is_published: bool
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedTier:
-    """The released image of a tier, in its registry."""
+    """An image of a tier, in its registry."""
 
     tier: Tier
+    #: The image, on the engine.
+    image: Image
     #: Digest of the image's manifest.
     manifest: str
     #: Bytes that were sent; 0 if the registry had the image.
@@ -32,33 +61,14 @@ class PublishedTier:
     moves: tuple[RegistryMove, ...]
 
 
-def publish_images(
-    engine: Engine,
-    chain: Chain,
-    selected: Collection[str],
-    names: Names,
-    connect: Connect,
-    say: Callable[[str], None],
-) -> list[PublishedTier]:
-    """Bring the released images of the selected tiers into their registries. No tag moves.
-
-    Args:
-        engine: The engine.
-        chain: The chain.
-        selected: Names of the tiers.
-        names: The image names on the engine.
-        connect: Returns a registry, by its host.
-        say: Called with lines to print.
-
-    Returns:
-        The published tiers, parents before children.
+def choose_targets(chain: Chain, selected: Collection[str], say: Callable[[str], None]) -> list[Tier]:
+    """Choose the tiers that this chain publishes: those that have a registry in their image name.
 
     Raises:
-        RunError: No selected tier has a registry in its image name, or a selected tier was never released.
-        EngineError: The engine or a registry rejected a request, or does not answer.
+        RunError: No selected tier has one.
     """
     own = [tier for tier in chain if tier.name in selected and tier.followed is None]
-    targets = [tier for tier in own if split_registry(tier.image)]
+    targets = [tier for tier in own if tier.is_publishable]
     if not targets:
         raise RunError(
             f"no selected tier names a registry in tier_image ({', '.join(selected)}); expected a name such as "
@@ -68,34 +78,83 @@ def publish_images(
         say(f"not published, because tier_image names no registry: {', '.join(others)}")
     if followed := [tier.name for tier in chain if tier.name in selected and tier.followed is not None]:
         say(f"not published, because other teams publish them: {', '.join(followed)}")
-    return [_publish(engine, chain, tier, names, connect, say) for tier in targets]
+    return targets
 
 
-def _publish(
-    engine: Engine, chain: Chain, tier: Tier, names: Names, connect: Connect, say: Callable[[str], None]
-) -> PublishedTier:
+def compare_images(
+    targets: Sequence[Tier], find_image: FindImage, choose_tags: ChooseTags, connect: Connect
+) -> list[Difference]:
+    """Compare images with those in their registries.
+
+    Args:
+        targets: The tiers, from :func:`choose_targets`.
+        find_image: Finds their images.
+        choose_tags: Chooses their tags.
+        connect: Returns a registry, by its host.
+
+    Returns:
+        One comparison for each tier, in the same order.
+
+    Raises:
+        RunError: A tier has no image.
+        EngineError: A registry rejected a request, or does not answer.
+    """
+    return [_compare(tier, find_image(tier), choose_tags, connect) for tier in targets]
+
+
+def _compare(tier: Tier, image: Image | None, choose_tags: ChooseTags, connect: Connect) -> Difference:
     host, repository = split_registry(tier.image) or ("", "")
-    image = find_own(engine.images.find, tier, tier.release)
     if image is None:
         raise RunError(
             f"tier {tier.name!r} cannot be published: there is no released image {tier.release}; build it first"
         )
-    registry = connect(host)
-    current = registry.image_at(repository, tier.tag)
-    if current is not None and current[1] == image.id:
-        manifest, sent = current[0], 0
-    else:
-        say(f"publishing tier {tier.name!r} as {tier.release}")
-        sources = list(_repositories(chain, tier, host))
-        done = upload(engine, image, registry, repository, sources=sources, say=say)
-        manifest, sent = done.manifest, done.sent
-    moves = []
-    for tag in (*_newest_release(names, tier, image.id), tier.tag):
-        named = current if tag == tier.tag else registry.image_at(repository, tag)
-        before = named[0] if named else None
+    chosen = tuple(choose_tags(tier, image))
+    manifest, config = connect(host).image_at(repository, chosen[-1]) or (None, None)
+    return Difference(tier, host, repository, image, chosen, manifest, config == image.id)
+
+
+def publish_images(
+    engine: Engine, chain: Chain, differences: Collection[Difference], connect: Connect, say: Callable[[str], None]
+) -> list[PublishedTier]:
+    """Bring images of tiers into their registries. No tag moves.
+
+    Args:
+        engine: The engine.
+        chain: The chain.
+        differences: The result of :func:`compare_images`.
+        connect: Returns a registry, by its host.
+        say: Called with lines to print.
+
+    Returns:
+        The published tiers, in the same order.
+
+    Raises:
+        EngineError: The engine or a registry rejected a request, or does not answer.
+    """
+    published = []
+    for each in differences:
+        tier, registry, sent = each.tier, connect(each.host), 0
+        if each.is_published and each.named is not None:
+            manifest = each.named
+        else:
+            say(f"publishing tier {tier.name!r} as {tier.image}:{each.tags[-1]}")
+            sources = list(_repositories(chain, tier, each.host))
+            done = upload(engine, each.image, registry, each.repository, sources=sources, say=say)
+            manifest, sent = done.manifest, done.sent
+        moves = tuple(find_moves(registry, each.host, each.repository, each.tags, manifest))
+        published.append(PublishedTier(tier, each.image, manifest, sent, moves))
+    return published
+
+
+def find_moves(
+    registry: RegistryWriter, host: str, repository: str, wanted: Iterable[str], manifest: str
+) -> Iterator[RegistryMove]:
+    """Yield the moves of those tags that do not name a manifest yet."""
+    for tag in wanted:
+        now = registry.image_at(repository, tag)
+        before = now[0] if now else None
         if before != manifest:
-            moves.append(RegistryMove(host, repository, tag, before, manifest))
-    return PublishedTier(tier, manifest, sent, tuple(moves))
+            yield RegistryMove(host, repository, tag, before, manifest)
 
 
 def _repositories(chain: Chain, tier: Tier, host: str) -> Iterator[str]:
@@ -106,6 +165,30 @@ def _repositories(chain: Chain, tier: Tier, host: str) -> Iterator[str]:
             yield place[1]
 
 
-def _newest_release(names: Names, tier: Tier, image: str) -> list[str]:
-    named = names.get(tier.image, {})
-    return sorted(tag for tag, identifier in named.items() if identifier == image and tags.is_release(tag))[-1:]
+def release_tags(names: Names, *, cache: bool) -> ChooseTags:
+    """Return a function that chooses the tags of released images.
+
+    Args:
+        names: The image names on the engine.
+        cache: Whether the images get the tags of the shared cache, too.
+    """
+
+    def choose(tier: Tier, image: Image) -> Sequence[str]:
+        own_tags = sorted(tag for tag, identifier in names.get(tier.image, {}).items() if identifier == image.id)
+        parts = labels.stored_parts(image.labels, tier.name)
+        shared = []
+        if cache and parts is not None:
+            shared = [tag for tag in own_tags if tags.is_content(tag) or tags.is_tested(tag)] + [sources_tag(parts)]
+        return [*list(filter(tags.is_release, own_tags))[-1:], *shared, tier.tag]
+
+    return choose
+
+
+def show_published(published: Sequence[PublishedTier], choose_tags: ChooseTags, say: Callable[[str], None]) -> None:
+    """Print a line for each published tier."""
+    width = max((len(each.tier.name) for each in published), default=0)
+    for each in published:
+        result = "published" if each.moves else "published before"
+        sent = f", {size(each.sent)} sent" if each.sent else ""
+        name = f"{each.tier.image}:{choose_tags(each.tier, each.image)[-1]}"
+        say(f"{each.tier.name:{width}}  {name}  {each.manifest[:19]}  {result}{sent}")

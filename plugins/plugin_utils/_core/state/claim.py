@@ -82,7 +82,7 @@ def remove_claim(engine: Engine, chain: str) -> None:
 def check_images(engine: Engine, chain: str, home: Home, moving: Mapping[Tier, str | None]) -> None:
     """Check that no release tag that a run is going to move belongs to another project's chain.
 
-    The image of a followed tier always belongs to another chain. Only its name must not be one that this chain uses here.
+    The image of a followed tier always belongs to another chain. So its name is checked: no chain here may build it.
 
     Args:
         engine: The engine.
@@ -98,9 +98,9 @@ def check_images(engine: Engine, chain: str, home: Home, moving: Mapping[Tier, s
     for tier, image_id in moving.items():
         if tier.followed is not None:
             builders = [other for other in _other_claims(engine, chain) if tier.image in _names(other)]
-            for owner in builders[:1]:
+            for builder in builders[:1]:
                 raise RunError(
-                    f"tier {tier.name!r} follows {tier.followed.reference}, and on this engine, the chain in {owner} "
+                    f"tier {tier.name!r} follows {tier.followed.reference}, and on this engine, the chain in {builder} "
                     f"builds {tier.image} itself. This run would move its tag {tier.release}. Give the followed images "
                     f"a name of their own on this engine: tier_image: {chain}/{tier.image.rpartition('/')[2]}"
                 )

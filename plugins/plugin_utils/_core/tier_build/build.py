@@ -25,7 +25,7 @@ from ..image.configuration import left_out_variables
 from ..image.provenance import EARLIEST
 from ..interpreter import mounted_python
 from ..layer import mounts
-from ..plan.decision import find_built
+from ..plan.own_images import find_built
 from ..sealing.seal import ImageSpec, seal
 from ..sealing.stage_image import stage
 from ..state.journal import Journal

@@ -20,7 +20,7 @@ from ..engine.inspection import Image, Names
 from ..errors import EngineError
 from ..image import labels
 from ..layer.build_memory import note_built
-from ..plan.decision import find_own
+from ..plan.own_images import find_own
 from ..state.journal import Journal
 
 _SEALING = "sealing"

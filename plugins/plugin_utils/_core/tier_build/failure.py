@@ -20,7 +20,7 @@ from ..build_key.rebuild_reasons import differences
 from ..chain.graph import Chain
 from ..engine.engine import Engine
 from ..image import labels
-from ..plan.decision import find_own
+from ..plan.own_images import find_own
 from ..state.journal import Journal
 from ..state.tier_records import read_build
 from ..text import printable_lines

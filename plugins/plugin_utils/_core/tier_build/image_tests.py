@@ -24,7 +24,8 @@ from ..engine.engine import Engine
 from ..engine.inspection import Image
 from ..errors import ContractError, EngineError, EngineUnavailableError, RunError
 from ..image import labels
-from ..plan.decision import Action, find_own
+from ..plan.decision import Action
+from ..plan.own_images import find_own
 from ..state.journal import Journal
 from ..state.plan_records import Planned, read_plan, read_plans
 from ..state.tier_records import GateRecord, PassedTest, RejectedTest, write_tested

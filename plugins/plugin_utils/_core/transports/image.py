@@ -176,10 +176,25 @@ def open_in(place: Place, document: Document, store: Store, name: str = "") -> S
         TierwrightError: As :func:`open_stack` raises it.
     """
     place.fill(document, store)
+    return indexed_stack(document, store, place.title, name)
+
+
+def indexed_stack(document: Document, store: Store, title: str, name: str = "") -> Stack:
+    """Return an image whose layers are in the store.
+
+    Args:
+        document: The image.
+        store: Cache of layer indexes.
+        title: The place's name in messages.
+        name: The image's name in messages; empty for its ID.
+
+    Raises:
+        DamagedError: A layer is not in the store, because the place does not have it.
+    """
     indexes = []
     for layer in document.layers:
         index = store.index(layer)
         if index is None:
-            raise DamagedError(f"{place.title} has image {name or document.id}, but not its layer {layer}")
+            raise DamagedError(f"{title} has image {name or document.id}, but not its layer {layer}")
         indexes.append(index)
     return Stack(document, tuple(layers(document)), tuple(indexes))

@@ -55,16 +55,7 @@ class Registry:
 
     def fill(self, document: Document, store: Store) -> None:
         """Index the layers that the store lacks. :meth:`find` or :meth:`list_images` must have returned the image."""
-        name, image_manifest = self._manifests[document.id]
-
-        @contextmanager
-        def open_blob(blob: Blob) -> Iterator[Reader]:
-            if not is_digest(blob.digest):
-                raise DamagedError(f"{self.title} is damaged: it names layer {blob.digest!r}, expected sha256:…")
-            with self._client.get(name, f"{name}/blobs/{blob.digest}", f"layer {blob.digest}") as answer:
-                yield ChunkReader(answer.chunks())
-
-        fill(image_manifest, open_blob, self.title, store)
+        index_layers(self._client, *self._manifests[document.id], store)
 
     def _read_manifest(self, name: str, wanted: str) -> Manifest:
         """Read the manifest of an image, and remember it for :meth:`fill`."""
@@ -95,6 +86,31 @@ class Registry:
                     raise DamagedError(f"{self.title} is damaged: its answer to {path} is not a list of tags")
                 yield from (tag for tag in map(str, tags) if is_tag(tag))
                 path = self._client.next_page(path, answer)
+
+
+def index_layers(client: RegistryClient, repository: str, image: Manifest, store: Store) -> None:
+    """Index the layers of an image that the store lacks.
+
+    Args:
+        client: The registry.
+        repository: The repository.
+        image: The image.
+        store: Cache of layer indexes.
+
+    Raises:
+        NotFoundError: The repository does not have a layer.
+        DamagedError: A layer has a different digest, or cannot be read.
+        EngineError: The registry rejected a request, or does not answer.
+    """
+
+    @contextmanager
+    def open_blob(blob: Blob) -> Iterator[Reader]:
+        if not is_digest(blob.digest):
+            raise DamagedError(f"{client.title} is damaged: it names layer {blob.digest!r}, expected sha256:…")
+        with client.get(repository, f"{repository}/blobs/{blob.digest}", f"layer {blob.digest}") as answer:
+            yield ChunkReader(answer.chunks())
+
+    fill(image, open_blob, client.title, store)
 
 
 def _digest_for_this_machine(info: Mapping[str, Any], title: str) -> str:
