@@ -137,7 +137,7 @@ class ActionModule(ChainAction):
         for line in outline(listed, everything=self._display.verbosity > 0, tests=tests):
             say(line)
         if self._builds and not inventory.tried:
-            note_plan(inventory.name, decisions, inventory.selected, warn)
+            note_plan(inventory.name, decisions, inventory.selected, warn, inventory.followed)
         result = _result(inventory, decisions, build=not self._task.check_mode)
         result["promote"] |= not self._task.check_mode and bool(boolean(self._task.args.get("publish", False)))
         if self._tries:
