@@ -83,6 +83,7 @@ environments: setup               ## make the environments with the oldest and t
 
 versions: chain machine environments  ## unit and integration tests with the oldest and the newest ansible-core
 	$(BIN)/nox --session oldest newest
+	$(BIN)/python -m pytest tests/integration/test_other_engines.py -k newest
 
 soak: machine chain environments  ## long tests with random operations; docs/soak.md shows the last results
 	EXAMPLES=1000 TIERWRIGHT_OPERATIONS=200 $(BIN)/python -m pytest --numprocesses auto tests/unit
