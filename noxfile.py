@@ -22,8 +22,17 @@ OLDEST_CORE = "2.19.0"
 #: Pythons for the newest ansible-core: version 2.21 needs Python 3.12. The newest installed one is used.
 NEWEST_PYTHONS = ("3.14", "3.13", "3.12")
 
-#: Unit tests of code that imports ansible-core or runs its modules. No other package does (``test_rooms.py``).
-WITH_CORE = ("tests/unit/agent", "tests/unit/inventory", "tests/unit/playbook")
+#: Unit tests of code that imports ansible-core or runs its modules. No other room does (``test_rooms.py``). The other tests
+#: of agents have no part of ansible-core.
+WITH_CORE = (
+    *(f"tests/unit/agent/test_{name}.py" for name in ("command_lines", "imports", "modules", "without_a_shell")),
+    "tests/unit/inventory",
+    "tests/unit/playbook",
+)
+
+#: Properties are tested with 25 examples with the locked version, and with 1,000 by `make soak`. A few are enough to find
+#: a property that a different Python or ansible-core breaks.
+FEW_EXAMPLES = {"EXAMPLES": "5"}
 
 #: Tests that could fail with an older patch release, if the locked version is a later patch of the same release.
 FOR_A_PATCH = [f"tests/integration/test_{name}.py" for name in ("bad_input", "build", "connection", "packaging")]
@@ -231,7 +240,7 @@ def oldest(session: nox.Session) -> None:
     is_patch = _locked_core().rpartition(".")[0] == OLDEST_CORE.rpartition(".")[0]
     # It runs on the same Python as the locked version, so the other unit tests would only repeat.
     for_a_patch = [*FOR_A_PATCH, *_deselect(NOT_FOR_A_PATCH)]
-    _test(session, WITH_CORE, for_a_patch if is_patch else ["tests/integration"])
+    _test(session, WITH_CORE, for_a_patch if is_patch else ["tests/integration"], FEW_EXAMPLES)
 
 
 @nox.session(venv_backend="uv|virtualenv", reuse_venv=True, python=_newest_python() or False)
@@ -241,7 +250,12 @@ def newest(session: nox.Session) -> None:
         session.skip(f"none of Python {', '.join(NEWEST_PYTHONS)} is installed here")
     _install(session)
     others = ["tests/integration", *_deselect(OF_THE_DEMO)]
-    _test(session, integration=others, env={"AGENT_PYTHONS": "all", "COVERAGE_CORE": "sysmon"}, measures=True)
+    _test(
+        session,
+        integration=others,
+        env={**FEW_EXAMPLES, "AGENT_PYTHONS": "others", "COVERAGE_CORE": "sysmon"},
+        measures=True,
+    )
 
 
 @nox.session(venv_backend="uv|virtualenv", reuse_venv=True)
