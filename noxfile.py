@@ -22,16 +22,16 @@ OLDEST_CORE = "2.19.0"
 #: Pythons for the newest ansible-core: version 2.21 needs Python 3.12. The newest installed one is used.
 NEWEST_PYTHONS = ("3.14", "3.13", "3.12")
 
-#: Unit tests of code that imports ansible-core or runs its modules. No other room does (``test_rooms.py``). The other tests
-#: of agents have no part of ansible-core.
+#: Unit tests of code that imports ansible-core or runs its modules. No other room does (``test_rooms.py``).
+#: The other tests of agents do not need ansible-core.
 WITH_CORE = (
     *(f"tests/unit/agent/test_{name}.py" for name in ("command_lines", "imports", "modules", "without_a_shell")),
     "tests/unit/inventory",
     "tests/unit/playbook",
 )
 
-#: Properties are tested with 25 examples with the locked version, and with 1,000 by `make soak`. A few are enough to find
-#: a property that a different Python or ansible-core breaks.
+#: With the locked version, properties are tested with 25 examples, and by `make soak` with 1,000. A few show whether a
+#: different Python or ansible-core breaks a property.
 FEW_EXAMPLES = {"EXAMPLES": "5"}
 
 #: Tests that could fail with an older patch release, if the locked version is a later patch of the same release.
@@ -250,12 +250,8 @@ def newest(session: nox.Session) -> None:
         session.skip(f"none of Python {', '.join(NEWEST_PYTHONS)} is installed here")
     _install(session)
     others = ["tests/integration", *_deselect(OF_THE_DEMO)]
-    _test(
-        session,
-        integration=others,
-        env={**FEW_EXAMPLES, "AGENT_PYTHONS": "others", "COVERAGE_CORE": "sysmon"},
-        measures=True,
-    )
+    env = {**FEW_EXAMPLES, "AGENT_PYTHONS": "others", "COVERAGE_CORE": "sysmon"}
+    _test(session, integration=others, env=env, measures=True)
 
 
 @nox.session(venv_backend="uv|virtualenv", reuse_venv=True)

@@ -26,8 +26,6 @@ _QUERIES = {
     "blame": ["blame", "wordpress", "/etc/motd", "--json"],
     "diff": ["diff", "httpd-php", "wordpress", "--json"],
 }
-#: The environment with the newest ansible-core. It does not exist if no Python here is new enough for it.
-NEWEST_CORE = ROOT / ".nox/newest/bin"
 #: Fields that depend on the engine or the run.
 _VOLATILE = {"size", "own", "shared", "built", "names", "created", "number", "parent"}
 

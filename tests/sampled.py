@@ -1,7 +1,10 @@
-"""Samples of long fault campaigns: `--sample SEED` runs one case of each test that is marked `sampled`.
+"""Samples of long campaigns: `--sample SEED` runs one case of each test that is marked `sampled`.
 
 The seed of `make integration` is the commit, so all cases run over several commits. `make soak` runs all cases. At the
 end, a run lists the cases that it left out.
+
+With a sample, only the session with the newest ansible-core runs a test that is marked `by_newest`. A similar test runs
+with the locked version.
 """
 
 from __future__ import annotations
@@ -9,10 +12,13 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+#: The environment with the newest ansible-core. It does not exist if no Python here is new enough for it.
+NEWEST_CORE = Path(__file__).parents[1] / ".nox/newest/bin"
 #: What the sessions of a run left out, by node ID.
 LEFT_OUT = pytest.StashKey[set[str]]()
 #: The name under which a worker of pytest-xdist sends it.
@@ -39,6 +45,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     names = {item.nodeid for item in items if item.get_closest_marker("sampled")}
     left_out = names - choose(names, seed)
+    if NEWEST_CORE.exists():
+        left_out |= {item.nodeid for item in items if item.get_closest_marker("by_newest")}
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left_out])
     items[:] = [item for item in items if item.nodeid not in left_out]
     config.stash[LEFT_OUT] = left_out

@@ -6,13 +6,13 @@ import pytest
 
 from engines.catalogue import CHOICES
 from other_engines import (
-    NEWEST_CORE,
     assert_same_answers,
     build_and_query,
     local_answers,
     run_engine_contract,
     without_core,
 )
+from sampled import NEWEST_CORE
 
 pytestmark = [pytest.mark.once, pytest.mark.own_engine]
 
