@@ -90,7 +90,7 @@ versions: chain machine environments  ## unit and integration tests with the old
 soak: machine chain environments  ## long tests with random operations; docs/soak.md shows the last results
 	AGENT_PYTHONS=all EXAMPLES=1000 TIERWRIGHT_OPERATIONS=200 $(BIN)/python -m pytest --numprocesses auto tests/unit
 	$(BIN)/python -m pytest tests/soak -rP
-	$(BIN)/python -m pytest -m sampled tests/integration
+	$(BIN)/python -m pytest -m "sampled or by_newest" tests/integration
 	$(BIN)/nox --session oldest -- -m "not once" tests/integration
 	for engine in docker-28-containerd podman-5; do \
 	  $(BIN)/python -m pytest --engine $$engine -m "not own_engine" tests/integration || exit 1; done
