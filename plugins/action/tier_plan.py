@@ -143,6 +143,8 @@ class ActionModule(ChainAction):
         if self._tries:
             result["promote"] = False
             result["tried"] = [name for name in inventory.tried if not self._task.check_mode]
+            # They do nothing there, so they cannot fail: a play whose hosts all fail ends the run, before the verdicts.
+            result["gate"] = [*result["tried"], *result["gate"]]
         if dest := self._task.args.get("dest"):
             write_answer("tier_plan_file", Path(str(dest)), {"chain": inventory.name, "tiers": result["tiers"]})
         return decisions, result
