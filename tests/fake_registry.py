@@ -96,7 +96,8 @@ def _parsed(content: bytes) -> object:
 
 
 def _subject(manifest: bytes) -> str | None:
-    return json.loads(manifest).get("subject", {}).get("digest")
+    subject: str | None = json.loads(manifest).get("subject", {}).get("digest")
+    return subject
 
 
 class Handler(BaseHTTPRequestHandler):

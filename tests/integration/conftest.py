@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import docker
@@ -202,27 +203,37 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A registry on this machine. Engines accept localhost without TLS."""
-    folder, port = tmp_path_factory.mktemp("registry"), free_port()
-    config = folder / "config.yml"
+@contextlib.contextmanager
+def docker_registry(folder: Path, settings: str = "") -> Iterator[str]:
+    """Serve a registry on this machine, with its data in a folder. Engines accept localhost without TLS."""
+    config, port = folder / "config.yml", free_port()
     config.write_text(
-        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
+        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\n"
+        f"http: {{addr: '127.0.0.1:{port}'}}\n{settings}"
     )
-    with subprocess.Popen(
-        ["docker-registry", "serve", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(["docker-registry", "serve", str(config)], stdout=log, stderr=log)
+    with process:
         deadline = time.monotonic() + 30
         while True:
             try:
                 urlopen(f"http://127.0.0.1:{port}/v2/").close()
+                break
+            except HTTPError as error:  # it requires a login
+                error.close()
                 break
             except OSError:
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
         yield f"localhost:{port}"
         process.terminate()
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A registry without a login, for all tests."""
+    with docker_registry(tmp_path_factory.mktemp("registry")) as host:
+        yield host
 
 
 @pytest.fixture
