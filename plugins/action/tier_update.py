@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Tier
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError, TierwrightError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover import lock_file
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.followed_image import look_up
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.lock_file import LockedTier
@@ -22,6 +22,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.lo
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index.index import Store
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.playbook_answer import Refusal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
     ChainAction,
     read_inventory,
@@ -35,6 +36,14 @@ class ActionModule(ChainAction):
     _supports_check_mode = True
 
     def work(self, variables: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return self._update(variables)
+        except TierwrightError as error:
+            if dest := self._task.args.get("dest"):
+                write_answer("tier_update_file", Path(str(dest)), Refusal.of(error))
+            raise
+
+    def _update(self, variables: dict[str, Any]) -> dict[str, Any]:
         inventory = read_inventory(variables)
         updates: list[FollowedUpdate] = []
         locks: dict[Path, dict[str, LockedTier]] = {}

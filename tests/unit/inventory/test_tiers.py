@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Bootstrap, Import, Pull
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Bootstrap, Follow, Import, Pull
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.tiers import read_chain, read_tier
 
 DIGEST = "sha256:" + "0f" * 32
+FOLLOW = {"image": "registry.example.org/operations/corebuild"}
 
 
 def variables(**tier):
@@ -40,6 +41,8 @@ def test_every_default_can_be_changed():
         ({"import": {"archive": "a.tar", "checksum": DIGEST}}, Import("/inv/a.tar", DIGEST)),
         ({"import": {"archive": "/b.tar", "checksum": DIGEST}}, Import("/b.tar", DIGEST)),
         ({"pull": f"debian@{DIGEST}"}, Pull(f"debian@{DIGEST}")),
+        ({"follow": {"image": "r.example.org/ops/base"}}, Follow("r.example.org/ops/base", "latest")),
+        ({"follow": {"image": "localhost/base", "tag": "stable"}}, Follow("localhost/base", "stable")),
     ],
 )
 def test_the_source_of_a_base_is_read(settings, source):
@@ -66,6 +69,19 @@ def test_the_source_of_a_base_is_read(settings, source):
         ({"parent": "p", "image": "Web:1"}, "tier 'x': tier_image is 'Web:1'"),
         ({"parent": "p", "config": {"prots": []}}, "tier 'x': .*prots"),
         ({"pull": f"a@{DIGEST}", "role": "r"}, "tier 'x': tier_role is 'r', but no role builds a base"),
+        ({"follow": FOLLOW, "role": "r"}, "tier 'x': tier_role is 'r', but no role builds a base"),
+        ({"follow": FOLLOW, "before": ["a.yml"]}, "tier 'x': tier_before is .*, but no task runs for a base"),
+        ({"follow": FOLLOW, "parent": "p"}, "tier 'x': .*mutually exclusive"),
+        ({"follow": {"tag": "stable"}}, "tier 'x': .*image"),
+        ({"follow": FOLLOW | {"digest": DIGEST}}, "tier 'x': .*digest"),
+        ({"follow": {"image": "corebuild"}}, "tier 'x': tier_follow.image is 'corebuild'; expected the host"),
+        ({"follow": {"image": "ops/corebuild"}}, "tier 'x': tier_follow.image is 'ops/corebuild'; expected the host"),
+        ({"follow": {"image": "r.example.org/a:1"}}, "tier_follow.image is 'r.example.org/a:1'; .* without a tag"),
+        ({"follow": {"image": "r.example.org/A"}}, "tier_follow.image is 'r.example.org/A'"),
+        ({"follow": FOLLOW | {"tag": DIGEST}}, "tier_follow.tag is 'sha256:.*never moves, use tier_pull"),
+        ({"follow": FOLLOW | {"tag": "key-0123456789abcdef"}}, "tier_follow.tag is 'key-0123456789abcdef'"),
+        ({"follow": FOLLOW, "config": {"cmd": []}}, "tier 'x': tier_config is .*, but the tier follows .* unchanged"),
+        ({"follow": FOLLOW, "protects": ["/etc"]}, "tier 'x': tier_protects is .*, but the tier follows"),
     ],
 )
 def test_an_error_names_the_tier_and_the_variable(settings, message):
@@ -124,3 +140,17 @@ def test_an_impossible_source_date_is_rejected(epoch):
 def test_a_host_name_that_is_not_a_tier_name_is_rejected(name):
     with pytest.raises(ChainError, match="the name of this host is not a valid name of a tier"):
         read_tier(name, variables(parent="base", image="team/x"))
+
+
+def test_a_followed_tier_has_the_name_and_the_tag_of_its_image():
+    tier = read_tier("corebuild", variables(follow=FOLLOW | {"tag": "stable"}))
+    assert tier.release == "registry.example.org/operations/corebuild:stable"
+    assert (tier.parent, tier.role) == (None, None)
+    assert tier.followed.reference == tier.release
+    assert read_tier("base", variables(pull=f"a@{DIGEST}")).followed is None
+
+
+def test_a_followed_tier_can_have_a_name_and_a_tag_of_its_own_on_the_engine():
+    tier = read_tier("corebuild", variables(follow=FOLLOW | {"tag": "stable"}, image="shop/corebuild", tag="latest"))
+    assert tier.release == "shop/corebuild:latest"
+    assert tier.followed.tag == "stable"

@@ -6,12 +6,14 @@ import re
 
 import pytest
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Follow, Tier
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import RunError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.claim import (
     check_claim,
     check_images,
     claim,
+    followed_images,
     own_repositories,
     volume_name,
 )
@@ -194,3 +196,30 @@ def test_a_release_from_before_chains_had_names_belongs_to_the_project_of_its_ti
     check_images(engine, "shop", home("copy", "base", **former), {tier: "sha256:base"})
     with pytest.raises(RunError, match="the image base:latest belongs to another project's chain"):
         check_images(engine, "blog", home("b", "base", **former), {tier: "sha256:base"})
+
+
+FOLLOWED = Tier("base", "operations", "r.example.org/base", "latest", source=Follow("r.example.org/base"))
+
+
+def test_the_image_of_a_followed_tier_belongs_to_another_chain(engine, home):
+    claim(engine, "shop", home("a", "web"))
+    release(engine, "r.example.org/base", "ops", "base")
+    check_images(engine, "shop", home("a", "web"), {FOLLOWED: "sha256:r.example.org/base"})
+    [image] = followed_images(engine, "shop", [FOLLOWED], engine.images.snapshot().names)
+    assert (image.id, image.tier) == ("sha256:r.example.org/base", "base")
+
+
+def test_the_name_of_a_followed_image_must_not_be_that_of_a_chain_on_the_same_engine(engine, home):
+    claim(engine, "ops", home("o", "r.example.org/base", roots=ROOTS["roots"]))
+    release(engine, "r.example.org/base", "ops", "base")
+    for image in ("sha256:r.example.org/base", None):
+        with pytest.raises(RunError, match=r"tier_image: shop/base") as error:
+            check_images(engine, "shop", home("a", "web", roots=ROOTS["roots"]), {FOLLOWED: image})  # even of one project
+        assert "tier 'base' follows r.example.org/base:latest, and on this engine, the chain in" in str(error.value)
+    assert followed_images(engine, "shop", [FOLLOWED], engine.images.snapshot().names) == []
+
+
+def test_images_that_users_built_on_a_followed_image_are_not_listed(engine):
+    own = {labels.CHAIN: "ops", labels.TIER: "base"}
+    engine.add("sha256:child", own, "r.example.org/base:mine", created_by="RUN apt-get update")
+    assert followed_images(engine, "shop", [FOLLOWED], engine.images.snapshot().names) == []

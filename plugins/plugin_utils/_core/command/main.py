@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import click
 
 from ..errors import (
+    ChainError,
     DamagedError,
     EngineError,
     NotFoundError,
@@ -68,12 +69,13 @@ _VERBS = {
 #: Environment variable that makes the command show the traceback of an unexpected error.
 _TRACE = "TIERWRIGHT_TRACEBACK"
 
-#: Exit codes for errors; ``docs/command.md`` explains them. 1 is the exit code of ``--exit-code`` and ``--fail``.
+#: Exit codes for errors; ``docs/command.md`` explains them. 1 is that of ``--exit-code``, ``--fail`` and ``--check``.
 USAGE, NOT_FOUND, DAMAGED, NO_ANSWER, UNSUPPORTED, NO_PLAN = range(2, 8)
 _BROKEN_PIPE, _INTERRUPTED = 128 + 13, 128 + 2
 
 _CODES: tuple[tuple[type[TierwrightError], int], ...] = (
     (UsageError, USAGE),
+    (ChainError, USAGE),
     (NotFoundError, NOT_FOUND),
     (DamagedError, DAMAGED),
     (EngineError, NO_ANSWER),

@@ -12,9 +12,9 @@ import click
 from ..errors import UsageError
 from ..layer_index.index import Store
 from ..report.pictures import Box, draw_tree
-from ..text import age, day, printable, size
+from ..text import age, day, one_line, printable, short, size
 from ..transports.transport import open_place, split
-from ..views.family_tree import Relative, Tree, build_tree
+from ..views.family_tree import Relative, Tree, build_tree, read_followed
 from .output import Table, json_option, show
 
 
@@ -84,7 +84,7 @@ def verb(
     kind, location, repository = split(place)
     held = open_place(kind, location, Store()).list_images(repository)
     both = up == down
-    tree = build_tree(held, images, up=up or both, down=down or both, nameless=nameless)
+    tree = build_tree(held, images, up=up or both, down=down or both, nameless=nameless, followed=read_followed())
     if form:
         click.echo(FORMATS[form](tree), nl=False)
     else:
@@ -96,6 +96,11 @@ def _render(tree: Tree) -> Iterator[str | Table]:
         yield Table(_HEADS, [_row(image, line) for image, line in zip(tree.images, branch_lines(tree), strict=True)])
     else:
         yield "no images"
+    for image in tree.images:
+        if (follows := image.follows) is not None:
+            based_on = ", ".join(f"{each.tier} (team {each.team or '-'})" for each in follows.ancestors)
+            origin = f"{one_line(image.tier)} follows {follows.reference}, locked {short(follows.digest)}"
+            yield origin + (f"; based on {based_on}" if based_on else "")
     if tree.hidden:
         count = "1 image has" if tree.hidden == 1 else f"{tree.hidden} images have"
         yield f"{count} no name; --all shows images without a name"

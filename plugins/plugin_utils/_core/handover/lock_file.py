@@ -9,19 +9,18 @@ Only ``tierwright update`` writes it. Without a change of this file, no followed
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import yaml
 
 from ..chain.names import is_digest, is_repository, is_tag, split_registry
 from ..chain.tier import Tier
 from ..errors import ChainError, DamagedError, describe_error
 from ..local_files import write_durably
-from ..records import decode
+from ..records import decode, encode
 
 #: Name of the lock file, in the folder of the inventory.
 NAME = "chain.lock"
@@ -106,7 +105,7 @@ def write_lock(path: Path, locks: Mapping[str, LockedTier]) -> None:
     Raises:
         ChainError: The file cannot be written; it is unchanged.
     """
-    values = {tier: _without_unset(msgspec.to_builtins(locked)) for tier, locked in locks.items()}
+    values = {str(tier): _without_unset(json.loads(encode(locked))) for tier, locked in locks.items()}
     text = yaml.safe_dump(values, default_flow_style=False, allow_unicode=True, sort_keys=True, width=_LARGEST)
     try:
         write_durably(path, _HEADER + text)
@@ -195,15 +194,19 @@ def _problems(locks: Mapping[str, LockedTier]) -> Iterator[str]:
         digests = {"digest": locked.digest, "config": locked.config}
         if locked.attachment is not None:
             digests["attachment"] = locked.attachment
-        yield from _wrong_values(name, locked.image, digests)
+        yield from _wrong_values(name, locked.image, digests, (name, locked.tier, locked.team, locked.chain))
         if not is_tag(locked.tag):
             yield f"{name}.tag is {locked.tag!r}; expected a tag"
         for number, ancestor in enumerate(locked.ancestors):
             digests = {"digest": ancestor.digest, "attachment": ancestor.attachment}
-            yield from _wrong_values(f"{name}.ancestors[{number}]", ancestor.image, digests)
+            owner = (ancestor.tier, ancestor.team)
+            yield from _wrong_values(f"{name}.ancestors[{number}]", ancestor.image, digests, owner)
 
 
-def _wrong_values(where: str, image: str, digests: Mapping[str, str]) -> Iterator[str]:
+def _wrong_values(where: str, image: str, digests: Mapping[str, str], names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        if not name or not name.isprintable():
+            yield f"{where} has {name!r}; expected a name of one line"
     if not is_repository(image) or split_registry(image) is None:
         yield f"{where}.image is {image!r}; expected the host of a registry and a name there"
     for key, value in digests.items():
@@ -212,7 +215,7 @@ def _wrong_values(where: str, image: str, digests: Mapping[str, str]) -> Iterato
 
 
 def _without_unset(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value not in (None, [], ())}
+    return {key: value for key, value in values.items() if value not in (None, [])}
 
 
 def _describe(error: Exception) -> str:

@@ -16,6 +16,7 @@ from ..errors import ChainError
 from ..handover import lock_file
 from ..handover.lock_file import LockedTier
 from ..state.owner import Home
+from ..state.status import Followed
 from ..transports.registries import Registries
 from .registry_settings import read_cache_use, read_registries
 from .tiers import GROUP, find_home, former_name, read_chain, read_name
@@ -85,6 +86,14 @@ class ChainInventory:
         """
         value = self._first_variables.get("tier_variant")
         return None if value is None else VariantRef.read(value)
+
+    @property
+    def followed(self) -> dict[str, Followed]:
+        """Where the images of followed tiers come from, by tier. Raises the same errors as :attr:`locked`."""
+        return {
+            name: Followed(f"{locked.image}:{locked.tag}", locked.digest, locked.config)
+            for name, locked in self.locked.items()
+        }
 
     @cached_property
     def registries(self) -> Registries:

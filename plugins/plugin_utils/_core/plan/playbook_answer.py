@@ -12,11 +12,35 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import PlanError
+from .. import errors
+from ..errors import PlanError, TierwrightError, wrap_errors
+from ..records import decode
 from ..text import printable_lines
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a playbook writes instead of an answer: an error of this library."""
+
+    #: The name of its class.
+    kind: str
+    message: str
+
+    @classmethod
+    def of(cls, error: TierwrightError) -> Refusal:
+        """Return the record of an error."""
+        return cls(type(error).__name__, str(error))
+
+    @property
+    def error(self) -> TierwrightError:
+        """The same error again."""
+        kind = getattr(errors, self.kind, PlanError)
+        is_ours = isinstance(kind, type) and issubclass(kind, TierwrightError)
+        return kind(self.message) if is_ours else PlanError(self.message)
 
 
 def ask(
@@ -37,7 +61,8 @@ def ask(
         more: More variables for the run.
 
     Raises:
-        PlanError: ansible-playbook failed, or wrote no answer.
+        TierwrightError: The error that the playbook wrote instead of an answer; see :class:`Refusal`.
+        PlanError: ansible-playbook failed for another reason, or wrote no answer.
     """
     with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
         file = Path(folder, "answer.json")
@@ -46,6 +71,10 @@ def ask(
         process = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
+        if process.returncode != 0 and file.exists():
+            with wrap_errors(f"the answer of ansible-playbook {playbook}", PlanError):
+                refusal = decode(file.read_text(), Refusal)
+            raise refusal.error
         if process.returncode != 0 or not file.exists():
             say(printable_lines(process.stdout.strip()))
             raise PlanError(f"ansible-playbook {playbook} gave no answer; its output is above")

@@ -178,7 +178,7 @@ def _moves(tier: Tier, before: Mapping[str, str | None], manifest: str) -> Itera
 def _repositories(chain: Chain, tier: Tier, host: str) -> Iterator[str]:
     """Yield the repositories of its ancestors in the same registry: they have its lower layers."""
     for name in chain.ancestors(tier.name):
-        place = split_registry(chain[name].image)
+        place = split_registry(chain[name].published_image)
         if place and place[0] == host:
             yield place[1]
 

@@ -53,8 +53,8 @@ def travelling_tests(tier: str, folder: Path) -> dict[str, PackedFile]:
     for path in chosen:
         for module in _missing(path, sources.get(path), files):
             raise RunError(
-                f"tier {tier!r} cannot be published with its contract tests: {folder / path} imports {module}, which is "
-                f"not there where other teams run it; expected the standard library, {', '.join(OFFERED)}, or a "
+                f"tier {tier!r} cannot be published with its contract tests: {folder / path} imports {module}, which "
+                f"is not there where other teams run it; expected the standard library, {', '.join(OFFERED)}, or a "
                 f"module in {folder}. Move the tests that need it into a file without contract tests, or call "
                 f"pytest.importorskip({module!r}) in them"
             )

@@ -46,6 +46,9 @@ def slugs(names: Iterable[str]) -> Iterator[str]:
 _UNRELEASED = "its last build is not released: the run stopped, a descendant failed, or the build was rolled back"
 
 
+_OTHER_IMAGE = "the lock file names a different image than the one in use"
+
+
 def judge(
     status: Standing | None, image: Document | None, parent_image: Document | None, parent_name: str | None
 ) -> tuple[str, list[str]]:
@@ -68,6 +71,8 @@ def judge(
         reasons += status.wanted.reasons
     if status and status.ended and status.ended.result == BUILT and not _has_id(image, status.ended.image):
         reasons.append(_UNRELEASED)
+    if status and status.follows and image is not None and image.id != status.follows.image:
+        reasons.append(_OTHER_IMAGE)
     if image is None:
         return ABSENT, reasons or ["it has no image here"]
     if parent_image is not None and image.layers[: len(parent_image.layers)] != parent_image.layers:

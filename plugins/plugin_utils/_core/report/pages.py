@@ -233,6 +233,7 @@ class Pages:
             "picture": self._picture(self._family.around(number), "", tier.name, here=number),
             "updates": self._updates.get(tier.name, []),
             "packages_changed": _changed_packages(tier),
+            "upstream": _list_upstream(tier),
         }
 
     @cached_property
@@ -272,3 +273,10 @@ def _changed_packages(tier: ReportTier) -> list[PackageChange]:
         return []
     own = tier.content.layers[len(tier.content.layers) - tier.image.own_layers :]
     return [change for layer in own for change in layer.packages]
+
+
+def _list_upstream(tier: ReportTier) -> list[tuple[str, str | None]]:
+    """List the tiers of other teams that a followed tier is based on, the nearest first, with their teams."""
+    layers = [content.layer for content in tier.content.layers] if tier.content else []
+    owners = dict.fromkeys((layer.tier, layer.team) for layer in reversed(layers) if layer.tier)
+    return [(str(name), team) for name, team in owners if name != tier.name]

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from ..errors import DamagedError, RunError
 from ..local_files import set_aside, write_atomically
@@ -74,6 +75,18 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Followed:
+    """Where the image of a followed tier comes from."""
+
+    #: Host and repository, and the tag: ``registry.example.org/operations/corebuild:stable``.
+    reference: str
+    #: Digest of the locked manifest.
+    digest: str
+    #: ID of the locked image.
+    image: str
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """The status of one tier."""
 
@@ -84,6 +97,8 @@ class Standing:
     release: str
     wanted: Wanted | None = None
     ended: Ended | None = None
+    #: ``None`` if the tier does not follow an image of another team.
+    follows: Followed | None = None
 
     @property
     def state(self) -> str:
@@ -184,7 +199,11 @@ def _ignore(_line: str) -> None:
 
 
 def note_plan(
-    chain: str, decisions: Mapping[str, Decision], selected: Collection[str], warn: Callable[[str], None] = _ignore
+    chain: str,
+    decisions: Mapping[str, Decision],
+    selected: Collection[str],
+    warn: Callable[[str], None] = _ignore,
+    followed: Mapping[str, Followed] = MappingProxyType({}),
 ) -> None:
     """Record the plan in the status. Tiers that left the chain are removed from the status.
 
@@ -193,6 +212,7 @@ def note_plan(
         decisions: One decision for each tier.
         selected: Names of the tiers that the run selects.
         warn: Called with a line if the status file is damaged and was set aside.
+        followed: Where the images of followed tiers come from, by tier.
     """
     now = _now()
 
@@ -202,7 +222,8 @@ def note_plan(
             wanted = old.wanted if old else None
             if name in selected:
                 wanted = Wanted(now, str(decision.action), list(decision.reasons))
-            yield Standing(name, tier.team, tier.parent, tier.release, wanted, old.ended if old else None)
+            ended = old.ended if old else None
+            yield Standing(name, tier.team, tier.parent, tier.release, wanted, ended, followed.get(name))
 
     _change(chain, change, warn)
 

@@ -9,12 +9,16 @@ configuration. Among these, an image descends from a second image if its history
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from ..chain import tags
 from ..chain.names import familiar_name
-from ..errors import NotFoundError
+from ..errors import DamagedError, NotFoundError
+from ..state.journal import chains
+from ..state.status import Followed, read_status
 from ..text import short
 from ..transports import image
 from ..transports.image_document import timestamp
@@ -170,6 +174,26 @@ _SHORTEST_ID = 4
 
 
 @dataclass(frozen=True, slots=True)
+class AncestorTier:
+    """A tier that an image is based on."""
+
+    tier: str
+    team: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Where an image of another team comes from, which a chain of this machine follows."""
+
+    #: Host and repository, and the tag: ``registry.example.org/operations/corebuild:stable``.
+    reference: str
+    #: Digest of its manifest.
+    digest: str
+    #: The tiers that it is based on, the nearest first, from its history.
+    ancestors: list[AncestorTier]
+
+
+@dataclass(frozen=True, slots=True)
 class Relative:
     """An image in the tree; or a sequence of layers that several images begin with, but that is not an image."""
 
@@ -197,6 +221,8 @@ class Relative:
     shared: int | None
     #: RFC 3339 time at which it was built; ``null`` if it is not known.
     built: str | None = None
+    #: ``null`` if no chain of this machine follows it.
+    follows: Upstream | None = None
 
     @property
     def called(self) -> str:
@@ -218,7 +244,13 @@ class Tree:
 
 
 def build_tree(
-    held: list[HeldImage], wanted: Iterable[str] = (), *, up: bool = True, down: bool = True, nameless: bool = False
+    held: list[HeldImage],
+    wanted: Iterable[str] = (),
+    *,
+    up: bool = True,
+    down: bool = True,
+    nameless: bool = False,
+    followed: Mapping[str, Followed] = MappingProxyType({}),
 ) -> Tree:
     """Build the tree.
 
@@ -229,6 +261,7 @@ def build_tree(
         up: Whether to show the ancestors of these images.
         down: Whether to show their descendants.
         nameless: Whether to show images without a name too.
+        followed: Where the images that chains of this machine follow come from, by ID.
 
     Raises:
         NotFoundError: There is no image of a wanted name.
@@ -242,10 +275,29 @@ def build_tree(
     for node in _walk(roots):
         if chosen is None or node in chosen:
             numbers[node] = len(images)
-            images.append(_relative(node, len(images), numbers.get(node.parent) if node.parent else None))
+            parent = numbers.get(node.parent) if node.parent else None
+            image = _relative(node, len(images), parent)
+            images.append(replace(image, follows=_upstream(node, followed.get(image.id or ""))))
     shown = {each.id for each in images}
     hidden = sum(not each.document.names and each.document.id not in shown for each in held)
     return Tree(images, 0 if chosen is not None else hidden)
+
+
+def read_followed() -> dict[str, Followed]:
+    """Return where the images that the chains of this machine follow come from, by ID; damaged statuses are ignored."""
+    followed: dict[str, Followed] = {}
+    for chain in chains():
+        with contextlib.suppress(DamagedError):
+            followed |= {each.follows.image: each.follows for each in read_status(chain).values() if each.follows}
+    return followed
+
+
+def _upstream(node: FamilyNode, followed: Followed | None) -> Upstream | None:
+    if followed is None or node.held is None:
+        return None
+    steps = [step for step in reversed(node.held.document.steps) if step.tier]
+    ancestors = dict.fromkeys((str(step.tier), step.team) for step in steps)
+    return Upstream(followed.reference, followed.digest, [AncestorTier(*owner) for owner in list(ancestors)[1:]])
 
 
 def is_named(held: HeldImage, wanted: str) -> bool:
