@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import textwrap
@@ -18,7 +17,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
-from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import docker
@@ -30,6 +28,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.dock
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.interpreter import mounted_python
 from python_image import python_image as image_with_python
+from real_registry import docker_registry
 from relay import Relay
 from sdk_client import as_engine, sdk_client
 
@@ -194,39 +193,6 @@ def rootfs(
     for image in engine.images.list(SHARED_BASE):
         remove_interpreter(engine, str(image.id))
     remove_images(engine, f"reference={SHARED_BASE}")
-
-
-def free_port() -> int:
-    """A port of this machine where nothing listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-@contextlib.contextmanager
-def docker_registry(folder: Path, settings: str = "") -> Iterator[str]:
-    """Serve a registry on this machine, with its data in a folder. Engines accept localhost without TLS."""
-    config, port = folder / "config.yml", free_port()
-    config.write_text(
-        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\n"
-        f"http: {{addr: '127.0.0.1:{port}'}}\n{settings}"
-    )
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(["docker-registry", "serve", str(config)], stdout=log, stderr=log)
-    with process:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                urlopen(f"http://127.0.0.1:{port}/v2/").close()
-                break
-            except HTTPError as error:  # it requires a login
-                error.close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-        yield f"localhost:{port}"
-        process.terminate()
 
 
 @pytest.fixture(scope="session")

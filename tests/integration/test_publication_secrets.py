@@ -14,8 +14,9 @@ import pytest
 
 from fake_registry import fake_registry
 from publishing import TIERS, MadeChain
+from real_registry import docker_registry
 
-from .conftest import WRITE, docker_registry
+from .conftest import WRITE
 from .test_secrets import files_below, image_bytes, leaks
 
 pytestmark = pytest.mark.once
