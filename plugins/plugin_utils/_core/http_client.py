@@ -110,7 +110,7 @@ class HttpClient:
         Args:
             authorities: Files with certificates of more authorities.
         """
-        self._session = _Session()
+        self._session = _WithoutRedirects()
         self._session.headers.update({"User-Agent": "tierwright", "Accept-Encoding": "identity"})
         # Without this, requests would send a password of ~/.netrc in place of a token.
         self._session.auth = _unchanged
@@ -185,7 +185,7 @@ class HttpClient:
         raise LastingHttpError(f"it redirects more than {_MOST_REDIRECTS} times")
 
 
-class _Session(requests.Session):
+class _WithoutRedirects(requests.Session):
     """A session that follows no redirects. Before it does, requests reads the whole body of the answer."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
