@@ -19,6 +19,10 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors impo
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.followed_image import take_followed
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.shared_cache import SharedCache
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.taking import take_kept
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tried_images import (
+    find_candidates,
+    note_tried,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say, warn
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.planner import Planner
@@ -45,6 +49,18 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.claim
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import write_plan
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.status import FAILED, note_plan
 
+#: The plan of a run that has nothing to try.
+_NOTHING = {
+    "changed": False,
+    "run": "",
+    "bases": [],
+    "builds": [],
+    "gate": [],
+    "promote": False,
+    "tried": [],
+    "tiers": {},
+}
+
 
 class ActionModule(ChainAction):
     """Plans a run; nothing is built here."""
@@ -65,6 +81,9 @@ class ActionModule(ChainAction):
         inventory = planner.inventory
         variant = inventory.variant
         engine = connect()
+        if self._tries and not _find_candidates(inventory):
+            say("nothing to try: no followed tier has a candidate that differs from its locked image")
+            return dict(_NOTHING)
         if self._task.check_mode:
             check_claim(engine, inventory.name, inventory.home)
             if interrupted(inventory.name):
@@ -81,7 +100,8 @@ class ActionModule(ChainAction):
             begin_files(files, RunResult(inventory.name, journal.run, RUNNING, None, None, None, resume_command()))
             shared = planner.open_cache(engine)
             decisions, result = self._plan(planner, engine, shared)
-            take_followed(engine, decisions.values(), inventory.locked, inventory.registries.reader, say)
+            take_followed(engine, decisions.values(), inventory.used, inventory.registries.reader, say)
+            note_tried(journal, inventory.tried, inventory.locked)
             if shared is not None:
                 take_kept(engine, decisions.values(), shared, say)
             if variant is not None:
@@ -110,15 +130,19 @@ class ActionModule(ChainAction):
     ) -> tuple[dict[str, Decision], dict[str, Any]]:
         inventory, decisions = planner.inventory, self._decide(planner, engine, shared)
         moving = {decision.tier: decision.was for decision in decisions.values() if _moves_tag(decision)}
-        check_images(engine, inventory.name, inventory.home, moving)
+        if not inventory.tried:
+            check_images(engine, inventory.name, inventory.home, moving)
         listed = [decisions[name] for name in inventory.selected]
         tests = {name: planner.roles.tests(name) for name in inventory.selected}
         for line in outline(listed, everything=self._display.verbosity > 0, tests=tests):
             say(line)
-        if self._builds:
+        if self._builds and not inventory.tried:
             note_plan(inventory.name, decisions, inventory.selected, warn, inventory.followed)
         result = _result(inventory, decisions, build=not self._task.check_mode)
         result["promote"] |= not self._task.check_mode and bool(boolean(self._task.args.get("publish", False)))
+        if self._tries:
+            result["promote"] = False
+            result["tried"] = [name for name in inventory.tried if not self._task.check_mode]
         if dest := self._task.args.get("dest"):
             write_answer("tier_plan_file", Path(str(dest)), {"chain": inventory.name, "tiers": result["tiers"]})
         return decisions, result
@@ -127,8 +151,19 @@ class ActionModule(ChainAction):
         return planner.decide(engine, self._task.args.get("force"), shared) if self._builds else planner.take(engine)
 
     @property
+    def _tries(self) -> bool:
+        return bool(boolean(self._task.args.get("try_candidate", False)))
+
+    @property
     def _builds(self) -> bool:
         return bool(boolean(self._task.args.get("build", True)))
+
+
+def _find_candidates(inventory: ChainInventory) -> bool:
+    """Let the run try the candidates of other teams. Return whether there are any."""
+    followed = [tier for tier in inventory.chain if tier.followed]
+    inventory.tried = find_candidates(inventory.registries.reader, followed, inventory.locked)
+    return bool(inventory.tried)
 
 
 def _moves_tag(decision: Decision) -> bool:

@@ -6,26 +6,36 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Tier
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import Image
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.consumer_settings import read_consumers
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.tier_roles import TierRoles
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.own_images import find_own
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
     ChainAction,
     command,
     read_inventory,
     read_waiting,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publication import (
+    Publication,
+    candidate_tags,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publish import (
-    PublishedTier,
+    ChooseTags,
+    FindImage,
+    choose_targets,
     compare_images,
-    publish_images,
+    release_tags,
+    show_published,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.registry_tags import (
-    finish_moves,
-    move_tags,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.registry_tags import finish_moves
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import begin
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.text import size
 
 
 class ActionModule(ChainAction):
@@ -47,31 +57,43 @@ class ActionModule(ChainAction):
         finally:
             journal.end()
 
+    def _choose(self, inventory: ChainInventory, engine: Engine) -> tuple[list[Tier], FindImage, ChooseTags]:
+        """Choose the tiers, their images, and the tags of these images."""
+
+        def find_released(tier: Tier) -> Image | None:
+            return find_own(engine.images.find, tier, tier.release)
+
+        targets = choose_targets(inventory.chain, inventory.selected, say)
+        if self._is_candidate:
+            return targets, find_released, candidate_tags
+        names = engine.images.snapshot().names
+        return targets, find_released, release_tags(names, cache=inventory.cache_use == "write")
+
     def _compare(self, inventory: ChainInventory, engine: Engine) -> dict[str, Any]:
-        registry = inventory.registries.writer
-        differences = compare_images(engine, inventory.chain, inventory.selected, registry, say)
+        differences = compare_images(*self._choose(inventory, engine), inventory.registries.writer)
         for each in differences:
-            say(f"{each.tier.release} is {'published' if each.is_published else 'to be published'}")
+            state = "published" if each.is_published else "to be published"
+            say(f"{each.tier.image}:{each.tags[-1]} is {state}")
         return {"changed": not all(each.is_published for each in differences), "published": {}, "sent": 0}
 
     def _publish(self, inventory: ChainInventory, engine: Engine) -> dict[str, Any]:
-        registry = inventory.registries.writer
-        finish_moves(inventory.name, say, registry)
-        names, cache = engine.images.snapshot().names, inventory.cache_use == "write"
-        differences = compare_images(engine, inventory.chain, inventory.selected, registry, say)
-        published = publish_images(engine, inventory.chain, differences, names, registry, say, cache=cache)
-        moves = [move for tier in published for move in tier.moves]
-        move_tags(inventory.name, moves, registry)
-        self._show(published)
+        registries = inventory.registries
+        finish_moves(inventory.name, say, registries.writer)
+        chosen = self._choose(inventory, engine)
+        consumers = {tier.name: read_consumers(tier.name, inventory.variables(tier.name)) for tier in chosen[0]}
+        tests = TierRoles(inventory).own_folder
+        publication = Publication(engine, inventory.name, inventory.chain, registries, tests, say)
+        published = publication.send(*chosen)
+        if not self._is_candidate:
+            publication.ask(published, {name: each for name, each in consumers.items() if each is not None})
+        moved = publication.move(published)
+        show_published(published, chosen[2], say)
         return {
-            "changed": bool(moves) or any(tier.sent for tier in published),
+            "changed": moved or any(tier.sent for tier in published),
             "published": {tier.tier.name: f"{tier.tier.image}@{tier.manifest}" for tier in published},
             "sent": sum(tier.sent for tier in published),
         }
 
-    def _show(self, published: list[PublishedTier]) -> None:
-        width = max(len(tier.tier.name) for tier in published)
-        for tier in published:
-            result = "published" if tier.moves else "published before"
-            sent = f", {size(tier.sent)} sent" if tier.sent else ""
-            say(f"{tier.tier.name:{width}}  {tier.tier.release}  {tier.manifest[:19]}  {result}{sent}")
+    @property
+    def _is_candidate(self) -> bool:
+        return bool(boolean(self._task.args.get("candidate", False)))

@@ -31,6 +31,7 @@ options:
       bases: Bases that must be made.
       gate: Other tiers that must be built, and kept tiers that must be tested.
       promote: All tiers of the run, if a release tag may have to move.
+      tried: Followed tiers whose candidates are tried.
     required: true
   hosts:
     description: Hosts of the run, the magic variable C(ansible_play_hosts_all).

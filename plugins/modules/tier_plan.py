@@ -45,6 +45,12 @@ options:
     description: Whether M(tierwright.chain.tier_publish) follows in the last play, so that this play must run.
     type: bool
     default: false
+  try_candidate:
+    description:
+      - Whether the run tries the candidates of the teams that the chain follows, in place of the images in C(chain.lock).
+        Such a run releases nothing.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Can run in check mode and return what would change, without changing anything.
@@ -87,6 +93,11 @@ promote:
   description: Whether a release tag may have to move.
   returned: success
   type: bool
+tried:
+  description: Names of the followed tiers whose candidates are tried.
+  returned: if O(try_candidate=true)
+  type: list
+  elements: str
 tiers:
   description:
     - The plan for each tier, by name. C(image) is the ID of the image that the tier keeps. C(released) is the ID of the

@@ -21,6 +21,13 @@ version_added: 0.1.0
 extends_documentation_fragment:
   - tierwright.chain.tier.lock
 options:
+  candidate:
+    description:
+      - Whether the images only get the tag C(candidate) in their registries, so that other teams can try them. No other
+        tag moves.
+      - If a tier has consumers (C(tier_consumers)), its image gets this tag before the module waits for their verdicts.
+    type: bool
+    default: false
   run:
     description: Folder of the journal of the run that this task is a part of, from M(tierwright.chain.tier_plan). Without
       it, the task is a run of its own, and waits for other runs.

@@ -20,6 +20,7 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.session_containers import (
     SessionContainers,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.started_container import StartedContainer
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.networks_and_volumes import Networks
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from sdk_client import as_engine
@@ -147,7 +148,7 @@ def test_a_server_on_an_unreachable_network_is_asked_through_a_helper(demo, engi
     monkeypatch.setattr(Networks, "reaches", lambda _networks, _name: False)
     containers = SessionContainers(as_engine(engine), demo["httpd-php"].id)
     try:
-        web = containers.start()
+        web = StartedContainer(containers.start())
         web.wait_healthy()
         answer = web.http("/none", headers={"Host": "example.org"})
         assert (answer.status, answer.headers["server"]) == (404, "Apache")

@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -20,8 +21,8 @@ def get(address, limit=1000, **options):
         return response.status, response.read(limit)
 
 
-def raw_server(*parts):
-    """A server that sends these bytes and closes the connection."""
+def raw_server(*parts, pause=0.0):
+    """A server that sends these bytes, with a pause after each part, and closes the connection."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve():
@@ -29,7 +30,11 @@ def raw_server(*parts):
         with listener, connection:
             connection.recv(10_000)
             for part in parts:
-                connection.sendall(part)
+                try:
+                    connection.sendall(part)
+                except OSError:
+                    return
+                time.sleep(pause)
 
     threading.Thread(target=serve, daemon=True).start()
     return f"http://127.0.0.1:{listener.getsockname()[1]}/"
@@ -110,6 +115,64 @@ def test_a_silent_server_is_an_error(monkeypatch):
     monkeypatch.setattr(http_client, "SILENCE", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(HttpError, match="no answer within"):
         get(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [[b"HTTP/1.1 200 OK\r\n", *([b"X: y\r\n"] * 50)], [b"HTTP/1.1 100 Continue\r\n\r\n"] * 50],
+    ids=["headers", "100"],
+)
+def test_headers_that_never_end_are_an_error(monkeypatch, parts):
+    monkeypatch.setattr(http_client, "PATIENCE", 0.3)
+    address, start = raw_server(*parts, pause=0.1), time.monotonic()
+    with pytest.raises(HttpError, match=r"no whole answer within 0.3 seconds"):
+        get(address)
+    assert time.monotonic() - start < 2
+
+
+def test_a_body_that_never_ends_is_an_error(monkeypatch):
+    monkeypatch.setattr(http_client, "PATIENCE", 0.3)
+    address = raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", *([b"x"] * 50), pause=0.1)
+    with pytest.raises(HttpError, match="it took more than 0 seconds"):
+        get(address)
+
+
+def test_the_body_of_a_redirect_is_not_read():
+    with http_server(lambda *_: (200, {}, b"here")) as other:
+        head = f"HTTP/1.1 302 Found\r\nLocation: http://{other}/\r\nContent-Length: 1000000000\r\n\r\n"
+        assert get(raw_server(head.encode(), pause=0.1)) == (200, b"here")
+
+
+def test_redirects_without_an_end_are_an_error():
+    with (
+        http_server(lambda path, _headers: (302, {"Location": f"{path}x"}, b"")) as host,
+        pytest.raises(HttpError, match="it redirects more than 5 times"),
+    ):
+        get(f"http://{host}/")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_nothing_is_written_elsewhere_than_at_the_address(method):
+    address = raw_server(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")
+    with HttpClient().request(method, address, body=b"x") as response:
+        assert response.status == 302
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
+def test_a_server_on_this_machine_is_not_reached_through_a_proxy(monkeypatch, name):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    with http_server(lambda *_: (200, {}, b"near")) as host:
+        assert get(f"http://{name}:{host.split(':')[1]}/") == (200, b"near")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_does_not_answer_is_named(monkeypatch, scheme):
+    monkeypatch.setenv(f"{scheme}_proxy", "http://me:secret@127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    with pytest.raises(HttpError) as error:
+        get(f"{scheme}://registry.example.org/")
+    assert str(error.value) == "the proxy: Connection refused"
 
 
 def test_error_messages_do_not_contain_the_address():

@@ -7,13 +7,18 @@ One set of time limits, certificates and error texts. Importing this module take
 
 from __future__ import annotations
 
+import http.client
+import ipaddress
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
@@ -21,7 +26,17 @@ from requests.adapters import HTTPAdapter
 
 #: Seconds without a byte after which a server does not answer.
 SILENCE = 30
+#: Seconds after which status and headers of an answer must be complete, however many bytes arrive in between.
+PATIENCE = 60
+#: Bytes in a second that a server must take or send on average. A body with fewer counts as one that never ends.
+SLOWEST = 20_000
+#: Statuses that redirect, and how many redirects are followed.
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS = 5
 _CHUNK = 1 << 20
+
+#: The query of an address: values, or lists of values, by name.
+Parameters = Mapping[str, str | Sequence[str]]
 
 
 class HttpError(Exception):
@@ -29,6 +44,15 @@ class HttpError(Exception):
 
     The message is the reason without the address, because an address may contain a password. Callers name the address.
     """
+
+
+def seconds_for(size: int) -> float:
+    """Return the limit in seconds for a body of this size in bytes."""
+    return PATIENCE + size / SLOWEST
+
+
+class LastingHttpError(HttpError):
+    """The same request would fail again: the address is invalid, or the server is not trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +88,10 @@ class HttpResponse:
         """Read the whole body.
 
         Raises:
-            HttpError: It is larger than ``limit`` bytes, or the connection broke.
+            HttpError: It is larger than ``limit`` bytes, the connection broke, or it took too long.
         """
         content = bytearray()
-        for chunk in self.chunks():
+        for chunk in self.chunks(seconds_for(limit)):
             content += chunk
             if len(content) > limit:
                 raise HttpError(f"the answer is larger than its limit of {limit} bytes")
@@ -86,11 +110,13 @@ class HttpClient:
         Args:
             authorities: Files with certificates of more authorities.
         """
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.headers.update({"User-Agent": "tierwright", "Accept-Encoding": "identity"})
         # Without this, requests would send a password of ~/.netrc in place of a token.
         self._session.auth = _unchanged
-        self._session.mount("https://", _SystemAuthorities(tuple(authorities)))
+        adapter = _Adapter(tuple(authorities))
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, adapter)
 
     @contextmanager
     def request(
@@ -99,10 +125,14 @@ class HttpClient:
         address: str,
         *,
         headers: Mapping[str, str] | None = None,
-        parameters: Mapping[str, str] | None = None,
+        parameters: Parameters | None = None,
         body: Any = None,
     ) -> Iterator[HttpResponse]:
-        """Send a request; redirects are followed, without the ``Authorization`` header to another host.
+        """Send a request.
+
+        Redirects of ``GET`` and ``HEAD`` are followed, without the ``Authorization`` header to another host. To other
+        methods, a redirect is an answer: nothing is written where the caller did not ask to. This machine's own
+        servers are never reached through a proxy.
 
         Args:
             method: ``GET``, ``HEAD``, ``POST``, ``PUT`` or ``PATCH``.
@@ -118,30 +148,131 @@ class HttpClient:
             HttpError: The server cannot be reached, does not answer in time, or redirects to an invalid address.
         """
         try:
-            response = self._session.request(
-                method, address, headers=headers, params=parameters, data=body, stream=True, timeout=SILENCE
-            )
+            response = self._send(method, address, dict(headers or {}), parameters, body)
         except ValueError as error:  # of all three libraries; its text contains the address, with its password
-            raise HttpError("the address is invalid, or redirects to an invalid one") from error
+            raise LastingHttpError("the address is invalid, or redirects to an invalid one") from error
+        except requests.exceptions.SSLError as error:
+            raise LastingHttpError(_reason(error)) from error
         except requests.RequestException as error:
             raise HttpError(_reason(error)) from error
         with response:
             links = {name: link["url"] for name, link in response.links.items() if "url" in link}
             yield HttpResponse(response.status_code, response.headers, links, response.raw)
 
+    def _send(
+        self, method: str, address: str, headers: dict[str, str], parameters: Parameters | None, body: Any
+    ) -> requests.Response:
+        """Send a request, and follow its redirects."""
+        for _redirect in range(_MOST_REDIRECTS + 1):
+            response = self._session.request(
+                method,
+                address,
+                headers=headers,
+                params=parameters,
+                data=body,
+                stream=True,
+                timeout=SILENCE,
+                proxies=_proxies(address),
+            )
+            target = response.headers.get("Location")
+            if target is None or response.status_code not in _REDIRECTS or method not in {"GET", "HEAD"}:
+                return response
+            response.close()  # without its body, which may have any length
+            following = urljoin(address, target)
+            if urlsplit(address)[:2] != urlsplit(following)[:2]:
+                headers.pop("Authorization", None)
+            address, parameters = following, None
+        raise LastingHttpError(f"it redirects more than {_MOST_REDIRECTS} times")
 
-class _SystemAuthorities(HTTPAdapter):
-    """Trusts the certificate authorities of the system too, where companies install their own."""
+
+class _Session(requests.Session):
+    """A session that follows no redirects. Before it does, requests reads the whole body of the answer."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return no target."""
+
+
+class _TooSlowError(TimeoutError):
+    """Bytes arrived, but not the whole answer."""
+
+
+class _Watched:
+    """A connection that ends if status and headers of an answer are not complete in time.
+
+    The time limit of a socket begins again with every byte. A server may send ``100 Continue`` any number of times.
+    """
+
+    sock: Any
+
+    def getresponse(self) -> Any:
+        late = threading.Event()
+        timer = threading.Timer(PATIENCE, _hang_up, (self.sock, late))
+        timer.daemon = True
+        timer.start()
+        answer = None
+        try:
+            answer = super().getresponse()  # type: ignore[misc]
+        except (OSError, http.client.HTTPException):
+            if not late.is_set():
+                raise
+        finally:
+            timer.cancel()
+        if not late.is_set():
+            return answer
+        if answer is not None:  # headers that were cut off look complete
+            answer.close()
+        raise _TooSlowError
+
+
+def _hang_up(connection: Any, late: threading.Event) -> None:
+    late.set()
+    with suppress(OSError, AttributeError):  # it has ended, or is TLS within TLS, which cannot be shut down
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+class _Connection(_Watched, urllib3.connection.HTTPConnection):
+    pass
+
+
+class _TlsConnection(_Watched, urllib3.connection.HTTPSConnection):
+    pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class _Adapter(HTTPAdapter):
+    """Trusts the certificate authorities of the system too, where companies install their own, also behind a proxy."""
 
     def __init__(self, more: Sequence[Path]) -> None:
-        self._more = more
+        self._context = ssl.create_default_context()
+        for file in more:
+            self._context.load_verify_locations(file)
         super().__init__()
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        context = ssl.create_default_context()
-        for file in self._more:
-            context.load_verify_locations(file)
-        super().init_poolmanager(*arguments, **options, ssl_context=context)
+        super().init_poolmanager(*arguments, **options, ssl_context=self._context)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+    def proxy_manager_for(self, proxy: Any, **options: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **{"ssl_context": self._context, **options})
+        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        return manager
+
+
+def _proxies(address: str) -> dict[str, str] | None:
+    """Return what keeps a request from a proxy, as engines do, if the server is on this machine."""
+    name = urlsplit(address).hostname or ""
+    try:
+        local = ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        local = name == "localhost"
+    return {"no_proxy": name} if local else None
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -150,8 +281,12 @@ def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 def _reason(error: BaseException) -> str:
     """Return the text of the innermost cause; the outer errors contain addresses and passwords."""
+    if isinstance(error, requests.exceptions.ProxyError):
+        return f"the proxy: {_reason(error.__cause__ or error.__context__ or OSError('it does not answer'))}"
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
+    if isinstance(error, _TooSlowError):
+        return f"no whole answer within {PATIENCE} seconds"
     if isinstance(error, urllib3.exceptions.ReadTimeoutError | TimeoutError):
         return f"no answer within {SILENCE} seconds"
     if isinstance(error, urllib3.exceptions.IncompleteRead):

@@ -18,10 +18,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.ga
     arguments,
     run_suite,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.session_result import (
-    SessionResult,
-    read_result,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.result_file import read_result
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.session_result import SessionResult
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ContractError, NotFoundError
 
 pytestmark = pytest.mark.once

@@ -96,12 +96,12 @@ def _add_module_utils(target: zipfile.ZipFile) -> None:
         if not inside.parts[0].startswith(_LEFT_OUT):
             name = f"ansible/module_utils/{inside}"
             target.write(path, name)
-            code = _byte_code(path, name)
+            code = byte_code(path, name)
             if code:
                 target.writestr(f"{name}c", code)
 
 
-def _byte_code(path: Path, name: str) -> bytes:
+def byte_code(path: Path, name: str) -> bytes:
     """Return the cached byte code of a source file, for a different file name; empty if there is none.
 
     With it, an interpreter of the same version starts in half the time. Other versions ignore it. It is marked as

@@ -10,6 +10,7 @@
 - ``withdrawn-…`` contains the time when a rollback withdrew the image.
 - ``building-…`` names the run that holds the image.
 - ``previous`` is the image that the release tag named before.
+- ``candidate`` is the image that the teams that follow a tier try before its release tag moves; only in a registry.
 
 Times are in UTC, and their order is also their order as text.
 """
@@ -21,6 +22,9 @@ from datetime import UTC, datetime
 
 #: Tag of the image that the release tag named before its last move.
 PREVIOUS = "previous"
+
+#: Tag of the image that other teams try before it is published.
+CANDIDATE = "candidate"
 
 _CONTENT = "key-"
 _TESTED = "tested-"
@@ -118,7 +122,7 @@ def is_bookkeeping(tag: str) -> bool:
 
 def is_reserved(tag: str) -> bool:
     """Say whether ``tag`` cannot be used as a release tag."""
-    return tag == PREVIOUS or is_bookkeeping(tag)
+    return tag in {PREVIOUS, CANDIDATE} or is_bookkeeping(tag)
 
 
 def is_lasting(name: str) -> bool:

@@ -18,6 +18,7 @@ import msgspec
 
 from ..errors import ChainError
 from ..records import decode
+from .names import split_registry
 
 #: Capabilities of every build container: the minimum for installing packages (measured with apache2, php-fpm and
 #: mariadb-server).
@@ -269,6 +270,16 @@ class Tier:
     def release(self) -> str:
         """The reference that users pull: ``httpd-php:latest``."""
         return f"{self.image}:{self.tag}"
+
+    @property
+    def published_image(self) -> str:
+        """The name under which the tier is published: that of the followed image, or its own."""
+        return self.followed.image if self.followed else self.image
+
+    @property
+    def is_publishable(self) -> bool:
+        """Whether this chain publishes the tier: its image name has a registry, and no other team publishes it."""
+        return self.followed is None and split_registry(self.image) is not None
 
     @property
     def followed(self) -> Follow | None:

@@ -125,7 +125,9 @@ CACHE_USES = ("read", "write")
 
 #: Variables that control a run and do not affect the content of a tier.
 RUN_VARIABLES = (
+    "tier_candidate",
     "tier_chain",
+    "tier_consumers",
     "tier_force",
     "tier_gather_subset",
     "tier_inputs_max_age",
@@ -142,7 +144,10 @@ RUN_VARIABLES = (
     "tier_result_file",
     "tier_shared_cache",
     "tier_test_timeout",
+    "tier_try_candidate",
     "tier_update",
     "tier_update_file",
     "tier_variant",
+    "tier_verdict_timeout",
+    "tier_verdicts",
 )

@@ -1,8 +1,8 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Fixtures for the tests of tiers, container logs in reports of failed tests, and the file with the results.
+"""Fixtures for the tests of tiers, container logs in reports of failed tests, and the results of a session.
 
-The process that started the tests reads the results from this file.
+This module also runs in the sandbox for tests of other teams, so it imports nothing that needs an engine.
 """
 
 from __future__ import annotations
@@ -10,88 +10,114 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 from testinfra.host import Host
 
-from ..engine.engine import connect
 from ..errors import TierwrightError
 from ..text import printable_lines
-from .session_containers import ImageUnderTest, SessionContainers
-from .session_result import SessionFailure, SessionResult, write_result
+from . import container_access
+from .container_operations import ContainerSource, ImageUnderTest
+from .session_result import SessionFailure, SessionResult
 from .started_container import StartedContainer
 
 #: Starts a container of the image under test, or of a neighbour; see ``start`` of
-#: :class:`.session_containers.SessionContainers`.
+#: :class:`.container_operations.ContainerSource`.
 Start = Callable[..., StartedContainer]
 
 #: Number of lines of a container's log in the report of a failed test.
 LOG_LINES = 30
 LOG_HEADING = "log of "
 
-_containers_key = pytest.StashKey[SessionContainers]()
+#: Opens the containers of a session, from its options. The argument tells whether the current test may reach outside
+#: networks.
+Open = Callable[[pytest.Config, Callable[[], bool]], ContainerSource]
+
+#: The function that opens the containers, if it is not that of :mod:`.engine_source`.
+open_key = pytest.StashKey[Open]()
+_containers_key = pytest.StashKey["_Session"]()
 _online_key = pytest.StashKey[bool]()
 
 
+def _engine_source() -> Open:
+    """Import what the sandbox does not have."""
+    source: Open = import_module(".engine_source", __package__).open_containers
+    return source
+
+
+class _Session:
+    """The containers of a session, as its tests see them."""
+
+    def __init__(self, source: ContainerSource) -> None:
+        self.source = source
+        #: The containers that were started and not yet removed.
+        self.started: list[StartedContainer] = []
+        self._containers: dict[str, Any] = {}
+
+    def start(self, tier: str | None, options: dict[str, Any]) -> StartedContainer:
+        container = self.source.start(tier, **options)
+        started = StartedContainer(container)
+        self._containers[container.id] = container
+        self.started.append(started)
+        return started
+
+    def end(self, started: StartedContainer) -> None:
+        self.started.remove(started)
+        self.source.remove(self._containers.pop(started.container))
+
+
 @pytest.fixture(scope="session")
-def _session_containers(request: pytest.FixtureRequest) -> Iterator[SessionContainers]:
-    option, stash = request.config.option, request.session.stash
+def _session(request: pytest.FixtureRequest) -> Iterator[_Session]:
+    stash = request.session.stash
     with _errors_as_failures():
-        engine = connect()
-        containers = SessionContainers(
-            engine,
-            option.image,
-            tier=option.tier,
-            neighbours=dict(_neighbour(value) for value in option.neighbour),
-            run=option.tier_run,
-            online=lambda: stash.get(_online_key, False),
-        )
-    stash[_containers_key] = containers
+        open_containers = request.config.stash.get(open_key, None) or _engine_source()
+        source = open_containers(request.config, lambda: stash.get(_online_key, False))
+    stash[_containers_key] = session = _Session(source)
     try:
-        yield containers
+        yield session
     finally:
         with _errors_as_failures():
-            containers.close()
-        engine.close()
+            source.close()
 
 
 @pytest.fixture(scope="session")
-def host(_session_containers: SessionContainers) -> Host:
+def host(_session: _Session) -> Host:
     """The testinfra ``Host``: the image's files and programs, as root, in an idle container without a network."""
-    return _session_containers.host()
+    return container_access.host(_session.source.image.tier, _session.source.idle)
 
 
 @pytest.fixture(scope="session")
-def image(_session_containers: SessionContainers) -> ImageUnderTest:
+def image(_session: _Session) -> ImageUnderTest:
     """The image under test: ``id``, ``tier``, ``labels``, ``config``, ``layers``."""
-    return _session_containers.image
+    return _session.source.image
 
 
 @pytest.fixture
-def start(_session_containers: SessionContainers) -> Iterator[Start]:
+def start(_session: _Session) -> Iterator[Start]:
     """Start the image under test or a neighbour, as users start it. The container is removed after the test."""
     started: list[StartedContainer] = []
 
     def start(tier: str | None = None, **options: Any) -> StartedContainer:
         with _errors_as_failures():
-            started.append(_session_containers.start(tier, **options))
+            started.append(_session.start(tier, options))
         return started[-1]
 
     yield start
     with _errors_as_failures():
         for container in reversed(started):
-            _session_containers.end(container)
+            _session.end(container)
 
 
 @pytest.fixture(scope="session")
-def start_once(_session_containers: SessionContainers) -> Start:
+def start_once(_session: _Session) -> Start:
     """Do the same for fixtures that several tests share. The containers are removed after the session."""
 
     def start(tier: str | None = None, **options: Any) -> StartedContainer:
         with _errors_as_failures():
-            return _session_containers.start(tier, **options)
+            return _session.start(tier, options)
 
     return start
 
@@ -128,14 +154,6 @@ def _log(started: StartedContainer) -> str:
         return str(error)
 
 
-def _neighbour(value: str) -> tuple[str, str]:
-    """Parse an option. Its image is empty for a neighbour for which the gate has no image."""
-    name, _, reference = value.partition("=")
-    if not name or "=" not in value:
-        pytest.fail(f"--neighbour is {value!r}; expected NAME=IMAGE", pytrace=False)
-    return name, reference
-
-
 @contextmanager
 def _errors_as_failures() -> Iterator[None]:
     """Turn our errors into a failed test with the same message and no traceback."""
@@ -146,11 +164,11 @@ def _errors_as_failures() -> Iterator[None]:
 
 
 class ResultRecorder:
-    """Collects the results of the tests, and writes them to a file when the session ends."""
+    """Collects the results of the tests, and hands them over when the session ends."""
 
-    def __init__(self, path: Path) -> None:
-        """Take the path of the file."""
-        self._path = path
+    def __init__(self, hand_over: Callable[[SessionResult], None]) -> None:
+        """Take the function that takes the results."""
+        self._hand_over = hand_over
         self._began = time.monotonic()
         self._passed: list[tuple[str, float]] = []
         self._failed: list[SessionFailure] = []
@@ -186,7 +204,7 @@ class ResultRecorder:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
-        """Write the results, first of all plugins, because a later step may hang."""
+        """Hand over the results, first of all plugins, because a later step may hang."""
         result = SessionResult(
             tests=len(self._passed) + len({failure.test for failure in self._failed}),
             ran=tuple(self._passed),
@@ -194,7 +212,7 @@ class ResultRecorder:
             failed=tuple(self._failed),
             interrupted=self._interrupted,
         )
-        write_result(self._path, result)
+        self._hand_over(result)
 
     def _fail(self, test: str, message: str, sections: Iterable[tuple[str, str]]) -> None:
         container_logs = [f"{name}:\n{text}" for name, text in sections if name.startswith(LOG_HEADING)]

@@ -18,16 +18,21 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..build_key.file_digests import digest_path
 from ..build_key.parts import digest_bytes
 from ..chain import tags
-from ..errors import ContractError
+from ..engine.engine import connect
+from ..errors import ContractError, TierwrightError
 from ..parent_process import ParentProcess
-from ..text import printable_lines
-from .session_result import SessionFailure, SessionResult, read_result
+from ..text import printable, printable_lines
+from .result_file import read_result
+from .sandbox import SANDBOX_TESTS, run_in_sandbox, sandboxes
+from .session_containers import SessionContainers
+from .session_result import SessionFailure, SessionResult, judge
 
 #: Names of pytest's test files, and their folder in a role.
 TEST_FILES = ("test_*.py", "*_test.py")
@@ -44,6 +49,9 @@ class RoleTests:
     team: str
     #: The folder with the tests.
     folder: str
+    #: The published image that they are attached to, if another team owns them; ``None`` for a role of this project:
+    #: ``registry.example.org/operations/corebuild@sha256:…``. Tests of other teams run in a sandbox.
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +107,14 @@ _GRACE_SECONDS = 30
 #: Interval in which the gate checks whether its parent process still exists, in seconds.
 _POLL_SECONDS = 1.0
 
+#: Number of sandboxes that run at the same time.
+_SANDBOXES = 3
+
 #: Number of lines of pytest's output in a message, if it ended before it ran tests.
 _LINES = 20
 
 #: Packages that the tests need, by the name of the module.
 _PACKAGES = {"pytest": "pytest", "testinfra": "pytest-testinfra", "pytest_timeout": "pytest-timeout"}
-
-_DONE = frozenset({0, 1, 5})  # all passed, some failed, there were no tests (pytest.ExitCode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +185,10 @@ def run_suite(suite: Suite, subject: GateSubject, timeout: float = TIMEOUT) -> V
             f"install with: {shlex.join(['pip', 'install', *missing])}"
         )
     began = time.monotonic()
+    contracts = tuple(tests for tests in suite.contracts if tests.origin is None)
+    foreign = tuple(tests for tests in suite.contracts if tests.origin is not None)
     parts: list[tuple[Sequence[RoleTests], list[str]]] = [([suite.own], [])] if suite.own else []
-    parts += [(suite.contracts, ["--contract"])] if suite.contracts else []
+    parts += [(contracts, ["--contract"])] if contracts else []
     with tempfile.TemporaryDirectory(prefix="tierwright-") as scratch, ThreadPoolExecutor() as pool:
         runs = [
             pool.submit(
@@ -191,10 +202,50 @@ def run_suite(suite: Suite, subject: GateSubject, timeout: float = TIMEOUT) -> V
             )
             for number, (tests, options) in enumerate(parts)
         ]
+        outside = run_foreign(foreign, subject, timeout, parent) if foreign else []
         results = [run.result() for run in runs]
-    failed = tuple(_failed_test(suite, failure) for result in results for failure in result.failed)
-    ran = tuple(passed for result in results for passed in result.ran)
-    return Verdict(sum(result.tests for result in results), round(time.monotonic() - began, 1), failed, ran)
+    if parent.has_ended():
+        raise ContractError(f"run {subject.run} has ended; its tests were ended, too")
+    failed = [_failed_test(suite, failure) for result in results for failure in result.failed]
+    ran = [passed for result in results for passed in result.ran]
+    for owner, result in outside:
+        failed += [_foreign_failure(owner, failure) for failure in result.failed]
+        ran += [(_foreign_name(owner, name), seconds) for name, seconds in result.ran]
+    tests = sum(result.tests for result in [*results, *(result for _owner, result in outside)])
+    return Verdict(tests, round(time.monotonic() - began, 1), tuple(failed), tuple(ran))
+
+
+def run_foreign(
+    foreign: Sequence[RoleTests], subject: GateSubject, timeout: float, parent: ParentProcess
+) -> list[tuple[RoleTests, SessionResult]]:
+    """Run the contracts of other teams, each in a sandbox of its own, so that none can change the results of another.
+
+    Args:
+        foreign: The tests.
+        subject: The image to be tested, with its neighbours.
+        timeout: The time limit in seconds.
+        parent: The process with which they end.
+
+    Returns:
+        The results. If there is no sandbox, each result is a failure that says so.
+    """
+    neighbours = {**subject.neighbours, **dict.fromkeys(subject.lacking, "")}
+
+    def run(tests: RoleTests) -> SessionResult:
+        containers = SessionContainers(engine, subject.image, tier=subject.tier, neighbours=neighbours, run=subject.run)
+        return run_in_sandbox(
+            ready, containers, Path(tests.folder), tier=subject.tier, timeout=timeout, has_ended=parent.has_ended
+        )
+
+    try:
+        with (
+            closing(connect()) as engine,
+            sandboxes(engine, engine.images.get(subject.image), tier=subject.tier, run=subject.run) as ready,
+            ThreadPoolExecutor(_SANDBOXES) as pool,
+        ):
+            return list(zip(foreign, pool.map(run, foreign), strict=True))
+    except TierwrightError as error:
+        return [(tests, SessionResult(1, failed=(SessionFailure("", str(error)),))) for tests in foreign]
 
 
 def arguments(subject: GateSubject) -> list[str]:
@@ -244,15 +295,8 @@ def _run(
     if parent.has_ended():
         raise ContractError(f"run {run} has ended; its tests were ended, too")
     result = read_result(result_file)
-    if was_interrupted:
-        *others, running = result.failed if result.interrupted else (*result.failed, SessionFailure("", ""))
-        message = f"the tests took longer than {timeout:g} s (tier_test_timeout) and were ended"
-        return replace(result, failed=(*others, replace(running, message=message)))
-    if process.returncode not in _DONE and not result.failed:
-        last_lines = "\n".join(log.read_text(errors="replace").splitlines()[-_LINES:])
-        message = f"pytest ended with status {process.returncode}:\n{last_lines}"
-        return replace(result, failed=(SessionFailure("", message),))
-    return result
+    last_lines = "\n".join(log.read_text(errors="replace").splitlines()[-_LINES:])
+    return judge(result, process.returncode, last_lines, timeout if was_interrupted else None)
 
 
 def _wait(process: subprocess.Popen[bytes], timeout: float, parent: ParentProcess) -> bool:
@@ -288,3 +332,15 @@ def _failed_test(suite: Suite, failure: SessionFailure) -> FailedTest:
     # The image can determine the name, the message and the logs, so control characters for terminals are escaped.
     test, message, log = map(printable_lines, (failure.test, failure.message, failure.log))
     return FailedTest(test, owner, message, log)
+
+
+def _foreign_failure(owner: RoleTests, failure: SessionFailure) -> FailedTest:
+    test, message, log = map(printable_lines, (failure.test, failure.message, failure.log))
+    if not test:
+        message = f"the contract of tier {owner.tier!r} of team {owner.team} ({owner.origin}): {message}"
+    return FailedTest(_foreign_name(owner, test) if test else "", owner, message, log)
+
+
+def _foreign_name(owner: RoleTests, test: str) -> str:
+    """Name a test by the image that it is attached to: its file is in a sandbox that does not exist any more."""
+    return f"{owner.origin}:{printable(test.removeprefix(SANDBOX_TESTS))}"

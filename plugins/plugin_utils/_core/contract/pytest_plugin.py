@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -62,15 +63,16 @@ def pytest_configure(config: pytest.Config) -> None:
     if option.timeout is None and not config.getini("timeout") and "PYTEST_TIMEOUT" not in os.environ:
         option.timeout = float(TEST_TIMEOUT)
     # All entry points have been registered before, so that our ``host`` replaces testinfra's.
-    config.pluginmanager.register(import_module(".fixtures", __package__), "tierwright-fixtures")
+    fixtures = import_module(".fixtures", __package__)
+    config.pluginmanager.register(fixtures, "tierwright-fixtures")
     if config.getoption("tier_run"):
         # The gate interrupts its tests with SIGINT. A background process of a script ignores SIGINT, and its child
         # processes inherit this.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         ParentProcess().interrupt_with()
     if config.getoption("tier_result"):
-        result = import_module(".fixtures", __package__).ResultRecorder(Path(config.getoption("tier_result")))
-        config.pluginmanager.register(result, "tierwright-result")
+        write = partial(import_module(".result_file", __package__).write_result, Path(config.getoption("tier_result")))
+        config.pluginmanager.register(fixtures.ResultRecorder(write), "tierwright-result")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -6,11 +6,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-
-from testinfra.host import Host
 
 from ..engine import containers, services
 from ..engine.engine import Engine
@@ -18,31 +14,16 @@ from ..engine.inspection import Image
 from ..errors import EngineError, NotFoundError
 from ..image import labels
 from ..interpreter import mounted_python
-from . import container_access
-from .container_access import IDLE_ARGUMENTS, Relay
+from .container_operations import ContainerUnderTest, ImageUnderTest
+from .engine_container import EngineContainer
 from .reaper import Watcher, clear
-from .started_container import StartedContainer
+from .relay import IDLE_ARGUMENTS, Relay
 
 _ROOT = "0:0"
 
 #: Options for ``resolv.conf``. With Docker up to 25, on a network without access to the outside, queries for outside
 #: names fail only after 10 s.
 _SHORT_DNS_TIMEOUT = ("timeout:1", "attempts:1")
-
-
-@dataclass(frozen=True, slots=True)
-class ImageUnderTest:
-    """The image under test."""
-
-    #: ``sha256:…`` of its configuration.
-    id: str
-    #: The tier that it belongs to.
-    tier: str
-    labels: Mapping[str, str]
-    #: Its runtime configuration, as in ``Config`` of ``docker inspect``.
-    config: Mapping[str, Any]
-    #: Digests of its layers, the base's first.
-    layers: tuple[str, ...]
 
 
 class SessionContainers:
@@ -79,7 +60,7 @@ class SessionContainers:
         session = secrets.token_hex(8)
         self._name = f"tierwright-test-{session}"
         self._session_label = f"{labels.SESSION}={session}"
-        self._labels = {
+        self._labels: Mapping[str, str] = {
             **labels.work(run or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{session[:8]}", self._tier),
             labels.SESSION: session,
             labels.CHAIN: image.labels.get(labels.CHAIN, ""),
@@ -91,8 +72,6 @@ class SessionContainers:
         #: The helper container for HTTP requests, and the path of its Python.
         self._helper: tuple[str, str] | None = None
         self._watcher: Watcher | None = None
-        #: The containers that were started and not yet removed.
-        self.started: list[StartedContainer] = []
 
     @property
     def image(self) -> ImageUnderTest:
@@ -100,9 +79,16 @@ class SessionContainers:
         image = self._images[self._tier]
         return ImageUnderTest(image.id, self._tier, image.labels, image.config, image.layers)
 
-    def host(self) -> Host:
-        """Return the testinfra ``Host`` for the image itself: a shell as root, without the image's own processes."""
-        return container_access.host(self._engine, self._tier, self._idle_container, _ROOT)
+    def labels(self) -> Mapping[str, str]:
+        """Return the labels with which a container belongs to this session, and is removed with it."""
+        self._watch()
+        return self._labels
+
+    def idle(self) -> EngineContainer:
+        """Return the idle container of the image under test: commands run as root, its own processes do not run."""
+        image = self._images[self._tier]
+        container, alias = self._idle_container(), self._tier
+        return EngineContainer(self._engine, container, tier=self._tier, alias=alias, config=image.config, user=_ROOT)
 
     def start(
         self,
@@ -112,7 +98,7 @@ class SessionContainers:
         alias: str | None = None,
         user: str | None = None,
         command: Sequence[str] | None = None,
-    ) -> StartedContainer:
+    ) -> EngineContainer:
         """Start an image as its users do, on the session's private network.
 
         Args:
@@ -141,20 +127,23 @@ class SessionContainers:
             dns_options=() if online else _SHORT_DNS_TIMEOUT,
         )
         container = self._engine.services.start(setting)
-        started = StartedContainer(
-            self._engine, container, tier=name, alias=alias, image=image, network=self._name, relay=self._relay
+        return EngineContainer(
+            self._engine,
+            container,
+            tier=name,
+            alias=alias,
+            config=image.config,
+            network=self._name,
+            relay=self._relay,
         )
-        self.started.append(started)
-        return started
 
-    def end(self, started: StartedContainer) -> None:
+    def remove(self, container: ContainerUnderTest) -> None:
         """Remove a container.
 
         Raises:
             EngineError: The engine rejected a request.
         """
-        self.started.remove(started)
-        self._engine.containers.remove(started.container)
+        self._engine.containers.remove(container.id)
 
     def close(self) -> None:
         """Remove all containers of this session and its network.
@@ -165,6 +154,7 @@ class SessionContainers:
         if self._watcher is not None:
             clear(self._engine, self._session_label)
             self._watcher.dismiss()
+            self._watcher = None
 
     def _idle_container(self) -> str:
         online = self._online()

@@ -1,13 +1,10 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The results of one pytest session. The session writes them to a file, which the gate reads."""
+"""The results of one pytest session."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
-from ..records import decode, encode
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +34,23 @@ class SessionResult:
     interrupted: bool = False
 
 
-def write_result(path: Path, result: SessionResult) -> None:
-    """Write the results to a file.
+#: Exit statuses of a pytest that ran its tests: all passed, some failed, there were no tests (``pytest.ExitCode``).
+_DONE = frozenset({0, 1, 5})
 
-    Raises:
-        OSError: The file cannot be written.
+
+def judge(result: SessionResult, status: int, output: str, timeout: float | None) -> SessionResult:
+    """Add a failure to the results of a pytest that was interrupted, or that ended without running its tests.
+
+    Args:
+        result: What it reported.
+        status: Its exit status.
+        output: The last lines of its output.
+        timeout: The time limit in seconds, if it was interrupted because of it.
     """
-    path.write_text(encode(result))
-
-
-def read_result(path: Path) -> SessionResult:
-    """Read the results from a file; empty results if the session was killed before they were complete."""
-    try:
-        return decode(path.read_text(), SessionResult)
-    except (FileNotFoundError, ValueError):
-        return SessionResult()
+    if timeout is not None:
+        *others, running = result.failed if result.interrupted else (*result.failed, SessionFailure("", ""))
+        message = f"the tests took longer than {timeout:g} s (tier_test_timeout) and were ended"
+        return replace(result, failed=(*others, replace(running, message=message)))
+    if status not in _DONE and not result.failed:
+        return replace(result, failed=(SessionFailure("", f"pytest ended with status {status}:\n{output}"),))
+    return result

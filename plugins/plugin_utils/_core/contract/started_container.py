@@ -9,32 +9,19 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from email.message import Message
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from testinfra.host import Host
 
-from ..engine.engine import Engine
-from ..engine.inspection import Image
-from ..engine.streams import Output
 from . import container_access
-from .container_access import Relay
+from .container_operations import ContainerUnderTest, HttpAnswer, HttpRequest
 
 #: Default time limit of the methods that wait, in seconds.
 DEFAULT_TIMEOUT = 30
 
 _POLL_SECONDS = 0.2
 _ANSWER_SECONDS = 10
-
-
-class HttpAnswer(NamedTuple):
-    """The answer of a server."""
-
-    status: int
-    #: The names of header fields are case-insensitive.
-    headers: Message
-    body: str
 
 
 class StopResult(NamedTuple):
@@ -54,57 +41,45 @@ class ContainerProcess(NamedTuple):
 class StartedContainer:
     """A container of an image of the chain, started as users start it."""
 
-    def __init__(
-        self, engine: Engine, container: str, *, tier: str, alias: str, image: Image, network: str, relay: Relay | None
-    ) -> None:
-        """Take a container that runs, or has already ended.
-
-        Args:
-            engine: The engine.
-            container: Its ID.
-            tier: The tier that its image belongs to.
-            alias: Its name on the network.
-            image: Its image, with the full configuration.
-            network: Name of the session's private network.
-            relay: Sends requests to this network; ``None`` if this machine can reach it.
-        """
-        self._engine, self._image, self._network, self._relay = engine, image, network, relay
+    def __init__(self, container: ContainerUnderTest) -> None:
+        """Take a container that runs, or has already ended."""
+        self._container = container
         #: The container's ID.
-        self.container = container
+        self.container = container.id
         #: The tier that its image belongs to.
-        self.tier = tier
+        self.tier = container.tier
         #: Its name on the private network.
-        self.alias = alias
+        self.alias = container.alias
         #: testinfra's ``Host``: commands run in the container, as the container's own user.
-        self.host: Host = container_access.host(engine, alias, lambda: container)
+        self.host: Host = container_access.host(container.alias, lambda: container)
 
     @property
     def running(self) -> bool:
         """Whether the container runs."""
-        return self._engine.services.state(self.container).running
+        return self._container.state().running
 
     @property
     def exit_code(self) -> int | None:
         """Its exit status; ``None`` while it runs."""
-        return self._engine.services.state(self.container).exit_code
+        return self._container.state().exit_code
 
     @property
     def health(self) -> str | None:
         """The engine's health status: ``starting``, ``healthy`` or ``unhealthy``; ``None`` without a health check."""
-        return self._engine.services.state(self.container).health
+        return self._container.state().health
 
     @property
     def address(self) -> str:
         """Its IP address on the private network; empty after it has ended."""
-        return self._engine.services.state(self.container).addresses.get(self._network, "")
+        return self._container.state().address
 
     def logs(self, lines: int | None = None) -> str:
         """Return its output on both streams; only the last ``lines`` lines if a number is given."""
-        return self._engine.services.logs(self.container, lines)
+        return self._container.logs(lines)
 
     def processes(self) -> list[ContainerProcess]:
         """Return its processes. The image needs no program for that."""
-        return [ContainerProcess(uid, line) for uid, line in self._engine.services.processes(self.container)]
+        return [ContainerProcess(uid, line) for uid, line in self._container.processes()]
 
     def wait(self, until: Callable[[], object], timeout: float = DEFAULT_TIMEOUT) -> None:
         """Wait until ``until()`` is true.
@@ -124,7 +99,7 @@ class StartedContainer:
                     return
             except (OSError, AssertionError, http.client.HTTPException) as error:
                 last_error = f"; last error: {error}"
-            state = self._engine.services.state(self.container)
+            state = self._container.state()
             if not state.running:
                 raise AssertionError(
                     f"{self.alias}: the container ended with exit status {state.exit_code} during the wait"
@@ -166,7 +141,7 @@ class StartedContainer:
                 check.
         """
         __tracebackhide__ = True
-        argv = _health_check(self._image)
+        argv = _health_check(self._container.config)
         if not argv:
             raise AssertionError(f"{self.alias}: its image has no health check")
         end = time.monotonic() + timeout
@@ -202,21 +177,10 @@ class StartedContainer:
             AssertionError: No port is given, and the image exposes none.
         """
         fields = dict(headers or {})
-        server = (self.address, port or self._port())
-        if self._relay is None:
-            connection = http.client.HTTPConnection(*server, timeout=timeout)
-        else:
-            connection = self._relay.connection(*server, timeout)
-            fields["Connection"] = "close"
         if data is not None:
             fields.setdefault("Content-Type", "application/x-www-form-urlencoded")
-        try:
-            body = None if data is None else urlencode(data)
-            connection.request("GET" if data is None else "POST", path, body, fields)
-            answer = connection.getresponse()
-            return HttpAnswer(answer.status, answer.headers, answer.read().decode(errors="replace"))
-        finally:
-            connection.close()
+        method, body = ("GET", None) if data is None else ("POST", urlencode(data))
+        return self._container.send(HttpRequest(method, path, port or self._port(), fields, body, timeout))
 
     def stop(self, timeout: int = 10) -> StopResult:
         """Stop the container with the image's stop signal, and kill it after ``timeout`` seconds.
@@ -225,11 +189,11 @@ class StartedContainer:
             The duration in seconds, and the exit status.
         """
         began = time.monotonic()
-        self._engine.services.stop(self.container, timeout)
+        self._container.stop(timeout)
         return StopResult(time.monotonic() - began, self.exit_code)
 
     def _port(self) -> int:
-        matches = [re.fullmatch(r"(\d+)(?:/tcp)?", port) for port in self._image.config.get("ExposedPorts") or ()]
+        matches = [re.fullmatch(r"(\d+)(?:/tcp)?", port) for port in self._container.config.get("ExposedPorts") or ()]
         ports = sorted(int(match[1]) for match in matches if match)
         if not ports:
             raise AssertionError(f"{self.alias}: its image exposes no TCP port; add the argument port=…")
@@ -241,17 +205,19 @@ class StartedContainer:
         Returns:
             Its exit status, or "no answer" after ``timeout`` seconds, and the end of its output.
         """
-        output: Output = Output()
-        codes: list[int] = []
+        outputs: list[tuple[int, bytes]] = []
 
         def run() -> None:
-            codes.append(self._engine.exec.run(self.container, argv, take=output.take))
+            code, stdout, stderr = self._container.run(argv)
+            outputs.append((code, stdout + stderr))
 
         thread = threading.Thread(target=_ignore_errors, args=(run,), daemon=True)  # ends with the container
         thread.start()
         thread.join(timeout)
-        text = (bytes(output.stdout) + bytes(output.stderr)).decode(errors="replace").strip()
-        return (codes[0] if codes else "no answer"), text[-500:]
+        if not outputs:
+            return "no answer", ""
+        code, output = outputs[0]
+        return code, output.decode(errors="replace").strip()[-500:]
 
 
 def _ignore_errors(function: Callable[[], None]) -> None:
@@ -262,10 +228,10 @@ def _ignore_errors(function: Callable[[], None]) -> None:
         return
 
 
-def _health_check(image: Image) -> list[str]:
+def _health_check(config: Mapping[str, Any]) -> list[str]:
     """Return the command of an image's health check; empty if it has none."""
-    kind, *words = (image.config.get("Healthcheck") or {}).get("Test") or ["NONE"]
+    kind, *words = (config.get("Healthcheck") or {}).get("Test") or ["NONE"]
     if kind == "CMD-SHELL":
-        shell = image.config.get("Shell") or ["/bin/sh", "-c"]
+        shell = config.get("Shell") or ["/bin/sh", "-c"]
         return [*shell, *words]
     return list(words) if kind == "CMD" else []

@@ -13,6 +13,7 @@ from .api_errors import RefusedError, translate_errors
 from .containers import Containers
 from .image_ids import ImageNames
 from .session import EngineSession
+from .system import System
 
 _NO_NETWORK = "none"
 
@@ -38,6 +39,8 @@ class ContainerSettings:
     dns_options: Sequence[str] = ()
     #: Mounts, in the format of the Engine API.
     mounts: Sequence[Any] = ()
+    #: Restrictions in addition to those of the engine, as arguments for ``create_host_config`` of the SDK.
+    restrictions: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,32 @@ class ServiceState:
     health: str | None
     #: IP address by network name.
     addresses: Mapping[str, str]
+
+
+def sandbox_restrictions(system: System, memory: int, processes: int, tmpfs: int) -> dict[str, Any]:
+    """Return the restrictions of a container for programs that nobody trusts.
+
+    It has a read-only root folder, no capabilities, and cannot get any. A limit that the engine cannot set is left out.
+
+    Args:
+        system: The engine.
+        memory: Limit of its memory, in bytes.
+        processes: Limit of its number of processes.
+        tmpfs: Size in bytes of ``/tmp``, the only place that it can write to.
+
+    Raises:
+        EngineError: The engine does not answer.
+    """
+    missing = system.missing_limits()
+    return {
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "tmpfs": {"/tmp": f"size={tmpfs},mode=1777,nosuid,nodev"},  # noqa: S108 - of the container
+        "privileged": False,
+        **({} if "memory" in missing else {"mem_limit": memory, "memswap_limit": memory}),
+        **({} if "processes" in missing else {"pids_limit": processes}),
+    }
 
 
 class Services:
@@ -90,6 +119,7 @@ class Services:
                         network_mode=first,
                         dns_opt=list(settings.dns_options) or None,
                         mounts=list(settings.mounts) or None,
+                        **settings.restrictions,
                     ),
                     networking_config={"EndpointsConfig": {first: endpoint}} if aliases else None,
                 )["Id"]

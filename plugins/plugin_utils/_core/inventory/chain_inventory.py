@@ -50,6 +50,8 @@ class ChainInventory:
             "skip": task_vars.get("ansible_skip_tags") or [],
         }
         self._variables: dict[str, Mapping[str, Any]] = {}
+        #: Images that the run tries in place of locked ones, by followed tier.
+        self.tried: dict[str, LockedTier] = {}
 
     @cached_property
     def chain(self) -> Chain:
@@ -127,9 +129,14 @@ class ChainInventory:
             )
         return names
 
+    @property
+    def used(self) -> dict[str, LockedTier]:
+        """The images that this run uses for the followed tiers: the locked ones, unless it tries others."""
+        return {**self.locked, **self.tried}
+
     @cached_property
     def locked(self) -> dict[str, LockedTier]:
-        """The images that the followed tiers stand for, by tier.
+        """The images that the lock files name for the followed tiers, by tier.
 
         Raises:
             ChainError: With a line for each followed tier that the lock file lacks, or has with different settings.

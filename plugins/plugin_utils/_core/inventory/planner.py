@@ -52,9 +52,7 @@ class Planner:
         if self.inventory.cache_use is None:
             return None
 
-        followed = {
-            locked.config: (self.inventory.chain[name], locked) for name, locked in self.inventory.locked.items()
-        }
+        followed = {locked.config: (self.inventory.chain[name], locked) for name, locked in self.inventory.used.items()}
 
         def layers_of(image: str) -> Sequence[str] | None:
             found = engine.images.find(image)
@@ -134,7 +132,7 @@ class Planner:
         return names
 
     def _locked_images(self) -> dict[str, str]:
-        return {name: locked.config for name, locked in self.inventory.locked.items()}
+        return {name: locked.config for name, locked in self.inventory.used.items()}
 
     def _read_parts(self) -> dict[str, dict[str, str]]:
         """Read the key parts of all selected tiers, outside inputs included.

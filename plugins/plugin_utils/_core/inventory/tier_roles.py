@@ -12,6 +12,7 @@ from ..contract.gate import RoleTests, Suite
 from ..errors import ChainError
 from .chain_inventory import ChainInventory
 from .display import warn
+from .followed_contracts import followed_contracts
 from .roles import RoleContent, read_role
 
 
@@ -23,6 +24,7 @@ class TierRoles:
         self._inventory = inventory
         self._contents: dict[tuple[Path, str], RoleContent] = {}
         self._role_tests: dict[str, RoleTests | None] = {}
+        self._followed_contracts: dict[str, tuple[RoleTests, ...]] = {}
 
     def read(self, tier: str) -> RoleContent | None:
         """Read the role of a tier; ``None`` for a base.
@@ -59,15 +61,39 @@ class TierRoles:
         return last_commit(content.role.folder) or installed_version(content.role.folder)
 
     def tests(self, tier: str) -> Suite:
-        """The tests that a tier's image must pass: its own, and the contracts of its ancestors."""
-        own, *ancestors = (self._tests_of(name) for name in (tier, *self._inventory.chain.ancestors(tier)))
-        return Suite(own, tuple(tests for tests in ancestors if tests is not None))
+        """The tests that a tier's image must pass: its own, and the contracts of all its ancestors.
+
+        A followed tier has none: its team has tested it. Its contracts, and those of the tiers above it, are tests of
+        the tiers that are based on it.
+
+        Raises:
+            ChainError: A role is missing, or the lock file or a contract of another team.
+            EngineError: A registry rejected a request, or does not answer.
+        """
+        contracts: list[RoleTests] = []
+        for name in self._inventory.chain.ancestors(tier):
+            if self._inventory.chain[name].followed is not None:
+                contracts += self._followed(name)
+            elif (tests := self._tests_of(name)) is not None:
+                contracts.append(tests)
+        return Suite(self._tests_of(tier), tuple(contracts))
+
+    def own_folder(self, tier: str) -> Path | None:
+        """The folder of the tests of a tier's own role; ``None`` if it has no tests."""
+        own = self._tests_of(tier)
+        return None if own is None else Path(own.folder)
 
     @cached_property
     def test_digests(self) -> dict[str, str]:
         """Digests of the tests of the selected tiers. A tier without tests is not included."""
         suites = {name: self.tests(name) for name in self._inventory.selected}
         return {name: suite.digest() for name, suite in suites.items() if suite}
+
+    def _followed(self, tier: str) -> tuple[RoleTests, ...]:
+        if tier not in self._followed_contracts:
+            locked, connect = self._inventory.locked[tier], self._inventory.registries.reader
+            self._followed_contracts[tier] = followed_contracts(tier, locked, connect)
+        return self._followed_contracts[tier]
 
     def _tests_of(self, tier: str) -> RoleTests | None:
         """The tests in a tier's own role. An ancestor's role may be missing if the run does not build that ancestor."""

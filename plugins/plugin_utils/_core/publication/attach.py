@@ -33,7 +33,8 @@ from ..transports.image_document import digest
 from ..transports.manifests import media_type, parse_object
 from ..transports.registry_writer import RegistryWriter
 
-_EMPTY = b"{}"
+#: The content of a configuration that says nothing.
+EMPTY_BLOB = b"{}"
 #: How often the fallback tag is written, if others write it at the same time.
 _ATTEMPTS = 5
 
@@ -68,7 +69,7 @@ def attach(
     if listed:
         revision += 1
         content = _manifest(subject, blobs, revision)
-    for blob in (_EMPTY, *blobs.values()):
+    for blob in (EMPTY_BLOB, *blobs.values()):
         if registry.blob_size(repository, digest(blob)) is None:
             registry.write_blob(repository, digest(blob), len(blob), [blob], lambda _count: None)
     if not registry.write_manifest(repository, digest(content), content, MANIFEST):
@@ -79,12 +80,17 @@ def attach(
     return digest(content)
 
 
+def empty_config() -> dict[str, Any]:
+    """Return the descriptor of the configuration of an artifact, which says nothing."""
+    return descriptor(EMPTY, digest(EMPTY_BLOB), len(EMPTY_BLOB))
+
+
 def _manifest(subject: Mapping[str, Any], blobs: Mapping[str, bytes], revision: int) -> bytes:
     document = {
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "artifactType": ARTIFACT,
-        "config": descriptor(EMPTY, digest(_EMPTY), len(_EMPTY)),
+        "config": empty_config(),
         "layers": [descriptor(kind, digest(blob), len(blob)) for kind, blob in blobs.items()],
         "subject": dict(subject),
         **_annotations(revision),

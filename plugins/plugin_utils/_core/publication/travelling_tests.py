@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ast
 import fnmatch
-import os
 import stat
 import sys
 from collections.abc import Iterator, Mapping
@@ -54,8 +53,8 @@ def travelling_tests(tier: str, folder: Path) -> dict[str, PackedFile]:
     for path in chosen:
         for module in _missing(path, sources.get(path), files):
             raise RunError(
-                f"tier {tier!r} cannot be published with its contract tests: {folder / path} imports {module}, which is "
-                f"not there where other teams run it; expected the standard library, {', '.join(OFFERED)}, or a "
+                f"tier {tier!r} cannot be published with its contract tests: {folder / path} imports {module}, which "
+                f"is not there where other teams run it; expected the standard library, {', '.join(OFFERED)}, or a "
                 f"module in {folder}. Move the tests that need it into a file without contract tests, or call "
                 f"pytest.importorskip({module!r}) in them"
             )
@@ -68,7 +67,7 @@ def _read(folder: Path, path: Path) -> PackedFile:
         raise ValueError(f"{path} is a link to {resolved}, outside the folder, and only the folder travels")
     if not resolved.is_file():
         raise ValueError(f"{path} is a link to {resolved}; expected a link to a file")
-    return PackedFile(read_file(resolved), bool(os.stat(resolved).st_mode & stat.S_IXUSR))
+    return PackedFile(read_file(resolved), bool(resolved.stat().st_mode & stat.S_IXUSR))
 
 
 def _choose(files: Mapping[str, PackedFile], sources: Mapping[str, ast.Module]) -> dict[str, PackedFile]:

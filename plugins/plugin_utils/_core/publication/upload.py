@@ -16,14 +16,15 @@ from pathlib import Path
 
 from ..engine.engine import Engine
 from ..engine.inspection import Image
-from ..errors import EngineError
+from ..errors import EngineError, EngineUnavailableError, RunError
 from ..image.manifest import CONFIG, LAYER, MANIFEST, descriptor, image_manifest
 from ..sealing.loading import extract_layers
 from ..text import size as readable_size
 from ..transports.image_document import digest
 from ..transports.registry_writer import RegistryWriter
 
-_CHUNK = 1 << 20
+#: Bytes that are sent at a time. A connection ends if they take longer than half a minute.
+_CHUNK = 1 << 18
 #: Interval in seconds between lines about the progress of one layer.
 _INTERVAL = 5.0
 
@@ -59,6 +60,8 @@ def upload(
 
     Raises:
         EngineError: The engine or the registry rejected a request.
+        DamagedError: The registry stored something else than it got.
+        RunError: There is no space for the layers on this machine.
     """
     sizes: dict[str, int] = {}
     for blob in dict.fromkeys((*image.layers, image.id)):
@@ -77,10 +80,16 @@ def upload(
 
 
 def _mount(registry: RegistryWriter, repository: str, blob: str, sources: Sequence[str]) -> int | None:
+    """Take over a layer from another repository. Return its size; ``None`` if no other repository gives it."""
     for source in sources:
-        size = registry.blob_size(source, blob)
-        if size is not None and registry.mount_blob(repository, blob, source):
-            return size
+        try:
+            size = registry.blob_size(source, blob)
+            if size is not None and registry.mount_blob(repository, blob, source):
+                return size
+        except EngineUnavailableError:
+            raise
+        except EngineError:  # the user may not read the other repository, and does not have to
+            continue
     return None
 
 
@@ -94,7 +103,13 @@ def _send(
 ) -> dict[str, int]:
     """Export the image, and upload the missing blobs. Return their sizes."""
     with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
-        files = extract_layers(engine.images.save(image.id), missing, Path(folder))
+        try:
+            files = extract_layers(engine.images.save(image.id), missing, Path(folder))
+        except OSError as error:
+            raise RunError(
+                f"the layers of image {image.id} cannot be stored in {folder} ({error.strerror}); TMPDIR selects "
+                "a different folder"
+            ) from error
         if lacking := missing - files.keys():
             raise EngineError(
                 f"image {image.id} should have {', '.join(sorted(lacking))}, but they are not in the archive that the "
@@ -106,14 +121,20 @@ def _send(
                 sizes[blob] = files[blob].stat().st_size
                 kind = "configuration" if blob == image.id else "layer"
                 progress = _Progress(f"{kind} {blob[:19]}", sizes[blob], say)
-                registry.write_blob(repository, blob, sizes[blob], _read(files[blob]), progress.add)
+                registry.write_blob(repository, blob, sizes[blob], _Content(files[blob]), progress.add)
     return sizes
 
 
-def _read(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
+class _Content:
+    """The content of a file, in chunks. It begins again each time it is iterated."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self._path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
 
 
 class _Progress:

@@ -254,6 +254,10 @@ def _explain_failure(engine: Engine, chain: Chain, subject: GateSubject, verdict
     yield from (f"  {line}" for line in changed or [no_change])
     yield "to look at the image:"
     yield f"  {shell_command(image)}"
+    if first.owner is not None and first.owner.origin is not None:
+        yield "to run the tests again (those of other teams run only in a sandbox):"
+        yield f"  ansible-playbook playbooks/test_chain.yml --limit {shlex.quote(subject.tier)}"
+        return
     yield "to run only this test:" if first.test else "to run the tests:"
     yield f"  {_test_command(engine, chain, subject, image, first.test)}"
 

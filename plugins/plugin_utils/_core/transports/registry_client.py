@@ -17,9 +17,9 @@ from ..build_key.outside_inputs import readable
 from ..chain.names import is_digest
 from ..engine.chunks import ChunkReader
 from ..errors import DamagedError, EngineError, EngineUnavailableError, NotFoundError, TierwrightError
-from ..http_client import HttpClient, HttpError, HttpResponse
+from ..http_client import HttpClient, HttpError, HttpResponse, LastingHttpError, Parameters, seconds_for
 from ..layer_index.tar_stream import ForwardStream
-from ..text import printable_lines
+from ..text import one_line
 from .image_document import digest
 from .manifests import INDEXES, MANIFESTS, parse_object
 from .registry_access import RegistryAccess
@@ -34,6 +34,11 @@ _TEMPORARY = frozenset({429, 500, 502, 503, 504})
 _DELAYS = (0.2, 0.5, 1.0, 2.0)
 #: Longest time in seconds that a registry may demand by ``Retry-After``.
 _LONGEST_DELAY = 30.0
+#: Seconds after the first attempt in which a request is repeated. The last attempt can take as long again.
+_LONGEST = 60.0
+#: Length of a registry's reason in an error message.
+_REASON = 200
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 class RegistryClient:
@@ -87,10 +92,12 @@ class RegistryClient:
         *,
         other: Collection[int] = (),
         headers: Mapping[str, str] | None = None,
-        parameters: Mapping[str, str] | None = None,
+        parameters: Parameters | None = None,
         body: Any = None,
     ) -> Iterator[HttpResponse]:
         """Send a request. Requests without a streamed body are repeated after temporary errors.
+
+        A token that has expired is replaced, and the request is sent again.
 
         Args:
             method: The HTTP method.
@@ -100,30 +107,35 @@ class RegistryClient:
             other: Other statuses that are not errors.
             headers: Headers of the request.
             parameters: Added to the address as its query.
-            body: Bytes, or an iterable of bytes.
+            body: Bytes, or an iterable of bytes that begins again each time it is iterated.
 
         Yields:
             The answer, with a successful status or one of ``other``.
 
         Raises:
             EngineError: The registry rejected the request, or sends the client to a different host.
-            EngineUnavailableError: The registry does not answer, or the connection broke.
+            EngineUnavailableError: The registry does not answer, the connection broke, or its error is temporary.
         """
-        address = urljoin(self._base, path)
+        address = _join(self._base, path)
         if not address.startswith(self._base.removesuffix("v2/")):
-            raise EngineError(f"{self.title} sends requests for {what} to a different address, {readable(address)}")
-        arguments = (method, address, headers or {}, parameters, body)
+            raise EngineError(f"{self.title} sends requests for {what} to a different address, {_shown(address)}")
+
+        def send() -> HttpResponse:
+            own = {"Authorization": self._authorization[repository]} if repository in self._authorization else {}
+            return self._open(stack, method, address, {"Accept": _ACCEPT, **own, **(headers or {})}, parameters, body)
+
         try:
             with ExitStack() as stack:
-                answer = self._open(stack, repository, *arguments)
+                answer = send()
                 if answer.status == HTTPStatus.UNAUTHORIZED and self._log_in(repository, answer.headers):
-                    answer = self._open(stack, repository, *arguments)
-                if not HTTPStatus.OK <= answer.status < HTTPStatus.BAD_REQUEST and answer.status not in other:
+                    answer = send()
+                if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES and answer.status not in other:
                     status = f"HTTP status {answer.status}{self._reason(answer)}{_hint(answer.status)}"
-                    raise EngineError(f"{self.title} answered the request for {what} with {status}")
+                    kind = EngineUnavailableError if answer.status in _TEMPORARY else EngineError
+                    raise kind(f"{self.title} answered the request for {what} with {status}")
                 yield answer
         except HttpError as error:
-            raise EngineUnavailableError(f"{self.title} does not answer ({error})") from error
+            raise EngineUnavailableError(f"{self.title} does not answer the request for {what} ({error})") from error
 
     def read(self, answer: HttpResponse) -> bytes:
         """Read a document.
@@ -131,7 +143,7 @@ class RegistryClient:
         Raises:
             DamagedError: It is larger than 8 MiB.
         """
-        chunks = ChunkReader(answer.chunks())
+        chunks = ChunkReader(answer.chunks(seconds_for(0)))
         return ForwardStream(chunks, f"an answer of {self.title}", _LARGEST_DOCUMENT).read(_LARGEST_DOCUMENT + 1)
 
     def document(self, repository: str, kind: str, wanted: str) -> bytes:
@@ -161,42 +173,42 @@ class RegistryClient:
     def next_page(self, path: str, answer: HttpResponse) -> str | None:
         """Return the path of the page after ``path``; ``None`` after the last page."""
         address = answer.links.get("next")
-        return address and urljoin(self._base + path, address).removeprefix(self._base)
+        return address and _join(self._base + path, address).removeprefix(self._base)
 
     def _open(
         self,
         stack: ExitStack,
-        repository: str,
         method: str,
         address: str,
         headers: Mapping[str, str],
-        parameters: Mapping[str, str] | None,
+        parameters: Parameters | None,
         body: Any,
     ) -> HttpResponse:
         """Send a request, and send it again after a temporary error."""
-        own = {"Authorization": self._authorization[repository]} if repository in self._authorization else {}
-        delays = iter(_DELAYS if body is None or isinstance(body, bytes) else ())
+        delays, end = iter(_DELAYS if body is None or isinstance(body, bytes) else ()), time.monotonic() + _LONGEST
         while True:
             delay = next(delays, None)
             try:
-                request = self._http.request(
-                    method, address, headers={"Accept": _ACCEPT, **own, **headers}, parameters=parameters, body=body
-                )
+                request = self._http.request(method, address, headers=headers, parameters=parameters, body=body)
                 answer = stack.enter_context(request)
+            except LastingHttpError:
+                raise
             except HttpError:
-                if delay is None:
+                if delay is None or time.monotonic() + delay > end:
                     raise
             else:
                 if delay is None or answer.status not in _TEMPORARY:
                     return answer
                 delay = max(delay, _retry_after(answer.headers))
+                if time.monotonic() + delay > end:
+                    return answer
             time.sleep(delay)
 
     def _reason(self, answer: HttpResponse) -> str:
         """Return the first message of an error in the answer (``errors`` of the distribution specification)."""
         try:
             (first, *_others) = parse_object(self.read(answer), self.title)["errors"]
-            return f" ({printable_lines(str(first['message']))})"
+            return f" ({one_line(str(first['message']), _REASON)})"
         except (TierwrightError, HttpError, KeyError, TypeError, ValueError):
             return ""
 
@@ -212,21 +224,51 @@ class RegistryClient:
         realm = challenge.get("realm", "")
         if scheme.lower() != "bearer" or not realm.startswith(("https://", self._base.partition("v2/")[0])):
             return False
-        parameters = {"service": challenge.get("service", ""), "scope": f"repository:{repository}:{self._access}"}
-        with self._http.request(
-            "GET", realm, parameters=parameters, headers={"Authorization": basic} if basic else None
-        ) as answer:
-            if answer.status != HTTPStatus.OK:
-                return False
-            info = parse_object(self.read(answer), self.title)
-        self._authorization[repository] = f"Bearer {info.get('token') or info.get('access_token')}"
+        # A mount needs access to its source too, which only the challenge says.
+        own = f"repository:{repository}:"
+        others = [scope for scope in challenge.get("scope", "").split() if not scope.startswith(own)]
+        parameters = {"service": challenge.get("service", ""), "scope": [f"{own}{self._access}", *others]}
+        self._authorization[repository] = f"Bearer {self._token(realm, parameters, basic)}"
         return True
+
+    def _token(self, realm: str, parameters: Parameters, basic: str | None) -> str:
+        """Get a token from the server that makes them for the registry."""
+        title = f"{_shown(realm)}, which makes the tokens for {self.title},"
+        try:
+            with ExitStack() as stack:
+                answer = self._open(stack, "GET", realm, {"Authorization": basic} if basic else {}, parameters, None)
+                if answer.status != HTTPStatus.OK:
+                    kind = EngineUnavailableError if answer.status in _TEMPORARY else EngineError
+                    raise kind(f"{title} answered with HTTP status {answer.status}{_hint(answer.status)}")
+                info = parse_object(self.read(answer), title)
+        except HttpError as error:
+            raise EngineUnavailableError(f"{title} does not answer ({error})") from error
+        token = info.get("token") or info.get("access_token")
+        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+            raise DamagedError(f"{title} answered without a token")
+        return token
+
+
+def _join(base: str, path: str) -> str:
+    """Resolve an address that the registry returned."""
+    try:
+        return urljoin(base, path)
+    except ValueError:
+        return path
+
+
+def _shown(address: str) -> str:
+    """Return an address without what may be secret in it, for error messages."""
+    try:
+        return readable(address)
+    except ValueError:
+        return "which is invalid"
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
     """Return the seconds that the registry asks to wait; 0 if it does not say, or says a date."""
     text = headers.get("Retry-After", "")
-    return min(float(text), _LONGEST_DELAY) if text.isdecimal() else 0.0
+    return min(float(text), _LONGEST_DELAY) if text.isdecimal() else 0.0  # more digits than a float has: infinity
 
 
 def _hint(status: int) -> str:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.container_access import Relay
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.relay import Relay
 
 
 class Echo(BaseHTTPRequestHandler):

@@ -1,0 +1,83 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Verdicts: what a team that follows an image says about exactly this image, after it built and tested upon it.
+
+A verdict is an artifact (OCI image specification 1.1, ``manifest.md``) in a repository of the team that says it: each
+team writes only in its own repositories. Its tag contains the digest of the image that it is about. Whoever may write
+to that repository can say anything there, so its content is only shown and compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..chain.names import is_digest
+from ..errors import DamagedError, NotFoundError
+from ..records import decode
+from ..state.tier_records import RejectedTest
+from ..transports.manifests import MANIFESTS, parse_object
+from ..transports.registry_client import RegistryClient
+
+MANIFEST = MANIFESTS[0]
+ARTIFACT = "application/vnd.tierwright.verdict.v1"
+VERDICT = "application/vnd.tierwright.verdict.v1+json"
+
+_TAG = "verdict-"
+_DIGITS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerVerdict:
+    """What one tier says about an image that it is based on."""
+
+    #: The image: ``registry.example.org/operations/corebuild``, and the digest of its manifest.
+    image: str
+    digest: str
+    #: The tier that was built and tested upon it, and the team that owns this tier.
+    tier: str
+    team: str
+    passed: bool
+    #: Number of tests that ran; 0 if the same image had passed before.
+    tests: int
+    #: Why the tier could not be built; empty if it was built.
+    problem: str = ""
+    failed: tuple[RejectedTest, ...] = ()
+
+
+def verdict_tag(manifest: str) -> str:
+    """Return the tag of the verdict about the image with this manifest."""
+    return _TAG + manifest.removeprefix("sha256:")[:_DIGITS]
+
+
+def read_verdict(client: RegistryClient, repository: str, manifest: str) -> ConsumerVerdict | None:
+    """Read the verdict about an image.
+
+    Args:
+        client: The registry.
+        repository: The repository of the tier that says it.
+        manifest: The digest of the image's manifest.
+
+    Returns:
+        The verdict; ``None`` if there is none yet.
+
+    Raises:
+        DamagedError: It is damaged, or is about a different image.
+        EngineError: The registry rejected the request, or does not answer.
+    """
+    title = f"the verdict of {repository} about {manifest} in {client.title}"
+    try:
+        content = client.document(repository, "manifests", verdict_tag(manifest))
+    except NotFoundError:
+        return None
+    info = parse_object(content, title)
+    layers = info.get("layers")
+    blob = layers[0].get("digest") if isinstance(layers, list) and layers and isinstance(layers[0], dict) else None
+    if info.get("artifactType") != ARTIFACT or not isinstance(blob, str) or not is_digest(blob):
+        raise DamagedError(f"{title} is damaged: its tag names something else")
+    try:
+        verdict = decode(client.document(repository, "blobs", blob), ConsumerVerdict)
+    except ValueError as error:
+        raise DamagedError(f"{title} is damaged: {error}") from error
+    if verdict.digest != manifest:
+        raise DamagedError(f"{title} is damaged: it is about {verdict.digest}")
+    return verdict

@@ -1,0 +1,101 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One publication: images and attachments are sent, consumers are asked, and then tags move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+
+from ..chain import tags
+from ..chain.graph import Chain
+from ..chain.names import split_registry
+from ..chain.tier import Tier
+from ..engine.engine import Engine
+from ..engine.inspection import Image
+from ..transports.registries import Registries
+from .attach_images import Attacher
+from .consumers import Candidate, Consumers, ask_consumers
+from .publish import ChooseTags, FindImage, PublishedTier, compare_images, find_moves, publish_images
+from .registry_tags import RegistryMove, move_tags
+
+
+def candidate_tags(_tier: Tier, _image: Image) -> Sequence[str]:
+    """Choose the tag of an image that other teams try."""
+    return [tags.CANDIDATE]
+
+
+class Publication:
+    """Publishes images of one chain."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        name: str,
+        chain: Chain,
+        registries: Registries,
+        tests: Callable[[str], Path | None],
+        say: Callable[[str], None],
+    ) -> None:
+        """Take what to publish.
+
+        Args:
+            engine: The engine, which has the images.
+            name: The chain's name.
+            chain: The chain.
+            registries: The registries.
+            tests: Returns the folder of the tests of a tier's role; ``None`` if it has none.
+            say: Called with lines to print.
+        """
+        self._engine, self._name, self._chain, self._registries, self._say = engine, name, chain, registries, say
+        self._attacher = Attacher(engine, chain, tests, registries.writer, say)
+
+    def send(self, targets: Sequence[Tier], find_image: FindImage, choose_tags: ChooseTags) -> list[PublishedTier]:
+        """Send images and their attachments. No tag moves.
+
+        Raises:
+            RunError: A tier has no image, or its contract tests cannot travel.
+            EngineError: The engine or a registry rejected a request, or does not answer.
+        """
+        connect = self._registries.writer
+        differences = compare_images(targets, find_image, choose_tags, connect)
+        published = publish_images(self._engine, self._chain, differences, connect, self._say)
+        self._attacher.attach_images(published)
+        return published
+
+    def ask(self, published: Collection[PublishedTier], consumers: Mapping[str, Consumers]) -> None:
+        """Let the consumers of those images try them whose tags are about to move, and wait for their verdicts.
+
+        Args:
+            published: The images that were sent.
+            consumers: The consumers, by tier.
+
+        Raises:
+            ContractError: A consumer said no, or too few said yes in time.
+            EngineError: A registry rejected a request, or does not answer.
+        """
+        asked = [each for each in published if each.tier.name in consumers and _moves_release(each)]
+        offers: list[RegistryMove] = []
+        for each in asked:
+            host, _repository = split_registry(each.tier.image) or ("", "")
+            offers += find_moves(self._registries.writer(host), each.tier, [tags.CANDIDATE], each.manifest)
+        move_tags(self._name, offers, self._registries.writer)
+        candidates = [
+            Candidate(each.tier.name, each.tier.image, each.manifest, consumers[each.tier.name]) for each in asked
+        ]
+        ask_consumers(candidates, self._registries.reader, self._say)
+
+    def move(self, published: Collection[PublishedTier]) -> bool:
+        """Move the tags of images that were sent. Return whether one moved.
+
+        Raises:
+            RunError: Somebody else moved one of the tags; none moved.
+            EngineError: A registry rejected a move, or does not answer. The next run moves the other tags.
+        """
+        moves = [move for each in published for move in each.moves]
+        move_tags(self._name, moves, self._registries.writer)
+        return bool(moves)
+
+
+def _moves_release(published: PublishedTier) -> bool:
+    return any(move.tag == published.tier.tag for move in published.moves)
