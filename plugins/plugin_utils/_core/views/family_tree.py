@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The tree of all images of a place: which image is based on which.
 
-An image descends from a second image if its layers begin with all layers of the second. Names do not count, because they
-can be moved. Some images have the same layers and differ only in their configuration. Among these, an image descends from
-the one that its label names as the parent. Without such a label, it descends from one whose whole history its own history
-begins with. Labels are inherited, so they only decide between images with the same layers.
+An image descends from a second image if its layers begin with all layers of the second. Names do not count, because
+they can be moved. Some images have the same layers and differ only in their configuration. Among these, an image
+descends from the one that its label names as the parent. Without such a label, it descends from one whose whole
+history its own history begins with. Labels are inherited, so they only decide between images with the same layers.
 """
 
 from __future__ import annotations
