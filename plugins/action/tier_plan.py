@@ -81,13 +81,9 @@ class ActionModule(ChainAction):
         inventory = planner.inventory
         variant = inventory.variant
         engine = connect()
-        if self._tries:
-            connect_to = inventory.registries.reader
-            followed = [tier for tier in inventory.chain if tier.followed]
-            inventory.tried = find_candidates(connect_to, followed, inventory.locked)
-            if not inventory.tried:
-                say("nothing to try: no followed tier has a candidate that differs from its locked image")
-                return dict(_NOTHING)
+        if self._tries and not _find_candidates(inventory):
+            say("nothing to try: no followed tier has a candidate that differs from its locked image")
+            return dict(_NOTHING)
         if self._task.check_mode:
             check_claim(engine, inventory.name, inventory.home)
             if interrupted(inventory.name):
@@ -134,7 +130,8 @@ class ActionModule(ChainAction):
     ) -> tuple[dict[str, Decision], dict[str, Any]]:
         inventory, decisions = planner.inventory, self._decide(planner, engine, shared)
         moving = {decision.tier: decision.was for decision in decisions.values() if _moves_tag(decision)}
-        check_images(engine, inventory.name, inventory.home, moving)
+        if not inventory.tried:
+            check_images(engine, inventory.name, inventory.home, moving)
         listed = [decisions[name] for name in inventory.selected]
         tests = {name: planner.roles.tests(name) for name in inventory.selected}
         for line in outline(listed, everything=self._display.verbosity > 0, tests=tests):
@@ -160,6 +157,13 @@ class ActionModule(ChainAction):
     @property
     def _builds(self) -> bool:
         return bool(boolean(self._task.args.get("build", True)))
+
+
+def _find_candidates(inventory: ChainInventory) -> bool:
+    """Let the run try the candidates of other teams. Return whether there are any."""
+    followed = [tier for tier in inventory.chain if tier.followed]
+    inventory.tried = find_candidates(inventory.registries.reader, followed, inventory.locked)
+    return bool(inventory.tried)
 
 
 def _moves_tag(decision: Decision) -> bool:

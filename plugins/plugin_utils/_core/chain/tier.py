@@ -272,6 +272,11 @@ class Tier:
         return f"{self.image}:{self.tag}"
 
     @property
+    def published_image(self) -> str:
+        """The name under which the tier is published: that of the followed image, or its own."""
+        return self.followed.image if self.followed else self.image
+
+    @property
     def is_publishable(self) -> bool:
         """Whether this chain publishes the tier: its image name has a registry, and no other team publishes it."""
         return self.followed is None and split_registry(self.image) is not None

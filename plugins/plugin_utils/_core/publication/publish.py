@@ -160,7 +160,7 @@ def find_moves(
 def _repositories(chain: Chain, tier: Tier, host: str) -> Iterator[str]:
     """Yield the repositories of its ancestors in the same registry: they have its lower layers."""
     for name in chain.ancestors(tier.name):
-        place = split_registry(chain[name].image)
+        place = split_registry(chain[name].published_image)
         if place and place[0] == host:
             yield place[1]
 
