@@ -81,13 +81,13 @@ def test_the_contracts_of_all_ancestors_are_tested_and_a_failure_names_its_owner
     downstream.tier("web", write("/etc/web"), parent="mid")
     downstream.tier("bad", write("/etc/broken"), parent="mid")
     failed = downstream.build().expect(2)
-    assert "tier 'bad' is rejected: 1 of 3 tests fail" in failed.stdout
-    assert "/core@sha256:" in failed.stdout
-    assert "test_it.py::test_web_is_not_broken (of tier 'core', team operations)" in failed.stdout
-    assert "it is broken" in failed.stdout
-    assert "those of other teams run only in a sandbox" in failed.stdout
+    assert "tier 'bad' is rejected: 1 of 3 tests fail" in failed.output
+    assert "/core@sha256:" in failed.output
+    assert "test_it.py::test_web_is_not_broken (of tier 'core', team operations)" in failed.output
+    assert "it is broken" in failed.output
+    assert "those of other teams run only in a sandbox" in failed.output
     again = downstream.build("--limit", "web").expect()
-    assert "rejected" not in again.stdout
+    assert "rejected" not in again.output
     assert downstream.released("web")
 
 

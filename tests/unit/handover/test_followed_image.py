@@ -92,9 +92,7 @@ def test_attachments_of_the_image_and_its_ancestors_are_locked(registry, connect
     of_base, own = attach_all(registry, manifest, base)
     found = look_up(connect, follower(registry))
     assert found.locked.attachment == own
-    assert found.locked.ancestors == (
-        LockedAncestor("base", "operations", f"{registry.host}/ops/base", base, of_base),
-    )
+    assert found.locked.ancestors == (LockedAncestor("base", "operations", f"{registry.host}/ops/base", base, of_base),)
     assert list(found.attachments) == ["corebuild", "base"]
     locked = look_up_locked(connect, follower(registry), found.locked)
     assert locked.attachments == found.attachments
@@ -146,9 +144,7 @@ def test_a_tier_of_a_different_name_is_an_error_that_says_which_name_to_use(regi
 
 def test_an_attachment_of_a_different_owner_is_rejected(registry, connect):
     manifest, _config = publish(registry, "ops/corebuild", "stable", [BASE, CORE])
-    publish_attachment(
-        registry, "ops/corebuild", manifest, PublishedPlace("corebuild", "evil", "ops", None, ()), None
-    )
+    publish_attachment(registry, "ops/corebuild", manifest, PublishedPlace("corebuild", "evil", "ops", None, ()), None)
     with pytest.raises(DamagedError, match="its attachment .* is of tier 'corebuild', team 'evil'"):
         look_up(connect, follower(registry))
 

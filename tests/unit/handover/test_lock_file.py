@@ -119,7 +119,7 @@ def test_a_missing_file_locks_nothing(tmp_path):
         ("<<<<<<< HEAD\na: 1\n=======\n", "not a valid lock file"),
         ("\0", "not a valid lock file"),
         ("a: &x [*x]", "alias"),
-        (TEXT.replace("team: operations\n  tier", "team: \"a\\nb\"\n  tier"), "expected a name of one line"),
+        (TEXT.replace("team: operations\n  tier", 'team: "a\\nb"\n  tier'), "expected a name of one line"),
     ],
 )
 def test_a_damaged_file_is_an_error_that_says_what_to_do(tmp_path, text, problem):
@@ -154,7 +154,11 @@ def test_the_locked_image_of_a_tier_is_found(tmp_path):
             f"tier 'corebuild' follows {IMAGE}:stable, but chain.lock has no digest for it .*; "
             "run `tierwright update corebuild`",
         ),
-        ({"corebuild": LOCKED}, tier(tag="latest"), rf"follows {IMAGE}:latest, but .* has the digest of {IMAGE}:stable"),
+        (
+            {"corebuild": LOCKED},
+            tier(tag="latest"),
+            rf"follows {IMAGE}:latest, but .* has the digest of {IMAGE}:stable",
+        ),
         ({"corebuild": LOCKED}, tier(image="r.example.org/x"), "follows r.example.org/x:stable, but"),
         (
             {"core": LOCKED},

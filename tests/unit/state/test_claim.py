@@ -214,7 +214,9 @@ def test_the_name_of_a_followed_image_must_not_be_that_of_a_chain_on_the_same_en
     release(engine, "r.example.org/base", "ops", "base")
     for image in ("sha256:r.example.org/base", None):
         with pytest.raises(RunError, match=r"tier_image: shop/base") as error:
-            check_images(engine, "shop", home("a", "web", roots=ROOTS["roots"]), {FOLLOWED: image})  # even of one project
+            check_images(
+                engine, "shop", home("a", "web", roots=ROOTS["roots"]), {FOLLOWED: image}
+            )  # even of one project
         assert "tier 'base' follows r.example.org/base:latest, and on this engine, the chain in" in str(error.value)
     assert followed_images(engine, "shop", [FOLLOWED], engine.images.snapshot().names) == []
 
