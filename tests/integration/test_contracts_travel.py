@@ -108,7 +108,7 @@ CURIOUS = r"""
     pytestmark = pytest.mark.contract
 
     def link():
-        return next(each for each in gc.get_objects() if type(each).__name__ == "Link")
+        return next(each for each in gc.get_objects() if type(each).__name__ == "BrokerLink")
 
     def test_the_environment_is_empty():
         assert set(os.environ) <= {"HOME", "LANG", "PATH", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTEST_CURRENT_TEST",
@@ -265,7 +265,7 @@ def test_a_sandbox_that_misbehaves_is_a_failure_of_its_owner(run, how, message):
     import gc, os, pytest
 
     def link():
-        return next(each for each in gc.get_objects() if type(each).__name__ == "Link")
+        return next(each for each in gc.get_objects() if type(each).__name__ == "BrokerLink")
 
     @pytest.mark.contract
     def test_it(host):

@@ -20,7 +20,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.co
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.inside import messages
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.inside.remote_containers import (
-    Link,
+    BrokerLink,
     RemoteContainers,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.session_result import SessionResult
@@ -107,9 +107,11 @@ def source():
 def broker(source):
     """A broker and a sandbox that are connected."""
     holder = []
-    received = messages.Messages(lambda channel, kind, message: holder[0].take(channel, kind, message), messages.SANDBOX_LIMIT)
+    received = messages.Messages(
+        lambda channel, kind, message: holder[0].take(channel, kind, message), messages.SANDBOX_LIMIT
+    )
     broker = Broker(source, received.feed)
-    holder.append(Link(broker.feed))
+    holder.append(BrokerLink(broker.feed))
     broker.link = holder[0]
     yield broker
     broker.close()
