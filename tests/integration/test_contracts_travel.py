@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import socketserver
+import subprocess
 import threading
 
 import pytest
@@ -183,6 +184,13 @@ CURIOUS = r"""
         with pytest.raises(OSError, match="has no address"):
             link().call("send", container=idle, request=request)
 
+    def test_containers_do_not_reach_this_machine(start):
+        web = start(command=["sleep", "60"])
+        gateway = web.address.rpartition(".")[0] + ".1"
+        for address in (gateway, *ADDRESSES):
+            script = f"exec 3<>/dev/tcp/{address}/{OPEN_PORT}"
+            assert web.host.run("timeout 2 bash -c %s", script).rc != 0, address
+
     @pytest.mark.network
     def test_outside():
         assert False, "this test must be skipped"
@@ -196,7 +204,7 @@ CURIOUS = r"""
         web.wait(lambda: "up" in web.logs())
         assert web.host.check_output("echo $A") == "1"
         assert any("sleep 60" in process.command for process in web.processes())
-        with pytest.raises(OSError):
+        with pytest.raises(OSError, match="Connection refused"):
             web.http(port=1)
         assert web.stop(timeout=1).exit_code is not None
 """
@@ -221,10 +229,16 @@ def run(tmp_path, demo_base):
     return run
 
 
-@pytest.fixture
-def listener():
+def addresses():
+    """The addresses of this machine."""
+    lines = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=True).stdout.split()
+    return [address for address in lines if ":" not in address]
+
+
+@pytest.fixture(params=["127.0.0.1", "0.0.0.0"])
+def listener(request):
     """A server on this machine that nobody may reach."""
-    with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
+    with socketserver.TCPServer((request.param, 0), socketserver.BaseRequestHandler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_address[1]
         server.shutdown()
@@ -237,7 +251,15 @@ def test_contract_code_of_others_finds_nothing_and_still_tests_the_image(
     other = engine.containers.create(demo_base.id, ["sleep", "60"])
     try:
         other.start()
-        verdict = run(CURIOUS, CONTROLLER=str(tmp_path), PORT=listener, OTHER=other.id, OTHER_IMAGE="corebuild:latest")
+        verdict = run(
+            CURIOUS,
+            CONTROLLER=str(tmp_path),
+            PORT=listener,
+            OPEN_PORT=listener,
+            ADDRESSES=addresses(),
+            OTHER=other.id,
+            OTHER_IMAGE="corebuild:latest",
+        )
         other.reload()
         assert other.status == "running"
     finally:

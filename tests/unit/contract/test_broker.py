@@ -107,9 +107,11 @@ def source():
 def broker(source):
     """A broker and a sandbox that are connected."""
     holder = []
-    received = messages.Messages(
-        lambda channel, kind, message: holder[0].take(channel, kind, message), messages.SANDBOX_LIMIT
-    )
+
+    def take(channel, kind, message):
+        holder[0].take(channel, kind, message)
+
+    received = messages.Messages(take, messages.SANDBOX_LIMIT)
     broker = Broker(source, received.feed)
     holder.append(BrokerLink(broker.feed))
     broker.link = holder[0]
