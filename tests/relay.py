@@ -1,4 +1,4 @@
-"""A relay that makes an engine with a local socket reachable over TCP, like a remote engine.
+"""A relay that makes an engine with a local socket reachable over TCP, like a remote engine. It relays TCP ports, too.
 
 A holding relay stops at a given request, so that a test can kill a process at exactly this moment.
 """
@@ -11,12 +11,13 @@ import threading
 
 
 class Relay(threading.Thread):
-    """Forwards TCP connections to the socket of the engine. It closes each direction when its source is closed."""
+    """Forwards TCP connections to a local socket or port. It closes each direction when its source is closed."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, port: int = 0) -> None:
+        """Take the path of the socket, or the port on this machine, and the port to listen at; 0 for any."""
         super().__init__(daemon=True)
         self._target = target
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.address = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def run(self) -> None:
@@ -25,9 +26,9 @@ class Relay(threading.Thread):
                 near, _peer = self._listener.accept()
             except OSError:
                 return
-            far = socket.socket(socket.AF_UNIX)
+            far = socket.socket(socket.AF_INET if self._target.isdecimal() else socket.AF_UNIX)
             try:
-                far.connect(self._target)
+                far.connect(("127.0.0.1", int(self._target)) if self._target.isdecimal() else self._target)
             except OSError:  # no engine; close, so that the client sees the same
                 near.close()
                 far.close()
@@ -63,15 +64,15 @@ class Relay(threading.Thread):
 
 
 class HoldingRelay(Relay):
-    """A relay that holds the request number `number` that matches the pattern `request`, and all later data.
+    """A relay that holds the piece of data number `number` that matches the pattern `request`, and all later data.
 
     `open` forwards the held data. `close` discards it, and ends every connection.
     """
 
-    def __init__(self, target: str, request: str, number: int = 1) -> None:
-        super().__init__(target)
+    def __init__(self, target: str, request: str, number: int = 1, port: int = 0) -> None:
+        super().__init__(target, port)
         self._request = re.compile(request.encode())
-        self._remaining = number
+        self._remaining, self._number = number, number
         self._decided = threading.Event()
         self._opened = False
         #: Set when the request has arrived.
@@ -88,6 +89,11 @@ class HoldingRelay(Relay):
                 target.shutdown(socket.SHUT_RDWR)
                 raise ConnectionAbortedError
         super()._send(data, target)
+
+    @property
+    def matched(self) -> int:
+        """How many pieces of data matched."""
+        return self._number - self._remaining
 
     def open(self) -> None:
         self._opened = True

@@ -12,6 +12,7 @@ from integration.conftest import (
     pytest_report_header,
     pytest_xdist_auto_num_workers,
     pytest_xdist_setupnodes,
+    registry,
     rootfs,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "pytest_report_header",
     "pytest_xdist_auto_num_workers",
     "pytest_xdist_setupnodes",
+    "registry",
     "rootfs",
 ]

@@ -98,6 +98,22 @@ def wrap_errors(what: str, kind: type[TierwrightError]) -> Iterator[None]:
         raise kind(f"{what}: {describe_error(error)}") from error
 
 
+@contextmanager
+def errors_of(subject: str) -> Iterator[None]:
+    """Put the subject of a ``with`` statement in front of the errors of this library.
+
+    Args:
+        subject: What the statement works on: ``tier 'web'``.
+
+    Raises:
+        TierwrightError: An error of the same class, whose message begins with the subject.
+    """
+    try:
+        yield
+    except TierwrightError as error:
+        raise type(error)(f"{subject}: {error}") from error
+
+
 def describe_error(error: BaseException) -> str:
     """Return a message for an error of Python or of a library. Many of these errors say little themselves."""
     if isinstance(error, OSError) and error.strerror:

@@ -11,7 +11,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication
     move_tags,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import state_folder
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports import registry_client
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports import registry_client, registry_writer
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.registry_writer import RegistryWriter
 from fake_registry import fake_registry
 
@@ -24,6 +24,7 @@ def state(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     monkeypatch.setattr(registry_client, "_DELAYS", ())
+    monkeypatch.setattr(registry_writer, "_LOOKS", (0,))
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def registry():
 
 def moves(registry):
     old, new = registry.tags["base", "latest"], registry.tags["base", "x"]
-    return [RegistryMove(registry.host, tier, "latest", old, new) for tier in TIERS]
+    return [RegistryMove(registry.host, tier, "latest", old, new, tier) for tier in TIERS]
 
 
 def moved(registry):
@@ -66,7 +67,7 @@ def test_no_tag_moves_if_somebody_else_published(registry):
 @pytest.mark.parametrize("count", range(3))
 def test_the_next_run_finishes_what_was_interrupted(registry, count):
     planned, allowed = moves(registry), [None] * count
-    registry.fault = lambda method, path: (allowed.pop() if allowed else 500) if method == "PUT" else None
+    registry.fault = lambda method, _path: (allowed.pop() if allowed else 500) if method == "PUT" else None
     with pytest.raises(EngineError, match="the next run moves the others"):
         move_tags("chain", planned, RegistryWriter)
     assert moved(registry) == list(TIERS[:count])
@@ -105,7 +106,8 @@ def test_an_image_that_was_removed_is_reported(registry):
     assert moved(registry) == ["web", "shop"]
 
 
-def test_a_damaged_record_is_set_aside(registry):
+@pytest.mark.usefixtures("registry")
+def test_a_damaged_record_is_set_aside():
     state_folder("chain").mkdir(parents=True)
     (state_folder("chain") / "publication.json").write_text('[{"host": 1}]')
     lines = []

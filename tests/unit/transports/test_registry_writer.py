@@ -10,7 +10,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors impo
     EngineUnavailableError,
     NotFoundError,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports import registry_client
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports import registry_client, registry_writer
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.registry_access import RegistryAccess
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.registry_writer import RegistryWriter
 from fake_registry import digest, fake_registry
 
@@ -22,6 +23,8 @@ MANIFEST = b'{"config": {"digest": "sha256:1"}}'
 def no_credentials(monkeypatch, tmp_path):
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     monkeypatch.setattr(registry_client, "_DELAYS", (0.01, 0.01))
+    monkeypatch.setattr(registry_writer, "_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(registry_writer, "_LOOKS", (0, 0.01))
 
 
 @pytest.fixture
@@ -112,15 +115,25 @@ def test_a_rejected_login_says_what_to_do(registry, writer):
         write(writer)
 
 
-def test_an_upload_is_not_repeated(registry, writer):
+def test_an_upload_is_repeated_from_its_beginning(registry, writer):
+    left = [500]
+    registry.fault = lambda method, _path: left.pop() if method == "PUT" and left else None
+    rest = len(LAYER) - 100
+    assert write(writer) == [100, rest, -len(LAYER), 100, rest]
+    assert registry.count("POST", "/uploads/") == 2
+    assert registry.blobs == {("team/web", digest(LAYER)): LAYER}
+
+
+def test_an_upload_is_not_repeated_for_ever(registry, writer):
     registry.fault = lambda method, _path: 500 if method == "PUT" else None
-    with pytest.raises(EngineError, match="HTTP status 500"):
+    with pytest.raises(EngineUnavailableError, match="HTTP status 500"):
         write(writer)
-    assert registry.count("PUT", "/uploads/") == 1
+    assert registry.count("PUT", "/uploads/") == 3
 
 
 def test_a_registry_that_does_not_answer():
-    with pytest.raises(EngineUnavailableError, match=r"registry 127.0.0.1:1 does not answer \(Connection refused\)"):
+    sentence = r"registry 127.0.0.1:1 does not answer the request for team/web:1 \(Connection refused\)"
+    with pytest.raises(EngineUnavailableError, match=sentence):
         RegistryWriter("127.0.0.1:1").image_at("team/web", "1")
 
 
@@ -130,3 +143,24 @@ def test_an_upload_to_a_different_host_is_rejected(writer):
         writer._client.request("PUT", "team/web", "https://evil.example.org/upload?token=secret", "a layer"),
     ):
         pass
+
+
+def test_a_registry_without_tls_is_named_at_once(registry):
+    sentence = r"registry 127.0.0.1:\d+ does not answer the request for team/web:1 \(.*(wrong version|record layer).*\)"
+    with pytest.raises(EngineUnavailableError, match=sentence):
+        RegistryWriter(registry.host, RegistryAccess(insecure=False)).image_at("team/web", "1")
+    assert registry.requests == []
+
+
+def test_a_registry_that_no_name_server_knows():
+    sentence = r"registry registry.invalid does not answer the request for team/web:1 \(.*(resolution|not known).*\)"
+    with pytest.raises(EngineUnavailableError, match=sentence):
+        RegistryWriter("registry.invalid").image_at("team/web", "1")
+
+
+def test_a_proxy_that_does_not_answer(monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://me:secret@127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    sentence = r"registry registry.invalid does not answer the request for team/web:1 \(the proxy: Connection refused\)"
+    with pytest.raises(EngineUnavailableError, match=sentence):
+        RegistryWriter("registry.invalid").image_at("team/web", "1")

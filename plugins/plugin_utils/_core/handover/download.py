@@ -19,6 +19,7 @@ from ..engine.chunks import ChunkReader
 from ..engine.engine import Engine
 from ..engine.inspection import Image
 from ..errors import DamagedError
+from ..http_client import seconds_for
 from ..image import labels
 from ..layer_index.tar_stream import LARGEST, ForwardStream, Reader, readable, unpacked
 from ..sealing.loading import Layers, load
@@ -91,7 +92,7 @@ def _fetch(image: PublishedImage, number: int, target: Path, say: Callable[[str]
     if blob.size > _CHUNK:
         say(f"downloading layer {layer[:19]} of {image.repository}, {readable_size(blob.size)}")
     with client.get(image.repository, f"{image.repository}/blobs/{blob.digest}", what) as answer:
-        source, is_stored_plainly = ChunkReader(answer.chunks()), blob.digest == layer
+        source, is_stored_plainly = ChunkReader(answer.chunks(seconds_for(blob.size))), blob.digest == layer
         if is_stored_plainly:
             actual = _write(source, target, what, blob.size)
         else:

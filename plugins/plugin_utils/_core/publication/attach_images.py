@@ -12,7 +12,7 @@ from ..chain.names import split_registry
 from ..chain.tier import Tier
 from ..engine.engine import Engine
 from ..engine.inspection import Image
-from ..errors import NotFoundError, RunError
+from ..errors import NotFoundError, RunError, errors_of
 from ..handover.attachments import PublishedParent, PublishedPlace
 from ..image import labels
 from ..image.manifest import CONFIG, LAYER, descriptor, image_manifest
@@ -60,7 +60,11 @@ class Attacher:
             RunError: The parent of an image is not published, or the tests of a tier cannot travel.
             EngineError: The engine or a registry rejected a request, or does not answer.
         """
-        return {each.tier.name: self._attach(each.tier, each.image, each.manifest) for each in published}
+        digests = {}
+        for each in published:
+            with errors_of(f"tier {each.tier.name!r}"):
+                digests[each.tier.name] = self._attach(each.tier, each.image, each.manifest)
+        return digests
 
     def _attach(self, tier: Tier, image: Image, manifest: str) -> str:
         host, repository = split_registry(tier.image) or ("", "")
@@ -86,8 +90,8 @@ class Attacher:
                 manifest = self._manifests.get(parent_id) or _find_manifest(self._connect, *published, parent_id)
                 if manifest is None:
                     raise RunError(
-                        f"tier {tier.name!r} cannot be published: it was built on image {parent_id} of tier {name!r}, "
-                        f"which is not in {ancestor}; publish {name!r}, or build {tier.name!r} again"
+                        f"it cannot be published, because it was built on image {parent_id} of tier {name!r}, which is "
+                        f"not in {ancestor}; publish {name!r}, or build {tier.name!r} again"
                     )
                 return PublishedParent(ancestor, manifest)
             if self._tests(name) is not None:

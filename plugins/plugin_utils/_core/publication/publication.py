@@ -77,8 +77,8 @@ class Publication:
         asked = [each for each in published if each.tier.name in consumers and _moves_release(each)]
         offers: list[RegistryMove] = []
         for each in asked:
-            host, repository = split_registry(each.tier.image) or ("", "")
-            offers += find_moves(self._registries.writer(host), host, repository, [tags.CANDIDATE], each.manifest)
+            host, _repository = split_registry(each.tier.image) or ("", "")
+            offers += find_moves(self._registries.writer(host), each.tier, [tags.CANDIDATE], each.manifest)
         move_tags(self._name, offers, self._registries.writer)
         candidates = [
             Candidate(each.tier.name, each.tier.image, each.manifest, consumers[each.tier.name]) for each in asked

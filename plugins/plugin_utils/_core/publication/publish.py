@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..chain import tags
@@ -13,7 +13,7 @@ from ..chain.names import split_registry
 from ..chain.tier import Tier
 from ..engine.engine import Engine
 from ..engine.inspection import Image, Names
-from ..errors import RunError
+from ..errors import RunError, errors_of
 from ..handover.shared_cache import sources_tag
 from ..image import labels
 from ..text import size
@@ -99,15 +99,17 @@ def compare_images(
         RunError: A tier has no image.
         EngineError: A registry rejected a request, or does not answer.
     """
-    return [_compare(tier, find_image(tier), choose_tags, connect) for tier in targets]
+    differences = []
+    for tier in targets:
+        with errors_of(f"tier {tier.name!r}"):
+            differences.append(_compare(tier, find_image(tier), choose_tags, connect))
+    return differences
 
 
 def _compare(tier: Tier, image: Image | None, choose_tags: ChooseTags, connect: Connect) -> Difference:
     host, repository = split_registry(tier.image) or ("", "")
     if image is None:
-        raise RunError(
-            f"tier {tier.name!r} cannot be published: there is no released image {tier.release}; build it first"
-        )
+        raise RunError(f"it cannot be published, because there is no released image {tier.release}; build it first")
     chosen = tuple(choose_tags(tier, image))
     manifest, config = connect(host).image_at(repository, chosen[-1]) or (None, None)
     return Difference(tier, host, repository, image, chosen, manifest, config == image.id)
@@ -133,28 +135,44 @@ def publish_images(
     """
     published = []
     for each in differences:
-        tier, registry, sent = each.tier, connect(each.host), 0
-        if each.is_published and each.named is not None:
-            manifest = each.named
-        else:
-            say(f"publishing tier {tier.name!r} as {tier.image}:{each.tags[-1]}")
-            sources = list(_repositories(chain, tier, each.host))
-            done = upload(engine, each.image, registry, each.repository, sources=sources, say=say)
-            manifest, sent = done.manifest, done.sent
-        moves = tuple(find_moves(registry, each.host, each.repository, each.tags, manifest))
-        published.append(PublishedTier(tier, each.image, manifest, sent, moves))
+        with errors_of(f"tier {each.tier.name!r}"):
+            published.append(_publish(engine, chain, each, connect(each.host), say))
     return published
 
 
-def find_moves(
-    registry: RegistryWriter, host: str, repository: str, wanted: Iterable[str], manifest: str
-) -> Iterator[RegistryMove]:
-    """Yield the moves of those tags that do not name a manifest yet."""
-    for tag in wanted:
-        now = registry.image_at(repository, tag)
-        before = now[0] if now else None
-        if before != manifest:
-            yield RegistryMove(host, repository, tag, before, manifest)
+def _publish(
+    engine: Engine, chain: Chain, difference: Difference, registry: RegistryWriter, say: Callable[[str], None]
+) -> PublishedTier:
+    tier, sent, (*others, last) = difference.tier, 0, difference.tags
+    # Read before the upload: a tag that somebody else moves meanwhile stays there.
+    before = {**_read_tags(registry, tier, others), last: difference.named}
+    if difference.is_published and difference.named is not None:
+        manifest = difference.named
+    else:
+        say(f"publishing tier {tier.name!r} as {tier.image}:{last}")
+        sources = list(_repositories(chain, tier, difference.host))
+        done = upload(engine, difference.image, registry, difference.repository, sources=sources, say=say)
+        manifest, sent = done.manifest, done.sent
+    return PublishedTier(tier, difference.image, manifest, sent, tuple(_moves(tier, before, manifest)))
+
+
+def find_moves(registry: RegistryWriter, tier: Tier, wanted: Iterable[str], manifest: str) -> list[RegistryMove]:
+    """Return the moves of those tags of a tier that do not name a manifest yet."""
+    return list(_moves(tier, _read_tags(registry, tier, wanted), manifest))
+
+
+def _read_tags(registry: RegistryWriter, tier: Tier, wanted: Iterable[str]) -> dict[str, str | None]:
+    """Return the digests of the manifests that tags name now."""
+    _host, repository = split_registry(tier.image) or ("", "")
+    named = {tag: registry.image_at(repository, tag) for tag in wanted}
+    return {tag: image[0] if image else None for tag, image in named.items()}
+
+
+def _moves(tier: Tier, before: Mapping[str, str | None], manifest: str) -> Iterator[RegistryMove]:
+    host, repository = split_registry(tier.image) or ("", "")
+    for tag, named in before.items():
+        if named != manifest:
+            yield RegistryMove(host, repository, tag, named, manifest, tier.name)
 
 
 def _repositories(chain: Chain, tier: Tier, host: str) -> Iterator[str]:

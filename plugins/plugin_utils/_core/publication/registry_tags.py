@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import EngineError, NotFoundError, RunError
+from ..errors import NotFoundError, RunError, TierwrightError, errors_of
 from ..image.manifest import MANIFEST
 from ..local_files import remove_unfinished, set_aside, write_durably
 from ..records import decode, encode
@@ -40,11 +40,18 @@ class RegistryMove:
     before: str | None
     #: Digest of the manifest that the tag names afterwards.
     after: str
+    #: The tier whose image it is.
+    tier: str
 
     @property
     def name(self) -> str:
         """The full name: ``registry.example.org/operations/corebuild:latest``."""
         return f"{self.host}/{self.repository}:{self.tag}"
+
+    @property
+    def title(self) -> str:
+        """What is being done, for errors: ``tier 'corebuild': moving registry.example.org/…:latest``."""
+        return f"tier {self.tier!r}: moving {self.name}"
 
 
 def move_tags(chain: str, moves: Sequence[RegistryMove], connect: Connect) -> None:
@@ -57,18 +64,19 @@ def move_tags(chain: str, moves: Sequence[RegistryMove], connect: Connect) -> No
 
     Raises:
         RunError: A tag no longer names the image that it is moved from, or the moves cannot be recorded. No tag moved.
-        EngineError: A registry rejected a move, or does not answer. The next run moves the other tags.
+        TierwrightError: A registry rejected a move, does not answer, or its answer is wrong. The message says whether
+            tags have moved; the next run moves the others.
     """
     if not moves:
         return
     with chain_lock(chain, _LOCK):
         for move in moves:
-            named = connect(move.host).image_at(move.repository, move.tag)
-            now = named[0] if named else None
+            with errors_of(f"no tag moved: {move.title}"):
+                now = _named(move, connect)
             if now != move.before:
                 raise RunError(
-                    f"{move.name} named {move.before or 'no image'} a moment ago, and names {now or 'no image'} now: "
-                    "somebody else published it. No tag was moved; start the playbook again"
+                    f"tier {move.tier!r}: {move.name} named {move.before or 'no image'} a moment ago, and names "
+                    f"{now or 'no image'} now: somebody else published it. No tag was moved; start the playbook again"
                 )
         path = _record_file(chain)
         try:
@@ -77,11 +85,13 @@ def move_tags(chain: str, moves: Sequence[RegistryMove], connect: Connect) -> No
             raise RunError(
                 f"the moves of tags cannot be recorded in {path.parent} ({error.strerror}), so no tag moved"
             ) from error
-        try:
-            for move in moves:
+        for number, move in enumerate(moves):
+            try:
                 _move(move, connect)
-        except EngineError as error:
-            raise EngineError(f"{error}; some tags have moved already, and the next run moves the others") from error
+            except TierwrightError as error:
+                raise type(error)(
+                    f"{error}; {number} of {len(moves)} tags have moved, and the next run moves the others"
+                ) from error
         path.unlink()
 
 
@@ -94,7 +104,7 @@ def finish_moves(chain: str, say: Callable[[str], None], connect: Connect) -> No
         connect: Returns the registry.
 
     Raises:
-        EngineError: A registry rejected a move, or does not answer; the next run tries again.
+        TierwrightError: A registry rejected a move, does not answer, or its answer is wrong. The next run tries again.
     """
     with chain_lock(chain, _LOCK):
         path = _record_file(chain)
@@ -106,25 +116,38 @@ def finish_moves(chain: str, say: Callable[[str], None], connect: Connect) -> No
         except (OSError, ValueError) as error:
             say(f"{set_aside(path, error)}. It listed the tags of an interrupted publication: check these tags")
             return
-        for move in moves:
-            named = connect(move.host).image_at(move.repository, move.tag)
-            now = named[0] if named else None
-            if now == move.after:
-                continue
-            if now != move.before:
-                say(f"{move.name} names {now} now: somebody else has published it since, so it stays")
-                continue
-            try:
-                _move(move, connect)
-            except NotFoundError:
-                say(f"{move.name} cannot be moved: {move.after} was removed from the registry")
+        with errors_of(f"the tags of an interrupted publication have to move first (to give up, remove {path})"):
+            for move in moves:
+                _finish(move, say, connect)
         path.unlink()
         say("a publication was interrupted: its last tags have moved now")
 
 
+def _finish(move: RegistryMove, say: Callable[[str], None], connect: Connect) -> None:
+    with errors_of(move.title):
+        now = _named(move, connect)
+    if now == move.after:
+        return
+    if now != move.before:
+        say(f"{move.name} names {now or 'no image'} now: somebody else has published it since, so it stays")
+        return
+    try:
+        _move(move, connect)
+    except NotFoundError:
+        say(f"{move.name} cannot be moved: {move.after} was removed from the registry")
+
+
+def _named(move: RegistryMove, connect: Connect) -> str | None:
+    """Return the digest of the manifest that the tag names now."""
+    named = connect(move.host).image_at(move.repository, move.tag)
+    return named[0] if named else None
+
+
 def _move(move: RegistryMove, connect: Connect) -> None:
-    registry = connect(move.host)
-    registry.write_manifest(move.repository, move.tag, registry.manifest(move.repository, move.after), MANIFEST)
+    with errors_of(move.title):
+        registry = connect(move.host)
+        content = registry.manifest(move.repository, move.after)
+        registry.write_manifest(move.repository, move.tag, content, MANIFEST)
 
 
 def _record_file(chain: str) -> Path:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..engine.engine import Engine
 from ..engine.inspection import Image
-from ..errors import EngineError, EngineUnavailableError
+from ..errors import EngineError, EngineUnavailableError, RunError
 from ..image.manifest import CONFIG, LAYER, MANIFEST, descriptor, image_manifest
 from ..sealing.loading import extract_layers
 from ..text import size as readable_size
@@ -60,6 +60,8 @@ def upload(
 
     Raises:
         EngineError: The engine or the registry rejected a request.
+        DamagedError: The registry stored something else than it got.
+        RunError: There is no space for the layers on this machine.
     """
     sizes: dict[str, int] = {}
     for blob in dict.fromkeys((*image.layers, image.id)):
@@ -101,7 +103,13 @@ def _send(
 ) -> dict[str, int]:
     """Export the image, and upload the missing blobs. Return their sizes."""
     with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
-        files = extract_layers(engine.images.save(image.id), missing, Path(folder))
+        try:
+            files = extract_layers(engine.images.save(image.id), missing, Path(folder))
+        except OSError as error:
+            raise RunError(
+                f"the layers of image {image.id} cannot be stored in {folder} ({error.strerror}); TMPDIR selects "
+                "a different folder"
+            ) from error
         if lacking := missing - files.keys():
             raise EngineError(
                 f"image {image.id} should have {', '.join(sorted(lacking))}, but they are not in the archive that the "

@@ -11,6 +11,7 @@ from typing import Any
 from ..chain.names import is_digest, is_repository, is_tag
 from ..engine.chunks import ChunkReader
 from ..errors import DamagedError, UnsupportedError, UsageError
+from ..http_client import seconds_for
 from ..layer_index.index import Store
 from ..layer_index.tar_stream import Reader
 from .image_document import Document
@@ -108,7 +109,7 @@ def index_layers(client: RegistryClient, repository: str, image: Manifest, store
         if not is_digest(blob.digest):
             raise DamagedError(f"{client.title} is damaged: it names layer {blob.digest!r}, expected sha256:…")
         with client.get(repository, f"{repository}/blobs/{blob.digest}", f"layer {blob.digest}") as answer:
-            yield ChunkReader(answer.chunks())
+            yield ChunkReader(answer.chunks(seconds_for(blob.size)))
 
     fill(image, open_blob, client.title, store)
 

@@ -17,7 +17,7 @@ from ..build_key.outside_inputs import readable
 from ..chain.names import is_digest
 from ..engine.chunks import ChunkReader
 from ..errors import DamagedError, EngineError, EngineUnavailableError, NotFoundError, TierwrightError
-from ..http_client import PATIENCE, HttpClient, HttpError, HttpResponse, LastingHttpError, Parameters
+from ..http_client import HttpClient, HttpError, HttpResponse, LastingHttpError, Parameters, seconds_for
 from ..layer_index.tar_stream import ForwardStream
 from ..text import one_line
 from .image_document import digest
@@ -143,7 +143,7 @@ class RegistryClient:
         Raises:
             DamagedError: It is larger than 8 MiB.
         """
-        chunks = ChunkReader(answer.chunks(PATIENCE))
+        chunks = ChunkReader(answer.chunks(seconds_for(0)))
         return ForwardStream(chunks, f"an answer of {self.title}", _LARGEST_DOCUMENT).read(_LARGEST_DOCUMENT + 1)
 
     def document(self, repository: str, kind: str, wanted: str) -> bytes:

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from ..chain.names import is_digest
 from ..errors import DamagedError, EngineError, EngineUnavailableError, NotFoundError
 from ..http_client import HttpError, seconds_for
+from ..text import one_line
 from .image_document import digest
 from .manifests import parse_object
 from .registry_access import RegistryAccess
@@ -55,7 +56,8 @@ class RegistryWriter:
             size, said = answer.headers.get("Content-Length", ""), answer.headers.get("Docker-Content-Digest", blob)
         if not _SIZE.fullmatch(size) or said != blob:
             raise DamagedError(
-                f"{self.title} answered the request for {what} with the digest {said} and the size {size or 'unknown'}"
+                f"{self.title} answered the request for {what} with the digest {one_line(said, 80)} "
+                f"and the size {one_line(size or 'unknown')}"
             )
         return int(size)
 
