@@ -36,7 +36,7 @@ class Consumers:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class OfferedImage:
     """A published image whose release tag is about to move."""
 
     tier: str
@@ -48,7 +48,7 @@ class Candidate:
 
 
 def ask_consumers(
-    candidates: list[Candidate],
+    candidates: list[OfferedImage],
     connect: Callable[[str], RegistryClient],
     say: Callable[[str], None],
     *,
@@ -74,7 +74,7 @@ def ask_consumers(
 
 
 def _ask(
-    candidate: Candidate,
+    candidate: OfferedImage,
     connect: Callable[[str], RegistryClient],
     say: Callable[[str], None],
     sleep: Callable[[float], object],
@@ -108,7 +108,7 @@ def _ask(
 
 
 def _read_missing(
-    candidate: Candidate,
+    candidate: OfferedImage,
     verdicts: Mapping[str, ConsumerVerdict],
     connect: Callable[[str], RegistryClient],
     say: Callable[[str], None],
@@ -129,7 +129,7 @@ def _read_missing(
             yield name, verdict
 
 
-def _reject(candidate: Candidate, verdict: ConsumerVerdict, say: Callable[[str], None]) -> None:
+def _reject(candidate: OfferedImage, verdict: ConsumerVerdict, say: Callable[[str], None]) -> None:
     """Print why a consumer said no. Unless verdicts are only advice, fail."""
     lines = list(_explain(verdict))
     if not candidate.consumers.needed:

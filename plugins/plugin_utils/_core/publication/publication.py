@@ -16,7 +16,7 @@ from ..engine.inspection import Image
 from ..parent_process import ParentProcess
 from ..transports.registries import Registries
 from .attach_images import Attacher
-from .consumers import Candidate, Consumers, ask_consumers
+from .consumers import OfferedImage, Consumers, ask_consumers
 from .publish import ChooseTags, FindImage, PublishedTier, compare_images, find_moves, publish_images
 from .registry_tags import RegistryMove, move_tags
 
@@ -85,7 +85,7 @@ class Publication:
             offers += find_moves(self._registries.writer(host), each.tier, [tags.CANDIDATE], each.manifest)
         move_tags(self._name, offers, self._registries.writer, self._parent)
         candidates = [
-            Candidate(each.tier.name, each.tier.image, each.manifest, consumers[each.tier.name]) for each in asked
+            OfferedImage(each.tier.name, each.tier.image, each.manifest, consumers[each.tier.name]) for each in asked
         ]
         ask_consumers(candidates, self._registries.reader, self._say)
 
