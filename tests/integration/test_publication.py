@@ -14,9 +14,10 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image.manifest import MANIFEST
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.registry_writer import RegistryWriter
 from publishing import TIERS, KillCampaign, MadeChain, choose
+from real_registry import free_port
 from relay import HoldingRelay
 
-from .conftest import BIN, WRITE, free_port
+from .conftest import BIN, WRITE
 
 pytestmark = pytest.mark.once
 

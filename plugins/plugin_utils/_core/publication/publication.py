@@ -13,6 +13,7 @@ from ..chain.names import split_registry
 from ..chain.tier import Tier
 from ..engine.engine import Engine
 from ..engine.inspection import Image
+from ..parent_process import ParentProcess
 from ..transports.registries import Registries
 from .attach_images import Attacher
 from .consumers import Candidate, Consumers, ask_consumers
@@ -49,6 +50,9 @@ class Publication:
         """
         self._engine, self._name, self._chain, self._registries, self._say = engine, name, chain, registries, say
         self._attacher = Attacher(engine, chain, tests, registries.writer, say)
+        # A worker of Ansible survives a killed ansible-playbook. It would publish beside the next run.
+        self._parent = ParentProcess()
+        self._parent.interrupt_with()
 
     def send(self, targets: Sequence[Tier], find_image: FindImage, choose_tags: ChooseTags) -> list[PublishedTier]:
         """Send images and their attachments. No tag moves.
@@ -79,7 +83,7 @@ class Publication:
         for each in asked:
             host, _repository = split_registry(each.tier.image) or ("", "")
             offers += find_moves(self._registries.writer(host), each.tier, [tags.CANDIDATE], each.manifest)
-        move_tags(self._name, offers, self._registries.writer)
+        move_tags(self._name, offers, self._registries.writer, self._parent)
         candidates = [
             Candidate(each.tier.name, each.tier.image, each.manifest, consumers[each.tier.name]) for each in asked
         ]
@@ -93,7 +97,7 @@ class Publication:
             EngineError: A registry rejected a move, or does not answer. The next run moves the other tags.
         """
         moves = [move for each in published for move in each.moves]
-        move_tags(self._name, moves, self._registries.writer)
+        move_tags(self._name, moves, self._registries.writer, self._parent)
         return bool(moves)
 
 
