@@ -28,7 +28,7 @@ def choose_locked(
     Args:
         tier: The tier.
         follow: What it follows.
-        parts: ID of the locked image, and of the image that the run tries instead, if it does. The engine may lack them.
+        parts: ID of the locked image, and of an image that the run tries instead. The engine may lack them.
         find: Looks up an image by reference.
         named: Image IDs by tag, of the tier's images on the engine.
 
