@@ -91,7 +91,7 @@ class TierRoles:
 
     def _followed(self, tier: str) -> tuple[RoleTests, ...]:
         if tier not in self._followed_contracts:
-            locked, connect = self._inventory.locked[tier], self._inventory.registries.reader
+            locked, connect = self._inventory.used[tier], self._inventory.registries.reader
             self._followed_contracts[tier] = followed_contracts(tier, locked, connect)
         return self._followed_contracts[tier]
 
