@@ -78,7 +78,7 @@ class Attacher:
             parent=self._find_parent(tier, image),
             protects=tuple(path for protection in own for path in protection.paths),
         )
-        files = travelling_tests(tier.name, folder) if folder else {}
+        files = travelling_tests(folder) if folder else {}
         return attach(self._connect(host), repository, manifest, place, files)
 
     def _find_parent(self, tier: Tier, image: Image) -> PublishedParent | None:
