@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 BENCH  ?= connection
+# The seed that chooses the cases of sampled tests (tests/sampled.py). Over several commits, all cases run.
+SAMPLE ?= $(or $(shell git rev-parse --short HEAD 2>/dev/null),none)
 TIMED  := $(PYTHON) tests/durations.py run
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -65,7 +67,7 @@ unit-versions: environments       ## unit tests with the oldest and the newest a
 	$(BIN)/nox --session oldest newest -- unit
 
 integration: machine chain environments  ## tests with an engine, in parallel on several machines if possible (tests/integration/machines.py)
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder \
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --sample $(SAMPLE) \
 	  --junitxml=reports/integration.xml tests/integration tests/engines
 
 molecule: chain                   ## molecule test of every role
@@ -83,10 +85,12 @@ environments: setup               ## make the environments with the oldest and t
 
 versions: chain machine environments  ## unit and integration tests with the oldest and the newest ansible-core
 	$(BIN)/nox --session oldest newest
+	$(BIN)/python -m pytest tests/integration/test_other_engines.py -k newest
 
 soak: machine chain environments  ## long tests with random operations; docs/soak.md shows the last results
-	EXAMPLES=1000 TIERWRIGHT_OPERATIONS=200 $(BIN)/python -m pytest --numprocesses auto tests/unit
+	AGENT_PYTHONS=all EXAMPLES=1000 TIERWRIGHT_OPERATIONS=200 $(BIN)/python -m pytest --numprocesses auto tests/unit
 	$(BIN)/python -m pytest tests/soak -rP
+	$(BIN)/python -m pytest -m "sampled or by_newest" tests/integration
 	$(BIN)/nox --session oldest -- -m "not once" tests/integration
 	for engine in docker-28-containerd podman-5; do \
 	  $(BIN)/python -m pytest --engine $$engine -m "not own_engine" tests/integration || exit 1; done

@@ -22,8 +22,17 @@ OLDEST_CORE = "2.19.0"
 #: Pythons for the newest ansible-core: version 2.21 needs Python 3.12. The newest installed one is used.
 NEWEST_PYTHONS = ("3.14", "3.13", "3.12")
 
-#: Unit tests of code that imports ansible-core or runs its modules. No other package does (``test_rooms.py``).
-WITH_CORE = ("tests/unit/agent", "tests/unit/inventory", "tests/unit/playbook")
+#: Unit tests of code that imports ansible-core or runs its modules. No other room does (``test_rooms.py``).
+#: The other tests of agents do not need ansible-core.
+WITH_CORE = (
+    *(f"tests/unit/agent/test_{name}.py" for name in ("command_lines", "imports", "modules", "without_a_shell")),
+    "tests/unit/inventory",
+    "tests/unit/playbook",
+)
+
+#: With the locked version, properties are tested with 25 examples, and by `make soak` with 1,000. A few show whether a
+#: different Python or ansible-core breaks a property.
+FEW_EXAMPLES = {"EXAMPLES": "5"}
 
 #: Tests that could fail with an older patch release, if the locked version is a later patch of the same release.
 FOR_A_PATCH = [f"tests/integration/test_{name}.py" for name in ("bad_input", "build", "connection", "packaging")]
@@ -33,6 +42,15 @@ NOT_FOR_A_PATCH = [
     "test_build.py::test_a_vaulted_secret_is_an_input_but_is_not_printed",
     "test_build.py::test_fewer_forks_than_tiers_never_deadlock",
     "test_connection.py::test_results_are_those_of_local_in_a_plain_container",
+]
+
+#: Tests of the demo chain. With the newest ansible-core, `test_other_engines.py` builds this chain. Layers and settings
+#: must be those with the locked version, whose images these tests check.
+OF_THE_DEMO = [
+    "test_build.py::test_the_core_build_of_the_demo_is_built",
+    "test_interpreter.py::test_no_image_of_the_demo_contains_python",
+    "test_seal.py::test_images_of_the_demo_have_no_traces_of_the_build",
+    "test_seal.py::test_images_of_the_demo_record_their_owner_and_time",
 ]
 
 #: Third-party JavaScript of the report, and the file that pins its versions.
@@ -82,6 +100,10 @@ def _install(session: nox.Session, *others: str) -> None:
     if others:
         session.install("--quiet", *others)
     stamp.write_text(digest)
+
+
+def _deselect(names: Sequence[str]) -> list[str]:
+    return [f"--deselect=tests/integration/{name}" for name in names]
 
 
 def _locked_core() -> str:
@@ -217,8 +239,8 @@ def oldest(session: nox.Session) -> None:
     _install(session, f"ansible-core=={OLDEST_CORE}")
     is_patch = _locked_core().rpartition(".")[0] == OLDEST_CORE.rpartition(".")[0]
     # It runs on the same Python as the locked version, so the other unit tests would only repeat.
-    for_a_patch = [*FOR_A_PATCH, *(f"--deselect=tests/integration/{name}" for name in NOT_FOR_A_PATCH)]
-    _test(session, WITH_CORE, for_a_patch if is_patch else ["tests/integration"])
+    for_a_patch = [*FOR_A_PATCH, *_deselect(NOT_FOR_A_PATCH)]
+    _test(session, WITH_CORE, for_a_patch if is_patch else ["tests/integration"], FEW_EXAMPLES)
 
 
 @nox.session(venv_backend="uv|virtualenv", reuse_venv=True, python=_newest_python() or False)
@@ -227,7 +249,9 @@ def newest(session: nox.Session) -> None:
     if _newest_python() is None:
         session.skip(f"none of Python {', '.join(NEWEST_PYTHONS)} is installed here")
     _install(session)
-    _test(session, env={"AGENT_PYTHONS": "all", "COVERAGE_CORE": "sysmon"}, measures=True)
+    others = ["tests/integration", *_deselect(OF_THE_DEMO)]
+    env = {**FEW_EXAMPLES, "AGENT_PYTHONS": "others", "COVERAGE_CORE": "sysmon"}
+    _test(session, integration=others, env=env, measures=True)
 
 
 @nox.session(venv_backend="uv|virtualenv", reuse_venv=True)

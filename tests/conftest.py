@@ -1,4 +1,4 @@
-"""For all tests: the option `--engine`, interruption with SIGINT, and the set-up time of each test."""
+"""For all tests: the options `--engine` and `--sample`, interruption with SIGINT, and the set-up time of each test."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from engines.catalogue import CHOICES
 from engines.roots import UnavailableError
 
 pytest.register_assert_rewrite("engine_contract", "other_engines")
+pytest_plugins = ["sampled"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

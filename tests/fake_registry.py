@@ -101,7 +101,8 @@ def _subject(manifest: bytes) -> str | None:
 
 
 class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+    #: Engines that try TLS first understand an answer with a status.
+    protocol_version = default_request_version = "HTTP/1.1"
     server: FakeRegistry
 
     def _dispatch(self) -> None:

@@ -7,6 +7,7 @@ GitHub draws the Mermaid diagrams.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ LIBRARY = ROOT / "plugins/plugin_utils/_core"
 INVENTORY = ROOT / "inventories/wordpress/chain.yml"
 
 
+@functools.cache
 def imports(path: Path) -> set[str]:
     """The rooms (as ``room NAME``) and the top-level modules that a file of the library imports."""
     names = set()

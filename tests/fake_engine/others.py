@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.networks_and_volumes import (
@@ -46,7 +46,7 @@ class FakeNetworks(Networks):
         self._engine = engine
 
     @engine_call
-    def create(self, name: str, labels: Mapping[str, str]) -> str:
+    def create(self, name: str, labels: Mapping[str, str], _options: Iterable[tuple[str, str]] = ()) -> str:
         identifier = f"{next(self._engine.world.numbers):064x}"
         self._engine.world.networks[identifier] = name, dict(labels)
         return identifier

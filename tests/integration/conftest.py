@@ -44,7 +44,11 @@ BIN = Path(sys.executable).parent
 #: Seconds that each file takes, stored by `tests/durations.py keep`. A file that is not in it counts as long.
 DURATIONS = Path(__file__).with_name("durations.json")
 LONG = 1000
-SHARED_BASE = f"twtest-{secrets.token_hex(4)}/base"  # unique to the session, because two sessions can share an engine
+#: Environment variable with the shared base of an outer test session: its name and its archive, as JSON.
+OUTER_BASE = "TWTEST_BASE"
+_OUTER = json.loads(os.environ.get(OUTER_BASE, "{}"))
+#: The base of all small chains. It is unique to the session and its inner sessions: two sessions can share an engine.
+SHARED_BASE = _OUTER.get("name") or f"twtest-{secrets.token_hex(4)}/base"
 #: Environment variable with the image with Python, if an outer test session made one.
 PYTHON_IMAGE = "TWTEST_PYTHON_IMAGE"
 DEMO = ("base", "corebuild", "httpd-php", "mariadb", "wordpress")
@@ -188,7 +192,13 @@ def demo_base(playbook: Playbook, engine: docker.DockerClient) -> Any:
 def rootfs(
     demo_base: Any, engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
-    """The base of the demo chain as an archive of its root file system, for `tier_import`."""
+    """The base of the demo chain as an archive of its root file system, for `tier_import`.
+
+    An inner session uses the archive of the outer one, so they share the base and its mounted Python.
+    """
+    if _OUTER:
+        yield _OUTER["archive"]
+        return
     yield export_image(engine, demo_base.id, tmp_path_factory.mktemp("rootfs") / "base.tar")
     for image in engine.images.list(SHARED_BASE):
         remove_interpreter(engine, str(image.id))

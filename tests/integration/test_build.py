@@ -244,6 +244,7 @@ def test_an_include_that_cannot_be_loaded_fails_its_children_at_once(small_chain
     assert "tier 'above' is not built: its parent 'lost' failed" in failed.message
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("forks", [1, pytest.param(2, marks=pytest.mark.once)])
 def test_fewer_forks_than_tiers_never_deadlock(small_chain, forks):
     for name, parent in (("e", "c"), ("d", "b"), ("c", "a"), ("b", "a"), ("a", "base")):  # children first

@@ -101,7 +101,10 @@ def comparable(value: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("python_is", "engine_is"),
-    [("the image's own", "local"), pytest.param("mounted", "remote", marks=pytest.mark.once)],
+    [
+        pytest.param("the image's own", "local", marks=pytest.mark.by_newest),
+        pytest.param("mounted", "remote", marks=pytest.mark.once),
+    ],
 )
 def test_results_are_those_of_local_in_a_plain_container(target, expected, tmp_path, remote, engine_is, python_is):
     folder = prepare(tmp_path)
@@ -188,7 +191,7 @@ COUNT = """
 
 
 @pytest.mark.once
-def test_two_hundred_tasks_leave_nothing(target, tmp_path):
+def test_many_tasks_leave_nothing(target, tmp_path):
     kinds = [
         "ansible.builtin.command: 'true'",
         "ansible.builtin.copy: {content: '%d', dest: /etc/file, mode: '0644'}",
@@ -198,9 +201,7 @@ def test_two_hundred_tasks_leave_nothing(target, tmp_path):
     ]
     (tmp_path / "nothing.sh").write_text("#!/bin/sh\n")
     warm_up = "".join(f"- name: Warm up\n  {kind.replace('%d', 'w')}\n" for kind in kinds)
-    many = "".join(
-        f"- name: Task {number}\n  {kinds[number % 5].replace('%d', str(number))}\n" for number in range(200)
-    )
+    many = "".join(f"- name: Task {number}\n  {kinds[number % 5].replace('%d', str(number))}\n" for number in range(50))
     # Processes of the warm-up may still be ending when they are counted for the first time.
     no_more = " and ".join(
         f"after.stdout_lines[{line}] | int <= before.stdout_lines[{line}] | int" for line in range(3)
@@ -214,7 +215,7 @@ def test_two_hundred_tasks_leave_nothing(target, tmp_path):
     play = warm_up + count.format(name="before") + many + count.format(name="after") + retries + compare.lstrip()
     result = target.play(tmp_path, play, env={**CONFIG, "ANSIBLE_REMOTE_TMP": "/dev/tierwright"})
     assert result.code == 0, result.output[-3000:]
-    assert "ok=208" in result.output
+    assert "ok=58" in result.output
 
 
 @pytest.mark.once

@@ -143,6 +143,7 @@ def second_engine(engine: docker.DockerClient, python_image: str) -> Iterator[Se
 
 
 @pytest.mark.once
+@pytest.mark.sampled
 @pytest.mark.parametrize("transport", ["through its socket", "over the network"])
 def test_a_killed_engine_is_reported(
     second_engine, python_image, playbook, tmp_path, environment, monkeypatch, transport

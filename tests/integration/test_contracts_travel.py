@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import socketserver
+import subprocess
 import threading
 
 import pytest
@@ -81,13 +82,13 @@ def test_the_contracts_of_all_ancestors_are_tested_and_a_failure_names_its_owner
     downstream.tier("web", write("/etc/web"), parent="mid")
     downstream.tier("bad", write("/etc/broken"), parent="mid")
     failed = downstream.build().expect(2)
-    assert "tier 'bad' is rejected: 1 of 3 tests fail" in failed.stdout
-    assert "/core@sha256:" in failed.stdout
-    assert "test_it.py::test_web_is_not_broken (of tier 'core', team operations)" in failed.stdout
-    assert "it is broken" in failed.stdout
-    assert "those of other teams run only in a sandbox" in failed.stdout
+    assert "tier 'bad' is rejected: 1 of 3 tests fail" in failed.output
+    assert "/core@sha256:" in failed.output
+    assert "test_it.py::test_web_is_not_broken (of tier 'core', team operations)" in failed.output
+    assert "it is broken" in failed.output
+    assert "those of other teams run only in a sandbox" in failed.output
     again = downstream.build("--limit", "web").expect()
-    assert "rejected" not in again.stdout
+    assert "rejected" not in again.output
     assert downstream.released("web")
 
 
@@ -108,7 +109,7 @@ CURIOUS = r"""
     pytestmark = pytest.mark.contract
 
     def link():
-        return next(each for each in gc.get_objects() if type(each).__name__ == "Link")
+        return next(each for each in gc.get_objects() if type(each).__name__ == "BrokerLink")
 
     def test_the_environment_is_empty():
         assert set(os.environ) <= {"HOME", "LANG", "PATH", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTEST_CURRENT_TEST",
@@ -183,6 +184,13 @@ CURIOUS = r"""
         with pytest.raises(OSError, match="has no address"):
             link().call("send", container=idle, request=request)
 
+    def test_containers_do_not_reach_this_machine(start):
+        web = start(command=["sleep", "60"])
+        gateway = web.address.rpartition(".")[0] + ".1"
+        for address in (gateway, *ADDRESSES):
+            script = f"exec 3<>/dev/tcp/{address}/{OPEN_PORT}"
+            assert web.host.run("timeout 2 bash -c %s", script).rc != 0, address
+
     @pytest.mark.network
     def test_outside():
         assert False, "this test must be skipped"
@@ -196,7 +204,7 @@ CURIOUS = r"""
         web.wait(lambda: "up" in web.logs())
         assert web.host.check_output("echo $A") == "1"
         assert any("sleep 60" in process.command for process in web.processes())
-        with pytest.raises(OSError):
+        with pytest.raises(OSError, match="Connection refused"):
             web.http(port=1)
         assert web.stop(timeout=1).exit_code is not None
 """
@@ -221,10 +229,16 @@ def run(tmp_path, demo_base):
     return run
 
 
-@pytest.fixture
-def listener():
+def addresses():
+    """The addresses of this machine."""
+    lines = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=True).stdout.split()
+    return [address for address in lines if ":" not in address]
+
+
+@pytest.fixture(params=["127.0.0.1", "0.0.0.0"])
+def listener(request):
     """A server on this machine that nobody may reach."""
-    with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
+    with socketserver.TCPServer((request.param, 0), socketserver.BaseRequestHandler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_address[1]
         server.shutdown()
@@ -237,7 +251,15 @@ def test_contract_code_of_others_finds_nothing_and_still_tests_the_image(
     other = engine.containers.create(demo_base.id, ["sleep", "60"])
     try:
         other.start()
-        verdict = run(CURIOUS, CONTROLLER=str(tmp_path), PORT=listener, OTHER=other.id, OTHER_IMAGE="corebuild:latest")
+        verdict = run(
+            CURIOUS,
+            CONTROLLER=str(tmp_path),
+            PORT=listener,
+            OPEN_PORT=listener,
+            ADDRESSES=addresses(),
+            OTHER=other.id,
+            OTHER_IMAGE="corebuild:latest",
+        )
         other.reload()
         assert other.status == "running"
     finally:
@@ -265,7 +287,7 @@ def test_a_sandbox_that_misbehaves_is_a_failure_of_its_owner(run, how, message):
     import gc, os, pytest
 
     def link():
-        return next(each for each in gc.get_objects() if type(each).__name__ == "Link")
+        return next(each for each in gc.get_objects() if type(each).__name__ == "BrokerLink")
 
     @pytest.mark.contract
     def test_it(host):

@@ -83,6 +83,7 @@ def test_the_chain_recovers_if_the_engine_is_killed_during_a_task(elsewhere, sec
     elsewhere.next_run_recovers()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("request_", "number"),
     [(END, 2), (LOAD, 4), (RELEASE, 2)],
@@ -100,6 +101,7 @@ def test_the_chain_recovers_if_the_engine_is_killed_before_a_request(elsewhere, 
     assert ("a promotion was interrupted" in output) is (request_ == RELEASE)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("request_", "number"), [(END, 2), (LOAD, 4)], ids=["before the layer", "before the image"])
 def test_a_build_survives_the_removal_of_unused_images(elsewhere, second_engine, request_, number):
     """When an image is removed, containerd's store removes everything that no image needs at that moment."""
@@ -137,6 +139,7 @@ def cramped(cramped_chain: Faulty) -> Faulty:
     return cramped_chain.begin()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("share", "message"),
     [(1.1, "task 'Fill the disk'"), (0.6, "task 'Seal the layer'")],

@@ -41,6 +41,7 @@ def kill_at(faulty: Faulty, request: str, number: int) -> None:
         running.wait()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("request_", "number"),
     [(END, 2), (LOAD, 4), (NAME, 2)],
@@ -53,6 +54,7 @@ def test_the_chain_recovers_if_a_run_is_killed_during_sealing(faulty, request_, 
     assert "removed what the killed run" in faulty.next_run_recovers()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("number", [1, 2, 3], ids=["before the first tag", "before the second", "before the last"])
 def test_the_chain_recovers_if_a_run_is_killed_during_promotion(faulty, number):
     kill_at(faulty, RELEASE, number)

@@ -47,7 +47,7 @@ def teams(tmp_path, make_chain, registry, playbook, engine):
         remove_images(engine, f"reference={development.name}/core")
 
 
-def test_a_followed_tier_moves_only_with_the_lock_file(teams, engine):
+def test_a_followed_tier_moves_only_with_the_lock_file(teams):
     teams.publish()
     development = teams.development
     missing = development.build("--check").expect(2)

@@ -190,6 +190,7 @@ def test_the_tests_of_a_tier_have_a_common_time_limit(chain):
 
 
 @pytest.mark.once
+@pytest.mark.sampled
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_ended_during_its_tests_leaves_nothing(chain, environment, how):
     chain.tiers.pop("three")

@@ -329,6 +329,7 @@ def test_a_change_of_a_protected_path_is_rejected(chain):
     assert "/usr/share/doc/tar/copyright (removed with /usr/share/doc/tar)" in failed.message
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("how", ["kill", "remove"])
 def test_a_container_that_dies_is_reported(chain, podman, how):
     chain.tier("one", WRITE + "- name: Take long\n  ansible.builtin.raw: touch /srv/begun; sleep 100\n", parent="base")

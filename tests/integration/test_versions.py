@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 
 import pytest
 
-from .conftest import BIN, PYTHON_IMAGE, ROOT
+from .conftest import BIN, OUTER_BASE, PYTHON_IMAGE, ROOT, SHARED_BASE
 
 pytestmark = [pytest.mark.once, pytest.mark.own_engine, pytest.mark.usefixtures("demo_base")]
 
 
 @pytest.mark.parametrize("session", ["oldest", "newest"])
-def test_tests_pass_with_a_different_ansible_core(session, python_image):
+def test_tests_pass_with_a_different_ansible_core(session, python_image, rootfs):
     """All in one session, so environment and shared fixtures are made once. `reports/` has the time of each test."""
     process = subprocess.run(
         [BIN / "nox", "--session", session, "--", "integration"],
         cwd=ROOT,
         env={key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
-        | {PYTHON_IMAGE: python_image},
+        | {PYTHON_IMAGE: python_image, OUTER_BASE: json.dumps({"name": SHARED_BASE, "archive": rootfs})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 import tomllib
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+#: They test files of the project, not its behaviour.
+pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -39,6 +43,7 @@ def name(requirement: str) -> str:
     return re.match(r"[\w.-]+", requirement)[0].lower()
 
 
+@functools.cache
 def imported() -> set[str]:
     """Top-level modules of other distributions that plugins import, including imports inside functions."""
     modules = set()

@@ -6,6 +6,9 @@ import pytest
 
 import pictures
 
+#: They test files of the project, not its behaviour.
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(("page", "name"), pictures.PICTURES)
 def test_pictures_are_up_to_date(page, name):

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+#: It tests files of the project, not its behaviour.
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("roles/*/README.md")} - {ROOT / "CHANGELOG.md"})
 MOST_WORDS = 30

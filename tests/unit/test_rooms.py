@@ -10,6 +10,9 @@ import pytest
 
 from pictures import imports
 
+#: They test files of the project, not its behaviour.
+pytestmark = pytest.mark.once
+
 PLUGINS = Path(__file__).parents[2] / "plugins"
 LIBRARY = PLUGINS / "plugin_utils" / "_core"
 ROOMS = [

@@ -33,7 +33,8 @@ _VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
 def _interpreters() -> dict[str, str]:
     """Versions and paths of installed Pythons that the agent must support: the oldest, this one and the newest.
 
-    With the variable ``AGENT_PYTHONS=all``, these are all installed Pythons (``make unit-versions``).
+    With the variable ``AGENT_PYTHONS=others``, these are this one and those in between (session ``newest`` of nox). So
+    the sessions together test each Python. With ``all``, these are all installed Pythons (``make soak``).
     """
     paths = {"{}.{}".format(*sys.version_info): sys.executable}
     for version in (f"3.{minor}" for minor in range(8, 15)):
@@ -42,11 +43,14 @@ def _interpreters() -> dict[str, str]:
             process = subprocess.run([path, "-c", _VERSION], capture_output=True, text=True, check=False)
             if process.stdout.strip() == version:  # a shim of pyenv may exist without its Python
                 paths.setdefault(version, path)
-    if os.environ.get("AGENT_PYTHONS") == "all":
-        return paths
     in_order = sorted(paths, key=lambda version: int(version[2:]))
     own = "{}.{}".format(*sys.version_info)
-    return {version: path for version, path in paths.items() if version in {in_order[0], own, in_order[-1]}}
+    chosen = {
+        "": {in_order[0], own, in_order[-1]},
+        "others": {own, *in_order[1:-1]},
+        "all": set(in_order),
+    }[os.environ.get("AGENT_PYTHONS", "")]
+    return {version: path for version, path in paths.items() if version in chosen}
 
 
 INTERPRETERS = _interpreters()

@@ -8,6 +8,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors impo
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.lock_file import LockedTier, write_lock
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.status import Followed
+from fake_registry import digest, fake_registry
+from published_images import publish, tier_layer
 
 from .world import World
 
@@ -92,3 +94,17 @@ def test_a_followed_tier_has_no_tests_of_its_own_and_is_not_claimed(world):
 def test_only_tests_are_planned_without_moving_a_followed_tier(world):
     lock(world)
     assert world.planner().take(world.engine)["core"].action is Action.LEAVE
+
+
+def test_the_shared_cache_knows_the_layers_of_a_locked_image(world, monkeypatch, tmp_path):
+    """A machine with an empty engine takes the children of a followed image from the cache, too."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with fake_registry() as registry:
+        layers = [tier_layer(1), tier_layer(2)]
+        manifest, config = publish(registry, "ops/core", "stable", layers, owners=["base", "core"])
+        world.extra = {"registry": registry.host, "tier_shared_cache": "read"}
+        path = lock(world, config, image=f"{registry.host}/ops/core")
+        path.write_text(path.read_text().replace(MANIFEST, manifest))
+        cache = world.planner().open_cache(world.engine)
+        assert cache._layers_of(config) == tuple(map(digest, layers))
+        assert cache._layers_of(NEW) is None

@@ -8,6 +8,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors impo
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.variable_digests import (
     check_facts,
     check_settings,
+    digest_play,
     digest_settings,
 )
 
@@ -81,3 +82,9 @@ def test_a_fact_that_overrides_a_setting_is_rejected(fact, rejected):
 def test_a_fact_from_a_cache_is_rejected_with_a_hint():
     with pytest.raises(ChainError, match="--flush-cache"):
         check_facts("web", {"tier_drop": ["etc"], "distribution": "Debian"})
+
+
+def test_variables_that_ansible_adds_to_a_play_are_not_in_the_key():
+    assert digest_play({"played": 1, "_task": object(), "omit": 1, "ansible_play_name": "x"}, {}).keys() == {
+        "variable/played"
+    }

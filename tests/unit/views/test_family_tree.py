@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.records import encode
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import state_folder
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.status import (
@@ -137,3 +140,15 @@ def test_a_followed_image_names_its_origin_and_its_ancestors(monkeypatch, tmp_pa
     core, web = tree.images
     assert core.follows == Upstream("r.example.org/core:stable", "sha256:m", [AncestorTier("base", None)])
     assert web.follows is None
+
+
+def test_the_label_of_the_parent_decides_between_images_with_the_same_layers():
+    """Two chains on one engine can have images that differ only in their labels."""
+    mine, theirs = image("mine", "12", "ADD", "RUN"), image("theirs", "12", "ADD", "RUN")
+    child = image("child", "123", "ADD", "RUN", "ROLE")
+    for parent in ("mine", "theirs"):
+        config = {"Labels": {labels.PARENT: f"sha256:{parent}"}}
+        images = [mine, theirs, HeldImage(replace(child.document, config=config), 0)]
+        assert parents(families(images))["child"] == parent
+    config = {"Labels": {labels.PARENT: "sha256:elsewhere"}}
+    assert parents(families([mine, HeldImage(replace(child.document, config=config), 0)]))["child"] == "mine"

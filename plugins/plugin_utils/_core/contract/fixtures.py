@@ -38,7 +38,7 @@ Open = Callable[[pytest.Config, Callable[[], bool]], ContainerSource]
 
 #: The function that opens the containers, if it is not that of :mod:`.engine_source`.
 open_key = pytest.StashKey[Open]()
-_containers_key = pytest.StashKey["_Session"]()
+_containers_key = pytest.StashKey["_ContainersOfTests"]()
 _online_key = pytest.StashKey[bool]()
 
 
@@ -48,7 +48,7 @@ def _engine_source() -> Open:
     return source
 
 
-class _Session:
+class _ContainersOfTests:
     """The containers of a session, as its tests see them."""
 
     def __init__(self, source: ContainerSource) -> None:
@@ -70,12 +70,12 @@ class _Session:
 
 
 @pytest.fixture(scope="session")
-def _session(request: pytest.FixtureRequest) -> Iterator[_Session]:
+def _session(request: pytest.FixtureRequest) -> Iterator[_ContainersOfTests]:
     stash = request.session.stash
     with _errors_as_failures():
         open_containers = request.config.stash.get(open_key, None) or _engine_source()
         source = open_containers(request.config, lambda: stash.get(_online_key, False))
-    stash[_containers_key] = session = _Session(source)
+    stash[_containers_key] = session = _ContainersOfTests(source)
     try:
         yield session
     finally:
@@ -84,19 +84,19 @@ def _session(request: pytest.FixtureRequest) -> Iterator[_Session]:
 
 
 @pytest.fixture(scope="session")
-def host(_session: _Session) -> Host:
+def host(_session: _ContainersOfTests) -> Host:
     """The testinfra ``Host``: the image's files and programs, as root, in an idle container without a network."""
     return container_access.host(_session.source.image.tier, _session.source.idle)
 
 
 @pytest.fixture(scope="session")
-def image(_session: _Session) -> ImageUnderTest:
+def image(_session: _ContainersOfTests) -> ImageUnderTest:
     """The image under test: ``id``, ``tier``, ``labels``, ``config``, ``layers``."""
     return _session.source.image
 
 
 @pytest.fixture
-def start(_session: _Session) -> Iterator[Start]:
+def start(_session: _ContainersOfTests) -> Iterator[Start]:
     """Start the image under test or a neighbour, as users start it. The container is removed after the test."""
     started: list[StartedContainer] = []
 
@@ -112,7 +112,7 @@ def start(_session: _Session) -> Iterator[Start]:
 
 
 @pytest.fixture(scope="session")
-def start_once(_session: _Session) -> Start:
+def start_once(_session: _ContainersOfTests) -> Start:
     """Do the same for fixtures that several tests share. The containers are removed after the session."""
 
     def start(tier: str | None = None, **options: Any) -> StartedContainer:

@@ -31,7 +31,7 @@ from ..parent_process import ParentProcess
 from ..text import printable, printable_lines
 from .result_file import read_result
 from .sandbox import SANDBOX_TESTS, run_in_sandbox, sandboxes
-from .session_containers import SessionContainers
+from .session_containers import SeparateContainers
 from .session_result import SessionFailure, SessionResult, judge
 
 #: Names of pytest's test files, and their folder in a role.
@@ -232,7 +232,9 @@ def run_foreign(
     neighbours = {**subject.neighbours, **dict.fromkeys(subject.lacking, "")}
 
     def run(tests: RoleTests) -> SessionResult:
-        containers = SessionContainers(engine, subject.image, tier=subject.tier, neighbours=neighbours, run=subject.run)
+        containers = SeparateContainers(
+            engine, subject.image, tier=subject.tier, neighbours=neighbours, run=subject.run
+        )
         return run_in_sandbox(
             ready, containers, Path(tests.folder), tier=subject.tier, timeout=timeout, has_ended=parent.has_ended
         )

@@ -112,7 +112,7 @@ def run_in_sandbox(
             options = ["--contract", "--tier", tier, "--image", containers.image.id]
             argv = [python, "-I", "-c", sandbox_files.PROGRAM, *options]
             with ready.engine.exec.started(container, argv, _NOBODY) as command:
-                session = _Session(command, Broker(containers, command.socket.sendall))
+                session = _SandboxSession(command, Broker(containers, command.socket.sendall))
                 session.send(sandbox_files.library() + sandbox_files.tests(folder))
                 try:
                     session.converse(deadline, has_ended)
@@ -138,7 +138,7 @@ def _start(ready: Sandboxes, containers: SessionContainers) -> str:
     return ready.engine.services.start(settings)
 
 
-class _Session:
+class _SandboxSession:
     """One pytest in a sandbox."""
 
     def __init__(self, command: StartedCommand, broker: Broker) -> None:

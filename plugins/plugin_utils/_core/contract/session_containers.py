@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -27,7 +28,10 @@ _SHORT_DNS_TIMEOUT = ("timeout:1", "attempts:1")
 
 
 class SessionContainers:
-    """The containers and the network of one test session. Each is started when it is first needed."""
+    """The containers and the network of one test session. Each is started when it is first needed.
+
+    Threads may share it.
+    """
 
     def __init__(
         self,
@@ -72,6 +76,7 @@ class SessionContainers:
         #: The helper container for HTTP requests, and the path of its Python.
         self._helper: tuple[str, str] | None = None
         self._watcher: Watcher | None = None
+        self._lock = threading.RLock()
 
     @property
     def image(self) -> ImageUnderTest:
@@ -157,6 +162,10 @@ class SessionContainers:
             self._watcher = None
 
     def _idle_container(self) -> str:
+        with self._lock:
+            return self._start_idle()
+
+    def _start_idle(self) -> str:
         online = self._online()
         if online not in self._idle:
             self._watch()
@@ -178,14 +187,27 @@ class SessionContainers:
         return self._idle[online]
 
     def _private_network(self) -> str:
-        if not self._network:
-            self._watch()
-            self._network = self._engine.networks.create(self._name, self._labels)
-            if not self._engine.networks.reaches(self._name):
-                self._relay = Relay(self._engine, self._helper_container)
+        with self._lock:
+            if not self._network:
+                self._watch()
+                self._network = self._engine.networks.create(self._name, self._labels, self._network_options())
+                if not self._reaches_network():
+                    self._relay = Relay(self._engine, self._helper_container)
         return self._name
 
+    def _network_options(self) -> tuple[tuple[str, str], ...]:
+        """Return further options of the private network."""
+        return ()
+
+    def _reaches_network(self) -> bool:
+        """Say whether this machine reaches the private network."""
+        return self._engine.networks.reaches(self._name)
+
     def _helper_container(self) -> tuple[str, str]:
+        with self._lock:
+            return self._make_helper()
+
+    def _make_helper(self) -> tuple[str, str]:
         if self._helper is None:
             image, run = self._images[self._tier], self._labels[labels.RUN]
             interpreter = mounted_python.ensure(
@@ -228,6 +250,16 @@ class SessionContainers:
                 )
             self._images[tier] = _image(self._engine, reference)
         return self._images[tier]
+
+
+class SeparateContainers(SessionContainers):
+    """Containers for tests that nobody trusts: they do not reach the engine's machine, if the engine can do that."""
+
+    def _network_options(self) -> tuple[tuple[str, str], ...]:
+        return self._engine.kind.machine_outside
+
+    def _reaches_network(self) -> bool:
+        return not self._network_options() and super()._reaches_network()
 
 
 def _image(engine: Engine, reference: str) -> Image:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import socket
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from http import HTTPStatus
 
 from .api_errors import MissingError, RefusedError, require_list, translate_errors
@@ -23,12 +23,13 @@ class Networks:
     def __init__(self, session: EngineSession) -> None:
         self._session = session
 
-    def create(self, name: str, labels: Mapping[str, str]) -> str:
+    def create(self, name: str, labels: Mapping[str, str], options: Iterable[tuple[str, str]] = ()) -> str:
         """Create an internal network: its containers reach only each other, and the engine's machine reaches them.
 
         Args:
             name: Name of the network.
             labels: Labels of the network.
+            options: Further options of the engine.
 
         Returns:
             ID of the network.
@@ -38,7 +39,11 @@ class Networks:
         """
         with translate_errors(f"making network {name}"):
             info = self._session.api.create_network(
-                name, driver="bridge", internal=True, labels=dict(labels), options={_INTERFACE: _interface(name)}
+                name,
+                driver="bridge",
+                internal=True,
+                labels=dict(labels),
+                options={_INTERFACE: _interface(name), **dict(options)},
             )
             return str(info["Id"])
 

@@ -28,6 +28,8 @@ class EngineKind:
     default_network: str = "bridge"
     #: Whether it names an image by the digest of its manifest. Docker with containerd's store does.
     names_manifests: bool = False
+    #: Options of a network with which the engine's machine has no address in it.
+    machine_outside: tuple[tuple[str, str], ...] = (("com.docker.network.bridge.inhibit_ipv4", "true"),)
     #: Maximum number of layers of an image; ``None`` if the engine has no limit.
     most_layers: int | None = 125  # ``maxLayerDepth`` of moby's ``layer/layer_store.go``
 
@@ -37,6 +39,7 @@ PODMAN = EngineKind(
     commits_mount_points=True,
     health_check_path="/v4.0.0/libpod/images/{}/json",
     default_network="podman",
+    machine_outside=(),
     most_layers=None,
 )
 #: The limit of layers belongs to Docker's own store.

@@ -73,6 +73,7 @@ def look_up(connect: ConnectToRead, tier: Tier) -> FollowedImage:
         check_tier_name(tier.name, follow.reference, own)
         image = PublishedParent(follow.image, published.manifest)
         attachments, ancestors = _read_attachments(connect, published, image, (own, team, chain))
+        _check_protections(found, attachments)
         locked = LockedTier(
             image=follow.image,
             tag=follow.tag,
@@ -199,6 +200,17 @@ def _read_attachments(
         parent = ancestor.image
         ancestors.append(LockedAncestor(place.tier, place.team, parent.image, parent.digest, attachment.digest))
     return attachments, tuple(ancestors)
+
+
+def _check_protections(image_labels: Mapping[str, str], attachments: Mapping[str, Attachment]) -> None:
+    """Check that the labels of an image have what its ancestors protect: its own team writes these labels."""
+    known = {(each.tier, path) for each in labels.protections(image_labels) for path in each.paths}
+    for name, attachment in attachments.items():
+        if lacking := [path for path in attachment.place.protects if (name, path) not in known]:
+            raise DamagedError(
+                f"its labels lack paths that tier {name!r} of team {attachment.place.team} protects "
+                f"({', '.join(f'/{path}' for path in lacking)}); ask its team to build and publish it again"
+            )
 
 
 def _place(connect: ConnectToRead, image: str) -> tuple[RegistryClient, str]:

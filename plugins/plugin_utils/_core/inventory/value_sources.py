@@ -25,6 +25,7 @@ PREFIXES = ("ansible_", "molecule_")
 #: Variables that Ansible sets itself and that do not begin with ``ansible_``.
 MAGIC = frozenset(
     {
+        "_task",  # since ansible-core 2.21; the keyword `register` reads it
         "environment",
         "group_names",
         "groups",
@@ -65,6 +66,7 @@ OF_THE_RUN = frozenset(
 #: Variables that cannot change unless the key changes: the tier's name, the role's files or other parts decide them.
 FIXED = frozenset(
     {
+        "_task",
         "ansible_check_mode",  # nothing is built with --check
         "ansible_collection_name",
         "ansible_connection",

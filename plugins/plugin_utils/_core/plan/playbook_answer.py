@@ -22,7 +22,6 @@ from ..errors import PlanError, TierwrightError, wrap_errors
 from ..records import decode
 from ..text import printable_lines
 
-
 #: The beginning of the command line: the ansible-playbook of this Python.
 _PLAYBOOK = (sys.executable, "-m", "ansible", "playbook")
 
@@ -95,4 +94,4 @@ def become(playbook: str, arguments: Sequence[str]) -> NoReturn:
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(sys.executable, [*_PLAYBOOK, playbook, *arguments])
+    os.execv(sys.executable, [*_PLAYBOOK, playbook, *arguments])  # noqa: S606 - no shell is needed

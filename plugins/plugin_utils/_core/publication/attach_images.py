@@ -78,24 +78,22 @@ class Attacher:
             parent=self._find_parent(tier, image),
             protects=tuple(path for protection in own for path in protection.paths),
         )
-        files = travelling_tests(tier.name, folder) if folder else {}
+        files = travelling_tests(folder) if folder else {}
         return attach(self._connect(host), repository, manifest, place, files)
 
     def _find_parent(self, tier: Tier, image: Image) -> PublishedParent | None:
         """Find the nearest ancestor in a registry: the image that this one was built on, and no later one."""
         for name in self._chain.ancestors(tier.name):
-            parent_id, published = (
-                image.labels.get(labels.PARENT, ""),
-                split_registry(self._chain[name].published_image),
-            )
+            parent_id, ancestor = image.labels.get(labels.PARENT, ""), self._chain[name].published_image
+            published = split_registry(ancestor)
             if published is not None:
                 manifest = self._manifests.get(parent_id) or _find_manifest(self._connect, *published, parent_id)
                 if manifest is None:
                     raise RunError(
                         f"it cannot be published, because it was built on image {parent_id} of tier {name!r}, which is "
-                        f"not in {self._chain[name].published_image}; publish {name!r}, or build {tier.name!r} again"
+                        f"not in {ancestor}; publish {name!r}, or build {tier.name!r} again"
                     )
-                return PublishedParent(self._chain[name].published_image, manifest)
+                return PublishedParent(ancestor, manifest)
             if self._tests(name) is not None:
                 self._say(
                     f"the contracts of tier {name!r} do not travel with tier {tier.name!r}, because tier_image of "

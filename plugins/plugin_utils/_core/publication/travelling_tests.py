@@ -27,12 +27,11 @@ OFFERED = ("pytest", "testinfra")
 _MARK = "contract"
 
 
-def travelling_tests(tier: str, folder: Path) -> dict[str, PackedFile]:
+def travelling_tests(folder: Path) -> dict[str, PackedFile]:
     """Read the files that travel.
 
     Args:
-        tier: The tier, for messages.
-        folder: The folder of its role's tests.
+        folder: The folder of a role's tests.
 
     Returns:
         The files, by their paths relative to the folder; empty if no test is a contract.
@@ -48,12 +47,12 @@ def travelling_tests(tier: str, folder: Path) -> dict[str, PackedFile]:
         pack(chosen)
     except (OSError, ValueError, SyntaxError) as error:
         raise RunError(
-            f"tier {tier!r} cannot be published with its contract tests in {folder}: {describe_error(error)}"
+            f"it cannot be published with its contract tests in {folder}: {describe_error(error)}"
         ) from error
     for path in chosen:
         for module in _missing(path, sources.get(path), files):
             raise RunError(
-                f"tier {tier!r} cannot be published with its contract tests: {folder / path} imports {module}, which "
+                f"it cannot be published with its contract tests: {folder / path} imports {module}, which "
                 f"is not there where other teams run it; expected the standard library, {', '.join(OFFERED)}, or a "
                 f"module in {folder}. Move the tests that need it into a file without contract tests, or call "
                 f"pytest.importorskip({module!r}) in them"

@@ -23,7 +23,7 @@ import pytest
 from .. import fixtures
 from ..session_result import SessionResult
 from . import messages
-from .remote_containers import Link, RemoteContainers
+from .remote_containers import BrokerLink, RemoteContainers
 
 #: Folders on the only file system that the sandbox can write to.
 _TESTS = Path("/tmp/tests")  # noqa: S108 - a private file system
@@ -62,7 +62,7 @@ def main(stdin: io.BufferedReader, options: list[str]) -> NoReturn:
     size = int.from_bytes(stdin.read(8), "big")
     with zipfile.ZipFile(io.BytesIO(stdin.read(size))) as archive:
         archive.extractall(_TESTS)
-    link = Link(_take_stdout())
+    link = BrokerLink(_take_stdout())
     threading.Thread(target=_receive, args=(stdin, link), daemon=True).start()
     os.chdir(_TESTS)
     status = int(
@@ -85,7 +85,7 @@ def main(stdin: io.BufferedReader, options: list[str]) -> NoReturn:
 class _Opener:
     """Gives the fixtures the containers of the broker."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: BrokerLink) -> None:
         self._link = link
 
     @pytest.hookimpl(tryfirst=True)
@@ -93,7 +93,7 @@ class _Opener:
         config.stash[fixtures.open_key] = lambda _config, _online: RemoteContainers(self._link)
 
 
-def _send_result(link: Link, result: SessionResult) -> None:
+def _send_result(link: BrokerLink, result: SessionResult) -> None:
     link.send(messages.RESULT, dataclasses.asdict(result))
 
 
@@ -115,7 +115,7 @@ def _take_stdout() -> Callable[[bytes], None]:
     return write
 
 
-def _receive(stdin: io.BufferedReader, link: Link) -> None:
+def _receive(stdin: io.BufferedReader, link: BrokerLink) -> None:
     def take(channel: int, kind: int, message: bytes) -> None:
         if kind == messages.INTERRUPT:
             os.kill(os.getpid(), signal.SIGINT)

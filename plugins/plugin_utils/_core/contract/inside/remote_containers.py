@@ -18,7 +18,7 @@ from ..container_operations import CommandOutput, ContainerState, HttpAnswer, Ht
 from . import messages
 
 
-class Link:
+class BrokerLink:
     """The connection to the broker. Several threads may use it."""
 
     def __init__(self, write: Callable[[bytes], None]) -> None:
@@ -61,7 +61,7 @@ class Link:
 class RemoteContainer:
     """One container; see :class:`..container_operations.ContainerUnderTest`."""
 
-    def __init__(self, link: Link, info: Mapping[str, Any]) -> None:
+    def __init__(self, link: BrokerLink, info: Mapping[str, Any]) -> None:
         """Take the connection, and the properties of the container."""
         self._link = link
         self.id: str = info["id"]
@@ -108,7 +108,7 @@ class RemoteContainer:
 class RemoteContainers:
     """The containers of a session; see :class:`..container_operations.ContainerSource`."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: BrokerLink) -> None:
         """Take the connection."""
         self._link = link
         self._image: ImageUnderTest | None = None

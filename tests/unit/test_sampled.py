@@ -1,0 +1,22 @@
+"""A sample has one case of each test, and the samples of several commits have all cases."""
+
+from __future__ import annotations
+
+from sampled import choose
+
+CASES = {f"test_faults.py::{test}[{case}]" for test in ("test_a", "test_b") for case in ("one", "two", "three")}
+
+
+def test_a_sample_has_one_case_of_each_test():
+    assert sorted(name.partition("[")[0] for name in choose(CASES, "eba1732")) == [
+        "test_faults.py::test_a",
+        "test_faults.py::test_b",
+    ]
+
+
+def test_a_seed_always_chooses_the_same():
+    assert choose(sorted(CASES), "eba1732") == choose(sorted(CASES, reverse=True), "eba1732")
+
+
+def test_several_seeds_choose_all_cases():
+    assert set().union(*(choose(CASES, f"commit {number}") for number in range(30))) == CASES
