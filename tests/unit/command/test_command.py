@@ -37,6 +37,8 @@ DOCS = Path(__file__).parents[3] / "docs"
 COMMAND = Path(sys.executable).parent / "tierwright"
 #: The verbs that inspect something. test_update.py tests `update`, which needs a registry.
 VERBS = [verb for verb in schemas.ANSWERS if verb != "update"]
+#: Verbs that show the output of a playbook, and have no --json.
+WITHOUT_ANSWER = ("try-candidate",)
 
 STATUS = b"Package: ssl\nStatus: install ok installed\nArchitecture: amd64\nVersion: %d\n"
 BASE = layer(("var/lib/dpkg/status", STATUS % 1), ("etc/motd", b"one"), ("srv/a", b"twice"), ("srv/b", b"twice"))
@@ -124,7 +126,9 @@ def test_the_documented_schemas_match_the_code(name):
 def test_every_verb_and_option_is_documented():
     page = (DOCS / "command.md").read_text()
     context = click.Context(tierwright)
-    assert list(schemas.ANSWERS) == tierwright.list_commands(context)
+    assert [*schemas.ANSWERS, *WITHOUT_ANSWER] == sorted(
+        tierwright.list_commands(context), key=lambda name: name in WITHOUT_ANSWER
+    )
     for name in tierwright.list_commands(context):
         section = page.partition(f"\n## tierwright {name}")[2].partition("\n## ")[0]
         assert section, name
