@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def upload(
             sizes[blob] = size
     missing = {*image.layers, image.id} - sizes.keys()
     if missing:
-        sizes |= _send(engine, image, registry, repository, missing, say)
+        sizes |= _send(engine, image, registry, repository, missing, sizes.values(), say)
     layers = [descriptor(LAYER, layer, sizes[layer]) for layer in image.layers]
     content = image_manifest(descriptor(CONFIG, image.id, sizes[image.id]), layers)
     registry.write_manifest(repository, digest(content), content, MANIFEST)
@@ -99,12 +99,18 @@ def _send(
     registry: RegistryWriter,
     repository: str,
     missing: set[str],
+    present: Collection[int],
     say: Callable[[str], None],
 ) -> dict[str, int]:
-    """Export the image, and upload the missing blobs. Return their sizes."""
+    """Export the image, and upload the missing blobs. Return their sizes.
+
+    ``present`` has the sizes of the blobs that the registry has. To digest these layers, too, takes half the time.
+    """
     with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
         try:
-            files = extract_layers(engine.images.save(image.id), missing, Path(folder))
+            files = extract_layers(engine.images.save(image.id), missing, Path(folder), skipped=present)
+            if missing - files.keys():  # a missing layer may have the size of another one
+                files |= extract_layers(engine.images.save(image.id), missing - files.keys(), Path(folder, "more"))
         except OSError as error:
             raise RunError(
                 f"the layers of image {image.id} cannot be stored in {folder} ({error.strerror}); TMPDIR selects "

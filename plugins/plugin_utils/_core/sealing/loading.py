@@ -112,7 +112,9 @@ def _send(engine: Engine, layers: Layers, send: Callable[[Mapping[str, LayerCont
     return image
 
 
-def extract_layers(archive: Iterable[bytes], wanted: Collection[str], folder: Path) -> dict[str, Path]:
+def extract_layers(
+    archive: Iterable[bytes], wanted: Collection[str], folder: Path, skipped: Collection[int] = ()
+) -> dict[str, Path]:
     """Extract layers from an archive that an engine saved. The archive is not trusted.
 
     Layers are identified only by the digest of their content. Names, links and lists in the archive are ignored,
@@ -121,7 +123,8 @@ def extract_layers(archive: Iterable[bytes], wanted: Collection[str], folder: Pa
     Args:
         archive: The archive, in pieces.
         wanted: Digests of the layers.
-        folder: A private folder for the extracted layers.
+        folder: A private folder for the extracted layers. It is made if it does not exist.
+        skipped: Sizes in bytes of members that are not looked at. With them, a wanted layer may be missing.
 
     Returns:
         Files with the uncompressed layers, by digest. Layers that are not in the archive are missing.
@@ -131,10 +134,11 @@ def extract_layers(archive: Iterable[bytes], wanted: Collection[str], folder: Pa
     """
     layers: dict[str, Path] = {}
     stream = reader(archive)
+    folder.mkdir(exist_ok=True)
     try:
         with tarfile.open(fileobj=stream, mode="r|") as tar:
             for number, entry in enumerate(tar):
-                file = tar.extractfile(entry) if entry.isreg() else None
+                file = tar.extractfile(entry) if entry.isreg() and entry.size not in skipped else None
                 if file is None:
                     continue
                 path = folder / str(number)
