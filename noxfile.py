@@ -260,8 +260,11 @@ def bench(session: nox.Session) -> None:
     name, *options = session.posargs or ("connection",)
     core = _locked_core()
     # The bench compares the connection with those of these packages. ansible 12 is the package for ansible-core 2.19.
-    others = (f"ansible=={int(core.split('.')[1]) - 7}.*", "mitogen", f"ansible-core=={core}")
-    _install(session, *(others if name == "connection" else ()))
+    others = {
+        "connection": (f"ansible=={int(core.split('.')[1]) - 7}.*", "mitogen", f"ansible-core=={core}"),
+        "publish": ("deflate==0.9.0", "isal==1.9.1", "zlib-ng==1.1.0"),
+    }
+    _install(session, *others.get(name, ()))
     session.run("python", "-m", f"bench.{name}", *options, env={"PYTHONPATH": "tests"})
 
 

@@ -96,11 +96,13 @@ def _parsed(content: bytes) -> object:
 
 
 def _subject(manifest: bytes) -> str | None:
-    return json.loads(manifest).get("subject", {}).get("digest")
+    subject: str | None = json.loads(manifest).get("subject", {}).get("digest")
+    return subject
 
 
 class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+    #: Engines that try TLS first understand an answer with a status.
+    protocol_version = default_request_version = "HTTP/1.1"
     server: FakeRegistry
 
     def _dispatch(self) -> None:
@@ -115,7 +117,8 @@ class Handler(BaseHTTPRequestHandler):
             self._make_token(parse_qs(address.query))
         elif self.server.login and (needed := self._missing_access(address.path, parse_qs(address.query))):
             scope = " ".join(f"repository:{repository}:pull" for repository in needed)
-            challenge = f'Bearer realm="http://{self.server.host}/token",service="here",scope="{scope}"'
+            host = self.headers["Host"]
+            challenge = f'Bearer realm="http://{host}/token",service="here",scope="{scope}"'
             self.answer(401, b'{"errors": [{"message": "log in"}]}', {"WWW-Authenticate": challenge})
         elif status is not None:
             self.answer(status, b'{"errors": [{"code": "FAULT", "message": "made by the test"}]}')

@@ -98,13 +98,13 @@ class MadeChain:
             document = config(layers, steps, Labels=own)
             images[f"{self.image(tier)}:latest"] = document, list(layers)
             released[tier] = digest(document)
-        self.engine.images.load(layer(*docker_save(images).items()))
+        list(self.engine.api.load_image(layer(*docker_save(images).items())))
         self.made += released.values()
         return released
 
     def clear(self) -> None:
         """Remove the images from the engine."""
-        for tier in TIERS:
+        for tier in reversed(TIERS):
             self.engine.images.remove(f"{self.image(tier)}:latest", force=True)
         left = {image.id for image in self.engine.images.list(all=True)} & set(self.made)
         for image in left:

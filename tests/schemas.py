@@ -15,6 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command import report
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility import variant_matrix
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.doctor import checks
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover import lock_update
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.packages import outdated_packages
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run import result
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views import (
@@ -35,6 +36,7 @@ ANSWERS = {
     "history": release_history.History,
     "why": release_history.Why,
     "outdated": outdated_packages.Outdated,
+    "update": lock_update.LockUpdate,
     "matrix": variant_matrix.Matrix,
     "report": report.Written,
     "doctor": checks.Findings,

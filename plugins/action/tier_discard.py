@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tried_images import is_trial
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import TierAction
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.cleanup import clear_tier
@@ -24,7 +25,11 @@ class ActionModule(TierAction):
         give_up(journal, name, self._read_failure(journal, name))  # first, for waiting tiers: the engine may not answer
         clear_tier(connect(), journal, name)
         # Ansible has printed the failure, and the end of the run explains it. Do not repeat it here.
-        return {"failed": True, "msg": f"tier {name!r} failed; the last lines of this run explain why"}
+        # In a trial, the failure is an answer, and the host is still needed: Ansible stops if all hosts have failed.
+        return {
+            "failed": not is_trial(journal),
+            "msg": f"tier {name!r} failed; the last lines of this run explain why",
+        }
 
     def _read_failure(self, journal: Journal, name: str) -> TaskFailure:
         """Return the last failure that the callback plugin recorded; otherwise the failure in the task's arguments."""

@@ -39,6 +39,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.ac
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.tag_transaction import interrupted
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import begin
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.result import (
+    PASSED,
     RUNNING,
     RunResult,
     begin_files,
@@ -46,6 +47,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.result 
     note_files,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.claim import check_claim, check_images
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import write_plan
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.status import FAILED, note_plan
 
@@ -79,11 +81,10 @@ class ActionModule(ChainAction):
     def _run(self, task_vars: dict[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
         planner = make_planner(task_vars)
         inventory = planner.inventory
-        variant = inventory.variant
+        inventory.variant  # noqa: B018 - report a wrong one before an engine that does not answer
         engine = connect()
         if self._tries and not _find_candidates(inventory):
-            say("nothing to try: no followed tier has a candidate that differs from its locked image")
-            return dict(_NOTHING)
+            return self._try_nothing(inventory, files)
         if self._task.check_mode:
             check_claim(engine, inventory.name, inventory.home)
             if interrupted(inventory.name):
@@ -98,32 +99,55 @@ class ActionModule(ChainAction):
         try:
             note_files(journal, files)
             begin_files(files, RunResult(inventory.name, journal.run, RUNNING, None, None, None, resume_command()))
-            shared = planner.open_cache(engine)
-            decisions, result = self._plan(planner, engine, shared)
-            take_followed(engine, decisions.values(), inventory.used, inventory.registries.reader, say)
-            note_tried(journal, inventory.tried, inventory.locked)
-            if shared is not None:
-                take_kept(engine, decisions.values(), shared, say)
-            if variant is not None:
-                note_variant(journal, variant)
-            for name, decision in decisions.items():
-                selected, builds = name in inventory.selected, decision.action is Action.BUILD
-                write_plan(
-                    journal,
-                    inventory.name,
-                    decision,
-                    planner.roles.name(name) if selected else None,
-                    planner.roles.commit(name) if builds else None,
-                    roles=planner.roles.folders(name) if selected else (),
-                    projects=inventory.projects.folders,
-                    tests=planner.roles.tests(name) if selected else None,
-                )
-                if builds:
-                    journal.write("settings", name, planner.settings(name))
+            if self._tries:  # the run may have waited for hours, and candidates and the lock file change
+                planner = make_planner(task_vars)
+                inventory = planner.inventory
+                if not _find_candidates(inventory):
+                    journal.end()
+                    return self._try_nothing(inventory, files)
+            result = self._begin(planner, engine, journal)
         except BaseException:
             journal.end()
             raise
         return result | {"run": str(journal.folder)}
+
+    def _begin(self, planner: Planner, engine: Engine, journal: Journal) -> dict[str, Any]:
+        """Plan the run, get the images that it needs from registries, and record the plan."""
+        inventory = planner.inventory
+        shared = planner.open_cache(engine)
+        decisions, result = self._plan(planner, engine, shared)
+        take_followed(engine, decisions.values(), inventory.used, inventory.registries.reader, say)
+        note_tried(journal, inventory.tried, inventory.locked)
+        if shared is not None:
+            take_kept(engine, decisions.values(), shared, say)
+        if inventory.variant is not None:
+            note_variant(journal, inventory.variant)
+        for name, decision in decisions.items():
+            selected, builds = name in inventory.selected, decision.action is Action.BUILD
+            write_plan(
+                journal,
+                inventory.name,
+                decision,
+                planner.roles.name(name) if selected else None,
+                planner.roles.commit(name) if builds else None,
+                roles=planner.roles.folders(name) if selected else (),
+                projects=inventory.projects.folders,
+                tests=planner.roles.tests(name) if selected else None,
+            )
+            if builds:
+                journal.write("settings", name, planner.settings(name))
+        return result
+
+    def _try_nothing(self, inventory: ChainInventory, files: Mapping[str, str]) -> dict[str, Any]:
+        """End a run that has nothing to try. Files of an earlier run must not count as its result."""
+        say("nothing to try: no followed tier has a candidate that differs from its locked image")
+        begin_files(files, RunResult(inventory.name, None, PASSED, None, None, None, resume_command()))
+        self._write_plan_file(inventory, {})
+        return dict(_NOTHING)
+
+    def _write_plan_file(self, inventory: ChainInventory, tiers: Mapping[str, Any]) -> None:
+        if dest := self._task.args.get("dest"):
+            write_answer("tier_plan_file", Path(str(dest)), {"chain": inventory.name, "tiers": tiers})
 
     def _plan(
         self, planner: Planner, engine: Engine, shared: SharedCache | None
@@ -143,8 +167,7 @@ class ActionModule(ChainAction):
         if self._tries:
             result["promote"] = False
             result["tried"] = [name for name in inventory.tried if not self._task.check_mode]
-        if dest := self._task.args.get("dest"):
-            write_answer("tier_plan_file", Path(str(dest)), {"chain": inventory.name, "tiers": result["tiers"]})
+        self._write_plan_file(inventory, result["tiers"])
         return decisions, result
 
     def _decide(self, planner: Planner, engine: Engine, shared: SharedCache | None) -> dict[str, Decision]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -22,6 +23,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.ac
     read_inventory,
     read_waiting,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.consumers import Consumers
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publication import (
     Publication,
     candidate_tags,
@@ -70,22 +72,26 @@ class ActionModule(ChainAction):
         return targets, find_released, release_tags(names, cache=inventory.cache_use == "write")
 
     def _compare(self, inventory: ChainInventory, engine: Engine) -> dict[str, Any]:
-        differences = compare_images(*self._choose(inventory, engine), inventory.registries.writer)
+        chosen = self._choose(inventory, engine)
+        consumers = _read_all_consumers(inventory, chosen[0])
+        differences = compare_images(*chosen, inventory.registries.writer)
         for each in differences:
             state = "published" if each.is_published else "to be published"
-            say(f"{each.tier.image}:{each.tags[-1]} is {state}")
+            asked = consumers.get(each.tier.name) if not each.is_published and not self._is_candidate else None
+            condition = f", if its consumers accept it: {', '.join(asked.repositories)}" if asked else ""
+            say(f"{each.tier.image}:{each.tags[-1]} is {state}{condition}")
         return {"changed": not all(each.is_published for each in differences), "published": {}, "sent": 0}
 
     def _publish(self, inventory: ChainInventory, engine: Engine) -> dict[str, Any]:
         registries = inventory.registries
         finish_moves(inventory.name, say, registries.writer)
         chosen = self._choose(inventory, engine)
-        consumers = {tier.name: read_consumers(tier.name, inventory.variables(tier.name)) for tier in chosen[0]}
+        consumers = _read_all_consumers(inventory, chosen[0])
         tests = TierRoles(inventory).own_folder
         publication = Publication(engine, inventory.name, inventory.chain, registries, tests, say)
         published = publication.send(*chosen)
         if not self._is_candidate:
-            publication.ask(published, {name: each for name, each in consumers.items() if each is not None})
+            publication.ask(published, consumers)
         moved = publication.move(published)
         show_published(published, chosen[2], say)
         return {
@@ -97,3 +103,9 @@ class ActionModule(ChainAction):
     @property
     def _is_candidate(self) -> bool:
         return bool(boolean(self._task.args.get("candidate", False)))
+
+
+def _read_all_consumers(inventory: ChainInventory, targets: Sequence[Tier]) -> dict[str, Consumers]:
+    """Read the consumers of those tiers that list some."""
+    consumers = {tier.name: read_consumers(tier.name, inventory.variables(tier.name)) for tier in targets}
+    return {name: each for name, each in consumers.items() if each is not None}

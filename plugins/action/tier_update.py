@@ -12,11 +12,11 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError, TierwrightError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover import lock_file
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.followed_image import look_up
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.lock_comparison import describe_update
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.lock_file import LockedTier
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.lock_update import (
     FollowedUpdate,
     LockUpdate,
-    describe_update,
     update_lines,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory

@@ -10,13 +10,12 @@ from typing import Any
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Tier
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import Image
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.secrets import hide_secrets
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.tier_roles import TierRoles
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import ChainAction, read_inventory
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.judging import (
-    passed_images,
-    tell_verdicts,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.judging import judge, passed_images
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publication import (
     Publication,
     candidate_tags,
@@ -26,6 +25,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication
     show_published,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.registry_tags import finish_moves
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.tell_verdict import tell_verdicts
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 
 
@@ -35,12 +35,18 @@ class ActionModule(ChainAction):
     def work(self, variables: dict[str, Any]) -> dict[str, Any]:
         inventory, engine = read_inventory(variables), connect()
         journal, registries = Journal(Path(self._task.args["run"])), inventory.registries
-        verdicts = tell_verdicts(journal, registries.writer, say)
-        passed = passed_images(journal)
+
+        def find_parent(image: str) -> str | None:
+            found = engine.images.find(image)
+            return found.labels.get(labels.PARENT) if found else None
 
         def find_passed(tier: Tier) -> Image | None:
             return engine.images.find(passed[tier.name])
 
+        judgements = judge(journal, find_parent)
+        hosts = [inventory.variables(name) for name in judgements]
+        verdicts = tell_verdicts(journal, judgements, registries.writer, lambda text: hide_secrets(text, hosts), say)
+        passed = passed_images(journal, judgements)
         if any(inventory.chain[name].is_publishable for name in passed):
             finish_moves(inventory.name, say, registries.writer)
             tests = TierRoles(inventory).own_folder

@@ -38,6 +38,7 @@ from ansible.plugins.loader import connection_loader, get_shell_plugin
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import record_column
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import TierwrightError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tried_images import is_trial
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import guard_display, say, warn
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook import garbage_collection
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
@@ -63,6 +64,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.result 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.summary import failures, summary, unbuilt
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.status import note_run
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.tier_records import note_disturbance
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.candidates import drop_all_holds
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.cleanup import clear_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.failure import note_failed_task
@@ -154,6 +156,7 @@ class CallbackModule(CallbackBase):
         """Record the failure of a tier whose build container or agent cannot be reached, so that its children stop."""
         if self._journal is not None and not result.task.ignore_unreachable:
             reason = f"{result.task.get_name()}: {_content(result).get('msg', 'unreachable')}"
+            note_disturbance(self._journal, result.host.get_name(), reason)
             self._journal.failed(result.host.get_name(), reason)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
@@ -161,6 +164,7 @@ class CallbackModule(CallbackBase):
         self._failed = [*stats.failures, *stats.dark]
         journal = self._journal
         missing = [] if journal is None else unbuilt(journal)
+        tries = journal is not None and is_trial(journal)
         self._end(os.getpid())
         if stats.failures or stats.dark:
             return
@@ -169,6 +173,8 @@ class CallbackModule(CallbackBase):
                 "nothing was done: no host began. The inventory has no tiers (-i names it, --limit chooses among its "
                 "hosts), or --skip-tags, --tags or --start-at-task excluded the first task"
             )
+        elif missing and tries:
+            self._fail(f"not passed upon the candidates: {', '.join(missing)}")
         elif missing:
             self._fail(f"not built, although no task failed: {', '.join(missing)}; start the playbook again")
 
@@ -188,7 +194,8 @@ class CallbackModule(CallbackBase):
         if self._has_summary:
             return
         self._has_summary = True
-        note_run(journal, warn)
+        if not is_trial(journal):  # the status says how the chain is, and not how it would be
+            note_run(journal, warn)
         try:
             self._show_summary(journal)
         finally:  # print the failures even if no engine answers

@@ -31,7 +31,7 @@ options:
       bases: Bases that must be made.
       gate: Other tiers that must be built, and kept tiers that must be tested.
       promote: All tiers of the run, if a release tag may have to move.
-      tried: Followed tiers whose candidates are tried.
+      tried: All tiers of the run, if it tries candidates of other teams.
     required: true
   hosts:
     description: Hosts of the run, the magic variable C(ansible_play_hosts_all).
@@ -62,7 +62,7 @@ def planned(hostvars: Mapping[str, Mapping[str, Any]], part: str, hosts: Sequenc
     if not hosts or hosts[0] not in hostvars or "chain_plan" not in hostvars[hosts[0]]:
         return NO_HOST
     plan = hostvars[hosts[0]]["chain_plan"]
-    selected = plan["tiers"] if part == "promote" and plan["promote"] else plan.get(part)
+    selected = plan["tiers"] if part in {"promote", "tried"} and plan.get(part) else plan.get(part)
     return list(selected) if selected else NO_HOST
 
 

@@ -94,7 +94,7 @@ promote:
   returned: success
   type: bool
 tried:
-  description: Names of the followed tiers whose candidates are tried.
+  description: Names of the followed tiers whose candidates are tried; empty in check mode.
   returned: if O(try_candidate=true)
   type: list
   elements: str

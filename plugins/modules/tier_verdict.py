@@ -8,8 +8,10 @@ DOCUMENTATION = r"""
 module: tier_verdict
 short_description: Publish what a chain says about the candidates that it tried
 description:
-  - Writes a verdict for each tier that is based on a candidate of another team, to the tier's own repository. It says
+  - Writes a verdict for each tier that depends on a candidate of another team, to the tier's own repository. It says
     whether the tier was built upon this candidate and passed its tests. If it did not, it contains the failed tests.
+  - A tier gives no verdict if its build was interrupted, if the engine failed, or if C(--limit) excludes a tier in between.
+  - Values from a vault are hidden in verdicts.
   - Publishes the images that passed as candidates of their own, so that the teams that follow them can try them.
   - It runs on the controller.
 author:

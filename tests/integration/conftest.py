@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import textwrap
@@ -29,6 +28,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.dock
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.interpreter import mounted_python
 from python_image import python_image as image_with_python
+from real_registry import docker_registry
 from relay import Relay
 from sdk_client import as_engine, sdk_client
 
@@ -205,34 +205,11 @@ def rootfs(
     remove_images(engine, f"reference={SHARED_BASE}")
 
 
-def free_port() -> int:
-    """A port of this machine where nothing listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A registry on this machine. Engines accept localhost without TLS."""
-    folder, port = tmp_path_factory.mktemp("registry"), free_port()
-    config = folder / "config.yml"
-    config.write_text(
-        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
-    )
-    with subprocess.Popen(
-        ["docker-registry", "serve", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                urlopen(f"http://127.0.0.1:{port}/v2/").close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-        yield f"localhost:{port}"
-        process.terminate()
+    """A registry without a login, for all tests."""
+    with docker_registry(tmp_path_factory.mktemp("registry")) as host:
+        yield host
 
 
 @pytest.fixture

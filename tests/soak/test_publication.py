@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from integration.conftest import free_port
 from publishing import KillCampaign, MadeChain, choose
+from real_registry import free_port
 
 COUNT, SEED = int(os.environ.get("KILLS", "20")), int(os.environ.get("SEED", "1"))
 

@@ -29,7 +29,7 @@ def test_every_variable_is_documented():
     assert section("### `tier_config`") == set(CONFIG_SPEC)
 
 
-@pytest.mark.parametrize("variable", ["tier_bootstrap", "tier_import", "tier_cage"])
+@pytest.mark.parametrize("variable", ["tier_bootstrap", "tier_import", "tier_follow", "tier_cage"])
 def test_every_key_is_documented(variable):
     assert section(f"### `{variable}`") == set(TIER_SPEC[variable]["options"])
 

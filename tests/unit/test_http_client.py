@@ -175,6 +175,20 @@ def test_a_proxy_that_does_not_answer_is_named(monkeypatch, scheme):
     assert str(error.value) == "the proxy: Connection refused"
 
 
+def test_a_server_gets_the_time_that_its_work_needs(monkeypatch):
+    monkeypatch.setattr(http_client, "SILENCE", 0.1)
+    monkeypatch.setattr(http_client, "PATIENCE", 0.2)
+
+    def slow(_path, _headers):
+        time.sleep(0.5)
+        return 200, {}, b"stored"
+
+    with http_server(slow) as host:
+        assert get(f"http://{host}/", work=2) == (200, b"stored")
+        with pytest.raises(HttpError, match="no answer within"):
+            get(f"http://{host}/")
+
+
 def test_error_messages_do_not_contain_the_address():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

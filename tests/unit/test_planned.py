@@ -20,6 +20,12 @@ def test_an_empty_part_gives_a_pattern_that_matches_no_host(part):
     assert planned({"b": {"chain_plan": empty_plan}}, part, ["b"]) == NO_HOST
 
 
+@pytest.mark.parametrize(("tried", "hosts"), [(["core"], ["b", "z", "a"]), ([], NO_HOST)])
+def test_a_trial_needs_all_tiers_because_the_limit_can_exclude_the_followed_ones(tried, hosts):
+    assert planned({"b": {"chain_plan": {**PLAN, "tried": tried}}}, "tried", ["b"]) == hosts
+    assert planned({"b": {"chain_plan": PLAN}}, "tried", ["b"]) == NO_HOST
+
+
 @pytest.mark.parametrize(("hostvars", "hosts"), [({}, []), ({}, ["b"]), ({"b": {}}, ["b"])])
 def test_a_missing_plan_gives_a_pattern_that_matches_no_host(hostvars, hosts):
     assert planned(hostvars, "gate", hosts) == NO_HOST

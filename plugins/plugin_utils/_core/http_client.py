@@ -110,7 +110,7 @@ class HttpClient:
         Args:
             authorities: Files with certificates of more authorities.
         """
-        self._session = _Session()
+        self._session = _WithoutRedirects()
         self._session.headers.update({"User-Agent": "tierwright", "Accept-Encoding": "identity"})
         # Without this, requests would send a password of ~/.netrc in place of a token.
         self._session.auth = _unchanged
@@ -127,6 +127,7 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         parameters: Parameters | None = None,
         body: Any = None,
+        work: float = 0,
     ) -> Iterator[HttpResponse]:
         """Send a request.
 
@@ -140,6 +141,7 @@ class HttpClient:
             headers: Headers of the request.
             parameters: Added to the address as its query.
             body: Bytes, or an iterable of bytes.
+            work: Seconds that the server may need for the request before it answers, in addition to all limits.
 
         Yields:
             The answer, whatever its status is.
@@ -148,7 +150,7 @@ class HttpClient:
             HttpError: The server cannot be reached, does not answer in time, or redirects to an invalid address.
         """
         try:
-            response = self._send(method, address, dict(headers or {}), parameters, body)
+            response = self._send(method, address, dict(headers or {}), parameters, body, SILENCE + work)
         except ValueError as error:  # of all three libraries; its text contains the address, with its password
             raise LastingHttpError("the address is invalid, or redirects to an invalid one") from error
         except requests.exceptions.SSLError as error:
@@ -160,7 +162,7 @@ class HttpClient:
             yield HttpResponse(response.status_code, response.headers, links, response.raw)
 
     def _send(
-        self, method: str, address: str, headers: dict[str, str], parameters: Parameters | None, body: Any
+        self, method: str, address: str, headers: dict[str, str], parameters: Parameters | None, body: Any, wait: float
     ) -> requests.Response:
         """Send a request, and follow its redirects."""
         for _redirect in range(_MOST_REDIRECTS + 1):
@@ -171,7 +173,7 @@ class HttpClient:
                 params=parameters,
                 data=body,
                 stream=True,
-                timeout=SILENCE,
+                timeout=(SILENCE, wait),
                 proxies=_proxies(address),
             )
             target = response.headers.get("Location")
@@ -185,7 +187,7 @@ class HttpClient:
         raise LastingHttpError(f"it redirects more than {_MOST_REDIRECTS} times")
 
 
-class _Session(requests.Session):
+class _WithoutRedirects(requests.Session):
     """A session that follows no redirects. Before it does, requests reads the whole body of the answer."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
@@ -203,10 +205,12 @@ class _Watched:
     """
 
     sock: Any
+    #: The limit of the socket, to which urllib3 sets it before it asks for the answer.
+    timeout: Any
 
     def getresponse(self) -> Any:
         late = threading.Event()
-        timer = threading.Timer(PATIENCE, _hang_up, (self.sock, late))
+        timer = threading.Timer(PATIENCE + self.timeout - SILENCE, _hang_up, (self.sock, late))
         timer.daemon = True
         timer.start()
         answer = None

@@ -35,6 +35,10 @@ from served import http_server
 
 DOCS = Path(__file__).parents[3] / "docs"
 COMMAND = Path(sys.executable).parent / "tierwright"
+#: The verbs that inspect something. test_update.py tests `update`, which needs a registry.
+VERBS = [verb for verb in schemas.ANSWERS if verb != "update"]
+#: Verbs that show the output of a playbook, and have no --json.
+WITHOUT_ANSWER = ("try-candidate",)
 
 STATUS = b"Package: ssl\nStatus: install ok installed\nArchitecture: amd64\nVersion: %d\n"
 BASE = layer(("var/lib/dpkg/status", STATUS % 1), ("etc/motd", b"one"), ("srv/a", b"twice"), ("srv/b", b"twice"))
@@ -106,7 +110,7 @@ def example_arguments(place):
     }
 
 
-@pytest.mark.parametrize("verb", schemas.ANSWERS)
+@pytest.mark.parametrize("verb", VERBS)
 def test_json_matches_the_documented_schema(run, place, verb):
     code, out, err = run(verb, *example_arguments(place)[verb], "--json")
     assert code == 0 or (verb == "doctor" and not json.loads(out)["can_build"])  # if no engine answers
@@ -122,7 +126,9 @@ def test_the_documented_schemas_match_the_code(name):
 def test_every_verb_and_option_is_documented():
     page = (DOCS / "command.md").read_text()
     context = click.Context(tierwright)
-    assert list(schemas.ANSWERS) == tierwright.list_commands(context)
+    assert [*schemas.ANSWERS, *WITHOUT_ANSWER] == sorted(
+        tierwright.list_commands(context), key=lambda name: name in WITHOUT_ANSWER
+    )
     for name in tierwright.list_commands(context):
         section = page.partition(f"\n## tierwright {name}")[2].partition("\n## ")[0]
         assert section, name
@@ -246,7 +252,7 @@ def test_control_characters_are_escaped(run, place):
         assert r"evil\x1b[31m" in out
 
 
-@pytest.mark.parametrize("verb", schemas.ANSWERS)
+@pytest.mark.parametrize("verb", VERBS)
 def test_on_a_terminal(place, verb, tmp_path):
     """Headers are bold on a terminal; the rest of the output is the same as in a pipe."""
     primary, secondary = pty.openpty()

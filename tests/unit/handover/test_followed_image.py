@@ -131,7 +131,7 @@ def test_an_error_of_the_registry_names_the_tier(registry, connect):
 )
 def test_an_image_of_something_else_is_an_error_that_names_tier_pull(registry, connect, options):
     manifest, _config = publish(registry, "ops/corebuild", "stable", [BASE, CORE], **options)
-    with pytest.raises(ChainError, match="not published by Tierwright.*set tier_pull: ") as caught:
+    with pytest.raises(ChainError, match=r"not published by Tierwright.*set tier_pull: ") as caught:
         look_up(connect, follower(registry))
     assert f"{registry.host}/ops/corebuild@{manifest}" in str(caught.value)
 
@@ -145,7 +145,7 @@ def test_a_tier_of_a_different_name_is_an_error_that_says_which_name_to_use(regi
 def test_an_attachment_of_a_different_owner_is_rejected(registry, connect):
     manifest, _config = publish(registry, "ops/corebuild", "stable", [BASE, CORE])
     publish_attachment(registry, "ops/corebuild", manifest, PublishedPlace("corebuild", "evil", "ops", None, ()), None)
-    with pytest.raises(DamagedError, match="its attachment .* is of tier 'corebuild', team 'evil'"):
+    with pytest.raises(DamagedError, match=r"its attachment .* is of tier 'corebuild', team 'evil'"):
         look_up(connect, follower(registry))
 
 

@@ -151,8 +151,10 @@ def test_the_locked_image_of_a_tier_is_found(tmp_path):
         (
             {},
             tier(),
-            f"tier 'corebuild' follows {IMAGE}:stable, but chain.lock has no digest for it .*; "
-            "run `tierwright update corebuild`",
+            (
+                f"tier 'corebuild' follows {IMAGE}:stable, but chain.lock has no digest for it .*; "
+                "run `tierwright update corebuild`"
+            ),
         ),
         (
             {"corebuild": LOCKED},

@@ -55,4 +55,4 @@ def test_wrong_settings_are_errors_without_the_password(tmp_path, value, message
 def test_the_cache_is_read_or_written():
     assert [read_cache_use(value) for value in (None, "read", "write")] == [None, "read", "write"]
     with pytest.raises(ChainError, match="tier_shared_cache is True; expected read"):
-        read_cache_use(True)
+        read_cache_use(value=True)

@@ -5,7 +5,10 @@ from ansible._internal._datatag._tags import Origin
 from ansible.parsing.vault import EncryptedString, VaultLib, VaultSecret, VaultSecretsContext
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.secrets import reject_secrets
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.secrets import (
+    hide_secrets,
+    reject_secrets,
+)
 
 SECRET = "hunter2-and-more"
 
@@ -70,3 +73,10 @@ def test_a_value_that_cannot_be_decrypted_is_ignored(encrypted):
     broken = EncryptedString(ciphertext="$ANSIBLE_VAULT;1.1;AES256\n3030")
     with pytest.raises(ChainError, match="the value of b"):
         reject_secrets("web", "tier_config", {"user": SECRET}, {"a": broken, "b": encrypted(SECRET)})
+
+
+def test_secrets_are_hidden_in_a_text_the_longest_first(encrypted, from_a_vault):
+    hosts = [{"a": encrypted(SECRET)}, {"b": {"c": [from_a_vault(f"{SECRET} and more")]}, "d": "plain text"}]
+    text = f"plain text: {SECRET} and more, {SECRET}{SECRET}"
+    assert hide_secrets(text, hosts) == "plain text: ***, ******"
+    assert hide_secrets(text, []) == text

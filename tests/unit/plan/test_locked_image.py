@@ -113,3 +113,15 @@ def test_tests_only_leave_a_followed_tier_alone(world):
         locked={"corebuild": OLD},
     )
     assert (decisions["corebuild"].action, decisions["corebuild"].image) == (Action.LEAVE, OLD)
+
+
+def test_an_image_that_is_tried_replaces_the_locked_one_even_if_it_was_withdrawn_before(world):
+    world.has(OLD, f"{IMAGE}:stable")
+    world.has(NEW, f"{IMAGE}:withdrawn-20260102T000000Z")
+    parts = {"corebuild": {"locked": OLD, "tried": NEW}, "web": {"role": "1"}}
+    images = world.make_snapshot(world.images)
+    for selected in (("corebuild", "web"), ("web",)):
+        decisions = decide(world.chain, parts, images, selected=selected, forced=())
+        assert decisions["corebuild"].image == decisions["web"].parts["parent"] == NEW
+    decisions = decide(world.chain, parts, images, selected=("corebuild",), forced=())
+    assert decisions["corebuild"].reasons == (f"tries 222222222222, the candidate of {IMAGE}; locked is 111111111111",)

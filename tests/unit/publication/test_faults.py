@@ -18,6 +18,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core import http
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.graph import Chain
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import TierwrightError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.parent_process import ParentProcess
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publish import (
     choose_targets,
     compare_images,
@@ -83,7 +84,7 @@ class Publication:
         tags = release_tags(self.engine.images.snapshot().names, cache=False)
         differences = compare_images(targets, lambda tier: self.engine.images.find(tier.release), tags, self.connect)
         published = publish_images(self.engine, self.chain, differences, self.connect, self.lines.append)
-        move_tags(state, [move for tier in published for move in tier.moves], self.connect)
+        move_tags(state, [move for tier in published for move in tier.moves], self.connect, ParentProcess())
         return sum(tier.sent for tier in published)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError, RunError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.parent_process import ParentProcess
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.registry_tags import (
     RegistryMove,
     finish_moves,
@@ -50,7 +51,7 @@ def records():
 
 
 def test_all_tags_move(registry):
-    move_tags("chain", moves(registry), RegistryWriter)
+    move_tags("chain", moves(registry), RegistryWriter, ParentProcess())
     assert moved(registry) == list(TIERS)
     assert records() == []
 
@@ -59,7 +60,7 @@ def test_no_tag_moves_if_somebody_else_published(registry):
     planned = moves(registry)
     registry.put("shop", "latest", b'{"config": {"digest": "theirs"}}')
     with pytest.raises(RunError, match=r"shop:latest named sha256:\w+ a moment ago.*somebody else published it"):
-        move_tags("chain", planned, RegistryWriter)
+        move_tags("chain", planned, RegistryWriter, ParentProcess())
     assert moved(registry) == []
     assert records() == []
 
@@ -69,7 +70,7 @@ def test_the_next_run_finishes_what_was_interrupted(registry, count):
     planned, allowed = moves(registry), [None] * count
     registry.fault = lambda method, _path: (allowed.pop() if allowed else 500) if method == "PUT" else None
     with pytest.raises(EngineError, match="the next run moves the others"):
-        move_tags("chain", planned, RegistryWriter)
+        move_tags("chain", planned, RegistryWriter, ParentProcess())
     assert moved(registry) == list(TIERS[:count])
     registry.fault = lambda _method, _path: None
     lines = []
@@ -83,7 +84,7 @@ def test_a_tag_that_somebody_else_moved_since_stays(registry):
     planned = moves(registry)
     registry.fault = lambda method, _path: 500 if method == "PUT" else None
     with pytest.raises(EngineError):
-        move_tags("chain", planned, RegistryWriter)
+        move_tags("chain", planned, RegistryWriter, ParentProcess())
     registry.fault = lambda _method, _path: None
     theirs = registry.put("web", "latest", b'{"config": {"digest": "theirs"}}')
     lines = []
@@ -97,7 +98,7 @@ def test_an_image_that_was_removed_is_reported(registry):
     planned = moves(registry)
     registry.fault = lambda method, _path: 500 if method == "PUT" else None
     with pytest.raises(EngineError):
-        move_tags("chain", planned, RegistryWriter)
+        move_tags("chain", planned, RegistryWriter, ParentProcess())
     registry.fault = lambda _method, _path: None
     del registry.manifests["base", planned[0].after]
     lines = []
@@ -118,5 +119,27 @@ def test_a_damaged_record_is_set_aside():
 
 def test_nothing_to_finish(registry):
     finish_moves("chain", pytest.fail, RegistryWriter)
-    move_tags("chain", [], RegistryWriter)
+    move_tags("chain", [], RegistryWriter, ParentProcess())
     assert moved(registry) == []
+
+
+class Killed(ParentProcess):
+    """A parent process that is killed after some looks at it."""
+
+    def __init__(self, looks):
+        super().__init__()
+        self.left = looks
+
+    def has_ended(self):
+        self.left -= 1
+        return self.left < 0
+
+
+@pytest.mark.parametrize("looks", range(4))
+def test_no_more_tags_move_when_the_run_was_killed(registry, looks):
+    with pytest.raises(RunError, match="the run was killed"):
+        move_tags("chain", moves(registry), RegistryWriter, Killed(looks))
+    assert moved(registry) == list(TIERS)[: max(0, looks - 1)]
+    assert len(records()) == (looks > 0)
+    finish_moves("chain", print, RegistryWriter)
+    assert moved(registry) == (list(TIERS) if looks else [])

@@ -8,10 +8,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Follow, Tier
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import RunError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image.provenance import ChainImage
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.pruning import Needs, plan_prune
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.pruning import (
+    Needs,
+    find_garbage,
+    plan_prune,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.tag_transaction import move_all
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.claim import claim
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.owner import Home
 
 TIERS = ("base", "core", "php", "db")
 
@@ -194,3 +202,25 @@ def test_prune_keeps_the_releases_of_other_chains(shop):
 
 def test_nothing_is_removed_from_a_chain_without_a_release(shop):
     assert prune(shop, 3) == set()
+
+
+FOLLOWED = "r.example.org/ops/corebuild"
+
+
+def test_images_of_other_teams_are_removed_when_no_kept_release_needs_them(shop):
+    core = Tier("core", "operations", FOLLOWED, "latest", source=Follow(FOLLOWED))
+    own = {labels.CHAIN: "ops", labels.TIER: "core"}
+    for number in range(1, 6):
+        release, image = f"{FOLLOWED}:release-2026112{number}T000000Z", f"sha256:core-{number}"
+        shop.engine.add(
+            image, own, release, f"{FOLLOWED}:key-{number:016x}", created_by="tierwright: tier core: role core"
+        )
+    shop.names[f"{FOLLOWED}:latest"] = "sha256:core-5"
+    shop.names[f"{FOLLOWED}:1.0"] = "sha256:core-1"  # a user pulled it
+    shop.engine.add("sha256:theirs", own, f"{FOLLOWED}:key-00000000000000ff", created_by="RUN something")
+    home = Home("/inv", "here", "me", ("web web",))
+    garbage = find_garbage(shop.engine, "demo", [core], home, keep=2, wanted=["sha256:core-5"])
+    assert {image.id for image in garbage.pruning.images} == {"sha256:core-2", "sha256:core-3"}
+    claim(shop.engine, "ops", Home("/ops", "here", "them", (f"core {FOLLOWED}",)))
+    garbage = find_garbage(shop.engine, "demo", [core], home, keep=2, wanted=["sha256:core-5"])
+    assert not garbage.pruning.images  # the chain that builds them here prunes them

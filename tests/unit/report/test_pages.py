@@ -6,12 +6,19 @@ import base64
 import hashlib
 import posixpath
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 import made_chain
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.records import encode
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.pages import Pages
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.status import (
+    Followed,
+    read_status,
+    status_file,
+)
 
 EVIL = "<script>alert(1)</script>"
 HOSTILE = {
@@ -149,3 +156,15 @@ def test_hostile_names_are_shown_as_text(pages):
 def test_images_without_teams_and_records_have_pages(pages):
     output = pages({"one": (None, ""), "two": ("one", "")}, chain="")
     assert "2 images" in " ".join("".join(Page(output["index.html"]).words).split())
+
+
+def test_a_followed_tier_shows_where_it_comes_from(pages):
+    made_chain.write_status()
+    status = read_status(made_chain.NAME)
+    follows = Followed("r.example.org/ops/corebuild:stable", "sha256:0123456789abcdef", "sha256:1")
+    status["corebuild"] = replace(status["corebuild"], follows=follows)
+    status_file(made_chain.NAME).write_text(encode(status))
+    words = " ".join(Page(pages()["tiers/corebuild.html"]).words)
+    assert "r.example.org/ops/corebuild:stable" in words
+    assert "0123456789ab" in words
+    assert "Based on base" in " ".join(words.split())

@@ -10,6 +10,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.gath
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.status import (
     Ended,
     FailedTestRecord,
+    Followed,
     Standing,
     Wanted,
 )
@@ -66,3 +67,13 @@ def test_a_build_that_is_not_released_makes_a_tier_stale():
     assert state == "stale"
     assert reason.startswith("its last build is not released")
     assert judge(standing_of("built"), None, PARENT, "base") == ("no image", [reason])
+
+
+def test_a_followed_tier_is_stale_until_its_locked_image_is_in_use():
+    followed = Standing(
+        "web", "dev", None, "web:latest", follows=Followed("r.example.org/web:stable", "sha256:m", IMAGE.id)
+    )
+    assert judge(followed, IMAGE, None, None) == ("", [])
+    newer = dataclasses.replace(followed, follows=dataclasses.replace(followed.follows, image="sha256:newer"))
+    state, [reason] = judge(newer, IMAGE, None, None)
+    assert (state, reason) == ("stale", "the lock file names a different image than the one in use")

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.records import encode
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import state_folder
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.status import (
+    Followed,
+    Standing,
+    status_file,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.image_document import Document, Step
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.transport import HeldImage
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.family_tree import build_tree, families, fold
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.family_tree import (
+    AncestorTier,
+    Upstream,
+    build_tree,
+    families,
+    fold,
+    read_followed,
+)
 
 
 def image(name, layers, *steps, size=0, named=True):
@@ -107,3 +124,31 @@ def test_the_tree_shows_each_named_image_once_after_its_parent(stacks):
     assert tree.hidden == sum(not held.document.names for held in images) - sum(
         bool(node.id and not node.names) for node in tree.images
     )
+
+
+def test_a_followed_image_names_its_origin_and_its_ancestors(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    steps = ["tierwright: tier base: debian bookworm", "tierwright: tier core: role core"]
+    standing = Standing(
+        "core", "ops", None, "core:latest", follows=Followed("r.example.org/core:stable", "sha256:m", "sha256:core")
+    )
+    state_folder("shop").mkdir(parents=True)
+    status_file("shop").write_text(encode({"core": standing}))
+    state_folder("damaged").mkdir(parents=True)
+    status_file("damaged").write_text("{")
+    tree = build_tree([image("core", "12", *steps), image("web", "123", *steps, "RUN")], followed=read_followed())
+    core, web = tree.images
+    assert core.follows == Upstream("r.example.org/core:stable", "sha256:m", [AncestorTier("base", None)])
+    assert web.follows is None
+
+
+def test_the_label_of_the_parent_decides_between_images_with_the_same_layers():
+    """Two chains on one engine can have images that differ only in their labels."""
+    mine, theirs = image("mine", "12", "ADD", "RUN"), image("theirs", "12", "ADD", "RUN")
+    child = image("child", "123", "ADD", "RUN", "ROLE")
+    for parent in ("mine", "theirs"):
+        config = {"Labels": {labels.PARENT: f"sha256:{parent}"}}
+        images = [mine, theirs, HeldImage(replace(child.document, config=config), 0)]
+        assert parents(families(images))["child"] == parent
+    config = {"Labels": {labels.PARENT: "sha256:elsewhere"}}
+    assert parents(families([mine, HeldImage(replace(child.document, config=config), 0)]))["child"] == "mine"

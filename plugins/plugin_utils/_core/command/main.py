@@ -61,6 +61,7 @@ _VERBS = {
     "why": "why",
     "outdated": "outdated",
     "update": "update",
+    "try-candidate": "try_candidate",
     "matrix": "matrix",
     "report": "report",
     "doctor": "doctor",
@@ -129,5 +130,6 @@ def tierwright() -> None:
     """Inspect images: who owns each layer, what an image contains, what changed, and why.
 
     IMAGE is a name or an ID in the container engine, oci:FOLDER[:TAG], archive:FILE[:NAME], or
-    docker://HOST/NAME[:TAG] in a registry. The command never pulls, changes or starts an image.
+    docker://HOST/NAME[:TAG] in a registry. Only try-candidate builds something; no other verb pulls, changes or starts
+    an image.
     """

@@ -63,7 +63,9 @@ def find_candidates(
         offered = read_published(connect(host), repository, tags.CANDIDATE)
         if offered is not None and offered.manifest != locked[tier.name].digest:
             source = Follow(image=image, tag=tags.CANDIDATE)
-            candidates[tier.name] = look_up(connect, replace(tier, source=source)).locked
+            candidate = look_up(connect, replace(tier, source=source)).locked
+            if candidate.digest != locked[tier.name].digest:  # the tag can move between the two requests
+                candidates[tier.name] = candidate
     return candidates
 
 
@@ -80,6 +82,11 @@ def note_tried(journal: Journal, candidates: Mapping[str, LockedTier], locked: M
         new = [NewImage(each.tier, each.image, each.digest) for each in candidate.ancestors if each.digest not in known]
         tried = TriedImage((NewImage(candidate.tier, candidate.image, candidate.digest), *new))
         journal.write(_KIND, tier, tried)
+
+
+def is_trial(journal: Journal) -> bool:
+    """Say whether a run tries candidates: then a failed tier is an answer, and not an error."""
+    return bool(journal.recorded(_KIND))
 
 
 def read_tried(journal: Journal) -> Iterator[tuple[str, TriedImage]]:

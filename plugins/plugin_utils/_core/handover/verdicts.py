@@ -4,7 +4,7 @@
 
 A verdict is an artifact (OCI image specification 1.1, ``manifest.md``) in a repository of the team that says it: each
 team writes only in its own repositories. Its tag contains the digest of the image that it is about. Whoever may write
-to that repository can say anything there, so its content is only shown and compared.
+to that repository can say anything there, so the content is only checked, compared, and shown in parts.
 """
 
 from __future__ import annotations
@@ -15,12 +15,19 @@ from ..chain.names import is_digest
 from ..errors import DamagedError, NotFoundError
 from ..records import decode
 from ..state.tier_records import RejectedTest
+from ..text import one_line
 from ..transports.manifests import MANIFESTS, parse_object
 from ..transports.registry_client import RegistryClient
 
 MANIFEST = MANIFESTS[0]
 ARTIFACT = "application/vnd.tierwright.verdict.v1"
 VERDICT = "application/vnd.tierwright.verdict.v1+json"
+
+#: Limits of what is written: failed tests, and characters of one message, log or problem, and of one name. With them,
+#: the largest verdict is smaller than the largest document that a client of a registry reads.
+MOST_TESTS = 20
+MOST_CHARACTERS = 10_000
+LONGEST_NAME = 255
 
 _TAG = "verdict-"
 _DIGITS = 32
@@ -76,8 +83,21 @@ def read_verdict(client: RegistryClient, repository: str, manifest: str) -> Cons
         raise DamagedError(f"{title} is damaged: its tag names something else")
     try:
         verdict = decode(client.document(repository, "blobs", blob), ConsumerVerdict)
+        problem = _find_problem(verdict, manifest)
+    except NotFoundError:
+        problem = "its content is missing"
     except ValueError as error:
-        raise DamagedError(f"{title} is damaged: {error}") from error
-    if verdict.digest != manifest:
-        raise DamagedError(f"{title} is damaged: it is about {verdict.digest}")
+        problem = str(error)
+    if problem:
+        raise DamagedError(f"{title} is damaged: {one_line(problem, LONGEST_NAME)}")
     return verdict
+
+
+def _find_problem(verdict: ConsumerVerdict, manifest: str) -> str:
+    """Say what is wrong with a verdict; empty if nothing is."""
+    if verdict.digest != manifest:
+        return f"it is about {verdict.digest}"
+    for name in (verdict.tier, verdict.team):
+        if not name or len(name) > LONGEST_NAME or not name.isprintable():
+            return f"{name!r} is not a name of one line"
+    return ""

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -142,12 +142,13 @@ class ChainInventory:
             ChainError: With a line for each followed tier that the lock file lacks, or has with different settings.
             DamagedError: A lock file cannot be read.
         """
+        read_lock = cache(lock_file.read_lock)
         locked, problems = {}, []
         for tier in self.chain:
             if tier.followed is not None:
                 path = self.lock_path(tier.name)
                 try:
-                    locked[tier.name] = lock_file.find_locked(path, lock_file.read_lock(path), tier)
+                    locked[tier.name] = lock_file.find_locked(path, read_lock(path), tier)
                 except ChainError as error:
                     problems.append(str(error))
         if problems:

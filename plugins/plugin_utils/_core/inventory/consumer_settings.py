@@ -30,6 +30,7 @@ def read_consumers(tier: str, variables: Mapping[str, Any]) -> Consumers | None:
     listed = variables.get(_CONSUMERS)
     if listed is None or listed == []:
         return None
+    own = variables.get("tier_image")
     if isinstance(listed, str) or not isinstance(listed, list | tuple):
         raise ChainError(f"tier {tier!r}: {_CONSUMERS} is {listed!r}; expected a list of repositories")
     for name in listed:
@@ -38,10 +39,12 @@ def read_consumers(tier: str, variables: Mapping[str, Any]) -> Consumers | None:
                 f"tier {tier!r}: {_CONSUMERS} has {name!r}; expected the tier_image of a tier of another team, without "
                 "a tag: registry.example.org/development/wordpress"
             )
+        if name == own:
+            raise ChainError(f"tier {tier!r}: {_CONSUMERS} has {name!r}, which is this tier itself; it is no consumer")
     repositories = tuple(dict.fromkeys(listed))
     timeout = variables.get(_TIMEOUT, TIMEOUT)
     try:
-        seconds = float(timeout)
+        seconds = -1.0 if isinstance(timeout, bool) else float(timeout)
     except (TypeError, ValueError):
         seconds = -1.0
     if not 0 <= seconds < float("inf"):

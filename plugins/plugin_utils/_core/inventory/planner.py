@@ -18,7 +18,7 @@ from ..handover.followed_image import read_locked
 from ..handover.shared_cache import SharedCache
 from ..image import platform
 from ..plan.decision import Action, Decision, decide, decide_tests_only
-from ..plan.locked_image import LOCKED
+from ..plan.locked_image import LOCKED, TRIED
 from ..plan.shared_images import SharedImages
 from .chain_inventory import ChainInventory
 from .declared_inputs import Inputs, digest_inputs
@@ -79,8 +79,10 @@ class Planner:
             EngineError: The engine does not answer.
         """
         forced = self._read_force(force)
-        locked = {name: {LOCKED: image} for name, image in self._locked_images().items()}
-        parts = {**self._read_parts(), **locked}
+        followed = {name: {LOCKED: locked.config} for name, locked in self.inventory.locked.items()}
+        for name, tried in self.inventory.tried.items():
+            followed[name][TRIED] = tried.config
+        parts = {**self._read_parts(), **followed}
         images = engine.images.snapshot()
         decisions = decide(
             self.inventory.chain,

@@ -188,10 +188,25 @@ def read_role(tier: str, name: str, inventory_folder: Path) -> RoleContent:
         ) from error
 
 
-def _read(tier: str, name: str, inventory_folder: Path) -> RoleContent:
+def read_tests_folder(tier: str, name: str, inventory_folder: Path) -> Path | None:
+    """Find the folder of a role's tests, without reading the role; ``None`` if it has none.
+
+    Takes the same arguments as :func:`read_role`.
+
+    Raises:
+        ChainError: The role does not exist.
+    """
+    return find_tests(find_role(tier, name, _search_folders(inventory_folder)).folder)
+
+
+def _search_folders(inventory_folder: Path) -> tuple[Path, ...]:
     # A chain's inventory usually is in inventories/<chain>/, two folders below the project.
     parents = (inventory_folder, *inventory_folder.resolve().parents[:2], Path.cwd())
-    search_folders = tuple(dict.fromkeys(parent / "roles" for parent in parents))
+    return tuple(dict.fromkeys(parent / "roles" for parent in parents))
+
+
+def _read(tier: str, name: str, inventory_folder: Path) -> RoleContent:
+    search_folders = _search_folders(inventory_folder)
     role = find_role(tier, name, search_folders)
     folders = tuple(each.folder for each in with_dependencies(tier, role, search_folders))
     files = {

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,19 @@ def reject_secrets(tier: str, variable: str, config: Mapping[str, Any], variable
                     "pull the image could read it. Pass it to containers when they start, as a file or in their "
                     "environment"
                 )
+
+
+def hide_secrets(text: str, hosts: Iterable[Mapping[str, Any]]) -> str:
+    """Replace each value from a vault in a text by ``***``.
+
+    Args:
+        text: The text, for example the output of a test.
+        hosts: The variables of the hosts whose secrets it may contain.
+    """
+    values = {value for variables in hosts for _name, value in _vault_values(variables)}
+    for value in sorted(values, key=len, reverse=True):  # a value can contain another one
+        text = text.replace(value, "***")
+    return text
 
 
 def _vault_values(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

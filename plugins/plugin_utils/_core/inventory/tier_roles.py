@@ -13,7 +13,7 @@ from ..errors import ChainError
 from .chain_inventory import ChainInventory
 from .display import warn
 from .followed_contracts import followed_contracts
-from .roles import RoleContent, read_role
+from .roles import RoleContent, read_role, read_tests_folder
 
 
 class TierRoles:
@@ -79,9 +79,18 @@ class TierRoles:
         return Suite(self._tests_of(tier), tuple(contracts))
 
     def own_folder(self, tier: str) -> Path | None:
-        """The folder of the tests of a tier's own role; ``None`` if it has no tests."""
-        own = self._tests_of(tier)
-        return None if own is None else Path(own.folder)
+        """The folder of the tests of a tier's own role; ``None`` if it has no tests, or is not selected and missing.
+
+        Raises:
+            ChainError: The role of a selected tier is missing.
+        """
+        role = self._inventory.chain[tier].role
+        try:
+            return read_tests_folder(tier, role, self._inventory.inventory_folder(tier)) if role else None
+        except ChainError:
+            if tier in self._inventory.selected:
+                raise
+            return None
 
     @cached_property
     def test_digests(self) -> dict[str, str]:
@@ -91,7 +100,7 @@ class TierRoles:
 
     def _followed(self, tier: str) -> tuple[RoleTests, ...]:
         if tier not in self._followed_contracts:
-            locked, connect = self._inventory.locked[tier], self._inventory.registries.reader
+            locked, connect = self._inventory.used[tier], self._inventory.registries.reader
             self._followed_contracts[tier] = followed_contracts(tier, locked, connect)
         return self._followed_contracts[tier]
 

@@ -87,7 +87,8 @@ def decide(
     Args:
         chain: The chain.
         parts: The parts of each selected tier's key, without ``parent``. A followed tier has the ID of its locked image
-            instead, even if it is not selected, as :data:`.LOCKED`. The engine may lack this image.
+            instead, even if it is not selected, as :data:`.LOCKED`, and of an image that the run tries, as
+            :data:`.TRIED`. The engine may lack these images.
         engine: The engine's images.
         selected: Names of the tiers that this run may build.
         forced: Names of the tiers that this run must build.
@@ -107,7 +108,7 @@ def decide(
     for tier in chain:
         named = named_images.get(tier.image, {})
         if tier.followed is not None:
-            image, reason, current = choose_locked(tier, tier.followed, parts[tier.name][LOCKED], find, named)
+            image, reason, current = choose_locked(tier, tier.followed, parts[tier.name], find, named)
             decision = Decision(tier, Action.KEEP, (reason,), image, {}, released=current)
             if tier.name not in selected:
                 decision = Decision(tier, Action.LEAVE, (_NOT_SELECTED,), image, {})
@@ -158,7 +159,9 @@ def decide_tests_only(
         untested = ("requested",) if tier.name in tests else ()
         if tier.followed is not None:
             named = engine.names.get(tier.image, {})
-            image, reason, _current = choose_locked(tier, tier.followed, locked[tier.name], engine.find, named)
+            image, reason, _current = choose_locked(
+                tier, tier.followed, {LOCKED: locked[tier.name]}, engine.find, named
+            )
             decision = Decision(tier, Action.LEAVE, (reason,), image, {}, was=was)
         elif tier.name not in selected:
             decision = Decision(tier, Action.LEAVE, (_NOT_SELECTED,), image, {}, was=was)

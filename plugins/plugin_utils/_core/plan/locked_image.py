@@ -14,10 +14,12 @@ from .own_images import Find, find_own
 
 #: Name under which the parts of a followed tier have the ID of its locked image.
 LOCKED = "locked"
+#: Name under which they have the ID of the image that the run tries instead; missing in most runs.
+TRIED = "tried"
 
 
 def choose_locked(
-    tier: Tier, follow: Follow, locked: str, find: Find[Identity], named: Mapping[str, str]
+    tier: Tier, follow: Follow, parts: Mapping[str, str], find: Find[Identity], named: Mapping[str, str]
 ) -> tuple[str, str, bool]:
     """Choose the image of a followed tier.
 
@@ -26,13 +28,17 @@ def choose_locked(
     Args:
         tier: The tier.
         follow: What it follows.
-        locked: ID of the locked image. The engine may lack it.
+        parts: ID of the locked image, and of an image that the run tries instead. The engine may lack them.
         find: Looks up an image by reference.
         named: Image IDs by tag, of the tier's images on the engine.
 
     Returns:
         The image's ID; why it is this one; and whether the release tag already names it.
     """
+    locked = parts[LOCKED]
+    if TRIED in parts:  # even if it was withdrawn here before: the question is about exactly this image
+        reason = f"tries {short(parts[TRIED])}, the {tags.CANDIDATE} of {follow.image}; locked is {short(locked)}"
+        return parts[TRIED], reason, False
     released = find_own(find, tier, tier.release)
     if released is None or released.id == locked:
         return locked, f"follows {follow.reference}, locked image {short(locked)}", released is not None

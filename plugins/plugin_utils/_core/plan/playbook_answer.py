@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Runs a playbook of this collection for its answer, a JSON file.
+"""Runs a playbook of this collection: for its answer, a JSON file, or in place of this process.
 
 Only Ansible itself can read inventories, variables and vaults.
 """
@@ -8,18 +8,22 @@ Only Ansible itself can read inventories, variables and vaults.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from .. import errors
 from ..errors import PlanError, TierwrightError, wrap_errors
 from ..records import decode
 from ..text import printable_lines
+
+#: The beginning of the command line: the ansible-playbook of this Python.
+_PLAYBOOK = (sys.executable, "-m", "ansible", "playbook")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ def ask(
     with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
         file = Path(folder, "answer.json")
         variables = json.dumps({**(more or {}), variable: str(file)})
-        command = [sys.executable, "-m", "ansible", "playbook", playbook, "-e", variables, *arguments]
+        command = [*_PLAYBOOK, playbook, "-e", variables, *arguments]
         process = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
@@ -79,3 +83,15 @@ def ask(
             say(printable_lines(process.stdout.strip()))
             raise PlanError(f"ansible-playbook {playbook} gave no answer; its output is above")
         return file.read_text()
+
+
+def become(playbook: str, arguments: Sequence[str]) -> NoReturn:
+    """Replace this process by ansible-playbook. Its output is shown while it works, and signals reach it.
+
+    Args:
+        playbook: The playbook.
+        arguments: Arguments for ansible-playbook.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [*_PLAYBOOK, playbook, *arguments])  # noqa: S606 - no shell is needed

@@ -22,12 +22,13 @@ from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 from ansible.utils.display import Display
 
-from ..errors import ChainError, TierwrightError, describe_error
+from ..errors import ChainError, ContractError, SealError, TierwrightError, describe_error
 from ..inventory.chain_inventory import ChainInventory
 from ..inventory.planner import Planner
 from ..records import encode
 from ..state.journal import Journal
 from ..state.lock import LOCK_TIMEOUT, Waiting
+from ..state.tier_records import note_disturbance
 from ..text import printable_lines
 
 
@@ -65,6 +66,10 @@ def unexpected_error(subject: str, error: BaseException) -> str:
     )
 
 
+#: Errors whose cause is the tier itself, its parent, or its tests. All others come from outside.
+_OF_THE_TIER = (ChainError, ContractError, SealError)
+
+
 class ChainAction(ActionBase):
     """An action on the whole chain. It runs :meth:`work` on the controller, and turns errors into messages."""
 
@@ -100,9 +105,14 @@ class TierAction(ActionBase):
             raise AnsibleActionFail(
                 "the argument 'run' is missing; expected the value 'run' from the result of tierwright.chain.tier_plan"
             )
-        name = task_vars["inventory_hostname"]
+        name, journal = task_vars["inventory_hostname"], Journal(Path(self._task.args["run"]))
         with errors_as_messages(f"tier {name!r}"):
-            return self.work(name, Journal(Path(self._task.args["run"])), task_vars)
+            try:
+                return self.work(name, journal, task_vars)
+            except Exception as error:
+                if not isinstance(error, _OF_THE_TIER):
+                    note_disturbance(journal, name, str(error))
+                raise
 
     @abstractmethod
     def work(self, name: str, journal: Journal, variables: dict[str, Any]) -> dict[str, Any]:

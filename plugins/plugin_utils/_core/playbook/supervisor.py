@@ -30,7 +30,9 @@ from typing import Any, cast
 from ansible.executor.play_iterator import FailedStates, IteratingStates
 from ansible.plugins.strategy import StrategyBase, results_thread_main
 
+from ..handover.tried_images import is_trial
 from ..state.journal import Journal
+from ..state.tier_records import note_disturbance
 from .supervised_tasks import RunningTask, failing_blocks, failing_task, replace_unsuitable
 
 #: Seconds between two checks.
@@ -214,6 +216,8 @@ class Supervisor:
                 running.checks += 1
                 if running.checks >= _CHECKS_FOR_RESULT:
                     self._killed |= running.was_killed
+                    if self._journal is not None:
+                        note_disturbance(self._journal, key[0], str(running))
                     self._fail_task(key, str(running))
         if self._killed:
             self._check_pipe()
@@ -250,7 +254,7 @@ class Supervisor:
             cause = "a task failed" if self._iterator.is_failed(host) else "its role left the play"
             journal.failed(name, self._reasons.get(name, f"{cause} before the tier was sealed and tested"))
             outcome = journal.outcome(name)
-            if outcome and outcome.image is None and not self._iterator.is_failed(host):
+            if outcome and outcome.image is None and not self._iterator.is_failed(host) and not is_trial(journal):
                 self._callbacks.say(f"tier {name!r} failed: {outcome.reason}")
                 self._iterator.set_fail_state_for_host(name, FailedStates.TASKS)
                 self._count_failure(host)

@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from ..chain import tags
 from ..chain.names import split_registry
-from ..errors import ContractError, EngineUnavailableError, TierwrightError
+from ..errors import ContractError, EngineUnavailableError, RunError, TierwrightError
+from ..handover.published_image import read_published
 from ..handover.verdicts import ConsumerVerdict, read_verdict
-from ..text import printable_lines
+from ..text import one_line, printable, printable_lines
 from ..transports.registry_client import RegistryClient
 
 #: Seconds between two looks, and between two lines that say what is still missing.
@@ -19,8 +21,12 @@ _POLL_SECONDS = 2.0
 _LINE_SECONDS = 60.0
 #: Default limit for waiting, in seconds.
 TIMEOUT = 3600.0
-#: Lines of a log that are printed.
-_LOG_LINES = 20
+#: Lines of a message or a log that are printed, and characters of one line.
+_LINES = 20
+_WIDTH = 500
+
+#: Returns a registry, by its host.
+ConnectToAsk = Callable[[str], RegistryClient]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,7 @@ class Consumers:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class OfferedImage:
     """A published image whose release tag is about to move."""
 
     tier: str
@@ -46,19 +52,24 @@ class Candidate:
     digest: str
     consumers: Consumers
 
+    @property
+    def reference(self) -> str:
+        """The image with its digest."""
+        return f"{self.image}@{self.digest}"
+
 
 def ask_consumers(
-    candidates: list[Candidate],
-    connect: Callable[[str], RegistryClient],
+    offers: Sequence[OfferedImage],
+    connect: ConnectToAsk,
     say: Callable[[str], None],
     *,
     sleep: Callable[[float], object] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Wait until enough consumers have said yes to each candidate. Candidates are asked one after the other.
+    """Wait until enough consumers have said yes to each image. All images are waited for at the same time.
 
     Args:
-        candidates: The candidates.
+        offers: The images. Their tags ``candidate`` name them, so that consumers can try them.
         connect: Returns a registry, by its host.
         say: Called with lines to print.
         sleep: Waits for some seconds.
@@ -67,89 +78,122 @@ def ask_consumers(
     Raises:
         ContractError: A consumer said no, or too few said yes in time. The message names the consumer, its test and
             its log.
-        EngineError: A registry rejected a request.
+        RunError: Somebody else offered another image, so consumers do not try this one any more.
+        TierwrightError: So many verdicts cannot be read that there cannot be enough of them.
     """
-    for candidate in candidates:
-        _ask(candidate, connect, say, sleep, clock)
-
-
-def _ask(
-    candidate: Candidate,
-    connect: Callable[[str], RegistryClient],
-    say: Callable[[str], None],
-    sleep: Callable[[float], object],
-    clock: Callable[[], float],
-) -> None:
-    consumers, began, said = candidate.consumers, clock(), -_LINE_SECONDS
-    verdicts: dict[str, ConsumerVerdict] = {}
-    problem = ""
+    inquiries = [_Inquiry(offer, connect, say) for offer in offers]
+    began, said = clock(), -_LINE_SECONDS
     while True:
-        try:
-            verdicts |= dict(_read_missing(candidate, verdicts, connect, say))
-        except EngineUnavailableError as error:
-            problem = f" ({error})"
-        if no := [verdict for verdict in verdicts.values() if not verdict.passed]:
-            _reject(candidate, no[0], say)
-        if not consumers.needed or sum(verdict.passed for verdict in verdicts.values()) >= consumers.needed:
+        for inquiry in inquiries:
+            inquiry.look()
+        inquiries = [inquiry for inquiry in inquiries if not inquiry.is_settled]
+        if not inquiries:
             return
-        missing = [repository for repository in consumers.repositories if repository not in verdicts]
         waited = clock() - began
-        if waited >= consumers.timeout:
-            raise ContractError(
-                f"tier {candidate.tier!r} is not published: {', '.join(missing)} gave no verdict on "
-                f"{candidate.image}@{candidate.digest} within {consumers.timeout:g} s "
-                f"(tier_verdict_timeout){problem}; its tag 'candidate' names this image, so its consumers can try it "
-                "with `tierwright try-candidate`"
-            )
+        for inquiry in inquiries:
+            inquiry.check(waited)
         if waited - said >= _LINE_SECONDS:
-            say(f"waiting for the verdict of {', '.join(missing)} on {candidate.tier}")
+            for inquiry in inquiries:
+                say(f"waiting for the verdict of {', '.join(inquiry.missing)} on {inquiry.offer.tier}")
             said = waited
-        sleep(min(_POLL_SECONDS, consumers.timeout))
+        sleep(min(_POLL_SECONDS, *(inquiry.offer.consumers.timeout - waited for inquiry in inquiries)))
 
 
-def _read_missing(
-    candidate: Candidate,
-    verdicts: Mapping[str, ConsumerVerdict],
-    connect: Callable[[str], RegistryClient],
-    say: Callable[[str], None],
-) -> Iterator[tuple[str, ConsumerVerdict]]:
-    for name in candidate.consumers.repositories:
-        host, repository = split_registry(name) or ("", "")
-        if name in verdicts:
-            continue
+class _Inquiry:
+    """The verdicts about one image, as far as they are known."""
+
+    def __init__(self, offer: OfferedImage, connect: ConnectToAsk, say: Callable[[str], None]) -> None:
+        self.offer, self._connect, self._say = offer, connect, say
+        self._verdicts: dict[str, ConsumerVerdict] = {}
+        #: Why verdicts could not be read in the last look, by repository.
+        self._problems: dict[str, TierwrightError] = {}
+
+    @property
+    def missing(self) -> list[str]:
+        """The repositories that have no verdict yet."""
+        return [name for name in self.offer.consumers.repositories if name not in self._verdicts]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether enough consumers said yes, or verdicts are only advice."""
+        return sum(verdict.passed for verdict in self._verdicts.values()) >= self.offer.consumers.needed
+
+    def look(self) -> None:
+        """Read the verdicts that are missing. A "no" ends it, unless verdicts are only advice."""
+        self._problems = {}
+        for name in self.missing:
+            host, repository = split_registry(name) or ("", "")
+            try:
+                verdict = read_verdict(self._connect(host), repository, self.offer.digest)
+            except TierwrightError as error:
+                self._problems[name] = error
+                continue
+            if verdict is not None:
+                self._verdicts[name] = verdict
+                self._say(f"{name} says {'yes' if verdict.passed else 'no'} to {self.offer.tier} ({verdict.team})")
+        rejecting = [name for name, verdict in self._verdicts.items() if not verdict.passed]
+        if self.offer.consumers.needed:
+            if rejecting:
+                raise ContractError("\n".join(self._explain_all(rejecting)))
+            return
+        for name in rejecting:
+            for line in _explain(self._verdicts[name]):
+                self._say(f"  {line}")
+        for name, problem in self._problems.items():
+            self._say(f"{name} cannot be asked about {self.offer.tier}: {problem}")
+
+    def check(self, waited: float) -> None:
+        """Raise an error if waiting is of no use any more."""
+        offer, consumers = self.offer, self.offer.consumers
+        subject = f"tier {offer.tier!r} is not published"
+        lasting = [error for error in self._problems.values() if not isinstance(error, EngineUnavailableError)]
+        if len(consumers.repositories) - len(lasting) < consumers.needed:
+            raise type(lasting[0])(f"{subject}: {lasting[0]}")
+        if waited >= consumers.timeout:
+            problems = "".join(f" ({error})" for error in list(self._problems.values())[:1])
+            raise ContractError(
+                f"{subject}: {', '.join(self.missing)} gave no verdict on {offer.reference} within "
+                f"{consumers.timeout:g} s (tier_verdict_timeout){problems}; its tag {tags.CANDIDATE!r} names this "
+                "image, so its consumers can try it with `tierwright try-candidate`"
+            )
+        named = self._read_candidate()
+        if named is not None and named != offer.digest:
+            raise RunError(
+                f"{subject}: {offer.image}:{tags.CANDIDATE} names {named} now, because somebody else offered this "
+                f"image, so no consumer tries {offer.digest} any more; start the playbook again to offer it again"
+            )
+
+    def _read_candidate(self) -> str | None:
+        """Return the digest that the tag ``candidate`` names; ``None`` if this is not known now."""
+        host, repository = split_registry(self.offer.image) or ("", "")
         try:
-            verdict = read_verdict(connect(host), repository, candidate.digest)
-        except EngineUnavailableError:
-            raise
-        except TierwrightError as error:
-            raise type(error)(f"tier {candidate.tier!r} is not published: {error}") from error
-        if verdict is not None:
-            answer = "yes" if verdict.passed else "no"
-            say(f"{name} says {answer} to {candidate.tier} ({printable_lines(verdict.team)})")
-            yield name, verdict
+            named = read_published(self._connect(host), repository, tags.CANDIDATE)
+        except TierwrightError:
+            return None
+        return named.manifest if named else None
 
-
-def _reject(candidate: Candidate, verdict: ConsumerVerdict, say: Callable[[str], None]) -> None:
-    """Print why a consumer said no. Unless verdicts are only advice, fail."""
-    lines = list(_explain(verdict))
-    if not candidate.consumers.needed:
-        for line in lines:
-            say(line)
-        return
-    reason = "\n".join(lines)
-    raise ContractError(
-        f"tier {candidate.tier!r} is not published: tier {printable_lines(verdict.tier)!r} of team "
-        f"{printable_lines(verdict.team)} says no to {candidate.image}@{candidate.digest}; no tag moved\n{reason}"
-    )
+    def _explain_all(self, rejecting: Sequence[str]) -> Iterator[str]:
+        first, *others = rejecting
+        verdict = self._verdicts[first]
+        yield (
+            f"tier {self.offer.tier!r} is not published: {first} (tier {verdict.tier!r} of team {verdict.team}) says "
+            f"no to {self.offer.reference}; no release tag moved"
+        )
+        yield from _explain(verdict)
+        yield from (f"{name} says no, too" for name in others)
 
 
 def _explain(verdict: ConsumerVerdict) -> Iterator[str]:
-    if verdict.problem:
-        yield from printable_lines(verdict.problem).splitlines()
+    """Yield the reasons of a "no". They are text of others: each part is short, and in lines of its own."""
+    yield from _shorten(verdict.problem.splitlines()[:_LINES])
     for test in verdict.failed[:1]:
-        owner = f" (of tier {printable_lines(test.tier or '')!r}, team {printable_lines(test.owner or '')})"
-        yield f"{printable_lines(test.test) or 'its tests'}{owner if test.tier else ''}:"
-        yield from (f"  {line}" for line in printable_lines(test.message).splitlines()[:_LOG_LINES])
-        yield from (f"  {line}" for line in printable_lines(test.log).splitlines()[-_LOG_LINES:])
+        owner = f" (of tier {one_line(test.tier, _WIDTH)!r}, team {one_line(test.owner, _WIDTH)})" if test.tier else ""
+        yield f"{printable(one_line(test.test or 'its tests', _WIDTH))}{printable(owner)}:"
+        yield from (f"  {line}" for line in _shorten(test.message.splitlines()[:_LINES]))
+        yield from (f"  {line}" for line in _shorten(test.log.splitlines()[-_LINES:]))
     if len(verdict.failed) > 1:
         yield f"and {len(verdict.failed) - 1} more failed tests"
+
+
+def _shorten(lines: Sequence[str]) -> Iterator[str]:
+    return (printable_lines(line)[:_WIDTH] for line in lines)

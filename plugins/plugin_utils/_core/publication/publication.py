@@ -13,9 +13,10 @@ from ..chain.names import split_registry
 from ..chain.tier import Tier
 from ..engine.engine import Engine
 from ..engine.inspection import Image
+from ..parent_process import ParentProcess
 from ..transports.registries import Registries
 from .attach_images import Attacher
-from .consumers import Candidate, Consumers, ask_consumers
+from .consumers import Consumers, OfferedImage, ask_consumers
 from .publish import ChooseTags, FindImage, PublishedTier, compare_images, find_moves, publish_images
 from .registry_tags import RegistryMove, move_tags
 
@@ -49,6 +50,11 @@ class Publication:
         """
         self._engine, self._name, self._chain, self._registries, self._say = engine, name, chain, registries, say
         self._attacher = Attacher(engine, chain, tests, registries.writer, say)
+        #: The tiers whose images were offered to their consumers.
+        self._offered: set[str] = set()
+        # A worker of Ansible survives a killed ansible-playbook. It would publish beside the next run.
+        self._parent = ParentProcess()
+        self._parent.interrupt_with()
 
     def send(self, targets: Sequence[Tier], find_image: FindImage, choose_tags: ChooseTags) -> list[PublishedTier]:
         """Send images and their attachments. No tag moves.
@@ -72,6 +78,7 @@ class Publication:
 
         Raises:
             ContractError: A consumer said no, or too few said yes in time.
+            RunError: Somebody else moves the tags ``candidate`` at the same time.
             EngineError: A registry rejected a request, or does not answer.
         """
         asked = [each for each in published if each.tier.name in consumers and _moves_release(each)]
@@ -79,22 +86,34 @@ class Publication:
         for each in asked:
             host, _repository = split_registry(each.tier.image) or ("", "")
             offers += find_moves(self._registries.writer(host), each.tier, [tags.CANDIDATE], each.manifest)
-        move_tags(self._name, offers, self._registries.writer)
-        candidates = [
-            Candidate(each.tier.name, each.tier.image, each.manifest, consumers[each.tier.name]) for each in asked
+        move_tags(self._name, offers, self._registries.writer, self._parent)
+        self._offered = {each.tier.name for each in asked}
+        images = [
+            OfferedImage(each.tier.name, each.tier.image, each.manifest, consumers[each.tier.name]) for each in asked
         ]
-        ask_consumers(candidates, self._registries.reader, self._say)
+        ask_consumers(images, self._registries.reader, self._say)
 
     def move(self, published: Collection[PublishedTier]) -> bool:
         """Move the tags of images that were sent. Return whether one moved.
+
+        A release takes an earlier tag ``candidate`` with it. Otherwise, other teams would try an image that is older.
 
         Raises:
             RunError: Somebody else moved one of the tags; none moved.
             EngineError: A registry rejected a move, or does not answer. The next run moves the other tags.
         """
-        moves = [move for each in published for move in each.moves]
-        move_tags(self._name, moves, self._registries.writer)
+        moves = [move for each in published for move in (*each.moves, *self._earlier_candidates(each))]
+        move_tags(self._name, moves, self._registries.writer, self._parent)
         return bool(moves)
+
+    def _earlier_candidates(self, published: PublishedTier) -> list[RegistryMove]:
+        """Return the move of a tag ``candidate`` that names an image before this release."""
+        tier = published.tier
+        if tier.name in self._offered or not _moves_release(published):
+            return []
+        host, _repository = split_registry(tier.image) or ("", "")
+        moves = find_moves(self._registries.writer(host), tier, [tags.CANDIDATE], published.manifest)
+        return [move for move in moves if move.before is not None]
 
 
 def _moves_release(published: PublishedTier) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from ..errors import NotFoundError, RunError, TierwrightError, errors_of
 from ..image.manifest import MANIFEST
 from ..local_files import remove_unfinished, set_aside, write_durably
+from ..parent_process import ParentProcess
 from ..records import decode, encode
 from ..state.journal import state_folder
 from ..state.lock import chain_lock
@@ -54,16 +55,19 @@ class RegistryMove:
         return f"tier {self.tier!r}: moving {self.name}"
 
 
-def move_tags(chain: str, moves: Sequence[RegistryMove], connect: Connect) -> None:
+def move_tags(chain: str, moves: Sequence[RegistryMove], connect: Connect, parent: ParentProcess) -> None:
     """Move tags. All manifests must be in their repositories.
 
     Args:
         chain: The chain whose tags they are.
         moves: At most one move for each tag.
         connect: Returns the registry.
+        parent: The process whose work this is. If it was killed, this process must not move tags while the next run
+            publishes.
 
     Raises:
-        RunError: A tag no longer names the image that it is moved from, or the moves cannot be recorded. No tag moved.
+        RunError: A tag no longer names the image that it is moved from, the moves cannot be recorded, or the parent
+            process has ended before the first move. No tag moved.
         TierwrightError: A registry rejected a move, does not answer, or its answer is wrong. The message says whether
             tags have moved; the next run moves the others.
     """
@@ -79,6 +83,7 @@ def move_tags(chain: str, moves: Sequence[RegistryMove], connect: Connect) -> No
                     f"{now or 'no image'} now: somebody else published it. No tag was moved; start the playbook again"
                 )
         path = _record_file(chain)
+        _expect_alive(parent)
         try:
             write_durably(path, encode(list(moves)))
         except OSError as error:
@@ -87,6 +92,7 @@ def move_tags(chain: str, moves: Sequence[RegistryMove], connect: Connect) -> No
             ) from error
         for number, move in enumerate(moves):
             try:
+                _expect_alive(parent)
                 _move(move, connect)
             except TierwrightError as error:
                 raise type(error)(
@@ -135,6 +141,11 @@ def _finish(move: RegistryMove, say: Callable[[str], None], connect: Connect) ->
         _move(move, connect)
     except NotFoundError:
         say(f"{move.name} cannot be moved: {move.after} was removed from the registry")
+
+
+def _expect_alive(parent: ParentProcess) -> None:
+    if parent.has_ended():
+        raise RunError("the run was killed, so it moves no more tags")
 
 
 def _named(move: RegistryMove, connect: Connect) -> str | None:

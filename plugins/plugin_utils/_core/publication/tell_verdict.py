@@ -1,23 +1,74 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Tells a verdict: writes it to the repository of the tier that says it."""
+"""Tells verdicts: writes each to the repository of the tier that says it."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from ..handover.verdicts import ARTIFACT, MANIFEST, VERDICT, ConsumerVerdict, verdict_tag
+from ..chain.names import split_registry
+from ..handover.verdicts import (
+    ARTIFACT,
+    LONGEST_NAME,
+    MANIFEST,
+    MOST_CHARACTERS,
+    MOST_TESTS,
+    VERDICT,
+    ConsumerVerdict,
+    verdict_tag,
+)
 from ..image.manifest import descriptor
 from ..records import encode
+from ..state.journal import Journal
 from ..state.tier_records import RejectedTest
 from ..transports.image_document import digest
 from ..transports.registry_writer import RegistryWriter
 from .attach import EMPTY_BLOB, empty_config
+from .judging import Answer, Judgement, verdicts
 
-#: Limits of what a verdict contains: failed tests, and characters of one message or log.
-_MOST_TESTS = 20
-_MOST_CHARACTERS = 20_000
+#: Replaces what is secret in a text.
+Mask = Callable[[str], str]
+
+
+def tell_verdicts(
+    journal: Journal,
+    judgements: Mapping[str, Judgement],
+    connect: Callable[[str], RegistryWriter],
+    mask: Mask,
+    say: Callable[[str], None],
+) -> list[ConsumerVerdict]:
+    """Write the verdicts of all tiers that depend on a candidate.
+
+    Args:
+        journal: The journal of the run.
+        judgements: What the tiers say.
+        connect: Returns a registry, by its host.
+        mask: Hides secrets: other teams read what tests and tasks print.
+        say: Called with a line for each tier and each image.
+
+    Returns:
+        The verdicts that were written.
+
+    Raises:
+        EngineError: A registry rejected a request, or does not answer.
+    """
+    told = []
+    for judgement in judgements.values():
+        if judgement.answer is Answer.NOTHING:
+            say(f"{judgement.tier.name} gives no verdict: {judgement.reason}")
+    for judgement, verdict in verdicts(journal, judgements):
+        place = split_registry(judgement.tier.image)
+        answer = f"{judgement.tier.name} says {judgement.answer} to {verdict.image}@{verdict.digest}"
+        if place is None:
+            say(f"{answer}, but its tier_image names no registry to publish this in")
+            continue
+        host, repository = place
+        tell_verdict(connect(host), repository, _mask_all(verdict, mask))
+        say(answer)
+        told.append(verdict)
+    return told
 
 
 def tell_verdict(registry: RegistryWriter, repository: str, verdict: ConsumerVerdict) -> None:
@@ -26,13 +77,14 @@ def tell_verdict(registry: RegistryWriter, repository: str, verdict: ConsumerVer
     Args:
         registry: The registry.
         repository: The repository of the tier that says it.
-        verdict: The verdict. Only the first failed tests, and the ends of long logs, are written.
+        verdict: The verdict. Only its first failed tests are written, and only the ends of long logs.
 
     Raises:
         EngineError: The registry rejected a request, or does not answer.
     """
-    failed = tuple(map(_shorten, verdict.failed[:_MOST_TESTS]))
-    content = encode(replace(verdict, failed=failed), sort_keys=True).encode()
+    failed = tuple(map(_shorten, verdict.failed[:MOST_TESTS]))
+    short = replace(verdict, problem=verdict.problem[:MOST_CHARACTERS], failed=failed)
+    content = encode(short, sort_keys=True).encode()
     for blob in (EMPTY_BLOB, content):
         if registry.blob_size(repository, digest(blob)) is None:
             registry.write_blob(repository, digest(blob), len(blob), [blob], lambda _count: None)
@@ -46,5 +98,19 @@ def tell_verdict(registry: RegistryWriter, repository: str, verdict: ConsumerVer
     registry.write_manifest(repository, verdict_tag(verdict.digest), json.dumps(document).encode(), MANIFEST)
 
 
+def _mask_all(verdict: ConsumerVerdict, mask: Mask) -> ConsumerVerdict:
+    failed = [
+        replace(test, test=mask(test.test), message=mask(test.message), log=mask(test.log)) for test in verdict.failed
+    ]
+    return replace(verdict, problem=mask(verdict.problem), failed=tuple(failed))
+
+
 def _shorten(test: RejectedTest) -> RejectedTest:
-    return replace(test, message=test.message[:_MOST_CHARACTERS], log=test.log[-_MOST_CHARACTERS:])
+    return replace(
+        test,
+        test=test.test[:LONGEST_NAME],
+        owner=test.owner and test.owner[:LONGEST_NAME],
+        tier=test.tier and test.tier[:LONGEST_NAME],
+        message=test.message[:MOST_CHARACTERS],
+        log=test.log[-MOST_CHARACTERS:],
+    )

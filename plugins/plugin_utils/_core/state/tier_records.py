@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
+from ..text import printable_lines
 from .journal import Journal
 
-_BUILD, _TESTED = "build", "tested"
+_BUILD, _TESTED, _DISTURBED = "build", "tested", "disturbed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,13 @@ class GateRecord:
     failed: tuple[RejectedTest, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """Something outside a tier that ended its build or its tests."""
+
+    reason: str
+
+
 def write_build(journal: Journal, tier: str, record: BuildRecord) -> None:
     """Record the build of a tier. The time of the record is when the build began."""
     journal.write(_BUILD, tier, record)
@@ -90,3 +99,18 @@ def write_tested(journal: Journal, tier: str, record: GateRecord) -> None:
 def read_tested(journal: Journal, tier: str) -> GateRecord | None:
     """Return the result of the tests of a tier's image; ``None`` if no tests ran."""
     return journal.read_record(_TESTED, tier, GateRecord)
+
+
+def note_disturbance(journal: Journal, tier: str, reason: str) -> None:
+    """Record that something outside a tier ended its build or its tests: the engine, a killed process, the machine.
+
+    Then the failure of the tier says nothing about the tier or its parent.
+    """
+    with contextlib.suppress(OSError):  # a journal that is gone means that the run has ended
+        journal.write(_DISTURBED, tier, Disturbance(printable_lines(reason)))
+
+
+def read_disturbance(journal: Journal, tier: str) -> str | None:
+    """Return what ended the build or the tests of a tier from outside; ``None`` if nothing did."""
+    record = journal.read_record(_DISTURBED, tier, Disturbance)
+    return record.reason if record else None

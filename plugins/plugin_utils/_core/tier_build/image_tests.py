@@ -28,7 +28,7 @@ from ..plan.decision import Action
 from ..plan.own_images import find_own
 from ..state.journal import Journal
 from ..state.plan_records import Planned, read_plan, read_plans
-from ..state.tier_records import GateRecord, PassedTest, RejectedTest, write_tested
+from ..state.tier_records import GateRecord, PassedTest, RejectedTest, note_disturbance, write_tested
 from . import candidates
 from .candidates import Candidate
 from .failure import note_failure, shell_command, suspects
@@ -171,7 +171,11 @@ def _run_tests(
     existing = {name: image_id for name, image_id in neighbours.items() if image_id}
     missing = tuple(name for name in neighbours if name not in existing)
     subject = GateSubject(tier.name, image.id, existing, journal.run, missing)
-    verdict = run_suite(suite, subject, timeout)
+    try:
+        verdict = run_suite(suite, subject, timeout)
+    except ContractError as error:  # the tests could not begin, or lost their run
+        note_disturbance(journal, tier.name, str(error))
+        raise
     _record(journal, subject, verdict)
     if not verdict.passed:
         name = _tag_failed(engine, tier, image, candidate)

@@ -36,6 +36,8 @@ _DELAYS = (0.2, 0.5, 1.0, 2.0)
 _LONGEST_DELAY = 30.0
 #: Seconds after the first attempt in which a request is repeated. The last attempt can take as long again.
 _LONGEST = 60.0
+#: Bytes in a second that a registry moves at least to their final place, before it answers.
+_SLOWEST_STORE = 10_000_000
 #: Length of a registry's reason in an error message.
 _REASON = 200
 _TOKEN = re.compile(r"[\x21-\x7e]+")
@@ -107,7 +109,7 @@ class RegistryClient:
             other: Other statuses that are not errors.
             headers: Headers of the request.
             parameters: Added to the address as its query.
-            body: Bytes, or an iterable of bytes that begins again each time it is iterated.
+            body: Bytes, or an iterable of bytes of a known length that begins again each time it is iterated.
 
         Yields:
             The answer, with a successful status or one of ``other``.
@@ -122,7 +124,8 @@ class RegistryClient:
 
         def send() -> HttpResponse:
             own = {"Authorization": self._authorization[repository]} if repository in self._authorization else {}
-            return self._open(stack, method, address, {"Accept": _ACCEPT, **own, **(headers or {})}, parameters, body)
+            all_headers = {"Accept": _ACCEPT, **own, **(headers or {})}
+            return self._open(stack, method, address, all_headers, parameters, body)
 
         try:
             with ExitStack() as stack:
@@ -186,10 +189,13 @@ class RegistryClient:
     ) -> HttpResponse:
         """Send a request, and send it again after a temporary error."""
         delays, end = iter(_DELAYS if body is None or isinstance(body, bytes) else ()), time.monotonic() + _LONGEST
+        work = len(body) / _SLOWEST_STORE if body is not None else 0
         while True:
             delay = next(delays, None)
             try:
-                request = self._http.request(method, address, headers=headers, parameters=parameters, body=body)
+                request = self._http.request(
+                    method, address, headers=headers, parameters=parameters, body=body, work=work
+                )
                 answer = stack.enter_context(request)
             except LastingHttpError:
                 raise

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The tree of all images of a place: which image is based on which.
 
-An image descends from a second image if its layers begin with all layers of the second. Names and labels do not count,
-because names can be moved and labels are inherited. Some images have the same layers and differ only in their
-configuration. Among these, an image descends from a second image if its history begins with all of the second's.
+An image descends from a second image if its layers begin with all layers of the second. Names do not count, because
+they can be moved. Some images have the same layers and differ only in their configuration. Among these, an image
+descends from the one that its label names as the parent. Without such a label, it descends from one whose whole
+history its own history begins with. Labels are inherited, so they only decide between images with the same layers.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from types import MappingProxyType
 from ..chain import tags
 from ..chain.names import familiar_name
 from ..errors import DamagedError, NotFoundError
+from ..image import labels
 from ..state.journal import chains
 from ..state.status import Followed, read_status
 from ..text import short
@@ -112,9 +114,15 @@ def _age(held: HeldImage) -> tuple[int, int, str]:
 
 
 def _choose_parent(node: FamilyNode, candidates: list[FamilyNode]) -> FamilyNode | None:
-    """Choose a parent among the nodes that share the most layers: if possible, one whose history the node continues."""
+    """Choose a parent among the nodes that share the most layers.
+
+    If possible, it is the one that the node's label names, or one whose history the node continues.
+    """
     if not candidates or node.held is None:
         return candidates[0] if candidates else None
+    named = node.held.document.labels.get(labels.PARENT)
+    if named and (by_label := [each for each in candidates if each.held and each.held.document.id == named]):
+        return by_label[0]
     by_history = [each for each in candidates if _continues(node.held, each)]
     return by_history[-1] if by_history else candidates[0]
 

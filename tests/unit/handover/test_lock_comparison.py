@@ -7,9 +7,9 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Follow, Tier
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.attachments import PublishedPlace
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.followed_image import look_up
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.lock_comparison import describe_update
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.lock_update import (
     LockUpdate,
-    describe_update,
     update_lines,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tests_archive import PackedFile
