@@ -80,7 +80,7 @@ def roles(registry, tmp_path):
         inventory = SimpleNamespace(
             chain=Chain([tier, web, shop]),
             selected=["core", "web", "shop"],
-            locked={"core": dataclasses.replace(locked, **changes)},
+            used={"core": dataclasses.replace(locked, **changes)},
             registries=registries,
             inventory_folder=lambda _tier: tmp_path,
         )
