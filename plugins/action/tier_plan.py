@@ -83,8 +83,10 @@ class ActionModule(ChainAction):
         inventory = planner.inventory
         inventory.variant  # noqa: B018 - report a wrong one before an engine that does not answer
         engine = connect()
-        if self._tries and not _find_candidates(inventory):
-            return self._try_nothing(inventory, files)
+        if self._tries:
+            inventory.check_whole_roles()
+            if not _find_candidates(inventory):
+                return self._try_nothing(inventory, files)
         if self._task.check_mode:
             check_claim(engine, inventory.name, inventory.home)
             if interrupted(inventory.name):

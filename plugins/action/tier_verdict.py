@@ -12,7 +12,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engi
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import Image
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.secrets import hide_secrets
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.secrets import SecretMask
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.tier_roles import TierRoles
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import ChainAction, read_inventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.judging import judge, passed_images
@@ -44,8 +44,8 @@ class ActionModule(ChainAction):
             return engine.images.find(passed[tier.name])
 
         judgements = judge(journal, find_parent)
-        hosts = [inventory.variables(name) for name in judgements]
-        verdicts = tell_verdicts(journal, judgements, registries.writer, lambda text: hide_secrets(text, hosts), say)
+        mask = SecretMask([inventory.variables(name) for name in judgements]).hide
+        verdicts = tell_verdicts(journal, judgements, registries.writer, mask, say)
         passed = passed_images(journal, judgements)
         if any(inventory.chain[name].is_publishable for name in passed):
             finish_moves(inventory.name, say, registries.writer)

@@ -6,7 +6,6 @@ from ansible.parsing.vault import EncryptedString, VaultLib, VaultSecret, VaultS
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.secrets import (
-    hide_secrets,
     reject_secrets,
 )
 
@@ -78,5 +77,5 @@ def test_a_value_that_cannot_be_decrypted_is_ignored(encrypted):
 def test_secrets_are_hidden_in_a_text_the_longest_first(encrypted, from_a_vault):
     hosts = [{"a": encrypted(SECRET)}, {"b": {"c": [from_a_vault(f"{SECRET} and more")]}, "d": "plain text"}]
     text = f"plain text: {SECRET} and more, {SECRET}{SECRET}"
-    assert hide_secrets(text, hosts) == "plain text: ***, ******"
-    assert hide_secrets(text, []) == text
+    assert SecretMask(hosts).hide(text) == "plain text: ***, ******"
+    assert SecretMask([]).hide(text) == text

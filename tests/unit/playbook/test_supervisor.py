@@ -194,11 +194,22 @@ def test_each_host_fails_alone_and_the_others_continue(project):
     for name, (_tasks, reason) in FAILURES.items():
         assert f"{name} was given up" in output, f"{name}\n{process.stdout}"
         assert reason in output.partition(f"{name} was given up")[2][:400], f"{name}\n{process.stdout}"
+    disturbed = {path.name.partition(".")[0] for path in (project.folder / "journal").glob("*.disturbed.json")}
+    assert disturbed == {"killed", "ignored", "ended", "no-room"}  # the failures of the others are their own
     assert project.reason("leaves") == "its role left the play before the tier was sealed and tested"
     recap = dict(line.split(":", 1) for line in process.stdout.partition("PLAY RECAP")[2].splitlines() if " : " in line)
     assert all("failed=0" not in counts for name, counts in recap.items() if name.strip() not in {"good", "deaf"}), (
         recap
     )
+
+
+def test_in_a_trial_a_tier_that_left_the_play_is_an_answer(project):
+    project.host("leaves", FINE)
+    tried = {"images": [{"tier": "core", "image": "registry.example.org/core", "digest": "sha256:1"}]}
+    (project.folder / "journal/core.tried.json").write_text(json.dumps(tried))
+    process = project.run()
+    assert process.returncode == 0, process.stdout
+    assert project.reason("leaves") == "its role left the play before the tier was sealed and tested"
 
 
 def test_a_worker_that_is_killed_while_it_writes_its_result_ends_the_run(project):

@@ -129,6 +129,18 @@ class ChainInventory:
             )
         return names
 
+    def check_whole_roles(self) -> None:
+        """Make sure that ``--tags`` and ``--skip-tags`` leave out no task of a role.
+
+        Raises:
+            ChainError: They do, so an image says nothing about the tiers that it is based on.
+        """
+        if list(self.task_tags["run"]) != ["all"] or list(self.task_tags["skip"]):
+            raise ChainError(
+                "candidates cannot be tried with --tags or --skip-tags: a role that is applied in part says nothing "
+                "about the image below it; leave these options out"
+            )
+
     @property
     def used(self) -> dict[str, LockedTier]:
         """The images that this run uses for the followed tiers: the locked ones, unless it tries others."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,17 +51,23 @@ def reject_secrets(tier: str, variable: str, config: Mapping[str, Any], variable
                 )
 
 
-def hide_secrets(text: str, hosts: Iterable[Mapping[str, Any]]) -> str:
-    """Replace each value from a vault in a text by ``***``.
+class SecretMask:
+    """Replaces values from a vault in texts by ``***``, for example in the output of tests."""
 
-    Args:
-        text: The text, for example the output of a test.
-        hosts: The variables of the hosts whose secrets it may contain.
-    """
-    values = {value for variables in hosts for _name, value in _vault_values(variables)}
-    for value in sorted(values, key=len, reverse=True):  # a value can contain another one
-        text = text.replace(value, "***")
-    return text
+    def __init__(self, hosts: Iterable[Mapping[str, Any]]) -> None:
+        """Take the variables of the hosts whose secrets a text may contain. They are read when the first text comes."""
+        self._hosts = hosts
+
+    @cached_property
+    def _values(self) -> list[str]:
+        values = {value for variables in self._hosts for _name, value in _vault_values(variables)}
+        return sorted(values, key=len, reverse=True)  # a value can contain another one
+
+    def hide(self, text: str) -> str:
+        """Return the text without the secrets."""
+        for value in self._values if text else ():
+            text = text.replace(value, "***")
+        return text
 
 
 def _vault_values(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -131,7 +131,7 @@ class TierAction(ActionBase):
 def command() -> str:
     """The command line of Ansible, without its options: these may contain secrets."""
     playbooks = context.CLIARGS.get("args", ())
-    return " ".join([Path(sys.argv[0]).name, *([playbooks] if isinstance(playbooks, str) else playbooks)])
+    return " ".join([_program(), *([playbooks] if isinstance(playbooks, str) else playbooks)])
 
 
 def resume_command() -> str:
@@ -141,12 +141,17 @@ def resume_command() -> str:
     default_inventories = constants.DEFAULT_HOST_LIST or ()
     inventories = [path for path in arguments.get("inventory") or () if path not in default_inventories]
     words = [
-        Path(sys.argv[0]).name,
+        _program(),
         *(word for path in inventories for word in ("-i", _relative_path(path))),
         *(["--limit", arguments["subset"]] if arguments.get("subset") else []),
         *([playbooks] if isinstance(playbooks, str) else playbooks),
     ]
     return shlex.join(words) + ("  # and the same -e" if arguments.get("extra_vars") else "")
+
+
+def _program() -> str:
+    name = Path(sys.argv[0]).name
+    return "ansible-playbook" if name == "__main__.py" else name  # python -m ansible playbook
 
 
 def _relative_path(inventory: str) -> str:
