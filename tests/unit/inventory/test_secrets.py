@@ -6,6 +6,7 @@ from ansible.parsing.vault import EncryptedString, VaultLib, VaultSecret, VaultS
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.secrets import (
+    SecretMask,
     reject_secrets,
 )
 
