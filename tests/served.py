@@ -19,6 +19,7 @@ def http_server(answer: Callable[[str, Mapping[str, str]], Answer], tls: ssl.SSL
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             status, headers, body = answer(self.path, cast(Mapping[str, str], self.headers))

@@ -93,4 +93,4 @@ def test_blame_names_tasks_and_why_plans_the_next_run(tierwright, small_chain, e
     assert "tier_force names 'none'" in broken.errors
     nowhere = why("web", "--", "-e", "tier_plan_file=/none/plan.json")
     assert nowhere.code == 7
-    assert "the plan cannot be written to /none/plan.json" in nowhere.errors
+    assert "tier_plan_file: the answer cannot be written to /none/plan.json" in nowhere.errors

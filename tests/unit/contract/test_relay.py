@@ -16,6 +16,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.re
 
 class Echo(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import EngineError, wrap_errors
 from .api_errors import RefusedError, require_list, translate_errors
 from .confinement import Confinement, host_config
+from .container_info import inspect_container
 from .exec import Exec
 from .image_ids import ImageNames
 from .inspection import ContainerInfo, read_container
@@ -201,8 +202,8 @@ class Containers:
         Raises:
             EngineError: The container does not exist, or the engine does not answer.
         """
+        info = inspect_container(self._session, container)
         with translate_errors(f"looking at container {container}"):
-            info = self._session.api.inspect_container(container)
             return read_container(info, self._image(info["Image"], info["Config"].get("Labels")))
 
     def commands(self, container: str) -> list[str]:

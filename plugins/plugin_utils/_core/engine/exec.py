@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 from ..errors import ContainerGoneError, EngineError, EngineUnavailableError, wrap_errors
 from .api_errors import MissingError, RefusedError, translate_errors
+from .container_info import inspect_container
 from .session import EngineSession, connection, error_response, reachable_directly
 from .streams import Frames, StartedCommand, as_socket, can_end_input, read_ahead, read_buffered
 
@@ -216,7 +217,7 @@ class Exec:
         """
         try:
             with translate_errors(f"looking at container {container}"):
-                state = self._session.api.inspect_container(container)["State"]
+                state = inspect_container(self._session, container)["State"]
                 status, code = state.get("Status"), state.get("ExitCode")
         except MissingError:
             return f"build container {container} does not exist any more; it was removed"
@@ -236,7 +237,7 @@ class Exec:
         while time.monotonic() < until:
             try:
                 with translate_errors(f"looking at container {container}"):
-                    if not self._session.api.inspect_container(container)["State"]["Running"]:
+                    if not inspect_container(self._session, container)["State"]["Running"]:
                         return True
             except MissingError:
                 return True

@@ -10,6 +10,7 @@ from typing import Any
 
 from . import containers
 from .api_errors import RefusedError, translate_errors
+from .container_info import inspect_container
 from .containers import Containers
 from .image_ids import ImageNames
 from .session import EngineSession
@@ -140,8 +141,7 @@ class Services:
         Raises:
             EngineError: The container does not exist, or the engine does not answer.
         """
-        with translate_errors(f"looking at container {container}"):
-            info = self._session.api.inspect_container(container)
+        info = inspect_container(self._session, container)
         state = info["State"]
         networks = info["NetworkSettings"].get("Networks") or {}
         return ServiceState(

@@ -1,0 +1,42 @@
+"""A container is looked at, although its process may end at the same moment."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import docker.errors
+import pytest
+import requests
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.container_info import inspect_container
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
+
+ENDING = "read /proc/77749/cgroup: no such process"
+
+
+def session(*answers):
+    """A session whose engine gives these answers; texts are errors."""
+    waiting = list(answers)
+
+    def inspect(_container):
+        answer = waiting.pop(0)
+        if isinstance(answer, str):
+            response = requests.Response()
+            response.status_code = 500
+            raise docker.errors.APIError("", response, explanation=answer)
+        return answer
+
+    return SimpleNamespace(api=SimpleNamespace(inspect_container=inspect)), waiting
+
+
+def test_a_process_that_has_just_ended_is_no_error():
+    engine, _waiting = session(ENDING, {"Id": "c"})
+    assert inspect_container(engine, "c") == {"Id": "c"}
+
+
+@pytest.mark.parametrize(("answers", "left"), [((ENDING, ENDING, ENDING, {}), 1), (("disk full", {}), 1)])
+def test_other_errors_are_errors_at_once(answers, left):
+    engine, waiting = session(*answers)
+    with pytest.raises(EngineError, match=f"looking at container c: the engine says: {answers[0]}"):
+        inspect_container(engine, "c")
+    assert len(waiting) == left
