@@ -19,6 +19,7 @@ from shop import gone, killed, make_shop, reach, shop  # noqa: F401 - fixtures
 settings.register_profile("tierwright", deadline=None, max_examples=int(os.environ.get("EXAMPLES", "25")))
 settings.load_profile("tierwright")
 
+
 def pytest_xdist_auto_num_workers() -> int:
     """Half as many workers more than cores: many tests wait a moment for a timer or for a process."""
     return len(os.sched_getaffinity(0)) * 3 // 2
