@@ -20,6 +20,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.own_im
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
     ChainAction,
     command,
+    end_with_parent,
     read_inventory,
     read_waiting,
 )
@@ -88,7 +89,8 @@ class ActionModule(ChainAction):
         chosen = self._choose(inventory, engine)
         consumers = _read_all_consumers(inventory, chosen[0])
         tests = TierRoles(inventory).own_folder
-        publication = Publication(engine, inventory.name, inventory.chain, registries, tests, say)
+        parent = end_with_parent()
+        publication = Publication(engine, inventory.name, inventory.chain, registries, tests, say, parent)
         published = publication.send(*chosen)
         if not self._is_candidate:
             publication.ask(published, consumers)

@@ -14,7 +14,11 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image impor
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.secrets import SecretMask
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.tier_roles import TierRoles
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import ChainAction, read_inventory
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
+    ChainAction,
+    end_with_parent,
+    read_inventory,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.judging import judge, passed_images
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publication import (
     Publication,
@@ -50,7 +54,8 @@ class ActionModule(ChainAction):
         if any(inventory.chain[name].is_publishable for name in passed):
             finish_moves(inventory.name, say, registries.writer)
             tests = TierRoles(inventory).own_folder
-            publication = Publication(engine, inventory.name, inventory.chain, registries, tests, say)
+            parent = end_with_parent()
+            publication = Publication(engine, inventory.name, inventory.chain, registries, tests, say, parent)
             published = publication.send(choose_targets(inventory.chain, passed, say), find_passed, candidate_tags)
             publication.move(published)
             show_published(published, candidate_tags, say)

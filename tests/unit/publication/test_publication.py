@@ -7,6 +7,7 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.graph import Chain
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ContractError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.verdicts import ConsumerVerdict
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.parent_process import ParentProcess
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.consumers import Consumers
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publication import Publication
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publish import PublishedTier
@@ -34,7 +35,7 @@ class World:
         self.old = {name: self.put(name, "latest", 1) for name in TIERS}
         self.new = {name: self.put(name, "new", 2) for name in TIERS}
         self.publication = Publication(
-            FakeEngine(), "chain", self.chain, Registries(), lambda _name: None, self.lines.append
+            FakeEngine(), "chain", self.chain, Registries(), lambda _name: None, self.lines.append, ParentProcess()
         )
 
     def put(self, name, tag, version):

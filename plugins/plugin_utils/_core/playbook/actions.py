@@ -25,6 +25,7 @@ from ansible.utils.display import Display
 from ..errors import ChainError, ContractError, SealError, TierwrightError, describe_error
 from ..inventory.chain_inventory import ChainInventory
 from ..inventory.planner import Planner
+from ..parent_process import ParentProcess
 from ..records import encode
 from ..state.journal import Journal
 from ..state.lock import LOCK_TIMEOUT, Waiting
@@ -126,6 +127,17 @@ class TierAction(ActionBase):
         Returns:
             The task's result.
         """
+
+
+def end_with_parent() -> ParentProcess:
+    """Interrupt this process when ansible-playbook ends: a worker survives that, and would work beside the next run.
+
+    Returns:
+        The parent process.
+    """
+    parent = ParentProcess()
+    parent.interrupt_with()
+    return parent
 
 
 def command() -> str:

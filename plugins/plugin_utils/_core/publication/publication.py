@@ -37,6 +37,7 @@ class Publication:
         registries: Registries,
         tests: Callable[[str], Path | None],
         say: Callable[[str], None],
+        parent: ParentProcess,
     ) -> None:
         """Take what to publish.
 
@@ -47,14 +48,13 @@ class Publication:
             registries: The registries.
             tests: Returns the folder of the tests of a tier's role; ``None`` if it has none.
             say: Called with lines to print.
+            parent: The process that this one belongs to. When it has ended, no tag moves any more.
         """
         self._engine, self._name, self._chain, self._registries, self._say = engine, name, chain, registries, say
         self._attacher = Attacher(engine, chain, tests, registries.writer, say)
         #: The tiers whose images were offered to their consumers.
         self._offered: set[str] = set()
-        # A worker of Ansible survives a killed ansible-playbook. It would publish beside the next run.
-        self._parent = ParentProcess()
-        self._parent.interrupt_with()
+        self._parent = parent
 
     def send(self, targets: Sequence[Tier], find_image: FindImage, choose_tags: ChooseTags) -> list[PublishedTier]:
         """Send images and their attachments. No tag moves.
