@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 from dataclasses import dataclass
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import docker
 import pytest
 
 from .conftest import BIN, MANIFESTS, ROOT, SmallChain, remove_images
@@ -32,6 +34,10 @@ OWN_TEST = """
         web.wait(lambda: "core" in web.logs())
         assert "broken" not in web.logs(), "development cannot use this core"
 """
+
+
+#: Engines of the other teams' machines, if they have some of their own: ``middleware=unix://…,development=unix://…``.
+ENGINES = dict(pair.split("=", 1) for pair in os.environ.get("TEAM_ENGINES", "").split(",") if pair)
 
 
 def write(file, text):
@@ -91,6 +97,9 @@ def teams(tmp_path, make_chain, registry, engine, environment):
             subprocess.run(["git", "init", "--quiet", repository], check=True)
             folders = {key: str(home / key) for key in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "ANSIBLE_HOME")}
             chain = stack.enter_context(make_chain(repository))
+            if name in ENGINES:
+                folders["DOCKER_HOST"] = ENGINES[name]
+                chain.engine = stack.enter_context(contextlib.closing(docker.DockerClient(ENGINES[name])))
             made.append(Team(chain, registry, {**environment, "HOME": str(home), **folders}))
         operations, middleware, development = made
         consumers = [team.repository(tier) for team, tier in ((middleware, "mid"), (development, "app"))]
