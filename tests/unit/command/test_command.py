@@ -19,7 +19,7 @@ from click.testing import CliRunner
 
 import schemas
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command import tree as command_tree
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command.main import tierwright, version
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command.main import tierwright
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import save_matrix
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.variant_matrix import (
     Cell,
@@ -350,17 +350,6 @@ def test_a_pipe_may_close_early(place, tmp_path):
     assert (process.returncode, process.stdout, process.stderr) == (141, "{", "")
 
 
-def test_the_command_imports_neither_ansible_nor_the_sdk():
-    script = (
-        f"import sys; from {tierwright.callback.__module__} import tierwright\n"
-        "try: tierwright(['--help'])\n"
-        "except SystemExit: print(*sorted(sys.modules))\n"
-    )
-    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    modules = set(process.stdout.splitlines()[-1].split())
-    assert not modules & {"ansible", "docker", "requests", "rich"}
-
-
 def test_the_command_runs_from_a_clone(place, tmp_path):
     root = DOCS.parent
     environment = {**os.environ, "PYTHONPATH": str(root / "collections"), "XDG_CACHE_HOME": str(tmp_path)}
@@ -377,21 +366,6 @@ def test_the_command_runs_from_a_clone(place, tmp_path):
 
 def test_the_version_is_that_of_the_distribution(run):
     assert run("--version")[:2] == (0, f"tierwright, version {metadata.version('tierwright')}\n")
-
-
-@pytest.mark.parametrize(
-    ("file", "content", "expected"),
-    [
-        ("MANIFEST.json", '{"collection_info": {"version": "1.2.3"}}', "1.2.3"),
-        ("MANIFEST.json", "[]", "unknown"),
-        ("galaxy.yml", "name: chain\nversion: 1.2.3\n", "1.2.3"),
-        ("galaxy.yml", "name: chain\n", "unknown"),
-        ("README.md", "", "unknown"),
-    ],
-)
-def test_the_version_without_an_installed_distribution(tmp_path, file, content, expected):
-    (tmp_path / file).write_text(content)
-    assert version(tmp_path) == expected
 
 
 def test_an_unexpected_error_is_reported_in_one_sentence(place, monkeypatch):

@@ -25,7 +25,6 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.te
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.upstream import upstream_ancestors
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.attach import attach
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports import registry_client
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.registry_client import RegistryClient
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.registry_writer import RegistryWriter
 from fake_registry import digest, fake_registry
@@ -37,19 +36,6 @@ TESTS = {
 }
 PLACE = PublishedPlace("core", "operations", "shop", None, ("etc/ssl",))
 IMAGE = b'{"mediaType": "application/vnd.docker.distribution.manifest.v2+json", "config": {}}'
-
-
-@pytest.fixture(autouse=True)
-def folders(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    monkeypatch.setattr(registry_client, "_DELAYS", ())
-
-
-@pytest.fixture
-def registry():
-    with fake_registry() as registry:
-        yield registry
 
 
 @pytest.fixture(params=[True, False], ids=["referrers", "fallback tag"])

@@ -30,26 +30,11 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.lo
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tests_archive import PackedFile
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports import registry_client
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.registries import Registries
-from fake_registry import fake_registry
 from published_images import identity, publish, publish_attachment, tier_layer
 
 BASE, CORE = tier_layer(1), tier_layer(2)
 TESTS = {"test_contract.py": PackedFile(b"def test(): pass\n")}
-
-
-@pytest.fixture(autouse=True)
-def folders(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    monkeypatch.setattr(registry_client, "_DELAYS", ())
-
-
-@pytest.fixture
-def registry():
-    with fake_registry() as registry:
-        yield registry
 
 
 @pytest.fixture

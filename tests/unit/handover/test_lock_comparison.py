@@ -14,25 +14,10 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.lo
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tests_archive import PackedFile
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index.index import Store
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports import registry_client
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.registries import Registries
-from fake_registry import fake_registry
 from published_images import identity, protecting, publish, publish_attachment, tier_layer
 
 BASE = tier_layer(1)
-
-
-@pytest.fixture(autouse=True)
-def folders(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    monkeypatch.setattr(registry_client, "_DELAYS", ())
-
-
-@pytest.fixture
-def registry():
-    with fake_registry() as registry:
-        yield registry
 
 
 class World:
@@ -122,12 +107,19 @@ def test_a_new_attachment_of_the_same_image_is_newer(world):
     assert lines(update)[1:] == ["  corebuild (team operations):", "    contract + test_a.py"]
 
 
+def test_an_image_without_an_attachment_brings_no_contracts_and_that_is_said(world):
+    (said,) = lines(world.update(None, world.publish(2)))[1:]
+    assert "published without an attachment, so no contracts of its tiers are tested here" in said
+    attached = world.publish(3, tests={"test_a.py": PackedFile(b"1")})
+    assert lines(world.update(None, attached))[1:] == []
+
+
 def test_an_image_that_is_gone_is_not_compared(world):
     before = world.publish(2)
     world.registry.manifests.clear()
     update = world.update(before, world.publish(3))
     assert update.newer
-    assert "is not in the registry any more" in lines(update)[1]
+    assert "is not in the registry any more" in lines(update)[-1]
 
 
 def test_a_layer_that_is_gone_is_not_compared(world):
@@ -135,5 +127,5 @@ def test_a_layer_that_is_gone_is_not_compared(world):
     for key in [key for key in world.registry.blobs if key[1] == before.published.document.layers[1]]:
         del world.registry.blobs[key]
     update = world.update(before, world.publish(3))
-    assert "cannot be compared" in lines(update)[1]
+    assert "cannot be compared" in lines(update)[-1]
     assert update.newer

@@ -22,7 +22,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image.manif
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, decide
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.registries import Registries
-from fake_registry import digest, fake_registry
+from fake_registry import digest
 
 BASE = ["sha256:" + "0" * 64]
 OWN = "sha256:" + "1" * 64
@@ -30,12 +30,6 @@ PARENT = "sha256:" + "9" * 64
 #: What is known before a build, and what the role used besides it.
 STATIC = {"role": "r1", "parent": PARENT}
 SOURCES = {"environment/COLOUR": "blue"}
-
-
-@pytest.fixture
-def registry():
-    with fake_registry() as registry:
-        yield registry
 
 
 @pytest.fixture

@@ -17,26 +17,11 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tr
     read_tried,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports import registry_client
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.registries import Registries
-from fake_registry import digest, fake_registry
+from fake_registry import digest
 from published_images import identity, publish, tier_layer
 
 BASE = tier_layer(1)
-
-
-@pytest.fixture(autouse=True)
-def folders(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    monkeypatch.setattr(registry_client, "_DELAYS", ())
-
-
-@pytest.fixture
-def registry():
-    with fake_registry() as registry:
-        yield registry
 
 
 @pytest.fixture

@@ -16,28 +16,15 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.ve
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.tell_verdict import tell_verdict
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.records import encode
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.tier_records import RejectedTest
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports import registry_client
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.registry_client import RegistryClient
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.registry_writer import RegistryWriter
-from fake_registry import digest, fake_registry
+from fake_registry import digest
 
 MANIFEST = digest(b"corebuild")
 TEST = RejectedTest("test_it.py::test_php", "development", "wordpress", "no PHP", "a log")
 NO = ConsumerVerdict("r.example.org/ops/core", MANIFEST, "wordpress", "development", False, 3, "1 test fails", (TEST,))  # noqa: FBT003
 YES = replace(NO, passed=True, problem="", failed=())
 REPOSITORY = "development/wordpress"
-
-
-@pytest.fixture(autouse=True)
-def folders(monkeypatch, tmp_path):
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    monkeypatch.setattr(registry_client, "_DELAYS", ())
-
-
-@pytest.fixture
-def registry():
-    with fake_registry() as registry:
-        yield registry
 
 
 def read(registry, manifest=MANIFEST):

@@ -155,3 +155,11 @@ def test_contracts_that_cannot_travel_are_an_error_that_names_the_tier(world):
     world.image("base", BASE, tests=CONTRACT + "import docker\n")
     with pytest.raises(RunError, match=r"^tier 'base': it cannot be published .* imports docker"):
         world.attach()
+
+
+def test_contracts_that_other_teams_skip_are_named(world):
+    world.image("base", BASE, tests=CONTRACT + "@pytest.mark.network\n@pytest.mark.contract\ndef test_web(): pass\n")
+    world.attach()
+    assert world.lines == [
+        "contracts of tier 'base' that are marked 'network' are skipped where other teams run them: test_contract.py"
+    ]

@@ -21,6 +21,11 @@ from .followed_image import ConnectToRead, FollowedImage, look_up_locked
 from .lock_file import LockedTier
 from .lock_update import FollowedUpdate, UpstreamChange, UpstreamTier
 
+_NO_ATTACHMENT = (
+    "it was published without an attachment, so no contracts of its tiers are tested here; "
+    "ask its team to publish it again"
+)
+
 
 def describe_update(
     connect: ConnectToRead, tier: Tier, locked_before: LockedTier | None, now: FollowedImage, store: Store
@@ -48,17 +53,18 @@ def describe_update(
         newest=locked.digest,
         newer=locked_before != locked,
         upstream=_upstream(now),
+        unread=[] if locked.attachment else [_NO_ATTACHMENT],
     )
     if locked_before is None or not update.newer:
         return update
     before = look_up_locked(connect, tier, locked_before)
     if before is None:
         sentence = "the locked image or its attachment is not in the registry any more, so it cannot be compared"
-        return replace(update, unread=[sentence])
+        return replace(update, unread=[*update.unread, sentence])
     try:
         diff = compare(_open(before, store), _open(now, store))
     except NotFoundError as error:
-        return replace(update, unread=[f"the images cannot be compared: {error}"])
+        return replace(update, unread=[*update.unread, f"the images cannot be compared: {error}"])
     contracts, protects = _contract_changes(before, now), _protection_changes(before, now)
     layers = {owner.called: owner for owner in diff.tiers}
     teams = {**_teams(before), **_teams(now), **{owner.called: owner.team for owner in diff.tiers}}

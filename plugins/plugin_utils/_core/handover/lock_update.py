@@ -61,7 +61,7 @@ class FollowedUpdate:
     config: list[SettingChange] = field(default_factory=list)
     environment: list[SettingChange] = field(default_factory=list)
     labels: list[SettingChange] = field(default_factory=list)
-    #: One sentence for each thing that could not be compared.
+    #: One sentence for each thing that could not be compared, or that the newest image lacks.
     unread: list[str] = field(default_factory=list)
 
 

@@ -20,7 +20,7 @@ from ..transports.image_document import digest, parse
 from .attach import attach
 from .publish import PublishedTier
 from .registry_tags import Connect
-from .travelling_tests import travelling_tests
+from .travelling_tests import tests_with_network, travelling_tests
 
 
 class Attacher:
@@ -79,6 +79,11 @@ class Attacher:
             protects=tuple(path for protection in own for path in protection.paths),
         )
         files = travelling_tests(folder) if folder else {}
+        if online := tests_with_network(files):
+            self._say(
+                f"contracts of tier {tier.name!r} that are marked 'network' are skipped where other teams run them: "
+                f"{', '.join(online)}"
+            )
         return attach(self._connect(host), repository, manifest, place, files)
 
     def _find_parent(self, tier: Tier, image: Image) -> PublishedParent | None:

@@ -25,6 +25,7 @@ from ..handover.tests_archive import PackedFile, pack
 OFFERED = ("pytest", "testinfra")
 
 _MARK = "contract"
+_NETWORK = "network"
 
 
 def travelling_tests(folder: Path) -> dict[str, PackedFile]:
@@ -60,6 +61,13 @@ def travelling_tests(folder: Path) -> dict[str, PackedFile]:
     return chosen
 
 
+def tests_with_network(files: Mapping[str, PackedFile]) -> list[str]:
+    """List the files whose tests may be marked ``network``. Where other teams run them, these tests are skipped."""
+    return [
+        path for path, file in files.items() if path.endswith(".py") and _marks(ast.parse(file.content, path), _NETWORK)
+    ]
+
+
 def _read(folder: Path, path: Path) -> PackedFile:
     resolved = path.resolve()
     if not resolved.is_relative_to(folder.resolve()):
@@ -92,11 +100,11 @@ def _is_test(path: str) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in TEST_FILES)
 
 
-def _marks(source: ast.Module) -> bool:
-    """Tell whether a module uses the mark: ``pytest.mark.contract``, or its name as a text."""
+def _marks(source: ast.Module, mark: str = _MARK) -> bool:
+    """Tell whether a module uses a mark: ``pytest.mark.contract``, or its name as a text."""
     return any(
-        (isinstance(node, ast.Attribute) and node.attr == _MARK)
-        or (isinstance(node, ast.Constant) and node.value == _MARK)
+        (isinstance(node, ast.Attribute) and node.attr == mark)
+        or (isinstance(node, ast.Constant) and node.value == mark)
         for node in ast.walk(source)
     )
 
