@@ -1,0 +1,54 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The contract of the proxy: tests of every image that is based on it."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.contract
+
+#: A name that no DNS server knows. The proxy starts, and has no replicas.
+NOWHERE = {"HAPROXY_BACKEND": "replicas.invalid:8080"}
+
+
+def test_configuration_is_valid(host):
+    # The container has no network. HAProxy does not start if it cannot contact the DNS servers of /etc/resolv.conf.
+    result = host.run(
+        "HAPROXY_BACKEND=replicas.invalid:8080 HAPROXY_RESOLVER=127.0.0.1:53 HAPROXY_TLS_CERTIFICATE_FILE="
+        " haproxy -c -f /etc/haproxy/haproxy.cfg"
+    )
+    output = result.stdout + result.stderr
+    assert result.rc == 0, f"HAProxy rejects its configuration: {output}"
+    assert "[WARNING]" not in output, f"HAProxy warns of its configuration: {output}"
+
+
+def test_only_root_can_change_the_configuration(host):
+    for path in ("/etc/haproxy", "/etc/haproxy/haproxy.cfg"):
+        file = host.file(path)
+        actual = (file.uid, oct(file.mode & 0o022))
+        assert actual == (0, "0o0"), f"{path} has uid and write bits {actual}; expected 0 and none for group and others"
+
+
+def test_stop_signal_lets_requests_finish(image):
+    signal = image.config.get("StopSignal")
+    assert signal in {"SIGUSR1", "10"}, f"the stop signal is {signal}; HAProxy finishes its requests only on SIGUSR1"
+
+
+def test_container_becomes_healthy_without_replicas_and_no_process_is_root(start):
+    # If the replicas fail, it does not help to restart the proxy.
+    started = start(env=NOWHERE)
+    started.wait_healthy()
+    users = {process.uid for process in started.processes()}
+    assert len(users) == 1, f"processes of several users: {sorted(users)}"
+    assert 0 not in users, f"processes of root: {[process.command for process in started.processes()]}"
+
+
+def test_any_user_of_group_0_can_run_and_stop_the_container(start):
+    started = start(user="12345:0", env=NOWHERE)
+    started.wait_healthy()
+    users = {process.uid for process in started.processes()}
+    assert users == {12345}, f"the container was started as 12345, but has processes of {sorted(users)}"
+    stopped = started.stop(timeout=30)
+    assert stopped.seconds < 5, f"stopping without requests took {stopped.seconds:.1f} s; expected less than 5 s"
+    assert stopped.exit_code == 0, f"the stopped container has status {stopped.exit_code}; expected 0"

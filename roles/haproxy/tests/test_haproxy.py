@@ -1,0 +1,184 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Tests of the proxy's own image."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+#: Metrics: the number of requests that replicas work on, and of healthy replicas.
+RUNNING = 'haproxy_backend_current_sessions{proxy="replicas"}'
+HEALTHY = 'haproxy_backend_active_servers{proxy="replicas"}'
+
+
+def test_requests_reach_a_replica(proxy):
+    answer = proxy.http("/page")
+    assert (answer.status, answer.headers["Replica"]) == (200, "first")
+
+
+def test_requests_are_logged(proxy):
+    proxy.http("/page?marker=in-the-log")
+    proxy.wait(lambda: "/page?marker=in-the-log" in proxy.logs(), timeout=10)
+
+
+def test_statistics_are_only_for_the_container_itself(proxy, stats):
+    assert "haproxy_process_uptime_seconds" in stats(proxy, "/metrics")
+    assert f"{HEALTHY} 1" in stats(proxy, "/metrics")
+    assert "Statistics Report for HAProxy" in stats(proxy, "/")
+    with pytest.raises(OSError, match="refused"):
+        proxy.http("/metrics", port=8404)
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/-/alive", "/-/ready"])
+def test_visitors_cannot_see_the_statistics(proxy, path):
+    assert proxy.http(path).body == "fine"  # the answer of the replica
+
+
+def test_visitors_cannot_forge_their_address_or_scheme(proxy):
+    address, scheme = proxy.http("/page").body.split()
+    assert scheme == "http"
+    forged = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
+    assert proxy.http("/page", headers=forged).body.split() == [address, "http"]
+
+
+@pytest.mark.usefixtures("proxy")
+def test_headers_of_trusted_proxies_are_kept(start, ready):
+    started = start(env={"HAPROXY_BACKEND": "shared:8080", "HAPROXY_TRUSTED_PROXIES": "192.0.2.0/24 0.0.0.0/0"})
+    started.wait(lambda: ready(started))
+    headers = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
+    assert started.http("/page", headers=headers).body.split() == ["192.0.2.7", "https"]
+
+
+@pytest.mark.usefixtures("proxy")
+def test_no_proxy_is_trusted_if_the_list_is_empty(start, ready):
+    started = start(env={"HAPROXY_BACKEND": "shared:8080", "HAPROXY_TRUSTED_PROXIES": ""})
+    started.wait(lambda: ready(started))
+    assert "192.0.2.7" not in started.http("/page", headers={"X-Forwarded-For": "192.0.2.7"}).body
+
+
+@pytest.mark.parametrize("data", [None, {"comment": "hello"}], ids=["GET", "POST"])
+def test_no_request_fails_while_replicas_are_replaced(start, replica, ready, visitor, data):
+    old = replica(start, "old")
+    proxy = start(env={"HAPROXY_BACKEND": "replicas:8080"})
+    proxy.wait(lambda: ready(proxy))
+    with visitor(proxy, data=data) as visits:
+        proxy.wait(lambda: "old" in visits.answered_by)
+        replica(start, "new")
+        proxy.wait(lambda: "new" in visits.answered_by)
+        old.stop()
+        seen = len(visits.answered_by)
+        proxy.wait(lambda: len(visits.answered_by) > seen + 20)
+    assert visits.failures == []
+    assert visits.answered_by[-1] == "new"
+
+
+def test_no_page_fails_when_a_replica_is_killed(start, replica, ready, visitor):
+    victim = replica(start, "victim")
+    proxy = start(env={"HAPROXY_BACKEND": "replicas:8080"})
+    proxy.wait(lambda: ready(proxy))
+    with visitor(proxy) as visits:
+        replica(start, "survivor")
+        proxy.wait(lambda: {"victim", "survivor"} <= set(visits.answered_by))
+        victim.stop(timeout=0)
+        seen = len(visits.answered_by)
+        proxy.wait(lambda: len(visits.answered_by) > seen + 20)
+    assert visits.failures == []
+
+
+def test_pages_that_one_replica_cannot_show_come_from_another(start, replica, stats):
+    replica(start, "good")
+    replica(start, "bad", status=503)
+    proxy = start(env={"HAPROXY_BACKEND": "replicas:8080"})
+    proxy.wait(lambda: f"{HEALTHY} 2" in stats(proxy, "/metrics"))
+    assert {proxy.http("/page").status for _ in range(20)} == {200}
+
+
+def test_an_error_of_all_replicas_reaches_the_visitor(proxy):
+    assert proxy.http("/broken").status == 503
+
+
+def test_running_requests_are_finished_when_the_container_stops(start, replica, ready, stats):
+    replica(start, "first")
+    proxy = start(env={"HAPROXY_BACKEND": "replicas:8080"})
+    proxy.wait(lambda: ready(proxy))
+    answers: list[int] = []
+    request = threading.Thread(target=lambda: answers.append(proxy.http("/slow", timeout=20).status), daemon=True)
+    request.start()
+    proxy.wait(lambda: f"{RUNNING} 1" in stats(proxy, "/metrics"))
+    stopped = proxy.stop(timeout=20)
+    request.join(timeout=20)
+    assert answers == [200]
+    assert stopped.exit_code == 0
+
+
+def test_a_long_request_does_not_keep_the_container_from_ending(start, replica, ready, stats):
+    replica(start, "first")
+    proxy = start(env={"HAPROXY_BACKEND": "replicas:8080", "HAPROXY_STOP_TIMEOUT": "1"})
+    proxy.wait(lambda: ready(proxy))
+    command = "exec 3<>/dev/tcp/127.0.0.1/8080 && printf 'GET /slow HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3"
+    threading.Thread(target=lambda: proxy.host.run("bash -c %s", command), daemon=True).start()
+    proxy.wait(lambda: f"{RUNNING} 1" in stats(proxy, "/metrics"))
+    assert proxy.stop(timeout=20).seconds < 5
+
+
+def test_the_proxy_is_not_ready_while_it_waits_before_it_stops(start, replica, ready):
+    replica(start, "first")
+    proxy = start(env={"HAPROXY_BACKEND": "replicas:8080", "HAPROXY_STOP_DELAY": "5"})
+    proxy.wait(lambda: ready(proxy))
+    proxy.host.check_output("kill -USR1 1")
+    proxy.wait(lambda: not ready(proxy), timeout=4)
+    assert proxy.http("/page").status == 200
+    assert proxy.wait_ended() == 0
+
+
+def test_https_with_a_certificate_and_a_key_in_two_files(start, replica, ready):
+    replica(start, "first")
+    script = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=shop.example"
+        " -out /tmp/tls.crt -keyout /tmp/tls.key && exec haproxy -W -db -f /etc/haproxy/haproxy.cfg"
+    )
+    environment = {
+        "HAPROXY_BACKEND": "replicas:8080", "HAPROXY_TLS_CERTIFICATE_FILE": "/tmp/tls.crt", "HAPROXY_TLS_REDIRECT": "1"
+    }  # fmt: skip
+    proxy = start(env=environment, command=["bash", "-c", script])
+    proxy.wait(lambda: ready(proxy))
+    redirect = proxy.http("/page", headers={"Host": "shop.example"})
+    assert (redirect.status, redirect.headers["Location"]) == (308, "https://shop.example/page")
+    shown = proxy.host.run(
+        "printf 'GET /page HTTP/1.0\\r\\nHost: shop.example\\r\\n\\r\\n'"
+        " | timeout 10 openssl s_client -connect 127.0.0.1:8443 -quiet"
+    )
+    assert "127.0.0.1 https" in shown.stdout, shown.stdout + shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"HAPROXY_BACKEND": ""}, "HAPROXY_BACKEND is empty; expected the DNS name and port of the replicas"),
+        ({"HAPROXY_BACKEND": "replicas"}, "port"),
+        ({"HAPROXY_BACKEND": "replicas:8080", "HAPROXY_LISTEN_HTTP": "http"}, "http"),
+        ({"HAPROXY_BACKEND": "replicas:8080", "HAPROXY_RESOLVER": "nowhere"}, "nowhere"),
+        ({"HAPROXY_BACKEND": "replicas:8080", "HAPROXY_MAX_REPLICAS": "many"}, "many"),
+        ({"HAPROXY_BACKEND": "replicas:8080", "HAPROXY_TLS_CERTIFICATE_FILE": "/nowhere.pem"}, "/nowhere.pem"),
+        ({"HAPROXY_BACKEND": "replicas:8080", "HAPROXY_TRUSTED_PROXIES": "10.0.0.0/8 x"}, "'x'"),
+    ],
+)
+def test_wrong_settings_end_the_container_with_a_message(start, environment, message):
+    started = start(env=environment)
+    assert started.wait_ended() == 1
+    assert message in started.logs()
+
+
+def test_other_commands_can_run(start):
+    started = start(command=["haproxy", "-v"])
+    assert started.wait_ended() == 0
+    assert "HAProxy version" in started.logs()
+
+
+def test_container_ends_with_an_error_if_the_worker_dies(start):
+    started = start(env={"HAPROXY_BACKEND": "replicas.invalid:8080"})
+    started.wait_healthy()
+    started.host.run("pkill -KILL -n -x haproxy")
+    assert started.wait_ended() != 0
