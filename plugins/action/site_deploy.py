@@ -18,7 +18,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.deployment_record import (
     DeploymentRecord,
-    Outcome,
+    DeployOutcome,
     begin_record,
     end_record,
     note,
@@ -66,7 +66,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.ac
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.registries import Registries
 
 _KUBERNETES = {"kubernetes", "openshift"}
-_FAILED = {Outcome.FAILED, Outcome.ROLLED_BACK}
+_FAILED = {DeployOutcome.FAILED, DeployOutcome.ROLLED_BACK}
 
 
 class ActionModule(ChainAction):
@@ -202,7 +202,7 @@ def _answer(record: DeploymentRecord) -> dict[str, Any]:
         say(f"{service.service}: {service.outcome.value}" + (f": {service.reason}" if service.reason else ""))
     for service in record.services:
         if service.outcome in _FAILED:
-            went_back = service.outcome is Outcome.ROLLED_BACK
+            went_back = service.outcome is DeployOutcome.ROLLED_BACK
             after = f"{service.before} runs again" if went_back else "see the target for what runs now"
             raise EngineError(
                 f"site {record.site!r}: {service.service} with {service.image} (tier {service.tier or '?'}, team "
@@ -210,4 +210,4 @@ def _answer(record: DeploymentRecord) -> dict[str, Any]:
                 f"{record.id}"
             )
     services = [{**asdict(service), "outcome": service.outcome.value} for service in record.services]
-    return {"changed": record.outcome is not Outcome.UNCHANGED, "deployment": record.id, "services": services}
+    return {"changed": record.outcome is not DeployOutcome.UNCHANGED, "deployment": record.id, "services": services}

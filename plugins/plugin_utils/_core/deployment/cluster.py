@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from ..errors import EngineError, describe_error
-from .deployment_record import Outcome
-from .kubernetes import Manifest, ManifestGroup
+from .deployment_record import DeployOutcome
+from .kubernetes import KubeObject, ManifestGroup
 from .labels import SITE
 
 _MANAGER = "tierwright"
@@ -25,10 +25,10 @@ _POLL_SECONDS = 1.0
 class Cluster(Protocol):
     """What is asked of a cluster. Tests have one in memory."""
 
-    def apply(self, manifest: Manifest, *, dry_run: bool = False) -> None:
+    def apply(self, manifest: KubeObject, *, dry_run: bool = False) -> None:
         """Make an object what the manifest says."""
 
-    def read(self, kind: str, name: str) -> Manifest | None:
+    def read(self, kind: str, name: str) -> KubeObject | None:
         """Read an object; ``None`` if there is none."""
 
     def names(self, kind: str, label: str) -> list[str]:
@@ -83,7 +83,7 @@ class _DynamicCluster:
     def __init__(self, client: Any, namespace: str) -> None:
         self._client, self._namespace = client, namespace
 
-    def apply(self, manifest: Manifest, *, dry_run: bool = False) -> None:
+    def apply(self, manifest: KubeObject, *, dry_run: bool = False) -> None:
         kind, name = manifest["kind"], manifest["metadata"]["name"]
         try:
             resource = self._client.resources.get(api_version=manifest["apiVersion"], kind=kind)
@@ -95,10 +95,10 @@ class _DynamicCluster:
         except Exception as error:
             raise EngineError(f"{kind} {name}: the cluster rejected it: {_summary(error)}") from error
 
-    def read(self, kind: str, name: str) -> Manifest | None:
+    def read(self, kind: str, name: str) -> KubeObject | None:
         resource = self._client.resources.get(api_version=_VERSIONS[kind], kind=kind)
         try:
-            found: Manifest = resource.get(name=name, namespace=self._namespace).to_dict()
+            found: KubeObject = resource.get(name=name, namespace=self._namespace).to_dict()
         except Exception as error:
             if getattr(error, "status", None) == 404:  # noqa: PLR2004 - HTTP
                 return None
@@ -148,7 +148,7 @@ def apply_groups(cluster: Cluster, groups: Sequence[ManifestGroup]) -> None:
 
 def wait_for(
     cluster: Cluster, name: str, *, sleep: Callable[[float], None] = time.sleep
-) -> tuple[Outcome, str]:
+) -> tuple[DeployOutcome, str]:
     """Wait until a Deployment has replaced its pods, or until the cluster reports that it does not get further.
 
     Kubernetes does not go back to what ran before. The old pods keep serving, because none of them ends before a new one
@@ -167,11 +167,11 @@ def wait_for(
         status = found.get("status") or {}
         if status.get("observedGeneration", 0) >= found["metadata"]["generation"]:
             if problem := _stuck(status):
-                return Outcome.FAILED, problem
+                return DeployOutcome.FAILED, problem
             wanted = found["spec"].get("replicas", 1)
             ready, updated, total = (status.get(key) or 0 for key in ("availableReplicas", "updatedReplicas", "replicas"))
             if ready >= wanted and updated >= wanted and total == updated:
-                return Outcome.DEPLOYED, ""
+                return DeployOutcome.DEPLOYED, ""
         sleep(_POLL_SECONDS)
 
 

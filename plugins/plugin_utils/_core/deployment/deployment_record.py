@@ -23,7 +23,7 @@ from .site import Site
 _KEPT = 100
 
 
-class Outcome(Enum):
+class DeployOutcome(Enum):
     """How the deployment of a service, or of a site, ended."""
 
     WAITING = "waiting"
@@ -48,7 +48,7 @@ class ServiceRecord:
     team: str
     #: What the service ran before; ``null`` if it is new.
     before: str | None = None
-    outcome: Outcome = Outcome.WAITING
+    outcome: DeployOutcome = DeployOutcome.WAITING
     #: Why it failed, in one sentence; empty if it did not.
     reason: str = ""
 
@@ -68,11 +68,11 @@ class DeploymentRecord:
     services: list[ServiceRecord]
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> DeployOutcome:
         """The worst outcome of its services."""
         outcomes = {service.outcome for service in self.services}
-        worst_first = (Outcome.FAILED, Outcome.ROLLED_BACK, Outcome.WAITING, Outcome.DEPLOYED, Outcome.UNCHANGED)
-        return next((outcome for outcome in worst_first if outcome in outcomes), Outcome.UNCHANGED)
+        worst_first = (DeployOutcome.FAILED, DeployOutcome.ROLLED_BACK, DeployOutcome.WAITING, DeployOutcome.DEPLOYED, DeployOutcome.UNCHANGED)
+        return next((outcome for outcome in worst_first if outcome in outcomes), DeployOutcome.UNCHANGED)
 
 
 def begin_record(site: Site, target: str) -> DeploymentRecord:
@@ -93,7 +93,7 @@ def begin_record(site: Site, target: str) -> DeploymentRecord:
     return DeploymentRecord(name, site.name, target, time.strftime("%Y-%m-%dT%H:%M:%SZ", now), None, services)
 
 
-def note(record: DeploymentRecord, service: str, outcome: Outcome, *, before: str | None, reason: str = "") -> DeploymentRecord:
+def note(record: DeploymentRecord, service: str, outcome: DeployOutcome, *, before: str | None, reason: str = "") -> DeploymentRecord:
     """Return the record with the outcome of one service, and write it."""
     services = [
         replace(each, outcome=outcome, before=before, reason=reason) if each.service == service else each

@@ -19,7 +19,7 @@ from .pods import claim_name, pod_template
 from .secret_values import SecretValues
 from .site import Site, SiteService, SiteVolume
 
-Manifest = dict[str, Any]
+KubeObject = dict[str, Any]
 
 _HTTP = "http"
 
@@ -49,7 +49,7 @@ class ManifestGroup:
     """Objects that belong into one file, and are applied together."""
 
     name: str
-    objects: tuple[Manifest, ...]
+    objects: tuple[KubeObject, ...]
     #: Whether one of them contains secrets.
     is_secret: bool = False
 
@@ -80,7 +80,7 @@ def render(site: Site, cluster: ClusterSettings, secrets: SecretValues) -> list[
     return groups
 
 
-def _objects(site: Site, service: SiteService, cluster: ClusterSettings, secret: str) -> Iterator[Manifest]:
+def _objects(site: Site, service: SiteService, cluster: ClusterSettings, secret: str) -> Iterator[KubeObject]:
     for mount in service.volumes:
         yield _claim(site, site.volume(mount.volume), cluster)
     if cluster.image_triggers:
@@ -99,12 +99,12 @@ def _metadata(site: Site, name: str, cluster: ClusterSettings, **more: Any) -> d
     return {"labels": {SITE: site.name}, "name": name, "namespace": cluster.namespace, **more}
 
 
-def _namespace(cluster: ClusterSettings) -> Manifest:
+def _namespace(cluster: ClusterSettings) -> KubeObject:
     labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("audit", "enforce", "warn")}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"labels": labels, "name": cluster.namespace}}
 
 
-def _secret(site: Site, cluster: ClusterSettings, name: str, secrets: SecretValues) -> Manifest:
+def _secret(site: Site, cluster: ClusterSettings, name: str, secrets: SecretValues) -> KubeObject:
     return {
         "apiVersion": "v1",
         "immutable": True,
@@ -115,7 +115,7 @@ def _secret(site: Site, cluster: ClusterSettings, name: str, secrets: SecretValu
     }
 
 
-def _claim(site: Site, volume: SiteVolume, cluster: ClusterSettings) -> Manifest:
+def _claim(site: Site, volume: SiteVolume, cluster: ClusterSettings) -> KubeObject:
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
@@ -128,7 +128,7 @@ def _claim(site: Site, volume: SiteVolume, cluster: ClusterSettings) -> Manifest
     }
 
 
-def _deployment(site: Site, service: SiteService, cluster: ClusterSettings, secret: str) -> Manifest:
+def _deployment(site: Site, service: SiteService, cluster: ClusterSettings, secret: str) -> KubeObject:
     annotations = image_annotations(service)
     if cluster.image_triggers:
         annotations["image.openshift.io/triggers"] = _triggers(service)
@@ -152,7 +152,7 @@ def _deployment(site: Site, service: SiteService, cluster: ClusterSettings, secr
     }
 
 
-def _service(site: Site, service: SiteService, cluster: ClusterSettings) -> Manifest:
+def _service(site: Site, service: SiteService, cluster: ClusterSettings) -> KubeObject:
     """Return the name of a service in DNS. Several replicas have one address each, and the proxy chooses."""
     chosen_by_user = len(site.users_of(service.name)) > 0 and not service.exclusive
     return {
@@ -167,7 +167,7 @@ def _service(site: Site, service: SiteService, cluster: ClusterSettings) -> Mani
     }
 
 
-def _disruption_budget(site: Site, service: SiteService, cluster: ClusterSettings) -> Manifest:
+def _disruption_budget(site: Site, service: SiteService, cluster: ClusterSettings) -> KubeObject:
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
@@ -176,7 +176,7 @@ def _disruption_budget(site: Site, service: SiteService, cluster: ClusterSetting
     }
 
 
-def _autoscaler(site: Site, service: SiteService, cluster: ClusterSettings) -> Manifest:
+def _autoscaler(site: Site, service: SiteService, cluster: ClusterSettings) -> KubeObject:
     target = {"averageUtilization": service.busy_at, "type": "Utilization"}
     return {
         "apiVersion": "autoscaling/v2",
@@ -191,7 +191,7 @@ def _autoscaler(site: Site, service: SiteService, cluster: ClusterSettings) -> M
     }
 
 
-def _ingress(site: Site, service: SiteService, cluster: ClusterSettings) -> Manifest:
+def _ingress(site: Site, service: SiteService, cluster: ClusterSettings) -> KubeObject:
     backend = {"service": {"name": service.name, "port": {"name": "main"}}}
     rule = {"host": cluster.host, _HTTP: {"paths": [{"backend": backend, "path": "/", "pathType": "Prefix"}]}}
     tls = [{"hosts": [cluster.host], "secretName": cluster.tls_secret}]
@@ -207,7 +207,7 @@ def _ingress(site: Site, service: SiteService, cluster: ClusterSettings) -> Mani
     }
 
 
-def _route(site: Site, service: SiteService, cluster: ClusterSettings) -> Manifest:
+def _route(site: Site, service: SiteService, cluster: ClusterSettings) -> KubeObject:
     return {
         "apiVersion": "route.openshift.io/v1",
         "kind": "Route",
@@ -221,7 +221,7 @@ def _route(site: Site, service: SiteService, cluster: ClusterSettings) -> Manife
     }
 
 
-def _image_stream(site: Site, service: SiteService, cluster: ClusterSettings) -> Manifest:
+def _image_stream(site: Site, service: SiteService, cluster: ClusterSettings) -> KubeObject:
     """Return what makes OpenShift look at a tag in a registry from time to time."""
     repository, _, tag = service.image.chosen_by.rpartition(":")
     return {

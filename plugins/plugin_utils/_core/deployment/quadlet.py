@@ -48,6 +48,8 @@ def _container(
 ) -> dict[str, Section]:
     # Labels must not name the deployment: then each deployment would change each unit, and replace its container.
     labels = {**image_annotations(service), **selector(site, service)}
+    handed_over = service.socket_environment if service.published is not None else {}
+    environment = sorted({**service.environment_with_secrets, **handed_over}.items())
     used = [unit_name(site, site.service(name), 1) for name in service.uses]
     after = [(key, f"{name}.service") for name in used for key in ("Wants", "After")]
     return {
@@ -65,7 +67,7 @@ def _container(
             ("DropCapability", "all"),
             ("NoNewPrivileges", "true"),
             *(("Label", _quoted(f"{name}={value}")) for name, value in sorted(labels.items())),
-            *(("Environment", _quoted(f"{name}={value}")) for name, value in service.environment_with_secrets.items()),
+            *(("Environment", _quoted(f"{name}={value}")) for name, value in environment),
             *(
                 ("Secret", f"{secret_names[each.key]},target={each.path},uid={service.uid},gid={service.gid},mode=0400")
                 for each in service.secrets
@@ -102,7 +104,7 @@ def _health(service: SiteService) -> Iterator[tuple[str, str]]:
 def _socket(site: Site, service: SiteService) -> dict[str, Section]:
     return {
         "Unit": [("Description", f"The port of the site {site.name}")],
-        "Socket": [("ListenStream", str(service.published)), ("Backlog", "4096")],
+        "Socket": [("ListenStream", str(service.published)), ("ReusePort", "true"), ("Backlog", "4096")],
         "Install": [("WantedBy", "sockets.target")],
     }
 

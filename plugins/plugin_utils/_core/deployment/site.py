@@ -142,6 +142,8 @@ class SiteService:
     exclusive: bool = False
     #: The port of the machine, or of the cluster, where visitors reach it.
     published: int | None = None
+    #: Settings that replace others if it does not open its port itself, but gets it as file descriptor 3.
+    socket_environment: Mapping[str, str] = field(default_factory=dict)
     #: The services that it connects to.
     uses: tuple[str, ...] = ()
     #: Replicas that a busy cluster may add, and the share of its processors, in percent, at which it does.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..engine.engine import Engine
 from ..engine.swarm import SwarmService, SwarmTask
 from ..errors import EngineError
-from .deployment_record import DeploymentRecord, Outcome, end_record, note, write_record
+from .deployment_record import DeploymentRecord, DeployOutcome, end_record, note, write_record
 from .labels import SITE, SPEC
 from .secret_values import SecretValues
 from .site import Site, SiteService
@@ -95,7 +95,7 @@ class SwarmDeployment:
             before = running.get(service.name)
             outcome, reason = self._deploy(service, before, secret_ids, record.id)
             record = note(record, service.name, outcome, before=before.image if before else None, reason=reason)
-            if outcome in {Outcome.FAILED, Outcome.ROLLED_BACK}:
+            if outcome in {DeployOutcome.FAILED, DeployOutcome.ROLLED_BACK}:
                 break  # services that use this one were made for its new version
         else:
             self._remove_old_secrets({identifier for identifier, _name in secret_ids.values()})
@@ -158,29 +158,29 @@ class SwarmDeployment:
         before: SwarmService | None,
         secret_ids: dict[str, tuple[str, str]],
         deployment: str,
-    ) -> tuple[Outcome, str]:
+    ) -> tuple[DeployOutcome, str]:
         spec = service_spec(self.site, service, self.settings, secret_ids, deployment)
         if before is None:
             self.say(f"starting {service.name}, {service.image.reference}")
             self.engine.swarm.create_service(spec)
         elif before.labels.get(SPEC) == spec["Labels"][SPEC] and before.update_state not in _BACK | _STUCK:
-            return Outcome.UNCHANGED, ""
+            return DeployOutcome.UNCHANGED, ""
         else:
             self.say(f"replacing {service.name}: {before.image} by {service.image.reference}")
             self.engine.swarm.update_service(before, spec)
         return self._wait(service)
 
-    def _wait(self, service: SiteService) -> tuple[Outcome, str]:
+    def _wait(self, service: SiteService) -> tuple[DeployOutcome, str]:
         """Wait until all containers of a service are replaced, or until Swarm gives up."""
         for found, tasks in self._watch(service):
             state = found.update_state
             if state in _BACK:
-                return Outcome.ROLLED_BACK, _reason(tasks)
+                return DeployOutcome.ROLLED_BACK, _reason(tasks)
             if state in _STUCK:
-                return Outcome.FAILED, _reason(tasks) or found.update_message
+                return DeployOutcome.FAILED, _reason(tasks) or found.update_message
             if state not in _GOES_ON and _are_running(service, tasks):
-                return Outcome.DEPLOYED, ""
-        return Outcome.FAILED, _reason(tasks) or "its containers did not become healthy in time"
+                return DeployOutcome.DEPLOYED, ""
+        return DeployOutcome.FAILED, _reason(tasks) or "its containers did not become healthy in time"
 
     def _watch(self, service: SiteService) -> Iterator[tuple[SwarmService, list[SwarmTask]]]:
         """Yield the state of a service until a deadline; the same state twice in a row before it counts as stable."""

@@ -143,12 +143,12 @@ def _proxy(settings: SiteSettings) -> SiteService:
         port=8080,
         uid=1001,
         gid=0,
-        # The image's own check: this module must not know how the role `haproxy` does it.
-        probe=Probe((), interval=1),
+        probe=Probe(("haproxy-healthcheck",), interval=1),
         limits=settings.limits[PROXY],
-        environment={"HAPROXY_BACKEND": APPLICATION, "HAPROXY_BACKEND_PORT": "8080", **resolver},
+        environment={"HAPROXY_BACKEND": f"{APPLICATION}:8080", "HAPROXY_STOP_TIMEOUT": "20", **resolver},
         scratch=_TMP,
-        stop_seconds=60,
+        stop_seconds=25,
         published=settings.port,
+        socket_environment={"HAPROXY_LISTEN_HTTP": "fd@3"},
         uses=(APPLICATION,),
     )
