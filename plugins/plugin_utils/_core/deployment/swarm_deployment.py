@@ -49,6 +49,7 @@ class SwarmDeployment:
         Raises:
             EngineError: This engine cannot run the site, or the site's database is not healthy.
         """
+        self._check_ports()
         state, is_manager = self.engine.swarm.state()
         if state == "active" and not is_manager:
             raise EngineError(
@@ -109,6 +110,14 @@ class SwarmDeployment:
             service.name: self._compare(service, running.get(service.name), secret_ids)
             for service in self.site.services
         }
+
+    def _check_ports(self) -> None:
+        for service in self.site.services:
+            if service.published is not None and service.replicas > 1 and not self.settings.mesh:
+                raise EngineError(
+                    f"service {service.name!r} has {service.replicas} replicas and the port {service.published} of the "
+                    "machine, which only one container may have; set deploy_replicas for it to 1, or deploy_mesh to true"
+                )
 
     def _compare(
         self, service: SiteService, before: SwarmService | None, secret_ids: dict[str, tuple[str, str]]
