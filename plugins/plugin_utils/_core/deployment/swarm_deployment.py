@@ -192,10 +192,14 @@ class SwarmDeployment:
         return DeployOutcome.FAILED, _reason(tasks) or "its containers did not become healthy in time"
 
     def _watch(self, service: SiteService) -> Iterator[tuple[SwarmService, list[SwarmTask]]]:
-        """Yield the state of a service until a deadline; the same state twice in a row before it counts as stable."""
+        """Yield the state of a service whenever it may be final: Swarm says so, or its containers have run for a while.
+
+        The state at the deadline comes last.
+        """
         name, probe = service_name(self.site, service.name), service.probe
         each = probe.start_period + service.stop_seconds + _SPARE_SECONDS
-        deadline, running_since = time.monotonic() + each * service.replicas, None
+        deadline = time.monotonic() + each * service.replicas
+        running_since: float | None = None
         while time.monotonic() < deadline:
             found = self.engine.swarm.find_service(name)
             if found is None:
