@@ -46,7 +46,8 @@ def test_an_image_of_a_registry_is_named_by_its_digest(monkeypatch, name, refere
     asked = published(monkeypatch)
     image = choose_image("web", name, lambda _host: None, None)
     assert asked == [("team/web", reference)]
-    assert (image.reference, image.chosen_by, image.is_local) == (f"example.org/team/web@{DIGEST}", name, False)
+    assert (image.reference, image.is_local) == (f"example.org/team/web@{DIGEST}", False)
+    assert image.chosen_by == (name if name.count(":") else f"{name}:latest")
     assert (image.config, image.tier, image.team) == ("sha256:config", "web", "team")
 
 

@@ -46,7 +46,7 @@ def choose_image(service: str, name: str, connect: Callable[[str], RegistryClien
                 f"service {service!r}: {name} does not exist in registry {host}; publish it, or correct "
                 f"deploy_images.{service}"
             )
-        return _published(image, name)
+        return _published(image, name if split_pinned(name) else f"{repository}:{reference}")
     if engine is None:
         raise ChainError(
             f"deploy_images.{service} is {name!r}, which names no registry; machines of a cluster can get images only "
@@ -67,10 +67,10 @@ def _split(service: str, name: str) -> tuple[str, str]:
     return repository, tag
 
 
-def _published(image: PublishedImage, name: str) -> DeployedImage:
+def _published(image: PublishedImage, chosen_by: str) -> DeployedImage:
     return DeployedImage(
         reference=image.name,
-        chosen_by=name,
+        chosen_by=chosen_by,
         config=image.document.id,
         tier=image.document.labels.get(labels.TIER, ""),
         team=image.document.labels.get(labels.TEAM, ""),

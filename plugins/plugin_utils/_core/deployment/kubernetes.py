@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import ChainError
 from .labels import SITE, image_annotations, selector, service_labels
 from .network_policies import network_policies
 from .pods import claim_name, pod_template
@@ -64,7 +65,12 @@ def render(site: Site, cluster: ClusterSettings, secrets: SecretValues) -> list[
 
     Returns:
         The groups, in the order in which they must be applied.
+
+    Raises:
+        ChainError: OpenShift shall roll out tags, but an image was chosen by a digest.
     """
+    if cluster.image_triggers:
+        _check_tags(site)
     groups = []
     if cluster.create_namespace:
         groups.append(ManifestGroup("namespace", (_namespace(cluster),)))
@@ -78,6 +84,14 @@ def render(site: Site, cluster: ClusterSettings, secrets: SecretValues) -> list[
         ManifestGroup(service.name, tuple(_objects(site, service, cluster, secret_name))) for service in site.services
     ]
     return groups
+
+
+def _check_tags(site: Site) -> None:
+    if pinned := [service for service in site.services if "@" in service.image.chosen_by]:
+        raise ChainError(
+            f"deploy_image_triggers is true, but deploy_images.{pinned[0].name} is {pinned[0].image.chosen_by!r}, which is "
+            "always the same image; name it by a tag, or set deploy_image_triggers to false"
+        )
 
 
 def _objects(site: Site, service: SiteService, cluster: ClusterSettings, secret: str) -> Iterator[KubeObject]:
