@@ -1,6 +1,7 @@
 """A small site for tests of renderers: a database and two replicas of a server.
 
-`python tests/small_site.py` writes the files that the renderers must make of it; read the difference before you commit it.
+`python tests/small_site.py` writes the files that the renderers must make of it; read the difference before you commit
+it.
 """
 
 from __future__ import annotations

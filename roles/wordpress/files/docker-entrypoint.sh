@@ -52,8 +52,13 @@ copy_wordpress() {
         say "WARNING: $PWD is not empty! (copying anyhow)"
     fi
 
+    # The source may show the same volume, and then tar would replace files while it reads them.
+    if [ -e wp-content/uploads ]; then
+        present+=(wp-content/uploads)
+    fi
     for path in "$source_directory"/.htaccess "$source_directory"/wp-content/*/*/; do
         path=${path#"$source_directory/"} path=${path%/}
+        [[ $path != wp-content/uploads/* ]] || continue
         if [ -e "$source_directory/$path" ] && [ -e "$path" ]; then
             say "WARNING: '$PWD/$path' exists! (not copying the WordPress version)"
             present+=("$path")

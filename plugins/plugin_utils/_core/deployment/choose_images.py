@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Finds the images that a site shall run, and names them by digest. Nothing is pulled or changed.
 
-A name with the host of a registry is looked up there, so deploying needs no engine that has the image. Any other name is
-looked up in the engine, which must then run the site itself.
+A name with the host of a registry is looked up there, so deploying needs no engine that has the image. Any other name
+is looked up in the engine, which must then run the site itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from .site import DeployedImage
 _EXAMPLE = "registry.example.org/team/wordpress:latest"
 
 
-def choose_image(service: str, name: str, connect: Callable[[str], RegistryClient], engine: Engine | None) -> DeployedImage:
+def choose_image(
+    service: str, name: str, connect: Callable[[str], RegistryClient], engine: Engine | None
+) -> DeployedImage:
     """Find the image of a service.
 
     Args:

@@ -53,8 +53,8 @@ def connect_cluster(namespace: str, context: str | None) -> Cluster:
         dynamic = importlib.import_module("kubernetes.dynamic")
     except ImportError as error:
         raise EngineError(
-            "the Python package kubernetes is not installed; install tierwright[kubernetes], or set deploy_render_to and "
-            "apply the files yourself"
+            "the Python package kubernetes is not installed; install tierwright[kubernetes], or set deploy_render_to "
+            "and apply the files yourself"
         ) from error
     try:
         if context is None and not _has_configuration(kubernetes):
@@ -151,8 +151,8 @@ def wait_for(
 ) -> tuple[DeployOutcome, str]:
     """Wait until a Deployment has replaced its pods, or until the cluster reports that it does not get further.
 
-    Kubernetes does not go back to what ran before. The old pods keep serving, because none of them ends before a new one
-    is ready; so the outcome is ``failed``, and the site still works.
+    Kubernetes does not go back to what ran before. The old pods keep serving, because none of them ends before a new
+    one is ready; so the outcome is ``failed``, and the site still works.
 
     Returns:
         The outcome, and why it failed.
@@ -169,7 +169,8 @@ def wait_for(
             if problem := _stuck(status):
                 return DeployOutcome.FAILED, problem
             wanted = found["spec"].get("replicas", 1)
-            ready, updated, total = (status.get(key) or 0 for key in ("availableReplicas", "updatedReplicas", "replicas"))
+            keys = ("availableReplicas", "updatedReplicas", "replicas")
+            ready, updated, total = (status.get(key) or 0 for key in keys)
             if ready >= wanted and updated >= wanted and total == updated:
                 return DeployOutcome.DEPLOYED, ""
         sleep(_POLL_SECONDS)

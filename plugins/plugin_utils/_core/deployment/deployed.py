@@ -160,7 +160,8 @@ def _compare(service: DeployedService, connect: Connect) -> DeployedService:
     except TierwrightError as error:
         return replace(service, unknown=str(error))
     if newest is None or current is None:
-        return replace(service, unknown=f"registry {host} does not have {service.chosen_by} or {service.image} any more")
+        missing = f"registry {host} does not have {service.chosen_by} or {service.image} any more"
+        return replace(service, unknown=missing)
     return replace(service, newest=newest.name, outdated=outdated_layers(current.document, newest.document))
 
 

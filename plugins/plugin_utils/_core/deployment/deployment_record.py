@@ -71,7 +71,10 @@ class DeploymentRecord:
     def outcome(self) -> DeployOutcome:
         """The worst outcome of its services."""
         outcomes = {service.outcome for service in self.services}
-        worst_first = (DeployOutcome.FAILED, DeployOutcome.ROLLED_BACK, DeployOutcome.WAITING, DeployOutcome.DEPLOYED, DeployOutcome.UNCHANGED)
+        worst_first = (
+            *(DeployOutcome.FAILED, DeployOutcome.ROLLED_BACK, DeployOutcome.WAITING),
+            *(DeployOutcome.DEPLOYED, DeployOutcome.UNCHANGED),
+        )
         return next((outcome for outcome in worst_first if outcome in outcomes), DeployOutcome.UNCHANGED)
 
 
@@ -93,7 +96,9 @@ def begin_record(site: Site, target: str) -> DeploymentRecord:
     return DeploymentRecord(name, site.name, target, time.strftime("%Y-%m-%dT%H:%M:%SZ", now), None, services)
 
 
-def note(record: DeploymentRecord, service: str, outcome: DeployOutcome, *, before: str | None, reason: str = "") -> DeploymentRecord:
+def note(
+    record: DeploymentRecord, service: str, outcome: DeployOutcome, *, before: str | None, reason: str = ""
+) -> DeploymentRecord:
     """Return the record with the outcome of one service, and write it."""
     services = [
         replace(each, outcome=outcome, before=before, reason=reason) if each.service == service else each

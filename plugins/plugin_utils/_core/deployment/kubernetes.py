@@ -1,9 +1,11 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Renders a site for Kubernetes and OpenShift. Equal sites give equal objects, in an order in which they can be applied.
+"""Renders a site for Kubernetes and OpenShift.
 
-The database is a Deployment with one replica and the strategy ``Recreate``, not a StatefulSet: it has exactly one volume,
-and ``podman kube play`` does not run StatefulSets.
+Equal sites give equal objects, in an order in which they can be applied.
+
+The database is a Deployment with one replica and the strategy ``Recreate``, not a StatefulSet: it has exactly one
+volume, and ``podman kube play`` does not run StatefulSets.
 """
 
 from __future__ import annotations
@@ -89,8 +91,8 @@ def render(site: Site, cluster: ClusterSettings, secrets: SecretValues) -> list[
 def _check_tags(site: Site) -> None:
     if pinned := [service for service in site.services if "@" in service.image.chosen_by]:
         raise ChainError(
-            f"deploy_image_triggers is true, but deploy_images.{pinned[0].name} is {pinned[0].image.chosen_by!r}, which is "
-            "always the same image; name it by a tag, or set deploy_image_triggers to false"
+            f"deploy_image_triggers is true, but deploy_images.{pinned[0].name} is {pinned[0].image.chosen_by!r}, which "
+            "is always the same image; name it by a tag, or set deploy_image_triggers to false"
         )
 
 

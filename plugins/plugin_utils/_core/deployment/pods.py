@@ -18,8 +18,8 @@ _SECRETS = "secrets"
 #: The folder that the first container fills from the image.
 _FILLED = "code"
 
-#: Seconds between the end of a pod's membership in its service and the signal to its server. CoreDNS keeps the address of
-#: a pod for up to 5 seconds, and the proxy asks every second.
+#: Seconds between the end of a pod's membership in its service and the signal to its server. CoreDNS keeps the address
+#: of a pod for up to 5 seconds, and the proxy asks every second.
 _LEAVE_SECONDS = 10
 _LIVENESS_INTERVAL = 10
 _RESTRICTED: dict[str, Any] = {

@@ -30,6 +30,6 @@ def check_port(address: str, port: int) -> None:
             if error.errno != errno.EADDRINUSE:
                 return  # a port that only root may use; the engine may
             raise EngineError(
-                f"port {port} of this machine is in use, so the site cannot be published there; `ss -tlnp` says by whom. "
-                "End that program, or set deploy_port to a different port"
+                f"port {port} of this machine is in use, so the site cannot be published there; `ss -tlnp` says by "
+                "whom. End that program, or set deploy_port to a different port"
             ) from error

@@ -105,5 +105,6 @@ def _is_ours(path: Path) -> bool:
 def _check_owner(path: Path) -> None:
     if path.exists() and not _is_ours(path):
         raise ChainError(
-            f"deploy_render_to: {path} exists, and Tierwright has not made it; move it away, or choose a different folder"
+            f"deploy_render_to: {path} exists, and Tierwright has not made it; move it away, or choose "
+            "a different folder"
         )

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The values of a site's secrets, and the names under which targets keep them.
 
-Targets cannot change a secret that is in use, or containers would not notice it. So the name of a stored secret contains
-a digest of its value, and a new value is a new secret. The digest is slow to guess, because everybody who can list the
-services of a target can read names.
+Targets cannot change a secret that is in use, or containers would not notice it. So the name of a stored secret
+contains a digest of its value, and a new value is a new secret. The digest is slow to guess, because everybody who can
+list the services of a target can read names.
 """
 
 from __future__ import annotations
@@ -19,8 +19,12 @@ from ..errors import ChainError
 
 _DIGITS = 12
 
-#: The keys and salts of WordPress. All replicas need the same ones, or a login at one of them is worth nothing at others.
-KEYS = ("auth_key", "secure_auth_key", "logged_in_key", "nonce_key", "auth_salt", "secure_auth_salt", "logged_in_salt", "nonce_salt")
+#: The keys and salts of WordPress. All replicas need the same ones, or a login at one of them is worth nothing at
+#: others.
+KEYS = (
+    *("auth_key", "secure_auth_key", "logged_in_key", "nonce_key"),
+    *("auth_salt", "secure_auth_salt", "logged_in_salt", "nonce_salt"),
+)
 _SHORTEST_PHRASE = 32
 
 
@@ -63,7 +67,7 @@ def derive_keys(phrase: str) -> dict[str, str]:
     """
     if len(phrase) < _SHORTEST_PHRASE:
         raise ChainError(
-            f"deploy_secrets.phrase has {len(phrase)} characters; expected at least {_SHORTEST_PHRASE}, for example the "
-            "output of `openssl rand -hex 32`"
+            f"deploy_secrets.phrase has {len(phrase)} characters; expected at least {_SHORTEST_PHRASE}, for example "
+            "the output of `openssl rand -hex 32`"
         )
     return {key: hmac.new(phrase.encode(), key.encode(), hashlib.sha256).hexdigest() for key in KEYS}

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The model of a site: its services, and what each of them needs. No target is named here.
 
-Names of services are names in DNS on every target, so one service finds another by its name. Secrets occur only as keys;
-their values are in :class:`.secret_values.SecretValues`.
+Names of services are names in DNS on every target, so one service finds another by its name. Secrets occur only as
+keys; their values are in :class:`.secret_values.SecretValues`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 class DeployedImage:
     """The image of a service."""
 
-    #: What a target is told: ``registry.example.org/team/wordpress@sha256:…``; for an image that only the engine has, the
-    #: name by which that engine knows it.
+    #: What a target is told: ``registry.example.org/team/wordpress@sha256:…``; for an image that only the engine has,
+    #: the name by which that engine knows it.
     reference: str
     #: The repository and tag that it was chosen by: ``registry.example.org/team/wordpress:latest``.
     chosen_by: str
@@ -87,7 +87,8 @@ class VolumeMount:
 
     volume: str
     path: str
-    #: A directory in the image that has the owner and the mode that the new volume gets, if ``path`` is not in the image.
+    #: A directory in the image that has the owner and the mode that the new volume gets, if ``path`` is not in the
+    #: image.
     like: str = ""
 
 

@@ -5,8 +5,8 @@
 Fields: https://docs.docker.com/reference/api/engine/ (`ServiceSpec`). Times are in nanoseconds there.
 
 Services find each other by DNS (``dnsrr``). The other mode gives a service one virtual address, which needs IPVS in the
-kernel. The proxy cannot be published by Swarm's own mesh then, so its port is a port of the machine. Two containers cannot
-have one port, so the proxy stops before its successor starts, unless ``mesh`` says that the kernel has IPVS.
+kernel. The proxy cannot be published by Swarm's own mesh then, so its port is a port of the machine. Two containers
+cannot have one port, so the proxy stops before its successor starts, unless ``mesh`` says that the kernel has IPVS.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def service_spec(
         service: One of its services.
         swarm: Where it runs.
         secret_ids: By key, the ID of the secret in Swarm, and its name there.
-        deployment: The record of the deployment. It is a label of the service only, so a deployment that changes nothing
-            else replaces no container.
+        deployment: The record of the deployment. It is a label of the service only, so a deployment that changes
+            nothing else replaces no container.
     """
     spec = _spec(site, service, swarm, secret_ids)
     # IDs are not known before a secret is stored. Its name says as much, because it contains a digest of the value.
@@ -149,8 +149,8 @@ def _health_check(probe: Probe) -> Spec:
 def _mounts(site: Site, service: SiteService) -> list[Spec]:
     """Return the mounts.
 
-    A folder that the container fills is not among them: the image declares it as a volume, so each container gets a new,
-    empty one, which ends with the container.
+    A folder that the container fills is not among them: the image declares it as a volume, so each container gets a
+    new, empty one, which ends with the container.
     """
     mounts = []
     for mount in service.volumes:

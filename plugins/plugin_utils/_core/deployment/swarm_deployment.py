@@ -116,7 +116,8 @@ class SwarmDeployment:
             if service.published is not None and service.replicas > 1 and not self.settings.mesh:
                 raise EngineError(
                     f"service {service.name!r} has {service.replicas} replicas and the port {service.published} of the "
-                    "machine, which only one container may have; set deploy_replicas for it to 1, or deploy_mesh to true"
+                    "machine, which only one container may have; set deploy_replicas for it to 1, or deploy_mesh "
+                    "to true"
                 )
 
     def _compare(
@@ -157,8 +158,8 @@ class SwarmDeployment:
                 try:
                     self.engine.swarm.remove_secret(identifier)
                 except EngineError:
-                    # Swarm keeps the previous specification of a service for a rollback, but not its secrets. A container
-                    # that still ends may use it; the next deployment removes it.
+                    # Swarm keeps the previous specification of a service for a rollback, but not its secrets. A
+                    # container that still ends may use it; the next deployment removes it.
                     continue
 
     def _deploy(
