@@ -167,6 +167,7 @@ def _read_site(args: Mapping[str, Any], engine: Engine | None, folder: Path) -> 
         table_prefix=str(args.get("table_prefix") or defaults.table_prefix),
         config_extra=str(args.get("config_extra") or ""),
         most_replicas=int(args.get("most_replicas") or 0),
+        start_timeout=int(args.get("start_timeout") or defaults.start_timeout),
         uploads=_volume("uploads", uploads, defaults.uploads),
         data=_volume("data", data, defaults.data),
     )

@@ -46,6 +46,10 @@ options:
     description: The number of containers of WordPress that a busy cluster may run; 0 for no change.
     type: int
     default: 0
+  start_timeout:
+    description: Seconds that a container has to become healthy, including an upgrade of the database.
+    type: int
+    default: 120
   port:
     description: The port that visitors reach.
     type: int

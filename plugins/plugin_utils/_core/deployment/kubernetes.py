@@ -91,8 +91,8 @@ def render(site: Site, cluster: ClusterSettings, secrets: SecretValues) -> list[
 def _check_tags(site: Site) -> None:
     if pinned := [service for service in site.services if "@" in service.image.chosen_by]:
         raise ChainError(
-            f"deploy_image_triggers is true, but deploy_images.{pinned[0].name} is {pinned[0].image.chosen_by!r}, which "
-            "is always the same image; name it by a tag, or set deploy_image_triggers to false"
+            f"deploy_image_triggers is true, but deploy_images.{pinned[0].name} is {pinned[0].image.chosen_by!r}, "
+            "which is always the same image; name it by a tag, or set deploy_image_triggers to false"
         )
 
 

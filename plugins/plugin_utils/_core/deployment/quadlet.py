@@ -2,8 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Renders a site as quadlets: files from which Podman's generator makes systemd units (podman-systemd.unit(5)).
 
-The units are those of Podman 5.2 and later (``NetworkAlias``, ``Notify=healthy``). systemd holds the published port itself, and hands it to the proxy. While
-the proxy is replaced, visitors wait in the queue of the port, and nobody is turned away.
+The units are those of Podman 5.2 and later (``NetworkAlias``, ``Notify=healthy``). systemd holds the published
+port itself, and hands it to the proxy. While the proxy is replaced, visitors wait in the queue of the port, and nobody
+is turned away.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class Probe:
     timeout: int = 5
     retries: int = 3
     #: Time in which failures do not count. It costs nothing: the first success ends it.
-    start_period: int = 300
+    start_period: int = 120
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,8 @@ class SiteSettings:
     table_prefix: str = "wp_"
     config_extra: str = ""
     most_replicas: int = 0
+    #: Seconds that a container has to become healthy, including an upgrade of the database.
+    start_timeout: int = 120
     uploads: SiteVolume = field(default_factory=lambda: SiteVolume("uploads", 10_000 * _MB, shared=True))
     data: SiteVolume = field(default_factory=lambda: SiteVolume("data", 10_000 * _MB))
     #: Where the proxy asks for the addresses of the replicas; empty for the resolver of its own container.
@@ -78,7 +80,7 @@ def _database(settings: SiteSettings) -> SiteService:
         port=3306,
         uid=999,
         gid=999,
-        probe=Probe(("/usr/local/bin/healthcheck.sh", "--connect", "--innodb_initialized"), interval=1),
+        probe=Probe(("/usr/local/bin/healthcheck.sh", "--connect", "--innodb_initialized"), interval=1, start_period=settings.start_timeout),
         limits=settings.limits[DATABASE],
         environment={
             "MARIADB_AUTO_UPGRADE": "1",
@@ -106,7 +108,7 @@ def _application(settings: SiteSettings) -> SiteService:
         port=8080,
         uid=1001,
         gid=0,
-        probe=Probe(("httpd-php-healthcheck",)),
+        probe=Probe(("httpd-php-healthcheck",), start_period=settings.start_timeout),
         limits=settings.limits[APPLICATION],
         environment={
             "WORDPRESS_CONFIG_EXTRA": CONFIG_EXTRA + settings.config_extra,
@@ -143,7 +145,7 @@ def _proxy(settings: SiteSettings) -> SiteService:
         port=8080,
         uid=1001,
         gid=0,
-        probe=Probe(("haproxy-healthcheck",), interval=1),
+        probe=Probe(("haproxy-healthcheck",), interval=1, start_period=settings.start_timeout),
         limits=settings.limits[PROXY],
         environment={"HAPROXY_BACKEND": f"{APPLICATION}:8080", "HAPROXY_STOP_TIMEOUT": "20", **resolver},
         scratch=_TMP,
