@@ -38,6 +38,7 @@ ROOMS = [
     "views",
     "handover",
     "publication",
+    "deployment",
     "doctor",
     "report",
     "inventory",
@@ -90,7 +91,7 @@ OUTSIDE = [path for path in PLUGINS.rglob("*.py") if LIBRARY / "engine" not in p
 #: Modules of the room `engine` that other rooms may import. The others are private to it.
 PUBLIC_MODULES = {
     *("chunks", "confinement", "container_files", "containers", "docker_config", "engine", "image_catalogue"),
-    *("inspection", "services", "streams", "system"),
+    *("inspection", "services", "streams", "swarm", "system"),
 }
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[2]
-#: Modules outside the group. They report facts about an engine, and have none of the options that the others share.
-UNGROUPED = {"engine_info"}
+#: Modules outside the group. They are not about a chain, and have none of the options that the others share.
+UNGROUPED = {"engine_info", "site_deploy"}
 
 PLAY = """
 - name: Plan with a default that is refused

@@ -2,7 +2,8 @@
 # Copies WordPress to the current directory if it contains none, writes wp-config.php if WORDPRESS_...
 # variables are set, and executes the program in the arguments. It copies and writes only for the programs
 # apache2... and php-fpm, or if it is called as docker-ensure-installed.sh. An existing installation is
-# never changed, even if it is an older version.
+# never changed, even if it is an older version. With WORDPRESS_DB_UPGRADE=1, also upgrades the tables in the
+# database before the server starts.
 set -Eeuo pipefail
 
 source_directory=/usr/src/wordpress
@@ -51,8 +52,13 @@ copy_wordpress() {
         say "WARNING: $PWD is not empty! (copying anyhow)"
     fi
 
+    # The source may show the same volume, and then tar would replace files while it reads them.
+    if [ -e wp-content/uploads ]; then
+        present+=(wp-content/uploads)
+    fi
     for path in "$source_directory"/.htaccess "$source_directory"/wp-content/*/*/; do
         path=${path#"$source_directory/"} path=${path%/}
+        [[ $path != wp-content/uploads/* ]] || continue
         if [ -e "$source_directory/$path" ] && [ -e "$path" ]; then
             say "WARNING: '$PWD/$path' exists! (not copying the WordPress version)"
             present+=("$path")
@@ -116,6 +122,11 @@ set_up() {
         copy_wordpress
     fi
     write_config
+    if [ "${WORDPRESS_DB_UPGRADE-}" = 1 ] && [ $# -gt 0 ]; then
+        # In the background, because the traps above work only while the shell waits.
+        wordpress-upgrade-database &
+        wait $! || exit 1
+    fi
 }
 
 # This check comes before the document root is filled for the program.
@@ -125,6 +136,6 @@ if [ $# -gt 0 ] && ! command -v -- "$1" >/dev/null; then
     exit 127
 fi
 if sets_up "$@"; then
-    set_up
+    set_up "$@"
 fi
 exec "$@"

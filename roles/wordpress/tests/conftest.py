@@ -37,6 +37,12 @@ def site(start_once) -> Any:
 
 
 @pytest.fixture(scope="session")
+def database_settings() -> dict[str, str]:
+    """The variables of the shared site, for more containers with the same database."""
+    return dict(_SITE)
+
+
+@pytest.fixture(scope="session")
 def installed(site) -> Any:
     """The same site, installed with the forms that a person would use in a browser."""
     redirect = site.http("/")

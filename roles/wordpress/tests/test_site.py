@@ -66,3 +66,21 @@ def test_php_logs_no_warnings(installed):
     # wordpress.org cannot be reached from the private network, and WordPress logs that.
     lines = [line for line in installed.logs().splitlines() if "wordpress.org" not in line]
     assert [line for line in lines if any(word in line for word in severe)] == []
+
+
+def test_tables_of_an_older_wordpress_are_upgraded_once(installed, start, php, database_settings):
+    """Two containers start at once; one of them upgrades the tables, before it serves a request."""
+    version = php(installed, "echo $GLOBALS['wp_db_version'];")
+    php(installed, "update_option('db_version', 30000); echo 1;")
+    sites = [start(alias=f"site{number}", env={**database_settings, "WORDPRESS_DB_UPGRADE": "1"}) for number in (1, 2)]
+    for site in sites:
+        site.wait_healthy(timeout=50)
+    upgrades = [site.logs().count("upgrading the tables from version 30000") for site in sites]
+    assert sorted(upgrades) == [0, 1], [site.logs() for site in sites]
+    assert php(installed, "echo get_option('db_version');") == version
+
+
+def test_a_database_that_cannot_be_reached_ends_the_container(start, database_settings):
+    site = start(env={**database_settings, "WORDPRESS_DB_HOST": "nowhere", "WORDPRESS_DB_UPGRADE": "1", "WORDPRESS_DB_WAIT": "1"})
+    assert site.wait_ended() == 1
+    assert "cannot log in to the database at nowhere within 1 seconds" in site.logs()

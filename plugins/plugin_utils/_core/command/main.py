@@ -63,6 +63,7 @@ _VERBS = {
     "update": "update",
     "try-candidate": "try_candidate",
     "matrix": "matrix",
+    "deployed": "deployed",
     "report": "report",
     "doctor": "doctor",
 }

@@ -14,6 +14,7 @@ from .images import Images
 from .networks_and_volumes import Networks, Volumes
 from .services import Services
 from .session import EngineSession
+from .swarm import Swarm
 from .system import EngineKind, System
 
 #: Timeout of one request, in seconds. Unpacking a large layer is one request.
@@ -40,6 +41,7 @@ class Engine:
         self.services = Services(session, self.containers, image_names)
         self.volumes = Volumes(session)
         self.networks = Networks(session)
+        self.swarm = Swarm(session)
         #: Commands in containers.
         self.exec = Exec(session)
 

@@ -1,0 +1,214 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Action of ``tierwright.chain.site_deploy``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.choose_images import choose_image
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.cluster import (
+    apply_groups,
+    connect_cluster,
+    remove_old_secrets,
+    wait_for,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.deployment_record import (
+    DeploymentRecord,
+    DeployOutcome,
+    begin_record,
+    end_record,
+    note,
+    write_record,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.kubernetes import (
+    ClusterSettings,
+    ManifestGroup,
+    render,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.port import check_port
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.quadlet import quadlet_files
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.rendered_files import (
+    RenderedFile,
+    manifest_files,
+    write_files,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.secret_values import SecretValues
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.settings import (
+    read_by_service,
+    read_limits,
+    read_secrets,
+    read_size,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.site import (
+    Site,
+    SiteVolume,
+    check_site,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.swarm import (
+    SwarmSettings,
+    swarm_secrets,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.swarm_deployment import SwarmDeployment
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.wordpress_site import (
+    SERVICES,
+    SiteSettings,
+    make_site,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError, EngineError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.registry_settings import read_registries
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import ChainAction
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.registries import Registries
+
+_KUBERNETES = {"kubernetes", "openshift"}
+_FAILED = {DeployOutcome.FAILED, DeployOutcome.ROLLED_BACK}
+
+
+class ActionModule(ChainAction):
+    """Deploys a site, or renders its files."""
+
+    _supports_check_mode = True
+
+    def work(self, variables: dict[str, Any]) -> dict[str, Any]:
+        args = self._task.args
+        target, folder = str(args["target"]), args.get("render_to")
+        secrets = SecretValues({}) if args.get("existing_secret") else read_secrets(args.get("secrets") or {})
+        engine = connect() if target == "swarm" or (target == "quadlet" and _needs_engine(args["images"])) else None
+        site = _read_site(args, engine, Path(str(variables.get("inventory_dir") or ".")))
+        check_site(site)
+        if target == "swarm":
+            if folder:
+                raise ChainError("deploy_render_to is set, but the target is swarm, which reads no files; remove one of them")
+            return self._deploy_to_swarm(site, secrets, engine or connect())
+        if target in _KUBERNETES:
+            return self._deploy_to_cluster(site, secrets, target)
+        if not folder:
+            raise ChainError("the target is quadlet; set deploy_render_to to the folder for its files")
+        names = {key: each.name for key, each in swarm_secrets(site, secrets).items()}
+        return {**self._write(folder, quadlet_files(site, names)), "secrets": sorted(names.values())}
+
+    def _deploy_to_swarm(self, site: Site, secrets: SecretValues, engine: Engine) -> dict[str, Any]:
+        args = self._task.args
+        settings = SwarmSettings(bool(args.get("mesh")), tuple(args.get("constraints") or ()))
+        deployment = SwarmDeployment(engine, site, settings, secrets, say)
+        running = deployment.check()
+        for service in site.services:
+            if service.published is not None and service.name not in running:
+                check_port(engine.address, service.published)
+        if self._task.check_mode:
+            plan = deployment.plan()
+            return {"changed": set(plan.values()) != {"unchanged"}, "plan": plan}
+        return _answer(deployment.run(begin_record(site, "swarm")))
+
+    def _deploy_to_cluster(self, site: Site, secrets: SecretValues, target: str) -> dict[str, Any]:
+        args = self._task.args
+        settings = ClusterSettings(
+            namespace=str(args.get("namespace") or site.name),
+            openshift=target == "openshift",
+            create_namespace=bool(args.get("create_namespace")),
+            host=str(args.get("host") or ""),
+            ingress_class=str(args.get("ingress_class") or ""),
+            tls_secret=str(args.get("tls_secret") or ""),
+            image_triggers=bool(args.get("image_triggers")),
+            existing_secret=str(args.get("existing_secret") or ""),
+        )
+        groups = render(site, settings, secrets)
+        if folder := args.get("render_to"):
+            return self._write(folder, manifest_files(groups))
+        if self._task.check_mode:
+            return {"changed": True, "plan": {service.name: "unknown" for service in site.services}}
+        cluster = connect_cluster(settings.namespace, args.get("context"))
+        record = write_record(begin_record(site, target))
+        before = {name: _running_image(cluster.read("Deployment", name)) for name in SERVICES}
+        apply_groups(cluster, groups)
+        for service in site.services:
+            outcome, reason = wait_for(cluster, service.name)
+            record = note(record, service.name, outcome, before=before[service.name], reason=reason)
+        if record.outcome not in _FAILED and (used := _secret_name(groups)):
+            remove_old_secrets(cluster, site.name, used)
+        return _answer(end_record(record))
+
+    def _write(self, folder: Any, files: list[RenderedFile]) -> dict[str, Any]:
+        changed = write_files(Path(str(folder)), files, check=self._task.check_mode)
+        for name in changed:
+            say(f"{'would write' if self._task.check_mode else 'wrote'} {Path(str(folder), name)}")
+        return {"changed": bool(changed), "files": [str(Path(str(folder), file.name)) for file in files]}
+
+
+def _needs_engine(images: Mapping[str, Any]) -> bool:
+    return any("/" not in str(name) for name in images.values())
+
+
+def _read_site(args: Mapping[str, Any], engine: Engine | None, folder: Path) -> Site:
+    registries = Registries(read_registries(args.get("registries"), folder))
+    names = read_by_service("deploy_images", args.get("images") or {}, {})
+    uploads, data = (args.get(name) or {} for name in ("uploads", "data"))
+    defaults = SiteSettings("", {}, {}, {})
+    settings = SiteSettings(
+        name=str(args["name"]),
+        images={
+            service: choose_image(service, str(name), registries.reader, engine) for service, name in names.items()
+        },
+        replicas={
+            service: int(number)
+            for service, number in read_by_service(
+                "deploy_replicas", args.get("replicas") or {}, {"mariadb": 1, "wordpress": 2, "haproxy": 1}
+            ).items()
+        },
+        limits=read_limits(args.get("limits") or {}),
+        port=int(args.get("port") or defaults.port),
+        database=str(args.get("database") or defaults.database),
+        user=str(args.get("user") or defaults.user),
+        table_prefix=str(args.get("table_prefix") or defaults.table_prefix),
+        config_extra=str(args.get("config_extra") or ""),
+        most_replicas=int(args.get("most_replicas") or 0),
+        start_timeout=int(args.get("start_timeout") or defaults.start_timeout),
+        uploads=_volume("uploads", uploads, defaults.uploads),
+        data=_volume("data", data, defaults.data),
+    )
+    return make_site(settings)
+
+
+def _volume(name: str, value: Mapping[str, Any], default: SiteVolume) -> SiteVolume:
+    variable = f"deploy_{name}"
+    return replace(
+        default,
+        size=read_size(f"{variable}.size", value["size"]) if value.get("size") else default.size,
+        storage_class=str(value.get("storage_class") or ""),
+        driver=str(value.get("driver") or ("local" if value.get("options") else "")),
+        options={str(key): str(option) for key, option in (value.get("options") or {}).items()},
+    )
+
+
+def _secret_name(groups: list[ManifestGroup]) -> str:
+    return next((str(group.objects[0]["metadata"]["name"]) for group in groups if group.is_secret), "")
+
+
+def _running_image(deployment: dict[str, Any] | None) -> str | None:
+    return None if deployment is None else str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+def _answer(record: DeploymentRecord) -> dict[str, Any]:
+    """Return the task's result.
+
+    Raises:
+        EngineError: A service was rolled back, or failed.
+    """
+    for service in record.services:
+        say(f"{service.service}: {service.outcome.value}" + (f": {service.reason}" if service.reason else ""))
+    for service in record.services:
+        if service.outcome in _FAILED:
+            went_back = service.outcome is DeployOutcome.ROLLED_BACK
+            after = f"{service.before} runs again" if went_back else "see the target for what runs now"
+            raise EngineError(
+                f"site {record.site!r}: {service.service} with {service.image} (tier {service.tier or '?'}, team "
+                f"{service.team or '?'}) did not become healthy: {service.reason or 'no reason is known'}; {after}. Record: "
+                f"{record.id}"
+            )
+    services = [{**asdict(service), "outcome": service.outcome.value} for service in record.services]
+    return {"changed": record.outcome is not DeployOutcome.UNCHANGED, "deployment": record.id, "services": services}

@@ -1,0 +1,97 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Finds the images that a site shall run, and names them by digest. Nothing is pulled or changed.
+
+A name with the host of a registry is looked up there, so deploying needs no engine that has the image. Any other name
+is looked up in the engine, which must then run the site itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ..chain.names import is_repository, is_tag, split_pinned, split_registry
+from ..engine.engine import Engine
+from ..errors import ChainError, NotFoundError
+from ..handover.published_image import PublishedImage, read_published
+from ..image import labels
+from ..transports.registry_client import RegistryClient
+from .site import DeployedImage
+
+_EXAMPLE = "registry.example.org/team/wordpress:latest"
+
+
+def choose_image(
+    service: str, name: str, connect: Callable[[str], RegistryClient], engine: Engine | None
+) -> DeployedImage:
+    """Find the image of a service.
+
+    Args:
+        service: The service, for messages.
+        name: The image: ``registry.example.org/team/wordpress:latest``, the same with ``@sha256:…``, or a name or ID in
+            the engine.
+        connect: Returns the client of a registry.
+        engine: The engine that will run the site; ``None`` if the target has no engine of ours.
+
+    Raises:
+        ChainError: The name is not the name of an image, or the target cannot get an image from an engine.
+        NotFoundError: There is no such image.
+        EngineError: The registry or the engine does not answer.
+    """
+    repository, reference = _split(service, name)
+    registry = split_registry(repository)
+    if registry is not None:
+        host, path = registry
+        image = read_published(connect(host), path, reference)
+        if image is None:
+            raise NotFoundError(
+                f"service {service!r}: {name} does not exist in registry {host}; publish it, or correct "
+                f"deploy_images.{service}"
+            )
+        return _published(image, name if split_pinned(name) else f"{repository}:{reference}")
+    if engine is None:
+        raise ChainError(
+            f"deploy_images.{service} is {name!r}, which names no registry; machines of a cluster can get images only "
+            f"from a registry: {_EXAMPLE}"
+        )
+    return _local(service, name, engine)
+
+
+def _split(service: str, name: str) -> tuple[str, str]:
+    """Split the name of an image into its repository and its tag or digest."""
+    pinned = split_pinned(name)
+    if pinned is not None:
+        return pinned
+    head, colon, tag = name.rpartition(":")
+    repository, tag = (head, tag) if colon and "/" not in tag else (name, "latest")
+    if not is_repository(repository) or not is_tag(tag):
+        raise ChainError(f"deploy_images.{service} is {name!r}, which is not the name of an image; expected {_EXAMPLE}")
+    return repository, tag
+
+
+def _published(image: PublishedImage, chosen_by: str) -> DeployedImage:
+    return DeployedImage(
+        reference=image.name,
+        chosen_by=chosen_by,
+        config=image.document.id,
+        tier=image.document.labels.get(labels.TIER, ""),
+        team=image.document.labels.get(labels.TEAM, ""),
+    )
+
+
+def _local(service: str, name: str, engine: Engine) -> DeployedImage:
+    image = engine.images.find(name)
+    if image is None:
+        raise NotFoundError(
+            f"service {service!r}: the engine has no image {name}; build it, or name an image in a registry: {_EXAMPLE}"
+        )
+    found: Mapping[str, str] = image.labels
+    return DeployedImage(
+        # An ID, and not a name: Swarm would look up a name in a registry.
+        reference=engine.images.engine_name(image.id),
+        chosen_by=name,
+        config=image.id,
+        tier=found.get(labels.TIER, ""),
+        team=found.get(labels.TEAM, ""),
+        is_local=True,
+    )

@@ -1,0 +1,124 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Renders a site as quadlets: files from which Podman's generator makes systemd units (podman-systemd.unit(5)).
+
+The units are those of Podman 5.2 and later (``NetworkAlias``, ``Notify=healthy``). systemd holds the published
+port itself, and hands it to the proxy. While the proxy is replaced, visitors wait in the queue of the port, and nobody
+is turned away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from .labels import image_annotations, selector
+from .rendered_files import HEADER, RenderedFile
+from .site import Site, SiteService
+
+Section = list[tuple[str, str]]
+
+
+def quadlet_files(site: Site, secret_names: Mapping[str, str]) -> list[RenderedFile]:
+    """Render a site as files for ``/etc/containers/systemd``.
+
+    Those that end in ``.socket`` are not quadlets, and belong into ``/etc/systemd/system``.
+
+    Args:
+        site: The site.
+        secret_names: By key, the names of the secrets in Podman.
+    """
+    files = [RenderedFile(f"{site.name}.network", _unit({"Network": [("NetworkName", site.name)]}))]
+    for volume in site.volumes:
+        name = f"{site.name}-{volume.name}"
+        files.append(RenderedFile(f"{name}.volume", _unit({"Volume": [("VolumeName", name)]})))
+    for service in site.services:
+        for number in range(1, service.replicas + 1):
+            name = unit_name(site, service, number)
+            content = _unit(_container(site, service, number, secret_names))
+            files.append(RenderedFile(f"{name}.container", content))
+            if service.published is not None:
+                files.append(RenderedFile(f"{name}.socket", _unit(_socket(site, service))))
+    return files
+
+
+def unit_name(site: Site, service: SiteService, number: int) -> str:
+    """Return the name of the unit of one replica: ``shop-wordpress-1``; without a number if there is only one."""
+    return f"{site.name}-{service.name}" + (f"-{number}" if service.replicas > 1 else "")
+
+
+def _container(
+    site: Site, service: SiteService, number: int, secret_names: Mapping[str, str]
+) -> dict[str, Section]:
+    # Labels must not name the deployment: then each deployment would change each unit, and replace its container.
+    labels = {**image_annotations(service), **selector(site, service)}
+    handed_over = service.socket_environment if service.published is not None else {}
+    environment = sorted({**service.environment_with_secrets, **handed_over}.items())
+    used = [unit_name(site, site.service(name), 1) for name in service.uses]
+    after = [(key, f"{name}.service") for name in used for key in ("Wants", "After")]
+    return {
+        "Unit": [("Description", f"{service.name} of the site {site.name}"), *after],
+        "Container": [
+            ("ContainerName", unit_name(site, service, number)),
+            ("Image", service.image.reference),
+            ("Pull", "never" if service.image.is_local else "missing"),
+            ("Network", f"{site.name}.network"),
+            ("NetworkAlias", service.name),
+            ("User", str(service.uid)),
+            ("Group", str(service.gid)),
+            ("ReadOnly", "true"),
+            ("ReadOnlyTmpfs", "false"),
+            ("DropCapability", "all"),
+            ("NoNewPrivileges", "true"),
+            *(("Label", _quoted(f"{name}={value}")) for name, value in sorted(labels.items())),
+            *(("Environment", _quoted(f"{name}={value}")) for name, value in environment),
+            *(
+                ("Secret", f"{secret_names[each.key]},target={each.path},uid={service.uid},gid={service.gid},mode=0400")
+                for each in service.secrets
+            ),
+            *(("Volume", f"{site.name}-{mount.volume}.volume:{mount.path}") for mount in service.volumes),
+            *(("Tmpfs", f"{path}:size={size},mode=1777") for path, size in service.scratch.items()),
+            *_health(service),
+            ("StopTimeout", str(service.stop_seconds)),
+            ("PodmanArgs", f"--memory={service.limits.memory} --cpus={service.limits.millicpus / 1000:g}"),
+            ("PidsLimit", str(service.limits.processes)),
+        ],
+        "Service": [
+            ("Restart", "always"),
+            ("RestartSec", "1"),
+            ("TimeoutStartSec", str(service.probe.start_period + 60)),
+            ("TimeoutStopSec", str(service.stop_seconds + 10)),
+        ],
+        "Install": [("WantedBy", "multi-user.target")],
+    }
+
+
+def _health(service: SiteService) -> Iterator[tuple[str, str]]:
+    probe = service.probe
+    if probe.test:
+        yield "HealthCmd", " ".join(probe.test)
+    yield "HealthInterval", f"{probe.interval}s"
+    yield "HealthTimeout", f"{probe.timeout}s"
+    yield "HealthRetries", str(probe.retries)
+    yield "HealthStartPeriod", f"{probe.start_period}s"
+    yield "HealthOnFailure", "kill"  # systemd starts it again
+    yield "Notify", "healthy"  # a unit is started when its container is healthy, so the next replica can be replaced
+
+
+def _socket(site: Site, service: SiteService) -> dict[str, Section]:
+    return {
+        "Unit": [("Description", f"The port of the site {site.name}")],
+        "Socket": [("ListenStream", str(service.published)), ("ReusePort", "true"), ("Backlog", "4096")],
+        "Install": [("WantedBy", "sockets.target")],
+    }
+
+
+def _unit(sections: Mapping[str, Iterable[tuple[str, str]]]) -> str:
+    parts = ["\n".join([f"[{name}]", *(f"{key}={value}" for key, value in lines)]) for name, lines in sections.items()]
+    return HEADER + "\n" + "\n\n".join(parts) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """Quote a text as systemd.syntax(7) and systemd.unit(5) require: ``%`` is doubled, and line feeds are escaped."""
+    for character, escaped in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("%", "%%")):
+        text = text.replace(character, escaped)
+    return f'"{text}"'

@@ -1,0 +1,220 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Renders a site for Docker Swarm: specifications of services, in the form of the Engine API.
+
+Fields: https://docs.docker.com/reference/api/engine/ (`ServiceSpec`). Times are in nanoseconds there.
+
+Services find each other by DNS (``dnsrr``). The other mode gives a service one virtual address, which needs IPVS in the
+kernel. The proxy cannot be published by Swarm's own mesh then, so its port is a port of the machine. Two containers
+cannot have one port, so the proxy stops before its successor starts, unless ``mesh`` says that the kernel has IPVS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..build_key.parts import digest_value
+from .labels import SITE, SPEC, container_labels, selector
+from .secret_values import SecretValues
+from .site import Probe, SecretFile, Site, SiteService, SiteVolume
+
+Spec = dict[str, Any]
+
+_SECOND = 1_000_000_000
+#: Swarm considers a new container as failed if it ends in this time after it became healthy.
+_MONITOR_SECONDS = 5
+#: Mode of a file of a secret. Its owner is the user of the service.
+_SECRET_MODE = 0o400
+_TMPFS_MODE = 0o1777
+
+
+@dataclass(frozen=True, slots=True)
+class SwarmSettings:
+    """What a user says about the Swarm."""
+
+    #: Whether the published port belongs to Swarm's mesh, on all machines. It needs IPVS in their kernels.
+    mesh: bool = False
+    #: Rules for the machines that services may run on: ``node.labels.site == shop``.
+    constraints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SwarmSecret:
+    """A secret in Swarm."""
+
+    #: The key in ``deploy_secrets``.
+    key: str
+    #: Its name in Swarm, which contains a digest of its value.
+    name: str
+
+
+def network_name(site: Site) -> str:
+    """Return the name of a site's network."""
+    return site.name
+
+
+def volume_name(site: Site, volume: str) -> str:
+    """Return the name of a site's volume in the engine."""
+    return f"{site.name}_{volume}"
+
+
+def service_name(site: Site, service: str) -> str:
+    """Return the name of a service in Swarm. Inside of the site's network, its own name is enough."""
+    return f"{site.name}_{service}"
+
+
+def swarm_secrets(site: Site, secrets: SecretValues) -> dict[str, SwarmSecret]:
+    """Return the secrets of a site by key, with the names that they have in Swarm."""
+    return {
+        key: SwarmSecret(key, f"{site.name}_{key}_{secrets.select([key]).digest(f'{site.name}/{key}')}")
+        for key in site.secret_keys
+    }
+
+
+def service_spec(
+    site: Site,
+    service: SiteService,
+    swarm: SwarmSettings,
+    secret_ids: Mapping[str, tuple[str, str]],
+    deployment: str,
+) -> Spec:
+    """Return the specification of a service.
+
+    Args:
+        site: The site.
+        service: One of its services.
+        swarm: Where it runs.
+        secret_ids: By key, the ID of the secret in Swarm, and its name there.
+        deployment: The record of the deployment. It is a label of the service only, so a deployment that changes
+            nothing else replaces no container.
+    """
+    spec = _spec(site, service, swarm, secret_ids)
+    # IDs are not known before a secret is stored. Its name says as much, because it contains a digest of the value.
+    comparable = _spec(site, service, swarm, {key: ("", name) for key, (_id, name) in secret_ids.items()})
+    digest = digest_value("spec", comparable, secret=False)
+    return {**spec, "Labels": {**container_labels(site, service, deployment), SPEC: digest}}
+
+
+def _spec(
+    site: Site, service: SiteService, swarm: SwarmSettings, secret_ids: Mapping[str, tuple[str, str]]
+) -> Spec:
+    start_first = not service.exclusive and (swarm.mesh or service.published is None)
+    return {
+        "EndpointSpec": _endpoint(service, swarm),
+        "Mode": {"Replicated": {"Replicas": service.replicas}},
+        "Name": service_name(site, service.name),
+        "RollbackConfig": _replacement(start_first=start_first, on_failure="pause"),
+        "TaskTemplate": {
+            "ContainerSpec": _container(site, service, secret_ids),
+            "ForceUpdate": 0,
+            "Networks": [{"Aliases": [service.name], "Target": network_name(site)}],
+            "Placement": {"Constraints": list(swarm.constraints)},
+            "Resources": _resources(service),
+            "RestartPolicy": {"Condition": "any", "Delay": _SECOND // 5, "MaxAttempts": 0},
+        },
+        "UpdateConfig": _replacement(start_first=start_first, on_failure="rollback"),
+    }
+
+
+def _container(site: Site, service: SiteService, secret_ids: Mapping[str, tuple[str, str]]) -> Spec:
+    return {
+        "CapabilityDrop": ["ALL"],
+        "Env": [f"{name}={value}" for name, value in service.environment_with_secrets.items()],
+        "Healthcheck": _health_check(service.probe),
+        "Image": service.image.reference,
+        "Init": False,
+        "Labels": selector(site, service),
+        "Mounts": _mounts(site, service),
+        "ReadOnly": True,
+        "Secrets": [_secret(service, secret, *secret_ids[secret.key]) for secret in service.secrets],
+        "StopGracePeriod": service.stop_seconds * _SECOND,
+        **({"StopSignal": service.stop_signal} if service.stop_signal else {}),
+        "User": f"{service.uid}:{service.gid}",
+    }
+
+
+def _health_check(probe: Probe) -> Spec:
+    """Return the health check. Without a test, the engine takes that of the image, and only the times are ours."""
+    return {
+        "Interval": probe.interval * _SECOND,
+        "Retries": probe.retries,
+        "StartPeriod": probe.start_period * _SECOND,
+        "Test": ["CMD", *probe.test] if probe.test else [],
+        "Timeout": probe.timeout * _SECOND,
+    }
+
+
+def _mounts(site: Site, service: SiteService) -> list[Spec]:
+    """Return the mounts.
+
+    A folder that the container fills is not among them: the image declares it as a volume, so each container gets a
+    new, empty one, which ends with the container.
+    """
+    mounts = []
+    for mount in service.volumes:
+        volume = site.volume(mount.volume)
+        mounts.append(_volume(site, volume, mount.path, read_only=False))
+        if mount.like:
+            # A new volume gets the owner and the mode of the directory in the image that it is mounted on.
+            mounts.append(_volume(site, volume, mount.like, read_only=True))
+    for path, size in service.scratch.items():
+        mounts.append({"Target": path, "TmpfsOptions": {"Mode": _TMPFS_MODE, "SizeBytes": size}, "Type": "tmpfs"})
+    return sorted(mounts, key=lambda each: str(each["Target"]))
+
+
+def _volume(site: Site, volume: SiteVolume, path: str, *, read_only: bool) -> Spec:
+    driver = {"DriverConfig": {"Name": volume.driver, "Options": dict(volume.options)}} if volume.driver else {}
+    return {
+        "ReadOnly": read_only,
+        "Source": volume_name(site, volume.name),
+        "Target": path,
+        "Type": "volume",
+        "VolumeOptions": {"Labels": {SITE: site.name}, **driver},
+    }
+
+
+def _secret(service: SiteService, secret: SecretFile, identifier: str, name: str) -> Spec:
+    return {
+        "File": {"GID": str(service.gid), "Mode": _SECRET_MODE, "Name": secret.key, "UID": str(service.uid)},
+        "SecretID": identifier,
+        "SecretName": name,
+    }
+
+
+def _resources(service: SiteService) -> Spec:
+    limits = service.limits
+    nano = limits.millicpus * 1_000_000
+    return {
+        "Limits": {"MemoryBytes": limits.memory, "NanoCPUs": nano, "Pids": limits.processes},
+        "Reservations": {
+            "MemoryBytes": limits.memory * limits.reserved // 100,
+            "NanoCPUs": nano * limits.reserved // 100,
+        },
+    }
+
+
+def _replacement(*, start_first: bool, on_failure: str) -> Spec:
+    """Return how containers are replaced: one at a time, and the next one after this one is healthy."""
+    return {
+        "Delay": 0,
+        "FailureAction": on_failure,
+        "MaxFailureRatio": 0,
+        "Monitor": _MONITOR_SECONDS * _SECOND,
+        "Order": "start-first" if start_first else "stop-first",
+        "Parallelism": 1,
+    }
+
+
+def _endpoint(service: SiteService, swarm: SwarmSettings) -> Spec:
+    if service.published is None:
+        return {"Mode": "dnsrr"}
+    mode = "ingress" if swarm.mesh else "host"
+    port = {
+        "Protocol": "tcp",
+        "PublishMode": mode,
+        "PublishedPort": service.published,
+        "TargetPort": service.port,
+    }
+    return {"Mode": "vip" if swarm.mesh else "dnsrr", "Ports": [port]}
