@@ -85,7 +85,7 @@ class ActionModule(ChainAction):
         if target == "swarm":
             if folder:
                 raise ChainError(
-                    "deploy_render_to is set, but the target is swarm, which reads no files; remove one of them"
+                    "deploy_render_to is set, but swarm reads no files; remove it, or choose a different target"
                 )
             return self._deploy_to_swarm(site, secrets, engine or connect())
         if target in _KUBERNETES:
@@ -208,8 +208,8 @@ def _answer(record: DeploymentRecord) -> dict[str, Any]:
             after = f"{service.before} runs again" if went_back else "see the target for what runs now"
             raise EngineError(
                 f"site {record.site!r}: {service.service} with {service.image} (tier {service.tier or '?'}, team "
-                f"{service.team or '?'}) did not become healthy: {service.reason or 'no reason is known'}; {after}. Record: "
-                f"{record.id}"
+                f"{service.team or '?'}) did not become healthy: {service.reason or 'no reason is known'}; {after}. "
+                f"Record: {record.id}"
             )
     services = [{**asdict(service), "outcome": service.outcome.value} for service in record.services]
     return {"changed": record.outcome is not DeployOutcome.UNCHANGED, "deployment": record.id, "services": services}

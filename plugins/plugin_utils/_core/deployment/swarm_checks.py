@@ -93,8 +93,8 @@ def _check_ports(engine: Engine, service: SiteService, *, known: bool) -> None:
         if port < first:
             raise EngineError(
                 f"deploy_port is {port}, but this machine gives ports below {first} to root only, and no service of the "
-                f"site is root; choose a port from {first}, set the machine's sysctl net.ipv4.ip_unprivileged_port_start "
-                f"to {port}, or set deploy_entries to 0, and the proxy turns visitors away while it is replaced"
+                f"site is root; choose a port from {first}, set net.ipv4.ip_unprivileged_port_start of the machine to "
+                f"{port}, or set deploy_entries to 0 (then the proxy turns visitors away while it is replaced)"
             )
     port = port if port is not None else service.published
     if port is not None and not known:
@@ -120,6 +120,6 @@ def _check_health(engine: Engine, found: SwarmService) -> None:
         time.sleep(_POLL_SECONDS)
     reason = next((f": {task.error}" for task in tasks if task.error), "")
     raise EngineError(
-        f"service {found.name} is not healthy ({tasks[0].state}{reason}); `docker service logs {found.name}` says more. "
-        "Nothing is changed"
+        f"service {found.name} is not healthy ({tasks[0].state}{reason}); `docker service logs {found.name}` says "
+        "more. Nothing is changed"
     )

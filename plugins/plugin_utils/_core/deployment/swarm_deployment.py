@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..engine.engine import Engine
 from ..engine.swarm import SwarmService
@@ -122,7 +123,7 @@ class SwarmDeployment:
                     continue
 
     def _deploy(
-        self, service: SiteService, before: SwarmService | None, spec: dict[str, object]
+        self, service: SiteService, before: SwarmService | None, spec: Mapping[str, Any]
     ) -> tuple[DeployOutcome, str]:
         name, digest = service_name(self.site, service.name), _digest(spec)
         if before is None:
@@ -138,7 +139,5 @@ class SwarmDeployment:
         return wait_for_rollout(self.engine, name, service, digest)
 
 
-def _digest(spec: dict[str, object]) -> str:
-    labels = spec["Labels"]
-    assert isinstance(labels, dict)
-    return str(labels[SPEC])
+def _digest(spec: Mapping[str, Any]) -> str:
+    return str(spec["Labels"][SPEC])

@@ -61,7 +61,8 @@ def with_entry(site: Site, entries: int) -> Site:
         on_entry_machine=True,
     )
     others = [behind if service is proxy else service for service in site.services]
-    return replace(site, services=(*others, _entry(proxy, entries)), volumes=(*site.volumes, sockets))
+    entry = _entry(proxy, proxy.published or 0, entries)
+    return replace(site, services=(*others, entry), volumes=(*site.volumes, sockets))
 
 
 def _listen() -> str:
@@ -69,12 +70,11 @@ def _listen() -> str:
     return f"unix@{_FOLDER}/{{{{.Task.Slot}}}}.sock mode 660 accept-proxy"
 
 
-def _entry(proxy: SiteService, entries: int) -> SiteService:
+def _entry(proxy: SiteService, port: int, entries: int) -> SiteService:
     servers = {
         f"HAPROXY_SERVER_{number}": f"unix@{_FOLDER}/{number}.sock send-proxy-v2"
         for number in range(1, proxy.replicas + 1)
     }
-    assert proxy.published is not None
     passed_on = {
         name: value for name, value in proxy.environment.items() if name not in {"HAPROXY_BACKEND", "HAPROXY_RESOLVER"}
     }
@@ -82,7 +82,7 @@ def _entry(proxy: SiteService, entries: int) -> SiteService:
         name=ENTRY,
         image=proxy.image,
         replicas=entries,
-        port=proxy.published,
+        port=port,
         uid=proxy.uid,
         gid=proxy.gid,
         # Ports for statistics would be those of the machine.
@@ -90,7 +90,7 @@ def _entry(proxy: SiteService, entries: int) -> SiteService:
         limits=_LIMITS,
         environment={
             **passed_on,
-            "HAPROXY_LISTEN_HTTP": f":{proxy.published}",
+            "HAPROXY_LISTEN_HTTP": f":{port}",
             "HAPROXY_LISTEN_STATS": "unix@/tmp/stats.sock",
             **servers,
         },
@@ -98,6 +98,6 @@ def _entry(proxy: SiteService, entries: int) -> SiteService:
         scratch=proxy.scratch,
         stop_seconds=proxy.stop_seconds,
         uses=(proxy.name,),
-        machine_port=proxy.published,
+        machine_port=port,
         on_entry_machine=True,
     )
