@@ -92,8 +92,9 @@ def _check_ports(engine: Engine, service: SiteService, *, known: bool) -> None:
         first = _first_port()
         if port < first:
             raise EngineError(
-                f"deploy_port is {port}, but this machine gives ports below {first} to root only, and no service of the "
-                f"site is root; choose a port from {first}, set net.ipv4.ip_unprivileged_port_start of the machine to "
+                f"deploy_port is {port}, but this machine gives ports below {first} to root only, and no service "
+                f"of the site is root; choose a port from {first}, set "
+                f"net.ipv4.ip_unprivileged_port_start of the machine to "
                 f"{port}, or set deploy_entries to 0 (then the proxy turns visitors away while it is replaced)"
             )
     port = port if port is not None else service.published
