@@ -10,6 +10,7 @@ volume, and ``podman kube play`` does not run StatefulSets.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -123,10 +124,11 @@ def _namespace(cluster: ClusterSettings) -> KubeObject:
 def _secret(site: Site, cluster: ClusterSettings, name: str, secrets: SecretValues) -> KubeObject:
     return {
         "apiVersion": "v1",
+        # Not `stringData`: a cluster converts it, and Podman 4 ignores it.
+        "data": {key: base64.b64encode(secrets.values[key].encode()).decode() for key in site.secret_keys},
         "immutable": True,
         "kind": "Secret",
         "metadata": _metadata(site, name, cluster),
-        "stringData": {key: secrets.values[key] for key in site.secret_keys},
         "type": "Opaque",
     }
 

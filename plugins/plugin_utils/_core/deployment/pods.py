@@ -61,7 +61,13 @@ def claim_name(site: Site, volume: str) -> str:
 
 
 def _pod_security(service: SiteService, *, fixed_users: bool) -> dict[str, Any]:
-    users = {"fsGroup": service.gid or service.uid, "runAsGroup": service.gid, "runAsUser": service.uid}
+    users = {
+        "fsGroup": service.gid or service.uid,
+        # A large volume would otherwise be walked through at each start.
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "runAsGroup": service.gid,
+        "runAsUser": service.uid,
+    }
     return {
         **(users if fixed_users else {}),
         "runAsNonRoot": True,
