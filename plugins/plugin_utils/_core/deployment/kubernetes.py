@@ -99,7 +99,7 @@ def _check_tags(site: Site) -> None:
 
 def _objects(site: Site, service: SiteService, cluster: ClusterSettings, secret: str) -> Iterator[KubeObject]:
     for mount in service.volumes:
-        yield _claim(site, site.volume(mount.volume), cluster)
+        yield _claim(site, service, site.volume(mount.volume), cluster)
     if cluster.image_triggers:
         yield _image_stream(site, service, cluster)
     yield _deployment(site, service, cluster, secret)
@@ -133,11 +133,13 @@ def _secret(site: Site, cluster: ClusterSettings, name: str, secrets: SecretValu
     }
 
 
-def _claim(site: Site, volume: SiteVolume, cluster: ClusterSettings) -> KubeObject:
+def _claim(site: Site, service: SiteService, volume: SiteVolume, cluster: ClusterSettings) -> KubeObject:
+    # Podman does not know `fsGroup`, and a new volume would belong to root.
+    owner = {"volume.podman.io/gid": str(service.gid), "volume.podman.io/uid": str(service.uid)}
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
-        "metadata": _metadata(site, claim_name(site, volume.name), cluster),
+        "metadata": _metadata(site, claim_name(site, volume.name), cluster, annotations=owner),
         "spec": {
             "accessModes": ["ReadWriteMany" if volume.shared else "ReadWriteOnce"],
             "resources": {"requests": {"storage": str(volume.size)}},
@@ -179,7 +181,7 @@ def _service(site: Site, service: SiteService, cluster: ClusterSettings) -> Kube
         "metadata": _metadata(site, service.name, cluster, labels=service_labels(site, service)),
         "spec": {
             **({"clusterIP": "None"} if chosen_by_user else {}),
-            "ports": [{"name": "main", "port": service.port, "targetPort": "main"}],
+            "ports": [{"name": "main", "port": service.port, "targetPort": service.port}],
             "selector": selector(site, service),
         },
     }
