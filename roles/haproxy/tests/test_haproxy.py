@@ -193,10 +193,12 @@ def test_post_requests_are_repeated_only_if_their_path_is_listed(fragile, path, 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ("HAPROXY_BACKEND=", "HAPROXY_BACKEND is empty; expected the DNS name and port of the replicas"),
+        ("HAPROXY_BACKEND=replicas", "HAPROXY_BACKEND is 'replicas'; expected the DNS name and port of the replicas"),
         ("HAPROXY_LISTEN_HTTP=http", "missing port specification in 'http'"),
-        ("HAPROXY_RESOLVER=nowhere", "missing port specification in 'nowhere'"),
-        ("HAPROXY_MAX_REPLICAS=many", "'2-many'"),
+        ("HAPROXY_RESOLVER=nowhere", "HAPROXY_RESOLVER is 'nowhere'; expected the address and port of a DNS server"),
+        ("HAPROXY_MAX_CONNECTIONS=many", "HAPROXY_MAX_CONNECTIONS is 'many'; expected a number from 1"),
+        ("HAPROXY_STOP_DELAY=5s", "HAPROXY_STOP_DELAY is '5s'; expected a number of seconds"),
+        ("HAPROXY_MAX_REPLICAS=0", "HAPROXY_MAX_REPLICAS is '0'; expected a number from 1"),
         ("HAPROXY_TLS_CERTIFICATE_FILE=/nowhere.pem", "'/nowhere.pem'"),
         ("HAPROXY_TRUSTED_PROXIES='10.0.0.0/8 x'", "'x' is not a valid IPv4 or IPv6 address"),
         ("HAPROXY_RETRY_ON='conn-failure never'", "unknown keyword 'never'"),
@@ -213,7 +215,7 @@ def test_wrong_settings_are_reported(host, settings, message):
 def test_wrong_settings_end_the_container(start):
     started = start()
     assert started.wait_ended() == 1
-    assert "HAPROXY_BACKEND is empty" in started.logs()
+    assert "HAPROXY_BACKEND is ''; expected" in started.logs()
 
 
 def test_other_commands_can_run(start):
