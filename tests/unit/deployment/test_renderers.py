@@ -66,7 +66,8 @@ def test_openshift_chooses_the_users_itself():
 
 
 def test_a_trigger_of_openshift_changes_all_containers_of_a_pod():
-    web = next(each for each in render(openshift=True, image_triggers=True) if each["metadata"]["name"] == "web" and each["kind"] == "Deployment")
+    manifests = render(openshift=True, image_triggers=True)
+    web = next(each for each in manifests if (each["kind"], each["metadata"]["name"]) == ("Deployment", "web"))
     triggers = json.loads(web["metadata"]["annotations"]["image.openshift.io/triggers"])
     containers = web["spec"]["template"]["spec"]
     names = [each["name"] for each in [*containers["containers"], *containers["initContainers"]]]
@@ -129,7 +130,9 @@ def test_a_published_service_stops_first_unless_the_mesh_publishes_it():
 
 def test_the_digest_of_a_specification_does_not_depend_on_ids_or_the_deployment():
     digests = {
-        swarm.service_spec(SITE, SERVER, swarm.SwarmSettings(), {"password": (identifier, "name")}, deployment)["Labels"][SPEC]
+        swarm.service_spec(SITE, SERVER, swarm.SwarmSettings(), {"password": (identifier, "name")}, deployment)[
+            "Labels"
+        ][SPEC]
         for identifier, deployment in (("1", "a"), ("2", "b"))
     }
     assert len(digests) == 1
@@ -155,5 +158,5 @@ def test_systemd_holds_the_published_port():
 def test_values_in_units_are_quoted(text, quoted):
     service = dataclasses.replace(SERVER, environment={"A": text})
     site = Site("shop", (DATABASE, service), SITE.volumes)
-    unit = next(file.content for file in quadlet.quadlet_files(site, {"password": "x"}) if file.name == "shop-web-1.container")
-    assert f'Environment={quoted.replace(chr(34), chr(34) + "A=", 1)}' in unit.splitlines()
+    units = {file.name: file.content for file in quadlet.quadlet_files(site, {"password": "x"})}
+    assert f"Environment={quoted.replace(chr(34), chr(34) + 'A=', 1)}" in units["shop-web-1.container"].splitlines()
