@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Reads from a cluster which services of sites it runs: Deployments and their pods.
 
-Kubernetes does not go back to what ran before. If a roll-out is stuck, the old pods keep serving. So the image that
-runs is that of the oldest pod that is ready, and not that of the Deployment.
+If a roll-out is stuck, the old pods keep serving. So the image that runs is that of the oldest pod that is ready, and
+not that of the Deployment.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from ..errors import EngineError, wrap_errors
 from .deployed_service import STUCK, UPDATING, DeployedService
 from .kubernetes import KubeObject
 from .labels import CHOSEN_BY, CONFIG, SERVICE, SITE
+from .roll_out import is_observed, pod_problems, stuck_message, stuck_since
 
 
 class SelectsObjects(Protocol):
@@ -71,51 +72,34 @@ def _is_of(pod: KubeObject, site: str, service: str) -> bool:
 
 def _is_ready(pod: KubeObject) -> bool:
     is_leaving = bool(pod["metadata"].get("deletionTimestamp"))
-    return not is_leaving and any(
-        (each.get("type"), each.get("status")) == ("Ready", "True") for each in _conditions(pod)
-    )
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    ready = (each for each in conditions if (each.get("type"), each.get("status")) == ("Ready", "True"))
+    return not is_leaving and next(ready, None) is not None
 
 
 def _started(pod: KubeObject) -> str:
     return str((pod.get("status") or {}).get("startTime") or "")
 
 
+def _created(pod: KubeObject) -> str:
+    return str(pod["metadata"].get("creationTimestamp") or "")
+
+
 def _image(pod: Mapping[str, Any]) -> str:
     return str(pod["spec"]["containers"][0]["image"])
 
 
-def _conditions(found: KubeObject) -> list[Mapping[str, Any]]:
-    return (found.get("status") or {}).get("conditions") or []
-
-
 def _state(deployment: KubeObject, *, is_mixed: bool) -> str | None:
-    if _stuck(deployment) is not None:
+    if stuck_since(deployment):
         return STUCK
-    is_seen = (deployment.get("status") or {}).get("observedGeneration", 0) >= deployment["metadata"]["generation"]
-    return UPDATING if is_mixed or not is_seen else None
-
-
-def _stuck(deployment: KubeObject) -> str | None:
-    for each in _conditions(deployment):
-        if (each.get("type"), each.get("reason")) == ("Progressing", "ProgressDeadlineExceeded"):
-            return str(each.get("message") or "its pods did not become ready in time")
-    return None
+    return UPDATING if is_mixed or not is_observed(deployment) else None
 
 
 def _problem(deployment: KubeObject, pods: list[KubeObject]) -> str | None:
     """Return why the newest pod that is not ready waits, otherwise what the cluster says about the roll-out."""
-    waiting = sorted((pod for pod in pods if not _is_ready(pod)), key=_started, reverse=True)
-    return next((reason for pod in waiting if (reason := _why_waiting(pod))), None) or _stuck(deployment)
-
-
-def _why_waiting(pod: KubeObject) -> str:
-    status = pod.get("status") or {}
-    for container in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        if waiting.get("reason") not in {None, "PodInitializing", "ContainerCreating"}:
-            return ": ".join(str(waiting[key]) for key in ("reason", "message") if waiting.get(key))
-    unscheduled = (each for each in _conditions(pod) if each.get("reason") == "Unschedulable")
-    return next((str(each.get("message") or "no machine can run it") for each in unscheduled), "")
+    waiting = sorted((pod for pod in pods if not _is_ready(pod)), key=_created, reverse=True)
+    found = next((problem for pod in waiting for problem in pod_problems(pod)), None)
+    return found or (stuck_message(deployment) if stuck_since(deployment) else None)
 
 
 def _text(values: Mapping[str, Any], key: str) -> str | None:
