@@ -121,7 +121,7 @@ def _last(service: DeployedService, last: LastDeployment) -> Iterator[str]:
         yield f"{when} was interrupted before {image} ran; deploy again"
         return
     reason = f": {one_line(last.reason, _REASON)}" if last.reason else ""
-    yield f"{when} {last.outcome}, with {image}{reason}"
+    yield f"{when}: {last.outcome}; {image} did not work{reason}"
     if failed_release_is_newest(service):
         publish = ", then tierwright.chain.publish" if "@" in service.image else ""
         yield (

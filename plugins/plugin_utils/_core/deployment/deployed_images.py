@@ -103,10 +103,10 @@ class ImageComparison:
         pinned = split_pinned(service.image)
         if pinned is None:
             if not is_digest(service.image) or self._engine is None:
-                raise _UnknownError(f"it runs {service.image}, which is no digest, so somebody has changed it by hand")
+                raise _UnknownError(f"it runs {service.image}, which is no digest; deploy it again")
             return _find(self._engine, service.image)
         if split_registry(pinned[0]) != (name.host, name.repository):
-            raise _UnknownError(f"it runs {service.image}, so somebody has changed it by hand")
+            raise _UnknownError(f"it runs {service.image}, which is not from the repository of {name.text}")
         return self._published(name, pinned[1])
 
     def _newest(self, name: _Name) -> _Named:

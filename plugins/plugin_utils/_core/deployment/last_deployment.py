@@ -54,8 +54,8 @@ def last_of_service(record: DeploymentRecord | None, service: str, target: str) 
 
 def _outcome(record: DeploymentRecord, service: ServiceRecord) -> str:
     if service.outcome is not DeployOutcome.WAITING:
-        return service.outcome.value
+        return str(service.outcome.value)
     if record.ended is not None:
         return _NOT_REACHED
     # Its process holds the lock of the site as long as it works.
-    return service.outcome.value if is_being_deployed(record.site) else INTERRUPTED
+    return str(service.outcome.value) if is_being_deployed(record.site) else INTERRUPTED
