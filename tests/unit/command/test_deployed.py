@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
 from click.testing import CliRunner
 
 import schemas
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command import deployed
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command import deployed, output
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command.main import tierwright
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.deployed import DeployedSites
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.deployed_service import (
@@ -79,11 +80,21 @@ def test_a_row_says_what_runs_and_whose_layers_are_out_of_date(show):
     assert code == 0
 
 
+def test_on_a_terminal_the_heads_are_bold(show, monkeypatch):
+    terminal = SimpleNamespace(stdout=SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr(output, "sys", terminal)
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "250"}.items():
+        monkeypatch.setenv(name, value)
+    out = show(services=[OUTDATED])[1]
+    assert "\x1b[1m" in out
+    assert "corebuild (operations), ? (?)" in out
+
+
 @pytest.mark.parametrize(
     ("service", "cell"),
     [
         (CURRENT, "-"),
-        (replace(CURRENT, current=False, newest=NEW), "settings only"),
+        (replace(CURRENT, current=False, newest=NEW), "settings or new layers"),
         (replace(CURRENT, current=None, newest=None, unknown="nobody knows"), "?"),
         (replace(CURRENT, current=None, newest=None, chosen_by=OLD), "chosen by digest"),
     ],

@@ -250,6 +250,15 @@ def test_replicas_that_do_not_run_have_a_reason(registry):
     assert needs_action(service)
 
 
+@pytest.mark.parametrize(
+    ("tasks", "problem"),
+    [([task(2, "starting"), task(1)], "the newest is starting"), ([], "Swarm has not made the others")],
+)
+def test_replicas_that_are_not_there_yet_are_described(registry, tasks, problem):
+    service = ask_one(OneEngine(service_of(registry, "latest"), tasks=tasks, state="completed", message="completed"))
+    assert service.problem == problem
+
+
 def test_two_containers_of_one_replica_count_once(registry):
     service = ask_one(OneEngine(service_of(registry, "latest"), tasks=[*TASKS, task(2)]))
     assert service.running == 2

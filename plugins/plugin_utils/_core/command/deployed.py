@@ -98,7 +98,7 @@ def _outdated(service: DeployedService) -> str:
         return ", ".join(owners)
     if is_pinned(service):
         return "chosen by digest"
-    return {None: "?", True: "-", False: "?" if service.unknown else "settings only"}[service.current]
+    return {None: "?", True: "-", False: "?" if service.unknown else "settings or new layers"}[service.current]
 
 
 def _lines(service: DeployedService) -> Iterator[str]:

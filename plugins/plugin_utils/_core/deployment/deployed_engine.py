@@ -61,7 +61,7 @@ def _swarm_services(engine: Engine, label: str) -> Iterator[DeployedService]:
             running=len(slots),
             wanted=wanted,
             state=state,
-            problem=_swarm_problem(service, tasks) if has_problem else None,
+            problem=_swarm_problem(service, tasks, state) if has_problem else None,
         )
 
 
@@ -69,10 +69,14 @@ def _replicas(service: SwarmService) -> int:
     return int(((service.spec.get("Mode") or {}).get("Replicated") or {}).get("Replicas") or 0)
 
 
-def _swarm_problem(service: SwarmService, tasks: list[SwarmTask]) -> str | None:
-    """Return the error of the newest container that has one, otherwise what Swarm says about the roll-out."""
-    errors = (task.error for task in tasks if task.error and task.state != "running")
-    return next(errors, service.update_message) or None
+def _swarm_problem(service: SwarmService, tasks: list[SwarmTask], state: str | None) -> str:
+    """Return the error of the newest container that has one, otherwise what else Swarm says."""
+    missing = [task for task in tasks if task.state != "running"]
+    if error := next((task.error for task in missing if task.error), ""):
+        return error
+    if state is not None and service.update_message:
+        return service.update_message
+    return f"the newest is {missing[0].state}" if missing else "Swarm has not made the others"
 
 
 def _containers(engine: Engine, label: str) -> Iterator[DeployedService]:
