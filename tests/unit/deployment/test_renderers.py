@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 
@@ -101,10 +102,12 @@ def test_an_autoscaler_owns_the_number_of_replicas():
 
 def test_only_the_group_of_secrets_contains_a_secret():
     groups = kubernetes.render(SITE, CLUSTER, SECRETS)
-    assert [group.name for group in groups if PASSWORD in str(group.objects)] == ["secrets"]
+    encoded = base64.b64encode(PASSWORD.encode()).decode()
+    assert PASSWORD not in str(groups)
+    assert [group.name for group in groups if encoded in str(group.objects)] == ["secrets"]
     assert [group.name for group in groups if group.is_secret] == ["secrets"]
     existing = kubernetes.render(SITE, dataclasses.replace(CLUSTER, existing_secret="mine"), SECRETS)
-    assert PASSWORD not in str(existing)
+    assert encoded not in str(existing)
     assert "'secretName': 'mine'" in str(existing)
     assert PASSWORD not in str(swarm.service_spec(SITE, SERVER, swarm.SwarmSettings(), IDS, ""))
     assert PASSWORD not in str(quadlet.quadlet_files(SITE, {"password": "name"}))

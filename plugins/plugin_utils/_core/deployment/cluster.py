@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -122,10 +123,11 @@ def connect_cluster(namespace: str, context: str | None) -> Cluster:
     settings = client.Configuration()
     settings.retries = 0
     try:
-        if context is None and not _has_configuration(config):
+        files = os.environ.get("KUBECONFIG") or None  # the client reads the variable only when it is imported
+        if context is None and not _has_configuration(config, files):
             config.load_incluster_config(client_configuration=settings)
         else:
-            config.load_kube_config(context=context, client_configuration=settings)
+            config.load_kube_config(files, context=context, client_configuration=settings)
     except Exception as error:
         raise EngineError(
             f"no cluster is configured: {describe_error(error)}; set KUBECONFIG to a file as kubectl needs it"
@@ -136,9 +138,9 @@ def connect_cluster(namespace: str, context: str | None) -> Cluster:
     return cluster
 
 
-def _has_configuration(config: Any) -> bool:
+def _has_configuration(config: Any, files: str | None) -> bool:
     try:
-        config.list_kube_config_contexts()
+        config.list_kube_config_contexts(files)
     except config.ConfigException:
         return False
     return True

@@ -22,6 +22,7 @@ _FILLED = "code"
 #: of a pod for up to 5 seconds, and the proxy asks every second.
 _LEAVE_SECONDS = 10
 _LIVENESS_INTERVAL = 10
+_PODMAN = {"io.podman.annotations.init.container.type": "always"}
 _RESTRICTED: dict[str, Any] = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
@@ -41,7 +42,8 @@ def pod_template(site: Site, service: SiteService, secret: str, *, fixed_users: 
     filling = [_filling_container(service, service.filled)] if service.filled else []
     labels = service_labels(site, service)
     return {
-        "metadata": {"labels": labels},
+        # A pod of Podman keeps its volumes when it starts again. Its code is checked again, as in a new pod.
+        "metadata": {**({"annotations": _PODMAN} if filling else {}), "labels": labels},
         "spec": {
             **({"affinity": _spread(site, service)} if service.replicas > 1 else {}),
             "automountServiceAccountToken": False,
@@ -61,7 +63,13 @@ def claim_name(site: Site, volume: str) -> str:
 
 
 def _pod_security(service: SiteService, *, fixed_users: bool) -> dict[str, Any]:
-    users = {"fsGroup": service.gid or service.uid, "runAsGroup": service.gid, "runAsUser": service.uid}
+    users = {
+        "fsGroup": service.gid or service.uid,
+        # A large volume would otherwise be walked through at each start.
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "runAsGroup": service.gid,
+        "runAsUser": service.uid,
+    }
     return {
         **(users if fixed_users else {}),
         "runAsNonRoot": True,
@@ -88,7 +96,8 @@ def _server(_site: Site, service: SiteService) -> dict[str, Any]:
         **({"lifecycle": {"preStop": {"exec": {"command": ["sleep", str(leaving)]}}}} if leaving else {}),
         "livenessProbe": _probe(service, service.probe.retries, _LIVENESS_INTERVAL),
         "name": service.name,
-        "ports": [{"containerPort": service.port, "name": "main"}],
+        # It only informs. But Podman 4 publishes on the machine what it says.
+        **({"ports": [{"containerPort": service.port, "name": "main"}]} if service.published is not None else {}),
         "readinessProbe": _probe(service, service.probe.retries, service.probe.interval),
         "resources": _resources(service),
         "securityContext": _RESTRICTED,
@@ -173,7 +182,9 @@ def _volumes(site: Site, service: SiteService, secret: str) -> list[dict[str, An
         keys = sorted({each.key for each in service.secrets})
         # 0444: the group of a pod cannot be known on OpenShift. Only the processes of the pod see the file.
         items = [{"key": key, "path": key} for key in keys]
-        volumes.append({"name": _SECRETS, "secret": {"defaultMode": 0o444, "items": items, "secretName": secret}})
+        # Podman 4.3 fails without `optional`.
+        source = {"defaultMode": 0o444, "items": items, "optional": False, "secretName": secret}
+        volumes.append({"name": _SECRETS, "secret": source})
     return sorted(volumes, key=lambda volume: str(volume["name"]))
 
 
