@@ -78,8 +78,8 @@ def test_a_trigger_of_openshift_changes_all_containers_of_a_pod():
 def test_code_comes_from_the_image_and_is_read_only():
     web = pods(render())[1]
     mounts = {each["mountPath"]: each for each in web["containers"][0]["volumeMounts"]}
-    assert mounts["/srv"] == {"mountPath": "/srv", "name": "code", "readOnly": True}
-    assert {"emptyDir": {}, "name": "code"} in web["volumes"]
+    assert mounts["/srv"] == {"mountPath": "/srv", "name": "web-code-222222222222", "readOnly": True}
+    assert {"emptyDir": {}, "name": "web-code-222222222222"} in web["volumes"]
     assert web["initContainers"][0]["command"] == ["fill"]
     assert web["initContainers"][0]["image"] == web["containers"][0]["image"]
 

@@ -150,6 +150,9 @@ def _claim(site: Site, service: SiteService, volume: SiteVolume, cluster: Cluste
 
 def _deployment(site: Site, service: SiteService, cluster: ClusterSettings, secret: str) -> KubeObject:
     annotations = image_annotations(service)
+    if service.filled:
+        # Podman 4.3 fails if it removes an init container that has just ended. With this, it removes none.
+        annotations["io.podman.annotations.init.container.type"] = "always"
     if cluster.image_triggers:
         annotations["image.openshift.io/triggers"] = _triggers(service)
     rolling = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}, "type": "RollingUpdate"}

@@ -17,12 +17,12 @@ from .site import SECRETS_FOLDER, FilledFolder, Probe, Site, SiteService
 _SECRETS = "secrets"
 #: The folder that the first container fills from the image.
 _FILLED = "code"
+_DIGITS = 12
 
 #: Seconds between the end of a pod's membership in its service and the signal to its server. CoreDNS keeps the address
 #: of a pod for up to 5 seconds, and the proxy asks every second.
 _LEAVE_SECONDS = 10
 _LIVENESS_INTERVAL = 10
-_PODMAN = {"io.podman.annotations.init.container.type": "always"}
 _RESTRICTED: dict[str, Any] = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
@@ -42,8 +42,7 @@ def pod_template(site: Site, service: SiteService, secret: str, *, fixed_users: 
     filling = [_filling_container(service, service.filled)] if service.filled else []
     labels = service_labels(site, service)
     return {
-        # A pod of Podman keeps its volumes when it starts again. Its code is checked again, as in a new pod.
-        "metadata": {**({"annotations": _PODMAN} if filling else {}), "labels": labels},
+        "metadata": {"labels": labels},
         "spec": {
             **({"affinity": _spread(site, service)} if service.replicas > 1 else {}),
             "automountServiceAccountToken": False,
@@ -117,8 +116,8 @@ def _filling_container(service: SiteService, filled: FilledFolder) -> dict[str, 
         "resources": _resources(service),
         "securityContext": _RESTRICTED,
         "volumeMounts": [
-            {"mountPath": filled.path, "name": _FILLED},
-            *({"mountPath": path, "name": _scratch_name(path)} for path in sorted(service.scratch)),
+            {"mountPath": filled.path, "name": _filled_name(service)},
+            *({"mountPath": path, "name": _scratch_name(service, path)} for path in sorted(service.scratch)),
         ],
         "workingDir": filled.path,
     }
@@ -156,10 +155,10 @@ def _mounts(service: SiteService) -> list[dict[str, Any]]:
     """Return the mounts of the server, each after those that contain it."""
     mounts: list[dict[str, Any]] = [
         *({"mountPath": mount.path, "name": mount.volume} for mount in service.volumes),
-        *({"mountPath": path, "name": _scratch_name(path)} for path in service.scratch),
+        *({"mountPath": path, "name": _scratch_name(service, path)} for path in service.scratch),
     ]
     if service.filled:
-        mounts.append({"mountPath": service.filled.path, "name": _FILLED, "readOnly": True})
+        mounts.append({"mountPath": service.filled.path, "name": _filled_name(service), "readOnly": True})
     if service.secrets:
         mounts.append({"mountPath": SECRETS_FOLDER, "name": _SECRETS, "readOnly": True})
     return sorted(mounts, key=lambda mount: str(mount["mountPath"]))
@@ -172,12 +171,12 @@ def _volumes(site: Site, service: SiteService, secret: str) -> list[dict[str, An
             for mount in service.volumes
         ),
         *(
-            {"emptyDir": {"medium": "Memory", "sizeLimit": str(size)}, "name": _scratch_name(path)}
+            {"emptyDir": {"medium": "Memory", "sizeLimit": str(size)}, "name": _scratch_name(service, path)}
             for path, size in service.scratch.items()
         ),
     ]
     if service.filled:
-        volumes.append({"emptyDir": {}, "name": _FILLED})
+        volumes.append({"emptyDir": {}, "name": _filled_name(service)})
     if service.secrets:
         keys = sorted({each.key for each in service.secrets})
         # 0444: the group of a pod cannot be known on OpenShift. Only the processes of the pod see the file.
@@ -188,5 +187,10 @@ def _volumes(site: Site, service: SiteService, secret: str) -> list[dict[str, An
     return sorted(volumes, key=lambda volume: str(volume["name"]))
 
 
-def _scratch_name(path: str) -> str:
-    return "scratch" + path.replace("/", "-").rstrip("-")
+def _filled_name(service: SiteService) -> str:
+    """Return a name that another image never has: Podman 4.3 has one volume of a name for all pods."""
+    return f"{service.name}-{_FILLED}-{service.image.config.rpartition(':')[2][:_DIGITS]}"
+
+
+def _scratch_name(service: SiteService, path: str) -> str:
+    return f"{service.name}{path.replace('/', '-').rstrip('-')}"
