@@ -281,7 +281,7 @@ def lock(session: nox.Session) -> None:
         "--upgrade",
         "--no-emit-index-url",
     ]
-    for group, sources in {"dev": ["pyproject.toml"], "ssh": []}.items():
+    for group, sources in {"dev": ["pyproject.toml"], "kubernetes": [], "ssh": []}.items():
         session.run(
             *("uv", "pip", "compile", *options, "--custom-compile-command", "make lock"),
             *("--group", f"pyproject.toml:{group}", *sources, "--output-file", f"requirements/{group}.txt"),
@@ -292,6 +292,12 @@ def lock(session: nox.Session) -> None:
 def ssh(session: nox.Session) -> None:
     """Docker's SDK with paramiko, for the test of an engine behind ssh (tests/integration/test_engine_elsewhere.py)."""
     session.install("--quiet", "--require-hashes", "--requirement", "requirements/ssh.txt")
+
+
+@nox.session(venv_backend="uv|virtualenv", reuse_venv=True)
+def kubernetes(session: nox.Session) -> None:
+    """The client and the schemas of Kubernetes, for tests/integration/test_kubernetes.py."""
+    session.install("--quiet", "--require-hashes", "--requirement", "requirements/kubernetes.txt")
 
 
 @nox.session(venv_backend="none")
