@@ -80,8 +80,8 @@ def list_deployed(engine: Engine, site: str | None, connect: Connect) -> Deploye
         EngineError: The engine does not answer.
     """
     label = SITE if site is None else f"{SITE}={site}"
-    state, is_manager = engine.swarm.state()
-    found = list(_swarm_services(engine, label)) if state == "active" and is_manager else []
+    swarm = engine.swarm.state()
+    found = list(_swarm_services(engine, label)) if swarm.name == "active" and swarm.is_manager else []
     known = {(each.site, each.service) for each in found}
     found += [each for each in _containers(engine, label) if (each.site, each.service) not in known]
     compared = [_compare(each, connect) for each in found]
