@@ -24,16 +24,23 @@ class SiteProject:
 
     folder: Path
     environment: Mapping[str, str]
-    #: Everything that was typed and seen.
-    transcript: list[str] = field(default_factory=list)
+    #: File that gets everything that was typed and seen.
+    transcript: Path
     #: Seconds of each step, by its title.
     times: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def clone(cls, folder: Path, environment: Mapping[str, str]) -> SiteProject:
+    def clone(cls, folder: Path, environment: Mapping[str, str], transcript: Path) -> SiteProject:
         """Clone what is committed of this project."""
         subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
-        return cls(folder, environment)
+        transcript.parent.mkdir(exist_ok=True)
+        transcript.write_text("")
+        return cls(folder, environment, transcript)
+
+    def note(self, text: str) -> None:
+        """Add lines to the transcript."""
+        with self.transcript.open("a") as file:
+            file.write(f"{text}\n")
 
     def write(self, path: str, text: str) -> None:
         file = self.folder / path
@@ -45,7 +52,7 @@ class SiteProject:
         identity = ["-c", f"user.name={team.capitalize()}", "-c", f"user.email={team}@example.org"]
         self._git("add", "--all")
         self._git(*identity, "commit", "--quiet", "--message", message)
-        self.transcript.append(f"{team}$ git commit --message '{message}'")
+        self.note(f"{team}$ git commit --message '{message}'")
         return self._git("rev-parse", "--short=12", "HEAD").strip()
 
     def playbook(self, name: str, *options: str, inventory: str = "chain", code: int = 0) -> str:
@@ -63,7 +70,7 @@ class SiteProject:
         """Run a command in the clone. Returns its output, errors included."""
         process = self._start(*words)
         output = process.stdout + process.stderr
-        self.transcript.append(f"$ {' '.join(words)}\n{output.rstrip()}")
+        self.note(f"$ {' '.join(words)}\n{output.rstrip()}")
         assert process.returncode == code, output
         assert "Traceback" not in output, output
         return output
@@ -71,7 +78,7 @@ class SiteProject:
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[None]:
         """Measure a step of the walk-through."""
-        self.transcript.append(f"\n=== {title}")
+        self.note(f"\n=== {title}")
         start = time.monotonic()
         yield
         self.times[title] = time.monotonic() - start

@@ -6,6 +6,8 @@ users, and visitors use the site all the time.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 import subprocess
 
@@ -13,6 +15,7 @@ import pytest
 
 from blog import TITLE, Blog, picture
 from debian_archive import DebianArchive, SigningKey, missing_programs, newer_package
+from engines import machine
 from real_registry import docker_registry
 from site_project import ROOT, SiteProject, user_environment
 from visitors import Visitors
@@ -37,6 +40,13 @@ httpd_php_ini: {session.save_path: /tmp, session.gc_probability: 1, upload_max_f
 """
 
 
+def bridge_address():
+    """The address of this machine in the network of the engine's containers."""
+    command = ["ip", "-json", "-4", "address", "show", "dev", machine.BRIDGE]
+    (device,) = json.loads(subprocess.check_output(command))
+    return device["addr_info"][0]["local"]
+
+
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory):
     with docker_registry(tmp_path_factory.mktemp("registry")) as host:
@@ -44,29 +54,26 @@ def registry(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def archive(engine, tmp_path_factory):
+def archive(tmp_path_factory):
     """The archive of operations, without packages, and its address for containers and for this machine."""
-    key = SigningKey()
-    bridge = engine.networks.list(names=["bridge"])[0].attrs["IPAM"]["Config"][0]["Gateway"]
-    archive = DebianArchive(tmp_path_factory.mktemp("archive"), key)
-    with archive.serve(bridge) as address:
-        yield archive, address, key.public
-    key.close()
+    with contextlib.closing(SigningKey()) as key:
+        archive = DebianArchive(tmp_path_factory.mktemp("archive"), key)
+        with archive.serve(bridge_address()) as address:
+            yield archive, address, key.public
 
 
 @pytest.fixture(scope="module")
 def project(environment, registry, archive, tmp_path_factory):
     folder = tmp_path_factory.mktemp("walk")
-    project = SiteProject.clone(folder / "clone", user_environment(environment, folder / "home"))
+    project = SiteProject.clone(
+        folder / "clone", user_environment(environment, folder / "home"), ROOT / "reports/patching.txt"
+    )
     served, address, key = archive
     project.write("inventories/shop/group_vars/all.yml", f"---\nshop_registry: {registry}\n")
     project.write("inventories/shop/archive.asc", key)
     project.write("inventories/shop/group_vars/operations.yml", OPERATIONS.format(address=address, suite=served.suite))
     project.commit("operations", "corebuild: security updates of our own")
     yield project
-    reports = ROOT / "reports"
-    reports.mkdir(exist_ok=True)
-    (reports / "patching.txt").write_text("\n".join(project.transcript) + "\n")
     print(project.report())  # noqa: T201 - output for docs/soak.md
 
 
@@ -123,7 +130,7 @@ def test_a_security_update_walks_from_the_archive_to_the_running_site(project, r
         _still_there(blog, post, image)
     finally:
         visits = visitors.stop()
-        project.transcript.append(f"\n=== Visitors\n{visits.report()}")
+        project.note(f"\n=== Visitors\n{visits.report()}")
         print(visits.report())  # noqa: T201 - output for docs/soak.md
     assert visits.failed == [], visits.report()
 
