@@ -53,7 +53,7 @@ OF_THE_DEMO = [
     "test_seal.py::test_images_of_the_demo_record_their_owner_and_time",
 ]
 
-#: The folder of wheels for the role `watcher`, and the lock files of the role. What they name is what `lock` has tested.
+#: The folder of wheels for the role `watcher`, and the lock files of the role, with the versions that are tested here.
 WHEELS = Path("dist/wheels")
 WATCHER = Path("roles/watcher/files")
 WATCHER_EXTRAS = {"requirements": ("watch", "ssh"), "requirements-kubernetes": ("watch", "ssh", "kubernetes")}
