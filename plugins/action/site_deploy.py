@@ -22,6 +22,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.
     begin_record,
     end_record,
     note,
+    site_turn,
     write_record,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.kubernetes import (
@@ -81,9 +82,18 @@ class ActionModule(ChainAction):
         engine = connect() if target == "swarm" or (target == "quadlet" and _needs_engine(args["images"])) else None
         site = _read_site(args, engine, Path(str(variables.get("inventory_dir") or ".")))
         check_site(site)
+        if self._task.check_mode or folder:
+            return self._deploy(site, secrets, engine, target)
+        with site_turn(site.name):
+            return self._deploy(site, secrets, engine, target)
+
+    def _deploy(self, site: Site, secrets: SecretValues, engine: Engine | None, target: str) -> dict[str, Any]:
+        folder = self._task.args.get("render_to")
         if target == "swarm":
             if folder:
-                raise ChainError("deploy_render_to is set, but the target is swarm, which reads no files; remove one of them")
+                raise ChainError(
+                    "deploy_render_to is set, but the target is swarm, which reads no files; remove one of them"
+                )
             return self._deploy_to_swarm(site, secrets, engine or connect())
         if target in _KUBERNETES:
             return self._deploy_to_cluster(site, secrets, target)

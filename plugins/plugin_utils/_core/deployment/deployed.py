@@ -79,13 +79,21 @@ def list_deployed(engine: Engine, site: str | None, connect: Connect) -> Deploye
     Raises:
         EngineError: The engine does not answer.
     """
+    compared = [_compare(each, connect) for each in running_services(engine, site)]
+    return DeployedSites(sorted(compared, key=lambda each: (each.site, each.service)))
+
+
+def running_services(engine: Engine, site: str | None) -> list[DeployedService]:
+    """List what an engine runs for a site, or for all sites, without asking a registry whether it is out of date.
+
+    Raises:
+        EngineError: The engine does not answer.
+    """
     label = SITE if site is None else f"{SITE}={site}"
     state, is_manager = engine.swarm.state()
     found = list(_swarm_services(engine, label)) if state == "active" and is_manager else []
     known = {(each.site, each.service) for each in found}
-    found += [each for each in _containers(engine, label) if (each.site, each.service) not in known]
-    compared = [_compare(each, connect) for each in found]
-    return DeployedSites(sorted(compared, key=lambda each: (each.site, each.service)))
+    return found + [each for each in _containers(engine, label) if (each.site, each.service) not in known]
 
 
 def _swarm_services(engine: Engine, label: str) -> Iterator[DeployedService]:
