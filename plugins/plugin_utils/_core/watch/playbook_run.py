@@ -9,6 +9,7 @@ tasks. Any of these may contain a secret, also of tasks that do not print it.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -19,6 +20,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from ..errors import RunError, describe_error
 from ..local_files import write_atomically
@@ -39,6 +42,7 @@ _STORED = frozenset(
 )
 _FAILURES = frozenset({"runner_on_failed", "runner_on_unreachable"})
 _LONGEST_REASON = 400
+_LONGEST_RESULT = 100_000
 #: ansible-runner sets them, and they would override ``ansible.cfg``.
 _NOT_SET = ("ANSIBLE_HOST_KEY_CHECKING", "ANSIBLE_RETRY_FILES_ENABLED")
 
@@ -190,16 +194,10 @@ class _Failures:
 
 
 def _summarize(output: str) -> str:
-    """Return the message of a failed task from its output."""
+    """Return the message of a failed task from its output, which has its result as JSON or YAML."""
     _host, _arrow, result = output.partition("=>")
-    text = (result or output).strip()
-    try:
-        message = json.loads(text).get("msg", "")
-    except (ValueError, AttributeError):
-        lines = [line.strip() for line in text.splitlines()]
-        message = " ".join(lines)
-        for line in lines:
-            if line.startswith("msg:"):
-                message = message[message.index("msg:") + 4 :]
-                break
+    text = (result or output).strip("\r\n")
+    message = None
+    with contextlib.suppress(yaml.YAMLError, AttributeError, RecursionError):
+        message = yaml.safe_load(text[:_LONGEST_RESULT]).get("msg")
     return printable(one_line(str(message or text), _LONGEST_REASON))

@@ -203,7 +203,7 @@ def _make_folder(name: str) -> str:
     """Make a folder that only this user can read, with a name that no run had in this second."""
     _root().mkdir(mode=0o700, parents=True, exist_ok=True)
     for number in range(1, 1000):
-        chosen = name if number == 1 else f"{name}-{number}"
+        chosen = name if number == 1 else f"{name}-{number:03}"
         try:
             run_folder(chosen).mkdir(mode=0o700)
         except FileExistsError:
