@@ -64,7 +64,7 @@ VENDORED = Path("plugins/plugin_utils/_core/report/vendor")
 #: The folder where ansible-test finds the collection, and keeps its virtual environments.
 SANITY = Path(".nox/sanity").resolve()
 #: The files that the archive of the collection contains, and the ignore files of ansible-test.
-SHIPPED = ("changelogs/", "galaxy.yml", "meta/", "playbooks/", "plugins/", "roles/", "tests/sanity/")
+SHIPPED = ("changelogs/", "extensions/", "galaxy.yml", "meta/", "playbooks/", "plugins/", "roles/", "tests/sanity/")
 #: docs/development.md gives the reasons.
 NO_SANITY = ("ansible-doc", "changelog", "import", "pep8", "pslint", "pylint", "shellcheck", "yamllint")
 
