@@ -67,12 +67,13 @@ def _survey(variables: Mapping[str, Any]) -> Survey:
     inventory = read_inventory(variables) if variables["groups"].get(GROUP) else None
     site = variables["hostvars"][variables["inventory_hostname"]]
     settings = read_watch_settings(inventory, site)
-    survey = Survey(settings, [])
+    target = str(site.get("deploy_target") or _SWARM) if settings.deploy else ""
+    survey = Survey(settings, [], uses_engine=target == _SWARM)
     if inventory is not None and (settings.follow or settings.candidates):
         _survey_chain(inventory, survey)
     if settings.deploy:
         try:
-            _survey_site(site, survey)
+            _survey_site(site, target, survey)
         except ChainError:
             raise
         except TierwrightError as error:
@@ -103,8 +104,8 @@ def _survey_chain(inventory: ChainInventory, survey: Survey) -> None:
     survey.repositories.extend(tier.followed.image for tier in followed if tier.followed)
 
 
-def _survey_site(site: Mapping[str, Any], survey: Survey) -> None:
-    name, target = str(site.get("deploy_name") or "site"), str(site.get("deploy_target") or _SWARM)
+def _survey_site(site: Mapping[str, Any], target: str, survey: Survey) -> None:
+    name = str(site.get("deploy_name") or "site")
     check_target(target, site.get("deploy_render_to"))
     images = site["deploy_images"]
     if not isinstance(images, Mapping):
@@ -121,9 +122,9 @@ def _survey_site(site: Mapping[str, Any], survey: Survey) -> None:
         else:
             survey.local_images.append(image if colon and "/" not in tag else f"{image}:latest")
     if target == _SWARM:
-        survey_engine = connect()
-        wanted = choose_images(names, registries.reader, survey_engine)
-        running = running_in_engine(survey_engine, name)
+        engine = connect()
+        wanted = choose_images(names, registries.reader, engine)
+        running = running_in_engine(engine, name)
     else:
         wanted = choose_images(names, registries.reader, None)
         namespace = str(site.get("deploy_namespace") or name)
