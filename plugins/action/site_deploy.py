@@ -18,12 +18,6 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.
     DeploymentRecord,
     DeployOutcome,
     begin_record,
-<<<<<<< HEAD
-=======
-    end_record,
-    note,
-    write_record,
->>>>>>> xwatch
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.kubernetes import (
     ClusterSettings,

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,23 +30,8 @@ def site_lock(site: str) -> Iterator[None]:
 
 
 def is_being_deployed(site: str) -> bool:
-<<<<<<< HEAD
     """Say whether a different process deploys a site at this moment, from this machine and user."""
     return is_locked(_path(site))
-=======
-    """Say whether another process of this user on this machine deploys a site now.
-
-    The process that deploys it must not ask: it would lose its lock.
-    """
-    try:
-        with _path(site).open("r+b") as file:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return True
-    except FileNotFoundError:
-        pass
-    return False
->>>>>>> xwatch
 
 
 def _path(site: str) -> Path:

@@ -9,14 +9,9 @@ from dataclasses import dataclass
 
 from ..deployment.choose_images import choose_image
 from ..deployment.cluster import Cluster
-<<<<<<< HEAD
 from ..deployment.deployed_engine import services_of_engine
-from ..deployment.deployment_record import DeploymentRecord, DeployOutcome, is_being_deployed, read_records
-from ..deployment.labels import CONFIG
-=======
-from ..deployment.deployed import running_services
 from ..deployment.deployment_record import DeploymentRecord, DeployOutcome, read_records
->>>>>>> xwatch
+from ..deployment.labels import CONFIG
 from ..deployment.site import DeployedImage
 from ..deployment.site_lock import is_being_deployed
 from ..engine.engine import Engine
