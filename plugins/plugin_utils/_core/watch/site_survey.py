@@ -11,7 +11,6 @@ from ..deployment.choose_images import choose_image
 from ..deployment.cluster import Cluster
 from ..deployment.deployed_engine import services_of_engine
 from ..deployment.deployment_record import DeploymentRecord, DeployOutcome, read_records
-from ..deployment.labels import CONFIG
 from ..deployment.site import DeployedImage
 from ..deployment.site_lock import is_being_deployed
 from ..engine.engine import Engine
