@@ -35,6 +35,33 @@ frontend replica
 """
 #: What the page shows: the visitor's address and scheme.
 _SEEN = "%[req.hdr(X-Forwarded-For,1)] %[req.hdr(X-Forwarded-Proto)]"
+#: A replica on port 9001 that dies when it gets a POST request, as if it were killed then; one on port 9002 that lives;
+#: and a proxy in front of them.
+_FRAGILE = """
+perl -MIO::Socket::INET -e '
+    $SIG{PIPE} = "IGNORE";
+    my $server = IO::Socket::INET->new(LocalAddr => "127.0.0.1:9001", Listen => 9, ReuseAddr => 1) or die;
+    while (my $peer = $server->accept) {
+        sysread($peer, my $request, 65536);
+        exit if $request =~ /^POST/;
+        syswrite($peer, "HTTP/1.0 200 OK\\r\\n\\r\\n");
+    }' &
+printf '%s\\n' 'defaults' 'mode http' 'timeout client 9s' 'frontend replica' 'bind 127.0.0.1:9002' \\
+    'http-request return status 200' >/tmp/lives.cfg
+haproxy -db -f /tmp/lives.cfg &
+for port in 9001 9002; do
+    until (exec 3<>/dev/tcp/127.0.0.1/$port) 2>/dev/null; do sleep 0.05; done
+done
+exec haproxy -W -db -f /etc/haproxy/haproxy.cfg
+"""
+#: A proxy that visitors reach through two entries: proxies with one port, which pass on connections through a socket.
+_ENTRIES = """
+HAPROXY_LISTEN_HTTP='unix@/tmp/proxy.sock mode 660 accept-proxy' HAPROXY_LISTEN_STATS=unix@/tmp/proxy-stats.sock \\
+    HAPROXY_BACKEND=shared:8080 HAPROXY_SERVER_1= haproxy -W -db -f /etc/haproxy/haproxy.cfg &
+HAPROXY_LISTEN_STATS=unix@/tmp/first-stats.sock haproxy -db -f /etc/haproxy/haproxy.cfg &
+echo $! >/tmp/first.pid
+exec haproxy -W -db -f /etc/haproxy/haproxy.cfg
+"""
 _START_REPLICA = 'printf %s "$CONFIG" >/tmp/replica.cfg && exec /usr/sbin/haproxy -db -f /tmp/replica.cfg'
 
 
@@ -98,6 +125,35 @@ def stats() -> Callable[[Any, str], str]:
         return answer
 
     return stats
+
+
+@pytest.fixture
+def fragile(start, ready) -> Any:
+    """A proxy with two replicas in its own container. One of them dies as soon as it gets a POST request.
+
+    Requests to ``/login`` may be repeated.
+    """
+    environment = {
+        "HAPROXY_SERVER_1": "127.0.0.1:9001",
+        "HAPROXY_SERVER_2": "127.0.0.1:9002",
+        "HAPROXY_REPEATABLE_POSTS": "/register /login",
+    }
+    started = start(env=environment, command=["bash", "-c", _FRAGILE])
+    started.wait(lambda: ready(started))
+    return started
+
+
+@pytest.fixture
+def entries(proxy, start) -> Any:
+    """Two entries in front of a proxy, in one container. ``/tmp/first.pid`` has the process ID of the first one."""
+    environment = {
+        "HAPROXY_SERVER_1": "unix@/tmp/proxy.sock send-proxy-v2",
+        "HAPROXY_LISTEN_STATS": "unix@/tmp/stats.sock",
+    }
+    started = start(env=environment, command=["bash", "-c", _ENTRIES])
+    started.wait_healthy()
+    started.wait(lambda: started.http("/page").body == proxy.http("/page").body)
+    return started
 
 
 @pytest.fixture(scope="session")
