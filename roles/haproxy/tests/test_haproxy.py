@@ -118,10 +118,9 @@ def test_running_requests_are_finished_when_the_container_stops(start, ready, st
 def test_a_long_request_does_not_keep_the_container_from_ending(start, ready, stats):
     stopping = start(env={**SHARED, "HAPROXY_STOP_TIMEOUT": "1"})
     stopping.wait(lambda: ready(stopping))
-    upload = (
-        "exec 3<>/dev/tcp/127.0.0.1/8080 && printf 'POST /upload HTTP/1.0\r\nContent-Length: 9\r\n\r\n' >&3 && cat <&3"
-    )
-    threading.Thread(target=lambda: stopping.host.run("bash -c %s", upload), daemon=True).start()
+    upload = "POST /upload HTTP/1.0\r\nContent-Length: 9\r\n\r\n"
+    command = 'exec 3<>/dev/tcp/127.0.0.1/8080 && printf "$1" >&3 && cat <&3'
+    threading.Thread(target=lambda: stopping.host.run("bash -c %s bash %s", command, upload), daemon=True).start()
     stopping.wait(lambda: f"{RUNNING} 1" in stats(stopping, "/metrics"))
     assert stopping.stop(timeout=20).seconds < 5
 
