@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 
@@ -66,7 +67,8 @@ def test_openshift_chooses_the_users_itself():
 
 
 def test_a_trigger_of_openshift_changes_all_containers_of_a_pod():
-    web = next(each for each in render(openshift=True, image_triggers=True) if each["metadata"]["name"] == "web" and each["kind"] == "Deployment")
+    manifests = render(openshift=True, image_triggers=True)
+    web = next(each for each in manifests if (each["kind"], each["metadata"]["name"]) == ("Deployment", "web"))
     triggers = json.loads(web["metadata"]["annotations"]["image.openshift.io/triggers"])
     containers = web["spec"]["template"]["spec"]
     names = [each["name"] for each in [*containers["containers"], *containers["initContainers"]]]
@@ -76,8 +78,8 @@ def test_a_trigger_of_openshift_changes_all_containers_of_a_pod():
 def test_code_comes_from_the_image_and_is_read_only():
     web = pods(render())[1]
     mounts = {each["mountPath"]: each for each in web["containers"][0]["volumeMounts"]}
-    assert mounts["/srv"] == {"mountPath": "/srv", "name": "code", "readOnly": True}
-    assert {"emptyDir": {}, "name": "code"} in web["volumes"]
+    assert mounts["/srv"] == {"mountPath": "/srv", "name": "web-code-222222222222", "readOnly": True}
+    assert {"emptyDir": {}, "name": "web-code-222222222222"} in web["volumes"]
     assert web["initContainers"][0]["command"] == ["fill"]
     assert web["initContainers"][0]["image"] == web["containers"][0]["image"]
 
@@ -100,10 +102,12 @@ def test_an_autoscaler_owns_the_number_of_replicas():
 
 def test_only_the_group_of_secrets_contains_a_secret():
     groups = kubernetes.render(SITE, CLUSTER, SECRETS)
-    assert [group.name for group in groups if PASSWORD in str(group.objects)] == ["secrets"]
+    encoded = base64.b64encode(PASSWORD.encode()).decode()
+    assert PASSWORD not in str(groups)
+    assert [group.name for group in groups if encoded in str(group.objects)] == ["secrets"]
     assert [group.name for group in groups if group.is_secret] == ["secrets"]
     existing = kubernetes.render(SITE, dataclasses.replace(CLUSTER, existing_secret="mine"), SECRETS)
-    assert PASSWORD not in str(existing)
+    assert encoded not in str(existing)
     assert "'secretName': 'mine'" in str(existing)
     assert PASSWORD not in str(swarm.service_spec(SITE, SERVER, swarm.SwarmSettings(), IDS, ""))
     assert PASSWORD not in str(quadlet.quadlet_files(SITE, {"password": "name"}))
@@ -129,7 +133,9 @@ def test_a_published_service_stops_first_unless_the_mesh_publishes_it():
 
 def test_the_digest_of_a_specification_does_not_depend_on_ids_or_the_deployment():
     digests = {
-        swarm.service_spec(SITE, SERVER, swarm.SwarmSettings(), {"password": (identifier, "name")}, deployment)["Labels"][SPEC]
+        swarm.service_spec(SITE, SERVER, swarm.SwarmSettings(), {"password": (identifier, "name")}, deployment)[
+            "Labels"
+        ][SPEC]
         for identifier, deployment in (("1", "a"), ("2", "b"))
     }
     assert len(digests) == 1
@@ -155,5 +161,5 @@ def test_systemd_holds_the_published_port():
 def test_values_in_units_are_quoted(text, quoted):
     service = dataclasses.replace(SERVER, environment={"A": text})
     site = Site("shop", (DATABASE, service), SITE.volumes)
-    unit = next(file.content for file in quadlet.quadlet_files(site, {"password": "x"}) if file.name == "shop-web-1.container")
-    assert f'Environment={quoted.replace(chr(34), chr(34) + "A=", 1)}' in unit.splitlines()
+    units = {file.name: file.content for file in quadlet.quadlet_files(site, {"password": "x"})}
+    assert f"Environment={quoted.replace(chr(34), chr(34) + 'A=', 1)}" in units["shop-web-1.container"].splitlines()

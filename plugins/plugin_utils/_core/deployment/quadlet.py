@@ -46,9 +46,7 @@ def unit_name(site: Site, service: SiteService, number: int) -> str:
     return f"{site.name}-{service.name}" + (f"-{number}" if service.replicas > 1 else "")
 
 
-def _container(
-    site: Site, service: SiteService, number: int, secret_names: Mapping[str, str]
-) -> dict[str, Section]:
+def _container(site: Site, service: SiteService, number: int, secret_names: Mapping[str, str]) -> dict[str, Section]:
     # Labels must not name the deployment: then each deployment would change each unit, and replace its container.
     labels = {**image_annotations(service), **selector(site, service)}
     handed_over = service.socket_environment if service.published is not None else {}
