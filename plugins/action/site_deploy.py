@@ -22,7 +22,6 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.
     begin_record,
     end_record,
     note,
-    site_turn,
     write_record,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.kubernetes import (
@@ -30,7 +29,6 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.
     ManifestGroup,
     render,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.port import check_port
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.quadlet import quadlet_files
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.rendered_files import (
     RenderedFile,
@@ -49,11 +47,13 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.
     SiteVolume,
     check_site,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.site_lock import site_lock
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.swarm import (
     SwarmSettings,
     swarm_secrets,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.swarm_deployment import SwarmDeployment
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.swarm_entry import with_entry
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.wordpress_site import (
     SERVICES,
     SiteSettings,
@@ -82,17 +82,10 @@ class ActionModule(ChainAction):
         engine = connect() if target == "swarm" or (target == "quadlet" and _needs_engine(args["images"])) else None
         site = _read_site(args, engine, Path(str(variables.get("inventory_dir") or ".")))
         check_site(site)
-        if self._task.check_mode or folder:
-            return self._deploy(site, secrets, engine, target)
-        with site_turn(site.name):
-            return self._deploy(site, secrets, engine, target)
-
-    def _deploy(self, site: Site, secrets: SecretValues, engine: Engine | None, target: str) -> dict[str, Any]:
-        folder = self._task.args.get("render_to")
         if target == "swarm":
             if folder:
                 raise ChainError(
-                    "deploy_render_to is set, but the target is swarm, which reads no files; remove one of them"
+                    "deploy_render_to is set, but swarm reads no files; remove it, or choose a different target"
                 )
             return self._deploy_to_swarm(site, secrets, engine or connect())
         if target in _KUBERNETES:
@@ -105,15 +98,13 @@ class ActionModule(ChainAction):
     def _deploy_to_swarm(self, site: Site, secrets: SecretValues, engine: Engine) -> dict[str, Any]:
         args = self._task.args
         settings = SwarmSettings(bool(args.get("mesh")), tuple(args.get("constraints") or ()))
-        deployment = SwarmDeployment(engine, site, settings, secrets, say)
-        running = deployment.check()
-        for service in site.services:
-            if service.published is not None and service.name not in running:
-                check_port(engine.address, service.published)
+        entries = 0 if settings.mesh else int(args.get("entries") or 0)
+        deployment = SwarmDeployment(engine, with_entry(site, entries), settings, secrets, say)
         if self._task.check_mode:
             plan = deployment.plan()
             return {"changed": set(plan.values()) != {"unchanged"}, "plan": plan}
-        return _answer(deployment.run(begin_record(site, "swarm")))
+        with site_lock(site.name):
+            return _answer(deployment.run(begin_record(deployment.site, "swarm")))
 
     def _deploy_to_cluster(self, site: Site, secrets: SecretValues, target: str) -> dict[str, Any]:
         args = self._task.args
@@ -167,7 +158,7 @@ def _read_site(args: Mapping[str, Any], engine: Engine | None, folder: Path) -> 
         replicas={
             service: int(number)
             for service, number in read_by_service(
-                "deploy_replicas", args.get("replicas") or {}, {"mariadb": 1, "wordpress": 2, "haproxy": 1}
+                "deploy_replicas", args.get("replicas") or {}, {"mariadb": 1, "wordpress": 2, "haproxy": 2}
             ).items()
         },
         limits=read_limits(args.get("limits") or {}),
@@ -217,8 +208,8 @@ def _answer(record: DeploymentRecord) -> dict[str, Any]:
             after = f"{service.before} runs again" if went_back else "see the target for what runs now"
             raise EngineError(
                 f"site {record.site!r}: {service.service} with {service.image} (tier {service.tier or '?'}, team "
-                f"{service.team or '?'}) did not become healthy: {service.reason or 'no reason is known'}; {after}. Record: "
-                f"{record.id}"
+                f"{service.team or '?'}) did not become healthy: {service.reason or 'no reason is known'}; {after}. "
+                f"Record: {record.id}"
             )
     services = [{**asdict(service), "outcome": service.outcome.value} for service in record.services]
     return {"changed": record.outcome is not DeployOutcome.UNCHANGED, "deployment": record.id, "services": services}

@@ -78,6 +78,10 @@ options:
   render_to:
     description: A folder for files. Then nothing is deployed.
     type: path
+  entries:
+    description: On Swarm, the number of proxies that hold the port of the machine together; with 0, the proxy publishes it.
+    type: int
+    default: 0
   mesh:
     description: Whether Swarm's mesh publishes the port.
     type: bool

@@ -35,8 +35,8 @@ from served import http_server
 
 DOCS = Path(__file__).parents[3] / "docs"
 COMMAND = Path(sys.executable).parent / "tierwright"
-#: The verbs that inspect something. test_update.py tests `update`, which needs a registry.
-VERBS = [verb for verb in schemas.ANSWERS if verb != "update"]
+#: The verbs that inspect images. test_update.py and test_deployed.py test those that need a registry or an engine.
+VERBS = [verb for verb in schemas.ANSWERS if verb not in {"update", "deployed"}]
 #: Verbs that show the output of a playbook, and have no --json.
 WITHOUT_ANSWER = ("try-candidate",)
 

@@ -13,7 +13,11 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.
     outdated_layers,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.swarm import SwarmSettings, service_spec
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.swarm import SwarmService, SwarmTask
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.swarm import (
+    SwarmService,
+    SwarmState,
+    SwarmTask,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.image_document import Document
 from small_site import SERVER, SITE
@@ -28,11 +32,11 @@ def document(*layers) -> Document:
 
 
 def swarm(state="", started=("2026-11-29T20:00:02Z", "2026-11-29T20:00:01Z")):
-    tasks = [SwarmTask(slot, "running", "running", "", "", since, "") for slot, since in enumerate(started, 1)]
+    tasks = [SwarmTask(slot, "running", "running", "", "", {}, since, "") for slot, since in enumerate(started, 1)]
     return SimpleNamespace(
-        state=lambda: ("active", True),
+        state=lambda: SwarmState("active", is_manager=True, machine="", machines=1),
         services=lambda _label: [SwarmService("ID", 1, SPEC, state, "")],
-        tasks=lambda _service: [*tasks, SwarmTask(1, "failed", "shutdown", "", "", "2020-01-01T00:00:00Z", "")],
+        tasks=lambda _service: [*tasks, SwarmTask(1, "failed", "shutdown", "", "", {}, "2020-01-01T00:00:00Z", "")],
     )
 
 

@@ -7,7 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment import swarm_deployment
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment import (
+    swarm_checks,
+    swarm_rollout,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.deployment_record import (
     DeployOutcome,
     begin_record,
@@ -16,8 +19,13 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.site import Site
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.swarm import SwarmSettings
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.swarm_deployment import SwarmDeployment
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.swarm import SwarmService, SwarmTask
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.swarm_entry import ENTRY, with_entry
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.swarm import (
+    SwarmService,
+    SwarmState,
+    SwarmTask,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError, EngineError
 from small_site import DATABASE, PASSWORD, SECRETS, SERVER, SITE
 
 pytestmark = pytest.mark.once
@@ -30,10 +38,11 @@ class FakeSwarm:
 
     def __init__(self, state="active", *, manager=True, bad=()):
         self.current, self.manager, self.bad = state, manager, set(bad)
-        self.specs, self.previous, self.states, self.stored, self.calls = {}, {}, {}, {}, []
+        self.machines = 1
+        self.specs, self.states, self.stored, self.calls, self.failed = {}, {}, {}, [], []
 
     def state(self):
-        return self.current, self.manager
+        return SwarmState(self.current, self.manager, "machine", self.machines)
 
     def begin(self):
         self.current = "active"
@@ -65,28 +74,31 @@ class FakeSwarm:
         self.calls.append(f"update {service.name}")
         if spec["TaskTemplate"]["ContainerSpec"]["Image"] in self.bad:
             self.states[service.name] = "rollback_completed"
+            labels = spec["TaskTemplate"]["ContainerSpec"]["Labels"]
+            self.failed = [SwarmTask(1, "failed", "shutdown", "task: non-zero exit (1)", "", labels, "", "")]
         else:
             self.specs[service.name], self.states[service.name] = spec, "completed"
 
     def tasks(self, name):
         spec = self.specs[name]
-        image, failed = spec["TaskTemplate"]["ContainerSpec"]["Image"], self.states.get(name) == "rollback_completed"
+        image, labels = (spec["TaskTemplate"]["ContainerSpec"][key] for key in ("Image", "Labels"))
         running = [
-            SwarmTask(slot, "running", "running", "", image, "2026-11-29T20:00:00Z", "c")
+            SwarmTask(slot, "running", "running", "", image, labels, "2026-11-29T20:00:00Z", "c")
             for slot in range(1, spec["Mode"]["Replicated"]["Replicas"] + 1)
         ]
-        return [*running, *([SwarmTask(1, "failed", "shutdown", "task: non-zero exit (1)", "", "", "")] if failed else [])]
+        return [*running, *self.failed]
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(swarm_deployment, "_POLL_SECONDS", 0)
-    monkeypatch.setattr(swarm_deployment, "_STABLE_SECONDS", 0)
+    monkeypatch.setattr(swarm_rollout, "_POLL_SECONDS", 0)
+    monkeypatch.setattr(swarm_rollout, "_STABLE_SECONDS", 0)
+    monkeypatch.setattr(swarm_checks, "_PATIENCE_SECONDS", 0)
 
 
 def deploy(swarm, site=ONE_PORT):
-    engine = SimpleNamespace(swarm=swarm)
+    engine = SimpleNamespace(swarm=swarm, address="tcp://engine.example:2376")
     return SwarmDeployment(engine, site, SwarmSettings(), SECRETS, lambda _line: None).run(begin_record(site, "swarm"))
 
 
@@ -159,7 +171,7 @@ def test_a_service_of_somebody_else_is_not_touched():
 
 
 def test_two_containers_cannot_have_one_port():
-    with pytest.raises(EngineError, match="has 2 replicas and the port 8000"):
+    with pytest.raises(ChainError, match="has 2 replicas and the port 8000"):
         deploy(FakeSwarm(), SITE)
 
 
@@ -167,8 +179,86 @@ def test_a_database_that_does_not_run_is_not_replaced(monkeypatch):
     swarm = FakeSwarm()
     deploy(swarm)
     swarm.calls.clear()
-    broken = [SwarmTask(1, "failed", "running", "no space left on device", "", "", "")]
+    broken = [SwarmTask(1, "failed", "running", "no space left on device", "", {}, "", "")]
     monkeypatch.setattr(swarm, "tasks", lambda _name: broken)
     with pytest.raises(EngineError, match="not healthy .*no space left on device.* Nothing is changed"):
         deploy(swarm)
     assert swarm.calls == []
+
+
+def test_an_update_that_goes_on_is_waited_for(monkeypatch):
+    """A deployment that was killed has told Swarm already what to do."""
+    swarm = FakeSwarm()
+    deploy(swarm)
+    swarm.calls.clear()
+    states = iter(["updating", "updating", "updating", "completed"])
+    find = swarm.find_service
+
+    def find_updating(name):
+        if name == "shop_web" and find(name):
+            swarm.states[name] = next(states, "completed")
+        return find(name)
+
+    monkeypatch.setattr(swarm, "find_service", find_updating)
+    record = deploy(swarm)
+    assert swarm.calls == ["network shop"]
+    assert [service.outcome for service in record.services] == [DeployOutcome.UNCHANGED, DeployOutcome.DEPLOYED]
+
+
+def test_an_engine_that_starts_again_is_waited_for(monkeypatch):
+    swarm = FakeSwarm()
+    tasks, answers = swarm.tasks, iter([EngineError("no answer"), EngineError("no answer")])
+
+    def fail_twice(name):
+        for error in answers:
+            raise error
+        return tasks(name)
+
+    monkeypatch.setattr(swarm, "tasks", fail_twice)
+    assert deploy(swarm).outcome is DeployOutcome.DEPLOYED
+
+
+def test_entries_hold_the_port_in_front_of_the_proxies():
+    swarm = FakeSwarm()
+    deploy(swarm, with_entry(SITE, 2))
+    proxy, entry = (swarm.specs[f"shop_{name}"]["TaskTemplate"] for name in ("web", ENTRY))
+    assert entry["Networks"] == [{"Target": "host"}]
+    assert "HAPROXY_LISTEN_HTTP=:8000" in entry["ContainerSpec"]["Env"]
+    servers = [each for each in entry["ContainerSpec"]["Env"] if each.startswith("HAPROXY_SERVER_")]
+    assert servers == [
+        "HAPROXY_SERVER_1=unix@/run/site/1.sock send-proxy-v2",
+        "HAPROXY_SERVER_2=unix@/run/site/2.sock send-proxy-v2",
+    ]
+    assert (
+        "HAPROXY_LISTEN_HTTP=unix@/run/site/{{.Task.Slot}}.sock mode 660 accept-proxy" in proxy["ContainerSpec"]["Env"]
+    )
+    shared = [
+        [each["Source"] for each in task["ContainerSpec"]["Mounts"] if "Source" in each] for task in (proxy, entry)
+    ]
+    assert "shop_sockets" in shared[0]
+    assert shared[1] == ["shop_sockets"]
+    orders = {name: spec["UpdateConfig"]["Order"] for name, spec in swarm.specs.items()}
+    assert orders == {"shop_db": "stop-first", "shop_web": "start-first", "shop_entry": "start-first"}
+
+
+def test_proxies_and_entries_stay_on_one_machine_of_several():
+    swarm = FakeSwarm()
+    swarm.machines = 2
+    deploy(swarm, with_entry(SITE, 2))
+    placed = {name: spec["TaskTemplate"]["Placement"]["Constraints"] for name, spec in swarm.specs.items()}
+    here = ["node.id == machine"]
+    assert placed == {"shop_db": [], "shop_web": here, "shop_entry": here}
+
+
+def test_a_port_that_only_root_may_open_is_rejected(monkeypatch):
+    monkeypatch.setattr(swarm_checks, "_first_port", lambda: 1024)
+    engine = SimpleNamespace(swarm=FakeSwarm(), address="unix:///run/docker.sock")
+    site = with_entry(dataclasses.replace(SITE, services=(DATABASE, dataclasses.replace(SERVER, published=80))), 2)
+    with pytest.raises(EngineError, match="deploy_port is 80, .* choose a port from 1024"):
+        SwarmDeployment(engine, site, SwarmSettings(), SECRETS, lambda _line: None).plan()
+
+
+def test_entries_know_a_limited_number_of_proxies():
+    site = with_entry(dataclasses.replace(SITE, services=(DATABASE, dataclasses.replace(SERVER, replicas=5))), 2)
+    with pytest.raises(ChainError, match="deploy_replicas.web is 5; the entries can use at most 4"):
+        deploy(FakeSwarm(), site)

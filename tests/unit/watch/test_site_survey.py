@@ -12,10 +12,10 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.
     DeployOutcome,
     begin_record,
     end_record,
-    is_being_deployed,
     note,
     write_record,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.site_lock import is_being_deployed
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.site_survey import (
     RunningImage,
@@ -34,8 +34,8 @@ NOW = {name: RunningImage(each.reference, each.config) for name, each in WANTED.
 #: Holds the site until its input ends.
 HOLDER = """
 import sys
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.deployment_record import site_turn
-with site_turn("shop"):
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.site_lock import site_lock
+with site_lock("shop"):
     print(1, flush=True)
     sys.stdin.read()
 """
@@ -114,10 +114,9 @@ def test_some_targets_cannot_be_watched():
 def test_what_a_cluster_runs_is_read_from_its_deployments():
     class Cluster:
         def read(self, _kind, name):
-            template = {
-                "metadata": {"annotations": {"io.tierwright.config": "sha256:1"}},
-                "spec": {"containers": [{"image": "web@sha256:2"}]},
-            }
-            return {"spec": {"template": template}} if name == "web" else None
+            containers = [{"image": f"inside.example.org/{name}@sha256:{'1' * 64}"}]
+            return {"spec": {"template": {"spec": {"containers": containers}}}} if name == "web" else None
 
-    assert running_in_cluster(Cluster(), ("web", "db")) == {"web": RunningImage("web@sha256:2", "sha256:1")}
+    found = running_in_cluster(Cluster(), ("web", "db"))
+    assert found == {"web": RunningImage("inside.example.org/web@sha256:" + "1" * 64, None)}
+    assert survey({**NOW, **found}).reasons == ()

@@ -90,8 +90,8 @@ def running_services(engine: Engine, site: str | None) -> list[DeployedService]:
         EngineError: The engine does not answer.
     """
     label = SITE if site is None else f"{SITE}={site}"
-    state, is_manager = engine.swarm.state()
-    found = list(_swarm_services(engine, label)) if state == "active" and is_manager else []
+    swarm = engine.swarm.state()
+    found = list(_swarm_services(engine, label)) if swarm.name == "active" and swarm.is_manager else []
     known = {(each.site, each.service) for each in found}
     return found + [each for each in _containers(engine, label) if (each.site, each.service) not in known]
 

@@ -8,24 +8,19 @@ came. Records are for people and for ``tierwright deployed``: what really runs i
 
 from __future__ import annotations
 
-import fcntl
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
 from ..chain.names import file_name
 from ..errors import DamagedError
-from ..local_files import lock, state, write_durably
+from ..local_files import state, write_durably
 from ..records import decode, encode
 from .site import Site
 
 _KEPT = 100
-_TURN = "turn.lock"
-#: Seconds that a deployment waits for another one of the same site.
-_TURN_SECONDS = 3600
 
 
 class DeployOutcome(Enum):
@@ -142,32 +137,6 @@ def read_records(site: str) -> Iterator[DeploymentRecord]:
             yield decode(path.read_text(), DeploymentRecord)
         except (OSError, ValueError) as error:
             raise DamagedError(f"{path} is not a valid record of a deployment: {error}; remove it") from error
-
-
-@contextmanager
-def site_turn(site: str) -> Iterator[None]:
-    """Hold the site, so that no other deployment of this user on this machine changes it meanwhile.
-
-    Raises:
-        RunError: Another deployment held it for an hour.
-    """
-    folder = _folder(site)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / _TURN).open("wb") as file:
-        lock(file, _TURN_SECONDS)
-        yield
-
-
-def is_being_deployed(site: str) -> bool:
-    """Say whether another process of this user on this machine deploys the site now. The deployment must not ask."""
-    try:
-        with (_folder(site) / _TURN).open("r+b") as file:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return True
-    except FileNotFoundError:
-        pass
-    return False
 
 
 def _folder(site: str) -> Path:

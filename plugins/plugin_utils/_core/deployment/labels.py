@@ -44,6 +44,4 @@ def image_annotations(service: SiteService) -> dict[str, str]:
 
 def container_labels(site: Site, service: SiteService, deployment: str) -> Mapping[str, str]:
     """Return the labels of a container in an engine, where labels may contain everything."""
-    return dict(
-        sorted({**selector(site, service), **image_annotations(service), DEPLOYMENT: deployment}.items())
-    )
+    return dict(sorted({**selector(site, service), **image_annotations(service), DEPLOYMENT: deployment}.items()))

@@ -143,6 +143,10 @@ class SiteService:
     exclusive: bool = False
     #: The port of the machine, or of the cluster, where visitors reach it.
     published: int | None = None
+    #: The port that it opens in the network of the machine, instead of being in the network of the site.
+    machine_port: int | None = None
+    #: Whether it must be on the machine that visitors reach, because its sockets are there.
+    on_entry_machine: bool = False
     #: Settings that replace others if it does not open its port itself, but gets it as file descriptor 3.
     socket_environment: Mapping[str, str] = field(default_factory=dict)
     #: The services that it connects to.

@@ -5,8 +5,9 @@
 Fields: https://docs.docker.com/reference/api/engine/ (`ServiceSpec`). Times are in nanoseconds there.
 
 Services find each other by DNS (``dnsrr``). The other mode gives a service one virtual address, which needs IPVS in the
-kernel. The proxy cannot be published by Swarm's own mesh then, so its port is a port of the machine. Two containers
-cannot have one port, so the proxy stops before its successor starts, unless ``mesh`` says that the kernel has IPVS.
+kernel. So visitors come through entries in the network of the machine (:mod:`.swarm_entry`), or through Swarm's own
+mesh if ``mesh`` says that the kernel has IPVS, or through a published port of the machine. Two containers cannot have
+one published port, so its owner stops before its successor starts.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from .secret_values import SecretValues
 from .site import Probe, SecretFile, Site, SiteService, SiteVolume
 
 Spec = dict[str, Any]
+
+#: The network that every engine has, which is that of its machine.
+MACHINE_NETWORK = "host"
 
 _SECOND = 1_000_000_000
 #: Swarm considers a new container as failed if it ends in this time after it became healthy.
@@ -38,6 +42,8 @@ class SwarmSettings:
     mesh: bool = False
     #: Rules for the machines that services may run on: ``node.labels.site == shop``.
     constraints: tuple[str, ...] = ()
+    #: ID of the machine that visitors reach, if the Swarm has several.
+    entry_machine: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +100,18 @@ def service_spec(
     # IDs are not known before a secret is stored. Its name says as much, because it contains a digest of the value.
     comparable = _spec(site, service, swarm, {key: ("", name) for key, (_id, name) in secret_ids.items()})
     digest = digest_value("spec", comparable, secret=False)
+    # Containers carry it, too: so it is known which of them belong to this specification.
+    spec["TaskTemplate"]["ContainerSpec"]["Labels"][SPEC] = digest
     return {**spec, "Labels": {**container_labels(site, service, deployment), SPEC: digest}}
 
 
-def _spec(
-    site: Site, service: SiteService, swarm: SwarmSettings, secret_ids: Mapping[str, tuple[str, str]]
-) -> Spec:
-    start_first = not service.exclusive and (swarm.mesh or service.published is None)
+def may_overlap(service: SiteService, swarm: SwarmSettings) -> bool:
+    """Say whether a container of a service may start before its predecessor ends."""
+    return not service.exclusive and (swarm.mesh or service.published is None)
+
+
+def _spec(site: Site, service: SiteService, swarm: SwarmSettings, secret_ids: Mapping[str, tuple[str, str]]) -> Spec:
+    start_first = may_overlap(service, swarm)
     return {
         "EndpointSpec": _endpoint(service, swarm),
         "Mode": {"Replicated": {"Replicas": service.replicas}},
@@ -109,13 +120,24 @@ def _spec(
         "TaskTemplate": {
             "ContainerSpec": _container(site, service, secret_ids),
             "ForceUpdate": 0,
-            "Networks": [{"Aliases": [service.name], "Target": network_name(site)}],
-            "Placement": {"Constraints": list(swarm.constraints)},
+            "Networks": [_network(site, service)],
+            "Placement": {"Constraints": _constraints(service, swarm)},
             "Resources": _resources(service),
             "RestartPolicy": {"Condition": "any", "Delay": _SECOND // 5, "MaxAttempts": 0},
         },
         "UpdateConfig": _replacement(start_first=start_first, on_failure="rollback"),
     }
+
+
+def _network(site: Site, service: SiteService) -> Spec:
+    if service.machine_port is not None:
+        return {"Target": MACHINE_NETWORK}
+    return {"Aliases": [service.name], "Target": network_name(site)}
+
+
+def _constraints(service: SiteService, swarm: SwarmSettings) -> list[str]:
+    here = [f"node.id == {swarm.entry_machine}"] if service.on_entry_machine and swarm.entry_machine else []
+    return [*swarm.constraints, *here]
 
 
 def _container(site: Site, service: SiteService, secret_ids: Mapping[str, tuple[str, str]]) -> Spec:
@@ -125,7 +147,7 @@ def _container(site: Site, service: SiteService, secret_ids: Mapping[str, tuple[
         "Healthcheck": _health_check(service.probe),
         "Image": service.image.reference,
         "Init": False,
-        "Labels": selector(site, service),
+        "Labels": dict(selector(site, service)),
         "Mounts": _mounts(site, service),
         "ReadOnly": True,
         "Secrets": [_secret(service, secret, *secret_ids[secret.key]) for secret in service.secrets],

@@ -80,7 +80,11 @@ def _database(settings: SiteSettings) -> SiteService:
         port=3306,
         uid=999,
         gid=999,
-        probe=Probe(("/usr/local/bin/healthcheck.sh", "--connect", "--innodb_initialized"), interval=1, start_period=settings.start_timeout),
+        probe=Probe(
+            ("/usr/local/bin/healthcheck.sh", "--connect", "--innodb_initialized"),
+            interval=1,
+            start_period=settings.start_timeout,
+        ),
         limits=settings.limits[DATABASE],
         environment={
             "MARIADB_AUTO_UPGRADE": "1",
@@ -147,7 +151,14 @@ def _proxy(settings: SiteSettings) -> SiteService:
         gid=0,
         probe=Probe(("haproxy-healthcheck",), interval=1, start_period=settings.start_timeout),
         limits=settings.limits[PROXY],
-        environment={"HAPROXY_BACKEND": f"{APPLICATION}:8080", "HAPROXY_STOP_TIMEOUT": "20", **resolver},
+        environment={
+            "HAPROXY_BACKEND": f"{APPLICATION}:8080",
+            # A login may be sent twice. Requests that the database did not survive have status 500.
+            "HAPROXY_REPEATABLE_POSTS": "/wp-login.php",
+            "HAPROXY_RETRY_ON": "conn-failure empty-response junk-response 500 503",
+            "HAPROXY_STOP_TIMEOUT": "20",
+            **resolver,
+        },
         scratch=_TMP,
         stop_seconds=25,
         published=settings.port,

@@ -17,6 +17,20 @@ _LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
+class SwarmState:
+    """What an engine says about Swarm."""
+
+    #: ``active``, ``inactive``, ``pending``, ``error`` or ``locked``; Podman has none, and is ``inactive``.
+    name: str
+    #: Whether the engine is a manager.
+    is_manager: bool
+    #: ID of the engine's machine in the Swarm; empty without one.
+    machine: str
+    #: The number of machines.
+    machines: int
+
+
+@dataclass(frozen=True, slots=True)
 class SwarmTask:
     """One container of a service, planned or real."""
 
@@ -30,6 +44,8 @@ class SwarmTask:
     error: str
     #: What it runs, as its service said it.
     image: str
+    #: The labels of its container.
+    labels: Mapping[str, str]
     #: RFC 3339 time of its state.
     since: str
     #: ID of the container; empty before it is made.
@@ -72,18 +88,20 @@ class Swarm:
     def __init__(self, session: EngineSession) -> None:
         self._session = session
 
-    def state(self) -> tuple[str, bool]:
-        """Return the state of Swarm in this engine, and whether the engine is a manager.
-
-        Returns:
-            ``active``, ``inactive``, ``pending``, ``error`` or ``locked``; Podman has none, and is ``inactive``.
+    def state(self) -> SwarmState:
+        """Return the state of Swarm in this engine.
 
         Raises:
             EngineError: The engine does not answer.
         """
         with translate_errors("asking for the state of Swarm"):
             swarm = self._session.api.info().get("Swarm") or {}
-            return str(swarm.get("LocalNodeState") or "inactive"), bool(swarm.get("ControlAvailable"))
+            return SwarmState(
+                name=str(swarm.get("LocalNodeState") or "inactive"),
+                is_manager=bool(swarm.get("ControlAvailable")),
+                machine=str(swarm.get("NodeID") or ""),
+                machines=int(swarm.get("Nodes") or 0),
+            )
 
     def begin(self) -> None:
         """Make this engine a Swarm of one machine, which listens on the loopback address only.
@@ -245,6 +263,7 @@ def _read_task(entry: Mapping[str, Any]) -> SwarmTask:
         desired=str(entry["DesiredState"]),
         error=str(status.get("Err") or ""),
         image=str(entry["Spec"]["ContainerSpec"]["Image"]),
+        labels=entry["Spec"]["ContainerSpec"].get("Labels") or {},
         since=str(status["Timestamp"]),
         container=str((status.get("ContainerStatus") or {}).get("ContainerID") or ""),
     )

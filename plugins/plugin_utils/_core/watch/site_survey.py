@@ -4,15 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..deployment.choose_images import choose_image
 from ..deployment.cluster import Cluster
 from ..deployment.deployed import running_services
-from ..deployment.deployment_record import DeploymentRecord, DeployOutcome, is_being_deployed, read_records
-from ..deployment.labels import CONFIG
+from ..deployment.deployment_record import DeploymentRecord, DeployOutcome, read_records
 from ..deployment.site import DeployedImage
+from ..deployment.site_lock import is_being_deployed
 from ..engine.engine import Engine
 from ..errors import ChainError
 from ..text import short
@@ -61,7 +61,7 @@ def running_in_engine(engine: Engine, site: str) -> dict[str, RunningImage]:
     return {each.service: RunningImage(each.image, each.config) for each in running_services(engine, site)}
 
 
-def running_in_cluster(cluster: Cluster, services: Iterator[str] | tuple[str, ...]) -> dict[str, RunningImage]:
+def running_in_cluster(cluster: Cluster, services: Iterable[str]) -> dict[str, RunningImage]:
     """Return what a cluster runs for a site, by service.
 
     Raises:
@@ -71,9 +71,9 @@ def running_in_cluster(cluster: Cluster, services: Iterator[str] | tuple[str, ..
     for service in services:
         deployment = cluster.read("Deployment", service)
         if deployment is not None:
-            template = deployment["spec"]["template"]
-            annotations = (template.get("metadata") or {}).get("annotations") or {}
-            found[service] = RunningImage(str(template["spec"]["containers"][0]["image"]), annotations.get(CONFIG))
+            container = deployment["spec"]["template"]["spec"]["containers"][0]
+            # Its annotations would not do: a trigger of OpenShift changes only the image.
+            found[service] = RunningImage(str(container["image"]), None)
     return found
 
 
@@ -125,8 +125,10 @@ def rejected_deployment(site: str, subject: Mapping[str, str]) -> str:
 def _last_of(site: str, subject: Mapping[str, str]) -> DeploymentRecord | None:
     """Return the newest deployment if it was about these images."""
     last = next(read_records(site), None)
-    is_same = last is not None and {each.service: each.config for each in last.services} == subject
-    return last if is_same else None
+    if last is None:
+        return None
+    deployed = {each.service: each.config for each in last.services if each.service in subject}  # and their entries
+    return last if deployed == subject else None
 
 
 def _differences(wanted: Mapping[str, DeployedImage], running: Mapping[str, RunningImage]) -> Iterator[str]:
@@ -134,9 +136,16 @@ def _differences(wanted: Mapping[str, DeployedImage], running: Mapping[str, Runn
         current = running.get(service)
         if current is None:
             yield f"{service} does not run yet; {image.chosen_by} is {short(image.config)}"
-        elif current.config != image.config if current.config else current.image != image.reference:
+        elif not _is_same(current, image):
             was = short(current.config or current.image.rpartition("@")[2])
             yield f"{service} runs {was}; {image.chosen_by} is {short(image.config)}"
+
+
+def _is_same(current: RunningImage, wanted: DeployedImage) -> bool:
+    if current.config:
+        return current.config == wanted.config
+    digests = [name.rpartition("@")[2] for name in (current.image, wanted.reference)]
+    return digests[0] == digests[1]  # a cluster may pull the same image from another registry
 
 
 def _describe(record: DeploymentRecord) -> str:
