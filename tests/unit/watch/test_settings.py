@@ -53,10 +53,8 @@ def test_addresses_and_paths(tmp_path):
 
 
 def test_chain_and_site_may_not_contradict():
-    assert merge_values({"watch_follow": True}, {"watch_deploy": True}, "x") == {
-        "watch_follow": True,
-        "watch_deploy": True,
-    }
+    both = {"watch_follow": True, "watch_deploy": True}
+    assert merge_values({"watch_follow": True}, {"watch_deploy": True}, "x") == both
     with pytest.raises(ChainError, match="watch_interval is 5 for a tier, and 6 for the host of the site"):
         merge_values({"watch_interval": 5}, {"watch_interval": 6}, "the host of the site")
 

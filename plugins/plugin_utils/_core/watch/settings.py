@@ -140,8 +140,8 @@ def merge_values(first: Mapping[str, Any], other: Mapping[str, Any], of_other: s
     for name in sorted(first.keys() & other.keys()):
         if first[name] != other[name]:
             raise ChainError(
-                f"{name} is {first[name]!r} for a tier, and {other[name]!r} for {of_other}; one watcher has one value, so "
-                "set it once, for example in group_vars/all.yml"
+                f"{name} is {first[name]!r} for a tier, and {other[name]!r} for {of_other}; one watcher has one "
+                "value, so set it once, for example in group_vars/all.yml"
             )
     return {**first, **other}
 

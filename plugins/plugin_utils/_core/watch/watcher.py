@@ -64,7 +64,7 @@ class InventoryWatcher:
             do: Does work.
         """
         self._watched, self._ask, self._do = watched, ask, do
-        self._say = lambda line: say(printable(line))
+        self._print = say
         self._signs: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._wake_ups = WakeUps()
         self._stop, self._is_asking = threading.Event(), False
@@ -116,6 +116,9 @@ class InventoryWatcher:
                 survey = self._compare_patiently()
             self._say("the watcher stops")
             self._join()
+
+    def _say(self, line: str) -> None:
+        self._print(printable(line))
 
     def _compare_or_raise(self) -> Survey:
         survey = self._ask_interruptibly()

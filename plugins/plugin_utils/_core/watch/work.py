@@ -90,7 +90,7 @@ def _unfinished(need: WorkNeed, last: WatchRun | None) -> tuple[str, ...]:
     if need.interrupted:
         return ("an earlier attempt did not end",)
     if need.kind is WorkKind.FOLLOW and last is not None and last.outcome is not RunOutcome.SUCCEEDED:
-        return (f"run {last.id} {_ended(last)}",)
+        return ("what is locked is not built yet",)
     return ()
 
 
