@@ -29,7 +29,7 @@ from .run_records import RunOutcome, WatchRun, end_run, open_runs, read_runs, re
 from .settings import WatchSettings
 from .survey import Survey, WorkKind, ask_survey
 from .wake_ups import WakeUps
-from .work import Move, WorkDecision, decide
+from .work import WorkDecision, WorkMove, decide
 from .work_run import Watched, do_work
 
 #: Not the state folder of a chain: the names of those contain no plus sign.
@@ -49,7 +49,7 @@ class _StoppedError(BaseException):
     """A signal arrived while the watcher waits for Ansible."""
 
 
-class Watcher:
+class InventoryWatcher:
     """Watches inventories. Make one, and call :meth:`once` or :meth:`watch`, in the main thread."""
 
     def __init__(
@@ -64,7 +64,7 @@ class Watcher:
             do: Does work.
         """
         self._watched, self._ask, self._do = watched, ask, do
-        self._say = lambda line: say(printable(line))
+        self._print = say
         self._signs: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._wake_ups = WakeUps()
         self._stop, self._is_asking = threading.Event(), False
@@ -116,6 +116,9 @@ class Watcher:
                 survey = self._compare_patiently()
             self._say("the watcher stops")
             self._join()
+
+    def _say(self, line: str) -> None:
+        self._print(printable(line))
 
     def _compare_or_raise(self) -> Survey:
         survey = self._ask_interruptibly()
@@ -173,13 +176,13 @@ class Watcher:
             lane = _lane(decision)
             thread = self._lanes.get(lane)
             is_free = thread is None or not thread.is_alive()
-            if decision.move is Move.START and is_free and not self._stop.is_set():
+            if decision.move is WorkMove.START and is_free and not self._stop.is_set():
                 self._tell(decision, "begins")
                 self._lanes[lane] = threading.Thread(target=self._work, args=(decision, survey.settings), daemon=True)
                 self._lanes[lane].start()
                 started = True
             elif is_free:
-                self._tell(decision, {Move.WAIT: "waits", Move.HOLD: "is held"}.get(decision.move, "waits"))
+                self._tell(decision, {WorkMove.WAIT: "waits", WorkMove.HOLD: "is held"}.get(decision.move, "waits"))
         return started
 
     def _tell(self, decision: WorkDecision, how: str) -> None:
@@ -187,7 +190,7 @@ class Watcher:
         line = f"{decision.need.kind.value} {decision.need.about} {how}: {'; '.join(decision.reasons)}"
         if self._said.get(key) != line:
             self._say(line)
-        self._said[key] = line if decision.move is not Move.START else ""
+        self._said[key] = line if decision.move is not WorkMove.START else ""
 
     def _work(self, decision: WorkDecision, settings: WatchSettings) -> None:
         """Do work, in a thread of its own."""
