@@ -39,6 +39,7 @@ ROOMS = [
     "handover",
     "publication",
     "deployment",
+    "watch",
     "doctor",
     "report",
     "inventory",
@@ -90,7 +91,7 @@ def test_class_names_are_unique():
 OUTSIDE = [path for path in PLUGINS.rglob("*.py") if LIBRARY / "engine" not in path.parents]
 #: Modules of the room `engine` that other rooms may import. The others are private to it.
 PUBLIC_MODULES = {
-    *("chunks", "confinement", "container_files", "containers", "docker_config", "engine", "image_catalogue"),
+    *("chunks", "confinement", "container_files", "containers", "docker_config", "engine", "events", "image_catalogue"),
     *("inspection", "services", "streams", "swarm", "system"),
 }
 

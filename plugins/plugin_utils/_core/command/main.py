@@ -64,6 +64,8 @@ _VERBS = {
     "try-candidate": "try_candidate",
     "matrix": "matrix",
     "deployed": "deployed",
+    "watch": "watch",
+    "runs": "runs",
     "report": "report",
     "doctor": "doctor",
 }
@@ -131,6 +133,6 @@ def tierwright() -> None:
     """Inspect images: who owns each layer, what an image contains, what changed, and why.
 
     IMAGE is a name or an ID in the container engine, oci:FOLDER[:TAG], archive:FILE[:NAME], or
-    docker://HOST/NAME[:TAG] in a registry. Only try-candidate builds something; no other verb pulls, changes or starts
-    an image.
+    docker://HOST/NAME[:TAG] in a registry. Only try-candidate and watch build or deploy something; no other verb pulls,
+    changes or starts an image.
     """

@@ -44,6 +44,9 @@ _PLURALS = {
     "Service": "services",
 }
 
+#: Versions of kinds that are selected, unless it is ``v1``.
+_SELECTED_VERSIONS = {"Deployment": "apps/v1"}
+
 
 class ClusterUnreachableError(EngineError):
     """The cluster does not answer at the moment."""
@@ -79,7 +82,9 @@ class Cluster(Protocol):
         """
 
     def select(self, kind: str, label: str) -> list[KubeObject]:
-        """Return the pods or the secrets (``Pod``, ``Secret``) of the site's namespace that carry a label.
+        """Return the objects of a kind in the site's namespace that carry a label.
+
+        The kind is ``Pod``, ``Secret`` or ``Deployment``.
 
         Raises:
             ClusterUnreachableError: The cluster does not answer.
@@ -165,11 +170,12 @@ class _Client:
             return None
 
     def select(self, kind: str, label: str) -> list[KubeObject]:
-        path = f"/api/v1/namespaces/{self._namespace}/{_PLURALS[kind]}"
+        version = _SELECTED_VERSIONS.get(kind, "v1")
+        path = f"{_root(version)}/namespaces/{self._namespace}/{_PLURALS[kind]}"
         what = f"objects of kind {kind} in namespace {self._namespace}"
         found: list[KubeObject] = self.request("get", path, what, label_selector=label)["items"]
         # The objects in a list do not say what they are.
-        return [{"apiVersion": "v1", "kind": kind, **each} for each in found]
+        return [{"apiVersion": version, "kind": kind, **each} for each in found]
 
     def delete(self, manifest: KubeObject) -> None:
         try:
@@ -216,9 +222,13 @@ def title(manifest: KubeObject) -> str:
 
 def _path(manifest: KubeObject) -> str:
     version, metadata = manifest["apiVersion"], manifest["metadata"]
-    group = f"/apis/{version}" if "/" in version else f"/api/{version}"
     place = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
-    return f"{group}{place}/{_PLURALS[manifest['kind']]}/{metadata['name']}"
+    return f"{_root(version)}{place}/{_PLURALS[manifest['kind']]}/{metadata['name']}"
+
+
+def _root(version: str) -> str:
+    """Return where the API has the objects of a version: ``v1``, or ``apps/v1``."""
+    return f"/apis/{version}" if "/" in version else f"/api/{version}"
 
 
 def _network_reason(error: BaseException) -> str:

@@ -56,11 +56,11 @@ class RollOut:
                 found = {}
             if found is None:
                 raise EngineError(f"Deployment {self.service.name} was removed while it was being deployed")
-            if found and _is_observed(found):
+            if found and is_observed(found):
                 if self.is_complete(found):
                     return ""
                 if (since := stuck_since(found)) and since != self.stuck_before:
-                    return self._reason() or _message(found)
+                    return self._reason() or stuck_message(found)
             time.sleep(_POLL_SECONDS)
         return self._reason() or f"the cluster has not replaced its pods in {limit} s"
 
@@ -69,7 +69,7 @@ class RollOut:
         status, wanted = found.get("status") or {}, found["spec"].get("replicas", 1)
         keys = ("availableReplicas", "updatedReplicas", "replicas")
         ready, updated, total = (status.get(key) or 0 for key in keys)
-        return _is_observed(found) and bool(ready >= wanted and updated >= wanted and total == updated)
+        return is_observed(found) and bool(ready >= wanted and updated >= wanted and total == updated)
 
     def _longest_seconds(self) -> int:
         """Return an end in any case. Each new pod that becomes ready gives the others the whole time again."""
@@ -85,7 +85,7 @@ class RollOut:
         except EngineError:  # perhaps we may not see pods; that is no reason to end differently
             return ""
         newest_first = sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), reverse=True)
-        return next((problem for pod in newest_first for problem in _problems(pod)), "")[:_LONGEST_REASON]
+        return next((problem for pod in newest_first for problem in pod_problems(pod)), "")[:_LONGEST_REASON]
 
 
 def stuck_since(deployment: KubeObject | None) -> str:
@@ -93,7 +93,8 @@ def stuck_since(deployment: KubeObject | None) -> str:
     return str(_progress(deployment or {}).get("lastUpdateTime") or "")
 
 
-def _message(deployment: KubeObject) -> str:
+def stuck_message(deployment: KubeObject) -> str:
+    """Return what a cluster says about a Deployment that it has given up."""
     return str(_progress(deployment).get("message") or "its pods did not become ready in time")
 
 
@@ -105,13 +106,13 @@ def _progress(deployment: KubeObject) -> KubeObject:
     return {}
 
 
-def _is_observed(deployment: KubeObject) -> bool:
+def is_observed(deployment: KubeObject) -> bool:
     """Say whether the status is about the present specification."""
     observed = (deployment.get("status") or {}).get("observedGeneration", 0)
     return bool(observed >= deployment["metadata"]["generation"])
 
 
-def _problems(pod: KubeObject) -> Iterator[str]:
+def pod_problems(pod: KubeObject) -> Iterator[str]:
     """Yield why a pod is not ready, the most telling first."""
     status, name = pod.get("status") or {}, pod["metadata"]["name"]
     containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from ..chain.names import file_name
-from ..local_files import lock, state
+from ..local_files import is_locked, lock, state
 
 #: Longer than a roll-out of a site whose containers all start slowly.
 _SECONDS = 1800
@@ -21,8 +22,17 @@ def site_lock(site: str) -> Iterator[None]:
     Raises:
         RunError: The other deployment did not end in time, or the playbook has ended.
     """
-    folder = state() / "sites" / file_name(site)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / "lock").open("ab") as file:
+    path = _path(site)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with path.open("ab") as file:
         lock(file, _SECONDS)
         yield
+
+
+def is_being_deployed(site: str) -> bool:
+    """Say whether a different process deploys a site at this moment, from this machine and user."""
+    return is_locked(_path(site))
+
+
+def _path(site: str) -> Path:
+    return state() / "sites" / file_name(site) / "lock"

@@ -7,6 +7,7 @@ from __future__ import annotations
 from .container_files import ContainerFiles
 from .containers import Containers
 from .docker_config import engine_address
+from .events import Events
 from .exec import Exec
 from .image_catalogue import Catalogue
 from .image_ids import ImageNames
@@ -42,6 +43,7 @@ class Engine:
         self.volumes = Volumes(session)
         self.networks = Networks(session)
         self.swarm = Swarm(session)
+        self.events = Events(session)
         #: Commands in containers.
         self.exec = Exec(session)
 

@@ -42,11 +42,17 @@ class Holder:
     def of_parent_process(cls, command: str) -> Holder:
         """Describe the parent of this process. In a worker, that is ansible-playbook."""
         pid = os.getppid()
-        return cls(pid, _birth(pid), machine(), user(), command, time.strftime("%Y-%m-%d %H:%M:%S"))
+        return cls(pid, process_birth(pid), machine(), user(), command, time.strftime("%Y-%m-%d %H:%M:%S"))
+
+    @classmethod
+    def of_this_process(cls, command: str) -> Holder:
+        """Describe this process."""
+        pid = os.getpid()
+        return cls(pid, process_birth(pid), machine(), user(), command, time.strftime("%Y-%m-%d %H:%M:%S"))
 
     def is_running(self) -> bool:
         """Say whether the process still runs; ``False`` for a process of a different machine."""
-        return self.host == machine() and _exists(self.pid) and _birth(self.pid) == self.birth
+        return self.host == machine() and _exists(self.pid) and process_birth(self.pid) == self.birth
 
     def is_parent_process(self) -> bool:
         """Say whether it is the parent of this process."""
@@ -66,7 +72,7 @@ def _exists(pid: int) -> bool:
     return True
 
 
-def _birth(pid: int) -> str:
+def process_birth(pid: int) -> str:
     """Read when a process started, in clock ticks since the machine started; for a zombie, its state instead.
 
     These are fields 22 and 3 of proc_pid_stat(5).

@@ -1,0 +1,351 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The watcher: compares, decides, and starts work; one run at a time for each chain and for each site."""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO
+
+from ..engine.engine import connect
+from ..engine.events import EngineEvent
+from ..errors import ChainError, PlanError, RunError, TierwrightError, describe_error
+from ..local_files import lock, state
+from ..text import printable_lines
+from .engine_source import follow_engine, is_of_interest
+from .health import COMPARISON, ENGINE, RECORDS, Health
+from .local_server import Post, serve
+from .notifications import Notifications, read_token
+from .playbook_process import end_leftover
+from .playbook_run import load_runner
+from .run_records import RunOutcome, WatchRun, end_run, open_runs, read_runs, remove_old_runs, run_folder
+from .settings import WatchSettings
+from .survey import Survey, WorkKind, ask_survey
+from .wake_ups import WakeUps
+from .work import WorkDecision, WorkMove, decide
+from .work_run import Watched, do_work
+
+#: Not the state folder of a chain: the names of those contain no plus sign.
+_FOLDER = "+watch"
+#: Seconds between two comparisons as long as none succeeds.
+_RETRY_SECONDS = 10.0
+#: How often ``--once`` compares: a build can release what the site then rolls out.
+_ROUNDS = 5
+
+#: Makes a survey; see :func:`.survey.ask_survey`.
+Ask = Callable[[Sequence[str], Callable[[str], None]], Survey]
+#: Does work; see :func:`.work_run.do_work`.
+Do = Callable[[WorkDecision, Watched, float, threading.Event, Callable[[WatchRun], None]], WatchRun]
+
+
+class _StoppedError(BaseException):
+    """A signal arrived while the watcher waits for Ansible."""
+
+
+class InventoryWatcher:
+    """Watches inventories. Make one, and call :meth:`once` or :meth:`watch`, in the main thread."""
+
+    def __init__(
+        self, watched: Watched, say: Callable[[str], None], *, ask: Ask = ask_survey, do: Do = do_work
+    ) -> None:
+        """Prepare; nothing is compared or changed yet.
+
+        Args:
+            watched: What to watch.
+            say: Prints a line.
+            ask: Makes a survey.
+            do: Does work.
+        """
+        self._watched, self._ask, self._do = watched, ask, do
+        self._print = say
+        self._signs: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._wake_ups = WakeUps()
+        self._stop, self._is_asking = threading.Event(), False
+        self._survey: Survey | None = None
+        self._health = Health()
+        self._lanes: dict[tuple[str, str], threading.Thread] = {}
+        self._failed: list[WatchRun] = []
+        self._said: dict[tuple[WorkKind, str], str] = {}
+        self._said_problems: list[str] = []
+
+    def once(self) -> bool:
+        """Compare once, do what has to be done, and compare again if that can have more effects.
+
+        Returns:
+            Whether everything succeeded that was begun.
+
+        Raises:
+            RunError: Another watcher works with these inventories, or a package is missing.
+            TierwrightError: The comparison failed.
+        """
+        with self._exclusively(), self._signals():
+            for _round in range(_ROUNDS):
+                survey = self._compare()
+                started = survey is not None and self._start(survey)
+                self._join()
+                if not started or self._failed:
+                    break
+            return not self._failed and not self._said_problems and not self._stop.is_set()
+
+    def watch(self) -> None:
+        """Watch until a signal stops it: SIGTERM or SIGINT. Running playbooks are interrupted then.
+
+        Raises:
+            RunError: Another watcher works with these inventories, a package is missing, or a port is in use.
+            ChainError: A variable of the inventory is wrong.
+        """
+        with self._exclusively(), self._signals(), ExitStack() as stack:
+            survey = self._compare_patiently()
+            if survey is not None:
+                self._serve(survey.settings, stack)
+                self._follow_engine()
+                self._say(_introduce(survey))
+            while survey is not None:
+                self._start(survey)
+                self._wait(survey.settings)
+                survey = self._compare_patiently()
+            self._say("the watcher stops")
+            self._join()
+
+    def _say(self, line: str) -> None:
+        self._print(printable_lines(line))
+
+    def _compare_patiently(self) -> Survey | None:
+        """Compare, and repeat this until it succeeds; ``None`` if the watcher is stopped.
+
+        Raises:
+            ChainError: The first comparison shows that the inventory is wrong.
+            PlanError: Ansible failed in the first comparison, for example because of a wrong vault password.
+        """
+        while not self._stop.is_set():
+            try:
+                return self._compare()
+            except TierwrightError as error:
+                if self._survey is None and isinstance(error, ChainError | PlanError):
+                    raise
+                self._note_problems([str(error)])
+                self._health.failed(COMPARISON, str(error))
+            self._wait_until(time.monotonic() + _RETRY_SECONDS, 0.0)
+        return None
+
+    def _compare(self) -> Survey | None:
+        """Make a survey; ``None`` if the watcher is stopped meanwhile."""
+        output: list[str] = []
+        try:
+            self._is_asking = True
+            if self._stop.is_set():
+                return None
+            self._survey = self._ask(self._watched.arguments, output.append)
+        except _StoppedError:
+            return None
+        except TierwrightError as error:
+            if output and str(error) not in self._said_problems:
+                self._say("\n".join(output))
+            raise
+        finally:
+            self._is_asking = False
+        self._note_problems(self._survey.problems)
+        return self._survey
+
+    def _note_problems(self, problems: list[str]) -> None:
+        for problem in problems:
+            if problem not in self._said_problems:
+                self._say(f"cannot compare: {problem}")
+        if self._said_problems and not problems:
+            self._say("everything can be compared again")
+        self._said_problems = list(problems)
+
+    def _start(self, survey: Survey) -> bool:
+        """Start what has to be done now. Returns whether something was started."""
+        decisions = decide(survey.needs, read_runs(), time.time())
+        self._health.compared(survey, decisions)
+        for need in survey.needs:
+            if need not in [decision.need for decision in decisions]:
+                self._said.pop((need.kind, need.about), None)
+        started = False
+        for decision in decisions:
+            lane = _lane(decision)
+            thread = self._lanes.get(lane)
+            is_free = thread is None or not thread.is_alive()
+            if decision.move is WorkMove.START and is_free and not self._stop.is_set():
+                self._said.pop((decision.need.kind, decision.need.about), None)
+                self._lanes[lane] = threading.Thread(target=self._work, args=(decision, survey.settings), daemon=True)
+                self._lanes[lane].start()
+                started = True
+            elif is_free:
+                self._tell(decision, "is held" if decision.move is WorkMove.HOLD else "waits")
+        return started
+
+    def _tell(self, decision: WorkDecision, how: str) -> None:
+        key = (decision.need.kind, decision.need.about)
+        line = f"{decision.need.kind.value} {decision.need.about} {how}: {'; '.join(decision.reasons)}"
+        if self._said.get(key) != line:
+            self._say(line)
+        self._said[key] = line
+
+    def _work(self, decision: WorkDecision, settings: WatchSettings) -> None:
+        """Do work, in a thread of its own."""
+        need = decision.need
+        try:
+            run = self._do(decision, self._watched, settings.time_limit, self._stop, self._began)
+        except (TierwrightError, OSError) as error:
+            self._say(f"{need.kind.value} {need.about} cannot be recorded: {describe_error(error)}")
+            self._health.failed(RECORDS, str(error))
+            self._stop.wait(_RETRY_SECONDS)
+        else:
+            self._ended(run)
+            remove_old_runs(list(self._watched.inventories), settings.keep)
+        self._signs.put(f"a run of {need.kind.value} {need.about} ended")
+
+    def _began(self, run: WatchRun) -> None:
+        self._health.began(run)
+        self._say(f"{run.kind.value} {run.about} begins as run {run.id}: {'; '.join(run.reasons)}")
+
+    def _ended(self, run: WatchRun) -> None:
+        self._health.ended(run)
+        if run.outcome is not RunOutcome.SUCCEEDED:
+            self._failed.append(run)
+        verb = run.outcome.verb if run.outcome else "ended"
+        self._say(f"run {run.id} {verb} after {run.seconds or 0:.0f} s" + (f": {run.reason}" if run.reason else ""))
+
+    def _wait(self, settings: WatchSettings) -> None:
+        """Wait for the next comparison: the timer, a sign of a change, or the end of a pause."""
+        pauses = [each.at - time.time() for each in self._pauses() if each.at is not None]
+        self._wait_until(time.monotonic() + max(0.0, min([settings.interval, *pauses])), settings.debounce)
+
+    def _pauses(self) -> list[WorkDecision]:
+        return decide(self._survey.needs, read_runs(), time.time()) if self._survey else []
+
+    def _wait_until(self, deadline: float, debounce: float) -> None:
+        while not self._stop.is_set():
+            now = time.monotonic()
+            left = self._wake_ups.seconds_left(now, debounce)
+            seconds = min(deadline - now, deadline - now if left is None else left)
+            if seconds <= 0:
+                break
+            try:
+                self._wake_ups.note(time.monotonic(), self._signs.get(timeout=seconds))
+            except queue.Empty:
+                continue
+        self._wake_ups.take()
+
+    def _join(self) -> None:
+        """Wait until all runs have ended."""
+        for thread in self._lanes.values():
+            while thread.is_alive():
+                thread.join(0.2)
+
+    @contextmanager
+    def _exclusively(self) -> Iterator[None]:
+        """Hold the lock of these inventories, after a look at what an earlier watcher left behind."""
+        load_runner()
+        with _lock_of(self._watched.inventories):
+            for run in open_runs(list(self._watched.inventories)):
+                was_running = end_leftover(run_folder(run.id))
+                end_run(run, RunOutcome.INTERRUPTED, "its watcher ended before it")
+                self._say(f"run {run.id} was interrupted" + (", and its playbook is ended now" if was_running else ""))
+            yield
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        def stop(_number: int, _frame: object) -> None:
+            self._stop.set()
+            self._signs.put("a signal")
+            if self._is_asking:
+                self._is_asking = False
+                raise _StoppedError
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _serve(self, settings: WatchSettings, stack: ExitStack) -> None:
+        if settings.address is None:
+            return
+        receivers: dict[str, Post] = {}
+        if settings.token_file is not None:
+            file = Path(settings.token_file)
+            if read_token(file) is None:
+                raise ChainError(
+                    f"watch_notification_token_file is {file}, which has no token; expected a file with at least 16 "
+                    "characters"
+                )
+            receivers["/notifications"] = Notifications(file, self._repositories, self._signs.put).receive
+        pages = {"/healthz": self._health.page, "/metrics": self._health.metrics}
+        host, port = stack.enter_context(serve(settings.address, pages, receivers))
+        self._say(f"health, metrics{' and notifications' if receivers else ''} at http://{host}:{port}")
+        if settings.is_public:
+            self._say(f"warning: watch_listen is {settings.listen}, so other machines can read health and metrics")
+
+    def _repositories(self) -> list[str]:
+        return self._survey.repositories if self._survey else []
+
+    def _follow_engine(self) -> None:
+        """Follow the engine's events in a thread, if the site depends on the engine."""
+        if self._survey is None or not (self._survey.local_images or self._survey.uses_engine):
+            return
+
+        def take(event: EngineEvent) -> None:
+            if self._survey is not None and is_of_interest(event, self._survey.local_images):
+                self._signs.put(f"the engine says: {event.kind} {event.name} {event.action}")
+
+        def lost(reason: str) -> None:
+            self._health.failed(ENGINE, reason)
+            self._say(f"the engine's events are missing: {reason}")
+
+        def found() -> None:
+            self._say("the engine's events are back")
+            self._signs.put("the engine answers again")
+
+        arguments = (connect, take, lost, found, self._stop)
+        threading.Thread(target=follow_engine, args=arguments, daemon=True).start()
+
+
+def _lane(decision: WorkDecision) -> tuple[str, str]:
+    """Return what only one run at a time may work on."""
+    return ("site" if decision.need.kind is WorkKind.DEPLOY else "chain", decision.need.about)
+
+
+def _introduce(survey: Survey) -> str:
+    settings = survey.settings
+    names = {"follow": settings.follow, "try candidates": settings.candidates, "deploy": settings.deploy}
+    about = ", ".join(dict.fromkeys(need.about for need in survey.needs)) or "the inventory"
+    return (
+        f"watching {about}: {', '.join(name for name, is_on in names.items() if is_on)}; compared every "
+        f"{settings.interval:g} s"
+    )
+
+
+@contextmanager
+def _lock_of(inventories: Sequence[str]) -> Iterator[IO[bytes]]:
+    """Hold the lock of a watcher.
+
+    Raises:
+        RunError: Another watcher holds it, or the state folder cannot be written to.
+    """
+    folder = state() / _FOLDER
+    name = hashlib.sha256("\n".join(inventories).encode()).hexdigest()[:16]
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = (folder / f"{name}.lock").open("wb")
+    except OSError as error:
+        raise RunError(
+            f"the folder {folder} cannot be written to ({error.strerror}); set XDG_STATE_HOME to a folder that can be "
+            "written to"
+        ) from error
+    with file:
+        try:
+            lock(file, 0)
+        except RunError as error:
+            raise RunError(f"another watcher works with {', '.join(inventories)}: {error}") from error
+        yield file
