@@ -118,7 +118,7 @@ def secret_script(site: Site, values: Mapping[str, str]) -> RenderedFile:
     """
     name = f"{site.name}-secrets.sh"
     lines = [
-        f"# Stores the secrets of the site {site.name} in Podman: run `sh {name}` as the user of the units. Then remove it.",
+        f"# Stores the secrets of {site.name} in Podman. Run `sh {name}` as the user of the units, and remove it.",
         "set -eu",
         'store() { podman secret inspect "$1" >/dev/null 2>&1 || podman secret create "$1" - >/dev/null; }',
         # `printf` is a part of the shell, so no other process sees its arguments.
