@@ -1,7 +1,7 @@
 """The whole walk-through of docs/patching.md: from a security update in the archive to the running site.
 
 Three teams work in one clone with one registry. Nothing is pretended: the archive is signed, the commands are those of
-users, and visitors use the site all the time.
+users, and visitors use the site during each roll-out.
 """
 
 from __future__ import annotations
@@ -100,9 +100,13 @@ def download(image, folder):
     return package
 
 
-def roll_out(project):
-    """What the watcher does: deploy what is released now."""
-    return project.playbook("playbooks/deploy.yml", inventory="site")
+def roll_out(project, blog):
+    """What the watcher does: deploy what is released now. Visitors use the site, and see no failed request."""
+    with Visitors(ADDRESS, user=blog.user, password=blog.password, title=TITLE) as visitors:
+        project.playbook("playbooks/deploy.yml", inventory="site")
+    visits = visitors.so_far()
+    project.note(f"visitors: {visits.report()}")
+    assert visits.failed == [], visits.report()
 
 
 def test_a_security_update_walks_from_the_archive_to_the_running_site(project, registry, archive, engine, tmp_path):
@@ -112,30 +116,23 @@ def test_a_security_update_walks_from_the_archive_to_the_running_site(project, r
         assert first >= {"corebuild", "httpd-php", "mariadb", "haproxy", "wordpress"}
         project.playbook("playbooks/publish.yml")
     with project.step("Deploy the site"):
-        roll_out(project)
+        project.playbook("playbooks/deploy.yml", inventory="site")
     blog = Blog(ADDRESS)
     with project.step("Write a post and upload a picture"):
         blog.install()
         blog.log_in()
         post = blog.write_post("Before the patch", "This post must survive.")
         image = blog.upload("blue.png", picture())
-    visitors = Visitors(ADDRESS, user=blog.user, password=blog.password, title=TITLE).start()
-    try:
-        _patch(project, registry, served, engine, tmp_path)
-        _look(project, registry)
-        _still_there(blog, post, image)
-        _settings(project, engine)
-        _still_there(blog, post, image)
-        _bad_change(project, engine)
-        _still_there(blog, post, image)
-    finally:
-        visits = visitors.stop()
-        project.note(f"\n=== Visitors\n{visits.report()}")
-        print(visits.report())  # noqa: T201 - output for docs/soak.md
-    assert visits.failed == [], visits.report()
+    _patch(project, blog, registry, served, engine, tmp_path)
+    _look(project, registry)
+    _still_there(blog, post, image)
+    _settings(project, blog, engine)
+    _still_there(blog, post, image)
+    _bad_change(project, blog, engine)
+    _still_there(blog, post, image)
 
 
-def _patch(project, registry, served, engine, folder):
+def _patch(project, blog, registry, served, engine, folder):
     core = f"{registry}/operations/corebuild:latest"
     package = newer_package(download(core, folder), folder, SUFFIX, ADDED, "CVE-2026-0001\n")
     before = {service: containers(engine, service) for service in SERVICES}
@@ -153,7 +150,7 @@ def _patch(project, registry, served, engine, folder):
         with project.step("Publish"):
             project.playbook("playbooks/publish.yml")
         with project.step("From the promotion until the last replica is replaced"):
-            roll_out(project)
+            roll_out(project, blog)
     now = {service: containers(engine, service) for service in SERVICES}
     for service in SERVICES:
         assert not set(before[service]) & set(now[service]), service
@@ -189,14 +186,14 @@ def _look(project, registry):
         assert "no package is outdated in" in project.tierwright("outdated", "container:shop_wordpress")
 
 
-def _settings(project, engine):
+def _settings(project, blog, engine):
     before = {service: containers(engine, service) for service in SERVICES}
     with project.step("Middleware changes PHP settings"):
         project.write("inventories/shop/host_vars/httpd-php.yml", PHP)
         project.commit("middleware", "httpd-php: uploads of 64 MB")
         assert built(project.playbook("build-chain.yml")) == {"httpd-php", "wordpress"}
         project.playbook("playbooks/publish.yml")
-        roll_out(project)
+        roll_out(project, blog)
     now = {service: containers(engine, service) for service in SERVICES}
     assert [service for service in SERVICES if set(before[service]) != set(now[service])] == ["wordpress"]
     (container, *_) = now["wordpress"]
@@ -204,7 +201,7 @@ def _settings(project, engine):
     assert output == b"64M"
 
 
-def _bad_change(project, engine):
+def _bad_change(project, blog, engine):
     before = {service: containers(engine, service) for service in SERVICES}
     released = {image.id for image in engine.images.list() if any(tag.endswith(":latest") for tag in image.tags)}
     published = project.answer("deployed", "shop")
@@ -218,7 +215,7 @@ def _bad_change(project, engine):
         assert "team development" in failed
         assert "httpd-php" in failed
     project.playbook("playbooks/publish.yml")
-    roll_out(project)
+    roll_out(project, blog)
     assert {service: containers(engine, service) for service in SERVICES} == before
     now = {image.id for image in engine.images.list() if any(tag.endswith(":latest") for tag in image.tags)}
     assert now == released
