@@ -86,10 +86,13 @@ class _Handler(BaseHTTPRequestHandler):
                 return {"kind": "Status", "apiVersion": "v1", "status": "Success"}
             if match["name"]:
                 return cluster.get(kind, match["name"])
-            labels = dict(part.split("=", 1) for part in query.get("labelSelector", "").split(",") if part)
+            selected = [part.partition("=") for part in query.get("labelSelector", "").split(",") if part]
+            labels = {key: value for key, equals, value in selected if equals}
+            present = {key for key, equals, _value in selected if not equals}
             items = [
                 {key: value for key, value in each.items() if key not in {"apiVersion", "kind"}}
                 for each in cluster.list(kind, labels)
+                if present <= set(each["metadata"].get("labels") or {})
             ]
             return {"kind": f"{kind}List", "apiVersion": version, "metadata": {}, "items": items}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import itertools
 from dataclasses import dataclass, field
@@ -271,6 +272,9 @@ def _set_defaults(found: KubeObject) -> None:
                 container.setdefault(key, value)
             for port in container.get("ports", []):
                 port.setdefault("protocol", "TCP")
+    if found["kind"] == "Secret":
+        written = {key: base64.b64encode(value.encode()).decode() for key, value in found.pop("stringData", {}).items()}
+        found["data"] = {**found.get("data", {}), **written}
     if found["kind"] == "Service":
         found["spec"].setdefault("clusterIP", "10.96.0.17")
         for port in found["spec"]["ports"]:

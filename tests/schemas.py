@@ -12,7 +12,7 @@ import types
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command import report
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command import report, runs
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility import variant_matrix
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment import deployed
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.doctor import checks
@@ -40,6 +40,7 @@ ANSWERS = {
     "update": lock_update.LockUpdate,
     "matrix": variant_matrix.Matrix,
     "deployed": deployed.DeployedSites,
+    "runs": runs.WatchRuns,
     "report": report.Written,
     "doctor": checks.Findings,
 }

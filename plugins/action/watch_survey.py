@@ -72,6 +72,11 @@ def _survey(variables: Mapping[str, Any]) -> Survey:
     if inventory is not None and (settings.follow or settings.candidates):
         _survey_chain(inventory, survey)
     if settings.deploy:
+        if len(variables["ansible_play_hosts_all"]) > 1:
+            raise ChainError(
+                "deploy_hosts names several hosts, but a watcher watches one site; start one watcher for each, with "
+                "-e deploy_hosts=HOST"
+            )
         try:
             _survey_site(site, target, survey)
         except ChainError:

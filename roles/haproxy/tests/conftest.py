@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 #: A small web server, which is a HAProxy as well. It names itself and repeats the headers that the proxy sets.
-#: ``/broken`` always fails, ``/page`` if its STATUS says so. The answer of ``/slow`` takes two seconds.
+#: ``/broken`` always fails, ``/page`` if its STATUS says so. The answer of ``/slow`` takes a second, and
+#: ``/upload`` waits for the whole body.
 _REPLICA = """
 global
     log stdout format raw local0
@@ -25,11 +26,12 @@ defaults
     timeout client 10s
     timeout connect 10s
     timeout server 10s
-    timeout tarpit 2s
+    timeout tarpit 1s
 frontend replica
     bind :8080
     http-request return status 503 if { path /broken }
     http-request tarpit deny_status 200 if { path /slow }
+    http-request wait-for-body time 30s if { path /upload }
     http-request return status 200 content-type text/plain hdr Replica "${NAME}" string fine unless { path_beg /page }
     http-request return status "${STATUS}" content-type text/plain hdr Replica "${NAME}" lf-string "${SEEN}"
 """

@@ -8,8 +8,8 @@ import pytest
 
 pytestmark = pytest.mark.contract
 
-#: A name that needs no DNS server. Nothing listens there, so the proxy starts, and has no replicas.
-NOWHERE = {"HAPROXY_BACKEND": "localhost:9"}
+#: Nothing listens there, so the proxy starts, and has no healthy replica.
+NOWHERE = {"HAPROXY_SERVER_1": "127.0.0.1:9"}
 
 
 def test_configuration_is_valid(host):

@@ -451,3 +451,18 @@ def test_a_cluster_with_a_strange_answer_is_an_error(registry):
     cluster.objects["Deployment"][0]["spec"] = json.loads("[]")
     with pytest.raises(EngineError, match="the cluster's answer cannot be understood"):
         deployed_on_cluster(cluster, "shop", Registries().reader)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "problem"),
+    [
+        ([{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}], "exceeded quota"),
+        ([], "the cluster has not made the others"),
+    ],
+)
+def test_pods_that_a_cluster_does_not_make_have_a_reason(registry, conditions, problem):
+    cluster = OneCluster(registry)
+    cluster.objects["Pod"] = []
+    cluster.objects["Deployment"][0]["status"]["conditions"] = conditions
+    (service,) = deployed_on_cluster(cluster, "shop", Registries().reader).services
+    assert (service.running, service.wanted, service.problem) == (0, 2, problem)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import subprocess
 
 import pytest
 import yaml
@@ -156,10 +157,36 @@ def test_systemd_holds_the_published_port():
 
 @pytest.mark.parametrize(
     ("text", "quoted"),
-    [("a b", '"a b"'), ('a"b', '"a\\"b"'), ("50%", '"50%%"'), ("a\nb", '"a\\nb"'), ("a\\b", '"a\\\\b"')],
+    [
+        ("a b", '"a b"'),
+        ('a"b', '"a\\"b"'),
+        ("50%", '"50%%"'),
+        ("a\nb", '"a\\nb"'),
+        ("a\\b", '"a\\\\b"'),
+        ("${a}", '"$${a}"'),
+    ],
 )
 def test_values_in_units_are_quoted(text, quoted):
     service = dataclasses.replace(SERVER, environment={"A": text})
     site = Site("shop", (DATABASE, service), SITE.volumes)
     units = {file.name: file.content for file in quadlet.quadlet_files(site, {"password": "x"})}
     assert f"Environment={quoted.replace(chr(34), chr(34) + 'A=', 1)}" in units["shop-web-1.container"].splitlines()
+
+
+def test_a_new_volume_of_quadlets_belongs_to_the_user_of_its_service():
+    files = {file.name: file.content for file in quadlet.quadlet_files(SITE, {"password": "name"})}
+    assert "User=999\nGroup=999\n" in files["shop-data.volume"]
+    assert "User=1001\nGroup=0\n" in files["shop-files.volume"]
+
+
+def test_the_secrets_of_quadlets_are_stored_by_a_script_without_command_lines_that_contain_them(tmp_path):
+    value = "it's $HOME `id` \\ %s"
+    podman = tmp_path / "podman"
+    podman.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/log\n[ "$2" = create ] && cat > {tmp_path}/stored\n')
+    podman.chmod(0o755)
+    script = quadlet.secret_script(SITE, {"shop_password_x": value})
+    assert (script.name, script.is_secret) == ("shop-secrets.sh", True)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    subprocess.run(["sh", "-s"], input=script.content, text=True, env=environment, check=True)
+    assert (tmp_path / "stored").read_text() == value
+    assert value not in (tmp_path / "log").read_text()

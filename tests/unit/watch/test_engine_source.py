@@ -111,7 +111,7 @@ class FakeEngine:
 
 def test_a_killed_engine_is_followed_again_with_growing_pauses(monkeypatch):
     stop, pauses, told, taken = Event(), [], [], []
-    monkeypatch.setattr(stop, "wait", lambda seconds: pauses.append(seconds))
+    monkeypatch.setattr(stop, "wait", pauses.append)
     event = EngineEvent("image", "tag", "web:latest")
     engine = FakeEngine([[event], [event, EngineUnavailableError("killed")], "away", "away", "away", [event]], stop)
     follow_engine(engine.connect, taken.append, told.append, lambda: told.append("back"), stop)
@@ -125,7 +125,7 @@ def test_a_killed_engine_is_followed_again_with_growing_pauses(monkeypatch):
 
 def test_pauses_have_a_limit(monkeypatch):
     stop, pauses = Event(), []
-    monkeypatch.setattr(stop, "wait", lambda seconds: pauses.append(seconds))
+    monkeypatch.setattr(stop, "wait", pauses.append)
     engine = FakeEngine(["away"] * 20, stop)
     follow_engine(engine.connect, print, lambda _reason: None, lambda: None, stop)
     assert max(pauses) == engine_source.LONGEST_PAUSE

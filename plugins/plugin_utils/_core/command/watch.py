@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError
-from ..watch.watcher import Watcher
+from ..watch.watcher import InventoryWatcher
 from ..watch.work_run import Watched
 
 _FAILED = 1
@@ -47,7 +47,7 @@ def verb(
             raise UsageError(f"the inventory {Path(path).absolute()} does not exist")
     given = (("-i", inventory), ("-e", extra_vars), ("--vault-password-file", vault_password_file))
     words = [word for name, values in given for value in values for word in (name, value)]
-    watcher = Watcher(Watched(_name(inventory), (*words, *options)), click.echo)
+    watcher = InventoryWatcher(Watched(_name(inventory), (*words, *options)), click.echo)
     if not once:
         watcher.watch()
     elif not watcher.once():

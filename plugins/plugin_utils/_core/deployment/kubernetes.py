@@ -124,7 +124,8 @@ def _namespace(cluster: ClusterSettings) -> KubeObject:
 def _secret(site: Site, cluster: ClusterSettings, name: str, secrets: SecretValues) -> KubeObject:
     return {
         "apiVersion": "v1",
-        # Not `stringData`: a cluster converts it, and Podman 4 ignores it.
+        # Not `stringData`: a cluster converts it, and Podman 4.3 ignores it. (It does not decode `data` either, but all
+        # services then read the same texts.)
         "data": {key: base64.b64encode(secrets.values[key].encode()).decode() for key in site.secret_keys},
         "immutable": True,
         "kind": "Secret",

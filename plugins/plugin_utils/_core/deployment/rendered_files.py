@@ -160,6 +160,6 @@ def _check_git(path: Path) -> None:
         return
     if ask_git(folder, "check-ignore", "--quiet", str(path.absolute())) is None:
         raise ChainError(
-            f"deploy_render_to: {path} would contain secrets in a Git work tree, and Git does not ignore it; set "
-            f"deploy_existing_secret to the name of a secret in the cluster, or add {path.name} to .gitignore"
+            f"deploy_render_to: {path} would contain secrets in a Git work tree, and Git does not ignore it; add "
+            f"{path.name} to .gitignore, or set deploy_existing_secret to the name of a secret in the cluster"
         )

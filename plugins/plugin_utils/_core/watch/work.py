@@ -24,7 +24,7 @@ FIRST_PAUSE = 10.0
 LONGEST_PAUSE = 3600.0
 
 
-class Move(Enum):
+class WorkMove(Enum):
     """What to do with work."""
 
     #: Begin it now.
@@ -40,7 +40,7 @@ class WorkDecision:
     """A decision about work that has to be done. Work that need not be done has none."""
 
     need: WorkNeed
-    move: Move
+    move: WorkMove
     #: Why it has to be done, and for waiting and holding, why not now.
     reasons: tuple[str, ...]
     #: When it may begin, in seconds since 1970; ``None`` if that depends on something else than the time.
@@ -74,12 +74,12 @@ def _decide(need: WorkNeed, attempts: Sequence[WatchRun], now: float) -> WorkDec
     if not reasons or _is_tried(need, last):
         return None
     if busy := _busy_because(need, last):
-        return WorkDecision(need, Move.WAIT, (*reasons, busy))
+        return WorkDecision(need, WorkMove.WAIT, (*reasons, busy))
     if held := need.rejected or _held_because(last):
-        return WorkDecision(need, Move.HOLD, (*reasons, held))
+        return WorkDecision(need, WorkMove.HOLD, (*reasons, held))
     if last is not None and now < (at := _moment(last) + _pause(attempts)):
-        return WorkDecision(need, Move.WAIT, (*reasons, f"run {last.id} {_ended(last)}; it is repeated later"), at)
-    return WorkDecision(need, Move.START, reasons)
+        return WorkDecision(need, WorkMove.WAIT, (*reasons, f"run {last.id} {_ended(last)}; it is repeated later"), at)
+    return WorkDecision(need, WorkMove.START, reasons)
 
 
 def _unfinished(need: WorkNeed, last: WatchRun | None) -> tuple[str, ...]:
@@ -90,7 +90,7 @@ def _unfinished(need: WorkNeed, last: WatchRun | None) -> tuple[str, ...]:
     if need.interrupted:
         return ("an earlier attempt did not end",)
     if need.kind is WorkKind.FOLLOW and last is not None and last.outcome is not RunOutcome.SUCCEEDED:
-        return (f"run {last.id} {_ended(last)}",)
+        return ("what is locked is not built yet",)
     return ()
 
 
