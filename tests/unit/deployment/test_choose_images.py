@@ -60,7 +60,7 @@ def test_an_image_of_the_engine_is_named_as_the_engine_names_it():
 
 def test_a_missing_image_is_reported_with_its_service(monkeypatch):
     published(monkeypatch, found=False)
-    with pytest.raises(NotFoundError, match=r"service 'web': example\.org/team/web:1 does not exist in registry"):
+    with pytest.raises(NotFoundError, match=r"service 'web': example.org/team/web:1 does not exist in registry exa"):
         choose_image("web", "example.org/team/web:1", lambda _host: None, None)
     with pytest.raises(NotFoundError, match="service 'web': the engine has no image web:1"):
         choose_image("web", "web:1", lambda _host: None, engine(None))

@@ -122,7 +122,7 @@ def test_sizes_are_read(text, size):
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "10 gigabytes", "1.5G", None, "10m"])
 def test_other_sizes_are_rejected(text):
-    with pytest.raises(ChainError, match=r"deploy_data\.size is .*; expected a size"):
+    with pytest.raises(ChainError, match=r"deploy_data.size is .*; expected a size"):
         read_size("deploy_data.size", text)
 
 
