@@ -10,7 +10,7 @@ TIMED  := $(PYTHON) tests/durations.py run
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: chain test quick setup engine lint unit integration molecule compatibility machine environments versions soak bench lock
-.PHONY: coverage reference vendor clean unit-versions timed-lint timed-unit timed-chain
+.PHONY: coverage wheels reference vendor clean unit-versions timed-lint timed-unit timed-chain
 .DELETE_ON_ERROR:
 
 chain: engine                     ## build the demo chain; first set up an engine, if there is none
@@ -80,8 +80,8 @@ compatibility: engine             ## test the demo chain on every variant of its
 machine: setup                    ## install programs that integration tests need, except the engine
 	$(BIN)/ansible-playbook tests/machine.yml
 
-environments: setup               ## make the environments with the oldest and the newest ansible-core
-	$(BIN)/nox --session oldest newest ssh --install-only
+environments: setup               ## make the environments with the oldest and the newest ansible-core, and of single tests
+	$(BIN)/nox --session oldest newest ssh kubernetes --install-only
 
 versions: chain machine environments  ## unit and integration tests with the oldest and the newest ansible-core
 	$(BIN)/nox --session oldest newest
@@ -101,6 +101,9 @@ bench: engine                     ## run a benchmark of tests/bench: make bench 
 
 lock: setup                       ## update requirements/ to the newest versions
 	$(BIN)/nox --session lock
+
+wheels: setup                     ## fill dist/wheels for the role watcher: make wheels [OPTIONS=kubernetes]
+	$(BIN)/nox --session wheels -- $(OPTIONS)
 
 reference: setup                  ## write docs/reference from the documentation of modules and plugins
 	$(BIN)/nox --session reference

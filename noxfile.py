@@ -1,4 +1,4 @@
-"""Sessions of nox: lint, lock, and tests with other versions of ansible-core. The Makefile runs them."""
+"""Sessions of nox: lint, lock, wheels, and tests with other versions of ansible-core. The Makefile runs them."""
 
 from __future__ import annotations
 
@@ -53,13 +53,18 @@ OF_THE_DEMO = [
     "test_seal.py::test_images_of_the_demo_record_their_owner_and_time",
 ]
 
+#: The folder of wheels for the role `watcher`, and the lock files of the role, with the versions that are tested here.
+WHEELS = Path("dist/wheels")
+WATCHER = Path("roles/watcher/files")
+WATCHER_EXTRAS = {"requirements": ("watch", "ssh"), "requirements-kubernetes": ("watch", "ssh", "kubernetes")}
+
 #: Third-party JavaScript of the report, and the file that pins its versions.
 VENDORED = Path("plugins/plugin_utils/_core/report/vendor")
 
 #: The folder where ansible-test finds the collection, and keeps its virtual environments.
 SANITY = Path(".nox/sanity").resolve()
 #: The files that the archive of the collection contains, and the ignore files of ansible-test.
-SHIPPED = ("changelogs/", "galaxy.yml", "meta/", "playbooks/", "plugins/", "roles/", "tests/sanity/")
+SHIPPED = ("changelogs/", "extensions/", "galaxy.yml", "meta/", "playbooks/", "plugins/", "roles/", "tests/sanity/")
 #: docs/development.md gives the reasons.
 NO_SANITY = ("ansible-doc", "changelog", "import", "pep8", "pslint", "pylint", "shellcheck", "yamllint")
 
@@ -281,17 +286,41 @@ def lock(session: nox.Session) -> None:
         "--upgrade",
         "--no-emit-index-url",
     ]
-    for group, sources in {"dev": ["pyproject.toml"], "ssh": []}.items():
+    compiler = ("uv", "pip", "compile", *options, "--custom-compile-command", "make lock")
+    for group, sources in {"dev": ["pyproject.toml"], "kubernetes": [], "ssh": [], "pip": []}.items():
         session.run(
-            *("uv", "pip", "compile", *options, "--custom-compile-command", "make lock"),
-            *("--group", f"pyproject.toml:{group}", *sources, "--output-file", f"requirements/{group}.txt"),
+            *compiler, "--group", f"pyproject.toml:{group}", *sources, "--output-file", f"requirements/{group}.txt"
         )
+    for name, extras in WATCHER_EXTRAS.items():
+        chosen = [f"--extra={extra}" for extra in extras]
+        output = ("--constraints", "requirements/dev.txt", "--output-file", str(WATCHER / f"{name}.txt"))
+        session.run(*compiler, "pyproject.toml", *chosen, *output)
+
+
+@nox.session(venv_backend="none")
+def wheels(session: nox.Session) -> None:
+    """Fill dist/wheels for the role `watcher`; ``-- kubernetes`` adds what a roll-out to Kubernetes needs.
+
+    The wheels are for this Python and this processor.
+    """
+    shutil.rmtree(WHEELS, ignore_errors=True)
+    names = ["requirements-kubernetes"] if "kubernetes" in session.posargs else ["requirements"]
+    files = [f"--requirement={path}" for path in ("requirements/pip.txt", *(WATCHER / f"{name}.txt" for name in names))]
+    options = ("--no-deps", "--only-binary=:all:", "--require-hashes", "--dest", str(WHEELS))
+    session.run("python", "-m", "pip", "download", "--quiet", *options, *files)
+    session.run("hatchling", "build", "--target", "wheel", "--directory", str(WHEELS))
 
 
 @nox.session(venv_backend="uv|virtualenv", reuse_venv=True)
 def ssh(session: nox.Session) -> None:
     """Docker's SDK with paramiko, for the test of an engine behind ssh (tests/integration/test_engine_elsewhere.py)."""
     session.install("--quiet", "--require-hashes", "--requirement", "requirements/ssh.txt")
+
+
+@nox.session(venv_backend="uv|virtualenv", reuse_venv=True)
+def kubernetes(session: nox.Session) -> None:
+    """The client and the schemas of Kubernetes, for tests/integration/test_kubernetes.py."""
+    session.install("--quiet", "--require-hashes", "--requirement", "requirements/kubernetes.txt")
 
 
 @nox.session(venv_backend="none")

@@ -18,6 +18,8 @@ from made_images import config, layer, layout, tier_step, write
 from .conftest import BIN, ROOT
 
 INCLUDED = (
+    "extensions/eda/plugins/event_source/releases.py",
+    "extensions/eda/rulebooks/deploy-releases.yml",
     "plugins/connection/tier.py",
     "plugins/plugin_utils/_core/interpreter/inside/install_python.sh",
     "plugins/plugin_utils/_core/report/style.css",
@@ -25,6 +27,7 @@ INCLUDED = (
     "plugins/plugin_utils/_core/report/vendor/sortable.LICENSE",
     "roles/httpd_php/tasks/main.yml",
     "roles/httpd_php/tests/test_contract.py",
+    "roles/watcher/files/requirements.txt",
     "playbooks/build_chain.yml",
     "playbooks/test_chain.yml",
     "meta/runtime.yml",

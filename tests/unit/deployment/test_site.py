@@ -6,13 +6,13 @@ import dataclasses
 
 import pytest
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.secret_values import KEYS
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.settings import (
     read_by_service,
     read_limits,
     read_secrets,
     read_size,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.secret_values import KEYS
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.site import Site, check_site
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.wordpress_site import (
     SERVICES,

@@ -42,6 +42,9 @@ def verb(
     asking = sorted(_ASKING.intersection(options))
     if asking:
         raise UsageError(f"{asking[0]} asks for a password, but nobody is there to answer; use --vault-password-file")
+    for path in inventory:
+        if "," not in path and not Path(path).exists():  # with a comma, it is a list of hosts
+            raise UsageError(f"the inventory {Path(path).absolute()} does not exist")
     given = (("-i", inventory), ("-e", extra_vars), ("--vault-password-file", vault_password_file))
     words = [word for name, values in given for value in values for word in (name, value)]
     watcher = InventoryWatcher(Watched(_name(inventory), (*words, *options)), click.echo)

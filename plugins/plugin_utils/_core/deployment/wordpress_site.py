@@ -112,7 +112,8 @@ def _application(settings: SiteSettings) -> SiteService:
         port=8080,
         uid=1001,
         gid=0,
-        probe=Probe(("httpd-php-healthcheck",), start_period=settings.start_timeout),
+        # PHP does not answer while all its processes wait for the database, which is no reason to end the container.
+        probe=Probe(("httpd-php-healthcheck",), retries=10, start_period=settings.start_timeout),
         limits=settings.limits[APPLICATION],
         environment={
             "WORDPRESS_CONFIG_EXTRA": CONFIG_EXTRA + settings.config_extra,
@@ -153,6 +154,8 @@ def _proxy(settings: SiteSettings) -> SiteService:
         limits=settings.limits[PROXY],
         environment={
             "HAPROXY_BACKEND": f"{APPLICATION}:8080",
+            # A file, and no PHP: while the database is replaced, all processes of PHP wait for it.
+            "HAPROXY_CHECK_PATH": "/wp-includes/images/blank.gif",
             # A login may be sent twice. Requests that the database did not survive have status 500.
             "HAPROXY_REPEATABLE_POSTS": "/wp-login.php",
             "HAPROXY_RETRY_ON": "conn-failure empty-response junk-response 500 503",

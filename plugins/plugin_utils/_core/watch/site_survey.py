@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..deployment.choose_images import choose_image
 from ..deployment.cluster import Cluster
-from ..deployment.deployed import running_services
+from ..deployment.deployed_engine import services_of_engine
 from ..deployment.deployment_record import DeploymentRecord, DeployOutcome, read_records
 from ..deployment.site import DeployedImage
 from ..deployment.site_lock import is_being_deployed
@@ -58,7 +58,7 @@ def running_in_engine(engine: Engine, site: str) -> dict[str, RunningImage]:
     Raises:
         EngineError: The engine does not answer.
     """
-    return {each.service: RunningImage(each.image, each.config) for each in running_services(engine, site)}
+    return {each.service: RunningImage(each.image, each.config) for each in services_of_engine(engine, site)}
 
 
 def running_in_cluster(cluster: Cluster, services: Iterable[str]) -> dict[str, RunningImage]:
