@@ -45,7 +45,14 @@ _PLURALS = {
 }
 
 #: Versions of kinds that are selected, unless it is ``v1``.
-_SELECTED_VERSIONS = {"Deployment": "apps/v1"}
+_SELECTED_VERSIONS = {
+    "Deployment": "apps/v1",
+    "HorizontalPodAutoscaler": "autoscaling/v2",
+    "ImageStream": "image.openshift.io/v1",
+    "Ingress": "networking.k8s.io/v1",
+    "PodDisruptionBudget": "policy/v1",
+    "Route": "route.openshift.io/v1",
+}
 
 
 class ClusterUnreachableError(EngineError):
@@ -82,9 +89,7 @@ class Cluster(Protocol):
         """
 
     def select(self, kind: str, label: str) -> list[KubeObject]:
-        """Return the objects of a kind in the site's namespace that carry a label.
-
-        The kind is ``Pod``, ``Secret`` or ``Deployment``.
+        """Return the objects of a kind in the site's namespace that carry a label; none if there is no such kind.
 
         Raises:
             ClusterUnreachableError: The cluster does not answer.
@@ -173,7 +178,10 @@ class _Client:
         version = _SELECTED_VERSIONS.get(kind, "v1")
         path = f"{_root(version)}/namespaces/{self._namespace}/{_PLURALS[kind]}"
         what = f"objects of kind {kind} in namespace {self._namespace}"
-        found: list[KubeObject] = self.request("get", path, what, label_selector=label)["items"]
+        try:
+            found: list[KubeObject] = self.request("get", path, what, label_selector=label)["items"]
+        except _NotThereError:
+            return []
         # The objects in a list do not say what they are.
         return [{"apiVersion": version, "kind": kind, **each} for each in found]
 
