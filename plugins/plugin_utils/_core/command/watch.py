@@ -9,8 +9,6 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError
-from ..watch.watcher import InventoryWatcher
-from ..watch.work_run import Watched
 
 _FAILED = 1
 #: Options that would wait for somebody who types a password.
@@ -39,6 +37,10 @@ def verb(
 
     The variables watch_follow, watch_candidates and watch_deploy switch this on. SIGTERM or Ctrl-C ends the watcher.
     """
+    # `tierwright --help` imports all verbs, and these imports are slow.
+    from ..watch.watcher import InventoryWatcher  # noqa: PLC0415
+    from ..watch.work_run import Watched  # noqa: PLC0415
+
     asking = sorted(_ASKING.intersection(options))
     if asking:
         raise UsageError(f"{asking[0]} asks for a password, but nobody is there to answer; use --vault-password-file")
