@@ -80,8 +80,8 @@ compatibility: engine             ## test the demo chain on every variant of its
 machine: setup                    ## install programs that integration tests need, except the engine
 	$(BIN)/ansible-playbook tests/machine.yml
 
-environments: setup               ## make the environments with the oldest and the newest ansible-core
-	$(BIN)/nox --session oldest newest ssh --install-only
+environments: setup               ## make the environments with the oldest and the newest ansible-core, and of single tests
+	$(BIN)/nox --session oldest newest ssh kubernetes --install-only
 
 versions: chain machine environments  ## unit and integration tests with the oldest and the newest ansible-core
 	$(BIN)/nox --session oldest newest

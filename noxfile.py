@@ -287,7 +287,7 @@ def lock(session: nox.Session) -> None:
         "--no-emit-index-url",
     ]
     compiler = ("uv", "pip", "compile", *options, "--custom-compile-command", "make lock")
-    for group, sources in {"dev": ["pyproject.toml"], "ssh": [], "pip": []}.items():
+    for group, sources in {"dev": ["pyproject.toml"], "kubernetes": [], "ssh": [], "pip": []}.items():
         session.run(
             *compiler, "--group", f"pyproject.toml:{group}", *sources, "--output-file", f"requirements/{group}.txt"
         )
@@ -315,6 +315,12 @@ def wheels(session: nox.Session) -> None:
 def ssh(session: nox.Session) -> None:
     """Docker's SDK with paramiko, for the test of an engine behind ssh (tests/integration/test_engine_elsewhere.py)."""
     session.install("--quiet", "--require-hashes", "--requirement", "requirements/ssh.txt")
+
+
+@nox.session(venv_backend="uv|virtualenv", reuse_venv=True)
+def kubernetes(session: nox.Session) -> None:
+    """The client and the schemas of Kubernetes, for tests/integration/test_kubernetes.py."""
+    session.install("--quiet", "--require-hashes", "--requirement", "requirements/kubernetes.txt")
 
 
 @nox.session(venv_backend="none")

@@ -20,6 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 _PATH = re.compile(r"/v2/(?P<repository>.+?)/(?P<kind>manifests|blobs|uploads|referrers)/(?P<name>[^/]*)")
+_LIST = re.compile(r"/v2/(?P<repository>.+?)/tags/list")
 #: Status of an answer that replaces the registry's own; None keeps it.
 Fault = Callable[[str, str], int | None]
 #: Gets a request before its body is read. Says whether it has answered, or hung up.
@@ -125,6 +126,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(status, b'{"errors": [{"code": "FAULT", "message": "made by the test"}]}')
         elif address.path == "/v2/":
             self.answer(200, b"{}")
+        elif listed := _LIST.fullmatch(address.path):
+            self._list_tags(listed["repository"])
         elif match is None:
             self.answer(404)
         else:
@@ -132,6 +135,10 @@ class Handler(BaseHTTPRequestHandler):
             getattr(self, f"_{match['kind']}")(match["repository"], match["name"], query, body)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _dispatch  # noqa: N815
+
+    def _list_tags(self, repository: str) -> None:
+        names = [tag for owner, tag in self.server.tags if owner == repository]
+        self.answer(200, json.dumps({"name": repository, "tags": names}).encode())
 
     def _make_token(self, query: dict[str, list[str]]) -> None:
         if self.server.login not in {None, self.headers["Authorization"]}:

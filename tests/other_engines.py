@@ -18,7 +18,7 @@ from engines.catalogue import CHOICES
 
 ROOT = Path(__file__).parents[1]
 #: The tiers of the demo chain, with the number of layers of each image.
-LAYERS = {"base": 1, "corebuild": 2, "httpd-php": 3, "mariadb": 3, "wordpress": 4}
+LAYERS = {"base": 1, "corebuild": 2, "httpd-php": 3, "mariadb": 3, "haproxy": 3, "wordpress": 4}
 #: Queries about the demo chain.
 _QUERIES = {
     "tree": ["tree", "--json"],
@@ -111,7 +111,7 @@ def assert_same_answers(answers: dict[str, Any], reference: dict[str, Any]) -> N
     if _revisions(answers) != _revisions(reference):
         pytest.fail(
             "the demo chain on this machine was built from older commits of its roles, as its labels and times show; "
-            "rebuild it (-e tier_force=corebuild,httpd-php,mariadb,wordpress), and run this test again"
+            "rebuild it (-e tier_force=corebuild,httpd-php,mariadb,haproxy,wordpress), and run this test again"
         )
     assert answers == reference
     assert {image["tier"]: image["layers"] for image in answers["tree"]} == LAYERS

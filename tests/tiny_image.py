@@ -8,7 +8,7 @@ import json
 import re
 import subprocess
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +50,10 @@ def document(labels: Mapping[str, str], **settings: Any) -> bytes:
     return json.dumps(config).encode()
 
 
-def archive(names: list[str], document: bytes) -> bytes:
-    """The image in the form of `docker save`."""
+def archive(names: list[str], document: bytes, layers: Sequence[bytes] = ()) -> bytes:
+    """The image in the form of `docker save`, perhaps with different layers."""
     content = io.BytesIO()
-    layers = [lower_layer(), upper_layer()]
+    layers = layers or [lower_layer(), upper_layer()]
     paths = [f"{made_images.digest(layer)[7:]}/layer.tar" for layer in layers]
     config = f"{made_images.digest(document)[7:]}.json"
     manifest = json.dumps([{"Config": config, "RepoTags": names or None, "Layers": paths}]).encode()

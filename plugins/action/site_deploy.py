@@ -10,28 +10,26 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.choose_images import choose_image
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.cluster import (
-    apply_groups,
-    connect_cluster,
-    remove_old_secrets,
-    wait_for,
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.cluster import connect_cluster
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.cluster_deployment import (
+    ClusterDeployment,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.deployment_record import (
     DeploymentRecord,
     DeployOutcome,
     begin_record,
-    end_record,
-    note,
-    write_record,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.kubernetes import (
     ClusterSettings,
-    ManifestGroup,
     render,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.quadlet import quadlet_files
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.quadlet import (
+    quadlet_files,
+    secret_script,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.rendered_files import (
     RenderedFile,
+    compare_files,
     manifest_files,
     write_files,
 )
@@ -55,7 +53,6 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.swarm_deployment import SwarmDeployment
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.swarm_entry import with_entry
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.wordpress_site import (
-    SERVICES,
     SiteSettings,
     make_site,
 )
@@ -93,7 +90,8 @@ class ActionModule(ChainAction):
         if not folder:
             raise ChainError("the target is quadlet; set deploy_render_to to the folder for its files")
         names = {key: each.name for key, each in swarm_secrets(site, secrets).items()}
-        return {**self._write(folder, quadlet_files(site, names)), "secrets": sorted(names.values())}
+        script = secret_script(site, {name: secrets.values[key] for key, name in names.items()})
+        return {**self._write(folder, [*quadlet_files(site, names), script]), "secrets": sorted(names.values())}
 
     def _deploy_to_swarm(self, site: Site, secrets: SecretValues, engine: Engine) -> dict[str, Any]:
         args = self._task.args
@@ -121,24 +119,28 @@ class ActionModule(ChainAction):
         groups = render(site, settings, secrets)
         if folder := args.get("render_to"):
             return self._write(folder, manifest_files(groups))
-        if self._task.check_mode:
-            return {"changed": True, "plan": {service.name: "unknown" for service in site.services}}
         cluster = connect_cluster(settings.namespace, args.get("context"))
-        record = write_record(begin_record(site, target))
-        before = {name: _running_image(cluster.read("Deployment", name)) for name in SERVICES}
-        apply_groups(cluster, groups)
-        for service in site.services:
-            outcome, reason = wait_for(cluster, service.name)
-            record = note(record, service.name, outcome, before=before[service.name], reason=reason)
-        if record.outcome not in _FAILED and (used := _secret_name(groups)):
-            remove_old_secrets(cluster, site.name, used)
-        return _answer(end_record(record))
+        deployment = ClusterDeployment(cluster, site, settings.namespace, groups, say, settings.image_triggers)
+        with site_lock(site.name):
+            changes = deployment.check()
+            plan = deployment.plan(changes)
+            changed = any(change.is_change for change in changes) or set(plan.values()) != {"unchanged"}
+            shown = {"diff": [change.difference for change in changes if change.is_change]} if self._task.diff else {}
+            if self._task.check_mode:
+                return {"changed": changed, "plan": plan, **shown}
+            return {**_answer(deployment.run(begin_record(site, target), changes)), "changed": changed, **shown}
 
     def _write(self, folder: Any, files: list[RenderedFile]) -> dict[str, Any]:
-        changed = write_files(Path(str(folder)), files, check=self._task.check_mode)
-        for name in changed:
-            say(f"{'would write' if self._task.check_mode else 'wrote'} {Path(str(folder), name)}")
-        return {"changed": bool(changed), "files": [str(Path(str(folder), file.name)) for file in files]}
+        path = Path(str(folder))
+        changes = compare_files(path, files)
+        if not self._task.check_mode:
+            write_files(path, changes)
+        for change in changes:
+            done = "removed" if change.after is None else "wrote"
+            todo = "would remove" if change.after is None else "would write"
+            say(f"{todo if self._task.check_mode else done} {change.path}")
+        differences = {"diff": [change.difference for change in changes]} if self._task.diff else {}
+        return {"changed": bool(changes), "files": [str(path / file.name) for file in files], **differences}
 
 
 def _needs_engine(images: Mapping[str, Any]) -> bool:
@@ -184,14 +186,6 @@ def _volume(name: str, value: Mapping[str, Any], default: SiteVolume) -> SiteVol
         driver=str(value.get("driver") or ("local" if value.get("options") else "")),
         options={str(key): str(option) for key, option in (value.get("options") or {}).items()},
     )
-
-
-def _secret_name(groups: list[ManifestGroup]) -> str:
-    return next((str(group.objects[0]["metadata"]["name"]) for group in groups if group.is_secret), "")
-
-
-def _running_image(deployment: dict[str, Any] | None) -> str | None:
-    return None if deployment is None else str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
 def _answer(record: DeploymentRecord) -> dict[str, Any]:

@@ -30,7 +30,7 @@ ROOTLESS = (*PACKAGES, *BARE, "iproute2", "mmdebstrap", "passt", "python3-venv",
 #: limits are equal, because Podman 4.3 mixes them up.
 _PODMAN_SETTINGS = """
 [containers]
-default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
+default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "file"

@@ -51,7 +51,7 @@ _OUTER = json.loads(os.environ.get(OUTER_BASE, "{}"))
 SHARED_BASE = _OUTER.get("name") or f"twtest-{secrets.token_hex(4)}/base"
 #: Environment variable with the image with Python, if an outer test session made one.
 PYTHON_IMAGE = "TWTEST_PYTHON_IMAGE"
-DEMO = ("base", "corebuild", "httpd-php", "mariadb", "wordpress")
+DEMO = ("base", "corebuild", "httpd-php", "mariadb", "haproxy", "wordpress")
 
 
 #: The tasks of most tiers in tests. `raw` takes a tenth of the time of a module; other tests test modules.

@@ -102,6 +102,7 @@ def test_tree_shows_all_three_chains(tierwright, demo, dockerfiles, squashed):
         "corebuild": "base:latest",
         "httpd-php": "corebuild:latest",
         "mariadb": "corebuild:latest",
+        "haproxy": "corebuild:latest",
         "wordpress": "httpd-php:latest",
     }
     assert parent_of[dockerfiles.package] == "base:latest"
@@ -151,6 +152,7 @@ def test_packages_of_each_tier_match_dpkg(tierwright, demo, engine):
     for top, chain in (
         ("wordpress", ("base", "corebuild", "httpd-php", "wordpress")),
         ("mariadb", ("base", "corebuild", "mariadb")),
+        ("haproxy", ("base", "corebuild", "haproxy")),
     ):
         layers = tierwright("layers", top, "--json").json
         assert [layer["layer"]["tier"] for layer in layers["layers"]] == list(chain)

@@ -178,7 +178,8 @@ EDITS = [
     ("wordpress", ["wordpress"]),
     ("httpd_php", ["httpd-php", "wordpress"]),
     ("mariadb", ["mariadb"]),
-    ("corebuild", ["corebuild", "httpd-php", "mariadb", "wordpress"]),
+    ("haproxy", ["haproxy"]),
+    ("corebuild", ["corebuild", "httpd-php", "mariadb", "haproxy", "wordpress"]),
 ]
 
 

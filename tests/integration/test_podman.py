@@ -40,7 +40,7 @@ UPDATE = "- name: Use the package manager's lists\n  ansible.builtin.apt: {updat
 # The soft and hard limits are equal, because this version of Podman mixes them up.
 CONFIGURATION = """
 [containers]
-default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
+default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "file"

@@ -19,7 +19,7 @@ import pytest
 
 import openscap
 
-IMAGES = ("corebuild", "httpd-php", "mariadb", "wordpress")
+IMAGES = ("corebuild", "httpd-php", "mariadb", "haproxy", "wordpress")
 CONTENT = [
     Path(path)
     for path in os.environ.get("SSG_CONTENT", "/usr/share/xml/scap/ssg/content/ssg-debian12-ds.xml").split(":")

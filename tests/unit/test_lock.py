@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import RunError
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.local_files import lock
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.local_files import is_locked, lock
 
 HOLD = """
 import fcntl, sys, time
@@ -39,3 +39,11 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path, holder):
     holder.kill()
     with (tmp_path / "it").open("wb") as file:
         lock(file, 10)
+
+
+def test_whether_a_file_is_locked_can_be_asked_without_waiting(tmp_path, holder):
+    assert is_locked(tmp_path / "it")
+    holder.kill()
+    holder.wait()
+    assert not is_locked(tmp_path / "it")
+    assert not is_locked(tmp_path / "nothing")

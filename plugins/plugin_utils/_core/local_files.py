@@ -154,9 +154,24 @@ def lock(file: IO[bytes], seconds: float) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _find_holder(file: IO[bytes]) -> str:
+def is_locked(path: Path) -> bool:
+    """Say whether a different process has locked a file with :func:`lock`. The file need not exist."""
+    try:
+        with path.open("rb") as file:
+            return _query_lock(file)[0] != fcntl.F_UNLCK
+    except OSError:
+        return False
+
+
+def _query_lock(file: IO[bytes]) -> tuple[int, int]:
+    """Return the kind of the lock that a different process has on a file, and the ID of this process."""
     query = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-    pid = struct.unpack(_FLOCK, fcntl.fcntl(file, fcntl.F_GETLK, query))[4]
+    kind, _whence, _start, _length, pid = struct.unpack(_FLOCK, fcntl.fcntl(file, fcntl.F_GETLK, query))
+    return kind, pid
+
+
+def _find_holder(file: IO[bytes]) -> str:
+    _kind, pid = _query_lock(file)
     if pid <= 0:  # it runs on a different machine, or in a different container
         return "a process that is not visible from here"
     try:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 #: A small web server, which is a HAProxy as well. It names itself and repeats the headers that the proxy sets.
-#: ``/broken`` always fails, ``/page`` if its STATUS says so. The answer of ``/slow`` takes two seconds.
+#: ``/broken`` always fails, ``/page`` if its STATUS says so. The answer of ``/slow`` takes a second, and
+#: ``/upload`` waits for the whole body.
 _REPLICA = """
 global
     log stdout format raw local0
@@ -25,16 +26,44 @@ defaults
     timeout client 10s
     timeout connect 10s
     timeout server 10s
-    timeout tarpit 2s
+    timeout tarpit 1s
 frontend replica
     bind :8080
     http-request return status 503 if { path /broken }
     http-request tarpit deny_status 200 if { path /slow }
+    http-request wait-for-body time 30s if { path /upload }
     http-request return status 200 content-type text/plain hdr Replica "${NAME}" string fine unless { path_beg /page }
     http-request return status "${STATUS}" content-type text/plain hdr Replica "${NAME}" lf-string "${SEEN}"
 """
 #: What the page shows: the visitor's address and scheme.
 _SEEN = "%[req.hdr(X-Forwarded-For,1)] %[req.hdr(X-Forwarded-Proto)]"
+#: A replica on port 9001 that dies when it gets a POST request, as if it were killed then; one on port 9002 that lives;
+#: and a proxy in front of them.
+_FRAGILE = """
+perl -MIO::Socket::INET -e '
+    $SIG{PIPE} = "IGNORE";
+    my $server = IO::Socket::INET->new(LocalAddr => "127.0.0.1:9001", Listen => 9, ReuseAddr => 1) or die;
+    while (my $peer = $server->accept) {
+        sysread($peer, my $request, 65536);
+        exit if $request =~ /^POST/;
+        syswrite($peer, "HTTP/1.0 200 OK\\r\\n\\r\\n");
+    }' &
+printf '%s\\n' 'defaults' 'mode http' 'timeout client 9s' 'frontend replica' 'bind 127.0.0.1:9002' \\
+    'http-request return status 200' >/tmp/lives.cfg
+haproxy -db -f /tmp/lives.cfg &
+for port in 9001 9002; do
+    until (exec 3<>/dev/tcp/127.0.0.1/$port) 2>/dev/null; do sleep 0.05; done
+done
+exec haproxy -W -db -f /etc/haproxy/haproxy.cfg
+"""
+#: A proxy that visitors reach through two entries: proxies with one port, which pass on connections through a socket.
+_ENTRIES = """
+HAPROXY_LISTEN_HTTP='unix@/tmp/proxy.sock mode 660 accept-proxy' HAPROXY_LISTEN_STATS=unix@/tmp/proxy-stats.sock \\
+    HAPROXY_BACKEND=shared:8080 HAPROXY_SERVER_1= haproxy -W -db -f /etc/haproxy/haproxy.cfg &
+HAPROXY_LISTEN_STATS=unix@/tmp/first-stats.sock haproxy -db -f /etc/haproxy/haproxy.cfg &
+echo $! >/tmp/first.pid
+exec haproxy -W -db -f /etc/haproxy/haproxy.cfg
+"""
 _START_REPLICA = 'printf %s "$CONFIG" >/tmp/replica.cfg && exec /usr/sbin/haproxy -db -f /tmp/replica.cfg'
 
 
@@ -98,6 +127,35 @@ def stats() -> Callable[[Any, str], str]:
         return answer
 
     return stats
+
+
+@pytest.fixture
+def fragile(start, ready) -> Any:
+    """A proxy with two replicas in its own container. One of them dies as soon as it gets a POST request.
+
+    Requests to ``/login`` may be repeated.
+    """
+    environment = {
+        "HAPROXY_SERVER_1": "127.0.0.1:9001",
+        "HAPROXY_SERVER_2": "127.0.0.1:9002",
+        "HAPROXY_REPEATABLE_POSTS": "/register /login",
+    }
+    started = start(env=environment, command=["bash", "-c", _FRAGILE])
+    started.wait(lambda: ready(started))
+    return started
+
+
+@pytest.fixture
+def entries(proxy, start) -> Any:
+    """Two entries in front of a proxy, in one container. ``/tmp/first.pid`` has the process ID of the first one."""
+    environment = {
+        "HAPROXY_SERVER_1": "unix@/tmp/proxy.sock send-proxy-v2",
+        "HAPROXY_LISTEN_STATS": "unix@/tmp/stats.sock",
+    }
+    started = start(env=environment, command=["bash", "-c", _ENTRIES])
+    started.wait_healthy()
+    started.wait(lambda: started.http("/page").body == proxy.http("/page").body)
+    return started
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,14 @@ import pytest
 
 pytestmark = pytest.mark.contract
 
-#: A name that no DNS server knows. The proxy starts, and has no replicas.
-NOWHERE = {"HAPROXY_BACKEND": "replicas.invalid:8080"}
+#: Nothing listens there, so the proxy starts, and has no healthy replica.
+NOWHERE = {"HAPROXY_SERVER_1": "127.0.0.1:9"}
 
 
 def test_configuration_is_valid(host):
     # The container has no network. HAProxy does not start if it cannot contact the DNS servers of /etc/resolv.conf.
     result = host.run(
-        "HAPROXY_BACKEND=replicas.invalid:8080 HAPROXY_RESOLVER=127.0.0.1:53 HAPROXY_TLS_CERTIFICATE_FILE="
+        "HAPROXY_BACKEND=localhost:8080 HAPROXY_RESOLVER=127.0.0.1:53 HAPROXY_TLS_CERTIFICATE_FILE="
         " haproxy -c -f /etc/haproxy/haproxy.cfg"
     )
     output = result.stdout + result.stderr

@@ -37,9 +37,9 @@ def site(start_once) -> Any:
 
 
 @pytest.fixture(scope="session")
-def database_settings() -> dict[str, str]:
-    """The variables of the shared site, for more containers with the same database."""
-    return dict(_SITE)
+def upgrading() -> dict[str, str]:
+    """The variables of a container that upgrades the tables of the shared site before it starts."""
+    return {**_SITE, "WORDPRESS_DB_UPGRADE": "1"}
 
 
 @pytest.fixture(scope="session")

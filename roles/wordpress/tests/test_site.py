@@ -6,6 +6,16 @@ from __future__ import annotations
 
 import json
 
+#: PHP code that holds the lock of an upgrade.
+HOLD_LOCK = """
+require 'wp-load.php';
+$wpdb->query("SELECT GET_LOCK('wordpress-upgrade " . md5(DB_NAME . ' ' . $wpdb->prefix) . "', 0)");
+echo 'locked';
+sleep(50);
+"""
+#: The number of containers that wait for the lock.
+WAITING = "SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User lock'"
+
 
 def test_site_has_random_keys(site):
     config = site.host.check_output("cat /var/www/html/wp-config.php")
@@ -68,11 +78,15 @@ def test_php_logs_no_warnings(installed):
     assert [line for line in lines if any(word in line for word in severe)] == []
 
 
-def test_tables_of_an_older_wordpress_are_upgraded_once(installed, start, php, database_settings):
-    """Two containers start at once; one of them upgrades the tables, before it serves a request."""
+def test_tables_of_an_older_wordpress_are_upgraded_once(installed, start, php, upgrading):
+    """Two containers wait for a third one that is killed. Then one of them upgrades, before it serves a request."""
     version = php(installed, "echo $GLOBALS['wp_db_version'];")
     php(installed, "update_option('db_version', 30000); echo 1;")
-    sites = [start(alias=f"site{number}", env={**database_settings, "WORDPRESS_DB_UPGRADE": "1"}) for number in (1, 2)]
+    installed.host.check_output("cd /var/www/html && (timeout 50 php -r %s >/tmp/third 2>&1 &)", HOLD_LOCK)
+    installed.wait(lambda: "locked" in installed.host.check_output("cat /tmp/third"))
+    sites = [start(alias=f"site{number}", env=upgrading) for number in (1, 2)]
+    installed.wait(lambda: php(installed, f"echo $wpdb->get_var({WAITING!r});") == "2")
+    installed.host.check_output("pkill -KILL -f '[G]ET_LOCK'")
     for site in sites:
         site.wait_healthy(timeout=50)
     upgrades = [site.logs().count("upgrading the tables from version 30000") for site in sites]
@@ -80,7 +94,7 @@ def test_tables_of_an_older_wordpress_are_upgraded_once(installed, start, php, d
     assert php(installed, "echo get_option('db_version');") == version
 
 
-def test_a_database_that_cannot_be_reached_ends_the_container(start, database_settings):
-    site = start(env={**database_settings, "WORDPRESS_DB_HOST": "nowhere", "WORDPRESS_DB_UPGRADE": "1", "WORDPRESS_DB_WAIT": "1"})
+def test_a_database_that_cannot_be_reached_ends_the_container(start, upgrading):
+    site = start(env={**upgrading, "WORDPRESS_DB_HOST": "nowhere", "WORDPRESS_DB_WAIT": "1"})
     assert site.wait_ended() == 1
     assert "cannot log in to the database at nowhere within 1 seconds" in site.logs()

@@ -27,7 +27,13 @@ from sdk_client import sdk_client
 FOLDER = Path(__file__).parent
 BASE = "base"
 #: Each tier and its parent, parents first.
-PARENTS = {"corebuild": BASE, "httpd-php": "corebuild", "mariadb": "corebuild", "wordpress": "httpd-php"}
+PARENTS = {
+    "corebuild": BASE,
+    "httpd-php": "corebuild",
+    "mariadb": "corebuild",
+    "haproxy": "corebuild",
+    "wordpress": "httpd-php",
+}
 _PACKAGES = ["dpkg-query", "--show", "--showformat=${Package} ${Version}\\n"]
 
 

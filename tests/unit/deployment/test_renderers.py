@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
+import subprocess
 
 import pytest
 import yaml
@@ -66,7 +68,8 @@ def test_openshift_chooses_the_users_itself():
 
 
 def test_a_trigger_of_openshift_changes_all_containers_of_a_pod():
-    web = next(each for each in render(openshift=True, image_triggers=True) if each["metadata"]["name"] == "web" and each["kind"] == "Deployment")
+    manifests = render(openshift=True, image_triggers=True)
+    web = next(each for each in manifests if (each["kind"], each["metadata"]["name"]) == ("Deployment", "web"))
     triggers = json.loads(web["metadata"]["annotations"]["image.openshift.io/triggers"])
     containers = web["spec"]["template"]["spec"]
     names = [each["name"] for each in [*containers["containers"], *containers["initContainers"]]]
@@ -76,8 +79,8 @@ def test_a_trigger_of_openshift_changes_all_containers_of_a_pod():
 def test_code_comes_from_the_image_and_is_read_only():
     web = pods(render())[1]
     mounts = {each["mountPath"]: each for each in web["containers"][0]["volumeMounts"]}
-    assert mounts["/srv"] == {"mountPath": "/srv", "name": "code", "readOnly": True}
-    assert {"emptyDir": {}, "name": "code"} in web["volumes"]
+    assert mounts["/srv"] == {"mountPath": "/srv", "name": "web-code-222222222222", "readOnly": True}
+    assert {"emptyDir": {}, "name": "web-code-222222222222"} in web["volumes"]
     assert web["initContainers"][0]["command"] == ["fill"]
     assert web["initContainers"][0]["image"] == web["containers"][0]["image"]
 
@@ -100,10 +103,12 @@ def test_an_autoscaler_owns_the_number_of_replicas():
 
 def test_only_the_group_of_secrets_contains_a_secret():
     groups = kubernetes.render(SITE, CLUSTER, SECRETS)
-    assert [group.name for group in groups if PASSWORD in str(group.objects)] == ["secrets"]
+    encoded = base64.b64encode(PASSWORD.encode()).decode()
+    assert PASSWORD not in str(groups)
+    assert [group.name for group in groups if encoded in str(group.objects)] == ["secrets"]
     assert [group.name for group in groups if group.is_secret] == ["secrets"]
     existing = kubernetes.render(SITE, dataclasses.replace(CLUSTER, existing_secret="mine"), SECRETS)
-    assert PASSWORD not in str(existing)
+    assert encoded not in str(existing)
     assert "'secretName': 'mine'" in str(existing)
     assert PASSWORD not in str(swarm.service_spec(SITE, SERVER, swarm.SwarmSettings(), IDS, ""))
     assert PASSWORD not in str(quadlet.quadlet_files(SITE, {"password": "name"}))
@@ -129,7 +134,9 @@ def test_a_published_service_stops_first_unless_the_mesh_publishes_it():
 
 def test_the_digest_of_a_specification_does_not_depend_on_ids_or_the_deployment():
     digests = {
-        swarm.service_spec(SITE, SERVER, swarm.SwarmSettings(), {"password": (identifier, "name")}, deployment)["Labels"][SPEC]
+        swarm.service_spec(SITE, SERVER, swarm.SwarmSettings(), {"password": (identifier, "name")}, deployment)[
+            "Labels"
+        ][SPEC]
         for identifier, deployment in (("1", "a"), ("2", "b"))
     }
     assert len(digests) == 1
@@ -142,6 +149,15 @@ def test_a_new_volume_of_an_engine_gets_the_owner_of_a_directory_in_the_image():
     assert targets == {"/srv/files": False, "/usr/src/files": True}
 
 
+def test_a_proxy_of_the_cluster_is_trusted_if_there_is_one():
+    service = dataclasses.replace(SERVER, ingress_environment={"TRUSTED": "10.0.0.0/8"})
+    site = Site("shop", (DATABASE, service), SITE.volumes)
+    for host, trusted in (("shop.example.org", ["10.0.0.0/8"]), ("", [])):
+        groups = kubernetes.render(site, dataclasses.replace(CLUSTER, host=host), SECRETS)
+        pod = pods([each for group in groups for each in group.objects])[1]
+        assert [each["value"] for each in pod["containers"][0]["env"] if each["name"] == "TRUSTED"] == trusted
+
+
 def test_systemd_holds_the_published_port():
     files = {file.name: file.content for file in quadlet.quadlet_files(SITE, {"password": "name"})}
     assert "ListenStream=8000" in files["shop-web-1.socket"]
@@ -150,10 +166,36 @@ def test_systemd_holds_the_published_port():
 
 @pytest.mark.parametrize(
     ("text", "quoted"),
-    [("a b", '"a b"'), ('a"b', '"a\\"b"'), ("50%", '"50%%"'), ("a\nb", '"a\\nb"'), ("a\\b", '"a\\\\b"')],
+    [
+        ("a b", '"a b"'),
+        ('a"b', '"a\\"b"'),
+        ("50%", '"50%%"'),
+        ("a\nb", '"a\\nb"'),
+        ("a\\b", '"a\\\\b"'),
+        ("${a}", '"$${a}"'),
+    ],
 )
 def test_values_in_units_are_quoted(text, quoted):
     service = dataclasses.replace(SERVER, environment={"A": text})
     site = Site("shop", (DATABASE, service), SITE.volumes)
-    unit = next(file.content for file in quadlet.quadlet_files(site, {"password": "x"}) if file.name == "shop-web-1.container")
-    assert f'Environment={quoted.replace(chr(34), chr(34) + "A=", 1)}' in unit.splitlines()
+    units = {file.name: file.content for file in quadlet.quadlet_files(site, {"password": "x"})}
+    assert f"Environment={quoted.replace(chr(34), chr(34) + 'A=', 1)}" in units["shop-web-1.container"].splitlines()
+
+
+def test_a_new_volume_of_quadlets_belongs_to_the_user_of_its_service():
+    files = {file.name: file.content for file in quadlet.quadlet_files(SITE, {"password": "name"})}
+    assert "User=999\nGroup=999\n" in files["shop-data.volume"]
+    assert "User=1001\nGroup=0\n" in files["shop-files.volume"]
+
+
+def test_the_secrets_of_quadlets_are_stored_by_a_script_without_command_lines_that_contain_them(tmp_path):
+    value = "it's $HOME `id` \\ %s"
+    podman = tmp_path / "podman"
+    podman.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/log\n[ "$2" = create ] && cat > {tmp_path}/stored\n')
+    podman.chmod(0o755)
+    script = quadlet.secret_script(SITE, {"shop_password_x": value})
+    assert (script.name, script.is_secret) == ("shop-secrets.sh", True)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    subprocess.run(["sh", "-s"], input=script.content, text=True, env=environment, check=True)
+    assert (tmp_path / "stored").read_text() == value
+    assert value not in (tmp_path / "log").read_text()

@@ -7,11 +7,13 @@ import json
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tags import is_lasting
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.image_catalogue import ContainerImage
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import NotFoundError, UsageError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index.index import Store
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views import release_history
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.release_history import history, why
-from made_images import config, layer, layout, tier_step, write
+from made_images import config, digest, layer, layout, tier_step, write
 
 LAYER = layer(("a", b""))
 
@@ -131,3 +133,18 @@ def test_an_unknown_tier_is_an_error(query):
 )
 def test_lasting_tags(name, lasting):
     assert is_lasting(name) is lasting
+
+
+def test_a_container_marks_the_release_that_it_runs(tmp_path, store, monkeypatch):
+    images = {
+        "web:release-20260103T000000Z": image(1, parent="1"),
+        "web:release-20260105T000000Z": image(2, parent="2"),
+        "web:latest": image(2, parent="2"),
+    }
+    write(tmp_path / "it", layout(images))
+    running = ContainerImage("shop_web.1", digest(images["web:release-20260103T000000Z"][0]), "web")
+    monkeypatch.setattr(release_history, "container_source", {"shop_web.1": running}.get)
+    monkeypatch.setattr(release_history, "repository_of", lambda _source: f"oci:{tmp_path}/it:web")
+    releases = history("container:shop_web.1", store).releases
+    assert [(release.deployed, release.current) for release in releases] == [(True, False), (False, True)]
+    assert why("container:shop_web.1", store).release == releases[0]

@@ -69,7 +69,7 @@ def test_an_engine_that_refuses_is_an_error(events):
         (EngineEvent("image", "tag", "web:latest"), True),
         (EngineEvent("image", "tag", "localhost/web:latest"), True),
         (EngineEvent("image", "tag", "other:latest"), False),
-        (EngineEvent("image", "load", "sha256:12"), True),
+        (EngineEvent("image", "load", "sha256:12"), False),
         (EngineEvent("image", "push", "web:latest"), False),
         (EngineEvent("service", "remove", "shop_web"), True),
         (EngineEvent("service", "update", "shop_web"), False),

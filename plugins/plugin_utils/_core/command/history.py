@@ -23,7 +23,8 @@ _MANY = 3
 def verb(tier: str, *, as_json: bool) -> None:
     """Show the releases of TIER, the oldest first: when, by which team, and what changed.
 
-    TIER is a tier's name or the repository of its images. docker://HOST/NAME reads from a registry.
+    TIER is a tier's name or the repository of its images. docker://HOST/NAME reads from a registry, and container:NAME
+    marks the release that a container runs.
     """
     answer = history(tier, Store())
     show(answer, lambda: _render(answer), as_json=as_json)
@@ -34,13 +35,13 @@ def _render(answer: History) -> Iterator[str | Table]:
 
 
 def _row(release: Release) -> tuple[str, ...]:
-    current = "*" if release.current else ""
+    marks = [*(["*"] if release.current else []), *(["runs"] if release.deployed else [])]
     return (
         release.when or "-",
         release.tag or "-",
         release.team or "-",
         short(release.image),
-        current,
+        " ".join(marks),
         _format_reasons(release.reasons),
     )
 

@@ -10,9 +10,10 @@ volume, and ``podman kube play`` does not run StatefulSets.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import ChainError
@@ -98,7 +99,7 @@ def _check_tags(site: Site) -> None:
 
 def _objects(site: Site, service: SiteService, cluster: ClusterSettings, secret: str) -> Iterator[KubeObject]:
     for mount in service.volumes:
-        yield _claim(site, site.volume(mount.volume), cluster)
+        yield _claim(site, service, site.volume(mount.volume), cluster)
     if cluster.image_triggers:
         yield _image_stream(site, service, cluster)
     yield _deployment(site, service, cluster, secret)
@@ -123,19 +124,23 @@ def _namespace(cluster: ClusterSettings) -> KubeObject:
 def _secret(site: Site, cluster: ClusterSettings, name: str, secrets: SecretValues) -> KubeObject:
     return {
         "apiVersion": "v1",
+        # Not `stringData`: a cluster converts it, and Podman 4.3 ignores it. (It does not decode `data` either, but all
+        # services then read the same texts.)
+        "data": {key: base64.b64encode(secrets.values[key].encode()).decode() for key in site.secret_keys},
         "immutable": True,
         "kind": "Secret",
         "metadata": _metadata(site, name, cluster),
-        "stringData": {key: secrets.values[key] for key in site.secret_keys},
         "type": "Opaque",
     }
 
 
-def _claim(site: Site, volume: SiteVolume, cluster: ClusterSettings) -> KubeObject:
+def _claim(site: Site, service: SiteService, volume: SiteVolume, cluster: ClusterSettings) -> KubeObject:
+    # Podman does not know `fsGroup`, and a new volume would belong to root.
+    owner = {"volume.podman.io/gid": str(service.gid), "volume.podman.io/uid": str(service.uid)}
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
-        "metadata": _metadata(site, claim_name(site, volume.name), cluster),
+        "metadata": _metadata(site, claim_name(site, volume.name), cluster, annotations=owner),
         "spec": {
             "accessModes": ["ReadWriteMany" if volume.shared else "ReadWriteOnce"],
             "resources": {"requests": {"storage": str(volume.size)}},
@@ -146,8 +151,13 @@ def _claim(site: Site, volume: SiteVolume, cluster: ClusterSettings) -> KubeObje
 
 def _deployment(site: Site, service: SiteService, cluster: ClusterSettings, secret: str) -> KubeObject:
     annotations = image_annotations(service)
+    if service.filled:
+        # Podman 4.3 fails if it removes an init container that has just ended. With this, it removes none.
+        annotations["io.podman.annotations.init.container.type"] = "always"
     if cluster.image_triggers:
         annotations["image.openshift.io/triggers"] = _triggers(service)
+    if service.published is not None and cluster.host:
+        service = replace(service, environment={**service.environment, **service.ingress_environment})
     rolling = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}, "type": "RollingUpdate"}
     return {
         "apiVersion": "apps/v1",
@@ -177,7 +187,7 @@ def _service(site: Site, service: SiteService, cluster: ClusterSettings) -> Kube
         "metadata": _metadata(site, service.name, cluster, labels=service_labels(site, service)),
         "spec": {
             **({"clusterIP": "None"} if chosen_by_user else {}),
-            "ports": [{"name": "main", "port": service.port, "targetPort": "main"}],
+            "ports": [{"name": "main", "port": service.port, "targetPort": service.port}],
             "selector": selector(site, service),
         },
     }

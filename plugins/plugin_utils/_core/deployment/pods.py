@@ -17,6 +17,7 @@ from .site import SECRETS_FOLDER, FilledFolder, Probe, Site, SiteService
 _SECRETS = "secrets"
 #: The folder that the first container fills from the image.
 _FILLED = "code"
+_DIGITS = 12
 
 #: Seconds between the end of a pod's membership in its service and the signal to its server. CoreDNS keeps the address
 #: of a pod for up to 5 seconds, and the proxy asks every second.
@@ -61,7 +62,13 @@ def claim_name(site: Site, volume: str) -> str:
 
 
 def _pod_security(service: SiteService, *, fixed_users: bool) -> dict[str, Any]:
-    users = {"fsGroup": service.gid or service.uid, "runAsGroup": service.gid, "runAsUser": service.uid}
+    users = {
+        "fsGroup": service.gid or service.uid,
+        # A large volume would otherwise be walked through at each start.
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "runAsGroup": service.gid,
+        "runAsUser": service.uid,
+    }
     return {
         **(users if fixed_users else {}),
         "runAsNonRoot": True,
@@ -88,7 +95,8 @@ def _server(_site: Site, service: SiteService) -> dict[str, Any]:
         **({"lifecycle": {"preStop": {"exec": {"command": ["sleep", str(leaving)]}}}} if leaving else {}),
         "livenessProbe": _probe(service, service.probe.retries, _LIVENESS_INTERVAL),
         "name": service.name,
-        "ports": [{"containerPort": service.port, "name": "main"}],
+        # It only informs. But Podman 4 publishes on the machine what it says.
+        **({"ports": [{"containerPort": service.port, "name": "main"}]} if service.published is not None else {}),
         "readinessProbe": _probe(service, service.probe.retries, service.probe.interval),
         "resources": _resources(service),
         "securityContext": _RESTRICTED,
@@ -108,8 +116,8 @@ def _filling_container(service: SiteService, filled: FilledFolder) -> dict[str, 
         "resources": _resources(service),
         "securityContext": _RESTRICTED,
         "volumeMounts": [
-            {"mountPath": filled.path, "name": _FILLED},
-            *({"mountPath": path, "name": _scratch_name(path)} for path in sorted(service.scratch)),
+            {"mountPath": filled.path, "name": _filled_name(service)},
+            *({"mountPath": path, "name": _scratch_name(service, path)} for path in sorted(service.scratch)),
         ],
         "workingDir": filled.path,
     }
@@ -147,10 +155,10 @@ def _mounts(service: SiteService) -> list[dict[str, Any]]:
     """Return the mounts of the server, each after those that contain it."""
     mounts: list[dict[str, Any]] = [
         *({"mountPath": mount.path, "name": mount.volume} for mount in service.volumes),
-        *({"mountPath": path, "name": _scratch_name(path)} for path in service.scratch),
+        *({"mountPath": path, "name": _scratch_name(service, path)} for path in service.scratch),
     ]
     if service.filled:
-        mounts.append({"mountPath": service.filled.path, "name": _FILLED, "readOnly": True})
+        mounts.append({"mountPath": service.filled.path, "name": _filled_name(service), "readOnly": True})
     if service.secrets:
         mounts.append({"mountPath": SECRETS_FOLDER, "name": _SECRETS, "readOnly": True})
     return sorted(mounts, key=lambda mount: str(mount["mountPath"]))
@@ -163,19 +171,26 @@ def _volumes(site: Site, service: SiteService, secret: str) -> list[dict[str, An
             for mount in service.volumes
         ),
         *(
-            {"emptyDir": {"medium": "Memory", "sizeLimit": str(size)}, "name": _scratch_name(path)}
+            {"emptyDir": {"medium": "Memory", "sizeLimit": str(size)}, "name": _scratch_name(service, path)}
             for path, size in service.scratch.items()
         ),
     ]
     if service.filled:
-        volumes.append({"emptyDir": {}, "name": _FILLED})
+        volumes.append({"emptyDir": {}, "name": _filled_name(service)})
     if service.secrets:
         keys = sorted({each.key for each in service.secrets})
         # 0444: the group of a pod cannot be known on OpenShift. Only the processes of the pod see the file.
         items = [{"key": key, "path": key} for key in keys]
-        volumes.append({"name": _SECRETS, "secret": {"defaultMode": 0o444, "items": items, "secretName": secret}})
+        # Podman 4.3 fails without `optional`.
+        source = {"defaultMode": 0o444, "items": items, "optional": False, "secretName": secret}
+        volumes.append({"name": _SECRETS, "secret": source})
     return sorted(volumes, key=lambda volume: str(volume["name"]))
 
 
-def _scratch_name(path: str) -> str:
-    return "scratch" + path.replace("/", "-").rstrip("-")
+def _filled_name(service: SiteService) -> str:
+    """Return a name that another image never has: Podman 4.3 has one volume of a name for all pods."""
+    return f"{service.name}-{_FILLED}-{service.image.config.rpartition(':')[2][:_DIGITS]}"
+
+
+def _scratch_name(service: SiteService, path: str) -> str:
+    return f"{service.name}{path.replace('/', '-').rstrip('-')}"

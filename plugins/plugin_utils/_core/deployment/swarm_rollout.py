@@ -23,6 +23,8 @@ _POLL_SECONDS = 0.25
 _STABLE_SECONDS = 2
 #: How long Swarm may take to replace one container, besides its start and its end.
 _SPARE_SECONDS = 60
+#: A new service is given up after this number of failed containers. An update is rolled back by Swarm itself.
+_MOST_FAILURES = 5
 #: How long the engine may be away, for example because it is started again.
 _AWAY_SECONDS = 60
 
@@ -66,8 +68,11 @@ def wait_for_rollout(engine: Engine, name: str, service: SiteService, spec: str)
             complete = are_running(service, tasks, spec)
             running_since = (running_since or time.monotonic()) if complete else None
             stable = running_since is not None and time.monotonic() - running_since >= _STABLE_SECONDS
-            if (outcome := _outcome(found, stable=stable, complete=complete)) is not None:
-                return outcome, "" if outcome is DeployOutcome.DEPLOYED else _reason(found, tasks, spec)
+            outcome = _outcome(found, stable=stable, complete=complete)
+            if outcome is DeployOutcome.DEPLOYED:
+                return outcome, ""
+            if outcome is not None or (not found.update_state and _failures(tasks, spec) >= _MOST_FAILURES):
+                return outcome or DeployOutcome.FAILED, _reason(found, tasks, spec)
         if time.monotonic() >= deadline:
             return DeployOutcome.FAILED, _reason(found, tasks, spec) or "its containers did not become healthy in time"
         if parent.has_ended():
@@ -100,7 +105,18 @@ def _outcome(found: SwarmService, *, stable: bool, complete: bool) -> DeployOutc
     return DeployOutcome.DEPLOYED if stable and found.update_state not in GOES_ON else None
 
 
+def _failures(tasks: list[SwarmTask], spec: str) -> int:
+    """Count the containers that ended, and those that could not start. Swarm keeps the last five of each replica."""
+    ended = {"complete", "failed", "rejected"}
+    return sum(task.state in ended and task.labels.get(SPEC) == spec for task in tasks)
+
+
 def _reason(found: SwarmService | None, tasks: list[SwarmTask], spec: str) -> str:
     """Return why the newest failed container of this specification failed, or what Swarm says."""
-    errors = (task.error for task in tasks if task.error and task.labels.get(SPEC) == spec)
-    return next(errors, found.update_message if found else "")
+    of_spec = [task for task in tasks if task.labels.get(SPEC) == spec]
+    errors = [task.error for task in of_spec if task.error]
+    if errors:
+        return errors[0]
+    if any(task.state == "complete" for task in of_spec):
+        return "its containers end again and again, or never become healthy"
+    return found.update_message if found else ""

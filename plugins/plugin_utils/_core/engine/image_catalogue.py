@@ -1,9 +1,13 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Read-only access to all images of an engine: quick for many small requests, and whole images as streams."""
+"""Read-only access to all images of an engine: quick for many small requests, and whole images as streams.
+
+It also finds the image of a container, by the container.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -47,6 +51,22 @@ class ImageDetails:
     architecture: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class ContainerImage:
+    """The image that a container was made from."""
+
+    #: Name of the container.
+    container: str
+    #: ID of the image.
+    image: str
+    #: The image as whoever started the container named it: by tag, digest or ID.
+    named: str
+
+
+#: Swarm writes the name of the service into this label of each of its containers.
+_SERVICE = "com.docker.swarm.service.name"
+
+
 class Catalogue:
     """All images of one engine. The SDK is used only if the engine cannot be reached without it."""
 
@@ -87,6 +107,21 @@ class Catalogue:
         entries = self._session.http.json(f"/images/{self._image_names.engine_name(image)}/history")
         with self._wrap_errors():
             return [read_history_entry(entry) for entry in entries]
+
+    def container(self, name: str) -> ContainerImage:
+        """Find the image of a container, running or not, by name or ID. Raises the same errors as :meth:`image`."""
+        info = self._session.http.json(f"/containers/{quote(name, safe='')}/json")
+        with self._wrap_errors():
+            config = info["Config"]
+            image = self._image_names.listed_id(str(info["Image"]), config.get("Labels"))
+            return ContainerImage(str(info["Name"]).lstrip("/"), image, str(config.get("Image") or ""))
+
+    def service_containers(self, service: str) -> list[str]:
+        """List the IDs of the running containers of a service of Swarm. Raises the same errors as :meth:`images`."""
+        filters = urlencode({"filters": json.dumps({"label": [f"{_SERVICE}={service}"]})})
+        entries = self._session.http.json(f"/containers/json?{filters}")
+        with self._wrap_errors():
+            return [str(entry["Id"]) for entry in entries]
 
     def packed(self, image: str) -> AbstractContextManager[AnswerBody]:
         """Get an archive of an image with all its layers. Raises the same errors as :meth:`image`."""

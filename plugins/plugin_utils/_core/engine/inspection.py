@@ -164,6 +164,10 @@ class ContainerInfo:
     mounts: tuple[str, ...]
     #: The folders of its files; ``None`` if the engine stores them differently, or does not report them.
     overlay: OverlayFolders | None
+    #: Its exit status; ``None`` if it is running, or has never been started.
+    exit_status: int | None = None
+    #: Why the engine could not start it; empty if it could.
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +180,10 @@ class FileInfo:
     target: str | None
 
 
+#: States of containers whose exit status means nothing. Podman has two of them.
+_NEVER_STARTED = frozenset({"created", "configured", "initialized"})
+
+
 def read_container(info: Mapping[str, Any], image: str) -> ContainerInfo:
     """Read the response to ``GET /containers/{id}/json``.
 
@@ -184,6 +192,7 @@ def read_container(info: Mapping[str, Any], image: str) -> ContainerInfo:
         image: ID of the image that it was made from.
     """
     state = info["State"]
+    has_ended = not state.get("Running") and state.get("Status") not in _NEVER_STARTED
     return ContainerInfo(
         id=str(info["Id"]),
         image=image,
@@ -193,6 +202,8 @@ def read_container(info: Mapping[str, Any], image: str) -> ContainerInfo:
         started=parse_nanoseconds(str(state.get("StartedAt") or "")),
         mounts=tuple(str(mount["Destination"]) for mount in info.get("Mounts") or ()),
         overlay=_overlay(info.get("GraphDriver") or {}),
+        exit_status=int(state.get("ExitCode") or 0) if has_ended else None,
+        error=str(state.get("Error") or ""),
     )
 
 

@@ -61,6 +61,28 @@ def read_published(client: RegistryClient, repository: str, reference: str) -> P
     return PublishedImage(client, repository, digest(content), config, parsed.document, parsed.blobs)
 
 
+def published_id(client: RegistryClient, repository: str, reference: str) -> str | None:
+    """Read the ID of an image from its manifest alone.
+
+    Args:
+        client: The registry.
+        repository: The repository.
+        reference: A tag, or the digest of the manifest.
+
+    Returns:
+        The ID; ``None`` if the repository does not have the image.
+
+    Raises:
+        DamagedError: The manifest has a different digest, or is not JSON.
+        EngineError: The registry rejected the request, or does not answer.
+    """
+    try:
+        content = client.document(repository, "manifests", reference)
+    except NotFoundError:
+        return None
+    return _config_digest(content, f"{repository} in {client.title}")
+
+
 def _config_digest(content: bytes, title: str) -> str:
     config = parse_object(content, title).get("config")
     return str(config.get("digest", "")) if isinstance(config, dict) else ""

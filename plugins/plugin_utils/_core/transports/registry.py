@@ -48,7 +48,9 @@ class Registry:
         """Return all tagged images of a repository, for this machine's platform."""
         if not is_repository(repository):
             raise UsageError(f"{self.title} cannot be listed; name a repository: docker://{self._host}/NAME")
-        return merge_names(self._read_manifest(repository, tag).held_image for tag in self._tags(repository))
+        return merge_names(
+            self._read_manifest(repository, tag).held_image for tag in list_tags(self._client, repository)
+        )
 
     def find(self, reference: str) -> Document:
         """Find an image by ``name:tag`` or ``name@sha256:…``; a name alone means the tag ``latest``."""
@@ -74,19 +76,27 @@ class Registry:
             content, f"{self._host}/{name}:{wanted}", lambda key: self._client.document(name, "blobs", key), title
         )
 
-    def _tags(self, name: str) -> Iterator[str]:
-        path: str | None = f"{name}/tags/list"
-        visited: set[str] = set()
-        while path is not None:
-            if path in visited or len(visited) == _MAX_PAGES:
-                raise DamagedError(f"{self.title} is damaged: its list of the tags of {name} does not end ({path})")
-            visited.add(path)
-            with self._client.get(name, path, f"repository {name}") as answer:
-                tags = parse_object(self._client.read(answer), self.title).get("tags") or []
-                if not isinstance(tags, list):
-                    raise DamagedError(f"{self.title} is damaged: its answer to {path} is not a list of tags")
-                yield from (tag for tag in map(str, tags) if is_tag(tag))
-                path = self._client.next_page(path, answer)
+
+def list_tags(client: RegistryClient, repository: str) -> Iterator[str]:
+    """Yield the tags of a repository.
+
+    Raises:
+        NotFoundError: The registry does not have the repository.
+        DamagedError: The list is not a list of tags, or does not end.
+        EngineError: The registry rejected a request, or does not answer.
+    """
+    path: str | None = f"{repository}/tags/list"
+    visited: set[str] = set()
+    while path is not None:
+        if path in visited or len(visited) == _MAX_PAGES:
+            raise DamagedError(f"{client.title} is damaged: its list of the tags of {repository} does not end ({path})")
+        visited.add(path)
+        with client.get(repository, path, f"repository {repository}") as answer:
+            tags = parse_object(client.read(answer), client.title).get("tags") or []
+            if not isinstance(tags, list):
+                raise DamagedError(f"{client.title} is damaged: its answer to {path} is not a list of tags")
+            yield from (tag for tag in map(str, tags) if is_tag(tag))
+            path = client.next_page(path, answer)
 
 
 def index_layers(client: RegistryClient, repository: str, image: Manifest, store: Store) -> None:

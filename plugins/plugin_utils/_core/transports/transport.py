@@ -4,6 +4,7 @@
 
 =============================  =========================================================================
 ``NAME[:TAG]``, an ID          the engine
+``container:NAME``             the image of a container in the engine, by the name or ID of the container; or a service
 ``oci:FOLDER[:TAG]``           an OCI image layout (``image-layout.md`` of the OCI image specification)
 ``archive:FILE[:NAME]``        output of ``docker save`` or ``podman save``, or a layout as tar archive; may be gzipped
 ``docker://HOST/NAME[:TAG]``   a registry (distribution specification); ``@sha256:…`` for a digest
@@ -91,6 +92,8 @@ class BatchPlace(Protocol):
 
 #: Prefixes that mean the engine.
 ENGINE = ("", "docker-daemon")
+#: Prefix that means the image of a container.
+CONTAINER = "container"
 
 #: Methods of a place that read from it.
 _READING_METHODS = ("list_images", "find", "fill", "fill_together")
@@ -99,6 +102,7 @@ _READING_METHODS = ("list_images", "find", "fill", "fill_together")
 _KINDS = {
     "": ("docker_daemon", "EnginePlace"),
     "docker-daemon": ("docker_daemon", "EnginePlace"),
+    CONTAINER: ("containers", "ContainerPlace"),
     "oci": ("archives", "Layout"),
     "archive": ("archives", "SavedArchive"),
     "docker-archive": ("archives", "SavedArchive"),
@@ -114,7 +118,7 @@ def split(text: str) -> tuple[str, str, str]:
         UsageError: The name has a wrong form.
     """
     kind, rest = _split_prefix(text)
-    if kind in ENGINE:
+    if kind in {*ENGINE, CONTAINER}:
         return kind, "", rest
     if kind == "docker":
         host, _, reference = rest.removeprefix("//").partition("/")
@@ -138,7 +142,7 @@ def open_place(kind: str, location: str, store: Store) -> Place:
     """
     module, name = _KINDS[kind]
     place: Place = getattr(importlib.import_module(f".{module}", __package__), name)(location, store)
-    error = EngineError if kind in {*ENGINE, "docker"} else DamagedError
+    error = EngineError if kind in {*ENGINE, CONTAINER, "docker"} else DamagedError
     for method in _READING_METHODS:
         if hasattr(place, method):
             setattr(place, method, _guard(getattr(place, method), place.title, error))

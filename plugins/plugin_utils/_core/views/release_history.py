@@ -11,12 +11,14 @@ from ..build_key.rebuild_reasons import differences
 from ..chain import tags
 from ..chain.names import familiar_name
 from ..chain.tags import is_lasting
+from ..engine.image_catalogue import ContainerImage
 from ..errors import NotFoundError, UsageError
 from ..image import labels
 from ..layer_index.index import Store
 from ..plan.dry_run import Now
+from ..transports.containers import container_source, repository_of
 from ..transports.image_document import Document, timestamp
-from ..transports.transport import HeldImage, open_place, split
+from ..transports.transport import CONTAINER, HeldImage, open_place, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Release:
     revision: str | None
     #: Whether a release tag such as ``latest`` names it now.
     current: bool
+    #: Whether the container that the question named runs it.
+    deployed: bool
     #: What changed since the release before; ``null`` if one of the two images does not record its key parts.
     reasons: list[str] | None
 
@@ -71,7 +75,7 @@ def history(name: str, store: Store) -> History:
 
     Args:
         name: The tier, or the repository of its images. A prefix names a place other than the engine
-            (:mod:`..transports.transport`).
+            (:mod:`..transports.transport`). A container stands for the repository that its image came from.
         store: The cache.
 
     Raises:
@@ -79,27 +83,43 @@ def history(name: str, store: Store) -> History:
         UsageError: The name has a wrong form, or several chains have a tier of this name.
         TierwrightError: As the methods of :class:`..transports.transport.Place` raise it.
     """
-    return list_releases(*_of_tier(name, store))
+    kind, _location, reference = split(name)
+    if kind != CONTAINER:
+        return list_releases(*_of_tier(name, store))
+    source = container_source(reference)
+    repository = repository_of(source) or _repository_in_engine(source, store)
+    return list_releases(*_of_tier(repository, store), deployed=source.image)
 
 
-def list_releases(tier: str, held: list[HeldImage]) -> History:
-    """List the releases of a tier, given all its images."""
+def list_releases(tier: str, held: list[HeldImage], deployed: str | None = None) -> History:
+    """List the releases of a tier.
+
+    Args:
+        tier: Its name.
+        held: All its images.
+        deployed: ID of the image that a container runs.
+    """
     events = sorted(_events(held), key=lambda event: (event[0], event[1].document.id))
     releases: list[Release] = []
     before: Document | None = None
     for when, each, tag in events:
-        releases.append(_release(when, each.document, tag, before))
+        releases.append(_release(when, each.document, tag, before, deployed))
         before = each.document
     return History(tier, releases)
 
 
 def why(name: str, store: Store) -> Why:
-    """Find out why the current image of a tier was built. Arguments and errors are those of :func:`history`."""
+    """Find out why the current image of a tier was built, or the image that a container runs.
+
+    Arguments and errors are those of :func:`history`.
+    """
     found = history(name, store)
     releases = found.releases
-    number = max((number for number, release in enumerate(releases) if release.current), default=len(releases) - 1)
-    current = releases[number]
-    return Why(found.tier, current.team, current, releases[number - 1] if number else None, current.reasons, None)
+    deployed = [number for number, release in enumerate(releases) if release.deployed]
+    current = [number for number, release in enumerate(releases) if release.current]
+    number = max(deployed or current, default=len(releases) - 1)
+    release = releases[number]
+    return Why(found.tier, release.team, release, releases[number - 1] if number else None, release.reasons, None)
 
 
 def _of_tier(name: str, store: Store) -> tuple[str, list[HeldImage]]:
@@ -137,7 +157,19 @@ def _events(held: list[HeldImage]) -> Iterator[tuple[int, HeldImage, str | None]
             yield each.document.created, each, None
 
 
-def _release(when: int, document: Document, tag: str | None, before: Document | None) -> Release:
+def _repository_in_engine(source: ContainerImage, store: Store) -> str:
+    """Return the repository in the engine that holds the image of a container which was started by its ID."""
+    document = open_place("", "", store).find(source.image)
+    repositories = sorted(_repositories(HeldImage(document, 0)))
+    if not repositories:
+        raise NotFoundError(
+            f"container {source.container} was started by the ID of its image, and the engine has no name for this "
+            "image any more; name the tier instead"
+        )
+    return repositories[0]
+
+
+def _release(when: int, document: Document, tag: str | None, before: Document | None, deployed: str | None) -> Release:
     last = document.steps[-1]
     return Release(
         image=document.id,
@@ -149,6 +181,7 @@ def _release(when: int, document: Document, tag: str | None, before: Document | 
         role=last.role,
         revision=last.revision,
         current=any(not is_lasting(name) for name in document.names),
+        deployed=document.id == deployed,
         reasons=_reasons(before, document),
     )
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from ..errors import DamagedError, NotFoundError, RunError
 from ..local_files import state, write_durably
 from ..records import decode, encode
-from ..state.owner import Holder
+from ..state.owner import Holder, machine
 from .survey import WorkKind, WorkNeed
 
 #: Not the state folder of a chain: the names of those contain no plus sign.
@@ -236,7 +236,6 @@ def _read(path: Path) -> WatchRun:
 
 def _as_it_is(run: WatchRun) -> WatchRun:
     """Return the record, with the outcome that an open record of an ended watcher will get."""
-    is_here = run.holder.host == Holder.of_this_process("").host
-    if run.ended is None and is_here and not run.holder.is_running():
+    if run.ended is None and run.holder.host == machine() and not run.holder.is_running():
         return replace(run, outcome=RunOutcome.INTERRUPTED, reason="its watcher has ended")
     return run

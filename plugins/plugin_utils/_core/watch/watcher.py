@@ -16,9 +16,9 @@ from typing import IO
 
 from ..engine.engine import connect
 from ..engine.events import EngineEvent
-from ..errors import ChainError, RunError, TierwrightError, describe_error
+from ..errors import ChainError, PlanError, RunError, TierwrightError, describe_error
 from ..local_files import lock, state
-from ..text import printable
+from ..text import printable_lines
 from .engine_source import follow_engine, is_of_interest
 from .health import COMPARISON, ENGINE, RECORDS, Health
 from .local_server import Post, serve
@@ -86,16 +86,13 @@ class InventoryWatcher:
             TierwrightError: The comparison failed.
         """
         with self._exclusively(), self._signals():
-            survey = self._compare_or_raise()
             for _round in range(_ROUNDS):
-                started = self._start(survey)
+                survey = self._compare()
+                started = survey is not None and self._start(survey)
                 self._join()
-                if not started or self._failed or self._stop.is_set():
+                if not started or self._failed:
                     break
-                survey = self._compare_or_raise()
-            if not survey.needs and not survey.problems:
-                self._say("there is nothing to compare")
-            return not self._failed and not survey.problems and not self._stop.is_set()
+            return not self._failed and not self._said_problems and not self._stop.is_set()
 
     def watch(self) -> None:
         """Watch until a signal stops it: SIGTERM or SIGINT. Running playbooks are interrupted then.
@@ -118,39 +115,40 @@ class InventoryWatcher:
             self._join()
 
     def _say(self, line: str) -> None:
-        self._print(printable(line))
-
-    def _compare_or_raise(self) -> Survey:
-        survey = self._ask_interruptibly()
-        if survey is None:
-            raise RunError("the watcher was stopped")
-        return survey
+        self._print(printable_lines(line))
 
     def _compare_patiently(self) -> Survey | None:
         """Compare, and repeat this until it succeeds; ``None`` if the watcher is stopped.
 
         Raises:
             ChainError: The first comparison shows that the inventory is wrong.
+            PlanError: Ansible failed in the first comparison, for example because of a wrong vault password.
         """
         while not self._stop.is_set():
             try:
-                return self._ask_interruptibly()
+                return self._compare()
             except TierwrightError as error:
-                if self._survey is None and isinstance(error, ChainError):
+                if self._survey is None and isinstance(error, ChainError | PlanError):
                     raise
                 self._note_problems([str(error)])
                 self._health.failed(COMPARISON, str(error))
             self._wait_until(time.monotonic() + _RETRY_SECONDS, 0.0)
         return None
 
-    def _ask_interruptibly(self) -> Survey | None:
+    def _compare(self) -> Survey | None:
+        """Make a survey; ``None`` if the watcher is stopped meanwhile."""
+        output: list[str] = []
         try:
             self._is_asking = True
             if self._stop.is_set():
                 return None
-            self._survey = self._ask(self._watched.arguments, self._say)
+            self._survey = self._ask(self._watched.arguments, output.append)
         except _StoppedError:
             return None
+        except TierwrightError as error:
+            if output and str(error) not in self._said_problems:
+                self._say("\n".join(output))
+            raise
         finally:
             self._is_asking = False
         self._note_problems(self._survey.problems)
@@ -177,12 +175,12 @@ class InventoryWatcher:
             thread = self._lanes.get(lane)
             is_free = thread is None or not thread.is_alive()
             if decision.move is WorkMove.START and is_free and not self._stop.is_set():
-                self._tell(decision, "begins")
+                self._said.pop((decision.need.kind, decision.need.about), None)
                 self._lanes[lane] = threading.Thread(target=self._work, args=(decision, survey.settings), daemon=True)
                 self._lanes[lane].start()
                 started = True
             elif is_free:
-                self._tell(decision, {WorkMove.WAIT: "waits", WorkMove.HOLD: "is held"}.get(decision.move, "waits"))
+                self._tell(decision, "is held" if decision.move is WorkMove.HOLD else "waits")
         return started
 
     def _tell(self, decision: WorkDecision, how: str) -> None:
@@ -190,7 +188,7 @@ class InventoryWatcher:
         line = f"{decision.need.kind.value} {decision.need.about} {how}: {'; '.join(decision.reasons)}"
         if self._said.get(key) != line:
             self._say(line)
-        self._said[key] = line if decision.move is not WorkMove.START else ""
+        self._said[key] = line
 
     def _work(self, decision: WorkDecision, settings: WatchSettings) -> None:
         """Do work, in a thread of its own."""
@@ -208,7 +206,7 @@ class InventoryWatcher:
 
     def _began(self, run: WatchRun) -> None:
         self._health.began(run)
-        self._say(f"run {run.id} begins; `tierwright runs {run.id}` shows its output")
+        self._say(f"{run.kind.value} {run.about} begins as run {run.id}: {'; '.join(run.reasons)}")
 
     def _ended(self, run: WatchRun) -> None:
         self._health.ended(run)
