@@ -149,6 +149,15 @@ def test_a_new_volume_of_an_engine_gets_the_owner_of_a_directory_in_the_image():
     assert targets == {"/srv/files": False, "/usr/src/files": True}
 
 
+def test_a_proxy_of_the_cluster_is_trusted_if_there_is_one():
+    service = dataclasses.replace(SERVER, ingress_environment={"TRUSTED": "10.0.0.0/8"})
+    site = Site("shop", (DATABASE, service), SITE.volumes)
+    for host, trusted in (("shop.example.org", ["10.0.0.0/8"]), ("", [])):
+        groups = kubernetes.render(site, dataclasses.replace(CLUSTER, host=host), SECRETS)
+        pod = pods([each for group in groups for each in group.objects])[1]
+        assert [each["value"] for each in pod["containers"][0]["env"] if each["name"] == "TRUSTED"] == trusted
+
+
 def test_systemd_holds_the_published_port():
     files = {file.name: file.content for file in quadlet.quadlet_files(SITE, {"password": "name"})}
     assert "ListenStream=8000" in files["shop-web-1.socket"]

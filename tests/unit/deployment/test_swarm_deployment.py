@@ -181,7 +181,7 @@ def test_a_database_that_does_not_run_is_not_replaced(monkeypatch):
     swarm.calls.clear()
     broken = [SwarmTask(1, "failed", "running", "no space left on device", "", {}, "", "")]
     monkeypatch.setattr(swarm, "tasks", lambda _name: broken)
-    with pytest.raises(EngineError, match="not healthy .*no space left on device.* Nothing is changed"):
+    with pytest.raises(EngineError, match=r"not healthy .*no space left on device.* Nothing is changed"):
         deploy(swarm)
     assert swarm.calls == []
 
@@ -254,11 +254,11 @@ def test_a_port_that_only_root_may_open_is_rejected(monkeypatch):
     monkeypatch.setattr(swarm_checks, "_first_port", lambda: 1024)
     engine = SimpleNamespace(swarm=FakeSwarm(), address="unix:///run/docker.sock")
     site = with_entry(dataclasses.replace(SITE, services=(DATABASE, dataclasses.replace(SERVER, published=80))), 2)
-    with pytest.raises(EngineError, match="deploy_port is 80, .* choose a port from 1024"):
+    with pytest.raises(EngineError, match=r"deploy_port is 80, .* choose a port from 1024"):
         SwarmDeployment(engine, site, SwarmSettings(), SECRETS, lambda _line: None).plan()
 
 
 def test_entries_know_a_limited_number_of_proxies():
     site = with_entry(dataclasses.replace(SITE, services=(DATABASE, dataclasses.replace(SERVER, replicas=5))), 2)
-    with pytest.raises(ChainError, match="deploy_replicas.web is 5; the entries can use at most 4"):
+    with pytest.raises(ChainError, match=r"deploy_replicas\.web is 5; the entries can use at most 4"):
         deploy(FakeSwarm(), site)

@@ -149,6 +149,8 @@ class SiteService:
     on_entry_machine: bool = False
     #: Settings that replace others if it does not open its port itself, but gets it as file descriptor 3.
     socket_environment: Mapping[str, str] = field(default_factory=dict)
+    #: Settings that replace others if a proxy of the cluster is in front of it, which ends TLS.
+    ingress_environment: Mapping[str, str] = field(default_factory=dict)
     #: The services that it connects to.
     uses: tuple[str, ...] = ()
     #: Replicas that a busy cluster may add, and the share of its processors, in percent, at which it does.

@@ -154,7 +154,7 @@ class Swarm:
             EngineError: The engine rejected the request. The message does not contain the value.
         """
         with translate_errors(f"storing secret {name}"):
-            return str(self._session.api.create_secret(name, value, labels=dict(labels))["ID"])
+            return str(self._session.api.create_secret(name, value.encode(), labels=dict(labels))["ID"])
 
     def remove_secret(self, identifier: str) -> None:
         """Remove a secret. It need not exist.
