@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import click
@@ -49,7 +50,9 @@ def verb(
             raise UsageError(f"the inventory {Path(path).absolute()} does not exist")
     given = (("-i", inventory), ("-e", extra_vars), ("--vault-password-file", vault_password_file))
     words = [word for name, values in given for value in values for word in (name, value)]
-    watcher = InventoryWatcher(Watched(_name(inventory), (*words, *options)), click.echo)
+    # Imported late, because it imports clients of registries and engines.
+    watch = importlib.import_module("..watch.watcher", __package__)
+    watcher = watch.InventoryWatcher(watch.Watched(_name(inventory), (*words, *options)), click.echo)
     if not once:
         watcher.watch()
     elif not watcher.once():
