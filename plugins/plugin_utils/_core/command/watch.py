@@ -38,10 +38,6 @@ def verb(
 
     The variables watch_follow, watch_candidates and watch_deploy switch this on. SIGTERM or Ctrl-C ends the watcher.
     """
-    # `tierwright --help` imports all verbs, and these imports are slow.
-    from ..watch.watcher import InventoryWatcher  # noqa: PLC0415
-    from ..watch.work_run import Watched  # noqa: PLC0415
-
     asking = sorted(_ASKING.intersection(options))
     if asking:
         raise UsageError(f"{asking[0]} asks for a password, but nobody is there to answer; use --vault-password-file")
