@@ -27,7 +27,7 @@ MANAGER = "tierwright"
 #: Seconds to connect, and seconds without an answer.
 _TIMEOUT = (10, 60)
 
-_NOT_FOUND, _CONFLICT = 404, 409
+_NOT_FOUND, _CONFLICT, _TOO_MANY, _SERVER_ERROR = 404, 409, 429, 500
 
 _PLURALS = {
     "Deployment": "deployments",
@@ -56,7 +56,7 @@ _SELECTED_VERSIONS = {
 
 
 class ClusterUnreachableError(EngineError):
-    """The cluster does not answer at the moment."""
+    """The cluster does not answer at the moment, or says that it cannot."""
 
 
 class FieldConflictError(EngineError):
@@ -259,6 +259,8 @@ def _refusal(what: str, error: Exception, *, is_secret: bool) -> EngineError:
     text = f"{what}: the cluster refused it ({status} {reason})" + (f": {message}" if message else "")
     if status == _NOT_FOUND:
         return _NotThereError(text)
+    if status == _TOO_MANY or status >= _SERVER_ERROR:
+        return ClusterUnreachableError(text)
     causes = (answer.get("details") or {}).get("causes") or []
     taken = [cause for cause in causes if cause.get("reason") == "FieldManagerConflict"]
     if status == _CONFLICT and taken:
