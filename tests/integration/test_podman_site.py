@@ -145,7 +145,7 @@ def played(
         yield Played(client, paths, f"http://{address}:8080", browser)
     finally:
         for pod in ask(client, "get", "pods/json").json() or []:
-            ask(client, "delete", f"pods/{pod['Id']}", params={"force": "true"})
+            ask(client, "delete", f"pods/{pod['Id']}", params={"force": "true", "timeout": 0})
         remove_all(client, NAME, *SERVICES)
 
 
@@ -231,9 +231,9 @@ def test_only_the_proxy_has_a_port_of_the_machine(played):
 GENERATOR = "usr/libexec/podman/quadlet"
 
 
-def quadlets(images: dict[str, str] | None, folder: Path) -> list[RenderedFile]:
+def quadlets(folder: Path, images: dict[str, str] | None = None, replicas: int = 2) -> list[RenderedFile]:
     """Render the quadlets of a site into a folder."""
-    site = demo_site(images, UNITS, replicas={**ONE_OF_EACH, "wordpress": 2})
+    site = demo_site(images, UNITS, replicas={**ONE_OF_EACH, "wordpress": replicas})
     names = {key: each.name for key, each in swarm_secrets(site, SECRETS).items()}
     script = secret_script(site, {name: SECRETS.values[key] for key, name in names.items()})
     files = [*quadlet_files(site, names), script]
@@ -261,7 +261,7 @@ def generate(folder: Path) -> dict[str, str]:
 
 
 def test_podmans_generator_makes_valid_units(tmp_path):
-    files = quadlets(None, tmp_path / "quadlets")
+    files = quadlets(tmp_path / "quadlets")
     units = generate(tmp_path / "quadlets")
     services = [f"{UNITS}-{name}.service" for name in ("mariadb", "wordpress-1", "wordpress-2", "haproxy")]
     assert set(services) < set(units)
@@ -292,7 +292,7 @@ OF_SYSTEMD = ("--cgroups=", "--cidfile=", "--sdnotify=")
 def test_the_commands_of_the_units_start_the_site(client, images, tmp_path):
     if not client.version()["Version"].startswith("4."):
         pytest.skip("the client of this machine is Podman 4")
-    quadlets(images, tmp_path)
+    quadlets(tmp_path, images, 1)
     units = generate(tmp_path)
     socket = client.api.get_adapter(client.api.base_url).socket_path
     podman = ["podman", "--url", f"unix://{socket}"]
@@ -307,7 +307,7 @@ def test_the_commands_of_the_units_start_the_site(client, images, tmp_path):
     script = (tmp_path / f"{UNITS}-secrets.sh").read_text()
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     subprocess.run(["sh", "-s"], input=script, text=True, env=environment, check=True)
-    containers = [f"{UNITS}-{name}" for name in ("mariadb", "wordpress-1", "wordpress-2", "haproxy")]
+    containers = [f"{UNITS}-{service}" for service in SERVICES]
     try:
         ask(client, "post", "networks/create", json={"name": UNITS, "dns_enabled": True})
         for volume in ("data", "uploads"):
@@ -329,11 +329,11 @@ def test_the_commands_of_the_units_start_the_site(client, images, tmp_path):
             status = Path(f"/proc/{attributes['State']['Pid']}/status").read_text()
             assert re.search(r"^CapBnd:\t0{16}$", status, re.MULTILINE)
             assert re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE)
-        _code, output = client.containers.get(f"{UNITS}-wordpress-1").exec_run(
+        _code, output = client.containers.get(f"{UNITS}-wordpress").exec_run(
             ["sh", "-c", "echo $WORDPRESS_CONFIG_EXTRA"]
         )
         assert "($site_end = time() + 25;" in output.decode()
-        written = client.containers.get(f"{UNITS}-wordpress-1").exec_run(
+        written = client.containers.get(f"{UNITS}-wordpress").exec_run(
             ["sh", "-c", "touch wp-content/uploads/new; echo $?"]
         )
         assert written.output == b"0\n"
