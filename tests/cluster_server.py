@@ -43,6 +43,9 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: ClusterServer
 
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name in the base class
+        """Print nothing."""
+
     def do_GET(self) -> None:
         self._answer()
 
@@ -86,10 +89,13 @@ class _Handler(BaseHTTPRequestHandler):
                 return {"kind": "Status", "apiVersion": "v1", "status": "Success"}
             if match["name"]:
                 return cluster.get(kind, match["name"])
-            labels = dict(part.split("=", 1) for part in query.get("labelSelector", "").split(",") if part)
+            selected = [part.partition("=") for part in query.get("labelSelector", "").split(",") if part]
+            labels = {key: value for key, equals, value in selected if equals}
+            present = {key for key, equals, _value in selected if not equals}
             items = [
                 {key: value for key, value in each.items() if key not in {"apiVersion", "kind"}}
-                for each in cluster.list(kind, labels)
+                for each in cluster.select(kind, labels)
+                if present <= set(each["metadata"].get("labels") or {})
             ]
             return {"kind": f"{kind}List", "apiVersion": version, "metadata": {}, "items": items}
 

@@ -24,7 +24,6 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +34,9 @@ from urllib.parse import urlencode, urlsplit
 _COOKIE = {"Cookie": "wordpress_test_cookie=WP%20Cookie%20check"}
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _LOGIN = "/wp-login.php"
+
+#: A visit that is late by so many seconds is left out, so that a site that was slow gets no burst of visits.
+_MOST_LATE = 1.0
 
 _NEW, _KEPT = "a new connection", "a kept connection"
 
@@ -104,8 +106,10 @@ class Visits:
         """The counts, and a line for each request that failed or was repeated."""
         ordered = sorted(outcome.seconds for outcome in self.outcomes) or [0.0]
         begun = [outcome.begun for outcome in self.outcomes] or [0.0]
+        seconds = max(begun) - min(begun)
+        rate = len(self.outcomes) / max(seconds, 1)
         counts = (
-            f"{len(self.outcomes)} requests in {max(begun) - min(begun):.0f} s, {len(self.failed)} failed, "
+            f"{len(self.outcomes)} requests in {seconds:.0f} s ({rate:.1f} a second), {len(self.failed)} failed, "
             f"{len(self.repeated)} repeated, {len(self.reconnected)} on a new connection because the kept one had ended"
         )
         times = (
@@ -189,7 +193,10 @@ class _Browser:
 
 
 class Visitors:
-    """Visits a site until it is stopped. The rate does not depend on how fast the site answers."""
+    """Visits a site until it is stopped.
+
+    The rate does not depend on how fast the site answers, as long as not too many requests wait for an answer.
+    """
 
     def __init__(
         self,
@@ -200,6 +207,7 @@ class Visitors:
         title: str = "",
         rate: float = 20,
         timeout: float = 30,
+        at_once: int = 20,
     ) -> None:
         """Prepare.
 
@@ -210,6 +218,8 @@ class Visitors:
             title: What the front page must contain.
             rate: Requests in a second, of all visitors together.
             timeout: Seconds that an answer may take.
+            at_once: Requests that wait for an answer at one time, at most. A site that is too slow for the rate gets
+                fewer requests, and the report says so.
         """
         parts = urlsplit(address)
         self._host, self._port = parts.hostname or "", parts.port or 80
@@ -228,17 +238,17 @@ class Visitors:
             ((front,), False),
             (login, True),
         )
-        self._plan = _numbered(itertools.cycle(visits))
+        self._plan = itertools.cycle(visits)
         self._idle: queue.LifoQueue[_Browser] = queue.LifoQueue()
         self._lock, self._end = threading.Lock(), threading.Event()
         self._outcomes: list[Outcome] = []
         self._latest = 0.0
-        # Enough for a time in which the site does not answer at all.
-        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(int(rate * timeout))]
-        self._begun = 0.0
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(at_once)]
+        #: When the next visit begins.
+        self._due = 0.0
 
     def start(self) -> Visitors:
-        self._begun = time.monotonic()
+        self._due = time.monotonic()
         for thread in self._threads:
             thread.start()
         return self
@@ -267,10 +277,12 @@ class Visitors:
     def _work(self) -> None:
         while not self._end.is_set():
             with self._lock:
-                number, requests, keep = next(self._plan)
-            if self._end.wait(max(0.0, self._begun + number / self._rate - time.monotonic())):
+                requests, keep = next(self._plan)
+                due = self._due = max(self._due, time.monotonic() - _MOST_LATE)
+                self._due += len(requests) / self._rate
+            if self._end.wait(max(0.0, due - time.monotonic())):
                 return
-            late = time.monotonic() - self._begun - number / self._rate
+            late = time.monotonic() - due
             browser = self._browser() if keep else _Browser(self._host, self._port, self._timeout)
             for request in requests:
                 outcome = browser.visit(request, keep=keep)
@@ -286,16 +298,6 @@ class Visitors:
         with contextlib.suppress(queue.Empty):
             return self._idle.get_nowait()
         return _Browser(self._host, self._port, self._timeout)
-
-
-def _numbered(
-    visits: Iterator[tuple[tuple[Request, ...], bool]],
-) -> Iterator[tuple[int, tuple[Request, ...], bool]]:
-    """Number the visits by their first request."""
-    number = 0
-    for requests, keep in visits:
-        yield number, requests, keep
-        number += len(requests)
 
 
 def _first_words(body: str) -> str:

@@ -23,7 +23,10 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.
     ClusterSettings,
     render,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.quadlet import quadlet_files
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.quadlet import (
+    quadlet_files,
+    secret_script,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.rendered_files import (
     RenderedFile,
     compare_files,
@@ -87,7 +90,8 @@ class ActionModule(ChainAction):
         if not folder:
             raise ChainError("the target is quadlet; set deploy_render_to to the folder for its files")
         names = {key: each.name for key, each in swarm_secrets(site, secrets).items()}
-        return {**self._write(folder, quadlet_files(site, names)), "secrets": sorted(names.values())}
+        script = secret_script(site, {name: secrets.values[key] for key, name in names.items()})
+        return {**self._write(folder, [*quadlet_files(site, names), script]), "secrets": sorted(names.values())}
 
     def _deploy_to_swarm(self, site: Site, secrets: SecretValues, engine: Engine) -> dict[str, Any]:
         args = self._task.args

@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -14,14 +15,20 @@ import pytest
 
 import made_images
 import tiny_image
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.kubernetes import render
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.labels import (
     CHOSEN_BY,
     CONFIG,
     SERVICE,
     SITE,
 )
+from cluster_server import cluster_server
+from fake_cluster import FakeCluster
+from small_site import CLUSTER, SECRETS
+from small_site import SITE as SMALL_SITE
 
 from .command import Answer, tierwright_fixture  # noqa: F401 - tests use the fixture
+from .test_kubernetes import packages
 
 RELEASE = "release-20261124T093000Z"
 
@@ -88,3 +95,23 @@ def test_a_name_that_stands_for_nothing_any_more_is_named(
     answer = tierwright("deployed", site["name"])
     assert f"the engine does not have {site['name']}:latest any more" in answer.output
     assert RELEASE in answer.output
+
+
+def test_a_cluster_is_asked_for_its_deployments_and_pods_only(
+    tierwright: Callable[..., Answer], tmp_path: Path
+) -> None:
+    cluster = FakeCluster()
+    cluster.add_namespace("shop")
+    for group in render(SMALL_SITE, CLUSTER, SECRETS):
+        for manifest in group.objects:
+            cluster.patch(manifest, "tierwright", force=True, dry_run=False)
+    with cluster_server(cluster) as server:
+        server.write_configuration(tmp_path / "configuration")
+        variables = {"KUBECONFIG": str(tmp_path / "configuration"), "PYTHONPATH": str(packages())}
+        answer = tierwright("deployed", "--context", "test", "--namespace", "shop", "--json", **variables).json
+    assert [(each["service"], each["target"], each["wanted"]) for each in answer["services"]] == [
+        ("db", "kubernetes", 1),
+        ("web", "kubernetes", 2),
+    ]
+    paths = {path.partition("?")[0] for _method, path in server.requests}
+    assert paths == {"/version", "/apis/apps/v1/namespaces/shop/deployments", "/api/v1/namespaces/shop/pods"}

@@ -1,7 +1,7 @@
 """The whole walk-through of docs/patching.md: from a security update in the archive to the running site.
 
 Three teams work in one clone with one registry. Nothing is pretended: the archive is signed, the commands are those of
-users, and visitors use the site all the time.
+users, and visitors use the site during each roll-out.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ import contextlib
 import json
 import re
 import subprocess
+import time
+from urllib.request import urlopen
 
 import pytest
 
 from blog import TITLE, Blog, picture
 from debian_archive import DebianArchive, SigningKey, missing_programs, newer_package
 from engines import machine
+from integration.engines import wait_for
 from real_registry import docker_registry
 from site_project import ROOT, SiteProject, user_environment
 from visitors import Visitors
@@ -25,7 +28,9 @@ pytestmark = [pytest.mark.timeout(3000), pytest.mark.skipif(bool(missing_program
 ADDRESS = "http://127.0.0.1:8080"
 #: The package that gets a security update. The core build installs it.
 PACKAGE, SUFFIX, ADDED = "xz-utils", "+deb12u99", "usr/share/xz-utils/fixed"
-SERVICES = ("haproxy", "mariadb", "wordpress")
+EVERYWHERE = "From the update in the archive until it runs everywhere, with tests"
+REPLACED = "From the promotion until the last replica is replaced"
+SERVICES = ("entry", "haproxy", "mariadb", "wordpress")
 OPERATIONS = """---
 tier_image: "{{{{ shop_registry }}}}/operations/{{{{ inventory_hostname }}}}"
 # Security updates of our own, in addition to Debian's.
@@ -34,6 +39,17 @@ corebuild_apt_sources:
   - uris: [{address}]
     suites: [{suite}]
     key: "{{{{ lookup('ansible.builtin.file', inventory_dir ~ '/archive.asc') }}}}"
+"""
+TOKEN = "a token of this test"
+#: The registry tells the watcher about every change.
+NOTIFICATIONS = f"""notifications:
+  endpoints:
+    - name: tierwright
+      url: http://127.0.0.1:8405/notifications
+      headers: {{Authorization: [Bearer {TOKEN}]}}
+      timeout: 5s
+      threshold: 3
+      backoff: 1s
 """
 PHP = """---
 httpd_php_ini: {session.save_path: /tmp, session.gc_probability: 1, upload_max_filesize: 64M, post_max_size: 64M}
@@ -49,7 +65,7 @@ def bridge_address():
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory):
-    with docker_registry(tmp_path_factory.mktemp("registry")) as host:
+    with docker_registry(tmp_path_factory.mktemp("registry"), NOTIFICATIONS) as host:
         yield host
 
 
@@ -69,7 +85,10 @@ def project(environment, registry, archive, tmp_path_factory):
         folder / "clone", user_environment(environment, folder / "home"), ROOT / "reports/patching.txt"
     )
     served, address, key = archive
-    project.write("inventories/shop/group_vars/all.yml", f"---\nshop_registry: {registry}\n")
+    (folder / "token").write_text(TOKEN)
+    (folder / "token").chmod(0o600)
+    everywhere = f"---\nshop_registry: {registry}\nwatch_notification_token_file: {folder}/token\n"
+    project.write("inventories/shop/group_vars/all.yml", everywhere)
     project.write("inventories/shop/archive.asc", key)
     project.write("inventories/shop/group_vars/operations.yml", OPERATIONS.format(address=address, suite=served.suite))
     project.commit("operations", "corebuild: security updates of our own")
@@ -100,9 +119,52 @@ def download(image, folder):
     return package
 
 
-def roll_out(project):
-    """What the watcher does: deploy what is released now."""
-    return project.playbook("playbooks/deploy.yml", inventory="site")
+@contextlib.contextmanager
+def watcher(project):
+    """`tierwright watch` in the background."""
+    words = ["tierwright", "watch", "-i", "inventories/shop/site.yml"]
+    log = project.transcript.with_name("watch.txt")
+    with log.open("w") as output:
+        running = subprocess.Popen(
+            words, cwd=project.folder, env=dict(project.environment), stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        wait_for(lambda: deployments() is not None)
+        yield
+    finally:
+        running.terminate()
+        code = running.wait(60)
+        project.note(f"$ {' '.join(words)}\n{log.read_text()}")
+    assert code == 0, log.read_text()
+
+
+def deployments():
+    """How many deployments of the watcher ended, by outcome; None if there is no watcher yet."""
+    try:
+        with urlopen("http://127.0.0.1:8405/metrics") as answer:
+            text = answer.read().decode()
+    except OSError:
+        return None
+    found = re.findall(r'^tierwright_watch_runs_total\{kind="deploy",outcome="(\w+)"\} ([0-9.]+)$', text, re.MULTILINE)
+    return {outcome: float(count) for outcome, count in found}
+
+
+def publish_and_roll_out(project, blog):
+    """Publish. The watcher does the rest, while visitors use the site and see no failed request."""
+    before = deployments()
+    with Visitors(ADDRESS, user=blog.user, password=blog.password, title=TITLE) as visitors:
+        with project.step("Publish"):
+            project.playbook("playbooks/publish.yml")
+        with project.step(REPLACED):
+            wait_for(lambda: deployments() != before, 120)
+    visits = visitors.so_far()
+    project.note(f"visitors: {visits.report()}")
+    after = deployments()
+    assert {outcome: after[outcome] - before[outcome] for outcome in after if after[outcome] != before[outcome]} == {
+        "succeeded": 1
+    }
+    assert visits.failed == [], visits.report()
+    print(f"{project.times[REPLACED]:.1f} s: {REPLACED}\n{visits.report()}")  # noqa: T201 - output for docs/soak.md
 
 
 def test_a_security_update_walks_from_the_archive_to_the_running_site(project, registry, archive, engine, tmp_path):
@@ -112,34 +174,28 @@ def test_a_security_update_walks_from_the_archive_to_the_running_site(project, r
         assert first >= {"corebuild", "httpd-php", "mariadb", "haproxy", "wordpress"}
         project.playbook("playbooks/publish.yml")
     with project.step("Deploy the site"):
-        roll_out(project)
+        project.playbook("playbooks/deploy.yml", inventory="site")
     blog = Blog(ADDRESS)
     with project.step("Write a post and upload a picture"):
         blog.install()
         blog.log_in()
         post = blog.write_post("Before the patch", "This post must survive.")
         image = blog.upload("blue.png", picture())
-    visitors = Visitors(ADDRESS, user=blog.user, password=blog.password, title=TITLE).start()
-    try:
-        _patch(project, registry, served, engine, tmp_path)
+    with watcher(project):
+        _patch(project, blog, registry, served, engine, tmp_path)
         _look(project, registry)
         _still_there(blog, post, image)
-        _settings(project, engine)
+        _settings(project, blog, engine)
         _still_there(blog, post, image)
         _bad_change(project, engine)
         _still_there(blog, post, image)
-    finally:
-        visits = visitors.stop()
-        project.note(f"\n=== Visitors\n{visits.report()}")
-        print(visits.report())  # noqa: T201 - output for docs/soak.md
-    assert visits.failed == [], visits.report()
 
 
-def _patch(project, registry, served, engine, folder):
+def _patch(project, blog, registry, served, engine, folder):
     core = f"{registry}/operations/corebuild:latest"
     package = newer_package(download(core, folder), folder, SUFFIX, ADDED, "CVE-2026-0001\n")
     before = {service: containers(engine, service) for service in SERVICES}
-    with project.step("From the update in the archive until it runs everywhere, with tests"):
+    with project.step(EVERYWHERE):
         served.publish(package)
         with project.step("Who must act"):
             outdated = project.tierwright("outdated", "container:shop_wordpress", "container:shop_mariadb")
@@ -150,10 +206,7 @@ def _patch(project, registry, served, engine, folder):
             assert f"outside input debian {served.suite} changed" in plan
             cascade = project.playbook("build-chain.yml")
             assert built(cascade) == {"corebuild", "httpd-php", "mariadb", "haproxy", "wordpress"}, cascade
-        with project.step("Publish"):
-            project.playbook("playbooks/publish.yml")
-        with project.step("From the promotion until the last replica is replaced"):
-            roll_out(project)
+        publish_and_roll_out(project, blog)
     now = {service: containers(engine, service) for service in SERVICES}
     for service in SERVICES:
         assert not set(before[service]) & set(now[service]), service
@@ -161,8 +214,8 @@ def _patch(project, registry, served, engine, folder):
         (container, *_) = now[service]
         code, output = engine.containers.get(container).exec_run(["cat", f"/{ADDED}"])
         assert (code, output) == (0, b"CVE-2026-0001\n"), service
-    assert project.times["From the promotion until the last replica is replaced"] < 60
-    assert project.times["From the update in the archive until it runs everywhere, with tests"] < 300
+    assert project.times[REPLACED] < 60
+    assert project.times[EVERYWHERE] < 300
 
 
 def _look(project, registry):
@@ -189,14 +242,13 @@ def _look(project, registry):
         assert "no package is outdated in" in project.tierwright("outdated", "container:shop_wordpress")
 
 
-def _settings(project, engine):
+def _settings(project, blog, engine):
     before = {service: containers(engine, service) for service in SERVICES}
     with project.step("Middleware changes PHP settings"):
         project.write("inventories/shop/host_vars/httpd-php.yml", PHP)
         project.commit("middleware", "httpd-php: uploads of 64 MB")
         assert built(project.playbook("build-chain.yml")) == {"httpd-php", "wordpress"}
-        project.playbook("playbooks/publish.yml")
-        roll_out(project)
+        publish_and_roll_out(project, blog)
     now = {service: containers(engine, service) for service in SERVICES}
     assert [service for service in SERVICES if set(before[service]) != set(now[service])] == ["wordpress"]
     (container, *_) = now["wordpress"]
@@ -217,8 +269,10 @@ def _bad_change(project, engine):
         assert "test_php_has_the_extension[intl]" in failed
         assert "team development" in failed
         assert "httpd-php" in failed
+    before_publishing = deployments()
     project.playbook("playbooks/publish.yml")
-    roll_out(project)
+    time.sleep(10)  # the watcher looks two seconds after a sign
+    assert deployments() == before_publishing
     assert {service: containers(engine, service) for service in SERVICES} == before
     now = {image.id for image in engine.images.list() if any(tag.endswith(":latest") for tag in image.tags)}
     assert now == released

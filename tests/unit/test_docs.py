@@ -13,6 +13,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier_
     TIER_SPEC,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.residue import BY_FAMILY, COMMON
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.settings import WATCH_SPEC
 
 TEXT = (Path(__file__).parents[2] / "docs/variables.md").read_text()
 
@@ -27,6 +28,7 @@ def test_every_variable_is_documented():
     assert section("## Where it stands") | section("## What it is") == set(TIER_SPEC)
     assert section("## How the run goes") == set(RUN_VARIABLES)
     assert section("### `tier_config`") == set(CONFIG_SPEC)
+    assert section("## What a watcher does") == set(WATCH_SPEC)
 
 
 @pytest.mark.parametrize("variable", ["tier_bootstrap", "tier_import", "tier_follow", "tier_cage"])

@@ -91,7 +91,7 @@ class OneEngine:
         self.documents = images
         spec = service and service_spec(SITE, service, SwarmSettings(), {"password": ("ID", "name")}, "deploy-1")
         self.swarm = SimpleNamespace(
-            state=lambda: SwarmState(swarm, is_manager=swarm == "active", machine="", machines=1),
+            state=lambda: SwarmState(swarm, is_manager=swarm == "active", machine="", machines=1, two_intervals=False),
             services=lambda _label: [SwarmService("ID", 1, spec, state, message)] if spec else [],
             tasks=lambda _service: list(tasks),
         )
@@ -332,7 +332,7 @@ def test_a_container_of_a_registry_image_is_compared_by_its_id(registry):
 
 def test_a_worker_of_a_swarm_cannot_say_what_runs():
     engine = OneEngine()
-    engine.swarm.state = lambda: SwarmState("active", is_manager=False, machine="", machines=2)
+    engine.swarm.state = lambda: SwarmState("active", is_manager=False, machine="", machines=2, two_intervals=False)
     with pytest.raises(EngineError, match="set DOCKER_HOST to a manager"):
         ask(engine)
 
@@ -451,3 +451,18 @@ def test_a_cluster_with_a_strange_answer_is_an_error(registry):
     cluster.objects["Deployment"][0]["spec"] = json.loads("[]")
     with pytest.raises(EngineError, match="the cluster's answer cannot be understood"):
         deployed_on_cluster(cluster, "shop", Registries().reader)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "problem"),
+    [
+        ([{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}], "exceeded quota"),
+        ([], "the cluster has not made the others"),
+    ],
+)
+def test_pods_that_a_cluster_does_not_make_have_a_reason(registry, conditions, problem):
+    cluster = OneCluster(registry)
+    cluster.objects["Pod"] = []
+    cluster.objects["Deployment"][0]["status"]["conditions"] = conditions
+    (service,) = deployed_on_cluster(cluster, "shop", Registries().reader).services
+    assert (service.running, service.wanted, service.problem) == (0, 2, problem)

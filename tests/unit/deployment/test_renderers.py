@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import subprocess
 
 import pytest
 import yaml
@@ -13,6 +14,9 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.labels import SPEC
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.rendered_files import manifest_files
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.site import Site
+from demo_site import SECRETS as DEMO_SECRETS
+from demo_site import demo_site
+from pod_security import violations
 from small_site import CLUSTER, DATABASE, GOLDEN, PASSWORD, SECRETS, SERVER, SITE, rendered
 
 #: It tests the library only.
@@ -45,18 +49,31 @@ def test_kubernetes_applies_a_service_after_those_that_it_uses():
     assert [group.name for group in kubernetes.render(SITE, CLUSTER, SECRETS)] == ["secrets", "network", "db", "web"]
 
 
-def test_every_container_keeps_the_rules_of_the_standard_restricted():
-    for pod in pods(render()):
-        assert pod["securityContext"]["runAsNonRoot"]
-        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+@pytest.mark.parametrize("openshift", [False, True])
+def test_every_pod_keeps_the_rules_of_the_standard_restricted(openshift):
+    cluster = dataclasses.replace(CLUSTER, openshift=openshift, image_triggers=openshift)
+    demo = [each for group in kubernetes.render(demo_site(), cluster, DEMO_SECRETS) for each in group.objects]
+    found = pods([*demo, *render(openshift=openshift)])
+    assert len(found) == 5
+    for pod in found:
+        assert list(violations(pod)) == []
         assert not pod["automountServiceAccountToken"]
         for container in [*pod["containers"], *pod.get("initContainers", [])]:
-            assert container["securityContext"] == {
-                "allowPrivilegeEscalation": False,
-                "capabilities": {"drop": ["ALL"]},
-                "readOnlyRootFilesystem": True,
-            }
+            assert container["securityContext"]["readOnlyRootFilesystem"]
             assert set(container["resources"]["limits"]) == {"cpu", "memory"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hostNetwork": True},
+        {"securityContext": {"runAsNonRoot": True}},
+        {"volumes": [{"name": "x", "hostPath": {"path": "/"}}]},
+        {"containers": [{"name": "x", "securityContext": {"capabilities": {"drop": ["ALL"]}}}]},
+    ],
+)
+def test_the_rules_of_the_standard_find_violations(change):
+    assert list(violations({**pods(render())[0], **change}))
 
 
 def test_openshift_chooses_the_users_itself():
@@ -148,6 +165,15 @@ def test_a_new_volume_of_an_engine_gets_the_owner_of_a_directory_in_the_image():
     assert targets == {"/srv/files": False, "/usr/src/files": True}
 
 
+def test_a_proxy_of_the_cluster_is_trusted_if_there_is_one():
+    service = dataclasses.replace(SERVER, ingress_environment={"TRUSTED": "10.0.0.0/8"})
+    site = Site("shop", (DATABASE, service), SITE.volumes)
+    for host, trusted in (("shop.example.org", ["10.0.0.0/8"]), ("", [])):
+        groups = kubernetes.render(site, dataclasses.replace(CLUSTER, host=host), SECRETS)
+        pod = pods([each for group in groups for each in group.objects])[1]
+        assert [each["value"] for each in pod["containers"][0]["env"] if each["name"] == "TRUSTED"] == trusted
+
+
 def test_systemd_holds_the_published_port():
     files = {file.name: file.content for file in quadlet.quadlet_files(SITE, {"password": "name"})}
     assert "ListenStream=8000" in files["shop-web-1.socket"]
@@ -156,10 +182,36 @@ def test_systemd_holds_the_published_port():
 
 @pytest.mark.parametrize(
     ("text", "quoted"),
-    [("a b", '"a b"'), ('a"b', '"a\\"b"'), ("50%", '"50%%"'), ("a\nb", '"a\\nb"'), ("a\\b", '"a\\\\b"')],
+    [
+        ("a b", '"a b"'),
+        ('a"b', '"a\\"b"'),
+        ("50%", '"50%%"'),
+        ("a\nb", '"a\\nb"'),
+        ("a\\b", '"a\\\\b"'),
+        ("${a}", '"$${a}"'),
+    ],
 )
 def test_values_in_units_are_quoted(text, quoted):
     service = dataclasses.replace(SERVER, environment={"A": text})
     site = Site("shop", (DATABASE, service), SITE.volumes)
     units = {file.name: file.content for file in quadlet.quadlet_files(site, {"password": "x"})}
     assert f"Environment={quoted.replace(chr(34), chr(34) + 'A=', 1)}" in units["shop-web-1.container"].splitlines()
+
+
+def test_a_new_volume_of_quadlets_belongs_to_the_user_of_its_service():
+    files = {file.name: file.content for file in quadlet.quadlet_files(SITE, {"password": "name"})}
+    assert "User=999\nGroup=999\n" in files["shop-data.volume"]
+    assert "User=1001\nGroup=0\n" in files["shop-files.volume"]
+
+
+def test_the_secrets_of_quadlets_are_stored_by_a_script_without_command_lines_that_contain_them(tmp_path):
+    value = "it's $HOME `id` \\ %s"
+    podman = tmp_path / "podman"
+    podman.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/log\n[ "$2" = create ] && cat > {tmp_path}/stored\n')
+    podman.chmod(0o755)
+    script = quadlet.secret_script(SITE, {"shop_password_x": value})
+    assert (script.name, script.is_secret) == ("shop-secrets.sh", True)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    subprocess.run(["sh", "-s"], input=script.content, text=True, env=environment, check=True)
+    assert (tmp_path / "stored").read_text() == value
+    assert value not in (tmp_path / "log").read_text()

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.container_info import inspect_container
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import read_container
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
 
 ENDING = "read /proc/77749/cgroup: no such process"
@@ -40,3 +41,20 @@ def test_other_errors_are_errors_at_once(answers, left):
     with pytest.raises(EngineError, match=f"looking at container c: the engine says: {answers[0]}"):
         inspect_container(engine, "c")
     assert len(waiting) == left
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ({"Running": True, "Status": "running", "ExitCode": 0}, (True, None, "")),
+        ({"Running": False, "Status": "exited", "ExitCode": 137}, (False, 137, "")),
+        (
+            {"Running": False, "Status": "created", "ExitCode": 127, "Error": "no such file"},
+            (False, None, "no such file"),
+        ),
+        ({"Running": False, "Status": "configured"}, (False, None, "")),
+    ],
+)
+def test_the_exit_status_of_a_container_that_never_ran_is_unknown(state, expected):
+    found = read_container({"Id": "c", "State": state, "Config": {}}, "sha256:a")
+    assert (found.running, found.exit_status, found.error) == expected

@@ -19,6 +19,12 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.statu
     read_status,
     status_file,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.run_records import (
+    RunOutcome,
+    begin_run,
+    end_run,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.survey import WorkKind, WorkNeed
 
 EVIL = "<script>alert(1)</script>"
 HOSTILE = {
@@ -168,3 +174,17 @@ def test_a_followed_tier_shows_where_it_comes_from(pages):
     assert "r.example.org/ops/corebuild:stable" in words
     assert "0123456789ab" in words
     assert "Based on base" in " ".join(words.split())
+
+
+def test_runs_of_watchers_are_shown(pages):
+    need = WorkNeed(WorkKind.FOLLOW, made_chain.NAME, {"base": "sha256:1"})
+    end_run(begin_run(need, ["base: <b>stable</b> is 2"], ["chain.yml"]), RunOutcome.REJECTED, "web failed its tests")
+    begin_run(replace(need, kind=WorkKind.DEPLOY, about="shop"), ["web runs 1"], ["site.yml"])
+    begin_run(replace(need, about="another chain"), [], ["other.yml"])
+    text = pages()["index.html"]
+    words = " ".join("".join(Page(text).words).split())
+    assert "base: <b>stable</b> is 2" in words
+    assert "rejected: web failed its tests" in words
+    assert "deploy shop" in words
+    assert "goes on" in words
+    assert "another chain" not in words

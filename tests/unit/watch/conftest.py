@@ -53,7 +53,7 @@ def make_run(make_need):
 
 
 @pytest.fixture
-def make_survey(tmp_path, make_need):
+def make_survey(tmp_path):
     """Make a survey with these needs."""
 
     def make(*needs, problems=(), **fields):

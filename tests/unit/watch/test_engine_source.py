@@ -68,8 +68,11 @@ def test_an_engine_that_refuses_is_an_error(events):
     [
         (EngineEvent("image", "tag", "web:latest"), True),
         (EngineEvent("image", "tag", "localhost/web:latest"), True),
+        (EngineEvent("image", "tag", "web"), True),
+        (EngineEvent("image", "tag", "web:1"), False),
         (EngineEvent("image", "tag", "other:latest"), False),
-        (EngineEvent("image", "load", "sha256:12"), True),
+        (EngineEvent("image", "tag", "registry:5000/web"), False),
+        (EngineEvent("image", "load", "sha256:12"), False),
         (EngineEvent("image", "push", "web:latest"), False),
         (EngineEvent("service", "remove", "shop_web"), True),
         (EngineEvent("service", "update", "shop_web"), False),
@@ -111,7 +114,7 @@ class FakeEngine:
 
 def test_a_killed_engine_is_followed_again_with_growing_pauses(monkeypatch):
     stop, pauses, told, taken = Event(), [], [], []
-    monkeypatch.setattr(stop, "wait", lambda seconds: pauses.append(seconds))
+    monkeypatch.setattr(stop, "wait", pauses.append)
     event = EngineEvent("image", "tag", "web:latest")
     engine = FakeEngine([[event], [event, EngineUnavailableError("killed")], "away", "away", "away", [event]], stop)
     follow_engine(engine.connect, taken.append, told.append, lambda: told.append("back"), stop)
@@ -125,7 +128,7 @@ def test_a_killed_engine_is_followed_again_with_growing_pauses(monkeypatch):
 
 def test_pauses_have_a_limit(monkeypatch):
     stop, pauses = Event(), []
-    monkeypatch.setattr(stop, "wait", lambda seconds: pauses.append(seconds))
+    monkeypatch.setattr(stop, "wait", pauses.append)
     engine = FakeEngine(["away"] * 20, stop)
     follow_engine(engine.connect, print, lambda _reason: None, lambda: None, stop)
     assert max(pauses) == engine_source.LONGEST_PAUSE

@@ -118,7 +118,7 @@ def test_other_paths_and_methods(send):
     assert send(b"", method="GET", path="/metrics?x=1") == 200
 
 
-def test_too_many_connections_are_closed_and_the_server_goes_on(send, monkeypatch):
+def test_too_many_connections_are_closed_and_the_server_goes_on(send):
     held = [socket.create_connection(send.address) for _ in range(local_server._MOST)]
     with socket.create_connection(send.address, timeout=20) as more:
         assert more.recv(1) == b""

@@ -11,10 +11,9 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.playbook_process import read_process
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.playbook_run import (
     PlaybookEnd,
-    output_path,
     run_playbooks,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.run_records import RunOutcome
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.run_records import RunOutcome, output_path
 
 #: Each of these must be in no file.
 CANARIES = {name: f"canary-{name}-7f3a" for name in ("environment", "vault", "extra", "hidden")}
@@ -29,7 +28,7 @@ PLAYBOOK = """
   tasks:
     - ansible.builtin.set_fact: {kept: "{{ vaulted }}", cacheable: true}
     - ansible.builtin.set_fact: {other: "{{ vaulted }}"}
-    - ansible.builtin.command: "true"
+    - ansible.builtin.command: cat
       args: {stdin: "{{ vaulted }}"}
       environment: {SECRET: "{{ given }}"}
     - ansible.builtin.command: echo {{ hidden }}
@@ -80,7 +79,8 @@ def test_a_playbook_runs_and_leaves_no_secret_behind(place, tmp_path, monkeypatc
     assert left["artifacts/status"] == b"successful"
     assert left["artifacts/rc"] == b"0"
     assert json.loads(left["artifacts/command"])["env"] == {}
-    events = [json.loads(content)["event"] for path, content in left.items() if path.startswith("artifacts/job_events/")]
+    stored = [content for path, content in left.items() if path.startswith("artifacts/job_events/")]
+    events = [json.loads(content)["event"] for content in stored]
     assert {"playbook_on_play_start", "playbook_on_stats", "runner_on_failed"} <= set(events)
     assert sum(map(len, left.values())) < 20_000
 

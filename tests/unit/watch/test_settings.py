@@ -53,12 +53,13 @@ def test_addresses_and_paths(tmp_path):
 
 
 def test_chain_and_site_may_not_contradict():
-    assert merge_values({"watch_follow": True}, {"watch_deploy": True}) == {"watch_follow": True, "watch_deploy": True}
-    with pytest.raises(ChainError, match="watch_interval is 5 for the tiers, and 6 for the host of the site"):
-        merge_values({"watch_interval": 5}, {"watch_interval": 6})
+    both = {"watch_follow": True, "watch_deploy": True}
+    assert merge_values({"watch_follow": True}, {"watch_deploy": True}, "x") == both
+    with pytest.raises(ChainError, match="watch_interval is 5 for a tier, and 6 for the host of the site"):
+        merge_values({"watch_interval": 5}, {"watch_interval": 6}, "the host of the site")
 
 
 def test_mistyped_variables_are_found():
     check_names(["watch_deploy", "watchdog", "watch_my_own_files", "deploy_name"])
-    with pytest.raises(ChainError, match="there is no variable watch_deplyo; do you mean watch_deploy?"):
+    with pytest.raises(ChainError, match=r"there is no variable watch_deplyo; do you mean watch_deploy\?"):
         check_names(["watch_deplyo"])

@@ -9,12 +9,19 @@ import subprocess
 import sys
 import threading
 import time
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError, EngineError, RunError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import (
+    ChainError,
+    EngineError,
+    PlanError,
+    RunError,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.records import encode
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch import watcher
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.run_records import (
     RunOutcome,
     begin_run,
@@ -22,7 +29,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.run_r
     read_runs,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.survey import WorkKind
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.watcher import Watcher
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.watcher import InventoryWatcher
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.work_run import Watched
 
 WATCHED = Watched(("/srv/site.yml",), ("-i", "/srv/site.yml"))
@@ -57,16 +64,17 @@ class World:
         return end_run(run, RunOutcome.INTERRUPTED if stopped else self.outcome)
 
     def watcher(self):
-        return Watcher(WATCHED, self.lines.append, ask=self.ask, do=self.do)
+        return InventoryWatcher(WATCHED, self.lines.append, ask=self.ask, do=self.do)
 
 
 def test_once_does_what_has_to_be_done_and_compares_again(make_survey, make_need):
     world = World(make_survey(make_need()), make_survey(make_need(reasons=())))
     assert world.watcher().once()
     assert (world.asked, world.done) == (2, [(WorkKind.DEPLOY, "shop")])
-    assert world.lines[0] == "deploy shop begins: web runs 1; latest is 2"
-    assert world.lines[1].startswith("run deploy-20")
-    assert world.lines[2].endswith("succeeded after 0 s")
+    begins, ends = world.lines
+    assert begins.startswith("deploy shop begins as run deploy-20")
+    assert begins.endswith(": web runs 1; latest is 2")
+    assert ends.endswith("succeeded after 0 s")
 
 
 def test_once_fails_if_a_run_fails_and_does_not_repeat_it(make_survey, make_need):
@@ -140,7 +148,7 @@ def test_interrupted_work_is_done_by_the_next_watcher(make_survey, make_need):
 
 
 def test_comparisons_that_fail_are_repeated_and_told_once(make_survey, make_need, monkeypatch):
-    monkeypatch.setattr("ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.watcher._RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(watcher, "_RETRY_SECONDS", 0.01)
     world = World(*[EngineError("no engine")] * 3, make_survey(make_need(reasons=())))
     run_in_background(world, lambda: any("watching" in line for line in world.lines))
     assert world.lines == [
@@ -157,7 +165,7 @@ def test_a_wrong_inventory_ends_the_watcher_at_once():
 
 
 def test_a_wrong_inventory_is_a_problem_later(make_survey, make_need, monkeypatch):
-    monkeypatch.setattr("ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.watcher._RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(watcher, "_RETRY_SECONDS", 0.01)
     fine = make_survey(make_need(reasons=()), watch_interval=1.0)
     world = World(fine, ChainError("wrong"), fine)
     run_in_background(world, lambda: "everything can be compared again" in world.lines)
@@ -184,10 +192,75 @@ def test_a_run_that_cannot_be_recorded_is_told(make_survey, make_need):
     assert "deploy shop cannot be recorded: the record cannot be written" in world.lines
 
 
-def test_a_token_file_without_a_token_is_one_sentence(make_survey, tmp_path):
+def test_a_token_file_without_a_token_is_one_sentence(make_survey):
     fields = {"watch_listen": "127.0.0.1:0", "watch_notification_token_file": "none"}
     with pytest.raises(ChainError, match="which has no token"):
         World(make_survey(**fields)).watcher().watch()
+
+
+def test_a_notification_causes_a_comparison_at_once(make_survey, make_need, tmp_path):
+    (tmp_path / "token").write_text("correct-horse-battery")
+    fields = {"watch_listen": "127.0.0.1:0", "watch_notification_token_file": "token"}
+    fine = make_survey(make_need(reasons=()), **fields)
+    world = World(fine, make_survey(make_need(), **fields), fine)
+
+    def has_worked():
+        address = [line.rpartition("http://")[2] for line in world.lines if "http://" in line]
+        if address and world.asked == 1:
+            connection = HTTPConnection(address[0], timeout=10)
+            connection.request("POST", "/notifications", b"{}", {"Authorization": "Bearer correct-horse-battery"})
+            assert connection.getresponse().status == 202
+            connection.close()
+        return any("succeeded after" in line for line in world.lines)
+
+    run_in_background(world, has_worked)
+    assert world.lines[0].startswith("health, metrics and notifications at http://127.0.0.1:")
+    assert world.done == [(WorkKind.DEPLOY, "shop")]
+
+
+def test_what_cannot_be_compared_is_compared_again_soon(make_survey, make_need, monkeypatch):
+    monkeypatch.setattr(watcher, "_RETRY_SECONDS", 0.01)
+    partial = make_survey(problems=["registry x does not answer"])
+    world = World(partial, partial, make_survey(make_need()), make_survey(make_need(reasons=())))
+    run_in_background(world, lambda: any("succeeded after" in line for line in world.lines))
+    assert world.lines[0] == "cannot compare: registry x does not answer"
+    assert "everything can be compared again" in world.lines
+
+
+def test_a_signal_ends_a_comparison(make_survey):
+    world = World(make_survey())
+    world.ask = lambda *_arguments: setattr(world, "asked", 1) or time.sleep(60)
+    began = time.monotonic()
+    run_in_background(world, lambda: world.asked)
+    assert time.monotonic() - began < 30
+    assert world.lines == ["the watcher stops"]
+
+
+def test_output_of_ansible_is_told_once(make_survey, make_need, monkeypatch):
+    monkeypatch.setattr(watcher, "_RETRY_SECONDS", 0.01)
+    world = World(
+        make_survey(make_need(reasons=()), watch_interval=1.0), PlanError("no answer"), PlanError("no answer")
+    )
+
+    def ask(_arguments, say):
+        say("PLAY [x]\nfailed")
+        return World.ask(world, _arguments, say)
+
+    world.ask = ask
+    run_in_background(world, lambda: world.asked > 3)
+    assert world.lines.count("PLAY [x]\nfailed") == 1
+    assert world.lines.count("cannot compare: no answer") == 1
+
+
+def test_without_ansible_runner_nothing_begins(make_survey, make_need, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ansible_runner.runner", None)
+    world = World(make_survey(make_need()))
+    with pytest.raises(RunError, match=r"ansible-runner is not installed; install tierwright\[watch\]"):
+        world.watcher().once()
+    assert world.asked == 0
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with pytest.raises(RunError, match=r"prometheus_client is not installed; install tierwright\[watch\]"):
+        world.watcher()
 
 
 #: A watcher of a real process: its survey is a file, and its playbook appends a line to a file, and waits.
@@ -197,11 +270,13 @@ from pathlib import Path
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.records import decode
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch import work_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.survey import Survey, WorkKind
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.watcher import Watcher
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.watcher import InventoryWatcher
 folder = Path(sys.argv[1])
 work_run.PLAYBOOKS[WorkKind.DEPLOY] = (str(folder / "play.yml"),)
 watched = work_run.Watched((str(folder),), ("-i", "localhost,", "-c", "local"))
-watcher = Watcher(watched, lambda line: print(line, flush=True), ask=lambda *_: decode((folder / "survey.json").read_text(), Survey))
+def ask(*_arguments):
+    return decode((folder / "survey.json").read_text(), Survey)
+watcher = InventoryWatcher(watched, lambda line: print(line, flush=True), ask=ask)
 sys.exit(not watcher.once()) if sys.argv[2:] else watcher.watch()
 """
 PLAY = """
@@ -268,11 +343,11 @@ def test_after_a_kill_the_next_watcher_ends_the_playbook_and_repeats_the_work(pr
 
 
 def test_a_signal_interrupts_the_playbook(program, tmp_path, state_folder):
-    with program() as watcher:
+    with program() as process:
         wait_for(lambda: "began" in (tmp_path / "log").read_text())
-        watcher.send_signal(signal.SIGTERM)
-        lines, _ = watcher.communicate(timeout=60)
-    assert watcher.returncode == 0
+        process.send_signal(signal.SIGTERM)
+        lines, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
     assert "was interrupted after" in lines
     assert "the watcher was stopped" in lines
     assert not is_alive(playbook(state_folder))

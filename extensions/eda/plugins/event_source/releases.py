@@ -68,7 +68,7 @@ EXAMPLES = r"""
     arguments: [--vault-password-file, /etc/tierwright/vault-password]
 """
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = logging.getLogger("tierwright.chain.releases")  # __name__ is <run_path>
 _DEFAULTS: dict[str, Any] = {"inventory": [], "arguments": [], "repeat": 900}
 _WHAT = {WorkKind.DEPLOY: "released", WorkKind.FOLLOW: "followed", WorkKind.TRY: "candidate"}
 
@@ -85,7 +85,7 @@ async def main(queue: asyncio.Queue[Any], args: dict[str, Any]) -> None:
         TierwrightError: The first comparison failed.
     """
     arguments, repeat = _options(args)
-    announcer = Announcer(arguments, _LOGGER.warning, repeat=repeat)
+    announcer = Announcer(arguments, _say, repeat=repeat)
     loop, stop = asyncio.get_running_loop(), threading.Event()
 
     def put(need: WorkNeed) -> None:
@@ -95,6 +95,11 @@ async def main(queue: asyncio.Queue[Any], args: dict[str, Any]) -> None:
         await asyncio.to_thread(announcer.announce, put, stop)
     finally:
         stop.set()
+
+
+def _say(text: str) -> None:
+    if text:
+        _LOGGER.warning("%s", text)
 
 
 def _options(args: dict[str, Any]) -> tuple[list[str], float]:

@@ -11,8 +11,7 @@ from datetime import datetime
 import click
 
 from ..text import age, one_line, printable_lines
-from ..watch.playbook_run import output_path
-from ..watch.run_records import WatchRun, find_run, read_runs, request_cancel, run_folder
+from ..watch.run_records import WatchRun, find_run, output_path, read_runs, request_cancel, run_folder
 from .output import Table, json_option, show
 
 _HEADS = ("RUN", "WHAT", "WHY", "BEGAN>", "TOOK>", "OUTCOME")
@@ -29,8 +28,8 @@ class ListedRun:
     kind: str
     #: The chain, or the site.
     about: str
-    #: What it worked on: tiers or services, and digests.
-    subject: dict[str, str]
+    #: What it worked on: tiers or services, each with a space and a digest.
+    subject: list[str]
     #: Why it was begun.
     reasons: list[str]
     #: RFC 3339 times; the second one is ``null`` until the end.
@@ -77,7 +76,7 @@ def _list(run: WatchRun) -> ListedRun:
         id=run.id,
         kind=run.kind.value,
         about=run.about,
-        subject=dict(run.subject),
+        subject=[f"{name} {digest}" for name, digest in run.subject.items()],
         reasons=run.reasons,
         began=run.began,
         ended=run.ended,

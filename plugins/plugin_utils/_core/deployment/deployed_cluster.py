@@ -96,10 +96,16 @@ def _state(deployment: KubeObject, *, is_mixed: bool) -> str | None:
 
 
 def _problem(deployment: KubeObject, pods: list[KubeObject]) -> str | None:
-    """Return why the newest pod that is not ready waits, otherwise what the cluster says about the roll-out."""
+    """Return why the newest pod that is not ready waits, otherwise what the cluster says about the Deployment."""
     waiting = sorted((pod for pod in pods if not _is_ready(pod)), key=_created, reverse=True)
-    found = next((problem for pod in waiting for problem in pod_problems(pod)), None)
-    return found or (stuck_message(deployment) if stuck_since(deployment) else None)
+    if found := next((problem for pod in waiting for problem in pod_problems(pod)), ""):
+        return found
+    for condition in (deployment.get("status") or {}).get("conditions") or ():
+        if condition.get("type") == "ReplicaFailure" and condition.get("message"):  # a quota or a policy forbids pods
+            return str(condition["message"])
+    if stuck_since(deployment):
+        return stuck_message(deployment)
+    return None if waiting else "the cluster has not made the others"
 
 
 def _text(values: Mapping[str, Any], key: str) -> str | None:

@@ -125,8 +125,8 @@ class ImageComparison:
         host = str(name.host)
         try:
             found = read_published(self._connect(host), name.repository, reference)
-        except EngineUnavailableError as error:
-            self._silent[host] = str(error)
+        except EngineUnavailableError:
+            self._silent[host] = f"registry {host} does not answer"
             raise
         return _Named(found.name, found.document) if found else None
 

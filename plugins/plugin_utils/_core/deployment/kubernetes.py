@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import ChainError
@@ -124,7 +124,8 @@ def _namespace(cluster: ClusterSettings) -> KubeObject:
 def _secret(site: Site, cluster: ClusterSettings, name: str, secrets: SecretValues) -> KubeObject:
     return {
         "apiVersion": "v1",
-        # Not `stringData`: a cluster converts it, and Podman 4 ignores it.
+        # Not `stringData`: a cluster converts it, and Podman 4.3 ignores it. (It does not decode `data` either, but all
+        # services then read the same texts.)
         "data": {key: base64.b64encode(secrets.values[key].encode()).decode() for key in site.secret_keys},
         "immutable": True,
         "kind": "Secret",
@@ -155,6 +156,8 @@ def _deployment(site: Site, service: SiteService, cluster: ClusterSettings, secr
         annotations["io.podman.annotations.init.container.type"] = "always"
     if cluster.image_triggers:
         annotations["image.openshift.io/triggers"] = _triggers(service)
+    if service.published is not None and cluster.host:
+        service = replace(service, environment={**service.environment, **service.ingress_environment})
     rolling = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}, "type": "RollingUpdate"}
     return {
         "apiVersion": "apps/v1",

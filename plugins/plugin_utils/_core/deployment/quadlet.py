@@ -9,11 +9,12 @@ is turned away.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 
 from .labels import image_annotations, selector
 from .rendered_files import HEADER, RenderedFile
-from .site import Site, SiteService
+from .site import SECRETS_FOLDER, Site, SiteService, SiteVolume
 
 Section = list[tuple[str, str]]
 
@@ -30,7 +31,7 @@ def quadlet_files(site: Site, secret_names: Mapping[str, str]) -> list[RenderedF
     files = [RenderedFile(f"{site.name}.network", _unit({"Network": [("NetworkName", site.name)]}))]
     for volume in site.volumes:
         name = f"{site.name}-{volume.name}"
-        files.append(RenderedFile(f"{name}.volume", _unit({"Volume": [("VolumeName", name)]})))
+        files.append(RenderedFile(f"{name}.volume", _unit({"Volume": [("VolumeName", name), *_owner(site, volume)]})))
     for service in site.services:
         for number in range(1, service.replicas + 1):
             name = unit_name(site, service, number)
@@ -51,10 +52,17 @@ def _container(site: Site, service: SiteService, number: int, secret_names: Mapp
     labels = {**image_annotations(service), **selector(site, service)}
     handed_over = service.socket_environment if service.published is not None else {}
     environment = sorted({**service.environment_with_secrets, **handed_over}.items())
-    used = [unit_name(site, site.service(name), 1) for name in service.uses]
-    after = [(key, f"{name}.service") for name in used for key in ("Wants", "After")]
+    used = [
+        f"{unit_name(site, each, replica)}.service"
+        for each in map(site.service, service.uses)
+        for replica in range(1, each.replicas + 1)
+    ]
+    after = [(key, unit) for unit in used for key in ("Wants", "After")]
+    # Without its socket, the proxy would not have the descriptor that it listens on.
+    socket = f"{unit_name(site, service, number)}.socket"
+    needs = [("Requires", socket), ("After", socket)] if service.published is not None else []
     return {
-        "Unit": [("Description", f"{service.name} of the site {site.name}"), *after],
+        "Unit": [("Description", f"{service.name} of the site {site.name}"), *after, *needs],
         "Container": [
             ("ContainerName", unit_name(site, service, number)),
             ("Image", service.image.reference),
@@ -70,11 +78,13 @@ def _container(site: Site, service: SiteService, number: int, secret_names: Mapp
             *(("Label", _quoted(f"{name}={value}")) for name, value in sorted(labels.items())),
             *(("Environment", _quoted(f"{name}={value}")) for name, value in environment),
             *(
-                ("Secret", f"{secret_names[each.key]},target={each.path},uid={service.uid},gid={service.gid},mode=0400")
+                ("Secret", f"{secret_names[each.key]},target={each.key},uid={service.uid},gid={service.gid},mode=0400")
                 for each in service.secrets
             ),
             *(("Volume", f"{site.name}-{mount.volume}.volume:{mount.path}") for mount in service.volumes),
             *(("Tmpfs", f"{path}:size={size},mode=1777") for path, size in service.scratch.items()),
+            # Podman mounts each secret on a file of its own, which cannot be made in a root that is read-only.
+            *([("Tmpfs", f"{SECRETS_FOLDER}:size=1000000,mode=0755")] if service.secrets else []),
             *_health(service),
             ("StopTimeout", str(service.stop_seconds)),
             ("PodmanArgs", f"--memory={service.limits.memory} --cpus={service.limits.millicpus / 1000:g}"),
@@ -86,8 +96,35 @@ def _container(site: Site, service: SiteService, number: int, secret_names: Mapp
             ("TimeoutStartSec", str(service.probe.start_period + 60)),
             ("TimeoutStopSec", str(service.stop_seconds + 10)),
         ],
-        "Install": [("WantedBy", "multi-user.target")],
+        "Install": [("WantedBy", "multi-user.target default.target")],
     }
+
+
+def _owner(site: Site, volume: SiteVolume) -> Iterator[tuple[str, str]]:
+    """Yield who owns a new volume: the user of the first service that mounts it."""
+    for service in site.services:
+        if volume.name in {mount.volume for mount in service.volumes}:
+            yield "User", str(service.uid)
+            yield "Group", str(service.gid)
+            return
+
+
+def secret_script(site: Site, values: Mapping[str, str]) -> RenderedFile:
+    """Render a script that stores the secrets in Podman. The values are in no command line.
+
+    Args:
+        site: The site.
+        values: The secrets, by the names that they have in Podman.
+    """
+    name = f"{site.name}-secrets.sh"
+    lines = [
+        f"# Stores the secrets of {site.name} in Podman. Run `sh {name}` as the user of the units, and remove it.",
+        "set -eu",
+        'store() { podman secret inspect "$1" >/dev/null 2>&1 || podman secret create "$1" - >/dev/null; }',
+        # `printf` is a part of the shell, so no other process sees its arguments.
+        *(f"printf %s {shlex.quote(value)} | store {secret}" for secret, value in sorted(values.items())),
+    ]
+    return RenderedFile(name, HEADER + "\n".join(lines) + "\n", is_secret=True)
 
 
 def _health(service: SiteService) -> Iterator[tuple[str, str]]:
@@ -116,7 +153,10 @@ def _unit(sections: Mapping[str, Iterable[tuple[str, str]]]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Quote a text as systemd.syntax(7) and systemd.unit(5) require: ``%`` is doubled, and line feeds are escaped."""
-    for character, escaped in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("%", "%%")):
+    """Quote a text as systemd.syntax(7), systemd.unit(5) and systemd.service(5) require.
+
+    ``%`` and ``$`` are doubled, because the generator puts the text into a command line. Line feeds are escaped.
+    """
+    for character, escaped in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("%", "%%"), ("$", "$$")):
         text = text.replace(character, escaped)
     return f'"{text}"'

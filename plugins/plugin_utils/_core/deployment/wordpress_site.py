@@ -26,6 +26,8 @@ SERVICES = (DATABASE, APPLICATION, PROXY)
 
 _DOCUMENT_ROOT = "/var/www/html"
 _MB = 1_000_000
+#: Where the pods and the machines of a cluster are.
+_PRIVATE_NETWORKS = "127.0.0.0/8 10.0.0.0/8 100.64.0.0/10 172.16.0.0/12 192.168.0.0/16 fc00::/7"
 _TMP = {"/tmp": 64 * _MB}  # noqa: S108 - of the container
 
 #: WordPress's code comes from the image only, so nobody may change it in a running container. If the database is being
@@ -112,7 +114,8 @@ def _application(settings: SiteSettings) -> SiteService:
         port=8080,
         uid=1001,
         gid=0,
-        probe=Probe(("httpd-php-healthcheck",), start_period=settings.start_timeout),
+        # PHP does not answer while all its processes wait for the database, which is no reason to end the container.
+        probe=Probe(("httpd-php-healthcheck",), retries=10, start_period=settings.start_timeout),
         limits=settings.limits[APPLICATION],
         environment={
             "WORDPRESS_CONFIG_EXTRA": CONFIG_EXTRA + settings.config_extra,
@@ -153,6 +156,8 @@ def _proxy(settings: SiteSettings) -> SiteService:
         limits=settings.limits[PROXY],
         environment={
             "HAPROXY_BACKEND": f"{APPLICATION}:8080",
+            # A file, and no PHP: while the database is replaced, all processes of PHP wait for it.
+            "HAPROXY_CHECK_PATH": "/wp-includes/images/blank.gif",
             # A login may be sent twice. Requests that the database did not survive have status 500.
             "HAPROXY_REPEATABLE_POSTS": "/wp-login.php",
             "HAPROXY_RETRY_ON": "conn-failure empty-response junk-response 500 503",
@@ -163,5 +168,7 @@ def _proxy(settings: SiteSettings) -> SiteService:
         stop_seconds=25,
         published=settings.port,
         socket_environment={"HAPROXY_LISTEN_HTTP": "fd@3"},
+        # Otherwise, WordPress would not know that visitors use TLS, and redirect them for ever.
+        ingress_environment={"HAPROXY_TRUSTED_PROXIES": _PRIVATE_NETWORKS},
         uses=(APPLICATION,),
     )

@@ -29,9 +29,10 @@ def read_watch_settings(inventory: ChainInventory | None, site: Mapping[str, Any
     for tier in inventory.chain if inventory else ():
         variables = inventory.variables(tier.name) if inventory else {}
         check_names(variables)
-        chain = merge_values(chain, _read(variables))
+        chain = merge_values(chain, _read(variables), f"tier {tier.name!r}")
     check_names(site)
-    settings = make_settings(merge_values(chain, _read(site)), Path(str(site.get("inventory_dir") or ".")))
+    values = merge_values(chain, _read(site), "the host of the site")
+    settings = make_settings(values, Path(str(site.get("inventory_dir") or ".")))
     if inventory is None and (settings.follow or settings.candidates):
         name = "watch_follow" if settings.follow else "watch_candidates"
         raise ChainError(f"{name} is true, but the inventory has no tiers; set it in the inventory of a chain")

@@ -21,10 +21,14 @@ from ..transports.transport import BatchPlace, Place
 from ..views.family_tree import Relative
 from ..views.release_history import list_releases
 from ..views.wasted_space import find_waste
+from ..watch.run_records import WatchRun, read_runs
+from ..watch.survey import WorkKind
 from .model import ABSENT, FAILED, NOT_REACHED, STALE, Contents, Facts, ImageInUse, ReportTier
 from .selection import SelectedNode, choose, choose_chain
 
 _LONGEST = 60
+#: Number of runs of watchers.
+_RUNS = 20
 
 
 def slugs(names: Iterable[str]) -> Iterator[str]:
@@ -147,6 +151,7 @@ def gather(
         matrix=matrix,
         changes=changes,
         missing=missing,
+        runs=_list_runs(chain)[:_RUNS],
     )
 
 
@@ -156,6 +161,11 @@ def _read_statuses(chain: str | None) -> tuple[dict[str, Standing], list[str]]:
         return ({} if chain is None else read_status(chain)), []
     except DamagedError as error:
         return {}, [str(error)]
+
+
+def _list_runs(chain: str | None) -> list[WatchRun]:
+    """List the runs of watchers for a chain, and for sites: these may run images of any chain."""
+    return [run for run in read_runs() if chain and (run.kind is WorkKind.DEPLOY or run.about == chain)]
 
 
 def _matrix(chain: str | None, missing: list[str]) -> tuple[Matrix | None, Changes | None]:

@@ -18,6 +18,7 @@ from ..transports.image import LayerInfo, Stack
 from ..views.layer_contents import LayerContent, content
 from ..views.release_history import Release
 from ..views.wasted_space import Waste
+from ..watch.run_records import WatchRun
 
 #: States of a tier that need attention, the worst first. The empty state means that the tier is up to date.
 FAILED, NOT_REACHED, STALE, ABSENT = "failed", "not reached", "stale", "no image"
@@ -140,6 +141,8 @@ class Facts:
     changes: Changes | None
     #: One sentence for each part that the whole report lacks.
     missing: list[str]
+    #: The newest runs that a watcher began for the chain and for sites, the newest first.
+    runs: list[WatchRun] = field(default_factory=list)
 
 
 #: Limits for the folders and the touched files of a tier.

@@ -23,7 +23,7 @@ from .local_server import serve
 from .notifications import Notifications, read_token
 from .survey import Survey, WorkKind, WorkNeed, ask_survey
 from .wake_ups import WakeUps
-from .work import Move, decide
+from .work import WorkMove, decide
 
 #: Seconds between two comparisons as long as none succeeds.
 _RETRY_SECONDS = 10.0
@@ -106,7 +106,7 @@ class Announcer:
         due = {
             (each.need.kind, each.need.about): each.need
             for each in decide(survey.needs, (), now)
-            if each.move is Move.START
+            if each.move is WorkMove.START
         }
         known = {(need.kind, need.about) for need in survey.needs}
         # What was done is forgotten. What could not be compared is not.

@@ -16,7 +16,7 @@ from ..records import encode
 from .local_server import WebAnswer
 from .run_records import RunOutcome, WatchRun
 from .survey import Survey, WorkKind
-from .work import Move, WorkDecision
+from .work import WorkDecision, WorkMove
 
 #: A watcher is well if its last comparison is not older than this number of intervals.
 _INTERVALS = 3
@@ -63,9 +63,9 @@ class Health:
             self._waiting = {
                 f"{kind} {about}": "; ".join(each.reasons)
                 for (kind, about), each in current.items()
-                if each.move is not Move.START
+                if each.move is not WorkMove.START
             }
-            held = {key for key, each in current.items() if each.move is Move.HOLD}
+            held = {key for key, each in current.items() if each.move is WorkMove.HOLD}
             self._measures.compared(now, survey, self._since, held)
             for _problem in survey.problems:
                 self._measures.failures.labels(COMPARISON).inc()

@@ -65,7 +65,7 @@ def serve(
     thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
     thread.start()
     try:
-        yield server.server_address[0], server.server_address[1]  # type: ignore[misc] - IPv4 and IPv6 alike
+        yield address[0], int(server.server_address[1])
     finally:
         server.shutdown()
         server.server_close()
@@ -120,7 +120,7 @@ class _WatchHandler(BaseHTTPRequestHandler):
         elif len(length) > len(str(_LONGEST_BODY)) or int(length) > _LONGEST_BODY:
             self._send(WebAnswer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, b"the body is larger than 1 MiB\n"))
         else:
-            self._send(receiver(self.headers, self.rfile.read(int(length))))
+            self._send(receiver(dict(self.headers), self.rfile.read(int(length))))
 
     def log_message(self, *_arguments: object) -> None:
         """Print nothing for each request."""

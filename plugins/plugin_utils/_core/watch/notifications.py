@@ -45,7 +45,7 @@ class Notifications:
         token = read_token(self._token_file)
         if token is None:
             return _answer(HTTPStatus.SERVICE_UNAVAILABLE, "the watcher has no valid token")
-        given = headers.get("Authorization", "")
+        given = _header(headers, "authorization")
         if not hmac.compare_digest(given.encode(errors="replace"), (_BEARER + token).encode()):
             return _answer(HTTPStatus.UNAUTHORIZED, "the token is wrong or missing")
         try:
@@ -55,9 +55,9 @@ class Notifications:
         if not isinstance(document, dict):
             return _answer(HTTPStatus.BAD_REQUEST, "the body is not a JSON object")
         named = named_repositories(document)
-        if named is None or (named := sorted(named & {_path(each) for each in self._repositories()})):
-            about = printable(one_line(", ".join(named or ()))) if named else "something"
-            self._wake(f"a registry says that {about} changed")
+        about = ["something"] if named is None else sorted(named & {_path(each) for each in self._repositories()})
+        if about:
+            self._wake(printable(one_line(f"a registry says that {', '.join(about)} changed")))
         return _answer(HTTPStatus.ACCEPTED, "")
 
 
@@ -91,6 +91,10 @@ def _repositories(events: list[Any]) -> Iterator[str]:
         target = event.get("target") if isinstance(event, dict) else None
         if isinstance(target, dict) and event.get("action") not in {"pull", "mount"}:
             yield str(target.get("repository", ""))
+
+
+def _header(headers: Mapping[str, str], wanted: str) -> str:
+    return next((value for name, value in headers.items() if name.lower() == wanted), "")
 
 
 def _path(repository: str) -> str:

@@ -21,13 +21,15 @@ from pathlib import Path
 from ..errors import DamagedError, NotFoundError, RunError
 from ..local_files import state, write_durably
 from ..records import decode, encode
-from ..state.owner import Holder
+from ..state.owner import Holder, machine
 from .survey import WorkKind, WorkNeed
 
 #: Not the state folder of a chain: the names of those contain no plus sign.
 _FOLDER = "+runs"
 _RECORD = "run.json"
 _CANCEL = "cancel"
+#: Name of the folder with output and events.
+ARTIFACTS = "artifacts"
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -128,6 +130,11 @@ def end_run(run: WatchRun, outcome: RunOutcome, reason: str = "") -> WatchRun:
 def run_folder(run: str) -> Path:
     """Return the folder of a run."""
     return _root() / run
+
+
+def output_path(folder: Path) -> Path:
+    """Return the file with the output of the playbooks of the run with this folder."""
+    return folder / ARTIFACTS / "stdout"
 
 
 def read_runs() -> list[WatchRun]:
@@ -236,7 +243,6 @@ def _read(path: Path) -> WatchRun:
 
 def _as_it_is(run: WatchRun) -> WatchRun:
     """Return the record, with the outcome that an open record of an ended watcher will get."""
-    is_here = run.holder.host == Holder.of_this_process("").host
-    if run.ended is None and is_here and not run.holder.is_running():
+    if run.ended is None and run.holder.host == machine() and not run.holder.is_running():
         return replace(run, outcome=RunOutcome.INTERRUPTED, reason="its watcher has ended")
     return run

@@ -126,23 +126,24 @@ def _check_address(listen: str) -> None:
         )
 
 
-def merge_values(chain: Mapping[str, Any], site: Mapping[str, Any]) -> dict[str, Any]:
-    """Join the variables of a chain's tiers with those of the host that a site is deployed from.
+def merge_values(first: Mapping[str, Any], other: Mapping[str, Any], of_other: str) -> dict[str, Any]:
+    """Join the variables of hosts.
 
     Args:
-        chain: What is set for the tiers; empty if the inventory has none.
-        site: What is set for the host of the site.
+        first: What is set for some hosts.
+        other: What is set for another one.
+        of_other: What this other one is, for messages.
 
     Raises:
         ChainError: A variable has two values.
     """
-    for name in sorted(chain.keys() & site.keys()):
-        if chain[name] != site[name]:
+    for name in sorted(first.keys() & other.keys()):
+        if first[name] != other[name]:
             raise ChainError(
-                f"{name} is {chain[name]!r} for the tiers, and {site[name]!r} for the host of the site; one watcher "
-                "has one value, so set it once, for example in group_vars/all.yml"
+                f"{name} is {first[name]!r} for a tier, and {other[name]!r} for {of_other}; one watcher has one "
+                "value, so set it once, for example in group_vars/all.yml"
             )
-    return {**chain, **site}
+    return {**first, **other}
 
 
 def check_names(names: Iterable[str]) -> None:

@@ -16,9 +16,9 @@ from typing import IO
 
 from ..engine.engine import connect
 from ..engine.events import EngineEvent
-from ..errors import ChainError, RunError, TierwrightError, describe_error
+from ..errors import ChainError, PlanError, RunError, TierwrightError, describe_error
 from ..local_files import lock, state
-from ..text import printable
+from ..text import printable_lines
 from .engine_source import follow_engine, is_of_interest
 from .health import COMPARISON, ENGINE, RECORDS, Health
 from .local_server import Post, serve
@@ -29,12 +29,13 @@ from .run_records import RunOutcome, WatchRun, end_run, open_runs, read_runs, re
 from .settings import WatchSettings
 from .survey import Survey, WorkKind, ask_survey
 from .wake_ups import WakeUps
-from .work import Move, WorkDecision, decide
+from .work import WorkDecision, WorkMove, decide
 from .work_run import Watched, do_work
 
 #: Not the state folder of a chain: the names of those contain no plus sign.
 _FOLDER = "+watch"
-#: Seconds between two comparisons as long as none succeeds.
+#: Seconds between two comparisons as long as none succeeds. If only a part cannot be compared, each pause is twice as
+#: long as the one before, up to the usual interval.
 _RETRY_SECONDS = 10.0
 #: How often ``--once`` compares: a build can release what the site then rolls out.
 _ROUNDS = 5
@@ -49,7 +50,7 @@ class _StoppedError(BaseException):
     """A signal arrived while the watcher waits for Ansible."""
 
 
-class Watcher:
+class InventoryWatcher:
     """Watches inventories. Make one, and call :meth:`once` or :meth:`watch`, in the main thread."""
 
     def __init__(
@@ -64,7 +65,7 @@ class Watcher:
             do: Does work.
         """
         self._watched, self._ask, self._do = watched, ask, do
-        self._say = lambda line: say(printable(line))
+        self._print = say
         self._signs: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._wake_ups = WakeUps()
         self._stop, self._is_asking = threading.Event(), False
@@ -74,6 +75,7 @@ class Watcher:
         self._failed: list[WatchRun] = []
         self._said: dict[tuple[WorkKind, str], str] = {}
         self._said_problems: list[str] = []
+        self._partial = 0  # comparisons in a row that had problems
 
     def once(self) -> bool:
         """Compare once, do what has to be done, and compare again if that can have more effects.
@@ -86,16 +88,13 @@ class Watcher:
             TierwrightError: The comparison failed.
         """
         with self._exclusively(), self._signals():
-            survey = self._compare_or_raise()
             for _round in range(_ROUNDS):
-                started = self._start(survey)
+                survey = self._compare()
+                started = survey is not None and self._start(survey)
                 self._join()
-                if not started or self._failed or self._stop.is_set():
+                if not started or self._failed:
                     break
-                survey = self._compare_or_raise()
-            if not survey.needs and not survey.problems:
-                self._say("there is nothing to compare")
-            return not self._failed and not survey.problems and not self._stop.is_set()
+            return not self._failed and not self._said_problems and not self._stop.is_set()
 
     def watch(self) -> None:
         """Watch until a signal stops it: SIGTERM or SIGINT. Running playbooks are interrupted then.
@@ -117,37 +116,41 @@ class Watcher:
             self._say("the watcher stops")
             self._join()
 
-    def _compare_or_raise(self) -> Survey:
-        survey = self._ask_interruptibly()
-        if survey is None:
-            raise RunError("the watcher was stopped")
-        return survey
+    def _say(self, line: str) -> None:
+        self._print(printable_lines(line))
 
     def _compare_patiently(self) -> Survey | None:
         """Compare, and repeat this until it succeeds; ``None`` if the watcher is stopped.
 
         Raises:
             ChainError: The first comparison shows that the inventory is wrong.
+            PlanError: Ansible failed in the first comparison, for example because of a wrong vault password.
         """
         while not self._stop.is_set():
             try:
-                return self._ask_interruptibly()
+                return self._compare()
             except TierwrightError as error:
-                if self._survey is None and isinstance(error, ChainError):
+                if self._survey is None and isinstance(error, ChainError | PlanError):
                     raise
                 self._note_problems([str(error)])
                 self._health.failed(COMPARISON, str(error))
             self._wait_until(time.monotonic() + _RETRY_SECONDS, 0.0)
         return None
 
-    def _ask_interruptibly(self) -> Survey | None:
+    def _compare(self) -> Survey | None:
+        """Make a survey; ``None`` if the watcher is stopped meanwhile."""
+        output: list[str] = []
         try:
             self._is_asking = True
             if self._stop.is_set():
                 return None
-            self._survey = self._ask(self._watched.arguments, self._say)
+            self._survey = self._ask(self._watched.arguments, output.append)
         except _StoppedError:
             return None
+        except TierwrightError as error:
+            if output and str(error) not in self._said_problems:
+                self._say("\n".join(output))
+            raise
         finally:
             self._is_asking = False
         self._note_problems(self._survey.problems)
@@ -173,13 +176,13 @@ class Watcher:
             lane = _lane(decision)
             thread = self._lanes.get(lane)
             is_free = thread is None or not thread.is_alive()
-            if decision.move is Move.START and is_free and not self._stop.is_set():
-                self._tell(decision, "begins")
+            if decision.move is WorkMove.START and is_free and not self._stop.is_set():
+                self._said.pop((decision.need.kind, decision.need.about), None)
                 self._lanes[lane] = threading.Thread(target=self._work, args=(decision, survey.settings), daemon=True)
                 self._lanes[lane].start()
                 started = True
             elif is_free:
-                self._tell(decision, {Move.WAIT: "waits", Move.HOLD: "is held"}.get(decision.move, "waits"))
+                self._tell(decision, "is held" if decision.move is WorkMove.HOLD else "waits")
         return started
 
     def _tell(self, decision: WorkDecision, how: str) -> None:
@@ -187,7 +190,7 @@ class Watcher:
         line = f"{decision.need.kind.value} {decision.need.about} {how}: {'; '.join(decision.reasons)}"
         if self._said.get(key) != line:
             self._say(line)
-        self._said[key] = line if decision.move is not Move.START else ""
+        self._said[key] = line
 
     def _work(self, decision: WorkDecision, settings: WatchSettings) -> None:
         """Do work, in a thread of its own."""
@@ -205,7 +208,7 @@ class Watcher:
 
     def _began(self, run: WatchRun) -> None:
         self._health.began(run)
-        self._say(f"run {run.id} begins; `tierwright runs {run.id}` shows its output")
+        self._say(f"{run.kind.value} {run.about} begins as run {run.id}: {'; '.join(run.reasons)}")
 
     def _ended(self, run: WatchRun) -> None:
         self._health.ended(run)
@@ -217,6 +220,9 @@ class Watcher:
     def _wait(self, settings: WatchSettings) -> None:
         """Wait for the next comparison: the timer, a sign of a change, or the end of a pause."""
         pauses = [each.at - time.time() for each in self._pauses() if each.at is not None]
+        self._partial = self._partial + 1 if self._said_problems else 0
+        if self._partial:
+            pauses.append(_RETRY_SECONDS * 2.0 ** min(self._partial - 1, 20))
         self._wait_until(time.monotonic() + max(0.0, min([settings.interval, *pauses])), settings.debounce)
 
     def _pauses(self) -> list[WorkDecision]:

@@ -22,9 +22,11 @@ from .survey import WorkKind, WorkNeed
 #: Seconds before the second attempt. Each later pause is twice as long, up to the longest one.
 FIRST_PAUSE = 10.0
 LONGEST_PAUSE = 3600.0
+#: Seconds until it is compared again if somebody else works on it: nothing tells when they end.
+BUSY_PAUSE = 5.0
 
 
-class Move(Enum):
+class WorkMove(Enum):
     """What to do with work."""
 
     #: Begin it now.
@@ -40,10 +42,10 @@ class WorkDecision:
     """A decision about work that has to be done. Work that need not be done has none."""
 
     need: WorkNeed
-    move: Move
+    move: WorkMove
     #: Why it has to be done, and for waiting and holding, why not now.
     reasons: tuple[str, ...]
-    #: When it may begin, in seconds since 1970; ``None`` if that depends on something else than the time.
+    #: When to decide again, in seconds since 1970; ``None`` if the time changes nothing.
     at: float | None = None
 
 
@@ -73,13 +75,15 @@ def _decide(need: WorkNeed, attempts: Sequence[WatchRun], now: float) -> WorkDec
     reasons = need.reasons or _unfinished(need, last)
     if not reasons or _is_tried(need, last):
         return None
-    if busy := _busy_because(need, last):
-        return WorkDecision(need, Move.WAIT, (*reasons, busy))
+    if last is not None and last.outcome is None:  # its end is a sign
+        return WorkDecision(need, WorkMove.WAIT, (*reasons, f"run {last.id} works on it"))
+    if need.busy:
+        return WorkDecision(need, WorkMove.WAIT, (*reasons, "somebody else works on it"), now + BUSY_PAUSE)
     if held := need.rejected or _held_because(last):
-        return WorkDecision(need, Move.HOLD, (*reasons, held))
+        return WorkDecision(need, WorkMove.HOLD, (*reasons, held))
     if last is not None and now < (at := _moment(last) + _pause(attempts)):
-        return WorkDecision(need, Move.WAIT, (*reasons, f"run {last.id} {_ended(last)}; it is repeated later"), at)
-    return WorkDecision(need, Move.START, reasons)
+        return WorkDecision(need, WorkMove.WAIT, (*reasons, f"run {last.id} {_ended(last)}; it is repeated later"), at)
+    return WorkDecision(need, WorkMove.START, reasons)
 
 
 def _unfinished(need: WorkNeed, last: WatchRun | None) -> tuple[str, ...]:
@@ -90,19 +94,13 @@ def _unfinished(need: WorkNeed, last: WatchRun | None) -> tuple[str, ...]:
     if need.interrupted:
         return ("an earlier attempt did not end",)
     if need.kind is WorkKind.FOLLOW and last is not None and last.outcome is not RunOutcome.SUCCEEDED:
-        return (f"run {last.id} {_ended(last)}",)
+        return ("what is locked is not built yet",)
     return ()
 
 
 def _is_tried(need: WorkNeed, last: WatchRun | None) -> bool:
     """Say whether a candidate was tried, although no tier could publish a verdict."""
     return need.kind is WorkKind.TRY and last is not None and last.outcome is RunOutcome.SUCCEEDED
-
-
-def _busy_because(need: WorkNeed, last: WatchRun | None) -> str:
-    if last is not None and last.outcome is None:
-        return f"run {last.id} works on it"
-    return "somebody else works on it" if need.busy else ""
 
 
 def _held_because(last: WatchRun | None) -> str:

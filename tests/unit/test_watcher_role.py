@@ -1,8 +1,9 @@
-"""The unit of systemd that the role `watcher` writes."""
+"""The role `watcher`: the unit of systemd that it writes, and what it checks first."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,10 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-pytestmark = [
-    pytest.mark.once,
-    pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="this machine has no systemd-analyze"),
-]
+pytestmark = pytest.mark.once
+needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here")
 
 ROLE = Path(__file__).parents[2] / "roles/watcher"
 TEMPLATE = ROLE / "templates/tierwright-watch.service.j2"
@@ -39,6 +38,21 @@ UNITS = {
 }
 
 
+def run_play(folder, tasks, variables, **more):
+    """Run tasks on this machine."""
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks, **more}
+    (folder / "play.yml").write_text(yaml.safe_dump([play]))
+    program = Path(sys.executable).with_name("ansible-playbook")
+    return subprocess.run(
+        [program, "play.yml", "-e", json.dumps(variables)],
+        cwd=folder,
+        env={**os.environ, "ANSIBLE_ROLES_PATH": str(ROLE.parent), "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.fixture(scope="module")
 def units(tmp_path_factory):
     """The folder with a unit for each entry of UNITS."""
@@ -55,11 +69,7 @@ def units(tmp_path_factory):
         for name, variables in UNITS.items()
     ]
     files = [str(ROLE / path) for path in ("defaults/main.yml", "vars/main.yml")]
-    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "vars_files": files, "tasks": tasks}
-    (folder / "play.yml").write_text(yaml.safe_dump([play]))
-    program = Path(sys.executable).with_name("ansible-playbook")
-    command = [program, folder / "play.yml", "-e", json.dumps({"watcher_container_layout": False})]
-    process = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    process = run_play(folder, tasks, {"watcher_container_layout": False}, vars_files=files)
     assert process.returncode == 0, process.stdout + process.stderr
     for name in UNITS:
         unit = folder / f"{name}.service"
@@ -75,11 +85,13 @@ def analyze(units, name, *arguments):
     return process.stdout + process.stderr
 
 
+@needs_systemd
 @pytest.mark.parametrize("name", UNITS)
 def test_systemd_understands_the_unit(units, name):
     assert analyze(units, name, "verify") == ""
 
 
+@needs_systemd
 @pytest.mark.parametrize("name", UNITS)
 def test_the_unit_exposes_little(units, name):
     """A unit without any such setting has an exposure of 9.6."""
@@ -108,3 +120,45 @@ def test_secrets_are_files_of_systemd(units):
     assert 'Environment="ANSIBLE_VAULT_PASSWORD_FILE=%d/vault-password"\n' in text
     assert 'Environment="DOCKER_CONFIG=%d"\n' in text
     assert 'Environment="DOCKER_CERT_PATH=%d"\n' in text
+
+
+@pytest.fixture
+def wheels(tmp_path):
+    """A folder that looks as if `make wheels` had filled it."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    for name in ("tierwright-0.1.0-py3-none-any.whl", "pip-26.3-py3-none-any.whl"):
+        (folder / name).touch()
+    return folder
+
+
+def check(tmp_path, **variables):
+    tasks = [{"ansible.builtin.include_role": {"name": "watcher", "tasks_from": "check"}}]
+    process = run_play(tmp_path, tasks, variables)
+    return process.returncode, " ".join(process.stdout.split())
+
+
+def test_the_variables_are_checked_first(tmp_path, wheels):
+    assert check(tmp_path, watcher_wheels=str(wheels))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("removed", "variables", "message"),
+    [
+        ("tierwright-*", {}, "with 0 wheels of Tierwright; expected one file tierwright-*.whl"),
+        ("pip-*", {}, "with 0 wheels of pip; expected one file pip-*.whl"),
+        ("-", {"watcher_wheels": ""}, "watcher_wheels is empty; expected a folder on the controller"),
+        ("-", {"watcher_inventories": []}, "watcher_inventories is empty; expected paths of inventories"),
+        (
+            "-",
+            {"watcher_environment": {"A": "1\nUser=root"}},
+            "a line break; expected values of one line",
+        ),
+    ],
+)
+def test_a_wrong_variable_ends_the_role_with_a_sentence(tmp_path, wheels, removed, variables, message):
+    for path in wheels.glob(removed):
+        path.unlink()
+    code, output = check(tmp_path, **{"watcher_wheels": str(wheels), **variables})
+    assert code != 0
+    assert message in output
