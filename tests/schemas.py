@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command import report, runs
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility import variant_matrix
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment import deployed
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment import deployed_service
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.doctor import checks
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover import lock_update
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.packages import outdated_packages
@@ -39,7 +39,7 @@ ANSWERS = {
     "outdated": outdated_packages.Outdated,
     "update": lock_update.LockUpdate,
     "matrix": variant_matrix.Matrix,
-    "deployed": deployed.DeployedSites,
+    "deployed": deployed_service.DeployedSites,
     "runs": runs.WatchRuns,
     "report": report.Written,
     "doctor": checks.Findings,

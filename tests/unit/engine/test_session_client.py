@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.docker_config import engine_address
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.docker_config import (
+    engine_address,
+    login,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineUnavailableError
 
@@ -28,3 +33,20 @@ def test_the_socket_of_the_user_is_found_if_the_system_has_none(monkeypatch, tmp
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     (tmp_path / "docker.sock").touch()
     assert engine_address() in {f"unix://{tmp_path}/docker.sock", "unix:///var/run/docker.sock"}
+
+
+def test_a_runtime_folder_that_cannot_be_searched_has_no_engine(monkeypatch):
+    """The home folders of a service of systemd are like that, and /run/user is one of them."""
+    real = os.stat
+
+    def stat(path, **options):
+        if str(path).startswith("/run/user/"):
+            raise PermissionError(13, "Permission denied")
+        return real(path, **options)
+
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setattr(os, "stat", stat)
+    assert engine_address() == "unix:///var/run/docker.sock"
+    monkeypatch.setenv("DOCKER_CONFIG", "/nonexistent")
+    assert login("registry.example.org") is None

@@ -41,7 +41,11 @@ def test_a_chain_and_a_site_are_joined():
         (None, {"watch_deploy": "perhaps"}, "watch_deploy is 'perhaps'; expected bool"),
         (None, {"watch_deplyo": True}, "do you mean watch_deploy"),
         (chain({"watch_folow": True}), {}, "do you mean watch_follow"),
-        (chain({"watch_follow": True}, {"watch_follow": False}), {}, "watch_follow is True for a tier, and False for tier 'tier1'"),
+        (
+            chain({"watch_follow": True}, {"watch_follow": False}),
+            {},
+            "watch_follow is True for a tier, and False for tier 'tier1'",
+        ),
     ],
 )
 def test_wrong_variables_are_one_sentence(inventory, site, sentence):

@@ -11,10 +11,9 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.playbook_process import read_process
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.playbook_run import (
     PlaybookEnd,
-    output_path,
     run_playbooks,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.run_records import RunOutcome
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.run_records import RunOutcome, output_path
 
 #: Each of these must be in no file.
 CANARIES = {name: f"canary-{name}-7f3a" for name in ("environment", "vault", "extra", "hidden")}
@@ -29,7 +28,7 @@ PLAYBOOK = """
   tasks:
     - ansible.builtin.set_fact: {kept: "{{ vaulted }}", cacheable: true}
     - ansible.builtin.set_fact: {other: "{{ vaulted }}"}
-    - ansible.builtin.command: "true"
+    - ansible.builtin.command: cat
       args: {stdin: "{{ vaulted }}"}
       environment: {SECRET: "{{ given }}"}
     - ansible.builtin.command: echo {{ hidden }}

@@ -113,10 +113,21 @@ def test_some_targets_cannot_be_watched():
 
 def test_what_a_cluster_runs_is_read_from_its_deployments():
     class Cluster:
-        def read(self, _kind, name):
-            containers = [{"image": f"inside.example.org/{name}@sha256:{'1' * 64}"}]
-            return {"spec": {"template": {"spec": {"containers": containers}}}} if name == "web" else None
+        def select(self, kind, label):
+            containers = [{"image": f"inside.example.org/web@sha256:{'1' * 64}"}]
+            metadata = {
+                "name": "web",
+                "generation": 1,
+                "labels": {"io.tierwright.site": "shop", "io.tierwright.service": "web"},
+            }
+            web = {
+                "metadata": metadata,
+                "spec": {"template": {"spec": {"containers": containers}}},
+                "status": {"observedGeneration": 1},
+            }
+            assert label == "io.tierwright.site=shop"
+            return [web] if kind == "Deployment" else []
 
-    found = running_in_cluster(Cluster(), ("web", "db"))
+    found = running_in_cluster(Cluster(), "shop")
     assert found == {"web": RunningImage("inside.example.org/web@sha256:" + "1" * 64, None)}
     assert survey({**NOW, **found}).reasons == ()

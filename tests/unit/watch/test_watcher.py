@@ -218,6 +218,15 @@ def test_a_notification_causes_a_comparison_at_once(make_survey, make_need, tmp_
     assert world.done == [(WorkKind.DEPLOY, "shop")]
 
 
+def test_what_cannot_be_compared_is_compared_again_soon(make_survey, make_need, monkeypatch):
+    monkeypatch.setattr(watcher, "_RETRY_SECONDS", 0.01)
+    partial = make_survey(problems=["registry x does not answer"])
+    world = World(partial, partial, make_survey(make_need()), make_survey(make_need(reasons=())))
+    run_in_background(world, lambda: any("succeeded after" in line for line in world.lines))
+    assert world.lines[0] == "cannot compare: registry x does not answer"
+    assert "everything can be compared again" in world.lines
+
+
 def test_a_signal_ends_a_comparison(make_survey):
     world = World(make_survey())
     world.ask = lambda *_arguments: setattr(world, "asked", 1) or time.sleep(60)

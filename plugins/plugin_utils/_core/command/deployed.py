@@ -4,28 +4,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 
 import click
 
-from ..deployment.cluster import connect_cluster
-from ..deployment.deployed import DeployedSites, deployed_on_cluster, deployed_on_engine
 from ..deployment.deployed_service import (
     INTERRUPTED,
     DeployedService,
+    DeployedSites,
     LastDeployment,
     failed_release_is_newest,
     has_failed,
     is_pinned,
     needs_action,
 )
-from ..engine.engine import connect
-from ..errors import EngineError, UsageError
-from ..layer_index.index import Store
 from ..text import age, one_line, short
-from ..transports.registries import Registries
-from ..transports.transport import open_place
 from .output import Table, json_option, show
 
 _HEADS = ("SITE", "SERVICE", "IMAGE", "DIGEST", "RELEASE", "RUNNING>", "SINCE>", "STATE", "OUT OF DATE")
@@ -49,21 +42,13 @@ def verb(
     Without SITE, all sites on the engine, or in the namespace, are shown. Registries are asked what the names of the
     images stand for now, with the login of `docker login`.
     """
-    answer = _ask(site, context, namespace)
+    # `tierwright --help` imports all verbs, and the SDK of the engine is slow to import.
+    from .ask_target import ask_target  # noqa: PLC0415
+
+    answer = ask_target(site, context, namespace)
     show(answer, lambda: _render(answer, site), as_json=as_json)
     if fail and (any(map(needs_action, answer.services)) or (site and not answer.services)):
         ctx.exit(_NEEDS_ACTION)
-
-
-def _ask(site: str | None, context: str | None, namespace: str | None) -> DeployedSites:
-    registries = Registries()
-    if context is None and namespace is None:
-        return deployed_on_engine(connect(), open_place("", "", Store()), site, registries.reader)
-    if importlib.util.find_spec("kubernetes") is None:
-        raise EngineError("asking a cluster needs the Python package kubernetes; install tierwright[kubernetes]")
-    if namespace is None and site is None:
-        raise UsageError("--context names a cluster, but no namespace; add --namespace NAMESPACE, or name the site")
-    return deployed_on_cluster(connect_cluster(str(namespace or site), context), site, registries.reader)
 
 
 def _render(answer: DeployedSites, site: str | None) -> Iterator[str | Table]:

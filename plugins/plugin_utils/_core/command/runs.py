@@ -11,8 +11,7 @@ from datetime import datetime
 import click
 
 from ..text import age, one_line, printable_lines
-from ..watch.playbook_run import output_path
-from ..watch.run_records import WatchRun, find_run, read_runs, request_cancel, run_folder
+from ..watch.run_records import WatchRun, find_run, output_path, read_runs, request_cancel, run_folder
 from .output import Table, json_option, show
 
 _HEADS = ("RUN", "WHAT", "WHY", "BEGAN>", "TOOK>", "OUTCOME")

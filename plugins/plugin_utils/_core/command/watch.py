@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import click
 
 from ..errors import UsageError
-from ..watch.watcher import InventoryWatcher
-from ..watch.work_run import Watched
 
 _FAILED = 1
 #: Options that would wait for somebody who types a password.
@@ -47,7 +46,9 @@ def verb(
             raise UsageError(f"the inventory {Path(path).absolute()} does not exist")
     given = (("-i", inventory), ("-e", extra_vars), ("--vault-password-file", vault_password_file))
     words = [word for name, values in given for value in values for word in (name, value)]
-    watcher = InventoryWatcher(Watched(_name(inventory), (*words, *options)), click.echo)
+    # Imported late, because it imports clients of registries and engines.
+    watch = importlib.import_module("..watch.watcher", __package__)
+    watcher = watch.InventoryWatcher(watch.Watched(_name(inventory), (*words, *options)), click.echo)
     if not once:
         watcher.watch()
     elif not watcher.once():

@@ -9,7 +9,7 @@ deployment ended.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..engine.engine import Engine
 from ..errors import TierwrightError
@@ -18,19 +18,9 @@ from ..transports.transport import Place
 from .deployed_cluster import SelectsObjects, services_of_cluster
 from .deployed_engine import services_of_engine
 from .deployed_images import ImageComparison
-from .deployed_service import DeployedService
+from .deployed_service import DeployedService, DeployedSites
 from .deployment_record import DeploymentRecord
 from .last_deployment import find_last, last_of_service
-
-
-@dataclass(frozen=True, slots=True)
-class DeployedSites:
-    """Everything that one engine, or one namespace of a cluster, runs for sites."""
-
-    services: list[DeployedService]
-    #: What else a reader should know: a record that cannot be read, or a site that was deployed elsewhere.
-    notes: list[str]
-
 
 Connect = Callable[[str], RegistryClient]
 

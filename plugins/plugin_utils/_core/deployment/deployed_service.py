@@ -90,6 +90,15 @@ class DeployedService:
     last: LastDeployment | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class DeployedSites:
+    """Everything that one engine, or one namespace of a cluster, runs for sites."""
+
+    services: list[DeployedService]
+    #: What else a reader should know: a record that cannot be read, or a site that was deployed elsewhere.
+    notes: list[str]
+
+
 def is_pinned(service: DeployedService) -> bool:
     """Say whether the image was chosen by a digest, so that nothing can be newer."""
     return service.chosen_by is not None and is_digest(service.chosen_by.rpartition("@")[2])

@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import ChainError
@@ -156,6 +156,8 @@ def _deployment(site: Site, service: SiteService, cluster: ClusterSettings, secr
         annotations["io.podman.annotations.init.container.type"] = "always"
     if cluster.image_triggers:
         annotations["image.openshift.io/triggers"] = _triggers(service)
+    if service.published is not None and cluster.host:
+        service = replace(service, environment={**service.environment, **service.ingress_environment})
     rolling = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}, "type": "RollingUpdate"}
     return {
         "apiVersion": "apps/v1",

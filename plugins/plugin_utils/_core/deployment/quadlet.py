@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from .labels import image_annotations, selector
 from .rendered_files import HEADER, RenderedFile
-from .site import Site, SiteService, SiteVolume
+from .site import SECRETS_FOLDER, Site, SiteService, SiteVolume
 
 Section = list[tuple[str, str]]
 
@@ -78,11 +78,13 @@ def _container(site: Site, service: SiteService, number: int, secret_names: Mapp
             *(("Label", _quoted(f"{name}={value}")) for name, value in sorted(labels.items())),
             *(("Environment", _quoted(f"{name}={value}")) for name, value in environment),
             *(
-                ("Secret", f"{secret_names[each.key]},target={each.path},uid={service.uid},gid={service.gid},mode=0400")
+                ("Secret", f"{secret_names[each.key]},target={each.key},uid={service.uid},gid={service.gid},mode=0400")
                 for each in service.secrets
             ),
             *(("Volume", f"{site.name}-{mount.volume}.volume:{mount.path}") for mount in service.volumes),
             *(("Tmpfs", f"{path}:size={size},mode=1777") for path, size in service.scratch.items()),
+            # Podman mounts each secret on a file of its own, which cannot be made in a root that is read-only.
+            *([("Tmpfs", f"{SECRETS_FOLDER}:size=1000000,mode=0755")] if service.secrets else []),
             *_health(service),
             ("StopTimeout", str(service.stop_seconds)),
             ("PodmanArgs", f"--memory={service.limits.memory} --cpus={service.limits.millicpus / 1000:g}"),
@@ -116,7 +118,7 @@ def secret_script(site: Site, values: Mapping[str, str]) -> RenderedFile:
     """
     name = f"{site.name}-secrets.sh"
     lines = [
-        f"# Stores the secrets of the site {site.name} in Podman: run `sh {name}` as the user of the units. Then remove it.",
+        f"# Stores the secrets of {site.name} in Podman. Run `sh {name}` as the user of the units, and remove it.",
         "set -eu",
         'store() { podman secret inspect "$1" >/dev/null 2>&1 || podman secret create "$1" - >/dev/null; }',
         # `printf` is a part of the shell, so no other process sees its arguments.

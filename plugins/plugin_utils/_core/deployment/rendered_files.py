@@ -65,7 +65,7 @@ def manifest_files(groups: Sequence[ManifestGroup]) -> list[RenderedFile]:
 
 
 @dataclass(frozen=True, slots=True)
-class FileChange:
+class RenderedChange:
     """A file that changes."""
 
     path: Path
@@ -85,7 +85,7 @@ class FileChange:
         return {**headers, "before": self.before or "", "after": self.after or ""}
 
 
-def compare_files(folder: Path, files: Sequence[RenderedFile]) -> list[FileChange]:
+def compare_files(folder: Path, files: Sequence[RenderedFile]) -> list[RenderedChange]:
     """Compare a folder with the files that it shall have.
 
     Args:
@@ -101,7 +101,7 @@ def compare_files(folder: Path, files: Sequence[RenderedFile]) -> list[FileChang
     """
     try:
         changes = [
-            FileChange(folder / file.name, before, file.content, file.is_secret, mode)
+            RenderedChange(folder / file.name, before, file.content, file.is_secret, mode)
             for file in files
             for before, mode in [(_read(folder / file.name), _SECRET if file.is_secret else _READABLE)]
             if before != file.content or (folder / file.name).stat().st_mode & 0o777 != mode
@@ -110,7 +110,7 @@ def compare_files(folder: Path, files: Sequence[RenderedFile]) -> list[FileChang
             _check_owner(change.path)
         wanted = {file.name for file in files}
         old = [path for path in sorted(folder.glob("*")) if path.name not in wanted and _is_ours(path)]
-        removed = [FileChange(path, path.read_text(), None, path.stat().st_mode & 0o777 == _SECRET) for path in old]
+        removed = [RenderedChange(path, path.read_text(), None, path.stat().st_mode & 0o777 == _SECRET) for path in old]
     except OSError as error:
         raise ChainError(f"deploy_render_to: {folder} cannot be read: {describe_error(error)}") from error
     for file in files:
@@ -119,7 +119,7 @@ def compare_files(folder: Path, files: Sequence[RenderedFile]) -> list[FileChang
     return sorted([*changes, *removed], key=lambda change: change.path.name)
 
 
-def write_files(folder: Path, changes: Sequence[FileChange]) -> None:
+def write_files(folder: Path, changes: Sequence[RenderedChange]) -> None:
     """Write the files that change into a folder. The folder is made if it does not exist.
 
     Raises:

@@ -26,6 +26,8 @@ SERVICES = (DATABASE, APPLICATION, PROXY)
 
 _DOCUMENT_ROOT = "/var/www/html"
 _MB = 1_000_000
+#: Where the pods and the machines of a cluster are.
+_PRIVATE_NETWORKS = "127.0.0.0/8 10.0.0.0/8 100.64.0.0/10 172.16.0.0/12 192.168.0.0/16 fc00::/7"
 _TMP = {"/tmp": 64 * _MB}  # noqa: S108 - of the container
 
 #: WordPress's code comes from the image only, so nobody may change it in a running container. If the database is being
@@ -166,5 +168,7 @@ def _proxy(settings: SiteSettings) -> SiteService:
         stop_seconds=25,
         published=settings.port,
         socket_environment={"HAPROXY_LISTEN_HTTP": "fd@3"},
+        # Otherwise, WordPress would not know that visitors use TLS, and redirect them for ever.
+        ingress_environment={"HAPROXY_TRUSTED_PROXIES": _PRIVATE_NETWORKS},
         uses=(APPLICATION,),
     )

@@ -18,7 +18,8 @@ def engine_address() -> str:
         return address
     own = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}", "docker.sock")
     system = Path("/var/run/docker.sock")
-    return f"unix://{own if own.exists() and not system.exists() else system}"
+    # Not `Path.exists`: it raises an error if /run/user cannot be searched, as in a service of systemd.
+    return f"unix://{own if os.path.exists(own) and not os.path.exists(system) else system}"  # noqa: PTH110
 
 
 def login(host: str, repository: str = "") -> tuple[str, str] | None:
@@ -52,4 +53,4 @@ def _podman_files() -> list[Path]:
     files = [Path(chosen)] if chosen else [Path(runtime, "containers/auth.json"), own / "containers/auth.json"]
     if os.getuid() == 0 and not chosen:
         files.insert(0, Path("/run/containers/0/auth.json"))
-    return [file for file in files if file.is_file()]
+    return [file for file in files if os.path.isfile(file)]  # noqa: PTH113 - False if its folder cannot be searched

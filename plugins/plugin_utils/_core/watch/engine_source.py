@@ -17,8 +17,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 #: Streams overlap by this number of seconds, because clocks differ.
 _OVERLAP = 1.0
 
-#: Actions by which a name stands for a different image.
-_NAMING = frozenset({"tag", "untag", "load", "loadfromarchive", "import", "pull", "delete", "remove"})
+#: Actions by which a name stands for a different image. Some engines name only IDs when they load an archive; the timer
+#: finds these images. Otherwise, each build would cause comparisons.
+_NAMING = frozenset({"tag", "load", "loadfromarchive", "import", "pull"})
 
 
 def is_of_interest(event: EngineEvent, images: Collection[str]) -> bool:
@@ -30,10 +31,9 @@ def is_of_interest(event: EngineEvent, images: Collection[str]) -> bool:
     """
     if event.kind == "service":
         return event.action == "remove"
-    if event.action not in _NAMING or not images:
-        return False
-    # Podman writes localhost/wordpress:latest. Without a tag it is an ID or a file, which may have any name.
-    return event.name.removeprefix("localhost/") in images or ":" not in event.name.removeprefix("sha256:")
+    # Podman writes localhost/wordpress:latest. If a client gives no tag, Docker writes none either.
+    name = event.name.removeprefix("localhost/")
+    return event.action in _NAMING and (name if ":" in name.rpartition("/")[2] else f"{name}:latest") in images
 
 
 def follow_engine(

@@ -28,11 +28,10 @@ from ..local_files import write_atomically
 from ..text import one_line, printable
 from . import playbook_start
 from .playbook_process import GRACE, read_process
-from .run_records import RunOutcome
+from .run_records import ARTIFACTS, RunOutcome
 
 #: Seconds between two looks whether a run shall end.
 _POLL_SECONDS = 0.5
-_ARTIFACTS = "artifacts"
 #: Kinds of events that are stored. The output has the text of all others.
 _STORED = frozenset(
     {
@@ -113,11 +112,6 @@ def run_playbooks(
     return PlaybookEnd(RunOutcome.FAILED, failures.first or f"ansible-playbook ended with status {code}")
 
 
-def output_path(folder: Path) -> Path:
-    """Return the file with the output of a run's playbooks."""
-    return folder / _ARTIFACTS / "stdout"
-
-
 def _import(name: str) -> Any:
     try:
         return importlib.import_module(name)
@@ -133,7 +127,7 @@ def _configure(folder: Path) -> Any:
         private_data_dir=str(folder),
         project_dir=str(Path.cwd()),  # where ansible-playbook finds ansible.cfg
         artifact_dir=str(folder),
-        ident=_ARTIFACTS,
+        ident=ARTIFACTS,
         playbook="none",  # the command is replaced
         fact_cache_type="",
         suppress_env_files=True,

@@ -28,6 +28,8 @@ from .survey import WorkKind, WorkNeed
 _FOLDER = "+runs"
 _RECORD = "run.json"
 _CANCEL = "cancel"
+#: Name of the folder with output and events.
+ARTIFACTS = "artifacts"
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -128,6 +130,11 @@ def end_run(run: WatchRun, outcome: RunOutcome, reason: str = "") -> WatchRun:
 def run_folder(run: str) -> Path:
     """Return the folder of a run."""
     return _root() / run
+
+
+def output_path(folder: Path) -> Path:
+    """Return the file with the output of the playbooks of the run with this folder."""
+    return folder / ARTIFACTS / "stdout"
 
 
 def read_runs() -> list[WatchRun]:

@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..deployment.choose_images import choose_image
-from ..deployment.cluster import Cluster
+from ..deployment.deployed_cluster import SelectsObjects, services_of_cluster
 from ..deployment.deployed_engine import services_of_engine
 from ..deployment.deployment_record import DeploymentRecord, DeployOutcome, read_records
 from ..deployment.site import DeployedImage
@@ -61,20 +61,14 @@ def running_in_engine(engine: Engine, site: str) -> dict[str, RunningImage]:
     return {each.service: RunningImage(each.image, each.config) for each in services_of_engine(engine, site)}
 
 
-def running_in_cluster(cluster: Cluster, services: Iterable[str]) -> dict[str, RunningImage]:
+def running_in_cluster(cluster: SelectsObjects, site: str) -> dict[str, RunningImage]:
     """Return what a cluster runs for a site, by service.
 
     Raises:
         EngineError: The cluster does not answer.
     """
-    found = {}
-    for service in services:
-        deployment = cluster.read("Deployment", service)
-        if deployment is not None:
-            container = deployment["spec"]["template"]["spec"]["containers"][0]
-            # Its annotations would not do: a trigger of OpenShift changes only the image.
-            found[service] = RunningImage(str(container["image"]), None)
-    return found
+    # Its annotations would not do: a trigger of OpenShift changes only the image.
+    return {each.service: RunningImage(each.image, None) for each in services_of_cluster(cluster, site)}
 
 
 def choose_images(

@@ -34,7 +34,8 @@ from .work_run import Watched, do_work
 
 #: Not the state folder of a chain: the names of those contain no plus sign.
 _FOLDER = "+watch"
-#: Seconds between two comparisons as long as none succeeds.
+#: Seconds between two comparisons as long as none succeeds. If only a part cannot be compared, each pause is twice as
+#: long as the one before, up to the usual interval.
 _RETRY_SECONDS = 10.0
 #: How often ``--once`` compares: a build can release what the site then rolls out.
 _ROUNDS = 5
@@ -74,6 +75,7 @@ class InventoryWatcher:
         self._failed: list[WatchRun] = []
         self._said: dict[tuple[WorkKind, str], str] = {}
         self._said_problems: list[str] = []
+        self._partial = 0  # comparisons in a row that had problems
 
     def once(self) -> bool:
         """Compare once, do what has to be done, and compare again if that can have more effects.
@@ -218,6 +220,9 @@ class InventoryWatcher:
     def _wait(self, settings: WatchSettings) -> None:
         """Wait for the next comparison: the timer, a sign of a change, or the end of a pause."""
         pauses = [each.at - time.time() for each in self._pauses() if each.at is not None]
+        self._partial = self._partial + 1 if self._said_problems else 0
+        if self._partial:
+            pauses.append(_RETRY_SECONDS * 2.0 ** min(self._partial - 1, 20))
         self._wait_until(time.monotonic() + max(0.0, min([settings.interval, *pauses])), settings.debounce)
 
     def _pauses(self) -> list[WorkDecision]:

@@ -1,13 +1,14 @@
-"""`podman kube play` runs the manifests that a cluster gets: database, WordPress and proxy, which answers over HTTP.
+"""Podman runs a site: `podman kube play` the manifests that a cluster gets, and systemd's commands of the quadlets.
 
-With `--engine podman-5`, that engine runs them.
+With `--engine podman-5`, that engine runs the manifests.
 """
 
 from __future__ import annotations
 
 import base64
-import json
 import os
+import re
+import shlex
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -26,20 +27,27 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.
     ClusterSettings,
     render,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.quadlet import (
+    quadlet_files,
+    secret_script,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.rendered_files import (
+    RenderedFile,
     compare_files,
     manifest_files,
     write_files,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.swarm import swarm_secrets
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.wordpress_site import SERVICES
 from demo_site import SECRETS, demo_site
-from engines import machine
+from engines import machine, roots
+from engines.catalogue import CHOICES
 
 from .test_podman import podman as podman  # noqa: PLC0414 - a fixture
 
 pytestmark = pytest.mark.once
 
-NAME = "twtest-site"
+NAME, UNITS = "twtest-site", "twtest-units"
 #: Podman 4.3 gives all pods of a Deployment the same empty folders.
 ONE_OF_EACH = dict.fromkeys(SERVICES, 1)
 _SERVICE_OF_5 = "unix:///run/podman/podman.sock"
@@ -131,20 +139,25 @@ def played(
         for part in ("secrets", *SERVICES):
             ask(client, "post", "play/kube", data=paths[part].read_bytes(), params={"network": f"{NAME}:alias={part}"})
         browser = build_opener(HTTPCookieProcessor(CookieJar()))
-        proxy = next(each for each in client.containers.list() if each.name.endswith("-haproxy"))
-        (pod,) = ask(client, "get", "pods/json", params={"filters": json.dumps({"ctr-ids": [proxy.id]})}).json()
+        pod = next(each for each in ask(client, "get", "pods/json").json() if each["Name"].startswith("haproxy-pod"))
         infra = client.containers.get(pod["InfraId"])
         address = infra.attrs["NetworkSettings"]["Networks"][NAME]["IPAddress"]
         yield Played(client, paths, f"http://{address}:8080", browser)
     finally:
         for pod in ask(client, "get", "pods/json").json() or []:
-            ask(client, "delete", f"pods/{pod['Id']}", params={"force": "true"})
-        for volume in client.volumes.list():
-            if volume.name.startswith((NAME, *SERVICES)):
-                volume.remove(force=True)
-        for secret in ask(client, "get", "secrets/json").json():
+            ask(client, "delete", f"pods/{pod['Id']}", params={"force": "true", "timeout": 0})
+        remove_all(client, NAME, *SERVICES)
+
+
+def remove_all(client: docker.DockerClient, name: str, *others: str) -> None:
+    """Remove volumes, secrets and the network of a site."""
+    for volume in client.volumes.list():
+        if volume.name.startswith((name, *others)):
+            volume.remove(force=True)
+    for secret in ask(client, "get", "secrets/json").json():
+        if secret["Spec"]["Name"].startswith(name):
             ask(client, "delete", f"secrets/{secret['ID']}")
-        ask(client, "delete", f"networks/{NAME}")
+    ask(client, "delete", f"networks/{name}")
 
 
 def test_the_site_answers_through_the_proxy(played):
@@ -213,3 +226,119 @@ def test_only_the_proxy_has_a_port_of_the_machine(played):
         if found
     }
     assert ports <= {"8080/tcp"}
+
+
+GENERATOR = "usr/libexec/podman/quadlet"
+
+
+def quadlets(folder: Path, images: dict[str, str] | None = None, replicas: int = 2) -> list[RenderedFile]:
+    """Render the quadlets of a site into a folder."""
+    site = demo_site(images, UNITS, replicas={**ONE_OF_EACH, "wordpress": replicas})
+    names = {key: each.name for key, each in swarm_secrets(site, SECRETS).items()}
+    script = secret_script(site, {name: SECRETS.values[key] for key, name in names.items()})
+    files = [*quadlet_files(site, names), script]
+    write_files(folder, compare_files(folder, files))
+    return files
+
+
+def generate(folder: Path) -> dict[str, str]:
+    """Return the units that the generator of Podman 5 makes of quadlets, by name."""
+    try:
+        root = roots.fetch(CHOICES["podman-5"])
+    except roots.UnavailableError as error:
+        pytest.skip(str(error))
+    process = subprocess.run(
+        [root / GENERATOR, "-dryrun"],
+        env={**os.environ, "QUADLET_UNIT_DIRS": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    assert [line for line in process.stderr.splitlines() if "Loading source unit file" not in line] == []
+    pieces = re.split(r"^---(\S+)---$", process.stdout, flags=re.MULTILINE)[1:]
+    return dict(zip(pieces[::2], pieces[1::2], strict=True))
+
+
+def test_podmans_generator_makes_valid_units(tmp_path):
+    files = quadlets(tmp_path / "quadlets")
+    units = generate(tmp_path / "quadlets")
+    services = [f"{UNITS}-{name}.service" for name in ("mariadb", "wordpress-1", "wordpress-2", "haproxy")]
+    assert set(services) < set(units)
+    folder = tmp_path / "units"
+    folder.mkdir()
+    for name, content in units.items():
+        (folder / name).write_text(content)
+    for file in files:
+        if file.name.endswith(".socket"):
+            (folder / file.name).write_text(file.content)
+    command = ["systemd-analyze", "verify", "--man=no", *map(str, sorted(folder.iterdir()))]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    # The sections X-Container and others are notes of the generator.
+    assert [line for line in process.stderr.splitlines() if UNITS in line and "Unknown section 'X-" not in line] == []
+
+
+def command_of(unit: str) -> list[str]:
+    """The words of ExecStart, as systemd reads them."""
+    (line,) = re.findall(r"^ExecStart=(.*)$", unit, flags=re.MULTILINE)
+    words = shlex.split(line.replace("\\n", "\n"))
+    return [word.replace("$$", "$").replace("%%", "%") for word in words]
+
+
+#: What only systemd can give to a container.
+OF_SYSTEMD = ("--cgroups=", "--cidfile=", "--sdnotify=")
+
+
+def test_the_commands_of_the_units_start_the_site(client, images, tmp_path):
+    if not client.version()["Version"].startswith("4."):
+        pytest.skip("the client of this machine is Podman 4")
+    quadlets(tmp_path, images, 1)
+    units = generate(tmp_path)
+    socket = client.api.get_adapter(client.api.base_url).socket_path
+    podman = ["podman", "--url", f"unix://{socket}"]
+
+    def run(*words: str, **options: Any) -> str:
+        process = subprocess.run([*podman, *words], capture_output=True, text=True, check=False, **options)
+        assert process.returncode == 0, process.stderr
+        return process.stdout
+
+    (tmp_path / "podman").write_text(f'#!/bin/sh\nexec /usr/bin/{shlex.join(podman)} "$@"\n')
+    (tmp_path / "podman").chmod(0o755)
+    script = (tmp_path / f"{UNITS}-secrets.sh").read_text()
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run(["sh", "-s"], input=script, text=True, env=environment, check=True)
+    containers = [f"{UNITS}-{service}" for service in SERVICES]
+    try:
+        ask(client, "post", "networks/create", json={"name": UNITS, "dns_enabled": True})
+        for volume in ("data", "uploads"):
+            _podman, *words = command_of(units[f"{UNITS}-{volume}-volume.service"])
+            run(*(word for word in words if word != "--ignore"))
+        for container in containers:
+            _podman, *words = command_of(units[f"{container}.service"])
+            # The port comes from systemd, too.
+            words = [word.replace("HAPROXY_LISTEN_HTTP=fd@3", "HAPROXY_LISTEN_HTTP=:8080") for word in words]
+            run(*(word for word in words if not word.startswith(OF_SYSTEMD)))
+        found = client.containers.get(f"{UNITS}-haproxy").attrs["NetworkSettings"]["Networks"][UNITS]["IPAddress"]
+        browser = build_opener(HTTPCookieProcessor(CookieJar()))
+        site = Played(client, {}, f"http://{found}:8080", browser)
+        wait_until(lambda: "install.php?step=2" in site.get("/"), "the proxy finds no replica")
+        for container in containers:
+            attributes = client.containers.get(container).attrs
+            assert attributes["HostConfig"]["ReadonlyRootfs"]
+            assert not [value for value in SECRETS.values.values() if value in str(attributes)]
+            status = Path(f"/proc/{attributes['State']['Pid']}/status").read_text()
+            assert re.search(r"^CapBnd:\t0{16}$", status, re.MULTILINE)
+            assert re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE)
+        _code, output = client.containers.get(f"{UNITS}-wordpress").exec_run(
+            ["sh", "-c", "echo $WORDPRESS_CONFIG_EXTRA"]
+        )
+        assert "($site_end = time() + 25;" in output.decode()
+        written = client.containers.get(f"{UNITS}-wordpress").exec_run(
+            ["sh", "-c", "touch wp-content/uploads/new; echo $?"]
+        )
+        assert written.output == b"0\n"
+    finally:
+        for container in client.containers.list(all=True):
+            if container.name in containers:
+                container.remove(v=True, force=True)
+        remove_all(client, UNITS)
