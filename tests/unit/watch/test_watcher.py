@@ -192,6 +192,23 @@ def test_a_run_that_cannot_be_recorded_is_told(make_survey, make_need):
     assert "deploy shop cannot be recorded: the record cannot be written" in world.lines
 
 
+def test_a_run_whose_end_cannot_be_recorded_is_repeated(make_survey, make_need, monkeypatch):
+    monkeypatch.setattr(watcher, "_RETRY_SECONDS", 0.01)
+    world = World(make_survey(make_need(), watch_interval=1.0))
+
+    def do(decision, watched, limit, stop, began):
+        if world.done:
+            return World.do(world, decision, watched, limit, stop, began)
+        world.done.append("no end")
+        began(begin_run(decision.need, [], list(watched.inventories)))
+        raise OSError(28, "No space left on device")
+
+    world.do = do
+    run_in_background(world, lambda: any("succeeded after" in line for line in world.lines))
+    assert "deploy shop cannot be recorded: No space left on device" in world.lines
+    assert len(world.done) > 1
+
+
 def test_a_token_file_without_a_token_is_one_sentence(make_survey):
     fields = {"watch_listen": "127.0.0.1:0", "watch_notification_token_file": "none"}
     with pytest.raises(ChainError, match="which has no token"):

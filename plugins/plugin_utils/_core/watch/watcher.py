@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import queue
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -72,7 +74,8 @@ class InventoryWatcher:
         self._survey: Survey | None = None
         self._health = Health()
         self._lanes: dict[tuple[str, str], threading.Thread] = {}
-        self._failed: list[WatchRun] = []
+        self._has_failed = False
+        self._going_on: set[str] = set()
         self._said: dict[tuple[WorkKind, str], str] = {}
         self._said_problems: list[str] = []
         self._partial = 0  # comparisons in a row that had problems
@@ -92,9 +95,9 @@ class InventoryWatcher:
                 survey = self._compare()
                 started = survey is not None and self._start(survey)
                 self._join()
-                if not started or self._failed:
+                if not started or self._has_failed:
                     break
-            return not self._failed and not self._said_problems and not self._stop.is_set()
+            return not self._has_failed and not self._said_problems and not self._stop.is_set()
 
     def watch(self) -> None:
         """Watch until a signal stops it: SIGTERM or SIGINT. Running playbooks are interrupted then.
@@ -141,20 +144,24 @@ class InventoryWatcher:
         """Make a survey; ``None`` if the watcher is stopped meanwhile."""
         output: list[str] = []
         try:
-            self._is_asking = True
-            if self._stop.is_set():
-                return None
-            self._survey = self._ask(self._watched.arguments, output.append)
+            self._survey = self._ask_interruptibly(output.append)
         except _StoppedError:
             return None
         except TierwrightError as error:
             if output and str(error) not in self._said_problems:
                 self._say("\n".join(output))
             raise
-        finally:
-            self._is_asking = False
         self._note_problems(self._survey.problems)
         return self._survey
+
+    def _ask_interruptibly(self, say: Callable[[str], None]) -> Survey:
+        self._is_asking = True
+        try:
+            if self._stop.is_set():
+                raise _StoppedError
+            return self._ask(self._watched.arguments, say)
+        finally:
+            self._is_asking = False
 
     def _note_problems(self, problems: list[str]) -> None:
         for problem in problems:
@@ -166,7 +173,7 @@ class InventoryWatcher:
 
     def _start(self, survey: Survey) -> bool:
         """Start what has to be done now. Returns whether something was started."""
-        decisions = decide(survey.needs, read_runs(), time.time())
+        decisions = decide(survey.needs, self._read_runs(), time.time())
         self._health.compared(survey, decisions)
         for need in survey.needs:
             if need not in [decision.need for decision in decisions]:
@@ -185,6 +192,15 @@ class InventoryWatcher:
                 self._tell(decision, "is held" if decision.move is WorkMove.HOLD else "waits")
         return started
 
+    def _read_runs(self) -> list[WatchRun]:
+        """Return the records of all runs. An open one of this watcher that does not go on could not be ended."""
+        return [
+            replace(run, outcome=RunOutcome.INTERRUPTED, reason="its end could not be recorded")
+            if run.outcome is None and run.holder.pid == os.getpid() and run.id not in self._going_on
+            else run
+            for run in read_runs()
+        ]
+
     def _tell(self, decision: WorkDecision, how: str) -> None:
         key = (decision.need.kind, decision.need.about)
         line = f"{decision.need.kind.value} {decision.need.about} {how}: {'; '.join(decision.reasons)}"
@@ -200,6 +216,8 @@ class InventoryWatcher:
         except (TierwrightError, OSError) as error:
             self._say(f"{need.kind.value} {need.about} cannot be recorded: {describe_error(error)}")
             self._health.failed(RECORDS, str(error))
+            self._has_failed = True
+            self._going_on -= {run.id for run in read_runs() if (run.kind, run.about) == (need.kind, need.about)}
             self._stop.wait(_RETRY_SECONDS)
         else:
             self._ended(run)
@@ -207,13 +225,15 @@ class InventoryWatcher:
         self._signs.put(f"a run of {need.kind.value} {need.about} ended")
 
     def _began(self, run: WatchRun) -> None:
+        self._going_on.add(run.id)
         self._health.began(run)
         self._say(f"{run.kind.value} {run.about} begins as run {run.id}: {'; '.join(run.reasons)}")
 
     def _ended(self, run: WatchRun) -> None:
+        self._going_on.discard(run.id)
         self._health.ended(run)
         if run.outcome is not RunOutcome.SUCCEEDED:
-            self._failed.append(run)
+            self._has_failed = True
         verb = run.outcome.verb if run.outcome else "ended"
         self._say(f"run {run.id} {verb} after {run.seconds or 0:.0f} s" + (f": {run.reason}" if run.reason else ""))
 
@@ -226,7 +246,7 @@ class InventoryWatcher:
         self._wait_until(time.monotonic() + max(0.0, min([settings.interval, *pauses])), settings.debounce)
 
     def _pauses(self) -> list[WorkDecision]:
-        return decide(self._survey.needs, read_runs(), time.time()) if self._survey else []
+        return decide(self._survey.needs, self._read_runs(), time.time()) if self._survey else []
 
     def _wait_until(self, deadline: float, debounce: float) -> None:
         while not self._stop.is_set():
