@@ -65,11 +65,13 @@ def image(wheels, playbook, engine, tmp_path_factory):
     playbook("build-chain.yml", "--limit", "base,corebuild").expect()  # the demo's
     inventories = ("inventories/wordpress/chain.yml", "inventories/watcher/chain.yml", str(overlay))
     options = [option for inventory in inventories for option in ("-i", inventory)]
-    playbook("build-chain.yml", *options, "--limit", "watcher").expect()
-    yield engine.images.get(f"{name}/watcher:latest")
-    remove_images(engine, f"label={labels.CHAIN}={name}", keep="corebuild")
-    for claim in engine.volumes.list(filters={"label": f"{labels.CHAIN}={name}"}):
-        claim.remove()
+    try:
+        playbook("build-chain.yml", *options, "--limit", "watcher").expect()
+        yield engine.images.get(f"{name}/watcher:latest")
+    finally:
+        remove_images(engine, f"label={labels.CHAIN}={name}", keep="corebuild")
+        for claim in engine.volumes.list(filters={"label": f"{labels.CHAIN}={name}"}):
+            claim.remove()
 
 
 @pytest.fixture(scope="module")

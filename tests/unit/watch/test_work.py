@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.run_records import RunOutcome
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.survey import WorkKind, WorkNeed
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.work import (
+    BUSY_PAUSE,
     FIRST_PAUSE,
     LONGEST_PAUSE,
     WorkMove,
@@ -57,7 +58,8 @@ def test_what_the_target_rolled_back_is_held_whoever_deployed_it(make_need):
 
 
 def test_a_deployment_of_somebody_else_is_waited_for(make_need):
-    assert moves([make_need(busy=True, rejected="x")], []) == [WorkMove.WAIT]
+    (decision,) = decide([make_need(busy=True, rejected="x")], [], LATER)
+    assert (decision.move, decision.at) == (WorkMove.WAIT, LATER + BUSY_PAUSE)
 
 
 def test_an_unfinished_deployment_is_repeated_although_nothing_differs(make_need):
@@ -65,7 +67,8 @@ def test_an_unfinished_deployment_is_repeated_although_nothing_differs(make_need
 
 
 def test_a_run_that_goes_on_is_waited_for(make_need, make_run):
-    assert moves([make_need()], [make_run(None, ended=None)]) == [WorkMove.WAIT]
+    (decision,) = decide([make_need(busy=True)], [make_run(None, ended=None)], LATER)
+    assert (decision.move, decision.at) == (WorkMove.WAIT, None)
 
 
 @pytest.mark.parametrize(

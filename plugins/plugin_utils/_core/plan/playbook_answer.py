@@ -54,6 +54,7 @@ def ask(
     say: Callable[[str], None],
     *,
     more: Mapping[str, Any] | None = None,
+    seconds: float | None = None,
 ) -> str:
     """Run a playbook, and return the answer that it wrote.
 
@@ -63,6 +64,7 @@ def ask(
         arguments: Arguments for ansible-playbook.
         say: Called with the output of ansible-playbook if there is no answer.
         more: More variables for the run.
+        seconds: Limit of its duration; ``None`` for no limit.
 
     Raises:
         TierwrightError: The error that the playbook wrote instead of an answer; see :class:`Refusal`.
@@ -72,9 +74,18 @@ def ask(
         file = Path(folder, "answer.json")
         variables = json.dumps({**(more or {}), variable: str(file)})
         command = [*_PLAYBOOK, playbook, "-e", variables, *arguments]
-        process = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-        )
+        try:
+            process = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+                timeout=seconds,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise PlanError(f"ansible-playbook {playbook} did not end within {seconds:g} seconds") from error
         if process.returncode != 0 and file.exists():
             with wrap_errors(f"the answer of ansible-playbook {playbook}", PlanError):
                 refusal = decode(file.read_text(), Refusal)

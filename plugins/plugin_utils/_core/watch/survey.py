@@ -20,6 +20,8 @@ from .settings import WatchSettings
 #: The playbook of this collection that makes a survey, and the variable that names the file for it.
 PLAYBOOK = "tierwright.chain.watch_survey"
 VARIABLE = "watch_survey_file"
+#: Limit of a survey, in seconds. Registries that do not answer have limits of their own, which are shorter.
+_SECONDS = 900.0
 
 
 class WorkKind(Enum):
@@ -81,6 +83,6 @@ def ask_survey(arguments: Sequence[str], say: Callable[[str], None]) -> Survey:
         ChainError: A variable of the inventory is wrong.
         PlanError: Ansible failed.
     """
-    text = ask(PLAYBOOK, VARIABLE, arguments, say)
+    text = ask(PLAYBOOK, VARIABLE, arguments, say, seconds=_SECONDS)
     with wrap_errors(f"the answer of ansible-playbook {PLAYBOOK}", PlanError):
         return decode(text, Survey)

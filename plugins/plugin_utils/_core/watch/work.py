@@ -22,6 +22,8 @@ from .survey import WorkKind, WorkNeed
 #: Seconds before the second attempt. Each later pause is twice as long, up to the longest one.
 FIRST_PAUSE = 10.0
 LONGEST_PAUSE = 3600.0
+#: Seconds until it is compared again if somebody else works on it: nothing tells when they end.
+BUSY_PAUSE = 5.0
 
 
 class WorkMove(Enum):
@@ -43,7 +45,7 @@ class WorkDecision:
     move: WorkMove
     #: Why it has to be done, and for waiting and holding, why not now.
     reasons: tuple[str, ...]
-    #: When it may begin, in seconds since 1970; ``None`` if that depends on something else than the time.
+    #: When to decide again, in seconds since 1970; ``None`` if the time changes nothing.
     at: float | None = None
 
 
@@ -73,8 +75,10 @@ def _decide(need: WorkNeed, attempts: Sequence[WatchRun], now: float) -> WorkDec
     reasons = need.reasons or _unfinished(need, last)
     if not reasons or _is_tried(need, last):
         return None
-    if busy := _busy_because(need, last):
-        return WorkDecision(need, WorkMove.WAIT, (*reasons, busy))
+    if last is not None and last.outcome is None:  # its end is a sign
+        return WorkDecision(need, WorkMove.WAIT, (*reasons, f"run {last.id} works on it"))
+    if need.busy:
+        return WorkDecision(need, WorkMove.WAIT, (*reasons, "somebody else works on it"), now + BUSY_PAUSE)
     if held := need.rejected or _held_because(last):
         return WorkDecision(need, WorkMove.HOLD, (*reasons, held))
     if last is not None and now < (at := _moment(last) + _pause(attempts)):
@@ -97,12 +101,6 @@ def _unfinished(need: WorkNeed, last: WatchRun | None) -> tuple[str, ...]:
 def _is_tried(need: WorkNeed, last: WatchRun | None) -> bool:
     """Say whether a candidate was tried, although no tier could publish a verdict."""
     return need.kind is WorkKind.TRY and last is not None and last.outcome is RunOutcome.SUCCEEDED
-
-
-def _busy_because(need: WorkNeed, last: WatchRun | None) -> str:
-    if last is not None and last.outcome is None:
-        return f"run {last.id} works on it"
-    return "somebody else works on it" if need.busy else ""
 
 
 def _held_because(last: WatchRun | None) -> str:
