@@ -220,8 +220,7 @@ def _patch(project, blog, registry, served, engine, folder):
         (container, *_) = now[service]
         code, output = engine.containers.get(container).exec_run(["cat", f"/{ADDED}"])
         assert (code, output) == (0, b"CVE-2026-0001\n"), service
-    measured = project.times[REPLACED], project.times[EVERYWHERE]
-    return measured
+    return project.times[REPLACED], project.times[EVERYWHERE]
 
 
 def _look(project, registry):
