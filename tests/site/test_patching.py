@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import subprocess
 import time
@@ -25,6 +26,9 @@ from visitors import Visitors
 
 pytestmark = [pytest.mark.timeout(3000), pytest.mark.skipif(bool(missing_programs()), reason=missing_programs() or "-")]
 
+#: Limits for a machine with two cores and nothing else to do.
+REPLACED_SECONDS = float(os.environ.get("REPLACED_SECONDS", "60"))
+EVERYWHERE_SECONDS = float(os.environ.get("EVERYWHERE_SECONDS", "300"))
 ADDRESS = "http://127.0.0.1:8080"
 #: The package that gets a security update. The core build installs it.
 PACKAGE, SUFFIX, ADDED = "xz-utils", "+deb12u99", "usr/share/xz-utils/fixed"
@@ -92,8 +96,7 @@ def project(environment, registry, archive, tmp_path_factory):
     project.write("inventories/shop/archive.asc", key)
     project.write("inventories/shop/group_vars/operations.yml", OPERATIONS.format(address=address, suite=served.suite))
     project.commit("operations", "corebuild: security updates of our own")
-    yield project
-    print(project.report())  # noqa: T201 - output for docs/soak.md
+    return project
 
 
 def built(output):
@@ -156,7 +159,7 @@ def publish_and_roll_out(project, blog):
         with project.step("Publish"):
             project.playbook("playbooks/publish.yml")
         with project.step(REPLACED):
-            wait_for(lambda: deployments() != before, 120)
+            wait_for(lambda: deployments() != before, 600)
     visits = visitors.so_far()
     project.note(f"visitors: {visits.report()}")
     after = deployments()
@@ -182,13 +185,16 @@ def test_a_security_update_walks_from_the_archive_to_the_running_site(project, r
         post = blog.write_post("Before the patch", "This post must survive.")
         image = blog.upload("blue.png", picture())
     with watcher(project):
-        _patch(project, blog, registry, served, engine, tmp_path)
+        replaced, everywhere = _patch(project, blog, registry, served, engine, tmp_path)
         _look(project, registry)
         _still_there(blog, post, image)
         _settings(project, blog, engine)
         _still_there(blog, post, image)
         _bad_change(project, engine)
         _still_there(blog, post, image)
+    print(project.report())  # noqa: T201 - output for docs/soak.md
+    assert replaced < REPLACED_SECONDS
+    assert everywhere < EVERYWHERE_SECONDS
 
 
 def _patch(project, blog, registry, served, engine, folder):
@@ -214,8 +220,7 @@ def _patch(project, blog, registry, served, engine, folder):
         (container, *_) = now[service]
         code, output = engine.containers.get(container).exec_run(["cat", f"/{ADDED}"])
         assert (code, output) == (0, b"CVE-2026-0001\n"), service
-    assert project.times[REPLACED] < 60
-    assert project.times[EVERYWHERE] < 300
+    return project.times[REPLACED], project.times[EVERYWHERE]
 
 
 def _look(project, registry):
