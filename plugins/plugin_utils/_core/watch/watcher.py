@@ -5,30 +5,24 @@
 from __future__ import annotations
 
 import hashlib
-import queue
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import IO
 
-from ..engine.engine import connect
-from ..engine.events import EngineEvent
 from ..errors import ChainError, PlanError, RunError, TierwrightError, describe_error
 from ..local_files import lock, state
 from ..text import printable_lines
-from .engine_source import follow_engine, is_of_interest
 from .health import COMPARISON, ENGINE, RECORDS, Health
-from .local_server import Post, serve
-from .notifications import Notifications, read_token
+from .local_server import serve
 from .playbook_process import end_leftover
 from .playbook_run import load_runner
 from .run_records import RunOutcome, WatchRun, end_run, open_runs, read_runs, remove_old_runs, run_folder
 from .settings import WatchSettings
+from .signs import ChangeSigns
 from .survey import Survey, WorkKind, ask_survey
-from .wake_ups import WakeUps
 from .work import WorkDecision, WorkMove, decide
 from .work_run import Watched, do_work
 
@@ -66,8 +60,7 @@ class InventoryWatcher:
         """
         self._watched, self._ask, self._do = watched, ask, do
         self._print = say
-        self._signs: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._wake_ups = WakeUps()
+        self._signs = ChangeSigns(lambda: self._survey)
         self._stop, self._is_asking = threading.Event(), False
         self._survey: Survey | None = None
         self._health = Health()
@@ -134,7 +127,7 @@ class InventoryWatcher:
                     raise
                 self._note_problems([str(error)])
                 self._health.failed(COMPARISON, str(error))
-            self._wait_until(time.monotonic() + _RETRY_SECONDS, 0.0)
+            self._signs.wait(time.monotonic() + _RETRY_SECONDS, 0.0, self._stop)
         return None
 
     def _compare(self) -> Survey | None:
@@ -204,7 +197,7 @@ class InventoryWatcher:
         else:
             self._ended(run)
             remove_old_runs(list(self._watched.inventories), settings.keep)
-        self._signs.put(f"a run of {need.kind.value} {need.about} ended")
+        self._signs.note(f"a run of {need.kind.value} {need.about} ended")
 
     def _began(self, run: WatchRun) -> None:
         self._health.began(run)
@@ -223,23 +216,10 @@ class InventoryWatcher:
         self._partial = self._partial + 1 if self._said_problems else 0
         if self._partial:
             pauses.append(_RETRY_SECONDS * 2.0 ** min(self._partial - 1, 20))
-        self._wait_until(time.monotonic() + max(0.0, min([settings.interval, *pauses])), settings.debounce)
+        self._signs.wait(time.monotonic() + max(0.0, min([settings.interval, *pauses])), settings.debounce, self._stop)
 
     def _pauses(self) -> list[WorkDecision]:
         return decide(self._survey.needs, read_runs(), time.time()) if self._survey else []
-
-    def _wait_until(self, deadline: float, debounce: float) -> None:
-        while not self._stop.is_set():
-            now = time.monotonic()
-            left = self._wake_ups.seconds_left(now, debounce)
-            seconds = min(deadline - now, deadline - now if left is None else left)
-            if seconds <= 0:
-                break
-            try:
-                self._wake_ups.note(time.monotonic(), self._signs.get(timeout=seconds))
-            except queue.Empty:
-                continue
-        self._wake_ups.take()
 
     def _join(self) -> None:
         """Wait until all runs have ended."""
@@ -262,7 +242,7 @@ class InventoryWatcher:
     def _signals(self) -> Iterator[None]:
         def stop(_number: int, _frame: object) -> None:
             self._stop.set()
-            self._signs.put("a signal")
+            self._signs.note("a signal")
             if self._is_asking:
                 self._is_asking = False
                 raise _StoppedError
@@ -277,43 +257,19 @@ class InventoryWatcher:
     def _serve(self, settings: WatchSettings, stack: ExitStack) -> None:
         if settings.address is None:
             return
-        receivers: dict[str, Post] = {}
-        if settings.token_file is not None:
-            file = Path(settings.token_file)
-            if read_token(file) is None:
-                raise ChainError(
-                    f"watch_notification_token_file is {file}, which has no token; expected a file with at least 16 "
-                    "characters"
-                )
-            receivers["/notifications"] = Notifications(file, self._repositories, self._signs.put).receive
+        receivers = self._signs.receivers(settings)
         pages = {"/healthz": self._health.page, "/metrics": self._health.metrics}
         host, port = stack.enter_context(serve(settings.address, pages, receivers))
         self._say(f"health, metrics{' and notifications' if receivers else ''} at http://{host}:{port}")
         if settings.is_public:
             self._say(f"warning: watch_listen is {settings.listen}, so other machines can read health and metrics")
 
-    def _repositories(self) -> list[str]:
-        return self._survey.repositories if self._survey else []
-
     def _follow_engine(self) -> None:
-        """Follow the engine's events in a thread, if the site depends on the engine."""
-        if self._survey is None or not (self._survey.local_images or self._survey.uses_engine):
-            return
-
-        def take(event: EngineEvent) -> None:
-            if self._survey is not None and is_of_interest(event, self._survey.local_images):
-                self._signs.put(f"the engine says: {event.kind} {event.name} {event.action}")
-
         def lost(reason: str) -> None:
             self._health.failed(ENGINE, reason)
             self._say(f"the engine's events are missing: {reason}")
 
-        def found() -> None:
-            self._say("the engine's events are back")
-            self._signs.put("the engine answers again")
-
-        arguments = (connect, take, lost, found, self._stop)
-        threading.Thread(target=follow_engine, args=arguments, daemon=True).start()
+        self._signs.follow_engine(lost, lambda: self._say("the engine's events are back"), self._stop)
 
 
 def _lane(decision: WorkDecision) -> tuple[str, str]:
