@@ -43,6 +43,9 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: ClusterServer
 
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name in the base class
+        """Print nothing."""
+
     def do_GET(self) -> None:
         self._answer()
 
@@ -91,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
             present = {key for key, equals, _value in selected if not equals}
             items = [
                 {key: value for key, value in each.items() if key not in {"apiVersion", "kind"}}
-                for each in cluster.list(kind, labels)
+                for each in cluster.select(kind, labels)
                 if present <= set(each["metadata"].get("labels") or {})
             ]
             return {"kind": f"{kind}List", "apiVersion": version, "metadata": {}, "items": items}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -109,7 +110,7 @@ def newer_package(package: Path, folder: Path, suffix: str, path: str, content: 
     Args:
         package: The package, a ``.deb`` file.
         folder: The folder for the new one.
-        suffix: What its version gets at its end: ``+deb12u99``.
+        suffix: What its version gets at its end: ``+deb12u99``. It replaces an older one of this form.
         path: Path of the additional file, without a slash at the beginning.
         content: Content of that file.
 
@@ -121,7 +122,10 @@ def newer_package(package: Path, folder: Path, suffix: str, path: str, content: 
         subprocess.run(["dpkg-deb", "--raw-extract", package, tree], check=True)
         control = tree / "DEBIAN/control"
         lines = control.read_text().splitlines()
-        lines = [f"{line}{suffix}" if line.startswith("Version:") else line for line in lines]
+        lines = [
+            re.sub(r"(\+deb\d+u\d+)?$", suffix, line, count=1) if line.startswith("Version:") else line
+            for line in lines
+        ]
         control.write_text("\n".join(lines) + "\n")
         added = tree / path
         added.parent.mkdir(parents=True, exist_ok=True)

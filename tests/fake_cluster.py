@@ -78,7 +78,7 @@ class FakeCluster:
             self._control(found)
         return copy.deepcopy(found)
 
-    def list(self, kind: str, labels: dict[str, str]) -> list[KubeObject]:
+    def select(self, kind: str, labels: dict[str, str]) -> list[KubeObject]:
         if kind == "Pod":
             return self._pods(labels)
         found = [each for (of_kind, _), each in self.objects.items() if of_kind == kind]
@@ -211,18 +211,24 @@ class InMemory:
         self.store = store
 
     def apply(self, manifest: KubeObject, *, dry_run: bool = False, force: bool = False) -> KubeObject:
-        return self._answer(manifest, lambda: self.store.patch(manifest, MANAGER, force=force, dry_run=dry_run))
+        found: KubeObject = self._answer(
+            manifest, lambda: self.store.patch(manifest, MANAGER, force=force, dry_run=dry_run)
+        )
+        return found
 
     def read(self, manifest: KubeObject) -> KubeObject | None:
         try:
-            return self._answer(manifest, lambda: self.store.get(manifest["kind"], manifest["metadata"]["name"]))
+            found: KubeObject = self._answer(
+                manifest, lambda: self.store.get(manifest["kind"], manifest["metadata"]["name"])
+            )
         except EngineError as error:
             if "404" in str(error):
                 return None
             raise
+        return found
 
     def select(self, kind: str, label: str) -> list[KubeObject]:
-        found = self.store.list(kind, dict(part.split("=") for part in label.split(",")))
+        found = self.store.select(kind, dict(part.split("=") for part in label.split(",")))
         return [{"apiVersion": "v1", "kind": kind, **each} for each in found]
 
     def delete(self, manifest: KubeObject) -> None:

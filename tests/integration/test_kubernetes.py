@@ -167,6 +167,12 @@ def test_messages_of_the_cluster_are_shown_without_secrets(cluster, store):
         cluster.apply(manifest_of("Service", "mariadb"))
 
 
+def test_a_cluster_that_is_starting_is_asked_again(cluster, store):
+    store.refused["Service", "mariadb"] = RefusedError(503, "ServiceUnavailable", "apiserver is shutting down")
+    with pytest.raises(ClusterUnreachableError, match="apiserver is shutting down"):
+        cluster.read(manifest_of("Service", "mariadb"))
+
+
 def test_a_wrong_configuration_is_one_sentence(server, tmp_path):
     with pytest.raises(EngineError, match=r"no cluster is configured: .*; set KUBECONFIG.*deploy_context \(now 'x'\)"):
         connect_cluster("shop", "x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -13,7 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fake_registry import fake_registry
 from made_images import config, layer, layout, tier_step, write
+from published_images import publish, tier_layer
 
 from .conftest import BIN, ROOT
 
@@ -210,3 +213,36 @@ def test_the_library_can_be_imported_without_the_loader_of_ansible():
     """Tools and tests use the library as plain Python."""
     program = "import ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.graph"
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path("/"))
+
+
+@pytest.mark.once
+def test_an_installation_deploys_what_a_registry_has(installed, tmp_path):
+    """No chain, no clone and no image in the engine: only the wheel, the registry, and access to the engine."""
+    site = {
+        "deploy_name": "only-a-wheel",
+        "deploy_port": 18080,
+        "deploy_secrets": {"database_password": "a" * 20, "database_root_password": "b" * 20, "phrase": "c" * 40},
+    }
+    with fake_registry() as registry:
+        for name in ("mariadb", "wordpress", "haproxy"):
+            publish(registry, f"team/{name}", "latest", [tier_layer(1)], owners=("base", name))
+        site["deploy_images"] = {
+            name: f"{registry.host}/team/{name}:latest" for name in ("mariadb", "wordpress", "haproxy")
+        }
+        inventory = tmp_path / "site.yml"
+        inventory.write_text(yaml.safe_dump({"all": {"hosts": {"localhost": None}, "vars": site}}))
+        words = ("tierwright.chain.deploy", "-i", str(inventory), "--check")
+        planned = run(installed, *words)
+        other = {**site["deploy_images"], "haproxy": f"{registry.host}/team/haproxy@sha256:{'0' * 64}"}
+        missing = run(installed, *words, "-e", json.dumps({"deploy_images": other}))
+        rendered = run(
+            installed, "tierwright.chain.deploy", "-i", str(inventory),
+            "-e", f"deploy_target=kubernetes deploy_render_to={tmp_path}/files",
+        )  # fmt: skip
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    assert "changed=1" in planned.stdout
+    assert missing.returncode == 2
+    assert "service 'haproxy'" in missing.stdout + missing.stderr
+    assert "does not exist in registry" in missing.stdout + missing.stderr
+    assert rendered.returncode == 0, rendered.stdout + rendered.stderr
+    assert "@sha256:" in "".join(path.read_text() for path in (tmp_path / "files").glob("*wordpress.yaml"))

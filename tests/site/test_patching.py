@@ -30,7 +30,7 @@ ADDRESS = "http://127.0.0.1:8080"
 PACKAGE, SUFFIX, ADDED = "xz-utils", "+deb12u99", "usr/share/xz-utils/fixed"
 EVERYWHERE = "From the update in the archive until it runs everywhere, with tests"
 REPLACED = "From the promotion until the last replica is replaced"
-SERVICES = ("haproxy", "mariadb", "wordpress")
+SERVICES = ("entry", "haproxy", "mariadb", "wordpress")
 OPERATIONS = """---
 tier_image: "{{{{ shop_registry }}}}/operations/{{{{ inventory_hostname }}}}"
 # Security updates of our own, in addition to Debian's.

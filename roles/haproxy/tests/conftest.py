@@ -145,25 +145,25 @@ def fragile(start, ready) -> Any:
     return started
 
 
-@pytest.fixture
-def entries(proxy, start) -> Any:
-    """Two entries in front of a proxy, in one container. ``/tmp/first.pid`` has the process ID of the first one."""
-    environment = {
-        "HAPROXY_SERVER_1": "unix@/tmp/proxy.sock send-proxy-v2",
-        "HAPROXY_LISTEN_STATS": "unix@/tmp/stats.sock",
-    }
-    started = start(env=environment, command=["bash", "-c", _ENTRIES])
-    started.wait_healthy()
-    started.wait(lambda: started.http("/page").body == proxy.http("/page").body)
-    return started
-
-
 @pytest.fixture(scope="session")
 def proxy(start_once, replica, ready) -> Any:
     """A proxy with one healthy replica."""
     replica(start_once, "first", alias="shared")
     started = start_once(env={"HAPROXY_BACKEND": "shared:8080"}, alias="proxy")
     started.wait(lambda: ready(started))
+    return started
+
+
+@pytest.fixture(scope="session")
+def entries(proxy, start_once) -> Any:
+    """Two entries in front of a proxy, in one container. ``/tmp/first.pid`` has the process ID of the first one."""
+    environment = {
+        "HAPROXY_SERVER_1": "unix@/tmp/proxy.sock send-proxy-v2",
+        "HAPROXY_LISTEN_STATS": "unix@/tmp/stats.sock",
+    }
+    started = start_once(env=environment, command=["bash", "-c", _ENTRIES], alias="entries")
+    started.wait_healthy()
+    started.wait(lambda: started.http("/page").body == proxy.http("/page").body)
     return started
 
 

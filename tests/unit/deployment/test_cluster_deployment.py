@@ -253,3 +253,24 @@ def test_openshift_keeps_the_images_that_it_chose(store):
     run(store, site("other"), keeps_images=True)
     pod = store.deployment("web")["spec"]["template"]["spec"]
     assert {each["image"] for each in [*pod["containers"], *pod["initContainers"]]} == {"chosen"}
+
+
+def test_objects_of_settings_that_are_off_again_are_removed(store):
+    run(store, site("good", most_replicas=5))
+    assert ("HorizontalPodAutoscaler", "web") in store.objects
+    work = deployment(store, site("good", replicas=1), host="")
+    removed = [change for change in work.check() if change.after is None]
+    assert sorted(change.manifest["kind"] for change in removed) == [
+        *("HorizontalPodAutoscaler", "Ingress", "PodDisruptionBudget")
+    ]
+    assert {change.difference["after"] for change in removed} == {""}
+    assert run(store, site("good", replicas=1), host="")[0] == [(UNCHANGED, ""), (DEPLOYED, "")]
+    kinds = {kind for kind, _name in store.objects}
+    assert not kinds & {"HorizontalPodAutoscaler", "Ingress", "PodDisruptionBudget"}
+    assert "PersistentVolumeClaim" in kinds
+
+
+def test_an_autoscaler_takes_over_the_number_without_a_moment_with_one_replica(store):
+    run(store, site("good"))
+    assert run(store, site("good", most_replicas=5))[0] == [(UNCHANGED, ""), (DEPLOYED, "")]
+    assert store.deployment("web")["spec"]["replicas"] == 2

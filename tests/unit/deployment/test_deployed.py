@@ -91,7 +91,7 @@ class OneEngine:
         self.documents = images
         spec = service and service_spec(SITE, service, SwarmSettings(), {"password": ("ID", "name")}, "deploy-1")
         self.swarm = SimpleNamespace(
-            state=lambda: SwarmState(swarm, is_manager=swarm == "active", machine="", machines=1),
+            state=lambda: SwarmState(swarm, is_manager=swarm == "active", machine="", machines=1, two_intervals=False),
             services=lambda _label: [SwarmService("ID", 1, spec, state, message)] if spec else [],
             tasks=lambda _service: list(tasks),
         )
@@ -332,7 +332,7 @@ def test_a_container_of_a_registry_image_is_compared_by_its_id(registry):
 
 def test_a_worker_of_a_swarm_cannot_say_what_runs():
     engine = OneEngine()
-    engine.swarm.state = lambda: SwarmState("active", is_manager=False, machine="", machines=2)
+    engine.swarm.state = lambda: SwarmState("active", is_manager=False, machine="", machines=2, two_intervals=False)
     with pytest.raises(EngineError, match="set DOCKER_HOST to a manager"):
         ask(engine)
 

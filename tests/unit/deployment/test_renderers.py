@@ -14,6 +14,9 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.labels import SPEC
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.rendered_files import manifest_files
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.site import Site
+from demo_site import SECRETS as DEMO_SECRETS
+from demo_site import demo_site
+from pod_security import violations
 from small_site import CLUSTER, DATABASE, GOLDEN, PASSWORD, SECRETS, SERVER, SITE, rendered
 
 #: It tests the library only.
@@ -46,18 +49,31 @@ def test_kubernetes_applies_a_service_after_those_that_it_uses():
     assert [group.name for group in kubernetes.render(SITE, CLUSTER, SECRETS)] == ["secrets", "network", "db", "web"]
 
 
-def test_every_container_keeps_the_rules_of_the_standard_restricted():
-    for pod in pods(render()):
-        assert pod["securityContext"]["runAsNonRoot"]
-        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+@pytest.mark.parametrize("openshift", [False, True])
+def test_every_pod_keeps_the_rules_of_the_standard_restricted(openshift):
+    cluster = dataclasses.replace(CLUSTER, openshift=openshift, image_triggers=openshift)
+    demo = [each for group in kubernetes.render(demo_site(), cluster, DEMO_SECRETS) for each in group.objects]
+    found = pods([*demo, *render(openshift=openshift)])
+    assert len(found) == 5
+    for pod in found:
+        assert list(violations(pod)) == []
         assert not pod["automountServiceAccountToken"]
         for container in [*pod["containers"], *pod.get("initContainers", [])]:
-            assert container["securityContext"] == {
-                "allowPrivilegeEscalation": False,
-                "capabilities": {"drop": ["ALL"]},
-                "readOnlyRootFilesystem": True,
-            }
+            assert container["securityContext"]["readOnlyRootFilesystem"]
             assert set(container["resources"]["limits"]) == {"cpu", "memory"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hostNetwork": True},
+        {"securityContext": {"runAsNonRoot": True}},
+        {"volumes": [{"name": "x", "hostPath": {"path": "/"}}]},
+        {"containers": [{"name": "x", "securityContext": {"capabilities": {"drop": ["ALL"]}}}]},
+    ],
+)
+def test_the_rules_of_the_standard_find_violations(change):
+    assert list(violations({**pods(render())[0], **change}))
 
 
 def test_openshift_chooses_the_users_itself():

@@ -17,7 +17,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.
     read_records,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.site import Site
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.swarm import SwarmSettings
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.swarm import SwarmSettings, service_spec
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.swarm_deployment import SwarmDeployment
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.swarm_entry import ENTRY, with_entry
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.swarm import (
@@ -42,7 +42,7 @@ class FakeSwarm:
         self.specs, self.states, self.stored, self.calls, self.failed = {}, {}, {}, [], []
 
     def state(self):
-        return SwarmState(self.current, self.manager, "machine", self.machines)
+        return SwarmState(self.current, self.manager, "machine", self.machines, two_intervals=True)
 
     def begin(self):
         self.current = "active"
@@ -262,3 +262,12 @@ def test_entries_know_a_limited_number_of_proxies():
     site = with_entry(dataclasses.replace(SITE, services=(DATABASE, dataclasses.replace(SERVER, replicas=5))), 2)
     with pytest.raises(ChainError, match=r"deploy_replicas\.web is 5; the entries can use at most 4"):
         deploy(FakeSwarm(), site)
+
+
+@pytest.mark.parametrize(("two", "times"), [(False, {"Interval": 2}), (True, {"Interval": 10, "StartInterval": 2})])
+def test_health_checks_are_rare_after_the_start_if_the_engine_can(two, times):
+    spec = service_spec(SITE, SERVER, SwarmSettings(two_intervals=two), {"password": ("ID", "name")}, "")
+    check = spec["TaskTemplate"]["ContainerSpec"]["Healthcheck"]
+    assert {name: check[name] for name in check if name.endswith("Interval")} == {
+        name: seconds * 10**9 for name, seconds in times.items()
+    }

@@ -115,6 +115,19 @@ def test_all_tags_of_a_repository_are_listed(registry, store):
         open_place("docker", registry.host, store).list_images()
 
 
+def test_what_is_no_image_is_not_listed(registry, store):
+    attached = f"sha256-{'1' * 64}"
+    tags = ["1", "verdict-1", attached, f"{attached}.sig"]
+    registry.contents["team/web/tags/list"] = json.dumps({"tags": tags}).encode()
+    artifact = {"config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": digest(b"{}")}, "layers": []}
+    registry.put("verdict-1", json.dumps({**artifact, "mediaType": OCI + "manifest.v1+json"}).encode())
+    [image] = open_place("docker", registry.host, store).list_images("team/web")
+    assert image.document.names == (f"{registry.host}/team/web:1",)
+    registry.contents["team/web/tags/list"] = json.dumps({"tags": ["verdict-1"]}).encode()
+    with pytest.raises(UnsupportedError, match="verdict-1 is not an image"):
+        open_place("docker", registry.host, store).list_images("team/web")
+
+
 def test_the_platform_of_this_machine_is_chosen(registry, store):
     system, _, machine = own_platform().partition("/")
     entry = {"digest": digest(registry.manifest), "platform": {"os": system, "architecture": machine}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import types
 
 import pytest
 
@@ -11,6 +12,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.imag
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import NotFoundError, UsageError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index.index import Store
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.image_document import parse
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.transport import HeldImage
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views import release_history
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views.release_history import history, why
 from made_images import config, digest, layer, layout, tier_step, write
@@ -148,3 +151,11 @@ def test_a_container_marks_the_release_that_it_runs(tmp_path, store, monkeypatch
     releases = history("container:shop_web.1", store).releases
     assert [(release.deployed, release.current) for release in releases] == [(True, False), (False, True)]
     assert why("container:shop_web.1", store).release == releases[0]
+
+
+def test_a_repository_in_a_registry_is_named_without_its_host(store, monkeypatch):
+    content, _layers = image(1, parent="1")
+    document = parse(content, ("registry.example.org:5000/dev/shop:release-20260103T000000Z",), "it")
+    place = types.SimpleNamespace(title="a registry", list_images=lambda _repository: [HeldImage(document, 1)])
+    monkeypatch.setattr(release_history, "open_place", lambda *_place: place)
+    assert history("docker://registry.example.org:5000/dev/shop", store).tier == "web"

@@ -68,7 +68,10 @@ def test_an_engine_that_refuses_is_an_error(events):
     [
         (EngineEvent("image", "tag", "web:latest"), True),
         (EngineEvent("image", "tag", "localhost/web:latest"), True),
+        (EngineEvent("image", "tag", "web"), True),
+        (EngineEvent("image", "tag", "web:1"), False),
         (EngineEvent("image", "tag", "other:latest"), False),
+        (EngineEvent("image", "tag", "registry:5000/web"), False),
         (EngineEvent("image", "load", "sha256:12"), False),
         (EngineEvent("image", "push", "web:latest"), False),
         (EngineEvent("service", "remove", "shop_web"), True),

@@ -21,7 +21,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors impo
     RunError,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.records import encode
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch import watcher
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch import lanes, watcher
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.run_records import (
     RunOutcome,
     begin_run,
@@ -192,6 +192,23 @@ def test_a_run_that_cannot_be_recorded_is_told(make_survey, make_need):
     assert "deploy shop cannot be recorded: the record cannot be written" in world.lines
 
 
+def test_a_run_whose_end_cannot_be_recorded_is_repeated(make_survey, make_need, monkeypatch):
+    monkeypatch.setattr(lanes, "_RETRY_SECONDS", 0.01)
+    world = World(make_survey(make_need(), watch_interval=1.0))
+
+    def do(decision, watched, limit, stop, began):
+        if world.done:
+            return World.do(world, decision, watched, limit, stop, began)
+        world.done.append("no end")
+        began(begin_run(decision.need, [], list(watched.inventories)))
+        raise OSError(28, "No space left on device")
+
+    world.do = do
+    run_in_background(world, lambda: any("succeeded after" in line for line in world.lines))
+    assert "deploy shop cannot be recorded: No space left on device" in world.lines
+    assert len(world.done) > 1
+
+
 def test_a_token_file_without_a_token_is_one_sentence(make_survey):
     fields = {"watch_listen": "127.0.0.1:0", "watch_notification_token_file": "none"}
     with pytest.raises(ChainError, match="which has no token"):
@@ -252,15 +269,14 @@ def test_output_of_ansible_is_told_once(make_survey, make_need, monkeypatch):
     assert world.lines.count("cannot compare: no answer") == 1
 
 
-def test_without_ansible_runner_nothing_begins(make_survey, make_need, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ansible_runner.runner", None)
-    world = World(make_survey(make_need()))
-    with pytest.raises(RunError, match=r"ansible-runner is not installed; install tierwright\[watch\]"):
-        world.watcher().once()
-    assert world.asked == 0
-    monkeypatch.setitem(sys.modules, "prometheus_client", None)
-    with pytest.raises(RunError, match=r"prometheus_client is not installed; install tierwright\[watch\]"):
-        world.watcher()
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [("ansible_runner.runner", "ansible-runner"), ("prometheus_client", "prometheus_client")],
+)
+def test_without_its_packages_nothing_begins(make_survey, monkeypatch, module, package):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(RunError, match=rf"{package} is not installed; install tierwright\[watch\]"):
+        World(make_survey()).watcher()
 
 
 #: A watcher of a real process: its survey is a file, and its playbook appends a line to a file, and waits.

@@ -146,6 +146,16 @@ def test_a_run_ends_at_its_time_limit(work):
     assert outcome == (RunOutcome.TIMED_OUT, "it took more than 5 seconds (watch_time_limit)")
 
 
+def test_a_run_with_endless_output_is_ended(work, monkeypatch):
+    monkeypatch.setattr(work_run, "_MOST_OUTPUT", 5)
+
+    def began(run):
+        (run_folder(run.id) / "artifacts").mkdir()
+        (run_folder(run.id) / "artifacts/stdout").write_text("x" * 6)
+
+    assert work(wait, began=began)[0] is RunOutcome.FAILED
+
+
 def test_a_run_is_cancelled(work):
     assert work(wait, began=request_cancel) == (RunOutcome.CANCELLED, "a user cancelled it")
 

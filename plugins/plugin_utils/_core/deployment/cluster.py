@@ -27,7 +27,7 @@ MANAGER = "tierwright"
 #: Seconds to connect, and seconds without an answer.
 _TIMEOUT = (10, 60)
 
-_NOT_FOUND, _CONFLICT = 404, 409
+_NOT_FOUND, _CONFLICT, _TOO_MANY, _SERVER_ERROR = 404, 409, 429, 500
 
 _PLURALS = {
     "Deployment": "deployments",
@@ -45,11 +45,18 @@ _PLURALS = {
 }
 
 #: Versions of kinds that are selected, unless it is ``v1``.
-_SELECTED_VERSIONS = {"Deployment": "apps/v1"}
+_SELECTED_VERSIONS = {
+    "Deployment": "apps/v1",
+    "HorizontalPodAutoscaler": "autoscaling/v2",
+    "ImageStream": "image.openshift.io/v1",
+    "Ingress": "networking.k8s.io/v1",
+    "PodDisruptionBudget": "policy/v1",
+    "Route": "route.openshift.io/v1",
+}
 
 
 class ClusterUnreachableError(EngineError):
-    """The cluster does not answer at the moment."""
+    """The cluster does not answer at the moment, or says that it cannot."""
 
 
 class FieldConflictError(EngineError):
@@ -82,9 +89,7 @@ class Cluster(Protocol):
         """
 
     def select(self, kind: str, label: str) -> list[KubeObject]:
-        """Return the objects of a kind in the site's namespace that carry a label.
-
-        The kind is ``Pod``, ``Secret`` or ``Deployment``.
+        """Return the objects of a kind in the site's namespace that carry a label; none if there is no such kind.
 
         Raises:
             ClusterUnreachableError: The cluster does not answer.
@@ -173,7 +178,10 @@ class _Client:
         version = _SELECTED_VERSIONS.get(kind, "v1")
         path = f"{_root(version)}/namespaces/{self._namespace}/{_PLURALS[kind]}"
         what = f"objects of kind {kind} in namespace {self._namespace}"
-        found: list[KubeObject] = self.request("get", path, what, label_selector=label)["items"]
+        try:
+            found: list[KubeObject] = self.request("get", path, what, label_selector=label)["items"]
+        except _NotThereError:
+            return []
         # The objects in a list do not say what they are.
         return [{"apiVersion": version, "kind": kind, **each} for each in found]
 
@@ -251,6 +259,8 @@ def _refusal(what: str, error: Exception, *, is_secret: bool) -> EngineError:
     text = f"{what}: the cluster refused it ({status} {reason})" + (f": {message}" if message else "")
     if status == _NOT_FOUND:
         return _NotThereError(text)
+    if status == _TOO_MANY or status >= _SERVER_ERROR:
+        return ClusterUnreachableError(text)
     causes = (answer.get("details") or {}).get("causes") or []
     taken = [cause for cause in causes if cause.get("reason") == "FieldManagerConflict"]
     if status == _CONFLICT and taken:

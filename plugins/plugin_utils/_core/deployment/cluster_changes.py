@@ -15,6 +15,8 @@ from .rendered_files import as_yaml
 #: What a cluster counts, or writes itself.
 _NOT_CONTENT = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid")
 _HIDDEN = "(hidden)"
+#: Kinds whose objects a setting adds, so that they are too many without it. Claims are never removed.
+_OPTIONAL = ("HorizontalPodAutoscaler", "ImageStream", "Ingress", "PodDisruptionBudget", "Route")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +28,24 @@ class ObjectChange:
     manifest: KubeObject
     #: The object now; ``None`` if it is new.
     before: KubeObject | None
-    #: What it would become; the manifest itself if the cluster cannot try it yet.
-    after: KubeObject
+    #: What it would become, or the manifest itself if the cluster cannot try it yet; ``None`` if it is removed.
+    after: KubeObject | None
     #: Fields that somebody else has set to a different value, and by whom; empty if there are none.
     taken: str = ""
 
     @property
     def is_change(self) -> bool:
         """Whether anything would change."""
-        return self.before is None or _content(self.before) != _content(self.after)
+        return self.before is None or self.after is None or _content(self.before) != _content(self.after)
 
     @property
     def difference(self) -> dict[str, str]:
         """The difference for ``--diff``. It shows no secret."""
-        name = title(self.manifest)
-        return {
-            "before_header": name,
-            "after_header": name,
-            "before": "" if self.before is None else as_yaml([_content(self.before, hide=True)]),
-            "after": as_yaml([_content(self.manifest if self.before is None else self.after, hide=True)]),
-        }
+        name, after = title(self.manifest), self.manifest if self.before is None else self.after
+        before, after_text = (
+            "" if each is None else as_yaml([_content(each, hide=True)]) for each in (self.before, after)
+        )
+        return {"before_header": name, "after_header": name, "before": before, "after": after_text}
 
 
 def compare(cluster: Cluster, groups: Sequence[ManifestGroup], namespace: str) -> list[ObjectChange]:
@@ -93,6 +93,38 @@ def _try(cluster: Cluster, group: str, manifest: KubeObject) -> ObjectChange:
     except FieldConflictError as error:
         after, taken = cluster.apply(manifest, dry_run=True, force=True), str(error)
     return ObjectChange(group, manifest, before, after, taken)
+
+
+def superfluous(cluster: Cluster, groups: Sequence[ManifestGroup], label: str) -> Iterator[ObjectChange]:
+    """Yield the objects of a site that its manifests do not have any more.
+
+    Args:
+        cluster: The cluster.
+        groups: The manifests.
+        label: The label of the site.
+
+    Raises:
+        ClusterUnreachableError: The cluster does not answer.
+    """
+    wanted = {title(each) for group in groups for each in group.objects}
+    for kind in _OPTIONAL:
+        try:
+            found = cluster.select(kind, label)
+        except ClusterUnreachableError:
+            raise
+        except EngineError:  # whoever may not see a kind has not applied an object of it
+            continue
+        yield from (ObjectChange("", each, each, None) for each in found if title(each) not in wanted)
+
+
+def with_replicas(manifest: KubeObject, live: KubeObject | None) -> KubeObject:
+    """Return a Deployment with the number of replicas that an autoscaler has chosen, if it leaves the number open.
+
+    Without it, the cluster would set the number to 1 as soon as a manifest does not have it any more.
+    """
+    if live is None or "replicas" in manifest["spec"]:
+        return manifest
+    return {**manifest, "spec": {**manifest["spec"], "replicas": live["spec"].get("replicas", 1)}}
 
 
 def with_images(manifest: KubeObject, live: KubeObject | None) -> KubeObject:

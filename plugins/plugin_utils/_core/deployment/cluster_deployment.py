@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ..errors import EngineError
 from .cluster import Cluster, title
-from .cluster_changes import ObjectChange, compare, with_images
+from .cluster_changes import ObjectChange, compare, superfluous, with_images, with_replicas
 from .deployment_record import DeploymentRecord, DeployOutcome, end_record, note, write_record
 from .kubernetes import KubeObject, ManifestGroup
 from .labels import SITE
@@ -44,7 +44,8 @@ class ClusterDeployment:
             ChainError: The namespace does not exist.
             EngineError: The cluster rejects an object, or a service of this name is not of this site.
         """
-        changes = compare(self.cluster, self._kept(), self.namespace)
+        groups = [self._with_what_others_choose(group) for group in self.groups]
+        changes = compare(self.cluster, groups, self.namespace)
         for change in changes:
             owner = ((change.before or {}).get("metadata", {}).get("labels") or {}).get(SITE, "")
             if change.before is not None and change.manifest["kind"] != "Namespace" and owner != self.site.name:
@@ -54,22 +55,18 @@ class ClusterDeployment:
                 )
             if change.taken:
                 self.say(f"{change.taken}: the deployment sets it back")
-        return changes
+        return [*changes, *superfluous(self.cluster, groups, f"{SITE}={self.site.name}")]
 
-    def _kept(self) -> list[ManifestGroup]:
-        if not self.keeps_images:
-            return list(self.groups)
-        return [
-            ManifestGroup(
-                group.name,
-                tuple(
-                    with_images(each, self.cluster.read(each)) if each["kind"] == "Deployment" else each
-                    for each in group.objects
-                ),
-                is_secret=group.is_secret,
-            )
-            for group in self.groups
-        ]
+    def _with_what_others_choose(self, group: ManifestGroup) -> ManifestGroup:
+        objects = []
+        for each in group.objects:
+            if each["kind"] == "Deployment" and (self.keeps_images or "replicas" not in each["spec"]):
+                live = self.cluster.read(each)
+                kept = with_replicas(each, live)
+                objects.append(with_images(kept, live) if self.keeps_images else kept)
+            else:
+                objects.append(each)
+        return ManifestGroup(group.name, tuple(objects), is_secret=group.is_secret)
 
     def plan(self, changes: Sequence[ObjectChange]) -> dict[str, str]:
         """Return what a deployment would do with each service: ``new``, ``changed`` or ``unchanged``."""
@@ -109,12 +106,15 @@ class ClusterDeployment:
             if outcome in _FAILED:
                 break  # services that use this one were made for its new version
         else:
+            for change in changes:
+                if change.after is None:
+                    self.cluster.delete(change.manifest)
             self._remove_old_secrets()
         return end_record(record)
 
     def _apply(self, changes: Sequence[ObjectChange]) -> None:
         for change in changes:
-            if change.is_change:
+            if change.is_change and change.after is not None:
                 self.cluster.apply(change.manifest, force=True)
 
     def _deploy(self, service: SiteService, changes: Sequence[ObjectChange]) -> tuple[DeployOutcome, str]:

@@ -44,6 +44,8 @@ class SwarmSettings:
     constraints: tuple[str, ...] = ()
     #: ID of the machine that visitors reach, if the Swarm has several.
     entry_machine: str = ""
+    #: Whether the engine has a second interval for health checks, for the time until the first success.
+    two_intervals: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def _spec(site: Site, service: SiteService, swarm: SwarmSettings, secret_ids: Ma
         "Name": service_name(site, service.name),
         "RollbackConfig": _replacement(start_first=start_first, on_failure="pause"),
         "TaskTemplate": {
-            "ContainerSpec": _container(site, service, secret_ids),
+            "ContainerSpec": _container(site, service, swarm, secret_ids),
             "ForceUpdate": 0,
             "Networks": [_network(site, service)],
             "Placement": {"Constraints": _constraints(service, swarm)},
@@ -140,11 +142,13 @@ def _constraints(service: SiteService, swarm: SwarmSettings) -> list[str]:
     return [*swarm.constraints, *here]
 
 
-def _container(site: Site, service: SiteService, secret_ids: Mapping[str, tuple[str, str]]) -> Spec:
+def _container(
+    site: Site, service: SiteService, swarm: SwarmSettings, secret_ids: Mapping[str, tuple[str, str]]
+) -> Spec:
     return {
         "CapabilityDrop": ["ALL"],
         "Env": [f"{name}={value}" for name, value in service.environment_with_secrets.items()],
-        "Healthcheck": _health_check(service.probe),
+        "Healthcheck": _health_check(service.probe, swarm),
         "Image": service.image.reference,
         "Init": False,
         "Labels": dict(selector(site, service)),
@@ -157,10 +161,12 @@ def _container(site: Site, service: SiteService, secret_ids: Mapping[str, tuple[
     }
 
 
-def _health_check(probe: Probe) -> Spec:
+def _health_check(probe: Probe, swarm: SwarmSettings) -> Spec:
     """Return the health check. Without a test, the engine takes that of the image, and only the times are ours."""
+    start = {"StartInterval": probe.interval * _SECOND} if swarm.two_intervals else {}
     return {
-        "Interval": probe.interval * _SECOND,
+        **start,
+        "Interval": (probe.calm_interval if swarm.two_intervals else probe.interval) * _SECOND,
         "Retries": probe.retries,
         "StartPeriod": probe.start_period * _SECOND,
         "Test": ["CMD", *probe.test] if probe.test else [],

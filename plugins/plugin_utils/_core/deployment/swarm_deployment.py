@@ -85,9 +85,13 @@ class SwarmDeployment:
         return end_record(record)
 
     def _with_machine(self) -> SwarmSettings:
-        """Return the settings with the machine of the entries, if the Swarm has several machines."""
+        """Return the settings with what this Swarm is able to do, and where the entries are."""
         state = self.engine.swarm.state()
-        return replace(self.settings, entry_machine=state.machine if state.machines > 1 else "")
+        return replace(
+            self.settings,
+            entry_machine=state.machine if state.machines > 1 else "",
+            two_intervals=state.two_intervals,
+        )
 
     def _compare(
         self,

@@ -14,6 +14,8 @@ from .api_errors import MissingError, require_list, translate_errors
 from .session import EngineSession
 
 _LOOPBACK = "127.0.0.1"
+#: The version of the API since which a health check has ``StartInterval``.
+_TWO_INTERVALS = (1, 44)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class SwarmState:
     machine: str
     #: The number of machines.
     machines: int
+    #: Whether health checks can have a second interval, for the time until the first success (Docker 25).
+    two_intervals: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,7 @@ class Swarm:
                 is_manager=bool(swarm.get("ControlAvailable")),
                 machine=str(swarm.get("NodeID") or ""),
                 machines=int(swarm.get("Nodes") or 0),
+                two_intervals=_number(self._session.api.api_version) >= _TWO_INTERVALS,
             )
 
     def begin(self) -> None:
@@ -230,6 +235,10 @@ class Swarm:
             entries = require_list(self._session.api.tasks(filters={"service": service}))
             newest_first = sorted(entries, key=lambda entry: str(entry["CreatedAt"]), reverse=True)
             return [_read_task(entry) for entry in newest_first]
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
 def _arguments(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -32,6 +33,9 @@ from .transport import HeldImage, merge_names
 #: Limit for the pages of a list of tags.
 _MAX_PAGES = 1000
 
+#: Tags for what is attached to an image: the fallback of the referrers API, and signatures of cosign.
+_ATTACHED = re.compile(r"sha256-[0-9a-f]{64}(\..*)?")
+
 
 class Registry:
     """One registry."""
@@ -45,12 +49,24 @@ class Registry:
         self._manifests: dict[str, tuple[str, Manifest]] = {}
 
     def list_images(self, repository: str = "") -> list[HeldImage]:
-        """Return all tagged images of a repository, for this machine's platform."""
+        """Return all tagged images of a repository, for this machine's platform.
+
+        Other content is ignored if there is an image: attachments, verdicts, signatures, and other platforms.
+        """
         if not is_repository(repository):
             raise UsageError(f"{self.title} cannot be listed; name a repository: docker://{self._host}/NAME")
-        return merge_names(
-            self._read_manifest(repository, tag).held_image for tag in list_tags(self._client, repository)
-        )
+        images: list[HeldImage] = []
+        errors: list[UnsupportedError] = []
+        for tag in list_tags(self._client, repository):
+            if _ATTACHED.fullmatch(tag):
+                continue
+            try:
+                images.append(self._read_manifest(repository, tag).held_image)
+            except UnsupportedError as error:
+                errors.append(error)
+        if errors and not images:
+            raise errors[0]
+        return merge_names(images)
 
     def find(self, reference: str) -> Document:
         """Find an image by ``name:tag`` or ``name@sha256:…``; a name alone means the tag ``latest``."""

@@ -128,7 +128,7 @@ def _of_tier(name: str, store: Store) -> tuple[str, list[HeldImage]]:
         raise UsageError(f"{name!r} does not name a tier; expected {name}:TIER")
     place = open_place(kind, location, store)
     images = [each for each in place.list_images(reference) if _tier(each.document)]
-    ours = [each for each in images if reference in _repositories(each)]
+    ours = [each for each in images if {reference, f"{location}/{reference}"} & _repositories(each)]
     if not ours:
         ours = [each for each in images if _tier(each.document) == reference]
         repositories = sorted({name for each in ours for name in _repositories(each)})

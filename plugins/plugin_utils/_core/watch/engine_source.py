@@ -31,8 +31,9 @@ def is_of_interest(event: EngineEvent, images: Collection[str]) -> bool:
     """
     if event.kind == "service":
         return event.action == "remove"
-    # Podman writes localhost/wordpress:latest.
-    return event.action in _NAMING and event.name.removeprefix("localhost/") in images
+    # Podman writes localhost/wordpress:latest. If a client gives no tag, Docker writes none either.
+    name = event.name.removeprefix("localhost/")
+    return event.action in _NAMING and (name if ":" in name.rpartition("/")[2] else f"{name}:latest") in images
 
 
 def follow_engine(

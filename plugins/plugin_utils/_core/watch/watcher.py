@@ -4,30 +4,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import IO
 
-from ..errors import ChainError, PlanError, RunError, TierwrightError, describe_error
-from ..local_files import lock, state
+from ..errors import ChainError, PlanError, TierwrightError
 from ..text import printable_lines
-from .health import COMPARISON, ENGINE, RECORDS, Health
+from .health import COMPARISON, ENGINE, Health
+from .lanes import Do, Lanes
 from .local_server import serve
-from .playbook_process import end_leftover
+from .one_watcher import become_watcher
 from .playbook_run import load_runner
-from .run_records import RunOutcome, WatchRun, end_run, open_runs, read_runs, remove_old_runs, run_folder
 from .settings import WatchSettings
 from .signs import ChangeSigns
 from .survey import Survey, WorkKind, ask_survey
 from .work import WorkDecision, WorkMove, decide
 from .work_run import Watched, do_work
 
-#: Not the state folder of a chain: the names of those contain no plus sign.
-_FOLDER = "+watch"
 #: Seconds between two comparisons as long as none succeeds. If only a part cannot be compared, each pause is twice as
 #: long as the one before, up to the usual interval.
 _RETRY_SECONDS = 10.0
@@ -36,8 +31,6 @@ _ROUNDS = 5
 
 #: Makes a survey; see :func:`.survey.ask_survey`.
 Ask = Callable[[Sequence[str], Callable[[str], None]], Survey]
-#: Does work; see :func:`.work_run.do_work`.
-Do = Callable[[WorkDecision, Watched, float, threading.Event, Callable[[WatchRun], None]], WatchRun]
 
 
 class _StoppedError(BaseException):
@@ -57,15 +50,18 @@ class InventoryWatcher:
             say: Prints a line.
             ask: Makes a survey.
             do: Does work.
+
+        Raises:
+            RunError: A package is missing.
         """
-        self._watched, self._ask, self._do = watched, ask, do
+        load_runner()
+        self._watched, self._ask = watched, ask
         self._print = say
         self._signs = ChangeSigns(lambda: self._survey)
         self._stop, self._is_asking = threading.Event(), False
         self._survey: Survey | None = None
         self._health = Health()
-        self._lanes: dict[tuple[str, str], threading.Thread] = {}
-        self._failed: list[WatchRun] = []
+        self._lanes = Lanes(watched, do, self._stop, self._health, self._say)
         self._said: dict[tuple[WorkKind, str], str] = {}
         self._said_problems: list[str] = []
         self._partial = 0  # comparisons in a row that had problems
@@ -77,26 +73,26 @@ class InventoryWatcher:
             Whether everything succeeded that was begun.
 
         Raises:
-            RunError: Another watcher works with these inventories, or a package is missing.
+            RunError: Another watcher works with these inventories.
             TierwrightError: The comparison failed.
         """
-        with self._exclusively(), self._signals():
+        with become_watcher(self._watched.inventories, self._say), self._signals():
             for _round in range(_ROUNDS):
                 survey = self._compare()
                 started = survey is not None and self._start(survey)
-                self._join()
-                if not started or self._failed:
+                self._lanes.join()
+                if not started or self._lanes.has_failed:
                     break
-            return not self._failed and not self._said_problems and not self._stop.is_set()
+            return not self._lanes.has_failed and not self._said_problems and not self._stop.is_set()
 
     def watch(self) -> None:
         """Watch until a signal stops it: SIGTERM or SIGINT. Running playbooks are interrupted then.
 
         Raises:
-            RunError: Another watcher works with these inventories, a package is missing, or a port is in use.
+            RunError: Another watcher works with these inventories, or a port is in use.
             ChainError: A variable of the inventory is wrong.
         """
-        with self._exclusively(), self._signals(), ExitStack() as stack:
+        with become_watcher(self._watched.inventories, self._say), self._signals(), ExitStack() as stack:
             survey = self._compare_patiently()
             if survey is not None:
                 self._serve(survey.settings, stack)
@@ -107,7 +103,7 @@ class InventoryWatcher:
                 self._wait(survey.settings)
                 survey = self._compare_patiently()
             self._say("the watcher stops")
-            self._join()
+            self._lanes.join()
 
     def _say(self, line: str) -> None:
         self._print(printable_lines(line))
@@ -134,20 +130,24 @@ class InventoryWatcher:
         """Make a survey; ``None`` if the watcher is stopped meanwhile."""
         output: list[str] = []
         try:
-            self._is_asking = True
-            if self._stop.is_set():
-                return None
-            self._survey = self._ask(self._watched.arguments, output.append)
+            self._survey = self._ask_interruptibly(output.append)
         except _StoppedError:
             return None
         except TierwrightError as error:
             if output and str(error) not in self._said_problems:
                 self._say("\n".join(output))
             raise
-        finally:
-            self._is_asking = False
         self._note_problems(self._survey.problems)
         return self._survey
+
+    def _ask_interruptibly(self, say: Callable[[str], None]) -> Survey:
+        self._is_asking = True
+        try:
+            if self._stop.is_set():
+                raise _StoppedError
+            return self._ask(self._watched.arguments, say)
+        finally:
+            self._is_asking = False
 
     def _note_problems(self, problems: list[str]) -> None:
         for problem in problems:
@@ -159,20 +159,17 @@ class InventoryWatcher:
 
     def _start(self, survey: Survey) -> bool:
         """Start what has to be done now. Returns whether something was started."""
-        decisions = decide(survey.needs, read_runs(), time.time())
+        decisions = decide(survey.needs, self._lanes.runs(), time.time())
         self._health.compared(survey, decisions)
         for need in survey.needs:
             if need not in [decision.need for decision in decisions]:
                 self._said.pop((need.kind, need.about), None)
         started = False
         for decision in decisions:
-            lane = _lane(decision)
-            thread = self._lanes.get(lane)
-            is_free = thread is None or not thread.is_alive()
+            is_free = self._lanes.is_free(decision)
             if decision.move is WorkMove.START and is_free and not self._stop.is_set():
                 self._said.pop((decision.need.kind, decision.need.about), None)
-                self._lanes[lane] = threading.Thread(target=self._work, args=(decision, survey.settings), daemon=True)
-                self._lanes[lane].start()
+                self._lanes.start(decision, survey.settings, self._signs.note)
                 started = True
             elif is_free:
                 self._tell(decision, "is held" if decision.move is WorkMove.HOLD else "waits")
@@ -185,31 +182,6 @@ class InventoryWatcher:
             self._say(line)
         self._said[key] = line
 
-    def _work(self, decision: WorkDecision, settings: WatchSettings) -> None:
-        """Do work, in a thread of its own."""
-        need = decision.need
-        try:
-            run = self._do(decision, self._watched, settings.time_limit, self._stop, self._began)
-        except (TierwrightError, OSError) as error:
-            self._say(f"{need.kind.value} {need.about} cannot be recorded: {describe_error(error)}")
-            self._health.failed(RECORDS, str(error))
-            self._stop.wait(_RETRY_SECONDS)
-        else:
-            self._ended(run)
-            remove_old_runs(list(self._watched.inventories), settings.keep)
-        self._signs.note(f"a run of {need.kind.value} {need.about} ended")
-
-    def _began(self, run: WatchRun) -> None:
-        self._health.began(run)
-        self._say(f"{run.kind.value} {run.about} begins as run {run.id}: {'; '.join(run.reasons)}")
-
-    def _ended(self, run: WatchRun) -> None:
-        self._health.ended(run)
-        if run.outcome is not RunOutcome.SUCCEEDED:
-            self._failed.append(run)
-        verb = run.outcome.verb if run.outcome else "ended"
-        self._say(f"run {run.id} {verb} after {run.seconds or 0:.0f} s" + (f": {run.reason}" if run.reason else ""))
-
     def _wait(self, settings: WatchSettings) -> None:
         """Wait for the next comparison: the timer, a sign of a change, or the end of a pause."""
         pauses = [each.at - time.time() for each in self._pauses() if each.at is not None]
@@ -219,24 +191,7 @@ class InventoryWatcher:
         self._signs.wait(time.monotonic() + max(0.0, min([settings.interval, *pauses])), settings.debounce, self._stop)
 
     def _pauses(self) -> list[WorkDecision]:
-        return decide(self._survey.needs, read_runs(), time.time()) if self._survey else []
-
-    def _join(self) -> None:
-        """Wait until all runs have ended."""
-        for thread in self._lanes.values():
-            while thread.is_alive():
-                thread.join(0.2)
-
-    @contextmanager
-    def _exclusively(self) -> Iterator[None]:
-        """Hold the lock of these inventories, after a look at what an earlier watcher left behind."""
-        load_runner()
-        with _lock_of(self._watched.inventories):
-            for run in open_runs(list(self._watched.inventories)):
-                was_running = end_leftover(run_folder(run.id))
-                end_run(run, RunOutcome.INTERRUPTED, "its watcher ended before it")
-                self._say(f"run {run.id} was interrupted" + (", and its playbook is ended now" if was_running else ""))
-            yield
+        return decide(self._survey.needs, self._lanes.runs(), time.time()) if self._survey else []
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -272,11 +227,6 @@ class InventoryWatcher:
         self._signs.follow_engine(lost, lambda: self._say("the engine's events are back"), self._stop)
 
 
-def _lane(decision: WorkDecision) -> tuple[str, str]:
-    """Return what only one run at a time may work on."""
-    return ("site" if decision.need.kind is WorkKind.DEPLOY else "chain", decision.need.about)
-
-
 def _introduce(survey: Survey) -> str:
     settings = survey.settings
     names = {"follow": settings.follow, "try candidates": settings.candidates, "deploy": settings.deploy}
@@ -285,28 +235,3 @@ def _introduce(survey: Survey) -> str:
         f"watching {about}: {', '.join(name for name, is_on in names.items() if is_on)}; compared every "
         f"{settings.interval:g} s"
     )
-
-
-@contextmanager
-def _lock_of(inventories: Sequence[str]) -> Iterator[IO[bytes]]:
-    """Hold the lock of a watcher.
-
-    Raises:
-        RunError: Another watcher holds it, or the state folder cannot be written to.
-    """
-    folder = state() / _FOLDER
-    name = hashlib.sha256("\n".join(inventories).encode()).hexdigest()[:16]
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = (folder / f"{name}.lock").open("wb")
-    except OSError as error:
-        raise RunError(
-            f"the folder {folder} cannot be written to ({error.strerror}); set XDG_STATE_HOME to a folder that can be "
-            "written to"
-        ) from error
-    with file:
-        try:
-            lock(file, 0)
-        except RunError as error:
-            raise RunError(f"another watcher works with {', '.join(inventories)}: {error}") from error
-        yield file

@@ -17,7 +17,7 @@ from ..records import decode
 from ..run.result import RunResult
 from ..state.status import FAILED
 from .playbook_run import PlaybookEnd, run_playbooks
-from .run_records import RunOutcome, WatchRun, begin_run, end_run, is_cancel_requested, run_folder
+from .run_records import RunOutcome, WatchRun, begin_run, end_run, is_cancel_requested, output_path, run_folder
 from .site_survey import rejected_deployment
 from .survey import WorkKind
 from .work import WorkDecision
@@ -30,6 +30,8 @@ PLAYBOOKS: dict[WorkKind, tuple[str, ...]] = {
 }
 
 _RESULT = "result.json"
+#: Bytes of output after which a run is ended.
+_MOST_OUTPUT = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ def do_work(
             return PlaybookEnd(RunOutcome.CANCELLED, "a user cancelled it")
         if clock() > deadline:
             return PlaybookEnd(RunOutcome.TIMED_OUT, f"it took more than {time_limit:g} seconds (watch_time_limit)")
+        if _output_size(folder) > _MOST_OUTPUT:
+            return PlaybookEnd(RunOutcome.FAILED, f"its output is larger than {_MOST_OUTPUT >> 20} MiB")
         return None
 
     try:
@@ -94,6 +98,13 @@ def _options(run: WatchRun, folder: Path) -> list[str]:
     if run.kind is WorkKind.DEPLOY:
         return []
     return ["-e", json.dumps({"tier_result_file": str(folder / _RESULT)})]
+
+
+def _output_size(folder: Path) -> int:
+    try:
+        return output_path(folder).stat().st_size
+    except OSError:
+        return 0
 
 
 def _judge(run: WatchRun, folder: Path, end: PlaybookEnd) -> PlaybookEnd:
