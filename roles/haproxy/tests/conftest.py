@@ -60,6 +60,7 @@ exec haproxy -W -db -f /etc/haproxy/haproxy.cfg
 _ENTRIES = """
 HAPROXY_LISTEN_HTTP='unix@/tmp/proxy.sock mode 660 accept-proxy' HAPROXY_LISTEN_STATS=unix@/tmp/proxy-stats.sock \\
     HAPROXY_BACKEND=shared:8080 HAPROXY_SERVER_1= haproxy -W -db -f /etc/haproxy/haproxy.cfg &
+until HAPROXY_LISTEN_STATS=unix@/tmp/proxy-stats.sock haproxy-healthcheck --ready; do sleep 0.1; done
 HAPROXY_LISTEN_STATS=unix@/tmp/first-stats.sock haproxy -db -f /etc/haproxy/haproxy.cfg &
 echo $! >/tmp/first.pid
 exec haproxy -W -db -f /etc/haproxy/haproxy.cfg
