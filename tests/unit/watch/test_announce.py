@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
@@ -11,6 +10,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors impo
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch import announce
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.announce import Announcer
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.settings import make_settings
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.signs import ChangeSigns
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.survey import Survey, WorkKind, WorkNeed
 
 OLD, NEW = {"wordpress": "sha256:1"}, {"wordpress": "sha256:2"}
@@ -30,21 +30,21 @@ def announced(tmp_path, monkeypatch):
     """A function that answers comparisons in turn, and returns what was announced until the last one was made."""
     monkeypatch.setattr(announce, "_RETRY_SECONDS", 0.0)
 
-    def announced(*answers, repeat=0.0, interval=1.0):
+    def announced(*answers, repeat=0.0):
         remaining, said, found = list(answers), [], []
-        stop = threading.Event()
+        announcer = None
 
         def ask(_arguments, _say):
             answer = remaining.pop(0)
             if isinstance(answer, Exception):
                 raise answer
             if not remaining:
-                stop.set()
-            return survey(tmp_path, *answer, watch_interval=interval)
+                announcer.stop()
+            return survey(tmp_path, *answer)
 
-        monkeypatch.setattr(announce, "_POLL_SECONDS", 0.01)
-        monkeypatch.setattr(Announcer, "_wait", lambda *_arguments: None)
-        Announcer([], said.append, repeat=repeat, ask=ask).announce(found.append, stop)
+        announcer = Announcer([], said.append, repeat=repeat, ask=ask)
+        monkeypatch.setattr(ChangeSigns, "wait", lambda *_arguments: None)
+        announcer.announce(found.append)
         return found, said
 
     return announced
@@ -97,32 +97,16 @@ def test_later_comparisons_are_repeated_and_a_failure_is_told_once(announced):
 
 
 def test_it_stops_while_it_waits(tmp_path):
-    stop = threading.Event()
     announcer = Announcer([], print, repeat=0, ask=lambda *_arguments: survey(tmp_path, watch_interval=3600.0))
-    thread = threading.Thread(target=announcer.announce, args=(print, stop))
+    thread = threading.Thread(target=announcer.announce, args=(print,))
     thread.start()
-    stop.set()
-    thread.join(timeout=5)
+    announcer.stop()
+    thread.join(timeout=20)
     assert not thread.is_alive()
-
-
-def test_a_sign_causes_a_comparison_after_the_debounce(tmp_path):
-    asked, stop = [], threading.Event()
-
-    def ask(_arguments, _say):
-        asked.append(time.monotonic())
-        if len(asked) == 2:
-            stop.set()
-        return survey(tmp_path, watch_interval=3600.0, watch_debounce=0.2)
-
-    announcer = Announcer([], print, repeat=0, ask=ask)
-    announcer._signs.put("something was pushed")
-    announcer.announce(print, stop)
-    assert 0.2 <= asked[1] - asked[0] < 5
 
 
 def test_a_token_is_required_for_notifications(tmp_path):
     answer = survey(tmp_path, watch_listen="127.0.0.1:0", watch_notification_token_file="token")
     announcer = Announcer([], print, repeat=0, ask=lambda *_arguments: answer)
     with pytest.raises(ChainError, match="token, which has no token; expected a file with at least 16 characters"):
-        announcer.announce(print, threading.Event())
+        announcer.announce(print)

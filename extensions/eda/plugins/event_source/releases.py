@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -86,15 +85,15 @@ async def main(queue: asyncio.Queue[Any], args: dict[str, Any]) -> None:
     """
     arguments, repeat = _options(args)
     announcer = Announcer(arguments, _say, repeat=repeat)
-    loop, stop = asyncio.get_running_loop(), threading.Event()
+    loop = asyncio.get_running_loop()
 
     def put(need: WorkNeed) -> None:
         asyncio.run_coroutine_threadsafe(queue.put(_event(need)), loop)
 
     try:
-        await asyncio.to_thread(announcer.announce, put, stop)
+        await asyncio.to_thread(announcer.announce, put)
     finally:
-        stop.set()
+        announcer.stop()
 
 
 def _say(text: str) -> None:
@@ -107,7 +106,7 @@ def _options(args: dict[str, Any]) -> tuple[list[str], float]:
     unknown = sorted(name for name in args if name not in _DEFAULTS and not name.startswith("eda_"))
     if unknown:
         raise ChainError(f"the source has no option {unknown[0]!r}; expected {', '.join(_DEFAULTS)}")
-    given = {name: args.get(name) if args.get(name) is not None else default for name, default in _DEFAULTS.items()}
+    given: dict[str, Any] = {**_DEFAULTS, **{name: value for name, value in args.items() if value is not None}}
     for name in ("inventory", "arguments"):
         if isinstance(given[name], str):
             given[name] = [given[name]]

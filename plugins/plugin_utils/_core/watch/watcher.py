@@ -4,28 +4,22 @@
 
 from __future__ import annotations
 
-import queue
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
-from ..engine.engine import connect
-from ..engine.events import EngineEvent
 from ..errors import ChainError, PlanError, TierwrightError
 from ..text import printable_lines
-from .engine_source import follow_engine, is_of_interest
 from .health import COMPARISON, ENGINE, Health
 from .lanes import Do, Lanes
-from .local_server import Post, serve
-from .notifications import Notifications, read_token
+from .local_server import serve
 from .one_watcher import become_watcher
 from .playbook_run import load_runner
 from .settings import WatchSettings
+from .signs import ChangeSigns
 from .survey import Survey, WorkKind, ask_survey
-from .wake_ups import WakeUps
 from .work import WorkDecision, WorkMove, decide
 from .work_run import Watched, do_work
 
@@ -63,8 +57,7 @@ class InventoryWatcher:
         load_runner()
         self._watched, self._ask = watched, ask
         self._print = say
-        self._signs: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._wake_ups = WakeUps()
+        self._signs = ChangeSigns(lambda: self._survey)
         self._stop, self._is_asking = threading.Event(), False
         self._survey: Survey | None = None
         self._health = Health()
@@ -130,7 +123,7 @@ class InventoryWatcher:
                     raise
                 self._note_problems([str(error)])
                 self._health.failed(COMPARISON, str(error))
-            self._wait_until(time.monotonic() + _RETRY_SECONDS, 0.0)
+            self._signs.wait(time.monotonic() + _RETRY_SECONDS, 0.0, self._stop)
         return None
 
     def _compare(self) -> Survey | None:
@@ -176,7 +169,7 @@ class InventoryWatcher:
             is_free = self._lanes.is_free(decision)
             if decision.move is WorkMove.START and is_free and not self._stop.is_set():
                 self._said.pop((decision.need.kind, decision.need.about), None)
-                self._lanes.start(decision, survey.settings, self._signs.put)
+                self._lanes.start(decision, survey.settings, self._signs.note)
                 started = True
             elif is_free:
                 self._tell(decision, "is held" if decision.move is WorkMove.HOLD else "waits")
@@ -195,29 +188,16 @@ class InventoryWatcher:
         self._partial = self._partial + 1 if self._said_problems else 0
         if self._partial:
             pauses.append(_RETRY_SECONDS * 2.0 ** min(self._partial - 1, 20))
-        self._wait_until(time.monotonic() + max(0.0, min([settings.interval, *pauses])), settings.debounce)
+        self._signs.wait(time.monotonic() + max(0.0, min([settings.interval, *pauses])), settings.debounce, self._stop)
 
     def _pauses(self) -> list[WorkDecision]:
         return decide(self._survey.needs, self._lanes.runs(), time.time()) if self._survey else []
-
-    def _wait_until(self, deadline: float, debounce: float) -> None:
-        while not self._stop.is_set():
-            now = time.monotonic()
-            left = self._wake_ups.seconds_left(now, debounce)
-            seconds = min(deadline - now, deadline - now if left is None else left)
-            if seconds <= 0:
-                break
-            try:
-                self._wake_ups.note(time.monotonic(), self._signs.get(timeout=seconds))
-            except queue.Empty:
-                continue
-        self._wake_ups.take()
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
         def stop(_number: int, _frame: object) -> None:
             self._stop.set()
-            self._signs.put("a signal")
+            self._signs.note("a signal")
             if self._is_asking:
                 self._is_asking = False
                 raise _StoppedError
@@ -232,43 +212,19 @@ class InventoryWatcher:
     def _serve(self, settings: WatchSettings, stack: ExitStack) -> None:
         if settings.address is None:
             return
-        receivers: dict[str, Post] = {}
-        if settings.token_file is not None:
-            file = Path(settings.token_file)
-            if read_token(file) is None:
-                raise ChainError(
-                    f"watch_notification_token_file is {file}, which has no token; expected a file with at least 16 "
-                    "characters"
-                )
-            receivers["/notifications"] = Notifications(file, self._repositories, self._signs.put).receive
+        receivers = self._signs.receivers(settings)
         pages = {"/healthz": self._health.page, "/metrics": self._health.metrics}
         host, port = stack.enter_context(serve(settings.address, pages, receivers))
         self._say(f"health, metrics{' and notifications' if receivers else ''} at http://{host}:{port}")
         if settings.is_public:
             self._say(f"warning: watch_listen is {settings.listen}, so other machines can read health and metrics")
 
-    def _repositories(self) -> list[str]:
-        return self._survey.repositories if self._survey else []
-
     def _follow_engine(self) -> None:
-        """Follow the engine's events in a thread, if the site depends on the engine."""
-        if self._survey is None or not (self._survey.local_images or self._survey.uses_engine):
-            return
-
-        def take(event: EngineEvent) -> None:
-            if self._survey is not None and is_of_interest(event, self._survey.local_images):
-                self._signs.put(f"the engine says: {event.kind} {event.name} {event.action}")
-
         def lost(reason: str) -> None:
             self._health.failed(ENGINE, reason)
             self._say(f"the engine's events are missing: {reason}")
 
-        def found() -> None:
-            self._say("the engine's events are back")
-            self._signs.put("the engine answers again")
-
-        arguments = (connect, take, lost, found, self._stop)
-        threading.Thread(target=follow_engine, args=arguments, daemon=True).start()
+        self._signs.follow_engine(lost, lambda: self._say("the engine's events are back"), self._stop)
 
 
 def _introduce(survey: Survey) -> str:
