@@ -27,6 +27,7 @@ import pytest
 import yaml
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.docker_config import engine_address
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
 from blog import TITLE, Blog, picture
 from sdk_client import sdk_client
 from visitors import Visitors
@@ -116,6 +117,7 @@ class Machine:
         if self._watcher:
             self._watcher.terminate()
             self._watcher.wait(60)
+        self._log.close()
 
     def runs(self) -> list[dict[str, Any]]:
         words = [Path(sys.executable).with_name("tierwright"), "runs", "--json"]
@@ -127,10 +129,11 @@ class Machine:
         """Kill a victim, and start again what nothing else starts. Returns what was killed."""
         if victim == "watcher":
             assert self._watcher
+            killed = self._watcher.pid
             self._watcher.kill()
             self._watcher.wait()
             self.start_watcher()
-            return f"process {self._watcher.pid}"
+            return f"process {killed}"
         if victim == "engine":
             subprocess.run(["pkill", "-KILL", "-x", "dockerd"], check=True)
             time.sleep(1)  # systemd would wait as well
@@ -199,7 +202,7 @@ def running(wanted: dict[str, str]) -> bool:
 def wait_until(condition: Callable[[], bool], seconds: float, what: str, log: Callable[[], str] = str) -> float:
     start = time.monotonic()
     while True:
-        with contextlib.suppress(docker.errors.DockerException, OSError):
+        with contextlib.suppress(docker.errors.DockerException, EngineError, OSError):
             if condition():
                 return time.monotonic() - start
         assert time.monotonic() - start < seconds, f"{what} took more than {seconds:.0f} s\n{log()}"
