@@ -13,6 +13,7 @@ import fcntl
 import os
 import struct
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,25 @@ from .errors import RunError, describe_error
 from .parent_process import ParentProcess
 
 _PRODUCT = "tierwright"
+
+#: Whether a thread reads for the product's own checks; see :func:`own_reads`.
+_reads = threading.local()
+
+
+@contextlib.contextmanager
+def own_reads() -> Iterator[None]:
+    """Read files for a check of the product's own. No tier depends on what is read in the block."""
+    before = is_own_read()
+    _reads.own = True
+    try:
+        yield
+    finally:
+        _reads.own = before
+
+
+def is_own_read() -> bool:
+    """Say whether this thread is in a block of :func:`own_reads`."""
+    return getattr(_reads, "own", False)
 
 
 def all_state() -> Path:

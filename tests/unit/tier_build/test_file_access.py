@@ -17,6 +17,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.f
     digest_elsewhere,
     elsewhere_names,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory import secrets
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.file_access import (
     Watch,
@@ -108,6 +109,17 @@ def test_other_paths_are_not_inputs(recorded, path):
 
 def test_a_file_outside_the_key_is_an_input_if_the_role_reads_it(recorded):
     assert recorded("work('web', 'roles/web/README.md')") == ["roles/web/README.md"]
+
+
+def test_a_file_that_a_check_of_our_own_reads_is_not_an_input(recorded):
+    """The search for vault values looks into each file that a variable of any tier comes from."""
+    checked = f"""
+    from {secrets.__name__} import _is_vault
+    tier = "web"
+    assert not _is_vault("files/motd.txt")
+    work("web", "files/other")
+    """
+    assert recorded(checked) == ["files/other"]
 
 
 def test_imported_code_is_an_input_only_if_it_is_read_as_data(recorded):

@@ -15,6 +15,7 @@ from ansible.errors import AnsibleError
 from ansible.parsing.vault import EncryptedString, VaultHelper, is_encrypted_file
 
 from ..errors import ChainError
+from ..local_files import own_reads
 
 #: Shorter values are not searched in settings: other texts contain them by chance.
 _MIN_LENGTH = 6
@@ -92,7 +93,7 @@ def is_secret(value: object) -> bool:
 @cache
 def _is_vault(path: str) -> bool:
     try:
-        with Path(path).open("rb") as file:
+        with own_reads(), Path(path).open("rb") as file:
             return bool(is_encrypted_file(file))
     except OSError:
         return False

@@ -106,6 +106,8 @@ class Watch:
     def _on_event(self, event: str, args: tuple[Any, ...]) -> None:
         if not self._active or (event != "open" and event not in {"os.listdir", "os.scandir"}):
             return
+        if local_files.is_own_read():
+            return
         path = args[0]
         if not isinstance(path, str | bytes | os.PathLike) or (event == "open" and args[2] & _WRITES):
             return
