@@ -40,11 +40,16 @@ def test_a_difference_is_worked_on(make_need):
 
 @pytest.mark.parametrize("outcome", [RunOutcome.REJECTED, RunOutcome.CANCELLED])
 def test_what_was_rejected_or_cancelled_is_held_until_something_changes(make_need, make_run, outcome):
-    runs = [make_run(outcome, reason="web was rolled back")]
-    (decision,) = decide([make_need()], runs, LATER)
+    runs = [make_run(outcome, need=make_need(kind=WorkKind.FOLLOW), reason="a test failed")]
+    (decision,) = decide([make_need(kind=WorkKind.FOLLOW)], runs, LATER)
     assert decision.move is WorkMove.HOLD
-    assert "web was rolled back; it is not repeated" in decision.reasons[-1]
-    assert moves([make_need(subject={"web": "sha256:3"})], runs) == [WorkMove.START]
+    assert "a test failed; it is not repeated" in decision.reasons[-1]
+    assert moves([make_need(kind=WorkKind.FOLLOW, subject={"web": "sha256:3"})], runs) == [WorkMove.START]
+
+
+def test_a_roll_out_that_was_rolled_back_once_is_tried_again_later(make_need, make_run):
+    (decision,) = decide([make_need()], [make_run(RunOutcome.REJECTED, reason="web was rolled back")], LATER)
+    assert decision.move is WorkMove.START
 
 
 def test_an_earlier_image_is_tried_again_after_another_one(make_need, make_run):
@@ -141,7 +146,8 @@ def test_wild_histories(make_run, need, history, now):
     if decisions and decisions[0].move is WorkMove.START:
         assert not need.busy
         assert not need.rejected
-        assert last is None or last.outcome not in {None, RunOutcome.REJECTED, RunOutcome.CANCELLED}
+        held = {None, RunOutcome.CANCELLED, *([RunOutcome.REJECTED] if need.kind is not WorkKind.DEPLOY else [])}
+        assert last is None or last.outcome not in held
         assert need.reasons or need.interrupted or last.outcome is not RunOutcome.SUCCEEDED
     if not need.reasons and not need.interrupted and (last is None or need.kind is not WorkKind.FOLLOW):
         assert decisions == []

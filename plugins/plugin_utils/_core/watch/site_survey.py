@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice, takewhile
 
 from ..deployment.choose_images import choose_image
 from ..deployment.deployed_cluster import SelectsObjects, services_of_cluster
@@ -21,6 +22,10 @@ from .survey import WorkKind, WorkNeed
 
 #: Targets to which ``playbooks/deploy.yml`` rolls out. For the others, it only writes files.
 TARGETS = ("swarm", "kubernetes", "openshift")
+
+#: How often the same images are deployed before they are left alone. A container that was killed from outside while it
+#: was new looks like a bad image.
+_CHANCES = 2
 
 _REJECTED = {DeployOutcome.FAILED, DeployOutcome.ROLLED_BACK}
 
@@ -91,9 +96,13 @@ def survey_site(site: str, wanted: Mapping[str, DeployedImage], running: Mapping
     """
     subject = {service: image.config for service, image in sorted(wanted.items())}
     reasons = list(_differences(wanted, running))
-    busy, last = is_being_deployed(site), _last_of(site, subject)
-    rejected = _describe(last) if last else ""
-    if last and rejected and not reasons:
+    busy, records = is_being_deployed(site), _newest_of(site, subject)
+    last = records[0] if records else None
+    rejections = list(takewhile(_describe, records))
+    rejected = ""
+    if last and len(rejections) >= _CHANCES:
+        rejected = f"{_describe(last)}, as before; it is not repeated until an image changes"
+    if last and rejections and not reasons:
         reasons = [f"deployment {last.id} {last.outcome.value}"]
     return WorkNeed(
         kind=WorkKind.DEPLOY,
@@ -112,17 +121,18 @@ def rejected_deployment(site: str, subject: Mapping[str, str]) -> str:
     Raises:
         DamagedError: The record of a deployment cannot be read.
     """
-    last = _last_of(site, subject)
-    return _describe(last) if last else ""
+    records = _newest_of(site, subject)
+    return _describe(records[0]) if records else ""
 
 
-def _last_of(site: str, subject: Mapping[str, str]) -> DeploymentRecord | None:
-    """Return the newest deployment if it was about these images."""
-    last = next(read_records(site), None)
-    if last is None:
-        return None
-    deployed = {each.service: each.config for each in last.services if each.service in subject}  # and their entries
-    return last if deployed == subject else None
+def _newest_of(site: str, subject: Mapping[str, str]) -> list[DeploymentRecord]:
+    """Return the newest deployments, as long as they were about these images; at most as many as chances."""
+
+    def is_same(record: DeploymentRecord) -> bool:
+        deployed = {each.service: each.config for each in record.services if each.service in subject}  # and entries
+        return deployed == subject
+
+    return list(takewhile(is_same, islice(read_records(site), _CHANCES)))
 
 
 def _differences(wanted: Mapping[str, DeployedImage], running: Mapping[str, RunningImage]) -> Iterator[str]:
@@ -147,8 +157,5 @@ def _describe(record: DeploymentRecord) -> str:
     for service in record.services if record.ended is not None else ():
         if service.outcome in _REJECTED:
             reason = f" ({service.reason})" if service.reason else ""
-            return (
-                f"deployment {record.id} had these images, and {service.service} was {service.outcome.value}{reason}; "
-                "it is not repeated until an image changes"
-            )
+            return f"deployment {record.id} had these images, and {service.service} was {service.outcome.value}{reason}"
     return ""

@@ -3,8 +3,8 @@
 """Decides what has to be done: a pure function of what is needed, what was done before, and the time.
 
 - Work that succeeded is not repeated, unless what runs differs again.
-- Work that was rejected (a test failed, the target rolled it back) or cancelled is not repeated until its subject
-  changes.
+- Work that was rejected (a test failed) or cancelled is not repeated until its subject changes. The survey says whether
+  images that the target rolled back have another chance.
 - Work that was interrupted, or failed for another reason, is repeated after growing pauses.
 """
 
@@ -79,7 +79,7 @@ def _decide(need: WorkNeed, attempts: Sequence[WatchRun], now: float) -> WorkDec
         return WorkDecision(need, WorkMove.WAIT, (*reasons, f"run {last.id} works on it"))
     if need.busy:
         return WorkDecision(need, WorkMove.WAIT, (*reasons, "somebody else works on it"), now + BUSY_PAUSE)
-    if held := need.rejected or _held_because(last):
+    if held := need.rejected or _held_because(need, last):
         return WorkDecision(need, WorkMove.HOLD, (*reasons, held))
     if last is not None and now < (at := _moment(last) + _pause(attempts)):
         return WorkDecision(need, WorkMove.WAIT, (*reasons, f"run {last.id} {_ended(last)}; it is repeated later"), at)
@@ -103,8 +103,11 @@ def _is_tried(need: WorkNeed, last: WatchRun | None) -> bool:
     return need.kind is WorkKind.TRY and last is not None and last.outcome is RunOutcome.SUCCEEDED
 
 
-def _held_because(last: WatchRun | None) -> str:
-    if last is not None and last.outcome in {RunOutcome.REJECTED, RunOutcome.CANCELLED}:
+def _held_because(need: WorkNeed, last: WatchRun | None) -> str:
+    if last is None:
+        return ""
+    is_rejected = last.outcome is RunOutcome.REJECTED and need.kind is not WorkKind.DEPLOY
+    if is_rejected or last.outcome is RunOutcome.CANCELLED:
         return f"run {last.id} {_ended(last)}; it is not repeated until something changes"
     return ""
 
