@@ -11,6 +11,8 @@ import pytest
 
 from visitors import Visitors
 
+pytestmark = pytest.mark.once
+
 FRONT = "<html>My blog</html>"
 FORM = '<html><input id="user_pass"></html>'
 

@@ -21,6 +21,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.
     OutdatedLayer,
 )
 
+pytestmark = pytest.mark.once
+
 OLD, NEW = (f"registry.example.org/team/web@sha256:{digit * 64}" for digit in "12")
 CURRENT = DeployedService(
     site="shop",

@@ -19,6 +19,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.run_r
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.survey import WorkKind, WorkNeed
 
+pytestmark = pytest.mark.once
+
 DOCS = Path(__file__).parents[3] / "docs"
 NEED = WorkNeed(WorkKind.DEPLOY, "shop", {"web": "sha256:2"})
 

@@ -36,6 +36,8 @@ from fake_engine import FakeEngine
 from fake_registry import FakeRegistry, Handler, digest, fake_registry
 from made_images import config, docker_save, layer, tier_step
 
+pytestmark = pytest.mark.once
+
 #: Seconds after which a publication must have ended, whatever the registry does. All waits are made short here.
 SOON = 5
 TIERS = {"base": None, "web": "base"}

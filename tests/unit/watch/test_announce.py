@@ -13,6 +13,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.setti
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.signs import ChangeSigns
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.survey import Survey, WorkKind, WorkNeed
 
+pytestmark = pytest.mark.once
+
 OLD, NEW = {"wordpress": "sha256:1"}, {"wordpress": "sha256:2"}
 
 

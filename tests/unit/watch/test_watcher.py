@@ -33,6 +33,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.surve
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.watcher import InventoryWatcher
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.work_run import Watched
 
+pytestmark = pytest.mark.once
+
 WATCHED = Watched(("/srv/site.yml",), ("-i", "/srv/site.yml"))
 
 
