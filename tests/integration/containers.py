@@ -11,7 +11,7 @@ import site
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,10 +75,12 @@ class Target:
         """Run tasks in the container. They are given as the YAML text of a list."""
         return self.playbook(*self._play(folder, tasks), *self.inventory(folder, variables), **options)
 
-    def start_play(self, folder: Path, tasks: str, environment: Mapping[str, str]) -> subprocess.Popen[str]:
-        """The same, but do not wait for the end."""
+    def start_play(
+        self, folder: Path, tasks: str, environment: Mapping[str, str], *, prefix: Sequence[str] = ()
+    ) -> subprocess.Popen[str]:
+        """The same, but do not wait for the end. The prefix is a program that runs it."""
         return subprocess.Popen(
-            ["ansible-playbook", *self._play(folder, tasks), *self.inventory(folder)],
+            [*prefix, "ansible-playbook", *self._play(folder, tasks), *self.inventory(folder)],
             cwd=folder,
             env={**environment, "ANSIBLE_CONFIG": str(Path(__file__).parents[2] / "ansible.cfg")},
             stdin=subprocess.DEVNULL,

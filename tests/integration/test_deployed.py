@@ -30,6 +30,8 @@ from small_site import SITE as SMALL_SITE
 from .command import Answer, tierwright_fixture  # noqa: F401 - tests use the fixture
 from .test_kubernetes import packages
 
+pytestmark = pytest.mark.once
+
 RELEASE = "release-20261124T093000Z"
 
 
