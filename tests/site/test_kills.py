@@ -1,7 +1,7 @@
 """Something is killed at a random moment of a roll-out. The site comes back, and nothing that it acknowledged is lost.
 
 Each moment is a new release of the site, which the watcher rolls out while visitors use the site and an author writes
-posts. `KILLS` is the number of moments, and `SEED` decides about all of them.
+posts. `KILLS` is the number of moments, `SEED` decides about all of them, and `VICTIMS` says what is killed in turn.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SITE = "kills"
 SERVICES = ("mariadb", "wordpress", "haproxy")
 SECRETS = {"database_password": "p" * 20, "database_root_password": "r" * 20, "phrase": "s" * 40}
 
-VICTIMS = ("watcher", "replica", "proxy", "entry", "database", "engine")
+VICTIMS = tuple(os.environ.get("VICTIMS", "watcher replica proxy entry database engine").split())
 #: Nothing of what visitors see depends on these.
 UNNOTICED = {"watcher", "replica", "proxy"}
 #: The longest time in which no visitor may get an answer, in seconds.
@@ -107,7 +107,17 @@ class Machine:
 
     @property
     def log(self) -> str:
-        return (self._folder / "watcher.log").read_text()
+        """What the watcher said, and how the services and their containers are."""
+        parts = [(self._folder / "watcher.log").read_text()]
+        with contextlib.suppress(docker.errors.DockerException, EngineError, OSError), sdk() as client:
+            for service in client.services.list(filters={"label": f"io.tierwright.site={SITE}"}):
+                parts.append(f"{service.name}: {service.attrs.get('UpdateStatus')}")
+                tasks = sorted(service.tasks(), key=lambda task: str(task["CreatedAt"]))
+                parts += [f"  {task['DesiredState']} {task['Status']}" for task in tasks[-6:]]
+            for container in client.containers.list(all=True, ignore_removed=True):
+                tail = container.logs(tail=4).decode(errors="replace")
+                parts.append(f"{container.name} {container.status}:\n{tail}")
+        return "\n".join(parts)
 
     def start_watcher(self) -> None:
         self._watcher = subprocess.Popen(

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
 from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment import (
+    swarm as swarm_specs,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment import (
     swarm_checks,
     swarm_rollout,
@@ -26,6 +31,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.swar
     SwarmTask,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError, EngineError
+from demo_site import demo_site
 from small_site import DATABASE, PASSWORD, SECRETS, SERVER, SITE
 
 pytestmark = pytest.mark.once
@@ -271,3 +277,32 @@ def test_health_checks_are_rare_after_the_start_if_the_engine_can(two, times):
     assert {name: check[name] for name in check if name.endswith("Interval")} == {
         name: seconds * 10**9 for name, seconds in times.items()
     }
+
+
+def test_a_container_that_nobody_finds_by_its_name_is_not_healthy():
+    """The check of a service that others use also looks for its name. Entries have no name in the site's network."""
+    site = with_entry(demo_site(), 2)
+    checks = {
+        service.name: service_spec(site, service, SwarmSettings(), dict.fromkeys(site.secret_keys, ("ID", "name")), "")[
+            "TaskTemplate"
+        ]["ContainerSpec"]["Healthcheck"]["Test"]
+        for service in site.services
+    }
+    assert checks["mariadb"][:3] == ["CMD", "sh", "-c"]
+    assert "getent" in checks["mariadb"][3]
+    assert checks["mariadb"][4:6] == ["mariadb", "/usr/local/bin/healthcheck.sh"]
+    assert checks["wordpress"][4:] == ["wordpress", "httpd-php-healthcheck"]
+    assert checks["entry"] == ["CMD", "haproxy-healthcheck"]
+
+
+def test_the_check_for_the_name_waits_after_the_first_success(tmp_path):
+    def check(name, *words):
+        script = swarm_specs._CHECK_WITH_NAME.replace("/tmp/", f"{tmp_path}/")
+        return subprocess.run(["sh", "-c", script, name, *words], check=False).returncode
+
+    assert check("nobody.invalid", "false") == 1
+    assert not (tmp_path / ".first-success").exists()
+    assert check("nobody.invalid", "true") == 0
+    os.utime(tmp_path / ".first-success", (0, 0))
+    assert check("nobody.invalid", "true") == 1
+    assert check("localhost", "true") == 0

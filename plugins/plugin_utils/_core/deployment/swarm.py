@@ -19,7 +19,7 @@ from typing import Any
 from ..build_key.parts import digest_value
 from .labels import SITE, SPEC, container_labels, selector
 from .secret_values import SecretValues
-from .site import Probe, SecretFile, Site, SiteService, SiteVolume
+from .site import SecretFile, Site, SiteService, SiteVolume
 
 Spec = dict[str, Any]
 
@@ -32,6 +32,20 @@ _MONITOR_SECONDS = 5
 #: Mode of a file of a secret. Its owner is the user of the service.
 _SECRET_MODE = 0o400
 _TMPFS_MODE = 0o1777
+
+
+#: If the engine is killed, Docker can lose the name of a container that it starts again (seen with 20.10): the
+#: container works, and nobody finds it. So a container whose name is unknown 20 seconds after its first success is not
+#: healthy, and Swarm makes a new one. Before the first success, Swarm keeps the name back.
+_CHECK_WITH_NAME = """\
+"$@" || exit 1
+first=/tmp/.first-success
+[ -e $first ] || : >$first
+[ $(($(date +%s) - $(stat -c %Y $first))) -lt 20 ] || getent ahostsv4 "$0" >/dev/null || {
+  echo "no container has the name $0"
+  exit 1
+}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +162,7 @@ def _container(
     return {
         "CapabilityDrop": ["ALL"],
         "Env": [f"{name}={value}" for name, value in service.environment_with_secrets.items()],
-        "Healthcheck": _health_check(service.probe, swarm),
+        "Healthcheck": _health_check(site, service, swarm),
         "Image": service.image.reference,
         "Init": False,
         "Labels": dict(selector(site, service)),
@@ -161,15 +175,20 @@ def _container(
     }
 
 
-def _health_check(probe: Probe, swarm: SwarmSettings) -> Spec:
+def _health_check(site: Site, service: SiteService, swarm: SwarmSettings) -> Spec:
     """Return the health check. Without a test, the engine takes that of the image, and only the times are ours."""
+    probe = service.probe
+    is_found_by_name = service.machine_port is None and bool(site.users_of(service.name))
+    test = ["CMD", *probe.test] if probe.test else []
+    if test and is_found_by_name and "/tmp" in service.scratch:  # noqa: S108 - of the container
+        test = ["CMD", "sh", "-c", _CHECK_WITH_NAME, service.name, *probe.test]
     start = {"StartInterval": probe.interval * _SECOND} if swarm.two_intervals else {}
     return {
         **start,
         "Interval": (probe.calm_interval if swarm.two_intervals else probe.interval) * _SECOND,
         "Retries": probe.retries,
         "StartPeriod": probe.start_period * _SECOND,
-        "Test": ["CMD", *probe.test] if probe.test else [],
+        "Test": test,
         "Timeout": probe.timeout * _SECOND,
     }
 
