@@ -35,13 +35,13 @@ _TMPFS_MODE = 0o1777
 
 
 #: If the engine is killed, Docker can lose the name of a container that it starts again (seen with 20.10): the
-#: container works, and nobody finds it. So a container whose name is unknown 20 seconds after its first success is not
+#: container works, and nobody finds it. So a container whose name is unknown 5 seconds after its first success is not
 #: healthy, and Swarm makes a new one. Before the first success, Swarm keeps the name back.
 _CHECK_WITH_NAME = """\
 "$@" || exit 1
 first=/tmp/.first-success
 [ -e $first ] || : >$first
-[ $(($(date +%s) - $(stat -c %Y $first))) -lt 20 ] || getent ahostsv4 "$0" >/dev/null || {
+[ $(($(date +%s) - $(stat -c %Y $first))) -lt 5 ] || getent ahostsv4 "$0" >/dev/null || {
   echo "no container has the name $0"
   exit 1
 }

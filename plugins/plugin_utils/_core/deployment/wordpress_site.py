@@ -85,7 +85,7 @@ def _database(settings: SiteSettings) -> SiteService:
         probe=Probe(
             ("/usr/local/bin/healthcheck.sh", "--connect", "--innodb_initialized"),
             interval=1,
-            retries=5,
+            retries=4,
             start_period=settings.start_timeout,
         ),
         limits=settings.limits[DATABASE],
