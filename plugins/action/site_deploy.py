@@ -9,7 +9,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.choose_images import choose_image
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.names import split_registry
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.choose_images import (
+    choose_image,
+    split_image,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.cluster import connect_cluster
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.cluster_deployment import (
     ClusterDeployment,
@@ -76,7 +80,8 @@ class ActionModule(ChainAction):
         args = self._task.args
         target, folder = str(args["target"]), args.get("render_to")
         secrets = SecretValues({}) if args.get("existing_secret") else read_secrets(args.get("secrets") or {})
-        engine = connect() if target == "swarm" or (target == "quadlet" and _needs_engine(args["images"])) else None
+        needs_engine = target == "swarm" or (target == "quadlet" and _needs_engine(args.get("images") or {}))
+        engine = connect() if needs_engine else None
         site = _read_site(args, engine, Path(str(variables.get("inventory_dir") or ".")))
         check_site(site)
         if target == "swarm":
@@ -144,7 +149,8 @@ class ActionModule(ChainAction):
 
 
 def _needs_engine(images: Mapping[str, Any]) -> bool:
-    return any("/" not in str(name) for name in images.values())
+    repositories = (split_image(service, str(name))[0] for service, name in images.items())
+    return any(split_registry(repository) is None for repository in repositories)
 
 
 def _read_site(args: Mapping[str, Any], engine: Engine | None, folder: Path) -> Site:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.names import split_registry
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.choose_images import split_image
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.cluster import connect_cluster
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.settings import read_by_service
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.swarm_entry import ENTRY
@@ -120,14 +121,12 @@ def _survey_site(site: Mapping[str, Any], target: str, survey: Survey) -> None:
     names = {service: str(image) for service, image in read_by_service("deploy_images", images, {}).items()}
     folder = Path(str(site.get("inventory_dir") or "."))
     registries = Registries(read_registries(site.get("deploy_registries") or {}, folder))
-    for image in names.values():
-        repository = image.partition("@")[0]
-        head, colon, tag = repository.rpartition(":")
-        repository = head if colon and "/" not in tag else repository
+    for service, image in names.items():
+        repository, reference = split_image(service, image)
         if split_registry(repository):
             survey.repositories.append(repository)
         else:
-            survey.local_images.append(image if colon and "/" not in tag else f"{image}:latest")
+            survey.local_images.append(f"{repository}:{reference}")
     if target == _SWARM:
         engine = connect()
         wanted = choose_images(names, registries.reader, engine)

@@ -162,7 +162,7 @@ secrets:
   type: list
   elements: str
 plan:
-  description: By service, C(new), C(changed) or C(unchanged).
+  description: By service, C(new), C(changed), C(unchanged), or on Swarm C(removed).
   returned: in check mode
   type: dict
 """

@@ -39,6 +39,9 @@ pytestmark = pytest.mark.once
 ONE_PORT = Site("shop", (DATABASE, dataclasses.replace(SERVER, published=None)), SITE.volumes)
 
 
+NO_CONTAINERS = SimpleNamespace(find=lambda _label: [])
+
+
 class FakeSwarm:
     """A Swarm whose containers start at once. Those of images in ``bad`` fail, and are rolled back."""
 
@@ -72,6 +75,13 @@ class FakeSwarm:
         spec = self.specs.get(name)
         return spec and SwarmService(name, 1, spec, self.states.get(name, ""), "")
 
+    def services(self, _label):
+        return [found for name in list(self.specs) if (found := self.find_service(name))]
+
+    def remove_service(self, name):
+        self.calls.append(f"remove {name}")
+        del self.specs[name]
+
     def create_service(self, spec):
         self.calls.append(f"create {spec['Name']}")
         self.specs[spec["Name"]] = spec
@@ -104,7 +114,7 @@ def quick(monkeypatch, tmp_path):
 
 
 def deploy(swarm, site=ONE_PORT):
-    engine = SimpleNamespace(swarm=swarm, address="tcp://engine.example:2376")
+    engine = SimpleNamespace(swarm=swarm, address="tcp://engine.example:2376", containers=NO_CONTAINERS)
     return SwarmDeployment(engine, site, SwarmSettings(), SECRETS, lambda _line: None).run(begin_record(site, "swarm"))
 
 
@@ -306,3 +316,26 @@ def test_the_check_for_the_name_waits_after_the_first_success(tmp_path):
     os.utime(tmp_path / ".first-success", (0, 0))
     assert check("nobody.invalid", "true") == 1
     assert check("localhost", "true") == 0
+
+
+def test_entries_that_are_switched_off_are_removed_before_the_proxy_takes_the_port():
+    one = dataclasses.replace(SITE, services=(DATABASE, dataclasses.replace(SERVER, replicas=1)))
+    swarm = FakeSwarm()
+    deploy(swarm, with_entry(one, 2))
+    swarm.calls.clear()
+    engine = SimpleNamespace(swarm=swarm, address="unix:///run/docker.sock")
+    plan = SwarmDeployment(engine, one, SwarmSettings(), SECRETS, lambda _line: None).plan()
+    assert plan == {"entry": "removed", "db": "unchanged", "web": "changed"}
+    deploy(swarm, one)
+    assert swarm.calls == ["network shop", "remove shop_entry", "update shop_web"]
+
+
+def test_only_a_port_that_the_site_does_not_hold_yet_must_be_free(monkeypatch):
+    asked = []
+    monkeypatch.setattr(swarm_checks, "check_port", lambda _address, port: asked.append(port))
+    swarm = FakeSwarm()
+    deploy(swarm, with_entry(SITE, 2))
+    deploy(swarm, with_entry(SITE, 2))
+    moved = dataclasses.replace(SITE, services=(DATABASE, dataclasses.replace(SERVER, published=9000)))
+    deploy(swarm, with_entry(moved, 2))
+    assert asked == [8000, 9000]

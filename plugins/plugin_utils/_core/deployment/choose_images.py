@@ -38,7 +38,7 @@ def choose_image(
         NotFoundError: There is no such image.
         EngineError: The registry or the engine does not answer.
     """
-    repository, reference = _split(service, name)
+    repository, reference = split_image(service, name)
     registry = split_registry(repository)
     if registry is not None:
         host, path = registry
@@ -57,8 +57,12 @@ def choose_image(
     return _local(service, name, engine)
 
 
-def _split(service: str, name: str) -> tuple[str, str]:
-    """Split the name of an image into its repository and its tag or digest."""
+def split_image(service: str, name: str) -> tuple[str, str]:
+    """Split the name of a service's image into its repository and its tag or digest.
+
+    Raises:
+        ChainError: It is not the name of an image.
+    """
     pinned = split_pinned(name)
     if pinned is not None:
         return pinned

@@ -18,6 +18,8 @@ CHOSEN_BY = PREFIX + "chosen-by"
 CONFIG = PREFIX + "config"
 #: The deployment that made the container: the name of its record.
 DEPLOYMENT = PREFIX + "deployment"
+#: The port of the machine that the service holds.
+PORT = PREFIX + "port"
 #: Digest of everything that a deployment says about the service, except which deployment it was.
 SPEC = PREFIX + "spec"
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..build_key.parts import digest_value
-from .labels import SITE, SPEC, container_labels, selector
+from .labels import PORT, SITE, SPEC, container_labels, selector
 from .secret_values import SecretValues
 from .site import SecretFile, Site, SiteService, SiteVolume
 
@@ -118,7 +118,13 @@ def service_spec(
     digest = digest_value("spec", comparable, secret=False)
     # Containers carry it, too: so it is known which of them belong to this specification.
     spec["TaskTemplate"]["ContainerSpec"]["Labels"][SPEC] = digest
-    return {**spec, "Labels": {**container_labels(site, service, deployment), SPEC: digest}}
+    port = {PORT: str(held)} if (held := held_port(service)) is not None else {}
+    return {**spec, "Labels": {**container_labels(site, service, deployment), **port, SPEC: digest}}
+
+
+def held_port(service: SiteService) -> int | None:
+    """Return the port of the machine that a service holds; ``None`` if it holds none."""
+    return service.machine_port if service.machine_port is not None else service.published
 
 
 def may_overlap(service: SiteService, swarm: SwarmSettings) -> bool:

@@ -5,15 +5,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from ..engine.engine import Engine
 from ..engine.swarm import SwarmService, SwarmState
 from ..errors import ChainError, EngineError
-from .labels import SITE
+from .labels import PORT, SITE
 from .port import check_port
 from .site import Site, SiteService
-from .swarm import SwarmSettings, may_overlap, service_name
+from .swarm import SwarmSettings, held_port, may_overlap, service_name
 from .swarm_entry import most_proxies
 
 #: How long a database may start, or start again, before its site is left alone.
@@ -42,8 +43,10 @@ def check_swarm(engine: Engine, site: Site, settings: SwarmSettings) -> dict[str
     state = engine.swarm.state()
     _check_state(state)
     running = _find_services(engine, site) if state.name == "active" else {}
+    own = leftover_services(engine, site) if state.name == "active" else []
+    held = {each.labels.get(PORT) for each in (*running.values(), *own)}
     for service in site.services:
-        _check_ports(engine, service, known=service.name in running)
+        _check_port(engine, service, held)
         if service.exclusive and service.name in running:
             _check_health(engine, running[service.name])
     return running
@@ -86,19 +89,30 @@ def _find_services(engine: Engine, site: Site) -> dict[str, SwarmService]:
     return running
 
 
-def _check_ports(engine: Engine, service: SiteService, *, known: bool) -> None:
+def leftover_services(engine: Engine, site: Site) -> list[SwarmService]:
+    """Return the services that run for a site, and are no longer part of it, as entries after ``deploy_entries: 0``.
+
+    Raises:
+        EngineError: The engine does not answer.
+    """
+    names = {service_name(site, service.name) for service in site.services}
+    return [each for each in engine.swarm.services(f"{SITE}={site.name}") if each.name not in names]
+
+
+def _check_port(engine: Engine, service: SiteService, held: Collection[str | None]) -> None:
+    """Check that a port can be opened. ``held`` are the ports that the site itself has now."""
     port = service.machine_port
     if port is not None and engine.address.startswith("unix://"):
         first = _first_port()
         if port < first:
             raise EngineError(
                 f"deploy_port is {port}, but this machine gives ports below {first} to root only, and no service "
-                f"of the site is root; choose a port from {first}, set "
-                f"net.ipv4.ip_unprivileged_port_start of the machine to "
-                f"{port}, or set deploy_entries to 0 (then the proxy turns visitors away while it is replaced)"
+                f"of the site is root; choose a port from {first}, set net.ipv4.ip_unprivileged_port_start of the "
+                f"machine to {port}, or set deploy_entries to 0 "
+                "(then the proxy turns visitors away while it is replaced)"
             )
-    port = port if port is not None else service.published
-    if port is not None and not known:
+    port = held_port(service)
+    if port is not None and str(port) not in held:
         check_port(engine.address, port)
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,14 +13,18 @@ from ..engine.engine import Engine
 from ..engine.swarm import SwarmService
 from ..errors import EngineError
 from .deployment_record import DeploymentRecord, DeployOutcome, end_record, note, write_record
-from .labels import SITE, SPEC
+from .labels import SERVICE, SITE, SPEC
 from .secret_values import SecretValues
 from .site import Site, SiteService
 from .swarm import SwarmSettings, network_name, service_name, service_spec, swarm_secrets
-from .swarm_checks import check_swarm
+from .swarm_checks import check_swarm, leftover_services
 from .swarm_rollout import GOES_ON, STUCK, WENT_BACK, are_running, wait_for_rollout
 
 Say = Callable[[str], None]
+
+#: How long the containers of a removed service may take to end.
+_END_SECONDS = 150
+_POLL_SECONDS = 0.25
 
 _FAILED = {DeployOutcome.FAILED, DeployOutcome.ROLLED_BACK}
 
@@ -36,7 +41,7 @@ class SwarmDeployment:
     say: Say
 
     def plan(self) -> dict[str, str]:
-        """Return what a deployment would do with each service: ``new``, ``changed`` or ``unchanged``.
+        """Return what a deployment would do with each service: ``new``, ``changed``, ``unchanged`` or ``removed``.
 
         Raises:
             ChainError: The site cannot run on any Swarm.
@@ -45,7 +50,9 @@ class SwarmDeployment:
         running = check_swarm(self.engine, self.site, self.settings)
         secret_ids = {key: ("", each.name) for key, each in swarm_secrets(self.site, self.secrets).items()}
         settings = self._with_machine()
-        return {
+        leftovers = leftover_services(self.engine, self.site) if self.engine.swarm.state().name == "active" else []
+        removed = {each.labels.get(SERVICE, each.name): "removed" for each in leftovers}
+        return removed | {
             service.name: self._compare(service, running.get(service.name), settings, secret_ids)
             for service in self.site.services
         }
@@ -73,6 +80,8 @@ class SwarmDeployment:
         self.engine.swarm.ensure_network(network_name(self.site), {SITE: self.site.name})
         secret_ids = self._store_secrets()
         for service in self.site.services:
+            if service.published is not None:
+                self._remove_leftovers()  # one of them may hold the port
             name = service_name(self.site, service.name)
             before = self.engine.swarm.find_service(name) if service.name in running else None
             spec = service_spec(self.site, service, settings, secret_ids, record.id)
@@ -81,8 +90,27 @@ class SwarmDeployment:
             if outcome in _FAILED:
                 break  # services that use this one were made for its new version
         else:
+            self._remove_leftovers()
             self._remove_old_secrets({identifier for identifier, _name in secret_ids.values()})
         return end_record(record)
+
+    def _remove_leftovers(self) -> None:
+        """Remove the services that are no longer part of the site, and wait until their containers have ended."""
+        for leftover in leftover_services(self.engine, self.site):
+            self.say(f"removing {leftover.name}, which is no longer part of the site")
+            self.engine.swarm.remove_service(leftover.name)
+            deadline = time.monotonic() + _END_SECONDS
+            label = f"{SERVICE}={leftover.labels.get(SERVICE, '')}"
+            while self._has_containers(label):
+                if time.monotonic() >= deadline:
+                    raise EngineError(
+                        f"the containers of service {leftover.name} have not ended within {_END_SECONDS} s; look at "
+                        "`docker ps`, and deploy again"
+                    )
+                time.sleep(_POLL_SECONDS)
+
+    def _has_containers(self, label: str) -> bool:
+        return any(labels.get(SITE) == self.site.name for _id, labels in self.engine.containers.find(label))
 
     def _with_machine(self) -> SwarmSettings:
         """Return the settings with what this Swarm is able to do, and where the entries are."""
