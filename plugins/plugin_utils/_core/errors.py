@@ -61,6 +61,10 @@ class PlanError(TierwrightError):
     """Ansible did not make the plan that was requested."""
 
 
+class TrustError(TierwrightError):
+    """A signature, a statement or a policy does not allow what was asked."""
+
+
 class UsageError(TierwrightError):
     """A name or an option on the command line is wrong or ambiguous."""
 
