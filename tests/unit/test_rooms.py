@@ -31,6 +31,7 @@ ROOMS = [
     "contract",
     "plan",
     "state",
+    "custody",
     "compatibility",
     "tier_build",
     "release",
