@@ -10,6 +10,7 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.record_store import LocalRecords
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import Image
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
@@ -89,8 +90,8 @@ class ActionModule(ChainAction):
         chosen = self._choose(inventory, engine)
         consumers = _read_all_consumers(inventory, chosen[0])
         tests = TierRoles(inventory).own_folder
-        parent = end_with_parent()
-        publication = Publication(engine, inventory.name, inventory.chain, registries, tests, say, parent)
+        parent, records = end_with_parent(), LocalRecords(say)
+        publication = Publication(engine, inventory.name, inventory.chain, registries, tests, say, parent, records)
         published = publication.send(*chosen)
         if not self._is_candidate:
             publication.ask(published, consumers)

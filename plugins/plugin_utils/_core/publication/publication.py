@@ -11,6 +11,7 @@ from ..chain import tags
 from ..chain.graph import Chain
 from ..chain.names import split_registry
 from ..chain.tier import Tier
+from ..custody.record_store import RecordSource
 from ..engine.engine import Engine
 from ..engine.inspection import Image
 from ..parent_process import ParentProcess
@@ -18,6 +19,7 @@ from ..transports.registries import Registries
 from .attach_images import Attacher
 from .consumers import Consumers, OfferedImage, ask_consumers
 from .publish import ChooseTags, FindImage, PublishedTier, compare_images, find_moves, publish_images
+from .publish_records import RecordPublisher
 from .registry_tags import RegistryMove, move_tags
 
 
@@ -38,6 +40,7 @@ class Publication:
         tests: Callable[[str], Path | None],
         say: Callable[[str], None],
         parent: ParentProcess,
+        records: RecordSource | None = None,
     ) -> None:
         """Take what to publish.
 
@@ -49,24 +52,29 @@ class Publication:
             tests: Returns the folder of the tests of a tier's role; ``None`` if it has none.
             say: Called with lines to print.
             parent: The process that this one belongs to. When it has ended, no tag moves any more.
+            records: The signed records of the images; ``None`` if none are published.
         """
         self._engine, self._name, self._chain, self._registries, self._say = engine, name, chain, registries, say
         self._attacher = Attacher(engine, chain, tests, registries.writer, say)
+        self._records = RecordPublisher(engine, chain, records, registries.writer, say) if records else None
         #: The tiers whose images were offered to their consumers.
         self._offered: set[str] = set()
         self._parent = parent
 
     def send(self, targets: Sequence[Tier], find_image: FindImage, choose_tags: ChooseTags) -> list[PublishedTier]:
-        """Send images and their attachments. No tag moves.
+        """Send images, their attachments and their records. No tag moves.
 
         Raises:
             RunError: A tier has no image, or its contract tests cannot travel.
+            DamagedError: A record, or a registry's list of records, is damaged.
             EngineError: The engine or a registry rejected a request, or does not answer.
         """
         connect = self._registries.writer
         differences = compare_images(targets, find_image, choose_tags, connect)
         published = publish_images(self._engine, self._chain, differences, connect, self._say)
         self._attacher.attach_images(published)
+        if self._records:
+            self._records.attach_records(published)
         return published
 
     def ask(self, published: Collection[PublishedTier], consumers: Mapping[str, Consumers]) -> None:
