@@ -32,6 +32,7 @@ ROOMS = [
     "contract",
     "plan",
     "state",
+    "custody",
     "compatibility",
     "tier_build",
     "release",
