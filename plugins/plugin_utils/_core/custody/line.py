@@ -9,24 +9,24 @@ but the line is also followed through unsigned statements, so that the answer sh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from ..chain.names import is_digest
 from ..errors import DamagedError
 from ..image import labels
-from ..policy.evidence import ImageEvidence, SignedStatement
+from ..policy.evidence import LAYER, PARENT, PROVENANCE, ImageEvidence, SignedStatement, read_signed_statement
 from ..signing.bundle import read_bundle
-from ..signing.envelope import IN_TOTO
 from ..signing.public_key import PublicKey
-from ..signing.statement import read_statement
 from .image_identity import ImageIdentity
-from .predicates import PROVENANCE
 from .record_store import RecordSource
 
 #: No image has more tiers. Engines allow about 127 layers.
 _MOST_TIERS = 256
+#: The end of the year 9999, in seconds since 1970.
+_LATEST = 253_402_300_799
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,6 @@ class TracedTier:
     evidence: ImageEvidence
     #: Bundles that cannot be read, one sentence each.
     problems: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class _Collected:
-    """The statements about one image, by their bytes."""
-
-    signers: dict[bytes, dict[PublicKey, None]] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
 
 
 def trace(
@@ -104,43 +96,32 @@ def dependencies(provenance: SignedStatement | None) -> list[Mapping[str, Any]]:
 def _read_tier(
     image: ImageIdentity, sources: Sequence[RecordSource], keys: tuple[PublicKey, ...], tiers: Sequence[str | None]
 ) -> TracedTier:
-    collected = _Collected()
+    merged: dict[bytes, SignedStatement] = {}
+    problems = []
     for source in sources:
         for title, bundle in source.bundles(image):
-            _collect(collected, title, bundle, keys)
-    statements = tuple(_statements(collected))
+            try:
+                signed = read_signed_statement(read_bundle(bundle, title), keys, title)
+            except DamagedError as error:
+                problems.append(str(error))
+                continue
+            before = merged.get(signed.payload, signed)
+            signers = tuple(dict.fromkeys((*before.signers, *signed.signers)))
+            merged[signed.payload] = replace(signed, signers=signers)
+    statements = tuple(merged[payload] for payload in sorted(merged))
     provenance = find_provenance(statements, image.config)
-    named = external_parameters(provenance).get("tier")
-    from_history = tiers[len(image.layers) - 1] if 0 < len(image.layers) <= len(tiers) else None
-    parent = _parent_dependency(provenance)
+    said, from_history = external_parameters(provenance), tiers[len(image.layers) - 1 :][:1] if image.layers else ()
     evidence = ImageEvidence(
-        tier=named if isinstance(named, str) else image.labels.get(labels.TIER) or from_history or "",
+        tier=image.labels.get(labels.TIER) or _text(said, "tier") or next(iter(from_history), None) or "",
         config=image.config,
         manifest=image.manifest,
         layers=image.layers,
-        parent=_parent_config(parent) or (image.parent if provenance is None else None),
+        parent=image.parent if image.labels else _parent_config(provenance),
         statements=statements,
+        built=_built(provenance),
+        chain=image.labels.get(labels.CHAIN) or _text(said, "chain"),
     )
-    return TracedTier(image, evidence, tuple(collected.problems))
-
-
-def _collect(collected: _Collected, title: str, bundle: bytes, keys: tuple[PublicKey, ...]) -> None:
-    try:
-        envelope = read_bundle(bundle, title)
-        read_statement(envelope.payload, title)
-    except DamagedError as error:
-        collected.problems.append(str(error))
-        return
-    if envelope.payload_type != IN_TOTO:
-        collected.problems.append(f"{title} has the payload type {envelope.payload_type!r}; expected {IN_TOTO}")
-        return
-    signers = collected.signers.setdefault(envelope.payload, {})
-    signers |= dict.fromkeys(envelope.signers(keys))
-
-
-def _statements(collected: _Collected) -> Iterator[SignedStatement]:
-    for payload, signers in sorted(collected.signers.items()):
-        yield SignedStatement(read_statement(payload, "a statement"), payload, tuple(signers))
+    return TracedTier(image, evidence, tuple(problems))
 
 
 def _find_parent(traced: TracedTier) -> ImageIdentity | None:
@@ -151,8 +132,7 @@ def _find_parent(traced: TracedTier) -> ImageIdentity | None:
         return None
     own = own_layer(provenance) if provenance else (image.layers or (None,))[-1]
     layers = image.layers[:-1] if image.layers and own == image.layers[-1] else image.layers
-    annotations = _mapping(_parent_dependency(provenance), "annotations")
-    manifest = annotations.get("manifest")
+    manifest = _mapping(_parent(provenance), "annotations").get("manifest")
     return ImageIdentity(
         config=evidence.parent,
         manifest=manifest if isinstance(manifest, str) and is_digest(manifest) else None,
@@ -164,16 +144,29 @@ def _find_parent(traced: TracedTier) -> ImageIdentity | None:
 
 def own_layer(provenance: SignedStatement) -> str | None:
     """Return the layer that the provenance names as the tier's own; ``None`` if the tier has none."""
-    return next((each.digest for each in provenance.statement.subjects if each.name == "layer"), None)
+    return next((each.digest for each in provenance.statement.subjects if each.name == LAYER), None)
 
 
-def _parent_dependency(provenance: SignedStatement | None) -> Mapping[str, Any]:
-    return next((each for each in dependencies(provenance) if each.get("name") == "parent"), {})
+def _parent(provenance: SignedStatement | None) -> Mapping[str, Any]:
+    return next((each for each in dependencies(provenance) if each.get("name") == PARENT), {})
 
 
-def _parent_config(dependency: Mapping[str, Any]) -> str | None:
-    sha256 = _mapping(dependency, "digest").get("sha256")
-    return f"sha256:{sha256}" if isinstance(sha256, str) else None
+def _parent_config(provenance: SignedStatement | None) -> str | None:
+    sha256 = _text(_mapping(_parent(provenance), "digest"), "sha256")
+    return f"sha256:{sha256}" if sha256 else None
+
+
+def _built(provenance: SignedStatement | None) -> datetime | None:
+    definition = _mapping(provenance and provenance.statement.predicate, "buildDefinition")
+    epoch = _mapping(definition, "internalParameters").get("epoch")
+    if not isinstance(epoch, int) or not 0 < epoch <= _LATEST:
+        return None
+    return datetime.fromtimestamp(epoch, UTC)
+
+
+def _text(values: Mapping[str, Any], key: str) -> str | None:
+    found = values.get(key)
+    return found if isinstance(found, str) else None
 
 
 def _mapping(value: Any, key: str) -> Mapping[str, Any]:

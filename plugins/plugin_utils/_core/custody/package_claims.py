@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..layer_index.entries import Packages
 from ..layer_index.merged_files import LayerChange
 from ..transports.image import PackageChange, Stack, package_changes
 
@@ -46,11 +45,11 @@ def find_claims(stack: Stack) -> list[PackageClaim]:
     Other package managers are not compared: the database of rpm has no file for each package.
     """
     claims: list[PackageClaim] = []
-    before: Packages = {}
+    before: dict[str, str] = {}
     for layer, index, changes, _merged in stack.merge_layers():
-        after = index.databases.get(_STATUS)
-        if after is None:
+        if _STATUS not in index.databases:
             continue
+        after = dict(index.databases[_STATUS])
         touched = _touched(changes)
         claims += [
             PackageClaim(layer.digest, layer.tier, change)

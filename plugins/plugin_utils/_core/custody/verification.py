@@ -1,0 +1,108 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Verifies an image with a policy: before a followed image is used, before promotion, and before deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ..errors import TrustError
+from ..policy.decision import judge_image
+from ..policy.evidence import ImageEvidence
+from ..policy.link import Link
+from ..policy.policy import Policy
+from .image_identity import ImageIdentity
+from .line import TracedTier, trace
+from .record_store import RecordSource
+
+#: Returns the absolute paths that a layer writes, by its digest; ``None`` if the layer cannot be read here.
+ReadWritten = Callable[[str], tuple[str, ...] | None]
+
+#: How many failed links an error names. The others are counted.
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The result of a verification."""
+
+    #: The tiers, the base first and the image last.
+    line: list[TracedTier]
+    #: All checked links of all tiers, in this order.
+    links: list[Link]
+
+    @property
+    def failed(self) -> list[Link]:
+        """The links that do not hold."""
+        return [link for link in self.links if not link.ok]
+
+
+def verify(
+    policy: Policy,
+    image: ImageIdentity,
+    sources: Sequence[RecordSource],
+    now: datetime,
+    *,
+    tiers: Sequence[str | None] = (),
+    read_written: ReadWritten = lambda _layer: None,
+) -> Verification:
+    """Follow the line of an image, and judge it.
+
+    Args:
+        policy: The policy.
+        image: The image.
+        sources: Where signed statements are looked for.
+        now: The current time.
+        tiers: The tier of each layer, as the history of the image names it.
+        read_written: Reads which paths a layer writes. It is called only for tiers with a rule about it.
+
+    Raises:
+        EngineError: A registry rejected a request, or does not answer.
+    """
+    line = trace(image, sources, policy.keys(), tiers)
+    judged = [_with_written(policy, traced.evidence, read_written) for traced in line]
+    return Verification(line, judge_image(policy, judged, now))
+
+
+def require(
+    policy: Policy,
+    image: ImageIdentity,
+    sources: Sequence[RecordSource],
+    now: datetime,
+    subject: str,
+    *,
+    read_written: ReadWritten = lambda _layer: None,
+) -> None:
+    """Verify an image, and refuse it if a link does not hold.
+
+    Args:
+        policy: The policy.
+        image: The image.
+        sources: Where signed statements are looked for.
+        now: The current time.
+        subject: What is refused, for the message: ``tier 'corebuild' is not promoted``.
+        read_written: As for :func:`verify`.
+
+    Raises:
+        TrustError: A link does not hold. The message names the first ones, with what to do.
+        EngineError: A registry rejected a request, or does not answer.
+    """
+    failed = verify(policy, image, sources, now, read_written=read_written).failed
+    if failed:
+        named = "; ".join(f"{describe_link(link)}" for link in failed[:_NAMED])
+        more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+        raise TrustError(f"{subject}: the policy refuses {image.reference}: {named}{more}")
+
+
+def describe_link(link: Link) -> str:
+    """Return a failed link as one text: tier, link, what was found, what to do."""
+    return f"tier {link.tier!r}, {link.name}: {link.detail}" + (f"; {link.action}" if link.action else "")
+
+
+def _with_written(policy: Policy, evidence: ImageEvidence, read_written: ReadWritten) -> ImageEvidence:
+    rule = policy.rule(evidence.tier)
+    if rule is None or not rule.writes or not evidence.layers:
+        return evidence
+    return replace(evidence, written=read_written(evidence.layers[-1]))
