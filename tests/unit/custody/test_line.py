@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.custody_answer import describe
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.line import trace
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.line import Tracer
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.evidence import CYCLONEDX, GATE, PROVENANCE
 from signed_chain import TIERS, SignedChain
 
@@ -19,6 +19,10 @@ def chain():
 
 def keys(chain):
     return [key.public_key for key in chain.keys.values()]
+
+
+def trace(image, sources, keys, tiers=()):
+    return Tracer(sources, keys).trace(image, tiers)
 
 
 def test_the_line_goes_from_the_base_to_the_image(chain):

@@ -40,36 +40,45 @@ class TracedTier:
     problems: tuple[str, ...]
 
 
-def trace(
-    image: ImageIdentity,
-    sources: Sequence[RecordSource],
-    keys: Iterable[PublicKey],
-    tiers: Sequence[str | None] = (),
-) -> list[TracedTier]:
-    """Follow the line of an image.
+class Tracer:
+    """Follows lines of images. What lines share is read and checked once."""
 
-    Args:
-        image: The image.
-        sources: Where statements are looked for, all of them.
-        keys: The keys whose signatures are looked for.
-        tiers: The tier of each layer, the base's first, as the history of the image names it. It is used for tiers
-            without provenance.
+    def __init__(self, sources: Sequence[RecordSource], keys: Iterable[PublicKey]) -> None:
+        """Take where to look, and for whom.
 
-    Returns:
-        The tiers, the base first and the image last. The line ends early where no statement names a parent.
+        Args:
+            sources: Where statements are looked for, all of them.
+            keys: The keys whose signatures are looked for.
+        """
+        self._sources, self._keys = tuple(sources), tuple(keys)
+        self._read: dict[tuple[str, tuple[str, ...], bool], TracedTier] = {}
 
-    Raises:
-        EngineError: A registry rejected a request, or does not answer.
-    """
-    known, line, current, seen = tuple(keys), [], image, set[str]()
-    while True:
-        traced = _read_tier(current, sources, known, tiers)
-        line.append(traced)
-        seen.add(current.config)
-        below = _find_parent(traced)
-        if below is None or below.config in seen or len(line) > _MOST_TIERS:
-            return line[::-1]
-        current = below
+    def trace(self, image: ImageIdentity, tiers: Sequence[str | None] = ()) -> list[TracedTier]:
+        """Follow the line of an image.
+
+        Args:
+            image: The image.
+            tiers: The tier of each layer, the base's first, as the history of the image names it. It is used for tiers
+                without provenance.
+
+        Returns:
+            The tiers, the base first and the image last. The line ends early where no statement names a parent.
+
+        Raises:
+            EngineError: A registry rejected a request, or does not answer.
+        """
+        line, current, seen = [], image, set[str]()
+        while True:
+            key = current.config, current.layers, bool(current.labels)
+            if key not in self._read:
+                self._read[key] = _read_tier(current, self._sources, self._keys, tiers)
+            traced = self._read[key]
+            line.append(traced)
+            seen.add(current.config)
+            below = _find_parent(traced)
+            if below is None or below.config in seen or len(line) > _MOST_TIERS:
+                return line[::-1]
+            current = below
 
 
 def find_provenance(statements: Iterable[SignedStatement], config: str) -> SignedStatement | None:

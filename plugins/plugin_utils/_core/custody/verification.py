@@ -14,7 +14,7 @@ from ..policy.evidence import ImageEvidence
 from ..policy.link import Link
 from ..policy.policy import Policy
 from .image_identity import ImageIdentity
-from .line import TracedTier, trace
+from .line import TracedTier, Tracer
 from .record_store import RecordSource
 
 #: Returns the absolute paths that a layer writes, by its digest; ``None`` if the layer cannot be read here.
@@ -39,70 +39,65 @@ class Verification:
         return [link for link in self.links if not link.ok]
 
 
-def verify(
-    policy: Policy,
-    image: ImageIdentity,
-    sources: Sequence[RecordSource],
-    now: datetime,
-    *,
-    tiers: Sequence[str | None] = (),
-    read_written: ReadWritten = lambda _layer: None,
-) -> Verification:
-    """Follow the line of an image, and judge it.
+class Verifier:
+    """Verifies images with one policy."""
 
-    Args:
-        policy: The policy.
-        image: The image.
-        sources: Where signed statements are looked for.
-        now: The current time.
-        tiers: The tier of each layer, as the history of the image names it.
-        read_written: Reads which paths a layer writes. It is called only for tiers with a rule about it.
+    def __init__(
+        self,
+        policy: Policy,
+        sources: Sequence[RecordSource],
+        now: datetime,
+        read_written: ReadWritten = lambda _layer: None,
+    ) -> None:
+        """Take what to verify with.
 
-    Raises:
-        EngineError: A registry rejected a request, or does not answer.
-    """
-    line = trace(image, sources, policy.keys(), tiers)
-    judged = [_with_written(policy, traced.evidence, read_written) for traced in line]
-    return Verification(line, judge_image(policy, judged, now))
+        Args:
+            policy: The policy.
+            sources: Where signed statements are looked for.
+            now: The current time.
+            read_written: Reads which paths a layer writes. It is called only for tiers with a rule about it.
+        """
+        self._policy, self._now, self._read_written = policy, now, read_written
+        self._tracer = Tracer(sources, policy.keys())
 
+    def verify(self, image: ImageIdentity, tiers: Sequence[str | None] = ()) -> Verification:
+        """Follow the line of an image, and judge it.
 
-def require(
-    policy: Policy,
-    image: ImageIdentity,
-    sources: Sequence[RecordSource],
-    now: datetime,
-    subject: str,
-    *,
-    read_written: ReadWritten = lambda _layer: None,
-) -> None:
-    """Verify an image, and refuse it if a link does not hold.
+        Args:
+            image: The image.
+            tiers: The tier of each layer, as the history of the image names it.
 
-    Args:
-        policy: The policy.
-        image: The image.
-        sources: Where signed statements are looked for.
-        now: The current time.
-        subject: What is refused, for the message: ``tier 'corebuild' is not promoted``.
-        read_written: As for :func:`verify`.
+        Raises:
+            EngineError: A registry rejected a request, or does not answer.
+        """
+        line = self._tracer.trace(image, tiers)
+        judged = [self._with_written(traced.evidence) for traced in line]
+        return Verification(line, judge_image(self._policy, judged, self._now))
 
-    Raises:
-        TrustError: A link does not hold. The message names the first ones, with what to do.
-        EngineError: A registry rejected a request, or does not answer.
-    """
-    failed = verify(policy, image, sources, now, read_written=read_written).failed
-    if failed:
-        named = "; ".join(f"{describe_link(link)}" for link in failed[:_NAMED])
-        more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
-        raise TrustError(f"{subject}: the policy refuses {image.reference}: {named}{more}")
+    def require(self, image: ImageIdentity, subject: str) -> None:
+        """Verify an image, and refuse it if a link does not hold.
+
+        Args:
+            image: The image.
+            subject: What is refused, for the message: ``tier 'corebuild' is not promoted``.
+
+        Raises:
+            TrustError: A link does not hold. The message names the first ones, with what to do.
+            EngineError: A registry rejected a request, or does not answer.
+        """
+        failed = self.verify(image).failed
+        if failed:
+            named = "; ".join(describe_link(link) for link in failed[:_NAMED])
+            more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+            raise TrustError(f"{subject}: the policy refuses {image.reference}: {named}{more}")
+
+    def _with_written(self, evidence: ImageEvidence) -> ImageEvidence:
+        rule = self._policy.rule(evidence.tier)
+        if rule is None or not rule.writes or not evidence.layers:
+            return evidence
+        return replace(evidence, written=self._read_written(evidence.layers[-1]))
 
 
 def describe_link(link: Link) -> str:
     """Return a failed link as one text: tier, link, what was found, what to do."""
     return f"tier {link.tier!r}, {link.name}: {link.detail}" + (f"; {link.action}" if link.action else "")
-
-
-def _with_written(policy: Policy, evidence: ImageEvidence, read_written: ReadWritten) -> ImageEvidence:
-    rule = policy.rule(evidence.tier)
-    if rule is None or not rule.writes or not evidence.layers:
-        return evidence
-    return replace(evidence, written=read_written(evidence.layers[-1]))
