@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.package_claims import find_claims
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.layer_content import LayerReader
 from made_images import layer, tier_step
 from opened_images import open_image, store  # noqa: F401 - fixtures
 
@@ -30,9 +30,13 @@ BASE = layer(status(openssl="3.0.1", tzdata="1"), info("openssl:amd64"), info("t
 
 @pytest.fixture
 def claims(open_image):  # noqa: F811 - the fixture
-    return lambda *entries: [
-        (claim.tier, str(claim)) for claim in find_claims(open_image([BASE, layer(*entries)], STEPS))
-    ]
+    def find(*entries):
+        stack, reader = open_image([BASE, layer(*entries)], STEPS), LayerReader()
+        reader.read(stack)
+        assert reader.claims(stack.document.layers[:1]) == []
+        return [(claim.tier, str(claim)) for claim in reader.claims(stack.document.layers)]
+
+    return find
 
 
 def test_a_real_update_an_addition_and_a_removal_are_no_claims(claims):

@@ -4,19 +4,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from ..policy.evidence import ImageEvidence
 from ..policy.link import Link
 from ..policy.policy import Policy
 from ..transports.image import Stack
 from ..transports.image_document import Document
 from .custody_answer import Custody, TierCustody, describe
 from .image_identity import ImageIdentity
-from .layer_content import written_paths
+from .layer_content import LayerReader
 from .line import Tracer
-from .package_claims import find_claims
 from .record_store import RecordSource
 from .verification import Verifier
 
@@ -53,8 +53,8 @@ class CustodyReader:
         """
         self.named = named
         self._sources, self._now = tuple(sources), now
-        self._written: dict[str, tuple[str, ...]] = {}
-        self._verifier = Verifier(named.policy, sources, now, self._written.get) if named else None
+        self._layers = LayerReader()
+        self._verifier = Verifier(named.policy, sources, now, self._layers.written) if named else None
 
     def read(self, image: ImageIdentity, stack: Stack) -> Custody:
         """Read the custody of an image.
@@ -70,10 +70,10 @@ class CustodyReader:
         if self._verifier is None:
             line, links = Tracer(self._sources, ()).trace(image, tiers), list[Link]()
         else:
-            self._written |= written_paths(stack)
+            self._layers.read(stack)
             verification = self._verifier.verify(image, tiers)
             line = verification.line
-            links = [*verification.links, *_package_links(stack, [each.evidence.tier for each in line])]
+            links = [*verification.links, *(link for each in line for link in self._package_links(each.evidence))]
         policy = self.named.policy if self.named else None
         answers = [describe(each, _of_tier(links, each.evidence.tier), policy) for each in line]
         known = {each.tier for each in answers}
@@ -94,25 +94,20 @@ class CustodyReader:
         last.links.extend(custody.links)
         return last
 
+    def _package_links(self, evidence: ImageEvidence) -> Iterator[Link]:
+        """Compare dpkg's database with what the layer of a tier installed."""
+        claims = self._layers.claims(evidence.layers)
+        for claim in claims:
+            yield Link(
+                evidence.tier,
+                "packages",
+                ok=False,
+                detail=str(claim),
+                action="build the tier again; if its role writes dpkg's database, it must not",
+            )
+        if not claims:
+            yield Link(evidence.tier, "packages", ok=True, detail="dpkg's database lists what the layer installed")
+
 
 def _of_tier(links: Sequence[Link], tier: str) -> list[Link]:
     return [link for link in links if link.tier == tier]
-
-
-def _package_links(stack: Stack, tiers: Sequence[str]) -> list[Link]:
-    """Compare dpkg's database with what the layers installed, for each tier."""
-    claims = find_claims(stack)
-    refused = [
-        Link(
-            claim.tier or "",
-            "packages",
-            ok=False,
-            detail=str(claim),
-            action="build the tier again; if a role writes dpkg's database, it must not",
-        )
-        for claim in claims
-    ]
-    honest = [tier for tier in tiers if tier not in {claim.tier for claim in claims}]
-    return refused + [
-        Link(tier, "packages", ok=True, detail="dpkg's database lists what it installed") for tier in honest
-    ]

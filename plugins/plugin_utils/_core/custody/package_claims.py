@@ -9,11 +9,12 @@ is there, or hides a package from them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from ..layer_index.entries import Index
 from ..layer_index.merged_files import LayerChange
-from ..transports.image import PackageChange, Stack, package_changes
+from ..transports.image import LayerInfo, PackageChange, package_changes
 
 _STATUS = "var/lib/dpkg/status"
 _INFO = "var/lib/dpkg/info/"
@@ -39,25 +40,33 @@ class PackageClaim:
         return f"dpkg's database says {name} {after} instead of {before}, but the layer does not have its files"
 
 
-def find_claims(stack: Stack) -> list[PackageClaim]:
-    """Compare dpkg's database in each layer with the packages that the layer really unpacked or removed.
+def find_claims(
+    layer: LayerInfo, index: Index, changes: list[LayerChange], before: Mapping[str, str]
+) -> list[PackageClaim]:
+    """Compare dpkg's database in a layer with the packages that the layer really unpacked or removed.
 
     Other package managers are not compared: the database of rpm has no file for each package.
+
+    Args:
+        layer: The layer.
+        index: Its content.
+        changes: What it changes in the layers below it.
+        before: Versions by ``name:architecture`` in dpkg's database below it; see :func:`dpkg_packages`.
     """
-    claims: list[PackageClaim] = []
-    before: dict[str, str] = {}
-    for layer, index, changes, _merged in stack.merge_layers():
-        if _STATUS not in index.databases:
-            continue
-        after = dict(index.databases[_STATUS])
-        touched = _touched(changes)
-        claims += [
-            PackageClaim(layer.digest, layer.tier, change)
-            for change in package_changes(before, after)
-            if touched.isdisjoint(_lists(change))
-        ]
-        before = after
-    return claims
+    after = dpkg_packages(index)
+    if after is None:
+        return []
+    touched = _touched(changes)
+    return [
+        PackageClaim(layer.digest, layer.tier, change)
+        for change in package_changes(dict(before), after)
+        if touched.isdisjoint(_lists(change))
+    ]
+
+
+def dpkg_packages(index: Index) -> dict[str, str] | None:
+    """Return the versions of dpkg's database in a layer; ``None`` if the layer does not contain it."""
+    return dict(index.databases[_STATUS]) if _STATUS in index.databases else None
 
 
 def _touched(changes: list[LayerChange]) -> frozenset[str]:

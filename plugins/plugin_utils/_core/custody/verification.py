@@ -17,8 +17,8 @@ from .image_identity import ImageIdentity
 from .line import TracedTier, Tracer
 from .record_store import RecordSource
 
-#: Returns the absolute paths that a layer writes, by its digest; ``None`` if the layer cannot be read here.
-ReadWritten = Callable[[str], tuple[str, ...] | None]
+#: Returns the absolute paths that the last of some layers writes; ``None`` if it was not read here.
+ReadWritten = Callable[[tuple[str, ...]], tuple[str, ...] | None]
 
 #: How many failed links an error names. The others are counted.
 _NAMED = 3
@@ -47,7 +47,7 @@ class Verifier:
         policy: Policy,
         sources: Sequence[RecordSource],
         now: datetime,
-        read_written: ReadWritten = lambda _layer: None,
+        read_written: ReadWritten = lambda _layers: None,
     ) -> None:
         """Take what to verify with.
 
@@ -95,7 +95,7 @@ class Verifier:
         rule = self._policy.rule(evidence.tier)
         if rule is None or not rule.writes or not evidence.layers:
             return evidence
-        return replace(evidence, written=self._read_written(evidence.layers[-1]))
+        return replace(evidence, written=self._read_written(evidence.layers))
 
 
 def describe_link(link: Link) -> str:

@@ -165,12 +165,11 @@ def _read_custody(
     """Read who signed each tier; ``None`` without a policy."""
     if reader.named is None:
         return None
-    tiers = {
-        number: reader.read_tier(identify_document(stack.document, node.name), stack)
-        for number, node in enumerate(nodes)
-        if (stack := stacks.get(id(node))) is not None
-    }
-    return ReportCustody(reader.named.path, reader.named.policy.version, tiers)
+    opened = [(number, node.name, stacks[id(node)]) for number, node in enumerate(nodes) if id(node) in stacks]
+    # Images with many layers come first: reading them also reads the layers of their ancestors.
+    opened.sort(key=lambda each: -len(each[2].layers))
+    tiers = {number: reader.read_tier(identify_document(stack.document, name), stack) for number, name, stack in opened}
+    return ReportCustody(reader.named.path, reader.named.policy.version, dict(sorted(tiers.items())))
 
 
 def _read_statuses(chain: str | None) -> tuple[dict[str, Standing], list[str]]:
