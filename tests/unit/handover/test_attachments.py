@@ -13,7 +13,6 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover im
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.attachments import (
     PublishedParent,
     PublishedPlace,
-    fallback_tag,
     find_attachment,
     list_attachments,
     read_attachment,
@@ -25,6 +24,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.te
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.upstream import upstream_ancestors
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.attach import attach
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.referrers import fallback_tag
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.registry_client import RegistryClient
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.registry_writer import RegistryWriter
 from fake_registry import digest, fake_registry

@@ -3,8 +3,7 @@
 """The attachment of a published image: its place in the chain, and the contract tests of its tier.
 
 An attachment is an artifact whose ``subject`` is the manifest of the image (OCI image specification 1.1,
-``manifest.md``). A registry lists it through its referrers API, or under a tag that is made of the image's digest
-(distribution specification, "Referrers Tag Schema"). Both lists are hostile, like all that they name.
+``manifest.md``). Lists of attachments are hostile, like all that they name.
 
 Attachments are kept in a private cache by their digest. What is read from there is verified again.
 """
@@ -15,37 +14,28 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from .. import local_files
 from ..chain.names import is_digest, is_repository, split_registry
-from ..errors import DamagedError, NotFoundError
+from ..errors import DamagedError
 from ..records import decode
 from ..transports.image_document import digest
-from ..transports.manifests import INDEXES, MANIFESTS, index_entries, parse_object
+from ..transports.manifests import parse_object
+from ..transports.referrers import Referrer, fetch, list_referrers
 from ..transports.registry_client import RegistryClient
 from .tests_archive import LARGEST, PackedFile, pack, read_folder, unpack, write_folder
 
-MANIFEST, INDEX = MANIFESTS[0], INDEXES[0]
 ARTIFACT = "application/vnd.tierwright.attachment.v1"
-EMPTY = "application/vnd.oci.empty.v1+json"
 PLACE = "application/vnd.tierwright.place.v1+json"
 TESTS = "application/vnd.tierwright.tests.v1.tar"
 #: Annotation with the number of an attachment. The second attachment of an image replaces the first, which has none.
 REVISION = "io.tierwright.revision"
 
 _LARGEST_PLACE = 1 << 20
-_MAX_PAGES = 20
-_MAX_ATTACHMENTS = 1000
 _MAX_DIGITS = 9
 _LONGEST_NAME = 255
-
-#: Answers of registries that do not have the referrers API.
-_NO_REFERRERS = frozenset(
-    {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +84,6 @@ class Listed:
     revision: int
 
 
-def fallback_tag(manifest: str) -> str:
-    """Return the tag that lists what refers to a manifest, in registries without the referrers API."""
-    return manifest.replace(":", "-", 1)
-
-
 def find_attachment(client: RegistryClient, repository: str, manifest: str) -> Attachment | None:
     """Find the newest attachment of an image, and download it.
 
@@ -126,30 +111,8 @@ def list_attachments(client: RegistryClient, repository: str, manifest: str) -> 
         EngineError: The registry rejected a request, or does not answer.
     """
     title = f"the list of attachments of {repository}@{manifest} in {client.title}"
-    for entries in (_referrers(client, repository, manifest), fallback_entries(client, repository, manifest)):
-        listed = {_listed(entry, title) for entry in entries if entry.get("artifactType") == ARTIFACT}
-        if len(listed) > _MAX_ATTACHMENTS:
-            raise DamagedError(f"{title} has {len(listed)} attachments; at most {_MAX_ATTACHMENTS} are allowed")
-        if listed:
-            return sorted(listed, key=lambda each: (each.revision, each.digest))
-    return []
-
-
-def fallback_entries(client: RegistryClient, repository: str, manifest: str) -> list[dict[str, Any]]:
-    """Return the entries of the index under the fallback tag; empty if there is no such tag.
-
-    Raises:
-        DamagedError: It is not an index.
-        EngineError: The registry rejected a request, or does not answer.
-    """
-    tag = fallback_tag(manifest)
-    try:
-        with client.get(repository, f"{repository}/manifests/{tag}", f"{repository}:{tag}") as answer:
-            content = client.read(answer)
-    except NotFoundError:
-        return []
-    title = f"{repository}:{tag} in {client.title}"
-    return index_entries(parse_object(content, title), title)
+    found = list_referrers(client, repository, manifest, {ARTIFACT}, "attachments")
+    return sorted((_listed(each, title) for each in found), key=lambda each: (each.revision, each.digest))
 
 
 def read_attachment(client: RegistryClient, repository: str, manifest: str, attachment: str) -> Attachment:
@@ -174,14 +137,14 @@ def read_attachment(client: RegistryClient, repository: str, manifest: str, atta
     if kept is not None:
         return kept
     what = f"attachment {attachment} of {repository}@{manifest} in {client.title}"
-    content = _fetch(client, repository, "manifests", attachment, what)
+    content = fetch(client, repository, "manifests", attachment, what, _LARGEST_PLACE)
     layers = _layers(content, manifest, what)
-    place = _fetch(client, repository, "blobs", layers[PLACE]["digest"], what)
+    place = fetch(client, repository, "blobs", layers[PLACE]["digest"], what, _LARGEST_PLACE)
     _read_place(place, what)
     files = None
     if TESTS in layers:
         files = unpack(
-            _fetch(client, repository, "blobs", layers[TESTS]["digest"], what, LARGEST), f"the tests of {what}"
+            fetch(client, repository, "blobs", layers[TESTS]["digest"], what, LARGEST), f"the tests of {what}"
         )
     _keep(folder, content, place, files)
     kept = _read_kept(folder, manifest, attachment)
@@ -190,46 +153,15 @@ def read_attachment(client: RegistryClient, repository: str, manifest: str, atta
     return kept
 
 
-def _referrers(client: RegistryClient, repository: str, manifest: str) -> list[dict[str, Any]]:
-    """Ask the referrers API; the result is empty if the registry does not have it."""
-    path, what, entries = f"{repository}/referrers/{manifest}", f"referrers of {repository}@{manifest}", []
-    for _page in range(_MAX_PAGES):
-        with client.request("GET", repository, path, what, other=_NO_REFERRERS) as answer:
-            if answer.status in _NO_REFERRERS:
-                return []
-            title = f"the list of {what} in {client.title}"
-            entries += index_entries(parse_object(client.read(answer), title), title)
-            following = client.next_page(path, answer)
-        if following is None:
-            return entries
-        path = following
-    raise DamagedError(f"{client.title} is damaged: its list of {what} has more than {_MAX_PAGES} pages")
-
-
-def _listed(entry: Mapping[str, Any], title: str) -> Listed:
-    annotations = entry.get("annotations")
-    number = annotations.get(REVISION, "1") if isinstance(annotations, dict) else "1"
-    if not is_digest(str(entry["digest"])) or not isinstance(number, str) or not _is_number(number):
-        raise DamagedError(f"{title} is damaged: it has {entry['digest']!r} with number {number!r}")
-    return Listed(str(entry["digest"]), int(number))
+def _listed(entry: Referrer, title: str) -> Listed:
+    number = entry.annotations.get(REVISION, "1")
+    if not isinstance(number, str) or not _is_number(number):
+        raise DamagedError(f"{title} is damaged: it has {entry.digest!r} with number {number!r}")
+    return Listed(entry.digest, int(number))
 
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
-
-
-def _fetch(
-    client: RegistryClient, repository: str, kind: str, wanted: str, what: str, limit: int = _LARGEST_PLACE
-) -> bytes:
-    with client.get(repository, f"{repository}/{kind}/{wanted}", what) as answer:
-        content = bytearray()
-        for chunk in answer.chunks():
-            content += chunk
-            if len(content) > limit:
-                raise DamagedError(f"{what} is damaged: {wanted} is larger than its limit of {limit} bytes")
-    if digest(bytes(content)) != wanted:
-        raise DamagedError(f"{what} is damaged: it has the digest {digest(bytes(content))}, expected {wanted}")
-    return bytes(content)
 
 
 def _layers(content: bytes, manifest: str, what: str) -> dict[str, dict[str, Any]]:

@@ -16,10 +16,9 @@ from ..errors import DamagedError, NotFoundError
 from ..records import decode
 from ..state.tier_records import RejectedTest
 from ..text import one_line
-from ..transports.manifests import MANIFESTS, parse_object
+from ..transports.manifests import parse_object
 from ..transports.registry_client import RegistryClient
 
-MANIFEST = MANIFESTS[0]
 ARTIFACT = "application/vnd.tierwright.verdict.v1"
 VERDICT = "application/vnd.tierwright.verdict.v1+json"
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -12,20 +11,17 @@ from ..chain.names import split_registry
 from ..handover.verdicts import (
     ARTIFACT,
     LONGEST_NAME,
-    MANIFEST,
     MOST_CHARACTERS,
     MOST_TESTS,
     VERDICT,
     ConsumerVerdict,
     verdict_tag,
 )
-from ..image.manifest import descriptor
 from ..records import encode
 from ..state.journal import Journal
 from ..state.tier_records import RejectedTest
-from ..transports.image_document import digest
+from ..transports.referrers_writer import Artifact, write_artifact
 from ..transports.registry_writer import RegistryWriter
-from .attach import EMPTY_BLOB, empty_config
 from .judging import Answer, Judgement, verdicts
 
 #: Replaces what is secret in a text.
@@ -85,17 +81,7 @@ def tell_verdict(registry: RegistryWriter, repository: str, verdict: ConsumerVer
     failed = tuple(map(_shorten, verdict.failed[:MOST_TESTS]))
     short = replace(verdict, problem=verdict.problem[:MOST_CHARACTERS], failed=failed)
     content = encode(short, sort_keys=True).encode()
-    for blob in (EMPTY_BLOB, content):
-        if registry.blob_size(repository, digest(blob)) is None:
-            registry.write_blob(repository, digest(blob), len(blob), [blob], lambda _count: None)
-    document = {
-        "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "artifactType": ARTIFACT,
-        "config": empty_config(),
-        "layers": [descriptor(VERDICT, digest(content), len(content))],
-    }
-    registry.write_manifest(repository, verdict_tag(verdict.digest), json.dumps(document).encode(), MANIFEST)
+    write_artifact(registry, repository, Artifact(ARTIFACT, {VERDICT: content}, {}), verdict_tag(verdict.digest))
 
 
 def _mask_all(verdict: ConsumerVerdict, mask: Mask) -> ConsumerVerdict:
