@@ -19,6 +19,7 @@ ROOMS = [
     "chain",
     "build_key",
     "signing",
+    "policy",
     "engine",
     "agent",
     "image",

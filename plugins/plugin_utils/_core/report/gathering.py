@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ..compatibility.matrix_store import has_matrices, newest_matrix
 from ..compatibility.variant_matrix import Changes, Matrix, compare
+from ..custody.custody_reader import CustodyReader, identify_document
 from ..errors import DamagedError, NotFoundError, UnsupportedError
 from ..layer_index.index import Store
 from ..packages.outdated_packages import outdated
@@ -23,7 +24,7 @@ from ..views.release_history import list_releases
 from ..views.wasted_space import find_waste
 from ..watch.run_records import WatchRun, read_runs
 from ..watch.survey import WorkKind
-from .model import ABSENT, FAILED, NOT_REACHED, STALE, Contents, Facts, ImageInUse, ReportTier
+from .model import ABSENT, FAILED, NOT_REACHED, STALE, Contents, Facts, ImageInUse, ReportCustody, ReportTier
 from .selection import SelectedNode, choose, choose_chain
 
 _LONGEST = 60
@@ -112,6 +113,7 @@ def gather(
     repository: str = "",
     absent: bool = True,
     ask_archives: Callable[[str], None] | None = None,
+    custody: CustodyReader | None = None,
 ) -> Facts:
     """Gather everything that a report shows.
 
@@ -125,6 +127,7 @@ def gather(
             whole chain. An archive may contain only a part of the chain.
         ask_archives: Called with a line of progress before a request to a package archive. ``None`` means that archives
             are not queried.
+        custody: Reads who signed the tiers. ``None`` means that no policy was named.
 
     Raises:
         NotFoundError: There is nothing to report about.
@@ -152,7 +155,21 @@ def gather(
         changes=changes,
         missing=missing,
         runs=_list_runs(chain)[:_RUNS],
+        custody=_read_custody(custody, nodes, stacks) if custody else None,
     )
+
+
+def _read_custody(
+    reader: CustodyReader, nodes: Sequence[SelectedNode], stacks: Mapping[int, Stack]
+) -> ReportCustody | None:
+    """Read who signed each tier; ``None`` without a policy."""
+    if reader.named is None:
+        return None
+    opened = [(number, node.name, stacks[id(node)]) for number, node in enumerate(nodes) if id(node) in stacks]
+    # Images with many layers come first: reading them also reads the layers of their ancestors.
+    opened.sort(key=lambda each: -len(each[2].layers))
+    tiers = {number: reader.read_tier(identify_document(stack.document, name), stack) for number, name, stack in opened}
+    return ReportCustody(reader.named.path, reader.named.policy.version, dict(sorted(tiers.items())))
 
 
 def _read_statuses(chain: str | None) -> tuple[dict[str, Standing], list[str]]:

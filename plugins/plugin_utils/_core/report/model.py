@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ..compatibility.variant_matrix import Changes, Matrix
+from ..custody.custody_answer import TierCustody
 from ..layer_index.entries import FILE, Index
 from ..layer_index.merged_files import ChangeKind, LayerChange
 from ..layer_index.package_databases import is_database
@@ -120,6 +121,17 @@ class ReportTier:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportCustody:
+    """What a policy says about the tiers."""
+
+    #: Path and version of the policy.
+    policy: str
+    version: int
+    #: By the position of the tier. Tiers without an image are missing.
+    tiers: dict[int, TierCustody]
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that a report shows."""
 
@@ -143,6 +155,8 @@ class Facts:
     missing: list[str]
     #: The newest runs that a watcher began for the chain and for sites, the newest first.
     runs: list[WatchRun] = field(default_factory=list)
+    #: ``None`` if no policy was named.
+    custody: ReportCustody | None = None
 
 
 #: Limits for the folders and the touched files of a tier.

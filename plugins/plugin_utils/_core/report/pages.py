@@ -24,7 +24,7 @@ from ..text import size
 from ..transports.image import PackageChange
 from ..views.release_history import Release
 from . import pictures
-from .model import ABSENT, FAILED, NOT_REACHED, STALE, STATES, Facts, ReportTier
+from .model import ABSENT, FAILED, NOT_REACHED, STALE, STATES, Facts, ReportCustody, ReportTier
 from .rendering import environment
 
 #: Limits for the boxes of a picture of all tiers, and of a picture of one tier with its descendants. Tiers without a
@@ -150,6 +150,7 @@ class Pages:
             "releases": ("Releases", self._releases),
             "matrix": ("Compatibility", self._matrix),
             "outdated": ("Outdated", dict),
+            "custody": ("Custody", self._custody),
             "waste": ("Waste", dict),
         }
         self._templates = environment(
@@ -199,6 +200,8 @@ class Pages:
             yield _Figure(_SIGNS[""], "all up to date")
         if facts.outdated is not None:
             yield _outdated_figure(facts.outdated)
+        if facts.custody is not None:
+            yield _custody_figure(facts.custody)
         if facts.matrix is not None:
             failed = len(self._failures)
             words = f"failure{'s' if failed > 1 else ''} on variants" if failed else "compatible variants"
@@ -214,6 +217,17 @@ class Pages:
     def _matrix(self) -> dict[str, Any]:
         picture = pictures.draw_matrix(self._facts.matrix) if self._facts.matrix else ""
         return {"grid": Markup(picture), "failures": self._failures}  # noqa: S704 - draw_matrix escapes
+
+    def _custody(self) -> dict[str, Any]:
+        custody = self._facts.custody
+        rows = [(self._facts.tiers[number], each) for number, each in custody.tiers.items()] if custody else []
+        links = [link for _tier, each in rows for link in each.links]
+        return {
+            "custody": custody,
+            "rows": rows,
+            "count": len(links),
+            "failed": [link for link in links if not link.ok][:_ROWS],
+        }
 
     def _releases(self) -> dict[str, Any]:
         by_tag: dict[str, list[tuple[ReportTier, Release]]] = defaultdict(list)
@@ -234,6 +248,7 @@ class Pages:
             "updates": self._updates.get(tier.name, []),
             "packages_changed": _changed_packages(tier),
             "upstream": _list_upstream(tier),
+            "custody": self._facts.custody.tiers.get(number) if self._facts.custody else None,
         }
 
     @cached_property
@@ -260,6 +275,15 @@ def _outdated_figure(outdated: Outdated) -> _Figure:
     security = sum(update.security for update in outdated.updates)
     words = "outdated packages" + (f", {security} security updates" if security else "")
     return _Figure(str(len(outdated.updates)), words, "outdated.html", "failed" if security else "")
+
+
+def _custody_figure(custody: ReportCustody) -> _Figure:
+    refused = [each for each in custody.tiers.values() if any(not link.ok for link in each.links)]
+    if refused:
+        return _Figure(
+            str(len(refused)), f"tier{'s' if len(refused) > 1 else ''} not verified", "custody.html", "failed"
+        )
+    return _Figure(str(len(custody.tiers)), "tiers verified", "custody.html")
 
 
 def _hidden_counts(hidden: Mapping[str, int]) -> str:

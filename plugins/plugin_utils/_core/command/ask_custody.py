@@ -1,0 +1,119 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Asks for the custody of an image, wherever it is, with the records of this machine and of its registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+
+from ..chain.names import split_pinned, split_registry
+from ..custody.custody_answer import Custody
+from ..custody.custody_reader import CustodyReader, NamedPolicy, identify_document
+from ..custody.image_identity import ImageIdentity
+from ..custody.layer_content import reread
+from ..custody.record_store import LocalRecords, RecordSource
+from ..custody.registry_records import RegistryRecords
+from ..errors import NotFoundError
+from ..handover.attachments import PublishedParent
+from ..handover.published_image import read_published
+from ..handover.record_places import find_record_places
+from ..layer_index.index import Store
+from ..policy.link import Link
+from ..transports.containers import container_source
+from ..transports.image import Stack, open_stack
+from ..transports.registries import Registries
+from ..transports.transport import CONTAINER, ENGINE, split
+
+
+class FirstRecords:
+    """Records of the first place that has some about an image. Later places are asked only if they are needed."""
+
+    def __init__(self, sources: Sequence[RecordSource]) -> None:
+        """Take the places, the nearest first."""
+        self._sources = tuple(sources)
+
+    def bundles(self, image: ImageIdentity) -> Iterator[tuple[str, bytes]]:
+        """Yield the bundles of an image; see :class:`.RecordSource`."""
+        for source in self._sources:
+            found = list(source.bundles(image))
+            if found:
+                yield from found
+                return
+
+
+class RegistryOfImage:
+    """The records in the registry that an image came from. It is contacted when the first record is looked for."""
+
+    def __init__(self, published: PublishedParent, warn: Callable[[str], None]) -> None:
+        """Take the name and the manifest of the image in its registry."""
+        self._published, self._warn = published, warn
+        self._records: RegistryRecords | None = None
+
+    def bundles(self, image: ImageIdentity) -> Iterator[tuple[str, bytes]]:
+        """Yield the bundles of an image; see :class:`.RecordSource`."""
+        if self._records is None:
+            self._records = RegistryRecords(find_record_places(Registries().reader, self._published), self._warn)
+        yield from self._records.bundles(image)
+
+
+def ask_custody(name: str, named: NamedPolicy | None, warn: Callable[[str], None], *, content: bool = False) -> Custody:
+    """Read the custody of an image, or of the image that a container runs.
+
+    Args:
+        name: The image, as a user names it (:mod:`..transports.transport`), or the name of a container in the engine.
+        named: The policy; ``None`` if there is none.
+        warn: Called with lines about records that cannot be read.
+        content: Whether the layers are read again, and their digests computed.
+
+    Raises:
+        NotFoundError: There is neither such an image nor such a container.
+        TierwrightError: As :func:`..transports.image.open_stack` raises it.
+    """
+    name, stack = _open(name)
+    published = _find_published(name, stack)
+    registry = [RegistryOfImage(published, warn)] if published else []
+    reader = CustodyReader(named, [FirstRecords([LocalRecords(warn), *registry])], datetime.now(UTC))
+    image = identify_document(stack.document, name, published.digest if published else None)
+    custody = reader.read(image, stack)
+    if content:
+        custody.links.append(_content_link(name))
+    return custody
+
+
+def _open(name: str) -> tuple[str, Stack]:
+    """Open an image, or the image of a container of this name."""
+    store = Store()
+    try:
+        return name, open_stack(name, store)
+    except NotFoundError:
+        if split(name)[0] not in ENGINE:
+            raise
+        try:
+            return f"{CONTAINER}:{name}", open_stack(f"{CONTAINER}:{name}", store)
+        except NotFoundError:
+            raise NotFoundError(f"the engine has neither an image nor a container {name!r}") from None
+
+
+def _find_published(name: str, stack: Stack) -> PublishedParent | None:
+    """Return how an image is named in a registry; ``None`` if its names do not tell."""
+    kind, location, reference = split(name)
+    if kind == "docker":
+        repository, _, tag = reference.partition("@") if "@" in reference else reference.rpartition(":")
+        client = Registries().reader(location)
+        image = read_published(client, repository or reference, tag if repository else "latest")
+        return PublishedParent(f"{location}/{repository or reference}", image.manifest) if image else None
+    named = [container_source(reference).named] if kind == CONTAINER else []
+    for each in (*named, *stack.document.names):
+        pinned = split_pinned(each)
+        if pinned and split_registry(pinned[0]):
+            return PublishedParent(*pinned)
+    return None
+
+
+def _content_link(name: str) -> Link:
+    problem = reread(name)
+    if problem is None:
+        return Link("", "content", ok=True, detail="the bytes of all layers have their digests")
+    action = "do not run this image: remove it from this place, and pull or build it again"
+    return Link("", "content", ok=False, detail=problem, action=action)

@@ -1,0 +1,103 @@
+# Copyright: (c) Tierwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Verifies an image with a policy: before a followed image is used, before promotion, and before deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ..errors import TrustError
+from ..policy.decision import judge_image
+from ..policy.evidence import ImageEvidence
+from ..policy.link import Link
+from ..policy.policy import Policy
+from .image_identity import ImageIdentity
+from .line import TracedTier, Tracer
+from .record_store import RecordSource
+
+#: Returns the absolute paths that the last of some layers writes; ``None`` if it was not read here.
+ReadWritten = Callable[[tuple[str, ...]], tuple[str, ...] | None]
+
+#: How many failed links an error names. The others are counted.
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The result of a verification."""
+
+    #: The tiers, the base first and the image last.
+    line: list[TracedTier]
+    #: All checked links of all tiers, in this order.
+    links: list[Link]
+
+    @property
+    def failed(self) -> list[Link]:
+        """The links that do not hold."""
+        return [link for link in self.links if not link.ok]
+
+
+class Verifier:
+    """Verifies images with one policy."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        sources: Sequence[RecordSource],
+        now: datetime,
+        read_written: ReadWritten = lambda _layers: None,
+    ) -> None:
+        """Take what to verify with.
+
+        Args:
+            policy: The policy.
+            sources: Where signed statements are looked for.
+            now: The current time.
+            read_written: Reads which paths a layer writes. It is called only for tiers with a rule about it.
+        """
+        self._policy, self._now, self._read_written = policy, now, read_written
+        self._tracer = Tracer(sources, policy.keys())
+
+    def verify(self, image: ImageIdentity, tiers: Sequence[str | None] = ()) -> Verification:
+        """Follow the line of an image, and judge it.
+
+        Args:
+            image: The image.
+            tiers: The tier of each layer, as the history of the image names it.
+
+        Raises:
+            EngineError: A registry rejected a request, or does not answer.
+        """
+        line = self._tracer.trace(image, tiers)
+        judged = [self._with_written(traced.evidence) for traced in line]
+        return Verification(line, judge_image(self._policy, judged, self._now))
+
+    def require(self, image: ImageIdentity, subject: str) -> None:
+        """Verify an image, and refuse it if a link does not hold.
+
+        Args:
+            image: The image.
+            subject: What is refused, for the message: ``tier 'corebuild' is not promoted``.
+
+        Raises:
+            TrustError: A link does not hold. The message names the first ones, with what to do.
+            EngineError: A registry rejected a request, or does not answer.
+        """
+        failed = self.verify(image).failed
+        if failed:
+            named = "; ".join(describe_link(link) for link in failed[:_NAMED])
+            more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+            raise TrustError(f"{subject}: the policy refuses {image.reference}: {named}{more}")
+
+    def _with_written(self, evidence: ImageEvidence) -> ImageEvidence:
+        rule = self._policy.rule(evidence.tier)
+        if rule is None or not rule.writes or not evidence.layers:
+            return evidence
+        return replace(evidence, written=self._read_written(evidence.layers))
+
+
+def describe_link(link: Link) -> str:
+    """Return a failed link as one text: tier, link, what was found, what to do."""
+    return f"tier {link.tier!r}, {link.name}: {link.detail}" + (f"; {link.action}" if link.action else "")
