@@ -28,6 +28,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.ac
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.consumers import Consumers
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publication import (
     Publication,
+    SignedParts,
     candidate_tags,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publish import (
@@ -90,8 +91,8 @@ class ActionModule(ChainAction):
         chosen = self._choose(inventory, engine)
         consumers = _read_all_consumers(inventory, chosen[0])
         tests = TierRoles(inventory).own_folder
-        parent, records = end_with_parent(), LocalRecords(say)
-        publication = Publication(engine, inventory.name, inventory.chain, registries, tests, say, parent, records)
+        parent, signed = end_with_parent(), SignedParts(LocalRecords(say))
+        publication = Publication(engine, inventory.name, inventory.chain, registries, tests, say, parent, signed)
         published = publication.send(*chosen)
         if not self._is_candidate:
             publication.ask(published, consumers)

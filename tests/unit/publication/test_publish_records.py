@@ -18,7 +18,10 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.insp
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import DamagedError, EngineError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.parent_process import ParentProcess
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publication import Publication
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publication import (
+    Publication,
+    SignedParts,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publish_records import RecordPublisher
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.signing.bundle import BUNDLE
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports import registry_client, registry_writer
@@ -84,7 +87,7 @@ class World:
             lambda _name: None,
             self.lines.append,
             ParentProcess(),
-            self.records if records else None,
+            SignedParts(self.records if records else None),
         )
 
     def send(self, *names, records=True):
