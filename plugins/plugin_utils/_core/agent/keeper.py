@@ -27,7 +27,7 @@ from ..engine.engine import lazy_engine
 from ..errors import EngineError, TierwrightError
 from . import launch, package
 from .inside import frames
-from .inside.link import READ, Link, Loop
+from .inside.link import READ, FrameLink, Loop
 
 
 class AgentSocket:
@@ -110,12 +110,12 @@ class Keeper:
         self._container, self._owner, self._report = container, owner, report
         self._loop = Loop()
         self._socket = AgentSocket(launch.make_agent_folder(engine_address(), container) / launch.socket_name(owner))
-        self._agent: Link | None = None
+        self._agent: FrameLink | None = None
         self._decoder = frames.Decoder(self._from_agent)
         self._stderr = b""
         self._ready = self._late = False
         self._serves_itself = False
-        self._channels: dict[int, Link] = {}
+        self._channels: dict[int, FrameLink] = {}
         self._next = 1
 
     def run(self, python: str) -> None:
@@ -137,7 +137,7 @@ class Keeper:
             agent.socket.setblocking(False)
             reader = os.dup(agent.socket.fileno())
             streams = engine_streams.Frames(self._from_engine)
-            self._agent = Link(self._loop, reader, os.dup(reader), streams.feed, self._loop.stop)
+            self._agent = FrameLink(self._loop, reader, os.dup(reader), streams.feed, self._loop.stop)
             streams.feed(agent.ahead)
             self._agent.send_bytes(package.payload())
             self._watch_owner()
@@ -218,7 +218,7 @@ class Keeper:
                 agent.send(channel, frames.ABORT)
 
         reader = near.detach()
-        link = Link(self._loop, reader, os.dup(reader), frames.Decoder(take).feed, closed)
+        link = FrameLink(self._loop, reader, os.dup(reader), frames.Decoder(take).feed, closed)
         self._channels[channel] = link
 
     def _watch_owner(self) -> None:

@@ -21,6 +21,7 @@ from ..chain.tier import Tier
 from ..errors import ChainError, DamagedError, describe_error
 from ..local_files import write_durably
 from ..records import decode, encode
+from ..strict_yaml import read_strict_yaml
 
 #: Name of the lock file, in the folder of the inventory.
 NAME = "chain.lock"
@@ -92,7 +93,7 @@ def read_lock(path: Path) -> dict[str, LockedTier]:
         raise DamagedError(f"{path} cannot be read: {describe_error(error)}") from error
     try:
         return _parse(content)
-    except (ValueError, TypeError, yaml.YAMLError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise DamagedError(
             f"{path} is not a valid lock file: {_describe(error)}; get it from Git again, or remove it and run "
             "`tierwright update`"
@@ -160,29 +161,8 @@ def check_tier_name(name: str, image: str, published: str) -> None:
         )
 
 
-class _Loader(yaml.BaseLoader):
-    """Reads all values as strings. Keys that occur twice, for example after a wrong merge, are an error."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.composer.ComposerError(None, None, "it has an alias", None)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's
-        keys = [self.construct_object(key, deep=True) for key, _value in node.value]
-        if twice := [key for number, key in enumerate(keys) if key in keys[:number]]:
-            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]!r} occurs twice", node.start_mark)
-        return super().construct_mapping(node, deep=deep)
-
-
 def _parse(content: bytes) -> dict[str, LockedTier]:
-    if len(content) > _LARGEST:
-        raise ValueError(f"it is larger than {_LARGEST} bytes")
-    loader = _Loader(content)
-    try:
-        values = loader.get_single_data()
-    finally:
-        loader.dispose()
+    values = read_strict_yaml(content, _LARGEST)
     locks = decode(json.dumps(values or {}), dict[str, LockedTier], exact=True)
     for problem in _problems(locks):
         raise ValueError(problem)

@@ -17,7 +17,7 @@ from collections import deque
 from typing import Any, Callable
 
 from . import child, frames
-from .link import READ, WRITE, Link, Loop
+from .link import READ, WRITE, FrameLink, Loop
 
 
 class ForkedChild:
@@ -80,7 +80,7 @@ class CommandSession:
     def __init__(
         self,
         loop: Loop,
-        link: Link,
+        link: FrameLink,
         channel: int,
         process: ForkedChild,
         ended: Callable[[CommandSession], None],

@@ -67,7 +67,7 @@ _FULL = 4 * PIECE
 _POLL_SECONDS = 0.5
 
 
-class Link:
+class FrameLink:
     """A connection for frames, over a pair of descriptors. Both may belong to one socket."""
 
     def __init__(

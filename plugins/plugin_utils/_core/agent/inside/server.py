@@ -18,7 +18,7 @@ from typing import Any
 from . import frames, modules, preload
 from .child import CANNOT_RUN
 from .command_session import GRACE, CommandSession, ForkedChild
-from .link import READ, Link, Loop
+from .link import READ, FrameLink, Loop
 
 #: Seconds that commands may take to end when the agent ends.
 _END_SECONDS = GRACE / 2
@@ -39,7 +39,7 @@ class Server:
         self._loop = Loop()
         self._default_user = default_user
         self._sessions: set[CommandSession] = set()
-        self._links: set[Link] = set()
+        self._links: set[FrameLink] = set()
         self._listener: socket.socket | None = None
         self._ending = False
         self._spare: ForkedChild | None = None
@@ -106,7 +106,7 @@ class Server:
             return
         self._serve(near.detach(), writer, lambda: None)
 
-    def _serve(self, reader: int, writer: int, closed: Any) -> Link:
+    def _serve(self, reader: int, writer: int, closed: Any) -> FrameLink:
         sessions: dict[int, CommandSession] = {}
 
         def take(channel: int, kind: int, payload: bytes) -> None:
@@ -125,11 +125,11 @@ class Server:
                 session.abort()
             closed()
 
-        link = Link(self._loop, reader, writer, frames.Decoder(take).feed, link_closed)
+        link = FrameLink(self._loop, reader, writer, frames.Decoder(take).feed, link_closed)
         self._links.add(link)
         return link
 
-    def _open(self, link: Link, channel: int, payload: bytes, sessions: dict[int, CommandSession]) -> None:
+    def _open(self, link: FrameLink, channel: int, payload: bytes, sessions: dict[int, CommandSession]) -> None:
         try:
             request = json.loads(payload)
         except (ValueError, RecursionError):

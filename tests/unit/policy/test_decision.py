@@ -1,0 +1,404 @@
+"""What the decision finds wrong, and how it says so."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.decision import judge_image
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.evidence import (
+    GATE,
+    PROVENANCE,
+    SIGNATURE,
+    PulledImage,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.link import failed
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.provenance import count_pairs
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.rules import Revocation, TierRule
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.signing.statement import Subject
+from signed_line import BUILDER, NOW, again, digest, key, make_line, make_policy, sign
+
+pytestmark = pytest.mark.once
+
+CORE, PHP = 1, 2
+
+
+def judge(line=None, policy=None, now=NOW):
+    return failed(judge_image(policy or make_policy(), line or make_line(), now))
+
+
+def found(*arguments, **named):
+    """Return tier, name and what was found, of the links that failed."""
+    return [(link.tier, link.name, link.detail) for link in judge(*arguments, **named)]
+
+
+def with_statements(number, change, kind=None):
+    """Return the line with one image's statements of a type changed; ``None`` drops a statement."""
+    line = make_line()
+    statements = []
+    for signed in line[number].statements:
+        matches = kind is None or signed.statement.predicate_type == kind
+        statements += [each for each in [change(signed) if matches else signed] if each is not None]
+    line[number] = replace(line[number], statements=tuple(statements))
+    return line
+
+
+def with_image(number, **changes):
+    line = make_line()
+    line[number] = replace(line[number], **changes)
+    return line
+
+
+def with_predicate(number, kind, **changes):
+    return with_statements(number, lambda each: again(each, predicate={**each.statement.predicate, **changes}), kind)
+
+
+def signed_by(*people):
+    return lambda signed: replace(signed, signers=tuple(map(key, people)))
+
+
+def test_a_good_line_keeps_to_its_policy():
+    links = judge_image(make_policy(), make_line(), NOW)
+    assert failed(links) == []
+    names = [link.name for link in links if link.tier == "corebuild"]
+    assert names == [
+        *("layers", "signature", "provenance", "parent", "source", "builders", "tests", "sbom", "writes", "outdated"),
+    ]
+    assert [link.name for link in links if link.tier == "base"][-1] == "base age"
+    assert [link.name for link in links if not link.tier] == ["policy"]
+
+
+def test_the_key_of_another_team_does_not_count():
+    alice, bob, erin = "alice of team 'operations'", "bob of team 'operations'", "erin of team 'development'"
+    line = with_statements(PHP, signed_by("alice", "bob", "erin"))
+    assert [(name, detail) for _tier, name, detail in found(line)][:2] == [
+        (
+            "signature",
+            f"signed by {alice}, {bob} and {erin}; 1 valid key of team 'middleware' must sign, and 0 did",
+        ),
+        ("provenance", "no provenance counts"),
+    ]
+
+
+def test_one_person_is_not_two():
+    line = with_statements(CORE, signed_by("alice"), PROVENANCE)
+    assert [(name, detail) for _tier, name, detail in found(line)] == [
+        (
+            "signature",
+            "signed by alice of team 'operations'; 2 valid keys of team 'operations' must sign, and 1 did",
+        ),
+        (
+            "builders",
+            f"made alike by {BUILDER}one, {BUILDER}two; 2 builders with different keys must agree, and 1 did",
+        ),
+    ]
+
+
+def test_a_revoked_key_does_not_count_and_is_named():
+    policy = replace(make_policy(), revoked={key("carol").id: Revocation("2026-11-29", "laptop lost")})
+    link, *_ = judge(policy=policy)
+    assert link.name == "signature"
+    assert "carol of team 'middleware', whose key was revoked on 2026-11-29 (laptop lost)" in link.detail
+    assert link.action == (
+        "let team 'middleware' sign it with `tierwright sign httpd-php`, or build it with its signing key"
+    )
+    assert found(with_statements(PHP, signed_by("carol", "dave")), policy) == []
+
+
+def test_an_expired_policy_allows_nothing():
+    policy = make_policy()
+    assert (
+        found(policy=policy, now=policy.expires - timedelta(seconds=1), line=with_image(0, built=policy.expires)) == []
+    )
+    links = judge(policy=policy, now=policy.expires, line=with_image(0, built=policy.expires))
+    assert [(link.name, link.detail) for link in links] == [("policy", "the policy expired on 2027-06-30")]
+
+
+def test_a_tier_without_a_rule_is_refused():
+    policy = make_policy()
+    tiers = {tier: rule for tier, rule in policy.tiers.items() if tier != "shop"}
+    assert ("shop", "policy", "the policy has no rule for this tier") in found(policy=replace(policy, tiers=tiers))
+    tiers["*"] = policy.tiers["shop"]
+    assert found(policy=replace(policy, tiers=tiers)) == []
+
+
+def test_an_extra_subject_is_refused_by_name():
+    extra = Subject("evil", digest("evil"))
+    line = with_statements(PHP, lambda each: again(each, subjects=(*each.statement.subjects, extra)))
+    details = {name: detail for _tier, name, detail in found(line)}
+    assert details["provenance"].startswith("the provenance is wrong: it is also about 'evil' sha256:")
+    assert details["tests"].startswith("the test result is wrong: it is also about 'evil' sha256:")
+    assert details["sbom"].startswith("the bill of materials is wrong: it is also about 'evil' sha256:")
+
+
+def test_statements_that_are_wrong_do_not_spoil_those_that_are_right():
+    line = make_line()
+    signed = next(each for each in line[PHP].statements if each.statement.predicate_type == GATE)
+    junk = [
+        again(signed, predicate={"result": "FAILED"}),
+        replace(signed, signers=()),
+        again(signed, subjects=(Subject("x", digest("x")),)),
+    ]
+    line[PHP] = replace(line[PHP], statements=(*junk, *line[PHP].statements))
+    assert found(line) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "detail"),
+    [
+        ({"result": "WARNED"}, "the test result is 'WARNED'; expected PASSED"),
+        ({"failedTests": ["test_a", "test_b"]}, "these tests failed: test_a, test_b"),
+        ({"failedTests": None}, "these tests failed: None"),
+        ({"passedTests": []}, "no test that matches roles/httpd-php/tests/*::* passed"),
+        ({"passedTests": ["roles/other/tests/a.py::x"]}, "no test that matches roles/httpd-php/tests/*::* passed"),
+        ({"passedTests": [7]}, "the test result has no list of the tests that passed"),
+        ({"configuration": []}, "the contract of tier 'corebuild' (team 'operations') was not run on it"),
+    ],
+)
+def test_tests_must_have_passed(changes, detail):
+    assert ("httpd-php", "tests", detail) in found(with_predicate(PHP, GATE, **changes))
+
+
+def test_a_skipped_test_has_not_passed():
+    line = with_predicate(PHP, GATE, passedTests=[], warnedTests=["roles/httpd-php/tests/test_it.py::test_works"])
+    assert found(line) == [("httpd-php", "tests", "no test that matches roles/httpd-php/tests/*::* passed")]
+
+
+def test_tests_without_contracts_need_not_run_on_descendants():
+    line = make_line()
+    own = [{"annotations": {"tier": "httpd-php", "team": "middleware", "kind": "own", "contracts": "none"}}]
+    contracts = [{"annotations": {"tier": "corebuild", "team": "operations", "kind": "contract"}}]
+
+    def change(number, configuration):
+        statements = tuple(
+            again(each, predicate={**each.statement.predicate, "configuration": configuration})
+            if each.statement.predicate_type == GATE
+            else each
+            for each in line[number].statements
+        )
+        line[number] = replace(line[number], statements=statements)
+
+    change(3, contracts)
+    expected = ("wordpress", "tests", "the contract of tier 'httpd-php' (team 'middleware') was not run on it")
+    assert expected in found(line)
+    change(2, [*own, *contracts])
+    assert found(line) == []
+
+
+def test_the_test_result_needs_as_many_signatures():
+    line = with_statements(CORE, signed_by("alice"), GATE)
+    detail = "the test result is signed by alice of team 'operations'; 2 keys of the team must sign it"
+    assert found(line) == [("corebuild", "tests", detail)]
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "detail"),
+    [
+        ({"repository": "https://evil.example.org/x"}, "source", "it was built from the repository 'https://evil.exa"),
+        ({"branch": "feature"}, "source", "it was built from the branch 'feature'; allowed are main"),
+        ({"clean": False}, "source", "its source had changes that were not committed"),
+        ({"commit": "0" * 40}, "source", "the provenance names the commits"),
+    ],
+)
+def test_the_source_must_be_allowed(source, name, detail):
+    def change(signed):
+        predicate = signed.statement.predicate
+        definition = predicate["buildDefinition"]
+        external = {**definition["externalParameters"]}
+        external["source"] = {**external["source"], **source}
+        return again(signed, predicate={**predicate, "buildDefinition": {**definition, "externalParameters": external}})
+
+    [(tier, found_name, found_detail)] = found(with_statements(PHP, change, PROVENANCE))
+    assert (tier, found_name) == ("httpd-php", name)
+    assert found_detail.startswith(detail)
+
+
+def test_an_unclean_source_can_be_allowed():
+    def change(signed):
+        predicate = signed.statement.predicate
+        definition = predicate["buildDefinition"]
+        external = {**definition["externalParameters"], "source": None}
+        return again(signed, predicate={**predicate, "buildDefinition": {**definition, "externalParameters": external}})
+
+    line = with_statements(PHP, change, PROVENANCE)
+    policy = make_policy(httpd_php={"repositories": (), "branches": ()})
+    assert found(line, policy) == [("httpd-php", "source", "the provenance names no Git repository of the role")]
+    assert found(line, make_policy(httpd_php={"repositories": (), "branches": (), "clean": False})) == []
+
+
+def test_a_layer_that_was_slipped_in_is_found():
+    line = with_image(PHP, layers=(*make_line()[PHP].layers[:-1], digest("evil"), make_line()[PHP].layers[-1]))
+    details = [(tier, detail) for tier, name, detail in found(line) if name == "layers"]
+    assert details[0] == ("httpd-php", "it has 2 layers on its parent 'corebuild'; expected one at most")
+
+
+def test_a_tier_without_a_layer_of_its_own():
+    line = make_line()[: PHP + 1]
+    shared = line[CORE].layers
+
+    def without_layer(signed):
+        return again(signed, subjects=signed.statement.subjects[:2])
+
+    line[PHP] = replace(line[PHP], layers=shared, statements=tuple(map(without_layer, line[PHP].statements)))
+    assert found(line) == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "pairs"),
+    [
+        ({}, 0),
+        ({"one": {"a"}, "two": {"a"}}, 1),
+        ({"one": {"a", "b"}, "two": {"a"}}, 2),
+        ({"one": {"a", "b"}, "two": {"a"}, "three": {"b"}}, 2),
+        ({"one": {"a", "b"}, "two": {"a", "c"}, "three": {"a"}}, 3),
+    ],
+)
+def test_builders_are_paired_with_different_keys(keys, pairs):
+    assert count_pairs({builder: {key(each) for each in signers} for builder, signers in keys.items()}) == pairs
+
+
+def test_a_builder_that_made_something_else_is_named():
+    def change(signed):
+        if not signed.statement.predicate["runDetails"]["builder"]["id"].endswith("two"):
+            return signed
+        tier, _config, layer = signed.statement.subjects
+        return again(signed, subjects=(tier, Subject("config", digest("other")), layer))
+
+    details = {name: detail for _tier, name, detail in found(with_statements(CORE, change, PROVENANCE))}
+    assert f"made alike by {BUILDER}one; {BUILDER}two made something else; 2 builders" in details["builders"]
+
+
+@pytest.mark.parametrize(
+    ("outdated", "detail"),
+    [
+        ({"openssl": 8}, "security updates are missing too long: openssl for 8 days (allowed 7)"),
+        ({"bash": 31}, "security updates are missing too long: bash for 31 days (allowed 30)"),
+        ({"libssl3": 4}, "security updates are missing too long: libssl3 for 4 days (allowed 3)"),
+        ({"libssl3": 3, "bash": 30}, None),
+        (None, "nobody has asked which security updates are missing"),
+    ],
+)
+def test_updates_must_not_be_missing_too_long(outdated, detail):
+    policy = replace(make_policy(), outdated={"openssl": 7, "libssl*": 3, "lib*": 5, "*": 30})
+    expected = [] if detail is None else [("httpd-php", "outdated", detail)]
+    assert found(with_image(PHP, outdated=outdated), policy) == expected
+
+
+@pytest.mark.parametrize(
+    ("built", "detail"),
+    [
+        (NOW - timedelta(days=90), None),
+        (NOW - timedelta(days=91), "the base is of 2026-08-31, 91 days old; allowed are 90"),
+        (NOW + timedelta(days=2), "the base claims to be of 2026-12-02, which is in the future"),
+        (None, "the time of the base is not known"),
+    ],
+)
+def test_a_base_must_not_be_too_old(built, detail):
+    expected = [] if detail is None else [("base", "base age", detail)]
+    assert found(with_image(0, built=built)) == expected
+
+
+def test_a_path_that_is_not_allowed_is_named():
+    written = ("/etc/motd", "/usr/bin/x", "/srv/a", "/etcetera", "/usr", "/opt/b")
+    detail = "its layer writes /srv/a, /etcetera, /usr and 1 more; allowed are /etc, /usr/**"
+    assert found(with_image(PHP, written=written)) == [("httpd-php", "writes", detail)]
+
+
+VENDOR = {"vendor": key("vendor"), "mirror": key("mirror")}
+MANIFEST = digest("published by the vendor")
+
+
+def pulled_line(signers=("vendor",), manifest=MANIFEST, **origin):
+    """Return a line whose base was pulled from an image that others signed."""
+    line = make_line()
+    layers = (digest("lower"), digest("upper"))
+    signed = sign(SIGNATURE, [Subject("", manifest)], {}, *signers)
+    line[0] = replace(line[0], layers=layers, statements=(), origin=PulledImage(MANIFEST, layers, (signed,)))
+    line[0] = replace(line[0], origin=replace(line[0].origin, **origin))
+    for number in range(1, 5):
+        line[number] = replace(line[number], layers=(*layers, *line[number].layers[1:]))
+    return line
+
+
+def others_policy(team=None):
+    policy = make_policy()
+    return replace(policy, tiers={**policy.tiers, "base": TierRule(team=team, signed_by=VENDOR)})
+
+
+def test_a_base_of_others_needs_their_signature():
+    assert found(pulled_line(), others_policy()) == []
+    [(tier, name, detail)] = found(pulled_line(signers=("alice",)), others_policy())
+    assert (tier, name) == ("base", "signature")
+    assert detail.endswith("is signed by alice of team 'operations'; expected vendor or mirror")
+
+
+@pytest.mark.parametrize(
+    ("changes", "detail"),
+    [
+        (
+            {"signers": ()},
+            f"the pulled image {MANIFEST} is signed by nobody that the policy knows; expected vendor or mir",
+        ),
+        ({"manifest": digest("x")}, f"the pulled image {MANIFEST} is signed by nobody that the policy knows"),
+        ({"layers": (digest("x"),)}, f"its layers are not those of the image {MANIFEST} that it was pulled from"),
+        ({"changed_settings": ("Env",)}, "it has other settings than the pulled image (Env), and nobody signs them"),
+    ],
+)
+def test_a_base_of_others_must_be_what_they_signed(changes, detail):
+    [(tier, name, text)] = found(pulled_line(**changes), others_policy())
+    assert (tier, name) == ("base", "signature")
+    assert text.startswith(detail)
+
+
+def test_a_revoked_key_of_others_does_not_count():
+    policy = replace(others_policy(), revoked={key("vendor").id: Revocation("2026-11-01", "")})
+    [(_tier, _name, detail)] = found(pulled_line(), policy)
+    assert "signed by vendor, whose key was revoked on 2026-11-01; expected" in detail
+    assert found(pulled_line(signers=("vendor", "mirror")), policy) == []
+
+
+def test_signatures_of_others_are_only_for_bases():
+    policy = make_policy()
+    policy = replace(policy, tiers={**policy.tiers, "shop": TierRule(signed_by=VENDOR)})
+    detail = "signed_by is for a pulled base, but this image has a parent"
+    assert found(policy=policy) == [("shop", "signature", detail)]
+
+
+def test_a_pulled_base_of_our_own_team_has_no_own_layer():
+    line = pulled_line(changed_settings=("Env",))
+    team = make_line()[0].statements
+    named = {"name": "pulled", "digest": {"sha256": MANIFEST.removeprefix("sha256:")}}
+
+    def adapt(signed):
+        predicate = signed.statement.predicate
+        if signed.statement.predicate_type == PROVENANCE:
+            definition = predicate["buildDefinition"]
+            resolved = [*definition["resolvedDependencies"], named]
+            predicate = {**predicate, "buildDefinition": {**definition, "resolvedDependencies": resolved}}
+        return again(signed, subjects=signed.statement.subjects[:2], predicate=predicate)
+
+    line[0] = replace(line[0], statements=tuple(map(adapt, team)))
+    assert found(line, others_policy(team="operations")) == []
+    assert found([replace(line[0], origin=None), *line[1:]], make_policy()) == []
+    named["digest"]["sha256"] = "0" * 64
+    assert ("base", "parent") in [(tier, name) for tier, name, _detail in found(line, others_policy("operations"))]
+
+
+def test_an_empty_line_is_refused():
+    assert [(link.name, link.ok) for link in judge_image(make_policy(), [], NOW)] == [
+        ("policy", True),
+        ("layers", False),
+    ]
+
+
+def test_five_images_are_judged_in_20_milliseconds():
+    policy, line = make_policy(), make_line()
+    durations = []
+    for _try in range(20):
+        began = time.perf_counter()
+        judge_image(policy, line, datetime(2026, 11, 30, tzinfo=UTC))
+        durations.append(time.perf_counter() - began)
+    assert min(durations) < 0.02
