@@ -41,7 +41,7 @@ TIERS = {
     "shop": "development",
 }
 #: Person to team.
-PEOPLE = {"alice": "operations", "bob": "operations", "mia": "middleware", "dan": "development"}
+PEOPLE = {"alice": "operations", "bob": "operations", "mia": "middleware", "dan": "development", "dora": "development"}
 SIGNERS = {"operations": "alice", "middleware": "mia", "development": "dan"}
 KINDS = (PROVENANCE, GATE, CYCLONEDX, SIGNATURE)
 
