@@ -10,6 +10,7 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.record_store import LocalRecords
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import Image
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
@@ -27,6 +28,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.ac
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.consumers import Consumers
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publication import (
     Publication,
+    SignedParts,
     candidate_tags,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publish import (
@@ -89,8 +91,8 @@ class ActionModule(ChainAction):
         chosen = self._choose(inventory, engine)
         consumers = _read_all_consumers(inventory, chosen[0])
         tests = TierRoles(inventory).own_folder
-        parent = end_with_parent()
-        publication = Publication(engine, inventory.name, inventory.chain, registries, tests, say, parent)
+        parent, signed = end_with_parent(), SignedParts(LocalRecords(say))
+        publication = Publication(engine, inventory.name, inventory.chain, registries, tests, say, parent, signed)
         published = publication.send(*chosen)
         if not self._is_candidate:
             publication.ask(published, consumers)

@@ -26,6 +26,9 @@ PREVIOUS = "previous"
 #: Tag of the image that other teams try before it is published.
 CANDIDATE = "candidate"
 
+#: Tag of the signed record of what a chain has released, in the repository of each of its tiers.
+RELEASE_RECORD = "release-record"
+
 _CONTENT = "key-"
 _TESTED = "tested-"
 _SOURCES = "sources-"
@@ -122,7 +125,7 @@ def is_bookkeeping(tag: str) -> bool:
 
 def is_reserved(tag: str) -> bool:
     """Say whether ``tag`` cannot be used as a release tag."""
-    return tag in {PREVIOUS, CANDIDATE} or is_bookkeeping(tag)
+    return tag in {PREVIOUS, CANDIDATE, RELEASE_RECORD} or is_bookkeeping(tag)
 
 
 def is_lasting(name: str) -> bool:

@@ -17,6 +17,7 @@ from ..handover.attachments import PublishedParent, PublishedPlace
 from ..image import labels
 from ..image.manifest import CONFIG, LAYER, descriptor, image_manifest
 from ..transports.image_document import digest, parse
+from ..transports.registry_writer import RegistryWriter
 from .attach import attach
 from .publish import PublishedTier
 from .registry_tags import Connect
@@ -92,7 +93,9 @@ class Attacher:
             parent_id, ancestor = image.labels.get(labels.PARENT, ""), self._chain[name].published_image
             published = split_registry(ancestor)
             if published is not None:
-                manifest = self._manifests.get(parent_id) or _find_manifest(self._connect, *published, parent_id)
+                manifest = self._manifests.get(parent_id) or find_manifest(
+                    self._connect(published[0]), published[1], parent_id
+                )
                 if manifest is None:
                     raise RunError(
                         f"it cannot be published, because it was built on image {parent_id} of tier {name!r}, which is "
@@ -111,12 +114,16 @@ class Attacher:
         return None
 
 
-def _find_manifest(connect: Connect, host: str, repository: str, image: str) -> str | None:
-    """Return the digest of the manifest under which an image is published; ``None`` if it is not."""
-    registry = connect(host)
+def find_manifest(registry: RegistryWriter, repository: str, image: str) -> str | None:
+    """Return the digest of the manifest under which an image is published; ``None`` if it is not.
+
+    Raises:
+        DamagedError: The registry returned a different document.
+        EngineError: The registry rejected a request, or does not answer.
+    """
     try:
         config = registry.client.document(repository, "blobs", image)
-        document = parse(config, (), f"{host}/{repository}")
+        document = parse(config, (), f"{repository} in {registry.title}")
         sizes = [(layer, registry.blob_size(repository, layer)) for layer in document.layers]
         layers = [descriptor(LAYER, layer, size) for layer, size in sizes if size is not None]
         manifest = digest(image_manifest(descriptor(CONFIG, image, len(config)), layers))

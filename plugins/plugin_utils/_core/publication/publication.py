@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..chain import tags
 from ..chain.graph import Chain
 from ..chain.names import split_registry
 from ..chain.tier import Tier
+from ..custody.record_store import RecordSource
 from ..engine.engine import Engine
 from ..engine.inspection import Image
 from ..parent_process import ParentProcess
@@ -18,12 +20,27 @@ from ..transports.registries import Registries
 from .attach_images import Attacher
 from .consumers import Consumers, OfferedImage, ask_consumers
 from .publish import ChooseTags, FindImage, PublishedTier, compare_images, find_moves, publish_images
+from .publish_records import RecordPublisher
+from .publish_release import ReleasePublisher, ReleaseSigning
 from .registry_tags import RegistryMove, move_tags
 
 
 def candidate_tags(_tier: Tier, _image: Image) -> Sequence[str]:
     """Choose the tag of an image that other teams try."""
     return [tags.CANDIDATE]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedParts:
+    """What is signed in a publication."""
+
+    #: The signed records of the images; ``None`` if none are published.
+    records: RecordSource | None = None
+    #: How the release record is signed; ``None`` if the chain has none.
+    releases: ReleaseSigning | None = None
+
+
+_UNSIGNED = SignedParts()
 
 
 class Publication:
@@ -38,6 +55,7 @@ class Publication:
         tests: Callable[[str], Path | None],
         say: Callable[[str], None],
         parent: ParentProcess,
+        signed: SignedParts = _UNSIGNED,
     ) -> None:
         """Take what to publish.
 
@@ -49,24 +67,36 @@ class Publication:
             tests: Returns the folder of the tests of a tier's role; ``None`` if it has none.
             say: Called with lines to print.
             parent: The process that this one belongs to. When it has ended, no tag moves any more.
+            signed: What is signed.
         """
         self._engine, self._name, self._chain, self._registries, self._say = engine, name, chain, registries, say
         self._attacher = Attacher(engine, chain, tests, registries.writer, say)
+        connect, records, releases = registries.writer, signed.records, signed.releases
+        self._records = RecordPublisher(engine, chain, records, connect, say) if records else None
+        self._releases = ReleasePublisher(name, chain, releases, connect, say) if releases else None
+        #: The tags ``release-…`` of the images that were sent as a release, by tier.
+        self._sent: dict[str, str] = {}
         #: The tiers whose images were offered to their consumers.
         self._offered: set[str] = set()
         self._parent = parent
 
     def send(self, targets: Sequence[Tier], find_image: FindImage, choose_tags: ChooseTags) -> list[PublishedTier]:
-        """Send images and their attachments. No tag moves.
+        """Send images, their attachments and their records. No tag moves.
 
         Raises:
             RunError: A tier has no image, or its contract tests cannot travel.
+            DamagedError: A record, or a registry's list of records, is damaged.
             EngineError: The engine or a registry rejected a request, or does not answer.
         """
         connect = self._registries.writer
         differences = compare_images(targets, find_image, choose_tags, connect)
         published = publish_images(self._engine, self._chain, differences, connect, self._say)
         self._attacher.attach_images(published)
+        if self._records:
+            self._records.attach_records(published)
+        for each in differences:
+            if each.tags[-1] == each.tier.tag:
+                self._sent[each.tier.name] = next(filter(tags.is_release, each.tags), "")
         return published
 
     def ask(self, published: Collection[PublishedTier], consumers: Mapping[str, Consumers]) -> None:
@@ -97,12 +127,17 @@ class Publication:
         """Move the tags of images that were sent. Return whether one moved.
 
         A release takes an earlier tag ``candidate`` with it. Otherwise, other teams would try an image that is older.
+        The tag of its release record moves last.
 
         Raises:
+            TrustError: The key cannot sign the release record.
             RunError: Somebody else moved one of the tags; none moved.
             EngineError: A registry rejected a move, or does not answer. The next run moves the other tags.
         """
         moves = [move for each in published for move in (*each.moves, *self._earlier_candidates(each))]
+        released = [each for each in published if each.tier.name in self._sent]
+        if self._releases and released:
+            moves += self._releases.prepare(released, self._sent)
         move_tags(self._name, moves, self._registries.writer, self._parent)
         return bool(moves)
 

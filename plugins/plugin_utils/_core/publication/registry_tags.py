@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import NotFoundError, RunError, TierwrightError, errors_of
-from ..image.manifest import MANIFEST
 from ..local_files import remove_unfinished, set_aside, write_durably
 from ..parent_process import ParentProcess
 from ..records import decode, encode
 from ..state.journal import state_folder
 from ..state.lock import chain_lock
+from ..transports.manifests import media_type, parse_object
 from ..transports.registry_writer import RegistryWriter
 
 #: Connects to a registry, by its host.
@@ -158,7 +158,8 @@ def _move(move: RegistryMove, connect: Connect) -> None:
     with errors_of(move.title):
         registry = connect(move.host)
         content = registry.manifest(move.repository, move.after)
-        registry.write_manifest(move.repository, move.tag, content, MANIFEST)
+        kind = media_type(parse_object(content, f"{move.repository}@{move.after}"))
+        registry.write_manifest(move.repository, move.tag, content, kind)
 
 
 def _record_file(chain: str) -> Path:

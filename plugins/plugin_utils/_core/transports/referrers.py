@@ -107,6 +107,17 @@ def fallback_entries(client: RegistryClient, repository: str, manifest: str) -> 
     return index_entries(parse_object(content, title), title)
 
 
+def has_manifest(client: RegistryClient, repository: str, manifest: str) -> bool:
+    """Return whether a repository has a manifest. A list may name one that was removed.
+
+    Raises:
+        EngineError: The registry rejected the request, or does not answer.
+    """
+    path, missing = f"{repository}/manifests/{manifest}", {HTTPStatus.NOT_FOUND}
+    with client.request("HEAD", repository, path, f"{repository}@{manifest}", other=missing) as answer:
+        return answer.status != HTTPStatus.NOT_FOUND
+
+
 def fetch(client: RegistryClient, repository: str, kind: str, wanted: str, what: str, limit: int) -> bytes:
     """Read a manifest or a blob of an artifact.
 
