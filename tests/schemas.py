@@ -14,6 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command import report, runs
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility import variant_matrix
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody import custody_answer
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment import deployed_service
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.doctor import checks
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover import lock_update
@@ -35,6 +36,8 @@ ANSWERS = {
     "blame": ownership.Blame,
     "waste": wasted_space.Waste,
     "history": release_history.History,
+    "custody": custody_answer.Custody,
+    "verify": custody_answer.Custody,
     "why": release_history.Why,
     "outdated": outdated_packages.Outdated,
     "update": lock_update.LockUpdate,

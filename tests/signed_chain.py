@@ -6,11 +6,14 @@ import base64
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.image_identity import ImageIdentity
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.record_store import LocalRecords
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image.manifest import (
     CONFIG,
@@ -25,11 +28,12 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.evid
     PROVENANCE,
     SIGNATURE,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.policy_signature import sign_policy
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.signing.bundle import write_bundle
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.signing.envelope import sign_statement
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.signing.public_key import PublicKey, describe_key
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.signing.statement import Statement, Subject
-from made_images import config, digest, layer, tier_step
+from made_images import config, digest, layer, layout, tier_step, write
 
 CHAIN = "shop"
 #: Tier to its team; each tier is the parent of the next one.
@@ -41,7 +45,7 @@ TIERS = {
     "shop": "development",
 }
 #: Person to team.
-PEOPLE = {"alice": "operations", "bob": "operations", "mia": "middleware", "dan": "development"}
+PEOPLE = {"alice": "operations", "bob": "operations", "mia": "middleware", "dan": "development", "dora": "development"}
 SIGNERS = {"operations": "alice", "middleware": "mia", "development": "dan"}
 KINDS = (PROVENANCE, GATE, CYCLONEDX, SIGNATURE)
 
@@ -139,6 +143,23 @@ class SignedChain:
             teams.setdefault(team, {"keys": {}})["keys"][person] = self.keys[person].public_key.pem
         rules = {tier: {"team": team, **tiers.get(tier, {})} for tier, team in TIERS.items()}
         return {"version": 1, "expires": "2036-01-01", "teams": teams, "tiers": rules, **more}
+
+    def write(self, folder: Path) -> str:
+        """Write all images to a layout, keep their records in the state folder, and return the name of the layout."""
+        images = {tier: (image.document, image.layers) for tier, image in self.images.items()}
+        store = LocalRecords()
+        for image in self.images.values():
+            for bundle in image.bundles:
+                store.add(image.identity.config, bundle)
+        return f"oci:{write(folder, layout(images))}"
+
+    def write_policy(self, folder: Path, tiers: Mapping[str, Any] = {}, **more: Any) -> tuple[Path, Path]:
+        """Write a signed policy, and the public key of its owner."""
+        path, key, owner = folder / "chain-policy.yml", folder / "owner.pub", KeyInMemory()
+        path.write_text(yaml.safe_dump(self.policy(tiers, **more)))
+        key.write_text(owner.public_key.pem)
+        sign_policy(path, owner)
+        return path, key
 
     def _make(self, tier: str, team: str, number: int, parent: SignedImage | None) -> SignedImage:
         own = layer((f"etc/{tier}", str(number).encode()))

@@ -66,6 +66,9 @@ def test_signed_provenance_comes_before_unsigned(chain):
 def test_a_line_ends_where_nothing_names_a_parent(chain):
     chain["wordpress"].bundles = []
     line = trace(chain["shop"].identity, [chain], keys(chain))
+    assert [each.evidence.tier for each in line] == ["wordpress", "shop"]  # its child names it
+    chain["shop"].bundles = []
+    line = trace(chain["shop"].identity, [chain], keys(chain))
     assert [each.evidence.tier for each in line] == ["", "shop"]
     line = trace(chain["shop"].identity, [chain], keys(chain), list(TIERS))
     assert [each.evidence.tier for each in line] == ["wordpress", "shop"]

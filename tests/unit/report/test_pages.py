@@ -89,7 +89,7 @@ def full(pages):
 def test_all_pages_exist(full):
     assert sorted(full) == sorted(
         [
-            *(f"{name}.html" for name in ("index", "releases", "matrix", "outdated", "waste")),
+            *(f"{name}.html" for name in ("index", "releases", "matrix", "outdated", "custody", "waste")),
             *(f"tiers/{tier}.html" for tier in made_chain.TIERS),
         ]
     )

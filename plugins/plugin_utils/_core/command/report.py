@@ -12,12 +12,10 @@ from pathlib import Path
 import click
 
 from ..layer_index.index import Store
-from ..report.gathering import gather
-from ..report.model import ABSENT, FAILED, NOT_REACHED, STALE
 from ..report.output_folder import check, publish
-from ..report.pages import Pages
 from ..transports.transport import ENGINE, open_place, split
 from .output import json_option, show
+from .policy_options import open_policy, policy_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +41,31 @@ class Written:
 @click.argument("chain", required=False)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Output folder.")
 @click.option("--in", "place", default="", metavar="PLACE", help="oci:FOLDER, archive:FILE or docker://HOST/NAME.")
+@policy_options
 @click.option("--outdated/--no-outdated", default=True, help="Query archives for newer packages (default: yes).")
 @json_option
-def verb(chain: str | None, *, output: Path, place: str, outdated: bool, as_json: bool) -> None:
+def verb(
+    chain: str | None,
+    *,
+    output: Path,
+    place: str,
+    policy: str | None,
+    policy_key: tuple[str, ...],
+    outdated: bool,
+    as_json: bool,
+) -> None:
     """Write a static site about CHAIN: its images, layers, packages, releases, and the tiers that failed or are stale.
 
     DIR/index.html opens in a browser and needs no network. An existing report in DIR is replaced. You can omit CHAIN if
     there is only one chain. If there is no chain, the report is about all images.
     """
+    # Signatures need cryptography, which is slow to import, and `tierwright --help` imports all verbs.
+    from ..custody.custody_reader import CustodyReader  # noqa: PLC0415
+    from ..custody.record_store import LocalRecords  # noqa: PLC0415
+    from ..report.gathering import gather  # noqa: PLC0415
+    from ..report.model import ABSENT, FAILED, NOT_REACHED, STALE  # noqa: PLC0415
+    from ..report.pages import Pages  # noqa: PLC0415
+
     check(output)
     store = Store()
     kind, location, repository = split(place)
@@ -58,7 +73,19 @@ def verb(chain: str | None, *, output: Path, place: str, outdated: bool, as_json
     report_progress = (lambda line: click.echo(line, err=True)) if outdated else None
     opened = open_place(kind, location, store)
     is_engine = kind in ENGINE
-    facts = gather(opened, store, chain, made, repository=repository, absent=is_engine, ask_archives=report_progress)
+    named = open_policy(policy, policy_key)
+    facts = gather(
+        opened,
+        store,
+        chain,
+        made,
+        repository=repository,
+        absent=is_engine,
+        ask_archives=report_progress,
+        custody=CustodyReader(named, [LocalRecords(lambda line: click.echo(line, err=True))], datetime.now(UTC))
+        if named
+        else None,
+    )
     pages = publish(output, Pages(facts).render(), chain=facts.chain, made=made)
     states = [tier.state for tier in facts.tiers]
     written = Written(
@@ -77,10 +104,10 @@ def verb(chain: str | None, *, output: Path, place: str, outdated: bool, as_json
 
 def _render(written: Written) -> Iterator[str]:
     counts = (
-        (written.failed, FAILED),
-        (written.not_reached, NOT_REACHED),
+        (written.failed, "failed"),
+        (written.not_reached, "not reached"),
         (written.no_image, "without an image"),
-        (written.stale, STALE),
+        (written.stale, "stale"),
     )
     states = [f"{count} {state}" for count, state in counts if count]
     tiers = f"{written.tiers} tier{'s' if written.tiers > 1 else ''}"

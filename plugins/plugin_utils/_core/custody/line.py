@@ -17,7 +17,7 @@ from typing import Any
 from ..chain.names import is_digest
 from ..errors import DamagedError
 from ..image import labels
-from ..policy.evidence import LAYER, PARENT, PROVENANCE, ImageEvidence, SignedStatement, read_signed_statement
+from ..policy.evidence import CONFIG, LAYER, PARENT, PROVENANCE, ImageEvidence, SignedStatement, read_signed_statement
 from ..signing.bundle import read_bundle
 from ..signing.public_key import PublicKey
 from .image_identity import ImageIdentity
@@ -25,6 +25,8 @@ from .record_store import RecordSource
 
 #: No image has more tiers. Engines allow about 127 layers.
 _MOST_TIERS = 256
+#: How provenance names a parent: ``tier:corebuild``.
+_TIER = "tier:"
 #: The end of the year 9999, in seconds since 1970.
 _LATEST = 253_402_300_799
 
@@ -67,18 +69,18 @@ class Tracer:
         Raises:
             EngineError: A registry rejected a request, or does not answer.
         """
-        line, current, seen = [], image, set[str]()
+        line, current, seen, name = [], image, set[str](), next(iter(tiers[len(image.layers) - 1 :]), None)
         while True:
             key = current.config, current.layers, bool(current.labels)
             if key not in self._read:
-                self._read[key] = _read_tier(current, self._sources, self._keys, tiers)
+                self._read[key] = _read_tier(current, self._sources, self._keys, name)
             traced = self._read[key]
             line.append(traced)
             seen.add(current.config)
             below = _find_parent(traced)
             if below is None or below.config in seen or len(line) > _MOST_TIERS:
                 return line[::-1]
-            current = below
+            current, name = below, _parent_name(traced) or next(iter(tiers[len(below.layers) - 1 :]), None)
 
 
 def find_provenance(statements: Iterable[SignedStatement], config: str) -> SignedStatement | None:
@@ -103,7 +105,7 @@ def dependencies(provenance: SignedStatement | None) -> list[Mapping[str, Any]]:
 
 
 def _read_tier(
-    image: ImageIdentity, sources: Sequence[RecordSource], keys: tuple[PublicKey, ...], tiers: Sequence[str | None]
+    image: ImageIdentity, sources: Sequence[RecordSource], keys: tuple[PublicKey, ...], name: str | None
 ) -> TracedTier:
     merged: dict[bytes, SignedStatement] = {}
     problems = []
@@ -119,11 +121,12 @@ def _read_tier(
             merged[signed.payload] = replace(signed, signers=signers)
     statements = tuple(merged[payload] for payload in sorted(merged))
     provenance = find_provenance(statements, image.config)
-    said, from_history = external_parameters(provenance), tiers[len(image.layers) - 1 :][:1] if image.layers else ()
+    said = external_parameters(provenance)
     evidence = ImageEvidence(
-        tier=image.labels.get(labels.TIER) or _text(said, "tier") or next(iter(from_history), None) or "",
+        tier=image.labels.get(labels.TIER) or _text(said, "tier") or name or "",
         config=image.config,
-        manifest=image.manifest,
+        # An engine may not know the manifest. The provenance binds it to configuration and layer, which are compared.
+        manifest=image.manifest or (_manifest(provenance) if provenance else None),
         layers=image.layers,
         parent=image.parent if image.labels else _parent_config(provenance),
         statements=statements,
@@ -156,8 +159,19 @@ def own_layer(provenance: SignedStatement) -> str | None:
     return next((each.digest for each in provenance.statement.subjects if each.name == LAYER), None)
 
 
+def _manifest(provenance: SignedStatement) -> str | None:
+    """Return the manifest that the provenance names: the subject that has the name of the tier."""
+    return next((each.digest for each in provenance.statement.subjects if each.name not in {CONFIG, LAYER}), None)
+
+
 def _parent(provenance: SignedStatement | None) -> Mapping[str, Any]:
     return next((each for each in dependencies(provenance) if each.get("name") == PARENT), {})
+
+
+def _parent_name(traced: TracedTier) -> str | None:
+    """Return the tier of the parent, as the provenance of its child names it."""
+    uri = _text(_parent(find_provenance(traced.evidence.statements, traced.evidence.config)), "uri") or ""
+    return uri.removeprefix(_TIER) if uri.startswith(_TIER) else None
 
 
 def _parent_config(provenance: SignedStatement | None) -> str | None:

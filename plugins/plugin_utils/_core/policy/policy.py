@@ -113,9 +113,11 @@ def read_policy(content: bytes, title: str) -> Policy:
 def _read_rule(place: PolicyValue) -> TierRule:
     values = place.record(("team", "signed_by", *_OF_TEAM))
     if not {"team", "signed_by"} & values.keys():
-        place.refuse("team: the team that signs the tier's images", "without team")
+        raise TrustError(f"{place.title}: {place.path} has no team; name the team that signs the images of the tier")
     if "team" not in values and (more := [name for name in _OF_TEAM if name in values]):
-        place.refuse("also team, because others sign nothing but the image", f"without team, but with {more[0]}")
+        raise TrustError(
+            f"{place.title}: {place.path} has {more[0]}, but no team; name the team, because others sign only the image"
+        )
     rule = TierRule()
     return TierRule(
         team=values["team"].text("the name of a team") if "team" in values else None,
@@ -144,7 +146,7 @@ def _read_outdated(place: PolicyValue) -> dict[str, int]:
     packages = place.dictionary("a dictionary of days by package")
     for name, each in packages.items():
         if pattern_problem(name) is not None:
-            each.refuse("a package, or a pattern such as libssl*", f"named by {pattern_problem(name)}")
+            raise TrustError(f"{each.title}: {each.path} names no package: {pattern_problem(name)}")
     return {name: each.whole(least=0) for name, each in packages.items()}
 
 
