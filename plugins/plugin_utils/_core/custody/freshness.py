@@ -10,22 +10,21 @@ between looks again.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from ..errors import NotFoundError, TrustError
-from ..policy.link import Link
+from ..policy.freshness import SeenRelease, judge_release
+from ..policy.link import Link, failed
 from ..policy.policy import Policy
 from ..transports.image_document import digest
 from .registry_records import RegistryPlace
-from .release_memory import SeenRelease, read_seen, remember
+from .release_memory import read_seen, remember
 from .release_reader import TaggedRelease, read_tagged
+from .release_record import SignedRelease
 
 #: Seconds before each further look, if the record does not name the image of the tag.
 _PAUSES = (0.5, 1.5)
-#: By how much the clock of a publisher may be ahead.
-_AHEAD = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class ExpectedRelease:
     manifest: str
 
 
-def check_release(policy: Policy, place: RegistryPlace, expected: ExpectedRelease, now: datetime) -> Link | None:
+def check_release(policy: Policy, place: RegistryPlace, expected: ExpectedRelease, now: datetime) -> list[Link]:
     """Check that the image of a tag is the newest release, and remember this release.
 
     Args:
@@ -51,28 +50,34 @@ def check_release(policy: Policy, place: RegistryPlace, expected: ExpectedReleas
         now: The current time.
 
     Returns:
-        The result; ``None`` if the policy does not say who signs releases.
+        What was checked; empty if the policy does not say who signs releases.
 
     Raises:
         TrustError: The memory of earlier releases is damaged, or cannot be written.
         EngineError: The registry rejected a request, or does not answer.
     """
     if policy.releases is None:
-        return None
+        return []
     seen = read_seen(expected.chain, expected.image)
     for pause in (*_PAUSES, None):
         found = read_tagged(place.client, place.repository, policy.keys())
-        link = judge_release(policy, found, expected, seen, now)
-        if link.ok or pause is None or found is None or not _is_other_image(found, expected):
+        if pause is None or found is None or not _is_other_image(found, expected):
             break
         time.sleep(pause)
         if _named(place, expected.tag) != expected.manifest:
-            detail = f"{expected.image}:{expected.tag} moved while it was read"
-            return Link(expected.tier, "freshness", ok=False, detail=detail, action="start again")
+            return [_fault(expected, f"{expected.image}:{expected.tag} moved while it was read", "start again")]
+    if found is not None and found.release is None:
+        return [_fault(expected, found.problem, "let its team run playbooks/publish.yml, which writes it again")]
     release = found.release if found else None
-    if release and next(_problems_of_record(policy, found, expected, seen), None) is None:
-        remember(SeenRelease(expected.chain, expected.image, release.record.serial, release.digest))
-    return link
+    signed = release.signed if release else None
+
+    def judge(tags: dict[str, str]) -> list[Link]:
+        return judge_release(policy, expected.chain, signed, seen=seen, tags=tags, now=now)
+
+    if release and all(link.ok for link in judge({})):
+        remember(expected.chain, expected.image, SeenRelease(release.record.serial, release.digest))
+    links = [replace(link, tier=expected.tier) for link in judge({expected.tier: expected.manifest})]
+    return [*links, *_find_other_tag(release, expected)]
 
 
 def require_release(
@@ -80,106 +85,32 @@ def require_release(
 ) -> None:
     """Refuse an image that is not the newest release.
 
+    Args:
+        policy: The policy.
+        place: Where the image is.
+        expected: The image.
+        now: The current time.
+        subject: What is refused, for the message: ``tier 'corebuild' is not updated``.
+
     Raises:
         TrustError: It is not, or the memory of earlier releases cannot be used. The message says what to do.
         EngineError: The registry rejected a request, or does not answer.
     """
-    link = check_release(policy, place, expected, now)
-    if link is not None and not link.ok:
-        raise TrustError(f"{subject}: {link.detail}; {link.action}")
+    for link in failed(check_release(policy, place, expected, now)):
+        raise TrustError(f"{subject}: {expected.image}:{expected.tag}: {link.detail}; {link.action}")
 
 
-def judge_release(
-    policy: Policy,
-    found: TaggedRelease | None,
-    expected: ExpectedRelease,
-    seen: SeenRelease | None,
-    now: datetime,
-) -> Link:
-    """Judge whether the image of a tag is the newest release. Nothing is read.
-
-    Args:
-        policy: The policy, which says who signs releases.
-        found: What the repository has as its release record; ``None`` if it has none.
-        expected: The image of the tag.
-        seen: The newest record that was seen there before; ``None`` if none was.
-        now: The current time.
-    """
-    problems = (*_problems_of_record(policy, found, expected, seen), *_problems_of_time(policy, found, now))
-    for detail, action in (*problems, *_problems_of_image(found, expected)):
-        return Link(expected.tier, "freshness", ok=False, detail=detail, action=action)
-    record = found.release.record if found and found.release else None
-    until = f", valid until {record.expires:%Y-%m-%d}" if record else ""
-    return Link(expected.tier, "freshness", ok=True, detail=f"release {record.serial if record else '?'}{until}")
+def _find_other_tag(release: SignedRelease | None, expected: ExpectedRelease) -> list[Link]:
+    """Find a tag that is not among those of the release. Anybody could move it unnoticed."""
+    released = release.record.tiers.get(expected.tier) if release else None
+    if released is None or expected.tag in {released.tag, released.release}:
+        return []
+    detail = f"the release record says nothing about the tag {expected.tag}"
+    return [_fault(expected, detail, f"use {expected.image}:{released.tag}, or a digest")]
 
 
-def _problems_of_record(
-    policy: Policy, found: TaggedRelease | None, expected: ExpectedRelease, seen: SeenRelease | None
-) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with the record itself: each with what to do."""
-    where, teams = expected.image, policy.releases.teams if policy.releases else ()
-    owners = " or ".join(map(repr, teams))
-    if found is None:
-        had = f", although release {seen.serial} was seen there before" if seen else ""
-        action = f"let team {owners} publish {expected.tier!r} with its signing key"
-        yield f"{where} has no release record{had}", action
-        return
-    release = found.release
-    if release is None:
-        yield found.problem, f"let team {owners} publish {expected.tier!r} again"
-        return
-    record, ask = release.record, f"do not use it; ask team {owners} what happened to {where}"
-    allowed = frozenset(key for team in teams for key in policy.valid_keys(team))
-    if allowed.isdisjoint(release.signers):
-        signed = " and ".join(map(policy.owner, release.signers)) or "nobody that the policy knows"
-        yield f"the release record of {where} is signed by {signed}; team {owners} signs releases", ask
-    elif record.chain != expected.chain:
-        yield f"the release record of {where} is of chain {record.chain!r}; expected chain {expected.chain!r}", ask
-    elif seen and record.serial < seen.serial:
-        detail = f"{where} has release {record.serial} again, although release {seen.serial} was seen there before"
-        yield f"{detail}: an old release is replayed", ask
-    elif seen and record.serial == seen.serial and release.digest != seen.digest:
-        yield f"{where} has another release record {record.serial} than before", ask
-    elif seen and record.serial == seen.serial + 1 and record.previous != seen.digest:
-        yield f"release record {record.serial} of {where} does not follow the record {seen.serial} that was seen", ask
-
-
-def _problems_of_time(policy: Policy, found: TaggedRelease | None, now: datetime) -> Iterator[tuple[str, str]]:
-    if found is None or found.release is None or policy.releases is None:
-        return
-    record = found.release.record
-    if now >= record.expires:
-        detail = f"release {record.serial} of chain {record.chain!r} expired on {record.expires:%Y-%m-%d}"
-        yield (
-            f"{detail}: nobody renewed it, or the registry keeps back newer ones",
-            "let its team run playbooks/publish.yml, which renews it",
-        )
-    elif record.created > now + _AHEAD:
-        detail = f"release {record.serial} of chain {record.chain!r} is of {record.created:%Y-%m-%d}, in the future"
-        yield detail, "correct the clock of this machine, or that of its publisher"
-    elif record.expires - record.created > timedelta(days=policy.releases.valid):
-        days = (record.expires - record.created).days
-        detail = f"release {record.serial} of chain {record.chain!r} is valid for {days} days"
-        yield f"{detail}; the policy allows {policy.releases.valid}", "let its team publish again with this policy"
-
-
-def _problems_of_image(found: TaggedRelease | None, expected: ExpectedRelease) -> Iterator[tuple[str, str]]:
-    if found is None or found.release is None:
-        return
-    record = found.release.record
-    released = record.tiers.get(expected.tier)
-    name = f"{expected.image}:{expected.tag}"
-    if released is None:
-        yield f"release {record.serial} of chain {record.chain!r} has no tier {expected.tier!r}", f"do not use {name}"
-    elif expected.tag not in {released.tag, released.release}:
-        detail = f"release {record.serial} of chain {record.chain!r} says nothing about {name}"
-        yield detail, f"use {expected.image}:{released.tag}, or a digest"
-    elif released.manifest != expected.manifest:
-        detail = f"{name} is {expected.manifest}, but release {record.serial} has {released.manifest}"
-        yield (
-            f"{detail}: somebody moved the tag, or a publication did not end",
-            "let its team run playbooks/publish.yml, which moves it to the release",
-        )
+def _fault(expected: ExpectedRelease, detail: str, action: str) -> Link:
+    return Link(expected.tier, "freshness", ok=False, detail=detail, action=action)
 
 
 def _is_other_image(found: TaggedRelease, expected: ExpectedRelease) -> bool:
