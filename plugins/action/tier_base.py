@@ -4,21 +4,26 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.bases import base_image
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Protection
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.image_identity import identify
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.policy_check import PolicyCheck
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import Image
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.argument_specs import (
     check_config,
     check_protects,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.policy_settings import make_checker
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.secrets import reject_secrets
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import TierAction
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import TierAction, read_inventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_observer import check_recording
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import read_plan, read_plans
@@ -52,6 +57,7 @@ class ActionModule(TierAction):
             identity=lambda family: labels.identity(planned.chain, planned.tier, planned.parts, family, protects=[own]),
             say=lambda line: say(f"{name}: {line}"),
             announce=partial(announce, journal, name),
+            check_pulled=lambda image, reference: _check_pulled(name, image, reference, variables),
         )
         image = hold(engine, journal, planned.tier, make)
         image = propose(engine, journal, planned.tier, image)
@@ -59,3 +65,12 @@ class ActionModule(TierAction):
         check_start(engine, image, tier=name, labels=work)
         accept(engine, journal, planned.tier)  # a base has no role, and so no tests
         return {"changed": True, "image": image.id}
+
+
+def _check_pulled(tier: str, image: Image, reference: str, variables: dict[str, Any]) -> None:
+    """Refuse a pulled image that the policy wants others to have signed."""
+    inventory = read_inventory(variables)
+    check = PolicyCheck(inventory.policy, datetime.now(UTC)).pulled(tier) if inventory.policy else None
+    if check is not None:
+        checker = make_checker(inventory.policy, inventory.registries, say)
+        checker.check_pulled(check, tier, identify(image, reference), reference)

@@ -26,6 +26,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tr
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say, warn
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.planner import Planner
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.policy_settings import make_checker
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.outline import outline
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
@@ -118,7 +119,8 @@ class ActionModule(ChainAction):
         inventory = planner.inventory
         shared = planner.open_cache(engine)
         decisions, result = self._plan(planner, engine, shared)
-        take_followed(engine, decisions.values(), inventory.used, inventory.registries.reader, say)
+        checker = make_checker(inventory.policy, inventory.registries, say)
+        take_followed(engine, decisions.values(), inventory.used, inventory.registries.reader, say, checker)
         note_tried(journal, inventory.tried, inventory.locked)
         if shared is not None:
             take_kept(engine, decisions.values(), shared, say)

@@ -11,7 +11,11 @@ from typing import Any
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Tier
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError, TierwrightError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover import lock_file
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.followed_image import look_up
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.followed_image import (
+    check_update,
+    look_up,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.image_check import ImageChecker
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.lock_comparison import describe_update
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.lock_file import LockedTier
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.lock_update import (
@@ -21,6 +25,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.lo
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.policy_settings import make_checker
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index.index import Store
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.playbook_answer import Refusal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
@@ -47,15 +52,17 @@ class ActionModule(ChainAction):
         inventory = read_inventory(variables)
         updates: list[FollowedUpdate] = []
         locks: dict[Path, dict[str, LockedTier]] = {}
+        checker = make_checker(inventory.policy, inventory.registries, say)
         for tier in _choose(inventory, self._task.args.get("tiers")):
-            update, locked = _look_up(inventory, tier)
+            update, locked = _look_up(inventory, tier, checker)
             updates.append(update)
             if update.newer:
                 locks.setdefault(inventory.lock_path(tier.name), {})[tier.name] = locked
         if not self._task.check_mode:
             for path, newer in locks.items():
                 lock_file.write_lock(path, {**lock_file.read_lock(path), **newer})
-        answer = LockUpdate(updates, [] if self._task.check_mode else list(map(str, locks)))
+        written = [] if self._task.check_mode else list(map(str, locks))
+        answer = LockUpdate(updates, written, verified=inventory.policy is not None)
         for line in update_lines(answer):
             say(line)
         if dest := self._task.args.get("dest"):
@@ -92,8 +99,10 @@ def _choose(inventory: ChainInventory, names: Any) -> Collection[Tier]:
     return [inventory.chain[name] for name in followed if name in chosen]
 
 
-def _look_up(inventory: ChainInventory, tier: Tier) -> tuple[FollowedUpdate, LockedTier]:
+def _look_up(inventory: ChainInventory, tier: Tier, checker: ImageChecker) -> tuple[FollowedUpdate, LockedTier]:
     path, connect = inventory.lock_path(tier.name), inventory.registries.reader
     before = lock_file.read_lock(path).get(tier.name)
     now = look_up(connect, tier)
+    if inventory.policy is not None:
+        check_update(checker, tier, now)
     return describe_update(connect, tier, before, now, Store()), now.locked

@@ -36,6 +36,13 @@ options:
   registries:
     description: How registries are contacted, as in C(tier_registries).
     type: dict
+  policy:
+    description: The policy that the images must fulfil. By default C(chain-policy.yml) beside the inventory, if it exists.
+    type: str
+  policy_keys:
+    description: Public keys of the owner of the policy, in PEM or as files.
+    type: list
+    elements: str
   replicas:
     description: The number of containers of each service.
     type: dict

@@ -13,7 +13,9 @@ from click.testing import CliRunner
 import schemas
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command.main import tierwright
 from fake_registry import fake_registry
+from published_chain import PublishedChain
 from published_images import publish, tier_layer
+from signed_chain import SignedChain
 
 ROOT = Path(__file__).parents[3]
 BASE = tier_layer(1)
@@ -71,7 +73,8 @@ def test_check_writes_nothing_and_says_by_its_exit_code_that_something_is_newer(
 def test_the_lock_is_written_and_then_nothing_is_newer(registry):
     code, out, err = update()
     assert (code, err) == (0, "")
-    assert out.endswith("chain.lock is written\n")
+    assert out.endswith("chain.lock is written\nno chain-policy.yml: signatures are not verified\n")
+    assert out.count("not verified") == 1
     digests = {
         name: registry.tags[f"ops/{name}", tag] for name, tag in (("corebuild", "stable"), ("database", "latest"))
     }
@@ -125,3 +128,50 @@ def test_an_error_is_one_sentence(registry, tmp_path, tiers, more, code, message
     assert (found, out) == (code, "")
     assert err.startswith(f"tierwright: {message.replace('HOST', registry.host)}"), err
     assert len(err.splitlines()) == 1
+
+
+@pytest.fixture
+def signed(registry, tmp_path):
+    """The same chain follows an image that its team signed, by a policy."""
+    chain = SignedChain()
+    published = PublishedChain(registry, chain, ("base", "corebuild"))
+    (tmp_path / "chain.yml").write_text(
+        "tiers:\n  children:\n    operations:\n      hosts:\n        corebuild:\n"
+        f"          tier_follow: {{image: {published.name('corebuild')}}}\n"
+    )
+    _policy, key = chain.write_policy(tmp_path, releases={"teams": ["operations"], "valid": 21})
+    return published, ["--", "-e", f"tier_policy_keys={key.name}", "-e", "tier_chain=x"]
+
+
+def test_an_image_that_the_policy_allows_is_locked(signed):
+    published, options = signed
+    code, out, err = update(*options)
+    assert (code, err) == (0, "")
+    assert locked() == {"corebuild": published.registry.tags["shop/corebuild", "latest"]}
+    assert "not verified" not in out
+
+
+def test_an_image_that_the_policy_refuses_is_not_locked(signed, tmp_path):
+    published, options = signed
+    update(*options)
+    before = (tmp_path / "chain.lock").read_bytes()
+    other = SignedChain()
+    PublishedChain(published.registry, other, ("base", "corebuild"))  # signed by keys that the policy does not know
+    published.registry.tags["shop/corebuild", "latest"] = published.registry.put(
+        "shop/corebuild", "x", other["corebuild"].manifest.replace(b"{", b"{ ", 1)
+    )
+    published.registry.tags.pop(("shop/corebuild", "x"))
+    code, _out, err = update(*options)
+    assert code != 0
+    assert "tier 'corebuild' is not updated: " in err
+    assert (tmp_path / "chain.lock").read_bytes() == before
+
+
+def test_a_policy_that_was_changed_is_an_error(signed, tmp_path):
+    _published, options = signed
+    policy = tmp_path / "chain-policy.yml"
+    policy.write_text(policy.read_text() + "# changed\n")
+    code, _out, err = update(*options)
+    assert code != 0
+    assert "was changed after it was signed" in err
+    assert not (tmp_path / "chain.lock").exists()

@@ -23,6 +23,10 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.fo
     read_locked,
     take_followed,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.image_check import (
+    UNVERIFIED,
+    ImageChecker,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.lock_file import (
     LockedAncestor,
     LockedTier,
@@ -186,7 +190,10 @@ def test_only_images_that_the_run_needs_are_downloaded(
     monkeypatch.setattr(followed_image.platform, "check", lambda *_arguments: None)
     engine = Engine()
     plan = decisions(make_tier, tier, action, child=child, image=config)
-    assert take_followed(engine, plan, {"corebuild": locked}, connect, print) == taken
+    lines = []
+    checker = ImageChecker(connect, lines.append)
+    assert take_followed(engine, plan, {"corebuild": locked}, connect, print, checker) == taken
+    assert lines == ([UNVERIFIED] if taken else [])
     assert engine.tagged == [(config, tier.image, f"key-{image.labels[labels.KEY][:16]}") for _each in taken]
 
 

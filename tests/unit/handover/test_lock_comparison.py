@@ -47,7 +47,7 @@ def world(registry):
 
 
 def lines(update):
-    return list(update_lines(LockUpdate([update], [])))
+    return list(update_lines(LockUpdate([update], [], verified=True)))
 
 
 def test_nothing_is_newer(world):

@@ -133,6 +133,8 @@ def _check(tier: str, archive: Path, entry: tarfile.TarInfo) -> None:
 _SETTINGS = {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": ["/bin/sh"]}
 
 Identity = Callable[[str | None], Mapping[str, str]]
+#: Refuses a pulled image: the image, and its name with the digest by which it was pulled.
+CheckPulled = Callable[[Image, str], None]
 
 
 def make(
@@ -143,6 +145,7 @@ def make(
     identity: Identity,
     say: Callable[[str], None],
     announce: Callable[[str], object] = lambda _image: None,
+    check_pulled: CheckPulled = lambda _image, _reference: None,
 ) -> Image:
     """Make a base's image from its source. The image gets no name.
 
@@ -153,15 +156,19 @@ def make(
         identity: Returns the labels, given the family of the distribution.
         say: Called with a line for each step that takes time.
         announce: Called with the image's ID before the image is loaded.
+        check_pulled: Refuses a pulled image, before anything is made from it.
 
     Raises:
+        TrustError: A pulled image is refused.
         SourceError: The source is missing, is not the expected one, or failed.
         SealError: It has content that a layer cannot contain.
         EngineError: The engine rejected a request.
     """
     match tier.source:
         case Pull():
-            return _pull(engine, tier, tier.source, declared, identity, say, announce)
+            pulled = _pull(engine, tier, tier.source, say)
+            check_pulled(pulled, tier.source.reference)
+            return _adapt(engine, tier, tier.source, declared, identity, pulled, announce)
         case Bootstrap():
             return _bootstrap(engine, tier, tier.source, declared, identity, say, announce)
         case Import():
@@ -223,15 +230,7 @@ def _import(
         return assemble(engine, spec, layers=Layers((digest,), {digest: plain}))
 
 
-def _pull(
-    engine: Engine,
-    tier: Tier,
-    source: Pull,
-    declared: Mapping[str, Any],
-    identity: Identity,
-    say: Callable[[str], None],
-    announce: Callable[[str], object],
-) -> Image:
+def _pull(engine: Engine, tier: Tier, source: Pull, say: Callable[[str], None]) -> Image:
     pinned = split_pinned(source.reference)
     if pinned is None:
         raise SourceError(f"tier {tier.name!r}: tier_pull is {source.reference!r}, expected name@sha256:…")
@@ -242,6 +241,20 @@ def _pull(
         engine.images.pull(*pinned, f"tier {tier.name!r}: pulling tier_pull {reference}")
         pulled = engine.images.get(reference)
     platform.check(engine, tier.name, reference, pulled)
+    return pulled
+
+
+def _adapt(
+    engine: Engine,
+    tier: Tier,
+    source: Pull,
+    declared: Mapping[str, Any],
+    identity: Identity,
+    pulled: Image,
+    announce: Callable[[str], object],
+) -> Image:
+    """Make the base from the pulled image: it gets settings and labels of its own."""
+    reference = "@".join(split_pinned(source.reference) or (source.reference,))
     family = platform.family_of_image(engine, pulled.id)
     epoch = tier.epoch or max(pulled.created, EARLIEST)
     spec = ImageSpec(tier, f"image {reference}", epoch, declared, identity(family), parent=pulled, announce=announce)

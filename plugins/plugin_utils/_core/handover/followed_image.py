@@ -7,20 +7,25 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from ..build_key.parts import content_tag
 from ..chain import tags
 from ..chain.names import split_registry
 from ..chain.tier import Tier
+from ..custody.custody_reader import identify_document
+from ..custody.image_identity import identify
 from ..engine.engine import Engine
 from ..errors import ChainError, DamagedError, NotFoundError, SourceError, TierwrightError
 from ..image import labels, platform
 from ..plan.decision import Action, Decision
+from ..transports.image import open_stack
 from ..transports.registry_client import RegistryClient
 from .attachments import Attachment, PublishedParent, find_attachment, read_attachment
 from .download import download
+from .image_check import ImageChecker
 from .lock_file import LockedAncestor, LockedTier, check_tier_name
-from .published_image import PublishedImage, read_published
+from .published_image import PublishedImage, open_published, read_published
 from .upstream import upstream_ancestors
 
 #: Returns a registry, by its host.
@@ -88,6 +93,25 @@ def look_up(connect: ConnectToRead, tier: Tier) -> FollowedImage:
         return FollowedImage(locked, published, attachments)
 
 
+def check_update(checker: ImageChecker, tier: Tier, found: FollowedImage) -> None:
+    """Check the image that a followed tag names now, before the lock file names it.
+
+    Args:
+        checker: Checks images.
+        tier: The followed tier.
+        found: The image.
+
+    Raises:
+        TrustError: The policy refuses it, or it is not the newest release.
+        EngineError: A registry rejected a request, or does not answer.
+    """
+    locked = found.locked
+    identity = identify_document(found.published.document, locked.reference, locked.digest)
+    published = PublishedParent(locked.image, locked.digest)
+    layers = partial(open_published, found.published)
+    checker.check_published(identity, published, f"tier {tier.name!r} is not updated", layers, locked.tag)
+
+
 def look_up_locked(connect: ConnectToRead, tier: Tier, locked: LockedTier) -> FollowedImage | None:
     """Read a locked image and its attachments; ``None`` if the registry does not have them any more.
 
@@ -118,8 +142,9 @@ def take_followed(
     locked: Mapping[str, LockedTier],
     connect: ConnectToRead,
     say: Callable[[str], None],
+    checker: ImageChecker,
 ) -> list[str]:
-    """Download the followed images that a run needs and the engine does not have. They get a content tag.
+    """Check the followed images that a run needs. Those that the engine does not have are downloaded, and tagged.
 
     Args:
         engine: The engine.
@@ -127,17 +152,33 @@ def take_followed(
         locked: The locked images, by tier.
         connect: Returns a registry, by its host.
         say: Called with lines about the progress.
+        checker: Checks the images.
 
     Returns:
         The tiers whose images were downloaded.
 
     Raises:
+        TrustError: The policy refuses an image. Nothing was downloaded.
         SourceError: The registry does not have a locked image any more, or it is for a different platform.
         DamagedError: An image is not the one that the lock file names.
         EngineError: The engine or a registry rejected a request, or does not answer.
     """
-    lacking = [each for each in _needed(decisions) if engine.images.find(each.image or "") is None]
-    images = [read_locked(connect, each.tier, locked[each.tier.name]) for each in lacking]
+    lacking: list[Decision] = []
+    images: list[PublishedImage] = []
+    for decision in _needed(decisions):
+        tier, wanted = decision.tier, locked[decision.tier.name]
+        found = engine.images.find(decision.image or "")
+        if found is None:
+            published = read_locked(connect, tier, wanted)
+            lacking.append(decision)
+            images.append(published)
+            identity = identify_document(published.document, wanted.reference, wanted.digest)
+            layers = partial(open_published, published)
+        else:
+            identity = identify(found, wanted.reference, wanted.digest)
+            layers = partial(open_stack, f"docker-daemon:{found.id}")
+        place = PublishedParent(wanted.image, wanted.digest)
+        checker.check_published(identity, place, f"tier {tier.name!r} is not used", layers)
     for decision, image in zip(lacking, download(engine, images, say), strict=True):
         tier, key = decision.tier, image.labels.get(labels.KEY, "")
         platform.check(engine, tier.name, locked[tier.name].reference, image)

@@ -12,14 +12,12 @@ from ..chain.tier import Protection, Tier
 from ..errors import NotFoundError
 from ..image import labels
 from ..layer_index.index import Store
-from ..transports.image import Stack, indexed_stack
-from ..transports.manifests import Manifest
-from ..transports.registry import index_layers
 from ..views.comparison import compare
 from .attachments import Attachment
 from .followed_image import ConnectToRead, FollowedImage, look_up_locked
 from .lock_file import LockedTier
 from .lock_update import FollowedUpdate, UpstreamChange, UpstreamTier
+from .published_image import open_published
 
 _NO_ATTACHMENT = (
     "it was published without an attachment, so no contracts of its tiers are tested here; "
@@ -62,7 +60,7 @@ def describe_update(
         sentence = "the locked image or its attachment is not in the registry any more, so it cannot be compared"
         return replace(update, unread=[*update.unread, sentence])
     try:
-        diff = compare(_open(before, store), _open(now, store))
+        diff = compare(open_published(before.published, store), open_published(now.published, store))
     except NotFoundError as error:
         return replace(update, unread=[*update.unread, f"the images cannot be compared: {error}"])
     contracts, protects = _contract_changes(before, now), _protection_changes(before, now)
@@ -81,12 +79,6 @@ def describe_update(
         labels=[change for change in diff.labels if not _identifies(change.name)],
         unread=diff.unread,
     )
-
-
-def _open(image: FollowedImage, store: Store) -> Stack:
-    published = image.published
-    index_layers(published.client, published.repository, Manifest(published.document, published.blobs), store)
-    return indexed_stack(published.document, store, published.client.title, published.name)
 
 
 def _upstream(image: FollowedImage) -> list[UpstreamTier]:

@@ -15,6 +15,9 @@ from ..transports.image import PackageChange
 from ..views.change_lines import format_package, format_setting
 from ..views.comparison import SettingChange
 
+#: What is said once where images of others are used without a policy.
+UNVERIFIED = "no chain-policy.yml: signatures are not verified"
+
 
 @dataclass(frozen=True, slots=True)
 class UpstreamChange:
@@ -72,6 +75,8 @@ class LockUpdate:
     tiers: list[FollowedUpdate]
     #: The lock files that were written.
     written: list[str]
+    #: Whether a policy verified the newest images.
+    verified: bool
 
 
 def update_lines(answer: LockUpdate) -> Iterator[str]:
@@ -79,6 +84,8 @@ def update_lines(answer: LockUpdate) -> Iterator[str]:
     for tier in answer.tiers:
         yield from _tier_lines(tier)
     yield from (f"{path} is written" for path in answer.written)
+    if not answer.verified:
+        yield UNVERIFIED
 
 
 def _tier_lines(tier: FollowedUpdate) -> Iterator[str]:

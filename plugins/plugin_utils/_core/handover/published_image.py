@@ -7,8 +7,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import NotFoundError
+from ..layer_index.index import Store
+from ..transports.image import Stack, indexed_stack
 from ..transports.image_document import Document, digest
-from ..transports.manifests import Blob, manifest, parse_object
+from ..transports.manifests import Blob, Manifest, manifest, parse_object
+from ..transports.registry import index_layers
 from ..transports.registry_client import RegistryClient
 
 
@@ -59,6 +62,21 @@ def read_published(client: RegistryClient, repository: str, reference: str) -> P
     config = client.document(repository, "blobs", _config_digest(content, title))
     parsed = manifest(content, None, lambda _digest: config, title)
     return PublishedImage(client, repository, digest(content), config, parsed.document, parsed.blobs)
+
+
+def open_published(image: PublishedImage, store: Store) -> Stack:
+    """Open an image with its layers, which are read in the registry unless they are in the store.
+
+    Args:
+        image: The image.
+        store: Cache of layer indexes; missing ones are added to it.
+
+    Raises:
+        DamagedError: A layer has a different digest, or cannot be read.
+        EngineError: The registry rejected a request, or does not answer.
+    """
+    index_layers(image.client, image.repository, Manifest(image.document, image.blobs), store)
+    return indexed_stack(image.document, store, image.client.title, image.name)
 
 
 def published_id(client: RegistryClient, repository: str, reference: str) -> str | None:

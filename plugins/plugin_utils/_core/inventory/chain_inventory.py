@@ -15,9 +15,11 @@ from ..compatibility.matrix_store import VariantRef
 from ..errors import ChainError
 from ..handover import lock_file
 from ..handover.lock_file import LockedTier
+from ..policy.policy import Policy
 from ..state.owner import Home
 from ..state.status import Followed
 from ..transports.registries import Registries
+from .policy_settings import read_policy
 from .registry_settings import read_cache_use, read_registries
 from .tiers import GROUP, find_home, former_name, read_chain, read_name
 
@@ -104,6 +106,17 @@ class ChainInventory:
         """
         folder = self.inventory_folder(self.chain.order[0])
         return Registries(read_registries(self._first_variables.get("tier_registries"), folder))
+
+    @cached_property
+    def policy(self) -> Policy | None:
+        """The policy of the chain, whose signature was checked; ``None`` if it has none.
+
+        Raises:
+            ChainError: A variable about the policy is wrong.
+            TrustError: The policy, its signature or a key is missing, wrong or too old.
+        """
+        path, keys = (self._first_variables.get(name) for name in ("tier_policy", "tier_policy_keys"))
+        return read_policy(path, keys, self.inventory_folder(self.chain.order[0]), self.name)
 
     @cached_property
     def cache_use(self) -> str | None:
