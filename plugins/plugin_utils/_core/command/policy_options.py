@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,6 @@ def policy_options(command: Callable[..., Any]) -> Callable[..., Any]:
         multiple=True,
         metavar="FILE",
         help=f"Public key of the policy's owner; by default those of ${_KEYS}.",
-        envvar=_KEYS,
     )
     policy = click.option(
         "--policy", metavar="FILE", help="The policy; by default chain-policy.yml, if it is in this folder."
@@ -55,6 +55,7 @@ def open_policy(path: str | None, keys: tuple[str, ...]) -> NamedPolicy | None:
 
     if path is None and not Path(NAME).exists():
         return None
+    keys = keys or tuple(filter(None, os.environ.get(_KEYS, "").split(os.pathsep)))
     try:
         roots = [read_public_key(Path(key).read_bytes(), f"the policy key {key}") for key in keys]
     except OSError as error:
