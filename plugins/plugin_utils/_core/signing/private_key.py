@@ -58,10 +58,7 @@ def make_key_pair(kind: str, path: Path, passphrase: str) -> PublicKey:
     """
     if not passphrase:
         raise TrustError(f"the passphrase for {path} is empty; private keys are only written encrypted, so choose one")
-    public_path = path.with_suffix(".pub")
-    for existing in (path, public_path):
-        if existing.exists() or existing.is_symlink():
-            raise TrustError(f"{existing} exists, and keys are never overwritten; choose another name, or remove it")
+    check_free(path)
     forbid_core_files()
     private = KEY_TYPES[kind]()
     public = describe_key(private.public_key(), str(path))
@@ -69,10 +66,21 @@ def make_key_pair(kind: str, path: Path, passphrase: str) -> PublicKey:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         create_durably(path, encrypt_private_key(der, passphrase))
-        create_durably(public_path, public.pem, mode=0o644)
+        create_durably(path.with_suffix(".pub"), public.pem, mode=0o644)
     except OSError as error:
         raise TrustError(f"the key {path} cannot be written: {describe_error(error)}") from None
     return public
+
+
+def check_free(path: Path) -> None:
+    """Make sure that neither a private key nor its public key exists.
+
+    Raises:
+        TrustError: One of them exists.
+    """
+    for existing in (path, path.with_suffix(".pub")):
+        if existing.exists() or existing.is_symlink():
+            raise TrustError(f"{existing} exists, and keys are never overwritten; choose another name, or remove it")
 
 
 def read_key_file(path: Path, passphrase: Passphrase, title: str) -> SupportedPrivateKey:
