@@ -25,6 +25,7 @@ ROOMS = [
     "layer",
     "layer_index",
     "transports",
+    "sbom",
     "sealing",
     "bases",
     "interpreter",

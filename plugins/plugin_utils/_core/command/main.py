@@ -60,6 +60,7 @@ _VERBS = {
     "history": "history",
     "why": "why",
     "outdated": "outdated",
+    "sbom": "sbom",
     "update": "update",
     "try-candidate": "try_candidate",
     "matrix": "matrix",
