@@ -124,7 +124,7 @@ def _relevant(index: Index, wanted: frozenset[str]) -> Index:
 def _wanted(indexes: Iterable[Index]) -> frozenset[str]:
     """Return the paths that decide which packages and which distribution an image has, with all parent folders."""
     paths = {entry.path for index in indexes for entry in index.entries if is_database(entry.path)}
-    paths |= {distribution.PATH, distribution.TARGET}
+    paths |= set(distribution.PATHS)
     return frozenset(path.rsplit("/", count)[0] for path in paths for count in range(path.count("/") + 1))
 
 
@@ -139,7 +139,8 @@ def _installed(files: FileSystem) -> dict[_Key, dict[_Identity, InstalledPackage
 
 
 def _distribution(indexes: Sequence[Index], files: FileSystem) -> Distribution:
-    return read_distribution(read_kept(indexes, files, distribution.PATH) or b"")
+    found = (read_kept(indexes, files, path) for path in distribution.PATHS)
+    return read_distribution(next((content for content in found if content is not None), b""))
 
 
 def _changes(before: _Packages, now: _Packages, owner: Owner) -> Iterator[Component]:

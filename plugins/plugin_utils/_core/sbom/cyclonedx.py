@@ -27,7 +27,7 @@ PREDICATE = "https://cyclonedx.org/bom"
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://tierwright.github.io/sbom")
 
 _PREFIX = "tierwright:"
-_ADDRESS = re.compile(r"(?P<name>[^<]*)<(?P<email>[^\s@<>]+@[^\s@<>]+)>")
+_ADDRESS = re.compile(r"(?P<email>[^\s@<>]+@[^\s@<>]+)>")
 _Object = dict[str, Any]
 
 
@@ -121,9 +121,9 @@ def _component(component: Component, distribution: Distribution, references: Cou
 
 
 def _supplier(maintainer: str) -> _Object:
-    match = _ADDRESS.search(maintainer)
-    name = match["name"].strip() if match else ""
-    return {"name": name or maintainer, **({"contact": [{"email": match["email"]}]} if match else {})}
+    name, _, rest = maintainer.partition("<")
+    match = _ADDRESS.fullmatch(rest.strip())
+    return {"name": name.strip() or maintainer, **({"contact": [{"email": match["email"]}]} if match else {})}
 
 
 def _parent(image: ImageComponents, part: Part | None) -> _Object | None:

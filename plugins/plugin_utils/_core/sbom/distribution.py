@@ -9,10 +9,8 @@ from dataclasses import dataclass
 
 from ..text import printable
 
-#: Path of the file. It is often a symbolic link.
-PATH = "etc/os-release"
-#: Where this link points to in all distributions.
-TARGET = "usr/lib/os-release"
+#: Paths of the file. The second one counts if there is no first one, which is usually a link to it.
+PATHS = ("etc/os-release", "usr/lib/os-release")
 
 _LINE = re.compile(r"""^[ \t]*([A-Z_]+)=["']?([^"'\n]*)["']?[ \t]*$""", re.MULTILINE)
 
