@@ -112,6 +112,31 @@ def test_a_tier_without_a_layer_is_a_part_without_packages(open_image):
     assert len({part.chain for part in image.parts}) == 4
 
 
+def test_a_pulled_base_owns_the_layers_of_the_image_that_it_took(open_image):
+    steps = [step("RUN one"), step("CMD x", empty=True), step("RUN two"), tier_step("base", "ops", empty=True)]
+    image = read_components(open_image([BASE, CORE, WEB], [*steps, tier_step("web", "mid")]))
+    assert [(part.owner.called, len(part.below), len(part.layers)) for part in image.parts] == [
+        ("base", 0, 2),
+        ("web", 2, 1),
+    ]
+    assert summary(image.part_of("base").components) == [
+        ("curl", "added", None, "7.1+b1", "base"),
+        ("libssl3", "added", None, "3.0.14-1", "base"),
+    ]
+    assert [each.owner.team for each in image.installed] == ["ops", "ops", "mid"]
+
+
+def test_layers_of_others_upon_a_tier_belong_to_no_tier(open_image):
+    steps = [tier_step("base", "ops"), step("RUN x"), tier_step("settings", "ops", empty=True), step("RUN y")]
+    image = read_components(open_image([BASE, CORE, WEB], steps))
+    assert [(part.owner.called, part.owner.tier) for part in image.parts] == [
+        ("base", "base"),
+        ("layer 2: RUN x", None),
+        ("settings", "settings"),
+        ("layer 3: RUN y", None),
+    ]
+
+
 def test_layers_that_others_made_have_no_tier(open_image):
     image = read_components(open_image([BASE], [step("RUN apt-get install curl")]))
     assert [part.owner.called for part in image.parts] == ["layer 1: RUN apt-get install curl"]

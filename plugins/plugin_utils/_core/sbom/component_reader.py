@@ -70,35 +70,49 @@ def _parts(stack: Stack) -> Iterator[tuple[Part, _Packages]]:
     """Yield the parts of an image without their packages, and the packages that are installed after each of them."""
     wanted = _wanted(stack.indexes)
     indexes = [_relevant(index, wanted) for index in stack.indexes]
-    files, below = FileSystem(), list[str]()
+    files, below = FileSystem(), tuple[str, ...]()
     now: _Packages = {}
     made_by = Distribution()
-    for owner, created in _owners(stack):
-        unread: tuple[str, ...] = ()
-        if owner.layer is not None:
-            index = indexes[len(below)]
+    for owner, created, layers in _owners(stack):
+        unread: list[str] = []
+        for index in indexes[len(below) : len(below) + len(layers)]:
             files.add(index)
-            now, made_by, unread = _installed(files), _distribution(indexes, files), index.unread
-        yield Part(owner, created, tuple(below), made_by, (), (), tuple(map(printable, unread))), now
-        if owner.layer is not None:
-            below.append(owner.layer)
+            unread += map(printable, index.unread)
+        if layers:
+            now, made_by = _installed(files), _distribution(indexes, files)
+        yield Part(owner, created, below, layers, made_by, (), (), tuple(unread)), now
+        below += layers
 
 
-def _owners(stack: Stack) -> Iterator[tuple[Owner, str | None]]:
-    """Yield the owners of all layers, the lowest first, with their times.
+def _owners(stack: Stack) -> Iterator[tuple[Owner, str | None, tuple[str, ...]]]:
+    """Yield the owners of all layers, the lowest first, with the time and the layers of each.
 
-    Between them are the tiers that have no layer of their own.
+    Between them are the tiers that have no layer of their own. If such a tier is the lowest one, it is a base that was
+    pulled: it owns the layers of others that it is based on.
     """
     with_layer = {layer.tier for layer in stack.layers}
-    remaining = iter(stack.layers)
+    layers = list(stack.layers)
+    tiers = 0
+    foreign: list[LayerInfo] = []
     for step in stack.document.steps if None not in stack.document.layer_steps else ():
-        if not step.empty:
-            layer = next(remaining)
-            yield _owner(layer, layer.called, layer.digest), layer.created
-        elif step.tier and step.tier not in with_layer:
-            yield _owner(step, step.tier, None), timestamp(step.created)
-    # The history does not match the layers: nobody knows their owners.
-    yield from ((_owner(layer, layer.called, layer.digest), layer.created) for layer in remaining)
+        tiers += bool(step.tier)
+        if step.empty and step.tier and step.tier not in with_layer:
+            pulled = tuple(layer.digest for layer in foreign) if tiers == 1 else ()
+            if not pulled:
+                yield from map(_single, foreign)
+            yield _owner(step, step.tier, None), timestamp(step.created), pulled
+            foreign = []
+        elif not step.empty:
+            foreign.append(layers.pop(0))
+            if step.tier:
+                yield from map(_single, foreign)
+                foreign = []
+    # The history ends with layers of others, or it does not match the layers, and nobody knows their owners.
+    yield from map(_single, (*foreign, *layers))
+
+
+def _single(layer: LayerInfo) -> tuple[Owner, str | None, tuple[str, ...]]:
+    return _owner(layer, layer.called, layer.digest), layer.created, (layer.digest,)
 
 
 def _owner(origin: LayerInfo | Step, called: str, layer: str | None) -> Owner:

@@ -24,7 +24,7 @@ class Owner:
     team: str | None
     role: str | None
     revision: str | None
-    #: Digest of the layer; ``None`` for a tier that has no layer of its own.
+    #: Digest of its layer; ``None`` for a tier that has no layer of its own, or took an image of others.
     layer: str | None
 
     def known(self) -> Iterator[tuple[str, str]]:
@@ -51,26 +51,31 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one layer did to the packages. A tier without a layer of its own is a part, too."""
+    """What one layer did to the packages.
+
+    A tier without a layer of its own is a part, too. A base that was pulled is one part with all layers of that image.
+    """
 
     owner: Owner
     #: RFC 3339 time from the history; ``None`` if it is not recorded.
     created: str | None
     #: Digests of the layers below it, the lowest first.
     below: tuple[str, ...]
-    #: The distribution of the image up to this layer.
+    #: Digests of its own layers, the lowest first.
+    layers: tuple[str, ...]
+    #: The distribution of the image up to this part.
     distribution: Distribution
     #: Packages that it added or changed, by name.
     components: tuple[Component, ...]
     #: Packages that it removed, by name.
     removed: tuple[Component, ...]
-    #: One sentence for each package database of the layer that could not be read.
+    #: One sentence for each package database of its layers that could not be read.
     unread: tuple[str, ...]
 
     @property
     def chain(self) -> str:
-        """Digest of the layer and all layers below it, and of the tier. Other parts have other digests."""
-        lines = (*self.below, self.owner.layer or "", self.owner.tier or "")
+        """Digest of its layers and all layers below it, and of the tier. Other parts have other digests."""
+        lines = (*self.below, *self.layers, self.owner.tier or "")
         return "sha256:" + hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
 
