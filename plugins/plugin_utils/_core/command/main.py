@@ -63,6 +63,7 @@ _VERBS = {
     "verify": "verify",
     "why": "why",
     "outdated": "outdated",
+    "sbom": "sbom",
     "update": "update",
     "try-candidate": "try_candidate",
     "matrix": "matrix",
