@@ -125,6 +125,7 @@ CACHE_USES = ("read", "write")
 
 #: Variables that control a run and do not affect the content of a tier.
 RUN_VARIABLES = (
+    "tier_builder",
     "tier_candidate",
     "tier_chain",
     "tier_consumers",
