@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.ac
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_observer import check_recording
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import read_plan, read_plans
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.build_notes import note_base
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.candidates import (
     accept,
     announce,
@@ -53,8 +55,10 @@ class ActionModule(TierAction):
             say=lambda line: say(f"{name}: {line}"),
             announce=partial(announce, journal, name),
         )
-        image = hold(engine, journal, planned.tier, make)
-        image = propose(engine, journal, planned.tier, image)
+        began = time.time()
+        made = hold(engine, journal, planned.tier, make)
+        image = propose(engine, journal, planned.tier, made)
+        note_base(planned, journal.run, image.id, made, began, say=lambda line: say(f"{name}: {line}"))
         work = {**labels.work(journal.run, name), labels.CHAIN: planned.chain}
         check_start(engine, image, tier=name, labels=work)
         accept(engine, journal, planned.tier)  # a base has no role, and so no tests

@@ -48,7 +48,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.result 
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.claim import check_claim, check_images
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import write_plan
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import BuildOrigin, write_plan
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.status import FAILED, note_plan
 
 #: The plan of a run that has nothing to try.
@@ -131,7 +131,7 @@ class ActionModule(ChainAction):
                 inventory.name,
                 decision,
                 planner.roles.name(name) if selected else None,
-                planner.roles.commit(name) if builds else None,
+                planner.origin(name) if builds else BuildOrigin(),
                 roles=planner.roles.folders(name) if selected else (),
                 projects=inventory.projects.folders,
                 tests=planner.roles.tests(name) if selected else None,

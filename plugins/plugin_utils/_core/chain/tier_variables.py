@@ -128,6 +128,7 @@ SIGNING_VARIABLES = ("tier_signing_key", "tier_signing_passphrase", "tier_signin
 
 #: Variables that control a run and do not affect the content of a tier.
 RUN_VARIABLES = (
+    "tier_builder",
     "tier_candidate",
     "tier_chain",
     "tier_consumers",
