@@ -35,7 +35,7 @@ from served import http_server
 
 DOCS = Path(__file__).parents[3] / "docs"
 COMMAND = Path(sys.executable).parent / "tierwright"
-#: The verbs that inspect images. test_update.py, test_deployed.py, test_runs.py, test_keys.py and test_custody.py test the others.
+#: The verbs that inspect images. The other files of this folder test the other verbs.
 VERBS = [verb for verb in schemas.ANSWERS if verb not in {"update", "deployed", "runs", "custody", "verify"}]
 #: Verbs that have no --json: they write a document, show the output of a playbook, or are groups of verbs.
 WITHOUT_ANSWER = ("sbom", "try-candidate", "watch", "keys")

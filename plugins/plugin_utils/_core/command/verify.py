@@ -11,6 +11,7 @@ import click
 
 from ..errors import UsageError
 from ..local_files import write_atomically
+from ..product_version import version
 from .custody import verdict_lines
 from .output import json_option, show
 from .policy_options import open_policy, policy_options
@@ -42,7 +43,6 @@ def verb(
     # These are slow to import, and `tierwright --help` imports all verbs.
     from ..custody.sarif import to_sarif  # noqa: PLC0415
     from .ask_custody import ask_custody  # noqa: PLC0415
-    from .main import version  # noqa: PLC0415
 
     named = open_policy(policy, policy_key)
     if named is None:
