@@ -128,7 +128,7 @@ def resource_name(tier: str, number: int = 0) -> str:
     return f"tierwright-{plain[:200]}" + (f"-{number}" if number else "")
 
 
-class _Dumper(yaml.SafeDumper):
+class _ResourceDumper(yaml.SafeDumper):
     """Writes texts of several lines, such as keys, as blocks, and repeats values instead of naming them."""
 
     def ignore_aliases(self, _data: Any) -> bool:
@@ -139,10 +139,10 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 
-_Dumper.add_representer(str, _represent_text)
+_ResourceDumper.add_representer(str, _represent_text)
 
 
 def write_resources(policy: Policy, notes: Sequence[str], resources: Sequence[Mapping[str, Any]]) -> Rendering:
     """Return resources of Kubernetes as a rendering."""
-    documents = yaml.dump_all([dict(each) for each in resources], Dumper=_Dumper, sort_keys=False, width=120)
+    documents = yaml.dump_all([dict(each) for each in resources], Dumper=_ResourceDumper, sort_keys=False, width=120)
     return Rendering(f"{header(policy, notes)}---\n{documents.removeprefix('---').lstrip()}", notes_of(*notes))
