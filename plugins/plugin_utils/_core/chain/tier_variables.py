@@ -140,6 +140,8 @@ RUN_VARIABLES = (
     "tier_lock_timeout",
     OWN_VARIABLES,
     "tier_plan_file",
+    "tier_policy",
+    "tier_policy_keys",
     "tier_proxy",
     "tier_publish",
     "tier_python_interpreter",

@@ -15,9 +15,12 @@ from ..compatibility.matrix_store import VariantRef
 from ..errors import ChainError
 from ..handover import lock_file
 from ..handover.lock_file import LockedTier
+from ..policy.policy import Policy
+from ..policy.version_memory import VersionMemory
 from ..state.owner import Home
 from ..state.status import Followed
 from ..transports.registries import Registries
+from .policy_settings import read_chain_policy
 from .registry_settings import read_cache_use, read_registries
 from .tiers import GROUP, find_home, former_name, read_chain, read_name
 
@@ -104,6 +107,17 @@ class ChainInventory:
         """
         folder = self.inventory_folder(self.chain.order[0])
         return Registries(read_registries(self._first_variables.get("tier_registries"), folder))
+
+    @cached_property
+    def policy(self) -> Policy | None:
+        """The policy of the chain, with checked signature and version; ``None`` if the chain has none.
+
+        Raises:
+            ChainError: A variable is wrong.
+            TrustError: The policy is wrong, is not signed by a root key, or is older than one that was seen.
+        """
+        folder = self.inventory_folder(self.chain.order[0])
+        return read_chain_policy(self._first_variables, folder, VersionMemory(self.name))
 
     @cached_property
     def cache_use(self) -> str | None:
