@@ -12,8 +12,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.graph
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.bundle_artifact import make_artifact
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.release_reader import read_tagged
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.release_record import (
+    ChainRelease,
     ReleasedTier,
-    ReleaseRecord,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError, RunError, TrustError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.parent_process import ParentProcess
@@ -107,7 +107,7 @@ class World:
             **changes,
         }
         signer = key or self.key
-        bundle = write_bundle(sign_statement(ReleaseRecord(**values).statement, signer), signer.public_key)
+        bundle = write_bundle(sign_statement(ChainRelease(**values).statement, signer), signer.public_key)
         write_artifact(self.registries.writer(self.registry.host), f"ops/{name}", make_artifact(bundle, "x"), TAG)
 
 
@@ -253,7 +253,7 @@ def test_a_record_of_a_key_that_may_not_sign_any_more_is_replaced_with_the_next_
     world.release(signer=revoked)
     (state_folder("shop") / "release-record.json").unlink()
     world.release(earlier=(revoked.public_key,))
-    assert (world.serial(), world.read().signers) == (2, (world.key.public_key,))
+    assert (world.serial(), world.read().signed.signers) == (2, (world.key.public_key,))
 
 
 def test_a_damaged_record_is_replaced(world):

@@ -8,7 +8,6 @@ registry cannot keep back unnoticed. Its number only rises, it names the record 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,11 +16,11 @@ from typing import Any
 
 from ..chain.names import is_digest
 from ..errors import DamagedError
-from ..policy.evidence import RELEASE
+from ..policy.evidence import RELEASE, SignedStatement, read_signed_statement
 from ..signing.bundle import read_bundle
-from ..signing.envelope import IN_TOTO, Envelope
 from ..signing.public_key import PublicKey
-from ..signing.statement import Statement, Subject, read_statement
+from ..signing.statement import Statement, Subject
+from ..transports.image_document import digest
 
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
@@ -46,7 +45,7 @@ class ReleasedTier:
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseRecord:
+class ChainRelease:
     """What a chain has released."""
 
     chain: str
@@ -91,18 +90,21 @@ class ReleaseRecord:
 class SignedRelease:
     """A release record, and who signed it."""
 
-    record: ReleaseRecord
-    #: Digest of the signed bytes: what the next record has as ``previous``.
-    digest: str
-    #: The keys, of those that were tried, that signed it.
-    signers: tuple[PublicKey, ...]
+    record: ChainRelease
+    #: The statement, and those of the given keys that signed it.
+    signed: SignedStatement
     #: The bytes of its bundle.
     bundle: bytes
+
+    @property
+    def digest(self) -> str:
+        """Digest of the signed bytes: what the next record has as ``previous``."""
+        return digest(self.signed.payload)
 
 
 def next_record(
     chain: str, before: SignedRelease | None, tiers: Mapping[str, ReleasedTier], now: datetime, valid: timedelta
-) -> ReleaseRecord:
+) -> ChainRelease:
     """Return the record that follows another one.
 
     Args:
@@ -113,7 +115,7 @@ def next_record(
         valid: How long the record is valid.
     """
     created = now.astimezone(UTC).replace(microsecond=0)
-    return ReleaseRecord(
+    return ChainRelease(
         chain=chain,
         serial=before.record.serial + 1 if before else 1,
         previous=before.digest if before else None,
@@ -134,21 +136,11 @@ def read_release(bundle: bytes, keys: Iterable[PublicKey], title: str) -> Signed
     Raises:
         DamagedError: It is not the bundle of a release record.
     """
-    envelope = read_bundle(bundle, title)
-    return SignedRelease(
-        _read_record(envelope, title), digest_of(envelope.payload), tuple(envelope.signers(keys)), bundle
-    )
+    signed = read_signed_statement(read_bundle(bundle, title), keys, title)
+    return SignedRelease(_read_record(signed.statement, title), signed, bundle)
 
 
-def digest_of(payload: bytes) -> str:
-    """Return the digest by which a record names the one before it."""
-    return f"sha256:{hashlib.sha256(payload).hexdigest()}"
-
-
-def _read_record(envelope: Envelope, title: str) -> ReleaseRecord:
-    if envelope.payload_type != IN_TOTO:
-        raise DamagedError(f"{title} has the payload type {envelope.payload_type!r}; expected {IN_TOTO}")
-    statement = read_statement(envelope.payload, title)
+def _read_record(statement: Statement, title: str) -> ChainRelease:
     if statement.predicate_type != RELEASE:
         raise DamagedError(f"{title} is a statement of type {statement.predicate_type!r}; expected {RELEASE}")
     found = statement.predicate
@@ -161,7 +153,7 @@ def _read_record(envelope: Envelope, title: str) -> ReleaseRecord:
         raise DamagedError(f"{title} is damaged: previous is {previous!r} in record {serial}")
     if not isinstance(tiers, dict) or not tiers:
         raise DamagedError(f"{title} is damaged: it names no tiers")
-    record = ReleaseRecord(
+    record = ChainRelease(
         chain=str(chain),
         serial=serial,
         previous=previous,

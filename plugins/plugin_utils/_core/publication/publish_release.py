@@ -95,7 +95,7 @@ class ReleasePublisher:
             tiers = self._released(before, published, releases)
             now = self._signing.now()
             stays = is_only and before and before.record.tiers == tiers and before.record.is_fresh(now)
-            if before is None or not stays or self._valid.isdisjoint(before.signers):
+            if before is None or not stays or self._valid.isdisjoint(before.signed.signers):
                 before = self._sign(before, tiers, now)
             artifact = make_artifact(before.bundle, "the release record")
             moves = []
@@ -120,10 +120,10 @@ class ReleasePublisher:
                 continue
             if release is None:
                 self._say(f"{tagged.problem}; it is replaced")
-            elif not release.signers or release.record.chain != self._name:
+            elif not release.signed.signers or release.record.chain != self._name:
                 self._say(
                     f"the release record in {host}/{repository} is of chain {release.record.chain!r} and signed by "
-                    f"{'a known key' if release.signers else 'no known key'}; it is replaced"
+                    f"{'a known key' if release.signed.signers else 'no known key'}; it is replaced"
                 )
             else:
                 records.append(release)
