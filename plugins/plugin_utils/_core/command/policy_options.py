@@ -4,19 +4,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import UsageError, describe_error
-
 if TYPE_CHECKING:
     from ..custody.custody_reader import NamedPolicy
 
-#: A colon-separated list of files with public keys.
+#: The same variable as in :mod:`..policy.root_keys`, which is slow to import.
 _KEYS = "TIERWRIGHT_POLICY_KEYS"
 
 
@@ -45,20 +42,15 @@ def open_policy(path: str | None, keys: tuple[str, ...]) -> NamedPolicy | None:
         The policy; ``None`` if no path was given, and this folder has none.
 
     Raises:
-        UsageError: A key cannot be read.
-        TrustError: No key was named, or none of them signed the policy.
+        TrustError: A key cannot be read, no key was named, or none of them signed the policy.
     """
     # `tierwright --help` imports all verbs, and cryptography is slow to import.
     from ..custody.custody_reader import NamedPolicy  # noqa: PLC0415
     from ..policy.policy_signature import NAME, read_signed_policy  # noqa: PLC0415
-    from ..signing.public_key import read_public_key  # noqa: PLC0415
+    from ..policy.root_keys import keys_of_environment, read_root_keys  # noqa: PLC0415
 
     if path is None and not Path(NAME).exists():
         return None
-    keys = keys or tuple(filter(None, os.environ.get(_KEYS, "").split(os.pathsep)))
-    try:
-        roots = [read_public_key(Path(key).read_bytes(), f"the policy key {key}") for key in keys]
-    except OSError as error:
-        raise UsageError(f"a policy key cannot be read: {describe_error(error)}; check --policy-key") from error
+    roots = read_root_keys(keys, Path(), "--policy-key") if keys else keys_of_environment()
     chosen = Path(path or NAME)
     return NamedPolicy(str(chosen), read_signed_policy(chosen, roots))
