@@ -19,6 +19,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.doctor impo
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover import lock_update
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.packages import outdated_packages
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run import result
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.sbom import finding_owners
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views import (
     comparison,
     family_tree,
@@ -37,6 +38,7 @@ ANSWERS = {
     "history": release_history.History,
     "why": release_history.Why,
     "outdated": outdated_packages.Outdated,
+    "owners": finding_owners.FindingOwners,
     "update": lock_update.LockUpdate,
     "matrix": variant_matrix.Matrix,
     "deployed": deployed_service.DeployedSites,
