@@ -20,6 +20,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.doctor impo
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover import lock_update
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.packages import outdated_packages
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run import result
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.sbom import finding_owners
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views import (
     comparison,
     family_tree,
@@ -40,6 +41,7 @@ ANSWERS = {
     "verify": custody_answer.Custody,
     "why": release_history.Why,
     "outdated": outdated_packages.Outdated,
+    "owners": finding_owners.FindingOwners,
     "update": lock_update.LockUpdate,
     "matrix": variant_matrix.Matrix,
     "deployed": deployed_service.DeployedSites,

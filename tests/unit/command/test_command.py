@@ -34,6 +34,8 @@ from measured import MEASURED
 from served import http_server
 
 DOCS = Path(__file__).parents[3] / "docs"
+#: A report of a scanner about the package of these images.
+SCAN = Path(__file__).parent / "scan.json"
 COMMAND = Path(sys.executable).parent / "tierwright"
 #: The verbs that inspect images. The other files of this folder test the other verbs.
 VERBS = [verb for verb in schemas.ANSWERS if verb not in {"update", "deployed", "runs", "custody", "verify"}]
@@ -104,6 +106,7 @@ def example_arguments(place):
         "history": [f"{place}:web"],
         "why": [f"{place}:web"],
         "outdated": [f"{place}:web"],
+        "owners": [f"{place}:web", "--scan", str(SCAN)],
         "matrix": ["demo"],
         "report": ["--in", place, "--no-outdated", "-o", f"{place.removeprefix('oci:')}-report"],
         "doctor": [],

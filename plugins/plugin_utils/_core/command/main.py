@@ -39,6 +39,7 @@ _VERBS = {
     "why": "why",
     "outdated": "outdated",
     "sbom": "sbom",
+    "owners": "owners",
     "update": "update",
     "try-candidate": "try_candidate",
     "matrix": "matrix",
