@@ -43,6 +43,7 @@ _VERBS = {
     "runs": "runs",
     "report": "report",
     "doctor": "doctor",
+    "keys": "keys",
 }
 
 #: Environment variable that makes the command show the traceback of an unexpected error.

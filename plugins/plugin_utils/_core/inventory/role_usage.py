@@ -13,6 +13,8 @@ from typing import Any
 from ..build_key import parts
 from ..build_key.file_digests import MISSING, Projects, digest_elsewhere
 from ..build_key.parts import ELSEWHERE, FETCHED, HOSTVARS, MAGIC, NOT_LOOKED_AT, UNSEEN, digest_value, part
+from ..chain.tier_variables import SIGNING_VARIABLES
+from ..errors import SealError
 from .ansible_settings import digest_collection, digest_setting, setting
 from .secrets import Secrets
 from .template_usage import ALL
@@ -61,6 +63,9 @@ class CurrentValues:
             tier: The tier.
             used: Kind and name of each source.
             declared: Whether the tier declares its outside inputs (``tier_inputs``).
+
+        Raises:
+            SealError: The role read who signs for a team.
         """
         parts: dict[str, str] = {}
         for kind, name in used:
@@ -69,6 +74,11 @@ class CurrentValues:
                     parts[part(UNSEEN, f"what {name} fetches (tier_inputs declares it)")] = NOT_LOOKED_AT
                 continue
             host, _, variable = name.partition("/") if kind == HOSTVARS else (tier, "", name)
+            if kind in {HOSTVARS, MAGIC} and variable in SIGNING_VARIABLES and self._is_set(host, variable):
+                raise SealError(
+                    f"tier {tier!r}: its role read {variable} of {host}, which opens a private key, so no layer is "
+                    "made; remove it from the role's templates, and from the variables that they print"
+                )
             if kind in {HOSTVARS, MAGIC} and variable not in {ALL, _MANAGED} and not self._is_set(host, variable):
                 if kind == HOSTVARS:
                     parts[part(UNSEEN, f"what tasks on host {host} set ({variable})")] = NOT_LOOKED_AT
