@@ -6,7 +6,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.repository_source import RepositorySource
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.source_version import Commit
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.build_facts import BuildFacts, Material
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.build_facts import (
+    BuildFacts,
+    Material,
+    ParentImage,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.gate_facts import GateFacts, SuiteFolder
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.predicates import TierImage
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.signing.bundle import write_bundle
@@ -55,8 +59,7 @@ FACTS = BuildFacts(
         Material("collection", "pkg:ansible/community.general@10.1.0", {"tierwright": "cd" * 16}),
         Material("input", "https://deb.debian.org/debian/dists/bookworm/InRelease", {"tierwright": "ef" * 16}),
     ),
-    parent=PARENT,
-    parent_tier="corebuild",
+    parent=ParentImage("corebuild", PARENT, f"sha256:{'ee' * 32}"),
     layer=LAYER,
     builder="ci-1",
     version="0.9.0",

@@ -79,7 +79,7 @@ def test_a_build_is_described_by_its_plan_and_its_tools(planned):
         Material("collection", "pkg:ansible/acme.site@1.2.0", {"tierwright": "1" * 32}),
         Material("input", "https://example.org/x", {"sha256": "5a" * 32}),
     )
-    assert (facts.builder, facts.ansible_core, facts.parent_tier) == ("ci-1", "2.19.1", "base")
+    assert (facts.builder, facts.ansible_core) == ("ci-1", "2.19.1")
     assert facts.started == "2023-11-14T22:13:20Z"
     assert datetime.fromisoformat(facts.finished) > datetime.fromisoformat(facts.started)
 
@@ -109,7 +109,7 @@ def test_the_builder_is_the_machine_if_it_has_no_name(planned, monkeypatch):
 def test_a_base_is_described_by_its_source(planned, source, materials):
     facts = collect(planned("base", None, source=source, role=None), {}, BuildTools("2.19.1"))
     assert [(each.uri, dict(each.digest)) for each in facts.materials] == materials
-    assert (facts.cage, facts.ansible_core, facts.role, facts.parent_tier) == ({}, "", None, None)
+    assert (facts.cage, facts.ansible_core, facts.role) == ({}, "", None)
 
 
 def test_own_digests_are_not_called_sha256():

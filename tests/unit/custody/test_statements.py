@@ -40,11 +40,11 @@ def published(statement, *extensions):
 
 @pytest.fixture
 def predicate():
-    return provenance_statement(IMAGE, FACTS, f"sha256:{'ee' * 32}").predicate
+    return provenance_statement(IMAGE, FACTS).predicate
 
 
 def test_provenance_is_slsa_provenance():
-    message = json_format.ParseDict(published(provenance_statement(IMAGE, FACTS, None)), Provenance())
+    message = json_format.ParseDict(published(provenance_statement(IMAGE, FACTS)), Provenance())
     assert message.build_definition.build_type == "https://tierwright.github.io/tier/v1"
     assert message.run_details.metadata.started_on.ToJsonString() == "2026-11-30T01:02:03Z"
     for resource in [*message.build_definition.resolved_dependencies, *message.run_details.byproducts]:
@@ -128,7 +128,7 @@ def test_provenance_names_everything_that_the_image_was_made_from(predicate):
     ids=["unknown", "collection", "installed role", "no remote"],
 )
 def test_the_source_of_a_role_that_is_not_in_a_usual_repository(changes, source, dependency):
-    statement = provenance_statement(IMAGE, dataclasses.replace(FACTS, **changes), None)
+    statement = provenance_statement(IMAGE, dataclasses.replace(FACTS, **changes))
     json_format.ParseDict(published(statement), Provenance())
     definition = statement.predicate["buildDefinition"]
     assert definition["externalParameters"].get("source") == source
@@ -141,15 +141,13 @@ def test_a_source_is_clean_only_if_all_files_are(role, around):
     facts = dataclasses.replace(
         FACTS, commit=Commit(COMMIT, 0, clean=role), source=dataclasses.replace(FACTS.source, clean=around)
     )
-    definition = provenance_statement(IMAGE, facts, None).predicate["buildDefinition"]
+    definition = provenance_statement(IMAGE, facts).predicate["buildDefinition"]
     assert definition["externalParameters"]["source"]["clean"] is False
 
 
 def test_the_provenance_of_a_base_has_no_role_and_no_parent():
-    facts = dataclasses.replace(
-        FACTS, role=None, commit=None, source=None, cage={}, ansible_core="", parent=None, parent_tier=None
-    )
-    statement = provenance_statement(IMAGE, facts, None)
+    facts = dataclasses.replace(FACTS, role=None, commit=None, source=None, cage={}, ansible_core="", parent=None)
+    statement = provenance_statement(IMAGE, facts)
     json_format.ParseDict(published(statement), Provenance())
     definition = statement.predicate["buildDefinition"]
     assert set(definition["externalParameters"]) == {"chain", "tier", "team"}
@@ -185,7 +183,7 @@ def test_a_failed_test_fails_the_gate():
     assert gate_statement(IMAGE, dataclasses.replace(GATE, failed=("x",))).predicate["result"] == "FAILED"
 
 
-@pytest.mark.parametrize("statement", [provenance_statement(IMAGE, FACTS, None), gate_statement(IMAGE, GATE)])
+@pytest.mark.parametrize("statement", [provenance_statement(IMAGE, FACTS), gate_statement(IMAGE, GATE)])
 def test_the_subjects_are_image_configuration_and_own_layer(statement):
     assert statement.subjects == (
         Subject("httpd-php", MANIFEST),
@@ -210,6 +208,6 @@ def test_a_signature_is_the_statement_of_cosign():
 
 def test_equal_facts_give_equal_bytes():
     shuffled = dataclasses.replace(FACTS, parts=dict(reversed(FACTS.parts.items())))
-    first, second = (write_statement(provenance_statement(IMAGE, each, None)) for each in (FACTS, shuffled))
+    first, second = (write_statement(provenance_statement(IMAGE, each)) for each in (FACTS, shuffled))
     assert first == second
     assert read_statement(first, "x").digests() == {MANIFEST, CONFIG, LAYER}

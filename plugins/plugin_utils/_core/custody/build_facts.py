@@ -48,6 +48,17 @@ class Material:
 
 
 @dataclass(frozen=True, slots=True)
+class ParentImage:
+    """The image of the parent."""
+
+    tier: str
+    #: ``sha256:…`` of its configuration.
+    config: str
+    #: ``sha256:…`` of its manifest; ``None`` if it is not known yet.
+    manifest: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class BuildFacts:
     """What is known about the build of one image."""
 
@@ -69,10 +80,8 @@ class BuildFacts:
     #: The time of the image, in seconds since 1970.
     epoch: int
     materials: tuple[Material, ...]
-    #: ID of the parent's image; ``None`` for a base.
-    parent: str | None
-    #: Name of the parent; ``None`` for a base.
-    parent_tier: str | None
+    #: The image that the build began with; ``None`` for a base.
+    parent: ParentImage | None
     #: Digest of the tier's own layer; ``None`` if the image has only layers of others.
     layer: str | None
     #: Name of the builder (``tier_builder``), by default the host name.
@@ -109,7 +118,7 @@ def collect_facts(
     *,
     epoch: int,
     layer: str | None,
-    parent: str | None,
+    parent: ParentImage | None,
     began: float,
     tools: BuildTools,
 ) -> BuildFacts:
@@ -121,7 +130,7 @@ def collect_facts(
         parts: All parts of the build key.
         epoch: The time of the image, in seconds since 1970.
         layer: Digest of the tier's own layer; ``None`` if it has none.
-        parent: ID of the parent's image; ``None`` for a base.
+        parent: The image that the build began with; ``None`` for a base.
         began: When the build began, in seconds since 1970.
         tools: What the controller says about itself.
     """
@@ -139,7 +148,6 @@ def collect_facts(
         epoch=epoch,
         materials=tuple(_materials(tier, parts, planned.inputs, tools)),
         parent=parent,
-        parent_tier=tier.parent,
         layer=layer,
         builder=planned.builder or machine(),
         version=version(),

@@ -21,14 +21,8 @@ from .predicates import BUILD_TYPE, BUILDER, GATE, PROVENANCE, SIGNATURE, TESTED
 _SHA256 = "sha256:"
 
 
-def provenance_statement(image: TierImage, facts: BuildFacts, parent_manifest: str | None) -> Statement:
-    """Return the SLSA provenance of an image.
-
-    Args:
-        image: The image.
-        facts: The facts about its build.
-        parent_manifest: ``sha256:…`` of the parent's manifest; ``None`` if it is not known, or for a base.
-    """
+def provenance_statement(image: TierImage, facts: BuildFacts) -> Statement:
+    """Return the SLSA provenance of an image, from the facts about its build."""
     source = _source(facts)
     external: dict[str, Any] = {"chain": facts.chain, "tier": facts.tier, "team": facts.team}
     if facts.role is not None:
@@ -45,7 +39,7 @@ def provenance_statement(image: TierImage, facts: BuildFacts, parent_manifest: s
             "buildType": BUILD_TYPE,
             "externalParameters": external,
             "internalParameters": internal,
-            "resolvedDependencies": list(_dependencies(facts, parent_manifest)),
+            "resolvedDependencies": list(_dependencies(facts)),
         },
         "runDetails": {
             "builder": {"id": BUILDER + quote(facts.builder, safe=""), "version": {"tierwright": facts.version}},
@@ -109,14 +103,14 @@ def _source(facts: BuildFacts) -> Mapping[str, Any]:
     }
 
 
-def _dependencies(facts: BuildFacts, parent_manifest: str | None) -> Iterator[Mapping[str, Any]]:
-    if facts.parent is not None:
-        parent = {
+def _dependencies(facts: BuildFacts) -> Iterator[Mapping[str, Any]]:
+    if (parent := facts.parent) is not None:
+        described = {
             "name": "parent",
-            "uri": f"tier:{quote(facts.parent_tier or '', safe='')}",
-            "digest": {"sha256": facts.parent.removeprefix(_SHA256)},
+            "uri": f"tier:{quote(parent.tier, safe='')}",
+            "digest": {"sha256": parent.config.removeprefix(_SHA256)},
         }
-        yield parent | ({"annotations": {"manifest": parent_manifest}} if parent_manifest else {})
+        yield described | ({"annotations": {"manifest": parent.manifest}} if parent.manifest else {})
     if facts.commit is not None:
         if facts.source is not None:
             yield _git_source(facts.source.repository, facts.source.branch, facts.commit)

@@ -15,6 +15,7 @@ from ..chain.tier import Tier
 from ..engine.engine import Engine
 from ..errors import ChainError, DamagedError, NotFoundError, SourceError, TierwrightError
 from ..image import labels, platform
+from ..layer.blob_sizes import remember_manifest
 from ..plan.decision import Action, Decision
 from ..transports.registry_client import RegistryClient
 from .attachments import Attachment, PublishedParent, find_attachment, read_attachment
@@ -136,7 +137,10 @@ def take_followed(
         DamagedError: An image is not the one that the lock file names.
         EngineError: The engine or a registry rejected a request, or does not answer.
     """
-    lacking = [each for each in _needed(decisions) if engine.images.find(each.image or "") is None]
+    needed = list(_needed(decisions))
+    for used in (locked[each.tier.name] for each in needed if each.tier.name in locked):
+        remember_manifest(used.config, used.digest)
+    lacking = [each for each in needed if engine.images.find(each.image or "") is None]
     images = [read_locked(connect, each.tier, locked[each.tier.name]) for each in lacking]
     for decision, image in zip(lacking, download(engine, images, say), strict=True):
         tier, key = decision.tier, image.labels.get(labels.KEY, "")

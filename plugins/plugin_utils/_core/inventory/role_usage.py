@@ -116,7 +116,7 @@ class CurrentValues:
 
     def _host(self, host: str) -> tuple[Mapping[str, Any], Mapping[str, Any], Secrets]:
         if host not in self._hosts:
-            with _run_results_ignored(self._hostvars):
+            with run_results_ignored(self._hostvars):
                 raw = self._hostvars.raw_get(host)
                 exists = isinstance(raw, Mapping)  # else the inventory has no such host any more
                 self._hosts[host] = (
@@ -131,7 +131,7 @@ def _digest_environment(name: str) -> str:
 
 
 @contextmanager
-def _run_results_ignored(hostvars: Any) -> Iterator[None]:
+def run_results_ignored(hostvars: Any) -> Iterator[None]:
     """Replace the caches of Ansible's variable manager by empty ones for a while."""
     manager = getattr(hostvars, "_variable_manager", None)
     caches = {name: getattr(manager, name) for name in _CACHES if hasattr(manager, name)}

@@ -235,7 +235,7 @@ def seal_tier(
     candidate = propose(engine, journal, planned.tier, image)
     began = journal.moment("build", name) or time.time()
     own_layer = image.layers[-1] if len(image.layers) > len(parent_image.layers) else None
-    made = MadeImage(image, own_layer, parts, build.epoch, began)
+    made = MadeImage(image, own_layer, parent_image, parts, build.epoch, began)
     note_build(planned, journal.run, candidate.id, made, tools, say)
     return candidate
 

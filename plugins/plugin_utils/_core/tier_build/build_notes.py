@@ -16,8 +16,9 @@ from ..build_key.file_digests import digest_tree
 from ..build_key.parts import Parts
 from ..chain.tier import Pull
 from ..contract.gate import GateSubject, RoleTests, Suite, Verdict
-from ..custody.build_facts import BuildTools, collect_facts, note_facts, rfc3339
+from ..custody.build_facts import BuildTools, ParentImage, collect_facts, note_facts, rfc3339
 from ..custody.gate_facts import CONTRACT, OWN, GateFacts, SuiteFolder, note_gate
+from ..custody.manifest_digest import known_manifest
 from ..custody.record_store import LocalRecords
 from ..engine.inspection import Image
 from ..errors import DamagedError, describe_error
@@ -34,6 +35,8 @@ class MadeImage:
     image: Image
     #: Digest of the tier's own layer; ``None`` if it has only layers of others.
     layer: str | None
+    #: The image of the parent; ``None`` for a base.
+    parent: Image | None
     #: All parts of its build key.
     parts: Parts
     #: Its time, in seconds since 1970.
@@ -55,13 +58,14 @@ def note_build(
         tools: What the controller says about itself.
         say: Called with a line if the facts cannot be stored.
     """
+    below, name = made.parent, planned.tier.parent
     facts = collect_facts(
         planned,
         run,
         made.parts,
         epoch=made.epoch,
         layer=made.layer,
-        parent=made.parts.get("parent") if planned.tier.parent else None,
+        parent=ParentImage(name, below.id, known_manifest(below)) if below and name else None,
         began=made.began,
         tools=tools,
     )
@@ -82,7 +86,8 @@ def note_base(
         say: Called with a line if the facts cannot be stored.
     """
     layer = None if isinstance(planned.tier.source, Pull) else image.layers[-1]
-    note_build(planned, run, candidate, MadeImage(image, layer, planned.parts, image.created, began), BuildTools(), say)
+    made = MadeImage(image, layer, None, planned.parts, image.created, began)
+    note_build(planned, run, candidate, made, BuildTools(), say)
 
 
 def describe_suite(suite: Suite) -> tuple[SuiteFolder, ...]:
