@@ -183,9 +183,15 @@ class Store:
     def add(self, index: Index) -> None:
         """Add the index of a layer."""
         self._indexes[index.digest] = index
-        fields = {name: getattr(index, name) for name in index.__slots__ if name != "databases"}
-        kept = {path: base64.b64encode(content).decode() for path, content in index.kept.items()}
-        self._write("layer", index.digest, {**fields, "kept": kept})
+        self._write("layer", index.digest, _fields(index))
+
+    def packages(self, layer: str) -> Index | None:
+        """Return an index that has at least the packages of a layer; ``None`` if the cache has none."""
+        return self.index(layer) or self._read("packages", layer, _parse_index)
+
+    def add_packages(self, index: Index) -> None:
+        """Add an index that has only the packages of a layer."""
+        self._write("packages", index.digest, _fields(index))
 
     def value(self, kind: str, identity: str) -> Any:
         """Return the value that :meth:`put` stored; ``None`` if the cache does not have it."""
@@ -238,6 +244,11 @@ def _user_folder() -> Path:
 
 def _by_version(installed: Mapping[str, Iterable[InstalledPackage]]) -> dict[str, Packages]:
     return {path: package_databases.versions(packages) for path, packages in installed.items()}
+
+
+def _fields(index: Index) -> dict[str, Any]:
+    fields = {name: getattr(index, name) for name in index.__slots__ if name != "databases"}
+    return {**fields, "kept": {path: base64.b64encode(content).decode() for path, content in index.kept.items()}}
 
 
 def _parse_index(fields: dict[str, Any]) -> Index:
