@@ -1,8 +1,9 @@
-"""Our list of packages agrees with debsbom, an independent generator of bills of materials for Debian."""
+"""Our list of packages agrees with dpkg, and with debsbom, an independent generator for Debian."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -71,3 +72,17 @@ def test_packages_and_sources_are_those_of_debsbom(tmp_path, open_image, which):
     assert sources <= expected_sources
     # debsbom also lists sources of which only code is built in.
     assert all(f"{name} (= {version})".encode() in status for name, version in expected_sources - sources)
+
+
+@pytest.mark.skipif(not shutil.which("dpkg-query"), reason="this machine has no dpkg")
+def test_packages_and_sources_of_this_machine_are_those_of_dpkg_query(open_image):
+    form = "${db:Status-Status} ${Package} ${Version} ${Architecture} ${source:Package} ${source:Version}\\n"
+    output = subprocess.run(["dpkg-query", "-W", "-f", form], capture_output=True, text=True, check=True).stdout
+    lines = [line.split(" ") for line in output.splitlines()]
+    image = read_components(open_image([layer(("var/lib/dpkg/status", THIS_MACHINE.read_bytes()))]))
+    ours = [(each.name, each.version, each.architecture, each.source, each.source_version) for each in packages(image)]
+    assert sorted(ours) == sorted(tuple(fields) for state, *fields in lines if state == "installed")
+
+
+def packages(image):
+    return [component.package for component in image.installed]
