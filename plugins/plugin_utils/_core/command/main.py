@@ -22,6 +22,7 @@ from ..errors import (
     NotFoundError,
     PlanError,
     TierwrightError,
+    TrustError,
     UnsupportedError,
     UsageError,
     describe_error,
@@ -69,13 +70,14 @@ _VERBS = {
     "report": "report",
     "doctor": "doctor",
     "keys": "keys",
+    "policy": "policy",
 }
 
 #: Environment variable that makes the command show the traceback of an unexpected error.
 _TRACE = "TIERWRIGHT_TRACEBACK"
 
 #: Exit codes for errors; ``docs/command.md`` explains them. 1 is that of ``--exit-code``, ``--fail`` and ``--check``.
-USAGE, NOT_FOUND, DAMAGED, NO_ANSWER, UNSUPPORTED, NO_PLAN = range(2, 8)
+USAGE, NOT_FOUND, DAMAGED, NO_ANSWER, UNSUPPORTED, NO_PLAN, NOT_TRUSTED = range(2, 9)
 _BROKEN_PIPE, _INTERRUPTED = 128 + 13, 128 + 2
 
 _CODES: tuple[tuple[type[TierwrightError], int], ...] = (
@@ -86,6 +88,7 @@ _CODES: tuple[tuple[type[TierwrightError], int], ...] = (
     (EngineError, NO_ANSWER),
     (UnsupportedError, UNSUPPORTED),
     (PlanError, NO_PLAN),
+    (TrustError, NOT_TRUSTED),
 )
 
 
