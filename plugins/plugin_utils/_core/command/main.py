@@ -49,6 +49,7 @@ _VERBS = {
     "report": "report",
     "doctor": "doctor",
     "keys": "keys",
+    "policy": "policy",
 }
 
 #: Environment variable that makes the command show the traceback of an unexpected error.
