@@ -184,6 +184,16 @@ def test_a_database_that_could_not_be_read_is_part_of_the_documents(open_image):
     assert any("rpmdb.sqlite" in note for note in notes(spdx.write_image(image)["packages"][0]))
 
 
+@pytest.mark.parametrize("module", FORMATS)
+def test_names_that_are_not_utf_8_make_valid_documents(module, open_image):
+    name = "\udcff\x1b\u202e"
+    image = read_components(
+        open_image([layer(dpkg((name, name, name)))], [tier_step(name, name)], Labels={"io.tierwright.tier": name})
+    )
+    check(module, module.write_image(image))
+    check(module, module.write_part(image, image.parts[0]))
+
+
 NASTY = st.text(st.characters(exclude_characters="\n\r"), min_size=1, max_size=12)
 
 
