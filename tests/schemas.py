@@ -12,7 +12,7 @@ import types
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command import report, runs
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command import keys, policy, report, runs
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility import variant_matrix
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody import custody_answer
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment import deployed_service
@@ -20,6 +20,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.doctor impo
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover import lock_update
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.packages import outdated_packages
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run import result
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.sbom import finding_owners
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views import (
     comparison,
     family_tree,
@@ -40,6 +41,7 @@ ANSWERS = {
     "verify": custody_answer.Custody,
     "why": release_history.Why,
     "outdated": outdated_packages.Outdated,
+    "owners": finding_owners.FindingOwners,
     "update": lock_update.LockUpdate,
     "matrix": variant_matrix.Matrix,
     "deployed": deployed_service.DeployedSites,
@@ -48,7 +50,7 @@ ANSWERS = {
     "doctor": checks.Findings,
 }
 #: Other answers, by verb and option.
-OTHERS = {"matrix --changes": variant_matrix.Changes}
+OTHERS = {"matrix --changes": variant_matrix.Changes, "keys show": keys.ShownKey, "policy show": policy.ShownPolicy}
 #: Files that a run writes, by the variable that names them.
 FILES = {"tier_result_file": result.RunResult}
 FOLDER = Path(__file__).parents[1] / "docs/schemas"
@@ -92,7 +94,7 @@ def _of(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def path(name: str) -> Path:
-    return FOLDER / f"{name.replace(' --', '-')}.json"
+    return FOLDER / f"{name.replace(' --', '-').replace(' ', '-')}.json"
 
 
 def text(name: str) -> str:

@@ -63,12 +63,11 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError, EngineError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.policy_settings import (
-    make_checker,
-    read_policy,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.image_checks import make_checker
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.policy_settings import read_chain_policy
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.registry_settings import read_registries
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import ChainAction
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.version_memory import VersionMemory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.registries import Registries
 
 _KUBERNETES = {"kubernetes", "openshift"}
@@ -159,7 +158,8 @@ def _needs_engine(images: Mapping[str, Any]) -> bool:
 
 def _read_site(args: Mapping[str, Any], engine: Engine | None, folder: Path) -> Site:
     registries = Registries(read_registries(args.get("registries"), folder))
-    policy = read_policy(args.get("policy") or None, args.get("policy_keys"), folder, f"site {args['name']}")
+    named = {"deploy_policy": args.get("policy") or None, "deploy_policy_keys": args.get("policy_keys")}
+    policy = read_chain_policy(named, folder, VersionMemory(f"site {args['name']}"), "deploy")
     checker = make_checker(policy, registries, say)
     names = read_by_service("deploy_images", args.get("images") or {}, {})
     uploads, data = (args.get(name) or {} for name in ("uploads", "data"))

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -20,13 +21,14 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.a
     check_protects,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.policy_settings import make_checker
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.image_checks import make_checker
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.secrets import reject_secrets
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import TierAction, read_inventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_observer import check_recording
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import read_plan, read_plans
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.build_notes import note_base
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.candidates import (
     accept,
     announce,
@@ -59,8 +61,10 @@ class ActionModule(TierAction):
             announce=partial(announce, journal, name),
             check_pulled=lambda image, reference: _check_pulled(name, image, reference, variables),
         )
-        image = hold(engine, journal, planned.tier, make)
-        image = propose(engine, journal, planned.tier, image)
+        began = time.time()
+        made = hold(engine, journal, planned.tier, make)
+        image = propose(engine, journal, planned.tier, made)
+        note_base(planned, journal.run, image.id, made, began, say=lambda line: say(f"{name}: {line}"))
         work = {**labels.work(journal.run, name), labels.CHAIN: planned.chain}
         check_start(engine, image, tier=name, labels=work)
         accept(engine, journal, planned.tier)  # a base has no role, and so no tests

@@ -25,8 +25,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tr
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say, warn
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.image_checks import make_checker
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.planner import Planner
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.policy_settings import make_checker
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.outline import outline
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
@@ -49,7 +49,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.result 
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.claim import check_claim, check_images
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import write_plan
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import BuildOrigin, write_plan
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.status import FAILED, note_plan
 
 #: The plan of a run that has nothing to try.
@@ -133,7 +133,7 @@ class ActionModule(ChainAction):
                 inventory.name,
                 decision,
                 planner.roles.name(name) if selected else None,
-                planner.roles.commit(name) if builds else None,
+                planner.origin(name) if builds else BuildOrigin(),
                 roles=planner.roles.folders(name) if selected else (),
                 projects=inventory.projects.folders,
                 tests=planner.roles.tests(name) if selected else None,

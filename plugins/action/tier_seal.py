@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.file_digests import Projects
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.parts import unseen
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.ansible_settings import describe_tools
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.argument_specs import (
     check_config,
     check_protects,
@@ -55,7 +56,8 @@ class ActionModule(TierAction):
 
         if sources := unseen(parts):
             say(f"{name}: not looked at, so a change does not make the tier stale: {', '.join(sources)}")
-        image = seal_tier(connect(), journal, name, declared, protects, parts, say=show)
+        tools = describe_tools(parts)
+        image = seal_tier(connect(), journal, name, declared, protects, parts, tools, say=show)
         return {
             "changed": True,
             "image": image.id,

@@ -25,7 +25,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.lo
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.policy_settings import make_checker
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.image_checks import make_checker
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index.index import Store
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.playbook_answer import Refusal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (

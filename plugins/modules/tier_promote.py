@@ -11,6 +11,7 @@ description:
   - Moves the release tag of each tier of the run that passed, if all tiers of the run that depend on it passed too.
   - All tags move, or none. No tag moves if the release tag of one of these tiers, or of an ancestor, has moved since the
     plan.
+  - Before that, it signs what is known about the images of each tier that has C(tier_signing_key).
   - The image that a release tag named before gets the tag C(previous). The images of the new release get its tag,
     C(release-…).
   - It runs on the controller.
@@ -36,6 +37,10 @@ release:
   sample: release-20261124T093000Z
 promoted:
   description: By tier, the IDs of the images that release tags name now.
+  returned: success
+  type: dict
+signed:
+  description: Number of new signatures by tier. Tiers that nobody signs are missing.
   returned: success
   type: dict
 """

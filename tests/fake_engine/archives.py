@@ -23,7 +23,7 @@ def load(world: World, content: bytes) -> None:
     """Add the images of an archive. It need not contain layers that the world already has."""
     try:
         with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-            files = {member.name: content_of(tar, member) for member in tar if member.isreg()}
+            files = {member.name: content_of(tar, member) for member in tar if member.isreg() or member.islnk()}
     except tarfile.TarError as error:
         raise ArchiveError(str(error)) from error
     if "manifest.json" not in files:

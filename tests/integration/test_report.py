@@ -18,6 +18,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import made_chain
+from signed_chain import SignedChain
 
 from .conftest import BIN
 
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.once
 CHROMIUM = "/usr/bin/chromium"
 WIDE, PHONE = 1280, 390
 #: Pages of the hand-made chain that show every state and every kind of table.
+SIGNED_PAGES = ("custody.html", "tiers/httpd-php.html")
 TYPICAL_PAGES = ("index", "releases", "matrix", "outdated", "waste", "tiers/wordpress")
 
 
@@ -65,6 +67,23 @@ def hand_made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def signed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a signed chain, in which the wrong team signed one tier."""
+    folder: Path = tmp_path_factory.mktemp("signed")
+    chain = SignedChain()
+    chain["httpd-php"].bundles = []
+    chain.sign("httpd-php", "dan")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+        place = chain.write(folder / "layout")
+    policy, key = chain.write_policy(folder)
+    state = {"XDG_STATE_HOME": str(folder / "state"), "XDG_CACHE_HOME": str(folder / "cache")}
+    options = ["--in", place, "--policy", str(policy), "--policy-key", str(key), "--no-outdated"]
+    report(folder / "report", *options, **state)
+    return folder / "report"
+
+
+@pytest.fixture(scope="module")
 def demo_report(demo: dict[str, Any], environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of the demo chain, from the engine."""
     folder: Path = tmp_path_factory.mktemp("demo") / "report"
@@ -98,9 +117,9 @@ def html_files(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("width", [WIDE, PHONE])
-def test_every_page_opens_and_fits(browser, hand_made, demo_report, width):
+def test_every_page_opens_and_fits(browser, hand_made, signed, demo_report, width):
     with open_page(browser, width) as page:
-        for path in (*html_files(hand_made), *html_files(demo_report)):
+        for path in (*html_files(hand_made), *html_files(demo_report), *(signed / name for name in SIGNED_PAGES)):
             page.goto(path.as_uri())
             assert page.locator("h1").count() == 1, path
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
@@ -127,17 +146,20 @@ def test_the_report_can_be_served_over_http(browser, hand_made):
 
 @pytest.mark.parametrize("width", [WIDE, PHONE])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_violation(browser, hand_made, width, scheme):
+def test_axe_finds_no_serious_violation(browser, hand_made, signed, width, scheme):
     with open_page(browser, width, scheme) as page:
-        for name in TYPICAL_PAGES:
-            page.goto((hand_made / f"{name}.html").as_uri())
+        for path in [
+            *(hand_made / f"{name}.html" for name in TYPICAL_PAGES),
+            *(signed / name for name in SIGNED_PAGES),
+        ]:
+            page.goto(path.as_uri())
             violations = Axe().run(page).response["violations"]
             serious = [
                 (violation["id"], [node["html"] for node in violation["nodes"]])
                 for violation in violations
                 if violation["impact"] in {"serious", "critical"}
             ]
-            assert serious == [], name
+            assert serious == [], path
 
 
 def focused_link(page: Page) -> tuple[str, str]:

@@ -26,6 +26,7 @@ ROOMS = [
     "layer",
     "layer_index",
     "transports",
+    "sbom",
     "sealing",
     "bases",
     "interpreter",

@@ -17,6 +17,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibili
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer import build_memory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index.index import Store
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.local_files import (
+    create_durably,
     remove_unfinished,
     set_aside,
     write_atomically,
@@ -59,6 +60,22 @@ def test_a_failed_write_leaves_only_the_old_file(tmp_path, monkeypatch, fails):
         write_durably(path, "after")
     assert path.read_text() == "before"
     assert names(tmp_path) == ["it"]
+
+
+def test_a_new_file_is_never_written_over_another(tmp_path, monkeypatch):
+    path = tmp_path / ("a" * 250)
+    create_durably(path, "one", 0o640)
+    assert path.stat().st_mode & 0o777 == 0o640
+    with pytest.raises(FileExistsError):
+        create_durably(path, "two")
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(FileExistsError):
+        create_durably(tmp_path / "link", "two")
+    monkeypatch.setattr(local_files.os, "fsync", lambda _file: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        create_durably(tmp_path / "b", "three")
+    assert path.read_text() == "one"
+    assert sorted(names(tmp_path)) == [path.name, "link"]
 
 
 def _write_journal():

@@ -89,11 +89,28 @@ def write_durably(path: Path, content: str | bytes) -> None:
         file.write(_encoded(content))
         file.flush()
         os.fsync(file.fileno())
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    _flush_folder(path.parent)
+
+
+def create_durably(path: Path, content: str | bytes, mode: int = 0o600) -> None:
+    """Write a new file, and flush it to disk. Other processes see either nothing or all of it.
+
+    Args:
+        path: The file. Its folder must exist.
+        content: What it contains.
+        mode: Its permissions.
+
+    Raises:
+        FileExistsError: It exists. It is never overwritten, even if another process makes it now.
+        OSError: It cannot be written. No temporary file is left.
+    """
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name[:_NAME_LENGTH]}.", suffix=_NEW) as file:
+        file.write(_encoded(content))
+        file.flush()
+        os.fchmod(file.fileno(), mode)
+        os.fsync(file.fileno())
+        os.link(file.name, path)  # a rename would overwrite
+    _flush_folder(path.parent)
 
 
 def remove_unfinished(folder: Path, name: str) -> None:
@@ -135,6 +152,14 @@ def _replace(path: Path) -> Iterator[IO[bytes]]:
             with contextlib.suppress(OSError):
                 Path(file.name).unlink()
             raise
+
+
+def _flush_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _encoded(content: str | bytes) -> bytes:

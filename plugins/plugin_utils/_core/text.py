@@ -14,7 +14,7 @@ from datetime import datetime
 
 def printable(text: str) -> str:
     r"""Escape (``\x1b``) control characters, bytes that are not UTF-8, and characters that change text direction."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def printable_lines(text: str) -> str:

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.file_digests import (
     digest_folder,
+    digest_tree,
     read_file,
 )
 
@@ -107,3 +109,19 @@ def test_broken_links_cycles_and_links_to_null_count_by_their_targets(role):
     (role / "files/a").symlink_to("b")
     (role / "files/b").symlink_to("a")
     assert {"files/masked", "files/lost", "files/a", "files/b"} <= set(digest_folder(role))
+
+
+def test_anybody_can_compute_the_digest_of_a_folder(role):
+    command = "find . -type f ! -path '*/__pycache__/*' | LC_ALL=C sort | xargs sha256sum | sha256sum"
+    (role / "__pycache__").mkdir()
+    (role / "__pycache__/x.pyc").write_bytes(b"x")
+    output = subprocess.run(command, shell=True, cwd=role, check=True, capture_output=True, text=True).stdout
+    assert output == f"{digest_tree(role)}  -\n"
+
+
+def test_a_link_is_digested_without_the_file_that_it_names(role, tmp_path):
+    (tmp_path / "outside").write_text("1")
+    (role / "link").symlink_to(tmp_path / "outside")
+    before = digest_tree(role)
+    (tmp_path / "outside").write_text("2")
+    assert digest_tree(role) == before

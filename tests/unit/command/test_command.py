@@ -34,11 +34,13 @@ from measured import MEASURED
 from served import http_server
 
 DOCS = Path(__file__).parents[3] / "docs"
+#: A report of a scanner about the package of these images.
+SCAN = Path(__file__).parent / "scan.json"
 COMMAND = Path(sys.executable).parent / "tierwright"
-#: The verbs that inspect images. test_update.py, test_deployed.py and test_runs.py test the others.
-VERBS = [verb for verb in schemas.ANSWERS if verb not in {"update", "deployed", "runs"}]
-#: Verbs that show the output of a playbook, and have no --json.
-WITHOUT_ANSWER = ("try-candidate", "watch")
+#: The verbs that inspect images. The other files of this folder test the other verbs.
+VERBS = [verb for verb in schemas.ANSWERS if verb not in {"update", "deployed", "runs", "custody", "verify"}]
+#: Verbs that have no --json: they write a document, show the output of a playbook, or are groups of verbs.
+WITHOUT_ANSWER = ("sbom", "try-candidate", "watch", "keys", "policy")
 
 STATUS = b"Package: ssl\nStatus: install ok installed\nArchitecture: amd64\nVersion: %d\n"
 BASE = layer(("var/lib/dpkg/status", STATUS % 1), ("etc/motd", b"one"), ("srv/a", b"twice"), ("srv/b", b"twice"))
@@ -104,6 +106,7 @@ def example_arguments(place):
         "history": [f"{place}:web"],
         "why": [f"{place}:web"],
         "outdated": [f"{place}:web"],
+        "owners": [f"{place}:web", "--scan", str(SCAN)],
         "matrix": ["demo"],
         "report": ["--in", place, "--no-outdated", "-o", f"{place.removeprefix('oci:')}-report"],
         "doctor": [],

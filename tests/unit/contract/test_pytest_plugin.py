@@ -105,6 +105,34 @@ def test_a_result_lists_failed_tests_with_reasons(run, pytester):
     assert never["message"].startswith("RuntimeError: no such thing")
 
 
+def test_a_result_lists_skipped_tests_apart_from_those_that_passed(run, pytester):
+    run(
+        """
+        import pytest
+
+        def test_good(): pass
+        def test_skipped(): pytest.skip("not here")
+        @pytest.mark.skipif(True, reason="never")
+        def test_never(): pass
+        @pytest.mark.xfail
+        def test_known(): assert False
+        """,
+        "--image=web",
+        "--tier-result=result.json",
+    )
+    result = json.loads((pytester.path / "result.json").read_text())
+    assert [name.rpartition("::")[2] for name, _seconds in result["ran"]] == ["test_good"]
+    names = [f"{pytester.path}/{PLACE}/test_it.py::test_{name}" for name in ("skipped", "never", "known")]
+    assert result["skipped"] == names
+
+
+def test_a_file_that_skips_all_its_tests_is_listed(run, pytester):
+    text = "import pytest\npytest.skip('not here', allow_module_level=True)\ndef test_it(): pass"
+    run(text, "--image=web", "--tier-result=result.json")
+    result = json.loads((pytester.path / "result.json").read_text())
+    assert (result["ran"], result["skipped"]) == ([], [f"{pytester.path}/{PLACE}/test_it.py"])
+
+
 def test_a_file_with_a_syntax_error_is_a_failure(run, pytester):
     result = run("def test_it(", "--image=web", "--tier-result=result.json")
     assert result.ret == pytest.ExitCode.INTERRUPTED

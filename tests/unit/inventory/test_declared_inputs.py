@@ -74,7 +74,7 @@ def internet(monkeypatch):
     ],
 )
 def test_each_input_has_its_addresses_and_key_parts(read, internet, declared, base, addresses):
-    parts = digest_inputs({"web": read(declared, base=base)}, print)["web"]
+    parts = digest_inputs({"web": read(declared, base=base)}, print)["web"].parts
     assert set(parts) == {f"input/{name}" for name in addresses}
     assert {address for address, _ in internet} == set(addresses.values())
 
@@ -83,18 +83,40 @@ def test_an_address_is_requested_once_with_the_lowest_maximum_age(read, internet
     declared = {"a": read({"debian": {}}), "b": read({"debian": {}}, max_age=60), "c": read()}
     parts = digest_inputs(declared, print)
     assert parts["a"] == parts["b"]
-    assert parts["c"] == {}
+    assert (parts["c"].parts, parts["c"].inputs) == ({}, [])
     assert [age for _, age in internet] == [60, 60, 60]
 
 
 def test_a_pin_replaces_all_requests(read, internet, tmp_path):
     (tmp_path / "ca.pem").write_text("one")
     items = ({"debian": {}}, {"url": "http://x/gone"}, {"file": "ca.pem"}, {"url": "http://x/a", "checksum": SUM})
-    parts = digest_inputs({"web": read(*items, pin="2026-11-01")}, print)["web"]
+    parts = digest_inputs({"web": read(*items, pin="2026-11-01")}, print)["web"].parts
     assert set(parts) == {"input/file ca.pem", "input/url x/a", "inputs-pin"}
     assert parts["inputs-pin"] == "2026-11-01"
     assert internet == []
-    assert "inputs-pin" not in digest_inputs({"web": read({"file": "ca.pem"}, pin="2026-11-01")}, print)["web"]
+    local = digest_inputs({"web": read({"file": "ca.pem"}, pin="2026-11-01")}, print)["web"]
+    assert "inputs-pin" not in local.parts
+
+
+@pytest.mark.usefixtures("internet")
+def test_inputs_are_described_without_credentials(read, tmp_path):
+    (tmp_path / "ca.pem").write_text("one")
+    items = (
+        {"debian": {"suites": ["bookworm"], "mirror": "https://u:p@deb.example.org/debian"}},
+        {"url": "https://u:p@example.org:8443/a.tar?token=x"},
+        {"url": "https://u:p@example.org/b.tar?token=x", "checksum": SUM},
+        {"file": "ca.pem"},
+    )
+    inputs = digest_inputs({"web": read(*items)}, print)["web"].inputs
+    uris = [each.uri for each in inputs]
+    assert uris == [
+        "https://deb.example.org/debian/dists/bookworm/InRelease",
+        "https://example.org:8443/a.tar",
+        "https://example.org/b.tar",
+        "file:ca.pem",
+    ]
+    assert inputs[2].digest == SUM
+    assert all(each.digest for each in inputs)
 
 
 @pytest.mark.usefixtures("internet")

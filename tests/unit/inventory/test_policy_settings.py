@@ -1,99 +1,110 @@
-"""The policy of a chain is found, and its signature is checked with keys from outside of it."""
+"""The policy of a chain is found beside its inventory, and never ignored if something is wrong."""
 
 from __future__ import annotations
 
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError, TrustError
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.policy_settings import read_policy
-from signed_chain import KeyInMemory, SignedChain
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.policy_settings import read_chain_policy
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.policy_signature import (
+    sign_policy,
+    signature_path,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.version_memory import VersionMemory
+from policy_files import policy_text, signers  # noqa: F401 - fixtures
 
-NAME = "chain-policy.yml"
+from .test_stale_inputs import project
+from .world import World
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def owner(signers):  # noqa: F811 - the fixture
+    return signers["owner"]
+
+
+@pytest.fixture
+def path(tmp_path, policy_text):  # noqa: F811 - the fixture
+    path = tmp_path / "chain-policy.yml"
+    path.write_text(policy_text)
+    return path
+
+
+@pytest.fixture
+def read(tmp_path):
+    return lambda **variables: read_chain_policy(variables, tmp_path, VersionMemory("shop", tmp_path / "memory"))
+
+
+def test_a_chain_without_a_policy_works_as_before(read, tmp_path):
+    assert read() is None
+    assert read(tier_policy_keys=[]) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_policy_beside_the_inventory_is_verified(read, path, owner, tmp_path):
+    sign_policy(path, owner)
+    (tmp_path / "owner.pub").write_text(owner.public_key.pem)
+    for keys in (["owner.pub"], "owner.pub", [owner.public_key.pem], owner.public_key.pem):
+        assert read(tier_policy_keys=keys).version == 3
+    path.rename(tmp_path / "other.yml")
+    signature_path(path).rename(signature_path(tmp_path / "other.yml"))
+    assert read(tier_policy="other.yml", tier_policy_keys=["owner.pub"]).version == 3
+
+
+@pytest.mark.usefixtures("path")
+def test_a_policy_without_root_keys_is_not_ignored(read):
+    with pytest.raises(
+        TrustError, match=r"chain-policy\.yml cannot be trusted without a root key; set tier_policy_keys"
+    ):
+        read()
+
+
+@pytest.mark.usefixtures("path")
+def test_a_policy_without_a_signature_is_not_ignored(read, owner):
+    with pytest.raises(TrustError, match=r"chain-policy\.yml is not signed"):
+        read(tier_policy_keys=[owner.public_key.pem])
+
+
+def test_a_removed_policy_is_noticed(read, owner):
+    with pytest.raises(
+        ChainError, match=r"tier_policy_keys is set, but there is no policy .*nothing would be verified"
+    ):
+        read(tier_policy_keys=[owner.public_key.pem])
+    with pytest.raises(TrustError, match=r"the policy .*other\.yml cannot be read: No such file"):
+        read(tier_policy="other.yml", tier_policy_keys=[owner.public_key.pem])
+
+
+def test_an_older_policy_is_noticed(read, path, owner):
+    text, keys = path.read_text(), [owner.public_key.pem]
+    for version in (4, 3):
+        path.write_text(text.replace("version: 3", f"version: {version}"))
+        sign_policy(path, owner)
+        if version == 4:
+            assert read(tier_policy_keys=keys).version == 4
+    with pytest.raises(TrustError, match="has version 3, but version 4 of the policy of chain 'shop' was seen before"):
+        read(tier_policy_keys=keys)
+
+
+@pytest.mark.parametrize("value", ["", 7, True, [], {}])
+def test_wrong_paths_are_refused(read, value):
+    with pytest.raises(ChainError, match=r"tier_policy is .*; expected the path of the policy"):
+        read(tier_policy=value)
+
+
+@pytest.mark.parametrize("value", [7, True, {"a": "b"}, [7], [["a"]]])
+def test_wrong_keys_are_refused(read, value):
+    with pytest.raises(ChainError, match=r"tier_policy_keys is a .*; expected a list of public keys"):
+        read(tier_policy_keys=value)
+
+
+def test_a_real_inventory_has_a_policy_that_changes_no_key(tmp_path, policy_text, owner, monkeypatch):  # noqa: F811
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.delenv("TIERWRIGHT_POLICY_KEYS", raising=False)
-    (tmp_path / "inventory").mkdir()
-    SignedChain().write_policy(tmp_path / "inventory")
-    return tmp_path / "inventory"
-
-
-def test_a_folder_without_policy(tmp_path):
-    assert read_policy(None, None, tmp_path, "shop") is None
-
-
-@pytest.mark.parametrize("keys", [["owner.pub"], "owner.pub", "PEM", ["PEM"]])
-def test_keys_are_files_or_texts(folder, keys):
-    pem = (folder / "owner.pub").read_text()
-    keys = pem if keys == "PEM" else [pem] if keys == ["PEM"] else keys
-    assert read_policy(None, keys, folder, "shop").version == 1
-
-
-def test_keys_come_from_the_environment_unless_they_are_set(folder, monkeypatch):
-    monkeypatch.setenv("TIERWRIGHT_POLICY_KEYS", f"{folder}/owner.pub:")
-    assert read_policy(None, [], folder, "shop").version == 1
-    with pytest.raises(TrustError, match="has no signature of a root key"):
-        read_policy(None, [KeyInMemory().public_key.pem], folder, "shop")
-
-
-def test_a_policy_elsewhere(folder, tmp_path):
-    for path in folder.glob(f"{NAME}*"):
-        path.rename(tmp_path / path.name)
-    assert read_policy(None, ["owner.pub"], folder, "shop") is None
-    assert read_policy(f"../{NAME}", ["owner.pub"], folder, "shop").version == 1
-
-
-def test_a_policy_that_is_named_must_exist(folder):
-    with pytest.raises(TrustError, match="other"):
-        read_policy("other.yml", ["owner.pub"], folder, "shop")
-
-
-def test_a_policy_without_keys_is_an_error_and_never_ignored(folder):
-    with pytest.raises(TrustError, match="set tier_policy_keys or TIERWRIGHT_POLICY_KEYS"):
-        read_policy(None, None, folder, "shop")
-
-
-def test_an_unsigned_policy_is_an_error(folder):
-    (folder / f"{NAME}.sigstore.json").unlink()
-    with pytest.raises(TrustError, match="is not signed"):
-        read_policy(None, ["owner.pub"], folder, "shop")
-
-
-def test_an_older_policy_is_refused(folder):
-    chain = SignedChain()
-    chain.write_policy(folder, version=2)
-    read_policy(None, ["owner.pub"], folder, "shop")
-    chain.write_policy(folder, version=1)
-    with pytest.raises(TrustError, match="has version 1, but version 2 .* was seen before"):
-        read_policy(None, ["owner.pub"], folder, "shop")
-    assert read_policy(None, ["owner.pub"], folder, "another chain").version == 1
-
-
-@pytest.mark.parametrize("path", ["", 7, ["x"], {}])
-def test_a_wrong_path_is_named(folder, path):
-    with pytest.raises(ChainError, match="tier_policy is "):
-        read_policy(path, ["owner.pub"], folder, "shop")
-
-
-@pytest.mark.parametrize(
-    ("keys", "message"),
-    [
-        ([7], "tier_policy_keys is not a list of public keys"),
-        ({"a": "b"}, "tier_policy_keys is not a list of public keys"),
-        ([""], "tier_policy_keys is not a list of public keys"),
-        (["gone.pub"], "gone.pub, which cannot be read"),
-        (["."], "cannot be read"),
-    ],
-)
-def test_wrong_keys_are_named(folder, keys, message):
-    with pytest.raises(ChainError, match=message):
-        read_policy(None, keys, folder, "shop")
-
-
-@pytest.mark.parametrize("text", ["-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----", "-----BEGIN"])
-def test_a_wrong_key_is_named_without_its_text(folder, text):
-    with pytest.raises(TrustError, match="key 1 of tier_policy_keys") as error:
-        read_policy(None, [text], folder, "shop")
-    assert "secret" not in str(error.value)
+    world = World(project(tmp_path / "clone"))
+    world.build()
+    assert world.planner().inventory.policy is None
+    path = world.folder / "inventories/shop/chain-policy.yml"
+    path.write_text(policy_text)
+    sign_policy(path, owner)
+    world.extra["tier_policy_keys"] = [owner.public_key.pem]
+    assert world.built() == []
+    assert world.planner().inventory.policy.version == 3
+    assert (tmp_path / "state/tierwright/+policies/shop.json").is_file()

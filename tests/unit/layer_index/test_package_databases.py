@@ -35,9 +35,9 @@ Architecture: all
 APK = "C:Q1x=\nP:musl\nV:1.2.4-r2\nA:x86_64\nF:lib\nR:ld-musl.so\n\nP:busybox\nV:1.36.1-r15\nA:x86_64\n"
 
 
-def header(name, version, release, architecture="x86_64", epoch=None):
+def header(name, version, release, architecture="x86_64", epoch=None, source=None, vendor=None):
     """Return the header of a package as RPM stores it."""
-    strings = [(1000, name), (1001, version), (1002, release), (1022, architecture)]
+    strings = [(1000, name), (1001, version), (1002, release), (1011, vendor), (1022, architecture), (1044, source)]
     entries, data = [], b""
     if epoch is not None:
         entries.append((1003, 4, 0, 1))
@@ -93,6 +93,45 @@ def test_packages_of_rpm_are_read(tmp_path, folder):
         {"bash:x86_64": "0:5.1.8-6.el9", "gpg-pubkey:": "abc-def", "kernel:x86_64": "5.14-1, 5.14-2"},
         (),
     )
+
+
+def details(path, content):
+    [package] = index(io.BytesIO(layer((path, content))), "a layer").installed[path]
+    return package.source, package.source_version, package.maintainer
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ("", ("ssl", "2+b1")),
+        ("Source: openssl\n", ("openssl", "2+b1")),
+        ("Source: openssl (2)\n", ("openssl", "2")),
+        ("Source: (2)\n", ("ssl", "2")),
+        ("Source: openssl (2\n", ("openssl", "2")),
+    ],
+)
+def test_the_source_of_a_deb_is_read(field, expected):
+    text = f"Package: ssl\nStatus: install ok installed\nVersion: 2+b1\n{field}Maintainer: A <a@b.c>\n"
+    assert details("var/lib/dpkg/status", text.encode()) == (*expected, "A <a@b.c>")
+
+
+def test_the_origin_of_an_apk_is_read():
+    text = b"P:libssl3\nV:3.1-r1\nA:x86_64\no:openssl\nm:A <a@b.c>\n"
+    assert details("lib/apk/db/installed", text) == ("openssl", "3.1-r1", "A <a@b.c>")
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("openssl-libs-3.0.7-1.el9.src.rpm", ("openssl-libs", "3.0.7-1.el9")),
+        (None, ("", "")),
+        ("odd", ("", "")),
+        ("a-b.rpm", ("", "")),
+    ],
+)
+def test_the_source_of_an_rpm_is_read(tmp_path, source, expected):
+    content = rpm_database(tmp_path, header("openssl", "3.0.7", "1.el9", source=source, vendor="Red Hat"))
+    assert details("var/lib/rpm/rpmdb.sqlite", content) == (*expected, "Red Hat")
 
 
 def test_packages_in_the_write_ahead_log_of_rpm_are_read(tmp_path):

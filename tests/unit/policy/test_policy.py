@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import yaml
@@ -204,3 +207,16 @@ VALUES = st.recursive(
 def test_no_document_leads_to_another_error(document):
     with pytest.raises(TrustError):
         read_policy(yaml.safe_dump(document).encode(), "it")
+
+
+def test_the_examples_of_the_documentation_are_valid(signers):
+    page = (Path(__file__).parents[3] / "docs/policy.md").read_text()
+    first, second = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    lines = [signer.public_key.pem.splitlines()[1] for name, signer in signers.items() if name != "owner"]
+
+    def with_keys(text):
+        numbers = itertools.count()
+        return re.sub(r"(?<= )…$", lambda _match: lines[next(numbers)], text, flags=re.MULTILINE)
+
+    assert read(with_keys(first)).rule("corebuild").signatures == 2
+    assert read(with_keys(first.partition("tiers:\n")[0] + second)).rule("base").signed_by

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.graph import Chain
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError, RunError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Follow
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError, RunError, TrustError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.promotion import promotable, promote_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.tag_transaction import interrupted
@@ -78,7 +81,7 @@ def run(chain, monkeypatch, tmp_path):
         decision = Decision(tier, action, (), None if tier.name == "php" else image, {}, was=f"sha256:{tier.name}")
         write_plan(journal, "demo", decision, None)
     journal.passed("php", "sha256:php-new")
-    return engine, journal, lambda: promote_run(engine, journal)
+    return engine, journal, lambda *prepare: promote_run(engine, journal, *prepare)
 
 
 def test_a_promotion_moves_the_tags_and_the_release_contains_all_tiers(run):
@@ -130,4 +133,44 @@ def test_nothing_moves_if_an_image_was_removed(run):
     before = dict(engine.world.names)
     with pytest.raises(EngineError, match="image sha256:php-new is not on the engine any more"):
         promote()
+    assert engine.world.names == before
+
+
+def test_a_promotion_is_prepared_before_tags_move(run):
+    engine, _journal, promote = run
+    seen = []
+    promote(lambda images, moving: seen.append((dict(images), set(moving), engine.world.names["php:latest"])))
+    images = {"php": "sha256:php-new", "db": "sha256:db-built-before"}
+    assert seen == [(images, {"php", "db"}, "sha256:php")]
+
+
+def test_images_that_are_already_released_are_prepared_too(run, chain):
+    _engine, journal, promote = run
+    promote()
+    for name, image in (("php", "sha256:php-new"), ("db", "sha256:db-built-before")):
+        write_plan(journal, "demo", Decision(chain[name], Action.KEEP, (), image, {}, was=image), None)
+    seen = []
+    promote(lambda images, moving: seen.append((dict(images), set(moving))))
+    assert seen == [({"php": "sha256:php-new", "db": "sha256:db-built-before"}, set())]
+
+
+def test_images_of_other_teams_are_not_prepared(run, chain):
+    _engine, journal, promote = run
+    followed = dataclasses.replace(chain["base"], source=Follow("registry.example.org/base"))
+    kept = Decision(followed, Action.KEEP, (), "sha256:base", {}, was="sha256:base")
+    write_plan(journal, "demo", kept, None)
+    seen = []
+    assert "base" in promote(lambda images, _moving: seen.extend(images)).images
+    assert set(seen) == {"php", "db"}
+
+
+def test_nothing_moves_if_the_preparation_rejects_it(run):
+    engine, _journal, promote = run
+    before = dict(engine.world.names)
+
+    def reject(_images, _moving):
+        raise TrustError("tier 'php' has 1 signature of operations; the policy requires 2")
+
+    with pytest.raises(TrustError, match="the policy requires 2"):
+        promote(reject)
     assert engine.world.names == before

@@ -144,7 +144,7 @@ def test_hostile_names_are_shown_as_text(pages):
     made_chain.write_matrices(HOSTILE)
     output = pages(HOSTILE)
     # A history entry cannot name a tier with a colon: its image is shown in addition, as one that is not a tier.
-    assert len(output) == 5 + len(HOSTILE) + 1
+    assert len(output) == 6 + len(HOSTILE) + 1
     for name, text in output.items():
         page = Page(text)
         assert all(map(ELEMENTS.fullmatch, page.elements)), name

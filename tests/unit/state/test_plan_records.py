@@ -18,6 +18,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors impo
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import (
+    BuildOrigin,
     read_plan,
     read_plans,
     write_plan,
@@ -48,7 +49,7 @@ def test_a_plan_can_be_read_back(journal, source, make_tier):
 def test_the_rules_of_a_layer_and_the_commit_of_the_role_can_be_read_back(journal, make_tier):
     tier = make_tier("web", "base", drop=("a/*", "b"), keep=("c",), epoch=5)
     commit = Commit("0123456789abcdef", 7, clean=False)
-    write_plan(journal, "demo", Decision(tier, Action.BUILD, (), None, {}), "web", commit)
+    write_plan(journal, "demo", Decision(tier, Action.BUILD, (), None, {}), "web", BuildOrigin(commit))
     planned = read_plan(journal, "web")
     assert (planned.tier, planned.commit) == (tier, commit)
 

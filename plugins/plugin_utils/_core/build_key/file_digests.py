@@ -9,6 +9,7 @@ stores their names as key parts ``elsewhere/<name>``, and the next plan digests 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -74,6 +75,25 @@ def digest_path(path: Path) -> str:
     if path.is_dir():
         return digest_bytes(repr(_digest_all(path, _LEFTOVERS)).encode())
     return digest_bytes(_read_content(path.resolve())) if path.is_file() else MISSING
+
+
+def digest_tree(folder: Path) -> str:
+    """Return the SHA-256 digest of all files in a folder, as anybody can compute it with ``sha256sum``.
+
+    It is the digest of the lines that ``sha256sum`` writes for the files, sorted by their paths. Of a link, the target
+    path counts. Folders that tools leave behind do not count.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for name, path in sorted((path.relative_to(folder).as_posix(), path) for path in list_files(folder)):
+        content = os.fsencode(path.readlink()) if path.is_symlink() else read_file(path)
+        digest.update(hashlib.sha256(content).hexdigest().encode() + b"  ./" + os.fsencode(name) + b"\n")
+    return digest.hexdigest()
 
 
 def digest_listing(folder: Path) -> str:

@@ -40,6 +40,8 @@ class KnownInput:
     #: Name of its key part, after ``input/``.
     name: str
     digest: str
+    #: Its address, or ``file:`` and its path. It may contain a password.
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,23 @@ class PendingInput:
     def question(self) -> str:
         """The name under which the answer is cached."""
         return f"{self.digest.__name__} {self.mirror or ''} {self.address}"
+
+
+@dataclass(frozen=True, slots=True)
+class DigestedInput:
+    """An input with the digest that the plan found."""
+
+    #: ``https://example.org/x.tar.gz`` without user, password and query, or ``file:`` and the path in the inventory.
+    uri: str
+    #: ``sha256:…`` of the whole content. For index files and local files, a digest that only Tierwright computes.
+    digest: str
+
+
+def without_credentials(address: str) -> str:
+    """Return an address without user, password and query, which may be secret."""
+    parts = urlsplit(address)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"
 
 
 def readable(address: str) -> str:

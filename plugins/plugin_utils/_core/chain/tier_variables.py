@@ -123,8 +123,12 @@ REGISTRY_SPEC: Spec = {
 #: Values of ``tier_shared_cache``: images are only taken from registries, or published for others, too.
 CACHE_USES = ("read", "write")
 
+#: Who signs what a tier's team promotes. Their values are secrets: no message has them, and no role may read them.
+SIGNING_VARIABLES = ("tier_signing_key", "tier_signing_passphrase", "tier_signing_public_key")
+
 #: Variables that control a run and do not affect the content of a tier.
 RUN_VARIABLES = (
+    "tier_builder",
     "tier_candidate",
     "tier_chain",
     "tier_consumers",
@@ -145,6 +149,7 @@ RUN_VARIABLES = (
     "tier_release",
     "tier_result_file",
     "tier_shared_cache",
+    *SIGNING_VARIABLES,
     "tier_test_timeout",
     "tier_try_candidate",
     "tier_update",

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from ..chain.names import split_pinned, split_registry
@@ -76,9 +77,10 @@ def ask_custody(name: str, named: NamedPolicy | None, warn: Callable[[str], None
     reader = CustodyReader(named, [FirstRecords([LocalRecords(warn), *registry])], datetime.now(UTC))
     image = identify_document(stack.document, name, published.digest if published else None)
     custody = reader.read(image, stack)
-    if content:
-        custody.links.append(_content_link(name))
-    return custody
+    if not content:
+        return custody
+    link = _content_link(name)
+    return replace(custody, links=[*custody.links, link], verified=custody.verified and link.ok)
 
 
 def _open(name: str) -> tuple[str, Stack]:

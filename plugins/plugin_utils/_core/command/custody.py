@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ..text import short
 from .output import Table, json_option, show
-from .policy_options import open_policy, policy_options
+from .policy_options import open_named_policy, verifying_options
 
 if TYPE_CHECKING:
     from ..custody.custody_answer import Custody, TierCustody
@@ -22,12 +23,12 @@ _FAILED = 1
 
 @click.command()
 @click.argument("image", metavar="CONTAINER-or-IMAGE")
-@policy_options
+@verifying_options
 @click.option("--content", is_flag=True, help="Read all layers again and compute their digests; takes seconds.")
 @json_option
 @click.pass_context
 def verb(
-    ctx: click.Context, image: str, *, policy: str | None, policy_key: tuple[str, ...], content: bool, as_json: bool
+    ctx: click.Context, image: str, *, policy: Path | None, policy_keys: tuple[str, ...], content: bool, as_json: bool
 ) -> None:
     """Show for each layer of a container or image: team, person, commit, inputs, tests, signatures.
 
@@ -35,7 +36,7 @@ def verb(
     """
     from .ask_custody import ask_custody  # noqa: PLC0415 - slow to import, and `tierwright --help` imports all verbs
 
-    named = open_policy(policy, policy_key)
+    named = open_named_policy(policy, policy_keys)
     answer = ask_custody(image, named, lambda line: click.echo(line, err=True), content=content)
     show(answer, lambda: _render(answer), as_json=as_json)
     if answer.policy is not None and not answer.verified:

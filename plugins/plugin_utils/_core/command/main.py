@@ -5,12 +5,8 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
-import re
 import sys
-from contextlib import suppress
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -27,29 +23,8 @@ from ..errors import (
     UsageError,
     describe_error,
 )
+from ..product_version import version
 from ..text import printable
-
-_COLLECTION = Path(__file__).parents[4]
-
-
-def version(collection: Path = _COLLECTION) -> str:
-    """Return the version of the collection.
-
-    It is in ``MANIFEST.json`` if ansible-galaxy installed the collection, otherwise in ``galaxy.yml``.
-
-    Args:
-        collection: The collection's folder.
-
-    Returns:
-        The version; ``unknown`` if neither file contains it.
-    """
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        return str(json.loads((collection / "MANIFEST.json").read_text())["collection_info"]["version"])
-    with suppress(OSError):
-        match = re.search(r"^version: *(\S+)$", (collection / "galaxy.yml").read_text(), re.MULTILINE)
-        return match[1] if match else "unknown"
-    return "unknown"
-
 
 #: Verb to module. A module is imported only when its verb is used.
 _VERBS = {
@@ -63,6 +38,8 @@ _VERBS = {
     "verify": "verify",
     "why": "why",
     "outdated": "outdated",
+    "sbom": "sbom",
+    "owners": "owners",
     "update": "update",
     "try-candidate": "try_candidate",
     "matrix": "matrix",
@@ -71,6 +48,8 @@ _VERBS = {
     "runs": "runs",
     "report": "report",
     "doctor": "doctor",
+    "keys": "keys",
+    "policy": "policy",
 }
 
 #: Environment variable that makes the command show the traceback of an unexpected error.

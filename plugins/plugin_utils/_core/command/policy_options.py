@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The options of verbs that verify: the policy, and the public keys of its owner."""
+"""The options of verbs that need a policy, and the policy that they name."""
 
 from __future__ import annotations
 
@@ -10,54 +10,84 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import UsageError, describe_error
-
 if TYPE_CHECKING:
     from ..custody.custody_reader import NamedPolicy
+    from ..policy.policy import Policy
+    from ..signing.public_key import PublicKey
 
-#: A colon-separated list of files with public keys.
-_KEYS = "TIERWRIGHT_POLICY_KEYS"
+# `tierwright --help` imports all verbs, and cryptography is slow to import. So the functions import what they need.
+
+#: The policy in the current folder.
+NAME = "chain-policy.yml"
+
+_ENVIRONMENT = "TIERWRIGHT_POLICY_KEYS"
+
+policy_key_option = click.option(
+    "--policy-key",
+    "policy_keys",
+    multiple=True,
+    metavar="FILE",
+    help=f"The public key of an owner of the policy; repeatable. Without it, {_ENVIRONMENT} names files.",
+)
+
+policy_argument = click.argument(
+    "policy", default=NAME, metavar="[FILE]", type=click.Path(dir_okay=False, path_type=Path)
+)
 
 
-def policy_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options ``--policy`` and ``--policy-key`` to a verb."""
-    key = click.option(
-        "--policy-key",
-        multiple=True,
-        metavar="FILE",
-        help=f"Public key of the policy's owner; by default those of ${_KEYS}.",
-        envvar=_KEYS,
+def verifying_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options ``--policy`` and ``--policy-key`` to a verb that verifies images."""
+    named = click.option(
+        "--policy", type=click.Path(path_type=Path), metavar="FILE", help=f"Default: {NAME}, if it is in this folder."
     )
-    policy = click.option(
-        "--policy", metavar="FILE", help="The policy; by default chain-policy.yml, if it is in this folder."
-    )
-    return policy(key(command))
+    return named(policy_key_option(command))
 
 
-def open_policy(path: str | None, keys: tuple[str, ...]) -> NamedPolicy | None:
-    """Read the policy, and verify its signature.
+def open_named_policy(path: Path | None, policy_keys: tuple[str, ...]) -> NamedPolicy | None:
+    """Read the policy that an option names, and check its signature.
 
     Args:
-        path: Its path; ``None`` for ``chain-policy.yml`` in this folder.
-        keys: Paths of public keys.
+        path: The policy; ``None`` for :data:`NAME` in this folder.
+        policy_keys: The values of the option.
 
     Returns:
         The policy; ``None`` if no path was given, and this folder has none.
 
     Raises:
-        UsageError: A key cannot be read.
-        TrustError: No key was named, or none of them signed the policy.
+        TrustError: The policy is wrong, or is not signed by a root key.
     """
-    # `tierwright --help` imports all verbs, and cryptography is slow to import.
     from ..custody.custody_reader import NamedPolicy  # noqa: PLC0415
-    from ..policy.policy_signature import NAME, read_signed_policy  # noqa: PLC0415
-    from ..signing.public_key import read_public_key  # noqa: PLC0415
 
     if path is None and not Path(NAME).exists():
         return None
-    try:
-        roots = [read_public_key(Path(key).read_bytes(), f"the policy key {key}") for key in keys]
-    except OSError as error:
-        raise UsageError(f"a policy key cannot be read: {describe_error(error)}; check --policy-key") from error
-    chosen = Path(path or NAME)
-    return NamedPolicy(str(chosen), read_signed_policy(chosen, roots))
+    chosen = path or Path(NAME)
+    return NamedPolicy(str(chosen), open_policy(chosen, policy_keys))
+
+
+def root_keys(policy_keys: tuple[str, ...]) -> list[PublicKey]:
+    """Return the root keys that the option names, or otherwise those of the environment.
+
+    Raises:
+        TrustError: A file is missing, or contains no public key.
+    """
+    from ..policy.root_keys import keys_of_environment, read_root_keys  # noqa: PLC0415
+
+    return read_root_keys(policy_keys, Path(), "--policy-key") if policy_keys else keys_of_environment()
+
+
+def open_policy(path: Path, policy_keys: tuple[str, ...], chain: str | None = None) -> Policy:
+    """Read a policy, and check its signature.
+
+    Args:
+        path: The policy.
+        policy_keys: The values of the option.
+        chain: The chain that it is used for. Its version is remembered, and an older one is refused.
+
+    Raises:
+        TrustError: The policy is wrong, is not signed by a root key, or is older than one that was seen.
+    """
+    from ..policy.policy_signature import read_signed_policy  # noqa: PLC0415
+    from ..policy.version_memory import VersionMemory  # noqa: PLC0415
+
+    memory = VersionMemory(chain) if chain is not None else None
+    return read_signed_policy(path, root_keys(policy_keys), memory=memory)

@@ -15,7 +15,7 @@ from ..layer_index.index import Store
 from ..report.output_folder import check, publish
 from ..transports.transport import ENGINE, open_place, split
 from .output import json_option, show
-from .policy_options import open_policy, policy_options
+from .policy_options import open_named_policy, verifying_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Written:
 @click.argument("chain", required=False)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Output folder.")
 @click.option("--in", "place", default="", metavar="PLACE", help="oci:FOLDER, archive:FILE or docker://HOST/NAME.")
-@policy_options
+@verifying_options
 @click.option("--outdated/--no-outdated", default=True, help="Query archives for newer packages (default: yes).")
 @json_option
 def verb(
@@ -49,8 +49,8 @@ def verb(
     *,
     output: Path,
     place: str,
-    policy: str | None,
-    policy_key: tuple[str, ...],
+    policy: Path | None,
+    policy_keys: tuple[str, ...],
     outdated: bool,
     as_json: bool,
 ) -> None:
@@ -73,7 +73,7 @@ def verb(
     report_progress = (lambda line: click.echo(line, err=True)) if outdated else None
     opened = open_place(kind, location, store)
     is_engine = kind in ENGINE
-    named = open_policy(policy, policy_key)
+    named = open_named_policy(policy, policy_keys)
     facts = gather(
         opened,
         store,

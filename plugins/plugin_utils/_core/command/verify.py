@@ -11,16 +11,17 @@ import click
 
 from ..errors import UsageError
 from ..local_files import write_atomically
+from ..product_version import version
 from .custody import verdict_lines
 from .output import json_option, show
-from .policy_options import open_policy, policy_options
+from .policy_options import open_named_policy, verifying_options
 
 _FAILED = 1
 
 
 @click.command()
 @click.argument("image", metavar="CONTAINER-or-IMAGE")
-@policy_options
+@verifying_options
 @click.option("--content", is_flag=True, help="Read all layers again and compute their digests; takes seconds.")
 @click.option("--sarif", type=click.Path(path_type=Path), metavar="FILE", help="Write the failed links to FILE.")
 @json_option
@@ -29,8 +30,8 @@ def verb(
     ctx: click.Context,
     image: str,
     *,
-    policy: str | None,
-    policy_key: tuple[str, ...],
+    policy: Path | None,
+    policy_keys: tuple[str, ...],
     content: bool,
     sarif: Path | None,
     as_json: bool,
@@ -42,9 +43,8 @@ def verb(
     # These are slow to import, and `tierwright --help` imports all verbs.
     from ..custody.sarif import to_sarif  # noqa: PLC0415
     from .ask_custody import ask_custody  # noqa: PLC0415
-    from .main import version  # noqa: PLC0415
 
-    named = open_policy(policy, policy_key)
+    named = open_named_policy(policy, policy_keys)
     if named is None:
         raise UsageError("verifying needs a policy; name it with --policy chain-policy.yml --policy-key KEY.pub")
     answer = ask_custody(image, named, lambda line: click.echo(line, err=True), content=content)

@@ -171,6 +171,7 @@ class ResultRecorder:
         self._hand_over = hand_over
         self._began = time.monotonic()
         self._passed: list[tuple[str, float]] = []
+        self._skipped: list[str] = []
         self._failed: list[SessionFailure] = []
         self._running = ""
         self._interrupted = False
@@ -181,9 +182,11 @@ class ResultRecorder:
         self._session = session
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Add a file whose tests cannot be collected as a failure."""
+        """Add a file whose tests cannot be collected as a failure, and a file that skips all its tests."""
         if report.failed:
             self._fail(report.nodeid, _message(report), report.sections)
+        elif report.skipped:
+            self._skipped.append(self._full_name(report.nodeid))
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Store the name of the running test."""
@@ -195,6 +198,8 @@ class ResultRecorder:
             self._fail(report.nodeid, _message(report), report.sections)
         elif report.when == "call" and report.passed:
             self._passed.append((self._full_name(report.nodeid), round(report.duration, 3)))
+        elif report.skipped:
+            self._skipped.append(self._full_name(report.nodeid))
 
     def pytest_keyboard_interrupt(self) -> None:
         """Add the test that ran when the session was interrupted, with the logs of its containers."""
@@ -211,6 +216,7 @@ class ResultRecorder:
             seconds=round(time.monotonic() - self._began, 3),
             failed=tuple(self._failed),
             interrupted=self._interrupted,
+            skipped=tuple(self._skipped),
         )
         self._hand_over(result)
 

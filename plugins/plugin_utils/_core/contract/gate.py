@@ -158,6 +158,8 @@ class Verdict:
     failed: tuple[FailedTest, ...]
     #: Pytest names of the tests that passed, each with its duration in seconds.
     ran: tuple[tuple[str, float], ...] = ()
+    #: Pytest names of the tests that were skipped, or that failed as expected.
+    skipped: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -208,11 +210,13 @@ def run_suite(suite: Suite, subject: GateSubject, timeout: float = TIMEOUT) -> V
         raise ContractError(f"run {subject.run} has ended; its tests were ended, too")
     failed = [_failed_test(suite, failure) for result in results for failure in result.failed]
     ran = [passed for result in results for passed in result.ran]
+    skipped = [name for result in results for name in result.skipped]
     for owner, result in outside:
         failed += [_foreign_failure(owner, failure) for failure in result.failed]
         ran += [(_foreign_name(owner, name), seconds) for name, seconds in result.ran]
+        skipped += [_foreign_name(owner, name) for name in result.skipped]
     tests = sum(result.tests for result in [*results, *(result for _owner, result in outside)])
-    return Verdict(tests, round(time.monotonic() - began, 1), tuple(failed), tuple(ran))
+    return Verdict(tests, round(time.monotonic() - began, 1), tuple(failed), tuple(ran), tuple(skipped))
 
 
 def run_foreign(

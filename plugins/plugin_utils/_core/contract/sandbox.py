@@ -192,4 +192,6 @@ def _limited(result: SessionResult) -> SessionResult:
         for failure in result.failed[:_MOST_TESTS]
     )
     ran = tuple((name[:_LONGEST_NAME], max(0.0, seconds)) for name, seconds in result.ran[:_MOST_TESTS])
-    return SessionResult(len(ran) + len({failure.test for failure in failed}), ran, result.seconds, failed)
+    skipped = tuple(name[:_LONGEST_NAME] for name in result.skipped[:_MOST_TESTS])
+    tests = len(ran) + len({failure.test for failure in failed})
+    return SessionResult(tests, ran, result.seconds, failed, skipped=skipped)

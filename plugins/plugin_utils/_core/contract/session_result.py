@@ -32,6 +32,8 @@ class SessionResult:
     failed: tuple[SessionFailure, ...] = ()
     #: Whether the session was interrupted during a test. The last failure is this test.
     interrupted: bool = False
+    #: The tests that were skipped, or that failed as expected.
+    skipped: tuple[str, ...] = ()
 
 
 #: Exit statuses of a pytest that ran its tests: all passed, some failed, there were no tests (``pytest.ExitCode``).

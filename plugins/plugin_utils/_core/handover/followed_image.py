@@ -18,6 +18,7 @@ from ..custody.image_identity import identify
 from ..engine.engine import Engine
 from ..errors import ChainError, DamagedError, NotFoundError, SourceError, TierwrightError
 from ..image import labels, platform
+from ..layer.blob_sizes import remember_manifest
 from ..plan.decision import Action, Decision
 from ..transports.image import open_stack
 from ..transports.registry_client import RegistryClient
@@ -167,6 +168,7 @@ def take_followed(
     images: list[PublishedImage] = []
     for decision in _needed(decisions):
         tier, wanted = decision.tier, locked[decision.tier.name]
+        remember_manifest(wanted.config, wanted.digest)
         found = engine.images.find(decision.image or "")
         if found is None:
             published = read_locked(connect, tier, wanted)

@@ -36,3 +36,15 @@ def image_manifest(config: Mapping[str, Any], layers: Sequence[Mapping[str, Any]
         layers: The descriptors of its layers, the base's first.
     """
     return json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": list(layers)}).encode()
+
+
+def published_manifest(config: str, layers: Sequence[str], sizes: Mapping[str, int]) -> bytes:
+    """Return the manifest with which an image is published. Its layers are not compressed.
+
+    Args:
+        config: The digest of its configuration.
+        layers: The digests of its layers, the base's first.
+        sizes: The size of each of them in bytes, by digest.
+    """
+    described = [descriptor(LAYER, layer, sizes[layer]) for layer in layers]
+    return image_manifest(descriptor(CONFIG, config, sizes[config]), described)

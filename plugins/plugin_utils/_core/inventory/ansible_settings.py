@@ -7,21 +7,27 @@ A loose plugin is in no role and no collection. Every role can use it, so it is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleError
+from ansible.release import __version__ as ansible_version
 from ansible.utils.collection_loader._collection_finder import _get_collection_path
 
 from ..build_key.file_digests import MISSING, Projects, digest_folder
-from ..build_key.parts import digest_bytes, digest_value
+from ..build_key.parts import COLLECTION, digest_bytes, digest_value
+from ..custody.build_facts import BuildTools
 from ..errors import ChainError
+from ..local_files import own_reads
+from ..records import decode
 from .value_sources import PLUGINS, SETTINGS
 
 #: The file that ``ansible-galaxy`` writes into an installed collection. It contains a digest of each file.
 _FILE_LIST = "FILES.json"
+#: The file beside it with the version.
+_MANIFEST = "MANIFEST.json"
 
 
 def setting(name: str) -> Any:
@@ -67,6 +73,27 @@ def digest_collection(name: str) -> str:
     if file_list.is_file():
         return digest_bytes(file_list.read_bytes())
     return digest_bytes(repr(digest_folder(folder / "plugins")).encode())
+
+
+def describe_tools(parts: Iterable[str]) -> BuildTools:
+    """Return the versions of ansible-core and of the collections that a role used.
+
+    Args:
+        parts: Names of key parts; those of collections count.
+    """
+    prefix = f"{COLLECTION}/"
+    names = [name.removeprefix(prefix) for name in parts if name.startswith(prefix)]
+    return BuildTools(str(ansible_version), {name: _collection_version(name) for name in names})
+
+
+def _collection_version(name: str) -> str:
+    """Return the version of an installed collection; empty if it is not installed, or if this is not known."""
+    try:
+        with own_reads():
+            manifest = decode((Path(_get_collection_path(name)) / _MANIFEST).read_bytes(), dict[str, Any])
+            return str(manifest["collection_info"]["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def digest_plugins(playbooks: Path, projects: Projects) -> dict[str, str]:

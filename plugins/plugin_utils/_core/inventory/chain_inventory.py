@@ -16,10 +16,11 @@ from ..errors import ChainError
 from ..handover import lock_file
 from ..handover.lock_file import LockedTier
 from ..policy.policy import Policy
+from ..policy.version_memory import VersionMemory
 from ..state.owner import Home
 from ..state.status import Followed
 from ..transports.registries import Registries
-from .policy_settings import read_policy
+from .policy_settings import read_chain_policy
 from .registry_settings import read_cache_use, read_registries
 from .tiers import GROUP, find_home, former_name, read_chain, read_name
 
@@ -109,14 +110,14 @@ class ChainInventory:
 
     @cached_property
     def policy(self) -> Policy | None:
-        """The policy of the chain, whose signature was checked; ``None`` if it has none.
+        """The policy of the chain, with checked signature and version; ``None`` if the chain has none.
 
         Raises:
-            ChainError: A variable about the policy is wrong.
-            TrustError: The policy, its signature or a key is missing, wrong or too old.
+            ChainError: A variable is wrong.
+            TrustError: The policy is wrong, is not signed by a root key, or is older than one that was seen.
         """
-        path, keys = (self._first_variables.get(name) for name in ("tier_policy", "tier_policy_keys"))
-        return read_policy(path, keys, self.inventory_folder(self.chain.order[0]), self.name)
+        folder = self.inventory_folder(self.chain.order[0])
+        return read_chain_policy(self._first_variables, folder, VersionMemory(self.name))
 
     @cached_property
     def cache_use(self) -> str | None:

@@ -14,6 +14,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ..bases.debian_bootstrap import own_mirrors, suites
 from ..build_key.file_digests import digest_path
 from ..build_key.outside_inputs import (
+    DigestedInput,
     FetchFailure,
     KnownInput,
     PendingInput,
@@ -22,6 +23,7 @@ from ..build_key.outside_inputs import (
     digest_index,
     digest_whole,
     readable,
+    without_credentials,
 )
 from ..build_key.parts import Parts, digest_bytes, plain
 from ..chain.names import is_digest
@@ -31,6 +33,8 @@ from ..errors import ChainError
 
 #: Seconds for which a cached answer is used; ``tier_inputs_max_age`` overrides this.
 _DEFAULT_MAX_AGE = 3600
+
+_FILE = "file:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,16 @@ class Inputs:
     pin: str | None
     #: ``tier_inputs_max_age``, in seconds.
     max_age: float
+
+
+@dataclass(frozen=True, slots=True)
+class DigestedInputs:
+    """The outside inputs of one tier, digested."""
+
+    #: The key parts: ``input/<name>``, and ``inputs-pin``.
+    parts: Parts
+    #: Each input, without those whose answers the tier pins.
+    inputs: Sequence[DigestedInput]
 
 
 def read_inputs(
@@ -70,7 +84,7 @@ def read_inputs(
     return Inputs(inputs, None if pin is None else str(pin), _max_age(tier, variables.get("tier_inputs_max_age")))
 
 
-def digest_inputs(declared: Mapping[str, Inputs], warn: Callable[[str], None]) -> dict[str, Parts]:
+def digest_inputs(declared: Mapping[str, Inputs], warn: Callable[[str], None]) -> dict[str, DigestedInputs]:
     """Digest the outside inputs of all tiers. Each address is queried once.
 
     Args:
@@ -78,7 +92,7 @@ def digest_inputs(declared: Mapping[str, Inputs], warn: Callable[[str], None]) -
         warn: Called with a line for each address that does not answer and whose cached answer is used.
 
     Returns:
-        The key parts of each tier: ``input/<name>``, and ``inputs-pin``.
+        The key parts and the inputs of each tier.
 
     Raises:
         ChainError: With a line for each tier and address that does not answer and has no cached answer.
@@ -101,7 +115,20 @@ def digest_inputs(declared: Mapping[str, Inputs], warn: Callable[[str], None]) -
     ]
     if problems:
         raise ChainError("\n".join(problems))
-    return {tier: _parts(inputs, answers) for tier, inputs in declared.items()}
+    return {
+        tier: DigestedInputs(_parts(inputs, answers), list(_digested(inputs, answers)))
+        for tier, inputs in declared.items()
+    }
+
+
+def _digested(inputs: Inputs, answers: Mapping[str, str | FetchFailure]) -> Iterator[DigestedInput]:
+    for entry in inputs.inputs:
+        if isinstance(entry, KnownInput):
+            is_file = entry.address.startswith(_FILE)
+            uri = entry.address if is_file else without_credentials(entry.address)
+            yield DigestedInput(uri, entry.digest)
+        elif inputs.pin is None:
+            yield DigestedInput(without_credentials(_address(entry)), str(answers[entry.question]))
 
 
 def _parts(inputs: Inputs, answers: Mapping[str, str | FetchFailure]) -> dict[str, str]:
@@ -154,14 +181,14 @@ def _read_url(where: str, variable: str, url: str, checksum: str | None) -> Know
         return PendingInput(f"url {readable(url)}", variable, url, digest_whole)
     if not is_digest(checksum):
         raise ChainError(f"{where}: checksum is {checksum!r}; expected sha256: and 64 hexadecimal digits")
-    return KnownInput(f"url {readable(url)}", checksum)
+    return KnownInput(f"url {readable(url)}", checksum, url)
 
 
 def _read_file(where: str, file: str, inventory_folder: Path) -> KnownInput:
     path = inventory_folder / file
     try:
         if path.exists():
-            return KnownInput(f"file {file}", digest_path(path))
+            return KnownInput(f"file {file}", digest_path(path), f"{_FILE}{file}")
     except OSError as error:
         raise ChainError(f"{where}: file {path} cannot be read: {error.strerror}") from error
     raise ChainError(f"{where}: there is no file {path}; a relative path begins at the inventory's folder")

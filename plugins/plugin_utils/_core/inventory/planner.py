@@ -10,6 +10,7 @@ from typing import Any
 
 from ..bases.base_image import check_checksum
 from ..bases.debian_bootstrap import check_tools
+from ..build_key.outside_inputs import DigestedInput
 from ..chain.names import split_pinned
 from ..chain.tier import Bootstrap, Import, Pull, Tier
 from ..engine.engine import Engine
@@ -20,12 +21,13 @@ from ..image import platform
 from ..plan.decision import Action, Decision, decide, decide_tests_only
 from ..plan.locked_image import LOCKED, TRIED
 from ..plan.shared_images import SharedImages
+from ..state.plan_records import BuildOrigin
 from .chain_inventory import ChainInventory
 from .declared_inputs import Inputs, digest_inputs
 from .display import warn
 from .tier_key_parts import TierKeyParts
 from .tier_roles import TierRoles
-from .tiers import join_messages
+from .tiers import join_messages, read_builder
 from .variable_digests import digest_settings
 
 
@@ -41,6 +43,7 @@ class Planner:
         """
         self.inventory = inventory
         self.roles = TierRoles(inventory)
+        self._inputs: dict[str, Sequence[DigestedInput]] = {}
         self._key_parts = TierKeyParts(inventory, self.roles, ansible_version)
 
     def open_cache(self, engine: Engine) -> SharedCache | None:
@@ -114,6 +117,18 @@ class Planner:
         """Digests of the image settings that the inventory sets for a tier, by variable."""
         return digest_settings(self.inventory.variables(tier))
 
+    def origin(self, tier: str) -> BuildOrigin:
+        """Say where the content of a tier comes from, and who builds it.
+
+        What it downloads is known after :meth:`decide`.
+
+        Raises:
+            ChainError: ``tier_builder`` is not a name.
+        """
+        inputs = tuple(self._inputs.get(tier, ()))
+        builder = read_builder(tier, self.inventory.variables(tier))
+        return BuildOrigin(self.roles.commit(tier), self.roles.source(tier), inputs, builder)
+
     def _read_force(self, force: Any) -> list[str]:
         if force is not None and not isinstance(force, str | list | tuple):
             raise ChainError(f"tier_force is {force!r}; expected names of tiers: [web, db], or web,db")
@@ -155,8 +170,9 @@ class Planner:
                 problems.append(str(error))
         if problems:
             raise ChainError(join_messages(problems))
-        for name, digests in digest_inputs(inputs, warn).items():
-            parts[name].update(digests)
+        for name, digested in digest_inputs(inputs, warn).items():
+            parts[name].update(digested.parts)
+            self._inputs[name] = digested.inputs
         return parts
 
 

@@ -1,89 +1,61 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Reads the variables about the policy, the policy itself, and makes what checks images of others."""
+"""Reads the policy of a chain, and the keys that must have signed it."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..custody.policy_check import PolicyCheck
-from ..errors import ChainError, describe_error
-from ..handover.image_check import ImageChecker
+from ..errors import ChainError
 from ..local_files import own_reads
 from ..policy.policy import Policy
 from ..policy.policy_signature import NAME, read_signed_policy
+from ..policy.root_keys import read_root_keys
 from ..policy.version_memory import VersionMemory
-from ..signing.public_key import PublicKey, read_public_key
-from ..transports.registries import Registries
-
-_VARIABLE, _KEYS = "tier_policy", "tier_policy_keys"
-#: Files with public keys, separated by colons.
-_ENVIRONMENT = "TIERWRIGHT_POLICY_KEYS"
-_PEM = "-----BEGIN"
 
 
-def read_policy(path: Any, keys: Any, folder: Path, owner: str) -> Policy | None:
-    """Read the policy of a chain or a site, and check its signature.
+def read_chain_policy(
+    variables: Mapping[str, Any], folder: Path, memory: VersionMemory, prefix: str = "tier"
+) -> Policy | None:
+    """Read the policy of a chain or of a site, and check its signature and its version.
 
     Args:
-        path: The value of ``tier_policy``; without one, ``chain-policy.yml`` in the folder, if it exists.
-        keys: The value of ``tier_policy_keys``: keys in PEM, or their files. Without one, the files that
-            ``TIERWRIGHT_POLICY_KEYS`` names.
+        variables: The variables of one of the chain's tiers, or of the site.
         folder: The folder of the inventory. Relative paths begin there.
-        owner: The chain or the site whose policy it is: an older version than it had before is refused.
+        memory: Remembers the version.
+        prefix: What the names of the variables begin with: ``tier`` or ``deploy``.
 
     Returns:
-        The policy; ``None`` if there is none.
+        The policy; ``None`` if the chain has none.
 
     Raises:
         ChainError: A variable is wrong.
-        TrustError: The policy, its signature or a key is missing, wrong or too old.
+        TrustError: There is a policy, but it is not valid, or no root key signed it; or there is none, but root keys.
     """
-    if path is not None and (not isinstance(path, str) or not path):
-        raise ChainError(f"{_VARIABLE} is {path!r}; expected the path of a policy: {NAME}")
-    with own_reads():
-        file = folder / str(path or NAME)
-        if path is None and not file.exists():
-            return None
-        return read_signed_policy(file, _read_keys(keys, folder), memory=VersionMemory(owner))
-
-
-def make_checker(policy: Policy | None, registries: Registries, say: Callable[[str], None]) -> ImageChecker:
-    """Return what checks images of others.
-
-    Args:
-        policy: The policy; ``None`` if there is none.
-        registries: The registries.
-        say: Called with lines to print.
-    """
-    if policy is None:
-        return ImageChecker(registries.reader, say)
-    check = PolicyCheck(policy, datetime.now(UTC))
-    return ImageChecker(registries.reader, say, check.image, check.release, check.read_layers)
-
-
-def _read_keys(value: Any, folder: Path) -> list[PublicKey]:
-    if isinstance(value, str):
-        value = [value]
-    if value is None or value == []:
-        value = [name for name in os.environ.get(_ENVIRONMENT, "").split(os.pathsep) if name]
-    if not isinstance(value, Sequence) or not all(isinstance(each, str) and each for each in value):
-        raise ChainError(f"{_KEYS} is not a list of public keys; expected keys in PEM, or files: [keys/owner.pub]")
-    return [_read_key(str(each), number, folder) for number, each in enumerate(value, 1)]
-
-
-def _read_key(text: str, number: int, folder: Path) -> PublicKey:
-    if text.lstrip().startswith(_PEM):
-        return read_public_key(text, f"key {number} of {_KEYS}")
-    path = folder / text
-    try:
-        return read_public_key(path.read_bytes(), f"{path} of {_KEYS}")
-    except OSError as error:
+    policy_name, keys_name = f"{prefix}_policy", f"{prefix}_policy_keys"
+    named, keys = variables.get(policy_name), _read_keys(variables.get(keys_name), keys_name)
+    if named is not None and (not isinstance(named, str) or not named):
         raise ChainError(
-            f"{_KEYS} names {path}, which cannot be read ({describe_error(error)}); relative paths start at the "
-            "inventory's folder"
-        ) from error
+            f"{policy_name} is {named!r}; expected the path of the policy, from the inventory's folder: {NAME}"
+        )
+    path = folder / (str(named) if named is not None else NAME)
+    with own_reads():
+        if named is None and not path.exists():
+            if keys:
+                raise ChainError(
+                    f"{keys_name} is set, but there is no policy {path}; get it from Git again, or name its place in "
+                    f"{policy_name}. Without it, nothing would be verified"
+                )
+            return None
+        return read_signed_policy(path, read_root_keys(keys, folder, keys_name), memory=memory)
+
+
+def _read_keys(value: Any, name: str) -> list[str]:
+    if value is None:
+        return []
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list | tuple) or not all(isinstance(each, str) for each in values):
+        raise ChainError(f"{name} is a {type(value).__name__}; expected a list of public keys: PEM texts, or files")
+    return [str(each) for each in values]

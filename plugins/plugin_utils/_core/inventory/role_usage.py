@@ -13,6 +13,8 @@ from typing import Any
 from ..build_key import parts
 from ..build_key.file_digests import MISSING, Projects, digest_elsewhere
 from ..build_key.parts import ELSEWHERE, FETCHED, HOSTVARS, MAGIC, NOT_LOOKED_AT, UNSEEN, digest_value, part
+from ..chain.tier_variables import SIGNING_VARIABLES
+from ..errors import SealError
 from .ansible_settings import digest_collection, digest_setting, setting
 from .secrets import Secrets
 from .template_usage import ALL
@@ -61,6 +63,9 @@ class CurrentValues:
             tier: The tier.
             used: Kind and name of each source.
             declared: Whether the tier declares its outside inputs (``tier_inputs``).
+
+        Raises:
+            SealError: The role read who signs for a team.
         """
         parts: dict[str, str] = {}
         for kind, name in used:
@@ -69,6 +74,11 @@ class CurrentValues:
                     parts[part(UNSEEN, f"what {name} fetches (tier_inputs declares it)")] = NOT_LOOKED_AT
                 continue
             host, _, variable = name.partition("/") if kind == HOSTVARS else (tier, "", name)
+            if kind in {HOSTVARS, MAGIC} and variable in SIGNING_VARIABLES and self._is_set(host, variable):
+                raise SealError(
+                    f"tier {tier!r}: its role read {variable} of {host}, which opens a private key, so no layer is "
+                    "made; remove it from the role's templates, and from the variables that they print"
+                )
             if kind in {HOSTVARS, MAGIC} and variable not in {ALL, _MANAGED} and not self._is_set(host, variable):
                 if kind == HOSTVARS:
                     parts[part(UNSEEN, f"what tasks on host {host} set ({variable})")] = NOT_LOOKED_AT
@@ -106,7 +116,7 @@ class CurrentValues:
 
     def _host(self, host: str) -> tuple[Mapping[str, Any], Mapping[str, Any], Secrets]:
         if host not in self._hosts:
-            with _run_results_ignored(self._hostvars):
+            with run_results_ignored(self._hostvars):
                 raw = self._hostvars.raw_get(host)
                 exists = isinstance(raw, Mapping)  # else the inventory has no such host any more
                 self._hosts[host] = (
@@ -121,7 +131,7 @@ def _digest_environment(name: str) -> str:
 
 
 @contextmanager
-def _run_results_ignored(hostvars: Any) -> Iterator[None]:
+def run_results_ignored(hostvars: Any) -> Iterator[None]:
     """Replace the caches of Ansible's variable manager by empty ones for a while."""
     manager = getattr(hostvars, "_variable_manager", None)
     caches = {name: getattr(manager, name) for name in _CACHES if hasattr(manager, name)}

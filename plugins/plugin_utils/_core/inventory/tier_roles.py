@@ -7,6 +7,7 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
+from ..build_key.repository_source import RepositorySource, RepositorySources
 from ..build_key.source_version import Commit, installed_version, last_commit
 from ..contract.gate import RoleTests, Suite
 from ..errors import ChainError
@@ -25,6 +26,8 @@ class TierRoles:
         self._contents: dict[tuple[Path, str], RoleContent] = {}
         self._role_tests: dict[str, RoleTests | None] = {}
         self._followed_contracts: dict[str, tuple[RoleTests, ...]] = {}
+        self._commits: dict[Path, Commit | None] = {}
+        self._repositories = RepositorySources()
 
     def read(self, tier: str) -> RoleContent | None:
         """Read the role of a tier; ``None`` for a base.
@@ -58,7 +61,23 @@ class TierRoles:
         content = self.read(tier)
         if content is None:
             return None
-        return last_commit(content.role.folder) or installed_version(content.role.folder)
+        return self._commit_of(content.role.folder) or installed_version(content.role.folder)
+
+    def source(self, tier: str) -> RepositorySource | None:
+        """The Git repository of a tier's role; ``None`` for a base, or if no commit has the role.
+
+        Its changes also count in the roles that it depends on, and in the task files that run around it.
+        """
+        content = self.read(tier)
+        if content is None or self._commit_of(content.role.folder) is None:
+            return None
+        around = (Path(file) for file in (*self._inventory.chain[tier].before, *self._inventory.chain[tier].after))
+        return self._repositories.describe(content.role.folder, (*content.folders, *around))
+
+    def _commit_of(self, folder: Path) -> Commit | None:
+        if folder not in self._commits:
+            self._commits[folder] = last_commit(folder)
+        return self._commits[folder]
 
     def tests(self, tier: str) -> Suite:
         """The tests that a tier's image must pass: its own, and the contracts of all its ancestors.

@@ -122,6 +122,23 @@ def find_home(tiers: Iterable[Tier], folder: Path, *, former: str = "") -> Home:
     )
 
 
+_BUILDER = re.compile(r"[^\s\x00-\x1f\x7f]{1,128}")
+
+
+def read_builder(tier: str, variables: Mapping[str, Any]) -> str:
+    """Read the name of the builder (``tier_builder``); empty if it is not set.
+
+    Raises:
+        ChainError: It is not a name.
+    """
+    name = variables.get("tier_builder")
+    if name is None:
+        return ""
+    if not isinstance(name, str) or not _BUILDER.fullmatch(name):
+        raise ChainError(f"tier {tier!r}: tier_builder is {name!r}; expected a name without spaces, such as ci-1")
+    return str(name)
+
+
 #: The group that all tiers belong to.
 GROUP = "tiers"
 

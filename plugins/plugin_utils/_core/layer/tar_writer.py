@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import lru_cache
 from operator import attrgetter
 from zlib import adler32
@@ -200,9 +201,23 @@ class Layer:
         self.digest = ""
         #: ``sha256:…`` of the layer with 1970 in place of each time that comes from the epoch.
         self.content = ""
+        self._keeps: Callable[[FileEntry], bool] = _keep_nothing
+        self._kept: dict[bytes, bytearray] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def keep(self, chooses: Callable[[FileEntry], bool]) -> None:
+        """Keep some entries in memory while the layer is read; see :meth:`kept`."""
+        self._keeps = chooses
+
+    def kept(self) -> list[FileEntry]:
+        """Return the kept entries with the content that they have in the layer, after it has been read."""
+        return [
+            replace(entry, content=bytes(self._kept[entry.path]), inode=None) if entry.path in self._kept else entry
+            for entry in self._entries
+            if self._keeps(entry)
+        ]
 
     def pieces(self) -> Generator[memoryview, None, None]:
         """Yield the layer, in pieces of :data:`PIECE` bytes.
@@ -234,7 +249,9 @@ class Layer:
         """Yield each piece, and the positions of the headers in it that still need the epoch as their time."""
         piece, end = _empty(), 0
         late: list[int] = []
+        self._kept = {entry.path: bytearray() for entry in self._entries if self._keeps(entry) and stored(entry)}
         for entry in self._entries:
+            kept = self._kept.get(entry.path)
             is_late = self._is_late(entry)
             head = header(entry, 0 if is_late else min(entry.mtime, self._epoch))
             if end + len(head) > len(piece):
@@ -252,6 +269,8 @@ class Layer:
                     piece, end, late = _empty(), 0, []
                 part = piece[end : end + size - done]
                 fill(part, entry, done)
+                if kept is not None:
+                    kept += part
                 done += len(part)
                 end += len(part)
             end += -size % BLOCK  # the size of a piece is a multiple of the block size, so the padding fits
@@ -268,6 +287,10 @@ class Layer:
     def _is_late(self, entry: FileEntry) -> bool:
         """Tell whether an entry gets the epoch as its time, after its header has been written."""
         return entry.mtime >= self._epoch and self._stamps
+
+
+def _keep_nothing(_entry: FileEntry) -> bool:
+    return False
 
 
 def _empty(least: int = 0) -> memoryview:

@@ -17,6 +17,24 @@ SYMLINK = "symlink"
 Packages = Mapping[str, str]
 
 
+class InstalledPackage(NamedTuple):
+    """An installed package, as the database of its package manager describes it."""
+
+    name: str
+    version: str
+    architecture: str
+    #: The source package that it was built from, and its version; empty if the database does not name it.
+    source: str = ""
+    source_version: str = ""
+    #: Who maintains or sells it: ``Debian OpenSSL Team <…>``; empty if the database does not name it.
+    maintainer: str = ""
+
+    @property
+    def key(self) -> str:
+        """Its name in :data:`Packages`."""
+        return f"{self.name}:{self.architecture}"
+
+
 class IndexEntry(NamedTuple):
     """A file, a folder, or any other entry of a layer."""
 
@@ -63,9 +81,11 @@ class Index:
     opaque: tuple[str, ...] = ()
     #: Package databases among the entries, by path.
     databases: Mapping[str, Packages] = field(default_factory=dict)
+    #: The same packages with what else these databases say, by path.
+    installed: Mapping[str, tuple[InstalledPackage, ...]] = field(default_factory=dict)
     #: One sentence for each package database that could not be read.
     unread: tuple[str, ...] = ()
-    #: Content of the small files that configure apt (:mod:`.merged_files`), by path.
+    #: Content of the small files that configure apt, or name the distribution (:mod:`.merged_files`), by path.
     kept: Mapping[str, bytes] = field(default_factory=dict)
 
 

@@ -21,7 +21,7 @@ import stat
 import tarfile
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from .. import local_files
 from ..errors import DamagedError
 from ..local_files import write_atomically
 from . import merged_files, package_databases
-from .entries import DIRECTORY, FILE, HARDLINK, SYMLINK, Index, IndexEntry, Packages
+from .entries import DIRECTORY, FILE, HARDLINK, SYMLINK, Index, IndexEntry, InstalledPackage, Packages
 from .tar_stream import ForwardStream, Reader, content, members, readable
 
 _WHITEOUT = ".wh."
@@ -88,11 +88,11 @@ class _IndexBuilder:
             self._entries.append(self._entry(path, member, pieces))
 
     def build(self, digest: str) -> Index:
-        packages: dict[str, Packages] = {}
+        installed: dict[str, tuple[InstalledPackage, ...]] = {}
         for path in self._database_files:
             if package_databases.is_database(path):
                 try:
-                    packages[path] = package_databases.read(path, self._database_files)
+                    installed[path] = package_databases.read(path, self._database_files)
                 except DamagedError as error:
                     self._unread.append(str(error))
         return Index(
@@ -101,7 +101,8 @@ class _IndexBuilder:
             entries=tuple(self._entries),
             whiteouts=tuple(self._whiteouts),
             opaque=tuple(self._opaque),
-            databases=packages,
+            databases=_by_version(installed),
+            installed=installed,
             unread=tuple(self._unread),
             kept=self._kept,
         )
@@ -158,7 +159,7 @@ class _IndexBuilder:
 KEPT = 30 * 24 * 3600
 
 #: Increase it by one whenever the content or the meaning of an index changes.
-_FORMAT = "2"
+_FORMAT = "3"
 
 
 class Store:
@@ -182,9 +183,15 @@ class Store:
     def add(self, index: Index) -> None:
         """Add the index of a layer."""
         self._indexes[index.digest] = index
-        fields = {name: getattr(index, name) for name in index.__slots__}
-        kept = {path: base64.b64encode(content).decode() for path, content in index.kept.items()}
-        self._write("layer", index.digest, {**fields, "kept": kept})
+        self._write("layer", index.digest, _fields(index))
+
+    def packages(self, layer: str) -> Index | None:
+        """Return an index that has at least the packages of a layer; ``None`` if the cache has none."""
+        return self.index(layer) or self._read("packages", layer, _parse_index)
+
+    def add_packages(self, index: Index) -> None:
+        """Add an index that has only the packages of a layer."""
+        self._write("packages", index.digest, _fields(index))
 
     def value(self, kind: str, identity: str) -> Any:
         """Return the value that :meth:`put` stored; ``None`` if the cache does not have it."""
@@ -235,14 +242,28 @@ def _user_folder() -> Path:
     return local_files.cache() / "inspect"
 
 
+def _by_version(installed: Mapping[str, Iterable[InstalledPackage]]) -> dict[str, Packages]:
+    return {path: package_databases.versions(packages) for path, packages in installed.items()}
+
+
+def _fields(index: Index) -> dict[str, Any]:
+    fields = {name: getattr(index, name) for name in index.__slots__ if name != "databases"}
+    return {**fields, "kept": {path: base64.b64encode(content).decode() for path, content in index.kept.items()}}
+
+
 def _parse_index(fields: dict[str, Any]) -> Index:
+    installed = {
+        path: tuple(InstalledPackage(*package) for package in packages)
+        for path, packages in fields["installed"].items()
+    }
     return Index(
         digest=fields["digest"],
         size=fields["size"],
         entries=tuple(IndexEntry(*entry) for entry in fields["entries"]),
         whiteouts=tuple(fields["whiteouts"]),
         opaque=tuple(fields["opaque"]),
-        databases=fields["databases"],
+        databases=_by_version(installed),
+        installed=installed,
         unread=tuple(fields["unread"]),
         kept={path: base64.b64decode(content) for path, content in fields["kept"].items()},
     )

@@ -11,12 +11,12 @@ entries of its own layer. A folder over a folder is merged with it; any other en
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ..symlinks import walk
-from .entries import DIRECTORY, SYMLINK, Index, IndexEntry, Packages
+from .entries import DIRECTORY, SYMLINK, Index, IndexEntry, InstalledPackage, Packages
 from .package_databases import is_database
 
 
@@ -70,6 +70,7 @@ class FileSystem:
         self._root = _Node()
         self._count = 0
         self._databases: dict[str, Packages] = {}
+        self._installed: dict[str, tuple[InstalledPackage, ...]] = {}
 
     def add(self, index: Index) -> list[LayerChange]:
         """Add one more layer on top.
@@ -132,6 +133,11 @@ class FileSystem:
         """Package databases, by path."""
         return dict(self._databases)
 
+    @property
+    def installed(self) -> dict[str, tuple[InstalledPackage, ...]]:
+        """Installed packages with all details, by the path of their database."""
+        return dict(self._installed)
+
     def _node(self, path: str) -> _Node | None:
         node: _Node | None = self._root
         for part in path.split("/") if path else ():
@@ -178,8 +184,10 @@ class FileSystem:
         for change in changes:
             if is_database(change.path):
                 self._databases.pop(change.path, None)
+                self._installed.pop(change.path, None)
                 if change.path in index.databases and change.after is not None:
                     self._databases[change.path] = index.databases[change.path]
+                    self._installed[change.path] = index.installed.get(change.path, ())
 
 
 def _written_changes(written: dict[str, IndexEntry], removed: dict[str, OwnedEntry]) -> Iterator[LayerChange]:
@@ -211,18 +219,37 @@ def _walk(root: _Node) -> Iterator[OwnedEntry]:
 #: Limit for the size of a file whose content is kept, in bytes.
 LARGEST = 1 << 20
 
-#: Files that apt reads (``sources.list(5)``, ``apt_preferences(5)``, ``apt-key(8)``), and keyrings.
+#: Files that apt reads (``sources.list(5)``, ``apt_preferences(5)``, ``apt-key(8)``), keyrings, and ``os-release(5)``.
 _KEPT = re.compile(
     r"etc/apt/(sources\.list|sources\.list\.d/[\w.-]+\.(list|sources)"
     r"|preferences|preferences\.d/[\w-]+(\.pref)?"
     r"|trusted\.gpg|trusted\.gpg\.d/[\w.-]+\.(gpg|asc)|keyrings/[^/]+)"
     r"|usr/(share|local/share|lib/apt)/keyrings/[^/]+\.(gpg|asc|pgp)"
+    r"|(etc|usr/lib)/os-release"
 )
 
 
 def is_kept(path: str) -> bool:
     """Return whether the index of a layer keeps the content of this file."""
     return _KEPT.fullmatch(path) is not None
+
+
+def read_kept(indexes: Sequence[Index], files: FileSystem, path: str) -> bytes | None:
+    """Read a file, following symbolic links.
+
+    Args:
+        indexes: The layers of an image, the lowest first.
+        files: The file system merged from them, or from the lowest of them.
+        path: The path of the file.
+
+    Returns:
+        Its content; ``None`` if it does not exist or its content is not kept.
+    """
+    owned = files.find(files.target(path))
+    if owned is None:
+        return None
+    kept = indexes[owned.layer].kept
+    return kept.get(owned.entry.path, kept.get(owned.entry.target))
 
 
 class AptFiles:
@@ -239,8 +266,4 @@ class AptFiles:
 
     def read(self, path: str) -> bytes | None:
         """Read a file, following symbolic links; ``None`` if it does not exist or its content is not kept."""
-        owned = self._files.find(self._files.target(path))
-        if owned is None:
-            return None
-        kept = self._indexes[owned.layer].kept
-        return kept.get(owned.entry.path, kept.get(owned.entry.target))
+        return read_kept(self._indexes, self._files, path)

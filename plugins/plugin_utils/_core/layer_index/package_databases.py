@@ -15,29 +15,21 @@ from __future__ import annotations
 import sqlite3
 import struct
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
 from ..deb822 import paragraphs
 from ..errors import DamagedError
-from .entries import Packages
+from .entries import InstalledPackage, Packages
 
-_NAME, _VERSION, _RELEASE, _EPOCH, _ARCHITECTURE = 1000, 1001, 1002, 1003, 1022
+_NAME, _VERSION, _RELEASE, _EPOCH, _VENDOR, _ARCHITECTURE, _SOURCE_RPM = 1000, 1001, 1002, 1003, 1011, 1022, 1044
+_STRINGS = frozenset({_NAME, _VERSION, _RELEASE, _VENDOR, _ARCHITECTURE, _SOURCE_RPM})
 _INT32, _STRING, _I18N = 4, 6, 9
 
 _HEAD = struct.Struct(">II")
 _ENTRY = struct.Struct(">IIII")
 _NUMBER = struct.Struct(">I")
-
-
-class InstalledPackage(NamedTuple):
-    """An installed package."""
-
-    name: str
-    version: str
-    architecture: str
 
 
 def read_rpm(path: str, database: bytes, log: bytes) -> Iterator[InstalledPackage]:
@@ -81,7 +73,16 @@ def _package(header: bytes) -> InstalledPackage:
     version = f"{fields[_VERSION]}-{fields[_RELEASE]}"
     if _EPOCH in fields:
         version = f"{fields[_EPOCH]}:{version}"
-    return InstalledPackage(fields[_NAME], version, fields.get(_ARCHITECTURE, ""))
+    source, source_version = _source_of_rpm(fields.get(_SOURCE_RPM, ""))
+    return InstalledPackage(
+        fields[_NAME], version, fields.get(_ARCHITECTURE, ""), source, source_version, fields.get(_VENDOR, "")
+    )
+
+
+def _source_of_rpm(file: str) -> tuple[str, str]:
+    """Split ``openssl-libs-3.0.7-1.el9.src.rpm``. Neither a version nor a release contains a hyphen."""
+    name, *version = file.removesuffix(".rpm").rpartition(".")[0].rsplit("-", 2)
+    return (name, "-".join(version)) if len(version) == 2 else ("", "")  # noqa: PLR2004 - version and release
 
 
 def _fields(header: bytes) -> dict[int, str]:
@@ -92,7 +93,7 @@ def _fields(header: bytes) -> dict[int, str]:
     fields = {}
     for number in range(count):
         tag, kind, offset, _count = _ENTRY.unpack_from(header, _HEAD.size + number * _ENTRY.size)
-        if tag in {_NAME, _VERSION, _RELEASE, _ARCHITECTURE} and kind in {_STRING, _I18N}:
+        if tag in _STRINGS and kind in {_STRING, _I18N}:
             fields[tag] = header[start + offset : header.index(b"\0", start + offset)].decode("utf-8", "replace")
         elif tag == _EPOCH and kind == _INT32:
             fields[tag] = str(*_NUMBER.unpack_from(header, start + offset))
@@ -145,7 +146,7 @@ def too_large(path: str) -> str:
     return f"packages in /{path} are not read: the file is larger than {LARGEST >> 20} MiB"
 
 
-def read(path: str, files: Mapping[str, bytes]) -> Packages:
+def read(path: str, files: Mapping[str, bytes]) -> tuple[InstalledPackage, ...]:
     """Read the database at ``path``.
 
     Args:
@@ -156,9 +157,9 @@ def read(path: str, files: Mapping[str, bytes]) -> Packages:
         DamagedError: The database cannot be read.
     """
     if path in _RPM:
-        return _packages(read_rpm(path, files[path], files.get(path + "-wal", b"")))
+        return tuple(read_rpm(path, files[path], files.get(path + "-wal", b"")))
     text = files[path].decode("utf-8", "surrogateescape")
-    return _packages(_apk(text) if path in _APK else _dpkg(text))
+    return tuple(_apk(text) if path in _APK else _dpkg(text))
 
 
 def _dpkg(text: str) -> Iterator[InstalledPackage]:
@@ -166,17 +167,37 @@ def _dpkg(text: str) -> Iterator[InstalledPackage]:
         # Files in status.d have no status field: each of them describes an installed package.
         installed = fields.get("status", "install ok installed").split()[-1:] == ["installed"]
         if installed and "package" in fields:
-            yield InstalledPackage(fields["package"], fields.get("version", ""), fields.get("architecture", ""))
+            name, version = fields["package"], fields.get("version", "")
+            source, source_version = _source_of_deb(fields.get("source", ""))
+            yield InstalledPackage(
+                name=name,
+                version=version,
+                architecture=fields.get("architecture", ""),
+                source=source or name,
+                source_version=source_version or version,
+                maintainer=fields.get("maintainer", ""),
+            )
+
+
+def _source_of_deb(field: str) -> tuple[str, str]:
+    """Split ``openssl (3.0.11-1)``. Both parts may be missing: then they are those of the package."""
+    name, _, version = field.partition("(")
+    return name.strip(), version.strip().rstrip(")")
 
 
 def _apk(text: str) -> Iterator[InstalledPackage]:
     for paragraph in text.split("\n\n"):
         fields = dict(line.partition(":")[::2] for line in paragraph.splitlines() if line[1:2] == ":")
         if "P" in fields:
-            yield InstalledPackage(fields["P"], fields.get("V", ""), fields.get("A", ""))
+            name, version = fields["P"], fields.get("V", "")
+            # All packages that one source makes have its version.
+            yield InstalledPackage(
+                name, version, fields.get("A", ""), fields.get("o") or name, version, fields.get("m", "")
+            )
 
 
-def _packages(installed: Iterator[InstalledPackage]) -> Packages:
+def versions(installed: Iterable[InstalledPackage]) -> Packages:
+    """Return the versions of packages; several versions of one package are joined by commas."""
     versions_by_name: dict[str, set[str]] = {}
     for package in installed:
         versions_by_name.setdefault(f"{package.name}:{package.architecture}", set()).add(package.version)

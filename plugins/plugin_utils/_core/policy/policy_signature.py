@@ -57,7 +57,7 @@ def read_signed_policy(
             "--policy-key, with the public key of the policy's owner"
         )
     content = _read(path, LARGEST, "the policy")
-    find_signers(path, content, roots)
+    _find_signers(path, content, roots)
     policy = read_policy(content, str(path))
     if (now or datetime.now(UTC)) >= policy.expires:
         raise TrustError(
@@ -69,17 +69,29 @@ def read_signed_policy(
     return policy
 
 
-def find_signers(path: Path, content: bytes, roots: Sequence[PublicKey]) -> list[PublicKey]:
+def read_unsigned_policy(path: Path) -> Policy:
+    """Read a policy, and check only its content. Nothing may be decided with it.
+
+    Raises:
+        TrustError: It is missing or wrong.
+    """
+    return read_policy(_read(path, LARGEST, "the policy"), str(path))
+
+
+def find_signers(path: Path, roots: Sequence[PublicKey]) -> list[PublicKey]:
     """Return those root keys that signed a policy.
 
     Args:
         path: The policy.
-        content: Its bytes.
         roots: The root keys.
 
     Raises:
-        TrustError: None of them did.
+        TrustError: None of them did, or a file is missing.
     """
+    return _find_signers(path, _read(path, LARGEST, "the policy"), roots)
+
+
+def _find_signers(path: Path, content: bytes, roots: Sequence[PublicKey]) -> list[PublicKey]:
     file = signature_path(path)
     if not file.exists():
         raise TrustError(

@@ -17,7 +17,7 @@ from pathlib import Path
 from ..engine.engine import Engine
 from ..engine.inspection import Image
 from ..errors import EngineError, EngineUnavailableError, RunError
-from ..image.manifest import CONFIG, LAYER, MANIFEST, descriptor, image_manifest
+from ..image.manifest import MANIFEST, published_manifest
 from ..sealing.loading import extract_layers
 from ..text import size as readable_size
 from ..transports.image_document import digest
@@ -73,8 +73,7 @@ def upload(
     missing = {*image.layers, image.id} - sizes.keys()
     if missing:
         sizes |= _send(engine, image, registry, repository, missing, sizes.values(), say)
-    layers = [descriptor(LAYER, layer, sizes[layer]) for layer in image.layers]
-    content = image_manifest(descriptor(CONFIG, image.id, sizes[image.id]), layers)
+    content = published_manifest(image.id, image.layers, sizes)
     registry.write_manifest(repository, digest(content), content, MANIFEST)
     return Upload(digest(content), sum(sizes[blob] for blob in missing))
 

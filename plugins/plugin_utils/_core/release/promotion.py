@@ -9,7 +9,7 @@ image in a release, take its newest ``release-…`` tag that is not newer than t
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -107,8 +107,18 @@ def is_held(chain: Chain, name: str, failed: frozenset[str]) -> bool:
     return not failed.isdisjoint({name, *chain.dependents(name), *chain.ancestors(name)})
 
 
-def promote_run(engine: Engine, journal: Journal) -> Promotion:
+#: Called before tags move, with image IDs by tier, and the tiers whose tag will move. An error prevents the promotion.
+#: Followed tiers are not included.
+Prepare = Callable[[Mapping[str, str], Collection[str]], object]
+
+
+def promote_run(engine: Engine, journal: Journal, prepare: Prepare = lambda _images, _moving: None) -> Promotion:
     """Move the release tags of all tiers of a run that may be promoted.
+
+    Args:
+        engine: The engine.
+        journal: The journal of the run.
+        prepare: Prepares the promotion, or rejects it.
 
     Raises:
         RunError: The release tag of one of these tiers, or of an ancestor, has moved since the plan.
@@ -130,6 +140,8 @@ def promote_run(engine: Engine, journal: Journal) -> Promotion:
         engine.images.get(image)
     _check_unmoved(chain, planned, chosen, names)
     moving = {name: image for name, image in chosen.items() if planned[name].was != image}
+    own = {name: image for name, image in chosen.items() if chain[name].followed is None}
+    prepare(own, moving.keys() & own.keys())
     if not moving:
         return Promotion(None, chosen, ())
     release, moves = plan_moves(chain, moving, names, datetime.now(UTC))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import tarfile
 import tempfile
 import zlib
@@ -24,14 +25,18 @@ from ..engine.engine import Engine
 from ..engine.inspection import Image
 from ..errors import EngineError, EngineUnavailableError
 from ..image.configuration import image_id
+from ..layer.blob_sizes import remember_sizes
 from ..layer.tar_writer import Layer
-from .image_archive import Descriptors, LayerContent, archive_with_new, docker_archive
+from .image_archive import Descriptors, DockerArchive, LayerContent, archive_with_new, docker_archive
 
 _CHUNK = 1 << 20
 _GZIP = b"\x1f\x8b"
 
 #: Size limit in bytes of one uncompressed layer. A small compressed layer could expand to any size.
 LARGEST = 64 << 30
+
+#: Errors of an archive that is cut off, or damaged inside.
+_DAMAGED = (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile)
 
 #: Engines that require all layers.
 _need_all_layers: WeakSet[Engine] = WeakSet()
@@ -63,7 +68,10 @@ def load(engine: Engine, document: bytes, layers: Layers) -> Image:
     new_id = image_id(document)
 
     def send(contents: Mapping[str, LayerContent], held: Descriptors) -> Image:
-        return engine.images.load(docker_archive(document, layers.digests, contents, held), f"image {new_id}")
+        archive = docker_archive(document, layers.digests, contents, held)
+        image = engine.images.load(archive, f"image {new_id}")
+        _remember_sizes(archive, contents)
+        return image
 
     return _send(engine, layers, send)
 
@@ -83,7 +91,10 @@ def load_new(engine: Engine, layer: Layer, below: Layers, describe: Callable[[st
     """
 
     def send(contents: Mapping[str, LayerContent], held: Descriptors) -> Image:
-        return engine.images.load(archive_with_new(layer, describe, below.digests, contents, held), "a new layer")
+        archive = archive_with_new(layer, describe, below.digests, contents, held)
+        image = engine.images.load(archive, "a new layer")
+        _remember_sizes(archive, {*contents, layer.digest})
+        return image
 
     return _send(engine, below, send)
 
@@ -110,6 +121,13 @@ def _send(engine: Engine, layers: Layers, send: Callable[[Mapping[str, LayerCont
         image = send({**extracted, **layers.contents}, {})
     _need_all_layers.add(engine)
     return image
+
+
+def _remember_sizes(archive: DockerArchive, layers: Collection[str]) -> None:
+    """Remember the sizes of the configuration and of these layers, which are in the archive."""
+    manifest = json.loads(archive.manifest())
+    sent = [manifest["config"], *(each for each in manifest["layers"] if each["digest"] in layers)]
+    remember_sizes({each["digest"]: each["size"] for each in sent})
 
 
 def extract_layers(
@@ -147,21 +165,58 @@ def extract_layers(
                     layers[digest] = path
                 else:
                     path.unlink()
-    except (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile) as error:
+    except _DAMAGED as error:
         raise EngineError(f"reading layers from the engine: its archive is damaged ({error})") from error
     return layers
 
 
+def measure_blobs(archive: Iterable[bytes], wanted: Collection[str]) -> dict[str, int]:
+    """Return the sizes of uncompressed layers and of the configuration in an archive that an engine saved.
+
+    They are identified as :func:`extract_layers` does it, but nothing is written.
+
+    Args:
+        archive: The archive, in pieces. Its rest is not read if everything was found.
+        wanted: Digests of layers and configurations.
+
+    Returns:
+        Sizes in bytes, by digest. What is not in the archive is missing.
+
+    Raises:
+        EngineError: It is not a tar archive, it is damaged, or a layer is too large.
+    """
+    sizes: dict[str, int] = {}
+    try:
+        with tarfile.open(fileobj=reader(archive), mode="r|") as tar:
+            for entry in tar:
+                file = tar.extractfile(entry) if entry.isreg() else None
+                if file is not None:
+                    digest, size = _copy(file, lambda _piece: None)
+                    if digest in wanted:
+                        sizes[digest] = size
+                if sizes.keys() == set(wanted):
+                    break
+    except _DAMAGED as error:
+        raise EngineError(f"reading layers from the engine: its archive is damaged ({error})") from error
+    return sizes
+
+
 def _spool(file: IO[bytes], path: Path) -> str:
     """Write a member's content, uncompressed, and return its digest."""
-    digest, written = hashlib.sha256(), 0
     with path.open("xb") as target:
-        for piece in _decompress(file):
-            digest.update(piece)
-            written += target.write(piece)
-            if written > LARGEST:
-                raise EngineError(f"reading layers from the engine: one has more than {LARGEST >> 30} GiB")
-    return "sha256:" + digest.hexdigest()
+        return _copy(file, target.write)[0]
+
+
+def _copy(file: IO[bytes], write: Callable[[bytes], object]) -> tuple[str, int]:
+    """Write a member's content, uncompressed, and return its digest and size."""
+    digest, written = hashlib.sha256(), 0
+    for piece in _decompress(file):
+        digest.update(piece)
+        write(piece)
+        written += len(piece)
+        if written > LARGEST:
+            raise EngineError(f"reading layers from the engine: one has more than {LARGEST >> 30} GiB")
+    return "sha256:" + digest.hexdigest(), written
 
 
 def _decompress(file: IO[bytes]) -> Iterator[bytes]:

@@ -23,6 +23,7 @@ from ..layer import build_memory, build_references, container_changes, mounts, p
 from ..layer.cleaner import Cleaner, layer_entries
 from ..layer.tar_writer import Layer
 from .loading import Layers, load, load_new
+from .package_memory import remember_packages, watch_packages
 
 #: Returns the document of an image, given the digests of its layers and the content digest of its own layer.
 _Writer = Callable[[Sequence[str], str], bytes]
@@ -131,7 +132,10 @@ def _below(spec: ImageSpec) -> Layers:
 
 
 def _load_new(engine: Engine, layer: Layer, below: Layers, write: _Writer) -> Image:
-    return load_new(engine, layer, below, lambda digest, content: write((*below.digests, digest), content))
+    watch_packages(layer)
+    image = load_new(engine, layer, below, lambda digest, content: write((*below.digests, digest), content))
+    remember_packages(layer)
+    return image
 
 
 def _writer(engine: Engine, spec: ImageSpec) -> _Writer:

@@ -36,6 +36,11 @@ class PublicKey:
         """Return its ID as a Sigstore bundle has it: the same digest in base64."""
         return base64.b64encode(bytes.fromhex(self.id)).decode()
 
+    @property
+    def type(self) -> str:
+        """Return its type: ``p256`` or ``ed25519``."""
+        return "ed25519" if isinstance(load_pem_public_key(self.pem.encode()), Ed25519PublicKey) else "p256"
+
     def verifies(self, signature: bytes, message: bytes) -> bool:
         """Tell whether the owner of this key signed a message.
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..build_key.outside_inputs import DigestedInput
+from ..build_key.repository_source import RepositorySource
 from ..build_key.source_version import Commit
 from ..chain.graph import Chain
 from ..chain.names import variable_prefix
@@ -48,6 +50,12 @@ class Planned:
     untested: bool = False
     #: The last commit that changed its role, if it is known.
     commit: Commit | None = None
+    #: The Git repository of its role, if there is one.
+    source: RepositorySource | None = None
+    #: What its role downloads, as the plan found it.
+    inputs: tuple[DigestedInput, ...] = ()
+    #: The name of the builder (``tier_builder``); empty means the host name.
+    builder: str = ""
 
     @property
     def runs(self) -> bool:
@@ -65,12 +73,26 @@ class Planned:
         return f"{variable_prefix(self.role or '')}_tier_protects"
 
 
+@dataclass(frozen=True, slots=True)
+class BuildOrigin:
+    """Where the content of a tier comes from, and who builds it; :class:`Planned` describes the fields."""
+
+    commit: Commit | None = None
+    source: RepositorySource | None = None
+    inputs: tuple[DigestedInput, ...] = ()
+    builder: str = ""
+
+
+#: That of a tier that is not built.
+_NO_ORIGIN = BuildOrigin()
+
+
 def write_plan(
     journal: Journal,
     chain: str,
     decision: Decision,
     role: str | None,
-    commit: Commit | None = None,
+    origin: BuildOrigin = _NO_ORIGIN,
     *,
     roles: Iterable[Path] = (),
     projects: Iterable[Path] = (),
@@ -91,7 +113,10 @@ def write_plan(
         was=decision.was,
         tests=tests or Suite(),
         untested=bool(decision.untested),
-        commit=commit,
+        commit=origin.commit,
+        source=origin.source,
+        inputs=origin.inputs,
+        builder=origin.builder,
     )
     journal.write("plan", decision.tier.name, planned)
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +15,7 @@ from ..agent import launch
 from ..build_key.file_digests import Projects
 from ..build_key.parts import digest_key
 from ..chain.tier import Protection
+from ..custody.build_facts import BuildTools
 from ..engine import containers
 from ..engine.confinement import Confinement, confined
 from ..engine.docker_config import engine_address
@@ -31,6 +33,7 @@ from ..sealing.stage_image import stage
 from ..state.journal import Journal
 from ..state.plan_records import Planned, read_plan
 from ..state.tier_records import BuildRecord, read_build, write_build
+from .build_notes import MadeImage, note_build
 from .candidates import announce, hold, propose, propose_kept
 from .cleanup import clear_build, container_name
 from .file_access import digest_accessed
@@ -38,6 +41,8 @@ from .tasks import timeline, wait_for_jobs
 
 #: The Python of distributions whose Python Tierwright cannot mount.
 _SYSTEM_PYTHON = "/usr/bin/python3"
+
+_NO_TOOLS = BuildTools()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +179,7 @@ def seal_tier(
     declared: Mapping[str, Any],
     protects: tuple[str, ...] = (),
     used: Mapping[str, str] = MappingProxyType({}),
+    tools: BuildTools = _NO_TOOLS,
     *,
     say: Callable[[str], None],
 ) -> Image:
@@ -186,6 +192,7 @@ def seal_tier(
         declared: Its checked ``tier_config``.
         protects: Its checked ``tier_protects``.
         used: More parts of its key: the sources that its role used, except files outside the role.
+        tools: What the controller says about itself, for the facts about the build.
         say: Called with each line to print: what is left out of its layer, and what the seal waits for.
 
     Raises:
@@ -202,10 +209,11 @@ def seal_tier(
     recorded = {**digest_accessed(journal, name, in_key, Projects(planned.projects)), **used}
     mounts.check_volumes(engine, tier=name, container=build.container, parent_image=parent_image, declared=declared)
     inherited = labels.protections(parent_image.labels)
+    parts = {**planned.parts, **recorded, "parent": parent_image.id}
     identity = labels.identity(
         planned.chain,
         tier,
-        {**planned.parts, **recorded, "parent": parent_image.id},
+        parts,
         parent_image.labels.get(labels.FAMILY),
         commit=planned.commit,
         protects=(*inherited, Protection(name, tier.team, protects)),
@@ -224,7 +232,12 @@ def seal_tier(
     )
     image = hold(engine, journal, tier, lambda: seal(engine, build.container, spec, say=say))
     clear_build(engine, journal, name)
-    return propose(engine, journal, planned.tier, image)
+    candidate = propose(engine, journal, planned.tier, image)
+    began = journal.moment("build", name) or time.time()
+    own_layer = image.layers[-1] if len(image.layers) > len(parent_image.layers) else None
+    made = MadeImage(image, own_layer, parent_image, parts, build.epoch, began)
+    note_build(planned, journal.run, candidate.id, made, tools, say)
+    return candidate
 
 
 def epoch_of(planned: Planned, parent_image: Image) -> int:

@@ -12,7 +12,7 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ..chain import tags
@@ -30,6 +30,7 @@ from ..state.journal import Journal
 from ..state.plan_records import Planned, read_plan, read_plans
 from ..state.tier_records import GateRecord, PassedTest, RejectedTest, note_disturbance, write_tested
 from . import candidates
+from .build_notes import describe_suite, note_tests
 from .candidates import Candidate
 from .failure import note_failure, shell_command, suspects
 
@@ -106,7 +107,13 @@ _FIRST = ", first"
 _MAX_SHOWN = 5
 
 
-def run_gate(engine: Engine, journal: Journal, name: str, timeout: float) -> Verdict | None:
+def run_gate(
+    engine: Engine,
+    journal: Journal,
+    name: str,
+    timeout: float,
+    say: Callable[[str], None] = lambda _line: None,
+) -> Verdict | None:
     """Start and test a tier's candidate, or test the image that it keeps, and record the result.
 
     Args:
@@ -114,6 +121,7 @@ def run_gate(engine: Engine, journal: Journal, name: str, timeout: float) -> Ver
         journal: The journal of the run.
         name: Name of the tier.
         timeout: Seconds that the tests may take.
+        say: Called with lines for the user.
 
     Returns:
         The result of the tests; ``None`` if there are no tests, or if the image passed exactly these tests before.
@@ -130,7 +138,7 @@ def run_gate(engine: Engine, journal: Journal, name: str, timeout: float) -> Ver
     if candidate.tag is not None:
         _check_first_start(engine, journal, planned, candidate)
     if planned.tests:
-        verdict = _run_tests(engine, journal, planned, candidate, timeout)
+        verdict = _run_tests(engine, journal, planned, candidate, timeout, say)
     candidates.accept(engine, journal, planned.tier)
     return verdict
 
@@ -159,7 +167,12 @@ def _check_first_start(engine: Engine, journal: Journal, planned: Planned, candi
 
 
 def _run_tests(
-    engine: Engine, journal: Journal, planned: Planned, candidate: Candidate, timeout: float
+    engine: Engine,
+    journal: Journal,
+    planned: Planned,
+    candidate: Candidate,
+    timeout: float,
+    say: Callable[[str], None],
 ) -> Verdict | None:
     tier, suite = planned.tier, planned.tests
     image = engine.images.get(candidate.image)
@@ -171,12 +184,14 @@ def _run_tests(
     existing = {name: image_id for name, image_id in neighbours.items() if image_id}
     missing = tuple(name for name in neighbours if name not in existing)
     subject = GateSubject(tier.name, image.id, existing, journal.run, missing)
+    folders = describe_suite(suite)
     try:
         verdict = run_suite(suite, subject, timeout)
     except ContractError as error:  # the tests could not begin, or lost their run
         note_disturbance(journal, tier.name, str(error))
         raise
     _record(journal, subject, verdict)
+    note_tests(subject, suite, folders, verdict, say)
     if not verdict.passed:
         name = _tag_failed(engine, tier, image, candidate)
         chain, _planned = read_plans(journal)
