@@ -123,6 +123,12 @@ def test_a_package_of_the_distribution_is_never_found_by_its_layer_alone(ask):
     assert [each.duty for each in ask(document).findings] == [Duty.NOT_FOUND]
 
 
+def test_a_finding_without_a_package_is_not_one_in_packages_without_a_source(ask, open_image):
+    database = layer(("lib/apk/db/installed", b"P:\nV:1\nA:x86_64\n"), dpkg(("libc6", "2.36")))
+    answer = ask(cyclonedx({"id": "CVE-1"}), stack=open_image([database], STEPS[:1]))
+    assert [each.reason for each in answer.findings] == ["the report does not name a package"]
+
+
 def test_a_package_of_another_architecture_is_not_found(ask):
     document = cyclonedx({"id": "CVE-1", "affects": [{"ref": "pkg:deb/debian/libc6@2.36?arch=i386"}]})
     assert [each.duty for each in ask(document).findings] == [Duty.NOT_FOUND]

@@ -46,7 +46,7 @@ class PackageFinder:
     def find(self, finding: ScannedFinding) -> list[FoundPackages]:
         """Find what a finding is about. Empty if the image does not have it; :meth:`explain` says why."""
         package = finding.package
-        if package.is_system:
+        if package.is_system and package.name:
             found = self._system_packages(package)
             if found or package.kind:
                 return found
