@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 from hypothesis import given
@@ -173,6 +174,14 @@ def test_two_versions_of_a_package_are_two_components(open_image):
     shrunk = read_components(open_image([base, layer(("var/lib/dpkg/status.d/.wh.one", b""))], STEPS[:2]))
     assert summary(shrunk.parts[1].removed) == [("kernel", "removed", None, "1", "core")]
     assert summary(shrunk.installed) == [("kernel", "added", None, "2", "base")]
+
+
+def test_a_database_in_a_million_folders_costs_little_memory(open_image):
+    deep = "var/lib/dpkg/status.d/" + "a/" * 20_000 + "deep"
+    started = time.process_time()
+    image = read_components(open_image([layer((deep, b"Package: deep\nVersion: 1\n"))], STEPS[:1]))
+    assert [name for name, *_ in summary(image.installed)] == ["deep"]
+    assert time.process_time() - started < 5
 
 
 def test_packages_of_alpine_name_their_origin(open_image):

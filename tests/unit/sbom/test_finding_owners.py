@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.sbom import cyclonedx as our_cyclonedx
@@ -121,6 +123,12 @@ def test_a_package_of_the_distribution_is_never_found_by_its_layer_alone(ask):
     assert [each.duty for each in ask(document).findings] == [Duty.NOT_FOUND]
 
 
+def test_a_finding_without_a_package_is_not_one_in_packages_without_a_source(ask, open_image):
+    database = layer(("lib/apk/db/installed", b"P:\nV:1\nA:x86_64\n"), dpkg(("libc6", "2.36")))
+    answer = ask(cyclonedx({"id": "CVE-1"}), stack=open_image([database], STEPS[:1]))
+    assert [each.reason for each in answer.findings] == ["the report does not name a package"]
+
+
 def test_a_package_of_another_architecture_is_not_found(ask):
     document = cyclonedx({"id": "CVE-1", "affects": [{"ref": "pkg:deb/debian/libc6@2.36?arch=i386"}]})
     assert [each.duty for each in ask(document).findings] == [Duty.NOT_FOUND]
@@ -221,6 +229,25 @@ def test_layers_of_others_belong_to_the_tier_that_took_them(ask, open_image):
     answer = ask(scanned, stack=foreign)
     assert [(each.team, each.owner) for each in answer.findings] == [(None, "layer 1: RUN apt-get install libc6")]
     assert [(duty.team, duty.act) for duty in answer.teams] == [(None, 1)]
+
+
+def test_two_files_of_one_finding_can_have_two_owners(ask, open_image):
+    other = METADATA.replace("dist-packages", "site-packages")
+    stack = open_image([BASE, CORE, layer((other, b"")), WEB], [*STEPS[:2], tier_step("lib", "libs"), STEPS[2]])
+    scanned = trivy(*(trivy_python("CVE-1", "requests", "2.1", "2.2", path) for path in (METADATA, other)))
+    answer = ask(scanned, cyclonedx(vex("CVE-2", "pkg:pypi/requests@2.1", "not_affected")), stack=stack)
+    assert summary(answer)[:2] == [
+        ("CVE-1", "act", "lib", "libs", [f"/{other}"]),
+        ("CVE-1", "act", "core", "platform", [f"/{METADATA}"]),
+    ]
+
+
+def test_a_large_report_about_another_image_is_answered_soon(ask):
+    found = [trivy_vulnerability(f"CVE-{number}", "libc6", "1") for number in range(5000)]
+    python = [trivy_python("CVE-1", "x", "1", "2", f"srv/{number}") for number in range(2000)]
+    started = time.process_time()
+    assert len(ask(trivy(trivy_system(*found), *python)).findings) == 5001
+    assert time.process_time() - started < 5
 
 
 def test_a_report_about_another_image_is_told(ask, stack):

@@ -24,6 +24,8 @@ from .components import Component, ImageComponents, Owner, Part
 from .distribution import Distribution, read_distribution
 
 _ID = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
+#: Package databases have fewer folders above them. A hostile path can have a million.
+_DEEPEST = 20
 
 #: Manager, name and architecture of a package.
 _Key = tuple[str, str, str]
@@ -139,7 +141,13 @@ def _wanted(indexes: Iterable[Index]) -> frozenset[str]:
     """Return the paths that decide which packages and which distribution an image has, with all parent folders."""
     paths = {entry.path for index in indexes for entry in index.entries if is_database(entry.path)}
     paths |= set(distribution.PATHS)
-    return frozenset(path.rsplit("/", count)[0] for path in paths for count in range(path.count("/") + 1))
+    return frozenset(prefix for path in paths for prefix in (path, *_folders(path)))
+
+
+def _folders(path: str) -> Iterator[str]:
+    """Yield the parent folders of a path; of a deeper one, the upper ones."""
+    parts = path.split("/", _DEEPEST)
+    yield from ("/".join(parts[:count]) for count in range(1, len(parts)))
 
 
 def _installed(files: FileSystem) -> dict[_Key, dict[_Identity, InstalledPackage]]:

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from ..transports.image import Stack
 from .component_reader import read_components
-from .components import ImageComponents, Part
+from .components import ImageComponents, Owner, Part
 from .package_finder import FoundPackages, PackageFinder
 from .scan_report import ScanReport
 from .scanned_finding import SEVERITIES, ScannedFinding, worst
+
+#: Fixed versions and analyses of one finding that are shown.
+_MOST = 20
 
 
 class Duty(StrEnum):
@@ -124,11 +127,8 @@ def find_owners(stack: Stack, reports: Sequence[ScanReport], team: str | None = 
         team: Only findings of this team; ``None`` for all.
     """
     image = read_components(stack)
-    findings = [
-        _owned(image, found, group)
-        for group in _groups(PackageFinder(stack, image), reports)
-        for found in group.found or [None]
-    ]
+    groups = _groups(PackageFinder(stack, image), reports)
+    findings = [finding for group in groups for finding in _owned_findings(image, group)]
     shown = [each for each in findings if team is None or each.team == team]
     return FindingOwners(
         image=stack.document.id,
@@ -144,14 +144,23 @@ def find_owners(stack: Stack, reports: Sequence[ScanReport], team: str | None = 
 class _Group:
     """What several reports say about one vulnerability of one package."""
 
-    found: list[FoundPackages | None] = field(default_factory=list)
     findings: list[ScannedFinding] = field(default_factory=list)
-    reports: list[str] = field(default_factory=list)
+    #: Paths of the reports, each once.
+    reports: dict[str, None] = field(default_factory=dict)
+    #: By owner: what was found, and its names.
+    found: dict[Owner, tuple[FoundPackages, dict[str, None]]] = field(default_factory=dict)
     #: Why nothing was found.
     why_not: str = ""
 
+    def add(self, finding: ScannedFinding, report: str, found: Iterable[FoundPackages]) -> None:
+        self.findings.append(finding)
+        self.reports[report] = None
+        for each in found:
+            _, names = self.found.setdefault(each.part.owner, (each, {}))
+            names.update(dict.fromkeys(each.names))
 
-def _groups(finder: PackageFinder, reports: Iterable[ScanReport]) -> list[_Group]:
+
+def _groups(finder: PackageFinder, reports: Iterable[ScanReport]) -> Iterable[_Group]:
     """Group findings. A package of the distribution is known by what the image has, others by their name and version.
 
     So an analysis without a path, as in a VEX document, also applies to what a scanner found by its path.
@@ -161,51 +170,54 @@ def _groups(finder: PackageFinder, reports: Iterable[ScanReport]) -> list[_Group
         for finding in report.findings:
             package, found = finding.package, finder.find(finding)
             key = (finding.vulnerability, package.kind, package.name.lower(), package.version)
-            if not found:
-                group = _add(groups, key, finding, report.file, [])
-                group.why_not = group.why_not or finder.explain(finding)
-            elif found[0].version is None:
-                _add(groups, key, finding, report.file, found)
-            else:
+            if found and found[0].version is not None:
                 for each in found:
-                    _add(groups, (finding.vulnerability, *each.names, each.version or ""), finding, report.file, [each])
-    return list(groups.values())
+                    group = groups.setdefault((finding.vulnerability, *each.names, each.version or ""), _Group())
+                    group.add(finding, report.file, [each])
+            else:
+                group = groups.setdefault(key, _Group())
+                group.add(finding, report.file, found)
+                group.why_not = group.why_not or ("" if found else finder.explain(finding))
+    return groups.values()
 
 
-def _add(
-    groups: dict[tuple[str, ...], _Group],
-    key: tuple[str, ...],
-    finding: ScannedFinding,
-    report: str,
-    found: Iterable[FoundPackages],
-) -> _Group:
-    group = groups.setdefault(key, _Group())
-    group.found += [each for each in found if each not in group.found]
-    group.findings.append(finding)
-    group.reports.append(report)
-    return group
-
-
-def _owned(image: ImageComponents, found: FoundPackages | None, group: _Group) -> OwnedFinding:
-    owner, first = found.part.owner if found else None, group.findings[0]
-    analyses = dict.fromkeys(finding.analysis for finding in group.findings if finding.analysis)
-    return OwnedFinding(
+def _owned_findings(image: ImageComponents, group: _Group) -> Iterator[OwnedFinding]:
+    """Yield one finding for each owner, or one without an owner."""
+    first = group.findings[0]
+    analyses = list(dict.fromkeys(finding.analysis for finding in group.findings if finding.analysis))[:_MOST]
+    fixed_in = dict.fromkeys(version for finding in group.findings for version in finding.fixed_in)
+    unowned = OwnedFinding(
         vulnerability=first.vulnerability,
         severity=worst(finding.severity for finding in group.findings),
-        duty=_duty(group.findings) if found else Duty.NOT_FOUND,
+        duty=Duty.NOT_FOUND,
         package=first.package.name,
         version=first.package.version,
-        found=list(found.names) if found else [],
-        installed=found.version if found else None,
-        fixed_in=list(dict.fromkeys(version for finding in group.findings for version in finding.fixed_in)),
-        tier=owner.tier if owner else None,
-        team=owner.team if owner else None,
-        layer=owner.layer if owner else None,
-        owner=owner.called if owner else None,
-        inherited_by=list(_above(image, found.part)) if found else [],
-        reason="; ".join(analyses if found else [group.why_not, *analyses]) or None,
-        reports=list(dict.fromkeys(group.reports)),
+        found=[],
+        installed=None,
+        fixed_in=list(fixed_in)[:_MOST],
+        tier=None,
+        team=None,
+        layer=None,
+        owner=None,
+        inherited_by=[],
+        reason="; ".join([group.why_not, *analyses]),
+        reports=list(group.reports),
     )
+    if not group.found:
+        yield unowned
+    for owner, (found, names) in group.found.items():
+        yield replace(
+            unowned,
+            duty=_duty(group.findings),
+            found=list(names),
+            installed=found.version,
+            tier=owner.tier,
+            team=owner.team,
+            layer=owner.layer,
+            owner=owner.called,
+            inherited_by=list(_above(image, found.part)),
+            reason="; ".join(analyses) or None,
+        )
 
 
 def _duty(findings: Sequence[ScannedFinding]) -> Duty:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..layer_index.merged_files import FileSystem
+from ..layer_index.merged_files import ChangeKind, FileSystem
 from ..text import printable
 from ..transports.image import Stack
 from .components import Component, ImageComponents, Owner, Part
@@ -28,7 +28,7 @@ class PackageFinder:
     """Finds packages of one image."""
 
     def __init__(self, stack: Stack, image: ImageComponents) -> None:
-        self._stack, self._image = stack, image
+        self._stack = stack
         self._files: FileSystem | None = None
         self._by_owner = {part.owner: part for part in image.parts}
         self._by_layer = {layer: part for part in image.parts for layer in part.layers}
@@ -37,11 +37,16 @@ class PackageFinder:
         for component in image.installed:
             self._by_name.setdefault(component.package.name.lower(), []).append(component)
             self._by_source.setdefault(component.package.source.lower(), []).append(component)
+        #: What layers changed or removed, the newest first.
+        self._earlier: dict[str, list[Component]] = {}
+        for part in reversed(image.parts):
+            for component in (*part.removed, *part.components):
+                self._earlier.setdefault(component.package.name.lower(), []).append(component)
 
     def find(self, finding: ScannedFinding) -> list[FoundPackages]:
         """Find what a finding is about. Empty if the image does not have it; :meth:`explain` says why."""
         package = finding.package
-        if package.is_system:
+        if package.is_system and package.name:
             found = self._system_packages(package)
             if found or package.kind:
                 return found
@@ -59,8 +64,8 @@ class PackageFinder:
         return f"the image has no layer {finding.layer}" if finding.layer else "the image has no such package"
 
     def _explain_system(self, package: ScannedPackage) -> str:
-        for part in reversed(self._image.parts):
-            if sentence := _earlier_change(part, package):
+        for component in self._earlier.get(package.name.lower(), ()):
+            if sentence := _earlier_change(component, package):
                 return sentence
         if others := self._by_name.get(package.name.lower()):
             versions = ", ".join(dict.fromkeys(each.package.version for each in others))
@@ -109,20 +114,16 @@ class PackageFinder:
         return self._files
 
 
-def _earlier_change(part: Part, package: ScannedPackage) -> str:
+def _earlier_change(component: Component, package: ScannedPackage) -> str:
     """Say what a part did to this version of a package; empty if nothing."""
-    for each in part.removed:
-        if _is_named(each, package) and _same_version(package.version, each.package.version):
-            return f"{part.owner.called} removed it"
-    for each in part.components:
-        if _is_named(each, package) and each.before and _same_version(package.version, each.before):
-            return f"{part.owner.called} replaced it by version {each.package.version}"
+    installed, owner = component.package, component.owner
+    if package.architecture not in {"", installed.architecture}:
+        return ""
+    if component.change is ChangeKind.REMOVED and _same_version(package.version, installed.version):
+        return f"{owner.called} removed it"
+    if component.before and _same_version(package.version, component.before):
+        return f"{owner.called} replaced it by version {installed.version}"
     return ""
-
-
-def _is_named(component: Component, package: ScannedPackage) -> bool:
-    same_architecture = package.architecture in {"", component.package.architecture}
-    return component.package.name.lower() == package.name.lower() and same_architecture
 
 
 def _same_version(reported: str, installed: str) -> bool:

@@ -23,7 +23,7 @@ from .scanned_finding import ScannedFinding, tidy
 from .trivy_report import TrivyMetadata, TrivyResult, read_trivy
 
 #: Limits of one report, in bytes and in findings.
-LARGEST = 256 << 20
+LARGEST = 64 << 20
 MOST = 200_000
 
 

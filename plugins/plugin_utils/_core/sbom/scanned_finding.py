@@ -19,7 +19,9 @@ SEVERITIES = ("critical", "high", "medium", "low", "negligible", "info", "none",
 #: Characters of one text; the rest is cut.
 _LONGEST = 500
 #: Fixed versions, and paths, of one finding; the rest is cut.
-_MOST = 100
+_MOST = 20
+#: Characters of a path, as in Linux. A longer one cannot exist.
+_LONGEST_PATH = 4096
 _SYNONYMS = {"important": "high", "moderate": "medium"}
 #: Older types of package URLs.
 _OLD_TYPES = {"alpine": "apk"}
@@ -90,7 +92,7 @@ def tidy(finding: ScannedFinding) -> ScannedFinding:
             _short(package.kind), _short(package.name), _short(package.version), _short(package.architecture)
         ),
         fixed_in=tuple(dict.fromkeys(_short(version) for version in finding.fixed_in[:_MOST] if version)),
-        paths=tuple(path.lstrip("/") for path in finding.paths[:_MOST] if path),
+        paths=tuple(path.lstrip("/") for path in finding.paths[:_MOST] if 0 < len(path) <= _LONGEST_PATH),
         layer=_short(finding.layer),
         analysis=_short(finding.analysis),
     )
