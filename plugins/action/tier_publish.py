@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -16,6 +16,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.insp
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.consumer_settings import read_consumers
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.role_usage import run_results_ignored
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.signing_settings import read_signer
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.tier_roles import TierRoles
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.own_images import find_own
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
@@ -39,8 +41,10 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication
     release_tags,
     show_published,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publish_release import choose_signing
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.registry_tags import finish_moves
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import begin
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.signing.envelope import Signer
 
 
 class ActionModule(ChainAction):
@@ -91,7 +95,8 @@ class ActionModule(ChainAction):
         chosen = self._choose(inventory, engine)
         consumers = _read_all_consumers(inventory, chosen[0])
         tests = TierRoles(inventory).own_folder
-        parent, signed = end_with_parent(), SignedParts(LocalRecords(say))
+        releases = None if self._is_candidate else choose_signing(inventory.policy, _signers(inventory, chosen[0]), say)
+        parent, signed = end_with_parent(), SignedParts(LocalRecords(say), releases)
         publication = Publication(engine, inventory.name, inventory.chain, registries, tests, say, parent, signed)
         published = publication.send(*chosen)
         if not self._is_candidate:
@@ -107,6 +112,16 @@ class ActionModule(ChainAction):
     @property
     def _is_candidate(self) -> bool:
         return bool(boolean(self._task.args.get("candidate", False)))
+
+
+def _signers(inventory: ChainInventory, targets: Sequence[Tier]) -> Iterator[Signer]:
+    """Yield the signers of tiers."""
+    for tier in targets:
+        # A module in a build container could return facts with the names of these variables.
+        with run_results_ignored(inventory.hostvars):
+            signer = read_signer(inventory.variables(tier.name), inventory.inventory_folder(tier.name))
+        if signer is not None:
+            yield signer
 
 
 def _read_all_consumers(inventory: ChainInventory, targets: Sequence[Tier]) -> dict[str, Consumers]:

@@ -17,6 +17,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.rel
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError, RunError, TrustError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.parent_process import ParentProcess
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.policy import Policy
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.rules import ReleaseRule, Revocation, Team
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publication import (
     Publication,
     SignedParts,
@@ -25,6 +27,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publish_release import (
     ReleasePublisher,
     ReleaseSigning,
+    choose_signing,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.registry_tags import (
     finish_moves,
@@ -379,3 +382,40 @@ def test_a_candidate_makes_no_record(world):
     world.registry.tags["ops/core", "candidate"] = world.manifests["core"]
     Sender(world, candidate_tags).publish()
     assert ("ops/core", TAG) not in world.registry.tags
+
+
+def policy_of(teams, **more):
+    named = {
+        team: Team(team, {str(number): key.public_key for number, key in enumerate(keys)})
+        for team, keys in teams.items()
+    }
+    return Policy(**{"version": 1, "expires": START, "digest": digest(b"x"), "teams": named, "tiers": {}, **more})
+
+
+def test_only_keys_that_the_policy_names_sign_releases():
+    alice, mia, lines = KeyInMemory(), KeyInMemory(), []
+    rule, teams = ReleaseRule(("middleware",), 5), {"operations": [alice], "middleware": [mia]}
+    policy = policy_of(teams, releases=rule)
+    signing = choose_signing(policy, [alice, mia], lines.append)
+    assert (signing.signer, signing.keys, signing.earlier) == (mia, (mia.public_key,), ())
+    assert (signing.valid, lines) == (timedelta(days=5), [])
+    assert choose_signing(policy, [alice], lines.append) is None
+    assert "the policy lets team 'middleware' sign releases" in lines.pop()
+    revoked = policy_of(teams, releases=rule, revoked={mia.public_key.id: Revocation("2026-11-30", "")})
+    assert choose_signing(revoked, [mia], lines.append) is None
+    assert len(lines) == 1
+
+
+def test_a_revoked_key_of_a_colleague_is_an_earlier_key():
+    alice, bob = KeyInMemory(), KeyInMemory()
+    revoked = {bob.public_key.id: Revocation("2026-11-30", "")}
+    policy = policy_of({"operations": [alice, bob]}, releases=ReleaseRule(("operations",), 5), revoked=revoked)
+    signing = choose_signing(policy, [alice], pytest.fail)
+    assert (signing.keys, signing.earlier) == ((alice.public_key,), (bob.public_key,))
+
+
+@pytest.mark.parametrize("policy", [None, policy_of({})], ids=["no policy", "no rule"])
+def test_without_a_rule_the_first_signer_signs_releases(policy):
+    alice, mia = KeyInMemory(), KeyInMemory()
+    assert choose_signing(policy, [alice, mia], pytest.fail).signer is alice
+    assert choose_signing(policy, [], pytest.fail) is None

@@ -9,7 +9,7 @@ number is used for two records.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from ..custody.release_reader import TaggedRelease, read_tagged
 from ..custody.release_record import ReleasedTier, SignedRelease, next_record, read_release
 from ..errors import DamagedError, RunError, describe_error, errors_of
 from ..local_files import own_reads, set_aside, write_durably
+from ..policy.policy import Policy
 from ..signing.bundle import write_bundle
 from ..signing.envelope import Signer, sign_statement
 from ..signing.public_key import PublicKey
@@ -50,6 +51,36 @@ class ReleaseSigning:
     valid: timedelta = VALID
     #: Returns the current time.
     now: Callable[[], datetime] = _now
+
+
+def choose_signing(
+    policy: Policy | None, signers: Iterable[Signer], say: Callable[[str], None]
+) -> ReleaseSigning | None:
+    """Choose who signs the release record of a chain.
+
+    Args:
+        policy: The policy of the chain; ``None`` if it has none. If it says who signs releases, only they do.
+        signers: The signers of the published tiers, the base first.
+        say: Called with a line if there are signers, but none that may sign releases.
+
+    Returns:
+        How releases are signed; ``None`` if nobody can.
+    """
+    found = list(signers)
+    rule = policy.releases if policy else None
+    if policy is None or rule is None:
+        return ReleaseSigning(found[0]) if found else None
+    valid = frozenset(key for team in rule.teams for key in policy.valid_keys(team))
+    every = frozenset(key for team in rule.teams for key in policy.teams[team].keys.values())
+    for signer in found:
+        if signer.public_key in valid:
+            return ReleaseSigning(signer, tuple(valid), tuple(every - valid), timedelta(days=rule.valid))
+    if found:
+        say(
+            f"there is no new release record: the policy lets team {' or '.join(map(repr, rule.teams))} sign releases, "
+            "and tier_signing_key names no key of it; who checks the record refuses what is published now"
+        )
+    return None
 
 
 class ReleasePublisher:
