@@ -60,22 +60,25 @@ def choose_signing(
 
     Args:
         policy: The policy of the chain; ``None`` if it has none. If it says who signs releases, only they do.
-        signers: The signers of the published tiers, the base first.
+        signers: The signers of the published tiers, the base first. To open a key takes time, so no more are taken
+            than necessary.
         say: Called with a line if there are signers, but none that may sign releases.
 
     Returns:
         How releases are signed; ``None`` if nobody can.
     """
-    found = list(signers)
     rule = policy.releases if policy else None
     if policy is None or rule is None:
-        return ReleaseSigning(found[0]) if found else None
+        first = next(iter(signers), None)
+        return ReleaseSigning(first) if first else None
     valid = frozenset(key for team in rule.teams for key in policy.valid_keys(team))
     every = frozenset(key for team in rule.teams for key in policy.teams[team].keys.values())
-    for signer in found:
+    is_signed = False
+    for signer in signers:
+        is_signed = True
         if signer.public_key in valid:
             return ReleaseSigning(signer, tuple(valid), tuple(every - valid), timedelta(days=rule.valid))
-    if found:
+    if is_signed:
         say(
             f"there is no new release record: the policy lets team {' or '.join(map(repr, rule.teams))} sign releases, "
             "and tier_signing_key names no key of it; who checks the record refuses what is published now"
