@@ -83,11 +83,12 @@ def of_statements() -> Iterator[tuple[str, Line]]:
                 yield f"{where} signed by {person}", with_statement(number, which, exchanged)
             for other in range(len(LINE)):
                 if other != number:
+                    kind = signed.statement.predicate_type
                     moved = next(
-                        each
-                        for each in LINE[other].statements
-                        if each.statement.predicate_type == signed.statement.predicate_type
+                        (each for each in LINE[other].statements if each.statement.predicate_type == kind), None
                     )
+                    if moved is None:
+                        continue
                     yield (
                         f"{where} of {LINE[other].tier}",
                         with_statement(number, which, replace(moved, signers=signed.signers)),
