@@ -430,6 +430,30 @@ def test_a_pulled_base_of_our_own_team_has_no_own_layer():
     assert [(tier, name) for tier, name, _detail in links] == [("base", "parent")]
 
 
+def test_the_team_of_a_base_vouches_for_the_signature_of_others_if_the_pulled_image_is_gone():
+    line = own_pulled_line(origin=None, layers_read=True)
+    links = judge_image(others_policy("operations"), line, NOW)
+    assert failed(links) == []
+    [link] = [each for each in links if "vendor or mirror" in each.detail]
+    assert (
+        link.detail
+        == f"pulled from {MANIFEST}, as team 'operations' signed; vendor or mirror signed it when it was pulled"
+    )
+    unsigned = [replace(line[0], statements=()), *line[1:]]
+    assert ("base", "signature") in [
+        (tier, name) for tier, name, _detail in found(unsigned, others_policy("operations"))
+    ]
+    not_pulled = [make_line()[0], *line[1:]]
+    details = [detail for tier, _name, detail in found(not_pulled, others_policy("operations")) if tier == "base"]
+    assert any("its configuration was not read" in detail for detail in details)
+
+
+def test_the_image_itself_was_read():
+    line = pulled_line()[:1]
+    alone = replace(line[0], origin=None, manifest=MANIFEST, statements=line[0].origin.statements)
+    assert found([alone], others_policy()) == []
+
+
 def test_layers_of_a_pulled_base_must_be_read_or_named():
     """Otherwise, whoever signs a child could put other layers below it: the configuration of the base is not there."""
     [(tier, name, detail), *_] = found(own_pulled_line(origin=None), make_policy())

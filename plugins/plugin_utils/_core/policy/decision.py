@@ -9,6 +9,7 @@ does not name each link that failed, and an artifact that is missing passes unle
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from .evidence import CYCLONEDX, PROVENANCE, SIGNATURE, SPDX, ImageEvidence
@@ -18,7 +19,7 @@ from .patterns import covers, matches
 from .policy import OTHERS, Policy
 from .provenance import judge_provenance
 from .rules import TierRule
-from .subjects import Case, counts_as, listed, value_at
+from .subjects import Case, counts_as, listed, pulled_from, value_at
 
 _SHOWN = 3
 #: By how much the clock of a builder may be ahead.
@@ -32,7 +33,7 @@ def judge_image(policy: Policy, line: Sequence[ImageEvidence], now: datetime) ->
 
     Args:
         policy: The policy, whose signature was checked.
-        line: The images, the base first, and the image itself last.
+        line: The images, the base first, and last the image itself, whose configuration was read.
         now: The time.
 
     Returns:
@@ -42,7 +43,7 @@ def judge_image(policy: Policy, line: Sequence[ImageEvidence], now: datetime) ->
     if not line:
         return [*links, Link("", "layers", ok=False, detail="the line has no image", action="name an image")]
     names = [image.tier for image in line]
-    for index, image in enumerate(line):
+    for index, image in enumerate([*line[:-1], replace(line[-1], layers_read=True)]):
         if image.tier in names[:index]:
             detail = f"the line has two images of tier {image.tier!r}"
             links.append(Link(image.tier, "parent", ok=False, detail=detail, action="do not use the image"))
@@ -111,6 +112,10 @@ def _judge_others(policy: Policy, rule: TierRule, image: ImageEvidence, *, is_ba
     origin = image.origin
     if not is_base:
         problem = "signed_by is for a pulled base, but this image has a parent"
+    elif origin is None and rule.team is not None and (pulled := _pulled_by_team(policy, rule.team, rule, image)):
+        # The team's own check, when it pulled, is believed: without the team's signature, the base would not count.
+        detail = f"pulled from {pulled}, as team {rule.team!r} signed; {names} signed it when it was pulled"
+        return Link(image.tier, "signature", ok=True, detail=detail)
     elif origin is None and not image.layers_read:
         problem = "its configuration was not read, so nothing connects its layers with what was signed"
         action = "verify it where the image of the base can be read"
@@ -135,6 +140,13 @@ def _judge_others(policy: Policy, rule: TierRule, image: ImageEvidence, *, is_ba
         found = listed(list(map(policy.owner, keys))) or "nobody that the policy knows"
         problem = f"the pulled image {manifest} is signed by {found}; expected {names}"
     return Link(image.tier, "signature", ok=False, detail=problem, action=action)
+
+
+def _pulled_by_team(policy: Policy, team: str, rule: TierRule, image: ImageEvidence) -> str | None:
+    """Return from which image a base was pulled, as the provenance of its team says it; ``None`` if it says nothing."""
+    accepted = Case(policy, rule, team, image, ()).accepted(PROVENANCE)
+    digests = {str(each) for signed in accepted for each in pulled_from(signed.statement.predicate) if each}
+    return f"sha256:{digests.pop()}" if len(digests) == 1 else None
 
 
 def _judge_sbom(case: Case) -> Link:
