@@ -35,10 +35,11 @@ from served import http_server
 
 DOCS = Path(__file__).parents[3] / "docs"
 COMMAND = Path(sys.executable).parent / "tierwright"
-#: The verbs that inspect images. test_update.py, test_deployed.py, test_runs.py and test_keys.py test the others.
+#: The verbs that inspect images. test_update.py, test_deployed.py, test_runs.py, test_keys.py and test_records.py test
+#: the others.
 VERBS = [verb for verb in schemas.ANSWERS if verb not in {"update", "deployed", "runs"}]
 #: Verbs that show the output of a playbook, and groups of verbs. They have no --json.
-WITHOUT_ANSWER = ("try-candidate", "watch", "keys")
+WITHOUT_ANSWER = ("try-candidate", "watch", "keys", "sign", "records")
 
 STATUS = b"Package: ssl\nStatus: install ok installed\nArchitecture: amd64\nVersion: %d\n"
 BASE = layer(("var/lib/dpkg/status", STATUS % 1), ("etc/motd", b"one"), ("srv/a", b"twice"), ("srv/b", b"twice"))

@@ -44,6 +44,8 @@ _VERBS = {
     "report": "report",
     "doctor": "doctor",
     "keys": "keys",
+    "sign": "sign",
+    "records": "records",
 }
 
 #: Environment variable that makes the command show the traceback of an unexpected error.
