@@ -181,7 +181,9 @@ class Handler(BaseHTTPRequestHandler):
             return
         found = [
             {
+                "mediaType": json.loads(content).get("mediaType", ""),
                 "digest": key,
+                "size": len(content),
                 **{
                     name: json.loads(content)[name]
                     for name in ("artifactType", "annotations")
@@ -191,7 +193,9 @@ class Handler(BaseHTTPRequestHandler):
             for (owner, key), content in self.server.manifests.items()
             if owner == repository and _subject(content) == subject
         ]
-        self.answer(200, json.dumps({"schemaVersion": 2, "manifests": found}).encode())
+        kind = "application/vnd.oci.image.index.v1+json"
+        index = {"schemaVersion": 2, "mediaType": kind, "manifests": found}
+        self.answer(200, json.dumps(index).encode(), {"Content-Type": kind})
 
     def _blobs(self, repository: str, name: str, _query: dict[str, str], _body: bytes) -> None:
         content = self.server.blobs.get((repository, name))

@@ -16,7 +16,7 @@ from .catalogue import PACKAGES, Choice
 
 #: A mirror can be an old copy. Then the index of a suite that is not released yet has expired. It is still signed, and
 #: its packages only run tests.
-_FROZEN = '--aptopt=Acquire::Check-Valid-Until "false"'
+FROZEN = 'Acquire::Check-Valid-Until "false"'
 
 
 class UnavailableError(Exception):
@@ -66,7 +66,14 @@ def make(suite: str, packages: Sequence[str], name: str = "") -> Path:
     root.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=root.parent) as folder:
         new_root = Path(folder, "root")
-        command = ["mmdebstrap", "--variant=minbase", f"--include={','.join(packages)}", _FROZEN, suite, str(new_root)]
+        command = [
+            "mmdebstrap",
+            "--variant=minbase",
+            f"--include={','.join(packages)}",
+            f"--aptopt={FROZEN}",
+            suite,
+            str(new_root),
+        ]
         process = subprocess.run(
             [*command, own_mirrors()["archive"]],
             stdin=subprocess.DEVNULL,

@@ -83,3 +83,41 @@ def test_without_the_protection_a_core_file_has_the_passphrase(folder):
     (core,) = set(folder.iterdir()) - before
     assert PASSPHRASE.encode() in core.read_bytes()
     core.unlink()
+
+
+#: Opens a key as a user without rights, and lets another process of this user look at this process.
+LOOK = """
+import ctypes, os, subprocess, sys
+from pathlib import Path
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.signing import core_files, private_key, signers
+
+if sys.argv[1] == "unprotected":
+    signers.forbid_core_files = private_key.forbid_core_files = lambda: None
+key, passphrase = Path("a.key").read_text(), Path("passphrase").read_text()
+signers.open_signer(key, passphrase, folder=Path())  # imports all that is needed
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # as for a user who began without rights
+signers.open_signer(key, passphrase, folder=Path())
+for name in ("environ", "mem"):
+    command = ["/bin/sh", "-c", f"exec < /proc/{os.getpid()}/{name}"]
+    print(name, subprocess.run(command, cwd="/", capture_output=True, check=False).returncode == 0)
+"""
+
+
+@pytest.mark.parametrize("how", ["protected", "unprotected"])
+def test_other_processes_of_the_user_cannot_read_the_memory(folder, how):
+    process = subprocess.run(
+        [sys.executable, "-c", LOOK, how],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seen = dict(line.split() for line in process.stdout.splitlines())
+    assert seen["environ"] == str(how == "unprotected")
+    if how == "protected":  # without it, the kernel's setting kernel.yama.ptrace_scope decides
+        assert seen["mem"] == "False"
