@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 
 from ..engine.engine import Engine
@@ -20,7 +21,7 @@ from ..errors import DamagedError, RunError, describe_error
 from ..image import labels
 from ..signing.bundle import write_bundle
 from ..signing.envelope import IN_TOTO, Signer, sign
-from ..signing.statement import Statement, read_statement, write_statement
+from ..signing.statement import Statement, Subject, read_statement, write_statement
 from .build_facts import BuildFacts, note_facts, noted_facts
 from .gate_facts import noted_gate
 from .manifest_digest import manifest_digest
@@ -157,18 +158,17 @@ class _ImageSigning:
 
     def has(self, subject: TierImage, predicate_type: str) -> bool:
         """Say whether the key signed a statement of a kind about exactly this image."""
-        return any(
-            (statement.subjects, statement.predicate_type) == (subject.subjects(), predicate_type)
-            for statement in map(_read, self._before)
-            if statement is not None
-        )
+        return (subject.subjects(), predicate_type) in self._kinds
 
-
-def _read(payload: bytes) -> Statement | None:
-    try:
-        return read_statement(payload, "a record")
-    except DamagedError:
-        return None
+    @cached_property
+    def _kinds(self) -> set[tuple[tuple[Subject, ...], str]]:
+        """Subjects and kinds of the statements that the key signed before."""
+        kinds = set()
+        for payload in self._before:
+            with suppress(DamagedError):
+                statement = read_statement(payload, "a record")
+                kinds.add((statement.subjects, statement.predicate_type))
+        return kinds
 
 
 @contextmanager
