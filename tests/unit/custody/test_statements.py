@@ -193,7 +193,7 @@ def test_the_subjects_are_image_configuration_and_own_layer(statement):
 
 
 def test_an_image_without_its_own_layer_has_no_such_subject():
-    subjects = TierImage("base", MANIFEST, CONFIG, None).subjects()
+    subjects = TierImage("base", MANIFEST, CONFIG, ()).subjects()
     assert subjects == (Subject("base", MANIFEST), Subject("config", CONFIG))
 
 

@@ -78,7 +78,7 @@ def sign_images(
                 f"build it again with -e tier_force={tier}"
             )
             continue
-        subject = TierImage(tier, manifest_digest(engine, image), image.id, facts.layer)
+        subject = _subject(engine, facts, image)
         signing = _ImageSigning(records, image.id, signer)
         for statement in _statements(engine, records, subject, facts):
             signing.sign(statement)
@@ -104,8 +104,14 @@ def draft_statements(engine: Engine, records: LocalRecords, config: str) -> list
     image, facts = engine.images.find(config), noted_facts(records, config)
     if image is None or facts is None or not _fits(facts, facts.tier, image):
         return []
-    subject = TierImage(facts.tier, manifest_digest(engine, image), config, facts.layer)
+    subject = _subject(engine, facts, image)
     return list(_statements(engine, records, subject, facts))
+
+
+def _subject(engine: Engine, facts: BuildFacts, image: Image) -> TierImage:
+    """Name an image by its digests. A base has all layers: if it was pulled, only this binds them to the signature."""
+    own = image.layers if facts.parent is None else (facts.layer,) if facts.layer else ()
+    return TierImage(facts.tier, manifest_digest(engine, image), image.id, own)
 
 
 def _statements(engine: Engine, records: LocalRecords, subject: TierImage, facts: BuildFacts) -> Iterator[Statement]:

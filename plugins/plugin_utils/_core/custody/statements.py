@@ -15,7 +15,7 @@ from urllib.parse import quote
 from ..build_key.source_version import Commit
 from ..signing.statement import Statement, Subject
 from .build_facts import BuildFacts, Material
-from .gate_facts import GateFacts
+from .gate_facts import OWN, GateFacts
 from .predicates import BUILD_TYPE, BUILDER, GATE, PROVENANCE, SIGNATURE, TESTED_ON, TierImage
 
 _SHA256 = "sha256:"
@@ -57,6 +57,7 @@ def gate_statement(image: TierImage, facts: GateFacts) -> Statement:
             "name": f"tests of {each.tier}",
             "digest": {"sha256": each.digest},
             "annotations": {"tier": each.tier, "team": each.team, "kind": each.kind}
+            | ({"contracts": "none"} if each.kind == OWN and not each.contracts else {})
             | ({"origin": each.origin} if each.origin else {}),
         }
         for each in facts.folders
