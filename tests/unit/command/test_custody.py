@@ -135,7 +135,7 @@ def test_content_reads_the_layers_again(run, chain, tmp_path):
     assert "the image, content: " in result.stdout
 
 
-def test_an_older_policy_than_was_seen_is_refused(run, chain, tmp_path):
+def test_an_older_policy_than_was_seen_is_refused(chain, tmp_path):
     place = chain.write(tmp_path / "layout")
     options = ["verify", f"{place}:shop", "--policy", str(tmp_path / "chain-policy.yml")]
     for version, code in ((2, 0), (1, 8)):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
+import shutil
 
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.parts import digest_key
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.repository_source import RepositorySource
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.source_version import Commit
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody import build_facts
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.build_facts import (
     BuildTools,
     ParentImage,
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.once
 ORIGIN = BuildOrigin(Commit("a" * 40, 1_700_000_000), RepositorySource("https://x", "main", clean=True), (), "ci-1")
 
 
-def make(engine, identity, content, parent=None):
+def make(engine, identity, content, parent=None, epoch=9):
     """Load an image with one layer of its own, or with none if there is no content."""
     below = loading.Layers(parent.layers, donor=parent.id) if parent else loading.Layers(())
 
@@ -42,7 +43,7 @@ def make(engine, identity, content, parent=None):
 
     if not content:
         return loading.load(engine, describe(below.digests), below)
-    layer = Layer([FileEntry(b"file", FileKind.FILE, 0o644, 0, 0, 5, len(content), content=content)], 9)
+    layer = Layer([FileEntry(b"file", FileKind.FILE, 0o644, 0, 0, epoch, len(content), content=content)], epoch)
     return loading.load_new(engine, layer, below, lambda digest, _content: describe([*below.digests, digest]))
 
 
@@ -53,7 +54,7 @@ class Run:
         self.engine, self.journal = FakeEngine(), Journal.begin("shop")
         self.core, self.tier = make_tier("core"), make_tier("web", "core")
         self.parent = make(self.engine, labels.identity("shop", self.core, {}, "debian"), b"core")
-        self.content = b"web"
+        self.content, self.epoch = b"web", 9
         monkeypatch.setattr(build, "wait_for_jobs", lambda *_arguments: None)
         monkeypatch.setattr(build.mounts, "check_volumes", lambda *_arguments, **_options: None)
         monkeypatch.setattr(build, "clear_build", lambda *_arguments: None)
@@ -62,7 +63,7 @@ class Run:
     def _seal(self, engine, _container, spec, say):
         assert say
         identity = {**spec.identity, labels.CONTENT: f"sha256:{self.content.hex()}"}
-        return make(engine, identity, self.content, spec.parent)
+        return make(engine, identity, self.content, spec.parent, self.epoch)
 
     def build(self, **parts):
         write_plan(self.journal, "shop", Decision(self.tier, Action.BUILD, (), None, parts), "web", ORIGIN)
@@ -96,14 +97,35 @@ def test_a_tier_without_changes_has_no_layer_of_its_own(run):
     assert noted_facts(LocalRecords(), run.build().id).layer is None
 
 
-def test_a_build_with_the_content_of_the_release_describes_the_release(run):
+def release(run):
+    """Release a build, and return its image and the facts about it. The next build has other times, but its content."""
     released = run.build(role="1")
     run.engine.images.tag(released.id, "web", "latest")
-    first = noted_facts(LocalRecords(), released.id)
+    run.epoch += 1
+    return released, noted_facts(LocalRecords(), released.id)
+
+
+def test_a_build_with_the_content_of_the_release_replaces_no_exact_facts(run):
+    released, first = release(run)
+    assert run.build(role="2").id == released.id
+    assert noted_facts(LocalRecords(), released.id) == first
+    assert LocalRecords().configs() == [released.id]
+
+
+def test_a_build_with_the_content_of_a_release_without_facts_describes_the_release(run, tmp_path):
+    released, first = release(run)
+    shutil.rmtree(tmp_path / "tierwright/+records")
     assert run.build(role="2").id == released.id
     facts = noted_facts(LocalRecords(), released.id)
-    assert (first.parts["role"], facts.parts["role"]) == ("1", "2")
-    assert dataclasses.replace(facts, parts=first.parts, started="", finished="") == dataclasses.replace(
-        first, started="", finished=""
-    )
-    assert LocalRecords().configs() == [released.id]
+    assert facts.layer == released.layers[-1]
+    assert facts.parts["role"] == "2"
+    assert facts.epoch == released.created
+    assert facts.built not in {None, released.id}
+    assert facts.parent == first.parent
+
+
+def test_an_equal_build_replaces_the_facts(run, monkeypatch):
+    image = run.build(role="1")
+    monkeypatch.setattr(build_facts, "user", lambda: "bob")
+    assert run.build(role="1").id == image.id
+    assert noted_facts(LocalRecords(), image.id).user == "bob"

@@ -44,7 +44,7 @@ def provenance_statement(image: TierImage, facts: BuildFacts) -> Statement:
         "runDetails": {
             "builder": {"id": BUILDER + quote(facts.builder, safe=""), "version": {"tierwright": facts.version}},
             "metadata": {"invocationId": facts.run, "startedOn": facts.started, "finishedOn": facts.finished},
-            "byproducts": [{"name": "who", "annotations": {"user": facts.user, "machine": facts.machine}}],
+            "byproducts": list(_byproducts(facts)),
         },
     }
     return Statement(image.subjects(), PROVENANCE, predicate)
@@ -102,6 +102,12 @@ def _source(facts: BuildFacts) -> Mapping[str, Any]:
         "commit": commit.id,
         "clean": commit.clean and source.clean,
     }
+
+
+def _byproducts(facts: BuildFacts) -> Iterator[Mapping[str, Any]]:
+    yield {"name": "who", "annotations": {"user": facts.user, "machine": facts.machine}}
+    if facts.built is not None:
+        yield {"name": "same content", "digest": {"sha256": facts.built.removeprefix(_SHA256)}}
 
 
 def _dependencies(facts: BuildFacts) -> Iterator[Mapping[str, Any]]:
