@@ -12,7 +12,7 @@ import types
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command import keys, policy, report, runs
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command import keys, policy, records, report, runs
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility import variant_matrix
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody import custody_answer
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment import deployed_service
@@ -50,7 +50,12 @@ ANSWERS = {
     "doctor": checks.Findings,
 }
 #: Other answers, by verb and option.
-OTHERS = {"matrix --changes": variant_matrix.Changes, "keys show": keys.ShownKey, "policy show": policy.ShownPolicy}
+OTHERS = {
+    "matrix --changes": variant_matrix.Changes,
+    "keys show": keys.ShownKey,
+    "policy show": policy.ShownPolicy,
+    "records list": records.RecordList,
+}
 #: Files that a run writes, by the variable that names them.
 FILES = {"tier_result_file": result.RunResult}
 FOLDER = Path(__file__).parents[1] / "docs/schemas"

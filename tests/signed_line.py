@@ -148,7 +148,7 @@ def make_line() -> list[ImageEvidence]:
         statements = [
             sign(PROVENANCE, subjects, provenance(tier, below, "one"), first),
             *([sign(PROVENANCE, subjects, provenance(tier, below, "two"), second)] if both else []),
-            sign(GATE, subjects, results, *people),
+            *([sign(GATE, subjects, results, *people)] if below else []),  # the base has no tests
             sign(CYCLONEDX, subjects, {"bomFormat": "CycloneDX"}, *people),
         ]
         line.append(

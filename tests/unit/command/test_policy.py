@@ -109,6 +109,24 @@ def test_a_changed_policy_is_refused(run):
     assert "was changed after it was signed" in err
 
 
+def test_a_revoked_key_takes_a_new_signature(run):
+    run(*SIGN)
+    key = json.loads(CliRunner().invoke(tierwright, ["keys", "show", "keys/deputy.pub", "--json"]).stdout)
+    lines = "".join(f"        {line}\n" for line in key["public_key"].splitlines())
+    POLICY.write_text(POLICY.read_text().replace("      bob: |", f"      dan: |\n{lines}      bob: |"))
+    assert run(*SIGN)[0] == 0
+    arguments = ["keys", "revoke", "operations/dan", "--reason", "laptop lost"]
+    assert CliRunner().invoke(tierwright, arguments).exit_code == 0
+    code, _out, err = run("check", "--policy-key", "keys/owner.pub")
+    assert code == NOT_TRUSTED
+    assert "was changed after it was signed" in err
+    assert run(*SIGN)[0] == 0
+    answer = json.loads(run("show", "--json", "--policy-key", "keys/owner.pub")[1])
+    assert answer["version"] == 4
+    [revoked] = [each for each in answer["keys"] if each["revoked"]]
+    assert (revoked["name"], revoked["id"], revoked["revoked"][10:]) == ("dan", key["id"], " (laptop lost)")
+
+
 def test_show_tells_what_is_required(run):
     code, out, err = run("show")
     assert (code, err) == (0, "")

@@ -188,6 +188,42 @@ def test_tests_without_contracts_need_not_run_on_descendants():
     assert found(line) == []
 
 
+def test_tests_are_needed_if_a_rule_or_an_ancestor_requires_them():
+    def drop(number):
+        return with_statements(number, lambda _signed: None, GATE)
+
+    core = make_policy(corebuild={"tests": ()})
+    assert [each for each in found(drop(CORE), core) if each[0] == "corebuild"] == []
+    assert ("corebuild", "tests", "no test result is signed; team 'operations' must sign it") in found(drop(CORE))
+    php = make_policy(httpd_php={"tests": ()})
+    assert ("httpd-php", "tests", "no test result is signed; team 'middleware' must sign it") in found(drop(PHP), php)
+
+
+def test_an_installed_role_has_a_version_instead_of_a_commit():
+    def change(signed):
+        predicate = signed.statement.predicate
+        definition = predicate["buildDefinition"]
+        external = {**definition["externalParameters"], "source": {"version": "1.2.0", "clean": True}}
+        resolved = [definition["resolvedDependencies"][0], {"name": "source", "uri": "pkg:ansible/a.b@1.2.0"}]
+        changed = {**definition, "externalParameters": external, "resolvedDependencies": resolved}
+        return again(signed, predicate={**predicate, "buildDefinition": changed})
+
+    line = with_statements(PHP, change, PROVENANCE)
+    assert [name for _tier, name, _detail in found(line)] == ["source"]
+    assert found(line, make_policy(httpd_php={"repositories": (), "branches": ()})) == []
+
+
+def test_the_oldest_time_of_a_base_counts():
+    def change(signed):
+        predicate = signed.statement.predicate
+        definition = {**predicate["buildDefinition"], "internalParameters": {"epoch": 1_700_000_000}}
+        return again(signed, predicate={**predicate, "buildDefinition": definition})
+
+    [(tier, name, detail)] = found(with_statements(0, change, PROVENANCE))
+    assert (tier, name) == ("base", "base age")
+    assert detail.startswith("the base is of 2023-11-14, 1111 days old")
+
+
 def test_the_test_result_needs_as_many_signatures():
     line = with_statements(CORE, signed_by("alice"), GATE)
     detail = "the test result is signed by alice of team 'operations'; 2 keys of the team must sign it"
@@ -201,6 +237,7 @@ def test_the_test_result_needs_as_many_signatures():
         ({"branch": "feature"}, "source", "it was built from the branch 'feature'; allowed are main"),
         ({"clean": False}, "source", "its source had changes that were not committed"),
         ({"commit": "0" * 40}, "source", "the provenance names the commits"),
+        ({"version": "1.0", "commit": None}, "source", "the provenance names the commits None, c0ff"),
     ],
 )
 def test_the_source_must_be_allowed(source, name, detail):
@@ -367,10 +404,11 @@ def test_signatures_of_others_are_only_for_bases():
     assert found(policy=policy) == [("shop", "signature", detail)]
 
 
-def test_a_pulled_base_of_our_own_team_has_no_own_layer():
-    line = pulled_line(changed_settings=("Env",))
-    team = make_line()[0].statements
-    named = {"name": "pulled", "digest": {"sha256": MANIFEST.removeprefix("sha256:")}}
+def own_pulled_line(*, with_layers=False, digest_of_origin=MANIFEST, **changes):
+    """Return a line whose base our own team pulled and signed."""
+    line = pulled_line()
+    named = {"name": "base", "uri": "docker://debian", "digest": {"sha256": digest_of_origin.removeprefix("sha256:")}}
+    layers = tuple(Subject("layer", each) for each in line[0].layers) if with_layers else ()
 
     def adapt(signed):
         predicate = signed.statement.predicate
@@ -378,13 +416,63 @@ def test_a_pulled_base_of_our_own_team_has_no_own_layer():
             definition = predicate["buildDefinition"]
             resolved = [*definition["resolvedDependencies"], named]
             predicate = {**predicate, "buildDefinition": {**definition, "resolvedDependencies": resolved}}
-        return again(signed, subjects=signed.statement.subjects[:2], predicate=predicate)
+        return again(signed, subjects=(*signed.statement.subjects[:2], *layers), predicate=predicate)
 
-    line[0] = replace(line[0], statements=tuple(map(adapt, team)))
-    assert found(line, others_policy(team="operations")) == []
-    assert found([replace(line[0], origin=None), *line[1:]], make_policy()) == []
-    named["digest"]["sha256"] = "0" * 64
-    assert ("base", "parent") in [(tier, name) for tier, name, _detail in found(line, others_policy("operations"))]
+    line[0] = replace(line[0], statements=tuple(map(adapt, make_line()[0].statements)))
+    line[0] = replace(line[0], **changes)
+    return line
+
+
+def test_a_pulled_base_of_our_own_team_has_no_own_layer():
+    assert found(own_pulled_line(), others_policy(team="operations")) == []
+    assert found(own_pulled_line(origin=None, layers_read=True), make_policy()) == []
+    links = found(own_pulled_line(digest_of_origin=digest("x")), others_policy("operations"))
+    assert [(tier, name) for tier, name, _detail in links] == [("base", "parent")]
+
+
+def test_the_team_of_a_base_vouches_for_the_signature_of_others_if_the_pulled_image_is_gone():
+    line = own_pulled_line(origin=None, layers_read=True)
+    links = judge_image(others_policy("operations"), line, NOW)
+    assert failed(links) == []
+    [link] = [each for each in links if "vendor or mirror" in each.detail]
+    assert (
+        link.detail
+        == f"pulled from {MANIFEST}, as team 'operations' signed; vendor or mirror signed it when it was pulled"
+    )
+    unsigned = [replace(line[0], statements=()), *line[1:]]
+    assert ("base", "signature") in [
+        (tier, name) for tier, name, _detail in found(unsigned, others_policy("operations"))
+    ]
+    not_pulled = [make_line()[0], *line[1:]]
+    details = [detail for tier, _name, detail in found(not_pulled, others_policy("operations")) if tier == "base"]
+    assert any("its configuration was not read" in detail for detail in details)
+
+
+def test_the_image_itself_was_read():
+    line = pulled_line()[:1]
+    alone = replace(line[0], origin=None, manifest=MANIFEST, statements=line[0].origin.statements)
+    assert found([alone], others_policy()) == []
+
+
+def test_layers_of_a_pulled_base_must_be_read_or_named():
+    """Otherwise, whoever signs a child could put other layers below it: the configuration of the base is not there."""
+    [(tier, name, detail), *_] = found(own_pulled_line(origin=None), make_policy())
+    assert (tier, name) == ("base", "provenance")
+    assert detail.startswith("the provenance is wrong: it is not about 'layer' sha256:")
+    assert found(own_pulled_line(origin=None, with_layers=True), make_policy()) == []
+    line = own_pulled_line(origin=None, with_layers=True)
+    line = [replace(image, layers=(digest("evil"), *image.layers[1:])) for image in line]
+    assert ("base", "provenance") in [(tier, name) for tier, name, _detail in found(line)]
+
+
+def test_layers_of_a_base_of_others_must_be_read():
+    line = pulled_line()
+    signed = line[0].origin.statements
+    line[0] = replace(line[0], origin=None, manifest=MANIFEST, statements=signed)
+    detail = "its configuration was not read, so nothing connects its layers with what was signed"
+    assert ("base", "signature", detail) in found(line, others_policy())
+    line[0] = replace(line[0], layers_read=True)
+    assert "base" not in [tier for tier, _name, _detail in found(line, others_policy())]
 
 
 def test_an_empty_line_is_refused():

@@ -63,6 +63,24 @@ def structural() -> Iterator[tuple[str, Line]]:
             yield f"{where}: layer added at {at}", with_image(number, layers=(*layers[:at], digest("x"), *layers[at:]))
 
 
+def of_whole_lines() -> Iterator[tuple[str, Line]]:
+    """Changes of a layer in all images that have it, as if the evidence of ancestors came from the layers of a child."""
+    count = len(LINE[-1].layers)
+    for at in range(count):
+        for name, new in {"changed": (digest("x"),), "dropped": (), "twice": (LINE[-1].layers[at],) * 2}.items():
+            line = [
+                replace(image, layers=(*image.layers[:at], *new, *image.layers[at + 1 :]))
+                if at < len(image.layers)
+                else image
+                for image in LINE
+            ]
+            yield f"layer {at} {name} in all images", line
+    for at in range(count - 1):
+        order = [*range(at), at + 1, at, *range(at + 2, count)]
+        line = [replace(image, layers=tuple(LINE[-1].layers[i] for i in order[: len(image.layers)])) for image in LINE]
+        yield f"layers {at} and {at + 1} swapped in all images", line
+
+
 def of_statements() -> Iterator[tuple[str, Line]]:
     """Changes of statements and of their signers."""
     for number, image in enumerate(LINE):
@@ -83,11 +101,12 @@ def of_statements() -> Iterator[tuple[str, Line]]:
                 yield f"{where} signed by {person}", with_statement(number, which, exchanged)
             for other in range(len(LINE)):
                 if other != number:
+                    kind = signed.statement.predicate_type
                     moved = next(
-                        each
-                        for each in LINE[other].statements
-                        if each.statement.predicate_type == signed.statement.predicate_type
+                        (each for each in LINE[other].statements if each.statement.predicate_type == kind), None
                     )
+                    if moved is None:
+                        continue
                     yield (
                         f"{where} of {LINE[other].tier}",
                         with_statement(number, which, replace(moved, signers=signed.signers)),
@@ -175,7 +194,10 @@ def of_predicates() -> Iterator[tuple[str, Line]]:
                     yield title, with_statement(number, which, mutated)
 
 
-@pytest.mark.parametrize("mutations", [structural, of_statements, of_predicates])
+MUTATIONS = {structural: 100, of_whole_lines: 10, of_statements: 100, of_predicates: 100}
+
+
+@pytest.mark.parametrize("mutations", MUTATIONS)
 def test_each_single_change_breaks_a_link(mutations):
     assert failed(judge_image(POLICY, LINE, NOW)) == []
     count, unnoticed = 0, []
@@ -183,12 +205,12 @@ def test_each_single_change_breaks_a_link(mutations):
         count += 1
         if line != LINE and not failed(judge_image(POLICY, line, NOW)):
             unnoticed.append(title)
-    assert count > 100
+    assert count > MUTATIONS[mutations]
     assert unnoticed == []
 
 
 def test_every_failed_link_says_what_was_found_and_what_to_do():
-    for mutations in (structural, of_statements, of_predicates):
+    for mutations in MUTATIONS:
         for title, line in mutations():
             for link in judge_image(POLICY, line, NOW):
                 assert link.detail, title

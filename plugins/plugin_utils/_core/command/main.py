@@ -50,6 +50,8 @@ _VERBS = {
     "doctor": "doctor",
     "keys": "keys",
     "policy": "policy",
+    "sign": "sign",
+    "records": "records",
 }
 
 #: Environment variable that makes the command show the traceback of an unexpected error.

@@ -25,6 +25,8 @@ from ..errors import DamagedError, describe_error
 from ..local_files import own_reads, write_durably
 from ..records import decode, encode
 from ..signing.bundle import LARGEST, read_bundle
+from ..signing.envelope import IN_TOTO
+from ..signing.public_key import PublicKey
 from .image_identity import ImageIdentity
 
 #: This cannot be the folder of a chain, because the name of a chain does not begin with a plus sign.
@@ -87,6 +89,13 @@ class LocalRecords:
                 self._warn(f"{_describe(path, error)}; it is ignored")
                 continue
             yield str(path), content
+
+    def signed_payloads(self, config: str, key: PublicKey) -> frozenset[bytes]:
+        """Return the bytes of the statements about an image that a key signed. Other signatures are ignored."""
+        envelopes = (read_bundle(content, title) for title, content in self.of_config(config))
+        return frozenset(
+            envelope.payload for envelope in envelopes if envelope.payload_type == IN_TOTO and envelope.signers([key])
+        )
 
     def add(self, config: str, bundle: bytes) -> Path:
         """Store a bundle of an image. It survives a crash of the machine. An equal bundle is not written again.

@@ -18,8 +18,8 @@ from ..engine.engine import Engine
 from ..engine.inspection import Image
 from ..errors import DamagedError, RunError, describe_error
 from ..image import labels
-from ..signing.bundle import read_bundle, write_bundle
-from ..signing.envelope import IN_TOTO, Envelope, Signer, sign
+from ..signing.bundle import write_bundle
+from ..signing.envelope import IN_TOTO, Signer, sign
 from ..signing.statement import Statement, read_statement, write_statement
 from .build_facts import BuildFacts, note_facts, noted_facts
 from .gate_facts import noted_gate
@@ -88,6 +88,25 @@ def sign_images(
     return SignedImages(signatures, unsigned)
 
 
+def draft_statements(engine: Engine, records: LocalRecords, config: str) -> list[Statement]:
+    """Make the statements about an image from the facts on this machine; none if there are no facts about it.
+
+    Args:
+        engine: The engine that has the image.
+        records: The store.
+        config: ``sha256:…`` of the image's configuration.
+
+    Raises:
+        RunError: A fact cannot be stored.
+        EngineError: The engine rejected a request.
+    """
+    image, facts = engine.images.find(config), noted_facts(records, config)
+    if image is None or facts is None or not _fits(facts, facts.tier, image):
+        return []
+    subject = TierImage(facts.tier, manifest_digest(engine, image), config, facts.layer)
+    return list(_statements(engine, records, subject, facts))
+
+
 def _statements(engine: Engine, records: LocalRecords, subject: TierImage, facts: BuildFacts) -> Iterator[Statement]:
     yield provenance_statement(subject, _with_parent_manifest(engine, records, subject.config, facts))
     gate = noted_gate(records, subject.config)
@@ -103,7 +122,7 @@ def _with_parent_manifest(engine: Engine, records: LocalRecords, config: str, fa
         return facts
     known = dataclasses.replace(parent, manifest=manifest_digest(engine, image))
     facts = dataclasses.replace(facts, parent=known)
-    with _storing(config):
+    with storing(config):
         note_facts(records, config, facts)
     return facts
 
@@ -123,14 +142,18 @@ class _ImageSigning:
 
     def __init__(self, records: LocalRecords, config: str, signer: Signer) -> None:
         self._records, self._config, self._signer = records, config, signer
-        self._before = [envelope for envelope in _envelopes(records, config) if envelope.signers([signer.public_key])]
+        self._before = records.signed_payloads(config, signer.public_key)
         #: Number of new signatures.
         self.count = 0
 
     def sign(self, statement: Statement) -> None:
         payload = write_statement(statement)
-        if all(envelope.payload != payload for envelope in self._before):
-            self.add(payload)
+        if payload in self._before:
+            return
+        envelope = sign(payload, IN_TOTO, self._signer)
+        with storing(self._config):
+            self._records.add(self._config, write_bundle(envelope, self._signer.public_key))
+        self.count += 1
 
     def has(self, subject: TierImage, predicate_type: str) -> bool:
         """Say whether the key signed a statement of a kind about exactly this image."""
@@ -140,29 +163,17 @@ class _ImageSigning:
             if statement is not None
         )
 
-    def add(self, payload: bytes) -> None:
-        envelope = sign(payload, IN_TOTO, self._signer)
-        with _storing(self._config):
-            self._records.add(self._config, write_bundle(envelope, self._signer.public_key))
-        self.count += 1
 
-
-def _envelopes(records: LocalRecords, config: str) -> Iterator[Envelope]:
-    for title, content in records.of_config(config):
-        envelope = read_bundle(content, title)
-        if envelope.payload_type == IN_TOTO:
-            yield envelope
-
-
-def _read(envelope: Envelope) -> Statement | None:
+def _read(payload: bytes) -> Statement | None:
     try:
-        return read_statement(envelope.payload, "a record")
+        return read_statement(payload, "a record")
     except DamagedError:
         return None
 
 
 @contextmanager
-def _storing(config: str) -> Iterator[None]:
+def storing(config: str) -> Iterator[None]:
+    """Turn errors while records are stored into a sentence about the image."""
     try:
         yield
     except OSError as error:

@@ -9,20 +9,23 @@ does not name each link that failed, and an artifact that is missing passes unle
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
-from .evidence import CYCLONEDX, SIGNATURE, SPDX, ImageEvidence
+from .evidence import CYCLONEDX, PROVENANCE, SIGNATURE, SPDX, ImageEvidence
 from .gate_statement import judge_tests
 from .link import Link
 from .patterns import covers, matches
 from .policy import OTHERS, Policy
 from .provenance import judge_provenance
 from .rules import TierRule
-from .subjects import Case, counts_as, listed
+from .subjects import Case, counts_as, listed, pulled_from, value_at
 
 _SHOWN = 3
 #: By how much the clock of a builder may be ahead.
 _AHEAD = timedelta(days=1)
+#: The end of the year 9999, in seconds since 1970.
+_LATEST = 253_402_300_799
 
 
 def judge_image(policy: Policy, line: Sequence[ImageEvidence], now: datetime) -> list[Link]:
@@ -30,7 +33,7 @@ def judge_image(policy: Policy, line: Sequence[ImageEvidence], now: datetime) ->
 
     Args:
         policy: The policy, whose signature was checked.
-        line: The images, the base first, and the image itself last.
+        line: The images, the base first, and last the image itself, whose configuration was read.
         now: The time.
 
     Returns:
@@ -40,7 +43,7 @@ def judge_image(policy: Policy, line: Sequence[ImageEvidence], now: datetime) ->
     if not line:
         return [*links, Link("", "layers", ok=False, detail="the line has no image", action="name an image")]
     names = [image.tier for image in line]
-    for index, image in enumerate(line):
+    for index, image in enumerate([*line[:-1], replace(line[-1], layers_read=True)]):
         if image.tier in names[:index]:
             detail = f"the line has two images of tier {image.tier!r}"
             links.append(Link(image.tier, "parent", ok=False, detail=detail, action="do not use the image"))
@@ -77,7 +80,7 @@ def _judge_one(policy: Policy, image: ImageEvidence, below: tuple[ImageEvidence,
     if policy.outdated:
         yield _judge_outdated(policy.outdated, image)
     if policy.base_age is not None and not below:
-        yield _judge_age(policy.base_age, image, now)
+        yield _judge_age(policy.base_age, image, _built(policy, rule, image), now)
 
 
 def _judge_layers(image: ImageEvidence, parent: ImageEvidence | None) -> Link:
@@ -109,6 +112,13 @@ def _judge_others(policy: Policy, rule: TierRule, image: ImageEvidence, *, is_ba
     origin = image.origin
     if not is_base:
         problem = "signed_by is for a pulled base, but this image has a parent"
+    elif origin is None and rule.team is not None and (pulled := _pulled_by_team(policy, rule.team, rule, image)):
+        # The team's own check, when it pulled, is believed: without the team's signature, the base would not count.
+        detail = f"pulled from {pulled}, as team {rule.team!r} signed; {names} signed it when it was pulled"
+        return Link(image.tier, "signature", ok=True, detail=detail)
+    elif origin is None and not image.layers_read:
+        problem = "its configuration was not read, so nothing connects its layers with what was signed"
+        action = "verify it where the image of the base can be read"
     elif origin is not None and origin.layers != image.layers:
         problem = f"its layers are not those of the image {origin.manifest} that it was pulled from"
     elif origin is not None and origin.changed_settings and rule.team is None:
@@ -130,6 +140,13 @@ def _judge_others(policy: Policy, rule: TierRule, image: ImageEvidence, *, is_ba
         found = listed(list(map(policy.owner, keys))) or "nobody that the policy knows"
         problem = f"the pulled image {manifest} is signed by {found}; expected {names}"
     return Link(image.tier, "signature", ok=False, detail=problem, action=action)
+
+
+def _pulled_by_team(policy: Policy, team: str, rule: TierRule, image: ImageEvidence) -> str | None:
+    """Return from which image a base was pulled, as the provenance of its team says it; ``None`` if it says nothing."""
+    accepted = Case(policy, rule, team, image, ()).accepted(PROVENANCE)
+    digests = {str(each) for signed in accepted for each in pulled_from(signed.statement.predicate) if each}
+    return f"sha256:{digests.pop()}" if len(digests) == 1 else None
 
 
 def _judge_sbom(case: Case) -> Link:
@@ -189,13 +206,24 @@ def _limit(limits: Mapping[str, int], package: str) -> int | None:
     return min(patterns) if patterns else limits.get(OTHERS)
 
 
-def _judge_age(limit: int, image: ImageEvidence, now: datetime) -> Link:
+def _built(policy: Policy, rule: TierRule, image: ImageEvidence) -> datetime | None:
+    """Return the time of a base: the oldest one that its image and the provenance of its team name."""
+    times = [] if image.built is None else [image.built]
+    if rule.team is not None:
+        for signed in Case(policy, rule, rule.team, image, ()).accepted(PROVENANCE):
+            epoch = value_at(signed.statement.predicate, "buildDefinition", "internalParameters", "epoch")
+            if isinstance(epoch, int) and 0 < epoch < _LATEST:
+                times.append(datetime.fromtimestamp(epoch, UTC))
+    return min(times, default=None)
+
+
+def _judge_age(limit: int, image: ImageEvidence, built: datetime | None, now: datetime) -> Link:
     action = "update the base: give it newer sources, and build it again"
-    if image.built is None:
+    if built is None:
         detail, ok = "the time of the base is not known", False
-    elif image.built > now + _AHEAD:
-        detail, ok = f"the base claims to be of {image.built:%Y-%m-%d}, which is in the future", False
+    elif built > now + _AHEAD:
+        detail, ok = f"the base claims to be of {built:%Y-%m-%d}, which is in the future", False
     else:
-        days = max(0, (now - image.built).days)
-        detail, ok = f"the base is of {image.built:%Y-%m-%d}, {days} days old; allowed are {limit}", days <= limit
+        days = max(0, (now - built).days)
+        detail, ok = f"the base is of {built:%Y-%m-%d}, {days} days old; allowed are {limit}", days <= limit
     return Link(image.tier, "base age", ok=ok, detail=detail, action="" if ok else action)

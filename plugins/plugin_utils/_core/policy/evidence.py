@@ -32,8 +32,10 @@ BUILD_TYPE = "https://tierwright.github.io/tier/v1"
 #: Names of the subjects of a statement about an image, after the first one, which has the name of the tier.
 CONFIG, LAYER = "config", "layer"
 
-#: Names of resolved dependencies in our provenance. ``pulled`` is the image of others that a base was made from.
-PARENT, SOURCE, PULLED = "parent", "source", "pulled"
+#: Names of resolved dependencies in our provenance.
+PARENT, SOURCE, BASE = "parent", "source", "base"
+#: How the address of such a base begins if it is an image of others, which was pulled.
+PULLED = "docker://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +74,13 @@ class ImageEvidence:
     config: str
     #: Digest of its manifest; ``None`` if it is not known.
     manifest: str | None
-    #: Digests of its layers (diffIDs) in its configuration, the lowest first.
+    #: Digests of its layers (diffIDs), the lowest first: those in its configuration, or those that its child has.
     layers: tuple[str, ...]
     #: ID of its parent's image, from its label; ``None`` for a base.
     parent: str | None
     #: What was signed about it.
     statements: tuple[SignedStatement, ...]
-    #: Time of the image in its configuration; for a base, the release time of its packages.
+    #: Time of the image in its configuration, with a time zone; for a base, the release time of its packages.
     built: datetime | None = None
     #: The chain, from its label; ``None`` if it has no such label.
     chain: str | None = None
@@ -88,6 +90,9 @@ class ImageEvidence:
     written: tuple[str, ...] | None = None
     #: For a base that was pulled, the image of others.
     origin: PulledImage | None = None
+    #: Whether its layers were read from its configuration, and the digest of this was compared. Otherwise, statements
+    #: must name all layers of a pulled base.
+    layers_read: bool = False
 
 
 def read_signed_statement(envelope: Envelope, keys: Iterable[PublicKey], title: str) -> SignedStatement:

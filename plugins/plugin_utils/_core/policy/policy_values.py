@@ -50,8 +50,8 @@ class PolicyValue:
             case str():
                 return repr(self.value[:_QUOTED]) + ("…" if len(self.value) > _QUOTED else "")
             case list():
-                return "a list"
-        return "a dictionary"
+                return "a list" if self.value else "an empty list"
+        return "a dictionary" if self.value else "an empty dictionary"
 
     def dictionary(self, expected: str) -> dict[str, PolicyValue]:
         """Return the values of a dictionary that is not empty, by key. Its keys are names, such as those of teams."""

@@ -9,12 +9,13 @@ count, so nobody can spoil an image by adding statements.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import quote
 
 from ..signing.public_key import PublicKey
-from .evidence import BUILD_TYPE, PARENT, PROVENANCE, PULLED, SOURCE, ImageEvidence, SignedStatement
+from .evidence import BUILD_TYPE, PARENT, PROVENANCE, SOURCE, ImageEvidence, SignedStatement
 from .link import Link
 from .patterns import matches_any
-from .subjects import Case, dependencies, value_at
+from .subjects import Case, dependencies, pulled_from, value_at
 
 _SHOWN = 12
 _ASPECTS = ("provenance", "parent", "source")
@@ -97,8 +98,7 @@ def _builder(predicate: Mapping[str, object]) -> str:
 def _lowest_problem(image: ImageEvidence, predicate: Mapping[str, object]) -> str | None:
     if dependencies(predicate, PARENT) or image.parent is not None:
         return "it names a parent, but it is the lowest image of its line"
-    named = [value_at(each, "digest", "sha256") for each in dependencies(predicate, PULLED)]
-    if image.origin is not None and named != [image.origin.manifest.removeprefix("sha256:")]:
+    if image.origin is not None and pulled_from(predicate) != [image.origin.manifest.removeprefix("sha256:")]:
         return f"the provenance does not say that the base was pulled from {image.origin.manifest}"
     return None
 
@@ -108,8 +108,8 @@ def _parent_problem(case: Case, predicate: Mapping[str, object]) -> str | None:
     if parent is None or len(named) != 1:
         return f"the provenance names {len(named)} parents; expected one"
     found, digest = named[0].get("uri"), value_at(named[0], "digest", "sha256")
-    if found != f"tier:{parent.tier}":
-        return f"the provenance names the parent {found!r}; expected tier:{parent.tier}"
+    if found != f"tier:{quote(parent.tier, safe='')}":
+        return f"the provenance names the parent {found!r}; expected tier {parent.tier!r}"
     if digest != parent.config.removeprefix("sha256:"):
         return f"it was built on {parent.tier} sha256:{digest!s:.{_SHOWN}}…, not on {_short(parent.config)}"
     if case.image.parent != parent.config:
@@ -139,10 +139,13 @@ def _source_fault(case: Case, predicate: Mapping[str, object]) -> Fault | None:
     if rule.clean and value_at(source, "clean") is not True:
         detail = "its source had changes that were not committed"
         return detail, "commit the changes, and build the tier again"
-    commit = value_at(source, "commit")
+    commit, version = value_at(source, "commit"), value_at(source, "version")
     commits = [value_at(each, "digest", "gitCommit") for each in dependencies(predicate, SOURCE)]
-    if not isinstance(commit, str) or not commit or any(each != commit for each in commits):
-        return f"the provenance names the commits {[commit, *commits]}; expected one", "build the tier again"
+    is_commit = isinstance(commit, str) and commit and all(each == commit for each in commits)
+    is_version = isinstance(version, str) and version and commit is None and not any(commits)
+    if not (is_commit or is_version):
+        names = ", ".join(dict.fromkeys(map(str, [commit, *commits])))
+        return f"the provenance names the commits {names}; expected one", "build the tier again"
     return None
 
 
@@ -156,8 +159,10 @@ def _describe(aspect: str, case: Case, signed: SignedStatement) -> str:
     source = value_at(external, "source")
     if not source:
         return "made without a role in Git"
-    commit = f"{value_at(source, 'commit'):.{_SHOWN}}"
-    return f"{value_at(source, 'repository')}, branch {value_at(source, 'branch')}, commit {commit}"
+    if value_at(source, "commit") is None:
+        return f"version {value_at(source, 'version')} of an installed role"
+    where = f"{value_at(source, 'repository') or 'a repository'}, branch {value_at(source, 'branch') or '-'}"
+    return f"{where}, commit {value_at(source, 'commit'):.{_SHOWN}}"
 
 
 def _judge_builders(case: Case, good: Sequence[SignedStatement], bad: Sequence[SignedStatement]) -> Link:

@@ -11,7 +11,7 @@ from typing import Any
 from ..signing.envelope import IN_TOTO
 from ..signing.public_key import PublicKey
 from ..signing.statement import Subject
-from .evidence import CONFIG, LAYER, PROVENANCE, PULLED, ImageEvidence, SignedStatement
+from .evidence import BASE, CONFIG, LAYER, PROVENANCE, PULLED, ImageEvidence, SignedStatement
 from .policy import Policy
 from .rules import TierRule
 
@@ -67,25 +67,26 @@ class Case:
         image = self.image
         if image.manifest is None:
             return "the digest of its manifest is not known"
-        subjects = [Subject(image.tier, image.manifest), Subject(CONFIG, image.config)]
-        if self.parent is not None:
-            return subjects + [Subject(LAYER, digest) for digest in image.layers[len(self.parent.layers) :]]
-        return subjects + [Subject(LAYER, digest) for digest in (() if self.is_pulled() else image.layers)]
+        own = image.layers[len(self.parent.layers) :] if self.parent is not None else image.layers
+        layers = [Subject(LAYER, digest) for digest in own]
+        return [Subject(image.tier, image.manifest), Subject(CONFIG, image.config), *layers]
 
-    def is_pulled(self) -> bool:
-        """Tell whether it is a base that was pulled, so that none of its layers is its own."""
-        provenances = self.accepted(PROVENANCE)
-        return self.image.origin is not None or any(
-            dependencies(each.statement.predicate, PULLED) for each in provenances
-        )
+    def may_omit_layers(self) -> bool:
+        """Tell whether its statements need not name its layers: others made them, and its configuration names them."""
+        image = self.image
+        predicates = [signed.statement.predicate for signed in self.accepted(PROVENANCE)]
+        if self.parent is not None or not (image.origin is not None or any(map(pulled_from, predicates))):
+            return False
+        return image.layers_read or (image.origin is not None and image.origin.layers == image.layers)
 
     def subject_problem(self, signed: SignedStatement) -> str | None:
         """Return why the subjects of a statement are not exactly those of the image; ``None`` if they are."""
         expected = self.subjects()
         if isinstance(expected, str):
             return expected
-        found = list(signed.statement.subjects)
-        extra, missing = list(found), []
+        extra, missing = list(signed.statement.subjects), []
+        if all(each.name != LAYER for each in extra) and self.may_omit_layers():
+            expected = [each for each in expected if each.name != LAYER]
         for subject in expected:
             if subject in extra:
                 extra.remove(subject)
@@ -121,6 +122,15 @@ def value_at(document: Any, *path: str) -> Any:
 def dicts_in(value: Any) -> Iterator[dict[str, Any]]:
     """Yield those items of a list that are dictionaries; nothing if it is no list."""
     yield from (each for each in (value if isinstance(value, list) else ()) if isinstance(each, dict))
+
+
+def pulled_from(predicate: Any) -> list[Any]:
+    """Return the digests of the images of others that a provenance says the base was pulled from."""
+    return [
+        value_at(each, "digest", "sha256")
+        for each in dependencies(predicate, BASE)
+        if str(each.get("uri")).startswith(PULLED)
+    ]
 
 
 def dependencies(predicate: Any, name: str) -> list[dict[str, Any]]:

@@ -23,6 +23,9 @@ BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 #: Limit for the size of a bundle, in bytes. An SBOM of a large image takes a few MiB.
 LARGEST = 64 << 20
 
+#: Size of a key's ID in bytes.
+_ID_SIZE = 32
+
 
 def write_bundle(envelope: Envelope, key: PublicKey) -> bytes:
     """Return the bytes of a bundle. Equal envelopes have equal bundles.
@@ -66,6 +69,22 @@ def read_bundle(content: bytes, title: str) -> Envelope:
     if version != BUNDLE or not isinstance(kind, str) or not signatures:
         raise DamagedError(f"{title} has the type {version!r} and {len(signatures)} signatures; expected {BUNDLE}")
     return Envelope(payload, kind, signatures)
+
+
+def read_hint(content: bytes) -> str:
+    """Return the ID of the key that a bundle names, for people: 64 hexadecimal digits. Nothing proves it.
+
+    Args:
+        content: The bytes of the bundle.
+
+    Returns:
+        The ID; empty if the bundle names no key, or is damaged.
+    """
+    try:
+        hint = _decode(json.loads(content)["verificationMaterial"]["publicKey"]["hint"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return hint.hex() if len(hint) == _ID_SIZE else ""
 
 
 def _decode(text: Any) -> bytes:
