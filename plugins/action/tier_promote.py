@@ -8,16 +8,21 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.sbom_statements import BillWriter
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.promotion_check import PromotionCheck
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.image_checks import make_checker
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.role_usage import run_results_ignored
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.signing_settings import read_signer
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index.index import Store
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import ChainAction
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.prepare_promotion import prepare_promotion
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.promotion import promote_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.signing.envelope import Signer
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.transport import open_place
 
 
 class ActionModule(ChainAction):
@@ -33,7 +38,13 @@ class ActionModule(ChainAction):
                 return read_signer(inventory.variables(tier), inventory.inventory_folder(tier))
 
         def prepare(images: Mapping[str, str], moving: Collection[str]) -> None:
-            signed = prepare_promotion(engine, images, moving, signer_of, check=None, say=say)
+            with run_results_ignored(inventory.hostvars):
+                policy = inventory.policy
+            store = Store()
+            place = open_place("", "", store)
+            check = PromotionCheck(make_checker(policy, inventory.registries, say), place) if policy else None
+            bills = BillWriter(place, store).makers()
+            signed = prepare_promotion(engine, images, moving, signer_of, check=check, more_statements=bills, say=say)
             signatures.update(signed.signatures)
 
         promotion = promote_run(engine, Journal(Path(self._task.args["run"])), prepare)

@@ -155,6 +155,13 @@ def test_the_provenance_of_a_base_has_no_role_and_no_parent():
     assert {each["name"] for each in definition["resolvedDependencies"]} == {"collection", "input"}
 
 
+def test_a_build_with_the_same_content_names_what_it_really_made():
+    statement = provenance_statement(IMAGE, dataclasses.replace(FACTS, built=f"sha256:{'12' * 32}"))
+    message = json_format.ParseDict(published(statement), Provenance())
+    assert [each.name for each in message.run_details.byproducts] == ["who", "same content"]
+    assert message.run_details.byproducts[1].digest["sha256"] == "12" * 32
+
+
 def test_a_gate_is_a_test_result():
     statement = gate_statement(IMAGE, GATE)
     message = json_format.ParseDict(published(statement, TESTED_ON), Results())
@@ -193,7 +200,7 @@ def test_the_subjects_are_image_configuration_and_own_layer(statement):
 
 
 def test_an_image_without_its_own_layer_has_no_such_subject():
-    subjects = TierImage("base", MANIFEST, CONFIG, None).subjects()
+    subjects = TierImage("base", MANIFEST, CONFIG, ()).subjects()
     assert subjects == (Subject("base", MANIFEST), Subject("config", CONFIG))
 
 

@@ -64,7 +64,7 @@ def structural() -> Iterator[tuple[str, Line]]:
 
 
 def of_whole_lines() -> Iterator[tuple[str, Line]]:
-    """Changes of a layer in all images that have it, as if the evidence of ancestors came from the layers of a child."""
+    """Changes of a layer in all images that have it, as if the layers of ancestors were read from a child."""
     count = len(LINE[-1].layers)
     for at in range(count):
         for name, new in {"changed": (digest("x"),), "dropped": (), "twice": (LINE[-1].layers[at],) * 2}.items():

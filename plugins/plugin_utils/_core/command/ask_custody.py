@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from ..chain.names import split_pinned, split_registry
 from ..custody.custody_answer import Custody
@@ -19,8 +20,10 @@ from ..errors import NotFoundError
 from ..handover.attachments import PublishedParent
 from ..handover.published_image import read_published
 from ..handover.record_places import find_record_places
+from ..image import labels
 from ..layer_index.index import Store
 from ..policy.link import Link
+from ..policy.version_memory import VersionMemory
 from ..transports.containers import container_source
 from ..transports.image import Stack, open_stack
 from ..transports.registries import Registries
@@ -69,9 +72,13 @@ def ask_custody(name: str, named: NamedPolicy | None, warn: Callable[[str], None
 
     Raises:
         NotFoundError: There is neither such an image nor such a container.
+        TrustError: A newer policy of the image's chain was seen before.
         TierwrightError: As :func:`..transports.image.open_stack` raises it.
     """
     name, stack = _open(name)
+    chain = stack.document.labels.get(labels.CHAIN)
+    if named is not None and chain and chain.isprintable():
+        VersionMemory(chain).check(named.policy, Path(named.path))
     published = _find_published(name, stack)
     registry = [RegistryOfImage(published, warn)] if published else []
     reader = CustodyReader(named, [FirstRecords([LocalRecords(warn), *registry])], datetime.now(UTC))

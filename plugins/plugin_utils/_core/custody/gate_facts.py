@@ -32,6 +32,8 @@ class SuiteFolder:
     digest: str
     #: The published image that they are attached to, if another team owns them.
     origin: str | None = None
+    #: Whether one of the tier's own tests may be a contract for its descendants.
+    contracts: bool = True
 
 
 @dataclass(frozen=True, slots=True)

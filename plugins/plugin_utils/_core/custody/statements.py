@@ -15,7 +15,7 @@ from urllib.parse import quote
 from ..build_key.source_version import Commit
 from ..signing.statement import Statement, Subject
 from .build_facts import BuildFacts, Material
-from .gate_facts import GateFacts
+from .gate_facts import OWN, GateFacts
 from .predicates import BUILD_TYPE, BUILDER, GATE, PROVENANCE, SIGNATURE, TESTED_ON, TierImage
 
 _SHA256 = "sha256:"
@@ -44,7 +44,7 @@ def provenance_statement(image: TierImage, facts: BuildFacts) -> Statement:
         "runDetails": {
             "builder": {"id": BUILDER + quote(facts.builder, safe=""), "version": {"tierwright": facts.version}},
             "metadata": {"invocationId": facts.run, "startedOn": facts.started, "finishedOn": facts.finished},
-            "byproducts": [{"name": "who", "annotations": {"user": facts.user, "machine": facts.machine}}],
+            "byproducts": list(_byproducts(facts)),
         },
     }
     return Statement(image.subjects(), PROVENANCE, predicate)
@@ -57,6 +57,7 @@ def gate_statement(image: TierImage, facts: GateFacts) -> Statement:
             "name": f"tests of {each.tier}",
             "digest": {"sha256": each.digest},
             "annotations": {"tier": each.tier, "team": each.team, "kind": each.kind}
+            | ({"contracts": "none"} if each.kind == OWN and not each.contracts else {})
             | ({"origin": each.origin} if each.origin else {}),
         }
         for each in facts.folders
@@ -101,6 +102,12 @@ def _source(facts: BuildFacts) -> Mapping[str, Any]:
         "commit": commit.id,
         "clean": commit.clean and source.clean,
     }
+
+
+def _byproducts(facts: BuildFacts) -> Iterator[Mapping[str, Any]]:
+    yield {"name": "who", "annotations": {"user": facts.user, "machine": facts.machine}}
+    if facts.built is not None:
+        yield {"name": "same content", "digest": {"sha256": facts.built.removeprefix(_SHA256)}}
 
 
 def _dependencies(facts: BuildFacts) -> Iterator[Mapping[str, Any]]:

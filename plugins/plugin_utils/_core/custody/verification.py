@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from ..policy.decision import judge_image
 from ..policy.evidence import ImageEvidence
 from ..policy.link import Link
 from ..policy.policy import Policy
+from ..signing.public_key import PublicKey
 from .image_identity import ImageIdentity
 from .line import TracedTier, Tracer
 from .record_store import RecordSource
@@ -58,7 +59,7 @@ class Verifier:
             read_written: Reads which paths a layer writes. It is called only for tiers with a rule about it.
         """
         self._policy, self._now, self._read_written = policy, now, read_written
-        self._tracer = Tracer(sources, policy.keys())
+        self._tracer = Tracer(sources, policy.keys(), self._valid_keys)
 
     def verify(self, image: ImageIdentity, tiers: Sequence[str | None] = ()) -> Verification:
         """Follow the line of an image, and judge it.
@@ -90,6 +91,10 @@ class Verifier:
             named = "; ".join(describe_link(link) for link in failed[:_NAMED])
             more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
             raise TrustError(f"{subject}: the policy refuses {image.reference}: {named}{more}")
+
+    def _valid_keys(self, tier: str) -> Collection[PublicKey]:
+        rule = self._policy.rule(tier)
+        return self._policy.valid_keys(rule.team) if rule is not None and rule.team is not None else ()
 
     def _with_written(self, evidence: ImageEvidence) -> ImageEvidence:
         rule = self._policy.rule(evidence.tier)
