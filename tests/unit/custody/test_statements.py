@@ -186,6 +186,15 @@ def test_a_gate_is_a_test_result():
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "contracts", "said"), [("own", True, None), ("own", False, "none"), ("contract", False, None)]
+)
+def test_a_gate_says_if_a_tier_has_no_contracts(kind, contracts, said):
+    folder = dataclasses.replace(GATE.folders[0], kind=kind, contracts=contracts)
+    statement = gate_statement(IMAGE, dataclasses.replace(GATE, folders=(folder,)))
+    assert statement.predicate["configuration"][0]["annotations"].get("contracts") == said
+
+
 def test_a_failed_test_fails_the_gate():
     assert gate_statement(IMAGE, dataclasses.replace(GATE, failed=("x",))).predicate["result"] == "FAILED"
 

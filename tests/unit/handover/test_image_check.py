@@ -44,6 +44,8 @@ from fake_registry import digest
 from published_chain import RECORD, PublishedChain
 from signed_chain import KeyInMemory, SignedChain
 
+pytestmark = pytest.mark.once
+
 TIER = "httpd-php"
 ELSE = "without tier_shared_cache, it is built here"
 RELEASES = {"teams": ["operations"], "valid": 21}

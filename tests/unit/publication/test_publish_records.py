@@ -32,6 +32,8 @@ from made_images import config, docker_save, layer, tier_step
 from made_records import KeyInMemory, made_bundle
 from published_images import identity
 
+pytestmark = pytest.mark.once
+
 KEY = KeyInMemory()
 LAYERS = [layer((f"etc/{name}", name.encode())) for name in ("base", "core", "web")]
 

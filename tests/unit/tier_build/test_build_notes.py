@@ -97,9 +97,9 @@ def test_a_gate_notes_every_test_once(suite, tmp_path):
     assert (facts.failed, facts.neighbours, facts.tier, facts.run) == ((), {"db": PARENT}, "web", "run")
     digest = digest_tree(tmp_path / "elsewhere/roles/web/tests")
     assert facts.folders == (
-        SuiteFolder("web", "team of web", "own", digest),
-        SuiteFolder("core", "team of core", "contract", digest),
-        SuiteFolder("base", "team of base", "contract", digest, "registry.example.org/base@sha256:1"),
+        SuiteFolder("web", "team of web", "own", digest, contracts=False),
+        SuiteFolder("core", "team of core", "contract", digest, contracts=False),
+        SuiteFolder("base", "team of base", "contract", digest, "registry.example.org/base@sha256:1", contracts=False),
     )
 
 

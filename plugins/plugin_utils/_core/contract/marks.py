@@ -1,15 +1,26 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Finds the marks of tests in their source, without importing it."""
+"""Finds tests with a mark of pytest in the text of their files. No test is imported."""
 
 from __future__ import annotations
 
 import ast
-from pathlib import Path
+import fnmatch
+from pathlib import Path, PurePosixPath
 
 from ..build_key.file_digests import list_files, read_file
+from .gate import TEST_FILES
 
-CONTRACT, NETWORK = "contract", "network"
+#: The mark of a test that all descendants of a tier must pass.
+CONTRACT = "contract"
+#: A file that can mark any test.
+MARKING_FILE = "conftest.py"
+
+
+def is_test_file(path: str) -> bool:
+    """Tell from its path whether a file has tests."""
+    name = PurePosixPath(path).name
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in TEST_FILES)
 
 
 def uses_mark(source: ast.Module, mark: str) -> bool:
@@ -21,13 +32,14 @@ def uses_mark(source: ast.Module, mark: str) -> bool:
     )
 
 
-def has_contracts(folder: Path) -> bool:
-    """Tell whether a test in a folder may be a contract. A file that cannot be read or parsed may have one."""
-    for path in list_files(folder):
-        if path.suffix == ".py":
-            try:
-                if uses_mark(ast.parse(read_file(path), str(path)), CONTRACT):
-                    return True
-            except (OSError, ValueError, SyntaxError):
-                return True
-    return False
+def may_have_contracts(folder: Path) -> bool:
+    """Tell whether tests in a folder may be contracts. If a file cannot be read or parsed, they may be.
+
+    Args:
+        folder: The folder of a role's tests.
+    """
+    try:
+        paths = [path for path in list_files(folder) if path.name == MARKING_FILE or is_test_file(path.name)]
+        return any(uses_mark(ast.parse(read_file(path), str(path)), CONTRACT) for path in paths)
+    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
+        return True

@@ -32,7 +32,7 @@ class SuiteFolder:
     digest: str
     #: The published image that they are attached to, if another team owns them.
     origin: str | None = None
-    #: Whether one of the tier's own tests may be a contract for its descendants.
+    #: Whether it may have contracts, which descendants must pass.
     contracts: bool = True
 
 

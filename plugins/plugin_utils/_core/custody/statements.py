@@ -15,7 +15,7 @@ from urllib.parse import quote
 from ..build_key.source_version import Commit
 from ..signing.statement import Statement, Subject
 from .build_facts import BuildFacts, Material
-from .gate_facts import OWN, GateFacts
+from .gate_facts import OWN, GateFacts, SuiteFolder
 from .predicates import BUILD_TYPE, BUILDER, GATE, PROVENANCE, SIGNATURE, TESTED_ON, TierImage
 
 _SHA256 = "sha256:"
@@ -56,9 +56,7 @@ def gate_statement(image: TierImage, facts: GateFacts) -> Statement:
         {
             "name": f"tests of {each.tier}",
             "digest": {"sha256": each.digest},
-            "annotations": {"tier": each.tier, "team": each.team, "kind": each.kind}
-            | ({"contracts": "none"} if each.kind == OWN and not each.contracts else {})
-            | ({"origin": each.origin} if each.origin else {}),
+            "annotations": _describe_folder(each),
         }
         for each in facts.folders
     ]
@@ -79,6 +77,16 @@ def gate_statement(image: TierImage, facts: GateFacts) -> Statement:
         TESTED_ON: facts.tested,
     }
     return Statement(image.subjects(), GATE, predicate)
+
+
+def _describe_folder(folder: SuiteFolder) -> Mapping[str, str]:
+    """Return the annotations of tests. ``contracts`` says that no descendant has a contract of this tier to pass."""
+    annotations = {"tier": folder.tier, "team": folder.team, "kind": folder.kind}
+    if folder.origin:
+        annotations["origin"] = folder.origin
+    if folder.kind == OWN and not folder.contracts:
+        annotations["contracts"] = "none"
+    return annotations
 
 
 def signature_statement(manifest: str) -> Statement:

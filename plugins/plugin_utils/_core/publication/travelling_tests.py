@@ -10,20 +10,20 @@ where other teams run it.
 from __future__ import annotations
 
 import ast
-import fnmatch
 import stat
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from ..build_key.file_digests import list_files, read_file
-from ..contract.gate import TEST_FILES
-from ..contract.marks import CONTRACT, NETWORK, uses_mark
+from ..contract.marks import CONTRACT, MARKING_FILE, is_test_file, uses_mark
 from ..errors import RunError, describe_error
 from ..handover.tests_archive import PackedFile, pack
 
 #: Modules that are there in addition to the standard library.
 OFFERED = ("pytest", "testinfra")
+
+_NETWORK = "network"
 
 
 def travelling_tests(folder: Path) -> dict[str, PackedFile]:
@@ -64,7 +64,7 @@ def tests_with_network(files: Mapping[str, PackedFile]) -> list[str]:
     return [
         path
         for path, file in files.items()
-        if path.endswith(".py") and uses_mark(ast.parse(file.content, path), NETWORK)
+        if path.endswith(".py") and uses_mark(ast.parse(file.content, path), _NETWORK)
     ]
 
 
@@ -78,11 +78,9 @@ def _read(folder: Path, path: Path) -> PackedFile:
 
 
 def _choose(files: Mapping[str, PackedFile], sources: Mapping[str, ast.Module]) -> dict[str, PackedFile]:
-    tests = {path for path in files if _is_test(path)}
+    tests = {path for path in files if is_test_file(path)}
     contracts = {path for path in tests if path in sources and uses_mark(sources[path], CONTRACT)}
-    if any(
-        uses_mark(source, CONTRACT) for path, source in sources.items() if PurePosixPath(path).name == "conftest.py"
-    ):
+    if any(uses_mark(sources[path], CONTRACT) for path in sources if PurePosixPath(path).name == MARKING_FILE):
         contracts = tests  # it can mark any test
     if not contracts:
         return {}
@@ -95,11 +93,6 @@ def _choose(files: Mapping[str, PackedFile], sources: Mapping[str, ast.Module]) 
         chosen |= found
         waiting += found
     return {path: files[path] for path in sorted(chosen)}
-
-
-def _is_test(path: str) -> bool:
-    name = PurePosixPath(path).name
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in TEST_FILES)
 
 
 def _missing(path: str, source: ast.Module | None, files: Mapping[str, PackedFile]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from ..build_key.file_digests import digest_tree
 from ..build_key.parts import Parts
 from ..chain.tier import Pull
 from ..contract.gate import GateSubject, RoleTests, Suite, Verdict
-from ..contract.marks import has_contracts
+from ..contract.marks import may_have_contracts
 from ..custody.build_facts import BuildTools, ParentImage, collect_facts, note_facts, noted_facts, rfc3339
 from ..custody.gate_facts import CONTRACT, OWN, GateFacts, SuiteFolder, note_gate
 from ..custody.manifest_digest import known_manifest
@@ -108,7 +108,8 @@ def describe_suite(suite: Suite) -> tuple[SuiteFolder, ...]:
     def describe(tests: RoleTests) -> SuiteFolder:
         kind = OWN if tests is suite.own else CONTRACT
         folder = Path(tests.folder)
-        return SuiteFolder(tests.tier, tests.team, kind, digest_tree(folder), tests.origin, has_contracts(folder))
+        contracts = may_have_contracts(folder)
+        return SuiteFolder(tests.tier, tests.team, kind, digest_tree(folder), tests.origin, contracts)
 
     return tuple(describe(tests) for tests in suite.all)
 
