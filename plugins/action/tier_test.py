@@ -10,6 +10,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.ga
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.signing_settings import SIGNING_KEY
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import TierAction
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.image_tests import run_gate
@@ -19,7 +20,8 @@ class ActionModule(TierAction):
     """Tests a tier's image, and fails if a test fails."""
 
     def work(self, name: str, journal: Journal, variables: dict[str, Any]) -> dict[str, Any]:
-        verdict = run_gate(connect(), journal, name, _read_timeout(name, self._task.args.get("timeout")), say)
+        timeout = _read_timeout(name, self._task.args.get("timeout"))
+        verdict = run_gate(connect(), journal, name, timeout, say, is_signed=SIGNING_KEY in variables)
         tests, seconds = (verdict.tests, verdict.seconds) if verdict else (0, 0.0)
         return {"changed": False, "tests": tests, "seconds": seconds}
 

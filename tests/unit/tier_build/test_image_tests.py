@@ -67,8 +67,8 @@ class World:
     def build(self, tier, parent):
         propose(self.engine, self.journal, self.chain[tier], self.image(f"sha256:{tier}-new", tier, parent, role="new"))
 
-    def run_gate(self, tier):
-        return image_tests.run_gate(self.engine, self.journal, tier, 5)
+    def run_gate(self, tier, **more):
+        return image_tests.run_gate(self.engine, self.journal, tier, 5, **more)
 
     def names(self, image):
         return {name for name, image_id in self.engine.world.names.items() if image_id == image}
@@ -111,6 +111,18 @@ def test_an_image_that_passed_gets_its_content_tag_and_a_tag_for_the_tests(world
     # With the same image and tests, nothing is run again.
     assert world.run_gate("web") is None
     assert len(benches) == 1
+
+
+def test_a_result_that_will_be_signed_must_have_been_noted_here(world, judge, monkeypatch):
+    benches = judge()
+    world.build("web", "sha256:base-old")
+    monkeypatch.setattr(image_tests, "noted_gate", lambda _records, _config: None)
+    world.run_gate("web")
+    assert world.run_gate("web") is None
+    assert world.run_gate("web", is_signed=True).tests == 30
+    monkeypatch.setattr(image_tests, "noted_gate", lambda _records, _config: "a note")
+    assert world.run_gate("web", is_signed=True) is None
+    assert len(benches) == 2
 
 
 def test_tags_of_earlier_test_results_are_removed(world, judge):

@@ -16,7 +16,7 @@ from ..errors import ChainError, errors_of
 from ..signing.envelope import Signer
 from ..signing.signers import open_signer
 
-_KEY, _PASSPHRASE, _PUBLIC_KEY = SIGNING_VARIABLES
+SIGNING_KEY, _PASSPHRASE, _PUBLIC_KEY = SIGNING_VARIABLES
 
 
 def read_signer(variables: Mapping[str, Any], folder: Path) -> Signer | None:
@@ -39,14 +39,14 @@ def read_signer(variables: Mapping[str, Any], folder: Path) -> Signer | None:
         if reference is None:
             for name, value in ((_PASSPHRASE, passphrase), (_PUBLIC_KEY, public_key)):
                 if value is not None:
-                    raise ChainError(f"{name} is set, but {_KEY} is not; set both, or none of them")
+                    raise ChainError(f"{name} is set, but {SIGNING_KEY} is not; set both, or none of them")
             return None
         return _open(reference, passphrase, public_key, folder.absolute())
 
 
 @cache
 def _open(reference: str, passphrase: str | None, public_key: str | None, folder: Path) -> Signer:
-    return open_signer(reference, passphrase, folder=folder, public_key=public_key, title=_KEY)
+    return open_signer(reference, passphrase, folder=folder, public_key=public_key, title=SIGNING_KEY)
 
 
 def _read_text(variables: Mapping[str, Any], name: str) -> str | None:

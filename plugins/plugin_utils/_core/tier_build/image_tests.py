@@ -19,6 +19,8 @@ from ..chain import tags
 from ..chain.graph import Chain
 from ..chain.tier import Tier
 from ..contract.gate import FailedTest, GateSubject, Verdict, arguments, passed_tag, run_suite
+from ..custody.gate_facts import noted_gate
+from ..custody.record_store import LocalRecords
 from ..engine import services
 from ..engine.engine import Engine
 from ..engine.inspection import Image
@@ -113,6 +115,8 @@ def run_gate(
     name: str,
     timeout: float,
     say: Callable[[str], None] = lambda _line: None,
+    *,
+    is_signed: bool = False,
 ) -> Verdict | None:
     """Start and test a tier's candidate, or test the image that it keeps, and record the result.
 
@@ -122,6 +126,8 @@ def run_gate(
         name: Name of the tier.
         timeout: Seconds that the tests may take.
         say: Called with lines for the user.
+        is_signed: Whether the result will be signed. Then tests that passed before, but whose result was not noted on
+            this machine, run again.
 
     Returns:
         The result of the tests; ``None`` if there are no tests, or if the image passed exactly these tests before.
@@ -138,7 +144,7 @@ def run_gate(
     if candidate.tag is not None:
         _check_first_start(engine, journal, planned, candidate)
     if planned.tests:
-        verdict = _run_tests(engine, journal, planned, candidate, timeout, say)
+        verdict = _run_tests(engine, journal, planned, candidate, timeout, say, is_signed=is_signed)
     candidates.accept(engine, journal, planned.tier)
     return verdict
 
@@ -173,13 +179,16 @@ def _run_tests(
     candidate: Candidate,
     timeout: float,
     say: Callable[[str], None],
+    *,
+    is_signed: bool,
 ) -> Verdict | None:
     tier, suite = planned.tier, planned.tests
     image = engine.images.get(candidate.image)
     neighbours = {name: _find_neighbour(engine, journal, name) for name in tier.neighbours}
     tag = passed_tag(image.id, suite.digest(), neighbours)
     forced = planned.action is Action.KEEP and planned.forced
-    if image.is_named(f"{tier.image}:{tag}") and not forced:
+    is_noted = not is_signed or noted_gate(LocalRecords(), image.id) is not None
+    if image.is_named(f"{tier.image}:{tag}") and is_noted and not forced:
         return None
     existing = {name: image_id for name, image_id in neighbours.items() if image_id}
     missing = tuple(name for name in neighbours if name not in existing)
