@@ -1,5 +1,7 @@
 """Samples of long campaigns: `--sample SEED` runs one case of each test that is marked `sampled`.
 
+Tests that are marked `sampled("GROUP")` show similar things in different ways. Of each group, those of one file run.
+
 The seed of `make integration` is the commit, so all cases run over several commits. `make soak` runs all cases. At the
 end, a run lists the cases that it left out.
 
@@ -11,7 +13,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +27,25 @@ LEFT_OUT = pytest.StashKey[set[str]]()
 _OUTPUT = "left_out"
 
 
-def choose(names: Iterable[str], seed: str) -> set[str]:
-    """Choose one case of each test, given the names of all cases (`file::test[case]`). All processes choose alike."""
-    cases: defaultdict[str, list[str]] = defaultdict(list)
-    for name in names:
-        cases[name.partition("[")[0]].append(name)
-    return {random.Random(f"{seed} {test}").choice(sorted(of_test)) for test, of_test in cases.items()}
+def choose(groups: Mapping[str, str | None], seed: str) -> set[str]:
+    """Choose one case of each test, and one file of each group. All processes choose alike.
+
+    Args:
+        groups: By the name of each case (`file::test[case]`), its group; `None` for a case that is chosen by itself.
+        seed: The seed.
+
+    Returns:
+        The names of the chosen cases.
+    """
+    alternatives: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for name, group in groups.items():
+        whole, member = (name.partition("[")[0], name) if group is None else (group, name.partition("::")[0])
+        alternatives[whole][member].add(name)
+    return {
+        name
+        for whole, members in alternatives.items()
+        for name in members[random.Random(f"{seed} {whole}").choice(sorted(members))]
+    }
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,8 +58,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out the other cases."""
     if not (seed := config.getoption("sample")):
         return
-    names = {item.nodeid for item in items if item.get_closest_marker("sampled")}
-    left_out = names - choose(names, seed)
+    marked = {item.nodeid: item.get_closest_marker("sampled") for item in items}
+    groups = {name: next(iter(mark.args), None) for name, mark in marked.items() if mark}
+    left_out = groups.keys() - choose(groups, seed)
     if NEWEST_CORE.exists():
         left_out |= {item.nodeid for item in items if item.get_closest_marker("by_newest")}
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left_out])
@@ -64,7 +80,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     """Report the seed."""
     seed = config.getoption("sample")
     return (
-        f"sampled tests: one case each, with the seed {seed} (make SAMPLE=SEED; make soak runs all cases)"
+        f"sampled tests: one case each, one file of each group, seed {seed} (make SAMPLE=SEED; make soak runs all)"
         if seed
         else None
     )

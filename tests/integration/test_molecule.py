@@ -17,7 +17,6 @@ pytestmark = [pytest.mark.once, pytest.mark.usefixtures("demo")]
 
 #: Roles that are tested in place. The remaining role is tested in a fresh clone.
 IN_PLACE = sorted({path.parent.name for path in ROOT.glob("roles/*/molecule")} - {"mariadb"})
-WEB = ("httpd_php", "wordpress")
 STEPS = {"engine": ("converge", "idempotence", "verify")}
 ALL_STEPS = ("destroy", "create", "converge", "idempotence", "side_effect", "verify", "destroy")
 
@@ -69,14 +68,8 @@ def assert_passed(output, role):
 
 
 @pytest.mark.sampled
-@pytest.mark.parametrize("role", WEB)
-def test_a_role_of_the_web_server_passes(molecule, role):
-    assert_passed(molecule(ROOT / "roles" / role, "test"), role)
-
-
-@pytest.mark.sampled
-@pytest.mark.parametrize("role", [role for role in IN_PLACE if role not in WEB])
-def test_another_role_passes(molecule, role):
+@pytest.mark.parametrize("role", IN_PLACE)
+def test_a_role_passes(molecule, role):
     assert_passed(molecule(ROOT / "roles" / role, "test"), role)
 
 

@@ -13,7 +13,9 @@ from .conftest import BIN, OUTER_BASE, PYTHON_IMAGE, ROOT, SHARED_BASE
 pytestmark = [pytest.mark.once, pytest.mark.own_engine, pytest.mark.usefixtures("demo_base")]
 
 
-@pytest.mark.parametrize("session", ["oldest", "newest"])
+@pytest.mark.parametrize(
+    "session", ["oldest", pytest.param("newest", marks=pytest.mark.sampled("the newest ansible-core"))]
+)
 def test_tests_pass_with_a_different_ansible_core(session, python_image, rootfs):
     """All in one session, so environment and shared fixtures are made once. `reports/` has the time of each test."""
     process = subprocess.run(
