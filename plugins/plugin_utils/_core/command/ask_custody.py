@@ -74,7 +74,7 @@ def ask_custody(name: str, named: NamedPolicy | None, warn: Callable[[str], None
     name, stack = _open(name)
     published = _find_published(name, stack)
     registry = [RegistryOfImage(published, warn)] if published else []
-    reader = CustodyReader(named, [FirstRecords([LocalRecords(warn), *registry])], datetime.now(UTC))
+    reader = CustodyReader(named, [FirstRecords([LocalRecords(warn), *registry])], datetime.now(UTC), warn)
     image = identify_document(stack.document, name, published.digest if published else None)
     custody = reader.read(image, stack)
     if not content:

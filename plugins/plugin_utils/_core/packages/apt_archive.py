@@ -16,6 +16,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -88,6 +89,11 @@ class Archives:
         if isinstance(answer, NotReadError):
             raise answer
         return answer
+
+    def published(self, address: str) -> datetime | None:
+        """Ask when a file of an archive was changed last; see :meth:`.ArchiveClient.modified`."""
+        moment: datetime | None = self._client.modified(address)
+        return moment
 
     def _read_indexes(self, source: Source, architecture: str, keys: list[bytes] | None) -> Iterator[PackageIndex]:
         if source.architectures and architecture not in source.architectures:
