@@ -63,19 +63,19 @@ class OutdatedReader:
             below: Digests of the layers below those of the tier.
             layers: Digests of the layers up to the tier.
         """
-        request = (image, below, layers)
-        if request not in self._answers:
-            with own_reads():
-                self._answers[request] = self._ask(*request)
-        return self._answers[request]
-
-    def _ask(self, image: tuple[str, ...], below: tuple[str, ...], layers: tuple[str, ...]) -> OutdatedAnswer:
         missing = self._images.get(image)
         if missing is None:
             return OutdatedAnswer(None, "its layers were not read")
         if image[: len(layers)] != layers or layers[: len(below)] != below:
             return OutdatedAnswer(None, "its layers are not those of the image")
+        request = (image, below, layers)
+        if request not in self._answers:
+            with own_reads():
+                self._answers[request] = self._ask(missing, len(below), len(layers))
+        return self._answers[request]
+
+    def _ask(self, missing: MissingSecurity, below: int, count: int) -> OutdatedAnswer:
         try:
-            return OutdatedAnswer(self._ages.days(missing.find(len(below), len(layers), self._is_limited)))
+            return OutdatedAnswer(self._ages.days(missing.find(below, count, self._is_limited)))
         except (NotComparedError, TierwrightError) as error:
             return OutdatedAnswer(None, str(error))

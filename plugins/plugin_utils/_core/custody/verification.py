@@ -61,8 +61,8 @@ class Verifier:
             sources: Where signed statements are looked for.
             now: The current time.
             read_written: Reads which paths a layer writes. It is called only for tiers with a rule about it.
-            ask_outdated: Asks which security updates a tier misses. It is called only if the policy limits this. If it is
-                ``None``, such a policy allows nothing.
+            ask_outdated: Asks which security updates a tier misses. It is called only if the policy limits this. If
+                it is ``None``, such a policy allows nothing.
         """
         self._policy, self._now = policy, now
         self._read_written, self._ask_outdated = read_written, ask_outdated

@@ -19,8 +19,8 @@ from .update_memory import UpdateMemory, Updates, UpdateTimes
 
 #: How many files are asked for their time, and for how many seconds. The others count from when they were first seen.
 _MOST_REQUESTS, _SECONDS = 100, 60
-#: 2000-01-01. An older time is that of a mirror that does not keep times.
-_EARLIEST = 946_684_800
+#: 2010-01-01. An older time is that of a mirror that does not keep times; Python reads the year 0001 as 2001.
+_EARLIEST = 1_262_304_000
 _DAY = 24 * 3600
 
 
