@@ -50,8 +50,8 @@ class Archive:
         self, suite: str, packages: Sequence[Package], *, ending: str = ".xz", component: str = "main", **more: str
     ) -> None:
         content = paragraphs(packages)
-        pack: Callable[[bytes], bytes] = {".xz": lzma.compress, ".gz": gzip.compress, "": bytes}[ending]
-        packed = pack(content)
+        packers: dict[str, Callable[[bytes], bytes]] = {".xz": lzma.compress, ".gz": gzip.compress, "": bytes}
+        packed = packers[ending](content)
         path = f"{component}/binary-amd64/Packages{ending}"
         fields = {"Suite": suite, "Architectures": "amd64", "Components": component, **more}
         entry = f" {hashlib.sha256(packed).hexdigest()} {len(packed)} {path}"
