@@ -42,7 +42,7 @@ CONFIG, MANIFEST, LAYER = (f"sha256:{digits * 32}" for digits in ("c0", "a0", "1
 PARENT = f"sha256:{'b0' * 32}"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
-IMAGE = TierImage("httpd-php", MANIFEST, CONFIG, LAYER)
+IMAGE = TierImage("httpd-php", MANIFEST, CONFIG, (LAYER,))
 
 FACTS = BuildFacts(
     chain="shop",

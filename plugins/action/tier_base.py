@@ -64,7 +64,7 @@ class ActionModule(TierAction):
         began = time.time()
         made = hold(engine, journal, planned.tier, make)
         image = propose(engine, journal, planned.tier, made)
-        note_base(planned, journal.run, image.id, made, began, say=lambda line: say(f"{name}: {line}"))
+        note_base(planned, journal.run, image, made, began, say=lambda line: say(f"{name}: {line}"))
         work = {**labels.work(journal.run, name), labels.CHAIN: planned.chain}
         check_start(engine, image, tier=name, labels=work)
         accept(engine, journal, planned.tier)  # a base has no role, and so no tests

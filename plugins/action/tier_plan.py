@@ -123,7 +123,7 @@ class ActionModule(ChainAction):
         take_followed(engine, decisions.values(), inventory.used, inventory.registries.reader, say, checker)
         note_tried(journal, inventory.tried, inventory.locked)
         if shared is not None:
-            take_kept(engine, decisions.values(), shared, say)
+            take_kept(engine, decisions.values(), shared, say, checker)
         if inventory.variant is not None:
             note_variant(journal, inventory.variant)
         for name, decision in decisions.items():

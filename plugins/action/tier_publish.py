@@ -104,7 +104,7 @@ class ActionModule(ChainAction):
         moved = publication.move(published)
         show_published(published, chosen[2], say)
         return {
-            "changed": moved or any(tier.sent for tier in published),
+            "changed": moved or bool(publication.records) or any(tier.sent for tier in published),
             "published": {tier.tier.name: f"{tier.tier.image}@{tier.manifest}" for tier in published},
             "sent": sum(tier.sent for tier in published),
         }

@@ -25,6 +25,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.pre
     SIGNATURE,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.record_store import LocalRecords
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.evidence import CYCLONEDX, SPDX
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.upload import upload
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.signing.bundle import read_bundle
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.signing.public_key import describe_key
@@ -36,6 +37,9 @@ from .conftest import WRITE
 from .test_secrets import files_below, image_bytes, leaks
 
 pytestmark = pytest.mark.once
+
+#: The types of all statements about an image with tests.
+ALL = (PROVENANCE, GATE, CYCLONEDX, SPDX, SIGNATURE)
 
 TESTS = """
     import pytest
@@ -110,7 +114,7 @@ def test_a_build_with_a_key_writes_records_of_its_image(small_chain, engine, rec
     small_chain.build().expect()
     image = as_engine(engine).images.get(small_chain.image("one").id)
     statements = signed(records, image.id, key)
-    assert {kind: len(found) for kind, found in statements.items()} == {PROVENANCE: 1, GATE: 1, SIGNATURE: 1}
+    assert {kind: len(found) for kind, found in statements.items()} == dict.fromkeys(ALL, 1)
     [provenance], [gate], [signature] = statements[PROVENANCE], statements[GATE], statements[SIGNATURE]
 
     published = upload(as_engine(engine), image, RegistryWriter(registry), "one", sources=[], say=print)
@@ -132,27 +136,27 @@ def test_a_build_with_a_key_writes_records_of_its_image(small_chain, engine, rec
 
 def test_a_second_run_signs_only_what_is_new(small_chain, records, key):
     small_chain.tier("one", WRITE, parent="base")
-    assert "one: signed 2 statements" in small_chain.build().expect().output
+    assert "one: signed 4 statements" in small_chain.build().expect().output
     before = sorted(title for title, _content in records.of_config(small_chain.image("one").id))
     small_chain.tier("two", WRITE, parent="one")
     output = small_chain.build().expect().output
-    assert "two: signed 2 statements" in output
+    assert "two: signed 4 statements" in output
     assert "one: signed" not in output
     assert sorted(title for title, _content in records.of_config(small_chain.image("one").id)) == before
-    assert len(signed(records, small_chain.image("two").id, key)) == 2
+    assert len(signed(records, small_chain.image("two").id, key)) == 4
 
 
 def test_a_key_that_cannot_be_opened_prevents_the_release_and_nothing_else(small_chain, records, key, passphrase):
     small_chain.tier("one", WRITE, parent="base")
     write_variables(small_chain, "wrong")
     output = small_chain.build().expect(2).message
-    assert "tier 'one'" in output
+    assert "operations.key cannot be decrypted: the passphrase is wrong" in output
     assert not small_chain.released("one")
     write_variables(small_chain, passphrase)
     output = small_chain.build().expect().output
     assert "Seal the layer" not in output  # the candidate has stayed, and is released now
     assert small_chain.released("one")
-    assert len(signed(records, small_chain.image("one").id, key)) == 2
+    assert len(signed(records, small_chain.image("one").id, key)) == 4
 
 
 def test_without_a_key_nothing_is_signed(small_chain, records):
@@ -197,7 +201,7 @@ def test_the_key_and_its_passphrase_are_nowhere_else(small_chain, engine, enviro
     small_chain.tier("one", WRITE, parent="base").tests("one", TESTS)
     with ProcessWatch(engine) as watch:
         output = small_chain.build("-vvv").expect().output
-    assert "one: signed 3 statements" in output
+    assert "one: signed 5 statements" in output
     assert leaks(output, canaries) == []
     assert any(b"ansible-playbook" in each for each in watch.seen)
     assert leaks(b"\0".join(watch.seen), canaries) == []

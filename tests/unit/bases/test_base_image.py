@@ -5,13 +5,15 @@ import gzip
 import io
 import lzma
 import tarfile
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.bases import base_image
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import SourceError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Pull, Tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import SourceError, TrustError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import platform
 
 
@@ -122,3 +124,23 @@ def test_a_missing_archive_is_reported(tmp_path):
 )
 def test_the_family_of_the_distribution(text, family):
     assert platform._family(text) == family
+
+
+def test_a_pulled_image_that_is_refused_makes_no_base(monkeypatch):
+    digest = f"sha256:{'1' * 64}"
+    reference = f"registry.example.org/vendor/debian@{digest}"
+    tier = Tier(name="base", team="operations", image="base", tag="latest", source=Pull(reference))
+    pulled, asked = SimpleNamespace(id=f"sha256:{'2' * 64}"), []
+    engine = SimpleNamespace(images=SimpleNamespace(find=lambda name: pulled if name == reference else None))
+    monkeypatch.setattr(base_image.platform, "check", lambda *_arguments: None)
+    monkeypatch.setattr(base_image, "assemble", pytest.fail)
+
+    def refuse(image, name):
+        asked.append((image, name))
+        raise TrustError("tier 'base' is not made from it")
+
+    with pytest.raises(TrustError, match="tier 'base' is not made from it"):
+        base_image.make(
+            engine, tier=tier, declared={}, identity=lambda _family: {}, say=pytest.fail, check_pulled=refuse
+        )
+    assert asked == [(pulled, reference)]

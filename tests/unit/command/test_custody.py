@@ -133,3 +133,13 @@ def test_content_reads_the_layers_again(run, chain, tmp_path):
     result = CliRunner().invoke(tierwright, ["verify", place, *options, "--content"])
     assert result.exit_code == 1, result.output
     assert "the image, content: " in result.stdout
+
+
+def test_an_older_policy_than_was_seen_is_refused(chain, tmp_path):
+    place = chain.write(tmp_path / "layout")
+    options = ["verify", f"{place}:shop", "--policy", str(tmp_path / "chain-policy.yml")]
+    for version, code in ((2, 0), (1, 8)):
+        _path, key = chain.write_policy(tmp_path, version=version)
+        result = CliRunner().invoke(tierwright, [*options, "--policy-key", str(key)])
+        assert result.exit_code == code, result.output
+    assert "version 1" in result.stderr

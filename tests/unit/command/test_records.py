@@ -155,14 +155,14 @@ def test_an_image_without_records_cannot_be_signed(machine):
 def test_a_provenance_that_is_about_something_else_is_not_signed(machine, subjects):
     statement = Statement(subjects, PROVENANCE.predicate_type, PROVENANCE.predicate)
     add(machine("alice"), KeyInMemory(), statement)
-    assert "expected httpd-php, config and layer of this image" in sign(CONFIG, "--yes", code=5)
+    assert "expected httpd-php, config and layer of this image" in sign(CONFIG, "--yes", code=8)
     assert len(list(LocalRecords().of_config(CONFIG))) == 1
 
 
 @pytest.mark.usefixtures("bob")
 def test_only_the_newest_statements_about_this_image_are_signed(machine):
     older = dataclasses.replace(FACTS, finished="2026-11-29T01:00:00Z")
-    other = TierImage(IMAGE.tier, f"sha256:{'0' * 64}", CONFIG, IMAGE.layer)
+    other = TierImage(IMAGE.tier, f"sha256:{'0' * 64}", CONFIG, IMAGE.layers)
     late = dataclasses.replace(GATE, tested="2026-12-01T01:00:00Z")
     add(machine("alice"), KeyInMemory(), provenance_statement(IMAGE, older), *STATEMENTS, gate_statement(other, late))
     sign("httpd-php", "--yes")
@@ -181,7 +181,7 @@ def test_a_tier_means_its_newest_image(machine):
         if config == CONFIG:
             note_facts(records, config, facts)
         else:
-            image = TierImage(IMAGE.tier, MANIFEST, config, None)
+            image = TierImage(IMAGE.tier, MANIFEST, config, ())
             add(records, KeyInMemory(), provenance_statement(image, facts), config=config)
     [image] = json.loads(run("records", "list", "httpd-php", "--json"))["images"]
     assert image["image"] == newest
@@ -227,7 +227,7 @@ def test_texts_of_hostile_statements_are_shown_harmlessly(machine, text):
     records = machine("alice")
     add(records, KeyInMemory(), Statement(IMAGE.subjects(), PROVENANCE.predicate_type, predicate))
     add(records, KeyInMemory(), Statement(IMAGE.subjects(), TESTS.predicate_type, {"passedTests": text}))
-    for output in (run("records", "list"), run("sign", "httpd-php", "--key", "none.key", code=5)):
+    for output in (run("records", "list"), run("sign", "httpd-php", "--key", "none.key", code=8)):
         assert "\x1b" not in output
 
 

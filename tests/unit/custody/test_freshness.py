@@ -52,6 +52,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.
 from fake_registry import digest, fake_registry
 from made_records import KeyInMemory
 
+pytestmark = pytest.mark.once
+
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
 ALICE, MIA, STRANGER = KeyInMemory(), KeyInMemory(), KeyInMemory()
 IMAGES = [json.dumps({"config": {"digest": digest(b"%d" % number)}}).encode() for number in range(3)]

@@ -36,6 +36,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.
 from fake_registry import digest, fake_registry
 from made_records import KeyInMemory, made_bundle
 
+pytestmark = pytest.mark.once
+
 KEY = KeyInMemory()
 KIND = "application/vnd.docker.distribution.manifest.v2+json"
 

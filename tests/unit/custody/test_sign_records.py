@@ -199,7 +199,7 @@ def test_further_statements_are_made_once_for_each_key(world):
         "httpd-php": 3,
     }
     manifest = manifest_digest(world.engine, world.core)
-    assert made[0] == (TierImage("corebuild", manifest, world.core.id, world.core.layers[-1]), world.core.id)
+    assert made[0] == (TierImage("corebuild", manifest, world.core.id, (world.core.layers[-1],)), world.core.id)
     world.sign(more_statements={"https://spdx.dev/Document": make})
     assert [image.tier for image, _found in made] == ["corebuild", "httpd-php", "httpd-php"]
 

@@ -155,6 +155,13 @@ def test_the_provenance_of_a_base_has_no_role_and_no_parent():
     assert {each["name"] for each in definition["resolvedDependencies"]} == {"collection", "input"}
 
 
+def test_a_build_with_the_same_content_names_what_it_really_made():
+    statement = provenance_statement(IMAGE, dataclasses.replace(FACTS, built=f"sha256:{'12' * 32}"))
+    message = json_format.ParseDict(published(statement), Provenance())
+    assert [each.name for each in message.run_details.byproducts] == ["who", "same content"]
+    assert message.run_details.byproducts[1].digest["sha256"] == "12" * 32
+
+
 def test_a_gate_is_a_test_result():
     statement = gate_statement(IMAGE, GATE)
     message = json_format.ParseDict(published(statement, TESTED_ON), Results())
@@ -179,6 +186,15 @@ def test_a_gate_is_a_test_result():
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "contracts", "said"), [("own", True, None), ("own", False, "none"), ("contract", False, None)]
+)
+def test_a_gate_says_if_a_tier_has_no_contracts(kind, contracts, said):
+    folder = dataclasses.replace(GATE.folders[0], kind=kind, contracts=contracts)
+    statement = gate_statement(IMAGE, dataclasses.replace(GATE, folders=(folder,)))
+    assert statement.predicate["configuration"][0]["annotations"].get("contracts") == said
+
+
 def test_a_failed_test_fails_the_gate():
     assert gate_statement(IMAGE, dataclasses.replace(GATE, failed=("x",))).predicate["result"] == "FAILED"
 
@@ -193,7 +209,7 @@ def test_the_subjects_are_image_configuration_and_own_layer(statement):
 
 
 def test_an_image_without_its_own_layer_has_no_such_subject():
-    subjects = TierImage("base", MANIFEST, CONFIG, None).subjects()
+    subjects = TierImage("base", MANIFEST, CONFIG, ()).subjects()
     assert subjects == (Subject("base", MANIFEST), Subject("config", CONFIG))
 
 

@@ -20,7 +20,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors impo
     EngineUnavailableError,
     TrustError,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover import followed_image
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover import followed_image, taking
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.followed_image import (
     check_update,
     look_up,
@@ -30,6 +30,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.im
     UNVERIFIED,
     ImageChecker,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.published_image import read_published
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.taking import take_kept
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.evidence import GATE, PROVENANCE, SIGNATURE
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.policy import read_policy
@@ -42,7 +44,10 @@ from fake_registry import digest
 from published_chain import RECORD, PublishedChain
 from signed_chain import KeyInMemory, SignedChain
 
+pytestmark = pytest.mark.once
+
 TIER = "httpd-php"
+ELSE = "without tier_shared_cache, it is built here"
 RELEASES = {"teams": ["operations"], "valid": 21}
 
 
@@ -91,6 +96,14 @@ class World:
         take_followed(engine, [decision], {TIER: locked}, self.connect, self.lines.append, self.checker())
         return engine.tagged
 
+    def take_shared(self):
+        """Take the image from the shared cache into the engine, as a plan does."""
+        image = read_published(self.connect(self.registry.host), f"shop/{TIER}", "latest")
+        shared = SimpleNamespace(found={image.document.id: image}, tested=[])
+        images = SimpleNamespace(find=lambda _reference: None, tag=lambda *_arguments: None)
+        decision = Decision(self.tier, Action.KEEP, (), image.document.id, {})
+        return take_kept(SimpleNamespace(images=images), [decision], shared, self.lines.append, self.checker())
+
     def deploy(self, tag=":latest"):
         return choose_image("web", self.published.name(TIER) + tag, self.connect, None, self.checker())
 
@@ -104,6 +117,7 @@ def world(registry, monkeypatch):
         return [SimpleNamespace(id=each.document.id, labels=each.document.labels) for each in images]
 
     monkeypatch.setattr(followed_image, "download", download)
+    monkeypatch.setattr(taking, "download", download)
     monkeypatch.setattr(followed_image.platform, "check", lambda *_arguments: None)
     return world
 
@@ -112,6 +126,7 @@ def test_a_signed_image_is_used_everywhere(world):
     locked = world.update()
     assert locked.digest == digest(world.chain[TIER].manifest)
     assert len(world.take(locked)) == 1
+    assert world.take_shared() == [TIER]
     assert world.deploy().config == digest(world.chain[TIER].document)
     assert world.lines == []
 
@@ -173,6 +188,7 @@ def test_an_image_that_the_policy_refuses_is_used_nowhere(world, tamper, reason)
     for use, subject in (
         (world.update, "tier 'httpd-php' is not updated"),
         (partial(world.take, locked), "tier 'httpd-php' is not used"),
+        (world.take_shared, f"tier 'httpd-php' is not taken from the shared cache ({ELSE})"),
         (world.deploy, "service 'web' is not deployed"),
     ):
         with pytest.raises(TrustError) as refused:
@@ -307,14 +323,17 @@ def test_an_image_of_the_engine_is_deployed_with_local_records_only(world):
 def test_without_a_policy_nothing_is_verified_and_this_is_said_once(world):
     no_records(world)
     checker = ImageChecker(world.connect, world.lines.append)
-    locked = look_up(world.connect, world.tier).locked
     before = len(world.registry.requests)
     for _time in range(2):
         check_update(checker, world.tier, look_up(world.connect, world.tier))
     choose_image("web", f"{world.published.name(TIER)}:latest", world.connect, None, checker)
     assert world.lines == [UNVERIFIED]
     assert not any(RECORD in path for _method, path in world.registry.requests[before:])
-    assert locked
+
+
+def test_without_a_policy_the_shared_cache_works_as_before(world, monkeypatch):
+    monkeypatch.setattr(world, "checker", lambda: ImageChecker(world.connect, pytest.fail))
+    assert world.take_shared() == [TIER]
 
 
 @pytest.mark.parametrize("use", ["update", "take", "deploy"])

@@ -32,6 +32,8 @@ from made_images import config, docker_save, layer, tier_step
 from made_records import KeyInMemory, made_bundle
 from published_images import identity
 
+pytestmark = pytest.mark.once
+
 KEY = KeyInMemory()
 LAYERS = [layer((f"etc/{name}", name.encode())) for name in ("base", "core", "web")]
 
@@ -133,6 +135,10 @@ def test_a_reader_finds_what_was_published(world, referrers):
     world.registry.referrers = referrers
     core, web = [world.sign("core"), world.sign("core", "other")], [world.sign("web")]
     world.send()
+    assert [line for line in world.lines if "attached" in line] == [
+        "core: 2 signed statements attached in the registry",
+        "web: 1 signed statement attached in the registry",
+    ]
     assert world.read("core", "ops/core") == sorted(core)
     assert world.read("web", "mid/web") == web
 

@@ -43,6 +43,8 @@ from fake_registry import digest, fake_registry
 from made_records import KeyInMemory
 from published_images import publish, tier_layer
 
+pytestmark = pytest.mark.once
+
 START = datetime(2026, 11, 30, 12, tzinfo=UTC)
 TAG = "release-record"
 

@@ -19,7 +19,10 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.signing.pub
 
 pytestmark = pytest.mark.once
 
-KEY, OTHER, VENDOR, UNUSED = (describe_key(Ed25519PrivateKey.generate().public_key(), "key") for _ in range(4))
+#: Always the same: they are in the names of tests, which all processes of a session must know.
+KEY, OTHER, VENDOR, UNUSED = (
+    describe_key(Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32).public_key(), "key") for number in range(4)
+)
 
 
 def policy(revoked="", version="version: 3   # rises with each change"):

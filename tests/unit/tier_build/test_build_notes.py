@@ -60,7 +60,7 @@ def test_a_bootstrapped_base_has_a_layer_of_its_own_and_a_pulled_one_has_not(mak
     for source, layer in ((make_tier("base").source, LAYERS[-1]), (Pull("x@sha256:1"), None)):
         tier = dataclasses.replace(make_tier("base"), source=source)
         planned = Planned("shop", tier, Action.BUILD, None, {"team": "x"}, None)
-        note_base(planned, "run", CONFIG, image, 1.0, say=pytest.fail)
+        note_base(planned, "run", image, image, 1.0, say=pytest.fail)
         facts = noted_facts(LocalRecords(), CONFIG)
         assert (facts.layer, facts.parts, facts.parent) == (layer, {"team": "x"}, None)
 
@@ -69,7 +69,8 @@ def test_a_build_goes_on_if_facts_cannot_be_stored(make_tier, make_image, state)
     state.write_text("a file in place of a folder")
     lines = []
     planned = Planned("shop", make_tier("base"), Action.BUILD, None, {}, None)
-    note_base(planned, "run", CONFIG, make_image(CONFIG, {}, *LAYERS), 1.0, say=lines.append)
+    image = make_image(CONFIG, {}, *LAYERS)
+    note_base(planned, "run", image, image, 1.0, say=lines.append)
     [line] = lines
     assert line.startswith("base: what is known about its build cannot be stored, so its image cannot be signed: ")
 
@@ -96,9 +97,9 @@ def test_a_gate_notes_every_test_once(suite, tmp_path):
     assert (facts.failed, facts.neighbours, facts.tier, facts.run) == ((), {"db": PARENT}, "web", "run")
     digest = digest_tree(tmp_path / "elsewhere/roles/web/tests")
     assert facts.folders == (
-        SuiteFolder("web", "team of web", "own", digest),
-        SuiteFolder("core", "team of core", "contract", digest),
-        SuiteFolder("base", "team of base", "contract", digest, "registry.example.org/base@sha256:1"),
+        SuiteFolder("web", "team of web", "own", digest, contracts=False),
+        SuiteFolder("core", "team of core", "contract", digest, contracts=False),
+        SuiteFolder("base", "team of base", "contract", digest, "registry.example.org/base@sha256:1", contracts=False),
     )
 
 

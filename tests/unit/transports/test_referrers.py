@@ -23,6 +23,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.registry_writer import RegistryWriter
 from fake_registry import digest, fake_registry
 
+pytestmark = pytest.mark.once
+
 IMAGE = b'{"mediaType": "application/vnd.docker.distribution.manifest.v2+json", "config": {}}'
 KIND = "application/vnd.example.note"
 

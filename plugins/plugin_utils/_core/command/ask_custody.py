@@ -7,20 +7,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from ..chain.names import split_pinned, split_registry
 from ..custody.custody_answer import Custody
 from ..custody.custody_reader import CustodyReader, NamedPolicy, identify_document
+from ..custody.freshness import ExpectedRelease, check_release
 from ..custody.image_identity import ImageIdentity
 from ..custody.layer_content import reread
 from ..custody.record_store import LocalRecords, RecordSource
-from ..custody.registry_records import RegistryRecords
+from ..custody.registry_records import RegistryPlace, RegistryRecords
 from ..errors import NotFoundError
 from ..handover.attachments import PublishedParent
 from ..handover.published_image import read_published
 from ..handover.record_places import find_record_places
+from ..image import labels
 from ..layer_index.index import Store
 from ..policy.link import Link
+from ..policy.version_memory import VersionMemory
 from ..transports.containers import container_source
 from ..transports.image import Stack, open_stack
 from ..transports.registries import Registries
@@ -69,18 +73,23 @@ def ask_custody(name: str, named: NamedPolicy | None, warn: Callable[[str], None
 
     Raises:
         NotFoundError: There is neither such an image nor such a container.
+        TrustError: A newer policy of the image's chain was seen before.
         TierwrightError: As :func:`..transports.image.open_stack` raises it.
     """
     name, stack = _open(name)
+    chain = stack.document.labels.get(labels.CHAIN)
+    if named is not None and chain and chain.isprintable():
+        VersionMemory(chain).check(named.policy, Path(named.path))
     published = _find_published(name, stack)
     registry = [RegistryOfImage(published, warn)] if published else []
     reader = CustodyReader(named, [FirstRecords([LocalRecords(warn), *registry])], datetime.now(UTC), warn)
     image = identify_document(stack.document, name, published.digest if published else None)
     custody = reader.read(image, stack)
-    if not content:
-        return custody
-    link = _content_link(name)
-    return replace(custody, links=[*custody.links, link], verified=custody.verified and link.ok)
+    more = _release_links(name, named, image, published)
+    if content:
+        more.append(_content_link(name))
+    verified = custody.verified and all(link.ok for link in more)
+    return replace(custody, links=[*custody.links, *more], verified=verified)
 
 
 def _open(name: str) -> tuple[str, Stack]:
@@ -111,6 +120,20 @@ def _find_published(name: str, stack: Stack) -> PublishedParent | None:
         if pinned and split_registry(pinned[0]):
             return PublishedParent(*pinned)
     return None
+
+
+def _release_links(
+    name: str, named: NamedPolicy | None, image: ImageIdentity, published: PublishedParent | None
+) -> list[Link]:
+    """Check that an image is the newest release, if the user named it by a tag in a registry."""
+    kind, location, reference = split(name)
+    chain, tier = image.labels.get(labels.CHAIN), image.labels.get(labels.TIER)
+    if kind != "docker" or "@" in reference or named is None or published is None or not chain or not tier:
+        return []
+    repository, _, tag = reference.rpartition(":")
+    place = RegistryPlace(Registries().reader(location), repository or reference, published.digest)
+    expected = ExpectedRelease(chain, tier, tag if repository else "latest", published.image, published.digest)
+    return check_release(named.policy, place, expected, datetime.now(UTC))
 
 
 def _content_link(name: str) -> Link:

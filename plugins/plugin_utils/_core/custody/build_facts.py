@@ -94,6 +94,9 @@ class BuildFacts:
     finished: str
     user: str
     machine: str
+    #: ``sha256:…`` of the configuration of the image that was really built, if the tier kept its release with the same
+    #: content. Both differ in their times, or in what the labels say about their origin.
+    built: str | None = None
 
     @property
     def key(self) -> str:

@@ -32,6 +32,8 @@ class SuiteFolder:
     digest: str
     #: The published image that they are attached to, if another team owns them.
     origin: str | None = None
+    #: Whether it may have contracts, which descendants must pass.
+    contracts: bool = True
 
 
 @dataclass(frozen=True, slots=True)

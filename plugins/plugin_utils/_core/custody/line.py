@@ -9,7 +9,7 @@ but the line is also followed through unsigned statements, so that the answer sh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -40,19 +40,28 @@ class TracedTier:
     evidence: ImageEvidence
     #: Bundles that cannot be read, one sentence each.
     problems: tuple[str, ...]
+    #: The provenance that the line follows; ``None`` if there is none.
+    provenance: SignedStatement | None
 
 
 class Tracer:
     """Follows lines of images. What lines share is read and checked once."""
 
-    def __init__(self, sources: Sequence[RecordSource], keys: Iterable[PublicKey]) -> None:
+    def __init__(
+        self,
+        sources: Sequence[RecordSource],
+        keys: Iterable[PublicKey],
+        valid_keys: Callable[[str], Collection[PublicKey]] | None = None,
+    ) -> None:
         """Take where to look, and for whom.
 
         Args:
             sources: Where statements are looked for, all of them.
             keys: The keys whose signatures are looked for.
+            valid_keys: Returns those that count for a tier. The line follows what they signed before anything else.
         """
         self._sources, self._keys = tuple(sources), tuple(keys)
+        self._valid_keys = valid_keys or (lambda _tier: self._keys)
         self._read: dict[tuple[str, tuple[str, ...], bool], TracedTier] = {}
 
     def trace(self, image: ImageIdentity, tiers: Sequence[str | None] = ()) -> list[TracedTier]:
@@ -73,7 +82,7 @@ class Tracer:
         while True:
             key = current.config, current.layers, bool(current.labels)
             if key not in self._read:
-                self._read[key] = _read_tier(current, self._sources, self._keys, name)
+                self._read[key] = self._read_tier(current, name)
             traced = self._read[key]
             line.append(traced)
             seen.add(current.config)
@@ -82,15 +91,57 @@ class Tracer:
                 return line[::-1]
             current, name = below, _parent_name(traced) or next(iter(tiers[len(below.layers) - 1 :]), None)
 
+    def _read_tier(self, image: ImageIdentity, name: str | None) -> TracedTier:
+        merged: dict[bytes, SignedStatement] = {}
+        problems = []
+        for source in self._sources:
+            for title, bundle in source.bundles(image):
+                try:
+                    signed = read_signed_statement(read_bundle(bundle, title), self._keys, title)
+                except DamagedError as error:
+                    problems.append(str(error))
+                    continue
+                before = merged.get(signed.payload, signed)
+                signers = tuple(dict.fromkeys((*before.signers, *signed.signers)))
+                merged[signed.payload] = replace(signed, signers=signers)
+        statements = tuple(merged[payload] for payload in sorted(merged))
+        tier = image.labels.get(labels.TIER) or name
+        provenance = find_provenance(statements, image.config, self._valid_keys(tier) if tier else self._keys)
+        said = external_parameters(provenance)
+        evidence = ImageEvidence(
+            tier=image.labels.get(labels.TIER) or _text(said, "tier") or name or "",
+            config=image.config,
+            # An engine may not know it. The provenance binds it to configuration and layer, which are compared.
+            manifest=image.manifest or (_manifest(provenance) if provenance else None),
+            layers=image.layers,
+            parent=image.parent if image.labels else _parent_config(provenance),
+            statements=statements,
+            built=_built(provenance),
+            chain=image.labels.get(labels.CHAIN) or _text(said, "chain"),
+        )
+        return TracedTier(image, evidence, tuple(problems), provenance)
 
-def find_provenance(statements: Iterable[SignedStatement], config: str) -> SignedStatement | None:
-    """Return the provenance of an image: one that a known key signed comes before others; ``None`` if there is none."""
+
+def find_provenance(
+    statements: Iterable[SignedStatement], config: str, keys: Collection[PublicKey] | None = None
+) -> SignedStatement | None:
+    """Return the provenance of an image; ``None`` if there is none.
+
+    Args:
+        statements: Statements about the image.
+        config: The digest of its configuration.
+        keys: The keys that count. What most of them signed comes first; by default, all signers count.
+    """
     found = [
         each
         for each in statements
         if each.statement.predicate_type == PROVENANCE and config in each.statement.digests()
     ]
-    return min(found, key=lambda each: (-len(each.signers), each.payload), default=None)
+    return min(found, key=lambda each: (-_count(each, keys), each.payload), default=None)
+
+
+def _count(signed: SignedStatement, keys: Collection[PublicKey] | None) -> int:
+    return len(signed.signers) if keys is None else len({*signed.signers} & {*keys})
 
 
 def external_parameters(provenance: SignedStatement | None) -> Mapping[str, Any]:
@@ -104,42 +155,9 @@ def dependencies(provenance: SignedStatement | None) -> list[Mapping[str, Any]]:
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
-def _read_tier(
-    image: ImageIdentity, sources: Sequence[RecordSource], keys: tuple[PublicKey, ...], name: str | None
-) -> TracedTier:
-    merged: dict[bytes, SignedStatement] = {}
-    problems = []
-    for source in sources:
-        for title, bundle in source.bundles(image):
-            try:
-                signed = read_signed_statement(read_bundle(bundle, title), keys, title)
-            except DamagedError as error:
-                problems.append(str(error))
-                continue
-            before = merged.get(signed.payload, signed)
-            signers = tuple(dict.fromkeys((*before.signers, *signed.signers)))
-            merged[signed.payload] = replace(signed, signers=signers)
-    statements = tuple(merged[payload] for payload in sorted(merged))
-    provenance = find_provenance(statements, image.config)
-    said = external_parameters(provenance)
-    evidence = ImageEvidence(
-        tier=image.labels.get(labels.TIER) or _text(said, "tier") or name or "",
-        config=image.config,
-        # An engine may not know the manifest. The provenance binds it to configuration and layer, which are compared.
-        manifest=image.manifest or (_manifest(provenance) if provenance else None),
-        layers=image.layers,
-        parent=image.parent if image.labels else _parent_config(provenance),
-        statements=statements,
-        built=_built(provenance),
-        chain=image.labels.get(labels.CHAIN) or _text(said, "chain"),
-    )
-    return TracedTier(image, evidence, tuple(problems))
-
-
 def _find_parent(traced: TracedTier) -> ImageIdentity | None:
     """Return the image of the parent, as far as it is known; ``None`` for a base, and if no statement names it."""
-    evidence, image = traced.evidence, traced.image
-    provenance = find_provenance(evidence.statements, evidence.config)
+    evidence, image, provenance = traced.evidence, traced.image, traced.provenance
     if evidence.parent is None or not is_digest(evidence.parent):
         return None
     own = own_layer(provenance) if provenance else (image.layers or (None,))[-1]
@@ -170,7 +188,7 @@ def _parent(provenance: SignedStatement | None) -> Mapping[str, Any]:
 
 def _parent_name(traced: TracedTier) -> str | None:
     """Return the tier of the parent, as the provenance of its child names it."""
-    uri = _text(_parent(find_provenance(traced.evidence.statements, traced.evidence.config)), "uri") or ""
+    uri = _text(_parent(traced.provenance), "uri") or ""
     return uri.removeprefix(_TIER) if uri.startswith(_TIER) else None
 
 

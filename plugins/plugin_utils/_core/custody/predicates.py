@@ -34,10 +34,10 @@ class TierImage:
     manifest: str
     #: ``sha256:…`` of its configuration.
     config: str
-    #: ``sha256:…`` of the tier's own layer; ``None`` if it has none.
-    layer: str | None
+    #: ``sha256:…`` of the tier's own layer. A base that was pulled has all layers of that image; a tier can have none.
+    layers: tuple[str, ...]
 
     def subjects(self) -> tuple[Subject, ...]:
         """Return the subjects of statements about the image, in their order. No other subject is allowed."""
-        own = () if self.layer is None else (Subject(LAYER, self.layer),)
+        own = (Subject(LAYER, layer) for layer in self.layers)
         return (Subject(self.tier, self.manifest), Subject(CONFIG, self.config), *own)

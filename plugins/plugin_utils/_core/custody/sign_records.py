@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 
 from ..engine.engine import Engine
@@ -20,7 +21,7 @@ from ..errors import DamagedError, RunError, describe_error
 from ..image import labels
 from ..signing.bundle import write_bundle
 from ..signing.envelope import IN_TOTO, Signer, sign
-from ..signing.statement import Statement, read_statement, write_statement
+from ..signing.statement import Statement, Subject, read_statement, write_statement
 from .build_facts import BuildFacts, note_facts, noted_facts
 from .gate_facts import noted_gate
 from .manifest_digest import manifest_digest
@@ -77,7 +78,7 @@ def sign_images(
                 f"build it again with -e tier_force={tier}"
             )
             continue
-        subject = TierImage(tier, manifest_digest(engine, image), image.id, facts.layer)
+        subject = _subject(engine, facts, image)
         signing = _ImageSigning(records, image.id, signer)
         for statement in _statements(engine, records, subject, facts):
             signing.sign(statement)
@@ -103,8 +104,14 @@ def draft_statements(engine: Engine, records: LocalRecords, config: str) -> list
     image, facts = engine.images.find(config), noted_facts(records, config)
     if image is None or facts is None or not _fits(facts, facts.tier, image):
         return []
-    subject = TierImage(facts.tier, manifest_digest(engine, image), config, facts.layer)
+    subject = _subject(engine, facts, image)
     return list(_statements(engine, records, subject, facts))
+
+
+def _subject(engine: Engine, facts: BuildFacts, image: Image) -> TierImage:
+    """Name an image by its digests. A base has all layers: if it was pulled, only this binds them to the signature."""
+    own = image.layers if facts.parent is None else (facts.layer,) if facts.layer else ()
+    return TierImage(facts.tier, manifest_digest(engine, image), image.id, own)
 
 
 def _statements(engine: Engine, records: LocalRecords, subject: TierImage, facts: BuildFacts) -> Iterator[Statement]:
@@ -157,18 +164,17 @@ class _ImageSigning:
 
     def has(self, subject: TierImage, predicate_type: str) -> bool:
         """Say whether the key signed a statement of a kind about exactly this image."""
-        return any(
-            (statement.subjects, statement.predicate_type) == (subject.subjects(), predicate_type)
-            for statement in map(_read, self._before)
-            if statement is not None
-        )
+        return (subject.subjects(), predicate_type) in self._kinds
 
-
-def _read(payload: bytes) -> Statement | None:
-    try:
-        return read_statement(payload, "a record")
-    except DamagedError:
-        return None
+    @cached_property
+    def _kinds(self) -> set[tuple[tuple[Subject, ...], str]]:
+        """Subjects and kinds of the statements that the key signed before."""
+        kinds = set()
+        for payload in self._before:
+            with suppress(DamagedError):
+                statement = read_statement(payload, "a record")
+                kinds.add((statement.subjects, statement.predicate_type))
+        return kinds
 
 
 @contextmanager

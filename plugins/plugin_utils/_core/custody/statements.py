@@ -15,7 +15,7 @@ from urllib.parse import quote
 from ..build_key.source_version import Commit
 from ..signing.statement import Statement, Subject
 from .build_facts import BuildFacts, Material
-from .gate_facts import GateFacts
+from .gate_facts import OWN, GateFacts, SuiteFolder
 from .predicates import BUILD_TYPE, BUILDER, GATE, PROVENANCE, SIGNATURE, TESTED_ON, TierImage
 
 _SHA256 = "sha256:"
@@ -44,7 +44,7 @@ def provenance_statement(image: TierImage, facts: BuildFacts) -> Statement:
         "runDetails": {
             "builder": {"id": BUILDER + quote(facts.builder, safe=""), "version": {"tierwright": facts.version}},
             "metadata": {"invocationId": facts.run, "startedOn": facts.started, "finishedOn": facts.finished},
-            "byproducts": [{"name": "who", "annotations": {"user": facts.user, "machine": facts.machine}}],
+            "byproducts": list(_byproducts(facts)),
         },
     }
     return Statement(image.subjects(), PROVENANCE, predicate)
@@ -56,8 +56,7 @@ def gate_statement(image: TierImage, facts: GateFacts) -> Statement:
         {
             "name": f"tests of {each.tier}",
             "digest": {"sha256": each.digest},
-            "annotations": {"tier": each.tier, "team": each.team, "kind": each.kind}
-            | ({"origin": each.origin} if each.origin else {}),
+            "annotations": _describe_folder(each),
         }
         for each in facts.folders
     ]
@@ -78,6 +77,16 @@ def gate_statement(image: TierImage, facts: GateFacts) -> Statement:
         TESTED_ON: facts.tested,
     }
     return Statement(image.subjects(), GATE, predicate)
+
+
+def _describe_folder(folder: SuiteFolder) -> Mapping[str, str]:
+    """Return the annotations of tests. ``contracts`` says that no descendant has a contract of this tier to pass."""
+    annotations = {"tier": folder.tier, "team": folder.team, "kind": folder.kind}
+    if folder.origin:
+        annotations["origin"] = folder.origin
+    if folder.kind == OWN and not folder.contracts:
+        annotations["contracts"] = "none"
+    return annotations
 
 
 def signature_statement(manifest: str) -> Statement:
@@ -101,6 +110,12 @@ def _source(facts: BuildFacts) -> Mapping[str, Any]:
         "commit": commit.id,
         "clean": commit.clean and source.clean,
     }
+
+
+def _byproducts(facts: BuildFacts) -> Iterator[Mapping[str, Any]]:
+    yield {"name": "who", "annotations": {"user": facts.user, "machine": facts.machine}}
+    if facts.built is not None:
+        yield {"name": "same content", "digest": {"sha256": facts.built.removeprefix(_SHA256)}}
 
 
 def _dependencies(facts: BuildFacts) -> Iterator[Mapping[str, Any]]:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from ..policy.decision import judge_image
 from ..policy.evidence import ImageEvidence
 from ..policy.link import Link
 from ..policy.policy import Policy
+from ..signing.public_key import PublicKey
 from .image_identity import ImageIdentity
 from .line import TracedTier, Tracer
 from .outdated_evidence import OutdatedAnswer
@@ -66,7 +67,7 @@ class Verifier:
         """
         self._policy, self._now = policy, now
         self._read_written, self._ask_outdated = read_written, ask_outdated
-        self._tracer = Tracer(sources, policy.keys())
+        self._tracer = Tracer(sources, policy.keys(), self._valid_keys)
 
     def verify(self, image: ImageIdentity, tiers: Sequence[str | None] = ()) -> Verification:
         """Follow the line of an image, and judge it.
@@ -102,6 +103,10 @@ class Verifier:
             named = "; ".join(describe_link(link) for link in failed[:_NAMED])
             more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
             raise TrustError(f"{subject}: the policy refuses {image.reference}: {named}{more}")
+
+    def _valid_keys(self, tier: str) -> Collection[PublicKey]:
+        rule = self._policy.rule(tier)
+        return self._policy.valid_keys(rule.team) if rule is not None and rule.team is not None else ()
 
     def _with_written(self, evidence: ImageEvidence) -> ImageEvidence:
         rule = self._policy.rule(evidence.tier)

@@ -53,6 +53,11 @@ class ImageChecker:
         self._local = LocalRecords(say)
         self._has_told = False
 
+    @property
+    def verifies(self) -> bool:
+        """Whether there is a policy."""
+        return self._check is not None
+
     def check_published(
         self,
         image: ImageIdentity,

@@ -71,9 +71,11 @@ class Publication:
         """
         self._engine, self._name, self._chain, self._registries, self._say = engine, name, chain, registries, say
         self._attacher = Attacher(engine, chain, tests, registries.writer, say)
-        connect, records, releases = registries.writer, signed.records, signed.releases
-        self._records = RecordPublisher(engine, chain, records, connect, say) if records else None
+        connect, source, releases = registries.writer, signed.records, signed.releases
+        self._records = RecordPublisher(engine, chain, source, connect, say) if source else None
         self._releases = ReleasePublisher(name, chain, releases, connect, say) if releases else None
+        #: How many records were sent.
+        self.records = 0
         #: The tags ``release-…`` of the images that were sent as a release, by tier.
         self._sent: dict[str, str] = {}
         #: The tiers whose images were offered to their consumers.
@@ -93,7 +95,7 @@ class Publication:
         published = publish_images(self._engine, self._chain, differences, connect, self._say)
         self._attacher.attach_images(published)
         if self._records:
-            self._records.attach_records(published)
+            self.records += self._records.attach_records(published)
         for each in differences:
             if each.tags[-1] == each.tier.tag:
                 self._sent[each.tier.name] = next(filter(tags.is_release, each.tags), "")

@@ -58,15 +58,20 @@ class RecordPublisher:
             DamagedError: A record, or the registry's list of records, is damaged.
             EngineError: The engine or a registry rejected a request, or does not answer.
         """
-        sent = 0
+        total = 0
         for each in published:
             host, repository = split_registry(each.tier.image) or ("", "")
             with errors_of(f"tier {each.tier.name!r}: the records of its image"):
                 registry = self._connect(host)
-                sent += self._attach(registry, repository, each.image, each.manifest)
+                sent = self._attach(registry, repository, each.image, each.manifest)
                 for ancestor in self._unpublished_ancestors(each):
                     sent += self._attach(registry, repository, ancestor, None)
-        return sent
+            if sent:
+                self._say(
+                    f"{each.tier.name}: {sent} signed statement{'s' if sent > 1 else ''} attached in the registry"
+                )
+            total += sent
+        return total
 
     def _attach(self, registry: RegistryWriter, repository: str, image: Image, manifest: str | None) -> int:
         """Attach the records of one image. Without a manifest, it is written first."""

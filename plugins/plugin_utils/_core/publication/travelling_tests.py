@@ -10,21 +10,19 @@ where other teams run it.
 from __future__ import annotations
 
 import ast
-import fnmatch
 import stat
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from ..build_key.file_digests import list_files, read_file
-from ..contract.gate import TEST_FILES
+from ..contract.marks import CONTRACT, MARKING_FILE, is_test_file, uses_mark
 from ..errors import RunError, describe_error
 from ..handover.tests_archive import PackedFile, pack
 
 #: Modules that are there in addition to the standard library.
 OFFERED = ("pytest", "testinfra")
 
-_MARK = "contract"
 _NETWORK = "network"
 
 
@@ -64,7 +62,9 @@ def travelling_tests(folder: Path) -> dict[str, PackedFile]:
 def tests_with_network(files: Mapping[str, PackedFile]) -> list[str]:
     """List the files whose tests may be marked ``network``. Where other teams run them, these tests are skipped."""
     return [
-        path for path, file in files.items() if path.endswith(".py") and _marks(ast.parse(file.content, path), _NETWORK)
+        path
+        for path, file in files.items()
+        if path.endswith(".py") and uses_mark(ast.parse(file.content, path), _NETWORK)
     ]
 
 
@@ -78,9 +78,9 @@ def _read(folder: Path, path: Path) -> PackedFile:
 
 
 def _choose(files: Mapping[str, PackedFile], sources: Mapping[str, ast.Module]) -> dict[str, PackedFile]:
-    tests = {path for path in files if _is_test(path)}
-    contracts = {path for path in tests if path in sources and _marks(sources[path])}
-    if any(_marks(source) for path, source in sources.items() if PurePosixPath(path).name == "conftest.py"):
+    tests = {path for path in files if is_test_file(path)}
+    contracts = {path for path in tests if path in sources and uses_mark(sources[path], CONTRACT)}
+    if any(uses_mark(sources[path], CONTRACT) for path in sources if PurePosixPath(path).name == MARKING_FILE):
         contracts = tests  # it can mark any test
     if not contracts:
         return {}
@@ -93,20 +93,6 @@ def _choose(files: Mapping[str, PackedFile], sources: Mapping[str, ast.Module]) 
         chosen |= found
         waiting += found
     return {path: files[path] for path in sorted(chosen)}
-
-
-def _is_test(path: str) -> bool:
-    name = PurePosixPath(path).name
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in TEST_FILES)
-
-
-def _marks(source: ast.Module, mark: str = _MARK) -> bool:
-    """Tell whether a module uses a mark: ``pytest.mark.contract``, or its name as a text."""
-    return any(
-        (isinstance(node, ast.Attribute) and node.attr == mark)
-        or (isinstance(node, ast.Constant) and node.value == mark)
-        for node in ast.walk(source)
-    )
 
 
 def _missing(path: str, source: ast.Module | None, files: Mapping[str, PackedFile]) -> Iterator[str]:

@@ -234,9 +234,9 @@ def seal_tier(
     clear_build(engine, journal, name)
     candidate = propose(engine, journal, planned.tier, image)
     began = journal.moment("build", name) or time.time()
-    own_layer = image.layers[-1] if len(image.layers) > len(parent_image.layers) else None
-    made = MadeImage(image, own_layer, parent_image, parts, build.epoch, began)
-    note_build(planned, journal.run, candidate.id, made, tools, say)
+    has_own_layer = len(image.layers) > len(parent_image.layers)
+    made = MadeImage(image, has_own_layer, parent_image, parts, build.epoch, began)
+    note_build(planned, journal.run, candidate, made, tools, say)
     return candidate
 
 

@@ -7,6 +7,7 @@ A full disk must not end a build. Then a line says so, and the image cannot be s
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from ..build_key.file_digests import digest_tree
 from ..build_key.parts import Parts
 from ..chain.tier import Pull
 from ..contract.gate import GateSubject, RoleTests, Suite, Verdict
-from ..custody.build_facts import BuildTools, ParentImage, collect_facts, note_facts, rfc3339
+from ..contract.marks import may_have_contracts
+from ..custody.build_facts import BuildTools, ParentImage, collect_facts, note_facts, noted_facts, rfc3339
 from ..custody.gate_facts import CONTRACT, OWN, GateFacts, SuiteFolder, note_gate
 from ..custody.manifest_digest import known_manifest
 from ..custody.record_store import LocalRecords
@@ -33,8 +35,8 @@ class MadeImage:
     """An image that a build has just made."""
 
     image: Image
-    #: Digest of the tier's own layer; ``None`` if it has only layers of others.
-    layer: str | None
+    #: Whether the tier has a layer of its own. Otherwise, it has only layers of others.
+    has_own_layer: bool
     #: The image of the parent; ``None`` for a base.
     parent: Image | None
     #: All parts of its build key.
@@ -46,47 +48,53 @@ class MadeImage:
 
 
 def note_build(
-    planned: Planned, run: str, candidate: str, made: MadeImage, tools: BuildTools, say: Callable[[str], None]
+    planned: Planned, run: str, candidate: Image, made: MadeImage, tools: BuildTools, say: Callable[[str], None]
 ) -> None:
     """Note the facts about a build that has just ended.
+
+    If the tier keeps its release, which has the same content, the facts are about the release. They do not replace the
+    facts of the build that made exactly the release.
 
     Args:
         planned: The plan for the tier.
         run: The ID of the run.
-        candidate: ID of the image that the tier gets: the new one, or the release with the same content.
+        candidate: The image that the tier gets: the new one, or its release.
         made: The image that was built.
         tools: What the controller says about itself.
         say: Called with a line if the facts cannot be stored.
     """
-    below, name = made.parent, planned.tier.parent
+    below, name, is_new = made.parent, planned.tier.parent, candidate.id == made.image.id
+    if not is_new and noted_facts(LocalRecords(), candidate.id) is not None:
+        return
     facts = collect_facts(
         planned,
         run,
         made.parts,
-        epoch=made.epoch,
-        layer=made.layer,
+        epoch=made.epoch if is_new else candidate.created,
+        layer=candidate.layers[-1] if made.has_own_layer else None,
         parent=ParentImage(name, below.id, known_manifest(below)) if below and name else None,
         began=made.began,
         tools=tools,
     )
-    _store(lambda records: note_facts(records, candidate, facts), planned.tier.name, "its build", say)
+    facts = facts if is_new else dataclasses.replace(facts, built=made.image.id)
+    _store(lambda records: note_facts(records, candidate.id, facts), planned.tier.name, "its build", say)
 
 
 def note_base(
-    planned: Planned, run: str, candidate: str, image: Image, began: float, say: Callable[[str], None]
+    planned: Planned, run: str, candidate: Image, image: Image, began: float, say: Callable[[str], None]
 ) -> None:
     """Note the facts about a base that has just been made. A pulled base has only layers of others.
 
     Args:
         planned: The plan for the base.
         run: The ID of the run.
-        candidate: ID of the image that the base gets: the new one, or the release with the same content.
+        candidate: The image that the base gets: the new one, or its release.
         image: The image that was made.
         began: When this began, in seconds since 1970.
         say: Called with a line if the facts cannot be stored.
     """
-    layer = None if isinstance(planned.tier.source, Pull) else image.layers[-1]
-    made = MadeImage(image, layer, None, planned.parts, image.created, began)
+    has_own_layer = not isinstance(planned.tier.source, Pull)
+    made = MadeImage(image, has_own_layer, None, planned.parts, image.created, began)
     note_build(planned, run, candidate, made, BuildTools(), say)
 
 
@@ -99,7 +107,9 @@ def describe_suite(suite: Suite) -> tuple[SuiteFolder, ...]:
 
     def describe(tests: RoleTests) -> SuiteFolder:
         kind = OWN if tests is suite.own else CONTRACT
-        return SuiteFolder(tests.tier, tests.team, kind, digest_tree(Path(tests.folder)), tests.origin)
+        folder = Path(tests.folder)
+        contracts = may_have_contracts(folder)
+        return SuiteFolder(tests.tier, tests.team, kind, digest_tree(folder), tests.origin, contracts)
 
     return tuple(describe(tests) for tests in suite.all)
 
