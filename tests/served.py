@@ -22,12 +22,18 @@ def http_server(answer: Callable[[str, Mapping[str, str]], Answer], tls: ssl.SSL
         disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
+            self.wfile.write(self._respond())
+
+        def do_HEAD(self) -> None:
+            self._respond()
+
+        def _respond(self) -> bytes:
             status, headers, body = answer(self.path, cast(Mapping[str, str], self.headers))
             self.send_response(status)
             for name, value in {"Content-Length": str(len(body)), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            return body
 
         def log_message(self, *_arguments: object) -> None:
             pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,9 @@ def predicate_type(bundle: bytes) -> Any:
 class SignedChain:
     """Five images, keys of three teams, and a policy that allows them."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: Mapping[str, Sequence[tuple[str, Any]]] = {}) -> None:
+        """Make them; `files` are additional entries of layers, by tier."""
+        self._files = files
         self.keys = {person: KeyInMemory() for person in PEOPLE}
         self.images: dict[str, SignedImage] = {}
         parent: SignedImage | None = None
@@ -162,7 +164,7 @@ class SignedChain:
         return path, key
 
     def _make(self, tier: str, team: str, number: int, parent: SignedImage | None) -> SignedImage:
-        own = layer((f"etc/{tier}", str(number).encode()))
+        own = layer((f"etc/{tier}", str(number).encode()), *self._files.get(tier, ()))
         layers = [*(parent.layers if parent else []), own]
         steps = [tier_step(each, TIERS[each]) for each in list(TIERS)[: number + 1]]
         names = {

@@ -165,6 +165,10 @@ def forbidden_path(world):
     world.policy = world.read_policy({TIER: {"writes": ["/usr/**"]}}, releases=RELEASES)
 
 
+def unknown_updates(world):
+    world.policy = world.read_policy(releases=RELEASES, outdated={"*": 30})
+
+
 REFUSED = [
     (no_records, "'httpd-php', provenance"),
     (flipped_records, "'httpd-php', provenance"),
@@ -173,6 +177,7 @@ REFUSED = [
     (wrong_team, "team 'development'"),
     (too_few_signatures, "'corebuild'"),
     (forbidden_path, "writes /etc/httpd-php; allowed are /usr/**"),
+    (unknown_updates, "'base', outdated: it is not known which security updates are missing: its image has no package"),
 ]
 
 

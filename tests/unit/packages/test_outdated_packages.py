@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import lzma
 import shutil
-import subprocess
 
 import pytest
 
@@ -15,53 +12,12 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.packages.ou
     outdated,
 )
 from made_images import config, digest, layer, layout, tier_step, write
+from package_archive import Archive, archive_key, status
 from served import http_server
 
 SIGNED = pytest.mark.skipif(
     not (shutil.which("gpg") and shutil.which("gpgv")), reason="this machine has no gpg and gpgv to sign with"
 )
-
-
-def paragraphs(packages, more=""):
-    return "\n".join(
-        f"Package: {name}\n{more}Architecture: {architecture}\nVersion: {version}\nDescription: it\n more of it\n"
-        for name, architecture, version in packages
-    ).encode()
-
-
-def status(*packages):
-    return ("var/lib/dpkg/status", paragraphs(packages, "Status: install ok installed\n"))
-
-
-class Archive:
-    """A package archive: the files it serves, and the paths that were requested."""
-
-    def __init__(self):
-        self.files = {}
-        self.requested = []
-        self.sign = None
-        self.host = ""
-
-    def put(self, suite, packages, *, ending=".xz", component="main", **more):
-        content = paragraphs(packages)
-        packed = {".xz": lzma.compress, ".gz": gzip.compress, "": bytes}[ending](content)
-        path = f"{component}/binary-amd64/Packages{ending}"
-        fields = {"Suite": suite, "Architectures": "amd64", "Components": component, **more}
-        entry = f" {hashlib.sha256(packed).hexdigest()} {len(packed)} {path}"
-        text = "".join(f"{name}: {value}\n" for name, value in fields.items()) + f"SHA256:\n{entry}\n"
-        self.files[f"/debian/dists/{suite}/{path}"] = packed
-        self.files[f"/debian/dists/{suite}/InRelease"] = self.signed(text.encode())
-
-    def signed(self, text):
-        return self.sign(text) if self.sign else text
-
-    def __call__(self, path, _headers):
-        self.requested.append(path)
-        content = self.files.get(path)
-        return (404, {}, b"") if content is None else (200, {}, content)
-
-    def source(self, suite, options="[trusted=yes]"):
-        return f"deb {options} http://{self.host}/debian {suite} main\n".encode()
 
 
 @pytest.fixture
@@ -237,15 +193,8 @@ def test_images_that_cannot_be_compared_are_reported(ask, file, content, sentenc
 @pytest.fixture
 def key(tmp_path_factory):
     """A function that signs with a new key, and the public part of that key: binary, and armoured."""
-    home = tmp_path_factory.mktemp("g")
-
-    def gpg(*arguments, **more):
-        command = ["gpg", "--homedir", home, "--batch", "--pinentry-mode", "loopback", "--passphrase", "", *arguments]
-        return subprocess.run(command, check=True, capture_output=True, **more).stdout
-
-    gpg("--quick-generate-key", "it@example.org", "ed25519", "sign")
-    yield (lambda text: gpg("--clear-sign", input=text)), gpg("--export"), gpg("--export", "--armor")
-    subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
+    with archive_key(tmp_path_factory.mktemp("g")) as made:
+        yield made.sign, made.binary, made.armoured
 
 
 @SIGNED

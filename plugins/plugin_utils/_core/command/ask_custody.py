@@ -82,7 +82,7 @@ def ask_custody(name: str, named: NamedPolicy | None, warn: Callable[[str], None
         VersionMemory(chain).check(named.policy, Path(named.path))
     published = _find_published(name, stack)
     registry = [RegistryOfImage(published, warn)] if published else []
-    reader = CustodyReader(named, [FirstRecords([LocalRecords(warn), *registry])], datetime.now(UTC))
+    reader = CustodyReader(named, [FirstRecords([LocalRecords(warn), *registry])], datetime.now(UTC), warn)
     image = identify_document(stack.document, name, published.digest if published else None)
     custody = reader.read(image, stack)
     more = _release_links(name, named, image, published)

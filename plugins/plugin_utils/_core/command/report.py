@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -70,7 +71,8 @@ def verb(
     store = Store()
     kind, location, repository = split(place)
     made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    report_progress = (lambda line: click.echo(line, err=True)) if outdated else None
+    warn = partial(click.echo, err=True)
+    report_progress = warn if outdated else None
     opened = open_place(kind, location, store)
     is_engine = kind in ENGINE
     named = open_named_policy(policy, policy_keys)
@@ -82,9 +84,7 @@ def verb(
         repository=repository,
         absent=is_engine,
         ask_archives=report_progress,
-        custody=CustodyReader(named, [LocalRecords(lambda line: click.echo(line, err=True))], datetime.now(UTC))
-        if named
-        else None,
+        custody=CustodyReader(named, [LocalRecords(warn)], datetime.now(UTC), report_progress) if named else None,
     )
     pages = publish(output, Pages(facts).render(), chain=facts.chain, made=made)
     states = [tier.state for tier in facts.tiers]

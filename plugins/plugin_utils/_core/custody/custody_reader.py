@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +17,7 @@ from .custody_answer import Custody, TierCustody, describe
 from .image_identity import ImageIdentity
 from .layer_content import LayerReader
 from .line import Tracer
+from .outdated_evidence import OutdatedReader
 from .record_store import RecordSource
 from .verification import Verifier
 
@@ -43,18 +44,29 @@ def identify_document(document: Document, reference: str, manifest: str | None =
 class CustodyReader:
     """Reads the custody of images. What several images share is read and checked once."""
 
-    def __init__(self, named: NamedPolicy | None, sources: Sequence[RecordSource], now: datetime) -> None:
+    def __init__(
+        self,
+        named: NamedPolicy | None,
+        sources: Sequence[RecordSource],
+        now: datetime,
+        ask_archives: Callable[[str], None] | None = None,
+    ) -> None:
         """Take what to verify with.
 
         Args:
             named: The policy; ``None`` if there is none. Then nothing is verified.
             sources: Where signed statements are looked for.
             now: The current time.
+            ask_archives: Called with a line of progress before a request to an archive of packages. Archives are asked
+                only if the policy limits how long security updates may be missing. ``None`` if they are never asked.
         """
         self.named = named
         self._sources, self._now = tuple(sources), now
         self._layers = LayerReader()
-        self._verifier = Verifier(named.policy, sources, now, self._layers.written) if named else None
+        limited = named.policy if named and named.policy.outdated else None
+        self._outdated = OutdatedReader(limited, now, ask_archives) if limited and ask_archives else None
+        outdated = self._outdated.ask if self._outdated else None
+        self._verifier = Verifier(named.policy, sources, now, self._layers.written, outdated) if named else None
 
     def read(self, image: ImageIdentity, stack: Stack) -> Custody:
         """Read the custody of an image.
@@ -71,6 +83,8 @@ class CustodyReader:
             line, links = Tracer(self._sources, ()).trace(image, tiers), list[Link]()
         else:
             self._layers.read(stack)
+            if self._outdated:
+                self._outdated.read(stack)
             verification = self._verifier.verify(image, tiers)
             line = verification.line
             links = [*verification.links, *(link for each in line for link in self._package_links(each.evidence))]

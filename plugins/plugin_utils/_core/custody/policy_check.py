@@ -14,6 +14,7 @@ from ..transports.image import Stack
 from .freshness import ExpectedRelease, require_release
 from .image_identity import ImageIdentity
 from .layer_content import LayerReader
+from .outdated_evidence import OutdatedReader
 from .record_store import RecordSource
 from .registry_records import RegistryPlace
 from .verification import Verifier
@@ -35,11 +36,19 @@ class PolicyCheck:
             now: The current time.
         """
         self._policy, self._now, self._layers = policy, now, LayerReader()
+        self._outdated = OutdatedReader(policy, now) if policy.outdated else None
 
     @property
     def read_layers(self) -> Callable[[Stack], None] | None:
-        """Reads the layers of an image before it is checked; ``None`` if the policy says nothing about paths."""
-        return self._layers.read if any(rule.writes for rule in self._policy.tiers.values()) else None
+        """Reads the layers of an image before it is checked; ``None`` if the policy is not about their content."""
+        readers = [self._layers.read] if any(rule.writes for rule in self._policy.tiers.values()) else []
+        readers += [self._outdated.read] if self._outdated else []
+
+        def read(stack: Stack) -> None:
+            for each in readers:
+                each(stack)
+
+        return read if readers else None
 
     def image(self, image: ImageIdentity, sources: Sequence[RecordSource], subject: str) -> None:
         """Refuse an image; see :meth:`.Verifier.require`.
@@ -48,7 +57,8 @@ class PolicyCheck:
             TrustError: A link does not hold.
             EngineError: A registry rejected a request, or does not answer.
         """
-        Verifier(self._policy, sources, self._now, self._layers.written).require(image, subject)
+        outdated = self._outdated.ask if self._outdated else None
+        Verifier(self._policy, sources, self._now, self._layers.written, outdated).require(image, subject)
 
     def release(self, place: RegistryPlace, expected: ExpectedRelease, subject: str) -> None:
         """Refuse an image that is not the newest release; see :func:`.require_release`.

@@ -16,10 +16,14 @@ from ..policy.policy import Policy
 from ..signing.public_key import PublicKey
 from .image_identity import ImageIdentity
 from .line import TracedTier, Tracer
+from .outdated_evidence import OutdatedAnswer
 from .record_store import RecordSource
 
 #: Returns the absolute paths that the last of some layers writes; ``None`` if it was not read here.
 ReadWritten = Callable[[tuple[str, ...]], tuple[str, ...] | None]
+#: Returns which security updates a tier misses. It gets the layers of the image, those below the tier, and those up to
+#: the tier.
+AskOutdated = Callable[[tuple[str, ...], tuple[str, ...], tuple[str, ...]], OutdatedAnswer]
 
 #: How many failed links an error names. The others are counted.
 _NAMED = 3
@@ -49,6 +53,7 @@ class Verifier:
         sources: Sequence[RecordSource],
         now: datetime,
         read_written: ReadWritten = lambda _layers: None,
+        ask_outdated: AskOutdated | None = None,
     ) -> None:
         """Take what to verify with.
 
@@ -57,8 +62,11 @@ class Verifier:
             sources: Where signed statements are looked for.
             now: The current time.
             read_written: Reads which paths a layer writes. It is called only for tiers with a rule about it.
+            ask_outdated: Asks which security updates a tier misses. It is called only if the policy limits this. If
+                it is ``None``, such a policy allows nothing.
         """
-        self._policy, self._now, self._read_written = policy, now, read_written
+        self._policy, self._now = policy, now
+        self._read_written, self._ask_outdated = read_written, ask_outdated
         self._tracer = Tracer(sources, policy.keys(), self._valid_keys)
 
     def verify(self, image: ImageIdentity, tiers: Sequence[str | None] = ()) -> Verification:
@@ -72,7 +80,11 @@ class Verifier:
             EngineError: A registry rejected a request, or does not answer.
         """
         line = self._tracer.trace(image, tiers)
-        judged = [self._with_written(traced.evidence) for traced in line]
+        below = ((), *(traced.evidence.layers for traced in line))
+        judged = [
+            self._with_outdated(self._with_written(traced.evidence), image.layers, layers)
+            for traced, layers in zip(line, below, strict=False)
+        ]
         return Verification(line, judge_image(self._policy, judged, self._now))
 
     def require(self, image: ImageIdentity, subject: str) -> None:
@@ -101,6 +113,12 @@ class Verifier:
         if rule is None or not rule.writes or not evidence.layers:
             return evidence
         return replace(evidence, written=self._read_written(evidence.layers))
+
+    def _with_outdated(self, evidence: ImageEvidence, image: tuple[str, ...], below: tuple[str, ...]) -> ImageEvidence:
+        if not self._policy.outdated or self._ask_outdated is None:
+            return evidence
+        answer = self._ask_outdated(image, below, evidence.layers)
+        return replace(evidence, outdated=answer.days, not_compared=answer.problem)
 
 
 def describe_link(link: Link) -> str:

@@ -16,6 +16,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,7 +35,7 @@ _SECURITY_SUITE = re.compile(r".*(-security|/updates)")
 _SECURITY_LABEL = "Debian-Security"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
-#: Package name to a list of ``[version, architecture]``.
+#: Package name to a list of ``[version, architecture]``; in an index of security updates, also the path of the file.
 Packages = Mapping[str, list[list[str]]]
 
 
@@ -50,6 +51,8 @@ class PackageIndex:
     #: :data:`.apt_sources.CHECKED`, or the reason why the signature was not checked.
     signature: str
     packages: Packages
+    #: Address of the archive, below which the files are. It may contain a password.
+    address: str
 
 
 class Archives:
@@ -61,7 +64,7 @@ class Archives:
         # Imported here because importing requests is slow, and most verbs of the command do not need it.
         self._client = importlib.import_module(".archive_http", __package__).ArchiveClient(report)
         self._read: dict[tuple[object, ...], list[PackageIndex] | NotReadError] = {}
-        self._packages: dict[str, Packages] = {}
+        self._packages: dict[tuple[str, str], Packages] = {}
 
     def indexes(self, source: Source, architecture: str, apt_files: AptFiles) -> list[PackageIndex]:
         """Read the package indexes of a source for one architecture.
@@ -87,6 +90,11 @@ class Archives:
             raise answer
         return answer
 
+    def published(self, address: str) -> datetime | None:
+        """Ask when a file of an archive was changed last; see :meth:`.ArchiveClient.modified`."""
+        moment: datetime | None = self._client.modified(address)
+        return moment
+
     def _read_indexes(self, source: Source, architecture: str, keys: list[bytes] | None) -> Iterator[PackageIndex]:
         if source.architectures and architecture not in source.architectures:
             return
@@ -102,8 +110,10 @@ class Archives:
         for name in source.components or ("",):
             component = SuiteComponent(host, name, release)
             for path in _paths(name, architecture, release, flat=flat):
-                packages = self._index(folder, path, release)
-                yield PackageIndex(f"{title(source)} {name}".rstrip(), component, security, signature, packages)
+                packages = self._index(folder, path, release, _SECURITY if security else _USUAL)
+                yield PackageIndex(
+                    f"{title(source)} {name}".rstrip(), component, security, signature, packages, source.uri
+                )
 
     def _release(self, folder: str, keys: list[bytes] | None, *, trusted: bool) -> tuple[str, str]:
         address = f"{folder}/InRelease"
@@ -117,7 +127,7 @@ class Archives:
         content, signature = check(self._client.content(address, _LARGEST_RELEASE), keys)
         return content.decode(errors="replace"), signature
 
-    def _index(self, folder: str, path: str, release: Mapping[str, str]) -> Packages:
+    def _index(self, folder: str, path: str, release: Mapping[str, str], kind: str) -> Packages:
         files = {entry.path: entry for entry in checksums(release, "sha256") if _SHA256.fullmatch(entry.digest)}
         ending = next((ending for ending in _UNPACKERS if f"{path}{ending}" in files), None)
         if ending is None:
@@ -125,14 +135,16 @@ class Archives:
                 f"its InRelease lists no {path} with a SHA-256 digest, neither uncompressed nor as .xz or .gz"
             )
         digest, size = (entry := files[f"{path}{ending}"]).digest, entry.size
-        if digest not in self._packages:
-            cached = self._store.value("packages", digest)
-            self._packages[digest] = (
-                self._fetch(folder, f"{path}{ending}", digest, size, release) if cached is None else cached
-            )
-        return self._packages[digest]
+        if (kind, digest) not in self._packages:
+            packages = self._store.value(kind, digest)
+            if packages is None:
+                content = self._fetch(folder, f"{path}{ending}", digest, size, release)
+                packages = _paragraphs(content, _KINDS[kind])
+                self._store.put(kind, digest, packages)
+            self._packages[kind, digest] = packages
+        return self._packages[kind, digest]
 
-    def _fetch(self, folder: str, path: str, digest: str, size: int, release: Mapping[str, str]) -> Packages:
+    def _fetch(self, folder: str, path: str, digest: str, size: int, release: Mapping[str, str]) -> bytes:
         name = path
         if release.get("acquire-by-hash") == "yes":
             name = f"{path.rpartition('/')[0]}/by-hash/SHA256/{digest}".lstrip("/")
@@ -144,9 +156,7 @@ class Archives:
                 "the archive may be updating, try again"
             )
         unpack = next(unpack for ending, unpack in _UNPACKERS.items() if path.endswith(ending))
-        packages = _paragraphs(unpack(content))
-        self._store.put("packages", digest, packages)
-        return packages
+        return unpack(content)
 
 
 def title(source: Source) -> str:
@@ -185,17 +195,22 @@ def _is_past(moment: str) -> bool:
         return False
 
 
-def _paragraphs(content: bytes) -> dict[str, list[list[str]]]:
+#: Names of fields of a package that every index keeps, and the name of its file.
+_NAMES, _FILE = ("Package", "Version", "Architecture"), "Filename"
+#: Kinds of cached indexes, and the fields that each keeps. The paths of files are needed for security updates only.
+_USUAL, _SECURITY = "packages", "security-packages"
+_KINDS = {_USUAL: _NAMES, _SECURITY: (*_NAMES, _FILE)}
+_FIELD = re.compile(rf"^({'|'.join((*_NAMES, _FILE))}):[ \t]*(\S+)", re.MULTILINE)
+
+
+def _paragraphs(content: bytes, names: tuple[str, ...]) -> dict[str, list[list[str]]]:
     packages: dict[str, list[list[str]]] = {}
     for paragraph in content.decode(errors="replace").split("\n\n"):
         fields = dict(_FIELD.findall(paragraph))
-        if len(fields) == len(_NAMES):
-            packages.setdefault(fields["Package"], []).append([fields["Version"], fields["Architecture"]])
+        if fields.keys() >= set(_NAMES):
+            name, *kept = (fields.get(field, "") for field in names)
+            packages.setdefault(name, []).append(kept)
     return packages
-
-
-_NAMES = ("Package", "Version", "Architecture")
-_FIELD = re.compile(rf"^({'|'.join(_NAMES)}):[ \t]*(\S+)", re.MULTILINE)
 
 
 def _unpacked(decompressor: Any, content: bytes, failures: type[Exception]) -> bytes:

@@ -5,7 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from ..build_key.outside_inputs import readable
 from ..http_client import HttpClient, HttpError
@@ -20,6 +24,8 @@ class ArchiveClient:
         self._report = report
         self._http = HttpClient()
         self._answers: dict[str, bytes | NotReadError] = {}
+        #: Hosts that were asked for times, and whether they answer.
+        self._answering: dict[str, bool] = {}
 
     def content(self, address: str, limit: int, name: str = "") -> bytes:
         """Fetch a file.
@@ -43,6 +49,25 @@ class ArchiveClient:
             raise answer
         return answer
 
+    def modified(self, address: str) -> datetime | None:
+        """Ask when a file was changed last, with a request for its headers.
+
+        Returns:
+            The time in UTC, from ``Last-Modified``, which nobody signs. ``None`` if there is no such header, or no
+            answer. A host that did not answer is not asked again.
+        """
+        host = _host(address)
+        if host not in self._answering:
+            self._report(f"asking {readable(address).partition('/')[0]} since when updates have been available")
+        if not self._answering.setdefault(host, True):
+            return None
+        try:
+            with self._http.request("HEAD", address) as answer:
+                return _read_time(answer.headers.get("Last-Modified", "")) if answer.status == HTTPStatus.OK else None
+        except HttpError:
+            self._answering[host] = False
+            return None
+
     def _fetch(self, address: str, limit: int) -> bytes:
         try:
             with self._http.request("GET", address) as answer:
@@ -51,3 +76,17 @@ class ArchiveClient:
                 return answer.read(limit)
         except HttpError as error:
             raise NotReadError(f"{readable(address)} cannot be read: {error}") from error
+
+
+def _host(address: str) -> str:
+    with suppress(ValueError):
+        return urlsplit(address).netloc
+    return address
+
+
+def _read_time(text: str) -> datetime | None:
+    """Return the time of a header; ``None`` if it is not a time."""
+    with suppress(ValueError, TypeError, OverflowError):
+        moment = parsedate_to_datetime(text)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    return None

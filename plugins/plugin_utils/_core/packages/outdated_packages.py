@@ -7,111 +7,19 @@ A package is outdated if the image's own apt would upgrade it. The apt configura
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ..chain.tags import is_lasting
 from ..errors import NotFoundError
 from ..layer_index import package_databases
 from ..layer_index.index import Store
-from ..layer_index.merged_files import AptFiles, FileSystem
+from ..layer_index.merged_files import AptFiles
 from ..text import short
 from ..transports.image import LayerInfo, Stack, open_stack
 from ..transports.transport import open_place
-from . import apt_sources
-from .apt_archive import Archives, PackageIndex, title
-from .apt_preferences import Offer, candidate, key, pins
-from .apt_sources import NotReadError, Source
-
-_LISTS = r"etc/apt/sources\.list(\.d/.*\.list)?"
-_STANZAS = r"etc/apt/sources\.list\.d/.*\.sources"
-_PREFERENCES = r"etc/apt/preferences(\.d/.*)?"
-_ANY = "all"
-
-
-@dataclass(frozen=True, slots=True)
-class Upgrade:
-    """A package that apt would upgrade."""
-
-    #: ``name:architecture``.
-    package: str
-    installed: str
-    candidate: str
-    #: Whether a security archive has a newer version than the installed one.
-    security: bool
-    #: Titles of the package indexes that contain the candidate.
-    found_in: tuple[str, ...]
-
-
-class Apt:
-    """The apt of one image."""
-
-    def __init__(self, files: AptFiles, packages: Mapping[str, str]) -> None:
-        """Take the image's apt files and its packages, ``name:architecture`` to version."""
-        self._files, self._packages = files, packages
-        self._pins = [pin for text in self._texts(_PREFERENCES) for pin in pins(text)]
-        #: The suites that it fetches packages from.
-        self.sources = list(self._sources())
-
-    def indexes(self, archives: Archives, unread: list[str]) -> list[tuple[str, PackageIndex]]:
-        """Read the package indexes of all sources.
-
-        Args:
-            archives: Reads the indexes.
-            unread: The method appends a sentence for each source that cannot be read.
-
-        Returns:
-            Pairs of an architecture and a package index for it.
-        """
-        indexes = []
-        for source in self.sources:
-            for architecture in self._architectures():
-                try:
-                    indexes += [(architecture, each) for each in archives.indexes(source, architecture, self._files)]
-                except NotReadError as error:
-                    unread.append(f"{title(source)} is not compared: {error}")
-                    break
-        return indexes
-
-    def upgrades(self, indexes: list[tuple[str, PackageIndex]]) -> Iterator[Upgrade]:
-        """Compare the installed packages with the indexes that :meth:`indexes` returned."""
-        native = next(self._architectures(), "")
-        for package, versions in self._packages.items():
-            name, _, architecture = package.rpartition(":")
-            installed = max(versions.split(", "), key=key)
-            wanted = native if architecture == _ANY else architecture
-            offers = [
-                (Offer(version, index.component), index)
-                for index_architecture, index in indexes
-                if index_architecture == wanted
-                for version, package_architecture in index.packages.get(name, ())
-                if package_architecture in {wanted, _ANY}
-            ]
-            best = candidate(name, installed, [offer for offer, _ in offers], self._pins)
-            if key(best) > key(installed):
-                yield Upgrade(
-                    package=package,
-                    installed=installed,
-                    candidate=best,
-                    security=any(index.security and key(installed) < key(offer.version) for offer, index in offers),
-                    found_in=tuple(dict.fromkeys(index.title for offer, index in offers if offer.version == best)),
-                )
-
-    def _architectures(self) -> Iterator[str]:
-        """Yield the architectures of the installed packages, the most frequent first."""
-        count = Counter(package.rpartition(":")[2] for package in self._packages)
-        yield from (architecture for architecture, _ in count.most_common() if architecture not in {_ANY, ""})
-
-    def _sources(self) -> Iterator[Source]:
-        for text in self._texts(_LISTS):
-            yield from apt_sources.one_line(text)
-        for text in self._texts(_STANZAS):
-            yield from apt_sources.deb822(text)
-
-    def _texts(self, pattern: str) -> Iterator[str]:
-        for path in self._files.named(pattern):
-            yield (self._files.read(path) or b"").decode(errors="replace")
+from .apt_archive import Archives
+from .image_apt import Apt, Upgrade, merge_packages
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +151,7 @@ def _released(store: Store) -> list[str]:
 
 def _compare(stack: Stack, archives: Archives, collected: _Collected) -> None:
     name = display_name(stack)
-    files, owners = _merge_layers(stack)
+    files, owners = merge_packages(stack.indexes)
     managers = {package_databases.manager(path) for path in files.databases}
     collected.unread += [
         f"{name}: packages of {manager} are not compared yet" for manager in sorted(managers - {package_databases.DPKG})
@@ -263,29 +171,6 @@ def _compare(stack: Stack, archives: Archives, collected: _Collected) -> None:
         owner = stack.document.layers[: number + 1]
         collected.layers[owner] = stack.layers[number]
         collected.updates.setdefault((owner, upgrade), []).append(name)
-
-
-def _merge_layers(stack: Stack) -> tuple[FileSystem, dict[str, int]]:
-    """Merge the layers of an image.
-
-    Returns:
-        The file system, and for each package of dpkg the number of the layer that last changed it.
-    """
-    owners: dict[str, int] = {}
-    files, before = FileSystem(), dict[str, str]()
-    for number, index in enumerate(stack.indexes):
-        files.add(index)
-        now = {
-            package: version
-            for path, packages in files.databases.items()
-            if package_databases.manager(path) == package_databases.DPKG
-            for package, version in packages.items()
-        }
-        owners = {
-            package: owners[package] if before.get(package) == version else number for package, version in now.items()
-        }
-        before = now
-    return files, owners
 
 
 def _updates(collected: _Collected) -> Iterator[Update]:

@@ -8,14 +8,14 @@ does not name each link that failed, and an artifact that is missing passes unle
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from .evidence import CYCLONEDX, PROVENANCE, SIGNATURE, SPDX, ImageEvidence
 from .gate_statement import judge_tests
 from .link import Link
-from .patterns import covers, matches
+from .patterns import covers
 from .policy import OTHERS, Policy
 from .provenance import judge_provenance
 from .rules import TierRule
@@ -78,7 +78,7 @@ def _judge_one(policy: Policy, image: ImageEvidence, below: tuple[ImageEvidence,
         if rule.writes:
             yield _judge_writes(rule, image)
     if policy.outdated:
-        yield _judge_outdated(policy.outdated, image)
+        yield _judge_outdated(policy, image)
     if policy.base_age is not None and not below:
         yield _judge_age(policy.base_age, image, _built(policy, rule, image), now)
 
@@ -181,29 +181,28 @@ def _judge_writes(rule: TierRule, image: ImageEvidence) -> Link:
     return Link(image.tier, "writes", ok=False, detail=detail, action=action)
 
 
-def _judge_outdated(limits: Mapping[str, int], image: ImageEvidence) -> Link:
+def _judge_outdated(policy: Policy, image: ImageEvidence) -> Link:
     if image.outdated is None:
-        detail = "nobody has asked which security updates are missing"
-        action = "run `tierwright outdated`, where the archives of the distribution can be reached"
+        reason = image.not_compared or "nobody asked an archive"
+        detail = f"it is not known which security updates are missing: {reason}"
+        action = "verify it again where its archives answer, or change `outdated` in the policy"
         return Link(image.tier, "outdated", ok=False, detail=detail, action=action)
     late = []
     for package, days in sorted(image.outdated.items()):
-        limit = _limit(limits, package)
+        limit = policy.missing_days(package)
         if limit is not None and days > limit:
             late.append(f"{package} for {days} days (allowed {limit})")
     if not late:
-        return Link(image.tier, "outdated", ok=True, detail=f"{len(image.outdated)} updates are missing, none too long")
+        return Link(image.tier, "outdated", ok=True, detail=_describe_missing(len(image.outdated)))
     more = f" and {len(late) - _SHOWN} more" if len(late) > _SHOWN else ""
     detail = f"security updates are missing too long: {', '.join(late[:_SHOWN])}{more}"
     return Link(image.tier, "outdated", ok=False, detail=detail, action="build the tier again with the updates")
 
 
-def _limit(limits: Mapping[str, int], package: str) -> int | None:
-    """Return for how many days an update may be missing: the package's own limit, the strictest pattern, or ``*``."""
-    if package in limits:
-        return limits[package]
-    patterns = [days for pattern, days in limits.items() if pattern != OTHERS and matches(pattern, package)]
-    return min(patterns) if patterns else limits.get(OTHERS)
+def _describe_missing(count: int) -> str:
+    if not count:
+        return "no security update is missing"
+    return f"{count} security update{'s are' if count > 1 else ' is'} missing, none too long"
 
 
 def _built(policy: Policy, rule: TierRule, image: ImageEvidence) -> datetime | None:

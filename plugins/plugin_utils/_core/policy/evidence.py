@@ -86,6 +86,8 @@ class ImageEvidence:
     chain: str | None = None
     #: By package of its own layer that misses a security update, the days since the update; ``None`` if nobody asked.
     outdated: Mapping[str, int] | None = None
+    #: Why ``outdated`` is ``None``, as the end of a sentence; empty if nobody asked.
+    not_compared: str = ""
     #: Absolute paths that its own layer adds, changes or removes, without unchanged folders; ``None`` if not read.
     written: tuple[str, ...] | None = None
     #: For a base that was pulled, the image of others.

@@ -12,7 +12,7 @@ from datetime import datetime
 from ..errors import TrustError
 from ..signing.public_key import PublicKey
 from ..strict_yaml import read_strict_yaml
-from .patterns import pattern_problem
+from .patterns import matches, pattern_problem
 from .policy_values import PolicyValue
 from .rules import ReleaseRule, Revocation, Team, TierRule
 
@@ -44,6 +44,16 @@ class Policy:
     def rule(self, tier: str) -> TierRule | None:
         """Return the rule for a tier; ``None`` if the policy allows no such tier."""
         return self.tiers.get(tier, self.tiers.get(OTHERS))
+
+    def missing_days(self, package: str) -> int | None:
+        """Return for how many days a security update of a package may be missing; ``None`` if this does not matter.
+
+        Its own name counts first, then the strictest pattern, then ``*``.
+        """
+        if package in self.outdated:
+            return self.outdated[package]
+        patterns = [days for each, days in self.outdated.items() if each != OTHERS and matches(each, package)]
+        return min(patterns) if patterns else self.outdated.get(OTHERS)
 
     def keys(self) -> list[PublicKey]:
         """Return all keys, also those of others and those that are revoked: whatever is worth a look at a signature."""
