@@ -251,8 +251,8 @@ def test_verify_asks_and_names_the_tier(world, monkeypatch):
     world.files["base"] += [(f"var/lib/dpkg/info/{name}.list", b"/.\n") for name in ("openssl", "bash")]
     chain = SignedChain(world.files)
     place = chain.write(world.folder / "layout")
-    for limit, code in ((7, 1), (8, 0)):
-        policy, owner = chain.write_policy(world.folder, outdated={"*": limit})
+    for version, (limit, code) in enumerate(((7, 1), (8, 0)), 1):
+        policy, owner = chain.write_policy(world.folder, version=version, outdated={"*": limit})
         options = [f"{place}:shop", "--policy", str(policy), "--policy-key", str(owner)]
         result = CliRunner().invoke(tierwright, ["verify", *options])
         assert result.exit_code == code, result.output
