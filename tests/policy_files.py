@@ -5,21 +5,29 @@ from __future__ import annotations
 import textwrap
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDSA,
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    generate_private_key,
+)
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.signing.public_key import describe_key
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.signing.public_key import (
+    PublicKey,
+    describe_key,
+)
 
 
 class MemorySigner:
     """Signs with a key in memory."""
 
-    def __init__(self, private=None):
+    def __init__(self, private: Ed25519PrivateKey | EllipticCurvePrivateKey | None = None) -> None:
         self._private = private or Ed25519PrivateKey.generate()
-        self.public_key = describe_key(self._private.public_key(), "a key of this test")
+        self.public_key: PublicKey = describe_key(self._private.public_key(), "a key of this test")
 
-    def sign(self, message):
+    def sign(self, message: bytes) -> bytes:
         if isinstance(self._private, Ed25519PrivateKey):
             return self._private.sign(message)
         return self._private.sign(message, ECDSA(SHA256()))
@@ -29,17 +37,17 @@ PEOPLE = ("alice", "bob", "carol", "vendor", "owner", "deputy")
 
 
 @pytest.fixture(scope="session")
-def signers():
+def signers() -> dict[str, MemorySigner]:
     """A signer for each person. The owner has a key on P-256."""
     return {person: MemorySigner(generate_private_key(SECP256R1()) if person == "owner" else None) for person in PEOPLE}
 
 
-def block(signer, spaces):
+def block(signer: MemorySigner, spaces: int) -> str:
     return "|\n" + textwrap.indent(signer.public_key.pem, " " * spaces)
 
 
 @pytest.fixture(scope="session")
-def policy_text(signers):
+def policy_text(signers: dict[str, MemorySigner]) -> str:
     """The text of a policy that uses every key."""
     return f"""\
 version: 3

@@ -50,7 +50,8 @@ class PublishedChain:
         for blob in (image.document, *image.layers):
             self.registry.blobs[repository, digest(blob)] = blob
         manifest = self.registry.put(repository, tag, image.manifest)
-        parent = image.parent and PublishedParent(self.name(image.parent.tier), digest(image.parent.manifest))
+        above = image.parent
+        parent = PublishedParent(self.name(above.tier), digest(above.manifest)) if above else None
         attach(self.writer, repository, manifest, PublishedPlace(image.tier, TIERS[image.tier], CHAIN, parent, ()), {})
         self.attach(image, image.bundles)
         return manifest

@@ -148,7 +148,9 @@ class SignedChain:
 
     def write(self, folder: Path) -> str:
         """Write all images to a layout, keep their records in the state folder, and return the name of the layout."""
-        images = {tier: (image.document, image.layers) for tier, image in self.images.items()}
+        images: dict[str, tuple[bytes, Sequence[bytes]]] = {
+            tier: (image.document, image.layers) for tier, image in self.images.items()
+        }
         store = LocalRecords()
         for image in self.images.values():
             for bundle in image.bundles:
