@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.c
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say, warn
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.image_checks import make_checker
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.planner import Planner
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.signing_settings import read_signer
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.outline import outline
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
@@ -122,6 +123,8 @@ class ActionModule(ChainAction):
         checker = make_checker(inventory.policy, inventory.registries, say)
         take_followed(engine, decisions.values(), inventory.used, inventory.registries.reader, say, checker)
         note_tried(journal, inventory.tried, inventory.locked)
+        if not inventory.tried:
+            _open_keys(inventory, [name for name, decision in decisions.items() if decision.action is Action.BUILD])
         if shared is not None:
             take_kept(engine, decisions.values(), shared, say, checker)
         if inventory.variant is not None:
@@ -184,6 +187,12 @@ class ActionModule(ChainAction):
     @property
     def _builds(self) -> bool:
         return bool(boolean(self._task.args.get("build", True)))
+
+
+def _open_keys(inventory: ChainInventory, tiers: Iterable[str]) -> None:
+    """Open the signing keys of tiers that are built: a wrong passphrase must be known before the build, not after."""
+    for tier in tiers:
+        read_signer(inventory.variables(tier), inventory.inventory_folder(tier))
 
 
 def _find_candidates(inventory: ChainInventory) -> bool:

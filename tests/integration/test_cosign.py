@@ -13,13 +13,23 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.image_identity import ImageIdentity
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.policy_check import PolicyCheck
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.registry_records import (
+    RegistryPlace,
+    RegistryRecords,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import TrustError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.policy import Policy
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.rules import TierRule
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.signing.bundle import (
     BUNDLE,
     read_bundle,
@@ -37,6 +47,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.signing.sta
     Subject,
     read_statement,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.registry_client import RegistryClient
 from engines.roots import UnavailableError
 from fake_registry import fake_registry
 from unpacked_package import unpack
@@ -324,6 +335,24 @@ def test_we_accept_what_cosign_signed(theirs, signer):
         ours = json.loads(write_bundle(envelope, key))
         assert ours == json.loads(bundle)
     assert found == {SIGNATURE: {}, PROVENANCE: PREDICATE}
+
+
+def test_a_policy_accepts_a_base_that_others_signed_with_cosign(theirs, signer):
+    repository, key = theirs
+    place = RegistryPlace(RegistryClient(repository.host), repository.name, repository.image["digest"])
+    image = ImageIdentity(
+        repository.config, repository.image["digest"], (digest(LAYER),), {labels.TIER: "base"}, "the base"
+    )
+    for trusted, is_accepted in ((key, True), (signer.public_key, False)):
+        rule = TierRule(signed_by={"vendor": trusted})
+        policy = Policy(1, datetime(2036, 1, 1, tzinfo=UTC), digest(b"policy"), {}, {"base": rule})
+        check = PolicyCheck(policy, datetime.now(UTC)).pulled("base")
+        assert check is not None
+        if is_accepted:
+            check(image, [RegistryRecords([place])], "tier 'base' is not made")
+        else:
+            with pytest.raises(TrustError, match="tier 'base' is not made: the policy refuses the base: "):
+                check(image, [RegistryRecords([place])], "tier 'base' is not made")
 
 
 def test_a_private_key_of_cosign_is_refused_with_a_sentence(cosign):

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.policy_signature import sign_policy
 from fake_registry import fake_registry
 from made_images import config, layer, layout, tier_step, write
 from published_images import publish, tier_layer
+from signed_chain import KeyInMemory
 
 from .conftest import BIN, ROOT
 
@@ -216,6 +218,21 @@ def test_the_library_can_be_imported_without_the_loader_of_ansible():
 
 
 @pytest.mark.once
+def write_policy(folder):
+    """Write a signed policy that requires signatures, and return the variables that name it."""
+    owner, operator = KeyInMemory(), KeyInMemory()
+    policy = {
+        "version": 1,
+        "expires": "2036-01-01",
+        "teams": {"operations": {"keys": {"alice": operator.public_key.pem}}},
+        "tiers": {"*": {"team": "operations"}},
+    }
+    path = folder / "chain-policy.yml"
+    path.write_text(yaml.safe_dump(policy))
+    sign_policy(path, owner)
+    return {"deploy_policy": str(path), "deploy_policy_keys": [owner.public_key.pem]}
+
+
 def test_an_installation_deploys_what_a_registry_has(installed, tmp_path):
     """No chain, no clone and no image in the engine: only the wheel, the registry, and access to the engine."""
     site = {
@@ -235,6 +252,7 @@ def test_an_installation_deploys_what_a_registry_has(installed, tmp_path):
         planned = run(installed, *words)
         other = {**site["deploy_images"], "haproxy": f"{registry.host}/team/haproxy@sha256:{'0' * 64}"}
         missing = run(installed, *words, "-e", json.dumps({"deploy_images": other}))
+        refused = run(installed, *words, "-e", json.dumps(write_policy(tmp_path)))
         rendered = run(
             installed, "tierwright.chain.deploy", "-i", str(inventory),
             "-e", f"deploy_target=kubernetes deploy_render_to={tmp_path}/files",
@@ -244,5 +262,9 @@ def test_an_installation_deploys_what_a_registry_has(installed, tmp_path):
     assert missing.returncode == 2
     assert "service 'haproxy'" in missing.stdout + missing.stderr
     assert "does not exist in registry" in missing.stdout + missing.stderr
+    assert refused.returncode == 2
+    message = " ".join((refused.stdout + refused.stderr).split())
+    assert "the policy refuses" in message, message
+    assert "no provenance is signed" in message
     assert rendered.returncode == 0, rendered.stdout + rendered.stderr
     assert "@sha256:" in "".join(path.read_text() for path in (tmp_path / "files").glob("*wordpress.yaml"))

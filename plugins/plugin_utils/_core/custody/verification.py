@@ -123,4 +123,5 @@ class Verifier:
 
 def describe_link(link: Link) -> str:
     """Return a failed link as one text: tier, link, what was found, what to do."""
-    return f"tier {link.tier!r}, {link.name}: {link.detail}" + (f"; {link.action}" if link.action else "")
+    place = f"tier {link.tier!r}" if link.tier else "a tier without a name"
+    return f"{place}, {link.name}: {link.detail}" + (f"; {link.action}" if link.action else "")
