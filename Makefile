@@ -40,15 +40,16 @@ quick: setup                      ## before a commit: 90 s on a machine where th
 
 setup: $(READY)                   ## virtual environment in .venv with locked dependencies
 
-$(READY): requirements/dev.txt pyproject.toml
+$(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "$(PYTHON) is $$($(PYTHON) --version); expected Python 3.11 or later: make PYTHON=python3.12 …"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { \
 	  echo "Python's venv module is missing; installing the Debian package python3-venv"; \
 	  apt-get update --quiet && apt-get install --quiet --yes python3-venv && $(PYTHON) -m venv --clear $(VENV); } || \
 	  { rm -rf $(VENV); echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/uv.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 engine: setup                     ## install a container engine and mmdebstrap, if they are missing

@@ -287,7 +287,7 @@ def lock(session: nox.Session) -> None:
         "--no-emit-index-url",
     ]
     compiler = ("uv", "pip", "compile", *options, "--custom-compile-command", "make lock")
-    for group, sources in {"dev": ["pyproject.toml"], "kubernetes": [], "ssh": [], "pip": []}.items():
+    for group, sources in {"dev": ["pyproject.toml"], "kubernetes": [], "ssh": [], "pip": [], "uv": []}.items():
         session.run(
             *compiler, "--group", f"pyproject.toml:{group}", *sources, "--output-file", f"requirements/{group}.txt"
         )
