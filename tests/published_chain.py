@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.bundle_artifact import make_artifact
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.release_record import (
@@ -39,6 +40,22 @@ class PublishedChain:
         for tier in tiers:
             self.put(chain[tier], "latest")
         self.release(1)
+
+        self._saved = self._contents()
+
+    def restore(self) -> None:
+        """Undo what tests did to the registry and to the records in memory. Publishing again takes a second."""
+        (blobs, manifests, tags), bundles = self._saved
+        self.registry.blobs, self.registry.manifests, self.registry.tags = dict(blobs), dict(manifests), dict(tags)
+        self.registry.requests.clear()
+        self.registry.fault, self.registry.wild = (lambda _method, _path: None), (lambda _request: False)
+        for tier, each in bundles.items():
+            self.chain[tier].bundles = list(each)
+
+    def _contents(self) -> Any:
+        registry = self.registry
+        bundles = {tier: list(image.bundles) for tier, image in self.chain.images.items()}
+        return (dict(registry.blobs), dict(registry.manifests), dict(registry.tags)), bundles
 
     def name(self, tier: str) -> str:
         """The name of a tier's image, without tag."""

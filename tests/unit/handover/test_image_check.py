@@ -40,7 +40,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.signing.env
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports import registry_writer
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.referrers import fallback_tag
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.registries import Registries
-from fake_registry import digest
+from fake_registry import digest, fake_registry
 from published_chain import RECORD, PublishedChain
 from signed_chain import KeyInMemory, SignedChain
 
@@ -60,10 +60,9 @@ def fast(monkeypatch):
 class World:
     """A consumer of the published chain, with a policy."""
 
-    def __init__(self, registry):
-        self.chain = SignedChain()
-        self.published = PublishedChain(registry, self.chain)
-        self.registry, self.lines = registry, []
+    def __init__(self, published):
+        self.published, self.chain, self.registry = published, published.chain, published.registry
+        self.lines = []
         self.policy = self.read_policy(releases=RELEASES)
         self.connect = Registries().reader
         self.downloads = []
@@ -108,9 +107,16 @@ class World:
         return choose_image("web", self.published.name(TIER) + tag, self.connect, None, self.checker())
 
 
+@pytest.fixture(scope="module")
+def published():
+    with fake_registry() as registry:
+        yield PublishedChain(registry, SignedChain())
+
+
 @pytest.fixture
-def world(registry, monkeypatch):
-    world = World(registry)
+def world(published, monkeypatch):
+    published.restore()
+    world = World(published)
 
     def download(_engine, images, _say):
         world.downloads += images

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import TrustError
@@ -87,6 +87,7 @@ def test_openssl_reads_a_new_key_and_finds_the_iterations(tmp_path, kind):
     ]
 
 
+@settings(max_examples=4)  # each takes three times as long as a trial of a passphrase
 @given(st.binary(max_size=300), st.text(min_size=1, max_size=40))
 @example(b"", "a")
 @example(b"x" * 255, "a")
