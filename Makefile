@@ -6,6 +6,8 @@ READY  := $(VENV)/.ready
 BENCH  ?= connection
 # The seed that chooses the cases of sampled tests (tests/sampled.py). Over several commits, all cases run.
 SAMPLE ?= $(or $(shell git rev-parse --short HEAD 2>/dev/null),none)
+# Which ansible-core a change also runs the unit tests with. `make soak` runs them with both.
+CORE   ?= $(word $(shell expr $$(printf %s "$(SAMPLE)" | cksum | cut -d" " -f1) % 2 + 1),oldest newest)
 TIMED  := $(PYTHON) tests/durations.py run
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -64,8 +66,9 @@ unit: setup                       ## tests that need no engine
 coverage: setup                   ## which lines and branches of the library no unit test reaches; takes half as long again
 	$(BIN)/python -m pytest --quiet --numprocesses auto --cov --cov-branch --cov-report=term-missing:skip-covered tests/unit
 
-unit-versions: environments       ## unit tests with the oldest and the newest ansible-core, where the version matters
-	$(BIN)/nox --session oldest newest -- unit
+unit-versions: environments       ## unit tests with the oldest or the newest ansible-core, where the version matters
+	@echo "unit tests with the $(CORE) ansible-core (make CORE=oldest, make CORE=newest; make soak runs both)"
+	$(BIN)/nox --session $(CORE) -- unit
 
 integration: machine chain environments  ## tests with an engine, in parallel on several machines if possible (tests/integration/machines.py)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --sample $(SAMPLE) \
@@ -90,6 +93,7 @@ versions: chain machine environments  ## unit and integration tests with the old
 
 soak: machine chain environments  ## long tests with random operations; docs/soak.md shows the last results
 	AGENT_PYTHONS=all EXAMPLES=1000 TIERWRIGHT_OPERATIONS=200 $(BIN)/python -m pytest --numprocesses auto tests/unit
+	$(BIN)/nox --session oldest newest -- unit
 	$(BIN)/python -m pytest tests/soak -rP
 	$(BIN)/python -m pytest -m "sampled or by_newest" tests/integration
 	$(BIN)/nox --session oldest -- -m "not once" tests/integration
