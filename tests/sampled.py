@@ -1,6 +1,7 @@
 """Samples of long campaigns: `--sample SEED` runs one case of each test that is marked `sampled`.
 
-Tests that are marked `sampled("GROUP")` show similar things in different ways. Of each group, those of one file run.
+Tests that are marked `sampled("GROUP")` show similar things in different ways. Of each group, those of one file run; a
+second argument divides the tests of a file.
 
 The seed of `make integration` is the commit, so all cases run over several commits. `make soak` runs all cases. At the
 end, a run lists the cases that it left out.
@@ -27,19 +28,20 @@ LEFT_OUT = pytest.StashKey[set[str]]()
 _OUTPUT = "left_out"
 
 
-def choose(groups: Mapping[str, str | None], seed: str) -> set[str]:
-    """Choose one case of each test, and one file of each group. All processes choose alike.
+def choose(groups: Mapping[str, tuple[str, ...]], seed: str) -> set[str]:
+    """Choose one case of each test, and one part of each group. All processes choose alike.
 
     Args:
-        groups: By the name of each case (`file::test[case]`), its group; `None` for a case that is chosen by itself.
+        groups: By the name of each case (`file::test[case]`), the arguments of its mark: its group, and its part of the
+            group, by default its file. Without arguments, a case is chosen among those of its test.
         seed: The seed.
 
     Returns:
         The names of the chosen cases.
     """
     alternatives: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for name, group in groups.items():
-        whole, member = (name.partition("[")[0], name) if group is None else (group, name.partition("::")[0])
+    for name, marks in groups.items():
+        whole, member = (*marks, name.partition("::")[0])[:2] if marks else (name.partition("[")[0], name)
         alternatives[whole][member].add(name)
     return {
         name
@@ -59,7 +61,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not (seed := config.getoption("sample")):
         return
     marked = {item.nodeid: item.get_closest_marker("sampled") for item in items}
-    groups = {name: next(iter(mark.args), None) for name, mark in marked.items() if mark}
+    groups = {name: mark.args for name, mark in marked.items() if mark}
     left_out = groups.keys() - choose(groups, seed)
     if NEWEST_CORE.exists():
         left_out |= {item.nodeid for item in items if item.get_closest_marker("by_newest")}
@@ -80,7 +82,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     """Report the seed."""
     seed = config.getoption("sample")
     return (
-        f"sampled tests: one case each, one file of each group, seed {seed} (make SAMPLE=SEED; make soak runs all)"
+        f"sampled tests: one case each, one part of each group, seed {seed} (make SAMPLE=SEED; make soak runs all)"
         if seed
         else None
     )

@@ -45,7 +45,7 @@ from engines.catalogue import CHOICES
 
 from .test_podman import podman as podman  # noqa: PLC0414 - a fixture
 
-pytestmark = [pytest.mark.once, pytest.mark.sampled("the image of the watcher, and pods")]
+pytestmark = [pytest.mark.once, pytest.mark.sampled("sites")]
 
 NAME, UNITS = "twtest-site", "twtest-units"
 #: Podman 4.3 gives all pods of a Deployment the same empty folders.

@@ -9,7 +9,7 @@ from site_machine import run_on_own_machine
 
 from .machines import DEMO
 
-pytestmark = [pytest.mark.once, pytest.mark.own_engine]
+pytestmark = [pytest.mark.once, pytest.mark.own_engine, pytest.mark.sampled("sites")]
 
 
 @pytest.mark.usefixtures("demo")

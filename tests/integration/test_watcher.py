@@ -22,7 +22,7 @@ from published_images import publish, tier_layer
 
 from .conftest import BIN, ROOT, remove_images
 
-pytestmark = [pytest.mark.once, pytest.mark.sampled("the image of the watcher, and pods")]
+pytestmark = [pytest.mark.once, pytest.mark.sampled("sites")]
 
 LOCKS = [ROOT / "requirements/pip.txt", ROOT / "roles/watcher/files/requirements.txt"]
 #: An arbitrary user, as in OpenShift, and the rights of the container in the README of the role.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from sampled import choose
 
 CASES = dict.fromkeys(
-    f"test_faults.py::{test}[{case}]" for test in ("test_a", "test_b") for case in ("one", "two", "three")
+    (f"test_faults.py::{test}[{case}]" for test in ("test_a", "test_b") for case in ("one", "two", "three")), ()
 )
-GROUP = {"test_one.py::test_a": "sites", "test_one.py::test_b": "sites", "test_two.py::test_c[x]": "sites"}
+GROUP = {"test_one.py::test_a": ("sites",), "test_one.py::test_b": ("sites",), "test_two.py::test_c[x]": ("sites",)}
+PARTS = {"test_one.py::test_a[old]": ("sites", "old"), "test_one.py::test_a[new]": ("sites", "new")}
 
 
 def test_a_sample_has_one_case_of_each_test():
@@ -28,3 +29,9 @@ def test_several_seeds_choose_all_cases():
 def test_of_a_group_all_tests_of_one_file_are_chosen():
     chosen = {frozenset(choose(GROUP, f"commit {number}")) for number in range(30)}
     assert chosen == {frozenset({"test_one.py::test_a", "test_one.py::test_b"}), frozenset({"test_two.py::test_c[x]"})}
+
+
+def test_a_part_of_a_file_can_be_chosen_alone():
+    assert {frozenset(choose(PARTS, f"commit {number}")) for number in range(30)} == {
+        frozenset({name}) for name in PARTS
+    }
