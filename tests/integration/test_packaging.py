@@ -227,7 +227,8 @@ def write_policy(folder):
         "teams": {"operations": {"keys": {"alice": operator.public_key.pem}}},
         "tiers": {"*": {"team": "operations"}},
     }
-    path = folder / "chain-policy.yml"
+    path = folder / "policy/chain-policy.yml"  # in the folder of the inventory, it would be used without being named
+    path.parent.mkdir()
     path.write_text(yaml.safe_dump(policy))
     sign_policy(path, owner)
     return {"deploy_policy": str(path), "deploy_policy_keys": [owner.public_key.pem]}

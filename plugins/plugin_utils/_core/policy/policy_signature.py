@@ -53,7 +53,8 @@ def read_signed_policy(
     """
     if not roots:
         raise TrustError(
-            f"{path} cannot be trusted without a root key; set tier_policy_keys or TIERWRIGHT_POLICY_KEYS, or use "
+            f"{path} cannot be trusted without a root key; set tier_policy_keys (deploy_policy_keys of a "
+            "site) or TIERWRIGHT_POLICY_KEYS, or use "
             "--policy-key, with the public key of the policy's owner"
         )
     content = _read(path, LARGEST, "the policy")
