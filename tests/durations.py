@@ -80,12 +80,13 @@ def show() -> int:
 
 
 def keep() -> int:
-    """Store the time of each file of the integration tests."""
+    """Store the time of each file of the integration tests. A file that a sample left out keeps its time."""
     total: Counter[str] = Counter()
     for test in tests():
         if test.report == "integration":
             total[Path(test.file).name] += round(test.seconds)
-    KEPT.write_text(json.dumps(dict(total.most_common()), indent=2) + "\n")
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    KEPT.write_text(json.dumps(dict(Counter({**kept, **total}).most_common()), indent=2) + "\n")
     return 0
 
 

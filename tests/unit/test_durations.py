@@ -32,3 +32,12 @@ def test_coverage_is_one_figure_and_no_gate(capsys):
     durations.COVERAGE.write_text(json.dumps({"totals": {"percent_covered_display": "7"}}))
     assert durations.show() == 0
     assert "unit tests run 7 % of the library's lines" in capsys.readouterr().out
+
+
+def test_a_file_that_was_left_out_keeps_its_time(reports, monkeypatch):
+    monkeypatch.setattr(durations, "KEPT", reports / "durations.json")
+    durations.KEPT.write_text(json.dumps({"test_old.py": 30, "test_new.py": 10}))
+    case = '<testcase classname="tests.integration.test_new" name="test_it" time="40"/>'
+    (reports / "integration.xml").write_text(f"<testsuites><testsuite>{case}</testsuite></testsuites>")
+    durations.keep()
+    assert list(json.loads(durations.KEPT.read_text()).items()) == [("test_new.py", 40), ("test_old.py", 30)]
