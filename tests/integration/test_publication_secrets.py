@@ -6,7 +6,6 @@ import base64
 import json
 import secrets
 import subprocess
-import threading
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,6 +16,7 @@ from publishing import TIERS, MadeChain
 from real_registry import docker_registry
 
 from .conftest import WRITE
+from .process_watch import ProcessWatch
 from .test_secrets import files_below, image_bytes, leaks
 
 pytestmark = pytest.mark.once
@@ -66,35 +66,6 @@ def log_in(environment, host, password):
     Path(environment["DOCKER_CONFIG"], "config.json").write_text(json.dumps({"auths": {host: {"auth": login}}}))
 
 
-class Watch:
-    """Collects the command lines of all processes, and the settings of all containers."""
-
-    def __init__(self, engine):
-        self._engine, self._done, self.seen = engine, threading.Event(), set()
-        self._thread = threading.Thread(target=self._look)
-
-    def _look(self):
-        while not self._done.wait(0.02):
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                try:
-                    self.seen.add(path.read_bytes())
-                except OSError:
-                    continue
-            for container in self._engine.api.containers(filters={"label": "io.tierwright.run"}):
-                try:
-                    self.seen.add(json.dumps(self._engine.api.inspect_container(container["Id"])).encode())
-                except Exception:  # noqa: BLE001 - it has ended
-                    continue
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error):
-        self._done.set()
-        self._thread.join()
-
-
 def nothing_is_left(environment, canaries, output, watch):
     assert leaks(output, canaries) == []
     assert len(watch.seen) > 4
@@ -119,7 +90,7 @@ def test_a_password_stays_where_the_user_put_it(closed, engine, own_environment,
         assert leaks(refused, canaries) == []
         if source == "config.json":
             log_in(own_environment, host, password)
-        with Watch(engine) as watch:
+        with ProcessWatch(engine) as watch:
             output = chain.publish("-vvv")
         nothing_is_left(own_environment, canaries, output, watch)
         assert leaks(files_below(folder / "data"), canaries) == []
@@ -138,7 +109,7 @@ def test_a_token_stays_in_the_process_that_got_it(engine, own_environment, canar
         registry.require_login(USER, password)
         log_in(own_environment, host, password)
         try:
-            with Watch(engine) as watch:
+            with ProcessWatch(engine) as watch:
                 output = chain.publish("-vvv")
             assert registry.tokens
             nothing_is_left(own_environment, {**canaries, **{token: token for token in registry.tokens}}, output, watch)
@@ -157,7 +128,7 @@ def test_a_build_that_publishes_keeps_the_password_to_itself(
     )
     name = f"{host}/{small_chain.name}/one"
     small_chain.tier("one", WRITE, parent="base", image=name)
-    with Watch(engine) as watch:
+    with ProcessWatch(engine) as watch:
         result = small_chain.build("-vvv", env=own_environment).expect()
     assert name in result.output
     nothing_is_left(own_environment, canaries, result.output, watch)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import base64
-import json
-import os
 import secrets
 import subprocess
-import threading
 from pathlib import Path
 
 import pytest
@@ -34,6 +31,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.
 from sdk_client import as_engine
 
 from .conftest import WRITE
+from .process_watch import ProcessWatch
 from .test_secrets import files_below, image_bytes, leaks
 
 pytestmark = pytest.mark.once
@@ -163,38 +161,6 @@ def test_without_a_key_nothing_is_signed(small_chain, records):
     small_chain.tier("one", WRITE, parent="base")
     assert "signed" not in small_chain.build().expect().output
     assert list(records.of_config(small_chain.image("one").id)) == []
-
-
-class ProcessWatch:
-    """Collects the command lines and environments of all processes, and the settings of all build containers."""
-
-    def __init__(self, engine):
-        self._engine, self._done, self.seen = engine, threading.Event(), set()
-        self._thread = threading.Thread(target=self._look)
-
-    def _look(self):
-        while not self._done.wait(0.02):
-            for pattern in ("[0-9]*/cmdline", "[0-9]*/environ"):
-                for path in Path("/proc").glob(pattern):
-                    if path.parent.name == str(os.getpid()):
-                        continue
-                    try:
-                        self.seen.add(path.read_bytes())
-                    except OSError:
-                        continue
-            for container in self._engine.api.containers(filters={"label": "io.tierwright.run"}):
-                try:
-                    self.seen.add(json.dumps(self._engine.api.inspect_container(container["Id"])).encode())
-                except Exception:  # noqa: BLE001 - it has ended
-                    continue
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error):
-        self._done.set()
-        self._thread.join()
 
 
 def test_the_key_and_its_passphrase_are_nowhere_else(small_chain, engine, environment, canaries, records, tmp_path):
