@@ -34,7 +34,7 @@ class ProcessWatch:
                 except Exception:  # noqa: BLE001 - it has ended
                     continue
 
-    def __enter__(self) -> ProcessWatch:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
