@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command.main import tierwright
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody import freshness
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.record_store import LocalRecords
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports import registry_client, registry_writer
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.referrers import fallback_tag
 from fake_registry import digest, fake_registry
@@ -47,6 +48,19 @@ def verify(published, tmp_path):
 def test_a_released_image_is_verified_with_the_records_of_its_registry(verify, reference):
     code, output = verify(reference)
     assert (code, output.count("\n")) == (0, 1), output
+
+
+def test_the_registry_is_asked_if_the_records_of_this_machine_are_not_enough(published, tmp_path):
+    path, owner = published.chain.write_policy(tmp_path, {"corebuild": {"signatures": 2}})
+    for bundle in published.chain["corebuild"].bundles:  # of alice alone
+        LocalRecords().add(published.chain["corebuild"].identity.config, bundle)
+    name = f"docker://{published.registry.host}/shop/{TIER}@{digest(published.chain[TIER].manifest)}"
+    words = ["verify", name, "--policy", str(path), "--policy-key", str(owner)]
+    assert CliRunner().invoke(tierwright, words).exit_code == 1
+    published.chain.sign("corebuild", "bob")
+    published.attach(published.chain["corebuild"], published.chain["corebuild"].bundles)
+    result = CliRunner().invoke(tierwright, words)
+    assert result.exit_code == 0, result.output
 
 
 def test_a_flipped_record_is_named(verify, published):

@@ -82,9 +82,11 @@ def ask_custody(name: str, named: NamedPolicy | None, warn: Callable[[str], None
         VersionMemory(chain).check(named.policy, Path(named.path))
     published = _find_published(name, stack)
     registry = [RegistryOfImage(published, warn)] if published else []
-    reader = CustodyReader(named, [FirstRecords([LocalRecords(warn), *registry])], datetime.now(UTC), warn)
+    local, now = LocalRecords(warn), datetime.now(UTC)
     image = identify_document(stack.document, name, published.digest if published else None)
-    custody = reader.read(image, stack)
+    custody = CustodyReader(named, [FirstRecords([local, *registry])], now, warn).read(image, stack)
+    if named is not None and registry and not custody.verified:  # the registry may have more signatures
+        custody = CustodyReader(named, [local, *registry], now, warn).read(image, stack)
     more = _release_links(name, named, image, published)
     if content:
         more.append(_content_link(name))
