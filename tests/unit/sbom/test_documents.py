@@ -8,7 +8,7 @@ import json
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from spdx_tools.spdx.parser.jsonlikedict.json_like_dict_parser import JsonLikeDictParser
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
@@ -198,6 +198,8 @@ NASTY = st.text(st.characters(exclude_characters="\n\r"), min_size=1, max_size=1
 
 
 @settings(max_examples=10)
+@example([("\f", "0", "0")], "0")  # names of white space alone
+@example([("0", "0", "0")], "\f")
 @given(st.lists(st.tuples(NASTY, NASTY, NASTY), min_size=1, max_size=4), NASTY)
 def test_hostile_databases_and_histories_make_valid_documents(packages, word):
     content = layer(

@@ -34,6 +34,9 @@ _Identity = tuple[str, str, str]
 #: Usually one package for each key. RPM can install several versions of a package, for example of a kernel.
 _Packages = Mapping[_Key, Mapping[_Identity, InstalledPackage]]
 
+#: In place of an empty name. Both formats require one.
+_UNNAMED = "?"
+
 
 def read_components(stack: Stack) -> ImageComponents:
     """List the packages of an image, by layer and at the end."""
@@ -119,7 +122,7 @@ def _single(layer: LayerInfo) -> tuple[Owner, str | None, tuple[str, ...]]:
 
 def _owner(origin: LayerInfo | Step, called: str, layer: str | None) -> Owner:
     return Owner(
-        called=printable(one_line(called)),
+        called=printable(one_line(called)) or _UNNAMED,
         tier=_printable(origin.tier),
         team=_printable(origin.team),
         role=_printable(origin.role),
@@ -155,6 +158,7 @@ def _installed(files: FileSystem) -> dict[_Key, dict[_Identity, InstalledPackage
     for path, packages in sorted(files.installed.items()):
         for package in packages:
             printed = InstalledPackage(*map(printable, package))
+            printed = printed._replace(name=printed.name or _UNNAMED)
             key = (manager(path), printed.name, printed.architecture)
             found.setdefault(key, {})[_identity(printed)] = printed
     return found
