@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
+
 from .conftest import BIN, WRITE, SmallChain, remove_images
 
 pytestmark = pytest.mark.once
@@ -86,7 +88,10 @@ def signed(make_chain, environment, tmp_path_factory):
         own.refused = chain.build("-e", "tier_force=base").expect(2).message
         assert not chain.released("one")
         assert not chain.released("two")
-        sign = ["sign", "one", "--key", "keys/bob.key", "--passphrase-file", "phrase", "--yes"]
+        # The name of the tier alone could also mean tiers of other tests, whose records are in the same folder.
+        filters = {"label": [f"{labels.CHAIN}={chain.name}", f"{labels.TIER}=one"]}
+        (candidate,) = chain.engine.images.list(filters=filters)
+        sign = ["sign", str(candidate.id), "--key", "keys/bob.key", "--passphrase-file", "phrase", "--yes"]
         assert "of team operations" in own.command(*sign)
         own.released = chain.build().expect().output
         yield own
