@@ -5,7 +5,7 @@
     tests, both bills of materials, and the signature. This is what a promotion adds if ``tier_signing_key`` is set.
 ``again``
     The same with a key that has signed before.
-``verify``, ``custody``
+``verify``, ``custody``, ``sbom``
     Seconds of the whole command ``tierwright`` for WordPress and all tiers below it, from its start to its end.
 
 The bench needs the demo chain, built on this machine: what was noted about the builds is signed. Keys, policy and
@@ -106,7 +106,8 @@ def _write_policy(folder: Path, keys: dict[str, KeyInMemory]) -> dict[str, list[
     sign_policy(path, owner)
     program = str(Path(sys.executable).with_name("tierwright"))
     options = ["wordpress", "--policy", str(path), "--policy-key", str(folder / "owner.pub")]
-    return {verb: [program, verb, *options] for verb in ("verify", "custody")}
+    verifying = {verb: [program, verb, *options] for verb in ("verify", "custody")}
+    return {**verifying, "sbom": [program, "sbom", "wordpress"]}
 
 
 def _time(run: Callable[[], object]) -> float:

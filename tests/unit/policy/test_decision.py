@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -480,13 +479,3 @@ def test_an_empty_line_is_refused():
         ("policy", True),
         ("layers", False),
     ]
-
-
-def test_five_images_are_judged_in_20_milliseconds():
-    policy, line = make_policy(), make_line()
-    durations = []
-    for _try in range(20):
-        began = time.perf_counter()
-        judge_image(policy, line, datetime(2026, 11, 30, tzinfo=UTC))
-        durations.append(time.perf_counter() - began)
-    assert min(durations) < 0.02

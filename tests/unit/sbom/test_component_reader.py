@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 
 import pytest
 from hypothesis import given
@@ -176,12 +175,11 @@ def test_two_versions_of_a_package_are_two_components(open_image):
     assert summary(shrunk.installed) == [("kernel", "added", None, "2", "base")]
 
 
+@pytest.mark.timeout(120)  # a few seconds; what grows with the square of the input takes far longer
 def test_a_database_in_a_million_folders_costs_little_memory(open_image):
     deep = "var/lib/dpkg/status.d/" + "a/" * 20_000 + "deep"
-    started = time.process_time()
     image = read_components(open_image([layer((deep, b"Package: deep\nVersion: 1\n"))], STEPS[:1]))
     assert [name for name, *_ in summary(image.installed)] == ["deep"]
-    assert time.process_time() - started < 5
 
 
 def test_packages_of_alpine_name_their_origin(open_image):
