@@ -177,7 +177,7 @@ def test_a_registry_that_stays_down_is_named_at_the_end(world):
 def test_a_registry_that_was_down_is_not_blamed_later(world):
     world.registry.fault = lambda _method, _path: 503
     world.at(5, lambda: setattr(world.registry, "fault", lambda _method, _path: None))
-    assert "503" not in world.failure(ContractError, world.offer("dev/shop", timeout=20))
+    assert "HTTP status 503" not in world.failure(ContractError, world.offer("dev/shop", timeout=20))
 
 
 def test_verdicts_are_heard_once_while_another_registry_is_down(world):
