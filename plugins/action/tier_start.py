@@ -18,8 +18,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.build import (
     spare,
     start,
-    wait_for_parent,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.parent import wait_for_parent
 
 
 class ActionModule(TierAction):

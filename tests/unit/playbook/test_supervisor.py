@@ -13,6 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import write_plan
+
 ROOT = Path(__file__).parents[3]
 
 CALLBACK = """
@@ -201,6 +206,31 @@ def test_each_host_fails_alone_and_the_others_continue(project):
     assert all("failed=0" not in counts for name, counts in recap.items() if name.strip() not in {"good", "deaf"}), (
         recap
     )
+
+
+def test_a_tier_whose_parent_fails_meanwhile_does_not_go_on(project):
+    journal, released = Journal(project.folder / "journal"), project.folder / "journal/released"
+    parent = Tier("parent", "operations", "parent", "latest", parent="base", role="x")
+    child = Tier("child", "development", "child", "latest", parent="parent", role="x")
+    write_plan(journal, "shop", Decision(parent, Action.BUILD, (), None, {"parent": "sha256:1"}), "x")
+    write_plan(journal, "shop", Decision(child, Action.BUILD, (), None, {}), "x")
+    fails = f"""
+- ansible.builtin.wait_for: {{path: "{released}", timeout: 60}}
+- ansible.builtin.fail: {{msg: its tests fail}}
+"""
+    builds = f"""
+- ansible.builtin.copy: {{content: "", dest: "{released}"}}
+- ansible.builtin.wait_for: {{path: "{project.folder}/journal/parent.outcome.json", timeout: 60}}
+- ansible.builtin.debug: {{msg: in vain}}
+  ignore_errors: true
+"""
+    project.host("parent", fails)
+    project.host("child", builds)
+    output = project.run().stdout
+    assert "in vain" not in output
+    assert """fatal: [child]: FAILED! => {"changed": false, "msg": "tier 'child' is not built: its""" in output
+    assert project.reason("child") == "tier 'child' is not built: its parent 'parent' failed"
+    assert not (project.folder / "done/child").exists()
 
 
 def test_in_a_trial_a_tier_that_left_the_play_is_an_answer(project):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 
@@ -60,8 +61,10 @@ class World:
 
     def plan(self, tier, action, **more):
         image = None if action is Action.BUILD else f"sha256:{tier}-old"
+        parent = self.chain[tier].parent
+        parts = {"parent": f"sha256:{parent}-old"} if parent else {}
         write_plan(
-            self.journal, "demo", Decision(self.chain[tier], action, (), image, {}, **more), None, tests=self.suite
+            self.journal, "demo", Decision(self.chain[tier], action, (), image, parts, **more), None, tests=self.suite
         )
 
     def build(self, tier, parent):
@@ -113,6 +116,29 @@ def test_an_image_that_passed_gets_its_content_tag_and_a_tag_for_the_tests(world
     assert len(benches) == 1
 
 
+def test_a_tier_passes_only_after_its_parent(world, judge):
+    judge()
+    world.build("web", "sha256:base-old")
+    world.build("app", "sha256:web-new")
+    threading.Timer(0.3, world.run_gate, ("web",)).start()
+    world.run_gate("app")
+    assert world.journal.moment("outcome", "web") < world.journal.moment("outcome", "app")
+
+
+@pytest.mark.parametrize("failed", [(), (FailedTest("test_it", None, "a message", ""),)])
+def test_a_result_on_a_parent_that_failed_does_not_count(world, judge, failed):
+    judge(*failed)
+    world.build("web", "sha256:base-old")
+    world.build("app", "sha256:web-new")
+    world.journal.failed("web", "its tests fail")
+    with pytest.raises(RunError, match=r"^tier 'app' is not built: its parent 'web' failed$"):
+        world.run_gate("app")
+    assert read_tested(world.journal, "app") is None
+    assert not any(
+        name.partition(":")[2].startswith(("key-", "tested-", "failed-")) for name in world.names("sha256:app-new")
+    )
+
+
 def test_a_result_that_will_be_signed_must_have_been_noted_here(world, judge, monkeypatch):
     benches = judge()
     world.build("web", "sha256:base-old")
@@ -149,6 +175,7 @@ def test_a_neighbour_is_its_image_from_the_run_or_else_its_release(world, judge,
     if outcome != "":
         world.plan("db", Action.BUILD)
         world.journal.write("outcome", "db", {"image": outcome, "reason": ""})
+    world.journal.passed("web", "sha256:web-old")
     world.build("app", "sha256:web-old")
     world.run_gate("app")
     assert benches[0].neighbours == {"db": expected}
@@ -158,6 +185,7 @@ def test_the_gate_waits_for_a_kept_neighbour_that_is_tested(world, judge):
     benches = judge()
     world.plan("db", Action.KEEP, untested=("why",))
     world.journal.failed("db", "it does not pass")
+    world.journal.passed("web", "sha256:web-old")
     world.build("app", "sha256:web-old")
     world.run_gate("app")
     assert benches[0].neighbours == {"db": "sha256:db-old"}

@@ -9,6 +9,7 @@ Ansible's strategies wait for exactly one result of each started task, and for n
   (https://github.com/ansible/ansible/issues/86027).
 - An error outside a worker ends the play for all hosts.
 - A host that leaves the play early counts as done.
+- A tier whose parent fails its tests meanwhile would be built to the end, for nothing.
 
 The supervisor turns each of these into a task that fails for one host. The playbook's ``rescue`` then gives that tier
 up, the journal informs tiers that wait for it, and the other tiers continue.
@@ -30,9 +31,12 @@ from typing import Any, cast
 from ansible.executor.play_iterator import FailedStates, IteratingStates
 from ansible.plugins.strategy import StrategyBase, results_thread_main
 
+from ..errors import RunError
 from ..handover.tried_images import is_trial
 from ..state.journal import Journal
+from ..state.plan_records import read_plan
 from ..state.tier_records import note_disturbance
+from ..tier_build.parent import parent_in_run
 from .supervised_tasks import RunningTask, failing_blocks, failing_task, replace_unsuitable
 
 #: Seconds between two checks.
@@ -44,6 +48,8 @@ _CHECKS_FOR_PIPE = 100
 
 #: The first task of a tier in each play that must record an outcome.
 _FIRST_TASKS = frozenset(f"tierwright.chain.tier_{each}" for each in ("base", "start", "test"))
+
+_OWN_ACTIONS = "tierwright.chain."
 
 #: Name of a host, and the UUID of its task.
 TaskKey = tuple[str, str]
@@ -85,6 +91,7 @@ class Supervisor:
         self._running: dict[TaskKey, RunningTask] = {}
         self._unfinished: set[str] = set()
         self._reasons: dict[str, str] = {}
+        self._parents: dict[str, str | None] = {}
         self._failed_results: set[TaskKey] = set()
         self._checked_tasks: set[str] = set()
         self._iterator: Any = None
@@ -106,6 +113,9 @@ class Supervisor:
     # Wrappers that the strategy calls.
 
     def _queue_task(self, host: Any, task: Any, task_vars: Any, play_context: Any) -> None:
+        if why := self._lost_parent(host.name, task):
+            self._reasons[host.name] = why
+            task = failing_task(task, why, self._iterator._play)
         pending = self.strategy._pending_results
         self._original_queue(host, task, task_vars, play_context)
         key, worker = (host.name, task._uuid), self._worker_of(host, task)
@@ -260,6 +270,19 @@ class Supervisor:
                 self._count_failure(host)
 
     # Failures.
+
+    def _lost_parent(self, host: str, task: Any) -> str:
+        """Say why a role need not go on: the parent of its tier failed meanwhile. Empty if it must go on."""
+        if self._journal is None or host not in self._unfinished or str(task.action).startswith(_OWN_ACTIONS):
+            return ""
+        if host not in self._parents:
+            try:
+                self._parents[host] = parent_in_run(self._journal, read_plan(self._journal, host))
+            except RunError:  # Tierwright's own tasks report a plan that is damaged
+                return ""
+        parent = self._parents[host]
+        outcome = self._journal.outcome(parent) if parent else None
+        return f"tier {host!r} is not built: its parent {parent!r} failed" if outcome and not outcome.image else ""
 
     def _fail_task(self, key: TaskKey, why: str) -> None:
         """Start a failing task instead of a task whose result will not arrive."""

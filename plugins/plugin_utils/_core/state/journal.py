@@ -14,7 +14,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,6 +42,7 @@ _MOMENT = "%Y%m%dT%H%M%SZ"
 _RUN = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]+", re.ASCII)
 
 RecordT = TypeVar("RecordT")
+FoundT = TypeVar("FoundT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +165,20 @@ class Journal:
         Raises:
             RunError: The parent process of this worker has ended, or the journal was removed.
         """
+        return self.wait_for(tier, lambda: self.outcome(tier))
+
+    def wait_for(self, tier: str, look: Callable[[], FoundT | None]) -> FoundT:
+        """Wait until ``look``, which looks at the records about ``tier``, finds something, and return that.
+
+        Raises:
+            RunError: The parent process of this worker has ended, or the journal was removed.
+        """
         parent = ParentProcess()
-        while (outcome := self.outcome(tier)) is None:
+        while (found := look()) is None:
             if parent.has_ended() or not self.folder.is_dir():
                 raise RunError(f"the run ended while a task waited for tier {tier!r}; start the playbook again")
             time.sleep(_POLL_SECONDS)
-        return outcome
+        return found
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:

@@ -1,6 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Builds one tier: waits for its parent, starts the build container, and seals it."""
+"""Builds one tier: starts the build container on the parent's image, and seals it."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ from .build_notes import MadeImage, note_build
 from .candidates import announce, hold, propose, propose_kept
 from .cleanup import clear_build, container_name
 from .file_access import digest_accessed
+from .parent import check_parent
 from .tasks import timeline, wait_for_jobs
 
 #: The Python of distributions whose Python Tierwright cannot mount.
@@ -53,26 +54,6 @@ class StartedBuild:
     container: str
     #: Path of the Python for modules, in the container.
     python: str
-
-
-def wait_for_parent(journal: Journal, planned: Planned) -> str:
-    """Wait until the image of the tier's parent exists.
-
-    Returns:
-        The ID of the parent's image.
-
-    Raises:
-        RunError: The tier is a base, the parent failed, or the run has ended.
-    """
-    tier = planned.tier
-    if tier.parent is None:
-        raise RunError(f"tier {tier.name!r} is a base; it has no parent to wait for")
-    if "parent" in planned.parts and not read_plan(journal, tier.parent).runs:
-        return planned.parts["parent"]
-    outcome = journal.wait(tier.parent)
-    if outcome.image is None:
-        raise RunError(f"tier {tier.name!r} is not built: its parent {tier.parent!r} failed")
-    return outcome.image
 
 
 def spare(engine: Engine, journal: Journal, planned: Planned, parent_id: str) -> Image | None:
@@ -141,7 +122,9 @@ def start(
     stage_id = stage(engine, parent_image, journal.run, name)
     epoch = epoch_of(planned, parent_image)
     family = parent_image.labels.get(labels.FAMILY)
-    confinement = confined(engine.system, planned.tier.cage, family=family, say=say, mounts=mounts)
+    confinement = confined(
+        engine.system, planned.tier.cage, family=family, say=say, mounts=mounts, yields=not planned.awaited
+    )
     container = _start_container(
         engine,
         name=container_name(journal.run, name),
@@ -196,7 +179,7 @@ def seal_tier(
         say: Called with each line to print: what is left out of its layer, and what the seal waits for.
 
     Raises:
-        RunError: No build of the tier was started in this run.
+        RunError: No build of the tier was started in this run, or its parent failed meanwhile.
         SealError: The role left something that the tier's layer must not or cannot contain.
         EngineError: The engine rejected a request.
     """
@@ -230,9 +213,10 @@ def seal_tier(
         timeline=timeline(journal, name),
         announce=partial(announce, journal, name),
     )
+    check_parent(journal, planned)
     image = hold(engine, journal, tier, lambda: seal(engine, build.container, spec, say=say))
+    candidate = propose(engine, journal, planned.tier, image)  # first: from now on, children can start
     clear_build(engine, journal, name)
-    candidate = propose(engine, journal, planned.tier, image)
     began = journal.moment("build", name) or time.time()
     has_own_layer = len(image.layers) > len(parent_image.layers)
     made = MadeImage(image, has_own_layer, parent_image, parts, build.epoch, began)

@@ -35,6 +35,7 @@ from . import candidates
 from .build_notes import describe_suite, note_tests
 from .candidates import Candidate
 from .failure import note_failure, shell_command, suspects
+from .parent import wait_for_tests_of_parent
 
 #: Seconds to wait: a program that cannot be executed ends sooner.
 _START_SECONDS = 0.3
@@ -135,7 +136,7 @@ def run_gate(
     Raises:
         ContractError: The image cannot be started, or a test failed. The end of the run prints the failed tests, their
             owners, their messages, and possible causes.
-        RunError: The run has ended, or the tier has no image to test.
+        RunError: The run has ended, the tier has no image to test, or its parent failed.
         EngineError: The engine rejected a request.
     """
     planned = read_plan(journal, name)
@@ -145,6 +146,7 @@ def run_gate(
         _check_first_start(engine, journal, planned, candidate)
     if planned.tests:
         verdict = _run_tests(engine, journal, planned, candidate, timeout, say, is_signed=is_signed)
+    wait_for_tests_of_parent(journal, planned)
     candidates.accept(engine, journal, planned.tier)
     return verdict
 
@@ -167,6 +169,7 @@ def _check_first_start(engine: Engine, journal: Journal, planned: Planned, candi
         work = {**labels.work(journal.run, tier.name), labels.CHAIN: planned.chain}
         check_start(engine, image, tier=tier.name, labels=work)
     except ContractError as error:
+        wait_for_tests_of_parent(journal, planned)  # if the parent failed too, that is the cause
         name = _tag_failed(engine, tier, image, candidate)
         journal.failed(tier.name, str(error))
         raise ContractError(f"{error}\nthe image is {name}") from error
@@ -199,6 +202,7 @@ def _run_tests(
     except ContractError as error:  # the tests could not begin, or lost their run
         note_disturbance(journal, tier.name, str(error))
         raise
+    wait_for_tests_of_parent(journal, planned)  # if the parent failed, this result tells nothing
     _record(journal, subject, verdict)
     note_tests(subject, suite, folders, verdict, say)
     if not verdict.passed:
