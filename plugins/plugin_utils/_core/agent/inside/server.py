@@ -149,12 +149,9 @@ class Server:
             _send_end(link, channel, 0)
             return
 
-        def ended(written: bool) -> None:
+        def ended(number: int) -> None:
             sessions.pop(channel, None)
-            if written:
-                _send_end(link, channel, 0)
-            else:
-                _send_end(link, channel, 128 + signal.SIGTERM, signal.SIGTERM)
+            _send_end(link, channel, 128 + number if number else 0, number)
 
         def start() -> CommandSession | None:
             sessions.pop(channel, None)

@@ -12,6 +12,7 @@ import contextlib
 import os
 import pwd
 import re
+import signal
 import stat
 from typing import Any, Callable
 
@@ -33,7 +34,7 @@ def answer(request: dict[str, Any]) -> str | None:
     Args:
         request: See :func:`.child.run`.
     """
-    do = _DO.get(request.get("do"))  # type: ignore[arg-type]
+    do = _DO.get(str(request.get("do")))
     if do is None or request.get("env") or not _is_own_user(request.get("user")):
         return None
     umask = os.umask(0)
@@ -83,10 +84,10 @@ def _is_own_user(user: Any) -> bool:
     """Say whether a child process would keep the user of the agent."""
     if user == "":
         return True
-    if os.geteuid() != 0 or user not in _ROOT:
+    if os.geteuid() != 0 or str(user) not in _ROOT:
         return False
     try:
-        return (pwd.getpwuid(0) if user == "0" else pwd.getpwnam(user)).pw_uid == 0
+        return (pwd.getpwnam("root") if user == "root" else pwd.getpwuid(0)).pw_uid == 0
     except KeyError:
         return False
 
@@ -114,12 +115,12 @@ _DO: dict[str, Callable[[dict[str, Any]], str | None]] = {
 class SmallFile:
     """A file that arrives for :func:`write`. It has the methods of a session (:mod:`.command_session`)."""
 
-    def __init__(self, path: str, ended: Callable[[bool], None], too_large: Callable[[], Any]) -> None:
+    def __init__(self, path: str, ended: Callable[[int], None], too_large: Callable[[], Any]) -> None:
         """Wait for the content.
 
         Args:
             path: Path of the file.
-            ended: Called once at the end: was the file written? It was not if the controller does not want it any more.
+            ended: Called once with 0 when the file is written, or with the number of the signal that :meth:`abort` stands for.
             too_large: Called once if a child process must write the file. Returns the session of this process.
         """
         self._path, self._ended, self._too_large = path, ended, too_large
@@ -134,7 +135,7 @@ class SmallFile:
         if self._size <= MAX_FILE and data:
             return
         if self._size <= MAX_FILE and write(self._path, b"".join(self._content)):
-            self._ended(True)
+            self._ended(0)
             return
         session = self._too_large()
         if session is not None:
@@ -146,4 +147,4 @@ class SmallFile:
     def abort(self) -> None:
         """Drop the content: the controller does not want the file any more."""
         self._content.clear()
-        self._ended(False)
+        self._ended(signal.SIGTERM)
