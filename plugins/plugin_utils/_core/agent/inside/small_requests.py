@@ -120,7 +120,7 @@ class SmallFile:
 
         Args:
             path: Path of the file.
-            ended: Called once with 0 when the file is written, or with the number of the signal that :meth:`abort` stands for.
+            ended: Called once: with 0 when the file is written, or with a signal's number if it was aborted.
             too_large: Called once if a child process must write the file. Returns the session of this process.
         """
         self._path, self._ended, self._too_large = path, ended, too_large
