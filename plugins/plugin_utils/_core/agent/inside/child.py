@@ -153,7 +153,7 @@ def _exec(request: dict[str, Any], _notes: int) -> NoReturn:
 
 
 def _files(request: dict[str, Any], _notes: int) -> int:
-    getattr(file_transfer, request["do"])(request)
+    sys.stdout.write(getattr(file_transfer, request["do"])(request))
     return 0
 
 

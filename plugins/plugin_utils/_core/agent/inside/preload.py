@@ -160,6 +160,10 @@ def import_from(archive: bytes) -> None:
         return
 
     class Importer(zipimport.zipimporter):
+        def get_filename(self, fullname: str) -> str:  # the base class compiles the source only to return its name
+            file = f"{self.prefix}{fullname.rpartition('.')[2]}.py"
+            return f"{self.archive}/{file}" if code and code.get(file) else super().get_filename(fullname)
+
         def get_code(self, fullname: str) -> CodeType:
             file = f"{self.prefix}{fullname.rpartition('.')[2]}.py"
             remembered = code.get(file) if code else None

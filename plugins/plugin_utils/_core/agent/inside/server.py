@@ -15,7 +15,7 @@ import socket
 import sys
 from typing import Any
 
-from . import frames, modules, preload
+from . import frames, modules, preload, small_requests
 from .child import CANNOT_RUN
 from .command_session import GRACE, CommandSession, ForkedChild
 from .link import READ, FrameLink, Loop
@@ -107,7 +107,7 @@ class Server:
         self._serve(near.detach(), writer, lambda: None)
 
     def _serve(self, reader: int, writer: int, closed: Any) -> FrameLink:
-        sessions: dict[int, CommandSession] = {}
+        sessions: dict[int, CommandSession | small_requests.SmallFile] = {}
 
         def take(channel: int, kind: int, payload: bytes) -> None:
             if kind == frames.OPEN:
@@ -129,7 +129,13 @@ class Server:
         self._links.add(link)
         return link
 
-    def _open(self, link: FrameLink, channel: int, payload: bytes, sessions: dict[int, CommandSession]) -> None:
+    def _open(
+        self,
+        link: FrameLink,
+        channel: int,
+        payload: bytes,
+        sessions: dict[int, CommandSession | small_requests.SmallFile],
+    ) -> None:
         try:
             request = json.loads(payload)
         except (ValueError, RecursionError):
@@ -137,7 +143,32 @@ class Server:
         if not isinstance(request, dict) or channel in sessions:
             raise frames.ProtocolError("not a valid request, or its channel is in use")
         request["user"] = request.get("user") or self._default_user
+        output = small_requests.answer(request)
+        if output is not None:
+            link.send(channel, frames.STDOUT, output.encode())
+            _send_end(link, channel, 0)
+            return
 
+        def ended(number: int) -> None:
+            sessions.pop(channel, None)
+            _send_end(link, channel, 128 + number if number else 0, number)
+
+        def start() -> CommandSession | None:
+            sessions.pop(channel, None)
+            return self._start_session(link, channel, request, sessions)
+
+        if small_requests.may_write(request):
+            sessions[channel] = small_requests.SmallFile(request["path"], ended, start)
+        else:
+            start()
+
+    def _start_session(
+        self,
+        link: FrameLink,
+        channel: int,
+        request: dict[str, Any],
+        sessions: dict[int, CommandSession | small_requests.SmallFile],
+    ) -> CommandSession | None:
         def ended(session: CommandSession) -> None:
             sessions.pop(channel, None)
             self._sessions.discard(session)
@@ -149,11 +180,12 @@ class Server:
             process = self._start(request)
         except OSError as error:  # for example the process limit of the build container
             link.send(channel, frames.STDERR, f"the agent cannot start a command: {error.strerror}\n".encode())
-            link.send(channel, frames.EXIT, json.dumps({"code": CANNOT_RUN, "signal": 0}).encode())
-            return
+            _send_end(link, channel, CANNOT_RUN)
+            return None
         session = CommandSession(self._loop, link, channel, process, ended, keep=request.get("do") == "module")
         sessions[channel] = session
         self._sessions.add(session)
+        return session
 
     def _start(self, request: dict[str, Any]) -> ForkedChild:
         process, self._spare = self._spare or ForkedChild(), None
@@ -201,6 +233,10 @@ class Server:
         for session in list(self._sessions):
             session.kill()
         self._loop.stop()
+
+
+def _send_end(link: FrameLink, channel: int, code: int, number: int = 0) -> None:
+    link.send(channel, frames.EXIT, json.dumps({"code": int(code), "signal": int(number)}).encode())
 
 
 def main(folder: str, archive: str, handover: str, user: str) -> None:
