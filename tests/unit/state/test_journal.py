@@ -86,6 +86,19 @@ def test_waiting_ends_with_the_outcome_of_the_tier(journal):
     assert journal.wait("a") == Outcome("sha256:1", "")
 
 
+def test_a_long_wait_is_used_once(journal, monkeypatch):
+    monkeypatch.setattr(f"{Journal.__module__}._SHORT_SECONDS", 0.05)
+    calls = []
+    threading.Timer(0.3, journal.passed, ("a", "sha256:1")).start()
+    journal.wait("a", lambda: calls.append(1))
+    assert calls == [1]
+
+
+def test_a_short_wait_is_not_used(journal):
+    journal.passed("a", "sha256:1")
+    assert journal.wait("a", lambda: pytest.fail("there was nothing to wait for")) == Outcome("sha256:1", "")
+
+
 def test_waiting_ends_with_the_run(journal):
     threading.Timer(0.3, journal.end).start()
     with pytest.raises(RunError, match="the run ended while a task waited for tier 'a'"):

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from .container_files import ContainerFiles
 from .containers import Containers
 from .docker_config import engine_address
@@ -73,6 +75,11 @@ def lazy_engine(timeout: int = ANSWER_TIMEOUT) -> Engine:
         timeout: Timeout of one request, in seconds.
     """
     return Engine(EngineSession(engine_address(), timeout))
+
+
+def load_sdk() -> None:
+    """Import the Docker SDK now, so that :func:`connect` does not have to."""
+    import_module(".sdk", __package__)
 
 
 def connect(timeout: int = ANSWER_TIMEOUT) -> Engine:

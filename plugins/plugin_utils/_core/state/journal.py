@@ -14,7 +14,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,7 +31,10 @@ from ..records import decode, encode
 from ..text import printable_lines
 from .owner import Holder
 
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.03
+
+#: Seconds of a wait that is short. Meanwhile, the tiers at the top of the chain use the processors for their start.
+_SHORT_SECONDS = 2
 
 #: Seconds to wait for a lock of the run. To make an interpreter takes minutes if the package archive is slow.
 _LOCK_SECONDS = 3600
@@ -158,16 +161,23 @@ class Journal:
         """Return how ``tier``'s build ended; ``None`` if it has not ended."""
         return self.read_record("outcome", tier, Outcome)
 
-    def wait(self, tier: str) -> Outcome:
+    def wait(self, tier: str, meanwhile: Callable[[], object] | None = None) -> Outcome:
         """Wait until ``tier``'s build ends.
+
+        Args:
+            tier: Name of the tier.
+            meanwhile: Called once if the wait is not short.
 
         Raises:
             RunError: The parent process of this worker has ended, or the journal was removed.
         """
-        parent = ParentProcess()
+        parent, begin = ParentProcess(), time.monotonic()
         while (outcome := self.outcome(tier)) is None:
             if parent.has_ended() or not self.folder.is_dir():
                 raise RunError(f"the run ended while a task waited for tier {tier!r}; start the playbook again")
+            if meanwhile and time.monotonic() - begin > _SHORT_SECONDS:
+                meanwhile()
+                meanwhile = None
             time.sleep(_POLL_SECONDS)
         return outcome
 

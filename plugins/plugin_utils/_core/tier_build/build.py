@@ -19,7 +19,7 @@ from ..custody.build_facts import BuildTools
 from ..engine import containers
 from ..engine.confinement import Confinement, confined
 from ..engine.docker_config import engine_address
-from ..engine.engine import Engine
+from ..engine.engine import Engine, load_sdk
 from ..engine.inspection import Image
 from ..errors import EngineError, RunError
 from ..image import labels, platform
@@ -69,7 +69,7 @@ def wait_for_parent(journal: Journal, planned: Planned) -> str:
         raise RunError(f"tier {tier.name!r} is a base; it has no parent to wait for")
     if "parent" in planned.parts and not read_plan(journal, tier.parent).runs:
         return planned.parts["parent"]
-    outcome = journal.wait(tier.parent)
+    outcome = journal.wait(tier.parent, load_sdk)
     if outcome.image is None:
         raise RunError(f"tier {tier.name!r} is not built: its parent {tier.parent!r} failed")
     return outcome.image
