@@ -22,6 +22,9 @@ from typing import Callable, Iterator
 #: Modules to import in advance: those that every Ansible module imports.
 _AHEAD = ("ansible.module_utils.basic", "ansible.module_utils._internal.", "ansible.module_utils.common.")
 
+#: Modules to import when the agent is ready, while the controller prepares the first task, which gathers facts.
+_WHEN_READY = ("ansible.module_utils.facts.",)
+
 #: Never imported in advance: once it is imported, every result contains its deprecation warning (ansible-core 2.21).
 _NOT_AHEAD = ("ansible.module_utils.common._collections_compat",)
 
@@ -71,9 +74,19 @@ def import_ahead(archive: str) -> int:
                 if info.filename.startswith("ansible/") and info.filename.endswith(".py")
             }
         )
+    return _import(archive, _AHEAD)
+
+
+def import_when_ready(archive: str) -> int:
+    """Import the code that gathers facts. Otherwise, each container would compile it. Arguments are as above."""
+    sys.path.append(archive)
+    return _import(archive, _WHEN_READY)
+
+
+def _import(archive: str, prefixes: tuple[str, ...]) -> int:
     for file in sorted(archive_files):
         name = file[: -len(".py")].replace("/", ".")
-        if name.startswith(_AHEAD) and not name.endswith(".__init__") and name not in _NOT_AHEAD:
+        if name.startswith(prefixes) and not name.endswith(".__init__") and name not in _NOT_AHEAD:
             try:
                 with contextlib.redirect_stdout(io.StringIO()):  # otherwise it would become the output of a command
                     importlib.import_module(name)
@@ -84,7 +97,7 @@ def import_ahead(archive: str) -> int:
     for name, module in imported.items():
         if (getattr(module, "__file__", None) or "").endswith(".pyc"):
             module.__file__ = str(module.__file__)[:-1]  # modules use this path, for example in messages
-        if hasattr(module, "__path__"):
+        if hasattr(module, "__path__") and not isinstance(module.__path__, _Search):
             module.__path__ = _Search(name, list(module.__path__))
     return len(imported)
 

@@ -226,6 +226,8 @@ def main(folder: str, archive: str, handover: str, user: str) -> None:
         os.dup2(null, 1)
         os.close(null)
         server.serve_stream(reader, writer, about)
+        preload.import_when_ready(archive)
+        gc.freeze()
         server.run()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
