@@ -113,6 +113,12 @@ def test_only_the_engine_room_uses_the_sdk_of_the_engine(path):
 def test_only_public_modules_of_the_engine_room_are_imported(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").rpartition(".")[2] == "engine" and node.level:
-            assert {name.name for name in node.names} <= {*PUBLIC_MODULES, "Engine", "connect", "lazy_engine"}
+            assert {name.name for name in node.names} <= {
+                *PUBLIC_MODULES,
+                "Engine",
+                "connect",
+                "lazy_engine",
+                "load_sdk",
+            }
         elif isinstance(node, ast.ImportFrom) and ".engine." in f".{node.module}":
             assert node.module.rpartition("engine.")[2] in PUBLIC_MODULES
