@@ -61,7 +61,7 @@ lint: setup
 	$(BIN)/nox --session lint
 
 unit: setup                       ## tests that need no engine
-	$(BIN)/python -m pytest --quiet --numprocesses auto --junitxml=reports/unit.xml tests/unit
+	$(BIN)/python -m pytest --quiet --numprocesses auto --sample $(SAMPLE) --junitxml=reports/unit.xml tests/unit
 
 coverage: setup                   ## which lines and branches of the library no unit test reaches; takes half as long again
 	$(BIN)/python -m pytest --quiet --numprocesses auto --cov --cov-branch --cov-report=term-missing:skip-covered tests/unit

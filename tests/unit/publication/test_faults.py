@@ -243,7 +243,13 @@ FAULTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.sampled("faults of a registry", str(number % 3)))
+        for number, name in enumerate(FAULTS)
+    ],
+)
 def test_a_fault_ends_in_one_sentence_and_the_next_run_finishes(publication, registry, name):
     registry.wild, tier, sentence = FAULTS[name]
     before, start = publication.tags, time.monotonic()

@@ -197,7 +197,7 @@ def test_names_that_are_not_utf_8_make_valid_documents(module, open_image):
 NASTY = st.text(st.characters(exclude_characters="\n\r"), min_size=1, max_size=12)
 
 
-@settings(max_examples=10)
+@settings(max_examples=4)  # the schemas take a second for each
 @example([("\f", "0", "0")], "0")  # names of white space alone
 @example([("0", "0", "0")], "\f")
 @given(st.lists(st.tuples(NASTY, NASTY, NASTY), min_size=1, max_size=4), NASTY)
