@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core import local_files
@@ -357,6 +357,7 @@ _JSON = st.recursive(
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(index={"digest": digest(CORE), "artifactType": [0]}, document=None)
 @given(index=_JSON, document=_JSON)
 def test_wild_lists_and_manifests_never_break_the_reader(registry, index, document):
     content = json.dumps(document).encode()

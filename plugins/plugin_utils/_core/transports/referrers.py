@@ -74,7 +74,7 @@ def list_referrers(
         raise DamagedError(f"{title} has {len(entries)} entries; at most {_MAX_ENTRIES} are allowed")
     found: dict[str, Referrer] = {}
     for entry in entries:
-        if (entry.get("artifactType") or "") in kinds:
+        if str(entry.get("artifactType") or "") in kinds:
             if not is_digest(str(entry["digest"])):
                 raise DamagedError(f"{title} is damaged: it has {entry['digest']!r}, expected sha256:…")
             annotations = entry.get("annotations")
