@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.decision import judge_image
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.evidence import (
     BUILD_TYPE,
     CYCLONEDX,
@@ -15,6 +16,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.evid
     ImageEvidence,
     SignedStatement,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.link import Link, failed
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.policy import Policy
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.rules import ReleaseRule, Team, TierRule
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.signing.public_key import PublicKey
@@ -166,3 +168,13 @@ def make_line() -> list[ImageEvidence]:
             )
         )
     return line
+
+
+def judge(line: list[ImageEvidence] | None = None, policy: Policy | None = None, now: datetime = NOW) -> list[Link]:
+    """Return the links of a line that failed."""
+    return failed(judge_image(policy or make_policy(), line or make_line(), now))
+
+
+def found(*arguments: Any, **named: Any) -> list[tuple[str, str, str]]:
+    """Return tier, name and what was found, of the links that failed."""
+    return [(link.tier, link.name, link.detail) for link in judge(*arguments, **named)]

@@ -129,8 +129,6 @@ class ActionModule(ChainAction):
             take_kept(engine, decisions.values(), shared, say, checker)
         if inventory.variant is not None:
             note_variant(journal, inventory.variant)
-        built = [decision.tier for decision in decisions.values() if decision.action is Action.BUILD]
-        awaited = {tier.parent for tier in built}
         for name, decision in decisions.items():
             selected, builds = name in inventory.selected, decision.action is Action.BUILD
             write_plan(
@@ -142,7 +140,6 @@ class ActionModule(ChainAction):
                 roles=planner.roles.folders(name) if selected else (),
                 projects=inventory.projects.folders,
                 tests=planner.roles.tests(name) if selected else None,
-                awaited=name in awaited,
             )
             if builds:
                 journal.write("settings", name, planner.settings(name))

@@ -15,10 +15,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.ac
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_observer import check_recording
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import read_plan
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.build import (
-    spare,
-    start,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.build import spare, start
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.parent import wait_for_parent
 
 

@@ -33,13 +33,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from ansible.plugins.callback import CallbackBase
+from ansible.plugins.loader import connection_loader, get_shell_plugin
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import record_column
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import TierwrightError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tried_images import is_trial
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import guard_display, say, warn
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook import garbage_collection, warm_up
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook import garbage_collection
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
     resume_command,
     unexpected_error,
@@ -102,7 +103,8 @@ class CallbackModule(CallbackBase):
         Tasks are forks of this process, so they need not load these plugins again.
         """
         self._has_summary = False  # ansible-playbook can run several playbooks, one after the other
-        warm_up.load_for_workers()
+        connection_loader.get("tierwright.chain.tier", class_only=True)
+        get_shell_plugin(shell_type="sh")
         self._awaited = {str(task.action) for task in _tasks(playbook)} & _FIRST
         if self._awaited:
             self._signals = Signals()

@@ -91,9 +91,5 @@ class FakeSystem(System):
         return self.machine
 
     @engine_call
-    def has_processor_shares(self) -> bool:
-        return True
-
-    @engine_call
     def missing_limits(self) -> list[str]:
         return list(self.unlimited)

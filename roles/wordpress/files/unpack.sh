@@ -11,7 +11,6 @@ set -eu
 
 archive=$1 directory=$2 strip=$3 owner=$4
 
-# xz uses all processors if the archive has several blocks. The variable does not change other compressions.
-XZ_OPT=-T0 tar --extract --file "$archive" --directory "$directory" --strip-components "$strip" --no-same-owner
+tar --extract --file "$archive" --directory "$directory" --strip-components "$strip" --no-same-owner
 chown -hR "$owner:0" "$directory"
 chmod -R u=rwX,g=rwX,o=rX "$directory"

@@ -19,10 +19,6 @@ REMOTE_TMP = "/dev/tierwright"
 #: that is removed with the build container, so its content never becomes part of the layer.
 SCRATCH = {"debian": ("/var/cache/apt", "/var/lib/apt/lists")}
 
-#: Share of the processor that a container gets if others compete for it, in the unit of the Engine API. The
-#: default is 1024. So containers that nothing waits for yield to build containers of tiers that others wait for.
-YIELDING_SHARE = 256
-
 #: Name of a limit to the settings for it. An engine may not support them.
 _LIMITS = {"memory": ("mem_limit", "memswap_limit"), "processes": ("pids_limit",)}
 
@@ -39,8 +35,6 @@ class Confinement:
     mounts: tuple[Mapping[str, Any], ...] = ()
     #: Limits that the engine does not support.
     unlimited: frozenset[str] = frozenset()
-    #: Whether it yields the processor to others.
-    yields: bool = False
 
 
 def host_config(confined: Confinement) -> dict[str, Any]:
@@ -54,7 +48,6 @@ def host_config(confined: Confinement) -> dict[str, Any]:
         "mem_limit": cage.memory,
         "memswap_limit": cage.memory,
         "pids_limit": cage.pids,
-        "cpu_shares": YIELDING_SHARE if confined.yields else None,
         "mounts": [*scratch, *confined.mounts],
         "tmpfs": {REMOTE_TMP: "exec,mode=1777"},
         "privileged": False,
@@ -70,7 +63,6 @@ def confined(
     family: str | None,
     say: Callable[[str], None],
     mounts: Sequence[Mapping[str, Any]] = (),
-    yields: bool = False,
 ) -> Confinement:
     """Make the confinement of a build container, without limits that the engine does not support.
 
@@ -80,7 +72,6 @@ def confined(
         family: Family of the distribution in the container.
         say: Called with a warning for each limit that the engine does not support.
         mounts: Additional mounts, in the format of the Engine API.
-        yields: Whether the container yields the processor to others, because nothing waits for it.
 
     Raises:
         EngineError: The engine does not answer.
@@ -88,4 +79,4 @@ def confined(
     unlimited = system.missing_limits()
     for limit in unlimited:
         say(f"the engine cannot limit {limit}: its control groups do not allow it; the build continues without it")
-    return Confinement(cage, family, tuple(mounts), frozenset(unlimited), yields and system.has_processor_shares())
+    return Confinement(cage, family, tuple(mounts), frozenset(unlimited))

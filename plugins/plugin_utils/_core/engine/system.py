@@ -92,7 +92,6 @@ class System:
     def __init__(self, session: EngineSession) -> None:
         self._session = session
         self._kind: EngineKind | None = None
-        self._limits: Mapping[str, Any] | None = None
 
     def version(self) -> str:
         """Return the version, as the engine writes it.
@@ -151,18 +150,6 @@ class System:
         Raises:
             EngineError: The engine does not answer.
         """
-        return [limit for name, limit in _LIMITS.items() if self._ask_about_limits().get(name) is False]
-
-    def has_processor_shares(self) -> bool:
-        """Say whether containers can get different shares of the processor. A rootless Podman refuses them otherwise.
-
-        Raises:
-            EngineError: The engine does not answer.
-        """
-        return self._ask_about_limits().get("CPUShares") is not False
-
-    def _ask_about_limits(self) -> Mapping[str, Any]:
-        if self._limits is None:
-            with translate_errors("asking the engine for its limits"):
-                self._limits = self._session.api.info()
-        return self._limits
+        with translate_errors("asking the engine for its limits"):
+            info = self._session.api.info()
+            return [limit for name, limit in _LIMITS.items() if info.get(name) is False]

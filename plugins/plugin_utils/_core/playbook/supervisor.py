@@ -36,7 +36,7 @@ from ..handover.tried_images import is_trial
 from ..state.journal import Journal
 from ..state.plan_records import read_plan
 from ..state.tier_records import note_disturbance
-from ..tier_build.parent import parent_in_run
+from ..tier_build.parent import lost_parent, parent_in_run
 from .supervised_tasks import RunningTask, failing_blocks, failing_task, replace_unsuitable
 
 #: Seconds between two checks.
@@ -49,6 +49,7 @@ _CHECKS_FOR_PIPE = 100
 #: The first task of a tier in each play that must record an outcome.
 _FIRST_TASKS = frozenset(f"tierwright.chain.tier_{each}" for each in ("base", "start", "test"))
 
+#: Begin of the names of Tierwright's own actions.
 _OWN_ACTIONS = "tierwright.chain."
 
 #: Name of a host, and the UUID of its task.
@@ -273,16 +274,15 @@ class Supervisor:
 
     def _lost_parent(self, host: str, task: Any) -> str:
         """Say why a role need not go on: the parent of its tier failed meanwhile. Empty if it must go on."""
-        if self._journal is None or host not in self._unfinished or str(task.action).startswith(_OWN_ACTIONS):
+        is_own = str(task.action).startswith(_OWN_ACTIONS)  # they look themselves, and give the tier up
+        if self._journal is None or is_own or host not in self._unfinished:
             return ""
         if host not in self._parents:
             try:
                 self._parents[host] = parent_in_run(self._journal, read_plan(self._journal, host))
             except RunError:  # Tierwright's own tasks report a plan that is damaged
                 return ""
-        parent = self._parents[host]
-        outcome = self._journal.outcome(parent) if parent else None
-        return f"tier {host!r} is not built: its parent {parent!r} failed" if outcome and not outcome.image else ""
+        return lost_parent(self._journal, host, self._parents[host])
 
     def _fail_task(self, key: TaskKey, why: str) -> None:
         """Start a failing task instead of a task whose result will not arrive."""

@@ -31,7 +31,7 @@ from ..records import decode, encode
 from ..text import printable_lines
 from .owner import Holder
 
-_POLL_SECONDS = 0.03
+_POLL_SECONDS = 0.1
 
 #: Seconds to wait for a lock of the run. To make an interpreter takes minutes if the package archive is slow.
 _LOCK_SECONDS = 3600

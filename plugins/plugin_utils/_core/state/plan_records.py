@@ -56,8 +56,6 @@ class Planned:
     inputs: tuple[DigestedInput, ...] = ()
     #: The name of the builder (``tier_builder``); empty means the host name.
     builder: str = ""
-    #: Whether another tier of the run is built on its image.
-    awaited: bool = False
 
     @property
     def runs(self) -> bool:
@@ -89,7 +87,7 @@ class BuildOrigin:
 _NO_ORIGIN = BuildOrigin()
 
 
-def write_plan(  # noqa: PLR0913 - each argument is a field of the record
+def write_plan(
     journal: Journal,
     chain: str,
     decision: Decision,
@@ -99,7 +97,6 @@ def write_plan(  # noqa: PLR0913 - each argument is a field of the record
     roles: Iterable[Path] = (),
     projects: Iterable[Path] = (),
     tests: Suite | None = None,
-    awaited: bool = False,
 ) -> None:
     """Record the decision for a tier; :class:`Planned` describes the other arguments."""
     planned = Planned(
@@ -120,7 +117,6 @@ def write_plan(  # noqa: PLR0913 - each argument is a field of the record
         source=origin.source,
         inputs=origin.inputs,
         builder=origin.builder,
-        awaited=awaited,
     )
     journal.write("plan", decision.tier.name, planned)
 

@@ -122,9 +122,7 @@ def start(
     stage_id = stage(engine, parent_image, journal.run, name)
     epoch = epoch_of(planned, parent_image)
     family = parent_image.labels.get(labels.FAMILY)
-    confinement = confined(
-        engine.system, planned.tier.cage, family=family, say=say, mounts=mounts, yields=not planned.awaited
-    )
+    confinement = confined(engine.system, planned.tier.cage, family=family, say=say, mounts=mounts)
     container = _start_container(
         engine,
         name=container_name(journal.run, name),
@@ -166,7 +164,7 @@ def seal_tier(
     *,
     say: Callable[[str], None],
 ) -> Image:
-    """Seal the tier's build container, remove it, and make the image the tier's candidate.
+    """Seal the tier's build container, make the image the tier's candidate, and remove the container.
 
     Args:
         engine: The engine.

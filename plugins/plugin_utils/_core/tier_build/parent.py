@@ -47,22 +47,37 @@ def wait_for_parent(journal: Journal, planned: Planned) -> str:
         candidate = candidates.read(journal, parent)
         return journal.outcome(parent) or (Outcome(candidate.image, candidate.reason) if candidate else None)
 
-    image = journal.wait_for(parent, look).image
-    if image is None:
-        raise _failed(planned)
-    return image
+    found = journal.wait_for(parent, look)
+    if found.image is None:
+        raise RunError(lost_parent(journal, tier.name, parent))
+    return found.image
+
+
+def lost_parent(journal: Journal, tier: str, parent: str | None) -> str:
+    """Say why a tier cannot be built any more. Do not wait for the parent's tests.
+
+    Args:
+        journal: The journal of the run.
+        tier: Name of the tier.
+        parent: Name of its parent, from :func:`parent_in_run`.
+
+    Returns:
+        One sentence if the parent failed; empty if it did not, or not yet.
+    """
+    outcome = journal.outcome(parent) if parent else None
+    if outcome is None or outcome.image is not None:
+        return ""
+    return f"tier {tier!r} is not built: its parent {parent!r} failed"
 
 
 def check_parent(journal: Journal, planned: Planned) -> None:
-    """Make sure that the parent has not failed since the build began. Do not wait for the parent's tests.
+    """Make sure that the parent has not failed since the build began.
 
     Raises:
         RunError: The parent failed.
     """
-    parent = parent_in_run(journal, planned)
-    outcome = journal.outcome(parent) if parent else None
-    if outcome is not None and outcome.image is None:
-        raise _failed(planned)
+    if why := lost_parent(journal, planned.tier.name, parent_in_run(journal, planned)):
+        raise RunError(why)
 
 
 def wait_for_tests_of_parent(journal: Journal, planned: Planned) -> None:
@@ -72,9 +87,6 @@ def wait_for_tests_of_parent(journal: Journal, planned: Planned) -> None:
         RunError: The parent failed, or the run has ended.
     """
     parent = parent_in_run(journal, planned)
-    if parent and planned.action is Action.BUILD and journal.wait(parent).image is None:
-        raise _failed(planned)
-
-
-def _failed(planned: Planned) -> RunError:
-    return RunError(f"tier {planned.tier.name!r} is not built: its parent {planned.tier.parent!r} failed")
+    if parent and planned.action is Action.BUILD:
+        journal.wait(parent)
+        check_parent(journal, planned)
