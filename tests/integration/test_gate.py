@@ -128,6 +128,28 @@ def test_a_failure_names_the_tier_the_test_its_owner_and_the_change(released):
 
 
 @pytest.mark.once
+def test_a_tier_is_built_while_its_parent_is_tested_and_fails_with_it(released):
+    chain, began = released, released.folder / "three-has-begun"
+    before = tags_of(chain)
+    begin = f"- ansible.builtin.copy: {{content: '', dest: {began}, mode: '0600'}}\n  delegate_to: localhost\n"
+    chain.tier("three", f"{begin}  vars: {{ansible_connection: local}}\n", parent="two")
+    chain.tiers["two"]["says"] = "something else"
+    waits = f"""
+        import pathlib, time
+        deadline = time.monotonic() + 60
+        while not pathlib.Path({str(began)!r}).exists():
+            assert time.monotonic() < deadline, "the child was not built meanwhile"
+            time.sleep(0.05)
+        assert False, "the child was built meanwhile"
+    """
+    chain.tests("two", f"def test_that_lasts(host):{waits}")
+    failed = chain.build().expect(2)
+    assert "the child was built meanwhile" in failed.output
+    assert "tier 'three' is not built: its parent 'two' failed" in failed.message
+    assert {tag: image for tag, image in tags_of(chain).items() if ":failed-" not in tag} == before
+
+
+@pytest.mark.once
 def test_a_kept_image_is_tested_again_and_keeps_its_tags(released):
     chain = released
     before = tags_of(chain)
