@@ -37,10 +37,11 @@ def start(tmp_path):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # under nohup, all children ignore it
         )
 
-    return start
+    handler = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup, all children ignore it
+    yield start
+    signal.signal(signal.SIGHUP, handler)
 
 
 def test_the_playbook_runs_in_place_of_the_command(start):
