@@ -140,6 +140,25 @@ def test_an_unreleased_image_is_kept(world):
     assert decision.image == world.images[tag].id
 
 
+def test_a_forced_build_that_was_not_released_is_not_forgotten(world):
+    """It has the key of the release, and a signature or a test of another tier was missing. Its children are on it."""
+    tag = next(name for name in world.images if name.startswith("corebuild:key-"))
+    world.images[tag] = world.make_image("sha256:forced", world.images[tag].labels)
+    parts = {**world.parts["mariadb"], "parent": "sha256:forced"}
+    image = world.make_image("sha256:child", labels.identity("demo", world.chain["mariadb"], parts, None))
+    world.images[f"mariadb:{content_tag(digest_key(parts))}"] = image
+    decisions = world.decide()
+    assert (decisions["corebuild"].image, decisions["corebuild"].released) == ("sha256:forced", False)
+    assert "which is not the current release" in decisions["corebuild"].reasons[0]
+    assert (decisions["mariadb"].action, decisions["mariadb"].image) == (Action.KEEP, "sha256:child")
+
+
+def test_a_release_without_its_content_tag_is_kept(world):
+    for name in [name for name in world.images if ":key-" in name]:
+        del world.images[name]
+    assert {decision.reasons for decision in world.decide().values()} == {("nothing changed",)}
+
+
 def test_inherited_labels_do_not_identify_an_image(world):
     """A child inherits the labels of its parent unless it rewrites them. Such an image is not one of the parent."""
     key = content_tag(digest_key({"role": "base-2"}))
