@@ -28,8 +28,8 @@ def find_built(find: Find[ImageT], tier: Tier, key: str) -> ImageT | None:
     """Look up the image that a build with ``key`` would give; ``None`` if there is none.
 
     The content tag decides. An image can have several content tags: a rebuild with different parts can give the same
-    image, and its label keeps the first key. A forced build can give a different image with the key of the release, which
-    is then not released yet. If the content tag was removed, the label of the released image decides.
+    image, and its label keeps the first key. A forced build can give a different image with the key of the release, and
+    this image may not be released yet. If the content tag was removed, the label of the released image decides.
     """
     built = find_own(find, tier, f"{tier.image}:{content_tag(key)}")
     if built is not None:
