@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,6 +66,36 @@ def test_the_document_of_an_image_has_the_packages_of_dpkg(tierwright, demo, eng
     assert owners <= set(TIERS[image])
 
 
+def saved_image(image, folder):
+    archive = folder / "image.tar"
+    with archive.open("wb") as file:
+        for piece in image.save(named=True):
+            file.write(piece)
+    return archive
+
+
+def packages_of_syft(archive):
+    syft = Path(sys.executable).with_name("syft")
+    command = [syft, "scan", "--quiet", f"docker-archive:{archive}", "--select-catalogers", "dpkg"]
+    environment = os.environ | {"SYFT_CHECK_FOR_APP_UPDATE": "false", "SYFT_CACHE_DIR": str(archive.parent)}
+    done = subprocess.run([*command, "--output", "syft-json"], env=environment, capture_output=True, check=True)
+    found = [each["metadata"] for each in json.loads(done.stdout)["artifacts"]]
+    return [
+        (
+            *(each["package"], each["version"], each["architecture"]),
+            *(each["source"] or each["package"], each["sourceVersion"] or each["version"]),
+        )
+        for each in found
+    ]
+
+
+@pytest.mark.sampled
+@pytest.mark.parametrize("image", DEMO)
+def test_the_document_of_an_image_has_the_packages_of_syft(tierwright, demo, tmp_path, image):
+    archive = saved_image(demo[image], tmp_path)
+    assert sorted(packages_of_syft(archive)) == sorted(packages(tierwright("sbom", image).json))
+
+
 @pytest.mark.parametrize("image", DEMO)
 @pytest.mark.usefixtures("demo")
 def test_the_documents_of_the_tiers_add_up_to_that_of_the_image(tierwright, image):
@@ -97,10 +130,7 @@ def test_documents_are_valid(tierwright, image):
 
 
 def test_the_document_is_the_same_from_an_archive(tierwright, demo, tmp_path):
-    archive = Path(tmp_path, "corebuild.tar")
-    with archive.open("wb") as file:
-        for piece in demo["corebuild"].save(named=True):
-            file.write(piece)
+    archive = saved_image(demo["corebuild"], tmp_path)
     for form in ("cyclonedx", "spdx"):
         ours = tierwright("sbom", "corebuild", "--format", form).output
         assert tierwright("sbom", f"archive:{archive}", "--format", form).output == ours
