@@ -82,9 +82,20 @@ def test_each_input_has_its_addresses_and_key_parts(read, internet, declared, ba
 def test_an_address_is_requested_once_with_the_lowest_maximum_age(read, internet):
     declared = {"a": read({"debian": {}}), "b": read({"debian": {}}, max_age=60), "c": read()}
     parts = digest_inputs(declared, print)
-    assert parts["a"] == parts["b"]
+    assert parts["a"].parts == parts["b"].parts
     assert (parts["c"].parts, parts["c"].inputs) == ({}, [])
     assert [age for _, age in internet] == [60, 60, 60]
+
+
+def test_apt_is_asked_for_its_mirrors_only_if_a_tier_is_built(read, monkeypatch):
+    asked = []
+    mirrors = {"archive": "http://a/debian", "security": "http://s/debian-security"}
+    monkeypatch.setattr(declared_inputs, "own_mirrors", lambda: asked.append("apt") or mirrors)
+    monkeypatch.setattr(declared_inputs, "ask", lambda questions, _locate, _warn: dict.fromkeys(questions, "cached"))
+    digested = digest_inputs({"web": read({"debian": {"suites": ["bookworm"]}})}, print)["web"]
+    assert (digested.parts.keys(), asked) == ({"input/debian bookworm"}, [])
+    assert [entry.uri for entry in digested.inputs] == ["http://a/debian/dists/bookworm/InRelease"]
+    assert asked
 
 
 def test_a_pin_replaces_all_requests(read, internet, tmp_path):

@@ -22,6 +22,7 @@ from ..errors import ChainError, wrap_errors
 from ..layer.paths import matcher
 from .secrets import is_secret, leaves, reject_secrets
 from .variable_checks import RUN_CHECKS, check_names, check_type
+from .yaml_files import read_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +308,7 @@ def _load(folder: Path, stem: str, *, templates: bool = False) -> dict[str, Any]
         path = folder / (stem + suffix)
         if path.is_file():
             with wrap_errors(str(path), ChainError):
-                content = DataLoader().load_from_file(str(path), trusted_as_template=templates) or {}
+                content = read_yaml(path, templates=templates) or {}
                 if not isinstance(content, dict):
                     raise ChainError(f"{path} does not contain a dictionary; expected names with values")
                 return content

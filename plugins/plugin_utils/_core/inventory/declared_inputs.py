@@ -54,8 +54,16 @@ class DigestedInputs:
 
     #: The key parts: ``input/<name>``, and ``inputs-pin``.
     parts: Parts
-    #: Each input, without those whose answers the tier pins.
-    inputs: Sequence[DigestedInput]
+    _declared: Inputs
+    _answers: Mapping[str, str | FetchFailure]
+
+    @property
+    def inputs(self) -> list[DigestedInput]:
+        """Each input, without those whose answers the tier pins.
+
+        Only a tier that is built needs them. For addresses on a mirror of this machine's apt, apt is asked first.
+        """
+        return list(_digested(self._declared, self._answers))
 
 
 def read_inputs(
@@ -115,10 +123,7 @@ def digest_inputs(declared: Mapping[str, Inputs], warn: Callable[[str], None]) -
     ]
     if problems:
         raise ChainError("\n".join(problems))
-    return {
-        tier: DigestedInputs(_parts(inputs, answers), list(_digested(inputs, answers)))
-        for tier, inputs in declared.items()
-    }
+    return {tier: DigestedInputs(_parts(inputs, answers), inputs, answers) for tier, inputs in declared.items()}
 
 
 def _digested(inputs: Inputs, answers: Mapping[str, str | FetchFailure]) -> Iterator[DigestedInput]:

@@ -10,7 +10,6 @@ from typing import Any
 
 from ..bases.base_image import check_checksum
 from ..bases.debian_bootstrap import check_tools
-from ..build_key.outside_inputs import DigestedInput
 from ..chain.names import split_pinned
 from ..chain.tier import Bootstrap, Import, Pull, Tier
 from ..engine.engine import Engine
@@ -23,7 +22,7 @@ from ..plan.locked_image import LOCKED, TRIED
 from ..plan.shared_images import SharedImages
 from ..state.plan_records import BuildOrigin
 from .chain_inventory import ChainInventory
-from .declared_inputs import Inputs, digest_inputs
+from .declared_inputs import DigestedInputs, Inputs, digest_inputs
 from .display import warn
 from .tier_key_parts import TierKeyParts
 from .tier_roles import TierRoles
@@ -43,7 +42,7 @@ class Planner:
         """
         self.inventory = inventory
         self.roles = TierRoles(inventory)
-        self._inputs: dict[str, Sequence[DigestedInput]] = {}
+        self._inputs: dict[str, DigestedInputs] = {}
         self._key_parts = TierKeyParts(inventory, self.roles, ansible_version)
 
     def open_cache(self, engine: Engine) -> SharedCache | None:
@@ -125,7 +124,8 @@ class Planner:
         Raises:
             ChainError: ``tier_builder`` is not a name.
         """
-        inputs = tuple(self._inputs.get(tier, ()))
+        digested = self._inputs.get(tier)
+        inputs = () if digested is None else tuple(digested.inputs)
         builder = read_builder(tier, self.inventory.variables(tier))
         return BuildOrigin(self.roles.commit(tier), self.roles.source(tier), inputs, builder)
 
@@ -172,7 +172,7 @@ class Planner:
             raise ChainError(join_messages(problems))
         for name, digested in digest_inputs(inputs, warn).items():
             parts[name].update(digested.parts)
-            self._inputs[name] = digested.inputs
+            self._inputs[name] = digested
         return parts
 
 

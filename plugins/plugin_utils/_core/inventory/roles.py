@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible.errors import AnsibleError
-from ansible.parsing.dataloader import DataLoader
 from ansible.utils.collection_loader import AnsibleCollectionRef
 from ansible.utils.collection_loader._collection_finder import _get_collection_role_path
 
@@ -20,6 +19,7 @@ from ..contract.gate import find_tests
 from ..errors import ChainError, wrap_errors
 from .ansible_settings import setting
 from .argument_specs import RoleArguments, read_arguments
+from .yaml_files import read_yaml
 
 _OWN_COLLECTION = "tierwright.chain"
 
@@ -116,7 +116,7 @@ def _dependencies(folder: Path) -> Iterator[str]:
         if not path.is_file():
             continue
         with wrap_errors(str(path), ChainError):
-            meta = DataLoader().load_from_file(str(path)) or {}
+            meta = read_yaml(path) or {}
             names = [
                 entry if isinstance(entry, str) else entry.get("role") or entry.get("name")
                 for entry in meta.get("dependencies") or ()
@@ -133,7 +133,7 @@ def _included(folder: Path) -> Iterator[str]:
             continue
         try:
             if _INCLUDES.search(read_file(path).decode()):
-                yield from _included_names(DataLoader().load_from_file(str(path)))
+                yield from _included_names(read_yaml(path))
         except (AnsibleError, UnicodeDecodeError) as error:
             raise ChainError(f"{path}: {error}") from error
 

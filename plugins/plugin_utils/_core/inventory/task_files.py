@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ansible.errors import AnsibleError
-from ansible.parsing.dataloader import DataLoader
 
 from ..build_key.file_digests import Projects, digest_path
 from ..chain.tier import Tier
 from ..errors import ChainError, describe_error
+from .yaml_files import read_yaml
 
 #: The first bytes of a file that is encrypted with a vault. Such a file is not checked before it runs.
 _VAULT = b"$ANSIBLE_VAULT"
@@ -57,7 +57,7 @@ def _check_files(tier: str, variable: str, files: Sequence[str]) -> Iterator[str
             continue
         try:
             if not Path(file).read_bytes().startswith(_VAULT):
-                tasks = DataLoader().load_from_file(file)
+                tasks = read_yaml(file)
                 if not isinstance(tasks, list | None) or not all(isinstance(task, dict) for task in tasks or ()):
                     yield f"{where}, which does not contain a list of tasks"
         except (AnsibleError, OSError) as error:
