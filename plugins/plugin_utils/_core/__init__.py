@@ -4,4 +4,4 @@
 
 from .byte_code import cache_byte_code
 
-cache_byte_code(__name__, __loader__)
+cache_byte_code(__name__, __spec__.loader)

@@ -51,7 +51,7 @@ def test_scratch_volumes_depend_on_the_distribution():
     ],
 )
 def test_an_unsupported_limit_is_omitted_with_a_message(engine_info, omitted):
-    system = System(SimpleNamespace(api=SimpleNamespace(info=lambda: engine_info)))
+    system = System(SimpleNamespace(get=lambda _path: engine_info))
     messages = []
     config = host_config(confined(system, Cage(), family="debian", say=messages.append))
     assert host_config(Confinement(Cage(), "debian")).keys() - config.keys() == omitted

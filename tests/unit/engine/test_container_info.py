@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-import docker.errors
 import pytest
-import requests
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.api_errors import StatusError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.container_info import inspect_container
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import read_container
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
@@ -19,15 +18,13 @@ def session(*answers):
     """A session whose engine gives these answers; texts are errors."""
     waiting = list(answers)
 
-    def inspect(_container):
+    def inspect(_path):
         answer = waiting.pop(0)
         if isinstance(answer, str):
-            response = requests.Response()
-            response.status_code = 500
-            raise docker.errors.APIError("", response, explanation=answer)
+            raise StatusError(500, answer.encode())
         return answer
 
-    return SimpleNamespace(api=SimpleNamespace(inspect_container=inspect)), waiting
+    return SimpleNamespace(get=inspect), waiting
 
 
 def test_a_process_that_has_just_ended_is_no_error():

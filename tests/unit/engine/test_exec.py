@@ -80,7 +80,7 @@ def test_a_command_need_not_read_its_input():
 
 
 class Engine:
-    """Stands for a client and its ``api``: rejects every new exec, and returns the given answers about one."""
+    """Stands for a session and its ``api``: rejects every new exec, and returns the given answers about one."""
 
     def __init__(self, *, running=True, status=500, answers=()):
         self.api, self._running, self._status, self._answers = self, running, status, list(answers)
@@ -89,7 +89,7 @@ class Engine:
         response = type("Response", (), {"status_code": self._status, "reason": ""})()
         raise docker.errors.APIError("no", response=response, explanation="container state improper")
 
-    def inspect_container(self, _container):
+    def get(self, _path):
         return {"State": {"Running": self._running, "Status": "exited", "ExitCode": 137}}
 
     def exec_inspect(self, _exec_id):

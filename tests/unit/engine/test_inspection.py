@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import docker.errors
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.api_errors import StatusError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.images import Images
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
 from fake_engine.world import PLAIN
@@ -72,15 +72,14 @@ def test_every_name_in_a_list_is_found(names):
 
 
 class Engine:
-    """Stands for a session and its ``api``, and counts the requests."""
+    """Stands for a session, and counts the requests."""
 
     def __init__(self, images):
-        self.api = self
         self.answer = images
         self.requests = []
 
-    def images(self, **options):
-        self.requests.append(options)
+    def get(self, path, **parameters):
+        self.requests.append((path, parameters))
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -90,9 +89,9 @@ def test_a_thousand_lookups_need_one_request():
     engine = Engine([list_entry(f"sha256:{number}", f"t{number}:latest") for number in range(1000)])
     snapshot = Images(engine, None, PLAIN).snapshot()
     assert all(snapshot.find(f"t{number}:latest").id == f"sha256:{number}" for number in range(1000))
-    assert engine.requests == [{}]
+    assert engine.requests == [("/images/json", {})]
 
 
 def test_a_list_that_the_engine_refuses_is_reported():
-    with pytest.raises(EngineError, match="listing images"):
-        snapshot_of(docker.errors.APIError("no"))
+    with pytest.raises(EngineError, match="listing images: the engine says: no"):
+        snapshot_of(StatusError(500, b"no"))

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine import session
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine import api_requests
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.session import EngineSession
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import (
     EngineError,
@@ -56,7 +56,7 @@ def test_an_answer_need_not_be_read_to_its_end(engine):
 
 
 def test_an_engine_can_be_reached_through_the_sdk(engine, monkeypatch):
-    monkeypatch.setattr(session, "reachable_directly", lambda _address: False)
+    monkeypatch.setattr(api_requests, "reachable_directly", lambda _address: False)
     assert engine.json("/it") == {"it": "is"}
     with pytest.raises(NotFoundError, match="No such image: none"):
         engine.json("/none")
@@ -64,7 +64,7 @@ def test_an_engine_can_be_reached_through_the_sdk(engine, monkeypatch):
 
 @pytest.mark.parametrize("directly", [True, False])
 def test_an_answer_that_breaks_off_is_an_error(engine, monkeypatch, directly):
-    monkeypatch.setattr(session, "reachable_directly", lambda _address: directly)
+    monkeypatch.setattr(api_requests, "reachable_directly", lambda _address: directly)
     with pytest.raises(EngineError):
         engine.json("/cut")
     assert engine.json("/it") == {"it": "is"}

@@ -32,8 +32,8 @@ class Api:
     def load_image(self, _archive):
         return [{"stream": "Loaded image ID: x\n"}, {"stream": "Error unpacking image x: no space left on device\n"}]
 
-    def inspect_image(self, name):
-        return {"Id": name, "RootFS": {"Layers": self.layers} if self.layers else {}, "Config": None}
+    def get(self, path):
+        return {"Id": path.split("/")[2], "RootFS": {"Layers": self.layers} if self.layers else {}, "Config": None}
 
     def remove_image(self, name):
         self.removed.append(name)
@@ -43,7 +43,7 @@ class Api:
 def test_only_an_incomplete_image_is_removed(monkeypatch, tmp_path, layers, removed):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     api = Api(layers)
-    session = SimpleNamespace(api=api, address="tcp://x", http=None)
+    session = SimpleNamespace(api=api, get=api.get, address="tcp://x", http=None)
     images = Images(session, lambda: system.CONTAINERD, ImageNames(session, lambda: system.CONTAINERD))
     with pytest.raises(EngineError, match=r"loading an image: the engine says: Error unpacking image x: no space left"):
         images.load(Archive(), "an image")

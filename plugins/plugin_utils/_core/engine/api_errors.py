@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -16,6 +17,22 @@ ADVICE = (
     "start one (if you are root or may become root, `ansible-playbook playbooks/engine.yml` installs and starts the "
     "engine of the distribution), or set DOCKER_HOST to a running engine"
 )
+
+
+class StatusError(Exception):
+    """A response with an error status, to a request without the SDK."""
+
+    def __init__(self, status: int, content: bytes) -> None:
+        """Take the status, and the content of the response. The engine's message is in it."""
+        super().__init__(_message(content))
+        self.status = status
+
+
+def _message(content: bytes) -> str:
+    text = content.decode(errors="replace").strip()
+    with suppress(ValueError, KeyError, TypeError, RecursionError):
+        text = str(json.loads(text)["message"])
+    return text
 
 
 class RefusedError(EngineError):
@@ -33,7 +50,7 @@ class MissingError(RefusedError):
 
 @contextmanager
 def translate_errors(action: str) -> Iterator[None]:
-    """Translate errors of the SDK into errors of this library.
+    """Translate errors of requests, with and without the SDK, into errors of this library.
 
     Read the fields of a response inside the ``with`` statement too: then an unexpected form becomes an error here.
 
@@ -61,16 +78,22 @@ def translate_errors(action: str) -> Iterator[None]:
 
 def _translate(action: str, error: Exception) -> EngineError | None:
     """Translate an error of the SDK or of the connection; ``None`` for any other error."""
+    if isinstance(error, StatusError):
+        return _refused(action, error.status, str(error))
     sdk = sys.modules.get("docker.errors")  # it can have raised an error only if it was imported
     if sdk is not None and isinstance(error, sdk.APIError):
-        missing = isinstance(error, sdk.NotFound) or error.status_code == HTTPStatus.NOT_FOUND
-        kind = MissingError if missing else RefusedError
-        translated = kind(f"{action}: the engine says: {error.explanation or error}")
-        translated.status = error.status_code or kind.status
-        return translated
+        status = HTTPStatus.NOT_FOUND if isinstance(error, sdk.NotFound) else error.status_code
+        return _refused(action, status, str(error.explanation or error))
     if isinstance(error, OSError) or (sdk is not None and isinstance(error, sdk.DockerException)):
         return EngineUnavailableError(f"{action}: the engine stopped answering ({root_cause(error)}); {ADVICE}")
     return None
+
+
+def _refused(action: str, status: int | None, message: str) -> RefusedError:
+    kind = MissingError if status == HTTPStatus.NOT_FOUND else RefusedError
+    refused = kind(f"{action}: the engine says: {message}")
+    refused.status = status
+    return refused
 
 
 def require_list(answer: Any) -> list[Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from .api_errors import RefusedError, translate_errors
+from .api_requests import in_path
 from .session import EngineSession
 
 #: Podman reads ``/proc/<pid>/cgroup`` of a process that may have just ended, and answers with this error. The container
@@ -28,7 +29,7 @@ def inspect_container(session: EngineSession, container: str) -> dict[str, Any]:
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             with translate_errors(f"looking at container {container}"):
-                info: dict[str, Any] = session.api.inspect_container(container)
+                info: dict[str, Any] = session.get(f"/containers/{in_path(container)}/json")
                 return info
         except RefusedError as error:
             if _ENDING not in str(error) or attempt == _ATTEMPTS:

@@ -276,7 +276,7 @@ class Containers:
             EngineError: The engine rejected the request.
         """
         with translate_errors("listing containers"):
-            entries = require_list(self._session.api.containers(all=True, filters={"label": label}))
+            entries = require_list(self._session.get("/containers/json", all="1", filters={"label": [label]}))
             kept = [entry for entry in entries if self._source(entry) not in except_images]
             return [(entry["Id"], entry.get("Labels") or {}) for entry in kept]
 
@@ -287,7 +287,7 @@ class Containers:
             EngineError: The engine rejected the request.
         """
         with translate_errors("listing containers"):
-            return {self._source(entry) for entry in require_list(self._session.api.containers(all=True))}
+            return {self._source(entry) for entry in require_list(self._session.get("/containers/json", all="1"))}
 
     def _has_ended(self, container: str) -> bool:
         try:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Running commands in containers, with separate standard input, output and error.
 
-If the engine is :func:`.session.reachable_directly`, a command can also be started without the SDK
+If the engine is :func:`.api_requests.reachable_directly`, a command can also be started without the SDK
 (:class:`DirectExec`). Importing the SDK takes longer than all other steps of starting an agent. The calls are those of
 the Engine API, which Podman supports too: ``POST /containers/{id}/exec`` and ``POST /exec/{id}/start``.
 """
@@ -22,9 +22,10 @@ from typing import Any
 from urllib.parse import quote
 
 from ..errors import ContainerGoneError, EngineError, EngineUnavailableError, wrap_errors
-from .api_errors import MissingError, RefusedError, translate_errors
+from .api_errors import MissingError, RefusedError, StatusError, translate_errors
+from .api_requests import connection, error_response, reachable_directly
 from .container_info import inspect_container
-from .session import EngineSession, connection, error_response, reachable_directly
+from .session import EngineSession
 from .streams import Frames, StartedCommand, as_socket, can_end_input, read_ahead, read_buffered
 
 
@@ -32,7 +33,7 @@ class DirectExec:
     """Commands in the containers of one engine, without the SDK."""
 
     def __init__(self, address: str) -> None:
-        """Use this address, which must be :func:`.session.reachable_directly`. Nothing is opened yet."""
+        """Use this address, which must be :func:`.api_requests.reachable_directly`. Nothing is opened yet."""
         self._address = address
 
     def user_of(self, container: str) -> str:
@@ -68,7 +69,9 @@ class DirectExec:
             upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"}
             answer = self._send(connected, "POST", f"/exec/{exec_id}/start", {"Detach": False, "Tty": False}, upgrade)
             if answer.status not in {HTTPStatus.SWITCHING_PROTOCOLS, HTTPStatus.OK}:
-                raise EngineError(error_response(self._address, f"/exec/{exec_id}/start", answer.status, answer.read()))
+                raise EngineError(
+                    error_response(self._address, f"/exec/{exec_id}/start", StatusError(answer.status, answer.read()))
+                )
             sock = connected.sock
             yield StartedCommand(
                 sock, read_buffered(answer.fp, sock), can_end_input=True, status=lambda: self._status(exec_id)
@@ -86,7 +89,7 @@ class DirectExec:
         with contextlib.closing(connection(self._address)) as connected:
             answer = self._send(connected, method, path, body, {})
             if answer.status >= HTTPStatus.BAD_REQUEST:
-                raise EngineError(error_response(self._address, path, answer.status, answer.read()))
+                raise EngineError(error_response(self._address, path, StatusError(answer.status, answer.read())))
             return json.loads(answer.read())
 
     def _send(

@@ -15,9 +15,10 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from ..errors import EngineError, wrap_errors
+from .api_requests import AnswerBody
 from .image_ids import ImageNames
 from .inspection import HistoryEntry, names_of, read_history_entry, reported_size
-from .session import AnswerBody, EngineSession
+from .session import EngineSession
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from ..errors import EngineError, EngineUnavailableError
 from .api_errors import MissingError, RefusedError, require_list, translate_errors
+from .api_requests import in_path
 from .image_ids import ImageNames
 from .inspection import HistoryEntry, Identity, Image, Snapshot, read_history_entry, read_image
 from .session import EngineSession
@@ -47,7 +48,7 @@ class Images:
         action, engine_name = f"looking for image {reference}", self._image_names.engine_name(reference)
         try:
             with translate_errors(action):
-                info = self._session.api.inspect_image(engine_name)
+                info = self._session.get(f"/images/{in_path(engine_name)}/json")
                 if self._image_names.uses_manifest_digests and not (info.get("RootFS") or {}).get("Layers"):
                     return None  # the manifest exists, but the blobs that it names do not
                 return read_image(info, self._image_names.image_id(str(info["Id"])))
@@ -243,7 +244,7 @@ class Images:
             EngineError: The engine rejected the request.
         """
         with translate_errors("listing images"):
-            entries = require_list(self._session.api.images(filters={"label": [label]}))
+            entries = require_list(self._session.get("/images/json", filters={"label": [label]}))
             return {self._id(entry): entry.get("Labels") or {} for entry in entries}
 
     def all_ids(self) -> list[str]:
@@ -253,7 +254,7 @@ class Images:
             EngineError: The engine rejected the request.
         """
         with translate_errors("listing images"):
-            return [self._id(entry) for entry in require_list(self._session.api.images())]
+            return [self._id(entry) for entry in require_list(self._session.get("/images/json"))]
 
     def untagged(self, label: str) -> list[tuple[str, dict[str, str]]]:
         """List images that carry ``label`` and that no tag names.
@@ -265,7 +266,7 @@ class Images:
             EngineError: The engine rejected the request.
         """
         with translate_errors("listing images"):
-            entries = require_list(self._session.api.images(filters={"dangling": True, "label": [label]}))
+            entries = require_list(self._session.get("/images/json", filters={"dangling": ["true"], "label": [label]}))
             return [(self._id(entry), entry.get("Labels") or {}) for entry in entries]
 
     def snapshot(self) -> Snapshot:
@@ -275,7 +276,7 @@ class Images:
             EngineError: The engine does not answer.
         """
         with translate_errors("listing images"):
-            entries = require_list(self._session.api.images())
+            entries = require_list(self._session.get("/images/json"))
             return Snapshot(
                 (Identity(self._id(entry), entry.get("Labels") or {}), entry.get("RepoTags") or ()) for entry in entries
             )

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from http import HTTPStatus
 
 from .api_errors import MissingError, RefusedError, require_list, translate_errors
+from .api_requests import in_path
 from .session import EngineSession
 
 #: Option of a network: name of its interface on the engine's machine. Docker and Podman support it.
@@ -68,7 +69,7 @@ class Networks:
             EngineError: The engine rejected the request.
         """
         with translate_errors("listing networks"):
-            entries = require_list(self._session.api.networks(filters={"label": label}))
+            entries = require_list(self._session.get("/networks", filters={"label": [label]}))
             return [(entry["Id"], entry.get("Labels") or {}) for entry in entries]
 
     def remove(self, network: str) -> None:
@@ -103,7 +104,7 @@ class Volumes:
         """
         try:
             with translate_errors(f"looking for volume {name}"):
-                return self._session.api.inspect_volume(name).get("Labels") or {}
+                return self._session.get(f"/volumes/{in_path(name)}").get("Labels") or {}
         except MissingError:
             return None
 
@@ -155,5 +156,5 @@ class Volumes:
             EngineError: The engine rejected the request.
         """
         with translate_errors("listing volumes"):
-            entries = self._session.api.volumes(filters={"label": label})["Volumes"] or ()
+            entries = self._session.get("/volumes", filters={"label": [label]})["Volumes"] or ()
             return {entry["Name"]: entry.get("Labels") or {} for entry in entries}

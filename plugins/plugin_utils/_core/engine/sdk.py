@@ -13,11 +13,9 @@ import docker
 import docker.errors
 import requests.exceptions
 
-from ..errors import EngineUnavailableError, describe_error
+from ..errors import EngineUnavailableError
 from .api_errors import ADVICE, root_cause
-
-#: Oldest supported API version: that of Docker Engine 20.10, and of the Docker-compatible API of Podman 4.
-OLDEST_API = (1, 40)
+from .session import check_api_version
 
 
 def connect(address: str, timeout: int) -> docker.DockerClient:
@@ -35,19 +33,11 @@ def connect(address: str, timeout: int) -> docker.DockerClient:
     try:
         client = docker.DockerClient.from_env(timeout=timeout, environment={**os.environ, "DOCKER_HOST": address})
         version = client.api.api_version  # the SDK requests it when it connects
-        api = tuple(int(part) for part in version.split("."))
     except (docker.errors.DockerException, requests.exceptions.RequestException, OSError, KeyError) as error:
         raise EngineUnavailableError(
             f"no container engine answers at {address} ({root_cause(error)}); {ADVICE}"
         ) from error
-    except (TypeError, ValueError, AttributeError) as error:
-        raise EngineUnavailableError(
-            f"the service at {address} is not a container engine: its version cannot be read "
-            f"({describe_error(error)}); {ADVICE}"
-        ) from error
-    if api < OLDEST_API:
-        raise EngineUnavailableError(
-            f"the engine at {address} has API version {version}; version {'.'.join(map(str, OLDEST_API))} or later is "
-            "required (Docker Engine 20.10, Podman 4)"
-        )
+    except (TypeError, ValueError, AttributeError):
+        version = None  # its answer has an unexpected form
+    check_api_version(address, version)
     return client

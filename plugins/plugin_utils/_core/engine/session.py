@@ -1,169 +1,50 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The connection to one engine.
-
-Where possible (:func:`reachable_directly`), requests are sent without the Docker SDK. Importing the SDK takes longer
-than most requests, and each of its calls is slow.
-"""
+"""The connections to one engine: that of the Docker SDK, and those of requests that do not need it."""
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
-import os
-import socket
 import threading
-from collections.abc import Callable, Iterator
-from http import HTTPStatus
+from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
-from ..errors import EngineError, EngineUnavailableError, NotFoundError
-from .chunks import ChunkReader
+from ..errors import EngineUnavailableError, TierwrightError, describe_error
+from .api_errors import ADVICE
+from .api_requests import Http, reachable_directly
 
 if TYPE_CHECKING:
     import docker
 
-#: Timeout of a request with a small response, in seconds.
-_SMALL_TIMEOUT = 60
-
-#: Timeout between two pieces of a response, in seconds. An engine packs a whole image before it sends the first piece.
-_TIMEOUT = 600
+#: Oldest supported API version: that of Docker Engine 20.10, and of the Docker-compatible API of Podman 4.
+_OLDEST_API = (1, 40)
 
 
-def reachable_directly(address: str) -> bool:
-    """Say whether requests can be sent to ``address`` without the SDK."""
-    plain = address.startswith("tcp://") and not os.environ.get("DOCKER_TLS_VERIFY")
-    return address.startswith("unix://") or plain
+def check_api_version(address: str, version: Any) -> str:
+    """Check that an engine is supported, and return its version of the API.
 
+    Args:
+        address: Address of the engine, for messages.
+        version: What it reports.
 
-def connection(address: str, timeout: float = _SMALL_TIMEOUT) -> http.client.HTTPConnection:
-    """Make a connection to an address that is :func:`reachable_directly`. It is opened by the first request."""
-    parts = urlsplit(address)
-    if parts.scheme == "unix":
-        return _UnixConnection(parts.path, timeout)
-    return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
-def error_response(address: str, path: str, status: int, content: bytes) -> str:
-    """Return a message about a response with an error status."""
-    return f"the engine at {address} answered {path} with status {status}: {_message(content)}"
-
-
-class AnswerBody(Protocol):
-    """The body of a response."""
-
-    def read(self, size: int, /) -> bytes:
-        """Read at most ``size`` bytes; returns no bytes at the end."""
-
-
-class Http:
-    """GET requests to one engine. Threads may share it."""
-
-    def __init__(self, address: str, sdk: Callable[[], docker.APIClient]) -> None:
-        """Prepare; nothing is opened yet.
-
-        Args:
-            address: Address in the format of ``DOCKER_HOST``.
-            sdk: Connects with the SDK. It is called only for engines that need it: over SSH, and behind TLS.
-        """
-        self.address, self._sdk = address, sdk
-        self._local = threading.local()
-        self._opened: list[http.client.HTTPConnection] = []
-
-    def close(self) -> None:
-        """Close all connections."""
-        for connected in self._opened:
-            connected.close()
-
-    def json(self, path: str) -> Any:
-        """Get ``path`` of the Engine API.
-
-        Raises:
-            NotFoundError: The object does not exist on the engine.
-            EngineError: The engine rejected the request, or its response is not JSON.
-            EngineUnavailableError: The engine does not answer.
-        """
-        with self.stream(path) as answer:
-            content = b"".join(iter(lambda: answer.read(1 << 20), b""))
-        try:
-            return json.loads(content)
-        except ValueError as error:
-            raise EngineError(f"the engine at {self.address} answered {path} with content that is not JSON") from error
-        except RecursionError as error:
-            raise EngineError(
-                f"the engine at {self.address} answered {path} with JSON that is nested too deeply"
-            ) from error
-
-    @contextlib.contextmanager
-    def stream(self, path: str) -> Iterator[AnswerBody]:
-        """Get ``path`` of the Engine API as a stream. Raises the same errors as :meth:`json`."""
-        try:
-            if reachable_directly(self.address):
-                answer = self._directly(path)
-                yield answer
-                if not answer.isclosed():  # it was not read to the end
-                    self._drop_connection()
-            else:
-                yield self._with_sdk(path)
-        except (OSError, http.client.HTTPException) as error:
-            self._drop_connection()
-            raise EngineUnavailableError(
-                f"no container engine answers at {self.address} ({error}); "
-                "start one, or set DOCKER_HOST to a running engine"
-            ) from error
-        except BaseException:
-            self._drop_connection()  # the rest of the response is still unread
-            raise
-
-    def _directly(self, path: str) -> http.client.HTTPResponse:
-        connected: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
-        if connected is None:
-            connected = self._local.connection = connection(self.address, _TIMEOUT)
-            self._opened.append(connected)
-        connected.request("GET", path)
-        answer = connected.getresponse()
-        if answer.status >= HTTPStatus.BAD_REQUEST:
-            raise self._error(path, answer.status, answer.read())
-        return answer
-
-    def _with_sdk(self, path: str) -> AnswerBody:
-        api = self._sdk()
-        answer = api.get(api.base_url + path, stream=True, timeout=_TIMEOUT)
-        if not answer.ok:
-            raise self._error(path, answer.status_code, answer.content)
-        return ChunkReader(answer.iter_content(1 << 20))  # unlike the underlying stream, this raises OSErrors
-
-    def _drop_connection(self) -> None:
-        connected = getattr(self._local, "connection", None)
-        if connected is not None:
-            connected.close()
-            self._local.connection = None
-
-    def _error(self, path: str, status: int, content: bytes) -> Exception:
-        if status == HTTPStatus.NOT_FOUND:
-            return NotFoundError(f"the engine at {self.address} says: {_message(content)}")
-        return EngineError(error_response(self.address, path, status, content))
-
-
-def _message(content: bytes) -> str:
-    text = content.decode(errors="replace").strip()
-    with contextlib.suppress(ValueError, KeyError, TypeError):
-        text = str(json.loads(text)["message"])
-    return text
+    Raises:
+        EngineUnavailableError: It is not a version, or it is older than that of Docker 20.10.
+    """
+    try:
+        api = tuple(int(part) for part in version.split("."))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise EngineUnavailableError(
+            f"the service at {address} is not a container engine: its version cannot be read "
+            f"({describe_error(error)}); {ADVICE}"
+        ) from error
+    if api < _OLDEST_API:
+        raise EngineUnavailableError(
+            f"the engine at {address} has API version {version}; version {'.'.join(map(str, _OLDEST_API))} or later is "
+            "required (Docker Engine 20.10, Podman 4)"
+        )
+    return str(version)
 
 
 class EngineSession:
@@ -178,6 +59,7 @@ class EngineSession:
         """
         self.address, self.timeout = address, timeout
         self._client: Any = None
+        self._api_version = ""
         self._lock = threading.Lock()
         #: For requests that do not need the SDK.
         self.http = Http(address, lambda: self.api)
@@ -196,9 +78,48 @@ class EngineSession:
             client: docker.DockerClient = self._client
         return client.api
 
+    def get(self, path: str, /, **parameters: Any) -> Any:
+        """Send a GET request, in the version of the Engine API that the SDK uses too. Use it with ``translate_errors``.
+
+        Args:
+            path: The path after the version. Names in it are quoted with :func:`.in_path`.
+            parameters: Parameters of the query. Dictionaries are sent as JSON.
+
+        Returns:
+            The decoded response.
+
+        Raises:
+            StatusError: The engine rejected the request.
+            EngineError: The response is not JSON.
+            EngineUnavailableError: No engine answers, or it is older than Docker 20.10.
+            OSError: The connection broke.
+        """
+        query = urlencode({key: json.dumps(v) if isinstance(v, Mapping) else v for key, v in parameters.items()})
+        return self.http.request(f"/v{self._version()}{path}{query and '?'}{query}")
+
     def open(self) -> None:
-        """Connect now. Raises the same errors as :attr:`api`."""
-        _connected = self.api
+        """Check that an engine answers, and that it is supported. Raises the same errors as :attr:`api`."""
+        self._version()
+
+    def _version(self) -> str:
+        """Return the engine's version of the API, for example ``1.41``. The engine is asked once."""
+        if not self._api_version:
+            if reachable_directly(self.address):
+                self._api_version = check_api_version(self.address, self._ask_version())
+            else:
+                self._api_version = self.api.api_version
+        return self._api_version
+
+    def _ask_version(self) -> Any:
+        try:
+            answer = self.http.json("/version")
+        except EngineUnavailableError:
+            raise
+        except TierwrightError as error:
+            raise EngineUnavailableError(
+                f"no container engine answers at {self.address} ({error}); {ADVICE}"
+            ) from error
+        return answer.get("ApiVersion") if isinstance(answer, Mapping) else answer
 
     def close(self) -> None:
         """Close all connections."""

@@ -100,7 +100,7 @@ class System:
             EngineError: The engine does not answer.
         """
         with translate_errors("asking the engine for its version"):
-            return str(self._session.api.version()["Version"])
+            return str(self._session.get("/version")["Version"])
 
     def about(self) -> About:
         """Return a description of the engine, for users.
@@ -141,7 +141,7 @@ class System:
             EngineError: The engine does not answer.
         """
         with translate_errors("asking the engine for its platform"):
-            version = self._session.api.version()
+            version = self._session.get("/version")
             return str(version.get("Os") or "linux"), str(version.get("Arch") or "amd64")
 
     def missing_limits(self) -> list[str]:
@@ -151,5 +151,5 @@ class System:
             EngineError: The engine does not answer.
         """
         with translate_errors("asking the engine for its limits"):
-            info = self._session.api.info()
+            info = self._session.get("/info")
             return [limit for name, limit in _LIMITS.items() if info.get(name) is False]
