@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tried_images import is_trial
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tried_record import is_trial
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import TierAction
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.cleanup import clear_tier

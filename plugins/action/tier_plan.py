@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
@@ -16,18 +17,10 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors impo
     TierwrightError,
     describe_error,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.followed_image import take_followed
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.shared_cache import SharedCache
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.taking import take_kept
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tried_images import (
-    find_candidates,
-    note_tried,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tried_record import note_tried
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say, warn
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.image_checks import make_checker
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.planner import Planner
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.signing_settings import read_signer
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.outline import outline
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
@@ -52,6 +45,12 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.claim
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import BuildOrigin, write_plan
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.status import FAILED, note_plan
+
+if TYPE_CHECKING:
+    from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.shared_cache import SharedCache
+
+#: For modules that few runs need, and that take long to import.
+_LIBRARY = "ansible_collections.tierwright.chain.plugins.plugin_utils._core"
 
 #: The plan of a run that has nothing to try.
 _NOTHING = {
@@ -87,7 +86,7 @@ class ActionModule(ChainAction):
         engine = connect()
         if self._tries:
             inventory.check_whole_roles()
-            if not _find_candidates(inventory):
+            if not _import_supply().try_candidates(inventory):
                 return self._try_nothing(inventory, files)
         if self._task.check_mode:
             check_claim(engine, inventory.name, inventory.home)
@@ -106,7 +105,7 @@ class ActionModule(ChainAction):
             if self._tries:  # the run may have waited for hours, and candidates and the lock file change
                 planner = make_planner(task_vars)
                 inventory = planner.inventory
-                if not _find_candidates(inventory):
+                if not _import_supply().try_candidates(inventory):
                     journal.end()
                     return self._try_nothing(inventory, files)
             result = self._begin(planner, engine, journal)
@@ -120,13 +119,15 @@ class ActionModule(ChainAction):
         inventory = planner.inventory
         shared = planner.open_cache(engine)
         decisions, result = self._plan(planner, engine, shared)
-        checker = make_checker(inventory.policy, inventory.registries, say)
-        take_followed(engine, decisions.values(), inventory.used, inventory.registries.reader, say, checker)
+        inventory.policy  # noqa: B018 - report a wrong one, even if it has nothing to check now
+        supply = _import_supply().ImageSupply(inventory, engine) if inventory.used or shared is not None else None
+        if supply is not None:
+            supply.take_followed(decisions.values())
         note_tried(journal, inventory.tried, inventory.locked)
         if not inventory.tried:
             _open_keys(inventory, [name for name, decision in decisions.items() if decision.action is Action.BUILD])
-        if shared is not None:
-            take_kept(engine, decisions.values(), shared, say, checker)
+        if supply is not None and shared is not None:
+            supply.take_kept(decisions.values(), shared)
         if inventory.variant is not None:
             note_variant(journal, inventory.variant)
         for name, decision in decisions.items():
@@ -189,17 +190,16 @@ class ActionModule(ChainAction):
         return bool(boolean(self._task.args.get("build", True)))
 
 
+def _import_supply() -> Any:
+    """Import what gets images from registries. It takes long, and most chains do not need it."""
+    return import_module(f"{_LIBRARY}.inventory.image_supply")
+
+
 def _open_keys(inventory: ChainInventory, tiers: Iterable[str]) -> None:
     """Open the signing keys of tiers that are built: a wrong passphrase must be known before the build, not after."""
+    read_signer = import_module(f"{_LIBRARY}.inventory.signing_settings").read_signer  # slow; only builds need it
     for tier in tiers:
         read_signer(inventory.variables(tier), inventory.inventory_folder(tier))
-
-
-def _find_candidates(inventory: ChainInventory) -> bool:
-    """Let the run try the candidates of other teams. Return whether there are any."""
-    followed = [tier for tier in inventory.chain if tier.followed]
-    inventory.tried = find_candidates(inventory.registries.reader, followed, inventory.locked)
-    return bool(inventory.tried)
 
 
 def _moves_tag(decision: Decision) -> bool:

@@ -38,7 +38,7 @@ from ansible.plugins.loader import connection_loader, get_shell_plugin
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import record_column
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import TierwrightError
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tried_images import is_trial
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tried_record import is_trial
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import guard_display, say, warn
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook import garbage_collection
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
@@ -98,13 +98,8 @@ class CallbackModule(CallbackBase):
         self._play: Any = None
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
-        """Install the signal handlers, and load the plugins that every task in a build container needs.
-
-        Tasks are forks of this process, so they need not load these plugins again.
-        """
+        """Install the signal handlers."""
         self._has_summary = False  # ansible-playbook can run several playbooks, one after the other
-        connection_loader.get("tierwright.chain.tier", class_only=True)
-        get_shell_plugin(shell_type="sh")
         self._awaited = {str(task.action) for task in _tasks(playbook)} & _FIRST
         if self._awaited:
             self._signals = Signals()
@@ -130,6 +125,8 @@ class CallbackModule(CallbackBase):
             self._alive = self._journal.hold()
             atexit.register(self._end, os.getpid())
             add_role_folders(self._journal)
+            if _content(result).get("gate"):
+                _load_task_plugins()
             if _content(result).get("builds"):
                 self._recording = start_recording(self._journal)
 
@@ -241,6 +238,15 @@ class CallbackModule(CallbackBase):
             warn(f"{error}; the next run removes what is left")
             return
         journal.end()
+
+
+def _load_task_plugins() -> None:
+    """Load the plugins that every task in a build container needs.
+
+    Tasks are forks of this process, so they need not load these plugins again.
+    """
+    connection_loader.get("tierwright.chain.tier", class_only=True)
+    get_shell_plugin(shell_type="sh")
 
 
 def _tasks(playbook: Any) -> Any:

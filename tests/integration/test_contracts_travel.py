@@ -13,12 +13,8 @@ import threading
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract import sandbox
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import (
-    GateSubject,
-    RoleTests,
-    Suite,
-    run_suite,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import GateSubject, run_suite
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.role_tests import RoleTests, Suite
 from sdk_client import as_engine
 
 pytestmark = pytest.mark.once

@@ -25,7 +25,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibili
     Matrix,
     Variant,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import RoleTests, Suite
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.role_tests import RoleTests, Suite
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.records import decode, encode
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import Planned

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core import errors
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import Suite, _failed_test
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import _failed_test
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.role_tests import Suite
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.session_result import SessionFailure
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.text import printable, printable_lines

@@ -13,12 +13,11 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core import pare
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract import gate, session_containers
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import (
     GateSubject,
-    RoleTests,
-    Suite,
     arguments,
     run_suite,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.result_file import read_result
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.role_tests import RoleTests, Suite
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.session_result import SessionResult
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ContractError, NotFoundError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain import tags
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import (
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.role_tests import (
     RoleTests,
     Suite,
     find_tests,

@@ -10,8 +10,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError, EngineError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.followed_image import look_up
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.lock_file import LockedAncestor
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tried_images import (
-    find_candidates,
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tried_images import find_candidates
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tried_record import (
     is_trial,
     note_tried,
     read_tried,

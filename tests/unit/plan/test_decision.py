@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.parts import content_tag, digest_key
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain import tags
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.graph import Chain
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import passed_tag
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.role_tests import passed_tag
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import (

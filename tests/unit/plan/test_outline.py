@@ -6,7 +6,7 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.parts import digest_key
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.graph import Chain
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import RoleTests, Suite
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.role_tests import RoleTests, Suite
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import decide
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.outline import (

@@ -9,11 +9,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.lo
     LockedAncestor,
     LockedTier,
 )
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tried_images import (
-    find_candidates,
-    is_trial,
-    note_tried,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tried_images import find_candidates
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tried_record import is_trial, note_tried
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.verdicts import read_verdict
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.judging import (

@@ -12,10 +12,9 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import (
     FailedTest,
     GateSubject,
-    RoleTests,
-    Suite,
     Verdict,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.role_tests import RoleTests, Suite
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.build_facts import noted_facts
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.gate_facts import (
     GateFacts,

@@ -10,12 +10,8 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.parts import content_tag, digest_key
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain import tags
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.graph import Chain
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import (
-    FailedTest,
-    RoleTests,
-    Suite,
-    Verdict,
-)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import FailedTest, Verdict
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.role_tests import RoleTests, Suite
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ContractError, RunError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision

@@ -1,9 +1,6 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The gate: the tests that a tier's image must pass, and pytest processes that run them within a time limit.
-
-These are the tests of the tier's own role, and the contracts of its ancestors.
-"""
+"""The gate: pytest processes that run the tests of an image within a time limit."""
 
 from __future__ import annotations
 
@@ -22,81 +19,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..build_key.file_digests import digest_path
-from ..build_key.parts import digest_bytes
-from ..chain import tags
 from ..engine.engine import connect
 from ..errors import ContractError, TierwrightError
 from ..parent_process import ParentProcess
 from ..text import printable, printable_lines
 from .result_file import read_result
+from .role_tests import RoleTests, Suite
 from .sandbox import SANDBOX_TESTS, run_in_sandbox, sandboxes
 from .session_containers import SeparateContainers
 from .session_result import SessionFailure, SessionResult, judge
-
-#: Names of pytest's test files, and their folder in a role.
-TEST_FILES = ("test_*.py", "*_test.py")
-_FOLDER = "tests"
-
-
-@dataclass(frozen=True, slots=True)
-class RoleTests:
-    """The tests of one tier's role."""
-
-    #: The name of the tier.
-    tier: str
-    #: The team that owns it.
-    team: str
-    #: The folder with the tests.
-    folder: str
-    #: The published image that they are attached to, if another team owns them; ``None`` for a role of this project:
-    #: ``registry.example.org/operations/corebuild@sha256:…``. Tests of other teams run in a sandbox.
-    origin: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Suite:
-    """The tests that one tier's image must pass."""
-
-    #: The tests of its role; ``None`` if there are none.
-    own: RoleTests | None = None
-    #: The tests of its ancestors' roles, the parent's first. Only those that are marked ``contract`` run.
-    contracts: tuple[RoleTests, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.all)
-
-    @property
-    def all(self) -> tuple[RoleTests, ...]:
-        """All tests, those of its own role first."""
-        return (*([] if self.own is None else [self.own]), *self.contracts)
-
-    def digest(self) -> str:
-        """Return the digest of all files in the folders of the tests. It does not depend on the paths of the folders.
-
-        Raises:
-            OSError: A file cannot be read.
-        """
-        return digest_bytes(repr([(tests.tier, digest_path(Path(tests.folder))) for tests in self.all]).encode())
-
-
-def find_tests(role: Path) -> Path | None:
-    """Return the folder of a role's tests; ``None`` if it has no test files."""
-    folder = role / _FOLDER
-    return folder if any(next(folder.rglob(pattern), None) for pattern in TEST_FILES) else None
-
-
-def passed_tag(image: str, tests: str, neighbours: Mapping[str, str | None]) -> str:
-    """Return the tag of an image that passed exactly these tests.
-
-    Args:
-        image: The ID of the image.
-        tests: The digest of the tests.
-        neighbours: IDs of the images that the tests used, by tier; ``None`` for a tier without an image.
-    """
-    neighbour_images = repr(sorted((name, neighbour or "") for name, neighbour in neighbours.items()))
-    return tags.tested(digest_bytes(f"{image} {tests}".encode()), digest_bytes(neighbour_images.encode()))
-
 
 #: Default time limit for all tests of one image, in seconds.
 TIMEOUT = 600

@@ -9,7 +9,7 @@ import fnmatch
 from pathlib import Path, PurePosixPath
 
 from ..build_key.file_digests import list_files, read_file
-from .gate import TEST_FILES
+from .role_tests import TEST_FILES
 
 #: The mark of a test that all descendants of a tier must pass.
 CONTRACT = "contract"

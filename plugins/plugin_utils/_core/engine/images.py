@@ -79,12 +79,8 @@ class Images:
         path = self._kind().health_check_path
         if path is None or image.config.get("Healthcheck"):
             return image.config
-        action, api = f"looking for the health check of image {image.id}", self._session.api
-        with translate_errors(action):
-            answer = api.get(api.base_url + path.format(image.id), timeout=api.timeout)
-            if not answer.ok:
-                raise EngineError(f"{action}: the engine says: {answer.text.strip()}")
-            health_check = answer.json().get("Healthcheck")
+        with translate_errors(f"looking for the health check of image {image.id}"):
+            health_check = self._session.http.request(path.format(image.id)).get("Healthcheck")
         return {**image.config, "Healthcheck": health_check} if health_check else image.config
 
     def history(self, image: str) -> list[HistoryEntry]:
@@ -94,8 +90,7 @@ class Images:
             EngineError: The engine rejected the request, or does not have the image.
         """
         with translate_errors(f"reading the history of image {image}"):
-            entries = self._session.api.history(self._image_names.engine_name(image))
-            return [read_history_entry(entry) for entry in entries]
+            return [read_history_entry(entry) for entry in require_list(self._history(image))]
 
     def newest_step(self, image: str) -> HistoryEntry | None:
         """Read the newest history entry; ``None`` if the image does not exist (it may just have been removed).
@@ -105,7 +100,7 @@ class Images:
         """
         try:
             with translate_errors(f"reading the history of image {image}"):
-                return read_history_entry(self._session.api.history(self._image_names.engine_name(image))[0])
+                return read_history_entry(self._history(image)[0])
         except MissingError:
             return None
 
@@ -280,6 +275,9 @@ class Images:
             return Snapshot(
                 (Identity(self._id(entry), entry.get("Labels") or {}), entry.get("RepoTags") or ()) for entry in entries
             )
+
+    def _history(self, image: str) -> Any:
+        return self._session.get(f"/images/{in_path(self._image_names.engine_name(image))}/history")
 
     def _id(self, entry: Mapping[str, Any]) -> str:
         return self._image_names.listed_id(str(entry["Id"]), entry.get("Labels"))

@@ -35,7 +35,6 @@ from ..engine.engine import Engine
 from ..engine.inspection import Image
 from ..errors import SourceError
 from ..image import labels
-from ..sealing.stage_image import stage
 
 #: Mount point of the cache. /dev is a tmpfs of the container, so the mount point is never in the layer.
 CACHE_MOUNT = "/dev/tierwright-cache"
@@ -135,6 +134,8 @@ def ensure(
         if interpreter := _find(engine, volume_name(source)):
             return interpreter
     for source in sources:
+        from ..sealing.stage_image import stage  # noqa: PLC0415 - slow import; most runs build no interpreter
+
         stage_id = stage(engine, source, run, tier)
         try:
             if engine.files.holds(stage_id, manager):

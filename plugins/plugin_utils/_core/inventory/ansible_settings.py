@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible import constants
 from ansible.errors import AnsibleError
@@ -18,11 +18,13 @@ from ansible.utils.collection_loader._collection_finder import _get_collection_p
 
 from ..build_key.file_digests import MISSING, Projects, digest_folder
 from ..build_key.parts import COLLECTION, digest_bytes, digest_value
-from ..custody.build_facts import BuildTools
 from ..errors import ChainError
 from ..local_files import own_reads
 from ..records import decode
 from .value_sources import PLUGINS, SETTINGS
+
+if TYPE_CHECKING:
+    from ..custody.build_facts import BuildTools
 
 #: The file that ``ansible-galaxy`` writes into an installed collection. It contains a digest of each file.
 _FILE_LIST = "FILES.json"
@@ -81,6 +83,8 @@ def describe_tools(parts: Iterable[str]) -> BuildTools:
     Args:
         parts: Names of key parts; those of collections count.
     """
+    from ..custody.build_facts import BuildTools  # noqa: PLC0415 - slow import; only a tier that is built needs it
+
     prefix = f"{COLLECTION}/"
     names = [name.removeprefix(prefix) for name in parts if name.startswith(prefix)]
     return BuildTools(str(ansible_version), {name: _collection_version(name) for name in names})

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..build_key.file_digests import Projects
 from ..chain.graph import Chain
@@ -15,7 +15,6 @@ from ..compatibility.matrix_store import VariantRef
 from ..errors import ChainError
 from ..handover import lock_file
 from ..handover.lock_file import LockedTier
-from ..policy.policy import Policy
 from ..policy.version_memory import VersionMemory
 from ..state.owner import Home
 from ..state.status import Followed
@@ -23,6 +22,9 @@ from ..transports.registries import Registries
 from .policy_settings import read_chain_policy
 from .registry_settings import read_cache_use, read_registries
 from .tiers import GROUP, find_home, former_name, read_chain, read_name
+
+if TYPE_CHECKING:
+    from ..policy.policy import Policy
 
 
 class HostVars(Protocol):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ..chain.names import split_registry
-from ..contract.gate import RoleTests
+from ..contract.role_tests import RoleTests
 from ..errors import ChainError, DamagedError, NotFoundError, describe_error
 from ..handover.attachments import Attachment, read_attachment
 from ..handover.lock_file import LockedAncestor, LockedTier

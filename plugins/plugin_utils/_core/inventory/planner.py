@@ -6,16 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..bases.base_image import check_checksum
 from ..bases.debian_bootstrap import check_tools
 from ..chain.names import split_pinned
 from ..chain.tier import Bootstrap, Import, Pull, Tier
 from ..engine.engine import Engine
 from ..errors import ChainError, wrap_errors
-from ..handover.followed_image import read_locked
-from ..handover.shared_cache import SharedCache
 from ..image import platform
 from ..plan.decision import Action, Decision, decide, decide_tests_only
 from ..plan.locked_image import LOCKED, TRIED
@@ -28,6 +25,9 @@ from .tier_key_parts import TierKeyParts
 from .tier_roles import TierRoles
 from .tiers import join_messages, read_builder
 from .variable_digests import digest_settings
+
+if TYPE_CHECKING:
+    from ..handover.shared_cache import SharedCache
 
 
 class Planner:
@@ -53,6 +53,10 @@ class Planner:
         """
         if self.inventory.cache_use is None:
             return None
+
+        # Slow imports, for registries
+        from ..handover.followed_image import read_locked  # noqa: PLC0415
+        from ..handover.shared_cache import SharedCache  # noqa: PLC0415
 
         followed = {locked.config: (self.inventory.chain[name], locked) for name, locked in self.inventory.used.items()}
 
@@ -184,4 +188,6 @@ def _check_source(engine: Engine, tier: Tier) -> None:
         case Bootstrap():
             check_tools(tier.name)
         case Import(archive, checksum):
+            from ..bases.base_image import check_checksum  # noqa: PLC0415 - slow import; few bases are imported
+
             check_checksum(tier.name, Path(archive), checksum)

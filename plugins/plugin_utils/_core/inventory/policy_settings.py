@@ -6,14 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ChainError
 from ..local_files import own_reads
-from ..policy.policy import Policy
-from ..policy.policy_signature import NAME, read_signed_policy
-from ..policy.root_keys import read_root_keys
-from ..policy.version_memory import VersionMemory
+from ..policy.policy_files import NAME
+
+if TYPE_CHECKING:
+    from ..policy.policy import Policy
+    from ..policy.version_memory import VersionMemory
 
 
 def read_chain_policy(
@@ -49,6 +50,10 @@ def read_chain_policy(
                     f"{policy_name}. Without it, nothing would be verified"
                 )
             return None
+        # Slow imports, for a chain that has a policy
+        from ..policy.policy_signature import read_signed_policy  # noqa: PLC0415
+        from ..policy.root_keys import read_root_keys  # noqa: PLC0415
+
         return read_signed_policy(path, read_root_keys(keys, folder, keys_name), memory=memory)
 
 

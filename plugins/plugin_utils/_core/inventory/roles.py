@@ -15,7 +15,7 @@ from ansible.utils.collection_loader import AnsibleCollectionRef
 from ansible.utils.collection_loader._collection_finder import _get_collection_role_path
 
 from ..build_key.file_digests import digest_folder, read_file
-from ..contract.gate import find_tests
+from ..contract.role_tests import find_tests
 from ..errors import ChainError, wrap_errors
 from .ansible_settings import setting
 from .argument_specs import RoleArguments, read_arguments

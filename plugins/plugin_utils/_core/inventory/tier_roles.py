@@ -9,11 +9,10 @@ from pathlib import Path
 
 from ..build_key.repository_source import RepositorySource, RepositorySources
 from ..build_key.source_version import Commit, installed_version, last_commit
-from ..contract.gate import RoleTests, Suite
+from ..contract.role_tests import RoleTests, Suite
 from ..errors import ChainError
 from .chain_inventory import ChainInventory
 from .display import warn
-from .followed_contracts import followed_contracts
 from .roles import RoleContent, read_role, read_tests_folder
 
 
@@ -118,6 +117,8 @@ class TierRoles:
         return {name: suite.digest() for name, suite in suites.items() if suite}
 
     def _followed(self, tier: str) -> tuple[RoleTests, ...]:
+        from .followed_contracts import followed_contracts  # noqa: PLC0415 - slow import; most chains follow nobody
+
         if tier not in self._followed_contracts:
             locked, connect = self._inventory.used[tier], self._inventory.registries.reader
             self._followed_contracts[tier] = followed_contracts(tier, locked, connect)

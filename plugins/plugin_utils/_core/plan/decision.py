@@ -16,7 +16,7 @@ from ..build_key.rebuild_reasons import differences
 from ..chain import tags
 from ..chain.graph import Chain
 from ..chain.tier import Tier
-from ..contract.gate import passed_tag
+from ..contract.role_tests import passed_tag
 from ..engine.inspection import Identity, Snapshot
 from ..errors import ChainError
 from ..image import labels

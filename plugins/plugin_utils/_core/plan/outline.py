@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 
-from ..contract.gate import Suite
+from ..contract.role_tests import Suite
 from .decision import Action, Decision
 
 #: If a run has more tiers than this, its unchanged tiers are counted instead of listed.

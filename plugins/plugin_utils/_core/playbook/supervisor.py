@@ -32,7 +32,7 @@ from ansible.executor.play_iterator import FailedStates, IteratingStates
 from ansible.plugins.strategy import StrategyBase, results_thread_main
 
 from ..errors import RunError
-from ..handover.tried_images import is_trial
+from ..handover.tried_record import is_trial
 from ..state.journal import Journal
 from ..state.plan_records import read_plan
 from ..state.tier_records import note_disturbance

@@ -20,12 +20,8 @@ from ..signing.public_key import PublicKey
 from ..signing.statement import Statement, Subject, read_statement
 from .evidence import POLICY
 from .policy import LARGEST, Policy, read_policy
+from .policy_files import SUFFIX
 from .version_memory import VersionMemory
-
-#: Name of the policy in the folder of an inventory.
-NAME = "chain-policy.yml"
-#: What is appended to its path to get that of its signature.
-SUFFIX = ".sigstore.json"
 
 _LARGEST = 1 << 20
 _MOST_LINES = 100

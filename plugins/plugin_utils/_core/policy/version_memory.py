@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..chain.names import file_name
 from ..errors import TrustError, describe_error
 from ..local_files import lock, own_reads, state, write_durably
 from ..records import decode, encode
-from .policy import Policy
+
+if TYPE_CHECKING:
+    from .policy import Policy
 
 #: The folder, in that of the state of all chains. No chain has such a name, because ``+`` is quoted in file names.
 FOLDER = "+policies"

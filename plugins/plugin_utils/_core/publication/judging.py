@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..chain.tier import Tier
-from ..handover.tried_images import read_tried
+from ..handover.tried_record import read_tried
 from ..handover.verdicts import ConsumerVerdict
 from ..plan.decision import Action
 from ..state.journal import Journal

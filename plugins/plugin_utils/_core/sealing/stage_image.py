@@ -24,9 +24,7 @@ from ..image import provenance
 from ..image.configuration import document, work_config
 from ..image.labels import work
 from .loading import Layers, load
-
-#: Text of the history entries of a stage image. The last entry of an image that a user makes from it is different.
-_DOING = "tierwright: build"
+from .stage_history import DOING
 
 #: Mount points of engines, with their parent folders as in every distribution: files, folders (with a slash) and links,
 #: with the target of a link.
@@ -61,22 +59,10 @@ def stage(engine: Engine, parent_image: Image, run: str, tier: str) -> str:
         os=parent_image.os,
         config=work_config(parent_image.config, work(run, tier)),
         layers=layers.digests,
-        history=[{"created": provenance.timestamp(0), "created_by": _DOING} for _layer in layers.digests],
+        history=[{"created": provenance.timestamp(0), "created_by": DOING} for _layer in layers.digests],
         created=provenance.timestamp(0),
     )
     return load(engine, content, layers).id
-
-
-def is_stage(engine: Engine, image: str) -> bool:
-    """Tell whether an image with the labels of a stage image is one.
-
-    An image that a user commits from a build container inherits these labels.
-
-    Raises:
-        EngineError: The engine rejected a request.
-    """
-    newest = engine.images.newest_step(image)
-    return newest is None or newest.created_by == _DOING  # a missing image was removed by its run in the meantime
 
 
 def lower_layers(engine: Engine, parent_image: Image) -> Layers:

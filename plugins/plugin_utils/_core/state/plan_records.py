@@ -14,7 +14,7 @@ from ..build_key.source_version import Commit
 from ..chain.graph import Chain
 from ..chain.names import variable_prefix
 from ..chain.tier import Tier
-from ..contract.gate import Suite
+from ..contract.role_tests import Suite
 from ..errors import RunError
 from ..plan.decision import Action, Decision
 from .journal import Journal

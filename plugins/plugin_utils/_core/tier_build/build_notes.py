@@ -16,8 +16,9 @@ from pathlib import Path
 from ..build_key.file_digests import digest_tree
 from ..build_key.parts import Parts
 from ..chain.tier import Pull
-from ..contract.gate import GateSubject, RoleTests, Suite, Verdict
+from ..contract.gate import GateSubject, Verdict
 from ..contract.marks import may_have_contracts
+from ..contract.role_tests import RoleTests, Suite
 from ..custody.build_facts import BuildTools, ParentImage, collect_facts, note_facts, noted_facts, rfc3339
 from ..custody.gate_facts import CONTRACT, OWN, GateFacts, SuiteFolder, note_gate
 from ..custody.manifest_digest import known_manifest

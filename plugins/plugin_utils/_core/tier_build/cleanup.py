@@ -15,7 +15,7 @@ from ..engine.inspection import Names
 from ..image.labels import CHAIN, RUN, TIER
 from ..image.provenance import Repositories
 from ..interpreter import mounted_python
-from ..sealing.stage_image import is_stage
+from ..sealing.stage_history import is_stage
 from ..state.journal import Journal, runs, runs_folder, start_time
 from ..state.plan_records import read_plan
 from ..state.tier_records import read_build

@@ -18,7 +18,8 @@ from pathlib import Path
 from ..chain import tags
 from ..chain.graph import Chain
 from ..chain.tier import Tier
-from ..contract.gate import FailedTest, GateSubject, Verdict, arguments, passed_tag, run_suite
+from ..contract.gate import FailedTest, GateSubject, Verdict, arguments, run_suite
+from ..contract.role_tests import passed_tag
 from ..custody.gate_facts import noted_gate
 from ..custody.record_store import LocalRecords
 from ..engine import services
