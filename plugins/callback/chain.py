@@ -36,7 +36,7 @@ from ansible.plugins.callback import CallbackBase
 from ansible.plugins.loader import connection_loader, get_shell_plugin
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import record_column
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import TierwrightError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tried_record import is_trial
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import guard_display, say, warn
@@ -93,6 +93,7 @@ class CallbackModule(CallbackBase):
         #: The first actions of the playbook, as long as no task has begun.
         self._awaited: set[str] = set()
         self._has_summary = False
+        self._engine: Engine | None = None
         #: Failed and unreachable hosts, at the end of the run.
         self._failed: list[str] = []
         self._play: Any = None
@@ -200,7 +201,7 @@ class CallbackModule(CallbackBase):
                 say(line)
 
     def _show_summary(self, journal: Journal) -> None:
-        engine = connect()
+        engine = self._connect()
         for line in summary(engine, journal, everything=self._display.verbosity > 0):
             say(line)
         if lines := record_column(engine, journal):
@@ -228,12 +229,19 @@ class CallbackModule(CallbackBase):
             warn(unexpected_error(f"the summary of run {journal.run}", error))
         self._clear(journal)
 
+    def _connect(self) -> Engine:
+        """Connect to the engine, at the end of a run."""
+        if self._engine is None:
+            self._engine = connect()
+        return self._engine
+
     def _clear(self, journal: Journal) -> None:
         for child in multiprocessing.active_children():  # only after an abort; a stopped child would not end by itself
             child.kill()
         try:
-            clear_run(connect(), journal.run)
-            drop_all_holds(connect(), journal)
+            engine = self._connect()
+            clear_run(engine, journal.run)
+            drop_all_holds(engine, journal)
         except TierwrightError as error:
             warn(f"{error}; the next run removes what is left")
             return

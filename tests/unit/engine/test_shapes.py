@@ -28,7 +28,7 @@ class Client:
         self._answer = answer
         self.api = self
         self.address = "unix:///x"
-        self.http = SimpleNamespace(json=lambda _path: {"ApiVersion": "1.41"})
+        self.about = lambda: {"ApiVersion": "1.41"}
 
     def __getattr__(self, _name):
         return lambda *_arguments, **_options: self._answer
@@ -82,8 +82,6 @@ def engine(tmp_path, monkeypatch):
             address = "unix:///x"
 
             def json(self, path):
-                if path == "/version":
-                    return {"ApiVersion": "1.41"}
                 last = path.partition("?")[0].rpartition("/")[2]
                 kind = "list" if path.startswith("/images/json") else {"json": "image", "history": "history"}[last]
                 return answers[kind]
@@ -91,7 +89,7 @@ def engine(tmp_path, monkeypatch):
             def stream(self, path):
                 raise EngineError(f"{self.address} packs nothing: {path}")
 
-        session = SimpleNamespace(address=FakeApi.address, http=FakeApi())
+        session = SimpleNamespace(address=FakeApi.address, http=FakeApi(), about=lambda: {"ApiVersion": "1.41"})
         monkeypatch.setattr(docker_daemon, "lazy_engine", lambda: Engine(session))
         store = Store(tmp_path / "store")
         return transport.open_place("", "", store), store

@@ -60,6 +60,7 @@ class EngineSession:
         self.address, self.timeout = address, timeout
         self._client: Any = None
         self._api_version = ""
+        self._about: Any = None
         self._lock = threading.Lock()
         #: For requests that do not need the SDK.
         self.http = Http(address, lambda: self.api)
@@ -110,9 +111,18 @@ class EngineSession:
                 self._api_version = self.api.api_version
         return self._api_version
 
+    def about(self) -> Any:
+        """Return the response to ``GET /version``. The engine is asked once: for this, Docker starts other programs.
+
+        Raises the same errors as :meth:`.Http.json`.
+        """
+        if self._about is None:
+            self._about = self.http.json("/version")
+        return self._about
+
     def _ask_version(self) -> Any:
         try:
-            answer = self.http.json("/version")
+            answer = self.about()
         except EngineUnavailableError:
             raise
         except TierwrightError as error:

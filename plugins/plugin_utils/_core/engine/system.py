@@ -130,8 +130,7 @@ class System:
         """
         if self._kind is None:
             with translate_errors("asking the engine for its version"):
-                http = self._session.http
-                self._kind = recognise(http.json("/version"), lambda: http.json("/info"))
+                self._kind = recognise(self._session.about(), lambda: self._session.http.json("/info"))
         return self._kind
 
     def platform(self) -> tuple[str, str]:
