@@ -49,7 +49,7 @@ class World:
             VaultSecretsContext.initialize(VaultSecretsContext(secrets))
         inventory = InventoryManager(loader, sources=[str(self.folder / self.inventory)])
         manager = VariableManager(loader, inventory)
-        manager.extra_vars.update(self.extra)
+        manager._extra_vars = {**manager.extra_vars, **self.extra}  # Ansible has one dictionary of them per process
         for host, facts in self.facts.items():
             manager.set_host_facts(host, facts)
         return HostVars(inventory, manager, loader)
