@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine import api_requests
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.api_errors import MissingError, RefusedError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.system import DOCKER, PODMAN
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineUnavailableError
 from served import http_server
 
@@ -21,16 +22,19 @@ IMAGE = {"Id": "sha256:1", "RootFS": {"Layers": ["sha256:2"]}, "Config": {}, "Re
 
 
 class World:
-    """A small engine: it notes the requests, and can report a different version."""
+    """A small engine: it notes the requests, can report a different version, and need not answer pings."""
 
     def __init__(self):
         self.requests, self.version = [], b'{"ApiVersion": "1.41"}'
+        self.ping = {}
 
     def answer(self, path, _headers):
         self.requests.append(path)
         path, _, _query = path.removeprefix("/v1.41").partition("?")
         if path == "/version":
             return 200, {}, self.version
+        if path == "/_ping" and self.ping:
+            return 200, self.ping, b"OK"
         answers = {"/images/web:latest/json": IMAGE, "/images/json": [], "/volumes": {"Volumes": None}}
         if path in answers:
             return 200, {}, json.dumps(answers[path]).encode()
@@ -69,7 +73,7 @@ def test_requests_name_the_version_of_the_engine_and_their_filters(world):
     engine.images.untagged("a")
     engine.volumes.labelled("a")
     engine.close()
-    sent = [path.partition("?") for path in world.requests if not path.endswith("/version")]
+    sent = [path.partition("?") for path in world.requests if path not in {"/version", "/_ping"}]
     assert [path for path, _, _ in sent] == ["/v1.41/images/json", "/v1.41/images/json", "/v1.41/volumes"]
     filters = [json.loads(parse_qs(query)["filters"][0]) for _, _, query in sent]
     assert filters == [{"label": ["a=b&c"]}, {"dangling": ["true"], "label": ["a"]}, {"label": ["a"]}]
@@ -91,10 +95,35 @@ def test_a_service_that_is_no_supported_engine_is_reported(world, version, messa
         connect()
 
 
+@pytest.mark.parametrize(
+    ("headers", "kind"),
+    [({"Api-Version": "1.41"}, DOCKER), ({"API-Version": "1.41", "Libpod-API-Version": "5.4.2"}, PODMAN)],
+)
+def test_a_ping_is_enough_to_know_the_engine(monkeypatch, headers, kind):
+    world = World()
+    world.ping = headers
+    with http_server(world.answer) as host:
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://{host}")
+        engine = connect()
+        assert engine.kind == kind
+        assert engine.images.all_ids() == []
+        engine.close()
+    assert world.requests == ["/_ping", "/v1.41/images/json"]
+
+
+def test_an_old_engine_that_answers_a_ping_is_reported(monkeypatch):
+    world = World()
+    world.ping = {"Api-Version": "1.39"}
+    with http_server(world.answer) as host:
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://{host}")
+        with pytest.raises(EngineUnavailableError, match=r"API version 1\.39; version 1\.40 or later is required"):
+            connect()
+
+
 @pytest.fixture
 def forgetful(tmp_path):
-    """An engine at a socket. Without a word, it closes each connection after one answer; it ends after three."""
-    path, contents = str(tmp_path / "engine.sock"), [b'{"ApiVersion": "1.41"}', b"[]", b"[]"]
+    """An engine at a socket. Without a word, it closes each connection after one answer; it ends after four."""
+    path, contents = str(tmp_path / "engine.sock"), [b"{}", b'{"ApiVersion": "1.41"}', b"[]", b"[]"]
 
     def serve():
         for content in contents:

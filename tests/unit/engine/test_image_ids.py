@@ -67,7 +67,7 @@ def make(tmp_path, monkeypatch):
     monkeypatch.setattr(image_ids, "_STORES", (str(tmp_path / "store"),))
 
     def make_names(api, kind=system.CONTAINERD, address="unix:///x"):
-        return ImageNames(SimpleNamespace(address=address, http=api, about=lambda: api.json("/version")), lambda: kind)
+        return ImageNames(SimpleNamespace(address=address, http=api), lambda: kind)
 
     return make_names
 

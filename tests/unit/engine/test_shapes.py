@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command import tree as command_tree
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command.output import Table
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.session import EngineIdentity
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError, TierwrightError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index.index import Store
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports import docker_daemon, transport
@@ -28,7 +29,7 @@ class Client:
         self._answer = answer
         self.api = self
         self.address = "unix:///x"
-        self.about = lambda: {"ApiVersion": "1.41"}
+        self.identity = lambda: EngineIdentity("1.41", is_podman=False)
 
     def __getattr__(self, _name):
         return lambda *_arguments, **_options: self._answer
@@ -89,7 +90,9 @@ def engine(tmp_path, monkeypatch):
             def stream(self, path):
                 raise EngineError(f"{self.address} packs nothing: {path}")
 
-        session = SimpleNamespace(address=FakeApi.address, http=FakeApi(), about=lambda: {"ApiVersion": "1.41"})
+        session = SimpleNamespace(
+            address=FakeApi.address, http=FakeApi(), identity=lambda: EngineIdentity("1.41", is_podman=False)
+        )
         monkeypatch.setattr(docker_daemon, "lazy_engine", lambda: Engine(session))
         store = Store(tmp_path / "store")
         return transport.open_place("", "", store), store

@@ -3,11 +3,12 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine import system as engine_system
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.session import EngineIdentity, names_podman
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.system import System
 
 
 @pytest.mark.parametrize(
-    ("version", "commits"),
+    ("version", "is_podman"),
     [
         ({"Version": "20.10.24", "Components": [{"Name": "Engine"}, {"Name": "containerd"}]}, False),
         ({"Version": "4.3.1", "Components": [{"Name": "Podman Engine"}, {"Name": "Conmon"}]}, True),
@@ -15,8 +16,9 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.syst
         ({"Version": "1", "Components": None}, False),
     ],
 )
-def test_the_kind_is_recognised_from_the_version(version, commits):
-    assert engine_system.recognise(version, dict).commits_mount_points is commits
+def test_the_kind_is_recognised_from_the_version(version, is_podman):
+    assert names_podman(version) is is_podman
+    assert engine_system.recognise(EngineIdentity("1.41", is_podman), dict).commits_mount_points is is_podman
 
 
 CONTAINERD = {"DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]}
@@ -32,16 +34,16 @@ CONTAINERD = {"DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]}
     ],
 )
 def test_the_image_store_is_recognised_if_the_api_supports_two(api, info, expected):
-    assert engine_system.recognise({"ApiVersion": api, "Components": [{"Name": "Engine"}]}, lambda: info) is expected
+    assert engine_system.recognise(EngineIdentity(api, is_podman=False), lambda: info) is expected
 
 
 def test_an_engine_is_asked_only_once():
     class Client:
         requests = 0
 
-        def about(self):
+        def identity(self):
             self.requests += 1
-            return {"Components": [{"Name": "Podman Engine"}]}
+            return EngineIdentity("1.41", is_podman=True)
 
     client = Client()
     system = System(client)

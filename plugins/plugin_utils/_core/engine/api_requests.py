@@ -16,8 +16,9 @@ import socket
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from email.message import Message
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import quote, urlsplit
 
 from ..errors import EngineError, EngineUnavailableError, NotFoundError
@@ -105,6 +106,24 @@ class Http:
         """
         with self.stream(path) as answer:
             return self._decode(path, answer)
+
+    def ping(self) -> Message:
+        """Return the headers of the response to a ping; empty if the engine needs the SDK, or rejects pings.
+
+        Raises:
+            EngineUnavailableError: The engine does not answer.
+        """
+        if not reachable_directly(self.address):
+            return Message()
+        try:
+            with self.stream("/_ping") as answer:
+                while answer.read(1 << 16):
+                    pass
+                return cast(http.client.HTTPResponse, answer).headers
+        except EngineUnavailableError:
+            raise
+        except (EngineError, NotFoundError):
+            return Message()
 
     def request(self, path: str) -> Any:
         """Get ``path`` of the Engine API as :meth:`json` does, with errors for :func:`.translate_errors`.

@@ -121,7 +121,7 @@ class Manifests:
 
     def _choose_manifest(self, index: Mapping[str, Any]) -> str | None:
         """Return the digest of the image manifest for the platform of the engine; ``None`` if there is none."""
-        version = self._session.about()
+        version = self._session.http.json("/version")
         wanted = version.get("Os"), version.get("Arch")
         for entry in index["manifests"]:
             platform, annotations = entry.get("platform") or {}, entry.get("annotations") or {}

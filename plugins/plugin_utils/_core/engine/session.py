@@ -7,12 +7,13 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from ..errors import EngineUnavailableError, TierwrightError, describe_error
-from .api_errors import ADVICE
+from .api_errors import ADVICE, translate_errors
 from .api_requests import Http, reachable_directly
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 #: Oldest supported API version: that of Docker Engine 20.10, and of the Docker-compatible API of Podman 4.
 _OLDEST_API = (1, 40)
+
+
+def names_podman(version: Mapping[str, Any]) -> bool:
+    """Say whether a response to ``GET /version`` comes from Podman."""
+    return "Podman Engine" in {str(component.get("Name")) for component in version.get("Components") or ()}
 
 
 def check_api_version(address: str, version: Any) -> str:
@@ -47,6 +53,15 @@ def check_api_version(address: str, version: Any) -> str:
     return str(version)
 
 
+@dataclass(frozen=True, slots=True)
+class EngineIdentity:
+    """What the code must know about an engine before it can use it."""
+
+    #: Its version of the API, for example ``1.41``.
+    api_version: str
+    is_podman: bool
+
+
 class EngineSession:
     """The address of one engine, and the connections to it. They are opened when they are needed."""
 
@@ -59,8 +74,7 @@ class EngineSession:
         """
         self.address, self.timeout = address, timeout
         self._client: Any = None
-        self._api_version = ""
-        self._about: Any = None
+        self._identity: EngineIdentity | None = None
         self._lock = threading.Lock()
         #: For requests that do not need the SDK.
         self.http = Http(address, lambda: self.api)
@@ -96,40 +110,40 @@ class EngineSession:
             OSError: The connection broke.
         """
         query = urlencode({key: json.dumps(v) if isinstance(v, Mapping) else v for key, v in parameters.items()})
-        return self.http.request(f"/v{self._version()}{path}{query and '?'}{query}")
+        return self.http.request(f"/v{self.identity().api_version}{path}{query and '?'}{query}")
 
     def open(self) -> None:
         """Check that an engine answers, and that it is supported. Raises the same errors as :attr:`api`."""
-        self._version()
+        self.identity()
 
-    def _version(self) -> str:
-        """Return the engine's version of the API, for example ``1.41``. The engine is asked once."""
-        if not self._api_version:
-            if reachable_directly(self.address):
-                self._api_version = check_api_version(self.address, self._ask_version())
-            else:
-                self._api_version = self.api.api_version
-        return self._api_version
+    def identity(self) -> EngineIdentity:
+        """Return the engine's identity. The engine is asked once. Raises the same errors as :attr:`api`."""
+        if self._identity is None:
+            if not reachable_directly(self.address):
+                _connected = self.api  # its messages are better
+            self._identity = self._ask_identity()
+        return self._identity
 
-    def about(self) -> Any:
-        """Return the response to ``GET /version``. The engine is asked once: for this, Docker starts other programs.
+    def _ask_identity(self) -> EngineIdentity:
+        """Ask with a ping: for ``GET /version``, Docker starts other programs, which takes longer than all else.
 
-        Raises the same errors as :meth:`.Http.json`.
+        What is between this process and an engine may not let a ping through.
         """
-        if self._about is None:
-            self._about = self.http.json("/version")
-        return self._about
-
-    def _ask_version(self) -> Any:
+        headers = self.http.ping()
+        if (version := headers.get("Api-Version")) is not None:
+            return EngineIdentity(check_api_version(self.address, version), "Libpod-Api-Version" in headers)
         try:
-            answer = self.about()
+            answer = self.http.json("/version")
         except EngineUnavailableError:
             raise
         except TierwrightError as error:
             raise EngineUnavailableError(
                 f"no container engine answers at {self.address} ({error}); {ADVICE}"
             ) from error
-        return answer.get("ApiVersion") if isinstance(answer, Mapping) else answer
+        answer = answer if isinstance(answer, Mapping) else {}
+        version = check_api_version(self.address, answer.get("ApiVersion"))
+        with translate_errors("asking the engine for its version"):
+            return EngineIdentity(version, names_podman(answer))
 
     def close(self) -> None:
         """Close all connections."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .api_errors import translate_errors
-from .session import EngineSession
+from .session import EngineIdentity, EngineSession, names_podman
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +49,16 @@ CONTAINERD = EngineKind(names_manifests=True, most_layers=None)
 _CONTAINERD_SINCE = (1, 42)
 
 
-def recognise(version: Mapping[str, Any], info: Callable[[], Mapping[str, Any]]) -> EngineKind:
+def recognise(engine: EngineIdentity, info: Callable[[], Mapping[str, Any]]) -> EngineKind:
     """Return the kind of an engine.
 
     Args:
-        version: The response to ``GET /version``.
+        engine: The identity of the engine.
         info: Gets the response to ``GET /info``, which is slower. It is called only if it is needed.
     """
-    components = {str(component.get("Name")) for component in version.get("Components") or ()}
-    if "Podman Engine" in components:
+    if engine.is_podman:
         return PODMAN
-    if tuple(map(int, str(version.get("ApiVersion") or "0").split("."))) < _CONTAINERD_SINCE:
+    if tuple(map(int, engine.api_version.split("."))) < _CONTAINERD_SINCE:
         return DOCKER
     status = info().get("DriverStatus") or ()
     return CONTAINERD if ["driver-type", "io.containerd.snapshotter.v1"] in list(status) else DOCKER
@@ -110,13 +109,13 @@ class System:
         """
         with translate_errors("asking the engine what it is"):
             version, info = (self._session.http.json(path) for path in ("/version", "/info"))
-            is_podman = recognise(version, lambda: info).commits_mount_points
+            kind = recognise(EngineIdentity(str(version.get("ApiVersion") or "0"), names_podman(version)), lambda: info)
             store = str(info.get("Driver") or "unknown")
             security = [str(option) for option in info.get("SecurityOptions") or ()]
             return About(
-                product="Podman" if is_podman else "Docker",
+                product="Podman" if kind.commits_mount_points else "Docker",
                 version=str(version["Version"]),
-                store=f"{store} in containerd's store" if self.kind().names_manifests else store,
+                store=f"{store} in containerd's store" if kind.names_manifests else store,
                 rootless=any("rootless" in option for option in security) or bool(info.get("Rootless")),
                 folder=str(info.get("DockerRootDir") or ""),
                 platform=f"{version.get('Os') or 'linux'}/{version.get('Arch') or 'amd64'}",
@@ -130,7 +129,7 @@ class System:
         """
         if self._kind is None:
             with translate_errors("asking the engine for its version"):
-                self._kind = recognise(self._session.about(), lambda: self._session.http.json("/info"))
+                self._kind = recognise(self._session.identity(), lambda: self._session.http.json("/info"))
         return self._kind
 
     def platform(self) -> tuple[str, str]:
