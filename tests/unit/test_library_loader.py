@@ -1,16 +1,19 @@
-"""Python caches the byte code of the library, also in processes of Ansible."""
+"""Processes of Ansible import the library with cached byte code, and without garbage collection."""
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import os
 import subprocess
 import sys
+from importlib.util import module_from_spec
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.byte_code import LibraryFinder
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.library_loader import LibraryFinder
 
 COLLECTIONS = Path(__file__).parents[2] / "collections"
 LIBRARY = "ansible_collections.tierwright.chain.plugins.plugin_utils._core"
@@ -56,3 +59,27 @@ def test_only_modules_of_the_package_are_found(tmp_path):
     assert finder.find_spec("package.missing", [str(tmp_path)]) is None
     assert finder.find_spec("other.number", [str(tmp_path)]) is None
     assert finder.find_spec("package", None) is None
+
+
+def test_garbage_is_collected_again_after_an_import_even_if_it_fails(tmp_path):
+    (tmp_path / "good.py").write_text("import gc\nIS_ENABLED = gc.isenabled()\n")
+    (tmp_path / "bad.py").write_text("raise RuntimeError\n")
+    finder = LibraryFinder("package")
+    for name, raises in (("good", contextlib.nullcontext()), ("bad", pytest.raises(RuntimeError))):
+        spec = finder.find_spec(f"package.{name}", [str(tmp_path)])
+        module = module_from_spec(spec)
+        with raises:
+            spec.loader.exec_module(module)
+        assert gc.isenabled()
+        assert getattr(module, "IS_ENABLED", False) is False
+
+
+def test_an_import_without_garbage_collection_does_not_begin_one(tmp_path):
+    (tmp_path / "good.py").write_text("")
+    spec = LibraryFinder("package").find_spec("package.good", [str(tmp_path)])
+    gc.disable()
+    try:
+        spec.loader.exec_module(module_from_spec(spec))
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
