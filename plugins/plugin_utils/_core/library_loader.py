@@ -3,7 +3,7 @@
 """Makes imports of this library fast where Ansible's loader of collections would do them.
 
 - That loader compiles each module again in every process. Python's own loader compiles a module once, and keeps the
-  result in ``__pycache__``. As always, it respects ``PYTHONDONTWRITEBYTECODE`` and ``PYTHONPYCACHEPREFIX``, and a folder
+  result in ``__pycache__``. As always, it respects ``PYTHONDONTWRITEBYTECODE`` and ``PYTHONPYCACHEPREFIX``. A folder
   that it may not write to is no error.
 - Python's garbage collector does not run during an import. It would find nothing: modules live as long as the process.
 """
