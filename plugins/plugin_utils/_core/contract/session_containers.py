@@ -70,7 +70,9 @@ class SessionContainers:
             labels.CHAIN: image.labels.get(labels.CHAIN, ""),
         }
         #: Idle containers for ``host``: one without and one with access to outside networks.
-        self._idle: dict[bool, str] = {}
+        self._idle: dict[bool, EngineContainer] = {}
+        #: Started containers that were not removed, by ID.
+        self._started: dict[str, EngineContainer] = {}
         self._network = ""
         self._relay: Relay | None = None
         #: The helper container for HTTP requests, and the path of its Python.
@@ -91,9 +93,8 @@ class SessionContainers:
 
     def idle(self) -> EngineContainer:
         """Return the idle container of the image under test: commands run as root, its own processes do not run."""
-        image = self._images[self._tier]
-        container, alias = self._idle_container(), self._tier
-        return EngineContainer(self._engine, container, tier=self._tier, alias=alias, config=image.config, user=_ROOT)
+        with self._lock:
+            return self._start_idle()
 
     def start(
         self,
@@ -131,16 +132,17 @@ class SessionContainers:
             networks=networks,
             dns_options=() if online else _SHORT_DNS_TIMEOUT,
         )
-        container = self._engine.services.start(setting)
-        return EngineContainer(
+        container = EngineContainer(
             self._engine,
-            container,
+            self._engine.services.start(setting),
             tier=name,
             alias=alias,
             config=image.config,
             network=self._name,
             relay=self._relay,
         )
+        self._started[container.id] = container
+        return container
 
     def remove(self, container: ContainerUnderTest) -> None:
         """Remove a container.
@@ -161,16 +163,13 @@ class SessionContainers:
             self._watcher.dismiss()
             self._watcher = None
 
-    def _idle_container(self) -> str:
-        with self._lock:
-            return self._start_idle()
-
-    def _start_idle(self) -> str:
+    def _start_idle(self) -> EngineContainer:
         online = self._online()
         if online not in self._idle:
             self._watch()
+            image = self._images[self._tier]
             setting = services.ContainerSettings(
-                self._images[self._tier].id,
+                image.id,
                 self._labels,
                 user=_ROOT,
                 command=("/bin/sh", "-c", containers.IDLE_SCRIPT),
@@ -178,12 +177,15 @@ class SessionContainers:
                 networks={self._engine.kind.default_network: []} if online else {},
             )
             try:
-                self._idle[online] = self._engine.services.start(setting)
+                container = self._engine.services.start(setting)
             except EngineError as error:
                 raise EngineError(
                     f"tier {self._tier!r}: fixture 'host' needs /bin/sh and sleep in the image; if the image does not "
                     f"have them, use 'image' and 'start' ({error})"
                 ) from error
+            self._idle[online] = EngineContainer(
+                self._engine, container, tier=self._tier, alias=self._tier, config=image.config, user=_ROOT
+            )
         return self._idle[online]
 
     def _private_network(self) -> str:
