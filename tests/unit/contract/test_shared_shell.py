@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract import shared_shell
@@ -126,7 +126,9 @@ def shell(container):
     shell.end()
 
 
-ENVIRONMENT = 'env | grep -v ^_= | sort; pwd; umask; ulimit -a; ls -l /proc/self/fd | wc -l; grep "^Sig[BIC]" /proc/self/status'
+ENVIRONMENT = (
+    "env | grep -v ^_= | sort; pwd; umask; ulimit -a; ls /proc/self/fd | wc -l; grep ^Sig[BIC] /proc/self/status"
+)
 
 LINES = [
     ":",
@@ -139,20 +141,20 @@ LINES = [
     "set -eu; echo $UNSET; echo never",
     "printf 'no newline'",
     "printf 'nul: \\0, last\\n\\n\\n'",
-    "echo \"$GREETING\"; echo '$GREETING \\\\ \\t `x`'; echo \"* ~\" *",
+    'echo "$GREETING"; echo \'$GREETING \\\\ \\t `x`\'; echo "* ~" *',
     "echo ä € 𝄞; printf '\\377\\201\\210\\n'",
-    "cat; echo \"at the end: $?\"; read -r line || echo nothing",
+    'cat; echo "at the end: $?"; read -r line || echo nothing',
     "echo first\necho second \\\n  third\n\n# comment\n",
     "echo trailing backslash \\",
     "cat <<'X'\nhere $x\n  X\nX\n",
     "cd /tmp; umask 077; export GREETING=bye X=1; f() { echo f; }; trap 'echo bye' EXIT",
-    "echo \"$GREETING${X-}\"; pwd; f",
+    'echo "$GREETING${X-}"; pwd; f',
     "echo kept; exec 1>&-; echo lost",
     "echo one; exec 2>&1; echo joined >&2",
     *(f"kill -{signal} $$; sleep 5" for signal in ("TERM", "KILL", "INT", "HUP", "PIPE", "SEGV", "USR1")),
     "sh -c 'kill -9 $$'; echo $?",
     "head -c 300000 /dev/zero; head -c 300000 /dev/zero | tr '\\0' e >&2",
-    "echo $0; echo $#; echo \"[$*]\"; echo $-; set | grep -c tierwright",
+    'echo $0; echo $#; echo "[$*]"; echo $-; set | grep -c tierwright',
     ENVIRONMENT,
 ]
 
@@ -191,7 +193,7 @@ def test_words_arrive_unchanged(tmp_path_factory, path, commands):
         container.end()
 
 
-def test_a_program_without_a_path_is_no_builtin_command(container, shell):
+def test_a_program_without_a_path_is_no_builtin_command(shell):
     assert shell.run(["printf", "%s", "x y"]) == (0, b"x y", b"")
     code, _stdout, stderr = shell.run(["set", "x"])
     assert code == 127
@@ -256,9 +258,10 @@ def test_an_interrupted_command_does_not_disturb_the_next_one(container, shell, 
     def interrupted(_answer, _stream, _data):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(ShellAnswer, "take", interrupted)
-        shell.run([container.shell, "-c", "echo one"])
+        with pytest.raises(KeyboardInterrupt):
+            shell.run([container.shell, "-c", "echo one"])
     assert shell.run([container.shell, "-c", "echo two"]) == (0, b"two\n", b"")
 
 
@@ -310,13 +313,13 @@ def test_an_answer_is_found_in_pieces_of_any_size(parts, status, left, data):
     result = f"{status:03d}{int(left)}"
     rest = {1: wire(TOKEN, *parts[:2], result, parts[2]), 2: wire(TOKEN, *parts[3:5], result, parts[5])}
     answer = ShellAnswer(TOKEN)
+    late = {1: len(parts[2]), 2: len(parts[5])}
     while any(rest.values()):
         stream = data.draw(st.sampled_from([number for number in rest if rest[number]]))
         size = data.draw(st.integers(1, 30))
-        if len([number for number in rest if rest[number]]) == 2:
-            assert answer.result is None
         answer.take(stream, rest[stream][:size])
         rest[stream] = rest[stream][size:]
+        assert (answer.result is not None) == all(len(rest[number]) <= late[number] for number in rest)
     assert answer.result == ShellResult(status, left)
     assert bytes(answer.output.stdout) == parts[1] + parts[2]
     assert bytes(answer.output.stderr) == parts[4] + parts[5]

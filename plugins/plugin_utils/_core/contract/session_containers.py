@@ -7,6 +7,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from ..engine import containers, services
@@ -21,6 +22,9 @@ from .reaper import Watcher, clear
 from .relay import IDLE_ARGUMENTS, Relay
 
 _ROOT = "0:0"
+
+#: Number of containers that are removed at the same time, while tests run.
+_PARALLEL_REMOVALS = 2
 
 #: Options for ``resolv.conf``. With Docker up to 25, on a network without access to the outside, queries for outside
 #: names fail only after 10 s.
@@ -73,6 +77,8 @@ class SessionContainers:
         self._idle: dict[bool, EngineContainer] = {}
         #: Started containers that were not removed, by ID.
         self._started: dict[str, EngineContainer] = {}
+        #: Removes ended containers. What it cannot remove is removed again, with an error, when the session ends.
+        self._removals = ThreadPoolExecutor(_PARALLEL_REMOVALS)
         self._network = ""
         self._relay: Relay | None = None
         #: The helper container for HTTP requests, and the path of its Python.
@@ -145,19 +151,25 @@ class SessionContainers:
         return container
 
     def remove(self, container: ContainerUnderTest) -> None:
-        """Remove a container.
+        """End a container, and remove it in the background.
+
+        When this method returns, no process of the container runs, so it cannot disturb the next test.
 
         Raises:
             EngineError: The engine rejected a request.
         """
-        self._engine.containers.remove(container.id)
+        started = self._started.pop(container.id, None)
+        if started is not None:
+            started.end()
+            self._removals.submit(self._engine.containers.remove, container.id)
 
     def close(self) -> None:
-        """Remove all containers of this session and its network.
+        """Remove all containers of this session and its network, and wait for removals in the background.
 
         Raises:
             EngineError: The engine rejected a request.
         """
+        self._removals.shutdown()
         if self._watcher is not None:
             clear(self._engine, self._session_label)
             self._watcher.dismiss()

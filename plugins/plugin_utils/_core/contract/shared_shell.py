@@ -141,7 +141,7 @@ class _Connection:
         self._stack = ExitStack()
         self._command = self._stack.enter_context(commands.started(container, [_SHELL, "-c", SCRIPT], user))
         self._take: Callable[[int, bytes], None] = _ignore
-        self._frames = Frames(lambda stream, data: self._take(stream, data))
+        self._frames = Frames(self._pass_on)
         self._has_ended = False
 
     def is_greeted(self) -> bool:
@@ -194,6 +194,9 @@ class _Connection:
                 return False
             self._frames.feed(chunk)
         return True
+
+    def _pass_on(self, stream: int, data: bytes) -> None:
+        self._take(stream, data)
 
     def end(self) -> None:
         """Let the shell end itself, and wait for it."""

@@ -26,10 +26,10 @@ GREETING = b"ready\n"
 #: Request that ends the shell.
 END = b"end\n"
 
-#: The shell script. It uses builtin commands only. A command must not notice it: no variable is exported, those that bash
-#: adds are removed, and the words of the command replace all others. Messages of this shell about killed commands are
-#: dropped, because an engine that runs a command does not write them. Processes that a command has left behind are in
-#: the list of all processes after it.
+#: The shell script. It uses builtin commands only. A command must not notice it: no variable is exported, those that
+#: bash adds are removed, and the words of the command replace all others. Messages of this shell about killed commands
+#: are dropped, because an engine that runs a command does not write them. The list of all processes after a command has
+#: those that it left behind.
 SCRIPT = r"""
 exec 3>&2 2>/dev/null
 unset SHLVL OLDPWD
