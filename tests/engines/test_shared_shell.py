@@ -34,7 +34,7 @@ def test_results_are_those_of_the_engines_own_commands(sandbox, engine):
     image = sandbox.load(User="7:8", WorkingDir="/etc", Env=["PATH=/bin", "GREETING=hello  there"])
     container = sandbox.start(image.id)
     for user in ("", "0:0"):
-        shell = SharedShell(engine.exec, container, user)
+        shell = SharedShell(engine, container, user)
         own = EngineContainer(engine, container, tier="x", alias="x", config={}, user=user)
         for line in LINES:
             # In a line that names PPID, the engine starts the command.
@@ -46,7 +46,7 @@ def test_results_are_those_of_the_engines_own_commands(sandbox, engine):
 
 
 def test_a_process_that_a_command_leaves_neither_delays_nor_disturbs_the_next_one(sandbox, engine):
-    shell = SharedShell(engine.exec, sandbox.start(sandbox.load().id))
+    shell = SharedShell(engine, sandbox.start(sandbox.load().id))
     leave = "(sleep 1; echo late; sleep 60) & echo now"
     assert shell.run(["/bin/sh", "-c", leave]).stdout in {b"now\n", b"now\nlate\n"}
     assert shell.run(["/bin/sh", "-c", "echo next"]) == (0, b"next\n", b"")

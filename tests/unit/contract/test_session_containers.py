@@ -25,7 +25,6 @@ class Engine:
         self.networks = SimpleNamespace(create=lambda *_arguments: "n1", reaches=lambda _name: True)
         self.services = SimpleNamespace(start=lambda _settings: f"c{len(self.done)}")
         self.containers = SimpleNamespace(end=lambda name: self.done.append(f"end {name}"), remove=self._remove)
-        self.exec = None
 
     def _remove(self, name):
         assert self.may_remove.wait(10)

@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given, settings
@@ -121,7 +122,7 @@ def container(request, tmp_path):
 
 @pytest.fixture
 def shell(container):
-    shell = SharedShell(container, "it")
+    shell = SharedShell(SimpleNamespace(exec=container), "it")
     yield shell
     shell.end()
 
@@ -183,7 +184,7 @@ def test_words_arrive_unchanged(tmp_path_factory, path, commands):
     link = folder / "sh"
     link.symlink_to(path)
     container = Container(link, folder)
-    shell = SharedShell(container, "it")
+    shell = SharedShell(SimpleNamespace(exec=container), "it")
     try:
         for words in commands:
             expected = "".join(f"{word}\0" for word in words).encode()
@@ -285,7 +286,7 @@ def test_the_engine_runs_the_commands_if_the_shell_is_none(tmp_path, monkeypatch
     strange.write_text(f"#!/bin/sh\n{script}\n")
     strange.chmod(0o755)
     container = Container(strange, tmp_path)
-    shell = SharedShell(container, "it")
+    shell = SharedShell(SimpleNamespace(exec=container), "it")
     assert shell.run(["/bin/true"]) is None
     assert shell.run(["/bin/true"]) is None
     assert len(container.shells) <= 2

@@ -46,7 +46,7 @@ class EngineContainer:
             user: The user of commands: ``name``, ``uid`` or ``uid:gid``; empty for the container's own user.
         """
         self._engine, self._network, self._relay, self._user = engine, network, relay, user
-        self._shell = SharedShell(engine.exec, container, user)
+        self._shell = SharedShell(engine, container, user)
         self.id, self.tier, self.alias, self.config = container, tier, alias, config
 
     def run(self, argv: Sequence[str]) -> CommandOutput:

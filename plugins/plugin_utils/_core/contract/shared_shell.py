@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 
-from ..engine.exec import Exec
+from ..engine.engine import Engine
 from ..engine.streams import Frames
 from ..errors import EngineError
 from .container_operations import CommandOutput
@@ -45,16 +45,16 @@ def needs_engine(argv: Sequence[str]) -> bool:
 class SharedShell:
     """The shell of one container. It is started for the first command. Threads may share it."""
 
-    def __init__(self, commands: Exec, container: str, user: str = "") -> None:
+    def __init__(self, engine: Engine, container: str, user: str = "") -> None:
         """Prepare; nothing is started yet.
 
         Args:
-            commands: The commands of the engine.
+            engine: The engine.
             container: ID of the container.
             user: ``name``, ``uid`` or ``uid:gid``; empty for the container's own user.
         """
-        self._commands, self._container, self._user = commands, container, user
-        self._connection: _Connection | None = None
+        self._engine, self._container, self._user = engine, container, user
+        self._connection: _ShellStreams | None = None
         self._is_usable = True
         self._lock = threading.Lock()
 
@@ -113,19 +113,24 @@ class SharedShell:
                 self._drop()
         if not answer.begun:
             return None
-        # Without a result, the command has ended the shell: then they have the same status.
-        status = self._commands.known_status(self._container, connection.status()) if result is None else result.status
+        if result is None:  # the command has ended the shell, too: they have the same status
+            status = self._engine.exec.known_status(self._container, connection.status())
+        else:
+            status = result.status
         return CommandOutput(status, bytes(answer.output.stdout), bytes(answer.output.stderr))
 
-    def _connect(self) -> _Connection | None:
+    def _connect(self) -> _ShellStreams | None:
         if self._connection is None and self._is_usable:
             self._is_usable = False
             with suppress(EngineError):  # the engine's own command reports why
-                connection = _Connection(self._commands, self._container, self._user)
-                if connection.is_greeted():
-                    self._connection, self._is_usable = connection, True
-                else:
-                    connection.close()
+                connection = _ShellStreams(self._engine, self._container, self._user)
+                try:
+                    self._is_usable = connection.is_greeted()
+                finally:
+                    if self._is_usable:
+                        self._connection = connection
+                    else:
+                        connection.close()
         return self._connection
 
     def _drop(self) -> None:
@@ -134,12 +139,12 @@ class SharedShell:
             self._connection = None
 
 
-class _Connection:
+class _ShellStreams:
     """The streams of a shell that was started."""
 
-    def __init__(self, commands: Exec, container: str, user: str) -> None:
+    def __init__(self, engine: Engine, container: str, user: str) -> None:
         self._stack = ExitStack()
-        self._command = self._stack.enter_context(commands.started(container, [_SHELL, "-c", SCRIPT], user))
+        self._command = self._stack.enter_context(engine.exec.started(container, [_SHELL, "-c", SCRIPT], user))
         self._take: Callable[[int, bytes], None] = _ignore
         self._frames = Frames(self._pass_on)
         self._has_ended = False
