@@ -293,6 +293,19 @@ def test_the_engine_runs_the_commands_if_the_shell_is_none(tmp_path, monkeypatch
     container.end()
 
 
+def test_an_answer_that_no_shell_gives_is_an_error(tmp_path):
+    strange = tmp_path / "sh"
+    strange.write_text('#!/bin/sh\necho ready\nread -r token words\nprintf "%s<output%s>none" $token $token\n')
+    strange.chmod(0o755)
+    container = Container(strange, tmp_path)
+    shell = SharedShell(SimpleNamespace(exec=container), "it")
+    for _ in range(2):  # the second command has a new shell
+        with pytest.raises(EngineError, match="what is not an exit status"):
+            shell.run(["/bin/true"])
+    assert len(container.shells) == 2
+    container.end()
+
+
 def test_a_shell_that_does_not_read_is_an_error(container, shell, monkeypatch):
     shell.run([container.shell, "-c", "echo one"])
     os.killpg(container.shells[0].pid, signal.SIGSTOP)
