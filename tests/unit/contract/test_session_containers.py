@@ -19,12 +19,17 @@ class Engine:
 
     def __init__(self, image):
         self.done, self.may_remove, self._image = [], threading.Event(), image
-        self.broken = False
+        self.broken = self.gone = False
         self.kind = SimpleNamespace(default_network="bridge")
         self.images = SimpleNamespace(find=lambda _name: image, full_config=lambda _image: {})
         self.networks = SimpleNamespace(create=lambda *_arguments: "n1", reaches=lambda _name: True)
         self.services = SimpleNamespace(start=lambda _settings: f"c{len(self.done)}")
-        self.containers = SimpleNamespace(end=lambda name: self.done.append(f"end {name}"), remove=self._remove)
+        self.containers = SimpleNamespace(end=self._end, remove=self._remove)
+
+    def _end(self, name):
+        if self.gone:
+            raise EngineError("no such container")
+        self.done.append(f"end {name}")
 
     def _remove(self, name):
         assert self.may_remove.wait(10)
@@ -61,6 +66,14 @@ def test_a_container_that_cannot_be_removed_is_left_to_the_end_of_the_session(en
     containers.remove(containers.start())
     containers.close()
     assert engine.done == ["end c0", "clear", "dismiss"]
+
+
+def test_a_container_that_a_test_has_removed_is_no_error(engine, containers):
+    engine.gone = True
+    engine.may_remove.set()
+    containers.remove(containers.start())
+    assert engine.done == ["remove c0"]  # an engine accepts this for a container that does not exist
+    containers.close()
 
 
 def test_only_started_containers_can_be_removed(engine, containers):

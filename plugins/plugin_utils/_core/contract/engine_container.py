@@ -79,6 +79,10 @@ class EngineContainer:
     def end(self) -> None:
         """Kill all its processes, and wait for their end."""
         self._engine.containers.end(self.id)
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        """Close what is open, after the container has ended."""
         self._shell.end()
 
     def send(self, request: HttpRequest) -> HttpAnswer:

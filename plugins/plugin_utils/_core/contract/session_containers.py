@@ -159,8 +159,13 @@ class SessionContainers:
             EngineError: The engine rejected a request.
         """
         started = self._started.pop(container.id, None)
-        if started is not None:
+        if started is None:
+            return
+        try:
             started.end()
+        except EngineError:  # a test may have removed it already, which is no error for this request
+            self._engine.containers.remove(container.id)
+        else:
             self._removals.submit(self._engine.containers.remove, container.id)
 
     def close(self) -> None:
@@ -172,6 +177,8 @@ class SessionContainers:
         self._removals.shutdown()
         if self._watcher is not None:
             clear(self._engine, self._session_label)
+            for container in (*self._idle.values(), *self._started.values()):
+                container.disconnect()
             self._watcher.dismiss()
             self._watcher = None
 
