@@ -23,8 +23,8 @@ def settings(host) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def web(start_once) -> Any:
-    """A healthy container of the image, started without options."""
-    started = start_once()
+    """A healthy container of the image, started with one environment variable."""
+    started = start_once(env={"GREETING": "hello there"})
     started.wait_healthy()
     return started
 

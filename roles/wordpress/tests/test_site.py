@@ -95,6 +95,6 @@ def test_tables_of_an_older_wordpress_are_upgraded_once(installed, start, php, u
 
 
 def test_a_database_that_cannot_be_reached_ends_the_container(start, upgrading):
-    site = start(env={**upgrading, "WORDPRESS_DB_HOST": "nowhere", "WORDPRESS_DB_WAIT": "1"})
+    site = start(env={**upgrading, "WORDPRESS_DB_HOST": "127.0.0.1", "WORDPRESS_DB_WAIT": "1"})
     assert site.wait_ended() == 1
-    assert "cannot log in to the database at nowhere within 1 seconds" in site.logs()
+    assert "cannot log in to the database at 127.0.0.1 within 1 seconds" in site.logs()

@@ -8,10 +8,13 @@ import textwrap
 
 import pytest
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract import fixtures
+
 pytest_plugins = ["pytester"]
 
 #: The folder of a role's tests.
 PLACE = "roles/web/tests"
+LIBRARY = fixtures.__name__.removesuffix(".contract.fixtures")
 
 
 @pytest.fixture
@@ -147,3 +150,62 @@ def test_hypothesis_is_imported_only_if_a_test_uses_it(pytester, tests, expected
     pytester_main = "pytest.main(['--image=web', '--tier-result=result.json'])"
     script = f"import pytest, sys; {pytester_main}; print('hypothesis' in sys.modules)"
     assert pytester.run(sys.executable, "-c", script).stdout.lines[-1] == str(expected)
+
+
+#: Containers that exist only in a list. The first one of a test ends only after the second one has begun to end.
+CONTAINERS = """
+    import threading
+    from types import SimpleNamespace
+    from LIBRARY.contract import fixtures
+    from LIBRARY.errors import EngineError
+
+    EVENTS, SECOND = [], threading.Event()
+
+    class Source:
+        def start(self, tier, **options):
+            EVENTS.append(f"start {tier}")
+            return SimpleNamespace(id=tier, tier=tier, alias=tier, config={})
+
+        def remove(self, container):
+            if container.id == "stuck":
+                raise EngineError("the engine does not end it")
+            if container.id == "second":
+                SECOND.set()
+            elif container.id == "first":
+                assert SECOND.wait(10)
+            EVENTS.append(f"end {container.id}")
+
+        def close(self):
+            EVENTS.append("close")
+            print("events:", ", ".join(EVENTS))
+
+    def pytest_configure(config):
+        config.stash[fixtures.open_key] = lambda _config, _online: Source()
+"""
+
+
+def test_the_containers_of_a_test_end_together_before_the_next_test(run, pytester):
+    folder = pytester.path / PLACE
+    folder.mkdir(parents=True)
+    (folder / "conftest.py").write_text(textwrap.dedent(CONTAINERS).replace("LIBRARY", LIBRARY))
+    result = run(
+        """
+        def test_one(start): start("first"); start("second")
+        def test_two(start): start("third")
+        """,
+        "--image=web",
+        "--capture=no",
+    )
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        ["*events: start first, start second, end second, end first, start third, end third, close"]
+    )
+
+
+def test_a_container_that_does_not_end_is_an_error_of_its_test(run, pytester):
+    folder = pytester.path / PLACE
+    folder.mkdir(parents=True)
+    (folder / "conftest.py").write_text(textwrap.dedent(CONTAINERS).replace("LIBRARY", LIBRARY))
+    result = run("def test_one(start): start('third'); start('stuck')", "--image=web", "--capture=no")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*events: start third, start stuck, end third, close", "*the engine does not end it*"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from ..engine import containers, services
@@ -21,6 +22,9 @@ from .reaper import Watcher, clear
 from .relay import IDLE_ARGUMENTS, Relay
 
 _ROOT = "0:0"
+
+#: Number of containers that are removed at the same time, while tests run.
+_PARALLEL_REMOVALS = 2
 
 #: Options for ``resolv.conf``. With Docker up to 25, on a network without access to the outside, queries for outside
 #: names fail only after 10 s.
@@ -70,7 +74,11 @@ class SessionContainers:
             labels.CHAIN: image.labels.get(labels.CHAIN, ""),
         }
         #: Idle containers for ``host``: one without and one with access to outside networks.
-        self._idle: dict[bool, str] = {}
+        self._idle: dict[bool, EngineContainer] = {}
+        #: Started containers that were not removed, by ID.
+        self._started: dict[str, EngineContainer] = {}
+        #: Removes ended containers. What it cannot remove is removed again, with an error, when the session ends.
+        self._removals = ThreadPoolExecutor(_PARALLEL_REMOVALS)
         self._network = ""
         self._relay: Relay | None = None
         #: The helper container for HTTP requests, and the path of its Python.
@@ -91,9 +99,8 @@ class SessionContainers:
 
     def idle(self) -> EngineContainer:
         """Return the idle container of the image under test: commands run as root, its own processes do not run."""
-        image = self._images[self._tier]
-        container, alias = self._idle_container(), self._tier
-        return EngineContainer(self._engine, container, tier=self._tier, alias=alias, config=image.config, user=_ROOT)
+        with self._lock:
+            return self._start_idle()
 
     def start(
         self,
@@ -131,46 +138,57 @@ class SessionContainers:
             networks=networks,
             dns_options=() if online else _SHORT_DNS_TIMEOUT,
         )
-        container = self._engine.services.start(setting)
-        return EngineContainer(
+        container = EngineContainer(
             self._engine,
-            container,
+            self._engine.services.start(setting),
             tier=name,
             alias=alias,
             config=image.config,
             network=self._name,
             relay=self._relay,
         )
+        self._started[container.id] = container
+        return container
 
     def remove(self, container: ContainerUnderTest) -> None:
-        """Remove a container.
+        """End a container, and remove it in the background.
+
+        When this method returns, no process of the container runs, so it cannot disturb the next test.
 
         Raises:
             EngineError: The engine rejected a request.
         """
-        self._engine.containers.remove(container.id)
+        started = self._started.pop(container.id, None)
+        if started is None:
+            return
+        try:
+            started.end()
+        except EngineError:  # a test may have removed it already, which is no error for this request
+            self._engine.containers.remove(container.id)
+        else:
+            self._removals.submit(self._engine.containers.remove, container.id)
 
     def close(self) -> None:
-        """Remove all containers of this session and its network.
+        """Remove all containers of this session and its network, and wait for removals in the background.
 
         Raises:
             EngineError: The engine rejected a request.
         """
+        self._removals.shutdown()
         if self._watcher is not None:
             clear(self._engine, self._session_label)
+            for container in (*self._idle.values(), *self._started.values()):
+                container.disconnect()
             self._watcher.dismiss()
             self._watcher = None
 
-    def _idle_container(self) -> str:
-        with self._lock:
-            return self._start_idle()
-
-    def _start_idle(self) -> str:
+    def _start_idle(self) -> EngineContainer:
         online = self._online()
         if online not in self._idle:
             self._watch()
+            image = self._images[self._tier]
             setting = services.ContainerSettings(
-                self._images[self._tier].id,
+                image.id,
                 self._labels,
                 user=_ROOT,
                 command=("/bin/sh", "-c", containers.IDLE_SCRIPT),
@@ -178,12 +196,15 @@ class SessionContainers:
                 networks={self._engine.kind.default_network: []} if online else {},
             )
             try:
-                self._idle[online] = self._engine.services.start(setting)
+                container = self._engine.services.start(setting)
             except EngineError as error:
                 raise EngineError(
                     f"tier {self._tier!r}: fixture 'host' needs /bin/sh and sleep in the image; if the image does not "
                     f"have them, use 'image' and 'start' ({error})"
                 ) from error
+            self._idle[online] = EngineContainer(
+                self._engine, container, tier=self._tier, alias=self._tier, config=image.config, user=_ROOT
+            )
         return self._idle[online]
 
     def _private_network(self) -> str:

@@ -8,7 +8,7 @@ import http.client
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -20,7 +20,10 @@ from .container_operations import ContainerUnderTest, HttpAnswer, HttpRequest
 #: Default time limit of the methods that wait, in seconds.
 DEFAULT_TIMEOUT = 30
 
-_POLL_SECONDS = 0.2
+#: The first pause of a wait, by which factor pauses grow, and the longest pause, in seconds.
+_FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE = 0.015, 1.4, 0.25
+#: Shortest time that a health check gets, in seconds.
+_SHORTEST_CHECK = 0.2
 _ANSWER_SECONDS = 10
 
 
@@ -92,7 +95,7 @@ class StartedContainer:
             AssertionError: It is not true in time, or the container has ended.
         """
         __tracebackhide__ = True
-        end, last_error = time.monotonic() + timeout, ""
+        end, last_error, pauses = time.monotonic() + timeout, "", _pauses()
         while True:
             try:
                 if until():
@@ -106,7 +109,7 @@ class StartedContainer:
                 )
             if time.monotonic() > end:
                 raise AssertionError(f"{self.alias}: the condition was not true after {timeout:g} s{last_error}")
-            time.sleep(_POLL_SECONDS)
+            time.sleep(next(pauses))
 
     def wait_ended(self, timeout: float = DEFAULT_TIMEOUT) -> int:
         """Wait until the container has ended by itself.
@@ -121,11 +124,11 @@ class StartedContainer:
             AssertionError: It still runs after this time.
         """
         __tracebackhide__ = True
-        end = time.monotonic() + timeout
+        end, pauses = time.monotonic() + timeout, _pauses()
         while (code := self.exit_code) is None:
             if time.monotonic() > end:
                 raise AssertionError(f"{self.alias}: still runs after {timeout:g} s")
-            time.sleep(_POLL_SECONDS)
+            time.sleep(next(pauses))
         return code
 
     def wait_healthy(self, timeout: float = DEFAULT_TIMEOUT) -> None:
@@ -147,7 +150,7 @@ class StartedContainer:
         end = time.monotonic() + timeout
 
         def healthy() -> bool:
-            code, output = self._run(argv, max(end - time.monotonic(), _POLL_SECONDS))
+            code, output = self._run(argv, max(end - time.monotonic(), _SHORTEST_CHECK))
             if code != 0:
                 raise AssertionError(f"the health check ended with {code}: {output}")
             return True
@@ -218,6 +221,14 @@ class StartedContainer:
             return "no answer", ""
         code, output = outputs[0]
         return code, output.decode(errors="replace").strip()[-500:]
+
+
+def _pauses() -> Iterator[float]:
+    """Return the pauses of a wait without end. They are short at first, because most services start quickly."""
+    pause = _FIRST_PAUSE
+    while True:
+        yield pause
+        pause = min(pause * _GROWTH, _LONGEST_PAUSE)
 
 
 def _ignore_errors(function: Callable[[], None]) -> None:

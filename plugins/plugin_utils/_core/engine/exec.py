@@ -154,6 +154,19 @@ class Exec:
                 frames.feed(command.ahead)
                 _converse(command.socket, iter(stdin), frames.feed)
             code = command.status()
+        return self.known_status(container, code)
+
+    def known_status(self, container: str, code: int | None) -> int:
+        """Return the exit status of a command that has ended.
+
+        Args:
+            container: Name or ID of the container.
+            code: What the engine reports; ``None`` if it does not know the status.
+
+        Raises:
+            ContainerGoneError: The container ended before the command did.
+            EngineError: The engine does not know how it ended.
+        """
         if code in {None, _KILLED} and self.ends(container):
             raise ContainerGoneError(self.why_gone(container))
         if code is None:
