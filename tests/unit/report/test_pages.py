@@ -83,7 +83,7 @@ def full(pages):
     """The pages of a chain with all kinds of records."""
     made_chain.write_status(failed={"wordpress": "it broke\nin two lines"}, stale={"mariadb": "x changed"})
     made_chain.write_matrices()
-    return pages(ask_archives=lambda _line: None)
+    return pages(archives=lambda _line: None)
 
 
 def test_all_pages_exist(full):
@@ -96,7 +96,7 @@ def test_all_pages_exist(full):
 
 
 def test_the_same_facts_give_the_same_bytes(full, pages):
-    assert pages(ask_archives=lambda _line: None) == full
+    assert pages(archives=lambda _line: None) == full
 
 
 def test_every_link_has_a_target(full):
