@@ -34,9 +34,11 @@ HOSTILE = {
     "{{ 7 * 7 }}": ("javascript:alert(1)", "{% raw %}"),
     "'; DROP": ("{{ 7 * 7 }}", "&lt;b&gt;"),
 }
+#: The pages that are not about one tier.
+GENERAL = ("index", "tiers", "tests", "releases", "outdated", "deployed", "custody", "matrix", "waste")
 #: All elements that pages may have.
 ELEMENTS = re.compile(
-    "html|head|meta|title|link|style|body|a|header|p|nav|main|h1|h2|ul|li|b|span|div|figure|figcaption|svg|desc|g|path|"
+    "html|head|meta|title|link|style|body|a|header|p|nav|main|section|h1|h2|h3|ul|li|b|span|div|figure|figcaption|svg|desc|g|path|"
     "rect|text|table|thead|tbody|tr|th|td|footer|time|script|details|summary|dl|dt|dd|ol|code|pre|br"
 )
 
@@ -83,13 +85,14 @@ def full(pages):
     """The pages of a chain with all kinds of records."""
     made_chain.write_status(failed={"wordpress": "it broke\nin two lines"}, stale={"mariadb": "x changed"})
     made_chain.write_matrices()
+    made_chain.write_tests()
     return pages(archives=lambda _line: None)
 
 
 def test_all_pages_exist(full):
     assert sorted(full) == sorted(
         [
-            *(f"{name}.html" for name in ("index", "releases", "matrix", "outdated", "custody", "waste")),
+            *(f"{name}.html" for name in GENERAL),
             *(f"tiers/{tier}.html" for tier in made_chain.TIERS),
         ]
     )
@@ -117,7 +120,8 @@ def test_states_and_reasons_are_shown(full):
     words = "".join(index.words)
     for expected in ("wordpress", "failed", "not reached", "stale", "x changed", "failure on variants"):
         assert expected in words
-    assert "it broke\nin two lines" in words
+    assert "wordpress: 1 of 3 tests fail" in words
+    assert "it broke\nin two lines" in "".join(Page(full["tiers/wordpress.html"]).words)
     assert "up to date" in "".join(Page(full["tiers/httpd-php.html"]).words)
 
 
@@ -144,7 +148,7 @@ def test_hostile_names_are_shown_as_text(pages):
     made_chain.write_matrices(HOSTILE)
     output = pages(HOSTILE)
     # A history entry cannot name a tier with a colon: its image is shown in addition, as one that is not a tier.
-    assert len(output) == 6 + len(HOSTILE) + 1
+    assert len(output) == len(GENERAL) + len(HOSTILE) + 1
     for name, text in output.items():
         page = Page(text)
         assert all(map(ELEMENTS.fullmatch, page.elements)), name

@@ -20,6 +20,7 @@ from ..errors import DamagedError, NotFoundError, SealError, UnsupportedError
 from ..image.labels import TIER, protections
 from ..layer_index.index import Store
 from ..packages.outdated_packages import outdated
+from ..progress import steps
 from ..state.journal import state_folder
 from ..state.status import Standing, read_status
 from ..transports.image import Stack, open_in
@@ -169,7 +170,10 @@ def _read_custody(
     ]
     # Images with many layers come first: reading them also reads the layers of their ancestors.
     opened.sort(key=lambda each: -len(each[2].layers))
-    tiers = {number: reader.read_tier(identify_document(stack.document, name), stack) for number, name, stack in opened}
+    tiers = {
+        number: reader.read_tier(identify_document(stack.document, name), stack)
+        for number, name, stack in steps(opened, "verifying tiers", len(opened))
+    }
     return ReportCustody(reader.named.path, reader.named.policy.version, dict(sorted(tiers.items())))
 
 
@@ -209,7 +213,8 @@ def _open(place: Place, store: Store, nodes: Iterable[SelectedNode]) -> tuple[di
     if isinstance(place, BatchPlace):
         with contextlib.suppress(*_IMAGE_ERRORS):  # the loop below reports the error for the image that causes it
             place.fill_together([document for _, document in with_image], store)
-    for node, document in sorted(with_image, key=lambda pair: -len(pair[1].layers)):
+    ordered = sorted(with_image, key=lambda pair: -len(pair[1].layers))
+    for node, document in steps(ordered, "reading images", len(ordered)):
         try:
             stacks[id(node)] = open_in(place, _complete(place, document), store, node.name)
         except _IMAGE_ERRORS as error:
@@ -233,7 +238,8 @@ def _tiers(
     names = slugs(node.name for node in nodes)
     tiers = [ReportTier(node.name, next(names), is_tier=node.tier is not None) for node in nodes]
     # Images with many layers come first: summarizing them also summarizes the layers of their ancestors.
-    for node in sorted(nodes, key=lambda node: -(node.image.layers if node.image else 0)):
+    ordered = sorted(nodes, key=lambda node: -(node.image.layers if node.image else 0))
+    for node in steps(ordered, "comparing layers", len(ordered)):
         tier, status = tiers[numbers[id(node)]], statuses.get(node.tier or "")
         tier.status, tier.team = status, status.team if status else None
         tier.parent = numbers[id(node.parent)] if node.parent else None

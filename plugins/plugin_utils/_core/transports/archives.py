@@ -24,6 +24,7 @@ from ..engine.chunks import ChunkReader
 from ..errors import DamagedError, NotFoundError, TierwrightError
 from ..layer_index.index import Store, index
 from ..layer_index.tar_stream import ForwardStream, Reader, content, members, unpacked
+from ..progress import steps
 from .image_document import Document, parse
 from .manifests import Blob, Blobs, Manifest, choose, fill, manifests
 from .transport import HeldImage, merge_names
@@ -112,7 +113,7 @@ def read(source: Reader, what: str, store: Store | None) -> ArchiveContent:
         DamagedError: It is not a tar archive, or is incomplete.
     """
     archive = ArchiveContent()
-    for member, tar in members(ForwardStream(unpacked(source, what), what), what):
+    for member, tar in steps(members(ForwardStream(unpacked(source, what), what), what), "reading an archive, file"):
         name = member.name.removeprefix("./")
         if not member.isreg() or not (_LAYER.fullmatch(name) or _DOCUMENT.fullmatch(name)):
             continue
