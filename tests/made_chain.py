@@ -101,6 +101,7 @@ def images(
                 "io.tierwright.tier": tier,
                 "io.tierwright.team": team,
                 "io.tierwright.protects": json.dumps(protections[tier]),
+                "io.tierwright.parts": json.dumps({"role/tasks/main.yml": f"{age}"}),
             }
             settings = {"Env": ["PATH=/usr/bin:/bin", f"ROLE={tier}"], "Cmd": [f"/usr/sbin/{tier}", "--foreground"]}
             document = config(stacks[tier], steps[tier], Labels=labels, **settings)

@@ -35,6 +35,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.gath
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.model import Facts
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.output_folder import publish
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.pages import Pages
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.image import LayerInfo
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.transport import open_place
 from made_images import digest
 
@@ -71,8 +72,8 @@ def green_chain(folder: Path) -> Facts:
 
 def failing_chain(folder: Path) -> Facts:
     """A chain with a failed, an unreached and a stale tier, missing updates, and an old image that runs."""
-    failed = {"wordpress": "1 of 7 tests fails"}
-    made_chain.write_status(TIERS, failed=failed, stale={"mariadb": "roles/mariadb/templates/my.cnf changed"})
+    changed = {"wordpress": "role wordpress/tasks/main.yml changed", "mariadb": "role mariadb/templates/my.cnf changed"}
+    made_chain.write_status(TIERS, failed={"wordpress": "1 of 8 tests fails"}, stale=changed)
     made_chain.write_tests(TIERS, releases=5, failed={"wordpress": MESSAGE})
     made_chain.write_matrices(TIERS)
     image = made_chain.images(TIERS, releases=1)["wordpress:latest"]
@@ -90,10 +91,11 @@ def failing_chain(folder: Path) -> Facts:
 def large_chain(folder: Path) -> Facts:
     """A chain of 300 tiers, some of which need attention."""
     tiers = made_chain.large(300)
-    last = list(tiers)[-12:]
-    failed = dict.fromkeys(last[:3], "1 of 9 tests fails")
-    made_chain.write_status(tiers, failed=failed, stale=dict.fromkeys(last[3:], "a file of its role changed"))
-    made_chain.write_tests(tiers, failed=dict.fromkeys(last[:3], MESSAGE))
+    names = list(tiers)
+    failed, stale = (names[88], names[201], names[282]), names[150:300:17]
+    changed = {tier: f"role {tier}/tasks/main.yml changed" for tier in (*failed, *stale)}
+    made_chain.write_status(tiers, failed=dict.fromkeys(failed, "1 of 9 tests fails"), stale=changed)
+    made_chain.write_tests(tiers, failed=dict.fromkeys(failed, MESSAGE))
     return made_facts(folder, tiers, 1, current=True)
 
 
@@ -147,14 +149,17 @@ def made_updates(facts: Facts) -> Outdated:
         "deb.example.org/debian-security bookworm-security main", security=True, signature="valid"
     )
     updates = [
-        Update("openssl", "amd64", "3.0.15-1~deb12u1", "3.0.17-1~deb12u3", True, [security.name], core, ["corebuild"]),
-        Update("libssl3", "amd64", "3.0.15-1~deb12u1", "3.0.17-1~deb12u3", True, [security.name], core, ["corebuild"]),
-        Update(
-            "php8.2-cli", "amd64", "8.2.26-1~deb12u1", "8.2.29-1~deb12u1", False, [archive.name], php, ["httpd-php"]
-        ),
+        made_update("openssl", "3.0.15-1~deb12u1", "3.0.17-1~deb12u3", security, core),
+        made_update("libssl3", "3.0.15-1~deb12u1", "3.0.17-1~deb12u3", security, core),
+        made_update("php8.2-cli", "8.2.26-1~deb12u1", "8.2.29-1~deb12u1", archive, php),
     ]
     rebuild = [Rebuild(core, 3, 2, ["corebuild", "httpd-php"])]
     return Outdated([], [archive, security], updates, rebuild, [])
+
+
+def made_update(name: str, installed: str, newer: str, archive: ComparedArchive, owner: LayerInfo) -> Update:
+    """An outdated package."""
+    return Update(name, "amd64", installed, newer, archive.security, [archive.name], owner, [owner.called])
 
 
 def take(browser: Browser, site: Path, name: str, page_name: str) -> Iterator[tuple[str, bytes]]:
@@ -197,8 +202,8 @@ def main() -> None:
                     for file, content in take(browser, folder / "report", name, page_name):
                         (output / file).write_bytes(content)
         browser.close()
-    size = sum(path.stat().st_size for path in output.glob("report-*.webp"))
-    print(f"{output}: {len(list(output.glob('report-*.webp')))} pictures, {size / 1000:.0f} kB")
+    sizes = [path.stat().st_size for path in output.glob("report-*.webp")]
+    sys.stdout.write(f"{output}: {len(sizes)} pictures, {sum(sizes) / 1000:.0f} kB\n")
 
 
 if __name__ == "__main__":

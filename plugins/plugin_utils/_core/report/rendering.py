@@ -53,7 +53,7 @@ def since(when: str | None, made: str) -> Markup:
     """Format a time, and how long ago it was when the report was made."""
     if when is None:
         return moment(when)
-    return Markup('{} <span class="quiet">({})</span>').format(moment(when), age(when, made))
+    return Markup('{} <span class="quiet">({} old)</span>').format(moment(when), age(when, made))
 
 
 def made_by(layer: LayerInfo) -> str:

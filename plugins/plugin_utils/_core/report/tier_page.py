@@ -42,14 +42,16 @@ def figures(
         words = f"outdated packages, {security} with security updates" if security else "outdated packages"
         yield Figure(str(len(updates)), words, "#outdated", "failed" if security else "stale")
     if tier.services:
-        yield Figure(str(len(tier.services)), "services run it", "#deployed")
+        yield Figure(str(len(tier.services)), _plural(len(tier.services), "service") + " of sites", "#deployed")
     if tier.releases:
         yield Figure(str(len(tier.releases)), "releases and builds", "#releases")
     yield from _of_content(tier)
     if tier.protections:
-        yield Figure(str(sum(len(each.paths) for each in tier.protections)), "protected paths", "#protected")
+        paths = sum(len(each.paths) for each in tier.protections)
+        yield Figure(str(paths), "protected " + _plural(paths, "path"), "#protected")
     if tier.settings:
-        yield Figure(str(sum(setting.is_own for setting in tier.settings)), "own settings", "#configuration")
+        own = sum(setting.is_own for setting in tier.settings)
+        yield Figure(str(own), "own " + _plural(own, "setting"), "#configuration")
     if children:
         yield Figure(str(children), "child" if children == 1 else "children", "#family")
 
@@ -61,11 +63,13 @@ def _of_tests(tier: ReportTier) -> Iterator[Figure]:
     if tests.failed:
         yield Figure(f"{tests.failed} of {tests.total}", "tests failed", "#tests", "failed")
     else:
-        yield Figure(str(tests.passed), "tests passed", "#tests")
+        yield Figure(str(tests.passed), _plural(tests.passed, "test") + " passed", "#tests")
     if tests.contracts:
         yield Figure(str(tests.contracts), "of these are contracts", "#tests")
     if tests.neighbours:
-        yield Figure(str(len(tests.neighbours)), "neighbours in tests", "#neighbours")
+        yield Figure(
+            str(len(tests.neighbours)), _plural(len(tests.neighbours), "neighbour") + " in tests", "#neighbours"
+        )
 
 
 def _of_content(tier: ReportTier) -> Iterator[Figure]:
@@ -74,11 +78,11 @@ def _of_content(tier: ReportTier) -> Iterator[Figure]:
         yield Figure(size(tier.image.own), words, "#layers" if tier.content else "#image")
     if tier.content is None:
         return
-    yield Figure(str(len(tier.content.layers)), "layers", "#layers")
+    yield Figure(str(len(tier.content.layers)), _plural(len(tier.content.layers), "layer"), "#layers")
     if tier.content.packages:
-        yield Figure(str(len(tier.content.packages)), "packages", "#packages")
+        yield Figure(str(len(tier.content.packages)), _plural(len(tier.content.packages), "package"), "#packages")
     if dropped := left_out(tier):
-        yield Figure(str(len(dropped)), "items left out", "#left-out")
+        yield Figure(str(len(dropped)), _plural(len(dropped), "item") + " left out", "#left-out")
 
 
 def left_out(tier: ReportTier) -> list[str]:
@@ -96,6 +100,10 @@ def list_upstream(tier: ReportTier) -> list[tuple[str, str | None]]:
     layers = [content.layer for content in tier.content.layers] if tier.content else []
     owners = dict.fromkeys((layer.tier, layer.team) for layer in reversed(layers) if layer.tier)
     return [(str(name), team) for name, team in owners if name != tier.name]
+
+
+def _plural(number: int, word: str) -> str:
+    return word if number == 1 else f"{word}s"
 
 
 def _own_layers(tier: ReportTier) -> list[LayerContent]:
