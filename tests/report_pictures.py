@@ -7,6 +7,7 @@ wide screen and on a phone, in light and in dark colours. Chromium writes them a
 from __future__ import annotations
 
 import base64
+import json
 import os
 import sys
 import tempfile
@@ -35,6 +36,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.gath
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.model import Facts
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.output_folder import publish
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.pages import Pages
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import state_folder
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.image import LayerInfo
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.transport import open_place
 from made_images import digest
@@ -54,6 +56,7 @@ TIERS = {
     "search": ("python", "development"),
 }
 MESSAGE = "AssertionError: GET /wp-login.php answered 500, expected 200\n  in roles/wordpress/tests/test_site.py:41"
+FAILED_TEST = "roles/wordpress/tests/test_site.py::test_0"
 #: Pages that are taken: chain, name of the picture, and page.
 PAGES = (
     ("green", "green", "index.html"),
@@ -74,6 +77,9 @@ def failing_chain(folder: Path) -> Facts:
     """A chain with a failed, an unreached and a stale tier, missing updates, and an old image that runs."""
     changed = {"wordpress": "role wordpress/tasks/main.yml changed", "mariadb": "role mariadb/templates/my.cnf changed"}
     made_chain.write_status(TIERS, failed={"wordpress": "1 of 8 tests fails"}, stale=changed)
+    status = state_folder(made_chain.NAME) / "standing.json"
+    failure = json.dumps(MESSAGE.partition("\n")[0])
+    status.write_text(status.read_text().replace('"test_it"', f'"{FAILED_TEST}"').replace('"no"', failure))
     made_chain.write_tests(TIERS, releases=5, failed={"wordpress": MESSAGE})
     made_chain.write_matrices(TIERS)
     image = made_chain.images(TIERS, releases=1)["wordpress:latest"]

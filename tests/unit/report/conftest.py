@@ -22,8 +22,8 @@ def state(monkeypatch, tmp_path):
 def facts(tmp_path):
     """Gather the facts for a report about tiers, by default those of `made_chain`."""
 
-    def gather_facts(tiers=None, chain=made_chain.NAME, wanted=None, *, absent=True, **asking):
-        place = made_chain.write_layout(tmp_path / "layout", tiers or made_chain.TIERS, chain)
+    def gather_facts(tiers=None, chain=made_chain.NAME, wanted=None, *, absent=True, releases=1, **asking):
+        place = made_chain.write_layout(tmp_path / "layout", tiers or made_chain.TIERS, chain, releases)
         store = Store(tmp_path / "store")
         opened = open_place("oci", place.removeprefix("oci:"), store)
         return gather(opened, store, wanted, MADE, absent=absent, asking=Asking(**asking))

@@ -8,12 +8,13 @@ Each answer is a short text with a link to what it counts. Only tiers of the cha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..compatibility.variant_matrix import CellState
 from ..deployment.deployed_service import needs_action
 from .model import ABSENT, FAILED, NOT_REACHED, STALE, STATES, Facts, ReportDeployed
+from .open_actions import URGENT, Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,8 @@ def answers(facts: Facts) -> Iterator[Answer]:
         yield _compatible(facts)
 
 
-def headline(facts: Facts) -> tuple[str, str]:
-    """Return the kind of the most urgent state, and one sentence about the chain."""
+def headline(facts: Facts, actors: Sequence[Actor]) -> tuple[str, str]:
+    """Return the kind of the most urgent state, and one sentence about the chain and those who must act."""
     counted = facts.counted
     states = Counter(tier.state for tier in counted)
     words = {FAILED: "failed", NOT_REACHED: "was not reached", ABSENT: "has no image", STALE: "is stale"}
@@ -60,7 +61,10 @@ def headline(facts: Facts) -> tuple[str, str]:
     parts = [f"{states[state]} {(words if states[state] == 1 else plural)[state]}" for state in STATES if states[state]]
     if not parts:
         what = tiers_of(len(counted)) if facts.chain else _count(len(counted), "image")
-        return "fine", f"All is up to date: {what}."
+        if not actors:
+            return "fine", f"All is up to date: {what}."
+        kind = "failed" if any(action.kind == URGENT for actor in actors for action in actor.actions) else "stale"
+        return kind, f"All is built as planned: {what}. But {_count(len(actors), 'owner')} must act."
     kind = "stale" if set(states) <= {"", STALE} else "failed"
     return kind, f"Of {tiers_of(len(counted))}, {_join(parts)}."
 
@@ -93,7 +97,7 @@ def _tests(facts: Facts) -> Answer:
             (
                 f"{skipped} skipped" if skipped else "",
                 f"{tiers_of(untested)} without tests" if untested else "",
-                "" if failed else f"last {'run' if len(tests) == 1 else 'runs'}",
+                "" if failed else "last tested",
             ),
         )
     )

@@ -91,8 +91,8 @@ class Pages:
     def _index(self) -> dict[str, Any]:
         facts = self._facts
         shown_tiers = self._family.overview()
-        kind, sentence = headline(facts)
         actors = find_actors(facts, self._owners)
+        kind, sentence = headline(facts, actors)
         attention = sorted((tier for tier in facts.counted if tier.state), key=lambda tier: STATES.index(tier.state))
         is_small = len(facts.counted) <= _FIRST_TIERS
         return {
