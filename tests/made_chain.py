@@ -37,6 +37,8 @@ TIERS: dict[str, tuple[str | None, str]] = {
     "wordpress": ("httpd-php", "development"),
     "shop": ("wordpress", "development"),
 }
+#: The tiers as pages list them: children after their parents, and sorted.
+TIERS_IN_ORDER = ("base", "corebuild", "httpd-php", "wordpress", "shop", "mariadb")
 EARLIER, LATER = "2026-11-23T09:30:00+00:00", "2026-11-24T09:30:00+00:00"
 #: The release tag of images, and earlier ones, the newest first.
 RELEASES = (

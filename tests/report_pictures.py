@@ -46,7 +46,7 @@ CHROMIUM = "/usr/bin/chromium"
 MADE = "2026-11-24T12:00:00Z"
 #: Width, height and pixels per CSS pixel of each screen.
 SCREENS = {"wide": (1280, 900, 1), "phone": (360, 720, 2)}
-QUALITY = 70
+QUALITY = 60
 TIERS = {
     **made_chain.TIERS,
     "haproxy": ("corebuild", "middleware"),
