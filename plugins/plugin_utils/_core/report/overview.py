@@ -18,7 +18,7 @@ from .open_actions import URGENT, Actor
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ChainAnswer:
     """An answer on the first page."""
 
     #: ``Released``, ``Tests`` …
@@ -33,7 +33,7 @@ class Answer:
     when: str | None = None
 
 
-def answers(facts: Facts) -> Iterator[Answer]:
+def answers(facts: Facts) -> Iterator[ChainAnswer]:
     """Yield the answers about a chain, or about images without a chain."""
     if facts.chain is not None:
         yield _released(facts)
@@ -45,9 +45,11 @@ def answers(facts: Facts) -> Iterator[Answer]:
         refused = sum(any(not link.ok for link in each.links) for each in facts.custody.tiers.values())
         count = len(facts.custody.tiers)
         if refused:
-            yield Answer("Custody", f"{refused} of {tiers_of(count)} not verified", "", "custody.html#failed", "failed")
+            yield ChainAnswer(
+                "Custody", f"{refused} of {tiers_of(count)} not verified", "", "custody.html#failed", "failed"
+            )
         else:
-            yield Answer("Custody", f"{tiers_of(count)} verified", "", "custody.html", "fine")
+            yield ChainAnswer("Custody", f"{tiers_of(count)} verified", "", "custody.html", "fine")
     if facts.matrix is not None:
         yield _compatible(facts)
 
@@ -74,7 +76,7 @@ def tiers_of(count: int) -> str:
     return _count(count, "tier")
 
 
-def _released(facts: Facts) -> Answer:
+def _released(facts: Facts) -> ChainAnswer:
     counted = facts.counted
     released = [each.released for each in counted]
     times = [each.when for each in released if each is not None and each.when]
@@ -82,13 +84,13 @@ def _released(facts: Facts) -> Answer:
     kind = "fine" if count == len(counted) else "stale" if count else ""
     what = f"{count} of {tiers_of(len(counted))}" if count else "nothing"
     newest = max(times, default=None)
-    return Answer("Released", what, "the last one" if newest else "", "releases.html", kind, newest)
+    return ChainAnswer("Released", what, "the last one" if newest else "", "releases.html", kind, newest)
 
 
-def _tests(facts: Facts) -> Answer:
+def _tests(facts: Facts) -> ChainAnswer:
     tests = [each.tests for each in facts.counted if each.tests is not None]
     if not tests:
-        return Answer("Tests", "not recorded", "no result on this machine", "tests.html")
+        return ChainAnswer("Tests", "not recorded", "no result on this machine", "tests.html")
     passed, failed = sum(each.passed for each in tests), sum(each.failed for each in tests)
     skipped, untested = sum(each.skipped for each in tests), len(facts.counted) - len(tests)
     more = ", ".join(
@@ -106,27 +108,27 @@ def _tests(facts: Facts) -> Answer:
         rejected = [tier.name for tier in facts.counted if tier.tests and tier.tests.failed]
         where = rejected[0] if len(rejected) == 1 else tiers_of(len(rejected))
         more = f"on {where}" + (f"; {more}" if more else "")
-        return Answer("Tests", f"{failed} of {passed + failed} failed", more, "tests.html#failed", "failed")
-    return Answer("Tests", f"{passed} passed", more, "tests.html", "fine", when)
+        return ChainAnswer("Tests", f"{failed} of {passed + failed} failed", more, "tests.html#failed", "failed")
+    return ChainAnswer("Tests", f"{passed} passed", more, "tests.html", "fine", when)
 
 
-def _outdated(facts: Facts) -> Answer:
+def _outdated(facts: Facts) -> ChainAnswer:
     found = facts.outdated
     if found is None:
-        return Answer("Packages", "not compared", "archives were not queried", "outdated.html")
+        return ChainAnswer("Packages", "not compared", "archives were not queried", "outdated.html")
     if not found.archives:
-        return Answer("Packages", "not compared", "no archive could be queried", "outdated.html")
+        return ChainAnswer("Packages", "not compared", "no archive could be queried", "outdated.html")
     if not found.updates:
-        return Answer(
+        return ChainAnswer(
             "Packages", "none outdated", _count(len(found.archives), "archive") + " compared", "outdated.html", "fine"
         )
     security = sum(update.security for update in found.updates)
     more = _count(security, "security update") if security else "no security update"
     kind = "failed" if security else "stale"
-    return Answer("Packages", f"{len(found.updates)} outdated", more, "outdated.html#packages", kind)
+    return ChainAnswer("Packages", f"{len(found.updates)} outdated", more, "outdated.html#packages", kind)
 
 
-def _deployed(deployed: ReportDeployed) -> Answer:
+def _deployed(deployed: ReportDeployed) -> ChainAnswer:
     services = deployed.services
     if services:
         behind = sum(map(needs_action, services))
@@ -134,12 +136,12 @@ def _deployed(deployed: ReportDeployed) -> Answer:
         what = _count(len(services), "service")
         more = f"{what} of {_count(sites, 'site')}"
         if behind:
-            return Answer("Deployed", f"{behind} of {len(services)} need action", more, "deployed.html", "stale")
-        return Answer("Deployed", f"{what} up to date", more, "deployed.html", "fine")
+            return ChainAnswer("Deployed", f"{behind} of {len(services)} need action", more, "deployed.html", "stale")
+        return ChainAnswer("Deployed", f"{what} up to date", more, "deployed.html", "fine")
     if deployed.records:
         newest = max(deployed.records, key=lambda record: record.began)
-        return Answer("Deployed", newest.outcome.value, f"{newest.site}, at", "deployed.html", "", newest.began)
-    return Answer(
+        return ChainAnswer("Deployed", newest.outcome.value, f"{newest.site}, at", "deployed.html", "", newest.began)
+    return ChainAnswer(
         "Deployed",
         "nothing" if deployed.asked else "not known",
         "" if deployed.asked else "nothing was asked",
@@ -147,15 +149,15 @@ def _deployed(deployed: ReportDeployed) -> Answer:
     )
 
 
-def _compatible(facts: Facts) -> Answer:
+def _compatible(facts: Facts) -> ChainAnswer:
     variants = facts.matrix.variants if facts.matrix else []
     failed = sum(cell.state is CellState.FAILED for variant in variants for cell in variant.tiers)
     what = _count(len(variants), "variant")
     if failed:
-        return Answer(
+        return ChainAnswer(
             "Compatibility", f"{_count(failed, 'failure')} on variants", what, "matrix.html#failures", "failed"
         )
-    return Answer("Compatibility", "compatible", what, "matrix.html", "fine")
+    return ChainAnswer("Compatibility", "compatible", what, "matrix.html", "fine")
 
 
 def _count(number: int, word: str) -> str:
