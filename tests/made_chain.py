@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -74,12 +74,12 @@ def large(count: int) -> dict[str, tuple[str | None, str]]:
 
 def images(
     tiers: Mapping[str, tuple[str | None, str]], chain: str = NAME, releases: int = 1
-) -> dict[str, tuple[bytes, list[bytes]]]:
+) -> dict[str, tuple[bytes, Sequence[bytes]]]:
     """Images of tiers, by name. Each has its own layer with one new package and a new version of the package `ssl`.
 
     With several releases, each tier has an image for each of them.
     """
-    documents: dict[str, tuple[bytes, list[bytes]]] = {}
+    documents: dict[str, tuple[bytes, Sequence[bytes]]] = {}
     for age in reversed(range(releases)):
         stacks: dict[str, list[bytes]] = {}
         steps: dict[str, list[dict[str, Any]]] = {}

@@ -268,7 +268,7 @@ def test_long_tables_can_be_searched(browser, demo_report):
 def test_the_tiers_of_the_demo_are_listed(browser, demo_report):
     with open_page(browser) as page:
         page.goto((demo_report / "index.html").as_uri())
-        listed = page.locator("#tiers ~ .scroll tbody th").all_inner_texts()
+        listed = page.locator("#tiers ~ .scroll").first.locator("tbody th").all_inner_texts()
         assert listed == ["base", "corebuild", "haproxy", "httpd-php", "wordpress", "mariadb"]
         page.locator("svg a").filter(has_text="wordpress").click()
         layers = page.locator("#layers ~ .scroll").first.locator("tbody th").all_inner_texts()
