@@ -12,6 +12,8 @@ from html.parser import HTMLParser
 import pytest
 
 import made_chain
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.deployed_service import DeployedSites
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.build_memory import remember_left_out
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.records import encode
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.pages import Pages
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.status import (
@@ -25,6 +27,9 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.run_r
     end_run,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.survey import WorkKind, WorkNeed
+from made_images import digest
+
+from .test_overview import SERVICE
 
 EVIL = "<script>alert(1)</script>"
 HOSTILE = {
@@ -146,7 +151,12 @@ def test_a_browser_may_load_only_the_report_s_own_styles_and_scripts(full):
 def test_hostile_names_are_shown_as_text(pages):
     made_chain.write_status(HOSTILE, failed={EVIL: f"{EVIL}\n\x1b[31m</pre>{EVIL}"}, stale={"base": EVIL})
     made_chain.write_matrices(HOSTILE)
-    output = pages(HOSTILE)
+    made_chain.write_tests(HOSTILE, failed={EVIL: f"{EVIL}\n\x1b[31m</pre>{EVIL}"})
+    note = f"{EVIL}\x1b[2J"
+    service = replace(SERVICE, site=EVIL, service=EVIL, problem=note, release=EVIL, chosen_by=f"{EVIL}:latest")
+    output = pages(HOSTILE, deployed=lambda: DeployedSites([replace(service, running=1)], [note]))
+    assert EVIL in "".join(Page(output["deployed.html"]).words)
+    assert EVIL in "".join(Page(output["tests.html"]).words)
     # A history entry cannot name a tier with a colon: its image is shown in addition, as one that is not a tier.
     assert len(output) == len(GENERAL) + len(HOSTILE) + 1
     for name, text in output.items():
@@ -161,6 +171,23 @@ def test_hostile_names_are_shown_as_text(pages):
     for tier in HOSTILE:
         assert tier in words
     assert r"\u202eevil\x1b[2J" in words
+
+
+def test_the_page_of_a_tier_shows_its_rules_and_what_the_seal_left_out(pages):
+    image = made_chain.images(made_chain.TIERS)["httpd-php:latest"]
+    remember_left_out(digest(image[1][-1]), ["left out: /var/log/<b>it</b> (logs)"])
+    made_chain.write_tests()
+    page = Page(pages()["tiers/httpd-php.html"])
+    words = " ".join(" ".join(page.words).split())
+    for part in ("tests", "protected", "configuration", "left-out", "layers", "packages", "releases"):
+        assert part in page.ids
+        assert f"#{part}" in page.links
+    assert "/etc/corebuild corebuild operations" in words
+    assert 'command ["/usr/sbin/httpd-php", "--foreground"] this tier' in words
+    assert "variable PATH /usr/bin:/bin its parent" in words
+    assert "left out: /var/log/<b>it</b> (logs)" in words
+    assert "contract of corebuild" in words
+    assert "Why it was built the first release" in words
 
 
 def test_images_without_teams_and_records_have_pages(pages):
