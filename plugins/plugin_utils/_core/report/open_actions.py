@@ -87,7 +87,7 @@ def _of_state(tier: ReportTier) -> OpenAction:
         owner = f" ({first.team})" if first and first.team and first.team != tier.team else ""
         message = first.message.strip().partition("\n")[0] if first else ""
         detail = f"{first.test or 'all tests'}{owner}: {message}" if first else reason
-        what = f"{tier.tests.failed} of {_count(tier.tests.total, 'test')} fail"
+        what = f"{tier.tests.failed} of {_count(tier.tests.ran, 'test')} fail"
         return OpenAction(URGENT, tier.name, what, one_line(detail, _LONGEST), f"{page}#tests")
     words = {
         FAILED: "its last run failed",

@@ -56,9 +56,14 @@ class ImageTests:
     neighbours: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def ran(self) -> int:
+        """Number of tests that ran."""
+        return self.passed + self.failed
+
+    @property
     def total(self) -> int:
-        """Number of tests."""
-        return self.passed + self.failed + self.skipped
+        """Number of tests, with those that were skipped."""
+        return self.ran + self.skipped
 
     @property
     def is_complete(self) -> bool:

@@ -61,7 +61,7 @@ def _of_tests(tier: ReportTier) -> Iterator[Figure]:
     if tests is None:
         return
     if tests.failed:
-        yield Figure(f"{tests.failed} of {tests.total}", "tests failed", "#tests", "failed")
+        yield Figure(f"{tests.failed} of {tests.ran}", "tests failed", "#tests", "failed")
     else:
         yield Figure(str(tests.passed), _plural(tests.passed, "test") + " passed", "#tests")
     if tests.contracts:
