@@ -76,7 +76,7 @@ def green_chain(folder: Path) -> Facts:
 def failing_chain(folder: Path) -> Facts:
     """A chain with a failed, an unreached and a stale tier, missing updates, and an old image that runs."""
     changed = {"wordpress": "role wordpress/tasks/main.yml changed", "mariadb": "role mariadb/templates/my.cnf changed"}
-    made_chain.write_status(TIERS, failed={"wordpress": "1 of 7 tests fails"}, stale=changed)
+    made_chain.write_status(TIERS, failed={"wordpress": "1 of 7 tests fail"}, stale=changed)
     status = state_folder(made_chain.NAME) / "standing.json"
     failure = json.dumps(MESSAGE.partition("\n")[0])
     status.write_text(status.read_text().replace('"test_it"', f'"{FAILED_TEST}"').replace('"no"', failure))
@@ -100,7 +100,7 @@ def large_chain(folder: Path) -> Facts:
     names = list(tiers)
     failed, stale = (names[88], names[201], names[282]), names[150:300:17]
     changed = {tier: f"role {tier}/tasks/main.yml changed" for tier in (*failed, *stale)}
-    made_chain.write_status(tiers, failed=dict.fromkeys(failed, "1 of 9 tests fails"), stale=changed)
+    made_chain.write_status(tiers, failed=dict.fromkeys(failed, "1 of 9 tests fail"), stale=changed)
     made_chain.write_tests(tiers, failed=dict.fromkeys(failed, MESSAGE))
     return made_facts(folder, tiers, 1, current=True)
 

@@ -20,7 +20,7 @@ from ..errors import DamagedError, NotFoundError, SealError, UnsupportedError
 from ..image.labels import TIER, protections
 from ..layer_index.index import Store
 from ..packages.outdated_packages import outdated
-from ..progress import steps
+from ..progress import steps, work
 from ..state.journal import state_folder
 from ..state.status import Standing, read_status
 from ..transports.image import Stack, open_in
@@ -117,12 +117,14 @@ def gather(
     # Other images are shown, but neither their packages nor their waste count for the chain.
     counted = [stacks[id(node)] for node in nodes if id(node) in stacks and (node.tier or chain is None)]
     tiers = _tiers(nodes, stacks, unread, statuses)
+    with work("looking for waste"):
+        waste = find_waste(list(_uppermost(counted)))
     return Facts(
         chain=chain,
         place=place.title,
         made=made,
         tiers=tiers,
-        waste=find_waste(list(_uppermost(counted))),
+        waste=waste,
         outdated=outdated(counted, store, asking.archives) if asking.archives else None,
         matrix=matrix,
         changes=changes,
