@@ -141,5 +141,6 @@ def _render(written: Written) -> Iterator[str]:
     )
     states = [f"{count} {state}" for count, state in counts if count]
     tiers = f"{written.tiers} tier{'s' if written.tiers > 1 else ''}"
-    tests = f", {written.tests_failed} tests failed" if written.tests_failed else ""
+    failed = written.tests_failed or 0
+    tests = f", {failed} {'test' if failed == 1 else 'tests'} failed" if failed else ""
     yield f"{written.index}: {tiers}, {', '.join(states) or 'all up to date'}{tests}"
