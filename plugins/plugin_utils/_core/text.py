@@ -40,11 +40,12 @@ def size(count: int | None) -> str:
     return f"{count} B"
 
 
-def age(moment: str | None) -> str:
-    """Format the age of an RFC 3339 time: ``3 days``; ``-`` for ``None``."""
+def age(moment: str | None, now: str | None = None) -> str:
+    """Format the age of an RFC 3339 time: ``3 days``; ``-`` for ``None``. It counts until ``now``, or until today."""
     if moment is None:
         return "-"
-    seconds = max(0, int(time.time() - datetime.fromisoformat(moment).timestamp()))
+    end = time.time() if now is None else datetime.fromisoformat(now).timestamp()
+    seconds = max(0, int(end - datetime.fromisoformat(moment).timestamp()))
     for unit, name in _AGES:
         if seconds >= unit:
             return f"{seconds // unit} {name}{'s' if seconds // unit > 1 else ''}"

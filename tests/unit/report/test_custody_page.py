@@ -13,7 +13,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.cus
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index.index import Store
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.policy import read_policy
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.gathering import gather
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.gathering import Asking, gather
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.pages import Pages
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.transport import open_place
 from signed_chain import CHAIN, TIERS, SignedChain
@@ -33,7 +33,7 @@ def render(chain, tmp_path, *, policy=True):
     named = NamedPolicy("chain-policy.yml", read_policy(yaml.safe_dump(chain.policy()).encode(), "policy"))
     reader = CustodyReader(named, [chain], datetime(2026, 11, 30, tzinfo=UTC)) if policy else None
     opened = open_place("oci", place.removeprefix("oci:"), store)
-    return dict(Pages(gather(opened, store, CHAIN, MADE, custody=reader)).render())
+    return dict(Pages(gather(opened, store, CHAIN, MADE, asking=Asking(custody=reader))).render())
 
 
 def test_each_tier_is_verified_and_says_who_signed(chain, tmp_path):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.model import STATES, ReportTier
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.pages import (
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.family import (
     MAX_BOXES,
     MAX_BOXES_AROUND,
     Family,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.model import STATES, ReportTier
 
 
 @st.composite

@@ -9,12 +9,12 @@ import pytest
 import made_chain
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import NotFoundError, UsageError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index.index import Store
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.gathering import gather
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.model import (
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.content import (
     Folder,
     PackageOrigin,
     TouchedFile,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.gathering import gather
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import state_folder
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.transports.transport import open_place
 from made_images import config, digest, layer, layout, step, tier_step, write

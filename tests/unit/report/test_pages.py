@@ -12,6 +12,8 @@ from html.parser import HTMLParser
 import pytest
 
 import made_chain
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.deployed_service import DeployedSites
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.build_memory import remember_left_out
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.records import encode
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.pages import Pages
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.status import (
@@ -25,6 +27,9 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.run_r
     end_run,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.survey import WorkKind, WorkNeed
+from made_images import digest
+
+from .test_overview import SERVICE
 
 EVIL = "<script>alert(1)</script>"
 HOSTILE = {
@@ -34,9 +39,11 @@ HOSTILE = {
     "{{ 7 * 7 }}": ("javascript:alert(1)", "{% raw %}"),
     "'; DROP": ("{{ 7 * 7 }}", "&lt;b&gt;"),
 }
+#: The pages that are not about one tier.
+GENERAL = ("index", "tiers", "tests", "releases", "outdated", "deployed", "custody", "matrix", "waste")
 #: All elements that pages may have.
 ELEMENTS = re.compile(
-    "html|head|meta|title|link|style|body|a|header|p|nav|main|h1|h2|ul|li|b|span|div|figure|figcaption|svg|desc|g|path|"
+    "html|head|meta|title|link|style|body|a|header|p|nav|main|section|h1|h2|h3|ul|li|b|span|div|figure|figcaption|svg|desc|g|path|"
     "rect|text|table|thead|tbody|tr|th|td|footer|time|script|details|summary|dl|dt|dd|ol|code|pre|br"
 )
 
@@ -83,20 +90,21 @@ def full(pages):
     """The pages of a chain with all kinds of records."""
     made_chain.write_status(failed={"wordpress": "it broke\nin two lines"}, stale={"mariadb": "x changed"})
     made_chain.write_matrices()
-    return pages(ask_archives=lambda _line: None)
+    made_chain.write_tests()
+    return pages(archives=lambda _line: None)
 
 
 def test_all_pages_exist(full):
     assert sorted(full) == sorted(
         [
-            *(f"{name}.html" for name in ("index", "releases", "matrix", "outdated", "custody", "waste")),
+            *(f"{name}.html" for name in GENERAL),
             *(f"tiers/{tier}.html" for tier in made_chain.TIERS),
         ]
     )
 
 
 def test_the_same_facts_give_the_same_bytes(full, pages):
-    assert pages(ask_archives=lambda _line: None) == full
+    assert pages(archives=lambda _line: None) == full
 
 
 def test_every_link_has_a_target(full):
@@ -117,7 +125,8 @@ def test_states_and_reasons_are_shown(full):
     words = "".join(index.words)
     for expected in ("wordpress", "failed", "not reached", "stale", "x changed", "failure on variants"):
         assert expected in words
-    assert "it broke\nin two lines" in words
+    assert "wordpress: 1 of 3 tests fail" in words
+    assert "it broke\nin two lines" in "".join(Page(full["tiers/wordpress.html"]).words)
     assert "up to date" in "".join(Page(full["tiers/httpd-php.html"]).words)
 
 
@@ -142,9 +151,14 @@ def test_a_browser_may_load_only_the_report_s_own_styles_and_scripts(full):
 def test_hostile_names_are_shown_as_text(pages):
     made_chain.write_status(HOSTILE, failed={EVIL: f"{EVIL}\n\x1b[31m</pre>{EVIL}"}, stale={"base": EVIL})
     made_chain.write_matrices(HOSTILE)
-    output = pages(HOSTILE)
+    made_chain.write_tests(HOSTILE, failed={EVIL: f"{EVIL}\n\x1b[31m</pre>{EVIL}"})
+    note = f"{EVIL}\x1b[2J"
+    service = replace(SERVICE, site=EVIL, service=EVIL, problem=note, release=EVIL, chosen_by=f"{EVIL}:latest")
+    output = pages(HOSTILE, deployed=lambda: DeployedSites([replace(service, running=1)], [note]))
+    assert EVIL in "".join(Page(output["deployed.html"]).words)
+    assert EVIL in "".join(Page(output["tests.html"]).words)
     # A history entry cannot name a tier with a colon: its image is shown in addition, as one that is not a tier.
-    assert len(output) == 6 + len(HOSTILE) + 1
+    assert len(output) == len(GENERAL) + len(HOSTILE) + 1
     for name, text in output.items():
         page = Page(text)
         assert all(map(ELEMENTS.fullmatch, page.elements)), name
@@ -157,6 +171,23 @@ def test_hostile_names_are_shown_as_text(pages):
     for tier in HOSTILE:
         assert tier in words
     assert r"\u202eevil\x1b[2J" in words
+
+
+def test_the_page_of_a_tier_shows_its_rules_and_what_the_seal_left_out(pages):
+    image = made_chain.images(made_chain.TIERS)["httpd-php:latest"]
+    remember_left_out(digest(image[1][-1]), ["left out: /var/log/<b>it</b> (logs)"])
+    made_chain.write_tests()
+    page = Page(pages()["tiers/httpd-php.html"])
+    words = " ".join(" ".join(page.words).split())
+    for part in ("tests", "protected", "configuration", "left-out", "layers", "packages", "releases"):
+        assert part in page.ids
+        assert f"#{part}" in page.links
+    assert "/etc/corebuild corebuild operations" in words
+    assert 'command ["/usr/sbin/httpd-php", "--foreground"] this tier' in words
+    assert "variable PATH /usr/bin:/bin its parent" in words
+    assert "left out: /var/log/<b>it</b> (logs)" in words
+    assert "contract of corebuild" in words
+    assert "Why it was built the first release" in words
 
 
 def test_images_without_teams_and_records_have_pages(pages):

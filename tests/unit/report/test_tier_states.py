@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.gathering import judge
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.report.tier_state import judge
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.status import (
     Ended,
     FailedTestRecord,

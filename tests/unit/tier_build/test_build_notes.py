@@ -18,8 +18,10 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.ro
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.build_facts import noted_facts
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.gate_facts import (
     GateFacts,
+    NotedFailure,
     SuiteFolder,
     noted_gate,
+    noted_rejection,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody.record_store import LocalRecords
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action
@@ -96,8 +98,8 @@ def test_a_gate_notes_every_test_once(suite, tmp_path):
     assert (facts.failed, facts.neighbours, facts.tier, facts.run) == ((), {"db": PARENT}, "web", "run")
     digest = digest_tree(tmp_path / "elsewhere/roles/web/tests")
     assert facts.folders == (
-        SuiteFolder("web", "team of web", "own", digest, contracts=False),
-        SuiteFolder("core", "team of core", "contract", digest, contracts=False),
+        SuiteFolder("web", "team of web", "own", digest, contracts=False, folder="roles/web/tests"),
+        SuiteFolder("core", "team of core", "contract", digest, contracts=False, folder="roles/core/tests"),
         SuiteFolder("base", "team of base", "contract", digest, "registry.example.org/base@sha256:1", contracts=False),
     )
 
@@ -109,6 +111,19 @@ def test_a_test_that_passed_and_whose_fixture_failed_has_failed(suite):
     assert noted_gate(LocalRecords(), CONFIG) is None
     rejected = LocalRecords().noted(CONFIG, "rejected", GateFacts)
     assert (rejected.passed, rejected.failed) == ((), ("roles/web/tests/test_it.py::test_a",))
+    assert noted_rejection(LocalRecords(), CONFIG) == rejected
+
+
+def test_the_beginnings_of_the_first_failures_are_noted(suite):
+    name = f"{suite.own.folder}/test_it.py::test_"
+    failed = tuple(FailedTest(f"{name}{number}", suite.own, "x" * 5000, "log") for number in range(500))
+    verdict = Verdict(501, 1, failed, ((f"{name}good", 0.126),))
+    note_tests(GateSubject("web", CONFIG, {}, "run"), suite, describe_suite(suite), verdict, pytest.fail)
+    rejected = noted_rejection(LocalRecords(), CONFIG)
+    assert len(rejected.failed) == 500
+    assert len(rejected.failures) == 100
+    assert rejected.failures[0] == NotedFailure("roles/web/tests/test_it.py::test_0", "x" * 2000)
+    assert rejected.seconds == {"roles/web/tests/test_it.py::test_good": 0.13}
 
 
 @pytest.mark.parametrize("name", ["", "x::y", "registry/x@sha256:1:test.py::test_a", "/elsewhere/test_it.py::test"])

@@ -13,6 +13,7 @@ import click
 from ..text import short
 from .output import Table, json_option, show
 from .policy_options import open_named_policy, verifying_options
+from .progress_line import say
 
 if TYPE_CHECKING:
     from ..custody.custody_answer import Custody, TierCustody
@@ -37,7 +38,7 @@ def verb(
     from .ask_custody import ask_custody  # noqa: PLC0415 - slow to import, and `tierwright --help` imports all verbs
 
     named = open_named_policy(policy, policy_keys)
-    answer = ask_custody(image, named, lambda line: click.echo(line, err=True), content=content)
+    answer = ask_custody(image, named, say, content=content)
     show(answer, lambda: _render(answer), as_json=as_json)
     if answer.policy is not None and not answer.verified:
         ctx.exit(_FAILED)

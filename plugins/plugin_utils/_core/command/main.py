@@ -25,6 +25,7 @@ from ..errors import (
 )
 from ..product_version import version
 from ..text import printable
+from .progress_line import progress_line
 
 #: Verb to module. A module is imported only when its verb is used.
 _VERBS = {
@@ -87,7 +88,8 @@ class _Verbs(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with progress_line():
+                return super().invoke(ctx)
         except TierwrightError as error:
             _exit(str(error), next((code for kind, code in _CODES if isinstance(error, kind)), NO_ANSWER))
         except BrokenPipeError:

@@ -11,8 +11,9 @@ import click
 from ..layer_index.index import Store
 from ..packages.apt_sources import CHECKED
 from ..packages.outdated_packages import Outdated, Rebuild, Update, open_all, outdated
-from ..text import one_line, printable
+from ..text import one_line
 from .output import Table, json_option, show
+from .progress_line import say
 
 _HEADS = ("PACKAGE", "INSTALLED", "NEWER", "SECURITY", "TIER", "TEAM", "IMAGES>")
 _REBUILD_HEADS = ("REBUILD", "TEAM", "UPDATES>", "SECURITY>", "UPDATED TIERS")
@@ -30,14 +31,10 @@ def verb(ctx: click.Context, images: tuple[str, ...], *, fail: bool, as_json: bo
     Without IMAGE, all released tiers in the engine are compared. Each image's apt configuration names its archives.
     """
     store = Store()
-    answer = outdated(open_all(images, store, _report), store, _report)
+    answer = outdated(open_all(images, store, say), store, say)
     show(answer, lambda: _render(answer), as_json=as_json)
     if fail and (answer.updates or answer.unread):
         ctx.exit(1)
-
-
-def _report(line: str) -> None:
-    click.echo(printable(line), err=True)
 
 
 def _render(answer: Outdated) -> Iterator[str | Table]:

@@ -14,6 +14,7 @@ import click
 
 from ..records import encode
 from ..text import printable
+from .progress_line import no_progress
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON; docs/command.md describes it.")
 
@@ -26,14 +27,15 @@ def show(answer: Any, render: Callable[[], Iterable[str | Table]], *, as_json: b
         render: Returns the answer as lines and tables. It is called only if ``as_json`` is false.
         as_json: Whether to print the answer as JSON.
     """
-    if as_json:
-        click.echo(encode(answer, indent=2))
-        return
-    for part in render():
-        if isinstance(part, Table):
-            part.print()
-        else:
-            click.echo(printable(part))
+    with no_progress():
+        if as_json:
+            click.echo(encode(answer, indent=2))
+            return
+        for part in render():
+            if isinstance(part, Table):
+                part.print()
+            else:
+                click.echo(printable(part))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError, describe_error
-from ..text import age, one_line, printable, short
+from ..text import age, one_line, short
 from .find_record import find_config
 from .output import Table, json_option, show
+from .progress_line import say
 
 if TYPE_CHECKING:
     from ..custody.record_store import LocalRecords
@@ -112,7 +113,7 @@ def import_(file: Path) -> None:
 def _open() -> LocalRecords:
     from ..custody.record_store import LocalRecords  # noqa: PLC0415
 
-    return LocalRecords(lambda line: click.echo(printable(line), err=True))
+    return LocalRecords(say)
 
 
 def _describe(records: LocalRecords, config: str) -> RecordedImage:
@@ -120,7 +121,7 @@ def _describe(records: LocalRecords, config: str) -> RecordedImage:
     from ..custody.stored_statements import stored_statements  # noqa: PLC0415
 
     facts = noted_facts(records, config)
-    found = stored_statements(records, config, lambda line: click.echo(printable(line), err=True))
+    found = stored_statements(records, config, say)
     provenance = next((each for each in found if each.tier), None)
     statements = [
         ListedStatement(

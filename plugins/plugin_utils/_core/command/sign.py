@@ -13,6 +13,7 @@ import click
 from ..errors import EngineError, UsageError
 from ..text import one_line, printable
 from .find_record import find_config
+from .progress_line import say
 from .signer_options import open_chosen_signer, signer_options
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def verb(image: str, *, yes: bool, key: str, public_key: str | None, passphrase_
     from ..custody.record_store import LocalRecords  # noqa: PLC0415
     from ..custody.second_signature import sign_statements, unsigned_by  # noqa: PLC0415
 
-    records = LocalRecords(lambda line: click.echo(printable(line), err=True))
+    records = LocalRecords(say)
     request = _request(records, find_config(records, image))
     for line in _describe(request):
         click.echo(printable(line))

@@ -11,6 +11,7 @@ from ..handover.lock_update import LockUpdate, update_lines
 from ..plan.playbook_answer import ask
 from ..records import decode
 from .output import json_option, show
+from .progress_line import say
 
 #: The playbook of this collection that writes the lock file.
 PLAYBOOK = "tierwright.chain.update"
@@ -36,7 +37,7 @@ def verb(ctx: click.Context, tiers: tuple[str, ...], *, check: bool, inventory: 
         PLAYBOOK,
         "tier_update_file",
         arguments,
-        lambda line: click.echo(line, err=True),
+        say,
         more={"tier_update": names},
     )
     with wrap_errors(f"the answer of ansible-playbook {PLAYBOOK}", PlanError):

@@ -15,6 +15,7 @@ from ..product_version import version
 from .custody import verdict_lines
 from .output import json_option, show
 from .policy_options import open_named_policy, verifying_options
+from .progress_line import say
 
 _FAILED = 1
 
@@ -47,7 +48,7 @@ def verb(
     named = open_named_policy(policy, policy_keys)
     if named is None:
         raise UsageError("verifying needs a policy; name it with --policy chain-policy.yml --policy-key KEY.pub")
-    answer = ask_custody(image, named, lambda line: click.echo(line, err=True), content=content)
+    answer = ask_custody(image, named, say, content=content)
     links = [*(link for tier in answer.tiers for link in tier.links), *answer.links]
     if sarif is not None:
         write_atomically(sarif, json.dumps(to_sarif(links, answer.name, named.path, version()), indent=2) + "\n")

@@ -14,6 +14,7 @@ from ..plan.dry_run import PLAYBOOK, Now, predict
 from ..text import short
 from ..views.release_history import Why, why
 from .output import Table, json_option, show
+from .progress_line import say
 
 
 @click.command()
@@ -32,7 +33,7 @@ def verb(
     """
     if now or inventory:
         options = [argument for path in inventory for argument in ("-i", path)]
-        team, plan = predict(tier, playbook, [*options, *arguments], lambda text: click.echo(text, err=True))
+        team, plan = predict(tier, playbook, [*options, *arguments], say)
         answer = Why(tier, team, None, None, None, plan)
     elif arguments:
         raise UsageError("options of ansible-playbook are only used with --now; add --now")

@@ -9,7 +9,7 @@ Therefore a failure does not replace them: it is stored as a different kind of n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .record_store import LocalRecords
 
@@ -34,6 +34,18 @@ class SuiteFolder:
     origin: str | None = None
     #: Whether it may have contracts, which descendants must pass.
     contracts: bool = True
+    #: What the names of its tests begin with: ``roles/web/tests``; empty if an older version noted it.
+    folder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NotedFailure:
+    """Why a test failed. It is for people, and no part of a signed statement."""
+
+    #: Its name; empty if no test was running.
+    test: str
+    #: The beginning of its message.
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,10 @@ class GateFacts:
     #: When they ended, in RFC 3339.
     tested: str
     run: str
+    #: Durations of tests that passed, in seconds.
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    #: The first failures, in order. One test can have several.
+    failures: tuple[NotedFailure, ...] = ()
 
 
 def note_gate(records: LocalRecords, config: str, facts: GateFacts) -> None:
@@ -70,3 +86,11 @@ def note_gate(records: LocalRecords, config: str, facts: GateFacts) -> None:
 def noted_gate(records: LocalRecords, config: str) -> GateFacts | None:
     """Return the last tests that an image passed; ``None`` if it passed none here, or if the note is damaged."""
     return records.noted(config, _PASSED, GateFacts)
+
+
+def noted_rejection(records: LocalRecords, config: str) -> GateFacts | None:
+    """Return the last tests of which an image failed some; ``None`` if it failed none here, or the note is damaged.
+
+    The image may have passed tests before or since: :attr:`GateFacts.tested` tells which note is newer.
+    """
+    return records.noted(config, _FAILED, GateFacts)

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from ..engine.engine import Engine
 from ..errors import TierwrightError
+from ..progress import steps
 from ..transports.registry_client import RegistryClient
 from ..transports.transport import Place
 from .deployed_cluster import SelectsObjects, services_of_cluster
@@ -56,7 +57,8 @@ def deployed_on_cluster(cluster: SelectsObjects, site: str | None, connect: Conn
 
 def _complete(services: Iterable[DeployedService], images: ImageComparison, site: str | None) -> DeployedSites:
     """Add what registries and records know, and sort."""
-    found = sorted(map(images.compare, services), key=lambda each: (each.site, each.service))
+    compared = map(images.compare, steps(services, "comparing what runs with what is released"))
+    found = sorted(compared, key=lambda each: (each.site, each.service))
     records: dict[str, DeploymentRecord | None] = {}
     notes: list[str] = []
     for name in sorted({each.site for each in found} | ({site} if site else set())):

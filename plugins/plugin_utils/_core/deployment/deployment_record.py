@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
+from urllib.parse import unquote
 
 from ..chain.names import file_name
 from ..errors import DamagedError
@@ -139,5 +140,15 @@ def read_records(site: str) -> Iterator[DeploymentRecord]:
             raise DamagedError(f"{path} is not a valid record of a deployment: {error}; remove it") from error
 
 
+def recorded_sites() -> list[str]:
+    """Return the sorted names of the sites that this machine has records of."""
+    root = _root()
+    return sorted(unquote(path.name) for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+
+
+def _root() -> Path:
+    return state() / "sites"
+
+
 def _folder(site: str) -> Path:
-    return state() / "sites" / file_name(site)
+    return _root() / file_name(site)

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from .. import errors
 from ..errors import PlanError, TierwrightError, wrap_errors
+from ..progress import work
 from ..records import decode
 from ..text import printable_lines
 
@@ -75,15 +76,16 @@ def ask(
         variables = json.dumps({**(more or {}), variable: str(file)})
         command = [*_PLAYBOOK, playbook, "-e", variables, *arguments]
         try:
-            process = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-                timeout=seconds,
-            )
+            with work(f"ansible-playbook {playbook}"):
+                process = subprocess.run(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    check=False,
+                    timeout=seconds,
+                )
         except subprocess.TimeoutExpired as error:
             raise PlanError(f"ansible-playbook {playbook} did not end within {seconds:g} seconds") from error
         if process.returncode != 0 and file.exists():

@@ -7,15 +7,22 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+from ..chain.names import familiar_name
 from ..compatibility.matrix_store import has_matrices, newest_matrix
 from ..compatibility.variant_matrix import Changes, Matrix, compare
+from ..custody.build_facts import noted_facts
 from ..custody.custody_reader import CustodyReader, identify_document
-from ..errors import DamagedError, NotFoundError, UnsupportedError
+from ..custody.record_store import LocalRecords
+from ..deployment.deployed_service import DeployedSites
+from ..errors import DamagedError, NotFoundError, SealError, UnsupportedError
+from ..image.labels import TIER, protections
 from ..layer_index.index import Store
 from ..packages.outdated_packages import outdated
+from ..progress import steps, work
 from ..state.journal import state_folder
-from ..state.status import BUILT, Standing, read_status
+from ..state.status import Standing, read_status
 from ..transports.image import Stack, open_in
 from ..transports.image_document import Document
 from ..transports.transport import BatchPlace, Place
@@ -24,8 +31,13 @@ from ..views.release_history import list_releases
 from ..views.wasted_space import find_waste
 from ..watch.run_records import WatchRun, read_runs
 from ..watch.survey import WorkKind
-from .model import ABSENT, FAILED, NOT_REACHED, STALE, Contents, Facts, ImageInUse, ReportCustody, ReportTier
+from .configured import read_settings
+from .content import Contents
+from .model import Facts, ImageInUse, ReportCustody, ReportDeployed, ReportTier
+from .running import ChainImages, read_deployed
 from .selection import SelectedNode, choose, choose_chain
+from .tested import newest_tests, passed_tests
+from .tier_state import judge
 
 _LONGEST = 60
 #: Number of runs of watchers.
@@ -48,60 +60,23 @@ def slugs(names: Iterable[str]) -> Iterator[str]:
         yield slug
 
 
-_UNRELEASED = "its last build is not released: the run stopped, a descendant failed, or the build was rolled back"
-
-
-_OTHER_IMAGE = "the lock file names a different image than the one in use"
-
-
-def judge(
-    status: Standing | None, image: Document | None, parent_image: Document | None, parent_name: str | None
-) -> tuple[str, list[str]]:
-    """Determine the state of a tier, and the reasons.
-
-    Args:
-        status: Its status after the last plan and run; ``None`` if this machine made no plan.
-        image: Its image in use; ``None`` if there is none.
-        parent_image: The parent's image in use; ``None`` if there is none.
-        parent_name: Name of the parent; ``None`` if the tier has no parent.
-
-    Returns:
-        One of :data:`.model.STATES`, or an empty text if the tier is up to date; and the reasons.
-    """
-    recorded_state = status.state if status else ""
-    if status and recorded_state in {FAILED, NOT_REACHED}:
-        return recorded_state, list(_failures(status))
-    reasons = []
-    if status and status.wanted and recorded_state:
-        reasons += status.wanted.reasons
-    if status and status.ended and status.ended.result == BUILT and not _has_id(image, status.ended.image):
-        reasons.append(_UNRELEASED)
-    if status and status.follows and image is not None and image.id != status.follows.image:
-        reasons.append(_OTHER_IMAGE)
-    if image is None:
-        return ABSENT, reasons or ["it has no image here"]
-    if parent_image is not None and image.layers[: len(parent_image.layers)] != parent_image.layers:
-        reasons.append(f"it is based on an image of {parent_name} that is not the one in use")
-    return (STALE, reasons) if reasons else ("", [])
-
-
-def _has_id(image: Document | None, identity: str | None) -> bool:
-    return image is not None and image.id == identity
-
-
-def _failures(status: Standing) -> Iterator[str]:
-    ended = status.ended
-    if ended is None:
-        return
-    if ended.said:
-        yield ended.said
-    for failure in ended.failures:
-        owner = f" (team {failure.owner})" if failure.owner else ""
-        yield f"{failure.test or 'all tests'}{owner}: {failure.message}"
-
-
 #: Errors that concern only one image. The report can show the other images.
 _IMAGE_ERRORS = (DamagedError, NotFoundError, UnsupportedError)
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What a report asks besides the place of the images. Nothing, if a field is ``None``."""
+
+    #: Called with a line of progress before a request to a package archive.
+    archives: Callable[[str], None] | None = None
+    #: Reads who signed the tiers. Without a policy, nothing is verified.
+    custody: CustodyReader | None = None
+    #: Asks an engine or a cluster what it runs.
+    deployed: Callable[[], DeployedSites] | None = None
+
+
+_ASKS_NOTHING = Asking()
 
 
 def gather(
@@ -112,8 +87,7 @@ def gather(
     *,
     repository: str = "",
     absent: bool = True,
-    ask_archives: Callable[[str], None] | None = None,
-    custody: CustodyReader | None = None,
+    asking: Asking = _ASKS_NOTHING,
 ) -> Facts:
     """Gather everything that a report shows.
 
@@ -125,9 +99,7 @@ def gather(
         repository: The repository to read, if the place is a registry.
         absent: Whether to show tiers that have a status but no image in the place. Use it for an engine, which has the
             whole chain. An archive may contain only a part of the chain.
-        ask_archives: Called with a line of progress before a request to a package archive. ``None`` means that archives
-            are not queried.
-        custody: Reads who signed the tiers. ``None`` means that no policy was named.
+        asking: What else is asked.
 
     Raises:
         NotFoundError: There is nothing to report about.
@@ -142,21 +114,49 @@ def gather(
         raise NotFoundError(f"{place.title} has no image with a name")
     matrix, changes = _matrix(chain, missing)
     stacks, unread = _open(place, store, nodes)
-    parents = {id(node.parent) for node in nodes}
-    top = [stack for node, stack in stacks.items() if node not in parents]
+    # Other images are shown, but neither their packages nor their waste count for the chain.
+    counted = [stacks[id(node)] for node in nodes if id(node) in stacks and (node.tier or chain is None)]
+    tiers = _tiers(nodes, stacks, unread, statuses)
+    with work("looking for waste"):
+        waste = find_waste(list(_uppermost(counted)))
     return Facts(
         chain=chain,
         place=place.title,
         made=made,
-        tiers=_tiers(nodes, stacks, unread, statuses),
-        waste=find_waste(top),
-        outdated=outdated(stacks.values(), store, ask_archives) if ask_archives else None,
+        tiers=tiers,
+        waste=waste,
+        outdated=outdated(counted, store, asking.archives) if asking.archives else None,
         matrix=matrix,
         changes=changes,
         missing=missing,
         runs=_list_runs(chain)[:_RUNS],
-        custody=_read_custody(custody, nodes, stacks) if custody else None,
+        custody=_read_custody(asking.custody, nodes, stacks) if asking.custody else None,
+        deployed=_read_deployed(nodes, tiers, statuses, asking.deployed) if chain else None,
     )
+
+
+def _uppermost(stacks: Sequence[Stack]) -> Iterator[Stack]:
+    """Yield the images that no other one is based on."""
+    below = {stack.document.layers[:number] for stack in stacks for number in range(len(stack.document.layers))}
+    return (stack for stack in stacks if stack.document.layers not in below)
+
+
+def _read_deployed(
+    nodes: Sequence[SelectedNode],
+    tiers: Sequence[ReportTier],
+    statuses: Mapping[str, Standing],
+    ask: Callable[[], DeployedSites] | None,
+) -> ReportDeployed:
+    """Find out what runs of the chain's tiers."""
+    by_config: dict[str, int] = {}
+    by_repository: dict[str, int] = {}
+    for number, node in enumerate(nodes):
+        if node.tier is None:
+            continue
+        by_config |= {build.document.id: number for build in node.builds}
+        if node.tier in statuses:
+            by_repository[familiar_name(statuses[node.tier].release).rpartition(":")[0]] = number
+    return read_deployed(tiers, ChainImages(by_config, by_repository), ask)
 
 
 def _read_custody(
@@ -165,10 +165,17 @@ def _read_custody(
     """Read who signed each tier; ``None`` without a policy."""
     if reader.named is None:
         return None
-    opened = [(number, node.name, stacks[id(node)]) for number, node in enumerate(nodes) if id(node) in stacks]
+    opened = [
+        (number, node.name, stacks[id(node)])
+        for number, node in enumerate(nodes)
+        if id(node) in stacks and node.tier is not None
+    ]
     # Images with many layers come first: reading them also reads the layers of their ancestors.
     opened.sort(key=lambda each: -len(each[2].layers))
-    tiers = {number: reader.read_tier(identify_document(stack.document, name), stack) for number, name, stack in opened}
+    tiers = {
+        number: reader.read_tier(identify_document(stack.document, name), stack)
+        for number, name, stack in steps(opened, "verifying tiers", len(opened))
+    }
     return ReportCustody(reader.named.path, reader.named.policy.version, dict(sorted(tiers.items())))
 
 
@@ -208,7 +215,8 @@ def _open(place: Place, store: Store, nodes: Iterable[SelectedNode]) -> tuple[di
     if isinstance(place, BatchPlace):
         with contextlib.suppress(*_IMAGE_ERRORS):  # the loop below reports the error for the image that causes it
             place.fill_together([document for _, document in with_image], store)
-    for node, document in sorted(with_image, key=lambda pair: -len(pair[1].layers)):
+    ordered = sorted(with_image, key=lambda pair: -len(pair[1].layers))
+    for node, document in steps(ordered, "reading images", len(ordered)):
         try:
             stacks[id(node)] = open_in(place, _complete(place, document), store, node.name)
         except _IMAGE_ERRORS as error:
@@ -228,12 +236,12 @@ def _tiers(
     statuses: Mapping[str, Standing],
 ) -> list[ReportTier]:
     numbers = {id(node): number for number, node in enumerate(nodes)}
-    contents = Contents()
-    tiers: list[ReportTier] = [
-        ReportTier(node.name, slug) for node, slug in zip(nodes, slugs(node.name for node in nodes), strict=True)
-    ]
+    contents, records = Contents(), LocalRecords()
+    names = slugs(node.name for node in nodes)
+    tiers = [ReportTier(node.name, next(names), is_tier=node.tier is not None) for node in nodes]
     # Images with many layers come first: summarizing them also summarizes the layers of their ancestors.
-    for node in sorted(nodes, key=lambda node: -(node.image.layers if node.image else 0)):
+    ordered = sorted(nodes, key=lambda node: -(node.image.layers if node.image else 0))
+    for node in steps(ordered, "comparing layers", len(ordered)):
         tier, status = tiers[numbers[id(node)]], statuses.get(node.tier or "")
         tier.status, tier.team = status, status.team if status else None
         tier.parent = numbers[id(node.parent)] if node.parent else None
@@ -242,8 +250,11 @@ def _tiers(
         parent_image = node.parent.held.document if node.parent and node.parent.held else None
         image = node.held.document if node.held else None
         tier.state, tier.reasons = judge(status, image, parent_image, node.parent.name if node.parent else None)
+        if node.tier is not None:
+            _read_records(tier, node, records)
         if node.image is not None and node.held is not None:
             tier.image = _image_in_use(node.image)
+            tier.settings = read_settings(node.held.document.config, parent_image.config if parent_image else None)
             last = node.held.document.steps[-1] if node.tier else None
             if last is not None:
                 tier.team, tier.role, tier.revision = last.team, last.role, last.revision
@@ -251,6 +262,24 @@ def _tiers(
             tier.content = contents.of(stack, node.image.own_layers)
             tier.unread += dict.fromkeys(sentence for layer in tier.content.layers for sentence in layer.unread)
     return tiers
+
+
+def _read_records(tier: ReportTier, node: SelectedNode, records: LocalRecords) -> None:
+    """Read what builds and tests of a tier noted on this machine, and the protected paths in its image."""
+    image = node.held.document if node.held else None
+    identity = image.id if image else None
+    tier.tests = newest_tests(records, identity, [build.document.id for build in node.builds], tier.status)
+    for release in tier.releases:
+        if release.tag and release.image not in tier.released_tests and (found := passed_tests(records, release.image)):
+            tier.released_tests[release.image] = found
+    if image is None:
+        return
+    with contextlib.suppress(DamagedError):
+        tier.built_by = noted_facts(records, image.id)
+    try:
+        tier.protections = list(protections(image.labels)) if image.labels.get(TIER) == node.tier else []
+    except SealError as error:
+        tier.unread.append(str(error))
 
 
 def _image_in_use(image: Relative) -> ImageInUse:

@@ -4,73 +4,26 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from ..chain.tier import Protection
 from ..compatibility.variant_matrix import Changes, Matrix
+from ..custody.build_facts import BuildFacts
 from ..custody.custody_answer import TierCustody
-from ..layer_index.entries import FILE, Index
-from ..layer_index.merged_files import ChangeKind, LayerChange
-from ..layer_index.package_databases import is_database
+from ..deployment.deployed_service import DeployedService
+from ..deployment.deployment_record import DeploymentRecord
 from ..packages.outdated_packages import Outdated
 from ..state.status import Standing
-from ..transports.image import LayerInfo, Stack
-from ..views.layer_contents import LayerContent, content
 from ..views.release_history import Release
 from ..views.wasted_space import Waste
 from ..watch.run_records import WatchRun
+from .configured import Setting
+from .content import Content
+from .tested import ImageTests
 
 #: States of a tier that need attention, the worst first. The empty state means that the tier is up to date.
 FAILED, NOT_REACHED, STALE, ABSENT = "failed", "not reached", "stale", "no image"
 STATES = (FAILED, NOT_REACHED, ABSENT, STALE)
-
-
-@dataclass(frozen=True, slots=True)
-class PackageOrigin:
-    """An installed package, and the layer that last changed it."""
-
-    name: str
-    architecture: str
-    version: str
-    #: Name of the layer that last changed it.
-    owner: str
-
-
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """A folder, and how many files and bytes a tier's own layers have in it."""
-
-    path: str
-    #: Number of files.
-    files: int
-    #: Bytes of these files.
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class TouchedFile:
-    """A file of a lower tier that a tier changes, writes again without a change, or removes."""
-
-    path: str
-    #: ``changed``, ``repeated`` or ``removed``.
-    how: str
-    #: Name of the layer that the file comes from.
-    owner: str
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """The content of an image."""
-
-    #: All layers of the image, the lowest first.
-    layers: list[LayerContent]
-    #: All installed packages, by name.
-    packages: list[PackageOrigin]
-    #: The largest folders of the tier's own layers, the largest first.
-    folders: list[Folder]
-    #: Files of lower tiers that the tier's own layers change, by path.
-    touched: list[TouchedFile]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +51,8 @@ class ReportTier:
     name: str
     #: Unique file name of its page, without the ending.
     slug: str
+    #: Whether it is a tier of the chain. Other images are shown, but not counted.
+    is_tier: bool = True
     team: str | None = None
     role: str | None = None
     #: The last commit that changed the role.
@@ -118,6 +73,32 @@ class ReportTier:
     releases: list[Release] = field(default_factory=list)
     #: One sentence for each item that could not be read.
     unread: list[str] = field(default_factory=list)
+    #: The newest results of its tests; ``None`` if no result is recorded.
+    tests: ImageTests | None = None
+    #: The results that its released images passed with, by image.
+    released_tests: dict[str, ImageTests] = field(default_factory=dict)
+    #: The settings of its image.
+    settings: list[Setting] = field(default_factory=list)
+    #: Paths that it and its ancestors protect.
+    protections: list[Protection] = field(default_factory=list)
+    #: Who built its image, if this user did. Nothing about it is verified.
+    built_by: BuildFacts | None = None
+    #: Services that run an image of it.
+    services: list[DeployedService] = field(default_factory=list)
+
+    @property
+    def released(self) -> Release | None:
+        """The release that its image in use belongs to, the first one if it was released several times.
+
+        ``None`` if the image in use has no release tag.
+        """
+        found = None
+        for release in reversed(self.releases):
+            if self.image is not None and release.tag and release.image == self.image.id:
+                found = release
+            elif found is not None:
+                break
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +110,21 @@ class ReportCustody:
     version: int
     #: By the position of the tier. Tiers without an image are missing.
     tiers: dict[int, TierCustody]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportDeployed:
+    """What runs of the chain."""
+
+    #: Whether an engine or a cluster was asked. Otherwise, only records of this machine are known.
+    asked: bool
+    services: list[DeployedService]
+    #: What a reader should know besides.
+    notes: list[str]
+    #: The last deployment of each site from this machine, if it deployed an image of the chain.
+    records: list[DeploymentRecord]
+    #: The position of the tier, by digest of an image's configuration.
+    tiers: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,111 +153,15 @@ class Facts:
     runs: list[WatchRun] = field(default_factory=list)
     #: ``None`` if no policy was named.
     custody: ReportCustody | None = None
+    #: ``None`` if images do not belong to a chain.
+    deployed: ReportDeployed | None = None
 
+    @property
+    def counted(self) -> list[ReportTier]:
+        """The tiers of the chain. If there is no chain, all images."""
+        return [tier for tier in self.tiers if tier.is_tier or self.chain is None]
 
-#: Limits for the folders and the touched files of a tier.
-_FOLDERS, _TOUCHED = 8, 200
-#: Number of parts of a path that are shown as a folder: ``usr/lib``.
-_DEPTH = 2
-
-
-@dataclass(frozen=True, slots=True)
-class _LayerSummary:
-    """The content of a layer, and its effect on the layers below it."""
-
-    content: LayerContent
-    #: Installed packages up to this layer: name to version and number of the layer that last changed it.
-    packages: dict[str, tuple[str, int]]
-    #: Folder to its number of files and their bytes.
-    folders: dict[str, tuple[int, int]]
-    #: Path, :class:`.ChangeKind`, and number of the layer that the file comes from.
-    touched: list[tuple[str, str, int]]
-
-
-class Contents:
-    """Computes the contents of images. Each layer is summarized once, even if several images share it."""
-
-    def __init__(self) -> None:
-        """Start without any layer."""
-        self._summaries: dict[tuple[str, ...], _LayerSummary] = {}
-
-    def of(self, stack: Stack, own: int) -> Content:
-        """Return the content of an image.
-
-        Args:
-            stack: The image.
-            own: Number of its own layers, which its parent does not have.
-        """
-        digests = stack.document.layers
-        if digests not in self._summaries:
-            self._summarize(stack)
-        summaries = [self._summaries[digests[: number + 1]] for number in range(len(digests))]
-        first_own = len(summaries) - own
-        own_summaries = summaries[first_own:]
-        return Content(
-            layers=[summary.content for summary in summaries],
-            packages=list(_packages(summaries[-1].packages if summaries else {}, stack.layers)),
-            folders=_folders(own_summaries),
-            touched=list(_touched(own_summaries, first_own, stack.layers)),
-        )
-
-    def _summarize(self, stack: Stack) -> None:
-        before: dict[str, str] = {}
-        owners: dict[str, tuple[str, int]] = {}
-        for number, (layer, index, changes, so_far) in enumerate(stack.merge_layers()):
-            after = so_far.packages
-            owners = {
-                package: owners[package] if before.get(package) == version else (version, number)
-                for package, version in after.items()
-            }
-            key = stack.document.layers[: number + 1]
-            if key not in self._summaries:
-                layer_content = content(layer, index, changes, before, after)
-                self._summaries[key] = _LayerSummary(
-                    layer_content, owners, _folder_sizes(index), list(_touched_in_layer(changes))
-                )
-            before = after
-
-
-def _folder_sizes(index: Index) -> dict[str, tuple[int, int]]:
-    sizes: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for entry in index.entries:
-        if entry.kind == FILE:
-            folder = "/".join(entry.path.split("/")[:-1][:_DEPTH])
-            files, size = sizes[folder]
-            sizes[folder] = files + 1, size + entry.size
-    return dict(sizes)
-
-
-def _touched_in_layer(changes: Iterable[LayerChange]) -> Iterator[tuple[str, str, int]]:
-    """Yield the touched files of lower layers, without package databases: the report shows those as packages."""
-    for change in changes:
-        before = change.before
-        if change.kind != ChangeKind.ADDED and before and before.entry.kind == FILE and not is_database(change.path):
-            yield change.path, change.kind.value, before.layer
-
-
-def _packages(owners: dict[str, tuple[str, int]], layers: tuple[LayerInfo, ...]) -> Iterator[PackageOrigin]:
-    for key, (version, number) in sorted(owners.items()):
-        name, _, architecture = key.rpartition(":")
-        yield PackageOrigin(name, architecture, version, layers[number].called)
-
-
-def _folders(summaries: Iterable[_LayerSummary]) -> list[Folder]:
-    totals: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for summary in summaries:
-        for folder, (files, size) in summary.folders.items():
-            totals[folder] = totals[folder][0] + files, totals[folder][1] + size
-    folders = [Folder(path, files, size) for path, (files, size) in totals.items()]
-    return sorted(folders, key=lambda folder: (-folder.size, folder.path))[:_FOLDERS]
-
-
-def _touched(
-    summaries: Iterable[_LayerSummary], first_own: int, layers: tuple[LayerInfo, ...]
-) -> Iterator[TouchedFile]:
-    """Yield the touched files that come from layers below the tier's first own layer."""
-    touched = {
-        path: (how, number) for summary in summaries for path, how, number in summary.touched if number < first_own
-    }
-    for path, (how, number) in sorted(touched.items())[:_TOUCHED]:
-        yield TouchedFile(path, how, layers[number].called)
+    @property
+    def other_images(self) -> list[ReportTier]:
+        """Images that are not tiers of the chain: below a tier, or based on one."""
+        return [tier for tier in self.tiers if not tier.is_tier and self.chain is not None]

@@ -11,13 +11,15 @@ import base64
 import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from ..text import one_line, printable, short, size
+from ..deployment.deployed_service import has_failed
+from ..text import age, one_line, printable, short, size
 from ..transports.image import LayerInfo, PackageChange
 from . import pictures
 
@@ -47,6 +49,13 @@ def moment(when: str | None) -> Markup:
     return element.format(time.strftime("%Y-%m-%dT%H:%M:%SZ"), f"{time.day} {time:%b %Y}, {time:%H:%M}")
 
 
+def since(when: str | None, made: str) -> Markup:
+    """Format a time, and how long ago it was when the report was made."""
+    if when is None:
+        return moment(when)
+    return Markup('{} <span class="quiet">({} old)</span>').format(moment(when), age(when, made))
+
+
 def made_by(layer: LayerInfo) -> str:
     """Return what made a layer, shortened to one line."""
     return one_line(layer.made_by, 120)
@@ -71,8 +80,11 @@ _STYLE = (_HERE / "style.css").read_text(encoding="utf-8")
 _SCRIPTS = tuple((_HERE / name).read_text(encoding="utf-8") for name in ("vendor/sortable.min.js", "script.js"))
 
 
-def environment(**values: Any) -> Environment:
-    """Create the environment of the templates. ``values`` are available in every template."""
+def environment(made: str, **values: Any) -> Environment:
+    """Create the environment of the templates of a report that was made at a time.
+
+    ``values`` are available in every template.
+    """
     templates = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
@@ -84,6 +96,8 @@ def environment(**values: Any) -> Environment:
     )
     for function in (moment, made_by, package_counts, text, why, short, size):
         templates.filters[function.__name__] = function
+    templates.filters["since"] = partial(since, made=made)
+    templates.tests["unsuccessful"] = has_failed
     templates.globals |= {
         "policy": _policy(),
         "style": Markup(_STYLE),  # noqa: S704 - our own file

@@ -1,5 +1,6 @@
-// Pages can be read without this script. It makes tables sortable by keyboard, and long tables searchable. It scrolls a
-// picture that is larger than its frame to the page's own tier, or to the first tier.
+// Pages can be read without this script. It makes tables sortable by keyboard, and long tables searchable. On a narrow
+// screen, it makes each row of a table a card. It scrolls a picture that is larger than its frame to the page's own tier,
+// or to the first tier.
 "use strict";
 for (const table of document.querySelectorAll("table.sortable")) {
   for (const head of table.tHead.rows[0].cells) {
@@ -34,7 +35,32 @@ for (const table of document.querySelectorAll("table[data-filter]")) {
   line.append(label, count);
   table.parentElement.before(line);
 }
+// A browser forgets what a table is when its rows become blocks, so the roles are written down.
+const ROLES = { TABLE: "table", THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TD: "cell" };
+const NOTHING = "–";
+function makeCards(table) {
+  const heads = [...table.tHead.rows[0].cells];
+  const labels = heads.map((head) => head.textContent.trim());
+  table.role = ROLES.TABLE;
+  for (const element of table.querySelectorAll("thead, tbody, tr, td")) element.role = ROLES[element.tagName];
+  for (const head of heads) head.role = "columnheader";
+  for (const row of table.tBodies[0].rows) {
+    [...row.cells].forEach((cell, column) => {
+      if (cell.tagName === "TH") cell.role = "rowheader";
+      else if (labels[column]) cell.dataset.label = labels[column];
+      if (cell.textContent.trim() === NOTHING) cell.dataset.nothing = "";
+    });
+  }
+  table.classList.add("cards");
+}
+const narrow = matchMedia("(max-width: 40rem)");
+const makeAllCards = () => {
+  if (narrow.matches) document.querySelectorAll("table:not(.cards)").forEach(makeCards);
+};
+narrow.addEventListener("change", makeAllCards);
+makeAllCards();
 for (const picture of document.querySelectorAll(".tw-picture")) {
+  if (picture.getClientRects().length === 0) continue;
   const frame = picture.closest(".scroll");
   const middle = (box) => [box.left + box.width / 2, box.top + box.height / 2];
   const [left, top] = middle(frame.getBoundingClientRect());

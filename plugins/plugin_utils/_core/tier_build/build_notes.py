@@ -20,7 +20,7 @@ from ..contract.gate import GateSubject, Verdict
 from ..contract.marks import may_have_contracts
 from ..contract.role_tests import RoleTests, Suite
 from ..custody.build_facts import BuildTools, ParentImage, collect_facts, note_facts, noted_facts, rfc3339
-from ..custody.gate_facts import CONTRACT, OWN, GateFacts, SuiteFolder, note_gate
+from ..custody.gate_facts import CONTRACT, OWN, GateFacts, NotedFailure, SuiteFolder, note_gate
 from ..custody.manifest_digest import known_manifest
 from ..custody.record_store import LocalRecords
 from ..engine.inspection import Image
@@ -29,6 +29,8 @@ from ..state.plan_records import Planned
 
 #: Folders of a role's tests in the name of a test: ``roles/web/tests``.
 _PARENTS = 3
+#: Limits for the failures that are noted, and for the characters of each message.
+_FAILURES, _MESSAGE = 100, 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,8 @@ def describe_suite(suite: Suite) -> tuple[SuiteFolder, ...]:
         kind = OWN if tests is suite.own else CONTRACT
         folder = Path(tests.folder)
         contracts = may_have_contracts(folder)
-        return SuiteFolder(tests.tier, tests.team, kind, digest_tree(folder), tests.origin, contracts)
+        shown = "" if tests.origin else _portable_folder(folder).as_posix()
+        return SuiteFolder(tests.tier, tests.team, kind, digest_tree(folder), tests.origin, contracts, shown)
 
     return tuple(describe(tests) for tests in suite.all)
 
@@ -139,6 +142,11 @@ def note_tests(
         failed=tuple(failed),
         tested=rfc3339(time.time()),
         run=subject.run,
+        seconds={portable_name(suite, name): round(seconds, 2) for name, seconds in verdict.ran},
+        failures=tuple(
+            NotedFailure(portable_name(suite, failure.test), failure.message[:_MESSAGE])
+            for failure in verdict.failed[:_FAILURES]
+        ),
     )
     _store(lambda records: note_gate(records, subject.image, facts), subject.tier, "its tests", say)
 
@@ -152,8 +160,12 @@ def portable_name(suite: Suite, test: str) -> str:
     for tests in suite.all:
         folder = Path(tests.folder)
         if path and Path(path).is_relative_to(folder):
-            return Path(*folder.parts[-_PARENTS:], Path(path).relative_to(folder)).as_posix() + separator + rest
+            return (_portable_folder(folder) / Path(path).relative_to(folder)).as_posix() + separator + rest
     return test
+
+
+def _portable_folder(folder: Path) -> Path:
+    return Path(*folder.parts[-_PARENTS:])
 
 
 def _store(write: Callable[[LocalRecords], None], tier: str, what: str, say: Callable[[str], None]) -> None:

@@ -36,6 +36,7 @@ from . import candidates
 from .build_notes import describe_suite, note_tests
 from .candidates import Candidate
 from .failure import note_failure, shell_command, suspects
+from .long_wait import long_wait
 from .parent import wait_for_tests_of_parent
 
 #: Seconds to wait: a program that cannot be executed ends sooner.
@@ -199,7 +200,8 @@ def _run_tests(
     subject = GateSubject(tier.name, image.id, existing, journal.run, missing)
     folders = describe_suite(suite)
     try:
-        verdict = run_suite(suite, subject, timeout)
+        with long_wait(f"{tier.name}: its tests run", say):
+            verdict = run_suite(suite, subject, timeout)
     except ContractError as error:  # the tests could not begin, or lost their run
         note_disturbance(journal, tier.name, str(error))
         raise

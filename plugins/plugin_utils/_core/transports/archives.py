@@ -24,6 +24,8 @@ from ..engine.chunks import ChunkReader
 from ..errors import DamagedError, NotFoundError, TierwrightError
 from ..layer_index.index import Store, index
 from ..layer_index.tar_stream import ForwardStream, Reader, content, members, unpacked
+from ..progress import work
+from ..text import size
 from .image_document import Document, parse
 from .manifests import Blob, Blobs, Manifest, choose, fill, manifests
 from .transport import HeldImage, merge_names
@@ -112,18 +114,20 @@ def read(source: Reader, what: str, store: Store | None) -> ArchiveContent:
         DamagedError: It is not a tar archive, or is incomplete.
     """
     archive = ArchiveContent()
-    for member, tar in members(ForwardStream(unpacked(source, what), what), what):
-        name = member.name.removeprefix("./")
-        if not member.isreg() or not (_LAYER.fullmatch(name) or _DOCUMENT.fullmatch(name)):
-            continue
-        pieces = content(tar, member, what)
-        start = b"".join(itertools.islice(pieces, 1))
-        if _is_document(start):
-            archive.documents[name] = _read_document(start, pieces, archive, f"{name} in {what}")
-            continue
-        archive.layers[name] = member.size
-        if store and not _is_cached(name, store):
-            _add_index(ChunkReader(itertools.chain([start], pieces)), f"layer {name} in {what}", store, archive)
+    with work("reading layers") as reading:
+        for member, tar in members(ForwardStream(unpacked(source, what), what), what):
+            name = member.name.removeprefix("./")
+            if not member.isreg() or not (_LAYER.fullmatch(name) or _DOCUMENT.fullmatch(name)):
+                continue
+            pieces = content(tar, member, what)
+            start = b"".join(itertools.islice(pieces, 1))
+            if _is_document(start):
+                archive.documents[name] = _read_document(start, pieces, archive, f"{name} in {what}")
+                continue
+            reading.step(size(member.size))
+            archive.layers[name] = member.size
+            if store and not _is_cached(name, store):
+                _add_index(ChunkReader(itertools.chain([start], pieces)), f"layer {name} in {what}", store, archive)
     return archive
 
 

@@ -20,6 +20,7 @@ from ..chain.names import familiar_name, is_digest
 from ..errors import DamagedError, NotFoundError, UnsupportedError
 from ..layer_index.index import Store, index
 from ..layer_index.tar_stream import ForwardStream, Reader, unpacked
+from ..progress import steps
 from .image_document import Document, digest, parse
 from .transport import HeldImage
 
@@ -205,7 +206,8 @@ def fill(
     Raises:
         DamagedError: A layer is missing, or has a different digest.
     """
-    for layer, blob in zip(manifest_.document.layers, manifest_.blobs, strict=True):
+    layers = zip(manifest_.document.layers, manifest_.blobs, strict=True)
+    for layer, blob in steps(layers, "reading layers", len(manifest_.blobs)):
         if store.index(layer) is not None:
             continue
         what = f"layer {blob.digest} in {title}"
