@@ -1,6 +1,6 @@
-"""Makes the navigation from the index page: each of its headings with a list of pages becomes a section.
+"""Makes the navigation from pages that list other pages: each heading with a list becomes a section.
 
-So the index stays plain Markdown, and lists each page once. Sphinx warns about a page that is in no section.
+So these pages stay plain Markdown. Sphinx warns about a page that no section has.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from collections.abc import Iterator
 
 from sphinx.application import Sphinx
 
+#: The pages that list others: the index, and one of its pages.
+_LISTS = ("docs/index", "docs/reference/README")
 _SECTION = re.compile(r"^## (?P<title>.+)\n(?P<text>(?:(?!^## ).*\n?)*)", re.MULTILINE)
-_PAGE = re.compile(r"^ *- \[[^\]]*\]\((?P<target>[^)#:]+)\.(?:md|rst)\)", re.MULTILINE)
+_PAGE = re.compile(r"\]\((?P<target>[^)#:]+)\.(?:md|rst)\)")
 
 
 def sections(text: str) -> dict[str, list[str]]:
-    """Pages of each section of the index, by its heading; paths are relative to the index, without a suffix.
+    """Pages of each section of a list, by its heading; paths are relative to the list, without a suffix.
 
     A page that a previous section has is left out, so it has one place.
     """
@@ -36,11 +38,12 @@ def _trees(docname: str, text: str) -> Iterator[str]:
 
 
 def _add(app: Sphinx, docname: str, source: list[str]) -> None:
-    if docname == app.config.root_doc:
+    del app
+    if docname in _LISTS:
         source[0] += "\n" + "\n".join(_trees(docname, source[0]))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Add the navigation to the index page when Sphinx reads it."""
+    """Add the navigation to the lists when Sphinx reads it."""
     app.connect("source-read", _add)
     return {"parallel_read_safe": True}
