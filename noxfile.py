@@ -196,17 +196,16 @@ def _write_reference(session: nox.Session, target: Path) -> None:
         output = ("--output-format", "simplified-rst", "--dest-dir", str(target))
         env = {"ANSIBLE_COLLECTIONS_PATH": folder}
         session.run("antsibull-docs", "collection-plugins", *options, *output, "tierwright.chain", env=env)
-    for path in target.glob("*.rst"):
-        # The links in `seealso` are those of a site with all collections.
-        path.write_text(path.read_text().replace("<../../tierwright/chain/", "<"))
     (target / "README.md").write_text(_reference_index(target))
 
 
 def _reference_index(folder: Path) -> str:
-    """A page that lists the pages of antsibull-docs, by kind. Their titles are like `tierwright.chain.NAME KIND -- WHAT`."""
+    """A page that lists those of antsibull-docs, by kind. Their titles are `tierwright.chain.NAME KIND -- WHAT`."""
     kinds: dict[str, list[str]] = {}
     for path in sorted(folder.glob("*.rst")):
-        name, kind, what = re.search(r"^tierwright\.chain\.(\S+) (\w+) -- (.+)$", path.read_text(), re.MULTILINE).groups()
+        name, kind, what = re.search(
+            r"^tierwright\.chain\.(\S+) (\w+) -- (.+)$", path.read_text(), re.MULTILINE
+        ).groups()
         kinds.setdefault(kind, []).append(f"- [`{name}`]({path.name}): {what}")
     order = sorted(kinds, key=lambda kind: (kind != "module", kind))
     titles = {"module": "Modules"}

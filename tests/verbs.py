@@ -15,8 +15,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command.mai
 PAGE = Path(__file__).parents[1] / "docs/verbs.md"
 ABOUT = """# Verbs and options
 
-What `tierwright --help` and `tierwright VERB --help` print. [The command](command.md) explains the verbs, with examples.
-`python tests/verbs.py` writes this page.
+What `tierwright --help` and `tierwright VERB --help` print. [The command](command.md) explains the verbs, and has
+examples. `python tests/verbs.py` writes this page.
 """
 
 
@@ -34,7 +34,8 @@ def _help(command: click.Command, parent: click.Context | None, name: str) -> It
 
 
 def text() -> str:
-    parts = [f"## `{title}`\n\n```text\n{help_text}\n```\n" for title, help_text in _help(tierwright, None, "tierwright")]
+    """The page."""
+    parts = (f"## `{title}`\n\n```text\n{shown}\n```\n" for title, shown in _help(tierwright, None, "tierwright"))
     return "\n".join([ABOUT, *parts])
 
 

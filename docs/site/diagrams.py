@@ -1,4 +1,4 @@
-"""Draws Mermaid diagrams in the reader's browser, with the script in `vendor`. Pages without a diagram do not load it."""
+"""Draws Mermaid diagrams in the reader's browser, with the script in `vendor`. Only pages with a diagram load it."""
 
 from __future__ import annotations
 

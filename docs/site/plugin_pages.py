@@ -9,12 +9,16 @@ from sphinx.application import Sphinx
 #: The theme shows a table of contents of its own beside each page.
 _CONTENTS = re.compile(r"^\.\. contents::\n(?:   .*\n)*", re.MULTILINE)
 _LINK = re.compile(r"<(?P<page>\w+)\.rst(?P<place>#[^>]*)?>`")
+#: In tables, antsibull-docs writes links in HTML, for a site that has all collections.
+_OTHER_FOLDER = "../../tierwright/chain/"
+_BUILTIN = ("../../ansible/builtin/", "https://docs.ansible.com/ansible/latest/collections/ansible/builtin/")
 
 
 def _adapt(app: Sphinx, docname: str, source: list[str]) -> None:
     del app
     if docname.startswith("docs/reference/"):
-        source[0] = _LINK.sub(r"<\g<page>.html\g<place>>`", _CONTENTS.sub("", source[0]))
+        text = _CONTENTS.sub("", source[0]).replace(_OTHER_FOLDER, "").replace(*_BUILTIN)
+        source[0] = _LINK.sub(lambda link: f"<{link['page']}.html{link['place'] or ''}>`", text)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
