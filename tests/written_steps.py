@@ -15,10 +15,9 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-_BLOCK = re.compile(
-    r"(?P<above>[^\n]*\n(?:<!-- fails -->\n)?)\n?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
-)
-_FILE = re.compile(r"(?P<append>to the end of )?`(?P<path>[\w./-]+)`:\s*$")
+_BLOCK = re.compile(r"^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_FAILS = "<!-- fails -->"
+_FILE = re.compile(r"(?P<append>to the end of\s)?`(?P<path>[\w./-]+)`:$")
 _BEGIN, _END = "@@begins", "@@ended"
 #: What differs between two runs, and what stands for it.
 _VARYING = (
@@ -65,9 +64,10 @@ def steps(page: str) -> Iterator[Command | File]:
     """The steps of a page, in order."""
     for block in _BLOCK.finditer(page):
         line = page.count("\n", 0, block.start("text")) + 1
+        above = page[: block.start()].rstrip().rpartition("\n\n")[2]
         if block["kind"] == "console":
-            yield from _commands(block["text"].splitlines(), line, fails="<!-- fails -->" in block["above"])
-        elif file := _FILE.search(block["above"]):
+            yield from _commands(block["text"].splitlines(), line, fails=above == _FAILS)
+        elif file := _FILE.search(above):
             yield File(line, file["path"], block["text"], bool(file["append"]))
 
 
