@@ -73,7 +73,7 @@ def steps(page: str) -> Iterator[Command | File]:
 
 def _commands(lines: Sequence[str], first: int, *, fails: bool) -> Iterator[Command]:
     starts = [number for number, line in enumerate(lines) if line.startswith("$ ")]
-    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+    for start, end in zip(starts, [*starts[1:], len(lines)], strict=False):
         words = [lines[start].removeprefix("$ ")]
         while words[-1].endswith("\\"):
             words.append(lines[start + len(words)])
