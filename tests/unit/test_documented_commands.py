@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -77,7 +78,7 @@ def _playbook_problems(arguments: list[str]) -> Iterator[str]:
         elif _OWN.fullmatch(word):
             path = ROOT / f"playbooks/{word.rpartition('.')[2]}.yml"
             yield from [] if path.is_file() else [f"the playbook {word}"]
-    for option, value in zip(arguments, arguments[1:], strict=False):
+    for option, value in itertools.pairwise(arguments):
         variable = re.match(r"tier_\w+", value)
         if option in {"-e", "--extra-vars"} and variable and variable[0] not in {*RUN_VARIABLES, *TIER_SPEC}:
             yield f"the variable {variable[0]}"

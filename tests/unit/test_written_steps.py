@@ -56,7 +56,10 @@ def take(page: str, folder) -> list[Done]:
 def test_the_steps_of_a_page():
     path = "roles/web/tasks/main.yml"
     first, second, change, cat, echo = steps(PAGE)
-    assert (first, second) == (File(6, path, "- name: it's\n", False), File(12, path, "- more\n", True))
+    assert (first, second) == (
+        File(6, path, "- name: it's\n", append=False),
+        File(12, path, "- more\n", append=True),
+    )
     assert (change.text, change.shown, change.fails) == ("cd roles/web   # a comment", (), False)
     assert cat.text == "cat tasks/main.yml \\\n  --number"
     assert cat.shown == ("     1  - name: it's", "     2  - more")
