@@ -12,7 +12,7 @@ TIMED  := $(PYTHON) tests/durations.py run
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: chain test quick setup engine lint unit integration molecule compatibility machine environments versions soak bench lock
-.PHONY: coverage wheels reference vendor clean unit-versions timed-lint timed-unit timed-chain
+.PHONY: coverage wheels reference docs vendor clean unit-versions timed-lint timed-unit timed-chain
 .DELETE_ON_ERROR:
 
 chain: engine                     ## build the demo chain; first set up an engine, if there is none
@@ -113,7 +113,10 @@ wheels: setup                     ## fill dist/wheels for the role watcher: make
 reference: setup                  ## write docs/reference from the documentation of modules and plugins
 	$(BIN)/nox --session reference
 
-vendor: setup                     ## download the report's third-party JavaScript again, with npm
+docs: setup                       ## write the documentation as a site to dist/site; it needs no server
+	$(BIN)/nox --session docs
+
+vendor: setup                     ## download third-party JavaScript again, with npm
 	$(BIN)/nox --session vendor
 
 clean:

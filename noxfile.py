@@ -58,8 +58,8 @@ WHEELS = Path("dist/wheels")
 WATCHER = Path("roles/watcher/files")
 WATCHER_EXTRAS = {"requirements": ("watch", "ssh"), "requirements-kubernetes": ("watch", "ssh", "kubernetes")}
 
-#: Third-party JavaScript of the report, and the file that pins its versions.
-VENDORED = Path("plugins/plugin_utils/_core/report/vendor")
+#: Folders of third-party JavaScript: that of the report, and that of the site. `pins.json` in each pins its version.
+VENDORED = (Path("plugins/plugin_utils/_core/report/vendor"), Path("docs/site/vendor"))
 
 #: The folder where ansible-test finds the collection, and keeps its virtual environments.
 SANITY = Path(".nox/sanity").resolve()
@@ -70,6 +70,9 @@ NO_SANITY = ("ansible-doc", "changelog", "import", "pep8", "pslint", "pylint", "
 
 #: Reference of modules and plugins. antsibull-docs writes it.
 REFERENCE = Path("docs/reference")
+
+#: The documentation as a site.
+SITE = Path("dist/site")
 
 nox.options.error_on_missing_interpreters = True
 nox.options.sessions = ["lint"]
@@ -174,6 +177,13 @@ def reference(session: nox.Session) -> None:
     _write_reference(session, REFERENCE)
 
 
+@nox.session(venv_backend="none")
+def docs(session: nox.Session) -> None:
+    """Write the documentation as a site to dist/site. Warnings are errors: for example, a link without a target."""
+    shutil.rmtree(SITE, ignore_errors=True)
+    session.run("python", "docs/site/build.py", str(SITE))
+
+
 def _write_reference(session: nox.Session, target: Path) -> None:
     """Run antsibull-docs without the roles, because it rejects defaults that are templates."""
     target.mkdir(exist_ok=True)
@@ -186,6 +196,22 @@ def _write_reference(session: nox.Session, target: Path) -> None:
         output = ("--output-format", "simplified-rst", "--dest-dir", str(target))
         env = {"ANSIBLE_COLLECTIONS_PATH": folder}
         session.run("antsibull-docs", "collection-plugins", *options, *output, "tierwright.chain", env=env)
+    (target / "README.md").write_text(_reference_index(target))
+
+
+def _reference_index(folder: Path) -> str:
+    """A page that lists those of antsibull-docs, by kind. Their titles are `tierwright.chain.NAME KIND -- WHAT`."""
+    kinds: dict[str, list[str]] = {}
+    for path in sorted(folder.glob("*.rst")):
+        name, kind, what = re.search(
+            r"^tierwright\.chain\.(\S+) (\w+) -- (.+)$", path.read_text(), re.MULTILINE
+        ).groups()
+        kinds.setdefault(kind, []).append(f"- [`{name}`]({path.name}): {what}")
+    order = sorted(kinds, key=lambda kind: (kind != "module", kind))
+    titles = {"module": "Modules"}
+    parts = [f"## {titles.get(kind, f'{kind.capitalize()} plugins')}\n\n" + "\n".join(kinds[kind]) for kind in order]
+    about = "`ansible-doc tierwright.chain.NAME` prints the same. `make reference` writes these pages."
+    return "\n\n".join(["# Modules and plugins", about, *parts]) + "\n"
 
 
 def _copy_shipped_files() -> None:
@@ -325,20 +351,28 @@ def kubernetes(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def vendor(session: nox.Session) -> None:
-    """Download the report's third-party JavaScript with npm; ``-- VERSION`` downloads and pins a different version."""
-    pins_file = VENDORED / "pins.json"
+    """Download third-party JavaScript with npm; ``-- PACKAGE@VERSION`` downloads and pins a different version."""
+    for folder in VENDORED:
+        _vendor(session, folder)
+
+
+def _vendor(session: nox.Session, folder: Path) -> None:
+    """Fill one folder of ``VENDORED``."""
+    pins_file = folder / "pins.json"
     pins = json.loads(pins_file.read_text())
-    pins["version"] = next(iter(session.posargs), pins["version"])
-    folder = session.create_tmp()
-    session.run("npm", "pack", "--silent", "--pack-destination", folder, f"{pins['package']}@{pins['version']}")
-    archive = Path(folder) / f"{pins['package']}-{pins['version']}.tgz"
+    chosen = [version for name, _, version in (it.rpartition("@") for it in session.posargs) if name == pins["package"]]
+    pins["version"] = next(iter(chosen), pins["version"])
+    downloads = session.create_tmp()
+    command = ("npm", "pack", "--silent", "--pack-destination", downloads, f"{pins['package']}@{pins['version']}")
+    session.run(*command, external=True)
+    archive = Path(downloads, f"{pins['package'].lstrip('@').replace('/', '-')}-{pins['version']}.tgz")
     integrity = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
-    if not session.posargs and integrity != pins["integrity"]:
+    if not chosen and integrity != pins["integrity"]:
         session.error(f"the digest of {archive.name} from npm differs from the one in {pins_file}")
     pins["integrity"] = integrity
     with tarfile.open(archive) as tar:
         for name, pin in pins["files"].items():
             content = tar.extractfile(f"package/{pin['from']}").read()
             pin["sha256"] = hashlib.sha256(content).hexdigest()
-            (VENDORED / name).write_bytes(content)
+            (folder / name).write_bytes(content)
     pins_file.write_text(json.dumps(pins, indent=2) + "\n")

@@ -1,6 +1,6 @@
 """JSON Schemas for the output of `tierwright VERB --json` and for files of runs, generated from the dataclasses.
 
-`python tests/schemas.py` writes docs/schemas. A test checks that they are up to date.
+`python tests/schemas.py` writes docs/schemas. Tests check that they are up to date.
 """
 
 from __future__ import annotations
@@ -106,6 +106,26 @@ def text(name: str) -> str:
     return json.dumps(schema(name), indent=2) + "\n"
 
 
+def index() -> str:
+    """The page that lists the schemas."""
+    lines = [
+        "# JSON schemas",
+        "",
+        "Every answer of `tierwright … --json`, and every file that a run writes, has a schema in",
+        "[JSON Schema 2020-12](https://json-schema.org/draft/2020-12/schema). No object has a member that its schema",
+        "does not list. [The command](../command.md) explains the answers. `python tests/schemas.py` writes this page.",
+        "",
+        "| answer or file | schema | its members |",
+        "|---|---|---|",
+    ]
+    for name in ANSWERS | OTHERS | FILES:
+        full = schema(name)
+        members = ", ".join(f"`{member}`" for member in full["$defs"][full["$ref"].rpartition("/")[2]]["properties"])
+        lines.append(f"| `{full['title']}` | [{path(name).name}]({path(name).name}) | {members} |")
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
     for title in ANSWERS | OTHERS | FILES:
         path(title).write_text(text(title))
+    (FOLDER / "README.md").write_text(index())

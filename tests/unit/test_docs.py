@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import verbs
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier_variables import (
     CONFIG_SPEC,
     RUN_VARIABLES,
@@ -52,3 +53,7 @@ def test_links_have_a_target():
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
             if not target.startswith("http"):
                 assert (page.parent / target).exists(), (page, target)
+
+
+def test_the_help_of_all_verbs_is_up_to_date():
+    assert verbs.PAGE.read_text() == verbs.text(), "run tests/verbs.py"

@@ -126,6 +126,10 @@ def test_the_documented_schemas_match_the_code(name):
     assert schemas.path(name).read_text() == schemas.text(name), "run tests/schemas.py"
 
 
+def test_the_page_lists_all_schemas():
+    assert (schemas.FOLDER / "README.md").read_text() == schemas.index(), "run tests/schemas.py"
+
+
 def test_every_verb_and_option_is_documented():
     page = (DOCS / "command.md").read_text()
     context = click.Context(tierwright)

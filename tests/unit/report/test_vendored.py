@@ -1,4 +1,4 @@
-"""The report's third-party JavaScript has the pinned checksums."""
+"""Third-party JavaScript of the report and of the site has the pinned checksums."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import hashlib
 import json
 from pathlib import Path
 
-FOLDER = Path(__file__).parents[3] / "plugins/plugin_utils/_core/report/vendor"
+import pytest
+
+ROOT = Path(__file__).parents[3]
 
 
-def test_vendored_files_match_their_pins():
-    pins = json.loads((FOLDER / "pins.json").read_text())
-    assert {path.name for path in FOLDER.iterdir()} == {"pins.json", *pins["files"]}
+@pytest.mark.parametrize("folder", ["plugins/plugin_utils/_core/report/vendor", "docs/site/vendor"])
+def test_vendored_files_match_their_pins(folder):
+    pins = json.loads((ROOT / folder / "pins.json").read_text())
+    assert {path.name for path in (ROOT / folder).iterdir()} == {"pins.json", *pins["files"]}
     for name, pin in pins["files"].items():
-        assert hashlib.sha256((FOLDER / name).read_bytes()).hexdigest() == pin["sha256"], name
+        assert hashlib.sha256((ROOT / folder / name).read_bytes()).hexdigest() == pin["sha256"], name
