@@ -1,8 +1,8 @@
 """The steps of a page of the documentation: the commands to type, and the files to write.
 
-A block ``console`` has commands after ``$ ``, each followed by what it prints. A block of any other kind is the content of a
-file, if the paragraph above it ends with ```PATH`:``, or with ``to the end of `PATH`:``. The comment ``<!-- fails -->``
-above a block says that its last command ends with an error.
+A block ``console`` has commands after ``$ ``, each followed by what it prints. A block of any other kind is the content
+of a file, if the paragraph above it ends with ```PATH`:``, or with ``to the end of `PATH`:``. The comment
+``<!-- fails -->`` above a block says that its last command ends with an error.
 
 All commands run in one shell, so `cd` and variables stay. What they print is compared with the page, without what is
 different each time: numbers, sizes, durations and digests. ``…`` stands for anything in a line. A page may leave lines
