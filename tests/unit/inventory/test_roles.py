@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from ansible import constants
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.roles import find_role, read_role
@@ -26,6 +27,17 @@ def test_a_role_is_found_by_name_or_path(roles, name):
 def test_a_folder_that_is_not_a_role_is_rejected(roles, name):
     with pytest.raises(ChainError, match=r"is not a role|no such role"):
         find_role("web", name, (roles,))
+
+
+def test_a_role_of_the_project_comes_before_one_of_the_collection(tmp_path, monkeypatch):
+    """A playbook of an installed collection finds short names in this collection first, so the name must be a path."""
+    for name in ("corebuild", "shop"):
+        (tmp_path / name / "tasks").mkdir(parents=True)
+        (tmp_path / name / "tasks/main.yml").write_text("[]\n")
+    monkeypatch.setattr(constants, "DEFAULT_ROLES_PATH", [str(tmp_path)])
+    assert find_role("it", "corebuild", ()).name == str(tmp_path / "corebuild")
+    assert find_role("it", "shop", ()).name == "shop"
+    assert find_role("it", "tierwright.chain.corebuild", ()).folder != tmp_path / "corebuild"
 
 
 @pytest.mark.timeout(10)
