@@ -74,7 +74,8 @@ def _search(tier: str, role: str, folders: tuple[Path, ...]) -> Role:
         if (folder / role).is_dir():
             found = (folder / role).resolve()
             # A playbook of this collection finds short names in the collection first, so only the path is certain.
-            return Role(role if own is None else str(found), found)
+            is_certain = own is None or own.folder == found
+            return Role(role if is_certain else str(found), found)
     for folder in folders:
         if (folder / role).is_dir():
             return Role(str((folder / role).resolve()), (folder / role).resolve())
