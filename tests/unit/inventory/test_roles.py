@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
+from ansible import constants
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.roles import find_role, read_role
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory import roles as inventory_roles
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.roles import Role, find_role, read_role
 
 
 @pytest.fixture
@@ -26,6 +29,21 @@ def test_a_role_is_found_by_name_or_path(roles, name):
 def test_a_folder_that_is_not_a_role_is_rejected(roles, name):
     with pytest.raises(ChainError, match=r"is not a role|no such role"):
         find_role("web", name, (roles,))
+
+
+def test_a_role_of_the_project_comes_before_one_of_the_collection(tmp_path, monkeypatch):
+    """A playbook of an installed collection finds short names in this collection first, so the name must be a path."""
+    for name in ("corebuild", "shop"):
+        (tmp_path / name / "tasks").mkdir(parents=True)
+        (tmp_path / name / "tasks/main.yml").write_text("[]\n")
+    own = Path(__file__).parents[3] / "roles/corebuild"
+    monkeypatch.setattr(inventory_roles, "_in_collection", {"tierwright.chain.corebuild": Role("own", own)}.get)
+    monkeypatch.setattr(constants, "DEFAULT_ROLES_PATH", [str(tmp_path)])
+    assert find_role("it", "corebuild", ()).name == str(tmp_path / "corebuild")
+    assert find_role("it", "shop", ()).name == "shop"
+    assert find_role("it", "tierwright.chain.corebuild", ()).folder == own
+    monkeypatch.setattr(constants, "DEFAULT_ROLES_PATH", [str(own.parent)])
+    assert find_role("it", "corebuild", ()).name == "corebuild"
 
 
 @pytest.mark.timeout(10)

@@ -68,14 +68,17 @@ def _search(tier: str, role: str, folders: tuple[Path, ...]) -> Role:
                 "install it, or set collections_path"
             )
         return in_collection
+    own = _in_collection(f"{_OWN_COLLECTION}.{role}") if role.isidentifier() else None
     roles_path = [Path(folder) for folder in setting("DEFAULT_ROLES_PATH") or ()]
     for folder in roles_path:
         if (folder / role).is_dir():
-            return Role(role, (folder / role).resolve())
+            found = (folder / role).resolve()
+            # A playbook of this collection finds short names in the collection first, so only the path is certain.
+            is_certain = own is None or own.folder == found
+            return Role(role if is_certain else str(found), found)
     for folder in folders:
         if (folder / role).is_dir():
             return Role(str((folder / role).resolve()), (folder / role).resolve())
-    own = _in_collection(f"{_OWN_COLLECTION}.{role}") if role.isidentifier() else None
     if own is not None:
         return own
     places = ", ".join(dict.fromkeys(map(str, [*roles_path, *folders, _OWN_COLLECTION])))
