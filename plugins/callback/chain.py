@@ -28,6 +28,7 @@ import multiprocessing
 import os
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -53,12 +54,19 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.su
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_observer import (
     Recording,
     add_role_folders,
+    current_work,
     failure_of,
     name_roles_by_folder,
     note_sources,
     note_task,
     start_recording,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_times import TaskTimes
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.profile.run_profile import (
+    start_measuring,
+    write_profile,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.profile.table import profile_lines
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import Signals
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.result import write_files
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.summary import failures, summary, unbuilt
@@ -97,9 +105,12 @@ class CallbackModule(CallbackBase):
         #: Failed and unreachable hosts, at the end of the run.
         self._failed: list[str] = []
         self._play: Any = None
+        #: ``None`` if the run writes no profile.
+        self._times: TaskTimes | None = None
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """Install the signal handlers."""
+        self._times = TaskTimes()
         self._has_summary = False  # ansible-playbook can run several playbooks, one after the other
         self._awaited = {str(task.action) for task in _tasks(playbook)} & _FIRST
         if self._awaited:
@@ -120,6 +131,7 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """Take over the journal of a run as soon as the run is planned."""
+        self._note_end(result, "ok")
         if result.task.resolved_action == _PLAN and _content(result).get("run"):
             self._journal = Journal(Path(_content(result)["run"]))
             guard_display()
@@ -128,12 +140,16 @@ class CallbackModule(CallbackBase):
             add_role_folders(self._journal)
             if _content(result).get("gate"):
                 _load_task_plugins()
+            if not start_measuring(self._journal, current_work):
+                self._times = None
             if _content(result).get("builds"):
                 self._recording = start_recording(self._journal)
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         """Supervise the play, and record when a tier's task begins, and which role and file it comes from."""
         self._awaited.clear()
+        if self._times is not None and self._signals is not None:
+            self._times.note_start(host.get_name(), task)
         if self._signals is not None:
             strategy = calling_strategy()
             if strategy is not None and (self._supervisor is None or self._supervisor.strategy is not strategy):
@@ -145,13 +161,19 @@ class CallbackModule(CallbackBase):
             note_sources(self._recording.watch, host.get_name(), task)
             note_task(self._journal, host.get_name(), task)
 
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        """Record the end of a task."""
+        self._note_end(result, "skipped")
+
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """Record a tier's failed task, so that ``tier_discard`` and the summary can explain the failure."""
+        self._note_end(result, "failed")
         if self._journal is not None and not ignore_errors and result.task.resolved_action != _DISCARD:
             note_failed_task(self._journal, result.host.get_name(), failure_of(result.task, _content(result)))
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """Record the failure of a tier whose build container or agent cannot be reached, so that its children stop."""
+        self._note_end(result, "unreachable")
         if self._journal is not None and not result.task.ignore_unreachable:
             reason = f"{result.task.get_name()}: {_content(result).get('msg', 'unreachable')}"
             note_disturbance(self._journal, result.host.get_name(), reason)
@@ -175,6 +197,10 @@ class CallbackModule(CallbackBase):
             self._fail(f"not passed upon the candidates: {', '.join(missing)}")
         elif missing:
             self._fail(f"not built, although no task failed: {', '.join(missing)}; start the playbook again")
+
+    def _note_end(self, result: Any, how: str) -> None:
+        if self._times is not None:
+            self._times.note_end(result.host.get_name(), result.task, how)
 
     def _fail(self, message: str) -> None:
         """End with exit status 1, because Ansible would report a success."""
@@ -207,6 +233,10 @@ class CallbackModule(CallbackBase):
         if lines := record_column(engine, journal):
             say(f"\n{lines}")
         write_files(engine, journal, resume_command(), self._failed)
+        if self._times is not None:
+            profile = write_profile(journal, self._times.tasks(), self._times.began, time.time())
+            for line in ("", *profile_lines(profile)):
+                say(line)
 
     def _end(self, owner: int) -> None:
         """Print the results and clear the run, but only in the process ``owner``: forked workers must not do this."""
