@@ -16,6 +16,7 @@ description:
   - Ends a run on SIGTERM and SIGHUP as on Ctrl-C.
   - Makes a run fail if it has no plan, or if it did not build all planned tiers, although Ansible reports no failure.
   - Records which sources a role uses outside its own folder, and when each task begins.
+  - Writes the profile of a run, which says where the time went, if the variable C(tier_profile) is set.
   - Prints a summary of all tiers, and records their status for C(tierwright report).
   - Ansible loads this plugin automatically. It does nothing in playbooks of other collections.
 author:
@@ -36,9 +37,10 @@ from typing import IO, Any
 from ansible.plugins.callback import CallbackBase
 from ansible.plugins.loader import connection_loader, get_shell_plugin
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core import stopwatch
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import record_column
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import TierwrightError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import RunError, TierwrightError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tried_record import is_trial
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import guard_display, say, warn
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook import garbage_collection
@@ -223,6 +225,7 @@ class CallbackModule(CallbackBase):
         try:
             self._show_summary(journal)
         finally:  # print the failures even if no engine answers
+            self._show_profile(journal)
             for line in failures(journal, resume_command(), self._failed):
                 say(line)
 
@@ -233,16 +236,24 @@ class CallbackModule(CallbackBase):
         if lines := record_column(engine, journal):
             say(f"\n{lines}")
         write_files(engine, journal, resume_command(), self._failed)
-        if self._times is not None:
+
+    def _show_profile(self, journal: Journal) -> None:
+        if self._times is None:
+            return
+        try:
             profile = write_profile(journal, self._times.tasks(), self._times.began, time.time())
-            for line in ("", *profile_lines(profile)):
-                say(line)
+        except RunError as error:
+            warn(str(error))
+            return
+        for line in ("", *profile_lines(profile)):
+            say(line)
 
     def _end(self, owner: int) -> None:
         """Print the results and clear the run, but only in the process ``owner``: forked workers must not do this."""
         journal, self._journal = self._journal, None
         if journal is None or owner != os.getpid():
             return
+        stopwatch.stop()
         if self._recording is not None:
             self._recording.stop()
             self._recording = None
