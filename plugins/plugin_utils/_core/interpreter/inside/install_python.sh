@@ -3,16 +3,16 @@
 # including the C library. It runs from there independently of the rest of the file system. This script runs as root in
 # a temporary container with the base's layers.
 #
-# usage: install_python.sh TARGET METHOD CACHE EVENTS FILE
+# usage: install_python.sh TARGET METHOD CACHE EVENTS LOG
 #   TARGET  empty directory, with the path that it will have in build containers; TARGET/bin/python3 is the program
 #   METHOD  text of apt_method.py; with TARGET/apt/apt.conf, apt uses it
 #   CACHE   path in build containers of the cache for that method
 #   EVENTS  text of apt_events.py; with TARGET/apt/measured.conf, apt uses it
-#   FILE    path in build containers of the file for these events
+#   LOG     path in build containers of the file for these events
 set -eu
 umask 022
 
-target=$1 method=$2 cache=$3 events=$4 file=$5
+target=$1 method=$2 cache=$3 events=$4 log=$5
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 unset PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE # packages must write their byte code
 
@@ -83,12 +83,12 @@ printf '%s\n' "$method" >"$target/apt/method.py"
 printf '%s\n' "$events" >"$target/apt/events.py"
 run="$target/bin/python3 -I -S $target/apt"
 echo "#include \"$target/apt/apt.conf\";" >"$target/apt/measured.conf"
-for scheme in http https; do
+for scheme in http https store; do
     for conf in apt measured; do
         program=$target/apt/$([ "$conf" = apt ] || echo "$conf/")$scheme
         cat >"$program" <<END
 #!/bin/sh
-exec $run/method.py $cache /usr/lib/apt/methods/$scheme $([ "$conf" = apt ] || echo "$file")
+exec $run/method.py $cache /usr/lib/apt/methods/$scheme $([ "$conf" = apt ] || echo "$log")
 END
         chmod 755 "$program"
         echo "Dir::Bin::Methods::$scheme \"$program\";" >>"$target/apt/$conf.conf"
@@ -111,10 +111,10 @@ END
 
 # For the profile of a run, apt and dpkg note when their phases begin.
 cat >>"$target/apt/measured.conf" <<END
-APT::Update::Pre-Invoke:: "$run/events.py $file note update-begins || :";
-APT::Update::Post-Invoke:: "$run/events.py $file note update-ends || :";
-DPkg::Pre-Invoke:: "$run/events.py $file note planned || :";
-DPkg::Options:: "--status-logger=$run/events.py $file dpkg";
+APT::Update::Pre-Invoke:: "$run/events.py $log note update-begins || :";
+APT::Update::Post-Invoke:: "$run/events.py $log note update-ends || :";
+DPkg::Pre-Invoke:: "$run/events.py $log note planned || :";
+DPkg::Options:: "--status-logger=$run/events.py $log dpkg";
 END
 
 # Check that all parts can be loaded, and only from the target. "site" is off, because it adds packages of the image.
