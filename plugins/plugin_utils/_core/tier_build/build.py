@@ -192,7 +192,8 @@ def seal_tier(
         apt_times.collect(engine, build.container)
     tier, parent_image = planned.tier, engine.images.get(build.parent)
     in_key = (*planned.roles, *tier.before, *tier.after)
-    recorded = {**digest_accessed(journal, name, in_key, Projects(planned.projects)), **used}
+    with stopwatch.measured("digest what the role read"):
+        recorded = {**digest_accessed(journal, name, in_key, Projects(planned.projects)), **used}
     mounts.check_volumes(engine, tier=name, container=build.container, parent_image=parent_image, declared=declared)
     inherited = labels.protections(parent_image.labels)
     parts = {**planned.parts, **recorded, "parent": parent_image.id}
@@ -218,13 +219,15 @@ def seal_tier(
     )
     check_parent(journal, planned)
     image = hold(engine, journal, tier, lambda: seal(engine, build.container, spec, say=say))
-    candidate = propose(engine, journal, planned.tier, image)  # first: from now on, children can start
+    with stopwatch.measured("propose the image"):
+        candidate = propose(engine, journal, planned.tier, image)  # first: from now on, children can start
     with stopwatch.measured("remove the container"):
         clear_build(engine, journal, name)
     began = journal.moment("build", name) or time.time()
     has_own_layer = len(image.layers) > len(parent_image.layers)
     made = MadeImage(image, has_own_layer, parent_image, parts, build.epoch, began)
-    note_build(planned, journal.run, candidate, made, tools, say)
+    with stopwatch.measured("note the build"):
+        note_build(planned, journal.run, candidate, made, tools, say)
     return candidate
 
 
