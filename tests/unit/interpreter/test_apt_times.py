@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core import stopwatch
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.interpreter import apt_times
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.interpreter import (
+    apt_phases,
+    apt_times,
+    mounted_python,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.interpreter.inside import apt_events
 
 PROGRAM = apt_events.__file__
@@ -36,29 +40,29 @@ LINES = """\
 
 def test_each_phase_has_its_seconds_without_the_downloads_in_it():
     totals = {}
-    for step, began, ended, taken in apt_times.phases(apt_times.read_events(LINES.splitlines())):
+    for step, began, ended, taken in apt_phases.phases(apt_phases.read_events(LINES.splitlines())):
         assert began <= ended
         totals[step] = totals.get(step, 0) + taken
     assert totals == pytest.approx(
         {
-            apt_times.LISTS: 2.5,
-            apt_times.CACHE: 0.5,
-            apt_times.NETWORK: 3.0,
-            apt_times.PLAN: 5.0,
-            apt_times.PREPARE: 0.5,
-            apt_times.START: 0.6,
-            apt_times.UNPACK: 2.0,
-            apt_times.CONFIGURE: 1.0,
-            apt_times.TRIGGERS: 0.5,
+            apt_phases.LISTS: 2.5,
+            apt_phases.CACHE: 0.5,
+            apt_phases.NETWORK: 3.0,
+            apt_phases.PLAN: 5.0,
+            apt_phases.PREPARE: 0.5,
+            apt_phases.START: 0.6,
+            apt_phases.UNPACK: 2.0,
+            apt_phases.CONFIGURE: 1.0,
+            apt_phases.TRIGGERS: 0.5,
         }
     )
-    assert set(totals) < set(apt_times.STEPS)
+    assert set(totals) < set(apt_phases.STEPS)
 
 
 def test_a_program_that_uses_the_library_of_apt_has_no_known_start():
     lines = "116.0 12 planned -\n116.5 13 dpkg-begins -\n117.0 13 unpack -\n118.0 13 dpkg-ends -"
-    steps = [step for step, *_rest in apt_times.phases(apt_times.read_events(lines.splitlines()))]
-    assert steps == [apt_times.PREPARE, apt_times.START, apt_times.UNPACK]
+    steps = [step for step, *_rest in apt_phases.phases(apt_phases.read_events(lines.splitlines()))]
+    assert steps == [apt_phases.PREPARE, apt_phases.START, apt_phases.UNPACK]
 
 
 @given(
@@ -78,8 +82,8 @@ def test_a_program_that_uses_the_library_of_apt_has_no_known_start():
     )
 )
 def test_no_answer_of_a_container_gives_a_negative_time_or_an_error(lines):
-    for step, began, ended, taken in apt_times.phases(apt_times.read_events(lines)):
-        assert step in apt_times.STEPS
+    for step, began, ended, taken in apt_phases.phases(apt_phases.read_events(lines)):
+        assert step in apt_phases.STEPS
         assert 0 <= began <= ended
         assert -1e-6 <= taken <= ended - began + 1e-6
 
@@ -92,7 +96,7 @@ class Container:
         self.exec = self
 
     def run(self, _container, command, *, take, user):
-        assert command[-2:] == [apt_times.EVENTS, "read"]
+        assert command[-2:] == [mounted_python.EVENTS, "read"]
         assert user == "0:0"
         if self._answer is None:
             raise EngineError("gone")
@@ -118,7 +122,7 @@ def spans(tmp_path, monkeypatch):
 def test_the_phases_are_recorded_for_the_tier(spans):
     found = spans(f"121.0\n{LINES}")
     assert {span.host for span in found} == {"web"}
-    assert {span.step.removeprefix(apt_times.PREFIX) for span in found} < set(apt_times.STEPS)
+    assert {span.step.removeprefix(apt_phases.PREFIX) for span in found} < set(apt_phases.STEPS)
     assert max(span.ended for span in found) == 120.7
 
 
@@ -161,7 +165,7 @@ def test_what_is_noted_can_be_read(tmp_path):
     events(tmp_path, "note", "planned")
     output, _file = events(tmp_path, "read")
     now, line = output.decode().splitlines()
-    [event] = apt_times.read_events([line])
+    [event] = apt_phases.read_events([line])
     assert event.phase == "planned"
     assert event.started is None, "no apt started this test"
     assert float(now) >= event.moment
@@ -173,7 +177,7 @@ def test_apt_is_found_above_a_hook(tmp_path):
     file = tmp_path / "events"
     script = f"'{sys.executable}' -I -S '{PROGRAM}' '{file}' note planned; :"
     subprocess.run([str(apt), "-c", f'sh -c "{script}"; :'], check=True, timeout=30)
-    [event] = apt_times.read_events(file.read_text().splitlines())
+    [event] = apt_phases.read_events(file.read_text().splitlines())
     assert event.started is not None
     assert event.moment - 60 < event.started <= event.moment + 0.02
 

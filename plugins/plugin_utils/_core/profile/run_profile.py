@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .. import stopwatch
 from ..errors import ChainError, RunError, describe_error
-from ..interpreter import apt_times
+from ..interpreter import apt_phases
 from ..local_files import write_atomically
 from ..records import encode
 from ..run.result import noted_files
@@ -269,9 +269,9 @@ def _profile_tier(
 
 def _profile_task(task: TaskTime, spans: list[Span], began: float) -> TaskProfile:
     spans = _with_load(spans)
-    apt = [span for span in spans if span.step.startswith(apt_times.PREFIX)]
+    apt = [span for span in spans if span.step.startswith(apt_phases.PREFIX)]
     others = [span for span in spans if span not in apt and span.step not in {_MODULE, _TRANSFER}]
-    names = [apt_times.PREFIX + step for step in apt_times.STEPS]
+    names = [apt_phases.PREFIX + step for step in apt_phases.STEPS]
     return TaskProfile(
         task=task.name,
         role=task.role,
@@ -282,7 +282,7 @@ def _profile_task(task: TaskTime, spans: list[Span], began: float) -> TaskProfil
         seconds=_round(task.ended - task.began),
         module=_round(sum(span.seconds for span in spans if span.step == _MODULE)),
         transfer=_round(sum(span.seconds for span in spans if span.step == _TRANSFER)),
-        apt=_add_up(sorted(apt, key=lambda span: names.index(span.step)), apt_times.PREFIX),
+        apt=_add_up(sorted(apt, key=lambda span: names.index(span.step)), apt_phases.PREFIX),
         steps=_add_up(sorted(others, key=lambda span: span.began)),
     )
 
@@ -291,7 +291,7 @@ def _spans_of(task: TaskTime, spans: list[Span]) -> list[Span]:
     """Return the spans of a task. Those of apt have no ID of a task, because apt does not know it."""
 
     def belongs(span: Span) -> bool:
-        if span.step.startswith(apt_times.PREFIX):
+        if span.step.startswith(apt_phases.PREFIX):
             return task.began <= (span.began + span.ended) / 2 < task.ended
         return span.task == task.task
 
