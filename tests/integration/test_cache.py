@@ -62,18 +62,18 @@ CHECK_APT = """
     mode: "0644"
 - name: Look without /etc/apt/apt.conf
   ansible.builtin.command: apt-get -s check
-  register: without
+  register: alone
 - name: Write it
   ansible.builtin.copy: {content: 'Own::Setting "yes";', dest: /etc/apt/apt.conf, mode: "0644"}
 - name: Look with it
   ansible.builtin.command: apt-config dump
-  register: with
+  register: beside
 - name: See
   ansible.builtin.assert:
     that:
-      - without.stderr == ""
-      - '"Own::Setting \\"yes\\"" in with.stdout'
-      - '"Dir::Cache::pkgcache \\"/var/cache/apt/pkgcache.bin\\"" in with.stdout'
+      - alone.stderr == ""
+      - '"Own::Setting \\"yes\\"" in beside.stdout'
+      - '"Dir::Cache::pkgcache \\"/var/cache/apt/pkgcache.bin\\"" in beside.stdout'
     quiet: true
 """
 
