@@ -19,6 +19,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.doctor import checks
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover import lock_update
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.packages import outdated_packages
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.profile import run_profile
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run import result
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.sbom import finding_owners
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.views import (
@@ -57,7 +58,7 @@ OTHERS = {
     "records list": records.RecordList,
 }
 #: Files that a run writes, by the variable that names them.
-FILES = {"tier_result_file": result.RunResult}
+FILES = {"tier_profile": run_profile.RunProfile, "tier_result_file": result.RunResult}
 FOLDER = Path(__file__).parents[1] / "docs/schemas"
 
 _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}

@@ -16,6 +16,7 @@ description:
   - Ends a run on SIGTERM and SIGHUP as on Ctrl-C.
   - Makes a run fail if it has no plan, or if it did not build all planned tiers, although Ansible reports no failure.
   - Records which sources a role uses outside its own folder, and when each task begins.
+  - Writes the profile of a run, which says where the time went, if the variable C(tier_profile) is set.
   - Prints a summary of all tiers, and records their status for C(tierwright report).
   - Ansible loads this plugin automatically. It does nothing in playbooks of other collections.
 author:
@@ -28,6 +29,7 @@ import multiprocessing
 import os
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -35,9 +37,10 @@ from typing import IO, Any
 from ansible.plugins.callback import CallbackBase
 from ansible.plugins.loader import connection_loader, get_shell_plugin
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core import stopwatch
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import record_column
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import TierwrightError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import RunError, TierwrightError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tried_record import is_trial
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import guard_display, say, warn
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook import garbage_collection
@@ -53,12 +56,19 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.su
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_observer import (
     Recording,
     add_role_folders,
+    current_work,
     failure_of,
     name_roles_by_folder,
     note_sources,
     note_task,
     start_recording,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_times import TaskTimes
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.profile.run_profile import (
+    start_measuring,
+    write_profile,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.profile.table import profile_lines
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import Signals
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.result import write_files
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.summary import failures, summary, unbuilt
@@ -97,9 +107,12 @@ class CallbackModule(CallbackBase):
         #: Failed and unreachable hosts, at the end of the run.
         self._failed: list[str] = []
         self._play: Any = None
+        #: ``None`` if the run writes no profile.
+        self._times: TaskTimes | None = None
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """Install the signal handlers."""
+        self._times = TaskTimes()
         self._has_summary = False  # ansible-playbook can run several playbooks, one after the other
         self._awaited = {str(task.action) for task in _tasks(playbook)} & _FIRST
         if self._awaited:
@@ -120,6 +133,7 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """Take over the journal of a run as soon as the run is planned."""
+        self._note_end(result, "ok")
         if result.task.resolved_action == _PLAN and _content(result).get("run"):
             self._journal = Journal(Path(_content(result)["run"]))
             guard_display()
@@ -128,12 +142,16 @@ class CallbackModule(CallbackBase):
             add_role_folders(self._journal)
             if _content(result).get("gate"):
                 _load_task_plugins()
+            if not start_measuring(self._journal, current_work):
+                self._times = None
             if _content(result).get("builds"):
                 self._recording = start_recording(self._journal)
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         """Supervise the play, and record when a tier's task begins, and which role and file it comes from."""
         self._awaited.clear()
+        if self._times is not None and self._signals is not None:
+            self._times.note_start(host.get_name(), task)
         if self._signals is not None:
             strategy = calling_strategy()
             if strategy is not None and (self._supervisor is None or self._supervisor.strategy is not strategy):
@@ -145,13 +163,19 @@ class CallbackModule(CallbackBase):
             note_sources(self._recording.watch, host.get_name(), task)
             note_task(self._journal, host.get_name(), task)
 
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        """Record the end of a task."""
+        self._note_end(result, "skipped")
+
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """Record a tier's failed task, so that ``tier_discard`` and the summary can explain the failure."""
+        self._note_end(result, "failed")
         if self._journal is not None and not ignore_errors and result.task.resolved_action != _DISCARD:
             note_failed_task(self._journal, result.host.get_name(), failure_of(result.task, _content(result)))
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """Record the failure of a tier whose build container or agent cannot be reached, so that its children stop."""
+        self._note_end(result, "unreachable")
         if self._journal is not None and not result.task.ignore_unreachable:
             reason = f"{result.task.get_name()}: {_content(result).get('msg', 'unreachable')}"
             note_disturbance(self._journal, result.host.get_name(), reason)
@@ -176,6 +200,10 @@ class CallbackModule(CallbackBase):
         elif missing:
             self._fail(f"not built, although no task failed: {', '.join(missing)}; start the playbook again")
 
+    def _note_end(self, result: Any, how: str) -> None:
+        if self._times is not None:
+            self._times.note_end(result.host.get_name(), result.task, how)
+
     def _fail(self, message: str) -> None:
         """End with exit status 1, because Ansible would report a success."""
         self._display.error(message)
@@ -197,6 +225,7 @@ class CallbackModule(CallbackBase):
         try:
             self._show_summary(journal)
         finally:  # print the failures even if no engine answers
+            self._show_profile(journal)
             for line in failures(journal, resume_command(), self._failed):
                 say(line)
 
@@ -208,11 +237,23 @@ class CallbackModule(CallbackBase):
             say(f"\n{lines}")
         write_files(engine, journal, resume_command(), self._failed)
 
+    def _show_profile(self, journal: Journal) -> None:
+        if self._times is None:
+            return
+        try:
+            profile = write_profile(journal, self._times.tasks(), self._times.began, time.time())
+        except RunError as error:
+            warn(str(error))
+            return
+        for line in ("", *profile_lines(profile)):
+            say(line)
+
     def _end(self, owner: int) -> None:
         """Print the results and clear the run, but only in the process ``owner``: forked workers must not do this."""
         journal, self._journal = self._journal, None
         if journal is None or owner != os.getpid():
             return
+        stopwatch.stop()
         if self._recording is not None:
             self._recording.stop()
             self._recording = None

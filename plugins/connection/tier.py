@@ -63,6 +63,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNo
 from ansible.plugins.connection import ConnectionBase, ensure_connect
 from ansible.utils.display import Display
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core import stopwatch
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent import client, launch
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.docker_config import engine_address
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.streams import STDOUT, Output
@@ -153,6 +154,17 @@ class Connection(ConnectionBase):
     def _run(self, request: client.Request, stdin: Iterable[bytes], take: Callable[[int, bytes], None]) -> int:
         container, python = self.get_option("container"), self.get_option("python")
         request = {**request, "user": self.get_option("remote_user") or ""}
+        with stopwatch.measured("module" if request["do"] in {"module", "exec"} else "transfer"):
+            return self._run_with_agent(container, python, request, stdin, take)
+
+    def _run_with_agent(
+        self,
+        container: str,
+        python: str,
+        request: client.Request,
+        stdin: Iterable[bytes],
+        take: Callable[[int, bytes], None],
+    ) -> int:
         try:
             sock = launch.attach(engine_address(), container, python, self._log)
         except launch.NoAgentError as error:

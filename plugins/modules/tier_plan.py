@@ -32,6 +32,12 @@ options:
   junit_file:
     description: A file for the result of the run as JUnit XML, with a test suite for each tier.
     type: path
+  profile:
+    description:
+      - A file for the profile of the run as JSON, which says where the time went. At its end, the run prints a table of it.
+      - It is not written in check mode.
+    type: path
+    version_added: 0.1.0
   result_file:
     description:
       - A file for the result of the run as JSON. Its state is C(running) until the run has ended.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
+import jsonschema
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
@@ -50,7 +53,32 @@ CHECK_DPKG = """
     quiet: true
 """
 
+# Like the role corebuild, which keeps its image small.
+CHECK_APT = """
+- name: Switch the binary caches off
+  ansible.builtin.copy:
+    content: 'Dir::Cache::pkgcache ""; Dir::Cache::srcpkgcache "";'
+    dest: /etc/apt/apt.conf.d/80small
+    mode: "0644"
+- name: Look without /etc/apt/apt.conf
+  ansible.builtin.command: apt-get -s check
+  register: alone
+- name: Write it
+  ansible.builtin.copy: {content: 'Own::Setting "yes";', dest: /etc/apt/apt.conf, mode: "0644"}
+- name: Look with it
+  ansible.builtin.command: apt-config dump
+  register: beside
+- name: See
+  ansible.builtin.assert:
+    that:
+      - alone.stderr == ""
+      - '"Own::Setting \\"yes\\"" in beside.stdout'
+      - '"Dir::Cache::pkgcache \\"/var/cache/apt/pkgcache.bin\\"" in beside.stdout'
+    quiet: true
+"""
+
 CACHE = "tierwright-cache-debian"
+SCHEMA = Path(__file__).parents[2] / "docs/schemas/tier_profile.json"
 RELEASE_FILES = 1_500_000  # bytes, at most, for the Release files of three archives
 
 
@@ -72,15 +100,35 @@ def test_siblings_and_later_builds_download_nothing_twice(small_chain, engine):
         small_chain.tier(name, INSTALL + PRINT_RECEIVED, parent="base")
     small_chain.build()  # in parallel, with the same packages
     assert all(small_chain.released(name) for name in ("one", "two", "three"))
-    sizes = received(small_chain.build("-e", "tier_force=one,two,three"))
+    before = [small_chain.image(name).id for name in ("one", "two", "three")]
+    file = small_chain.folder / "profile.json"
+    run = small_chain.build("-e", "tier_force=one,two,three", "-e", f"tier_profile={file}")
+    sizes = received(run)
     assert len(sizes) == 3
     assert all(count < RELEASE_FILES for count in sizes), sizes
+    assert [small_chain.image(name).id for name in ("one", "two", "three")] == before, "a profile changes no image"
+    check_profile(run.output, json.loads(file.read_text()))
     volume = engine.volumes.get(CACHE)
     assert volume.attrs["Labels"] == {labels.CACHE: "debian"}
     assert "rsync" in small_chain.run("one", "dpkg-query", "--show", "rsync")
     assert (
         small_chain.run("one", "sh", "-c", "ls /var/lib/apt/lists /var/cache/apt/archives | grep -c deb; true") == "0\n"
     )
+
+
+def check_profile(output, profile):
+    jsonschema.validate(profile, json.loads(SCHEMA.read_text()))
+    assert {tier["tier"] for tier in profile["tiers"]} == {"one", "two", "three"}
+    assert {step["step"] for step in profile["steps"]} == {"plan", "promote"}
+    for tier in profile["tiers"]:
+        tasks = {task["task"]: task for task in tier["task_list"]}
+        install, seal = tasks["Install"], tasks["Seal the layer"]
+        phases = {phase["step"] for phase in install["apt"]}
+        assert {"package lists", "open and plan", "copy from the cache", "unpack", "configure"} <= phases
+        assert 0 < sum(phase["seconds"] for phase in install["apt"]) <= install["module"] <= install["seconds"]
+        assert {"list the changes", "read", "hash", "write", "load"} <= {step["step"] for step in seal["steps"]}
+    assert re.search(r"^TIER +ALL .*SEAL", output, re.MULTILINE)
+    assert "slowest tasks:" in output
 
 
 def test_a_poisoned_cache_is_not_used(small_chain, engine):
@@ -109,7 +157,9 @@ def test_cached_lists_never_hide_an_update(small_chain, engine):
 
 def test_dpkg_does_not_wait_for_the_disk_and_leaves_no_trace_of_it(small_chain):
     small_chain.tier("one", CHECK_DPKG, parent="base")
+    small_chain.tier("two", CHECK_APT, parent="base")
     small_chain.build().expect()
+    assert "Own::Setting" in small_chain.run("two", "cat", "/etc/apt/apt.conf")
     assert small_chain.run("one", "sh", "-c", "grep -rl unsafe-io /etc || true") == ""
     assert "DPKG_FORCE" not in str(small_chain.image("one").attrs["Config"])
     assert "APT_CONFIG" not in str(small_chain.image("one").attrs["Config"])

@@ -39,6 +39,7 @@ ROOMS = [
     "tier_build",
     "release",
     "run",
+    "profile",
     "views",
     "handover",
     "publication",

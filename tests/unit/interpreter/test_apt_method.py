@@ -216,3 +216,51 @@ def test_the_method_runs_on_python_3_8_with_only_the_standard_library():
         )
     }
     assert imported <= sys.stdlib_module_names
+
+
+@pytest.fixture
+def packed(tmp_path):
+    path = tmp_path / "Packages.xz"
+    path.write_bytes(b"packed")
+    return path
+
+
+def test_a_list_is_unpacked_once(archive, packed):
+    (archive.cache / hashlib.sha256(b"packed").hexdigest()).write_bytes(b"packed")
+    for _time in range(2):
+        answer = archive.acquire(uri=f"store:{packed}")
+        assert (archive.fetch_count, archive.target.read_bytes()) == (1, CONTENT)
+    assert f"201 URI Done\nURI: store:{packed}\nFilename: {archive.target}\n" in answer
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_list_of_a_private_archive_is_not_shared_when_it_is_unpacked(archive, packed, missing):
+    """Its packed form is not in the cache, because it needs credentials."""
+    if missing:
+        packed.unlink()
+    for _time in range(2):
+        archive.acquire(uri=f"store:{packed}")
+    assert archive.fetch_count == 2
+    assert list(archive.cache.iterdir()) == []
+
+
+def test_the_times_of_files_are_noted_only_if_somebody_asks(archive, tmp_path):
+    events = tmp_path / "events"
+    archive.acquire()
+    assert not events.exists()
+    for address in ("http://archive.test/a.deb", "http://archive.test/b.deb"):
+        program = [
+            sys.executable,
+            "-I",
+            "-S",
+            PROGRAM,
+            str(archive.cache),
+            str(archive.distribution_method),
+            str(events),
+        ]
+        digest = DIGEST if address.endswith("a.deb") else "0" * 64
+        request = f"600 URI Acquire\nURI: {address}\nFilename: {archive.target}\nExpected-SHA256: {digest}\n\n"
+        subprocess.run(program, input=request, capture_output=True, text=True, timeout=20, check=True)
+    lines = [line.split() for line in events.read_text().splitlines()]
+    assert [line[2] for line in lines] == ["fetch-cache", "fetch-network"]
+    assert all(float(line[4]) <= float(line[0]) for line in lines)

@@ -142,6 +142,7 @@ RUN_VARIABLES = (
     "tier_plan_file",
     "tier_policy",
     "tier_policy_keys",
+    "tier_profile",
     "tier_proxy",
     "tier_publish",
     "tier_python_interpreter",

@@ -9,6 +9,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Protocol
 
+from .. import stopwatch
 from ..errors import EngineError, EngineUnavailableError
 from .api_errors import MissingError, RefusedError, require_list, translate_errors
 from .api_requests import in_path
@@ -170,7 +171,8 @@ class Images:
             EngineError: The engine rejected the archive.
         """
         with translate_errors(f"loading {what}"):
-            answers = list(self._session.api.load_image(archive))
+            with stopwatch.measured("send"):
+                answers = list(self._session.api.load_image(archive))
             errors = [answer["error"] for answer in answers if "error" in answer]
             errors += [text for answer in answers if (text := str(answer.get("stream"))).startswith(_UNFINISHED)]
         if errors:

@@ -73,6 +73,9 @@ def unused_caches(engine: Engine, without: Collection[str] = ()) -> list[str]:
     )
 
 
+#: File in which apt and dpkg note the times of their phases. It is on a tmpfs of the container.
+EVENTS = "/dev/tierwright/apt-events"
+
 #: Mount point of the Python. /dev is a tmpfs of the container, so the mount point is never in the layer.
 MOUNT = "/dev/tierwright-python"
 
@@ -96,10 +99,13 @@ class Interpreter:
         """Path of the program in a build container."""
         return f"{MOUNT}/bin/python3"
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """The environment variables that a build container needs in addition to the mount."""
-        return {"APT_CONFIG": f"{MOUNT}/apt/apt.conf"}
+    def environment(self, *, measured: bool = False) -> dict[str, str]:
+        """Return the environment variables that a build container needs in addition to the mount.
+
+        Args:
+            measured: Whether apt and dpkg note the times of their phases in :data:`EVENTS`.
+        """
+        return {"APT_CONFIG": f"{MOUNT}/apt/{'measured' if measured else 'apt'}.conf"}
 
     @property
     def mount(self) -> dict[str, Any]:
@@ -184,7 +190,8 @@ def unused_interpreters(engine: Engine, without: Collection[str] = ()) -> list[s
 
 def volume_name(source: Image) -> str:
     """Return the name of the volume that marks the mounted Python made from ``source`` as complete."""
-    content = json.dumps([_install_script(), _method(), MOUNT, CACHE_MOUNT, source.architecture, source.layers])
+    parts = [_install_script(), _method(), _events(), MOUNT, CACHE_MOUNT, EVENTS, source.architecture, source.layers]
+    content = json.dumps(parts)
     return f"tierwright-python-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 
@@ -247,7 +254,8 @@ def _make(engine: Engine, tier: str, source: Image, stage_id: str, run: str, say
 
 def _install(engine: Engine, tier: str, source: Image, container: str) -> None:
     output = streams.Output()
-    command = ["/bin/sh", "-c", _install_script(), "install_python.sh", MOUNT, _method(), CACHE_MOUNT]
+    arguments = [MOUNT, _method(), CACHE_MOUNT, _events(), EVENTS]
+    command = ["/bin/sh", "-c", _install_script(), "install_python.sh", *arguments]
     code = engine.exec.run(container, command, take=output.take)
     if code != 0:
         last_lines = "\n".join(output.stderr.decode(errors="replace").strip().splitlines()[-_MESSAGE_LINES:])
@@ -276,3 +284,8 @@ def _install_script() -> str:
 @functools.cache
 def _method() -> str:
     return (Path(__file__).parent / "inside/apt_method.py").read_text()
+
+
+@functools.cache
+def _events() -> str:
+    return (Path(__file__).parent / "inside/apt_events.py").read_text()

@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .. import stopwatch
 from ..engine.container_files import Reading, freeze_for_reading
 from ..engine.engine import Engine
 from ..engine.inspection import ContainerInfo
@@ -54,20 +55,23 @@ def read(engine: Engine, container: str) -> Iterator[ContainerChanges]:
     Raises:
         EngineError: The engine rejected a request.
     """
-    info = engine.containers.inspect(container)
-    overlay = _verified_overlay(info) if overlay_changes.sees_all_attributes() else None
-    root = Path("/proc", str(info.pid), "root") if overlay else None
-    mounted = mounts.find_writes(engine, info, root) if info.running else []
+    with stopwatch.measured("look at the container"):
+        info = engine.containers.inspect(container)
+        overlay = _verified_overlay(info) if overlay_changes.sees_all_attributes() else None
+        root = Path("/proc", str(info.pid), "root") if overlay else None
+        mounted = mounts.find_writes(engine, info, root) if info.running else []
     # The content of a file that is still being written cannot be sealed.
     with freeze_for_reading(engine.containers, container) as reading, ExitStack() as stack:
-        changes = _read_overlay(overlay) if overlay else None
-        origin: Origin
-        if overlay and changes is not None:
-            origin = overlay_changes.Lower(overlay)
-        else:
-            before = _read_origin(engine, info)
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tierwright-"))
-            changes, origin = _compare_exports(engine, container, before, Path(folder, "content")), KnownTree(before)
+        with stopwatch.measured("list the changes"):
+            changes = _read_overlay(overlay) if overlay else None
+            origin: Origin
+            if overlay and changes is not None:
+                origin = overlay_changes.Lower(overlay)
+            else:
+                before = _read_origin(engine, info)
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tierwright-"))
+                changes = _compare_exports(engine, container, before, Path(folder, "content"))
+                origin = KnownTree(before)
         yield ContainerChanges(_without_mount_points(changes, info), origin, mounted, reading)
 
 

@@ -19,6 +19,7 @@ from functools import lru_cache
 from operator import attrgetter
 from zlib import adler32
 
+from .. import stopwatch
 from .file_entry import FileEntry, FileKind, fill
 
 #: The size of a header, in bytes, is a multiple of this. The content of a file is padded to a multiple of it.
@@ -230,16 +231,18 @@ class Layer:
         """
         whole, content = hashlib.sha256(), hashlib.sha256()
         put_time = time_writer(self._epoch)
-        before = None
+        before, hashing = None, stopwatch.Total("hash")
         with self._reading():
-            for piece, late in self._filled():
+            for piece, late in stopwatch.producing("read", self._filled()):
                 if before is not None:
                     yield before
-                content.update(piece)
-                for place in late:
-                    put_time(piece, place)
-                whole.update(piece)
+                with hashing:
+                    content.update(piece)
+                    for place in late:
+                        put_time(piece, place)
+                    whole.update(piece)
                 before = piece
+        hashing.record()
         self.digest = "sha256:" + whole.hexdigest()
         self.content = "sha256:" + content.hexdigest()
         if before is not None:

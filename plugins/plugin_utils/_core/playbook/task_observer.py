@@ -131,7 +131,7 @@ def note_sources(watch: Watch, host: str, task: Any) -> None:
 
 def note_task(journal: Journal, host: str, task: Any) -> None:
     """Record that a task begins, and its role."""
-    description = _describe(task)
+    description = describe_task(task)
     note_task_start(journal, host, description)
     if getattr(task, "async_val", 0) and not (isinstance(task.poll, int) and task.poll > 0):
         note_asynchronous(journal, host, str(description))
@@ -139,7 +139,7 @@ def note_task(journal: Journal, host: str, task: Any) -> None:
 
 def failure_of(task: Any, result: Mapping[str, Any]) -> TaskFailure:
     """Describe a failed task: its name, its place, and the lines of its error."""
-    description = _describe(task)
+    description = describe_task(task)
     file = description.file or str(task.get_path() or "")
     return TaskFailure(description.name, "" if _is_own_playbook(file.rpartition(":")[0]) else file, error_lines(result))
 
@@ -173,7 +173,8 @@ def _is_own_playbook(path: str) -> bool:
     return Path(path).resolve().is_relative_to(_OWN_PLAYBOOKS)
 
 
-def _describe(task: Any) -> Task:
+def describe_task(task: Any) -> Task:
+    """Return the name of a task, its role, and its place in the role."""
     role = getattr(task, "_role", None)
     name, file = None, None
     if role is not None:
@@ -194,6 +195,12 @@ def _current_worker() -> tuple[Any, Any]:
     """The host and the task of this worker process; both are ``None`` in the main process."""
     worker = multiprocessing.current_process()
     return getattr(worker, "_host", None), getattr(worker, "_task", None)
+
+
+def current_work() -> tuple[str, str]:
+    """Return the names of the host and of the task that this worker process works for; empty in the main process."""
+    host, task = _current_worker()
+    return ("", "") if host is None or task is None else (str(host.get_name()), str(task._uuid))  # noqa: SLF001
 
 
 def _file_reading_tier() -> str | None:

@@ -157,7 +157,8 @@ def check_files(arguments: Mapping[str, Any]) -> dict[str, str]:
     """Check the paths of the files for a run's result.
 
     Args:
-        arguments: The arguments of the task; only ``result_file`` and ``junit_file`` are read.
+        arguments: The arguments of the task; only ``result_file``, ``junit_file`` and
+            ``profile`` are read.
 
     Returns:
         The absolute paths of the files that are set, by argument.
@@ -166,7 +167,7 @@ def check_files(arguments: Mapping[str, Any]) -> dict[str, str]:
         ChainError: The folder of a file does not exist, or a path exists and is not a file.
     """
     paths: dict[str, str] = {}
-    for kind in ("result_file", "junit_file"):
+    for kind in ("result_file", "junit_file", "profile"):
         if arguments.get(kind) is None:
             continue
         path = Path(str(arguments[kind])).expanduser().resolve()
@@ -195,6 +196,11 @@ def note_files(journal: Journal, files: Mapping[str, str]) -> None:
     journal.write(_KIND, "run", dict(files))
 
 
+def noted_files(journal: Journal) -> dict[str, str]:
+    """Return the paths of the files that :func:`note_files` recorded, by argument."""
+    return journal.read_record(_KIND, "run", dict[str, str]) or {}
+
+
 def write_files(engine: Engine, journal: Journal, repeat: str, hosts: Collection[str] = ()) -> None:
     """Write the result of a run that has ended to its files.
 
@@ -208,8 +214,7 @@ def write_files(engine: Engine, journal: Journal, repeat: str, hosts: Collection
         RunError: A file cannot be written.
         EngineError: The engine does not answer.
     """
-    files = journal.read_record(_KIND, "run", dict[str, str])
-    if files:
+    if files := noted_files(journal):
         try:
             begin_files(files, result_of(engine, journal, repeat, hosts))
         except ChainError as error:

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from .. import stopwatch
 from ..engine.chunks import Piece, ahead
 from ..image.manifest import CONFIG, LAYER, MANIFEST, descriptor, image_manifest
 from ..layer.tar_writer import Layer
@@ -78,7 +79,7 @@ class DockerArchive:
         return self._length
 
     def __iter__(self) -> Iterator[Piece]:
-        return self._pieces()
+        return stopwatch.consuming("write", self._pieces())
 
 
 def docker_archive(

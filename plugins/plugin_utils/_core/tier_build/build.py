@@ -11,6 +11,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from .. import stopwatch
 from ..agent import launch
 from ..build_key.file_digests import Projects
 from ..build_key.parts import digest_key
@@ -25,7 +26,7 @@ from ..errors import EngineError, RunError
 from ..image import labels, platform
 from ..image.configuration import left_out_variables
 from ..image.provenance import EARLIEST
-from ..interpreter import mounted_python
+from ..interpreter import apt_times, mounted_python
 from ..layer import mounts
 from ..plan.own_images import find_built
 from ..sealing.seal import ImageSpec, seal
@@ -113,25 +114,27 @@ def start(
         say(f"variables of its parent that are not set during the build, as they change programs: {', '.join(unset)}")
     mounts, environment = [], {}
     if python is None:
-        with journal.lock("interpreter"):
+        with stopwatch.measured("find or make the mounted Python"), journal.lock("interpreter"):
             mounted = mounted_python.ensure(engine, tier=name, parent_image=parent_image, run=journal.run, say=say)
         if mounted:
             mounts = [mounted.mount, mounted_python.cache_mount(engine, parent_image)]
-            environment = mounted.environment
+            environment = mounted.environment(measured=stopwatch.is_running())
         python = mounted.python if mounted else _SYSTEM_PYTHON
-    stage_id = stage(engine, parent_image, journal.run, name)
+    with stopwatch.measured("make the stage image"):
+        stage_id = stage(engine, parent_image, journal.run, name)
     epoch = epoch_of(planned, parent_image)
     family = parent_image.labels.get(labels.FAMILY)
     confinement = confined(engine.system, planned.tier.cage, family=family, say=say, mounts=mounts)
-    container = _start_container(
-        engine,
-        name=container_name(journal.run, name),
-        image=stage_id,
-        tier=name,
-        labels={**labels.work(journal.run, name), labels.CHAIN: planned.chain},
-        confined=confinement,
-        environment={**environment, containers.EPOCH: str(epoch)},
-    )
+    with stopwatch.measured("start the container"):
+        container = _start_container(
+            engine,
+            name=container_name(journal.run, name),
+            image=stage_id,
+            tier=name,
+            labels={**labels.work(journal.run, name), labels.CHAIN: planned.chain},
+            confined=confinement,
+            environment={**environment, containers.EPOCH: str(epoch)},
+        )
     to_look_at = engine.images.engine_name(parent_id)
     write_build(journal, name, BuildRecord(container.id, stage_id, parent_id, epoch, to_look_at))
     return StartedBuild(container.name, python)
@@ -185,9 +188,12 @@ def seal_tier(
     if build is None:
         raise RunError(f"tier {name!r} has no build container in run {journal.run}")
     wait_for_jobs(engine, journal, name, build.container, say)
+    if stopwatch.is_running():
+        apt_times.collect(engine, build.container)
     tier, parent_image = planned.tier, engine.images.get(build.parent)
     in_key = (*planned.roles, *tier.before, *tier.after)
-    recorded = {**digest_accessed(journal, name, in_key, Projects(planned.projects)), **used}
+    with stopwatch.measured("digest what the role read"):
+        recorded = {**digest_accessed(journal, name, in_key, Projects(planned.projects)), **used}
     mounts.check_volumes(engine, tier=name, container=build.container, parent_image=parent_image, declared=declared)
     inherited = labels.protections(parent_image.labels)
     parts = {**planned.parts, **recorded, "parent": parent_image.id}
@@ -213,12 +219,15 @@ def seal_tier(
     )
     check_parent(journal, planned)
     image = hold(engine, journal, tier, lambda: seal(engine, build.container, spec, say=say))
-    candidate = propose(engine, journal, planned.tier, image)  # first: from now on, children can start
-    clear_build(engine, journal, name)
+    with stopwatch.measured("propose the image"):
+        candidate = propose(engine, journal, planned.tier, image)  # first: from now on, children can start
+    with stopwatch.measured("remove the container"):
+        clear_build(engine, journal, name)
     began = journal.moment("build", name) or time.time()
     has_own_layer = len(image.layers) > len(parent_image.layers)
     made = MadeImage(image, has_own_layer, parent_image, parts, build.epoch, began)
-    note_build(planned, journal.run, candidate, made, tools, say)
+    with stopwatch.measured("note the build"):
+        note_build(planned, journal.run, candidate, made, tools, say)
     return candidate
 
 

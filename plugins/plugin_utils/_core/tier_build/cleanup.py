@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+from .. import stopwatch
 from ..agent import launch
 from ..build_key.parts import digest_bytes
 from ..engine.docker_config import engine_address
@@ -14,7 +15,7 @@ from ..engine.engine import Engine
 from ..engine.inspection import Names
 from ..image.labels import CHAIN, RUN, TIER
 from ..image.provenance import Repositories
-from ..interpreter import mounted_python
+from ..interpreter import apt_times, mounted_python
 from ..sealing.stage_history import is_stage
 from ..state.journal import Journal, runs, runs_folder, start_time
 from ..state.plan_records import read_plan
@@ -76,6 +77,9 @@ def clear_tier(engine: Engine, journal: Journal, tier: str) -> None:
     Raises:
         EngineError: The engine rejected a request.
     """
+    build = read_build(journal, tier)
+    if build is not None and stopwatch.is_running():
+        apt_times.collect(engine, build.container)
     clear_build(engine, journal, tier)
     drop_hold(engine, journal, read_plan(journal, tier).tier)
 

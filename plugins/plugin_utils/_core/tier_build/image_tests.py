@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from .. import stopwatch
 from ..chain import tags
 from ..chain.graph import Chain
 from ..chain.tier import Tier
@@ -70,7 +71,8 @@ def check_start(engine: Engine, image: Image, *, tier: str, labels: Mapping[str,
     config = image.config
     if not config.get("Entrypoint") and not config.get("Cmd"):
         return
-    reason = _try_start(engine, image, labels)
+    with stopwatch.measured("start the image once"):
+        reason = _try_start(engine, image, labels)
     if reason is not None:
         settings = ", ".join(f"{name} {config[key]!r}" for key, name in _SETTINGS.items() if config.get(key))
         raise ContractError(
@@ -189,7 +191,8 @@ def _run_tests(
 ) -> Verdict | None:
     tier, suite = planned.tier, planned.tests
     image = engine.images.get(candidate.image)
-    neighbours = {name: _find_neighbour(engine, journal, name) for name in tier.neighbours}
+    with stopwatch.measured("wait for neighbours"):
+        neighbours = {name: _find_neighbour(engine, journal, name) for name in tier.neighbours}
     tag = passed_tag(image.id, suite.digest(), neighbours)
     forced = planned.action is Action.KEEP and planned.forced
     is_noted = not is_signed or noted_gate(LocalRecords(), image.id) is not None
@@ -200,7 +203,7 @@ def _run_tests(
     subject = GateSubject(tier.name, image.id, existing, journal.run, missing)
     folders = describe_suite(suite)
     try:
-        with long_wait(f"{tier.name}: its tests run", say):
+        with stopwatch.measured("run the tests"), long_wait(f"{tier.name}: its tests run", say):
             verdict = run_suite(suite, subject, timeout)
     except ContractError as error:  # the tests could not begin, or lost their run
         note_disturbance(journal, tier.name, str(error))

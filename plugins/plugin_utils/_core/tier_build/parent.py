@@ -8,6 +8,7 @@ parent has passed. If the parent fails, its children fail, however far they are.
 
 from __future__ import annotations
 
+from .. import stopwatch
 from ..errors import RunError
 from ..plan.decision import Action
 from ..state.journal import Journal, Outcome
@@ -47,7 +48,8 @@ def wait_for_parent(journal: Journal, planned: Planned) -> str:
         candidate = candidates.read(journal, parent)
         return journal.outcome(parent) or (Outcome(candidate.image, candidate.reason) if candidate else None)
 
-    found = journal.wait_for(parent, look)
+    with stopwatch.measured("wait for the parent"):
+        found = journal.wait_for(parent, look)
     if found.image is None:
         raise RunError(lost_parent(journal, tier.name, parent))
     return found.image
@@ -88,5 +90,6 @@ def wait_for_tests_of_parent(journal: Journal, planned: Planned) -> None:
     """
     parent = parent_in_run(journal, planned)
     if parent and planned.action is Action.BUILD:
-        journal.wait(parent)
+        with stopwatch.measured("wait for the tests of the parent"):
+            journal.wait(parent)
         check_parent(journal, planned)

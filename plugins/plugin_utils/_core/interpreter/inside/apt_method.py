@@ -2,6 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A method of apt that reads a cache before the network. Build containers use it instead of ``http`` and ``https``.
 
+They also use it instead of ``store``, which unpacks package lists: copying an unpacked list is faster.
+
 It runs between apt and the distribution's own method, and uses apt's method interface with both
 (https://salsa.debian.org/apt-team/apt/-/blob/main/doc/method.dbk). Files are identified by their SHA-256, which apt
 knows from a signed release file. For the release file itself, apt expects no digest. It always comes from the archive,
@@ -10,9 +12,10 @@ so the cache never makes apt use an outdated archive.
 Every build container can write to the cache, so its content is not trusted. While a file is copied from the cache, its
 digest is computed and checked, and apt gets the copy.
 
-usage: apt_method.py CACHE METHOD
+usage: apt_method.py CACHE METHOD [EVENTS]
   CACHE   a directory that build containers share
   METHOD  path of the distribution's own method
+  EVENTS  file for a line about each fetched file; see apt_events.py
 """
 
 from __future__ import annotations
@@ -80,6 +83,13 @@ class Cache:
             os.unlink(digest, dir_fd=self._folder)
         return None
 
+    def has(self, digest: str) -> bool:
+        """Say whether there is a file with this digest. Its content is not checked."""
+        try:
+            return stat.S_ISREG(os.stat(digest, dir_fd=self._folder, follow_symlinks=False).st_mode)
+        except OSError:
+            return False
+
     def put(self, digest: str, source: str) -> None:
         """Copy a file into the cache if it has this digest. If the process is killed meanwhile, no file is left."""
         with contextlib.suppress(OSError), open(source, "rb") as file:
@@ -117,8 +127,9 @@ def _copy(source: IO[bytes], target: IO[bytes], limit: int) -> tuple[str, int]:
 class Method:
     """The conversation between apt, the cache, and the distribution's own method."""
 
-    def __init__(self, cache: Cache, program: str) -> None:
-        self._cache = cache
+    def __init__(self, cache: Cache, program: str, events: str = "") -> None:
+        self._cache, self._events = cache, events
+        self._begun: dict[str, float] = {}
         self._process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._requests, self._answers = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)
         self._private = any(os.path.isfile(path) or _has_files(path) for path in _CREDENTIALS)
@@ -153,7 +164,8 @@ class Method:
         request = _fields(message)
         address, target = request.get("uri", ""), request.get("filename", "")
         digest = request.get("expected-sha256", "")
-        if self._private or "@" in address.partition("://")[2].partition("/")[0] or not _DIGEST.fullmatch(digest):
+        self._begun[address] = time.time()
+        if not _DIGEST.fullmatch(digest) or self._private or not self._is_public(address):
             return False
         try:
             size = self._cache.take(digest, target, int(request.get("maximum-size") or _MAX_SIZE))
@@ -162,6 +174,7 @@ class Method:
         if size is None:
             self._expected[address] = digest
             return False
+        self._note("fetch-cache", address)
         self._send(f"200 URI Start\nURI: {address}\nSize: {size}\n\n".encode("utf-8", "surrogateescape"))
         self._send(
             f"201 URI Done\nURI: {address}\nFilename: {target}\nSize: {size}\nSHA256-Hash: {digest}\n\n".encode(
@@ -170,15 +183,39 @@ class Method:
         )
         return True
 
+    def _is_public(self, address: str) -> bool:
+        """Say whether a file may be in the cache. An unpacked list may be there if the packed one is there."""
+        if not address.startswith("store:"):
+            return "@" not in address.partition("://")[2].partition("/")[0]
+        try:
+            with open(address.partition(":")[2], "rb") as packed:
+                return self._cache.has(hashlib.sha256(packed.read()).hexdigest())
+        except OSError:
+            return False
+
     def _forward_answers(self) -> None:
         """Forward the answers of the distribution's own method to apt, and store the downloaded files in the cache."""
         for message in _messages(self._answers):
+            if message.startswith((b"201", b"400")):
+                address = _fields(message).get("uri", "")
+                if not address.startswith("store:"):  # unpacking is no download
+                    self._note("fetch-network", address)
             if message.startswith(b"201"):
                 answer = _fields(message)
                 digest = self._expected.pop(answer.get("uri", ""), None)
                 if digest is not None:  # before the answer is sent, because then apt moves the file
                     self._store(digest, answer.get("filename", ""))
             self._send(message)
+
+    def _note(self, phase: str, address: str) -> None:
+        """Note that a file has been fetched, if anybody wants to know how long that took."""
+        began = self._begun.pop(address, None)
+        if self._events and began is not None:
+            with contextlib.suppress(OSError):
+                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+                descriptor = os.open(self._events, flags, 0o644)
+                os.write(descriptor, f"{time.time():.3f} {os.getpid()} {phase} - {began:.3f}\n".encode())
+                os.close(descriptor)
 
     def _store(self, digest: str, source: str) -> None:
         if not self._stored:
@@ -215,14 +252,14 @@ def _fields(message: bytes) -> dict[str, str]:
     return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines) if name}
 
 
-def main(folder: str, program: str) -> int:
+def main(folder: str, program: str, events: str = "") -> int:
     """Run as a method of apt. If the cache is not available, replace this process by the distribution's own method."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # apt ends methods that it no longer needs with this signal
     try:
         cache = Cache(folder)
     except OSError:
         os.execv(program, [program])
-    return Method(cache, program).run()
+    return Method(cache, program, events).run()
 
 
 if __name__ == "__main__":

@@ -3,14 +3,16 @@
 # including the C library. It runs from there independently of the rest of the file system. This script runs as root in
 # a temporary container with the base's layers.
 #
-# usage: install_python.sh TARGET METHOD CACHE
+# usage: install_python.sh TARGET METHOD CACHE EVENTS LOG
 #   TARGET  empty directory, with the path that it will have in build containers; TARGET/bin/python3 is the program
 #   METHOD  text of apt_method.py; with TARGET/apt/apt.conf, apt uses it
 #   CACHE   path in build containers of the cache for that method
+#   EVENTS  text of apt_events.py; with TARGET/apt/measured.conf, apt uses it
+#   LOG     path in build containers of the file for these events
 set -eu
 umask 022
 
-target=$1 method=$2 cache=$3
+target=$1 method=$2 cache=$3 events=$4 log=$5
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 unset PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE # packages must write their byte code
 
@@ -76,16 +78,44 @@ END
 chmod 755 "$target/bin/python3"
 
 # apt reads the cache first. Downloads are still made by the method of the image's own distribution.
-mkdir "$target/apt"
+mkdir "$target/apt" "$target/apt/measured" "$target/apt/main.d"
 printf '%s\n' "$method" >"$target/apt/method.py"
-for scheme in http https; do
-    cat >"$target/apt/$scheme" <<END
+printf '%s\n' "$events" >"$target/apt/events.py"
+run="$target/bin/python3 -I -S $target/apt"
+echo "#include \"$target/apt/apt.conf\";" >"$target/apt/measured.conf"
+for scheme in http https store; do
+    for conf in apt measured; do
+        program=$target/apt/$([ "$conf" = apt ] || echo "$conf/")$scheme
+        cat >"$program" <<END
 #!/bin/sh
-exec $target/bin/python3 -I -S $target/apt/method.py $cache /usr/lib/apt/methods/$scheme
+exec $run/method.py $cache /usr/lib/apt/methods/$scheme $([ "$conf" = apt ] || echo "$log")
 END
-    chmod 755 "$target/apt/$scheme"
-    echo "Dir::Bin::Methods::$scheme \"$target/apt/$scheme\";" >>"$target/apt/apt.conf"
+        chmod 755 "$program"
+        echo "Dir::Bin::Methods::$scheme \"$program\";" >>"$target/apt/$conf.conf"
+    done
 done
+
+# An image may switch off the binary caches of package lists, to stay small. Then apt reads all lists whenever it starts.
+# In a build container, the caches are in a volume that is removed with it. apt reads this file after the image's
+# apt.conf.d, in place of /etc/apt/apt.conf, which is included first if it exists.
+cat >>"$target/apt/apt.conf" <<END
+Dir::Etc::main "$target/apt/main.conf";
+Dir::Ignore-Files-Silently:: "^10image\$";
+END
+echo "#include \"$target/apt/main.d/\";" >"$target/apt/main.conf"
+ln -s /etc/apt/apt.conf "$target/apt/main.d/10image"
+cat >"$target/apt/main.d/20caches" <<END
+Dir::Cache::pkgcache "/var/cache/apt/pkgcache.bin";
+Dir::Cache::srcpkgcache "/var/cache/apt/srcpkgcache.bin";
+END
+
+# For the profile of a run, apt and dpkg note when their phases begin.
+cat >>"$target/apt/measured.conf" <<END
+APT::Update::Pre-Invoke:: "$run/events.py $log note update-begins || :";
+APT::Update::Post-Invoke:: "$run/events.py $log note update-ends || :";
+DPkg::Pre-Invoke:: "$run/events.py $log note planned || :";
+DPkg::Options:: "--status-logger=$run/events.py $log dpkg";
+END
 
 # Check that all parts can be loaded, and only from the target. "site" is off, because it adds packages of the image.
 "$target/bin/python3" -I -S - "$target" <<'END'
