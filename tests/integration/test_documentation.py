@@ -78,13 +78,16 @@ def test_every_link_inside_the_site_has_a_target(site, pages):
     ids = {path: {element["id"] for element in page.find_all(id=True)} for path, page in pages.items()}
     broken = []
     for path, page in pages.items():
-        for link in page.find_all("a", href=True):
-            url = urlsplit(link["href"])
+        names = [link["href"] for link in page.find_all("a", href=True)]
+        names += [
+            it[key] for it in page.find_all(["img", "source", "script"]) for key in ("src", "srcset") if it.get(key)
+        ]
+        for url in map(urlsplit, names):
             target = (path.parent / unquote(url.path)).resolve() if url.path else path
             if url.scheme or url.netloc or (not url.path and url.fragment in {"", "top"}):
                 continue
             if not target.is_file() or (url.fragment and unquote(url.fragment) not in ids.get(target, {url.fragment})):
-                broken.append((str(path.relative_to(site)), link["href"]))
+                broken.append((str(path.relative_to(site)), url.geturl()))
     assert len(pages) > 50
     assert broken == []
 
