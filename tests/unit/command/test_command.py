@@ -291,8 +291,15 @@ def test_on_a_terminal(place, verb, tmp_path):
         assert code == 0 or (verb == "doctor" and b"no chain can be built here" in output), output
     os.close(primary)
     text = output.decode()
-    assert ("\x1b[1m" in text) == (verb not in {"diff", "why", "outdated", "report"})
-    other = {"waste": "base", "outdated": "web", "matrix": "test_php", "report": "3 tiers", "doctor": "ansible-core"}
+    assert ("\x1b[1m" in text) == (verb not in {"diff", "why", "logs", "outdated", "report"})
+    other = {
+        "waste": "base",
+        "logs": "web: run",
+        "outdated": "web",
+        "matrix": "test_php",
+        "report": "3 tiers",
+        "doctor": "ansible-core",
+    }
     assert other.get(verb, "mid") in text
 
 
