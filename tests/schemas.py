@@ -12,7 +12,14 @@ import types
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command import keys, policy, records, report, runs
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.command import (
+    keys,
+    logs,
+    policy,
+    records,
+    report,
+    runs,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility import variant_matrix
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.custody import custody_answer
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment import deployed_service
@@ -41,6 +48,7 @@ ANSWERS = {
     "custody": custody_answer.Custody,
     "verify": custody_answer.Custody,
     "why": release_history.Why,
+    "logs": logs.TierLogs,
     "outdated": outdated_packages.Outdated,
     "owners": finding_owners.FindingOwners,
     "update": lock_update.LockUpdate,
@@ -80,7 +88,7 @@ def _of(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
         return {}
     if kind in _PLAIN:
         return {"type": _PLAIN[kind]}
-    if get_origin(kind) is list:
+    if get_origin(kind) in {list, tuple}:  # tuples of any length
         return {"type": "array", "items": _of(get_args(kind)[0], definitions)}
     if isinstance(kind, types.UnionType):
         return {"anyOf": [_of(member, definitions) for member in get_args(kind)]}

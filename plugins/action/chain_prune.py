@@ -54,6 +54,7 @@ class ActionModule(ChainAction):
             "changed": bool(garbage),
             "freed": garbage.size,
             "images": {image.id: image.tier for image in garbage.pruning.images},
+            "kept": [kept.tier for kept in garbage.kept],
             "runs": list(garbage.runs),
             "volumes": list(garbage.volumes),
         }
@@ -69,6 +70,8 @@ class ActionModule(ChainAction):
             say(f"{image.tier:{width}}  {image.id[:19]}  {size(image.size)}")
         for release in garbage.pruning.dropped_releases:
             say(f"{release} is not kept")
+        for kept in garbage.kept:
+            say(f"container of the failed build of tier {kept.tier} in run {kept.run}")
         for run in garbage.runs:
             say(f"build containers of run {run}")
         for volume in garbage.volumes:

@@ -16,6 +16,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.
     give_up,
     last_failed_task,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.keeping import keep
 
 
 class ActionModule(TierAction):
@@ -23,7 +24,9 @@ class ActionModule(TierAction):
 
     def work(self, name: str, journal: Journal, variables: dict[str, Any]) -> dict[str, Any]:
         give_up(journal, name, self._read_failure(journal, name))  # first, for waiting tiers: the engine may not answer
-        clear_tier(connect(), journal, name)
+        engine = connect()
+        if keep(engine, journal, name) is None:
+            clear_tier(engine, journal, name)
         # Ansible has printed the failure, and the end of the run explains it. Do not repeat it here.
         # In a trial, the failure is an answer, and the host is still needed: Ansible stops if all hosts have failed.
         return {

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import note_variant
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.role_tests import Suite
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import (
+    ChainError,
     TierwrightError,
     describe_error,
 )
@@ -23,6 +25,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.d
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.planner import Planner
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.outline import outline
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.playbook_answer import Refusal
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.suite_answer import SuiteAnswer
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
     ChainAction,
     command,
@@ -44,8 +48,14 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.result 
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.claim import check_claim, check_images
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.kept_builds import (
+    KeptBuild,
+    kept_build,
+    resume_build,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import BuildOrigin, write_plan
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.status import FAILED, note_plan
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.keeping import from_task
 
 if TYPE_CHECKING:
     from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.shared_cache import SharedCache
@@ -78,6 +88,8 @@ class ActionModule(ChainAction):
         except Exception as error:
             message = str(error) if isinstance(error, TierwrightError) else describe_error(error)
             begin_files(files, RunResult(None, None, FAILED, None, None, message, resume_command()))
+            if (dest := self._task.args.get("suite_file")) and isinstance(error, TierwrightError):
+                write_answer("tier_suite_file", Path(str(dest)), Refusal.of(error))
             raise
 
     def _run(self, task_vars: dict[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
@@ -85,6 +97,7 @@ class ActionModule(ChainAction):
         inventory = planner.inventory
         inventory.variant  # noqa: B018 - report a wrong one before an engine that does not answer
         engine = connect()
+        self._check_resumed(inventory)
         if self._tries:
             inventory.check_whole_roles()
             if not _import_supply().try_candidates(inventory):
@@ -119,8 +132,11 @@ class ActionModule(ChainAction):
     def _begin(self, planner: Planner, engine: Engine, journal: Journal) -> dict[str, Any]:
         """Plan the run, get the images that it needs from registries, and record the plan."""
         inventory = planner.inventory
+        kept = self._find_kept(inventory)
         shared = planner.open_cache(engine)
         decisions, result = self._plan(planner, engine, shared)
+        if kept is not None:
+            resume_build(journal, kept)
         inventory.policy  # noqa: B018 - report a wrong one, even if it has nothing to check now
         supply = _import_supply().ImageSupply(inventory, engine) if inventory.used or shared is not None else None
         if supply is not None:
@@ -159,6 +175,18 @@ class ActionModule(ChainAction):
         if dest := self._task.args.get("dest"):
             write_answer("tier_plan_file", Path(str(dest)), {"chain": inventory.name, "tiers": tiers})
 
+    def _write_suite_file(self, planner: Planner, tests: Mapping[str, Suite]) -> None:
+        """Write the tests of one tier for `tierwright test`."""
+        dest, name = self._task.args.get("suite_file"), str(self._task.args.get("suite") or "")
+        if not dest:
+            return
+        chain = planner.inventory.chain
+        if name not in tests:
+            raise ChainError(f"there is no tier {name!r}; tiers are: {', '.join(chain.order)}")
+        tier = chain[name]
+        neighbours = {each: chain[each].release for each in tier.neighbours}
+        write_answer("tier_suite_file", Path(str(dest)), SuiteAnswer(name, tests[name], tier.release, neighbours))
+
     def _plan(
         self, planner: Planner, engine: Engine, shared: SharedCache | None
     ) -> tuple[dict[str, Decision], dict[str, Any]]:
@@ -170,10 +198,13 @@ class ActionModule(ChainAction):
         tests = {name: planner.roles.tests(name) for name in inventory.selected}
         for line in outline(listed, everything=self._display.verbosity > 0, tests=tests):
             say(line)
-        if self._builds and not inventory.tried:
+        if self._builds and not inventory.tried and not self._resumes:  # the status says how the chain is
             note_plan(inventory.name, decisions, inventory.selected, warn, inventory.followed)
+        self._write_suite_file(planner, tests)
         result = _result(inventory, decisions, build=not self._task.check_mode)
         result["promote"] |= not self._task.check_mode and bool(boolean(self._task.args.get("publish", False)))
+        if self._resumes:
+            result["promote"] = False
         if self._tries:
             result["promote"] = False
             result["tried"] = [name for name in inventory.tried if not self._task.check_mode]
@@ -181,7 +212,41 @@ class ActionModule(ChainAction):
         return decisions, result
 
     def _decide(self, planner: Planner, engine: Engine, shared: SharedCache | None) -> dict[str, Decision]:
+        if (kept := self._find_kept(planner.inventory)) is not None:
+            return planner.resume(engine, kept.tier, kept.parent)
         return planner.decide(engine, self._task.args.get("force"), shared) if self._builds else planner.take(engine)
+
+    def _check_resumed(self, inventory: ChainInventory) -> None:
+        """Check that a run that resumes a build works on this tier only, and that there is a build to resume."""
+        if not self._resumes:
+            return
+        if self._resumes not in inventory.chain:
+            raise ChainError(
+                f"tier_resume is {self._resumes!r}, but there is no such tier; tiers are: "
+                f"{', '.join(inventory.chain.order)}"
+            )
+        if self._tries or not self._builds or list(inventory.selected) != [self._resumes]:
+            raise ChainError(
+                f"tier_resume is {self._resumes!r}, so this run must build this tier and no other: add --limit "
+                f"{self._resumes}, or use `tierwright resume {self._resumes}`"
+            )
+        self._find_kept(inventory)
+
+    def _find_kept(self, inventory: ChainInventory) -> KeptBuild | None:
+        if not self._resumes:
+            return None
+        kept = kept_build(inventory.name, self._resumes)
+        if kept is None:
+            raise ChainError(
+                f"tier {self._resumes!r}: no container of a failed build is kept, so there is nothing to resume; build "
+                "the tier with -e tier_keep_failed=true"
+            )
+        return from_task(kept, self._task.args.get("resume_from") or None)
+
+    @property
+    def _resumes(self) -> str:
+        """The tier whose failed build this run resumes; empty if it resumes none."""
+        return str(self._task.args.get("resume") or "")
 
     @property
     def _tries(self) -> bool:

@@ -4,18 +4,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import TierAction, proxies
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
+    TierAction,
+    inventories,
+    proxies,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_observer import check_recording
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import read_plan
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.build import spare, start
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.kept_builds import (
+    KeepRequest,
+    request_keeping,
+    resumed_build,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import Planned, read_plan
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.build import (
+    StartedBuild,
+    resume,
+    spare,
+    start,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.parent import wait_for_parent
 
 
@@ -27,6 +43,9 @@ class ActionModule(TierAction):
         if planned.action is Action.KEEP:
             return {"changed": False, "spared": True, "image": planned.image}
         environment = proxies(name, self._task.args.get("proxy"))
+        keeps = _read_keep(name, self._task.args.get("keep_failed"))
+        if (kept := resumed_build(journal, name)) is not None:
+            return _describe(planned, resume(connect(), journal, kept), kept.parent, environment)
         parent_id = wait_for_parent(journal, planned)
         if boolean(self._task.args.get("record", True)):
             check_recording(name)
@@ -42,16 +61,31 @@ class ActionModule(TierAction):
             python=self._task.args.get("python") or None,
             say=lambda line: say(f"{name}: {line}"),
         )
-        return {
-            "changed": True,
-            "spared": False,
-            "container": started.container,
-            "python": started.python,
-            "parent": parent_id,
-            "role": planned.role,
-            "before": list(planned.tier.before),
-            "after": list(planned.tier.after),
-            "environment": environment,
-            "config_variable": planned.config_variable,
-            "protects_variable": planned.protects_variable,
-        }
+        if keeps:
+            request_keeping(journal, name, KeepRequest(started.python, inventories()))
+        return _describe(planned, started, parent_id, environment)
+
+
+def _describe(
+    planned: Planned, started: StartedBuild, parent_id: str, environment: Mapping[str, str]
+) -> dict[str, Any]:
+    return {
+        "changed": True,
+        "spared": False,
+        "container": started.container,
+        "python": started.python,
+        "parent": parent_id,
+        "role": planned.role,
+        "before": list(planned.tier.before),
+        "after": list(planned.tier.after),
+        "environment": dict(environment),
+        "config_variable": planned.config_variable,
+        "protects_variable": planned.protects_variable,
+    }
+
+
+def _read_keep(tier: str, value: Any) -> bool:
+    try:
+        return bool(boolean(False if value is None else value))
+    except TypeError as error:
+        raise ChainError(f"tier {tier!r}: tier_keep_failed is {value!r}; expected true or false") from error

@@ -61,6 +61,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.ta
     name_roles_by_folder,
     note_sources,
     note_task,
+    note_task_result,
     start_recording,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_times import TaskTimes
@@ -71,13 +72,21 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.profile.run
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.profile.table import profile_lines
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import Signals
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.result import write_files
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.summary import failures, summary, unbuilt
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.summary import (
+    explanations,
+    failures,
+    summary,
+    unbuilt,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.kept_builds import resumes
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.run_log import store_logs
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.status import note_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.tier_records import note_disturbance
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.candidates import drop_all_holds
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.cleanup import clear_run
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.cleanup import clear_run, stop_resumed
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.failure import note_failed_task
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.keeping import keep_all
 
 _PLAN = "tierwright.chain.tier_plan"
 _DISCARD = "tierwright.chain.tier_discard"
@@ -132,8 +141,8 @@ class CallbackModule(CallbackBase):
         name_roles_by_folder(self._play)
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        """Take over the journal of a run as soon as the run is planned."""
-        self._note_end(result, "ok")
+        """Take over the journal of a run as soon as the run is planned, and record the result of each task."""
+        self._note_end(result, "changed" if _content(result).get("changed") else "ok")
         if result.task.resolved_action == _PLAN and _content(result).get("run"):
             self._journal = Journal(Path(_content(result)["run"]))
             guard_display()
@@ -169,7 +178,7 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """Record a tier's failed task, so that ``tier_discard`` and the summary can explain the failure."""
-        self._note_end(result, "failed")
+        self._note_end(result, "ignored" if ignore_errors else "failed")
         if self._journal is not None and not ignore_errors and result.task.resolved_action != _DISCARD:
             note_failed_task(self._journal, result.host.get_name(), failure_of(result.task, _content(result)))
 
@@ -200,9 +209,12 @@ class CallbackModule(CallbackBase):
         elif missing:
             self._fail(f"not built, although no task failed: {', '.join(missing)}; start the playbook again")
 
-    def _note_end(self, result: Any, how: str) -> None:
+    def _note_end(self, result: Any, status: str) -> None:
+        host, task = result.host.get_name(), result.task
         if self._times is not None:
-            self._times.note_end(result.host.get_name(), result.task, how)
+            self._times.note_end(host, task, status)
+        if self._journal is not None:
+            note_task_result(self._journal, host, task, status, _content(result))
 
     def _fail(self, message: str) -> None:
         """End with exit status 1, because Ansible would report a success."""
@@ -220,12 +232,14 @@ class CallbackModule(CallbackBase):
         if self._has_summary:
             return
         self._has_summary = True
-        if not is_trial(journal):  # the status says how the chain is, and not how it would be
+        if not is_trial(journal) and not resumes(journal):  # the status says how the chain is, not how it would be
             note_run(journal, warn)
         try:
+            keep_all(self._connect(), journal)
             self._show_summary(journal)
         finally:  # print the failures even if no engine answers
             self._show_profile(journal)
+            store_logs(journal, explanations(journal))
             for line in failures(journal, resume_command(), self._failed):
                 say(line)
 
@@ -233,7 +247,7 @@ class CallbackModule(CallbackBase):
         engine = self._connect()
         for line in summary(engine, journal, everything=self._display.verbosity > 0):
             say(line)
-        if lines := record_column(engine, journal):
+        if not resumes(journal) and (lines := record_column(engine, journal)):
             say(f"\n{lines}")
         write_files(engine, journal, resume_command(), self._failed)
 
@@ -282,6 +296,7 @@ class CallbackModule(CallbackBase):
         try:
             engine = self._connect()
             clear_run(engine, journal.run)
+            stop_resumed(engine, journal)
             drop_all_holds(engine, journal)
         except TierwrightError as error:
             warn(f"{error}; the next run removes what is left")

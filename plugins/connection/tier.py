@@ -6,9 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: tier
-short_description: Run tasks in a tier's build container
+short_description: Run tasks in a tier's build container, or in a throw-away container of its image
 description:
   - Runs the tasks of a tier's role in its build container. It needs neither an SSH server nor the C(docker) command.
+  - Outside of a build, tasks run in a throw-away container of the tier's released image, and their changes are lost.
+    All tasks of one C(ansible) or C(ansible-playbook) share it. It is removed when that program ends.
+  - Set C(ansible_connection=tierwright.chain.tier) for the group C(tiers) in the inventory. Then Ansible never connects
+    to a server that has the name of a tier. C(ansible httpd-php -m ansible.builtin.command -a 'apache2 -v') looks into
+    the image.
   - The first task starts an agent in the container through the API of the container engine. The agent is a Python
     process that has imported the code that modules share. It runs each module on a fork of itself. It ends when the
     container or C(ansible-playbook) ends, and leaves nothing in the image.
@@ -25,8 +30,8 @@ options:
     description:
       - Name of the running build container, as P(tierwright.chain.tier_start#module) returns it.
       - An ID works too, but then all tasks share one stream of the engine.
+      - Without it, the tasks run in a throw-away container of the tier's released image.
     type: str
-    required: true
     vars:
       - name: tier_container
   python:
@@ -37,6 +42,26 @@ options:
     default: auto
     vars:
       - name: ansible_python_interpreter
+  tier:
+    description: Name of the tier.
+    type: str
+    vars:
+      - name: inventory_hostname
+  image:
+    description: Name of the tier's image without a tag; by default the image that it follows, or the tier's name.
+    type: str
+    vars:
+      - name: tier_image
+  tag:
+    description: Release tag of the tier; by default the tag that it follows, or V(latest).
+    type: str
+    vars:
+      - name: tier_tag
+  follow:
+    description: The image of another team that the tier follows.
+    type: dict
+    vars:
+      - name: tier_follow
   remote_user:
     description:
       - The user of the tasks in the container, as a name or a number.
@@ -152,7 +177,7 @@ class Connection(ConnectionBase):
         display.vvv(text, host=self._host)
 
     def _run(self, request: client.Request, stdin: Iterable[bytes], take: Callable[[int, bytes], None]) -> int:
-        container, python = self.get_option("container"), self.get_option("python")
+        container, python = self._container(), self.get_option("python")
         request = {**request, "user": self.get_option("remote_user") or ""}
         with stopwatch.measured("module" if request["do"] in {"module", "exec"} else "transfer"):
             return self._run_with_agent(container, python, request, stdin, take)
@@ -181,6 +206,22 @@ class Connection(ConnectionBase):
             from ansible_collections.tierwright.chain.plugins.plugin_utils._core.agent.fallback import explain_loss  # noqa: PLC0415
 
             raise AnsibleConnectionFailure(explain_loss(container)) from None
+
+    def _container(self) -> str:
+        """Return the build container, or outside of a build a throw-away container of the tier's released image."""
+        container = self.get_option("container")
+        if container:
+            return str(container)
+        # Imported only when it is needed, as above: the tasks of a build do not need it.
+        from ansible_collections.tierwright.chain.plugins.plugin_utils._core.look_inside import (  # noqa: PLC0415
+            released_container,
+        )
+
+        tier, image, tag, follow = (self.get_option(name) for name in ("tier", "image", "tag", "follow"))
+        try:
+            return released_container.released_container(str(tier or self._host), image, tag, follow, self._log)
+        except TierwrightError as error:
+            raise AnsibleConnectionFailure(str(error)) from None
 
     def _run_without_agent(
         self, container: str, request: client.Request, stdin: Iterable[bytes], take: Callable[[int, bytes], None]

@@ -12,6 +12,7 @@ description:
     next build would keep, images that containers were made from, and the ancestors of all these images.
   - Removes mounted Pythons and package caches that no image on the engine can be built with, and abandoned build
     containers.
+  - Removes the containers of failed builds that C(tier_keep_failed) kept.
   - Removes only images of the chain's own tiers, in the repositories of these tiers. A label alone does not make an image
     the chain's own.
   - Checks and plans the chain first, as P(tierwright.chain.tier_plan#module) does.
@@ -51,6 +52,11 @@ images:
   description: Names of the tiers of the removed images, by the images' IDs.
   returned: success
   type: dict
+kept:
+  description: Names of the tiers whose failed builds had a kept container, which was removed.
+  returned: success
+  type: list
+  elements: str
 runs:
   description: IDs of the abandoned runs whose build containers were removed.
   returned: success

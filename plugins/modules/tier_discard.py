@@ -9,6 +9,7 @@ module: tier_discard
 short_description: Give up a failed tier
 description:
   - Removes the build container, records the failure so that waiting children stop, and fails.
+  - If M(tierwright.chain.tier_start) was asked to keep the containers of failed builds, it stops the container instead.
   - Use it in C(rescue).
   - It runs on the controller.
 author:

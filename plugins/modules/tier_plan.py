@@ -43,6 +43,22 @@ options:
       - A file for the result of the run as JSON. Its state is C(running) until the run has ended.
       - It is not written in check mode; use O(dest) for the plan.
     type: path
+  resume:
+    description:
+      - A tier whose failed build goes on in its kept container. The run must be limited to this tier, and releases nothing.
+    type: str
+    default: ""
+  resume_from:
+    description: Name of the task with which O(resume) begins, in place of the failed task.
+    type: str
+    default: ""
+  suite:
+    description: The tier whose tests O(suite_file) describes.
+    type: str
+    default: ""
+  suite_file:
+    description: A file for the tests of O(suite) and the images that they need, as JSON. C(tierwright test) reads it.
+    type: path
   force:
     description: Names of tiers to build although nothing changed, as a list or as a text with commas.
     type: raw

@@ -23,6 +23,12 @@ options:
     description:
       - Path of the image's own Python, for modules. No Python is mounted then.
     type: str
+  keep_failed:
+    description:
+      - Whether the container is stopped and kept if the tier fails, so that a user can look into it. The next build of the
+        tier, P(tierwright.chain.chain_prune#module) and C(tierwright discard) remove it.
+    type: bool
+    default: false
   proxy:
     description:
       - Whether to return the controller's proxy variables (C(http_proxy), C(https_proxy), C(ftp_proxy), C(no_proxy)), for

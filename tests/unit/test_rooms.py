@@ -37,6 +37,7 @@ ROOMS = [
     "custody",
     "compatibility",
     "tier_build",
+    "look_inside",
     "release",
     "run",
     "profile",

@@ -28,7 +28,9 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibili
     Variant,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer.build_memory import note_built
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.records import encode
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import state_folder
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.run_log import TaskResult, TierLog
 from made_images import config, digest, docker_save, layer, layout, pack, step, tier_step, write
 from measured import MEASURED
 from served import http_server
@@ -40,7 +42,10 @@ COMMAND = Path(sys.executable).parent / "tierwright"
 #: The verbs that inspect images. The other files of this folder test the other verbs.
 VERBS = [verb for verb in schemas.ANSWERS if verb not in {"update", "deployed", "runs", "custody", "verify"}]
 #: Verbs that have no --json: they write a document, show the output of a playbook, or are groups of verbs.
-WITHOUT_ANSWER = ("sbom", "try-candidate", "watch", "keys", "policy", "sign", "records")
+WITHOUT_ANSWER = (
+    *("shell", "resume", "discard", "test"),
+    *("sbom", "try-candidate", "watch", "keys", "policy", "sign", "records"),
+)
 
 STATUS = b"Package: ssl\nStatus: install ok installed\nArchitecture: amd64\nVersion: %d\n"
 BASE = layer(("var/lib/dpkg/status", STATUS % 1), ("etc/motd", b"one"), ("srv/a", b"twice"), ("srv/b", b"twice"))
@@ -66,6 +71,12 @@ def state(monkeypatch, tmp_path):
     variant = Variant(
         "debian-13", "Debian 13", [Cell("base", CellState.PASSED), Cell("web", CellState.FAILED, "test_php")]
     )
+    folder = state_folder("demo") / "logs/web"
+    folder.mkdir(parents=True)
+    said = TaskResult("2026-01-02T03:04:05+00:00", "failed", "Install", "web", "web/tasks/main.yml:3", ["no\x1b[31m"])
+    moment = "2026-01-02T03:04:05+00:00"
+    log = TierLog("demo", "web", "20260102T030405Z-1b2c3d4e", moment, moment, "failed", "no", [said], 0, ["why"], None)
+    (folder / f"{log.run}.json").write_text(encode(log))
     save_matrix(state_folder("demo"), Matrix(1, "demo", None, "2026-01-02T03:04:05Z", [variant]))
 
 
@@ -105,6 +116,7 @@ def example_arguments(place):
         "waste": [f"{place}:web"],
         "history": [f"{place}:web"],
         "why": [f"{place}:web"],
+        "logs": ["web"],
         "outdated": [f"{place}:web"],
         "owners": [f"{place}:web", "--scan", str(SCAN)],
         "matrix": ["demo"],
@@ -279,8 +291,15 @@ def test_on_a_terminal(place, verb, tmp_path):
         assert code == 0 or (verb == "doctor" and b"no chain can be built here" in output), output
     os.close(primary)
     text = output.decode()
-    assert ("\x1b[1m" in text) == (verb not in {"diff", "why", "outdated", "report"})
-    other = {"waste": "base", "outdated": "web", "matrix": "test_php", "report": "3 tiers", "doctor": "ansible-core"}
+    assert ("\x1b[1m" in text) == (verb not in {"diff", "why", "logs", "outdated", "report"})
+    other = {
+        "waste": "base",
+        "logs": "web: run",
+        "outdated": "web",
+        "matrix": "test_php",
+        "report": "3 tiers",
+        "doctor": "ansible-core",
+    }
     assert other.get(verb, "mid") in text
 
 

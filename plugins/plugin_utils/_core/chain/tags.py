@@ -6,6 +6,7 @@
 - ``tested-…`` names the tests that the image passed.
 - ``sources-…`` contains the key parts that are known before a build; only in a registry that is a shared cache.
 - ``failed-…`` marks an image that failed its tests.
+- ``resumed-…`` names the run that resumed a failed build. The image is never released.
 - ``release-…`` contains the time of a release.
 - ``withdrawn-…`` contains the time when a rollback withdrew the image.
 - ``building-…`` names the run that holds the image.
@@ -33,6 +34,7 @@ _CONTENT = "key-"
 _TESTED = "tested-"
 _SOURCES = "sources-"
 _FAILED = "failed-"
+_RESUMED = "resumed-"
 _RELEASE = "release-"
 _WITHDRAWN = "withdrawn-"
 _BUILDING = "building-"
@@ -40,7 +42,7 @@ _FORMAT = "%Y%m%dT%H%M%SZ"
 _MOMENT = r"[0-9]{8}T[0-9]{6}Z"
 _OURS = re.compile(
     rf"(?:{_CONTENT}|{_FAILED}|{_SOURCES})[0-9a-f]{{16}}|{_TESTED}[0-9a-f]{{12}}-[0-9a-f]{{12}}|(?:{_RELEASE}|{_WITHDRAWN}){_MOMENT}"
-    rf"|{_BUILDING}{_MOMENT}-[0-9a-f]{{8}}"
+    rf"|(?:{_BUILDING}|{_RESUMED}){_MOMENT}-[0-9a-f]{{8}}"
 )
 
 
@@ -57,6 +59,11 @@ def withdrawn(moment: datetime) -> str:
 def failed(content: str) -> str:
     """Return the tag of an image that failed its tests, from its content tag (which the image does not get)."""
     return _FAILED + content.removeprefix(_CONTENT)
+
+
+def resumed(run: str) -> str:
+    """Return the tag of an image that ``run`` made in the container of a failed build."""
+    return _RESUMED + run
 
 
 def tested(tests: str, neighbours: str) -> str:
@@ -91,6 +98,11 @@ def building_run(tag: str) -> str | None:
 def is_failed(tag: str) -> bool:
     """Say whether ``tag`` is a ``failed-…`` tag."""
     return tag.startswith(_FAILED) and is_bookkeeping(tag)
+
+
+def is_resumed(tag: str) -> bool:
+    """Say whether ``tag`` is a ``resumed-…`` tag."""
+    return tag.startswith(_RESUMED) and is_bookkeeping(tag)
 
 
 def is_tested(tag: str) -> bool:

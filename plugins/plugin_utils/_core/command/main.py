@@ -38,6 +38,11 @@ _VERBS = {
     "custody": "custody",
     "verify": "verify",
     "why": "why",
+    "logs": "logs",
+    "shell": "shell",
+    "resume": "resume",
+    "discard": "discard",
+    "test": "test",
     "outdated": "outdated",
     "sbom": "sbom",
     "owners": "owners",
@@ -120,6 +125,6 @@ def tierwright() -> None:
     """Inspect images: who owns each layer, what an image contains, what changed, and why.
 
     IMAGE is a name or an ID in the container engine, oci:FOLDER[:TAG], archive:FILE[:NAME], or
-    docker://HOST/NAME[:TAG] in a registry. Only try-candidate and watch build or deploy something; no other verb pulls,
-    changes or starts an image.
+    docker://HOST/NAME[:TAG] in a registry. Only try-candidate, watch and resume build or deploy something. Only shell
+    and test start an image, in containers that are removed at the end. No verb pulls or changes one.
     """

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -111,12 +111,7 @@ def run_suite(suite: Suite, subject: GateSubject, timeout: float = TIMEOUT) -> V
             worker of Ansible, survives that: since ansible-core 2.20, each worker has a session of its own.
     """
     parent = ParentProcess()
-    missing = [name for module, name in _PACKAGES.items() if importlib.util.find_spec(module) is None]
-    if missing:
-        raise ContractError(
-            f"tier {subject.tier!r} has tests, but {', '.join(missing)} cannot be imported by {sys.executable}; "
-            f"install with: {shlex.join(['pip', 'install', *missing])}"
-        )
+    _check_packages(subject.tier)
     began = time.monotonic()
     contracts = tuple(tests for tests in suite.contracts if tests.origin is None)
     foreign = tuple(tests for tests in suite.contracts if tests.origin is not None)
@@ -206,16 +201,8 @@ def _run(
     result_file, log = scratch.with_suffix(".json"), scratch.with_suffix(".log")
     library = Path(__file__).parents[1]
     command = [
-        *(sys.executable, "-m", "pytest", "--color=no", "--import-mode=importlib"),
-        # Use the plugin of this copy of the library, and not a different version that may be installed.
-        *(
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:tierwright",
-            "-p",
-            f"{library.name}.{Path(__file__).parent.name}.pytest_plugin",
-        ),
+        *_pytest(),
+        "--color=no",
         *("--tier-run", run, "--tier-result", str(result_file), *options),
         *(role_tests.folder for role_tests in tests),
     ]
@@ -234,6 +221,66 @@ def _run(
     result = read_result(result_file)
     last_lines = "\n".join(log.read_text(errors="replace").splitlines()[-_LINES:])
     return judge(result, process.returncode, last_lines, timeout if was_interrupted else None)
+
+
+def _pytest() -> list[str]:
+    """Return the command of pytest with the plugin of this copy of the library, whatever version is installed."""
+    plugin = f"{Path(__file__).parents[1].name}.{Path(__file__).parent.name}.pytest_plugin"
+    return [
+        *(sys.executable, "-m", "pytest", "--import-mode=importlib"),
+        *("-p", "no:cacheprovider", "-p", "no:tierwright", "-p", plugin),
+    ]
+
+
+#: Exit status of pytest if it selected no test.
+_NO_TESTS = 5
+
+
+def run_in_foreground(
+    suite: Suite, subject: GateSubject, words: Sequence[str], say: Callable[[str], None], *, own: bool = False
+) -> int:
+    """Run the tests of a suite for somebody who watches: the tests of the role, then the contracts of its ancestors.
+
+    Contracts of other teams are left out, because they run in a sandbox only.
+
+    Args:
+        suite: The tests.
+        subject: The image to be tested, with its neighbours.
+        words: More options for pytest.
+        say: Called with lines for the user.
+        own: Whether contracts are left out.
+
+    Returns:
+        The first exit status of pytest that is not 0. A part without a selected test counts only if there is no other.
+
+    Raises:
+        ContractError: pytest or one of its plugins is not installed.
+    """
+    _check_packages(subject.tier)
+    contracts = [] if own else [tests.folder for tests in suite.contracts if tests.origin is None]
+    parts = [*([[suite.own.folder]] if suite.own else []), *([["--contract", *contracts]] if contracts else [])]
+    for tests in suite.contracts:
+        if tests.origin is not None and not own:
+            say(
+                f"left out: the contracts of tier {tests.tier} of team {tests.team}, which run in a sandbox only: "
+                f"ansible-playbook playbooks/test_chain.yml --limit {shlex.quote(subject.tier)}"
+            )
+    environment = _environment(Path(__file__).parents[2])
+    statuses = [
+        subprocess.run([*_pytest(), *arguments(subject), *words, *part], env=environment, check=False).returncode
+        for part in parts
+    ]
+    ran = [status for status in statuses if status != _NO_TESTS]
+    return next((status for status in ran if status), 0 if ran else _NO_TESTS)
+
+
+def _check_packages(tier: str) -> None:
+    missing = [name for module, name in _PACKAGES.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        raise ContractError(
+            f"tier {tier!r} has tests, but {', '.join(missing)} cannot be imported by {sys.executable}; "
+            f"install with: {shlex.join(['pip', 'install', *missing])}"
+        )
 
 
 def _wait(process: subprocess.Popen[bytes], timeout: float, parent: ParentProcess) -> bool:

@@ -23,7 +23,7 @@ _DONE = b"done"
 _PARALLEL = 4
 
 #: Program that runs a module of this copy of the library. The collection's folder need not be on sys.path.
-_RUN_MODULE = (
+RUN_MODULE = (
     "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
     "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
 )
@@ -60,7 +60,7 @@ class Watcher:
         module = f"{library.name}.{Path(__file__).parent.name}.{Path(__file__).stem}"
         # It has a session of its own, so that it survives if the process group of the tests is killed.
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _RUN_MODULE, str(library.parent), module, label],
+            [sys.executable, "-c", RUN_MODULE, str(library.parent), module, label],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

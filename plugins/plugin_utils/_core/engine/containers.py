@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 from ..errors import EngineError, wrap_errors
-from .api_errors import RefusedError, require_list, translate_errors
+from .api_errors import MissingError, RefusedError, require_list, translate_errors
 from .confinement import Confinement, host_config
 from .container_info import inspect_container
 from .exec import Exec
@@ -231,6 +231,30 @@ class Containers:
                 raise
             return False
         return True
+
+    def exists(self, container: str) -> bool:
+        """Say whether a container exists, running or not.
+
+        Args:
+            container: Its name or ID.
+
+        Raises:
+            EngineError: The engine does not answer.
+        """
+        try:
+            inspect_container(self._session, container)
+        except MissingError:
+            return False
+        return True
+
+    def wake(self, container: str) -> None:
+        """Start a container that has ended. It may run already.
+
+        Raises:
+            EngineError: The container does not exist, or the engine cannot start it.
+        """
+        with translate_errors(f"starting container {container}"):
+            self._session.api.start(container)
 
     def end(self, container: str) -> None:
         """Kill all processes in a container and wait for their end. The container may have ended already.

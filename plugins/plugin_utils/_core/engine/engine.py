@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from .attached import Attached
 from .container_files import ContainerFiles
 from .containers import Containers
 from .docker_config import engine_address
@@ -46,6 +47,8 @@ class Engine:
         self.events = Events(session)
         #: Commands in containers.
         self.exec = Exec(session)
+        #: Commands in containers with the input and output of this process.
+        self.attached = Attached(session, self.exec)
 
     @property
     def address(self) -> str:

@@ -44,6 +44,8 @@ FAMILY = PREFIX + "family"
 #: Run that made a build container, an unnamed image for a build, or the volume of a mounted Python. Finished images do
 #: not have this label.
 RUN = PREFIX + "run"
+#: Run that made an image in the container of a failed build. Such an image has no build key, and is never released.
+RESUMED = PREFIX + "resumed"
 #: The project that a chain's name belongs to, as JSON; on the volume that claims the name on an engine.
 HOME = PREFIX + "home"
 #: Test session that made a container or a network; on these only.
@@ -76,6 +78,7 @@ def identity(
     *,
     commit: Commit | None = None,
     protects: Iterable[Protection] = (),
+    resumed: str | None = None,
 ) -> dict[str, str]:
     """Return the labels for a finished image of ``tier``.
 
@@ -86,6 +89,8 @@ def identity(
         family: Family of the image's distribution; ``None`` if unknown.
         commit: The last commit that changed its role.
         protects: The protected paths of its ancestors and of the tier itself.
+        resumed: The run, if it made the image in the container of a failed build. The labels then have no build key:
+            nobody knows from which inputs such an image was made.
     """
     labels = {
         CHAIN: chain,
@@ -93,8 +98,9 @@ def identity(
         TEAM: tier.team,
         ROLE: tier.role,
         PARENT: parts.get("parent"),
-        KEY: digest_key(parts),
-        PARTS: json.dumps(dict(parts), sort_keys=True, separators=(",", ":")),
+        KEY: None if resumed else digest_key(parts),
+        PARTS: None if resumed else json.dumps(dict(parts), sort_keys=True, separators=(",", ":")),
+        RESUMED: resumed,
         PROTECTS: protections_to_text(protects),
         FAMILY: family,
         TITLE: tier.name,

@@ -116,6 +116,25 @@ class Planner:
         images, tests = engine.images.snapshot(), self.roles.test_digests
         return decide_tests_only(chain, images, selected=selected, tests=tests, locked=locked)
 
+    def resume(self, engine: Engine, tier: str, parent: str) -> dict[str, Decision]:
+        """Decide to go on with the failed build of one tier, whatever changed meanwhile, and to leave all others alone.
+
+        Args:
+            engine: The engine.
+            tier: Name of the tier. It must be the only selected one.
+            parent: ID of the image that its build was started on.
+
+        Raises:
+            ChainError: A variable or a role is wrong.
+            EngineError: The engine does not answer.
+        """
+        decisions = self.take(engine)
+        parts = {**self._read_parts()[tier], "parent": parent}
+        reasons = ("its failed build goes on; the result is never released",)
+        was = decisions[tier].was
+        decisions[tier] = Decision(self.inventory.chain[tier], Action.BUILD, reasons, None, parts, forced=True, was=was)
+        return decisions
+
     def settings(self, tier: str) -> dict[str, str]:
         """Digests of the image settings that the inventory sets for a tier, by variable."""
         return digest_settings(self.inventory.variables(tier))

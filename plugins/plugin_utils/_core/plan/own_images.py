@@ -19,9 +19,14 @@ Find = Callable[[str], ImageT | None]
 
 
 def find_own(find: Find[ImageT], tier: Tier, reference: str) -> ImageT | None:
-    """Look up an image; ``None`` unless it is ``tier``'s own. An inherited label names a different tier."""
+    """Look up an image; ``None`` unless it is ``tier``'s own. An inherited label names a different tier.
+
+    An image that was made in the container of a failed build never counts, whatever somebody names it.
+    """
     image = find(reference)
-    return image if image is not None and image.labels.get(labels.TIER) == tier.name else None
+    if image is None or image.labels.get(labels.TIER) != tier.name or labels.RESUMED in image.labels:
+        return None
+    return image
 
 
 def find_built(find: Find[ImageT], tier: Tier, key: str) -> ImageT | None:

@@ -161,6 +161,12 @@ def resume_command() -> str:
     return shlex.join(words) + ("  # and the same -e" if arguments.get("extra_vars") else "")
 
 
+def inventories() -> tuple[str, ...]:
+    """The inventories of this run, as absolute paths; a list of hosts stays as it is."""
+    sources = context.CLIARGS.get("inventory") or constants.DEFAULT_HOST_LIST or ()
+    return tuple(str(source) if "," in source else str(Path(source).absolute()) for source in sources)
+
+
 def _program() -> str:
     name = Path(sys.argv[0]).name
     return "ansible-playbook" if name == "__main__.py" else name  # python -m ansible playbook

@@ -34,10 +34,13 @@ from ansible.plugins.strategy import StrategyBase, results_thread_main
 from ..errors import RunError
 from ..handover.tried_record import is_trial
 from ..state.journal import Journal
+from ..state.kept_builds import resumed_build
 from ..state.plan_records import read_plan
 from ..state.tier_records import note_disturbance
 from ..tier_build.parent import lost_parent, parent_in_run
+from .resumption import Resumption
 from .supervised_tasks import RunningTask, failing_blocks, failing_task, replace_unsuitable
+from .task_observer import describe_task, is_own_task
 
 #: Seconds between two checks.
 _CHECK_SECONDS = 0.1
@@ -93,6 +96,7 @@ class Supervisor:
         self._unfinished: set[str] = set()
         self._reasons: dict[str, str] = {}
         self._parents: dict[str, str | None] = {}
+        self._resumptions: dict[str, Resumption | None] = {}
         self._failed_results: set[TaskKey] = set()
         self._checked_tasks: set[str] = set()
         self._iterator: Any = None
@@ -117,6 +121,8 @@ class Supervisor:
         if why := self._lost_parent(host.name, task):
             self._reasons[host.name] = why
             task = failing_task(task, why, self._iterator._play)
+        elif (resumption := self._resumption(host.name)) is not None and not is_own_task(task):
+            task = resumption.substitute(task, describe_task(task), self._iterator._play)
         pending = self.strategy._pending_results
         self._original_queue(host, task, task_vars, play_context)
         key, worker = (host.name, task._uuid), self._worker_of(host, task)
@@ -271,6 +277,15 @@ class Supervisor:
                 self._count_failure(host)
 
     # Failures.
+
+    def _resumption(self, host: str) -> Resumption | None:
+        """Return what must not be repeated of a tier's failed build; ``None`` if the run does not resume it."""
+        if self._journal is None:
+            return None
+        if host not in self._resumptions:
+            kept = resumed_build(self._journal, host)
+            self._resumptions[host] = Resumption(kept.run, kept.tasks) if kept else None
+        return self._resumptions[host]
 
     def _lost_parent(self, host: str, task: Any) -> str:
         """Say why a role need not go on: the parent of its tier failed meanwhile. Empty if it must go on."""

@@ -28,6 +28,7 @@ from ..inventory.value_sources import FETCHING
 from ..layer.build_memory import Task
 from ..state.journal import Journal
 from ..state.plan_records import read_plan
+from ..state.run_log import note_result
 from ..tier_build.failure import TaskFailure, error_lines
 from ..tier_build.file_access import Watch
 from ..tier_build.tasks import note_asynchronous, note_task_start
@@ -109,7 +110,7 @@ def stop_recording_here() -> None:
 
 def note_sources(watch: Watch, host: str, task: Any) -> None:
     """Record the sources of a task that the main process knows: role, file, collection of the plugin, delegation."""
-    if _is_own_task(task):
+    if is_own_task(task):
         return
     collection = ".".join(str(getattr(task, "resolved_action", None) or "").split(".")[:-1])
     if collection.count(".") == 1 and collection not in _BUILTIN:
@@ -135,6 +136,27 @@ def note_task(journal: Journal, host: str, task: Any) -> None:
     note_task_start(journal, host, description)
     if getattr(task, "async_val", 0) and not (isinstance(task.poll, int) and task.poll > 0):
         note_asynchronous(journal, host, str(description))
+
+
+def note_task_result(journal: Journal, host: str, task: Any, status: str, result: Mapping[str, Any]) -> None:
+    """Record how a task of a role ended, and what Ansible prints about it.
+
+    Args:
+        journal: The journal of the run.
+        host: The tier.
+        task: The task.
+        status: How it ended; see :class:`..state.run_log.TaskResult`.
+        result: Its result, as a callback gets it: without the values that ``no_log`` hides.
+    """
+    if is_own_task(task):
+        return
+    said: list[str] = []
+    if status in {"failed", "ignored", "unreachable"}:
+        said = error_lines(result)
+    elif str(task.action).rpartition(".")[2] == "debug" and "censored" not in result:
+        said = error_lines({"msg": result["msg"]} if "msg" in result else {"msg": "", **result})
+    waits = not ("ansible_job_id" in result and str(result.get("finished")) in {"0", "False"})
+    note_result(journal, host, describe_task(task), status, said, waits=waits)
 
 
 def failure_of(task: Any, result: Mapping[str, Any]) -> TaskFailure:
@@ -174,7 +196,7 @@ def _is_own_playbook(path: str) -> bool:
 
 
 def describe_task(task: Any) -> Task:
-    """Return the name of a task, its role, and its place in the role."""
+    """Describe a task: its role, its name, and its file with the line."""
     role = getattr(task, "_role", None)
     name, file = None, None
     if role is not None:
@@ -220,10 +242,10 @@ def _template_reading_tier() -> str | None:
     host, task = _current_worker()
     if host is None or task is None or not _state.active:
         return None
-    return None if _is_own_task(task) and str(task.action) != _SEAL else str(host.get_name())
+    return None if is_own_task(task) and str(task.action) != _SEAL else str(host.get_name())
 
 
-def _is_own_task(task: Any) -> bool:
+def is_own_task(task: Any) -> bool:
     """Check whether a task comes from a playbook of this collection."""
     path, _, _line = str(task.get_path() or "").rpartition(":")
     return os.path.realpath(path).startswith(_PLAYBOOKS)

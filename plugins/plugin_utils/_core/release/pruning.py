@@ -15,10 +15,12 @@ from ..image import provenance
 from ..image.provenance import ChainImage
 from ..interpreter import mounted_python
 from ..state.claim import check_claim, followed_images, own_images, own_repositories, remove_claim
+from ..state.kept_builds import KeptBuild
 from ..state.lock import Waiting, begin_exclusive_run
 from ..state.owner import Home
 from ..tier_build.candidates import remove_holds
 from ..tier_build.cleanup import abandoned_runs, clear_ended_runs, clear_run
+from ..tier_build.keeping import discard, discardable
 from .promotion import Releases
 from .tag_transaction import Move, move_all, recover
 
@@ -144,9 +146,11 @@ class Garbage:
     volumes: tuple[str, ...]
     #: Size of the images and volumes in bytes.
     size: int
+    #: Failed builds whose containers were kept.
+    kept: tuple[KeptBuild, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.pruning.images or self.pruning.moves or self.runs or self.volumes)
+        return bool(self.pruning.images or self.pruning.moves or self.runs or self.volumes or self.kept)
 
 
 def find_garbage(
@@ -184,7 +188,7 @@ def find_garbage(
     pruned = {image.id for image in pruning.images}
     volumes = [*mounted_python.unused_interpreters(engine, pruned), *mounted_python.unused_caches(engine, pruned)]
     size = provenance.freed(engine, pruning.images) + engine.volumes.sizes(volumes)
-    return Garbage(pruning, tuple(abandoned), tuple(volumes), size)
+    return Garbage(pruning, tuple(abandoned), tuple(volumes), size, discardable(chain))
 
 
 def remove_garbage(engine: Engine, chain: str, home: Home, garbage: Garbage) -> None:
@@ -199,6 +203,8 @@ def remove_garbage(engine: Engine, chain: str, home: Home, garbage: Garbage) -> 
     Raises:
         EngineError: The engine rejected a request.
     """
+    for kept in garbage.kept:
+        discard(engine, kept)
     for run in garbage.runs:
         clear_run(engine, run)
     move_all(engine, chain, garbage.pruning.moves)
@@ -237,6 +243,8 @@ def remove_chain(engine: Engine, chain: str, home: Home, command: str, waiting: 
     try:
         recover(engine, chain, lambda _line: None)  # nothing to print: these tags are removed next
         clear_ended_runs(engine, chain, but=journal)
+        for kept in discardable(chain):
+            discard(engine, kept)
         own = _own_ids(engine, chain, home)
         removable = own - _find_needed(provenance.parents(engine), own)
         for repository, named in engine.images.snapshot().names.items():

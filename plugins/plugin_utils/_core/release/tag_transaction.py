@@ -15,8 +15,9 @@ from pathlib import Path
 
 from ..engine.docker_config import engine_address
 from ..engine.engine import Engine
-from ..engine.inspection import Names
+from ..engine.inspection import Names, Snapshot
 from ..errors import EngineError, RunError
+from ..image import labels
 from ..local_files import remove_unfinished, set_aside, write_durably
 from ..records import decode, encode
 from ..state.journal import state_folder
@@ -58,14 +59,17 @@ def move_all(engine: Engine, chain: str, moves: Sequence[Move]) -> None:
             name of it, because the engine removes an image with its last name.
 
     Raises:
-        RunError: A tag does not name the image that it is moved from, or the moves cannot be recorded. No tag moved.
+        RunError: A tag does not name the image that it is moved from, a tag would move to an image that a resumed
+            build made, or the moves cannot be recorded. No tag moved.
         EngineError: The engine rejected a move. The earlier moves were taken back, or the next run finishes them or
             takes them back.
     """
     if not moves:
         return
     with chain_lock(chain, "promotion"):
-        _check_unmoved(engine.images.snapshot().names, moves)
+        images = engine.images.snapshot()
+        _check_unmoved(images.names, moves)
+        _check_releasable(images, moves)
         try:
             record = _record(chain, moves)
         except OSError as error:
@@ -86,6 +90,18 @@ def move_all(engine: Engine, chain: str, moves: Sequence[Move]) -> None:
             record.unlink()
             raise EngineError(f"{error}; all tags name the same images as before") from error
         record.unlink()
+
+
+def _check_releasable(images: Snapshot, moves: Sequence[Move]) -> None:
+    """Check that no tag moves to an image that was made in the container of a failed build."""
+    for move in moves:
+        image = images.find(move.after) if move.after else None
+        if image is not None and labels.RESUMED in image.labels:
+            raise RunError(
+                f"{move.repository}:{move.tag} would name {move.after}, but run {image.labels[labels.RESUMED]} made "
+                "this image in the container of a failed build; such an image is never released, because nobody can "
+                "build it again. No tag moved. Build the tier"
+            )
 
 
 def interrupted(chain: str) -> bool:

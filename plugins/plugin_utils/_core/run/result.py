@@ -21,7 +21,8 @@ from ..state.journal import Journal, start_time
 from ..state.plan_records import Planned, read_plans
 from ..state.status import FAILED, NOT_REACHED, ended_tiers, failed_outside_tiers
 from ..state.tier_records import GateRecord, read_tested
-from ..tier_build.failure import last_failed_task, shown_failure
+from ..tier_build.failure import last_failed_task
+from .summary import explain_failure
 
 
 @cache
@@ -266,7 +267,7 @@ def _tier_result(engine: Engine, journal: Journal, planned: Planned, result: str
         released=image is not None and image.is_named(tier.release),
         size=image.size if image else None,
         tests=_test_results(tested) if tested else [],
-        told=shown_failure(journal, tier.name) if result == FAILED else [],
+        told=explain_failure(journal, tier.name) if result == FAILED else [],
     )
 
 

@@ -13,11 +13,13 @@ from ..plan.decision import Action
 from ..plan.outline import LIST_ALL_UP_TO, kept_lines
 from ..release.promotion import is_held
 from ..state.journal import Journal
-from ..state.plan_records import Planned, read_plans
+from ..state.kept_builds import kept_build
+from ..state.plan_records import Planned, read_plan, read_plans
 from ..state.status import FAILED, ended_tiers, failed_outside_tiers
 from ..state.tier_records import read_tested
 from ..text import one_line, size
 from ..tier_build.failure import last_failed_task, shown_failure
+from ..tier_build.keeping import advice
 
 _HEAD = ("TIER", "IMAGE", "TEAM", "SIZE", "LAYERS", "RESULT")
 
@@ -87,7 +89,7 @@ def failures(journal: Journal, repeat: str, hosts: Collection[str] = ()) -> Iter
     for name in failed:
         yield ""
         yield f"FAILED {name}"
-        yield from (f"  {line}" for line in shown_failure(journal, name))
+        yield from (f"  {line}" for line in explain_failure(journal, name))
     for host in others:
         failure = last_failed_task(journal, host)
         yield ""
@@ -97,6 +99,23 @@ def failures(journal: Journal, repeat: str, hosts: Collection[str] = ()) -> Iter
         yield ""
         yield "after you have solved this, continue with:"
         yield f"  {repeat}"
+
+
+def explain_failure(journal: Journal, tier: str) -> list[str]:
+    """Return the explanation of a failed tier, line by line, and how to look into its container if that is kept."""
+    kept = kept_build(read_plan(journal, tier).chain, tier)
+    is_new = kept is not None and kept.run == journal.run
+    return [*shown_failure(journal, tier), *(advice(kept) if kept and is_new else ())]
+
+
+def explanations(journal: Journal) -> dict[str, list[str]]:
+    """Return the explanations of all failed tiers of a run, by tier.
+
+    Raises:
+        RunError: The run has no plan.
+    """
+    ended = ended_tiers(journal, "")
+    return {name: explain_failure(journal, name) for name, outcome in ended.items() if outcome.result == FAILED}
 
 
 def _make_row(engine: Engine, journal: Journal, planned: Planned, *, held: bool) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
+from ..chain.tier import Cage
 from ..errors import DamagedError, RunError
 from ..local_files import set_aside, write_atomically
 from ..plan.decision import Action, Decision
@@ -30,6 +31,8 @@ BUILT, KEPT, FAILED, NOT_REACHED = "built", "kept", "failed", "not reached"
 
 #: Values of ``Action`` as the status file stores them.
 _BUILD, _KEEP = "build", "keep"
+
+_DEFAULT_CAGE = Cage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,8 @@ class Standing:
     ended: Ended | None = None
     #: ``None`` if the tier does not follow an image of another team.
     follows: Followed | None = None
+    #: The limits of its build container.
+    cage: Cage = _DEFAULT_CAGE
 
     @property
     def state(self) -> str:
@@ -223,7 +228,7 @@ def note_plan(
             if name in selected:
                 wanted = Wanted(now, str(decision.action), list(decision.reasons))
             ended = old.ended if old else None
-            yield Standing(name, tier.team, tier.parent, tier.release, wanted, ended, followed.get(name))
+            yield Standing(name, tier.team, tier.parent, tier.release, wanted, ended, followed.get(name), tier.cage)
 
     _change(chain, change, warn)
 

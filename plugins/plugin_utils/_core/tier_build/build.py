@@ -32,12 +32,14 @@ from ..plan.own_images import find_built
 from ..sealing.seal import ImageSpec, seal
 from ..sealing.stage_image import stage
 from ..state.journal import Journal
+from ..state.kept_builds import KeptBuild, request_keeping, resumed_build
 from ..state.plan_records import Planned, read_plan
 from ..state.tier_records import BuildRecord, read_build, write_build
 from .build_notes import MadeImage, note_build
-from .candidates import announce, hold, propose, propose_kept
+from .candidates import announce, hold, propose, propose_kept, propose_resumed
 from .cleanup import clear_build, container_name
 from .file_access import digest_accessed
+from .keeping import discard, discard_earlier, wake
 from .parent import check_parent
 from .tasks import timeline, wait_for_jobs
 
@@ -106,8 +108,10 @@ def start(
     Raises:
         SourceError: No Python for modules can be made.
         EngineError: The engine rejected a request, or the parent's image was removed.
+        DamagedError: The record of a kept build of the tier cannot be read.
     """
     name = planned.tier.name
+    discard_earlier(engine, planned, say)
     parent_image = engine.images.get(parent_id)
     platform.check_depth(engine, name, parent_image)
     if unset := left_out_variables(parent_image.config.get("Env") or ()):
@@ -138,6 +142,25 @@ def start(
     to_look_at = engine.images.engine_name(parent_id)
     write_build(journal, name, BuildRecord(container.id, stage_id, parent_id, epoch, to_look_at))
     return StartedBuild(container.name, python)
+
+
+def resume(engine: Engine, journal: Journal, kept: KeptBuild) -> StartedBuild:
+    """Go on in the kept container of a failed build.
+
+    Args:
+        engine: The engine.
+        journal: The journal of the run.
+        kept: The failed build.
+
+    Raises:
+        NotFoundError: Somebody removed the container.
+        EngineError: The engine cannot start the container.
+    """
+    wake(engine, kept)
+    record = BuildRecord(kept.container, kept.stage, kept.parent, kept.epoch, kept.to_look_at)
+    write_build(journal, kept.tier, record)
+    request_keeping(journal, kept.tier, kept.request)
+    return StartedBuild(kept.name, kept.request.python)
 
 
 def _start_container(engine: Engine, *, name: str, confined: Confinement, **settings: Any) -> containers.BuildContainer:
@@ -197,6 +220,7 @@ def seal_tier(
     mounts.check_volumes(engine, tier=name, container=build.container, parent_image=parent_image, declared=declared)
     inherited = labels.protections(parent_image.labels)
     parts = {**planned.parts, **recorded, "parent": parent_image.id}
+    resumed = resumed_build(journal, name)
     identity = labels.identity(
         planned.chain,
         tier,
@@ -204,6 +228,7 @@ def seal_tier(
         parent_image.labels.get(labels.FAMILY),
         commit=planned.commit,
         protects=(*inherited, Protection(name, tier.team, protects)),
+        resumed=journal.run if resumed else None,
     )
     created_by = f"role {tier.role}" + (f" at {planned.commit.name}" if planned.commit else "")
     spec = ImageSpec(
@@ -217,6 +242,11 @@ def seal_tier(
         timeline=timeline(journal, name),
         announce=partial(announce, journal, name),
     )
+    if resumed:
+        image = hold(engine, journal, tier, lambda: seal(engine, build.container, spec, say=say))
+        propose_resumed(engine, journal, tier, image)
+        discard(engine, resumed)
+        return image
     check_parent(journal, planned)
     image = hold(engine, journal, tier, lambda: seal(engine, build.container, spec, say=say))
     with stopwatch.measured("propose the image"):

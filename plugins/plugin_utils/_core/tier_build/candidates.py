@@ -163,6 +163,17 @@ def propose_kept(engine: Engine, journal: Journal, tier: Tier, image: str, reaso
     journal.write(_KIND, tier.name, Candidate(image, reason, tag))
 
 
+def propose_resumed(engine: Engine, journal: Journal, tier: Tier, image: Image) -> None:
+    """Make an image of a resumed build the tier's candidate, for its tests only. It never gets a content tag.
+
+    Raises:
+        EngineError: The engine rejected a request.
+    """
+    engine.images.tag(image.id, tier.image, tags.resumed(journal.run))
+    reason = f"resumed as {tier.image}:{tags.resumed(journal.run)}, never released"
+    journal.write(_KIND, tier.name, Candidate(image.id, reason))
+
+
 def read(journal: Journal, tier: str) -> Candidate | None:
     """Return the tier's candidate; ``None`` if it has none yet."""
     return journal.read_record(_KIND, tier, Candidate)

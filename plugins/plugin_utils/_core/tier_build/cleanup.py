@@ -18,6 +18,7 @@ from ..image.provenance import Repositories
 from ..interpreter import apt_times, mounted_python
 from ..sealing.stage_history import is_stage
 from ..state.journal import Journal, runs, runs_folder, start_time
+from ..state.kept_builds import kept_builds, resumed_build
 from ..state.plan_records import read_plan
 from ..state.tier_records import read_build
 from .candidates import drop_all_holds, drop_hold, holding_runs
@@ -38,6 +39,8 @@ def container_name(run: str, tier: str) -> str:
 def clear_run(engine: Engine, run: str) -> int:
     """Remove the temporary things of ``run`` from the engine: containers, networks, stage images, interpreters.
 
+    Containers of failed tiers that the run was asked to keep stay.
+
     Returns:
         How many containers were removed.
 
@@ -45,14 +48,17 @@ def clear_run(engine: Engine, run: str) -> int:
         EngineError: The engine rejected a request.
     """
     label = f"{RUN}={run}"
-    left = _find_containers(engine, label)
+    found = _find_containers(engine, label)
+    chains = {container_labels[CHAIN] for _container, container_labels in found if CHAIN in container_labels}
+    kept = [each for chain in sorted(chains) for each in kept_builds(chain)]
+    left = [entry for entry in found if entry[0] not in {each.container for each in kept}]
     for container, container_labels in left:
         engine.containers.remove(container)
         launch.remove_agent_folder(engine_address(), container_name(run, container_labels.get(TIER, "")))
     for network, _labels in engine.networks.find(label):
         engine.networks.remove(network)
     for image, _labels in engine.images.untagged(label):
-        if is_stage(engine, image):
+        if image not in {each.stage for each in kept} and is_stage(engine, image):
             engine.images.remove(image)
     mounted_python.clear(engine, run)
     return len(left)
@@ -106,10 +112,23 @@ def clear_ended_runs(engine: Engine, chain: str, but: Journal) -> list[str]:
         if journal.run == but.run or journal.is_alive():
             continue
         clear_run(engine, journal.run)
+        stop_resumed(engine, journal)
         drop_all_holds(engine, journal)
         journal.end()
         cleared.append(journal.run)
     return cleared
+
+
+def stop_resumed(engine: Engine, journal: Journal) -> None:
+    """Stop the container of the failed build that a run resumed, if the run left it running.
+
+    Raises:
+        EngineError: The engine rejected a request.
+    """
+    for tier in journal.recorded("resume"):
+        resumed = resumed_build(journal, tier)
+        if resumed is not None and engine.containers.exists(resumed.container):
+            engine.containers.end(resumed.container)
 
 
 def abandoned_runs(engine: Engine, chain: str, owned: Repositories, names: Names) -> list[str]:
@@ -129,7 +148,8 @@ def abandoned_runs(engine: Engine, chain: str, owned: Repositories, names: Names
     """
     label = f"{CHAIN}={chain}"
     labelled = [*_find_containers(engine, label), *engine.networks.find(label)]
-    left = {found_labels[RUN] for _id, found_labels in labelled if RUN in found_labels}
+    kept = {each.container for each in kept_builds(chain)}
+    left = {found_labels[RUN] for found, found_labels in labelled if RUN in found_labels and found not in kept}
     repositories = {repository for of_tier in owned.values() for repository in of_tier}
     left.update(run for repository in repositories for run in holding_runs(names.get(repository, {})))
     return sorted(run for run in left if is_abandoned(chain, run))

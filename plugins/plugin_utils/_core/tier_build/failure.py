@@ -22,6 +22,7 @@ from ..engine.engine import Engine
 from ..image import labels
 from ..plan.own_images import find_own
 from ..state.journal import Journal
+from ..state.kept_builds import keep_request
 from ..state.tier_records import read_build
 from ..text import printable_lines
 
@@ -156,7 +157,7 @@ def give_up(journal: Journal, tier: str, failure: TaskFailure) -> None:
 def _show_parent(journal: Journal, tier: str) -> Iterator[str]:
     """Yield the command to look at the image that the tier was built on. Its build container is removed."""
     build = read_build(journal, tier)
-    if build is not None:
+    if build is not None and keep_request(journal, tier) is None:
         yield "to look at the image that it was built on:"
         yield f"  {shell_command(build.to_look_at.removeprefix('sha256:')[:12])}"
 
