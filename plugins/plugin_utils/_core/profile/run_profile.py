@@ -53,7 +53,7 @@ class TaskTime:
     file: str | None
     #: The full name of its action.
     action: str
-    #: ``ok``, ``failed``, ``skipped``, ``unreachable`` or ``unfinished``.
+    #: ``ok``, ``changed``, ``failed``, ``ignored``, ``skipped``, ``unreachable`` or ``unfinished``.
     result: str
     began: float
     ended: float
@@ -84,7 +84,7 @@ class TaskProfile:
     role: str | None
     file: str | None
     action: str
-    #: ``ok``, ``failed``, ``skipped``, ``unreachable`` or ``unfinished``.
+    #: ``ok``, ``changed``, ``failed``, ``ignored``, ``skipped``, ``unreachable`` or ``unfinished``.
     result: str
     #: Seconds between the begin of the run and the begin of the task.
     at: float
