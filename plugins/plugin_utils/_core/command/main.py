@@ -28,6 +28,8 @@ from ..text import printable
 
 #: Verb to module. A module is imported only when its verb is used.
 _VERBS = {
+    "init": "init",
+    "new": "new",
     "tree": "tree",
     "layers": "layers",
     "diff": "diff",
@@ -119,5 +121,5 @@ def tierwright() -> None:
 
     IMAGE is a name or an ID in the container engine, oci:FOLDER[:TAG], archive:FILE[:NAME], or
     docker://HOST/NAME[:TAG] in a registry. Only try-candidate and watch build or deploy something; no other verb pulls,
-    changes or starts an image.
+    changes or starts an image. init and new write the files of a project.
     """

@@ -62,7 +62,9 @@ def plan_jobs(chain: Chain) -> list[Job]:
 
 def _make_name(tier: str, taken: Collection[str]) -> str:
     name = f"tier-{re.sub(r'[^a-z0-9]+', '-', tier.lower()).strip('-')}"
-    return next(each for each in (name if number == 1 else f"{name}-{number}" for number in count(1)) if each not in taken)
+    return next(
+        each for each in (name if number == 1 else f"{name}-{number}" for number in count(1)) if each not in taken
+    )
 
 
 def check_registries(chain: Chain) -> None:

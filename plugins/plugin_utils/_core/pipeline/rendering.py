@@ -51,7 +51,9 @@ def render_pipeline(system: str, chain: str, jobs: Sequence[Job], hosts: Sequenc
         system,
         chain=chain,
         jobs=jobs,
-        levels=[list(group) for _level, group in groupby(sorted(jobs, key=lambda job: job.level), lambda job: job.level)],
+        levels=[
+            list(group) for _level, group in groupby(sorted(jobs, key=lambda job: job.level), lambda job: job.level)
+        ],
         setup=_SETUP,
         login=_login(hosts),
         build=f"{_BUILD} {_RESULTS}",
@@ -73,7 +75,7 @@ def _login(hosts: Sequence[str]) -> list[str]:
         "  export REGISTRY_AUTH_FILE",
         "  trap 'rm -f \"$REGISTRY_AUTH_FILE\"' EXIT",
         '  AUTH="$(printf %s:%s "$REGISTRY_USER" "$REGISTRY_PASSWORD" | base64 | tr -d "[:space:]")"',
-        f"  printf '{{\"auths\":{{{auths}}}}}' {words} > \"$REGISTRY_AUTH_FILE\"",
+        f'  printf \'{{"auths":{{{auths}}}}}\' {words} > "$REGISTRY_AUTH_FILE"',
         "  unset REGISTRY_PASSWORD AUTH",
         f'  SHARE="{_SHARED}"',
         "else",

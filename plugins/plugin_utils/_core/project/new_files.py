@@ -85,11 +85,17 @@ def _find(folder: Path, path: str) -> Path | None:
 def _aside(folder: Path) -> Iterator[Path]:
     """Make a hidden folder on the file system of ``folder``; remove what is left of it at the end."""
     place = folder if folder.exists() else folder.parent
+    missing = [each for each in (place, *place.parents) if not each.exists()]
     place.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place, prefix=".tierwright-", ignore_cleanup_errors=True) as name:
-        aside = Path(name) / "new"
-        aside.mkdir()  # with the permissions of the umask; the folder around it is private
-        yield aside
+    try:
+        with tempfile.TemporaryDirectory(dir=place, prefix=".tierwright-", ignore_cleanup_errors=True) as name:
+            aside = Path(name) / "new"
+            aside.mkdir()  # with the permissions of the umask; the folder around it is private
+            yield aside
+    finally:
+        for made in missing:
+            with contextlib.suppress(OSError):  # it is not empty: the new files are in it
+                made.rmdir()
 
 
 def _link(aside: Path, folder: Path, paths: Mapping[str, str]) -> None:

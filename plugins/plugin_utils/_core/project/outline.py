@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from ..chain.graph import Chain
-from ..chain.names import check_chain_name, default_chain_name, is_repository, split_registry
+from ..chain.names import default_chain_name, is_repository, name_problem, split_registry
 from ..chain.tier import Bootstrap, Follow, Pull, Tier
 from ..chain.tier_names import (
     ARCHIVE_FORMATS,
@@ -83,7 +83,6 @@ def check_outline(outline: Outline) -> Chain:
     Raises:
         ChainError: With a line for each name that is wrong, or for what is wrong with the graph.
     """
-    check_chain_name("the name of the chain", outline.chain)
     problems = list(_problems(outline))
     if problems:
         raise ChainError("; ".join(dict.fromkeys(problems)))
@@ -110,7 +109,7 @@ def sort_tiers(outline: Outline) -> tuple[NewTier, ...]:
 def default_name(folder: PurePath) -> str | None:
     """Return the name of a chain for a folder, absolute; ``None`` if the folder's name is generic or no image name."""
     name = default_chain_name(folder)
-    return name if name is not None and is_repository(name) else None
+    return name if name is not None and chain_problem(name) is None else None
 
 
 def read_new_tier(text: str, team: str) -> NewTier:
@@ -145,6 +144,16 @@ def read_base(text: str, team: str) -> tuple[str, str]:
 def role_of(tier: str) -> str:
     """Return the name of a tier's role, if ``tier_role`` is not set."""
     return tier.replace("-", "_")
+
+
+def chain_problem(name: str) -> str | None:
+    """Return why a project's chain cannot have this name; ``None`` if it can."""
+    if name_problem(name) is None and is_repository(name) and "/" not in name:
+        return None
+    return (
+        f"the name of the chain is {name!r}; expected a name that images can have, too: lower-case letters and digits, "
+        "joined by single '.', '_' or '-', such as shop"
+    )
 
 
 def tier_problem(name: str) -> str | None:
@@ -222,12 +231,8 @@ def source_problem(source: Bootstrap | Pull | Follow) -> str | None:
 
 
 def _problems(outline: Outline) -> Iterator[str]:
-    if not is_repository(outline.chain) or "/" in outline.chain:
-        yield (
-            f"the name of the chain is {outline.chain!r}; expected a name that images can have, too: lower-case letters "
-            "and digits, joined by single '.', '_' or '-', such as shop"
-        )
     found = [
+        chain_problem(outline.chain),
         None if outline.registry is None else registry_problem(outline.registry),
         base_problem(outline.base),
         source_problem(outline.source),
