@@ -8,7 +8,6 @@ again: it must say what it said before, and the new tier.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -72,14 +71,14 @@ def add_tier(text: str, tier: NewTier) -> str:
     Raises:
         UsageError: The text is written in a way that cannot be extended without a change of other lines.
     """
-    before = read_inventory_text(text)
-    wanted = copy.deepcopy(before)
-    team = _group_of_tiers(wanted).setdefault("children", None)
-    if team is None:
-        team = _group_of_tiers(wanted)["children"] = {}
-    group = team.get(tier.team) or {}
-    team[tier.team] = group
-    group["hosts"] = {**(group.get("hosts") or {}), tier.name: _variables(tier)}
+    wanted = _unshared(read_inventory_text(text))
+    group = _group_of_tiers(wanted)
+    for name in ("children", tier.team, "hosts"):
+        group[name] = group.get(name) or {}
+        group = group[name]
+        if not isinstance(group, dict):
+            raise UsageError(f"{name!r} has no entries of its own; add there: {_one_line(tier)}")
+    group[tier.name] = _variables(tier)
     after = _insert(text, tier)
     try:
         is_right = read_inventory_text(after) == wanted
@@ -88,6 +87,13 @@ def add_tier(text: str, tier: NewTier) -> str:
     if not is_right:
         raise UsageError(f"it is written in a way that `new tier` cannot extend; add there: {_one_line(tier)}")
     return after
+
+
+def _unshared(value: Any) -> Any:
+    """Copy a value, and what several names share (an alias of YAML) several times."""
+    if isinstance(value, dict):
+        return {name: _unshared(each) for name, each in value.items()}
+    return [_unshared(each) for each in value] if isinstance(value, list) else value
 
 
 def _variables(tier: NewTier) -> dict[str, str]:
