@@ -27,8 +27,9 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.c
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say, warn
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.image_checks import make_checker
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.planner import Planner
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.registry_settings import publishes
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.signing_settings import read_signer
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision, exit_code
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.outline import outline
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
     ChainAction,
@@ -170,7 +171,9 @@ class ActionModule(ChainAction):
         if self._builds and not inventory.tried:
             note_plan(inventory.name, decisions, inventory.selected, warn, inventory.followed)
         result = _result(inventory, decisions, build=not self._task.check_mode)
-        result["promote"] |= not self._task.check_mode and bool(boolean(self._task.args.get("publish", False)))
+        result["promote"] |= publishes(self._task.args.get("publish", False)) and not self._task.check_mode
+        if self._task.check_mode and boolean(self._task.args.get("exit_code", False)):
+            result["exit_code"] = exit_code(listed)
         if self._tries:
             result["promote"] = False
             result["tried"] = [name for name in inventory.tried if not self._task.check_mode]

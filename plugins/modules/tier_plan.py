@@ -42,7 +42,12 @@ options:
     type: raw
     default: []
   publish:
-    description: Whether M(tierwright.chain.tier_publish) follows in the last play, so that this play must run.
+    description: Whether M(tierwright.chain.tier_publish) follows in the last play, so that this play must run. It is
+      C(true), C(false), or C(cache) if it publishes only for the shared cache.
+    type: str
+    default: 'false'
+  exit_code:
+    description: Whether the exit status of ansible-playbook says in check mode if the run would build something.
     type: bool
     default: false
   try_candidate:
@@ -72,6 +77,11 @@ run:
   description: Folder of the run's journal; empty in check mode.
   returned: success
   type: str
+exit_code:
+  description: The exit status of ansible-playbook; 16 if a tier would be built, otherwise 0.
+  returned: in check mode, with O(exit_code)
+  type: int
+  sample: 16
 bases:
   description: Names of the bases that must be made.
   returned: success

@@ -48,6 +48,8 @@ ROOMS = [
     "report",
     "inventory",
     "playbook",
+    "pipeline",
+    "project",
     "command",
 ]
 #: Rooms that run inside Ansible.

@@ -164,7 +164,20 @@ def on_terminal(folder: Path, arguments: list[str], answers: list[str]) -> tuple
 
 
 def test_on_a_terminal_it_asks_and_asks_again_after_a_wrong_answer(tmp_path):
-    answers = ["", "debian", "Bookworm", "bookworm", "ops", "", "core:base", "core:base", "app:core:dev", "-", "-", "none"]
+    answers = [
+        "",
+        "debian",
+        "Bookworm",
+        "bookworm",
+        "ops",
+        "",
+        "core:base",
+        "core:base",
+        "app:core:dev",
+        "-",
+        "-",
+        "none",
+    ]
     code, output = on_terminal(tmp_path, ["init", "shop"], answers)
     assert code == 0, output
     assert "Name of the chain [shop]:" in output

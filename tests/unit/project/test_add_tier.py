@@ -100,7 +100,7 @@ def test_a_wrong_name_changes_nothing(project, arguments, message):
 
 
 def test_an_unknown_parent_is_refused_with_the_tiers(project):
-    with pytest.raises(NotFoundError, match="the parent 'cor' is no host .*; its tiers are: base, core"):
+    with pytest.raises(NotFoundError, match=r"the parent 'cor' is no host .*; its tiers are: base, core"):
         add(project, parent="cor")
 
 
@@ -118,7 +118,7 @@ def test_if_the_inventory_cannot_be_written_the_role_is_removed(project, monkeyp
     def fail(*_arguments):
         raise error
 
-    monkeypatch.setattr(add_tier, "_replace_text", fail)
+    monkeypatch.setattr(add_tier, "write_shared", fail)
     before = content(project)
     with pytest.raises((UsageError, KeyboardInterrupt)):
         add(project)
@@ -152,7 +152,7 @@ def test_the_inventory_is_found_as_ansible_finds_it(project):
     assert find_inventory(project, None, {}) == project / INVENTORY
     assert find_inventory(project, None, {"ANSIBLE_INVENTORY": str(other)}) == other
     assert find_inventory(project, "other.yml", {"ANSIBLE_INVENTORY": "x"}) == other
-    with pytest.raises(NotFoundError, match="there is no inventory .*missing.yml"):
+    with pytest.raises(NotFoundError, match=r"there is no inventory .*missing.yml"):
         find_inventory(project, "missing.yml", {})
     (project / "ansible.cfg").write_text("broken")
     with pytest.raises(UsageError, match=r"ansible.cfg cannot be read"):

@@ -157,7 +157,10 @@ def test_a_role_of_another_name_is_named():
     ("text", "message"),
     [
         ("tiers: [", "it is not YAML"),
-        ("tiers:\n  children:\n    middleware: &m\n      hosts: {a: {}}\n    other: *m\n", "add there: proxy: {tier_parent"),
+        (
+            "tiers:\n  children:\n    middleware: &m\n      hosts: {a: {}}\n    other: *m\n",
+            "add there: proxy: {tier_parent",
+        ),
         ("tiers:\n  children:\n    middleware: text\n", "'middleware' has no entries of its own; add there: proxy"),
     ],
 )
@@ -167,7 +170,9 @@ def test_a_text_that_cannot_be_extended_is_refused(text, message):
 
 
 NAMES = st.from_regex(r"[a-z]{1,5}", fullmatch=True).filter(lambda name: name != "proxy")
-TREES = st.dictionaries(NAMES, st.dictionaries(NAMES, st.dictionaries(NAMES, st.integers() | st.text("ab #:\n"))), min_size=1)
+TREES = st.dictionaries(
+    NAMES, st.dictionaries(NAMES, st.dictionaries(NAMES, st.integers() | st.text("ab #:\n"))), min_size=1
+)
 
 
 @given(TREES, st.booleans() | st.none(), st.integers(2, 6), st.sampled_from(["middleware", "other"]))
@@ -184,6 +189,8 @@ def test_the_content_is_the_old_one_and_the_new_tier(teams, style, indent, team)
     assert after == before
 
 
-@pytest.mark.parametrize("text", ["", "[]", "tiers:", "tiers: 1", "all: {children: }", "tiers: {children: {a: , b: 1}}"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "tiers:", "tiers: 1", "all: {children: }", "tiers: {children: {a: , b: 1}}"]
+)
 def test_other_content_has_no_tiers(text):
     assert list_tiers(read_inventory_text(text)) == []

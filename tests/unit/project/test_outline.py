@@ -68,7 +68,9 @@ def outline(*tiers: str, **other) -> Outline:
 @st.composite
 def outlines(draw) -> Outline:
     base = draw(WORDS.filter(lambda name: base_problem(name) is None))
-    teams = draw(st.lists(WORDS.filter(lambda name: team_problem(name) is None and name != base), min_size=1, max_size=3))
+    teams = draw(
+        st.lists(WORDS.filter(lambda name: team_problem(name) is None and name != base), min_size=1, max_size=3)
+    )
     taken = {base, *teams}
     tiers: list[NewTier] = []
     for name in draw(st.lists(WORDS.filter(lambda name: tier_problem(name) is None), max_size=5, unique=True)):
@@ -180,7 +182,12 @@ def test_parents_come_before_children_in_the_inventory():
 
 @pytest.mark.parametrize(
     ("folder", "name"),
-    [("/srv/shop", "shop"), ("/srv/shop/inventories/production", "shop-production"), ("/srv", None), ("/My Shop", None)],
+    [
+        ("/srv/shop", "shop"),
+        ("/srv/shop/inventories/production", "shop-production"),
+        ("/srv", None),
+        ("/My Shop", None),
+    ],
 )
 def test_the_folder_names_the_chain(folder, name):
     assert default_name(Path(folder)) == name

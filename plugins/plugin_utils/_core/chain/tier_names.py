@@ -51,7 +51,7 @@ def is_pinned_image(image: str) -> bool:
 
 
 def is_followed_image(image: str) -> bool:
-    """Say whether ``image`` is the host of a registry and a name there, without tag or digest, as for ``tier_follow``."""
+    """Say whether ``image`` is the host of a registry and a name there, as ``tier_follow`` requires."""
     return is_repository(image) and split_registry(image) is not None
 
 

@@ -43,7 +43,7 @@ _TIERS = ("core:{base}", "app:core:development")
 @click.option("--ci", type=click.Choice(_SYSTEMS), help="The CI system to write a pipeline for; by default none.")
 @click.option("--defaults", is_flag=True, help="Ask nothing, also on a terminal.")
 def verb(folder: Path, *, defaults: bool, **options: Any) -> None:
-    """Write a new project to FOLDER: a chain with its inventory, roles, tests and settings.
+    r"""Write a new project to FOLDER: a chain with its inventory, roles, tests and settings.
 
     On a terminal, it asks for what no option says. No file is overwritten: if one exists, nothing is written.
 

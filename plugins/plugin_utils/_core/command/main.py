@@ -30,6 +30,7 @@ from ..text import printable
 _VERBS = {
     "init": "init",
     "new": "new",
+    "ci": "ci",
     "tree": "tree",
     "layers": "layers",
     "diff": "diff",
@@ -121,5 +122,5 @@ def tierwright() -> None:
 
     IMAGE is a name or an ID in the container engine, oci:FOLDER[:TAG], archive:FILE[:NAME], or
     docker://HOST/NAME[:TAG] in a registry. Only try-candidate and watch build or deploy something; no other verb pulls,
-    changes or starts an image. init and new write the files of a project.
+    changes or starts an image. init, new and ci write the files of a project.
     """

@@ -2,8 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The jobs of a pipeline: one for each tier that is built, after the jobs of its parent and its neighbours.
 
-The workers of a CI system share no engine. A job takes the tiers that it needs from the shared cache in the registry. It
-names these tiers, too: if one of them is not in the cache, the job builds it. So a result never depends on the cache.
+The workers of a CI system share no engine. A job takes the tiers that it needs from the shared cache in the registry.
+It names these tiers, too: if one of them is not in the cache, the job builds it. So a result never depends on the
+cache.
 """
 
 from __future__ import annotations

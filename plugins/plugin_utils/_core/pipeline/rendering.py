@@ -22,8 +22,11 @@ PIPELINE_FILES = {
     "tekton": ".tekton/chain.yaml",
 }
 
-#: How a job builds: the tiers that it needs come from the shared cache, and what it builds goes there. Who may not write
-#: there, such as a pull request from a fork, builds what is missing.
+#: A part of each rendered pipeline, which says that it may be replaced.
+RENDERED = "Rendered by `tierwright ci "
+
+#: How a job builds: the tiers that it needs come from the shared cache, and what it builds goes there. Who may not
+#: write there, such as a pull request from a fork, builds what is missing.
 _SHARED = "-e tier_shared_cache=write -e tier_publish=cache"
 _ALONE = "-e tier_shared_cache=read"
 _BUILD = "ansible-playbook build-chain.yml"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..chain.tier_names import GROUP
 from ..errors import NotFoundError, UsageError, describe_error, errors_of
+from ..local_files import write_shared
 from .inventory_text import ListedTier, add_tier, list_tiers, read_inventory_text
 from .new_files import write_new
 from .outline import NewTier, role_of, role_problem, team_problem, tier_problem
@@ -79,14 +80,14 @@ def add_to_project(
     path, tiers = _find_file(inventory, parent)
     tier = NewTier(name, parent, team or _team_of(parent, tiers), role or role_of(name))
     _check(tier, tiers)
-    text = path.read_text(encoding="utf-8")
+    text = path.read_bytes().decode()
     with errors_of(str(path)):
         extended = add_tier(text, tier)
     exists = role is not None and (folder / "roles" / role).is_dir()
     files = {} if exists else role_files(tier, is_debian=_is_debian(parent, tiers))
     written = write_new(folder, files) if files else []
     try:
-        _replace_text(path, extended)
+        write_shared(path, extended)
     except BaseException as error:
         for each in written:
             each.unlink(missing_ok=True)
@@ -150,15 +151,3 @@ def _is_debian(parent: str, tiers: list[ListedTier]) -> bool:
             return True
         name = by_name[name].get("tier_parent")
     return False
-
-
-def _replace_text(path: Path, text: str) -> None:
-    """Replace a file at once, with its permissions. A link stays a link."""
-    target = path.resolve()
-    new = target.with_name(f".{target.name}.new")
-    try:
-        new.write_text(text, encoding="utf-8", newline="")
-        shutil.copymode(target, new)
-        new.replace(target)
-    finally:
-        new.unlink(missing_ok=True)

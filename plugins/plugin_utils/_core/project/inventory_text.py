@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Adds a tier to the text of an inventory in YAML. Every other byte stays: comments, quotes, order and indentation.
 
-The parser tells where a group's hosts are in the text, and the new lines are inserted there. Afterwards the text is read
-again: it must say what it said before, and the new tier.
+The parser tells where a group's hosts are in the text, and the new lines are inserted there. Afterwards the text is
+read again: it must say what it said before, and the new tier.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Writes new files: all of them or none, and never over a file that exists.
 
-They are written aside, in a hidden folder. A new folder then appears with one rename. In a folder that exists, each file
-is linked to its place, because a link never replaces a file. If that ends early, the links are removed again.
+They are written aside, in a hidden folder. A new folder then appears with one rename. In a folder that exists, each
+file is linked to its place, because a link never replaces a file. If that ends early, the links are removed again.
 """
 
 from __future__ import annotations

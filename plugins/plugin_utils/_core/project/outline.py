@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What a new project shall contain: its chain, its base, its tiers and their teams. All of it is checked here.
 
-The names must be valid for the chain itself. They must also be valid in the files that are written: a tier is a host, an
-image and a role, and a team is a group of Ansible.
+The names must be valid for the chain itself. They must also be valid in the files that are written: a tier is a host,
+an image and a role, and a team is a group of Ansible.
 """
 
 from __future__ import annotations
