@@ -142,6 +142,7 @@ RUN_VARIABLES = (
     "tier_junit_file",
     "tier_keep_releases",
     "tier_lock_timeout",
+    "tier_outline_file",
     OWN_VARIABLES,
     "tier_plan_file",
     "tier_policy",

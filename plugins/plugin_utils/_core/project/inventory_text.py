@@ -22,17 +22,17 @@ from .outline import NewTier, role_of
 _STEP = 2
 
 
-class _Loader(yaml.SafeLoader):
+class _InventoryLoader(yaml.SafeLoader):
     """Reads an inventory. Values with tags of Ansible, such as ``!vault``, are kept as their text."""
 
 
-def _keep(loader: _Loader, _suffix: str, node: yaml.Node) -> Any:
+def _keep(loader: _InventoryLoader, _suffix: str, node: yaml.Node) -> Any:
     if isinstance(node, yaml.MappingNode):
         return loader.construct_mapping(node, deep=True)
     return loader.construct_sequence(node, deep=True) if isinstance(node, yaml.SequenceNode) else str(node.value)
 
 
-_Loader.add_multi_constructor("!", _keep)
+_InventoryLoader.add_multi_constructor("!", _keep)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def read_inventory_text(text: str) -> Any:
         UsageError: It is not YAML.
     """
     try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a safe loader
+        return yaml.load(text, _InventoryLoader)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UsageError(f"it is not YAML: {' '.join(str(error).split())}") from error
 
@@ -127,7 +127,7 @@ def _walk(name: str, group: Any) -> Iterator[ListedTier]:
 
 def _insert(text: str, tier: NewTier) -> str:
     """Insert the tier where its team's hosts end. The caller checks the result."""
-    root = yaml.compose(text, _Loader)
+    root = yaml.compose(text, _InventoryLoader)
     tiers = _value(root, GROUP) or _value(_value(_value(root, "all"), "children"), GROUP)
     if tiers is None:
         raise UsageError(f"it has no group {GROUP!r}")
