@@ -1,4 +1,4 @@
-"""The pipeline for GitLab, executed: each job is a machine that has built nothing, and takes its parent from the registry."""
+"""The pipeline for GitLab, executed: each job is a machine that has built nothing, and takes its parent from there."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ set -eu
 if [ "$1" = build-chain.yml ]; then
   XDG_STATE_HOME="$(mktemp -d "{states}/XXXXXX")"
   export XDG_STATE_HOME
-  docker image ls --quiet --no-trunc --filter label={label} | sort -u | xargs --no-run-if-empty docker rmi --force >/dev/null
+  docker image ls --quiet --no-trunc --filter label={label} |
+    sort -u | xargs --no-run-if-empty docker rmi --force >/dev/null
 fi
 exec {program} "$@"
 """

@@ -40,7 +40,7 @@ def project(tmp_path, environment, registry, demo_base, engine):
         claim.remove()
 
 
-def test_a_new_project_is_built_green(project, playbook, tmp_path):
+def test_a_new_project_is_built_green(project, playbook, environment, tmp_path):
     result = tmp_path / "result.json"
     playbook("build-chain.yml", "-e", f"tier_result_file={result}", cwd=project).expect()
     tiers = {tier["tier"]: tier for tier in json.loads(result.read_text())["tiers"]}
@@ -50,5 +50,33 @@ def test_a_new_project_is_built_green(project, playbook, tmp_path):
     passed = {name: len(tier["tests"]) for name, tier in tiers.items()}
     assert passed == {"base": 0, "core": 2, "web": 3, "app": 4}  # own tests, and the contracts of all ancestors
     assert {test["result"] for tier in tiers.values() for test in tier["tests"]} == {"passed"}
-    again = playbook("build-chain.yml", "--check", cwd=project).expect()
+    again = playbook("build-chain.yml", "--check", "-e", "tier_exit_code=true", cwd=project).expect()
     assert again.output.count("keep   nothing changed") == 4
+
+    # AWX starts a playbook of a project in the same way. The project is mounted at `project`, and is not changed.
+    private = tmp_path / "private"
+    private.mkdir()
+    (private / "project").symlink_to(project)
+    options = [
+        "--playbook",
+        "build-chain.yml",
+        "--inventory",
+        str(project / "inventory/chain.yml"),
+        "--cmdline",
+        "--check",
+    ]
+    ran = subprocess.run(
+        [BIN / "ansible-runner", "run", *options, str(private)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stdout.count("keep   nothing changed") == 4
+
+    tasks = project / "roles/web/tasks/main.yml"
+    tasks.write_text(tasks.read_text().replace("Say what this image is", "Say what it is"))
+    changed = playbook("build-chain.yml", "--check", "-e", "tier_exit_code=true", cwd=project).expect(16)
+    assert "web   build  role web/tasks/main.yml changed" in changed.output
+    playbook("build-chain.yml", "--check", cwd=project).expect()
