@@ -37,6 +37,11 @@ options:
       - A file for the result of the run as JSON. Its state is C(running) until the run has ended.
       - It is not written in check mode; use O(dest) for the plan.
     type: path
+  results:
+    description:
+      - A folder for the result of the run as C(result.json), C(junit.xml) and C(refusals.sarif). It is created.
+      - In C(junit.xml), the tests of each tier have a suite for each owner.
+    type: path
   force:
     description: Names of tiers to build although nothing changed, as a list or as a text with commas.
     type: raw

@@ -84,7 +84,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def write_shared(path: Path, content: str) -> None:
-    """Write as :func:`write_atomically` does, a file that others may read: with the mode of the old file, or the umask's.
+    """Write a file that others may read, as :func:`write_atomically` does. Its mode stays, or is that of the umask.
 
     A link stays a link.
 

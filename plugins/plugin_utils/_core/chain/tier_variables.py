@@ -153,6 +153,7 @@ RUN_VARIABLES = (
     "tier_registries",
     "tier_release",
     "tier_result_file",
+    "tier_results",
     "tier_shared_cache",
     *SIGNING_VARIABLES,
     "tier_test_timeout",

@@ -30,13 +30,12 @@ RENDERED = "Rendered by `tierwright ci "
 _SHARED = "-e tier_shared_cache=write -e tier_publish=cache"
 _ALONE = "-e tier_shared_cache=read"
 _BUILD = "ansible-playbook build-chain.yml"
-_RESULTS = "-e tier_junit_file=results/junit.xml"
+_RESULTS = "-e tier_results=results"
 
 #: Prepares a worker. The playbook installs an engine and mmdebstrap only where they are missing.
 _SETUP = (
     "command -v tierwright >/dev/null || python3 -m pip install --requirement requirements.txt",
     "ansible-playbook tierwright.chain.engine",
-    "mkdir -p results",
 )
 
 
