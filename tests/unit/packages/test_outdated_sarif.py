@@ -17,8 +17,19 @@ def owner() -> LayerInfo:
 
 def test_security_updates_are_errors_and_others_warnings():
     updates = [
-        Update("openssl", "amd64", "3.0.1", "3.0.2", True, ["a"], owner(), ["web:latest"]),
-        Update("curl", "amd64", "7.1", "7.2", False, ["a"], owner(), ["web:latest", "db:latest"]),
+        Update(
+            "openssl", "amd64", "3.0.1", "3.0.2", security=True, archives=["a"], owner=owner(), images=["web:latest"]
+        ),
+        Update(
+            "curl",
+            "amd64",
+            "7.1",
+            "7.2",
+            security=False,
+            archives=["a"],
+            owner=owner(),
+            images=["web:latest", "db:latest"],
+        ),
     ]
     answer = Outdated(["web:latest"], [], updates, [], ["web:latest: no archive answers"])
     log = outdated_sarif(answer, "inventory/chain.yml")
