@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 import shutil
@@ -132,44 +131,3 @@ def test_jobs_of_gitlab_hand_the_tiers_to_each_other(
     assert "web   build" in playbook(*check, cwd=project).expect(16).output
     refused = playbook("build-chain.yml", "-e", "tier_publish=chache", cwd=project).expect(2)
     assert "tier_publish is 'chache'; expected true, false or cache" in refused.message
-
-
-def test_the_command_renders_what_init_wrote(project, environment):
-    """It reads the inventory through Ansible, and asks no engine."""
-
-    def run(*arguments):
-        return subprocess.run(
-            [BIN / "tierwright", "ci", *arguments],
-            cwd=project,
-            env={**environment, "DOCKER_HOST": "unix:///nonexistent"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    path = project / ".gitlab-ci.yml"
-    before = path.read_text()
-    assert run("gitlab").stdout == before
-    assert run("gitlab", "--output", ".gitlab-ci.yml").stdout == ".gitlab-ci.yml is up to date\n"
-    chain = project / "inventory/chain.yml"
-    chain.write_text(
-        chain.read_text().replace("        web:\n          tier_parent: core", "        web: {tier_parent: db}")
-    )
-    outdated = run("gitlab", "--output", ".gitlab-ci.yml", "--check")
-    assert (outdated.returncode, path.read_text()) == (1, before), outdated.stderr
-    assert run("gitlab", "--output", ".gitlab-ci.yml").stdout == ".gitlab-ci.yml is written\n"
-    assert 'TIERS: "base:core:db:web"' in path.read_text()
-    assert path.stat().st_mode & 0o777 == 0o666 & ~_umask()
-    other = run("gitlab", "--output", "README.md")
-    assert (other.returncode, other.stdout) == (2, "")
-    assert "README.md is not a pipeline that `tierwright ci` rendered, so it is not overwritten" in other.stderr
-    chain.write_text(re.sub(r"image_prefix: .*", "image_prefix: shop", chain.read_text(), count=1))
-    local = run("gitlab")
-    assert local.returncode == 2
-    assert "tier 'web': its image 'shop/web' is in no registry, so no other job can take it" in local.stderr
-
-
-def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask

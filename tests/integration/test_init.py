@@ -62,7 +62,7 @@ def test_a_new_project_is_built_green(project, playbook, environment, tmp_path):
         "build-chain.yml",
         "--inventory",
         str(project / "inventory/chain.yml"),
-        "--cmdline",
+        "--cmdline=--check",
         "--check",
     ]
     ran = subprocess.run(

@@ -39,8 +39,8 @@ SCAN = Path(__file__).parent / "scan.json"
 COMMAND = Path(sys.executable).parent / "tierwright"
 #: The verbs that inspect images. The other files of this folder test the other verbs.
 VERBS = [verb for verb in schemas.ANSWERS if verb not in {"update", "deployed", "runs", "custody", "verify"}]
-#: Verbs that have no --json: they write a document, show the output of a playbook, or are groups of verbs.
-WITHOUT_ANSWER = ("sbom", "try-candidate", "watch", "keys", "policy", "sign", "records")
+#: Verbs that have no --json: they write files or a document, show the output of a playbook, or are groups of verbs.
+WITHOUT_ANSWER = ("init", "new", "ci", "sbom", "try-candidate", "watch", "keys", "policy", "sign", "records")
 
 STATUS = b"Package: ssl\nStatus: install ok installed\nArchitecture: amd64\nVersion: %d\n"
 BASE = layer(("var/lib/dpkg/status", STATUS % 1), ("etc/motd", b"one"), ("srv/a", b"twice"), ("srv/b", b"twice"))

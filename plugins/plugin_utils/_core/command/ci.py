@@ -39,7 +39,7 @@ def verb(
     output: Path | None,
     check: bool,
 ) -> None:
-    r"""Render the pipeline of a chain for a CI system: each tier is a job, after those that it needs.
+    """Render the pipeline of a chain for a CI system: each tier is a job, after those that it needs.
 
     Jobs on different machines hand the tiers to each other through the shared cache in the registry. So tier_image
     must name a registry.
@@ -47,7 +47,7 @@ def verb(
     \b
     Example:
       tierwright ci gitlab --output .gitlab-ci.yml
-    """
+    """  # noqa: D301 - click reads the character
     if check and output is None:
         raise UsageError("--check compares a file; name it with --output")
     arguments = [*(word for path in inventory for word in ("-i", path)), *options]

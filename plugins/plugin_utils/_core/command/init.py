@@ -43,7 +43,7 @@ _TIERS = ("core:{base}", "app:core:development")
 @click.option("--ci", type=click.Choice(_SYSTEMS), help="The CI system to write a pipeline for; by default none.")
 @click.option("--defaults", is_flag=True, help="Ask nothing, also on a terminal.")
 def verb(folder: Path, *, defaults: bool, **options: Any) -> None:
-    r"""Write a new project to FOLDER: a chain with its inventory, roles, tests and settings.
+    """Write a new project to FOLDER: a chain with its inventory, roles, tests and settings.
 
     On a terminal, it asks for what no option says. No file is overwritten: if one exists, nothing is written.
 
@@ -51,7 +51,7 @@ def verb(folder: Path, *, defaults: bool, **options: Any) -> None:
     Example:
       tierwright init shop --from debian --suite bookworm --team operations \\
         --tier core:base --tier web:core:middleware --ci gitlab
-    """
+    """  # noqa: D301 - click reads the character
     asks = not defaults and sys.stdin.isatty() and sys.stdout.isatty()
     outline = _read(folder.absolute(), options, _ask if asks else _take_default)
     make_files, write = (

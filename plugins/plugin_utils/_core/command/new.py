@@ -22,14 +22,14 @@ def verb() -> None:
 @click.option("--role", help="Its role. One that exists in roles/ is used as it is. By default, a new one is written.")
 @click.option("-i", "--inventory", help="The inventory; by default that of ansible.cfg in this folder.")
 def tier(name: str, *, parent: str, team: str | None, role: str | None, inventory: str | None) -> None:
-    r"""Add the tier NAME to the inventory of the project in this folder, and write its role.
+    """Add the tier NAME to the inventory of the project in this folder, and write its role.
 
     The inventory keeps its comments and its layout. No file of a role is overwritten.
 
     \b
     Example:
       tierwright new tier proxy --parent core --team middleware
-    """
+    """  # noqa: D301 - click reads the character
     adding = importlib.import_module("..project.add_tier", __package__)
     folder = Path()
     added = adding.add_to_project(folder, adding.find_inventory(folder, inventory), name, parent, team, role)
