@@ -63,7 +63,6 @@ def test_a_new_project_is_built_green(project, playbook, environment, tmp_path):
         "--inventory",
         str(project / "inventory/chain.yml"),
         "--cmdline=--check",
-        "--check",
     ]
     ran = subprocess.run(
         [BIN / "ansible-runner", "run", *options, str(private)],
