@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier_names import GROUP
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.planner import Planner
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.tiers import GROUP
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
     ChainAction,
     command,

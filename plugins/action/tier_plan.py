@@ -23,7 +23,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tr
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say, warn
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.planner import Planner
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.registry_settings import publishes
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision, exit_code
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.outline import outline
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.playbook_answer import Refusal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.suite_answer import SuiteAnswer
@@ -202,9 +203,11 @@ class ActionModule(ChainAction):
             note_plan(inventory.name, decisions, inventory.selected, warn, inventory.followed)
         self._write_suite_file(planner, tests)
         result = _result(inventory, decisions, build=not self._task.check_mode)
-        result["promote"] |= not self._task.check_mode and bool(boolean(self._task.args.get("publish", False)))
+        result["promote"] |= publishes(self._task.args.get("publish", False)) and not self._task.check_mode
         if self._resumes:
             result["promote"] = False
+        if self._task.check_mode and boolean(self._task.args.get("exit_code", False)):
+            result["exit_code"] = exit_code(listed)
         if self._tries:
             result["promote"] = False
             result["tried"] = [name for name in inventory.tried if not self._task.check_mode]

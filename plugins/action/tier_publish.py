@@ -36,6 +36,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.publication.publish import (
     ChooseTags,
     FindImage,
+    cache_tags,
     choose_targets,
     compare_images,
     release_tags,
@@ -76,6 +77,8 @@ class ActionModule(ChainAction):
         if self._is_candidate:
             return targets, find_released, candidate_tags
         names = engine.images.snapshot().names
+        if self._only_cache:
+            return targets, find_released, cache_tags(names)
         return targets, find_released, release_tags(names, cache=inventory.cache_use == "write")
 
     def _compare(self, inventory: ChainInventory, engine: Engine) -> dict[str, Any]:
@@ -84,7 +87,7 @@ class ActionModule(ChainAction):
         differences = compare_images(*chosen, inventory.registries.writer)
         for each in differences:
             state = "published" if each.is_published else "to be published"
-            asked = consumers.get(each.tier.name) if not each.is_published and not self._is_candidate else None
+            asked = consumers.get(each.tier.name) if not each.is_published and self._releases else None
             condition = f", if its consumers accept it: {', '.join(asked.repositories)}" if asked else ""
             say(f"{each.tier.image}:{each.tags[-1]} is {state}{condition}")
         return {"changed": not all(each.is_published for each in differences), "published": {}, "sent": 0}
@@ -95,11 +98,11 @@ class ActionModule(ChainAction):
         chosen = self._choose(inventory, engine)
         consumers = _read_all_consumers(inventory, chosen[0])
         tests = TierRoles(inventory).own_folder
-        releases = None if self._is_candidate else choose_signing(inventory.policy, _signers(inventory, chosen[0]), say)
+        releases = None if not self._releases else choose_signing(inventory.policy, _signers(inventory, chosen[0]), say)
         parent, signed = end_with_parent(), SignedParts(LocalRecords(say), releases)
         publication = Publication(engine, inventory.name, inventory.chain, registries, tests, say, parent, signed)
         published = publication.send(*chosen)
-        if not self._is_candidate:
+        if self._releases:
             publication.ask(published, consumers)
         moved = publication.move(published)
         show_published(published, chosen[2], say)
@@ -108,6 +111,15 @@ class ActionModule(ChainAction):
             "published": {tier.tier.name: f"{tier.tier.image}@{tier.manifest}" for tier in published},
             "sent": sum(tier.sent for tier in published),
         }
+
+    @property
+    def _releases(self) -> bool:
+        """Whether the tags of releases move."""
+        return not self._is_candidate and not self._only_cache
+
+    @property
+    def _only_cache(self) -> bool:
+        return bool(boolean(self._task.args.get("only_cache", False)))
 
     @property
     def _is_candidate(self) -> bool:

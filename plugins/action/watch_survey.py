@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.names import split_registry
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier_names import GROUP
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.choose_images import split_image
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.cluster import connect_cluster
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.deployment.settings import read_by_service
@@ -19,7 +20,6 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors impo
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover import lock_file
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.chain_inventory import ChainInventory
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.registry_settings import read_registries
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.tiers import GROUP
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.watch_variables import (
     read_watch_settings,
 )

@@ -113,6 +113,8 @@ class CallbackModule(CallbackBase):
         self._awaited: set[str] = set()
         self._has_summary = False
         self._engine: Engine | None = None
+        #: Exit status that the plan asks for.
+        self._exit_code = 0
         #: Failed and unreachable hosts, at the end of the run.
         self._failed: list[str] = []
         self._play: Any = None
@@ -143,6 +145,8 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_ok(self, result: Any) -> None:
         """Take over the journal of a run as soon as the run is planned, and record the result of each task."""
         self._note_end(result, "changed" if _content(result).get("changed") else "ok")
+        if result.task.resolved_action == _PLAN:
+            self._exit_code = _content(result).get("exit_code", 0)
         if result.task.resolved_action == _PLAN and _content(result).get("run"):
             self._journal = Journal(Path(_content(result)["run"]))
             guard_display()
@@ -208,6 +212,8 @@ class CallbackModule(CallbackBase):
             self._fail(f"not passed upon the candidates: {', '.join(missing)}")
         elif missing:
             self._fail(f"not built, although no task failed: {', '.join(missing)}; start the playbook again")
+        elif self._exit_code:
+            raise SystemExit(self._exit_code)
 
     def _note_end(self, result: Any, status: str) -> None:
         host, task = result.host.get_name(), result.task

@@ -59,12 +59,22 @@ options:
   suite_file:
     description: A file for the tests of O(suite) and the images that they need, as JSON. C(tierwright test) reads it.
     type: path
+  results:
+    description:
+      - A folder for the result of the run as C(result.json), C(junit.xml) and C(refusals.sarif). It is created.
+      - In C(junit.xml), the tests of each tier have a suite for each owner.
+    type: path
   force:
     description: Names of tiers to build although nothing changed, as a list or as a text with commas.
     type: raw
     default: []
   publish:
-    description: Whether M(tierwright.chain.tier_publish) follows in the last play, so that this play must run.
+    description: Whether M(tierwright.chain.tier_publish) follows in the last play, so that this play must run. It is
+      C(true), C(false), or C(cache) if it publishes only for the shared cache.
+    type: str
+    default: 'false'
+  exit_code:
+    description: Whether the exit status of ansible-playbook says in check mode if the run would build something.
     type: bool
     default: false
   try_candidate:
@@ -94,6 +104,11 @@ run:
   description: Folder of the run's journal; empty in check mode.
   returned: success
   type: str
+exit_code:
+  description: The exit status of ansible-playbook; 16 if a tier would be built, otherwise 0.
+  returned: in check mode, with O(exit_code)
+  type: int
+  sample: 16
 bases:
   description: Names of the bases that must be made.
   returned: success

@@ -28,6 +28,11 @@ options:
       - If a tier has consumers (C(tier_consumers)), its image gets this tag before the module waits for their verdicts.
     type: bool
     default: false
+  only_cache:
+    description: Whether the images only get the tags of the shared cache, so that other machines can take them. No release
+      moves.
+    type: bool
+    default: false
   run:
     description: Folder of the journal of the run that this task is a part of, from M(tierwright.chain.tier_plan). Without
       it, the task is a run of its own, and waits for other runs.

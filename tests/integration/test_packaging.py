@@ -27,6 +27,10 @@ INCLUDED = (
     "extensions/eda/rulebooks/deploy-releases.yml",
     "plugins/connection/tier.py",
     "plugins/plugin_utils/_core/interpreter/inside/install_python.sh",
+    "plugins/plugin_utils/_core/pipeline/templates/gitlab.j2",
+    "plugins/plugin_utils/_core/project/templates/molecule/converge.yml",
+    "plugins/plugin_utils/_core/project/templates/project/ansible.cfg.j2",
+    "plugins/plugin_utils/_core/project/templates/role/test_role.py.j2",
     "plugins/plugin_utils/_core/report/style.css",
     "plugins/plugin_utils/_core/report/templates/base.html.j2",
     "plugins/plugin_utils/_core/report/vendor/sortable.LICENSE",
@@ -141,6 +145,10 @@ def test_the_wheel_installs_the_command(installed, tmp_path):
         check=True,
     )
     assert (tmp_path / "report/tiers/base.html").is_file()
+    subprocess.run(
+        [installed / "venv/bin/tierwright", "init", tmp_path / "shop"], env={"HOME": str(tmp_path)}, check=True
+    )
+    assert (tmp_path / "shop/.config/molecule/pytest.ini.j2").is_file()
 
 
 @pytest.mark.once

@@ -50,6 +50,8 @@ ROOMS = [
     "report",
     "inventory",
     "playbook",
+    "pipeline",
+    "project",
     "command",
 ]
 #: Rooms that run inside Ansible.

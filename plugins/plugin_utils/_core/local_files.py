@@ -83,6 +83,23 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         file.write(_encoded(content))
 
 
+def write_shared(path: Path, content: str) -> None:
+    """Write a file that others may read, as :func:`write_atomically` does. Its mode stays, or is that of the umask.
+
+    A link stays a link.
+
+    Raises:
+        OSError: The file cannot be written. The old file is unchanged, and no temporary file is left.
+    """
+    target = path.resolve()
+    umask = os.umask(0)
+    os.umask(umask)
+    mode = target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~umask
+    with _replace(target) as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(_encoded(content))
+
+
 def write_durably(path: Path, content: str | bytes) -> None:
     """Write as :func:`write_atomically` does, and flush to disk, so that the file survives a crash of the machine."""
     with _replace(path) as file:

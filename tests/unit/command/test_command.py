@@ -41,9 +41,9 @@ SCAN = Path(__file__).parent / "scan.json"
 COMMAND = Path(sys.executable).parent / "tierwright"
 #: The verbs that inspect images. The other files of this folder test the other verbs.
 VERBS = [verb for verb in schemas.ANSWERS if verb not in {"update", "deployed", "runs", "custody", "verify"}]
-#: Verbs that have no --json: they write a document, show the output of a playbook, or are groups of verbs.
+#: Verbs that have no --json: they write files or a document, show the output of a playbook, or are groups of verbs.
 WITHOUT_ANSWER = (
-    *("shell", "resume", "discard", "test"),
+    *("init", "new", "ci", "shell", "resume", "discard", "test"),
     *("sbom", "try-candidate", "watch", "keys", "policy", "sign", "records"),
 )
 

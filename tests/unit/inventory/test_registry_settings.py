@@ -6,6 +6,7 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.registry_settings import (
+    publishes,
     read_cache_use,
     read_registries,
 )
@@ -56,3 +57,16 @@ def test_the_cache_is_read_or_written():
     assert [read_cache_use(value) for value in (None, "read", "write")] == [None, "read", "write"]
     with pytest.raises(ChainError, match="tier_shared_cache is True; expected read"):
         read_cache_use(value=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(True, True), ("yes", True), ("cache", True), (False, False), ("no", False)]
+)
+def test_a_run_publishes_or_not(value, expected):
+    assert publishes(value) is expected
+
+
+@pytest.mark.parametrize("value", ["chache", "", None, [], "Cache"])
+def test_another_value_of_tier_publish_is_refused(value):
+    with pytest.raises(ChainError, match=r"tier_publish is .*; expected true, false or cache"):
+        publishes(value)

@@ -8,7 +8,11 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.p
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.graph import Chain
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.role_tests import RoleTests, Suite
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import decide
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import (
+    WOULD_BUILD,
+    decide,
+    exit_code,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.outline import (
     LIST_ALL_UP_TO,
     followers,
@@ -114,3 +118,11 @@ def test_the_number_of_kept_tiers_is_grammatical():
 
 def test_an_empty_plan_prints_nothing():
     assert list(outline([], everything=False)) == []
+
+
+def test_the_exit_status_says_whether_something_would_be_built(plan):
+    assert exit_code(plan(DEMO)) == 0
+    assert exit_code(plan(DEMO, changed=["wordpress"])) == WOULD_BUILD
+    # Statuses of Ansible are sums of these, or above 98. 255 is that of an unknown error.
+    assert WOULD_BUILD & (1 | 2 | 4 | 8) == 0
+    assert 15 < WOULD_BUILD < 99

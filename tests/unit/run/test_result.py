@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import pytest
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.gate import RoleTests, Suite
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
@@ -119,7 +120,7 @@ def test_the_result_is_true_and_matches_its_schema(run, engine):
 
 
 def test_the_junit_file_counts_builds_and_tests(run, engine):
-    root = ET.fromstring(result._documents(result.result_of(engine, run, "again"))["junit_file"])
+    root = ET.fromstring(result.junit(result.result_of(engine, run, "again")))
     suites = {suite.get("name"): suite for suite in root}
     counts = {name: tuple(suite.get(key) for key in ("tests", "failures", "skipped")) for name, suite in suites.items()}
     assert counts == {
@@ -130,6 +131,65 @@ def test_the_junit_file_counts_builds_and_tests(run, engine):
         "app": ("1", "0", "1"),
     }
     assert suites["db"].find("testcase/failure").text.splitlines()[0] == "task 'Break' (db/tasks/main.yml:3)"
+
+
+def test_the_results_of_a_folder_have_a_suite_for_each_owner(run, engine, tmp_path):
+    files = result.check_files({"results": str(tmp_path / "results")})
+    assert not (tmp_path / "results").exists()
+    tests = (
+        result.Test("t.py::a", "passed", 0.5, "ops", "core", "", ""),
+        result.Test("t.py::b", "failed", None, "dev", "web", "no", ""),
+    )
+    before = result.result_of(engine, run, "again")
+    tiers = [dataclasses.replace(tier, tests=list(tests)) if tier.tier == "web" else tier for tier in before.tiers]
+    result.begin_files(files, dataclasses.replace(before, tiers=tiers))
+    assert sorted(path.name for path in (tmp_path / "results").iterdir()) == sorted(result.RESULT_NAMES)
+    suites = {suite.get("name"): suite for suite in ET.parse(tmp_path / "results/junit.xml").getroot()}
+    assert {name: suite.get("tests") for name, suite in suites.items() if name.startswith("web")} == {
+        "web: build, team operations": "1",
+        "web: contracts of core, team ops": "1",
+        "web: tests, team dev": "1",
+    }
+    found = {each["ruleId"]: each for each in sarif(tmp_path / "results/refusals.sarif")["results"]}
+    test = found["run/test"]
+    assert test["message"]["text"] == "tier 'web' of team operations: t.py::b (of tier 'web', team dev): no"
+    assert test["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "t.py"
+    task = found["run/tier"]["locations"][0]
+    assert task["physicalLocation"] == {"artifactLocation": {"uri": "db/tasks/main.yml"}, "region": {"startLine": 3}}
+    assert len(found) == 2  # a tier that was not reached is refused by nobody
+
+
+def sarif(path: Path) -> dict:
+    """The run of a SARIF log. Its rules are those of its results."""
+    (only,) = json.loads(path.read_text())["runs"]
+    assert {rule["id"] for rule in only["tool"]["driver"]["rules"]} == {each["ruleId"] for each in only["results"]}
+    return only
+
+
+def test_passed_tests_have_the_owner_of_their_folder(run, engine, tmp_path, make_tier, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = RoleTests("core", "ops", str(tmp_path / "roles/core/tests"))
+    above = RoleTests("base", "hw", "", "r.example.org/b@x")
+    decision = Decision(make_tier("core", "base"), Action.BUILD, ("why",), None, {})
+    write_plan(run, "demo", decision, None, tests=Suite(own, (above,)))
+    names = ("roles/core/tests/t.py::one", "r.example.org/b@x:t.py::two", "elsewhere/t.py::three")
+    ran = tuple(PassedTest(name, 0.5) for name in names)
+    write_tested(run, "core", GateRecord("sha256:core", passed=True, seconds=1, tests=3, ran=ran))
+    (core,) = [tier for tier in result.result_of(engine, run, "again").tiers if tier.tier == "core"]
+    assert [(test.owner, test.tier) for test in core.tests] == [("ops", "core"), ("hw", "base"), (None, None)]
+
+
+def test_a_failed_plan_is_a_refusal(tmp_path):
+    files = result.check_files({"results": str(tmp_path / "results")})
+    result.begin_files(files, result.RunResult(None, None, "failed", None, None, "tier 'x': no\nand y", "again"))
+    (found,) = sarif(tmp_path / "results/refusals.sarif")["results"]
+    assert (found["ruleId"], found["message"]["text"]) == ("run/chain", "tier 'x': no\nand y")
+
+
+@pytest.mark.parametrize("path", ["/nonexistent/folder/x", "/dev/null"])
+def test_an_invalid_folder_for_results_is_rejected(path):
+    with pytest.raises(ChainError, match=r"tier_results is .*expected a folder in a folder that exists"):
+        result.check_files({"results": path})
 
 
 def test_a_failed_promotion_is_reported_although_all_tiers_passed(run, engine):

@@ -120,6 +120,9 @@ REGISTRY_SPEC: Spec = {
     "ca_file": {"type": "path"},
 }
 
+#: The value of ``tier_publish`` that publishes only for the shared cache; ``true`` and ``false`` are the others.
+PUBLISH_TO_CACHE = "cache"
+
 #: Values of ``tier_shared_cache``: images are only taken from registries, or published for others, too.
 CACHE_USES = ("read", "write")
 
@@ -132,6 +135,7 @@ RUN_VARIABLES = (
     "tier_candidate",
     "tier_chain",
     "tier_consumers",
+    "tier_exit_code",
     "tier_force",
     "tier_gather_subset",
     "tier_inputs_max_age",
@@ -139,6 +143,7 @@ RUN_VARIABLES = (
     "tier_keep_failed",
     "tier_keep_releases",
     "tier_lock_timeout",
+    "tier_outline_file",
     OWN_VARIABLES,
     "tier_plan_file",
     "tier_policy",
@@ -152,6 +157,7 @@ RUN_VARIABLES = (
     "tier_result_file",
     "tier_resume",
     "tier_resume_from",
+    "tier_results",
     "tier_shared_cache",
     *SIGNING_VARIABLES,
     "tier_suite",

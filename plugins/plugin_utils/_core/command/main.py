@@ -29,6 +29,9 @@ from .progress_line import progress_line
 
 #: Verb to module. A module is imported only when its verb is used.
 _VERBS = {
+    "init": "init",
+    "new": "new",
+    "ci": "ci",
     "tree": "tree",
     "layers": "layers",
     "diff": "diff",
@@ -126,5 +129,6 @@ def tierwright() -> None:
 
     IMAGE is a name or an ID in the container engine, oci:FOLDER[:TAG], archive:FILE[:NAME], or
     docker://HOST/NAME[:TAG] in a registry. Only try-candidate, watch and resume build or deploy something. Only shell
-    and test start an image, in containers that are removed at the end. No verb pulls or changes one.
+    and test start an image, in containers that are removed at the end. No verb pulls or changes one. init, new and ci
+    write the files of a project.
     """

@@ -11,7 +11,6 @@ import click
 
 from ..errors import UsageError
 from ..local_files import write_atomically
-from ..product_version import version
 from .custody import verdict_lines
 from .output import json_option, show
 from .policy_options import open_named_policy, verifying_options
@@ -51,7 +50,7 @@ def verb(
     answer = ask_custody(image, named, say, content=content)
     links = [*(link for tier in answer.tiers for link in tier.links), *answer.links]
     if sarif is not None:
-        write_atomically(sarif, json.dumps(to_sarif(links, answer.name, named.path, version()), indent=2) + "\n")
+        write_atomically(sarif, json.dumps(to_sarif(links, answer.name, named.path), indent=2) + "\n")
     show(answer, lambda: verdict_lines(answer), as_json=as_json)
     if not answer.verified:
         ctx.exit(_FAILED)

@@ -4,13 +4,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from typing import Any
 
 from ..policy.link import Link
-
-SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+from ..sarif_log import SarifResult, sarif_log
 
 #: What each link means. The policy, signature and layer links are about the image, the others about how it was made.
 _RULES = {
@@ -32,42 +30,22 @@ _RULES = {
 }
 
 
-def to_sarif(links: Iterable[Link], image: str, file: str, version: str) -> dict[str, Any]:
+def to_sarif(links: Iterable[Link], image: str, file: str) -> dict[str, Any]:
     """Return the failed links as a SARIF log with one run.
 
     Args:
         links: The links. Those that hold are left out.
         image: The image, for messages.
         file: Path that the results are shown at: the policy.
-        version: The version of this program.
     """
-    failed = [link for link in links if not link.ok]
-    rules = [
-        {"id": _rule(name), "shortDescription": {"text": text}}
-        for name, text in _RULES.items()
-        if any(link.name == name for link in failed)
-    ]
-    driver = {"name": "tierwright", "semanticVersion": version, "rules": rules}
-    results = [_result(link, image, file) for link in failed]
-    return {"$schema": SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}
+    failed = [_result(link, image, file) for link in links if not link.ok]
+    return sarif_log(failed, {_rule(name): text for name, text in _RULES.items()})
 
 
 def _rule(name: str) -> str:
     return f"custody/{name.replace(' ', '-')}"
 
 
-def _result(link: Link, image: str, file: str) -> dict[str, Any]:
+def _result(link: Link, image: str, file: str) -> SarifResult:
     text = f"{image}: tier {link.tier!r}: {link.detail}" + (f"; {link.action}" if link.action else "")
-    place = {
-        "physicalLocation": {"artifactLocation": {"uri": file}, "region": {"startLine": 1}},
-        "logicalLocations": [{"fullyQualifiedName": f"tier/{link.tier or 'chain'}", "kind": "module"}],
-    }
-    # A service recognises a finding by its fingerprint, also after the text has changed.
-    fingerprint = hashlib.sha256(f"{link.tier}\0{link.name}".encode()).hexdigest()
-    return {
-        "ruleId": _rule(link.name),
-        "level": "error",
-        "message": {"text": text},
-        "locations": [place],
-        "partialFingerprints": {"custodyLink/v1": fingerprint},
-    }
+    return SarifResult(_rule(link.name), text, file, link.tier, (link.tier, link.name), "custodyLink/v1")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..build_key.file_digests import Projects
 from ..chain.graph import Chain
+from ..chain.tier_names import GROUP
 from ..compatibility.matrix_store import VariantRef
 from ..errors import ChainError
 from ..handover import lock_file
@@ -21,7 +22,7 @@ from ..state.status import Followed
 from ..transports.registries import Registries
 from .policy_settings import read_chain_policy
 from .registry_settings import read_cache_use, read_registries
-from .tiers import GROUP, find_home, former_name, read_chain, read_name
+from .tiers import find_home, former_name, read_chain, read_name
 
 if TYPE_CHECKING:
     from ..policy.policy import Policy

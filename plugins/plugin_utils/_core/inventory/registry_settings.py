@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.parsing.convert_bool import boolean
 
-from ..chain.tier_variables import CACHE_USES, REGISTRY_SPEC
+from ..chain.tier_variables import CACHE_USES, PUBLISH_TO_CACHE, REGISTRY_SPEC
 from ..errors import ChainError
 from ..transports.registry_access import RegistryAccess
 
 _VARIABLE = "tier_registries"
 _CACHE = "tier_shared_cache"
+_PUBLISH = "tier_publish"
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?|\[[0-9a-fA-F:]+\](:[0-9]{1,5})?")
 _EXAMPLE = "registry.example.org:5000: {username: …, password: …}"
 
@@ -83,3 +85,17 @@ def read_cache_use(value: Any) -> str | None:
             "them for others, too)"
         )
     return None if value is None else str(value)
+
+
+def publishes(value: Any) -> bool:
+    """Say whether a run publishes, from ``tier_publish``: ``true``, ``false``, or ``cache`` for the shared cache only.
+
+    Raises:
+        ChainError: The value is something else.
+    """
+    if value == PUBLISH_TO_CACHE:
+        return True
+    try:
+        return bool(boolean(value))
+    except TypeError:
+        raise ChainError(f"{_PUBLISH} is {value!r}; expected true, false or {PUBLISH_TO_CACHE}") from None

@@ -12,8 +12,19 @@ from typing import Any
 from ..build_key.source_version import find_checkout
 from ..chain import names, tags
 from ..chain.graph import Chain
-from ..chain.names import familiar_name, is_digest, is_repository, is_tag, split_pinned, split_registry
+from ..chain.names import familiar_name, is_digest, is_repository, is_tag
 from ..chain.tier import Bootstrap, Follow, Import, Pull, Source, Tier, read_cage
+from ..chain.tier_names import (
+    ARCHIVE_FORMATS,
+    GROUP,
+    GROUPS_OF_ALL,
+    MAX_TIER_LENGTH,
+    is_followed_image,
+    is_pinned_image,
+    is_release_tag,
+    is_team_name,
+    is_tier_name,
+)
 from ..errors import ChainError, wrap_errors
 from ..state.owner import Home, machine, user
 from .argument_specs import check_tier
@@ -139,22 +150,6 @@ def read_builder(tier: str, variables: Mapping[str, Any]) -> str:
     return str(name)
 
 
-#: The group that all tiers belong to.
-GROUP = "tiers"
-
-#: Maximum length of a tier's name. Names of files and containers contain it.
-_MAX_NAME_LENGTH = 64
-_TEAM = re.compile(r"[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0,126}[^\s\x00-\x1f\x7f])?")
-_ADDRESS = re.compile(r"(?:https?|file|ftp)://\S+|copy:/\S+|cdrom:\S+")
-#: Formats of the values in ``tier_bootstrap``, and their descriptions for messages.
-_ARCHIVE_FORMATS = {
-    "suite": (re.compile(r"[a-z][a-z0-9.-]*"), "a code name, such as bookworm"),
-    "components": (re.compile(r"[a-z][a-z0-9./-]*"), "sections of the archive, such as main"),
-    "packages": (re.compile(r"[a-z0-9][a-z0-9+.-]+([:=/][\w.+~:-]+)?|[?~]\S.*"), "names of packages"),
-    "mirror": (_ADDRESS, "an address, such as https://deb.debian.org/debian"),
-    "security_mirror": (_ADDRESS, "an address, such as https://deb.debian.org/debian-security"),
-}
-
 #: Times in an image are unsigned 32-bit seconds in some formats; these end in the year 2106.
 _EPOCH_LIMIT = 2**32
 
@@ -193,9 +188,9 @@ def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
     Raises:
         ChainError: A variable is missing or wrong.
     """
-    if name.startswith(".") or not name.isprintable() or not 0 < len(name) <= _MAX_NAME_LENGTH:
+    if not is_tier_name(name):
         raise ChainError(
-            f"tier {name!r}: the name of this host is not a valid name of a tier; expected at most {_MAX_NAME_LENGTH} "
+            f"tier {name!r}: the name of this host is not a valid name of a tier; expected at most {MAX_TIER_LENGTH} "
             "printable characters, not beginning with '.'. Rename the host; tier_image can give its image another name"
         )
     checked = check_tier(name, variables)
@@ -265,7 +260,7 @@ def _check_names(name: str, checked: Mapping[str, Any], image: str) -> Iterator[
             "tags of this form (previous, key-…, tested-…, failed-…, release-…, withdrawn-…); choose a different tag"
         )
     team = checked["tier_team"]
-    if team is not None and not _TEAM.fullmatch(team):
+    if team is not None and not is_team_name(team):
         yield f"tier {name!r}: tier_team is {team!r}; expected a name of one line"
     yield from _check_archive(name, checked["tier_bootstrap"] or {})
 
@@ -279,12 +274,12 @@ def _check_follow(name: str, checked: Mapping[str, Any]) -> Iterator[str]:
     if follow is None:
         return
     image, tag = follow["image"], follow["tag"]
-    if not is_repository(image) or split_registry(image) is None:
+    if not is_followed_image(image):
         yield (
             f"tier {name!r}: tier_follow.image is {image!r}; expected the host of a registry and a name there, without "
             "a tag or digest: {image: registry.example.org/operations/corebuild, tag: stable}"
         )
-    if not is_tag(tag) or tags.is_reserved(tag):
+    if not is_release_tag(tag):
         yield (
             f"tier {name!r}: tier_follow.tag is {tag!r}; expected a tag that its team moves, such as stable. "
             "chain.lock keeps the digest; for an image that never moves, use tier_pull: name@sha256:…"
@@ -298,7 +293,7 @@ def _check_follow(name: str, checked: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _check_archive(name: str, bootstrap: Mapping[str, Any]) -> Iterator[str]:
-    for key, (pattern, expected) in _ARCHIVE_FORMATS.items():
+    for key, (pattern, expected) in ARCHIVE_FORMATS.items():
         values = bootstrap.get(key)
         for value in values if isinstance(values, list) else [values]:
             if value is not None and not pattern.fullmatch(value):
@@ -306,7 +301,7 @@ def _check_archive(name: str, bootstrap: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _read_team(name: str, groups: Iterable[str]) -> str:
-    teams = [group for group in groups if group not in {GROUP, "all", "ungrouped"}]
+    teams = [group for group in groups if group not in GROUPS_OF_ALL]
     if len(teams) == 1:
         return teams[0]
     problem = f"it is in the groups {', '.join(teams)}" if teams else f"it is in no group below {GROUP!r}"
@@ -324,7 +319,7 @@ def _check_epoch(name: str, epoch: int | None) -> int | None:
 
 def _read_source(name: str, checked: Mapping[str, Any], inventory_folder: Path) -> Source:
     if checked["tier_pull"] is not None:
-        if split_pinned(checked["tier_pull"]) is None:
+        if not is_pinned_image(checked["tier_pull"]):
             raise ChainError(
                 f"tier {name!r}: tier_pull is {checked['tier_pull']!r}; expected an image by digest, name@sha256:… "
                 "(`docker images --digests` shows it), because a tag may name a different image tomorrow"

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -69,6 +69,15 @@ class Decision:
     untested: tuple[str, ...] = ()
     #: Sources that the role of its image used, but whose changes cannot be detected.
     unseen: tuple[str, ...] = ()
+
+
+#: Exit status of a run in check mode that would build something. Ansible's own are sums of 1, 2, 4 and 8, or above 98.
+WOULD_BUILD = 16
+
+
+def exit_code(decisions: Iterable[Decision]) -> int:
+    """Return the exit status that says whether a run with these decisions would build a tier."""
+    return WOULD_BUILD if any(decision.action is Action.BUILD for decision in decisions) else 0
 
 
 def decide(

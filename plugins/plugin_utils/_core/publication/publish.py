@@ -202,6 +202,23 @@ def release_tags(names: Names, *, cache: bool) -> ChooseTags:
     return choose
 
 
+def cache_tags(names: Names) -> ChooseTags:
+    """Return a function that chooses the tags of the shared cache only, so that no release moves.
+
+    Args:
+        names: The image names on the engine.
+    """
+    choose_all = release_tags(names, cache=True)
+
+    def choose(tier: Tier, image: Image) -> Sequence[str]:
+        shared = [tag for tag in choose_all(tier, image) if tag != tier.tag and not tags.is_release(tag)]
+        if not shared:
+            raise RunError(f"{tier.release} has no build key in its labels, so it cannot be in the shared cache")
+        return shared
+
+    return choose
+
+
 def show_published(published: Sequence[PublishedTier], choose_tags: ChooseTags, say: Callable[[str], None]) -> None:
     """Print a line for each published tier."""
     width = max((len(each.tier.name) for each in published), default=0)

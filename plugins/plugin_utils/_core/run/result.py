@@ -1,18 +1,16 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The result of a run for programs: a JSON document, and a JUnit document with a test suite for each tier."""
+"""The result of a run for programs, and the files that it is written to: JSON, JUnit and SARIF."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
 
+from ..contract.role_tests import Suite
 from ..engine.engine import Engine
 from ..errors import ChainError, RunError, describe_error
 from ..local_files import write_atomically
@@ -22,68 +20,14 @@ from ..state.plan_records import Planned, read_plans
 from ..state.status import FAILED, NOT_REACHED, ended_tiers, failed_outside_tiers
 from ..state.tier_records import GateRecord, read_tested
 from ..tier_build.failure import last_failed_task
+from .junit_document import junit
+from .refusals import refusals
 from .summary import explain_failure
 
-
-@cache
-def _not_xml() -> re.Pattern[str]:
-    """Characters that XML cannot contain, not even escaped. Compiling the pattern takes 5 ms, and few runs need it."""
-    return re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-def junit(result: RunResult) -> str:
-    """Return the result as a JUnit document."""
-    suites = ET.Element("testsuites", name=_clean(result.chain or "tierwright"))
-    for tier in result.tiers:
-        cases = list(_make_cases(tier))
-        suite = ET.SubElement(suites, "testsuite", _suite_attributes(tier.tier, cases))
-        suite.extend(cases)
-    if result.error is not None:
-        suite = ET.SubElement(suites, "testsuite", {**_suite_attributes("run", []), "tests": "1", "errors": "1"})
-        case = ET.SubElement(suite, "testcase", classname="run", name="run")
-        ET.SubElement(case, "error", message=_first_line(result.error)).text = _clean(result.error)
-    ET.indent(suites)
-    return ET.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
-
-
-def _make_cases(tier: TierResult) -> Iterator[ET.Element]:
-    """Yield a case for the tier itself, and a case for each of its tests."""
-    name = _clean(tier.tier)
-    case = ET.Element("testcase", classname=name, name=tier.action)
-    if tier.result == NOT_REACHED:
-        ET.SubElement(case, "skipped", message=_first_line(tier.reason or NOT_REACHED))
-    elif tier.result == FAILED:
-        failure = ET.SubElement(case, "failure", message=_first_line(tier.reason or FAILED))
-        failure.text = _clean("\n".join(tier.told))
-    yield case
-    for test in tier.tests:
-        seconds = {} if test.seconds is None else {"time": f"{test.seconds:.3f}"}
-        case = ET.Element("testcase", {"classname": name, "name": _clean(test.test or "all tests"), **seconds})
-        if test.result == FAILED:
-            ET.SubElement(case, "failure", message=_first_line(test.message)).text = _clean(test.message)
-        if test.log:
-            ET.SubElement(case, "system-out").text = _clean(test.log)
-        yield case
-
-
-def _suite_attributes(name: str, cases: list[ET.Element]) -> dict[str, str]:
-    def count(element: str) -> str:
-        return str(sum(case.find(element) is not None for case in cases))
-
-    counts = {"tests": str(len(cases)), "failures": count("failure"), "errors": "0", "skipped": count("skipped")}
-    return {"name": _clean(name), **counts}
-
-
-def _first_line(text: str) -> str:
-    return _clean(text.partition("\n")[0])
-
-
-def _clean(text: str) -> str:
-    """Replace the characters that XML cannot contain."""
-    return _not_xml().sub("?", text)
-
-
 _KIND = "files"
+
+#: The files in the folder that ``tier_results`` names.
+RESULT_NAMES = ("result.json", "junit.xml", "refusals.sarif")
 
 #: States of a run. The third state is ``FAILED``.
 RUNNING, PASSED = "running", "passed"
@@ -99,8 +43,10 @@ class Test:
     result: str
     #: How many seconds it took; ``null`` if that is not known.
     seconds: float | None
-    #: The team that owns the test; ``null`` if the test passed, or if the owner is not known.
+    #: The team that owns the test; ``null`` if it is not known.
     owner: str | None
+    #: The tier whose role contains it; ``null`` if it is not known.
+    tier: str | None
     #: Why it failed; empty if it passed.
     message: str
     #: The last lines of its containers' logs; empty if it passed.
@@ -158,8 +104,8 @@ def check_files(arguments: Mapping[str, Any]) -> dict[str, str]:
     """Check the paths of the files for a run's result.
 
     Args:
-        arguments: The arguments of the task; only ``result_file``, ``junit_file`` and
-            ``profile`` are read.
+        arguments: The arguments of the task; only ``result_file``, ``junit_file``, ``results`` and ``profile`` are
+            read.
 
     Returns:
         The absolute paths of the files that are set, by argument.
@@ -175,6 +121,11 @@ def check_files(arguments: Mapping[str, Any]) -> dict[str, str]:
         if not path.parent.is_dir() or (path.exists() and not path.is_file()):  # a device would be replaced by a file
             raise ChainError(f"tier_{kind} is {arguments[kind]!r}; expected a file in a folder that exists")
         paths[kind] = str(path)
+    if arguments.get("results") is not None:
+        folder = Path(str(arguments["results"])).expanduser().resolve()
+        if not folder.parent.is_dir() or (folder.exists() and not folder.is_dir()):
+            raise ChainError(f"tier_results is {arguments['results']!r}; expected a folder in a folder that exists")
+        paths |= {name: str(folder / name) for name in RESULT_NAMES}
     return paths
 
 
@@ -187,9 +138,12 @@ def begin_files(files: Mapping[str, str], result: RunResult) -> None:
     for kind, text in _documents(result).items() if files else ():
         if kind in files:
             try:
+                if kind in RESULT_NAMES:
+                    Path(files[kind]).parent.mkdir(exist_ok=True)
                 write_atomically(Path(files[kind]), text)
             except OSError as error:
-                raise ChainError(f"tier_{kind}: {files[kind]} cannot be written: {describe_error(error)}") from error
+                variable = "tier_results" if kind in RESULT_NAMES else f"tier_{kind}"
+                raise ChainError(f"{variable}: {files[kind]} cannot be written: {describe_error(error)}") from error
 
 
 def note_files(journal: Journal, files: Mapping[str, str]) -> None:
@@ -266,17 +220,27 @@ def _tier_result(engine: Engine, journal: Journal, planned: Planned, result: str
         release=tier.release,
         released=image is not None and image.is_named(tier.release),
         size=image.size if image else None,
-        tests=_test_results(tested) if tested else [],
+        tests=_test_results(tested, planned.tests) if tested else [],
         told=explain_failure(journal, tier.name) if result == FAILED else [],
     )
 
 
-def _test_results(tested: GateRecord) -> list[Test]:
-    passed = [Test(test.test, PASSED, test.seconds, None, "", "") for test in tested.ran]
-    failed = [Test(test.test, FAILED, None, test.owner, test.message, test.log) for test in tested.failed]
+def _test_results(tested: GateRecord, suite: Suite) -> list[Test]:
+    def owner_of(test: str) -> tuple[str | None, str | None]:
+        """Return the team and the tier of a test, from its file, or from the image that it is attached to."""
+        file = Path(test.partition("::")[0]).absolute()
+        for each in suite.all:
+            if test.startswith(f"{each.origin}:") if each.origin else file.is_relative_to(each.folder):
+                return each.team, each.tier
+        return None, None
+
+    passed = [Test(test.test, PASSED, test.seconds, *owner_of(test.test), "", "") for test in tested.ran]
+    failed = [Test(test.test, FAILED, None, test.owner, test.tier, test.message, test.log) for test in tested.failed]
     return passed + failed
 
 
 def _documents(result: RunResult) -> dict[str, str]:
-    """Return the result as documents, by the argument that sets their file."""
-    return {"result_file": encode(result, indent=2) + "\n", "junit_file": junit(result)}
+    """Return the result as documents, by the argument that sets their file, and by the names in a folder."""
+    document = encode(result, indent=2) + "\n"
+    in_folder = {"result.json": document, "junit.xml": junit(result, by_owner=True), "refusals.sarif": refusals(result)}
+    return {"result_file": document, "junit_file": junit(result), **in_folder}

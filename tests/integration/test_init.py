@@ -1,0 +1,81 @@
+"""A project that `tierwright init` writes, and `tierwright new tier` extends, is built green at once."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+
+import pytest
+
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
+
+from .conftest import BIN, remove_images, remove_interpreter
+
+pytestmark = pytest.mark.once
+
+
+@pytest.fixture
+def project(tmp_path, environment, registry, demo_base, engine):
+    """A project of four tiers. Its base is the one of the demo, in a registry: so nothing is bootstrapped."""
+    name = f"twtest-{secrets.token_hex(4)}"
+    image = f"{registry}/{name}-source"
+    assert demo_base.tag(image, "latest")
+    engine.images.push(image)
+    pinned = next(each for each in engine.images.get(f"{image}:latest").attrs["RepoDigests"] if each.startswith(image))
+
+    def tierwright(*arguments, cwd=tmp_path):
+        subprocess.run([BIN / "tierwright", *arguments], cwd=cwd, env=environment, check=True, capture_output=True)
+
+    tiers = ("--tier", "core:base", "--tier", "web:core:middleware")
+    tierwright("init", name, "--from", "image", "--image", pinned, *tiers, "--ci", "gitlab")
+    tierwright("new", "tier", "app", "--parent", "web", "--team", "development", cwd=tmp_path / name)
+    yield tmp_path / name
+    for base in engine.images.list(f"{name}/base"):
+        remove_interpreter(engine, str(base.id))
+    remove_images(engine, f"label={labels.CHAIN}={name}")
+    remove_images(engine, f"reference={name}/*")
+    remove_images(engine, f"reference={image}")
+    for claim in engine.volumes.list(filters={"label": f"{labels.CHAIN}={name}"}):
+        claim.remove()
+
+
+def test_a_new_project_is_built_green(project, playbook, environment, tmp_path):
+    result = tmp_path / "result.json"
+    playbook("build-chain.yml", "-e", f"tier_result_file={result}", cwd=project).expect()
+    tiers = {tier["tier"]: tier for tier in json.loads(result.read_text())["tiers"]}
+    assert {name: tier["released"] for name, tier in tiers.items()} == dict.fromkeys(
+        ("base", "core", "web", "app"), True
+    )
+    passed = {name: len(tier["tests"]) for name, tier in tiers.items()}
+    assert passed == {"base": 0, "core": 2, "web": 3, "app": 4}  # own tests, and the contracts of all ancestors
+    assert {test["result"] for tier in tiers.values() for test in tier["tests"]} == {"passed"}
+    again = playbook("build-chain.yml", "--check", "-e", "tier_exit_code=true", cwd=project).expect()
+    assert again.output.count("keep   nothing changed") == 4
+
+    # AWX starts a playbook of a project in the same way. The project is mounted at `project`, and is not changed.
+    private = tmp_path / "private"
+    private.mkdir()
+    (private / "project").symlink_to(project)
+    options = [
+        "--playbook",
+        "build-chain.yml",
+        "--inventory",
+        str(project / "inventory/chain.yml"),
+        "--cmdline=--check",
+    ]
+    ran = subprocess.run(
+        [BIN / "ansible-runner", "run", *options, str(private)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stdout.count("keep   nothing changed") == 4
+
+    tasks = project / "roles/web/tasks/main.yml"
+    tasks.write_text(tasks.read_text().replace("Say what this image is", "Say what it is"))
+    changed = playbook("build-chain.yml", "--check", "-e", "tier_exit_code=true", cwd=project).expect(16)
+    assert "web   build  role web/tasks/main.yml changed" in changed.output
+    playbook("build-chain.yml", "--check", cwd=project).expect()
