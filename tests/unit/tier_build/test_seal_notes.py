@@ -56,6 +56,7 @@ class Run:
         self.parent = make(self.engine, labels.identity("shop", self.core, {}, "debian"), b"core")
         self.content, self.epoch = b"web", 9
         monkeypatch.setattr(build, "wait_for_jobs", lambda *_arguments: None)
+        monkeypatch.setattr(build, "end_services", lambda *_arguments: None)
         monkeypatch.setattr(build.mounts, "check_volumes", lambda *_arguments, **_options: None)
         monkeypatch.setattr(build, "clear_build", lambda *_arguments: None)
         monkeypatch.setattr(build, "seal", self._seal)

@@ -93,6 +93,13 @@ TIER_SPEC: Spec = {
     },
     "tier_inputs_pin": {"type": "str"},
     "tier_epoch": {"type": "str"},
+    "tier_services": {
+        "type": "dict",
+        "options": {
+            "start": {"type": "list", "elements": "str", "default": []},
+            "manager": {"type": "str", "choices": ["systemd", "sysvinit"]},
+        },
+    },
     "tier_cage": {
         "type": "dict",
         "options": {

@@ -38,6 +38,7 @@ from .candidates import announce, hold, propose, propose_kept
 from .cleanup import clear_build, container_name
 from .file_access import digest_accessed
 from .parent import check_parent
+from .service_end import end_services
 from .tasks import timeline, wait_for_jobs
 
 #: The Python of distributions whose Python Tierwright cannot mount.
@@ -185,6 +186,7 @@ def seal_tier(
     if build is None:
         raise RunError(f"tier {name!r} has no build container in run {journal.run}")
     wait_for_jobs(engine, journal, name, build.container, say)
+    end_services(engine, name, build.container, say)
     tier, parent_image = planned.tier, engine.images.get(build.parent)
     in_key = (*planned.roles, *tier.before, *tier.after)
     recorded = {**digest_accessed(journal, name, in_key, Projects(planned.projects)), **used}

@@ -58,11 +58,24 @@ _HINTS = {
         r"Read-only file system.*(python|site-packages)",
         r"(python|site-packages).*Read-only file system",
     ),
-    "a build container runs only the role's tasks, so no service can be started: let the image's entrypoint "
-    "start the service, and skip such tasks in a build": (
+    "a build container has no service manager: use ansible.builtin.systemd_service instead of the command systemctl "
+    "(it makes the links in the image), or skip this task in a build": (
         r"System has not been booted with systemd",
         r"Failed to connect to bus",
-        r"Could not find the requested service",
+        r"No such file or directory: b?'?systemctl",
+        r"systemctl: (command )?not found",
+    ),
+    "a build starts no services: if this task needs a running one, name it in tier_services, for example "
+    "tier_services: {start: [mariadb]} with tier_cage: {capabilities: [KILL]}": (
+        r"Can't connect to (local )?(MySQL|MariaDB|server)",
+        r"connection to server .* failed",
+        r"could not connect to server",
+        r"Connection refused.*\b(3306|5432|6379)\b",
+    ),
+    "this role insists on systemd: set tier_services: {manager: systemd}, which gives it the fact that it expects": (
+        r"(service_mgr|systemd) is (required|not supported|unsupported)",
+        r"(requires?|needs?|supports? only|only supports?|only works? (on|with)) (a )?systemd",
+        r"service_mgr == ['\"]systemd",
     ),
     "does this machine need a proxy to reach the network? tier_proxy: true passes its proxy variables on": (
         r"Temporary failure (in name resolution|resolving)",
