@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.file_digests import Projects
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.build_key.parts import unseen
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier_variables import SECRETS
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.ansible_settings import describe_tools
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.argument_specs import (
@@ -17,6 +18,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.a
     check_protects,
     read_arguments,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.build_secrets import read_secrets
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.role_usage import CurrentValues
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.secrets import reject_secrets
@@ -28,7 +30,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.ac
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_observer import stop_recording_here
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import Planned, read_plan
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.build import seal_tier
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.build import RoleUse, seal_tier
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.file_access import used_sources
 
 
@@ -41,6 +43,8 @@ class ActionModule(TierAction):
         self._check_origin(planned, journal.read_record("settings", name, dict[str, str]) or {}, variables)
         variable = _choose_variable("tier_config", planned.config_variable, variables)
         declared = check_config(name, variable, self._task.args.get("config") or {})
+        secrets = read_secrets(name, self._templar.template(variables.get(SECRETS)))
+        variables = {**variables, SECRETS: secrets}
         reject_secrets(name, variable, declared, variables)
         variable = _choose_variable("tier_protects", planned.protects_variable, variables)
         protects = check_protects(name, variable, self._task.args.get("protects") or [])
@@ -57,7 +61,7 @@ class ActionModule(TierAction):
         if sources := unseen(parts):
             say(f"{name}: not looked at, so a change does not make the tier stale: {', '.join(sources)}")
         tools = describe_tools(parts)
-        image = seal_tier(connect(), journal, name, declared, protects, parts, tools, say=show)
+        image = seal_tier(connect(), journal, name, declared, protects, RoleUse(parts, tools, secrets), say=show)
         return {
             "changed": True,
             "image": image.id,

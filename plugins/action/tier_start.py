@@ -8,7 +8,9 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier_variables import SECRETS
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.build_secrets import read_secrets
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import TierAction, proxies
@@ -16,6 +18,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.ta
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import read_plan
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.build import spare, start
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.build_secrets import SSH_AGENT
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.parent import wait_for_parent
 
 
@@ -40,6 +43,7 @@ class ActionModule(TierAction):
             planned,
             parent_id,
             python=self._task.args.get("python") or None,
+            secrets=read_secrets(name, self._templar.template(variables.get(SECRETS))),
             say=lambda line: say(f"{name}: {line}"),
         )
         return {
@@ -51,7 +55,7 @@ class ActionModule(TierAction):
             "role": planned.role,
             "before": list(planned.tier.before),
             "after": list(planned.tier.after),
-            "environment": environment,
+            "environment": {**environment, **({"SSH_AUTH_SOCK": SSH_AGENT} if planned.tier.ssh_agent else {})},
             "config_variable": planned.config_variable,
             "protects_variable": planned.protects_variable,
         }

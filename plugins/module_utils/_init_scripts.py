@@ -47,7 +47,7 @@ class InitScript:
 
     def _update(self, action: str) -> None:
         # Without this variable, update-rc.d also changes the links of the unit, which are made elsewhere.
-        options = {"environ_update": {"_SKIP_SYSTEMD_NATIVE": "1"}}  # type: dict[str, Any]
+        options = {"environ_update": {"_SKIP_SYSTEMD_NATIVE": "1"}}
         status, output, errors = self._run([_UPDATE, self._name, action], **options)
         if status != 0:
             raise UnitError(f"update-rc.d {self._name} {action} failed: {(errors or output).strip()}")

@@ -46,7 +46,8 @@ TASKS = """
 - name: Use it
   ansible.builtin.command: /etc/init.d/db status
 - name: Check the fact
-  ansible.builtin.assert: {that: ansible_facts['service_mgr'] == 'systemd'}
+  ansible.builtin.assert:
+    that: ansible_facts['service_mgr'] == 'systemd'
 """
 HANDLERS = """
 - name: Restart web

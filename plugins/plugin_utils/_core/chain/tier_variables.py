@@ -57,6 +57,8 @@ TIER_SPEC: Spec = {
             "packages": {"type": "list", "elements": "str", "default": ["ca-certificates"]},
             "mirror": {"type": "str"},
             "security_mirror": {"type": "str"},
+            "suites": {"type": "list", "elements": "str"},
+            "keyring": {"type": "str"},
         },
     },
     "tier_import": {
@@ -93,6 +95,8 @@ TIER_SPEC: Spec = {
     },
     "tier_inputs_pin": {"type": "str"},
     "tier_epoch": {"type": "str"},
+    "tier_secrets": {"type": "dict", "no_log": True},
+    "tier_ssh_agent": {"type": "bool", "default": False},
     "tier_services": {
         "type": "dict",
         "options": {
@@ -112,6 +116,9 @@ TIER_SPEC: Spec = {
 
 #: Kinds of outside inputs. Each entry of ``tier_inputs`` has exactly one.
 INPUTS = ("url", "file", "debian")
+
+#: The variable with the secrets of a build.
+SECRETS = "tier_secrets"
 
 #: A tier has exactly one of these: a parent, or a source.
 ORIGINS = ("tier_parent", "tier_bootstrap", "tier_import", "tier_pull", "tier_follow")

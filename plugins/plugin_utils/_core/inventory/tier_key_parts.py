@@ -15,6 +15,7 @@ from ansible.errors import AnsibleError
 from ..build_key.parts import Parts, digest_bytes, plain, recorded_parts
 from ..chain.names import variable_prefix
 from ..chain.tier import Source, Tier
+from ..chain.tier_variables import SECRETS
 from ..engine.inspection import Snapshot
 from ..errors import ChainError
 from ..image import labels
@@ -30,6 +31,10 @@ from .variable_digests import check_facts, digest_play, digest_variables
 
 #: Variables that decide which files of a base get into its image.
 _SEALING_VARIABLES = ("tier_drop", "tier_keep", "tier_protects", "tier_source_date_epoch")
+
+
+#: Settings of a source that were added later. Without a value, they leave the keys of existing images as they are.
+_LATER_SETTINGS = ("suites", "keyring")
 
 
 class TierKeyParts:
@@ -81,7 +86,7 @@ class TierKeyParts:
             "ansible-core": plain(self._ansible_version),
             **content.files,
             **digest_task_files(tier, self._inventory.projects),
-            **digest_variables(variables, raw, content.arguments.hidden),
+            **digest_variables(variables, raw, {*content.arguments.hidden, SECRETS}),
             **digest_play(self._inventory.play_variables, raw),
             **self._common,
         }
@@ -152,5 +157,8 @@ def _digest_source(source: Source, variables: Mapping[str, Any]) -> str:
         "config": variables.get("tier_config"),
         **{name: variables[name] for name in _SEALING_VARIABLES if name in variables},
     }
+    for name in _LATER_SETTINGS:
+        if not settings.get(name):
+            settings.pop(name, None)
     settings.pop("archive", None)  # the checksum identifies the archive; its path differs between machines
     return digest_bytes(json.dumps(settings, sort_keys=True, default=str).encode())

@@ -14,9 +14,12 @@ from ..chain import names, tags
 from ..chain.graph import Chain
 from ..chain.names import familiar_name, is_digest, is_repository, is_tag, split_pinned, split_registry
 from ..chain.tier import Bootstrap, Follow, Import, Pull, Source, Tier, read_cage
+from ..chain.tier_variables import SECRETS
 from ..errors import ChainError, wrap_errors
 from ..state.owner import Home, machine, user
+from .archive_keyring import read_keyring
 from .argument_specs import check_tier
+from .build_secrets import read_secrets
 
 #: Number of tiers that one message names; it counts the others.
 _LISTED_TIERS = 5
@@ -149,6 +152,7 @@ _ADDRESS = re.compile(r"(?:https?|file|ftp)://\S+|copy:/\S+|cdrom:\S+")
 #: Formats of the values in ``tier_bootstrap``, and their descriptions for messages.
 _ARCHIVE_FORMATS = {
     "suite": (re.compile(r"[a-z][a-z0-9.-]*"), "a code name, such as bookworm"),
+    "suites": (re.compile(r"[a-z][a-z0-9./-]*"), "suites, such as bookworm and bookworm-updates"),
     "components": (re.compile(r"[a-z][a-z0-9./-]*"), "sections of the archive, such as main"),
     "packages": (re.compile(r"[a-z0-9][a-z0-9+.-]+([:=/][\w.+~:-]+)?|[?~]\S.*"), "names of packages"),
     "mirror": (_ADDRESS, "an address, such as https://deb.debian.org/debian"),
@@ -215,17 +219,9 @@ def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
     if problems:
         raise ChainError("\n".join(problems))
     parent = checked["tier_parent"]
-    if parent is None and checked["tier_role"]:
-        raise ChainError(
-            f"tier {name!r}: tier_role is {checked['tier_role']!r}, but no role builds a base; remove tier_role, or "
-            f"apply the role in a tier of its own, with tier_parent: {name}"
-        )
-    for variable in ("tier_before", "tier_after"):
-        if parent is None and checked[variable]:
-            raise ChainError(
-                f"tier {name!r}: {variable} is {checked[variable]!r}, but no task runs for a base; set {variable} for "
-                "the tiers that have a role"
-            )
+    if parent is None:
+        _check_base(name, checked)
+    read_secrets(name, checked[SECRETS])
     inventory_folder = Path(variables.get("inventory_dir") or ".")
     return Tier(
         name=name,
@@ -242,7 +238,27 @@ def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
         epoch=_check_epoch(name, checked["tier_source_date_epoch"]),
         before=tuple(str((inventory_folder / file).absolute()) for file in checked["tier_before"]),
         after=tuple(str((inventory_folder / file).absolute()) for file in checked["tier_after"]),
+        ssh_agent=checked["tier_ssh_agent"],
     )
+
+
+#: Variables about the tasks of a tier. A base has none.
+_OF_TASKS = ("tier_before", "tier_after", "tier_ssh_agent", SECRETS)
+
+
+def _check_base(name: str, checked: Mapping[str, Any]) -> None:
+    if checked["tier_role"]:
+        raise ChainError(
+            f"tier {name!r}: tier_role is {checked['tier_role']!r}, but no role builds a base; remove tier_role, or "
+            f"apply the role in a tier of its own, with tier_parent: {name}"
+        )
+    for variable in _OF_TASKS:
+        if checked[variable]:
+            value = "set" if variable == SECRETS else repr(checked[variable])
+            raise ChainError(
+                f"tier {name!r}: {variable} is {value}, but no task runs for a base; set {variable} for the tiers that "
+                "have a role"
+            )
 
 
 def _check_names(name: str, checked: Mapping[str, Any], image: str) -> Iterator[str]:
@@ -347,4 +363,6 @@ def _read_source(name: str, checked: Mapping[str, Any], inventory_folder: Path) 
         packages=tuple(bootstrap["packages"]),
         mirror=bootstrap["mirror"],
         security_mirror=bootstrap["security_mirror"],
+        suites=tuple(bootstrap["suites"] or ()),
+        keyring=read_keyring(name, bootstrap, inventory_folder),
     )

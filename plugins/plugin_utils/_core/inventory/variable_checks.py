@@ -34,7 +34,8 @@ def check_type(variable: str, option: Mapping[str, Any], value: Any) -> Iterator
     type_name = option["type"]
     is_valid, expected = _TYPES[type_name]
     if not is_valid(value) and not (variable in _NUMBERS_AS_TEXT and isinstance(value, float)):
-        yield f"{variable} is {value!r}; expected {expected}"
+        shown = f"a value of the type {type(value).__name__}" if option.get("no_log") else repr(value)
+        yield f"{variable} is {shown}; expected {expected}"
     elif type_name == "list" and not isinstance(value, str):
         for index, item in enumerate(value):
             yield from check_type(f"{variable}[{index}]", {**option, "type": option.get("elements", "str")}, item)
@@ -74,6 +75,7 @@ _TYPES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "int": (_is_whole, "a whole number"),
     "list": (lambda value: isinstance(value, str | list | tuple), "a list"),
     "dict": (lambda value: isinstance(value, Mapping), "a dictionary"),
+    "bool": (lambda value: isinstance(value, bool), "true or false"),
 }
 
 #: Checks of the variables that control the run of one tier: whether a value is valid, and what is expected.
