@@ -53,9 +53,10 @@ class ActionModule(TierAction):
             "python": started.python,
             "parent": parent_id,
             "role": planned.role,
+            "more_roles": list(planned.more_roles),
             "before": list(planned.tier.before),
             "after": list(planned.tier.after),
             "environment": {**environment, **({"SSH_AUTH_SOCK": SSH_AGENT} if planned.tier.ssh_agent else {})},
-            "config_variable": planned.config_variable,
-            "protects_variable": planned.protects_variable,
+            "config_variables": list(planned.config_variables),
+            "protects_variables": list(planned.protects_variables),
         }

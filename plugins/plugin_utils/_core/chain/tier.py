@@ -261,7 +261,7 @@ class Tier:
     tag: str
     #: The tier that this one is based on; ``None`` for a base.
     parent: str | None = None
-    #: The role as the inventory names it; ``None`` for a base.
+    #: The role as the inventory names it, or the first of several; ``None`` for a base.
     role: str | None = None
     #: The source of a base; ``None`` for other tiers.
     source: Source | None = None
@@ -280,6 +280,18 @@ class Tier:
     after: tuple[str, ...] = ()
     #: Whether its tasks may use the SSH agent of the controller.
     ssh_agent: bool = False
+    #: Other roles that are applied after ``role``, in this order.
+    more_roles: tuple[str, ...] = ()
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """All its roles, in the order in which they are applied; empty for a base."""
+        return () if self.role is None else (self.role, *self.more_roles)
+
+    @property
+    def role_names(self) -> str | None:
+        """The names of all its roles, for people: ``web, monitoring``; ``None`` for a base."""
+        return ", ".join(self.roles) or None
 
     @property
     def release(self) -> str:

@@ -38,6 +38,7 @@ CONFIG_SPEC: Spec = {
 TIER_SPEC: Spec = {
     "tier_parent": {"type": "str"},
     "tier_role": {"type": "str"},
+    "tier_roles": {"type": "list", "elements": "str"},
     "tier_team": {"type": "str"},
     "tier_neighbours": {"type": "list", "elements": "str", "default": []},
     "tier_image": {"type": "str"},

@@ -142,7 +142,7 @@ def collect_facts(
         chain=planned.chain,
         tier=tier.name,
         team=tier.team,
-        role=tier.role,
+        role=tier.role_names,
         commit=planned.commit,
         source=planned.source,
         parts=dict(parts),

@@ -91,7 +91,7 @@ def identity(
         CHAIN: chain,
         TIER: tier.name,
         TEAM: tier.team,
-        ROLE: tier.role,
+        ROLE: tier.role_names,
         PARENT: parts.get("parent"),
         KEY: digest_key(parts),
         PARTS: json.dumps(dict(parts), sort_keys=True, separators=(",", ":")),

@@ -24,6 +24,7 @@ from .argument_specs import check_role, check_role_tier, role_default
 from .chain_inventory import ChainInventory
 from .declared_inputs import Inputs, read_inputs
 from .role_usage import CurrentValues
+from .roles import RoleContent
 from .secrets import reject_secrets
 from .task_files import digest_task_files
 from .tier_roles import TierRoles
@@ -72,11 +73,13 @@ class TierKeyParts:
             parts["epoch"] = plain(str(variables["tier_epoch"]))
         if tier.source is not None:
             return parts | {"source": _digest_source(tier.source, variables)}
-        content = self._roles.read(tier.name)
-        if tier.role is None or content is None:
+        contents, hidden = self._roles.read(tier.name), {SECRETS}
+        if not contents:
             raise ChainError(f"tier {tier.name!r} has neither a source nor a role")
-        check_role(tier.name, tier.role, content.arguments, variables)
-        check_role_tier(tier.name, variable_prefix(content.role.name), content.arguments, raw)
+        for role, content in zip(tier.roles, contents, strict=True):
+            check_role(tier.name, role, content.arguments, variables)
+            check_role_tier(tier.name, variable_prefix(content.role.name), content.arguments, raw)
+            hidden |= content.arguments.hidden
         tags = self._inventory.task_tags
         if tags != {"run": ["all"], "skip": []}:
             # Tags apply only a part of the role. That gives a different image, which must not count as the whole one.
@@ -84,9 +87,9 @@ class TierKeyParts:
         return {
             **parts,
             "ansible-core": plain(self._ansible_version),
-            **content.files,
+            **self._roles.files(tier.name),
             **digest_task_files(tier, self._inventory.projects),
-            **digest_variables(variables, raw, {*content.arguments.hidden, SECRETS}),
+            **digest_variables(variables, raw, hidden),
             **digest_play(self._inventory.play_variables, raw),
             **self._common,
         }
@@ -99,23 +102,27 @@ class TierKeyParts:
         """
         variables, variable = self._inventory.variables(tier.name), "tier_inputs"
         declared = variables.get(variable)
-        content = self._roles.read(tier.name) if declared is None else None
-        if content is not None:
-            variable = f"{variable_prefix(content.role.name)}_tier_inputs"
-            arguments = content.arguments
-            try:
-                if variable in arguments.defaults or variable in arguments.constants:
-                    declared = role_default(arguments, variable, self._inventory.hostvars.raw_get(tier.name))
-                else:
-                    declared = variables.get(variable)
-            except AnsibleError as error:
-                raise ChainError(
-                    f"tier {tier.name!r}: {variable} cannot be read before the role is applied: {error}; use no facts "
-                    "in it, or set tier_inputs"
-                ) from error
+        if declared is None:
+            found = [self._role_inputs(tier.name, content, variables) for content in self._roles.read(tier.name)]
+            variable = " and ".join(name for name, _value in found) or variable
+            values = [value or [] for _name, value in found]
+            declared = values[0] if len(values) == 1 else [item for value in values for item in value]
         base = self._inventory.chain[(tier.name, *self._inventory.chain.ancestors(tier.name))[-1]]
         folder = self._inventory.inventory_folder(tier.name)
         return read_inputs(tier, base, variable, declared or [], variables, inventory_folder=folder)
+
+    def _role_inputs(self, tier: str, content: RoleContent, variables: Mapping[str, Any]) -> tuple[str, Any]:
+        """Return the variable in which a role declares its inputs, and its value."""
+        variable, arguments = f"{variable_prefix(content.role.name)}_tier_inputs", content.arguments
+        try:
+            if variable in arguments.defaults or variable in arguments.constants:
+                return variable, role_default(arguments, variable, self._inventory.hostvars.raw_get(tier))
+            return variable, variables.get(variable)
+        except AnsibleError as error:
+            raise ChainError(
+                f"tier {tier!r}: {variable} cannot be read before the role is applied: {error}; use no facts "
+                "in it, or set tier_inputs"
+            ) from error
 
     def read_recorded(self, images: Snapshot) -> dict[str, list[Parts]]:
         """Digest the current state of the sources that the roles of existing images used.

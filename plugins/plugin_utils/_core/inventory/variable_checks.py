@@ -108,11 +108,11 @@ def check_names(tier: str, variables: Mapping[str, Any]) -> None:
         ChainError: With a line for each unknown variable, which suggests the most similar known one.
     """
     own_names = _read_own_names(tier, variables.get(OWN_VARIABLES))
-    role = variables.get("tier_role") or tier.replace("-", "_")
-    prefix = f"{str(role).rpartition('.')[2]}_"
+    roles = variables.get("tier_roles") or [variables.get("tier_role") or tier.replace("-", "_")]
+    roles = roles if isinstance(roles, list) else [roles]
+    prefixes = tuple(prefix for role in roles if (prefix := f"{str(role).rpartition('.')[2]}_").startswith(_PREFIX))
     names = {name for name in variables if name.startswith(_PREFIX) and name not in own_names}
-    if prefix.startswith(_PREFIX):
-        names = {name for name in names if not name.startswith(prefix)}
+    names = {name for name in names if not name.startswith(prefixes)}
     problems = list(_check_unknown(tier, sorted(names)))
     if problems:
         raise ChainError("\n".join(problems))

@@ -220,7 +220,9 @@ def seal_tier(
         commit=planned.commit,
         protects=(*inherited, Protection(name, tier.team, protects)),
     )
-    created_by = f"role {tier.role}" + (f" at {planned.commit.name}" if planned.commit else "")
+    created_by = f"{'roles' if tier.more_roles else 'role'} {tier.role_names}" + (
+        f" at {planned.commit.name}" if planned.commit else ""
+    )
     spec = ImageSpec(
         tier,
         created_by,
