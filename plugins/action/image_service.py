@@ -10,6 +10,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.service_tasks import (
     image_arguments,
+    init_script,
     is_started,
 )
 
@@ -38,8 +39,8 @@ class ActionModule(ActionBase):
             return result
         started: dict[str, Any] = self._execute_module(
             module_name="ansible.legacy.sysvinit",
-            module_args={"name": arguments["name"], "state": arguments["state"], "daemonize": True},
+            module_args={"name": init_script(str(arguments["name"])), "state": arguments["state"], "daemonize": True},
             task_vars=variables,
         )
         changed = bool(result.get("changed") or started.get("changed"))
-        return {**result, **started, "changed": changed}
+        return {**result, **started, "changed": changed, "name": arguments["name"]}

@@ -8,6 +8,7 @@ from ansible.playbook.task import Task
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.service_tasks import (
     IMAGE_SERVICE,
     image_arguments,
+    init_script,
     is_service_task,
     is_started,
     redirect,
@@ -68,7 +69,15 @@ def test_options_of_a_running_service_are_left_out():
         ({"start": ["db", "web"]}, "web", True),
         ({"start": ["web"]}, "web.service", True),
         ({"start": ["web.service"]}, "web", True),
+        ({"start": ["web"]}, "web@15-main", True),
+        ({"start": ["web@15-main"]}, "web@15-main.service", True),
+        ({"start": ["web@15-main"]}, "web", False),
     ],
 )
 def test_only_listed_services_start(services, name, started):
     assert is_started(services, {"name": name}) is started
+
+
+@pytest.mark.parametrize("name", ["db", "db.service", "db@15-main", "db@15-main.service"])
+def test_instances_share_an_init_script(name):
+    assert init_script(name) == "db"

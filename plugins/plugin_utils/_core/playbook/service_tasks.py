@@ -68,5 +68,11 @@ def is_started(services: Any, arguments: Mapping[str, Any]) -> bool:
         services: The value of ``tier_services``.
         arguments: The arguments of :data:`IMAGE_SERVICE`.
     """
-    wanted = (services or {}).get("start") or ()
-    return str(arguments.get("name")).removesuffix(".service") in {name.removesuffix(".service") for name in wanted}
+    wanted = {str(name).removesuffix(".service") for name in (services or {}).get("start") or ()}
+    name = str(arguments.get("name")).removesuffix(".service")
+    return name in wanted or init_script(name) in wanted
+
+
+def init_script(name: str) -> str:
+    """Return the name of the init script that starts a service: ``postgresql`` for ``postgresql@15-main.service``."""
+    return name.removesuffix(".service").partition("@")[0]

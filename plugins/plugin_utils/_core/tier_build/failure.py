@@ -31,6 +31,8 @@ _HARDWARE = (
     "uptime"
 )
 
+_HIDDEN = "its message is hidden by no_log"
+
 #: Hints for roles that were written for whole machines, each with the patterns of the failures that it helps with.
 _HINTS = {
     "an image has no package lists until a task fetches them, and many roles leave that to pre_tasks: put a task "
@@ -86,6 +88,7 @@ _HINTS = {
     "the engine mounts /etc/hosts, /etc/hostname and /etc/resolv.conf in every container, so no image can contain "
     "them: do not change them in the role, and pass such settings when a container is started (docker run "
     "--add-host, --hostname, --dns)": (r"Errno 16", r"Device or resource busy"),
+    "many roles have a variable that turns no_log off; set it for one run to see the message": (re.escape(_HIDDEN),),
     "a company's CA can be installed before the role, by a task file in tier_before": (r"certificate verify failed",),
 }
 
@@ -109,8 +112,6 @@ _MAX_LINES = 20
 
 #: The largest number of failed items of a loop that are printed.
 _MAX_ITEMS = 5
-
-_HIDDEN = "its message is hidden by no_log"
 
 #: Fields with outputs of a module, and their titles. A module that crashed has the last two.
 _OUTPUTS = {"stderr": "stderr", "stdout": "stdout", "module_stderr": "stderr", "module_stdout": "stdout"}
