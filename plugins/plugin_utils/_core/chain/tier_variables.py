@@ -121,6 +121,9 @@ INPUTS = ("url", "file", "debian")
 #: The variable with the secrets of a build.
 SECRETS = "tier_secrets"
 
+#: Length of the shortest secret of a build. Files contain shorter texts by chance, so nothing proves that it is gone.
+MIN_SECRET_LENGTH = 6
+
 #: A tier has exactly one of these: a parent, or a source.
 ORIGINS = ("tier_parent", "tier_bootstrap", "tier_import", "tier_pull", "tier_follow")
 

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..chain.tier_variables import MIN_SECRET_LENGTH
 from ..errors import ChainError
-from ..layer.secret_traces import MIN_LENGTH
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 
@@ -43,10 +43,10 @@ def _problems(tier: str, secrets: Mapping[str, Any]) -> Iterator[str]:
             yield f"{where} has the name {name!r}; expected the name of a file: letters, digits, '_', '-' and '.'"
         elif not isinstance(text, str):
             yield f"{where}.{name} has the type {type(text).__name__}; expected a string; put it in quotes"
-        elif len(text.strip()) < MIN_LENGTH:
+        elif len(text.strip()) < MIN_SECRET_LENGTH:
             yield (
-                f"{where}.{name} has fewer than {MIN_LENGTH} characters; files of the layer contain so short a text by "
-                "chance, so nothing can prove that they do not contain the secret; expected a longer one"
+                f"{where}.{name} has fewer than {MIN_SECRET_LENGTH} characters; files of the layer contain so short a "
+                "text by chance, so nothing can prove that they do not contain the secret; expected a longer one"
             )
         elif len(text.encode()) > _MAX_BYTES:
             yield f"{where}.{name} has more than {_MAX_BYTES >> 20} MiB; expected a token, a key or a small file"

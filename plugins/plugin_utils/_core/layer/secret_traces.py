@@ -14,9 +14,6 @@ from ..errors import SealError
 from .build_memory import Timeline
 from .file_entry import FileEntry, FileKind, fill, printable_path
 
-#: Length of the shortest secret. Files contain shorter texts by chance.
-MIN_LENGTH = 6
-
 _CHUNK = 1 << 20
 
 #: Number of paths in a message.
