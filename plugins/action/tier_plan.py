@@ -155,7 +155,7 @@ class ActionModule(ChainAction):
                 journal,
                 inventory.name,
                 decision,
-                planner.roles.name(name) if selected else None,
+                next(iter(planner.roles.names(name)), None) if selected else None,
                 planner.origin(name) if builds else BuildOrigin(),
                 roles=planner.roles.folders(name) if selected else (),
                 projects=inventory.projects.folders,

@@ -9,8 +9,10 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier_variables import SECRETS
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.build_secrets import read_secrets
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import say
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
@@ -32,6 +34,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.
     spare,
     start,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.build_secrets import SSH_AGENT
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.tier_build.parent import wait_for_parent
 
 
@@ -45,7 +48,8 @@ class ActionModule(TierAction):
         environment = proxies(name, self._task.args.get("proxy"))
         keeps = _read_keep(name, self._task.args.get("keep_failed"))
         if (kept := resumed_build(journal, name)) is not None:
-            return _describe(planned, resume(connect(), journal, kept), kept.parent, environment)
+            resumed = resume(connect(), journal, kept, secrets=self._read_secrets(name, variables))
+            return _describe(planned, resumed, kept.parent, environment)
         parent_id = wait_for_parent(journal, planned)
         if boolean(self._task.args.get("record", True)):
             check_recording(name)
@@ -59,11 +63,15 @@ class ActionModule(TierAction):
             planned,
             parent_id,
             python=self._task.args.get("python") or None,
+            secrets=self._read_secrets(name, variables),
             say=lambda line: say(f"{name}: {line}"),
         )
         if keeps:
             request_keeping(journal, name, KeepRequest(started.python, inventories()))
         return _describe(planned, started, parent_id, environment)
+
+    def _read_secrets(self, name: str, variables: Mapping[str, Any]) -> Mapping[str, str]:
+        return read_secrets(name, self._templar.template(variables.get(SECRETS)))
 
 
 def _describe(
@@ -76,11 +84,12 @@ def _describe(
         "python": started.python,
         "parent": parent_id,
         "role": planned.role,
+        "more_roles": list(planned.more_roles),
         "before": list(planned.tier.before),
         "after": list(planned.tier.after),
-        "environment": dict(environment),
-        "config_variable": planned.config_variable,
-        "protects_variable": planned.protects_variable,
+        "environment": {**environment, **({"SSH_AUTH_SOCK": SSH_AGENT} if planned.tier.ssh_agent else {})},
+        "config_variables": list(planned.config_variables),
+        "protects_variables": list(planned.protects_variables),
     }
 
 

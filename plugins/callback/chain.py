@@ -17,8 +17,10 @@ description:
   - Makes a run fail if it has no plan, or if it did not build all planned tiers, although Ansible reports no failure.
   - Records which sources a role uses outside its own folder, and when each task begins.
   - Writes the profile of a run, which says where the time went, if the variable C(tier_profile) is set.
+  - Lets M(tierwright.chain.image_service) do the work of tasks that manage services in build containers.
   - Prints a summary of all tiers, and records their status for C(tierwright report).
-  - Ansible loads this plugin automatically. It does nothing in playbooks of other collections.
+  - Ansible loads this plugin automatically. In playbooks of other collections, it only does what
+    concerns build containers.
 author:
   - Tierwright contributors (@tierwright)
 version_added: 0.1.0
@@ -47,6 +49,10 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook im
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import (
     resume_command,
     unexpected_error,
+)
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.service_tasks import (
+    is_service_task,
+    redirect,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.supervisor import (
     Supervisor,
@@ -175,6 +181,15 @@ class CallbackModule(CallbackBase):
         if self._journal is not None and self._recording is not None:
             note_sources(self._recording.watch, host.get_name(), task)
             note_task(self._journal, host.get_name(), task)
+        if is_service_task(task):
+            redirect(task, self._connection_of(host, task))
+
+    def _connection_of(self, host: Any, task: Any) -> object:
+        strategy = calling_strategy()
+        if strategy is None:
+            return None
+        variables = strategy._variable_manager.get_vars(play=self._play, host=host, task=task)  # noqa: SLF001 - no public name
+        return variables.get("ansible_connection")
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         """Record the end of a task."""

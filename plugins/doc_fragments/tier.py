@@ -31,14 +31,16 @@ options:
     description:
       - Settings of the image, such as C(entrypoint), C(cmd) and C(user).
       - C(docs/variables.md) lists all keys under C(tier_config).
-    type: dict
+      - It is a dictionary, or a list of the dictionaries of several roles, which are merged in their order.
+    type: raw
     default: {}
   protects:
     description:
       - Patterns of the protected paths of this tier. The layers of its descendants may not change them.
       - See C(tier_protects) in C(docs/variables.md).
+      - Each element is a pattern, or a list of the patterns of one role.
     type: list
-    elements: str
+    elements: raw
     default: []
 """
 

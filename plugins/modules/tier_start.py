@@ -77,9 +77,14 @@ parent:
   returned: success
   type: str
 role:
-  description: Name of the tier's role for M(ansible.builtin.include_role).
+  description: Name of the tier's role, or of the first of several, for M(ansible.builtin.include_role).
   returned: when a build was started
   type: str
+more_roles:
+  description: Names of the other roles, in the order in which they are applied.
+  returned: when a build was started
+  type: list
+  elements: str
 before:
   description: Paths of the task files that run before the role.
   returned: when a build was started
@@ -91,15 +96,19 @@ after:
   type: list
   elements: str
 environment:
-  description: Environment variables for the tasks in the build container. With O(proxy), they are the proxy variables.
+  description: Environment variables for the tasks in the build container. With O(proxy), they contain the
+    proxy variables; with C(tier_ssh_agent), the socket of the agent.
   returned: when a build was started
   type: dict
-config_variable:
-  description: Name of the variable in which the role declares the settings of its image, such as C(httpd_php_tier_config).
+config_variables:
+  description:
+    - Names of the variables in which the roles declare the settings of the image, such as C(httpd_php_tier_config).
   returned: when a build was started
-  type: str
-protects_variable:
-  description: Name of the variable in which the role declares its protected paths.
+  type: list
+  elements: str
+protects_variables:
+  description: Names of the variables in which the roles declare the protected paths.
   returned: when a build was started
-  type: str
+  type: list
+  elements: str
 """

@@ -7,7 +7,11 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.confinement import Confinement
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.containers import BuildContainer, Containers
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.containers import (
+    BuildContainer,
+    Containers,
+    ProcessInfo,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.inspection import ContainerInfo
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.services import (
     ContainerSettings,
@@ -64,6 +68,11 @@ class FakeContainers(Containers):
         if not stored.runs:
             raise rejection(f"{doing}: the engine says: Container {container} is not running", 409)
         return [f"root 1 0 0 00:00 ? 00:00:00 {' '.join(stored.command)}"]
+
+    @engine_call
+    def processes_inside(self, container: str) -> list[ProcessInfo]:
+        stored = self._world.container(container, f"listing the processes of container {container}")
+        return [ProcessInfo(1, 0, " ".join(stored.command))]
 
     @engine_call
     def pause(self, container: str) -> bool:

@@ -10,7 +10,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 #: Modules outside the group. They are not about a chain, and have none of the options that the others share.
-UNGROUPED = {"engine_info", "site_deploy"}
+UNGROUPED = {"engine_info", "image_service", "site_deploy", "tier_facts"}
 
 PLAY = """
 - name: Plan with a default that is refused

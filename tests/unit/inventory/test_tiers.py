@@ -154,3 +154,30 @@ def test_a_followed_tier_can_have_a_name_and_a_tag_of_its_own_on_the_engine():
     tier = read_tier("corebuild", variables(follow=FOLLOW | {"tag": "stable"}, image="shop/corebuild", tag="latest"))
     assert tier.release == "shop/corebuild:latest"
     assert tier.followed.tag == "stable"
+
+
+def test_a_tier_may_have_several_roles():
+    tier = read_tier("web", variables(parent="base", roles=["a.b.web", "agent"]))
+    assert (tier.role, tier.more_roles, tier.role_names) == ("a.b.web", ("agent",), "a.b.web, agent")
+    assert read_tier("web", variables(parent="base", roles=["agent"])).roles == ("agent",)
+    assert read_tier("my-web", variables(parent="base")).role_names == "my_web"
+    assert read_tier("base", variables(bootstrap={"suite": "trixie"})).roles == ()
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ({"roles": []}, r"tier_roles is \[\]; expected names of roles, each once"),
+        ({"roles": ["a", "a"]}, r"tier_roles is \['a', 'a'\]; expected names of roles, each once"),
+        ({"roles": ["a"], "role": "b"}, "it has tier_role and tier_roles; put all roles into tier_roles"),
+        ({"roles": [["a"]]}, r"tier_roles\[0\] is \['a'\]; expected a string"),
+    ],
+)
+def test_wrong_lists_of_roles_are_rejected(more, problem):
+    with pytest.raises(ChainError, match=f"tier 'web': {problem}"):
+        read_tier("web", variables(parent="base", **more))
+
+
+def test_a_base_has_no_roles():
+    with pytest.raises(ChainError, match="but no role builds a base; remove tier_roles"):
+        read_tier("base", variables(bootstrap={"suite": "trixie"}, roles=["a"]))

@@ -57,7 +57,7 @@ def test_the_rules_of_a_layer_and_the_commit_of_the_role_can_be_read_back(journa
 @pytest.mark.parametrize("role", ["httpd_php", "httpd-php", "a.b.httpd_php", "/some/where.d/roles/httpd_php"])
 def test_the_variable_with_the_image_settings_of_a_role(journal, role, make_tier):
     write_plan(journal, "demo", Decision(make_tier("web", "base"), Action.BUILD, (), None, {}), role)
-    assert read_plan(journal, "web").config_variable == "httpd_php_tier_config"
+    assert read_plan(journal, "web").config_variables == ("httpd_php_tier_config",)
 
 
 def test_a_tier_without_a_plan_is_an_error(journal):

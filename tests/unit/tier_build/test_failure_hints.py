@@ -20,5 +20,28 @@ def test_a_busy_mounted_file_gets_a_hint(message):
     assert "--add-host" in hint
 
 
+@pytest.mark.parametrize(
+    ("message", "variable"),
+    [
+        ("[Errno 2] No such file or directory: b'systemctl'", "ansible.builtin.systemd_service"),
+        ("/bin/sh: 1: systemctl: not found", "ansible.builtin.systemd_service"),
+        ("System has not been booted with systemd as init system (PID 1).", "ansible.builtin.systemd_service"),
+        (
+            "unable to connect to database: Can't connect to local MySQL server through socket '/run/mysqld/x'",
+            "tier_services: {start: [mariadb]}",
+        ),
+        (
+            'connection to server on socket "/var/run/postgresql/.s.PGSQL.5432" failed: No such file or directory',
+            "tier_services: {start: [mariadb]}",
+        ),
+        ("This role only works with systemd", "tier_services: {manager: systemd}"),
+        ("Assertion failed: ansible_service_mgr == 'systemd'", "tier_services: {manager: systemd}"),
+    ],
+)
+def test_a_role_that_needs_a_service_manager_gets_a_hint(message, variable):
+    (hint,) = hints(message)
+    assert variable in hint
+
+
 def test_other_messages_get_no_hint():
     assert list(hints("it is broken")) == []

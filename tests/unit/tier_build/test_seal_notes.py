@@ -56,6 +56,7 @@ class Run:
         self.parent = make(self.engine, labels.identity("shop", self.core, {}, "debian"), b"core")
         self.content, self.epoch = b"web", 9
         monkeypatch.setattr(build, "wait_for_jobs", lambda *_arguments: None)
+        monkeypatch.setattr(build, "end_services", lambda *_arguments: None)
         monkeypatch.setattr(build.mounts, "check_volumes", lambda *_arguments, **_options: None)
         monkeypatch.setattr(build, "clear_build", lambda *_arguments: None)
         monkeypatch.setattr(build, "seal", self._seal)
@@ -70,7 +71,7 @@ class Run:
         write_build(self.journal, "web", BuildRecord("c1", "stage", self.parent.id, 1_700_000_000, "core"))
         tools = BuildTools("2.19.1", {"acme.site": "1.0.0"})
         used = {"collection/acme.site": "1" * 32}
-        return build.seal_tier(self.engine, self.journal, "web", {}, (), used, tools, say=pytest.fail)
+        return build.seal_tier(self.engine, self.journal, "web", {}, (), build.RoleUse(used, tools), say=pytest.fail)
 
 
 @pytest.fixture

@@ -40,6 +40,9 @@ _POLICY = ("./usr/sbin/policy-rc.d", b"#!/bin/sh\n# Packages start no services i
 #: mmdebstrap copies these files from the machine on which it runs. In a container, the engine mounts its own there.
 _FORGET_MACHINE = 'rm -f "$1/etc/hostname" "$1/etc/resolv.conf"'
 
+#: Folder in the image for the keys of archives that sign with their own keys.
+_KEYRINGS = "/etc/apt/keyrings"
+
 #: First words of mmdebstrap's messages about steps that take time.
 _STEPS = ("running", "downloading", "extracting", "installing", "cleaning", "creating")
 
@@ -107,17 +110,43 @@ def bootstrap(tier: str, source: Bootstrap, target: Path, epoch: int, say: Calla
         SourceError: mmdebstrap is missing or failed. The message contains the last lines of its output.
     """
     check_tools(tier)
-    command = [
-        "mmdebstrap",
-        "--variant=minbase",
-        "--format=tar",
-        f"--include={','.join(source.packages)}",
-        f"--customize-hook={_FORGET_MACHINE}",
-        "--skip=output/dev",
-        source.suite,
-        str(target),
-        *_archive_lines(source),
+    with tempfile.TemporaryDirectory(prefix="tierwright-") as folder:
+        command = [
+            "mmdebstrap",
+            "--variant=minbase",
+            "--format=tar",
+            *([f"--include={','.join(source.packages)}"] if source.packages else []),
+            f"--customize-hook={_FORGET_MACHINE}",
+            *_keyring_options(source, Path(folder)),
+            "--skip=output/dev",
+            source.suite,
+            str(target),
+            *_archive_lines(source),
+        ]
+        _run(tier, source, command, epoch, say)
+    _add_policy(target)
+
+
+def _keyring_options(source: Bootstrap, folder: Path) -> list[str]:
+    """Write the keys of the archive into ``folder``, and return the options that use them.
+
+    The image gets them, too, and only for these archives: its own apt must trust them (``signed-by``, sources.list(5)).
+    """
+    if not source.keyring:
+        return []
+    folder.chmod(0o755)  # mmdebstrap may run as a user of a namespace; the keys are public
+    file = folder / ("archive.asc" if source.is_armored else "archive.gpg")
+    file.write_bytes(source.keyring)
+    file.chmod(0o644)
+    return [
+        f"--keyring={folder}",
+        f'--customize-hook=mkdir -p "$1{_KEYRINGS}"',
+        f"--customize-hook=upload {file} {_KEYRINGS}/{file.name}",
+        f"--customize-hook=sed -i 's|^deb |deb [signed-by={_KEYRINGS}/{file.name}] |' \"$1/etc/apt/sources.list\"",
     ]
+
+
+def _run(tier: str, source: Bootstrap, command: list[str], epoch: int, say: Callable[[str], None]) -> None:
     output: list[str] = []
     with subprocess.Popen(
         command,
@@ -137,10 +166,17 @@ def bootstrap(tier: str, source: Bootstrap, target: Path, epoch: int, say: Calla
         end = "\n".join(output[-15:])
         raise SourceError(
             f"tier {tier!r}: tier_bootstrap of suite {source.suite!r} failed: mmdebstrap ended with status "
-            f"{process.returncode}:\n{end}"
+            f"{process.returncode}:\n{end}{_hint(end)}"
         )
 
-    _add_policy(target)
+
+def _hint(output: str) -> str:
+    """What to do about a failure of mmdebstrap, if it is known."""
+    if "NO_PUBKEY" in output or "is not signed" in output or "public key is not available" in output:
+        return (
+            "\napt does not trust the keys of this archive: set tier_bootstrap.keyring to the file of its public keys"
+        )
+    return ""
 
 
 def _add_policy(rootfs: Path) -> None:
@@ -151,11 +187,24 @@ def _add_policy(rootfs: Path) -> None:
         tar.addfile(entry, io.BytesIO(content))
 
 
-def suites(suite: str) -> dict[str, str]:
-    """Return the suites from which a base of ``suite`` gets its packages, each with the kind of its mirror."""
+def suites(source: Bootstrap) -> dict[str, str]:
+    """Return the suites from which a base gets its packages, each with the kind of its mirror."""
+    if source.suites:
+        return {suite: "security" if suite.endswith("-security") else "archive" for suite in source.suites}
+    suite = source.suite
     if suite in _ROLLING:
         return {suite: "archive"}
     return {suite: "archive", f"{suite}-updates": "archive", f"{suite}-security": "security"}
+
+
+def mirror(source: Bootstrap, kind: str) -> str | None:
+    """Return the address of the mirror of one kind, as the tier sets it; ``None`` means this machine's own.
+
+    The security updates of an archive with its own keys are in that archive, and not in Debian's.
+    """
+    if kind == "archive":
+        return source.mirror
+    return source.security_mirror or (source.mirror if source.keyring else None)
 
 
 @cache
@@ -181,9 +230,8 @@ def own_mirrors() -> Mapping[str, str]:
 
 
 def _archive_lines(source: Bootstrap) -> list[str]:
-    mirrors = {"archive": source.mirror, "security": source.security_mirror}
     components = " ".join(source.components)
     return [
-        f"deb {mirrors[kind] or own_mirrors()[kind]} {suite} {components}"
-        for suite, kind in suites(source.suite).items()
+        f"deb {mirror(source, kind) or own_mirrors()[kind]} {suite} {components}"
+        for suite, kind in suites(source).items()
     ]

@@ -181,6 +181,10 @@ def protections_from_text(text: str) -> tuple[Protection, ...]:
     return decode(text, tuple[Protection, ...]) if text else ()
 
 
+#: First line of OpenPGP public keys that are text.
+ARMOR = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
+
+
 class Bootstrap(msgspec.Struct, frozen=True, tag_field="kind", tag=True):
     """A base that mmdebstrap makes from a Debian archive."""
 
@@ -192,8 +196,17 @@ class Bootstrap(msgspec.Struct, frozen=True, tag_field="kind", tag=True):
     packages: tuple[str, ...] = ()
     #: Address of the archive; ``None`` means the one that apt on this machine uses.
     mirror: str | None = None
-    #: Address of the security archive; ``None`` means the one that apt on this machine uses.
+    #: Address of the security archive; ``None`` means ``mirror``, or the one that apt on this machine uses.
     security_mirror: str | None = None
+    #: All suites to take packages from; empty means ``suite`` with its updates and security updates.
+    suites: tuple[str, ...] = ()
+    #: OpenPGP public keys that sign the archive, as in the file; empty means those that apt on this machine trusts.
+    keyring: bytes = b""
+
+    @property
+    def is_armored(self) -> bool:
+        """Whether the keys are text. Otherwise they are binary."""
+        return self.keyring.lstrip().startswith(ARMOR)
 
 
 class Import(msgspec.Struct, frozen=True, tag_field="kind", tag=True):
@@ -248,7 +261,7 @@ class Tier:
     tag: str
     #: The tier that this one is based on; ``None`` for a base.
     parent: str | None = None
-    #: The role as the inventory names it; ``None`` for a base.
+    #: The role as the inventory names it, or the first of several; ``None`` for a base.
     role: str | None = None
     #: The source of a base; ``None`` for other tiers.
     source: Source | None = None
@@ -265,6 +278,20 @@ class Tier:
     #: Task files that run before its role, and after it.
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    #: Whether its tasks may use the SSH agent of the controller.
+    ssh_agent: bool = False
+    #: Other roles that are applied after ``role``, in this order.
+    more_roles: tuple[str, ...] = ()
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """All its roles, in the order in which they are applied; empty for a base."""
+        return () if self.role is None else (self.role, *self.more_roles)
+
+    @property
+    def role_names(self) -> str | None:
+        """The names of all its roles, for people: ``web, monitoring``; ``None`` for a base."""
+        return ", ".join(self.roles) or None
 
     @property
     def release(self) -> str:

@@ -27,6 +27,7 @@ _ADDRESS = re.compile(r"(?:https?|file|ftp)://\S+|copy:/\S+|cdrom:\S+")
 ARCHIVE_FORMATS: Mapping[str, tuple[re.Pattern[str], str]] = MappingProxyType(
     {
         "suite": (re.compile(r"[a-z][a-z0-9.-]*"), "a code name, such as bookworm"),
+        "suites": (re.compile(r"[a-z][a-z0-9./-]*"), "suites, such as bookworm and bookworm-updates"),
         "components": (re.compile(r"[a-z][a-z0-9./-]*"), "sections of the archive, such as main"),
         "packages": (re.compile(r"[a-z0-9][a-z0-9+.-]+([:=/][\w.+~:-]+)?|[?~]\S.*"), "names of packages"),
         "mirror": (_ADDRESS, "an address, such as https://deb.debian.org/debian"),

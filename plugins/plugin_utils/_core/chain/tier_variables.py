@@ -38,6 +38,7 @@ CONFIG_SPEC: Spec = {
 TIER_SPEC: Spec = {
     "tier_parent": {"type": "str"},
     "tier_role": {"type": "str"},
+    "tier_roles": {"type": "list", "elements": "str"},
     "tier_team": {"type": "str"},
     "tier_neighbours": {"type": "list", "elements": "str", "default": []},
     "tier_image": {"type": "str"},
@@ -57,6 +58,8 @@ TIER_SPEC: Spec = {
             "packages": {"type": "list", "elements": "str", "default": ["ca-certificates"]},
             "mirror": {"type": "str"},
             "security_mirror": {"type": "str"},
+            "suites": {"type": "list", "elements": "str"},
+            "keyring": {"type": "str"},
         },
     },
     "tier_import": {
@@ -93,6 +96,15 @@ TIER_SPEC: Spec = {
     },
     "tier_inputs_pin": {"type": "str"},
     "tier_epoch": {"type": "str"},
+    "tier_secrets": {"type": "dict", "no_log": True},
+    "tier_ssh_agent": {"type": "bool", "default": False},
+    "tier_services": {
+        "type": "dict",
+        "options": {
+            "start": {"type": "list", "elements": "str", "default": []},
+            "manager": {"type": "str", "choices": ["systemd", "sysvinit"]},
+        },
+    },
     "tier_cage": {
         "type": "dict",
         "options": {
@@ -105,6 +117,12 @@ TIER_SPEC: Spec = {
 
 #: Kinds of outside inputs. Each entry of ``tier_inputs`` has exactly one.
 INPUTS = ("url", "file", "debian")
+
+#: The variable with the secrets of a build.
+SECRETS = "tier_secrets"
+
+#: Length of the shortest secret of a build. Files contain shorter texts by chance, so nothing proves that it is gone.
+MIN_SECRET_LENGTH = 6
 
 #: A tier has exactly one of these: a parent, or a source.
 ORIGINS = ("tier_parent", "tier_bootstrap", "tier_import", "tier_pull", "tier_follow")

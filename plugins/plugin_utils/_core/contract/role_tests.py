@@ -40,14 +40,21 @@ class Suite:
     own: RoleTests | None = None
     #: The tests of its ancestors' roles, the parent's first. Only those that are marked ``contract`` run.
     contracts: tuple[RoleTests, ...] = ()
+    #: The tests of its other roles.
+    more: tuple[RoleTests, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.all)
 
     @property
     def all(self) -> tuple[RoleTests, ...]:
-        """All tests, those of its own role first."""
-        return (*([] if self.own is None else [self.own]), *self.contracts)
+        """All tests, those of its own roles first."""
+        return (*self.of_tier, *self.contracts)
+
+    @property
+    def of_tier(self) -> tuple[RoleTests, ...]:
+        """The tests of its own roles."""
+        return (*([] if self.own is None else [self.own]), *self.more)
 
     def digest(self) -> str:
         """Return the digest of all files in the folders of the tests. It does not depend on the paths of the folders.

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any, assert_never
 
-from ..bases.debian_bootstrap import own_mirrors, suites
+from ..bases.debian_bootstrap import mirror, own_mirrors, suites
 from ..build_key.outside_inputs import DigestedInput, without_credentials
 from ..build_key.parts import COLLECTION, Parts, digest_key
 from ..build_key.repository_source import RepositorySource
@@ -142,7 +142,7 @@ def collect_facts(
         chain=planned.chain,
         tier=tier.name,
         team=tier.team,
-        role=tier.role,
+        role=tier.role_names,
         commit=planned.commit,
         source=planned.source,
         parts=dict(parts),
@@ -214,10 +214,9 @@ def _base(source: Source) -> Iterator[Material]:
         case Import(archive, checksum):
             yield Material("base", f"file:{PurePath(archive).name}", digest_set(checksum))
         case Bootstrap():
-            mirrors = {"archive": source.mirror, "security": source.security_mirror}
             packages = " ".join(source.packages)
-            for suite, kind in suites(source.suite).items():
-                address = without_credentials(mirrors[kind] or own_mirrors()[kind]).rstrip("/")
+            for suite, kind in suites(source).items():
+                address = without_credentials(mirror(source, kind) or own_mirrors()[kind]).rstrip("/")
                 asked = {"components": " ".join(source.components), "packages": packages}
                 yield Material("base", f"{address}/dists/{suite}", {}, asked)
         case Follow():  # another team made it, so nothing here is its build

@@ -104,6 +104,9 @@ IDLE_SCRIPT = "trap 'exit 0' TERM; while :; do sleep 86400 & wait $!; done"
 #: The start time that the engine reports cannot be used: Docker 26 and later writes ``/etc/hosts`` after that time.
 START_MARKER = "/dev/tierwright-begun"
 
+#: The process that :data:`IDLE_SCRIPT` waits for.
+IDLE_COMMAND = "sleep 86400"
+
 # Without a package list, the folder of the lists must look old: Ansible's apt module uses its time
 # (``cache_valid_time``).
 _IDLE_COMMAND = [
@@ -122,6 +125,8 @@ _BUILD_ENVIRONMENT = {
     # this variable would otherwise remove (dpkg(1)).
     "DPKG_FORCE": "security-mac,downgrade,unsafe-io",
     "PYTHONDONTWRITEBYTECODE": "1",
+    # The systemctl of an image makes links, and ignores requests to start something (systemctl(1)).
+    "SYSTEMD_OFFLINE": "1",
 }
 
 #: Variable with the time that many programs use in place of the current time
@@ -213,6 +218,17 @@ class Containers:
             EngineError: The container is not running, or the engine does not answer.
         """
         return [process.command for process in processes_of(self._session, container)]
+
+    def processes_inside(self, container: str) -> list[ProcessInfo]:
+        """List the processes of a build container with the IDs that they and their users have inside of it.
+
+        Raises:
+            EngineError: The container is not running, or its image has no working shell.
+        """
+        processes = _list_by_shell(self._session, container)
+        if processes is None:
+            raise EngineError(f"listing the processes of container {container}: its /bin/sh or cat does not work")
+        return processes
 
     def pause(self, container: str) -> bool:
         """Pause all processes in a container.

@@ -96,7 +96,7 @@ def identity(
         CHAIN: chain,
         TIER: tier.name,
         TEAM: tier.team,
-        ROLE: tier.role,
+        ROLE: tier.role_names,
         PARENT: parts.get("parent"),
         KEY: None if resumed else digest_key(parts),
         PARTS: None if resumed else json.dumps(dict(parts), sort_keys=True, separators=(",", ":")),

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ..bases.debian_bootstrap import own_mirrors, suites
+from ..bases.debian_bootstrap import mirror, own_mirrors, suites
 from ..build_key.file_digests import digest_path
 from ..build_key.outside_inputs import (
     DigestedInput,
@@ -205,7 +205,7 @@ def _read_debian(where: str, variable: str, debian: Mapping[str, Any], base: Tie
     if debian["suites"]:
         kinds = {suite: "security" if suite.endswith("-security") else "archive" for suite in debian["suites"]}
     elif isinstance(source, Bootstrap):
-        kinds = suites(source.suite)
+        kinds = suites(source)
     else:
         raise ChainError(
             f"{where}: debian has no suites, and the base {base.name!r} was not bootstrapped, so it has no suites "
@@ -214,18 +214,18 @@ def _read_debian(where: str, variable: str, debian: Mapping[str, Any], base: Tie
         )
     bootstrap = source if isinstance(source, Bootstrap) else None
     mirrors = {
-        "archive": debian["mirror"] or (bootstrap and bootstrap.mirror),
-        "security": debian["security_mirror"] or (bootstrap and bootstrap.security_mirror),
+        "archive": debian["mirror"] or (bootstrap and mirror(bootstrap, "archive")),
+        "security": debian["security_mirror"] or (bootstrap and mirror(bootstrap, "security")),
     }
     for suite, kind in kinds.items():
         path = f"dists/{suite}/InRelease"
-        mirror = mirrors[kind]
+        address = mirrors[kind]
         yield PendingInput(
             f"debian {suite}",
             variable,
-            f"{mirror.rstrip('/')}/{path}" if mirror else path,
+            f"{address.rstrip('/')}/{path}" if address else path,
             digest_index,
-            None if mirror else kind,
+            None if address else kind,
         )
 
 

@@ -150,7 +150,8 @@ class Planner:
         digested = self._inputs.get(tier)
         inputs = () if digested is None else tuple(digested.inputs)
         builder = read_builder(tier, self.inventory.variables(tier))
-        return BuildOrigin(self.roles.commit(tier), self.roles.source(tier), inputs, builder)
+        more_roles = self.roles.names(tier)[1:]
+        return BuildOrigin(self.roles.commit(tier), self.roles.source(tier), inputs, builder, more_roles)
 
     def _read_force(self, force: Any) -> list[str]:
         if force is not None and not isinstance(force, str | list | tuple):

@@ -212,12 +212,23 @@ def _read(tier: str, name: str, inventory_folder: Path) -> RoleContent:
     search_folders = _search_folders(inventory_folder)
     role = find_role(tier, name, search_folders)
     folders = tuple(each.folder for each in with_dependencies(tier, role, search_folders))
-    files = {
+    return RoleContent(role, folders, digest_roles(folders), read_arguments(role.folder), find_tests(role.folder))
+
+
+def digest_roles(folders: Iterable[Path]) -> dict[str, str]:
+    """Digest the files of roles, by the name of the key part.
+
+    Args:
+        folders: The folders of the roles, each once.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    return {
         f"role/{unique_name}/{path}": digest
         for unique_name, folder in _unique_names(folders).items()
         for path, digest in digest_folder(folder).items()
     }
-    return RoleContent(role, folders, files, read_arguments(role.folder), find_tests(role.folder))
 
 
 def _unique_names(folders: Iterable[Path]) -> dict[str, Path]:

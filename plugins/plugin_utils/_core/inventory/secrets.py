@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,15 @@ from ansible._internal._datatag._tags import Origin
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import EncryptedString, VaultHelper, is_encrypted_file
 
+from ..chain.tier_variables import SECRETS
 from ..errors import ChainError
 from ..local_files import own_reads
 
 #: Shorter values are not searched in settings: other texts contain them by chance.
 _MIN_LENGTH = 6
+
+#: Where a secret comes from, for messages: a vault, or the secrets of the build.
+_ORIGIN = ("comes from a vault", "is only for the build")
 
 #: Variables of Ansible that contain all other variables. These are checked one by one.
 _VIEWS = frozenset({"groups", "hostvars", "vars"})
@@ -45,9 +50,10 @@ def reject_secrets(tier: str, variable: str, config: Mapping[str, Any], variable
         for place, setting in settings:
             if value in setting:
                 where = variable + place.replace(value, "***")
+                origin = _ORIGIN[name.startswith(SECRETS)]
                 raise ChainError(
-                    f"tier {tier!r}: {where} contains the value of {name}, which comes from a vault; everybody who can "
-                    "pull the image could read it. Pass it to containers when they start, as a file or in their "
+                    f"tier {tier!r}: {where} contains the value of {name}, which {origin}; everybody who can pull "
+                    "the image could read it. Pass it to containers when they start, as a file or in their "
                     "environment"
                 )
 
@@ -73,13 +79,23 @@ class SecretMask:
 
 def _vault_values(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the name and the text of each value from a vault that can be decrypted."""
-    for name in variables.keys() - _VIEWS:
+    for name, value in _build_secrets(variables.get(SECRETS)):
+        yield f"{SECRETS}.{name}", value
+    for name in variables.keys() - _VIEWS - {SECRETS}:
         try:
             for place, leaf in _located_strings(variables[name], name):
                 if is_secret(leaf) and len(str(leaf)) >= _MIN_LENGTH:
                     yield place, str(leaf)
         except AnsibleError:  # a setting cannot contain a value that cannot be decrypted or templated here
             continue
+
+
+def _build_secrets(value: object) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each secret of a build. Their names are no secrets."""
+    for name, text in value.items() if isinstance(value, Mapping) else ():
+        with suppress(AnsibleError):
+            if len(str(text).strip()) >= _MIN_LENGTH:
+                yield name, str(text).strip()
 
 
 def is_secret(value: object) -> bool:

@@ -15,6 +15,7 @@ from ansible.errors import AnsibleError
 from ..build_key.parts import Parts, digest_bytes, plain, recorded_parts
 from ..chain.names import variable_prefix
 from ..chain.tier import Source, Tier
+from ..chain.tier_variables import SECRETS
 from ..engine.inspection import Snapshot
 from ..errors import ChainError
 from ..image import labels
@@ -23,6 +24,7 @@ from .argument_specs import check_role, check_role_tier, role_default
 from .chain_inventory import ChainInventory
 from .declared_inputs import Inputs, read_inputs
 from .role_usage import CurrentValues
+from .roles import RoleContent
 from .secrets import reject_secrets
 from .task_files import digest_task_files
 from .tier_roles import TierRoles
@@ -30,6 +32,10 @@ from .variable_digests import check_facts, digest_play, digest_variables
 
 #: Variables that decide which files of a base get into its image.
 _SEALING_VARIABLES = ("tier_drop", "tier_keep", "tier_protects", "tier_source_date_epoch")
+
+
+#: Settings of a source that were added later. Without a value, they leave the keys of existing images as they are.
+_LATER_SETTINGS = ("suites", "keyring")
 
 
 class TierKeyParts:
@@ -67,11 +73,13 @@ class TierKeyParts:
             parts["epoch"] = plain(str(variables["tier_epoch"]))
         if tier.source is not None:
             return parts | {"source": _digest_source(tier.source, variables)}
-        content = self._roles.read(tier.name)
-        if tier.role is None or content is None:
+        contents, hidden = self._roles.read(tier.name), {SECRETS}
+        if not contents:
             raise ChainError(f"tier {tier.name!r} has neither a source nor a role")
-        check_role(tier.name, tier.role, content.arguments, variables)
-        check_role_tier(tier.name, variable_prefix(content.role.name), content.arguments, raw)
+        for role, content in zip(tier.roles, contents, strict=True):
+            check_role(tier.name, role, content.arguments, variables)
+            check_role_tier(tier.name, variable_prefix(content.role.name), content.arguments, raw)
+            hidden |= content.arguments.hidden
         tags = self._inventory.task_tags
         if tags != {"run": ["all"], "skip": []}:
             # Tags apply only a part of the role. That gives a different image, which must not count as the whole one.
@@ -79,9 +87,9 @@ class TierKeyParts:
         return {
             **parts,
             "ansible-core": plain(self._ansible_version),
-            **content.files,
+            **self._roles.files(tier.name),
             **digest_task_files(tier, self._inventory.projects),
-            **digest_variables(variables, raw, content.arguments.hidden),
+            **digest_variables(variables, raw, hidden),
             **digest_play(self._inventory.play_variables, raw),
             **self._common,
         }
@@ -94,23 +102,27 @@ class TierKeyParts:
         """
         variables, variable = self._inventory.variables(tier.name), "tier_inputs"
         declared = variables.get(variable)
-        content = self._roles.read(tier.name) if declared is None else None
-        if content is not None:
-            variable = f"{variable_prefix(content.role.name)}_tier_inputs"
-            arguments = content.arguments
-            try:
-                if variable in arguments.defaults or variable in arguments.constants:
-                    declared = role_default(arguments, variable, self._inventory.hostvars.raw_get(tier.name))
-                else:
-                    declared = variables.get(variable)
-            except AnsibleError as error:
-                raise ChainError(
-                    f"tier {tier.name!r}: {variable} cannot be read before the role is applied: {error}; use no facts "
-                    "in it, or set tier_inputs"
-                ) from error
+        if declared is None:
+            found = [self._role_inputs(tier.name, content, variables) for content in self._roles.read(tier.name)]
+            variable = " and ".join(name for name, _value in found) or variable
+            values = [value or [] for _name, value in found]
+            declared = values[0] if len(values) == 1 else [item for value in values for item in value]
         base = self._inventory.chain[(tier.name, *self._inventory.chain.ancestors(tier.name))[-1]]
         folder = self._inventory.inventory_folder(tier.name)
         return read_inputs(tier, base, variable, declared or [], variables, inventory_folder=folder)
+
+    def _role_inputs(self, tier: str, content: RoleContent, variables: Mapping[str, Any]) -> tuple[str, Any]:
+        """Return the variable in which a role declares its inputs, and its value."""
+        variable, arguments = f"{variable_prefix(content.role.name)}_tier_inputs", content.arguments
+        try:
+            if variable in arguments.defaults or variable in arguments.constants:
+                return variable, role_default(arguments, variable, self._inventory.hostvars.raw_get(tier))
+            return variable, variables.get(variable)
+        except AnsibleError as error:
+            raise ChainError(
+                f"tier {tier!r}: {variable} cannot be read before the role is applied: {error}; use no facts "
+                "in it, or set tier_inputs"
+            ) from error
 
     def read_recorded(self, images: Snapshot) -> dict[str, list[Parts]]:
         """Digest the current state of the sources that the roles of existing images used.
@@ -152,5 +164,8 @@ def _digest_source(source: Source, variables: Mapping[str, Any]) -> str:
         "config": variables.get("tier_config"),
         **{name: variables[name] for name in _SEALING_VARIABLES if name in variables},
     }
+    for name in _LATER_SETTINGS:
+        if not settings.get(name):
+            settings.pop(name, None)
     settings.pop("archive", None)  # the checksum identifies the archive; its path differs between machines
     return digest_bytes(json.dumps(settings, sort_keys=True, default=str).encode())

@@ -25,9 +25,12 @@ from ..chain.tier_names import (
     is_team_name,
     is_tier_name,
 )
+from ..chain.tier_variables import SECRETS
 from ..errors import ChainError, wrap_errors
 from ..state.owner import Home, machine, user
+from .archive_keyring import read_keyring
 from .argument_specs import check_tier
+from .build_secrets import read_secrets
 
 #: Number of tiers that one message names; it counts the others.
 _LISTED_TIERS = 5
@@ -210,17 +213,10 @@ def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
     if problems:
         raise ChainError("\n".join(problems))
     parent = checked["tier_parent"]
-    if parent is None and checked["tier_role"]:
-        raise ChainError(
-            f"tier {name!r}: tier_role is {checked['tier_role']!r}, but no role builds a base; remove tier_role, or "
-            f"apply the role in a tier of its own, with tier_parent: {name}"
-        )
-    for variable in ("tier_before", "tier_after"):
-        if parent is None and checked[variable]:
-            raise ChainError(
-                f"tier {name!r}: {variable} is {checked[variable]!r}, but no task runs for a base; set {variable} for "
-                "the tiers that have a role"
-            )
+    if parent is None:
+        _check_base(name, checked)
+    roles = _read_roles(name, checked) if parent else []
+    read_secrets(name, checked[SECRETS])
     inventory_folder = Path(variables.get("inventory_dir") or ".")
     return Tier(
         name=name,
@@ -228,7 +224,8 @@ def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
         image=familiar_name(image),
         tag=checked["tier_tag"],
         parent=parent,
-        role=(checked["tier_role"] or name.replace("-", "_")) if parent else None,
+        role=roles[0] if roles else None,
+        more_roles=tuple(roles[1:]),
         source=None if parent else _read_source(name, checked, inventory_folder),
         neighbours=tuple(dict.fromkeys(checked["tier_neighbours"])),
         cage=read_cage(name, checked["tier_cage"]),
@@ -237,7 +234,41 @@ def read_tier(name: str, variables: Mapping[str, Any]) -> Tier:
         epoch=_check_epoch(name, checked["tier_source_date_epoch"]),
         before=tuple(str((inventory_folder / file).absolute()) for file in checked["tier_before"]),
         after=tuple(str((inventory_folder / file).absolute()) for file in checked["tier_after"]),
+        ssh_agent=checked["tier_ssh_agent"],
     )
+
+
+def _read_roles(name: str, checked: Mapping[str, Any]) -> list[str]:
+    role, roles = checked["tier_role"], checked["tier_roles"]
+    if roles is None:
+        return [role or name.replace("-", "_")]
+    if role:
+        raise ChainError(
+            f"tier {name!r}: it has tier_role and tier_roles; put all roles into tier_roles, in their order"
+        )
+    if not roles or len(set(roles)) < len(roles):
+        raise ChainError(f"tier {name!r}: tier_roles is {roles!r}; expected names of roles, each once, in their order")
+    return list(roles)
+
+
+#: Variables about the tasks of a tier. A base has none.
+_OF_TASKS = ("tier_before", "tier_after", "tier_ssh_agent", SECRETS)
+
+
+def _check_base(name: str, checked: Mapping[str, Any]) -> None:
+    for variable in ("tier_role", "tier_roles"):
+        if checked[variable]:
+            raise ChainError(
+                f"tier {name!r}: {variable} is {checked[variable]!r}, but no role builds a base; remove {variable}, or "
+                f"apply the role in a tier of its own, with tier_parent: {name}"
+            )
+    for variable in _OF_TASKS:
+        if checked[variable]:
+            value = "set" if variable == SECRETS else repr(checked[variable])
+            raise ChainError(
+                f"tier {name!r}: {variable} is {value}, but no task runs for a base; set {variable} for the tiers that "
+                "have a role"
+            )
 
 
 def _check_names(name: str, checked: Mapping[str, Any], image: str) -> Iterator[str]:
@@ -342,4 +373,6 @@ def _read_source(name: str, checked: Mapping[str, Any], inventory_folder: Path) 
         packages=tuple(bootstrap["packages"]),
         mirror=bootstrap["mirror"],
         security_mirror=bootstrap["security_mirror"],
+        suites=tuple(bootstrap["suites"] or ()),
+        keyring=read_keyring(name, bootstrap, inventory_folder),
     )

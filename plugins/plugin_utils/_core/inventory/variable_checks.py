@@ -34,7 +34,8 @@ def check_type(variable: str, option: Mapping[str, Any], value: Any) -> Iterator
     type_name = option["type"]
     is_valid, expected = _TYPES[type_name]
     if not is_valid(value) and not (variable in _NUMBERS_AS_TEXT and isinstance(value, float)):
-        yield f"{variable} is {value!r}; expected {expected}"
+        shown = f"a value of the type {type(value).__name__}" if option.get("no_log") else repr(value)
+        yield f"{variable} is {shown}; expected {expected}"
     elif type_name == "list" and not isinstance(value, str):
         for index, item in enumerate(value):
             yield from check_type(f"{variable}[{index}]", {**option, "type": option.get("elements", "str")}, item)
@@ -74,6 +75,7 @@ _TYPES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "int": (_is_whole, "a whole number"),
     "list": (lambda value: isinstance(value, str | list | tuple), "a list"),
     "dict": (lambda value: isinstance(value, Mapping), "a dictionary"),
+    "bool": (lambda value: isinstance(value, bool), "true or false"),
 }
 
 #: Checks of the variables that control the run of one tier: whether a value is valid, and what is expected.
@@ -106,11 +108,11 @@ def check_names(tier: str, variables: Mapping[str, Any]) -> None:
         ChainError: With a line for each unknown variable, which suggests the most similar known one.
     """
     own_names = _read_own_names(tier, variables.get(OWN_VARIABLES))
-    role = variables.get("tier_role") or tier.replace("-", "_")
-    prefix = f"{str(role).rpartition('.')[2]}_"
+    roles = variables.get("tier_roles") or [variables.get("tier_role") or tier.replace("-", "_")]
+    roles = roles if isinstance(roles, list) else [roles]
+    prefixes = tuple(prefix for role in roles if (prefix := f"{str(role).rpartition('.')[2]}_").startswith(_PREFIX))
     names = {name for name in variables if name.startswith(_PREFIX) and name not in own_names}
-    if prefix.startswith(_PREFIX):
-        names = {name for name in names if not name.startswith(prefix)}
+    names = {name for name in names if not name.startswith(prefixes)}
     problems = list(_check_unknown(tier, sorted(names)))
     if problems:
         raise ChainError("\n".join(problems))

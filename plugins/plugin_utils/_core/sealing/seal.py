@@ -19,7 +19,7 @@ from ..engine.inspection import Image
 from ..errors import ChainError, SealError
 from ..image import labels, provenance
 from ..image.configuration import document, image_id, runtime_config
-from ..layer import build_memory, build_references, container_changes, mounts, protected_paths
+from ..layer import build_memory, build_references, container_changes, mounts, protected_paths, secret_traces
 from ..layer.cleaner import Cleaner, layer_entries
 from ..layer.tar_writer import Layer
 from .loading import Layers, load, load_new
@@ -50,6 +50,8 @@ class ImageSpec:
     protected: Sequence[Protection] = ()
     #: The tasks of the build.
     timeline: build_memory.Timeline = field(default_factory=build_memory.Timeline)
+    #: The secrets of the build, by name. The layer must not contain them.
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: Called with the image's ID before the image is loaded.
     announce: Callable[[str], object] = lambda _image: None
 
@@ -87,6 +89,7 @@ def seal(engine: Engine, container: str, spec: ImageSpec, *, say: Callable[[str]
                     timeline=spec.timeline,
                 )
                 mounts.check_mounts(container_content.mounted, cleaner, spec.timeline)
+                secret_traces.check(entries, spec.secrets, spec.timeline)
                 references = build_references.find(entries)
                 build_references.check(references, spec.timeline, cleaner.keeps)
                 layer = Layer(entries, spec.epoch, container_content.reading)

@@ -32,7 +32,7 @@ class Planned:
     image: str | None
     #: Parts of its build key, without ``parent`` if the parent is built in this run.
     parts: dict[str, str]
-    #: The name of its role for ``include_role``; ``None`` for a base, and for a tier that is not part of the run.
+    #: The name of its first role for ``include_role``; ``None`` for a base, and for a tier that is not part of the run.
     role: str | None
     #: Whether the tier is built even if an image with its key exists.
     forced: bool = False
@@ -56,6 +56,8 @@ class Planned:
     inputs: tuple[DigestedInput, ...] = ()
     #: The name of the builder (``tier_builder``); empty means the host name.
     builder: str = ""
+    #: The names of its other roles for ``include_role``.
+    more_roles: tuple[str, ...] = ()
 
     @property
     def runs(self) -> bool:
@@ -63,14 +65,17 @@ class Planned:
         return self.action is Action.BUILD or self.untested
 
     @property
-    def config_variable(self) -> str:
-        """The variable in which the role declares the settings of its image: ``httpd_php_tier_config``."""
-        return f"{variable_prefix(self.role or '')}_tier_config"
+    def config_variables(self) -> tuple[str, ...]:
+        """The variables in which its roles declare the settings of its image: ``httpd_php_tier_config``."""
+        return self._variables("tier_config")
 
     @property
-    def protects_variable(self) -> str:
-        """The variable in which the role declares its protected paths: ``httpd_php_tier_protects``."""
-        return f"{variable_prefix(self.role or '')}_tier_protects"
+    def protects_variables(self) -> tuple[str, ...]:
+        """The variables in which its roles declare its protected paths: ``httpd_php_tier_protects``."""
+        return self._variables("tier_protects")
+
+    def _variables(self, ending: str) -> tuple[str, ...]:
+        return tuple(f"{variable_prefix(role)}_{ending}" for role in (self.role or "", *self.more_roles))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,7 @@ class BuildOrigin:
     source: RepositorySource | None = None
     inputs: tuple[DigestedInput, ...] = ()
     builder: str = ""
+    more_roles: tuple[str, ...] = ()
 
 
 #: That of a tier that is not built.
@@ -106,6 +112,7 @@ def write_plan(
         image=decision.image,
         parts=dict(decision.parts),
         role=role,
+        more_roles=origin.more_roles,
         forced=decision.forced,
         elsewhere=tuple(dict(parts) for parts in decision.elsewhere),
         roles=tuple(str(folder) for folder in roles),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -36,17 +36,32 @@ from ..state.kept_builds import KeptBuild, request_keeping, resumed_build
 from ..state.plan_records import Planned, read_plan
 from ..state.tier_records import BuildRecord, read_build, write_build
 from .build_notes import MadeImage, note_build
+from .build_secrets import give_secrets, ssh_agent_mount, take_secrets
 from .candidates import announce, hold, propose, propose_kept, propose_resumed
 from .cleanup import clear_build, container_name
 from .file_access import digest_accessed
 from .keeping import discard, discard_earlier, wake
 from .parent import check_parent
+from .service_end import end_services
 from .tasks import timeline, wait_for_jobs
 
 #: The Python of distributions whose Python Tierwright cannot mount.
 _SYSTEM_PYTHON = "/usr/bin/python3"
 
-_NO_TOOLS = BuildTools()
+
+@dataclass(frozen=True, slots=True)
+class RoleUse:
+    """What a role used while it was applied."""
+
+    #: More parts of the tier's key: the sources.
+    parts: Mapping[str, str] = field(default_factory=dict)
+    #: What the controller says about itself, for the facts about the build.
+    tools: BuildTools = field(default_factory=BuildTools)
+    #: The secrets of the build, by name. The layer must not contain them.
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+_NOTHING = RoleUse()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +108,7 @@ def start(
     parent_id: str,
     *,
     python: str | None,
+    secrets: Mapping[str, str] = MappingProxyType({}),
     say: Callable[[str], None],
 ) -> StartedBuild:
     """Start the tier's build container on exactly the image ``parent_id``.
@@ -103,10 +119,11 @@ def start(
         planned: The plan for the tier.
         parent_id: ID of the parent's image.
         python: Path of the image's own Python, for modules; ``None`` mounts a copy of the distribution's Python.
+        secrets: The secrets that its tasks may use, by name.
         say: Called with each line to print, for example before a step that takes time.
 
     Raises:
-        SourceError: No Python for modules can be made.
+        SourceError: No Python for modules can be made, or there is no SSH agent.
         EngineError: The engine rejected a request, or the parent's image was removed.
         DamagedError: The record of a kept build of the tier cannot be read.
     """
@@ -124,6 +141,8 @@ def start(
             mounts = [mounted.mount, mounted_python.cache_mount(engine, parent_image)]
             environment = mounted.environment(measured=stopwatch.is_running())
         python = mounted.python if mounted else _SYSTEM_PYTHON
+    if planned.tier.ssh_agent:
+        mounts.append(ssh_agent_mount(name, engine_address()))
     with stopwatch.measured("make the stage image"):
         stage_id = stage(engine, parent_image, journal.run, name)
     epoch = epoch_of(planned, parent_image)
@@ -141,16 +160,20 @@ def start(
         )
     to_look_at = engine.images.engine_name(parent_id)
     write_build(journal, name, BuildRecord(container.id, stage_id, parent_id, epoch, to_look_at))
+    give_secrets(engine, name, container.id, secrets)
     return StartedBuild(container.name, python)
 
 
-def resume(engine: Engine, journal: Journal, kept: KeptBuild) -> StartedBuild:
+def resume(
+    engine: Engine, journal: Journal, kept: KeptBuild, *, secrets: Mapping[str, str] = MappingProxyType({})
+) -> StartedBuild:
     """Go on in the kept container of a failed build.
 
     Args:
         engine: The engine.
         journal: The journal of the run.
         kept: The failed build.
+        secrets: The secrets that its tasks may use, by name. Those of the failed build ended with its processes.
 
     Raises:
         NotFoundError: Somebody removed the container.
@@ -160,6 +183,7 @@ def resume(engine: Engine, journal: Journal, kept: KeptBuild) -> StartedBuild:
     record = BuildRecord(kept.container, kept.stage, kept.parent, kept.epoch, kept.to_look_at)
     write_build(journal, kept.tier, record)
     request_keeping(journal, kept.tier, kept.request)
+    give_secrets(engine, kept.tier, kept.container, secrets)
     return StartedBuild(kept.name, kept.request.python)
 
 
@@ -185,8 +209,7 @@ def seal_tier(
     name: str,
     declared: Mapping[str, Any],
     protects: tuple[str, ...] = (),
-    used: Mapping[str, str] = MappingProxyType({}),
-    tools: BuildTools = _NO_TOOLS,
+    used: RoleUse = _NOTHING,
     *,
     say: Callable[[str], None],
 ) -> Image:
@@ -198,8 +221,7 @@ def seal_tier(
         name: Name of the tier.
         declared: Its checked ``tier_config``.
         protects: Its checked ``tier_protects``.
-        used: More parts of its key: the sources that its role used, except files outside the role.
-        tools: What the controller says about itself, for the facts about the build.
+        used: What its role used, except files outside the role.
         say: Called with each line to print: what is left out of its layer, and what the seal waits for.
 
     Raises:
@@ -211,12 +233,15 @@ def seal_tier(
     if build is None:
         raise RunError(f"tier {name!r} has no build container in run {journal.run}")
     wait_for_jobs(engine, journal, name, build.container, say)
+    end_services(engine, name, build.container, say)
+    if used.secrets:
+        take_secrets(engine, name, build.container)
     if stopwatch.is_running():
         apt_times.collect(engine, build.container)
     tier, parent_image = planned.tier, engine.images.get(build.parent)
     in_key = (*planned.roles, *tier.before, *tier.after)
     with stopwatch.measured("digest what the role read"):
-        recorded = {**digest_accessed(journal, name, in_key, Projects(planned.projects)), **used}
+        recorded = {**digest_accessed(journal, name, in_key, Projects(planned.projects)), **used.parts}
     mounts.check_volumes(engine, tier=name, container=build.container, parent_image=parent_image, declared=declared)
     inherited = labels.protections(parent_image.labels)
     parts = {**planned.parts, **recorded, "parent": parent_image.id}
@@ -230,7 +255,9 @@ def seal_tier(
         protects=(*inherited, Protection(name, tier.team, protects)),
         resumed=journal.run if resumed else None,
     )
-    created_by = f"role {tier.role}" + (f" at {planned.commit.name}" if planned.commit else "")
+    created_by = f"{'roles' if tier.more_roles else 'role'} {tier.role_names}" + (
+        f" at {planned.commit.name}" if planned.commit else ""
+    )
     spec = ImageSpec(
         tier,
         created_by,
@@ -240,6 +267,7 @@ def seal_tier(
         parent_image,
         protected=inherited,
         timeline=timeline(journal, name),
+        secrets=used.secrets,
         announce=partial(announce, journal, name),
     )
     if resumed:
@@ -257,7 +285,7 @@ def seal_tier(
     has_own_layer = len(image.layers) > len(parent_image.layers)
     made = MadeImage(image, has_own_layer, parent_image, parts, build.epoch, began)
     with stopwatch.measured("note the build"):
-        note_build(planned, journal.run, candidate, made, tools, say)
+        note_build(planned, journal.run, candidate, made, used.tools, say)
     return candidate
 
 

@@ -109,7 +109,7 @@ def describe_suite(suite: Suite) -> tuple[SuiteFolder, ...]:
     """
 
     def describe(tests: RoleTests) -> SuiteFolder:
-        kind = OWN if tests is suite.own else CONTRACT
+        kind = OWN if tests in suite.of_tier else CONTRACT
         folder = Path(tests.folder)
         contracts = may_have_contracts(folder)
         shown = "" if tests.origin else _portable_folder(folder).as_posix()

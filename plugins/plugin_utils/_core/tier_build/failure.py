@@ -32,6 +32,8 @@ _HARDWARE = (
     "uptime"
 )
 
+_HIDDEN = "its message is hidden by no_log"
+
 #: Hints for roles that were written for whole machines, each with the patterns of the failures that it helps with.
 _HINTS = {
     "an image has no package lists until a task fetches them, and many roles leave that to pre_tasks: put a task "
@@ -59,11 +61,24 @@ _HINTS = {
         r"Read-only file system.*(python|site-packages)",
         r"(python|site-packages).*Read-only file system",
     ),
-    "a build container runs only the role's tasks, so no service can be started: let the image's entrypoint "
-    "start the service, and skip such tasks in a build": (
+    "a build container has no service manager: use ansible.builtin.systemd_service instead of the command systemctl "
+    "(it makes the links in the image), or skip this task in a build": (
         r"System has not been booted with systemd",
         r"Failed to connect to bus",
-        r"Could not find the requested service",
+        r"No such file or directory: b?'?systemctl",
+        r"systemctl: (command )?not found",
+    ),
+    "a build starts no services: if this task needs a running one, name it in tier_services, for example "
+    "tier_services: {start: [mariadb]} with tier_cage: {capabilities: [KILL]}": (
+        r"Can't connect to (local )?(MySQL|MariaDB|server)",
+        r"connection to server .* failed",
+        r"could not connect to server",
+        r"Connection refused.*\b(3306|5432|6379)\b",
+    ),
+    "this role insists on systemd: set tier_services: {manager: systemd}, which gives it the fact that it expects": (
+        r"(service_mgr|systemd) is (required|not supported|unsupported)",
+        r"(requires?|needs?|supports? only|only supports?|only works? (on|with)) (a )?systemd",
+        r"service_mgr == ['\"]systemd",
     ),
     "does this machine need a proxy to reach the network? tier_proxy: true passes its proxy variables on": (
         r"Temporary failure (in name resolution|resolving)",
@@ -74,6 +89,7 @@ _HINTS = {
     "the engine mounts /etc/hosts, /etc/hostname and /etc/resolv.conf in every container, so no image can contain "
     "them: do not change them in the role, and pass such settings when a container is started (docker run "
     "--add-host, --hostname, --dns)": (r"Errno 16", r"Device or resource busy"),
+    "many roles have a variable that turns no_log off; set it for one run to see the message": (re.escape(_HIDDEN),),
     "a company's CA can be installed before the role, by a task file in tier_before": (r"certificate verify failed",),
 }
 
@@ -97,8 +113,6 @@ _MAX_LINES = 20
 
 #: The largest number of failed items of a loop that are printed.
 _MAX_ITEMS = 5
-
-_HIDDEN = "its message is hidden by no_log"
 
 #: Fields with outputs of a module, and their titles. A module that crashed has the last two.
 _OUTPUTS = {"stderr": "stderr", "stdout": "stdout", "module_stderr": "stderr", "module_stdout": "stdout"}

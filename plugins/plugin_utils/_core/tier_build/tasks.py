@@ -106,6 +106,11 @@ def wait_for_jobs(engine: Engine, journal: Journal, tier: str, container: str, s
         time.sleep(_LOOK_SECONDS)
 
 
+def is_asynchronous(command: str) -> bool:
+    """Check whether a command line belongs to the wrapper of an asynchronous task."""
+    return _WRAPPER.search(command) is not None
+
+
 def unfinished(processes: Iterable[str]) -> list[str]:
     """Return the modules of the asynchronous tasks that still run, sorted.
 
