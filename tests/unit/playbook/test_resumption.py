@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.block import Block
@@ -15,7 +17,16 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.re
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.kept_builds import PastTask
 
 FILE = "web/tasks/main.yml"
-init_plugin_loader([])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loader_of_ansible():
+    """Names such as ansible.builtin.command need Ansible's loader, which other tests must not find."""
+    finders, hooks = list(sys.meta_path), list(sys.path_hooks)
+    init_plugin_loader([])
+    yield
+    sys.meta_path[:], sys.path_hooks[:] = finders, hooks
+    sys.path_importer_cache.clear()
 
 
 @pytest.fixture

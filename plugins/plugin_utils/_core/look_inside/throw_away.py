@@ -127,7 +127,7 @@ def start_build(engine: Engine, parent_image: Image, tier: str, cage: Cage, owne
         tier=tier,
         labels=_labels(run, tier, parent_image.labels.get(labels.CHAIN, "")),
         confined=confined(engine.system, cage, family=parent_image.labels.get(labels.FAMILY), say=say, mounts=mounts),
-        environment={**(python.environment if python else {}), EPOCH: str(parent_image.created)},
+        environment={**(python.environment() if python else {}), EPOCH: str(parent_image.created)},
     )
     return ThrowAway(container.id, run)
 
