@@ -5,9 +5,11 @@ from ansible.errors import AnsibleError
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.argument_specs import (
+    RoleArguments,
     check_config,
     check_protects,
     check_role,
+    check_role_tier,
     read_arguments,
 )
 
@@ -114,3 +116,21 @@ def test_protected_paths_are_a_list_of_patterns():
     for value, message in invalid:
         with pytest.raises(ChainError, match=f"tier 'core': .*{message}"):
             check_protects("core", "tier_protects", value)
+
+
+@pytest.mark.parametrize(
+    "defaults",
+    [
+        {"web_tier_config": {}, "web_tier_protects": []},
+        {"web_tier_config": None, "web_tier_protects": None},
+    ],
+)
+def test_a_role_may_set_nothing(defaults):
+    check_role_tier("x", "web", RoleArguments(None, frozenset(), defaults), {})
+
+
+@pytest.mark.parametrize("defaults", [{"web_tier_config": []}, {"web_tier_protects": {}}])
+def test_an_empty_value_of_the_wrong_type_is_an_error(defaults):
+    (variable,) = defaults
+    with pytest.raises(ChainError, match=f"tier 'x': {variable}"):
+        check_role_tier("x", "web", RoleArguments(None, frozenset(), defaults), {})

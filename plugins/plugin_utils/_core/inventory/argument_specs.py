@@ -241,13 +241,14 @@ def check_role_tier(name: str, prefix: str, arguments: RoleArguments, variables:
         ChainError: With a line for each wrong value.
     """
     problems = []
-    for tier_variable, check in (("tier_config", check_config), ("tier_protects", check_protects)):
+    for tier_variable, check, nothing in (("tier_config", check_config, {}), ("tier_protects", check_protects, [])):
         variable = f"{prefix}_{tier_variable}"
         if variables.get(tier_variable) is not None:
             continue
         try:
             if variable in {**arguments.defaults, **arguments.constants, **variables}:
-                value = check(name, variable, role_default(arguments, variable, variables) or {})
+                given = role_default(arguments, variable, variables)
+                value = check(name, variable, nothing if given is None else given)
                 reject_secrets(name, variable, value if isinstance(value, dict) else {"": value}, variables)
         except AnsibleError:
             continue
