@@ -56,7 +56,7 @@ def problems(words: list[str]) -> Iterator[str]:
 
 def _verb_problems(arguments: list[str]) -> Iterator[str]:
     command: click.Command = tierwright
-    context = click.Context(tierwright, info_name="tierwright")
+    context = click.Context(tierwright, info_name="tierwright", help_option_names=["-h", "--help"])
     while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
         found = command.get_command(context, arguments[0])
         if found is None:
@@ -67,7 +67,7 @@ def _verb_problems(arguments: list[str]) -> Iterator[str]:
     known = {name for option in command.get_params(context) for name in (*option.opts, *option.secondary_opts)}
     for argument in arguments[: arguments.index("--") if "--" in arguments else None]:
         option = argument.partition("=")[0]
-        if re.fullmatch(r"--?[a-z][a-z-]*", option) and option not in known | {"-h", "--help"}:
+        if re.fullmatch(r"--?[a-z][a-z-]*", option) and option not in known:
             yield f"the option {option}"
 
 
