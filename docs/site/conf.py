@@ -15,7 +15,7 @@ author = "Tierwright contributors"
 copyright = author  # noqa: A001 - Sphinx's name
 version = release = re.search(r"^version: *(\S+)$", (ROOT / "galaxy.yml").read_text(), re.MULTILINE)[1]
 
-extensions = ["myst_parser", "navigation", "diagrams", "plugin_pages", "accessible", "pictures"]
+extensions = ["myst_parser", "navigation", "diagrams", "plugin_pages", "accessible", "html_pictures"]
 root_doc = "docs/index"
 include_patterns = [
     "*.md",

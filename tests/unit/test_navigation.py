@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
+import importlib.util
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "docs/site"))
-
-import navigation  # noqa: E402 - Sphinx finds it in the same way
+_SPEC = importlib.util.spec_from_file_location("navigation", ROOT / "docs/site/navigation.py")
+navigation = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(navigation)
 
 #: It tests files of the project, not its behaviour.
 pytestmark = pytest.mark.once
