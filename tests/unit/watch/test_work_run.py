@@ -93,7 +93,7 @@ def build(*tests, error=None):
     def playbooks(folder, names, arguments, _why_end):
         assert names[-1] in {"tierwright.chain.build_chain", "tierwright.chain.try_candidate"}
         path = json.loads(arguments[-1])["tier_result_file"]
-        told = [result.Test(name, state, 1.0, "ops", "", "") for name, state in tests]
+        told = [result.Test(name, state, 1.0, "ops", "web", "", "") for name, state in tests]
         tier = result.TierResult(
             tier="web",
             team="dev",
