@@ -48,6 +48,7 @@ TASKS = [
     task("web", 8, OWN + "tier_test", 12, 3),
     task("late", 9, OWN + "tier_start", 15, 1, result="failed"),
     task("base", 10, OWN + "tier_promote", 16, 0.5),
+    task("base", 11, OWN + "tier_publish", 16.5, 0.1, result="skipped"),
 ]
 
 

@@ -219,7 +219,8 @@ def make_profile(journal: Journal, tasks: list[TaskTime], began: float, ended: f
             ready = max(begin, _ready(journal, planned, tier.parent))
             of_tier = [span for span in spans if span.host == tier.name]
             tiers.append(_profile_tier(journal, tier.name, own[tier.name], of_tier, ready, began))
-    steps = {name: [task for task in tasks if _own_action(task) == action] for action, name in _RUN_STEPS.items()}
+    of_run = [task for task in tasks if task.result != "skipped"]
+    steps = {name: [task for task in of_run if _own_action(task) == action] for action, name in _RUN_STEPS.items()}
     chain_name = next((plan.chain for plan in planned.values()), "")
     return RunProfile(
         chain=chain_name,
