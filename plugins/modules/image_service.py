@@ -38,12 +38,10 @@ options:
     description: Has no effect, because no manager has read the unit files.
     type: bool
     default: false
-    aliases: [daemon-reload]
   daemon_reexec:
     description: Has no effect.
     type: bool
     default: false
-    aliases: [daemon-reexec]
   scope:
     description: Whether this is a unit of the system, or a unit of all users.
     type: str
@@ -154,8 +152,8 @@ def main() -> None:
             "enabled": {"type": "bool"},
             "masked": {"type": "bool"},
             "state": {"type": "str", "choices": ["reloaded", "restarted", "started", "stopped"]},
-            "daemon_reload": {"type": "bool", "default": False, "aliases": ["daemon-reload"]},
-            "daemon_reexec": {"type": "bool", "default": False, "aliases": ["daemon-reexec"]},
+            "daemon_reload": {"type": "bool", "default": False},
+            "daemon_reexec": {"type": "bool", "default": False},
             "scope": {"type": "str", "choices": ["system", "global"], "default": "system"},
             "starts": {"type": "bool", "default": False},
         },

@@ -81,3 +81,8 @@ def test_only_listed_services_start(services, name, started):
 @pytest.mark.parametrize("name", ["db", "db.service", "db@15-main", "db@15-main.service"])
 def test_instances_share_an_init_script(name):
     assert init_script(name) == "db"
+
+
+@pytest.mark.parametrize("option", ["daemon_reload", "daemon-reload", "daemon_reexec", "daemon-reexec"])
+def test_options_have_both_spellings_that_the_modules_of_ansible_know(option):
+    assert image_arguments({option: True}) == ({option.replace("-", "_"): True}, [])

@@ -36,6 +36,15 @@ def is_service_task(task: Any) -> bool:
     return module in _MODULES and collection in _BUILTIN and not task.delegate_to and uses in _MANAGERS
 
 
+#: Other names of arguments in Ansible's modules. A name with a hyphen cannot be that of an argument of our module.
+_ALIASES = {
+    "service": "name",
+    "unit": "name",
+    "daemon-reload": "daemon_reload",
+    "daemon-reexec": "daemon_reexec",
+}
+
+
 def redirect(task: Any, connection: object) -> None:
     """Let :data:`IMAGE_SERVICE` do the work of a service task if its host is a build container.
 
@@ -55,9 +64,9 @@ def image_arguments(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], list[
         The arguments, and the names of those that have no effect in a build although they have one on a machine.
     """
     kept = {key: value for key, value in arguments.items() if key not in _LEFT_OUT | _IGNORED}
-    for alias in ("service", "unit"):
+    for alias, name in _ALIASES.items():
         if alias in kept:
-            kept["name"] = kept.pop(alias)
+            kept[name] = kept.pop(alias)
     return kept, sorted(_IGNORED & arguments.keys())
 
 
