@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from sphinx.application import Sphinx
 
@@ -11,14 +12,19 @@ _CONTENTS = re.compile(r"^\.\. contents::\n(?:   .*\n)*", re.MULTILINE)
 _LINK = re.compile(r"<(?P<page>\w+)\.rst(?P<place>#[^>]*)?>`")
 #: In tables, antsibull-docs writes links in HTML, for a site that has all collections.
 _OTHER_FOLDER = "../../tierwright/chain/"
-_BUILTIN = ("../../ansible/builtin/", "https://docs.ansible.com/ansible/latest/collections/ansible/builtin/")
+_BUILTIN = "https://docs.ansible.com/ansible/latest/collections/ansible/builtin/"
+
+
+def _address(page: str, folder: Path) -> str:
+    """The page of a module or plugin: one of this site, or one of Ansible's own documentation."""
+    return f"{page}.html" if (folder / f"{page}.rst").is_file() else f"{_BUILTIN}{page}.html"
 
 
 def _adapt(app: Sphinx, docname: str, source: list[str]) -> None:
-    del app
+    folder = Path(app.srcdir, docname).parent
     if docname.startswith("docs/reference/"):
-        text = _CONTENTS.sub("", source[0]).replace(_OTHER_FOLDER, "").replace(*_BUILTIN)
-        source[0] = _LINK.sub(lambda link: f"<{link['page']}.html{link['place'] or ''}>`", text)
+        text = _CONTENTS.sub("", source[0]).replace(_OTHER_FOLDER, "").replace("../../ansible/builtin/", _BUILTIN)
+        source[0] = _LINK.sub(lambda link: f"<{_address(link['page'], folder)}{link['place'] or ''}>`", text)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
