@@ -355,6 +355,14 @@ def remove_images(engine: docker.DockerClient, where: str, keep: str = "-") -> N
                 engine.images.remove(tag, force=True)
 
 
+def remove_names(engine: docker.DockerClient, prefix: str) -> None:
+    """Remove the names that begin with `prefix`. An image may have others, which stay: the demo's base, for example."""
+    for image in engine.images.list():
+        for tag in image.tags:
+            if tag.startswith(prefix):
+                engine.images.remove(tag)
+
+
 def remove_interpreter(engine: docker.DockerClient, base: str) -> None:
     """Remove the mounted Python of a base that a test made."""
     name = mounted_python.volume_name(next(mounted_python.python_sources(as_engine(engine).images.get(base))))

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 
-from .conftest import BIN, remove_images, remove_interpreter
+from .conftest import BIN, remove_images, remove_names
 
 pytestmark = pytest.mark.once
 
@@ -64,10 +64,9 @@ def project(tmp_path, environment, registry, demo_base, engine):
     ):
         subprocess.run(["git", *command], cwd=folder, check=True)
     yield folder
-    for base in engine.images.list(f"{prefix}/base"):
-        remove_interpreter(engine, str(base.id))
-    for where in (f"label={labels.CHAIN}={name}", f"reference={prefix}/*", f"reference={source}"):
-        remove_images(engine, where)
+    remove_images(engine, f"label={labels.CHAIN}={name}")
+    for names in (f"{prefix}/", f"{source}:"):
+        remove_names(engine, names)
     for claim in engine.volumes.list(filters={"label": f"{labels.CHAIN}={name}"}):
         claim.remove()
 

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 
-from .conftest import BIN, remove_images, remove_interpreter
+from .conftest import BIN, remove_images, remove_names
 
 pytestmark = pytest.mark.once
 
@@ -31,11 +31,9 @@ def project(tmp_path, environment, registry, demo_base, engine):
     tierwright("init", name, "--from", "image", "--image", pinned, *tiers, "--ci", "gitlab")
     tierwright("new", "tier", "app", "--parent", "web", "--team", "development", cwd=tmp_path / name)
     yield tmp_path / name
-    for base in engine.images.list(f"{name}/base"):
-        remove_interpreter(engine, str(base.id))
     remove_images(engine, f"label={labels.CHAIN}={name}")
-    remove_images(engine, f"reference={name}/*")
-    remove_images(engine, f"reference={image}")
+    remove_names(engine, f"{name}/")
+    remove_names(engine, f"{image}:")
     for claim in engine.volumes.list(filters={"label": f"{labels.CHAIN}={name}"}):
         claim.remove()
 

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
 from types import ModuleType
+from zipimport import zipimporter
 
 
 class LibraryLoader(SourceFileLoader):
@@ -65,7 +66,7 @@ def install(package: str, loader: object) -> None:
 
     Args:
         package: Full name of the package.
-        loader: The loader of the package. If it is Python's own, nothing is changed.
+        loader: The loader of the package. If it is one of Python's own, for a folder or an archive, nothing is changed.
     """
-    if not isinstance(loader, SourceFileLoader):
+    if not isinstance(loader, SourceFileLoader | zipimporter):
         sys.meta_path.insert(0, LibraryFinder(package))

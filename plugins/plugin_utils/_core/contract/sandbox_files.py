@@ -31,7 +31,7 @@ _DISTRIBUTIONS = ("pytest", "pluggy", "pytest-timeout", "pytest-testinfra")
 
 #: Files of this library that the sandbox needs. They import nothing else of it.
 LIBRARY = (
-    *("__init__.py", "errors.py", "text.py", "parent_process.py"),
+    *("__init__.py", "library_loader.py", "errors.py", "text.py", "parent_process.py"),
     *("agent/__init__.py", "agent/inside/__init__.py", "agent/inside/frames.py"),
     *("contract/__init__.py", "contract/container_access.py", "contract/container_operations.py"),
     *("contract/fixtures.py", "contract/pytest_plugin.py", "contract/session_result.py"),
