@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import io
 import json
 import os
+import re
 import secrets
 import signal
 import subprocess
