@@ -1,0 +1,305 @@
+"""The contenders with Dockerfiles, and the bare script: each builds the same tiers, from the same base."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from engines.roots import UnavailableError
+from unpacked_package import unpack
+
+from . import twins
+from .commands import BuildError, in_order, run
+
+#: The images of this bench have names in this repository, and nothing else has.
+REPOSITORY = "tierwright-bench-chain"
+BASE_IMAGE = f"{REPOSITORY}/base:latest"
+
+
+class Contender(ABC):
+    """Builds the chain in one way."""
+
+    #: As in the tables.
+    name: str
+    #: How it gets its packages.
+    packages: str
+
+    def __init__(self, parents: dict[str, str], folder: Path) -> None:
+        """Prepare nothing yet.
+
+        Args:
+            parents: Each tier and its parent, parents first.
+            folder: A new folder for its files.
+        """
+        self.parents = parents
+        self.folder = folder
+
+    def missing(self) -> str:
+        """Why it cannot run here; empty if it can. Programs are fetched, which is not measured."""
+        return ""
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Write its files."""
+
+    @abstractmethod
+    def edit(self, tier: str, line: str) -> None:
+        """Add a line to a file of a tier."""
+
+    @abstractmethod
+    def build(self, *, cold: bool) -> None:
+        """Build all tiers; this is what the bench measures.
+
+        Args:
+            cold: Whether nothing that was built before may be used, except the base and downloaded packages.
+
+        Raises:
+            BuildError: It failed.
+        """
+
+    @abstractmethod
+    def forget(self) -> None:
+        """Remove the images of all tiers."""
+
+    def image(self, tier: str) -> str:
+        """The name of an image on the engine."""
+        return f"{REPOSITORY}/{self.name}-{tier}:latest"
+
+    def export(self, tier: str) -> None:
+        """Bring an image to the engine, if it is elsewhere, to compare its content."""
+        _ = tier
+
+    def version(self) -> str:
+        """What runs, and its version."""
+        return run(["docker", "version", "--format", "Docker {{.Server.Version}}"]).strip()
+
+    def prepare_again(self) -> None:
+        """Undo all edits."""
+        shutil.rmtree(self.folder)
+        self.prepare()
+
+    def close(self) -> None:
+        """Remove everything that it made."""
+        self.forget()
+
+
+class _Dockerfiles(Contender):
+    """Builds from Dockerfiles."""
+
+    def prepare(self) -> None:
+        for tier in self.parents:
+            twins.write_context(tier, self._context(tier))
+            dockerfile = self._context(tier) / "Dockerfile"
+            dockerfile.write_text(self.dockerfile(tier, dockerfile.read_text()))
+
+    def dockerfile(self, tier: str, text: str) -> str:
+        """The Dockerfile of a tier for this builder."""
+        _ = tier
+        return twins.with_clean_up(text)
+
+    def edit(self, tier: str, line: str) -> None:
+        twins.edit(self._context(tier), tier, line)
+
+    def build(self, *, cold: bool) -> None:
+        in_order(self.parents, lambda tier: self.build_tier(tier, cold=cold))
+
+    @abstractmethod
+    def build_tier(self, tier: str, *, cold: bool) -> None:
+        """Build one tier; its parent is ready."""
+
+    def forget(self) -> None:
+        remove_images([self.image(tier) for tier in reversed(self.parents)])
+
+    def _context(self, tier: str) -> Path:
+        return self.folder / tier
+
+    def _parent(self, tier: str) -> str:
+        parent = self.parents[tier]
+        return self.image(parent) if parent in self.parents else BASE_IMAGE
+
+
+class Classic(_Dockerfiles):
+    """The builder that the engine had before BuildKit."""
+
+    name = "classic"
+    packages = "downloads them each time; it has no cache of packages"
+
+    def build_tier(self, tier: str, *, cold: bool) -> None:
+        options = ["--no-cache"] if cold else []
+        parent = f"PARENT={self._parent(tier)}"
+        words = ["docker", "build", "--quiet", *options, "--build-arg", parent, "--tag", self.image(tier), "."]
+        run(words, cwd=self._context(tier), env={"DOCKER_BUILDKIT": "0"})
+
+
+class BuildKit(_Dockerfiles):
+    """BuildKit in the engine, with the plugin ``buildx`` of the client."""
+
+    name = "buildkit"
+    packages = "keeps them in cache mounts, one for each tier"
+
+    def missing(self) -> str:
+        plugin = next((path for path in _plugins() if path.exists()), None)
+        if plugin is None:
+            try:
+                plugin = unpack("trixie", "docker-buildx") / "usr/libexec/docker/cli-plugins/docker-buildx"
+            except UnavailableError as error:
+                return str(error)
+        config = self.folder.with_name("docker-config")
+        (config / "cli-plugins").mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            (config / "cli-plugins/docker-buildx").symlink_to(plugin)
+        self._environment = {"DOCKER_CONFIG": str(config)}
+        try:
+            run(["docker", "buildx", "version"], env=self._environment)
+        except BuildError as error:
+            return str(error)
+        return ""
+
+    def version(self) -> str:
+        words = run(["docker", "buildx", "version"], env=self._environment).split()
+        return f"BuildKit of {super().version()}, buildx {words[1]}"
+
+    def dockerfile(self, tier: str, text: str) -> str:
+        return twins.with_cache_mounts(text, f"{REPOSITORY}-{tier}")
+
+    def build_tier(self, tier: str, *, cold: bool) -> None:
+        options = ["--no-cache"] if cold else []
+        parent = f"PARENT={self._parent(tier)}"
+        words = ["docker", "buildx", "build", "--progress", "plain", "--load", *options, "--build-arg", parent]
+        run([*words, "--tag", self.image(tier), "."], cwd=self._context(tier), env=self._environment)
+
+
+class Bare(Contender):
+    """One container for each tier: its files are copied in, one script runs in it, and it is committed."""
+
+    name = "script"
+    packages = "keeps them in folders of the machine, which are mounted into the containers"
+
+    def prepare(self) -> None:
+        for tier in self.parents:
+            context = self.folder / tier / "twin-context"
+            context.parent.mkdir(parents=True)
+            twins.write_context(tier, context)
+            for name in ("archives/partial", "lists/partial"):
+                (self.folder / "packages" / tier / name).mkdir(parents=True)
+
+    def edit(self, tier: str, line: str) -> None:
+        twins.edit(self.folder / tier / "twin-context", tier, line)
+
+    def build(self, *, cold: bool) -> None:
+        _ = cold  # a script remembers nothing
+        in_order(self.parents, self._build_tier)
+
+    def _build_tier(self, tier: str) -> None:
+        context = self.folder / tier / "twin-context"
+        text = twins.with_kept_downloads((context / "Dockerfile").read_text())
+        script, settings, signal = twins.bare_script(text, "/tmp/twin-context")
+        parent = self.parents[tier]
+        image = self.image(parent) if parent in self.parents else BASE_IMAGE
+        cache = self.folder / "packages" / tier
+        mounts = [f"{cache}/archives:/var/cache/apt/archives", f"{cache}/lists:/var/lib/apt/lists"]
+        options = [*(f"--volume={mount}" for mount in mounts), *([f"--stop-signal={signal}"] if signal else [])]
+        start = ["docker", "run", "--detach", "--init", "--user=0", "--entrypoint=sleep", *options, image, "3600"]
+        container = run(start).split()[-1]
+        try:
+            run(["docker", "cp", str(context), f"{container}:/tmp/"])
+            execute = ["docker", "exec", "--interactive", "--user=0", "--env=DEBIAN_FRONTEND=noninteractive"]
+            run([*execute, container, "sh", "-s"], text=f"{script}rm -rf /tmp/twin-context\n")
+            changes = [word for setting in settings for word in ("--change", setting)]
+            run(["docker", "commit", "--pause=false", *changes, container, self.image(tier)])
+        finally:
+            run(["docker", "rm", "--force", "--volumes", container])
+
+    def forget(self) -> None:
+        remove_images([self.image(tier) for tier in reversed(self.parents)])
+
+
+class Buildah(_Dockerfiles):
+    """``buildah build``, with storage of its own."""
+
+    name = "buildah"
+    packages = "downloads them each time into the layer, as in the classic Dockerfiles"
+
+    def missing(self) -> str:
+        self._program = shutil.which("buildah") or ""
+        if not self._program:
+            try:
+                self._program = str(unpack("bookworm", "buildah") / "usr/bin/buildah")
+            except UnavailableError as error:
+                return str(error)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}\n')
+        (self.folder / "registries.conf").write_text("")
+        try:
+            self._buildah("version")
+        except BuildError as error:
+            return str(error)
+        return ""
+
+    def version(self) -> str:
+        return self._buildah("--version").strip()
+
+    def prepare_again(self) -> None:
+        for tier in self.parents:
+            shutil.rmtree(self._context(tier))
+        super().prepare()
+
+    def prepare(self) -> None:
+        super().prepare()
+        archive = self.folder / "base.tar"
+        run(["docker", "save", "--output", str(archive), BASE_IMAGE])
+        self._buildah("pull", *self._policy(), f"docker-archive:{archive}")
+        archive.unlink()
+
+    def build_tier(self, tier: str, *, cold: bool) -> None:
+        options = ["--layers", *(["--no-cache"] if cold else []), "--format=docker", "--pull=never"]
+        parent = self.parents[tier]
+        image = f"localhost/{self.image(parent)}" if parent in self.parents else BASE_IMAGE
+        arguments = ["--isolation=chroot", *self._policy(), "--build-arg", f"PARENT={image}"]
+        self._buildah("build", *options, *arguments, "--tag", f"localhost/{self.image(tier)}", str(self._context(tier)))
+
+    def forget(self) -> None:
+        for tier in reversed(self.parents):
+            with contextlib.suppress(BuildError):
+                self._buildah("rmi", "--force", f"localhost/{self.image(tier)}")
+
+    def export(self, tier: str) -> None:
+        """Bring an image to the engine, to compare its content. This is not measured."""
+        archive = self.folder / "image.tar"
+        archive.unlink(missing_ok=True)
+        name = self.image(tier)
+        self._buildah("push", *self._policy(), f"localhost/{name}", f"docker-archive:{archive}:{name}")
+        run(["docker", "load", "--input", str(archive)])
+        archive.unlink()
+
+    def close(self) -> None:
+        remove_images([self.image(tier) for tier in reversed(self.parents)])
+        for words in (["rmi", "--all", "--force"],):
+            with contextlib.suppress(BuildError):
+                self._buildah(*words)
+
+    def _policy(self) -> list[str]:
+        return [f"--signature-policy={self.folder / 'policy.json'}"]
+
+    def _buildah(self, *words: str) -> str:
+        storage = [f"--root={self.folder / 'storage'}", f"--runroot={self.folder / 'run'}", "--storage-driver=overlay"]
+        conf = f"--registries-conf={self.folder / 'registries.conf'}"
+        return run([self._program, *storage, conf, *words])
+
+
+def remove_images(names: list[str]) -> None:
+    """Remove images by name, if they exist."""
+    for name in names:
+        subprocess.run(["docker", "rmi", "--force", name], check=False, capture_output=True)
+
+
+def _plugins() -> list[Path]:
+    """Where the client looks for its plugin ``buildx``."""
+    folders = ("libexec/docker", "lib/docker")
+    home = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    system = [Path(prefix, folder, "cli-plugins") for prefix in ("/usr", "/usr/local") for folder in folders]
+    return [folder / "docker-buildx" for folder in (home / "cli-plugins", *system)]
