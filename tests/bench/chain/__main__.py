@@ -30,6 +30,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pictures
+
 from . import content, report, twins
 from .commands import BuildError, run
 from .contenders import Bare, Buildah, BuildKit, Classic, Contender
@@ -72,10 +74,12 @@ def main() -> None:
                 contender.close()
             if not options.keep_base:
                 remove_base()
-    order = [kind.name for kind in CONTENDERS]
-    print(f"\n{report.text_table(measured['runs'], order)}")
+    print(f"\n{report.text_table(measured['runs'], measured['order'])}\n\n{report.conditions(measured)}")
     if options.json:
         options.json.write_text(json.dumps(measured, indent=1) + "\n")
+    if options.keep:
+        pictures.BENCHMARKS.write_text(json.dumps(measured, indent=1) + "\n")
+        pictures.write()
 
 
 def _base(folder: Path) -> None:
@@ -84,7 +88,8 @@ def _base(folder: Path) -> None:
 
 
 def _rounds(contenders: list[Contender], options: argparse.Namespace, measured: dict[str, Any]) -> None:
-    first = max((row["round"] for row in measured["runs"]), default=0) + 1
+    names = {contender.name for contender in contenders}
+    first = max((row["round"] for row in measured["runs"] if row["contender"] in names), default=0) + 1
     for round_ in range(first, first + options.rounds):
         order = random.Random(round_).sample(contenders, len(contenders))
         for contender in order:
@@ -130,7 +135,8 @@ def _read(path: Path | None) -> dict[str, Any]:
     if path and path.exists():
         data: dict[str, Any] = json.loads(path.read_text())
         return data
-    return {"about": [], "left_out": {}, "failures": [], "content": {}, "runs": []}
+    order = [kind.name for kind in CONTENDERS]
+    return {"about": [], "order": order, "left_out": {}, "failures": [], "content": {}, "runs": []}
 
 
 def _about(contenders: Sequence[Contender]) -> dict[str, Any]:
@@ -168,6 +174,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--scenario", action="append", choices=SCENARIOS, help="measure only this; can be repeated")
     parser.add_argument("--compare", action="store_true", help="also compare the content of the images")
     parser.add_argument("--keep-base", action="store_true", help="do not remove the base at the end")
+    parser.add_argument(
+        "--keep", action="store_true", help="write the measurements to docs/benchmarks.md and its files"
+    )
     parser.add_argument(
         "--json",
         type=Path,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import secrets
 import shutil
 import subprocess
 from abc import ABC, abstractmethod
@@ -18,6 +20,8 @@ from .commands import BuildError, in_order, run
 #: The images of this bench have names in this repository, and nothing else has.
 REPOSITORY = "tierwright-bench-chain"
 BASE_IMAGE = f"{REPOSITORY}/base:latest"
+#: A line of `docker buildx du` about a record.
+_RECORD = re.compile(r"[0-9a-z]{25}\*?\s")
 
 
 class Contender(ABC):
@@ -27,6 +31,9 @@ class Contender(ABC):
     name: str
     #: How it gets its packages.
     packages: str
+    #: Whether it keeps downloaded packages for later builds, and whether it has them already.
+    keeps_packages = False
+    has_packages = False
 
     def __init__(self, parents: dict[str, str], folder: Path) -> None:
         """Prepare nothing yet.
@@ -64,6 +71,9 @@ class Contender(ABC):
     @abstractmethod
     def forget(self) -> None:
         """Remove the images of all tiers."""
+
+    def drop_packages(self) -> None:  # noqa: B027 - only those that keep packages have something to do
+        """Put all downloaded packages away, if it keeps them."""
 
     def image(self, tier: str) -> str:
         """The name of an image on the engine."""
@@ -140,6 +150,7 @@ class BuildKit(_Dockerfiles):
 
     name = "buildkit"
     packages = "keeps them in cache mounts, one for each tier"
+    keeps_packages = True
 
     def missing(self) -> str:
         plugin = next((path for path in _plugins() if path.exists()), None)
@@ -153,8 +164,9 @@ class BuildKit(_Dockerfiles):
         with contextlib.suppress(FileExistsError):
             (config / "cli-plugins/docker-buildx").symlink_to(plugin)
         self._environment = {"DOCKER_CONFIG": str(config)}
+        self._generation = secrets.token_hex(4)
         try:
-            run(["docker", "buildx", "version"], env=self._environment)
+            self._before = self._records()
         except BuildError as error:
             return str(error)
         return ""
@@ -164,7 +176,22 @@ class BuildKit(_Dockerfiles):
         return f"BuildKit of {super().version()}, buildx {words[1]}"
 
     def dockerfile(self, tier: str, text: str) -> str:
-        return twins.with_cache_mounts(text, f"{REPOSITORY}-{tier}")
+        return twins.with_cache_mounts(text, f"{REPOSITORY}-{tier}-{self._generation}")
+
+    def drop_packages(self) -> None:
+        self._generation = secrets.token_hex(4)
+        self.prepare_again()
+
+    def close(self) -> None:
+        """Remove the images, and what BuildKit has cached since the start."""
+        self.forget()
+        for record in self._records() - self._before:
+            with contextlib.suppress(BuildError):  # a record that others need is removed with the last of them
+                run(["docker", "builder", "prune", "--force", "--filter", f"id={record}"], env=self._environment)
+
+    def _records(self) -> set[str]:
+        lines = run(["docker", "buildx", "du"], env=self._environment).splitlines()
+        return {line.split()[0].rstrip("*") for line in lines if _RECORD.match(line)}
 
     def build_tier(self, tier: str, *, cold: bool) -> None:
         options = ["--no-cache"] if cold else []
@@ -178,14 +205,19 @@ class Bare(Contender):
 
     name = "script"
     packages = "keeps them in folders of the machine, which are mounted into the containers"
+    keeps_packages = True
 
     def prepare(self) -> None:
         for tier in self.parents:
             context = self.folder / tier / "twin-context"
             context.parent.mkdir(parents=True)
             twins.write_context(tier, context)
+
+    def drop_packages(self) -> None:
+        shutil.rmtree(self._packages, ignore_errors=True)
+        for tier in self.parents:
             for name in ("archives/partial", "lists/partial"):
-                (self.folder / "packages" / tier / name).mkdir(parents=True)
+                (self._packages / tier / name).mkdir(parents=True)
 
     def edit(self, tier: str, line: str) -> None:
         twins.edit(self.folder / tier / "twin-context", tier, line)
@@ -200,7 +232,7 @@ class Bare(Contender):
         script, settings, signal = twins.bare_script(text, "/tmp/twin-context")
         parent = self.parents[tier]
         image = self.image(parent) if parent in self.parents else BASE_IMAGE
-        cache = self.folder / "packages" / tier
+        cache = self._packages / tier
         mounts = [f"{cache}/archives:/var/cache/apt/archives", f"{cache}/lists:/var/lib/apt/lists"]
         options = [*(f"--volume={mount}" for mount in mounts), *([f"--stop-signal={signal}"] if signal else [])]
         start = ["docker", "run", "--detach", "--init", "--user=0", "--entrypoint=sleep", *options, image, "3600"]
@@ -216,6 +248,10 @@ class Bare(Contender):
 
     def forget(self) -> None:
         remove_images([self.image(tier) for tier in reversed(self.parents)])
+
+    @property
+    def _packages(self) -> Path:
+        return self.folder.with_name("packages")
 
 
 class Buildah(_Dockerfiles):

@@ -61,3 +61,32 @@ def markdown_table(runs: Sequence[Row], order: Sequence[str]) -> str:
     heading, *lines = rows(runs, order)
     rule = ["---", *("---:" for _ in heading[1:])]
     return "\n".join(f"| {' | '.join(line)} |" for line in [heading, rule, *lines])
+
+
+def conditions(measured: Mapping[str, Any]) -> str:
+    """What was measured with, as a list for a page."""
+    about = measured["about"]
+    loads = sorted(run["load"] for run in measured["runs"])
+    rounds = len({run["round"] for run in measured["runs"]})
+    dates = sorted({entry["date"] for entry in about})
+    last = about[-1]
+    lines = [
+        f"{dates[0]} to {dates[-1]}" if len(dates) > 1 else dates[0],
+        f"{rounds} {'round' if rounds == 1 else 'rounds'}, {len(loads)} builds",
+        f"{last['cores']} cores, Linux {last['kernel']}",
+        f"load of the machine before a build: median {statistics.median(loads):.1f}, {loads[0]:.1f} to {loads[-1]:.1f}",
+    ]
+    versions = {name: text for entry in about for name, text in entry["contenders"].items()}
+    lines += [f"{name}: {text}" for name, text in versions.items()]
+    lines += [f"{name} could not run: {reason}" for name, reason in measured["left_out"].items()]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def compared(measured: Mapping[str, Any]) -> str:
+    """How the content of the images differs from that of Tierwright's, as a table for a page."""
+    lines = ["| builder | " + " | ".join(next(iter(measured["content"].values()))) + " |"]
+    lines.append("|---" * (lines[0].count("|") - 1) + "|")
+    for name, tiers in measured["content"].items():
+        cells = [f"{len(found)} paths differ" if found else "equal" for found in tiers.values()]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)

@@ -6,11 +6,14 @@ import os
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from .contenders import Contender
+if TYPE_CHECKING:  # the pictures of the documentation need neither the contenders nor an engine
+    from .contenders import Contender
 
 COLD = "cold"
-UNCHANGED = "nothing changed"
+#: The key of the build without downloaded packages.
+FRESH = "fresh"
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,9 @@ class Scenario:
 
 #: In the order in which they are measured. Each one starts with what the one before has left.
 SCENARIOS = {
-    "cold": Scenario(COLD),
-    "unchanged": Scenario(UNCHANGED),
+    FRESH: Scenario("cold, no package downloaded before"),
+    COLD: Scenario("cold"),
+    "unchanged": Scenario("nothing changed"),
     "last": Scenario("a line in the last tier", "wordpress"),
     "middle": Scenario("a line in the middle", "httpd-php"),
     "core": Scenario("a line in the core build", "corebuild"),
@@ -50,19 +54,31 @@ class Run:
 def measure(contender: Contender, chosen: Collection[str], round_: int) -> Iterator[Run]:
     """Measure the chosen scenarios with a contender, one after the other.
 
-    The cold build always runs first, because the others need its images. It is yielded only if it is chosen.
+    The others need the images of the cold build, and that one needs the packages of the build without packages. So
+    these run if they are needed, and are yielded if they are chosen.
 
     Raises:
         BuildError: A build failed.
     """
-    contender.forget()
     for key, scenario in SCENARIOS.items():
-        if key not in chosen and scenario.name != COLD:
+        if not _is_needed(contender, key, chosen):
             continue
+        if key in {FRESH, COLD}:
+            contender.forget()
+        if key == FRESH:
+            contender.drop_packages()
         if scenario.tier:
             contender.edit(scenario.tier, f"round {round_} at {time.time()}")
         load, moment, start = os.getloadavg()[0], time.time(), time.monotonic()
-        contender.build(cold=scenario.name == COLD)
+        contender.build(cold=key in {FRESH, COLD})
         seconds = time.monotonic() - start
+        if key == FRESH:
+            contender.has_packages = True
         if key in chosen:
             yield Run(contender.name, key, round_, seconds, load, moment)
+
+
+def _is_needed(contender: Contender, key: str, chosen: Collection[str]) -> bool:
+    if key == FRESH:
+        return contender.keeps_packages and (key in chosen or not contender.has_packages)
+    return key in chosen or (key == COLD and set(chosen) != {FRESH})

@@ -48,7 +48,7 @@ EDITED = {"corebuild": "no-core-dumps.conf", "httpd-php": "environment.sh", "wor
 
 _APT = re.compile(r"^RUN apt-get update\b", re.MULTILINE)
 _INSTALLS = re.compile(r"\bapt-get (?=dist-upgrade|install)")
-_CLEANS = re.compile(r"((?:^RUN apt-get update.*(?:\\\n.*)*))", re.MULTILINE)
+_INSTRUCTION = re.compile(r"^RUN apt-get update\b(?:.*\\\n)*.*", re.MULTILINE)
 #: What apt leaves behind. A cache mount is not in the image, so BuildKit needs no such command.
 _CLEANED = " \\\n && apt-get clean && rm -rf /var/lib/apt/lists/*"
 _KEEP = "apt-get -o APT::Keep-Downloaded-Packages=true "
@@ -71,7 +71,7 @@ def edit(folder: Path, tier: str, line: str) -> None:
 
 def with_clean_up(dockerfile: str) -> str:
     """A Dockerfile whose packages are downloaded into the image's layer, and removed in the same instruction."""
-    return _CLEANS.sub(lambda match: match[1] + _CLEANED, dockerfile)
+    return _INSTRUCTION.sub(lambda match: match[0] + _CLEANED, dockerfile)
 
 
 def with_cache_mounts(dockerfile: str, cache: str) -> str:
