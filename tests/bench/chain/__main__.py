@@ -46,8 +46,8 @@ def main() -> None:
     """Measure, and print the table."""
     options = _options()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # also removes the images then
-    measured = _read(options.json)
-    parents = {tier: twin.parent for tier, twin in twins.DEMO.items()}
+    measured = _read(options.json, options.chain)
+    parents = twins.CHAINS[options.chain]
     with tempfile.TemporaryDirectory(prefix="tierwright-bench-") as name:
         chosen = [
             kind(parents, Path(name, kind.name.replace(", ", "-").replace(" ", "-")))
@@ -89,12 +89,18 @@ def _base(folder: Path) -> None:
 
 def _rounds(contenders: list[Contender], options: argparse.Namespace, measured: dict[str, Any]) -> None:
     names = {contender.name for contender in contenders}
+    chosen = [
+        key
+        for key, scenario in SCENARIOS.items()
+        if key in (options.scenario or SCENARIOS)
+        and (not scenario.tier or scenario.tier in twins.CHAINS[options.chain])
+    ]
     first = max((row["round"] for row in measured["runs"] if row["contender"] in names), default=0) + 1
     for round_ in range(first, first + options.rounds):
         order = random.Random(round_).sample(contenders, len(contenders))
         for contender in order:
             try:
-                for row in measure(contender, options.scenario or list(SCENARIOS), round_):
+                for row in measure(contender, chosen, round_):
                     measured["runs"].append(asdict(row))
                     text = f"round {round_}  {contender.name:20}{SCENARIOS[row.scenario].name:26}"
                     print(f"{text}{row.seconds:7.1f} s  load {row.load:.1f}", flush=True)
@@ -116,13 +122,13 @@ def _compare(contenders: Sequence[Contender], measured: dict[str, Any]) -> None:
         contender.forget()
     ours.prepare_again()
     ours.build(cold=True)
-    reference = {tier: content.read(ours.image(tier)) for tier in twins.DEMO}
+    reference = {tier: content.read(ours.image(tier)) for tier in ours.parents}
     for contender in contenders:
         if isinstance(contender, (Tierwright, Empty)):
             continue
         contender.prepare_again()
         contender.build(cold=False)
-        for tier in twins.DEMO:
+        for tier in ours.parents:
             contender.export(tier)
             lines = content.differences(reference[tier], content.read(contender.image(tier)))
             measured["content"].setdefault(contender.name, {})[tier] = lines
@@ -131,12 +137,14 @@ def _compare(contenders: Sequence[Contender], measured: dict[str, Any]) -> None:
                 print(f"    {line}")
 
 
-def _read(path: Path | None) -> dict[str, Any]:
+def _read(path: Path | None, chain: str) -> dict[str, Any]:
     if path and path.exists():
         data: dict[str, Any] = json.loads(path.read_text())
+        if data["chain"] != chain:
+            sys.exit(f"{path} has measurements of the chain {data['chain']}; use a different file for {chain}")
         return data
     order = [kind.name for kind in CONTENDERS]
-    return {"about": [], "order": order, "left_out": {}, "failures": [], "content": {}, "runs": []}
+    return {"chain": chain, "about": [], "order": order, "left_out": {}, "failures": [], "content": {}, "runs": []}
 
 
 def _about(contenders: Sequence[Contender]) -> dict[str, Any]:
@@ -172,6 +180,12 @@ def _options() -> argparse.Namespace:
         help=f"run only this contender; can be repeated: {'; '.join(names)}",
     )
     parser.add_argument("--scenario", action="append", choices=SCENARIOS, help="measure only this; can be repeated")
+    parser.add_argument(
+        "--chain",
+        choices=twins.CHAINS,
+        default="demo",
+        help="demo (default), or fan-out: one core build, three tiers of middleware, and 50 applications upon these",
+    )
     parser.add_argument("--compare", action="store_true", help="also compare the content of the images")
     parser.add_argument("--keep-base", action="store_true", help="do not remove the base at the end")
     parser.add_argument(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,12 @@ class Tierwright(Contender):
     tested = False
 
     def prepare(self) -> None:
-        write_project(self.folder, tested=self.tested)
+        write_project(self.folder, self.parents, tested=self.tested)
         if not _exists(BASE_IMAGE):
             self._play("--limit", "base")
 
     def edit(self, tier: str, line: str) -> None:
-        twins.edit(self.folder / "roles" / tier.replace("-", "_") / "files", tier, line)
+        twins.edit(self.folder / "roles" / twins.role(tier) / "files", tier, line)
 
     def build(self, *, cold: bool) -> None:
         output = self._play()
@@ -66,7 +67,7 @@ class Empty(Contender):
     packages = "needs none"
 
     def prepare(self) -> None:
-        write_project(self.folder, tested=False)
+        write_project(self.folder, self.parents, tested=False)
         (self.folder / "empty.yml").write_text(_EMPTY)
 
     def edit(self, tier: str, line: str) -> None:
@@ -83,26 +84,35 @@ class Empty(Contender):
         """It makes no image."""
 
 
-def write_project(folder: Path, *, tested: bool) -> None:
-    """Write a project with the inventory, the variables and the roles of the demo chain.
+def write_project(folder: Path, parents: Mapping[str, str], *, tested: bool) -> None:
+    """Write a project with the variables and the roles of the demo chain.
 
     Args:
         folder: The folder of the project; it is made.
+        parents: Its tiers, except the base.
         tested: Whether the roles have their tests.
     """
-    source = twins.ROOT / "inventories/wordpress"
+    demo = twins.ROOT / "inventories/wordpress"
     folder.mkdir(parents=True)
-    inventory: dict[str, Any] = yaml.safe_load((source / "chain.yml").read_text())
+    inventory: dict[str, Any] = yaml.safe_load((demo / "chain.yml").read_text())
+    teams = inventory["tiers"]["children"].values()
+    for team in teams:
+        team["hosts"] = {tier: settings for tier, settings in team["hosts"].items() if tier in {twins.BASE, *parents}}
+    for tier in parents.keys() - twins.DEMO.keys():
+        settings = {"tier_parent": parents[tier], "tier_role": twins.APPLICATION.name}
+        inventory["tiers"]["children"]["development"]["hosts"][tier] = settings
     inventory["tiers"]["vars"] = {
         "tier_chain": REPOSITORY,
         "tier_image": f"{REPOSITORY}/{{{{ inventory_hostname }}}}",
     }
     (folder / "chain.yml").write_text(yaml.safe_dump(inventory, sort_keys=False))
-    shutil.copytree(source / "group_vars", folder / "group_vars")
+    shutil.copytree(demo / "group_vars", folder / "group_vars")
     left_out = shutil.ignore_patterns("__pycache__", *(() if tested else ("tests",)))
-    for twin in twins.DEMO:
-        role = twin.replace("-", "_")
-        shutil.copytree(twins.ROLES / role, folder / "roles" / role, ignore=left_out)
+    for tier in parents:
+        role = folder / "roles" / twins.role(tier)
+        if not role.exists():
+            source = twins.ROLES / role.name if tier in twins.DEMO else twins.APPLICATION
+            shutil.copytree(source, role, ignore=left_out)
     settings = {"inventory": "chain.yml", "roles_path": "roles", "forks": "20", "retry_files_enabled": "false"}
     lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
     (folder / "ansible.cfg").write_text(f"[defaults]\n{lines}")

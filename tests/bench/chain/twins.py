@@ -14,6 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 ROLES = ROOT / "roles"
+#: The role of each application in the chain that fans out.
+APPLICATION = Path(__file__).parent / "application"
 TWINS = Path(__file__).parent / "twins"
 BASE = "base"
 
@@ -27,10 +29,6 @@ class Twin:
     #: Files and folders that are copied from the files of the role.
     files: tuple[str, ...]
 
-    def role(self, tier: str) -> str:
-        """The name of its role."""
-        return tier.replace("-", "_")
-
 
 #: By name, parents first.
 DEMO = {
@@ -41,6 +39,20 @@ DEMO = {
     "wordpress": Twin(
         "httpd-php", ("docker-entrypoint.sh", "htaccess", "wordpress-upgrade-database", "wp-config-docker.php")
     ),
+}
+
+_APPLICATIONS = 50
+_MIDDLEWARE = ("httpd-php", "mariadb", "haproxy")
+
+#: Each tier and its parent, parents first, by the name of the chain.
+CHAINS: dict[str, dict[str, str]] = {
+    "demo": {tier: twin.parent for tier, twin in DEMO.items()},
+    "fan-out": {
+        **{tier: DEMO[tier].parent for tier in ("corebuild", *_MIDDLEWARE)},
+        **{
+            f"application-{number:02}": _MIDDLEWARE[number % len(_MIDDLEWARE)] for number in range(1, _APPLICATIONS + 1)
+        },
+    },
 }
 
 #: The file that a scenario adds a line to. It has the same name in the role's files and beside the Dockerfile.
@@ -56,11 +68,20 @@ _KEEP = "apt-get -o APT::Keep-Downloaded-Packages=true "
 
 def write_context(tier: str, folder: Path) -> None:
     """Write the Dockerfile of a tier, and the files that it copies, into a new folder."""
+    if tier not in DEMO:
+        shutil.copytree(TWINS / APPLICATION.name, folder)
+        shutil.copytree(APPLICATION / "files", folder, dirs_exist_ok=True)
+        return
     shutil.copytree(TWINS / tier, folder)
     for name in DEMO[tier].files:
-        source = ROLES / DEMO[tier].role(tier) / "files" / name
+        source = ROLES / role(tier) / "files" / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, folder / name)
+
+
+def role(tier: str) -> str:
+    """The name of the role of a tier."""
+    return tier.replace("-", "_") if tier in DEMO else APPLICATION.name
 
 
 def edit(folder: Path, tier: str, line: str) -> None:

@@ -7,11 +7,13 @@ import threading
 import xml.etree.ElementTree as ET
 
 import pytest
+import yaml
 
 import pictures
 from bench.chain import chart, content, report, twins
 from bench.chain.commands import BuildError, in_order
 from bench.chain.scenarios import SCENARIOS, measure
+from bench.chain.tierwright import write_project
 
 pytestmark = pytest.mark.once
 
@@ -28,7 +30,7 @@ RUNS = [
 ORDER = ["tierwright", "classic", "buildah"]
 
 
-@pytest.mark.parametrize("tier", twins.DEMO)
+@pytest.mark.parametrize("tier", [*twins.DEMO, "application-01"])
 def test_a_context_has_all_files_that_its_dockerfile_copies(tmp_path, tier):
     twins.write_context(tier, tmp_path / tier)
     text = (tmp_path / tier / "Dockerfile").read_text()
@@ -50,7 +52,7 @@ def test_the_script_of_a_dockerfile_is_correct_shell(tier):
 def test_an_edit_changes_a_file_of_the_role_and_of_the_dockerfile(tmp_path, tier):
     twins.write_context(tier, tmp_path / tier)
     before = (tmp_path / tier / twins.EDITED[tier]).read_bytes()
-    assert before == (twins.ROLES / twins.DEMO[tier].role(tier) / "files" / twins.EDITED[tier]).read_bytes()
+    assert before == (twins.ROLES / twins.role(tier) / "files" / twins.EDITED[tier]).read_bytes()
     twins.edit(tmp_path / tier, tier, "round 1")
     assert (tmp_path / tier / twins.EDITED[tier]).read_bytes() == before + b"# round 1\n"
 
@@ -152,3 +154,14 @@ def test_bars_have_the_lengths_of_the_medians():
 
 def test_the_chart_of_the_documentation_is_up_to_date():
     assert pictures.CHART.read_text() == pictures.chart_of_builds(), "run: python tests/pictures.py"
+
+
+@pytest.mark.parametrize("chain", twins.CHAINS)
+def test_a_project_has_the_tiers_and_roles_of_its_chain(tmp_path, chain):
+    write_project(tmp_path / "project", twins.CHAINS[chain], tested=False)
+    teams = yaml.safe_load((tmp_path / "project/chain.yml").read_text())["tiers"]["children"].values()
+    hosts = {tier: (settings or {}).get("tier_parent") for team in teams for tier, settings in team["hosts"].items()}
+    assert hosts == {"base": None, **twins.CHAINS[chain]}
+    roles = {path.name for path in (tmp_path / "project/roles").iterdir()}
+    assert roles == {twins.role(tier) for tier in twins.CHAINS[chain]}
+    assert not list((tmp_path / "project/roles").glob("*/tests"))
