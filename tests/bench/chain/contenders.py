@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import secrets
@@ -19,7 +20,8 @@ from .commands import BuildError, in_order, run
 
 #: The images of this bench have names in this repository, and nothing else has.
 REPOSITORY = "tierwright-bench-chain"
-BASE_IMAGE = f"{REPOSITORY}/base:latest"
+#: The base without its labels. Otherwise, Tierwright would take the images of the others for its own.
+BASE_IMAGE = f"{REPOSITORY}/plain:latest"
 #: A line of `docker buildx du` about a record.
 _RECORD = re.compile(r"[0-9a-z]{25}\*?\s")
 
@@ -235,7 +237,8 @@ class Bare(Contender):
         cache = self._packages / tier
         mounts = [f"{cache}/archives:/var/cache/apt/archives", f"{cache}/lists:/var/lib/apt/lists"]
         options = [*(f"--volume={mount}" for mount in mounts), *([f"--stop-signal={signal}"] if signal else [])]
-        start = ["docker", "run", "--detach", "--init", "--user=0", "--entrypoint=sleep", *options, image, "3600"]
+        start = ["docker", "run", "--detach", "--init", "--user=0", "--entrypoint=", *options, image, "sleep", "3600"]
+        settings = [*_inherited(image), *settings]
         container = run(start).split()[-1]
         try:
             run(["docker", "cp", str(context), f"{container}:/tmp/"])
@@ -325,6 +328,13 @@ class Buildah(_Dockerfiles):
         storage = [f"--root={self.folder / 'storage'}", f"--runroot={self.folder / 'run'}", "--storage-driver=overlay"]
         conf = f"--registries-conf={self.folder / 'registries.conf'}"
         return run([self._program, *storage, conf, *words])
+
+
+def _inherited(image: str) -> list[str]:
+    """What the image of a container's parent starts, for ``docker commit``, which would keep what the container runs."""
+    words = ["docker", "image", "inspect", "--format", "{{json .Config}}", image]
+    config = json.loads(run(words))
+    return [f"{name.upper()} {json.dumps(config.get(name) or [])}" for name in ("Entrypoint", "Cmd")]
 
 
 def remove_images(names: list[str]) -> None:

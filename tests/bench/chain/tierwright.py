@@ -29,8 +29,10 @@ class Tierwright(Contender):
 
     def prepare(self) -> None:
         write_project(self.folder, self.parents, tested=self.tested)
+        if not _exists(self.image(twins.BASE)):
+            self._play("--limit", twins.BASE)
         if not _exists(BASE_IMAGE):
-            self._play("--limit", "base")
+            _make_plain_base(self.image(twins.BASE))
 
     def edit(self, tier: str, line: str) -> None:
         twins.edit(self.folder / "roles" / twins.role(tier) / "files", tier, line)
@@ -137,6 +139,18 @@ def _exists(image: str) -> bool:
     return subprocess.run(["docker", "image", "inspect", image], check=False, capture_output=True).returncode == 0
 
 
+def _make_plain_base(base: str) -> None:
+    """Make an image with the same files and no labels."""
+    container = run(["docker", "create", base, "true"]).strip()
+    try:
+        path = "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        with subprocess.Popen(["docker", "export", container], stdout=subprocess.PIPE) as export:
+            words = ["docker", "import", "--change", path, "-", BASE_IMAGE]
+            subprocess.run(words, stdin=export.stdout, check=True, stdout=subprocess.DEVNULL)
+    finally:
+        run(["docker", "rm", container])
+
+
 def _tags(tiers: list[str]) -> list[str]:
     """All names of images of these tiers, children first."""
     names = []
@@ -148,4 +162,4 @@ def _tags(tiers: list[str]) -> list[str]:
 
 def remove_base() -> None:
     """Remove the base of this bench."""
-    remove_images(_tags(["base"]))
+    remove_images([BASE_IMAGE, *_tags([twins.BASE])])

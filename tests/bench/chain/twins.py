@@ -141,9 +141,13 @@ def bare_script(dockerfile: str, context: str) -> tuple[str, list[str], str]:
             script.append(f"({rest})")
         elif name == "COPY":
             script.append(_copy(shlex.split(rest), context))
+        elif name == "ENV":  # later instructions see it, and so does the image
+            words = shlex.split(rest.replace("\\\n", ""))
+            script.append(f"export {shlex.join(words)}")
+            settings.append(f"ENV {rest}".replace("\\\n", ""))
         elif name == "STOPSIGNAL":
             signal = rest
-        elif name == "HEALTHCHECK" or name not in {"ARG", "FROM"}:
+        elif name not in {"ARG", "FROM"}:
             settings.append(f"{name} {rest.replace(chr(92) + chr(10), '')}")
     return "\n".join(script) + "\n", _last_user(settings), signal
 

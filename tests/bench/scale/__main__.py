@@ -1,7 +1,8 @@
 """Builds chains of many small tiers for real, and shows what grows faster than the chain.
 
-Each tier has one task, which writes a file. Ten tiers have the same parent, so 1,000 tiers have three levels above their
-base. The base is a small Debian, and is made before. Each chain is built from nothing, and then run again with nothing to do.
+Each tier has one task, which writes a file. Ten tiers have the same parent, so 1,000 tiers have three levels above
+their base. The base is a small Debian, and is made before. Each chain is built from nothing, and then run again with
+nothing to do.
 
 The output has one line for each run.
 

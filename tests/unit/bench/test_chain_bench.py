@@ -66,10 +66,12 @@ def test_packages_are_removed_in_the_instruction_that_downloads_them():
 
 
 def test_the_script_copies_and_runs_in_order_and_keeps_the_last_user():
-    text = "FROM x\nUSER root\nCOPY a b /to/\nCOPY c /to/d\nRUN echo \\\n  one\nUSER 7\nSTOPSIGNAL SIGUSR1\n"
+    text = "FROM x\nENV A=1 \\\n  B='2 3'\nUSER root\n"
+    text += "COPY a b /to/\nCOPY c /to/d\nRUN echo \\\n  one\nUSER 7\nSTOPSIGNAL SIGUSR1\n"
     script, settings, signal = twins.bare_script(text, "/c")
     assert script.index("cp -R /c/a /c/b /to/") < script.index("/to/d") < script.index("echo")
-    assert (settings, signal) == (["USER 7"], "SIGUSR1")
+    assert "export A=1 'B=2 3'" in script
+    assert (settings, signal) == (["ENV A=1   B='2 3'", "USER 7"], "SIGUSR1")
 
 
 def test_a_different_mode_and_a_missing_package_are_differences():
