@@ -33,8 +33,9 @@ from typing import Any
 import pictures
 
 from . import content, report, twins
+from .buildah import Buildah
 from .commands import BuildError, run
-from .contenders import Bare, Buildah, BuildKit, Classic, Contender
+from .contenders import Bare, BuildKit, Classic, Contender
 from .scenarios import SCENARIOS, measure
 from .tierwright import Empty, Tested, Tierwright, remove_base
 
