@@ -108,8 +108,8 @@ def _rounds(contenders: list[Contender], options: argparse.Namespace, measured: 
             except BuildError as error:
                 measured["failures"].append({"contender": contender.name, "round": round_, "message": str(error)})
                 print(f"round {round_}  {contender.name} failed: {error}", flush=True)
-        if options.compare and round_ == first:
-            _compare(contenders, measured)
+    if options.compare:
+        _compare(contenders, measured)
 
 
 def _compare(contenders: Sequence[Contender], measured: dict[str, Any]) -> None:
@@ -119,8 +119,7 @@ def _compare(contenders: Sequence[Contender], measured: dict[str, Any]) -> None:
         print("content is not compared: tierwright does not run")
         return
     ours = tiers[0]
-    for contender in contenders:
-        contender.forget()
+    ours.forget()
     ours.prepare_again()
     ours.build(cold=True)
     reference = {tier: content.read(ours.image(tier)) for tier in ours.parents}
@@ -172,7 +171,7 @@ def _options() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     names = [kind.name for kind in CONTENDERS]
-    parser.add_argument("--rounds", type=int, default=5, help="number of rounds (default 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="number of rounds (default 5); 0 only compares")
     parser.add_argument(
         "--only",
         action="append",

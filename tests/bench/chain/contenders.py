@@ -214,12 +214,16 @@ class Bare(Contender):
             context = self.folder / tier / "twin-context"
             context.parent.mkdir(parents=True)
             twins.write_context(tier, context)
+            self._make_folders(tier)
 
     def drop_packages(self) -> None:
         shutil.rmtree(self._packages, ignore_errors=True)
         for tier in self.parents:
-            for name in ("archives/partial", "lists/partial"):
-                (self._packages / tier / name).mkdir(parents=True)
+            self._make_folders(tier)
+
+    def _make_folders(self, tier: str) -> None:
+        for name in ("archives/partial", "lists/partial"):
+            (self._packages / tier / name).mkdir(parents=True, exist_ok=True)
 
     def edit(self, tier: str, line: str) -> None:
         twins.edit(self.folder / tier / "twin-context", tier, line)
