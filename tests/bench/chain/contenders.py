@@ -187,9 +187,12 @@ class BuildKit(Dockerfiles):
     def close(self) -> None:
         """Remove the images, and what BuildKit has cached since the start."""
         self.forget()
-        for record in self._records() - self._before:
-            with contextlib.suppress(BuildError):  # a record that others need is removed with the last of them
-                run(["docker", "builder", "prune", "--force", "--filter", f"id={record}"], env=self._environment)
+        left: set[str] = set()
+        while (records := self._records() - self._before) and records != left:
+            left = records  # a record that others need can be removed after them
+            for record in records:
+                with contextlib.suppress(BuildError):
+                    run(["docker", "builder", "prune", "--force", "--filter", f"id={record}"], env=self._environment)
 
     def _records(self) -> set[str]:
         lines = run(["docker", "buildx", "du"], env=self._environment).splitlines()
