@@ -87,7 +87,7 @@ def write(folder: Path, count: int) -> None:
         parent = _BASE if number < _WIDTH else f"tier-{number // _WIDTH - 1:04}"
         hosts[f"tier-{number:04}"] = {"tier_parent": parent, "tier_role": "one"}
     image = f"{CHAIN}/{{{{ inventory_hostname }}}}"
-    inventory = {"tiers": {"hosts": hosts, "vars": {"tier_chain": CHAIN, "tier_image": image}}}
+    inventory = {"tiers": {"children": {"team": {"hosts": hosts}}, "vars": {"tier_chain": CHAIN, "tier_image": image}}}
     (folder / "chain.yml").write_text(yaml.safe_dump(inventory, sort_keys=False))
     (folder / "empty.yml").write_text(_EMPTY)
     settings = "inventory = chain.yml\nroles_path = roles\nforks = 20\nretry_files_enabled = false\n"
