@@ -75,7 +75,8 @@ def main() -> None:
                 contender.close()
             if not options.keep_base:
                 remove_base()
-    print(f"\n{report.text_table(measured['runs'], measured['order'])}\n\n{report.conditions(measured)}")
+    if measured["runs"]:
+        print(f"\n{report.text_table(measured['runs'], measured['order'])}\n\n{report.conditions(measured)}")
     if options.json:
         options.json.write_text(json.dumps(measured, indent=1) + "\n")
     if options.keep:
