@@ -84,6 +84,8 @@ def conditions(measured: Mapping[str, Any]) -> str:
 
 def compared(measured: Mapping[str, Any]) -> str:
     """How the content of the images differs from that of Tierwright's, as a table for a page."""
+    if not measured["content"]:
+        return "The content was not compared."
     lines = ["| builder | " + " | ".join(next(iter(measured["content"].values()))) + " |"]
     lines.append("|---" * (lines[0].count("|") - 1) + "|")
     for name, tiers in measured["content"].items():

@@ -167,3 +167,15 @@ def test_a_project_has_the_tiers_and_roles_of_its_chain(tmp_path, chain):
     roles = {path.name for path in (tmp_path / "project/roles").iterdir()}
     assert roles == {twins.role(tier) for tier in twins.CHAINS[chain]}
     assert not list((tmp_path / "project/roles").glob("*/tests"))
+
+
+def test_the_page_says_which_content_differs_and_what_could_not_run():
+    measured = {
+        "about": [{"date": "2026-11-30", "cores": 2, "kernel": "6.1", "contenders": {"classic": "Docker 20.10"}}],
+        "left_out": {"buildah": "it is not installed"},
+        "content": {"classic": {"corebuild": [], "mariadb": ["/etc/a: missing and file"]}},
+        "runs": RUNS,
+    }
+    assert report.compared(measured).splitlines()[-1] == "| classic | equal | 1 paths differ |"
+    assert "- buildah could not run: it is not installed" in report.conditions(measured).splitlines()
+    assert report.compared({"content": {}}) == "The content was not compared."
