@@ -109,6 +109,14 @@ def table_of_builds() -> str:
     return report.markdown_table(measured()["runs"], measured()["order"])
 
 
+def table_of_scale() -> str:
+    """The seconds and megabytes of chains of many small tiers."""
+    columns = ("tiers", "kind", "s", "s/tier", "work", "engine", "MB", "load")
+    heading = ("tiers", "run", "seconds", "seconds a tier", "Ansible's processor time", "the engine's", "MB", "load")
+    rows = [heading, ("---", "---", *["---:"] * 6), *([row[key] for key in columns] for row in measured()["scale"])]
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
+
+
 def chart_of_builds() -> str:
     """The same as an SVG picture."""
     return chart.draw(measured()["runs"], measured()["order"])
@@ -118,6 +126,7 @@ def chart_of_builds() -> str:
 PICTURES: dict[tuple[str, str], Callable[[], str]] = {
     ("README.md", "chain"): picture_of_chain,
     ("docs/benchmarks.md", "builds"): table_of_builds,
+    ("docs/benchmarks.md", "scale"): table_of_scale,
     ("docs/benchmarks.md", "conditions"): lambda: report.conditions(measured()),
     ("docs/benchmarks.md", "content"): lambda: report.compared(measured()),
     ("docs/development.md", "table of rooms"): table_of_rooms,
@@ -136,6 +145,13 @@ def with_picture(page: str, name: str, text: str) -> str:
     if not pattern.search(text):
         raise ValueError(f"{page} has no marker {start.strip()}")
     return pattern.sub(lambda _: f"{start}\n{PICTURES[page, name]()}\n\n{end}", text)
+
+
+def keep(part: dict[str, Any]) -> None:
+    """Replace a part of the measurements, and write all pictures."""
+    kept = json.loads(BENCHMARKS.read_text()) if BENCHMARKS.exists() else {}
+    BENCHMARKS.write_text(json.dumps({**kept, **part}, indent=1) + "\n")
+    write()
 
 
 def write() -> None:

@@ -80,8 +80,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(measured, indent=1) + "\n")
     if options.keep:
-        pictures.BENCHMARKS.write_text(json.dumps(measured, indent=1) + "\n")
-        pictures.write()
+        pictures.keep(measured)
 
 
 def _base(folder: Path) -> None:

@@ -30,6 +30,7 @@ from typing import Any
 
 import yaml
 
+import pictures
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from bench.plan.report import aligned
@@ -72,6 +73,8 @@ def main() -> None:
     print(f"\n{aligned([heading, *lines])}")
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
+    if options.keep:
+        pictures.keep({"scale": rows})
 
 
 def write(folder: Path, count: int) -> None:
@@ -152,6 +155,9 @@ def _options() -> argparse.Namespace:
         default=[50, 200, 1000],
         metavar="N",
         help="how many tiers the chains have (default 50 200 1000)",
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="write the measurements to docs/benchmarks.md and its files"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all measurements to FILE")
     return parser.parse_args()
