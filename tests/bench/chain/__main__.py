@@ -197,7 +197,10 @@ def _options() -> argparse.Namespace:
         metavar="FILE",
         help="add the measurements to those in FILE, which is made if it is missing",
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.keep and options.chain != "demo":
+        parser.error("--keep is for --chain demo: docs/benchmarks.md shows that chain")
+    return options
 
 
 if __name__ == "__main__":

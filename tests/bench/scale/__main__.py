@@ -156,9 +156,7 @@ def _options() -> argparse.Namespace:
         metavar="N",
         help="how many tiers the chains have (default 50 200 1000)",
     )
-    parser.add_argument(
-        "--keep", action="store_true", help="write the measurements to docs/benchmarks.md and its files"
-    )
+    parser.add_argument("--keep", action="store_true", help="write the measurements to docs/benchmarks.md")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all measurements to FILE")
     return parser.parse_args()
 
