@@ -101,7 +101,7 @@ soak: machine chain environments  ## long tests with random operations; docs/soa
 	  $(BIN)/python -m pytest --engine $$engine -m "not own_engine" tests/integration || exit 1; done
 
 bench: engine                     ## run a benchmark of tests/bench: make bench BENCH=plan OPTIONS="--rounds 3"
-	$(BIN)/ansible-playbook build-chain.yml $(if $(filter connection,$(BENCH)),--limit base)
+	$(if $(filter chain scale,$(BENCH)),,$(BIN)/ansible-playbook build-chain.yml $(if $(filter connection,$(BENCH)),--limit base))
 	$(BIN)/nox --session bench -- $(BENCH) $(OPTIONS)
 
 lock: setup                       ## update requirements/ to the newest versions

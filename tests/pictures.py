@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +16,14 @@ from typing import Any
 
 import yaml
 
+from bench.chain import chart, report
+
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "plugins/plugin_utils/_core"
 INVENTORY = ROOT / "inventories/wordpress/chain.yml"
+#: The measurements that docs/benchmarks.md shows. `make bench BENCH=chain OPTIONS=--keep` writes them.
+BENCHMARKS = ROOT / "docs/benchmarks.json"
+CHART = ROOT / "docs/pictures/benchmarks.svg"
 
 
 @functools.cache
@@ -91,9 +97,38 @@ def _arrows(tier: str, variables: dict[str, Any]) -> list[str]:
     return arrows + [f"  {tier} -. tested with .-> {other}" for other in variables.get("tier_neighbours", ())]
 
 
+@functools.cache
+def measured() -> dict[str, Any]:
+    """The measurements of the benches that the documentation shows."""
+    data: dict[str, Any] = json.loads(BENCHMARKS.read_text())
+    return data
+
+
+def table_of_builds() -> str:
+    """The seconds of each builder in each scenario."""
+    return report.markdown_table(measured()["runs"], measured()["order"])
+
+
+def table_of_scale() -> str:
+    """The seconds and megabytes of chains of many small tiers."""
+    columns = ("tiers", "kind", "s", "s/tier", "work", "engine", "MB", "load")
+    heading = ("tiers", "run", "seconds", "seconds a tier", "Ansible's processor time", "the engine's", "MB", "load")
+    rows = [heading, ("---", "---", *["---:"] * 6), *([row[key] for key in columns] for row in measured()["scale"])]
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
+
+
+def chart_of_builds() -> str:
+    """The same as an SVG picture."""
+    return chart.draw(measured()["runs"], measured()["order"])
+
+
 #: The functions that make them, by page and by the name in the markers.
 PICTURES: dict[tuple[str, str], Callable[[], str]] = {
     ("README.md", "chain"): picture_of_chain,
+    ("docs/benchmarks.md", "builds"): table_of_builds,
+    ("docs/benchmarks.md", "scale"): table_of_scale,
+    ("docs/benchmarks.md", "conditions"): lambda: report.conditions(measured()),
+    ("docs/benchmarks.md", "content"): lambda: report.compared(measured()),
     ("docs/development.md", "table of rooms"): table_of_rooms,
     ("docs/development.md", "rooms"): picture_of_rooms,
 }
@@ -112,7 +147,21 @@ def with_picture(page: str, name: str, text: str) -> str:
     return pattern.sub(lambda _: f"{start}\n{PICTURES[page, name]()}\n\n{end}", text)
 
 
-if __name__ == "__main__":
+def keep(part: dict[str, Any]) -> None:
+    """Replace a part of the measurements, and write all pictures."""
+    kept = json.loads(BENCHMARKS.read_text()) if BENCHMARKS.exists() else {}
+    BENCHMARKS.write_text(json.dumps({**kept, **part}, indent=1) + "\n")
+    write()
+
+
+def write() -> None:
+    """Write all of them."""
+    measured.cache_clear()
     for where, which in PICTURES:
         file = ROOT / where
         file.write_text(with_picture(where, which, file.read_text()))
+    CHART.write_text(chart_of_builds())
+
+
+if __name__ == "__main__":
+    write()

@@ -36,13 +36,14 @@ class Run:
     output: str
 
 
-def run(*arguments: str | Path, folder: Path, settings: dict[str, str]) -> Run:
+def run(*arguments: str | Path, folder: Path, settings: dict[str, str], timeout: float = _TIMEOUT) -> Run:
     """Run ``ansible-playbook`` of this environment in ``folder``.
 
     Args:
         arguments: Its arguments.
         folder: The working folder. An ``ansible.cfg`` in it is used.
         settings: Environment variables, in addition to those of this process that are not for Ansible or Python.
+        timeout: Seconds that it may take.
 
     Raises:
         RunError: It failed.
@@ -62,7 +63,7 @@ def run(*arguments: str | Path, folder: Path, settings: dict[str, str]) -> Run:
         monitor = _MemoryMonitor(process.pid)
         monitor.start()
         try:
-            code = process.wait(_TIMEOUT)
+            code = process.wait(timeout)
         finally:
             process.kill()
             monitor.end()
