@@ -16,7 +16,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image impor
 
 from .conftest import BIN, remove_images, remove_names
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.sampled("projects")]
 
 #: Stands in front of ansible-playbook. A job that builds begins without images of the chain, and without a state.
 MACHINE = """#!/bin/sh

@@ -12,7 +12,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image impor
 
 from .conftest import BIN, remove_images, remove_names
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.sampled("projects")]
 
 
 @pytest.fixture
