@@ -113,8 +113,8 @@ class Faulty:
         assert self.chain.engine.images.list(filters=filters) == []
         assert self.objects_of_builds() <= self.others
         folder = Path(self.environment["XDG_STATE_HOME"], "tierwright", self.chain.name)
-        files = {"promotion.lock", "runs", "standing.json", "standing.lock", "turn.lock"}
-        return {path.name for path in folder.rglob("*")} == files
+        files = {"logs", "promotion.lock", "runs", "standing.json", "standing.lock", "turn.lock"}
+        return {path.name for path in folder.rglob("*") if path.parent.parent.name != "logs"} - set(TIERS) == files
 
     def next_run_recovers(self) -> str:
         """Check that the next run releases all changed tiers, each on its new parent. Return the output of this run."""
