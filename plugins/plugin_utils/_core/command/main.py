@@ -50,6 +50,7 @@ _VERBS = {
     "sbom": "sbom",
     "owners": "owners",
     "update": "update",
+    "molecule": "molecule",
     "try-candidate": "try_candidate",
     "matrix": "matrix",
     "deployed": "deployed",
