@@ -36,17 +36,17 @@ from typing import Any
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier_names import GROUP
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.molecule_scenario import read_scenario
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.tiers import GROUP
 
 
-class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
+class InventoryModule(BaseInventoryPlugin):
     """Adds the tier of a scenario."""
 
     NAME = "tierwright.chain.molecule"
 
-    def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:  # noqa: FBT001, FBT002
+    def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         """Add tiers and variables to the inventory; Ansible calls this."""
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
@@ -69,7 +69,8 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
         for tier in {*tiers, *scenario.added}:
             inventory.set_variable(tier, "tier_chain", scenario.chain)
             # A platform of this name may have added the host before the chain's inventory did.
-            if tier in tiers and chain_source and inventory.get_host(tier).vars.get("inventory_dir", "").startswith(state):
+            host_folder = inventory.get_host(tier).vars.get("inventory_dir") or ""
+            if chain_source and host_folder.startswith(state):
                 folder = Path(chain_source).resolve()
                 inventory.set_variable(tier, "inventory_dir", str(folder if folder.is_dir() else folder.parent))
         inventory.set_variable(scenario.tier, "tier_image", f"molecule/{scenario.tier}")

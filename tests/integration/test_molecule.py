@@ -11,6 +11,8 @@ import subprocess
 
 import pytest
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
+
 from .conftest import BIN, ROOT, make_clone
 
 pytestmark = [pytest.mark.once, pytest.mark.usefixtures("demo")]
@@ -45,7 +47,7 @@ def molecule(environment, home):
     def run(folder, *arguments):
         report = ROOT / f"reports/molecule-{folder.name}.xml"
         process = subprocess.run(
-            [BIN / "molecule", *arguments],
+            [BIN / "tierwright", "molecule", *arguments],
             cwd=folder,
             env={**environment, "HOME": str(home), "NO_COLOR": "1", "PYTEST_ADDOPTS": f"--junitxml={report}"},
             stdin=subprocess.DEVNULL,
@@ -78,7 +80,8 @@ def test_a_role_passes_in_a_fresh_clone_and_leaves_nothing(clone, molecule, home
     assert_passed(molecule(clone / "roles/mariadb", "test"), "mariadb")
     assert list((home / ".ansible").glob("[!t]*/*")) == []  # files in collections or roles would hide others
     assert {image.id for image in engine.images.list(all=True)} == before
-    assert not engine.containers.list(all=True, filters={"label": "io.tierwright.chain=molecule-mariadb"})
+    chains = {container.labels.get(labels.CHAIN, "") for container in engine.containers.list(all=True)}
+    assert not [chain for chain in chains if chain.startswith("molecule-mariadb-")]
 
 
 def test_a_variant_has_its_own_image_names(molecule):

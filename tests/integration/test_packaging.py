@@ -25,6 +25,10 @@ from .conftest import BIN, ROOT
 INCLUDED = (
     "extensions/eda/plugins/event_source/releases.py",
     "extensions/eda/rulebooks/deploy-releases.yml",
+    "extensions/molecule/config.yml",
+    "extensions/molecule/inventory.yml",
+    "extensions/molecule/pytest.ini.j2",
+    "plugins/inventory/molecule.py",
     "plugins/connection/tier.py",
     "plugins/plugin_utils/_core/interpreter/inside/install_python.sh",
     "plugins/plugin_utils/_core/pipeline/templates/gitlab.j2",

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import configparser
 import importlib.util
 import os
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 import click
 
 from ..errors import NotFoundError, UsageError
+from ..project.ansible_config import CONFIG, configured_inventory
 
 #: The folder of the shared settings and playbooks.
 FOLDER = Path(__file__).parents[4] / "extensions/molecule"
@@ -26,7 +26,7 @@ _CONFIG_VARIABLE = "ANSIBLE_CONFIG"
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[MOLECULE ARGUMENTS]")
-@click.option("-i", "--inventory", type=click.Path(exists=True), help="The inventory of the chain: a file or a folder.")
+@click.option("-i", "--inventory", help="The inventory of the chain: a file or a folder.")
 @click.option("--folder", is_flag=True, help="Print the folder of the shared settings, for molecule --base-config.")
 def verb(arguments: tuple[str, ...], *, inventory: str | None, folder: bool) -> None:
     """Test one role by itself: run Molecule with the settings that build a tier.
@@ -73,7 +73,7 @@ def molecule_environment(project: Path, environment: Mapping[str, str], inventor
         inventory: The chain's inventory, if the user names one.
 
     Raises:
-        UsageError: ansible.cfg cannot be read, or its inventory is not one file or folder.
+        UsageError: ansible.cfg cannot be read, or the inventory is not one file or folder that exists.
     """
     # Molecule starts ansible-playbook and pytest by name. They must be those of this environment.
     programs = str(Path(sys.executable).parent)
@@ -82,42 +82,30 @@ def molecule_environment(project: Path, environment: Mapping[str, str], inventor
         "PATH": os.pathsep.join(filter(None, [programs, environment.get("PATH")])),
         FOLDER_VARIABLE: str(FOLDER),
     }
-    config = environment.get(_CONFIG_VARIABLE) or _find_above(project, "ansible.cfg")
+    config = environment.get(_CONFIG_VARIABLE) or _find_above(project, CONFIG)
     if config:
         result[_CONFIG_VARIABLE] = str(Path(config).absolute())
-    if inventory is not None:
-        result[INVENTORY_VARIABLE] = str(Path(inventory).absolute())
-    elif not environment.get(INVENTORY_VARIABLE) and config:
-        found = _read_inventory(Path(config).absolute())
-        if found is not None:
-            result[INVENTORY_VARIABLE] = found
+    named = inventory or environment.get(INVENTORY_VARIABLE) or environment.get("ANSIBLE_INVENTORY")
+    path = Path(named).absolute() if named else None
+    if path is None and config and Path(config).is_file():
+        path = configured_inventory(Path(config).absolute())
+    if path is not None and not path.exists():
+        raise UsageError(
+            f"there is no inventory {path}; name the file or folder of the chain's inventory: tierwright molecule "
+            f"--inventory PATH …, or set {INVENTORY_VARIABLE}"
+        )
+    if path is not None:
+        result[INVENTORY_VARIABLE] = str(path)
     return result
 
 
 def _find_above(project: Path, name: str) -> Path | None:
     """Find a file in a folder or one above it, up to the top of its Git repository; ``None`` if there is none.
 
-    Outside of a repository, only the folder itself is searched: a file far above it belongs to something else.
+    Outside of a repository, the top is the folder that has ``roles/<role>``, or the role itself. A folder far above it,
+    such as ``/tmp``, may belong to somebody else.
     """
     folders = [project, *project.parents]
-    top = next((index for index, folder in enumerate(folders) if (folder / ".git").exists()), 0)
+    default = 2 if project.parent.name == "roles" else 0
+    top = next((index for index, folder in enumerate(folders) if (folder / ".git").exists()), default)
     return next((folder / name for folder in folders[: top + 1] if (folder / name).is_file()), None)
-
-
-def _read_inventory(config: Path) -> str | None:
-    """Return the inventory that an ansible.cfg names, as an absolute path; ``None`` if it names none."""
-    parser = configparser.ConfigParser(interpolation=None, strict=False, inline_comment_prefixes=(";",))
-    try:
-        parser.read_string(config.read_text(), str(config))
-    except (OSError, UnicodeDecodeError, configparser.Error) as error:
-        raise UsageError(f"{config} cannot be read as settings of Ansible: {error}") from error
-    names = [name.strip() for name in parser.get("defaults", "inventory", fallback="").split(",") if name.strip()]
-    if not names:
-        return None
-    path = config.parent / Path(os.path.expandvars(names[0].replace("{{CWD}}", str(Path.cwd())))).expanduser()
-    if len(names) > 1 or not path.exists():
-        raise UsageError(
-            f"{config}: inventory is {', '.join(names)!r}; Molecule needs one file or folder that exists. Name the "
-            f"inventory of the chain: tierwright molecule --inventory PATH …, or set {INVENTORY_VARIABLE}"
-        )
-    return str(path)

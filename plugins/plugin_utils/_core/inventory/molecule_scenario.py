@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What a scenario of Molecule adds to an inventory: the tier that a role is tested as, and the name of its chain.
 
-The role is either that of a tier of the user's chain, or the scenario names its parent: a tier of that chain, or an image.
+The role is that of a tier of the user's chain. Or the scenario names a parent: a tier of that chain, or an image.
 Then the scenario adds a tier for the role, and one for the image.
 """
 
@@ -59,8 +59,8 @@ def read_scenario(settings: Mapping[str, Any], project: Path, tiers: Collection[
     tier, parent = platform.get("tier", project.name.lower().replace("_", "-")), platform.get("parent")
     if not isinstance(tier, str) or not is_repository(_image(tier)):
         raise ChainError(
-            f"molecule.yml: the tier is {tier!r}, which cannot be a part of an image's name; set platforms[0].tier, for "
-            "example tier: web"
+            f"molecule.yml: the tier is {tier!r}, which cannot be a part of an image's name; set platforms[0].tier, "
+            "for example tier: web"
         )
     digest = hashlib.sha256(str(project).encode()).hexdigest()
     chain = f"molecule-{tier.replace('/', '-')}-{digest[:_DIGITS]}"
@@ -69,8 +69,8 @@ def read_scenario(settings: Mapping[str, Any], project: Path, tiers: Collection[
         return MoleculeScenario(tier, chain)
     if tier in tiers:
         raise ChainError(
-            f"molecule.yml: platforms[0].parent is {parent!r}, but the inventory has the tier {tier!r} with a parent of "
-            "its own; remove parent, or set platforms[0].tier to a name that the chain does not have"
+            f"molecule.yml: platforms[0].parent is {parent!r}, but the inventory has the tier {tier!r} with a parent "
+            "of its own; remove parent, or set platforms[0].tier to a name that the chain does not have"
         )
     _check_role(project)
     role = {"tier_team": TEAM, "tier_role": str(project), "tier_image": _image(tier)}
@@ -79,8 +79,8 @@ def read_scenario(settings: Mapping[str, Any], project: Path, tiers: Collection[
     if not isinstance(parent, str) or split_pinned(parent) is None:
         known = f", or a tier of the inventory ({', '.join(sorted(tiers))})" if tiers else ""
         raise ChainError(
-            f"molecule.yml: platforms[0].parent is {parent!r}; expected an image by digest, name@sha256:…{known}. A tag "
-            "may name a different image tomorrow; `docker images --digests` shows the digests of images"
+            f"molecule.yml: platforms[0].parent is {parent!r}; expected an image by digest, name@sha256:…{known}. A "
+            "tag may name a different image tomorrow; `docker images --digests` shows the digests of images"
         )
     base = f"{tier}-parent"
     added = {
@@ -111,12 +111,13 @@ def _check_listed(tier: str, tiers: Collection[str]) -> None:
         return
     if not tiers:
         raise ChainError(
-            f"molecule.yml: the tier {tier!r} has no parent, and there is no inventory with a chain. Name an image as its "
-            f"parent: {_EXAMPLE}; or name the chain's inventory, with TIERWRIGHT_INVENTORY or in ansible.cfg"
+            f"molecule.yml: the tier {tier!r} has no parent, and there is no inventory with a chain. Name an image as "
+            f"its parent: {_EXAMPLE}; or name the chain's inventory, with TIERWRIGHT_INVENTORY or in ansible.cfg"
         )
     raise ChainError(
-        f"molecule.yml: the inventory has no tier {tier!r}; its tiers are {', '.join(sorted(tiers))}. Set platforms[0].tier "
-        "to the tier whose role this is, or platforms[0].parent to a tier or an image that the role is applied to"
+        f"molecule.yml: the inventory has no tier {tier!r}; its tiers are {', '.join(sorted(tiers))}. Set "
+        "platforms[0].tier to the tier whose role this is, or platforms[0].parent to a tier or an image that "
+        "the role is applied to"
     )
 
 
