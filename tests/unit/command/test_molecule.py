@@ -144,3 +144,18 @@ def test_the_folder_is_printed_and_arguments_are_expected():
     result = CliRunner().invoke(tierwright, ["molecule"])
     assert result.exit_code == 2
     assert "for example: tierwright molecule test" in result.output
+
+
+def test_molecule_itself_refuses_the_settings_without_the_variable(role):
+    """Molecule skips playbooks that do not exist, and would say that it was successful."""
+    (role / "molecule/default").mkdir(parents=True)
+    (role / "molecule/default/molecule.yml").write_text("---\n")
+    words = [sys.executable, "-m", "molecule", "--base-config", FOLDER / "config.yml", "list"]
+    environment = {name: value for name, value in os.environ.items() if name != "TIERWRIGHT_MOLECULE"}
+    for variables, expected in (({}, False), ({"TIERWRIGHT_MOLECULE": str(FOLDER)}, True)):
+        process = subprocess.run(
+            words, cwd=role, env={**environment, **variables}, capture_output=True, text=True, check=False
+        )
+        output = process.stdout + process.stderr
+        assert (process.returncode == 0) == expected, output
+        assert ("TIERWRIGHT_MOLECULE is not set; see docs/molecule.md" in output) != expected
