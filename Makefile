@@ -78,7 +78,7 @@ molecule: chain                   ## molecule test of every role
 	$(BIN)/python -m pytest tests/integration/test_molecule.py
 
 compatibility: engine             ## test the demo chain on every variant of its lower tiers, and show the matrix
-	cd tests/compatibility && molecule test --all --continue-on-failure; \
+	cd tests/compatibility && tierwright molecule test --all --continue-on-failure; \
 	  status=$$?; tierwright matrix wordpress; exit $$status
 
 machine: setup                    ## install programs that integration tests need, except the engine

@@ -11,6 +11,8 @@ import subprocess
 
 import pytest
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
+
 from .conftest import BIN, ROOT, make_clone
 
 pytestmark = [pytest.mark.once, pytest.mark.usefixtures("demo")]
@@ -42,12 +44,18 @@ def home(tmp_path):
 
 @pytest.fixture
 def molecule(environment, home):
-    def run(folder, *arguments):
+    def run(folder, *arguments, command=("tierwright", "molecule"), **variables):
         report = ROOT / f"reports/molecule-{folder.name}.xml"
         process = subprocess.run(
-            [BIN / "molecule", *arguments],
+            [BIN / command[0], *command[1:], *arguments],
             cwd=folder,
-            env={**environment, "HOME": str(home), "NO_COLOR": "1", "PYTEST_ADDOPTS": f"--junitxml={report}"},
+            env={
+                **environment,
+                **variables,
+                "HOME": str(home),
+                "NO_COLOR": "1",
+                "PYTEST_ADDOPTS": f"--junitxml={report}",
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -74,11 +82,22 @@ def test_a_role_passes(molecule, role):
 
 
 def test_a_role_passes_in_a_fresh_clone_and_leaves_nothing(clone, molecule, home, engine):
+    """Molecule itself is called, with the two lines of docs/molecule.md."""
     before = {image.id for image in engine.images.list(all=True)}
-    assert_passed(molecule(clone / "roles/mariadb", "test"), "mariadb")
+    shared = clone / "extensions/molecule"
+    output = molecule(
+        clone / "roles/mariadb",
+        "test",
+        command=("molecule", "--base-config", shared / "config.yml"),
+        TIERWRIGHT_MOLECULE=str(shared),
+        TIERWRIGHT_INVENTORY=str(clone / "inventories/wordpress/chain.yml"),
+        ANSIBLE_CONFIG=str(clone / "ansible.cfg"),
+    )
+    assert_passed(output, "mariadb")
     assert list((home / ".ansible").glob("[!t]*/*")) == []  # files in collections or roles would hide others
     assert {image.id for image in engine.images.list(all=True)} == before
-    assert not engine.containers.list(all=True, filters={"label": "io.tierwright.chain=molecule-mariadb"})
+    chains = {container.labels.get(labels.CHAIN, "") for container in engine.containers.list(all=True)}
+    assert not [chain for chain in chains if chain.startswith("molecule-mariadb-")]
 
 
 def test_a_variant_has_its_own_image_names(molecule):

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import yaml
 
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.policy.policy_signature import sign_policy
 from fake_registry import fake_registry
 from made_images import config, layer, layout, tier_step, write
@@ -25,10 +27,13 @@ from .conftest import BIN, ROOT
 INCLUDED = (
     "extensions/eda/plugins/event_source/releases.py",
     "extensions/eda/rulebooks/deploy-releases.yml",
+    "extensions/molecule/config.yml",
+    "extensions/molecule/inventory.yml",
+    "extensions/molecule/pytest.ini.j2",
+    "plugins/inventory/molecule.py",
     "plugins/connection/tier.py",
     "plugins/plugin_utils/_core/interpreter/inside/install_python.sh",
     "plugins/plugin_utils/_core/pipeline/templates/gitlab.j2",
-    "plugins/plugin_utils/_core/project/templates/molecule/converge.yml",
     "plugins/plugin_utils/_core/project/templates/project/ansible.cfg.j2",
     "plugins/plugin_utils/_core/project/templates/role/test_role.py.j2",
     "plugins/plugin_utils/_core/report/style.css",
@@ -114,15 +119,23 @@ def environment_with(folder, *packages):
     )
 
 
-def run(installed, *arguments):
-    environment = {
+def environment_of(installed):
+    return {
         **{key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "PYTHON"))},
         "PATH": f"{installed}/venv/bin:{os.environ['PATH']}",
         "HOME": str(installed),
         "ANSIBLE_NOCOLOR": "true",
     }
+
+
+def run(installed, *arguments):
     return subprocess.run(
-        ["ansible-playbook", *arguments], cwd=installed, env=environment, capture_output=True, text=True, check=False
+        ["ansible-playbook", *arguments],
+        cwd=installed,
+        env=environment_of(installed),
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -178,6 +191,58 @@ def test_an_installation_builds_a_chain_in_a_different_folder(installation, requ
     assert "hello" in process.stdout
     assert "TIER" in process.stdout
     assert small_chain.run("hello", "cat", "/etc/hello") == "hello"
+
+
+ROLE = """
+- name: Say hello
+  ansible.builtin.copy: {content: hello, dest: /etc/hello, mode: "0644"}
+"""
+TEST = """
+def test_hello(host):
+    assert host.file("/etc/hello").content == b"hello"
+"""
+
+
+@pytest.mark.once
+@pytest.mark.sampled
+@pytest.mark.parametrize("installation", ["installed", "from_archive"])
+def test_an_installation_tests_a_role_without_a_chain(installation, request, hostile, engine):
+    """The repository has only the role, and the two lines that name its parent. The wheel brings a command for it."""
+    installed = request.getfixturevalue(installation)
+    install = [BIN / "uv", "--quiet", "pip", "install", "--python", installed / "venv/bin/python"]
+    version = metadata.version("molecule")
+    subprocess.run([*install, f"molecule=={version}", "pytest-testinfra"], check=True, capture_output=True)
+    role = installed / "repository/hello_world"
+    for name, content in (
+        ("tasks/main.yml", ROLE),
+        ("tests/test_hello.py", TEST),
+        ("molecule/default/molecule.yml", f"platforms:\n  - {{name: molecule, parent: '{hostile}'}}\n"),
+    ):
+        (role / name).parent.mkdir(parents=True)
+        (role / name).write_text(content)
+    folder = installed / ".ansible/collections/ansible_collections/tierwright/chain/extensions/molecule"
+    command = {
+        "installed": ["tierwright", "molecule", "test"],
+        "from_archive": ["molecule", "--base-config", f"{folder}/config.yml", "test"],
+    }[installation]
+    variables = {"from_archive": {"TIERWRIGHT_MOLECULE": str(folder)}}.get(installation, {})
+    process = subprocess.run(
+        [installed / "venv/bin" / command[0], *command[1:]],
+        cwd=role,
+        env={**environment_of(installed), **variables, "NO_COLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=400,
+    )
+    assert process.returncode == 0, process.stdout
+    assert "default > verify: Executed: Successful" in process.stdout
+    assert re.search(r"^=+ 1 passed in ", process.stdout, re.MULTILINE), process.stdout
+    # These summaries do not change if another session removes its images meanwhile.
+    names = {(image["Labels"] or {}).get(labels.CHAIN, "") for image in engine.api.images(all=True)}
+    assert not [name for name in names if name.startswith("molecule-hello-world-")]
 
 
 @pytest.mark.once

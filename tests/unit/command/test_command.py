@@ -43,7 +43,7 @@ COMMAND = Path(sys.executable).parent / "tierwright"
 VERBS = [verb for verb in schemas.ANSWERS if verb not in {"update", "deployed", "runs", "custody", "verify"}]
 #: Verbs that have no --json: they write files or a document, show the output of a playbook, or are groups of verbs.
 WITHOUT_ANSWER = (
-    *("init", "new", "ci", "shell", "resume", "discard", "test"),
+    *("init", "new", "ci", "shell", "resume", "discard", "test", "molecule"),
     *("sbom", "try-candidate", "watch", "keys", "policy", "sign", "records"),
 )
 

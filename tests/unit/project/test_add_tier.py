@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.chain.tier import Bootstrap, Pull
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import NotFoundError, UsageError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.molecule_scenario import read_scenario
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.project import add_tier
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.project.add_tier import (
     add_to_project,
@@ -21,6 +23,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.project.pro
     role_files,
 )
 
+#: The settings of Molecule that all scenarios share.
+CONFIG = Path(__file__).parents[3] / "extensions/molecule/config.yml"
 DIGEST = "sha256:" + "0f" * 32
 
 
@@ -64,11 +68,13 @@ def test_a_role_that_exists_is_used_if_it_is_named(project):
     assert "tier_role: core" in (project / INVENTORY).read_text()
 
 
-def test_a_new_role_of_another_name_has_no_scenario_of_molecule(project):
-    """A scenario finds its tier by the name of the role."""
-    add(project, role="web_server")
-    assert (project / "roles/web_server/tasks/main.yml").is_file()
-    assert not (project / "roles/web_server/molecule").exists()
+@pytest.mark.parametrize("role", ["web", "web_server"])
+def test_the_scenario_of_a_new_role_finds_its_tier(project, role):
+    """A scenario finds its tier by the name of the role, or names it."""
+    add(project, role=role)
+    folder = project / "roles" / role
+    base, own = (yaml.safe_load(path.read_text()) for path in (CONFIG, folder / "molecule/default/molecule.yml"))
+    assert read_scenario({**base, **(own or {})}, folder, {"base", "web"}).tier == "web"
 
 
 @pytest.mark.parametrize(("source", "expected"), [(Bootstrap("trixie"), "{'debian': {}}"), (Pull(f"d@{DIGEST}"), "[]")])

@@ -30,7 +30,6 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.project.out
     tier_problem,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.project.project_files import (
-    COPIED,
     INVENTORY,
     project_files,
 )
@@ -38,7 +37,6 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.project.pro
 from ..inventory.world import World
 
 DIGEST = "sha256:" + "0f" * 32
-ROOT = Path(__file__).parents[3]
 
 #: Words that YAML reads as something else than a string, and others.
 WORDS = st.one_of(
@@ -109,16 +107,6 @@ def test_the_inventory_room_reads_every_project(wanted):
         )
         for tier in wanted.tiers:
             assert read_role(tier.name, tier.role, folder / "inventory").tests is not None
-
-
-def test_the_files_of_molecule_are_those_of_this_repository():
-    """They are the same mechanism. Only the paths of the inventories differ."""
-    files = project_files(outline("core:base"))
-    for name in set(COPIED) - {"config.yml"}:
-        assert files[f".config/molecule/{name}"] == (ROOT / ".config/molecule" / name).read_text(), name
-    ours = yaml.safe_load((ROOT / ".config/molecule/config.yml").read_text().replace("wordpress/", ""))
-    theirs = yaml.safe_load(files[".config/molecule/config.yml"].replace("inventory/", "inventories/"))
-    assert theirs == ours
 
 
 def test_every_default_is_in_the_specification():

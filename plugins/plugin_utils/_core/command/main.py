@@ -46,6 +46,7 @@ _VERBS = {
     "resume": "resume",
     "discard": "discard",
     "test": "test",
+    "molecule": "molecule",
     "outdated": "outdated",
     "sbom": "sbom",
     "owners": "owners",
@@ -128,7 +129,7 @@ def tierwright() -> None:
     """Inspect images: who owns each layer, what an image contains, what changed, and why.
 
     IMAGE is a name or an ID in the container engine, oci:FOLDER[:TAG], archive:FILE[:NAME], or
-    docker://HOST/NAME[:TAG] in a registry. Only try-candidate, watch and resume build or deploy something. Only shell
-    and test start an image, in containers that are removed at the end. No verb pulls or changes one. init, new and ci
-    write the files of a project.
+    docker://HOST/NAME[:TAG] in a registry. Only try-candidate, watch, resume and molecule build or deploy something.
+    Only shell and test start an image, in containers that are removed at the end. No other verb pulls or changes one.
+    init, new and ci write the files of a project.
     """

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 import shutil
 from collections.abc import Mapping
@@ -14,13 +13,13 @@ from pathlib import Path
 from ..chain.tier_names import GROUP
 from ..errors import NotFoundError, UsageError, describe_error, errors_of
 from ..local_files import write_shared
+from .ansible_config import CONFIG, configured_inventory
 from .inventory_text import ListedTier, add_tier, list_tiers, read_inventory_text
 from .new_files import write_new
 from .outline import NewTier, role_of, role_problem, team_problem, tier_problem
 from .project_files import role_files
 
 _ENDINGS = {".yml", ".yaml", ".json", ""}
-_CONFIG = "ansible.cfg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +42,14 @@ def find_inventory(folder: Path, given: str | None, environment: Mapping[str, st
 
     Raises:
         NotFoundError: There is none.
+        UsageError: ``ansible.cfg`` is wrong, or names several.
     """
     named = given or environment.get("ANSIBLE_INVENTORY")
-    if not named and (folder / _CONFIG).is_file():
-        config = configparser.ConfigParser(interpolation=None, strict=False)
-        try:
-            config.read(folder / _CONFIG)
-        except configparser.Error as error:
-            raise UsageError(f"{folder / _CONFIG} cannot be read: {' '.join(str(error).split())}") from error
-        named = config.get("defaults", "inventory", fallback=None)
-    if not named:
-        raise NotFoundError(f"{folder} has no {_CONFIG} that names an inventory; name it with -i")
-    path = (folder / named).expanduser()
+    path = folder / Path(named).expanduser() if named else None
+    if path is None and (folder / CONFIG).is_file():
+        path = configured_inventory(folder / CONFIG)
+    if path is None:
+        raise NotFoundError(f"{folder} has no {CONFIG} that names an inventory; name it with -i")
     if not path.exists():
         raise NotFoundError(f"there is no inventory {path}")
     return path

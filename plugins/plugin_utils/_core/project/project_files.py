@@ -44,14 +44,10 @@ _ROLE = {
     "argument_specs.yml": "meta/argument_specs.yml",
     "defaults.yml": "defaults/main.yml",
     "meta.yml": "meta/main.yml",
+    "molecule.yml": "molecule/default/molecule.yml",
     "tasks.yml": "tasks/main.yml",
     "test_role.py": "tests/test_{role}.py",
 }
-_SCENARIO = "molecule/default/molecule.yml"
-
-#: Where Molecule finds the settings of all roles, and which of these files are copied unchanged.
-_MOLECULE = ".config/molecule"
-COPIED = ("config.yml", "converge.yml", "create.yml", "destroy.yml", "pytest.ini.j2", "seal.yml")
 
 _UNKNOWN_VERSION = "unknown"
 _KINDS = {Bootstrap: "debian", Pull: "image"}
@@ -78,8 +74,6 @@ def project_files(outline: Outline) -> Files:
         "ci_file": next(iter(pipeline), None),
     }
     files = {path: render(_templates("project"), name, **values) for name, path in _PROJECT.items()}
-    files |= {f"{_MOLECULE}/{name}": (_FOLDER / "molecule" / name).read_text() for name in COPIED}
-    files[f"{_MOLECULE}/chain.yml"] = render(_templates("molecule"), "chain.yml", outline=outline)
     for tier in outline.tiers:
         files |= role_files(tier, is_debian=kind == "debian")
     return files | pipeline
@@ -93,15 +87,14 @@ def role_files(tier: NewTier, *, is_debian: bool) -> Files:
         is_debian: Whether the base of its chain comes from Debian's archive, so that a change of the archive can make
             the tier stale.
     """
-    values = {"tier": tier, "role": tier.role, "is_debian": is_debian}
+    # The scenario of Molecule finds its tier by the name of the role, or names it.
+    named = tier.role == role_of(tier.name)
+    values = {"tier": tier, "role": tier.role, "is_debian": is_debian, "is_named_after_tier": named}
     folder = f"roles/{tier.role}"
-    files = {
+    return {
         f"{folder}/{path.format(role=tier.role)}": render(_templates("role"), name, **values)
         for name, path in _ROLE.items()
     }
-    if tier.role == role_of(tier.name):  # the scenario finds its tier by the name of the role
-        files[f"{folder}/{_SCENARIO}"] = render(_templates("role"), "molecule.yml")
-    return files
 
 
 def _pipeline(outline: Outline, chain: Chain) -> Files:
