@@ -115,6 +115,9 @@ class Told:
     def forget(self):
         self.calls.append("forget")
 
+    def note_replaced(self):
+        """Nothing is replaced."""
+
     def drop_packages(self):
         self.calls.append("drop")
 
