@@ -71,7 +71,9 @@ class Buildah(Dockerfiles):
         archive.unlink()
 
     def close(self) -> None:
-        remove_images([self.image(tier) for tier in reversed(self.parents)])
+        # An exported image has both names.
+        names = [self.image(tier) for tier in reversed(self.parents)]
+        remove_images([*names, *(f"localhost/{name}" for name in names)])
         for words in (["rmi", "--all", "--force"],):
             with contextlib.suppress(BuildError):
                 self._buildah(*words)

@@ -46,6 +46,7 @@ class Contender(ABC):
         """
         self.parents = parents
         self.folder = folder
+        self._replaced: list[str] = []
 
     def missing(self) -> str:
         """Why it cannot run here; empty if it can. Programs are fetched, which is not measured."""
@@ -89,6 +90,19 @@ class Contender(ABC):
         """What runs, and its version."""
         return run(["docker", "version", "--format", "Docker {{.Server.Version}}"]).strip()
 
+    def note_replaced(self) -> None:
+        """Note the images whose names the next build moves, so that they can be removed."""
+        names = [self.image(tier) for tier in reversed(self.parents)]
+        words = [["docker", "images", "--quiet", "--no-trunc", name] for name in names]
+        found = [subprocess.run(word, check=True, capture_output=True, text=True).stdout.split() for word in words]
+        # Children first, and the newest first: an image with a child cannot be removed.
+        self._replaced = [image for images in found for image in images] + self._replaced
+
+    def remove_own_images(self) -> None:
+        """Remove the images of all tiers, and those that they replaced."""
+        remove_images([*(self.image(tier) for tier in reversed(self.parents)), *self._replaced])
+        self._replaced.clear()
+
     def prepare_again(self) -> None:
         """Undo all edits."""
         shutil.rmtree(self.folder)
@@ -124,7 +138,7 @@ class Dockerfiles(Contender):
         """Build one tier; its parent is ready."""
 
     def forget(self) -> None:
-        remove_images([self.image(tier) for tier in reversed(self.parents)])
+        self.remove_own_images()
 
     def _context(self, tier: str) -> Path:
         return self.folder / tier
@@ -141,9 +155,9 @@ class Classic(Dockerfiles):
     packages = "downloads them each time; it has no cache of packages"
 
     def build_tier(self, tier: str, *, cold: bool) -> None:
-        options = ["--no-cache"] if cold else []
+        _ = cold  # the cache of this builder is images, and all of them were removed
         parent = f"PARENT={self._parent(tier)}"
-        words = ["docker", "build", "--quiet", *options, "--build-arg", parent, "--tag", self.image(tier), "."]
+        words = ["docker", "build", "--quiet", "--build-arg", parent, "--tag", self.image(tier), "."]
         run(words, cwd=self._context(tier), env={"DOCKER_BUILDKIT": "0"})
 
 
@@ -257,7 +271,7 @@ class Bare(Contender):
             run(["docker", "rm", "--force", "--volumes", container])
 
     def forget(self) -> None:
-        remove_images([self.image(tier) for tier in reversed(self.parents)])
+        self.remove_own_images()
 
     @property
     def _packages(self) -> Path:

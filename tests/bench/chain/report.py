@@ -28,18 +28,21 @@ def scenarios(runs: Sequence[Row]) -> list[str]:
     return [key for key in SCENARIOS if key in measured]
 
 
-def cell(values: Sequence[float]) -> str:
-    """Median, minimum and maximum."""
+def cell(runs: Sequence[Row], contender: str, scenario: str) -> str:
+    """Median, minimum and maximum, and the median of the load before."""
+    values = seconds(runs, contender, scenario)
     if not values:
         return "-"
-    return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+    loads = [run["load"] for run in runs if (run["contender"], run["scenario"]) == (contender, scenario)]
+    spread = f"{min(values):.1f} to {max(values):.1f}, " if len(values) > 1 else ""
+    return f"{statistics.median(values):.1f} ({spread}load {statistics.median(loads):.0f})"
 
 
 def rows(runs: Sequence[Row], order: Sequence[str]) -> list[list[str]]:
     """A heading, and a line for each contender."""
     keys = scenarios(runs)
     lines = [["", *(SCENARIOS[key].name for key in keys)]]
-    lines += [[name, *(cell(seconds(runs, name, key)) for key in keys)] for name in order if name in contenders(runs)]
+    lines += [[name, *(cell(runs, name, key) for key in keys)] for name in order if name in contenders(runs)]
     return lines
 
 

@@ -67,6 +67,7 @@ def measure(contender: Contender, chosen: Collection[str], round_: int) -> Itera
             contender.forget()
         if key == FRESH:
             contender.drop_packages()
+        contender.note_replaced()
         if scenario.tier:
             contender.edit(scenario.tier, f"round {round_} at {time.time()}")
         load, moment, start = os.getloadavg()[0], time.time(), time.monotonic()

@@ -115,6 +115,9 @@ class Told:
     def forget(self):
         self.calls.append("forget")
 
+    def note_replaced(self):
+        """Nothing is replaced."""
+
     def drop_packages(self):
         self.calls.append("drop")
 
@@ -141,8 +144,8 @@ def test_tables_show_medians_and_spread_of_what_was_measured():
     assert report.markdown_table(RUNS, ORDER).splitlines() == [
         f"|  | {SCENARIOS['cold'].name} | {SCENARIOS['unchanged'].name} |",
         "| --- | ---: | ---: |",
-        "| tierwright | 40.0 (40.0 to 40.0) | 1.5 (1.5 to 1.5) |",
-        "| classic | 34.0 (30.0 to 50.0) | - |",
+        "| tierwright | 40.0 (load 1) | 1.5 (load 1) |",
+        "| classic | 34.0 (30.0 to 50.0, load 1) | - |",
     ]
 
 
