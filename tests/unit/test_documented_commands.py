@@ -64,6 +64,8 @@ def _verb_problems(arguments: list[str]) -> Iterator[str]:
             yield from [] if arguments[0].isupper() else [f"the verb {arguments[0]}"]
             return
         command, arguments = found, arguments[1:]
+    if command.context_settings.get("ignore_unknown_options"):
+        return  # the options are those of another program
     known = {name for option in command.get_params(context) for name in (*option.opts, *option.secondary_opts)}
     for argument in arguments[: arguments.index("--") if "--" in arguments else None]:
         option = argument.partition("=")[0]
