@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 ROLES = ROOT / "roles"
 #: The role of each application in the chain that fans out.
 APPLICATION = Path(__file__).parent / "application"
-TWINS = Path(__file__).parent / "twins"
+TWINS = Path(__file__).parent / "contexts"
 BASE = "base"
 
 
