@@ -114,7 +114,8 @@ class Faulty:
         assert self.objects_of_builds() <= self.others
         folder = Path(self.environment["XDG_STATE_HOME"], "tierwright", self.chain.name)
         files = {"logs", "promotion.lock", "runs", "standing.json", "standing.lock", "turn.lock"}
-        return {path.name for path in folder.rglob("*") if path.parent.parent.name != "logs"} - set(TIERS) == files
+        found = [path.relative_to(folder) for path in folder.rglob("*")]
+        return {path.name for path in found if "logs" not in path.parts[:-1]} == files
 
     def next_run_recovers(self) -> str:
         """Check that the next run releases all changed tiers, each on its new parent. Return the output of this run."""

@@ -102,6 +102,23 @@ def test_a_rejected_exec_reports_the_end_of_the_container(status):
         execution.Exec(Engine(running=False, status=status)).run("it", ["true"], take=Output().take)
 
 
+def test_the_end_of_a_container_is_awaited_before_it_is_reported(monkeypatch):
+    states = iter([("stopping", 0), ("stopped", 137), ("exited", 137)])
+
+    def inspect(_session, _container):
+        status, code = next(states)
+        return {"State": {"Running": False, "Status": status, "ExitCode": code}}
+
+    monkeypatch.setattr(execution, "inspect_container", inspect)
+    assert execution.Exec(Engine()).why_gone("it") == "build container it is exited (exit status 137)"
+
+
+def test_a_container_that_does_not_end_is_reported_as_it_is(monkeypatch):
+    monkeypatch.setattr(execution, "_ENDING_SECONDS", 0.05)
+    monkeypatch.setattr(execution, "inspect_container", lambda *_: {"State": {"Status": "stopping", "ExitCode": 0}})
+    assert execution.Exec(Engine()).why_gone("it") == "build container it is stopping (exit status 0)"
+
+
 def test_a_rejected_exec_in_a_running_container_is_an_engine_error(monkeypatch):
     monkeypatch.setattr(execution, "_ENDING_SECONDS", 0.05)
     with pytest.raises(execution.EngineError, match="container state improper") as raised:

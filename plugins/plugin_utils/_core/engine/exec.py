@@ -108,6 +108,8 @@ _CHUNK = 1 << 16
 #: Exit status after SIGKILL. All processes of a container get this signal when its first process ends.
 _KILLED = 128 + signal.SIGKILL
 _ENDING_SECONDS = 1.0
+#: States of Podman's containers between the end of their processes and the record of their exit status.
+_ENDING = frozenset({"stopping", "stopped", "removing"})
 
 _CANNOT_END_INPUT = (
     "DOCKER_HOST names an engine behind TLS, and over TLS the end of a command's input cannot be sent; only an agent "
@@ -228,12 +230,18 @@ class Exec:
     def why_gone(self, container: str) -> str:
         """Return a sentence that says why a container is not running any more.
 
+        It waits a moment for the end of a container that is about to end: Podman does not know its exit status before.
+
         Raises:
             EngineError: The engine does not answer.
         """
+        until = time.monotonic() + _ENDING_SECONDS
         try:
             with translate_errors(f"looking at container {container}"):
                 state = inspect_container(self._session, container)["State"]
+                while state.get("Status") in _ENDING and time.monotonic() < until:
+                    time.sleep(_ENDING_SECONDS / 20)
+                    state = inspect_container(self._session, container)["State"]
                 status, code = state.get("Status"), state.get("ExitCode")
         except MissingError:
             return f"build container {container} does not exist any more; it was removed"
