@@ -161,7 +161,7 @@ def test_the_wheel_installs_the_command(installed, tmp_path):
     subprocess.run(
         [installed / "venv/bin/tierwright", "init", tmp_path / "shop"], env={"HOME": str(tmp_path)}, check=True
     )
-    assert (tmp_path / "shop/.config/molecule/pytest.ini.j2").is_file()
+    assert list((tmp_path / "shop/roles").glob("*/molecule/default/molecule.yml"))
 
 
 @pytest.mark.once
