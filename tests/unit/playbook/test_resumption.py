@@ -58,7 +58,9 @@ def test_a_task_that_changed_something_is_not_repeated(play):
     assert instead is not task
     assert instead.action == "ansible.builtin.debug"
     assert "r1" in instead.args["msg"]
-    assert (instead.register, instead.notify, instead._uuid) == ("made", ["Restart"], task._uuid)
+    assert instead.register == task.register
+    assert "made" in instead.register  # a name, or with ansible-core 2.21 a dictionary of names
+    assert (instead.notify, instead._uuid) == (["Restart"], task._uuid)
     assert instead.when == []  # its condition was true before, and may not be evaluable now
 
 
