@@ -42,7 +42,11 @@ from ansible.plugins.loader import connection_loader, get_shell_plugin
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core import stopwatch
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import record_column
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import RunError, TierwrightError
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import (
+    RunError,
+    TierwrightError,
+    describe_error,
+)
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.handover.tried_record import is_trial
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.display import guard_display, say, warn
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook import garbage_collection
@@ -260,9 +264,9 @@ class CallbackModule(CallbackBase):
             self._show_summary(journal)
         finally:  # print the failures even if no engine answers
             self._show_profile(journal)
-            store_logs(journal, explanations(journal))
             for line in failures(journal, resume_command(), self._failed):
                 say(line)
+            self._store_logs(journal)
 
     def _show_summary(self, journal: Journal) -> None:
         engine = self._connect()
@@ -271,6 +275,12 @@ class CallbackModule(CallbackBase):
         if not resumes(journal) and (lines := record_column(engine, journal)):
             say(f"\n{lines}")
         write_files(engine, journal, resume_command(), self._failed)
+
+    def _store_logs(self, journal: Journal) -> None:
+        try:
+            store_logs(journal, explanations(journal))
+        except OSError as error:
+            warn(f"tierwright logs will not show this run, because its log cannot be stored: {describe_error(error)}")
 
     def _show_profile(self, journal: Journal) -> None:
         if self._times is None:

@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,11 +25,10 @@ import yaml
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.docker_config import engine_address
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.interpreter import mounted_python
 from python_image import python_image as image_with_python
 from real_registry import docker_registry
 from relay import Relay
-from sdk_client import as_engine, sdk_client
+from sdk_client import sdk_client
 
 from .machines import (  # noqa: F401
     pytest_configure,
@@ -38,6 +36,7 @@ from .machines import (  # noqa: F401
     pytest_xdist_auto_num_workers,
     pytest_xdist_setupnodes,
 )
+from .removal import remove_images, remove_interpreter
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -344,37 +343,6 @@ def export_image(engine: docker.DockerClient, image: str, archive: Path) -> dict
     finally:
         container.remove(v=True)
     return {"archive": str(archive), "checksum": f"sha256:{digest.hexdigest()}"}
-
-
-def remove_images(engine: docker.DockerClient, where: str, keep: str = "-") -> None:
-    """Remove all names of the images that match a filter, except names that begin with `keep`."""
-    kind, _, value = where.partition("=")
-    for image in engine.images.list(filters={kind: value}):
-        for tag in image.tags or [str(image.id)]:
-            if not tag.startswith(keep):
-                engine.images.remove(tag, force=True)
-
-
-def remove_names(engine: docker.DockerClient, prefix: str) -> None:
-    """Remove the names that begin with `prefix`. An image may have others, which stay: the demo's base, for example."""
-    for image in engine.images.list():
-        for tag in image.tags:
-            if tag.startswith(prefix):
-                engine.images.remove(tag)
-
-
-def remove_interpreter(engine: docker.DockerClient, base: str) -> None:
-    """Remove the mounted Python of a base that a test made."""
-    name = mounted_python.volume_name(next(mounted_python.python_sources(as_engine(engine).images.get(base))))
-    for volume in engine.volumes.list(filters={"label": f"{labels.PYTHON}={name}"}):
-        for attempts_left in range(50, -1, -1):
-            try:
-                volume.remove()
-                break
-            except docker.errors.APIError as error:  # the container that used it is still being removed
-                if error.status_code != 409 or not attempts_left:
-                    raise
-                time.sleep(0.2)
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 
-from .conftest import BIN, remove_images, remove_names
+from .conftest import BIN
+from .removal import remove_images, remove_names
 
 pytestmark = [pytest.mark.once, pytest.mark.sampled("projects")]
 

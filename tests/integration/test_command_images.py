@@ -21,7 +21,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.syst
 from sdk_client import as_engine
 
 from .command import packages_after_each_layer, tierwright_fixture  # noqa: F401 - tests use the fixture
-from .conftest import DEMO, remove_images, run_container
+from .conftest import DEMO, run_container
+from .removal import remove_images
 
 pytestmark = pytest.mark.once
 

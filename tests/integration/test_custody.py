@@ -14,7 +14,8 @@ import yaml
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 
-from .conftest import BIN, WRITE, SmallChain, remove_images
+from .conftest import BIN, WRITE, SmallChain
+from .removal import remove_images
 
 pytestmark = pytest.mark.once
 

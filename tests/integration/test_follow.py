@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from .conftest import SHARED_BASE, WRITE, remove_images
+from .conftest import SHARED_BASE, WRITE
+from .removal import remove_images
 
 pytestmark = pytest.mark.once
 

@@ -17,7 +17,8 @@ from urllib.request import Request, urlopen
 import docker
 import pytest
 
-from .conftest import BIN, MANIFESTS, ROOT, SmallChain, remove_images
+from .conftest import BIN, MANIFESTS, ROOT, SmallChain
+from .removal import remove_images
 
 pytestmark = pytest.mark.once
 

@@ -17,7 +17,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.interpreter
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.sealing.image_archive import digest_file
 from sdk_client import as_engine
 
-from .conftest import DEMO, remove_interpreter, run_container
+from .conftest import DEMO, run_container
+from .removal import remove_interpreter
 
 ROLE = Path(__file__).parent / "roles/every_module"
 FIND_PYTHON = ["find", "/", "-xdev", "-name", "python[23]*"]

@@ -17,7 +17,8 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 
-from .conftest import BIN, ROOT, remove_images
+from .conftest import BIN, ROOT
+from .removal import remove_images
 
 pytestmark = pytest.mark.once
 

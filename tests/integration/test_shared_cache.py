@@ -6,7 +6,7 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 
-from .conftest import remove_images
+from .removal import remove_images
 
 pytestmark = pytest.mark.once
 

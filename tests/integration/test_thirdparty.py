@@ -15,7 +15,8 @@ import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 
-from .conftest import ROOT, remove_images
+from .conftest import ROOT
+from .removal import remove_images
 
 pytestmark = pytest.mark.once
 

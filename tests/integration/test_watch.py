@@ -16,7 +16,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.watch.engin
     is_of_interest,
 )
 
-from .conftest import BIN, ROOT, WRITE, remove_images
+from .conftest import BIN, ROOT, WRITE
+from .removal import remove_images
 from .test_follow import CHANGED, Teams
 
 pytestmark = pytest.mark.once

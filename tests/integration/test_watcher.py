@@ -20,7 +20,8 @@ from engines.roots import cache
 from fake_registry import fake_registry
 from published_images import publish, tier_layer
 
-from .conftest import BIN, ROOT, remove_images
+from .conftest import BIN, ROOT
+from .removal import remove_images
 
 pytestmark = [pytest.mark.once, pytest.mark.sampled("sites")]
 

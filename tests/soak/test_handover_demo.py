@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from integration.conftest import BIN, remove_images
+from integration.conftest import BIN
+from integration.removal import remove_images
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "inventories/handover"

@@ -12,7 +12,6 @@ from importlib import metadata
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-import click
 import jsonschema
 import pytest
 from click.testing import CliRunner
@@ -41,12 +40,6 @@ SCAN = Path(__file__).parent / "scan.json"
 COMMAND = Path(sys.executable).parent / "tierwright"
 #: The verbs that inspect images. The other files of this folder test the other verbs.
 VERBS = [verb for verb in schemas.ANSWERS if verb not in {"update", "deployed", "runs", "custody", "verify"}]
-#: Verbs that have no --json: they write files or a document, show the output of a playbook, or are groups of verbs.
-WITHOUT_ANSWER = (
-    *("init", "new", "ci", "shell", "resume", "discard", "test", "molecule"),
-    *("sbom", "try-candidate", "watch", "keys", "policy", "sign", "records"),
-)
-
 STATUS = b"Package: ssl\nStatus: install ok installed\nArchitecture: amd64\nVersion: %d\n"
 BASE = layer(("var/lib/dpkg/status", STATUS % 1), ("etc/motd", b"one"), ("srv/a", b"twice"), ("srv/b", b"twice"))
 WEB = layer(("var/lib/dpkg/status", STATUS % 2), ("etc/motd", b"two"), ("srv/evil\x1b[31m", b""))
@@ -131,29 +124,6 @@ def test_json_matches_the_documented_schema(run, place, verb):
     assert code == 0 or (verb == "doctor" and not json.loads(out)["can_build"])  # if no engine answers
     assert err == "" or verb == "outdated"
     jsonschema.validate(json.loads(out), json.loads((DOCS / f"schemas/{verb}.json").read_text()))
-
-
-@pytest.mark.parametrize("name", [*schemas.ANSWERS, *schemas.OTHERS, *schemas.FILES])
-def test_the_documented_schemas_match_the_code(name):
-    assert schemas.path(name).read_text() == schemas.text(name), "run tests/schemas.py"
-
-
-def test_the_page_lists_all_schemas():
-    assert (schemas.FOLDER / "README.md").read_text() == schemas.index(), "run tests/schemas.py"
-
-
-def test_every_verb_and_option_is_documented():
-    page = (DOCS / "command.md").read_text()
-    context = click.Context(tierwright)
-    assert [*schemas.ANSWERS, *WITHOUT_ANSWER] == sorted(
-        tierwright.list_commands(context), key=lambda name: name in WITHOUT_ANSWER
-    )
-    for name in tierwright.list_commands(context):
-        section = page.partition(f"\n## tierwright {name}")[2].partition("\n## ")[0]
-        assert section, name
-        for parameter in tierwright.get_command(context, name).params:
-            if isinstance(parameter, click.Option) and "--json" not in parameter.opts:
-                assert parameter.opts[-1] in section, (name, parameter.opts)
 
 
 def test_tree_in_a_pipe(program, place):
@@ -349,12 +319,6 @@ def test_exit_codes(run, monkeypatch, place, code, arguments, sentence):
     actual, out, err = run(*(argument.format(place=place) for argument in arguments))
     assert (actual, out) == (code, "")
     assert sentence in err
-
-
-def test_exit_codes_are_documented():
-    page = (DOCS / "command.md").read_text()
-    for code in (0, 1, 2, 3, 4, 5, 6, 7, 130, 141):
-        assert f"\n| {code} |" in page
 
 
 def test_an_archive_with_unsupported_compression_is_reported(run, tmp_path):

@@ -78,6 +78,12 @@ def test_own_tests_and_contracts_of_ancestors_are_run(tests, tmp_path, monkeypat
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["test_it.py"] * 3
 
 
+@pytest.mark.parametrize(("which", "status"), [("good", 0), ("bad", 1)])
+def test_tests_of_all_roles_of_a_tier_run_for_somebody_who_watches(tests, which, status):
+    own, more = tests("web", "def test_it(): pass"), tests("more", f"def test_it(): assert 'good' == {which!r}")
+    assert gate.run_in_foreground(Suite(own, (), (more,)), SUBJECT, ["-q"], print) == status
+
+
 def test_a_suite_without_contracts_passes(tests):
     verdict = run_suite(Suite(None, (tests("core", "def test_it(): assert False"),)), SUBJECT)
     assert verdict.passed

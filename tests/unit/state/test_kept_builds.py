@@ -94,6 +94,14 @@ def test_the_last_runs_are_stored_privately():
     assert {stat.S_IMODE(path.stat().st_mode) for path in state_folder("shop").glob("logs/web/*")} == {0o600}
 
 
+def test_a_log_that_cannot_be_stored_is_an_error_for_its_caller():
+    journal = begin()
+    journal.failed("web", "why")
+    (state_folder("shop") / "logs").write_text("not a folder")
+    with pytest.raises(OSError, match="logs"):
+        store_logs(journal, {})
+
+
 def test_the_log_of_an_active_or_killed_run_is_read_from_its_journal():
     journal = begin()
     note_result(journal, "web", Task("web", "Install", "web/tasks/main.yml:3"), "ok", [])

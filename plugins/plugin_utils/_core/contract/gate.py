@@ -115,7 +115,7 @@ def run_suite(suite: Suite, subject: GateSubject, timeout: float = TIMEOUT) -> V
     began = time.monotonic()
     contracts = tuple(tests for tests in suite.contracts if tests.origin is None)
     foreign = tuple(tests for tests in suite.contracts if tests.origin is not None)
-    parts: list[tuple[Sequence[RoleTests], list[str]]] = [(suite.of_tier, [])] if suite.own else []
+    parts: list[tuple[Sequence[RoleTests], list[str]]] = [(suite.of_tier, [])] if suite.of_tier else []
     parts += [(contracts, ["--contract"])] if contracts else []
     with tempfile.TemporaryDirectory(prefix="tierwright-") as scratch, ThreadPoolExecutor() as pool:
         runs = [
@@ -239,7 +239,7 @@ _NO_TESTS = 5
 def run_in_foreground(
     suite: Suite, subject: GateSubject, words: Sequence[str], say: Callable[[str], None], *, own: bool = False
 ) -> int:
-    """Run the tests of a suite for somebody who watches: the tests of the role, then the contracts of its ancestors.
+    """Run the tests of a suite for somebody who watches: the tier's own, then the contracts of its ancestors.
 
     Contracts of other teams are left out, because they run in a sandbox only.
 
@@ -258,7 +258,8 @@ def run_in_foreground(
     """
     _check_packages(subject.tier)
     contracts = [] if own else [tests.folder for tests in suite.contracts if tests.origin is None]
-    parts = [*([[suite.own.folder]] if suite.own else []), *([["--contract", *contracts]] if contracts else [])]
+    own_folders = [tests.folder for tests in suite.of_tier]
+    parts = [*([own_folders] if own_folders else []), *([["--contract", *contracts]] if contracts else [])]
     for tests in suite.contracts:
         if tests.origin is not None and not own:
             say(

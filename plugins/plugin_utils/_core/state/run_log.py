@@ -129,11 +129,12 @@ def past_tasks(journal: Journal, tier: str) -> tuple[PastTask, ...]:
 def store_logs(journal: Journal, explain: dict[str, list[str]]) -> None:
     """Store the log of each tier that a run built or tested, and remove the oldest logs.
 
-    If a log cannot be written, it is lost silently: a run must not fail because of its log.
-
     Args:
         journal: The journal of the run, which ends now.
         explain: The explanations of failures, by tier.
+
+    Raises:
+        OSError: A log cannot be written. The run must not fail because of that.
     """
     _chain, planned = read_plans(journal)
     for name, plan in planned.items():
@@ -141,11 +142,10 @@ def store_logs(journal: Journal, explain: dict[str, list[str]]) -> None:
             continue
         log = read_journal(journal, plan.chain, name, explain.get(name, ()), ended=True)
         folder = _folder(plan.chain, name)
-        with contextlib.suppress(OSError):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_atomically(folder / f"{journal.run}.json", encode(log))
-            for path in sorted(folder.glob("*.json"))[:-KEPT_RUNS]:
-                path.unlink(missing_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomically(folder / f"{journal.run}.json", encode(log))
+        for path in sorted(folder.glob("*.json"))[:-KEPT_RUNS]:
+            path.unlink(missing_ok=True)
 
 
 def read_journal(journal: Journal, chain: str, tier: str, failure: Iterable[str] = (), *, ended: bool) -> TierLog:
