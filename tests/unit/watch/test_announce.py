@@ -36,7 +36,7 @@ def announced(tmp_path, monkeypatch):
         remaining, said, found = list(answers), [], []
         announcer = None
 
-        def ask(_arguments, _say):
+        def ask(_arguments, _say, _is_unwanted):
             answer = remaining.pop(0)
             if isinstance(answer, Exception):
                 raise answer

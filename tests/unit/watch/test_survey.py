@@ -51,7 +51,7 @@ def registry(shared_registry, monkeypatch, tmp_path):
 
 
 def survey(*arguments):
-    return ask_survey(["-i", "chain.yml", *arguments], print)
+    return ask_survey(["-i", "chain.yml", *arguments], print, lambda: False)
 
 
 def reasons(found):
@@ -92,7 +92,7 @@ def test_wrong_variables_are_one_sentence(variables, sentence):
 def test_an_engine_that_does_not_answer_is_a_problem(registry, tmp_path):
     images = dict.fromkeys(("wordpress", "mariadb", "haproxy"), f"{registry.host}/ops/corebuild:stable")
     (tmp_path / "site.yml").write_text(json.dumps({"all": {"vars": {"watch_deploy": True, "deploy_images": images}}}))
-    found = ask_survey(["-i", "site.yml"], print)
+    found = ask_survey(["-i", "site.yml"], print, lambda: False)
     assert (found.needs, found.uses_engine) == ([], True)
     assert "no container engine answers" in found.problems[0]
 
@@ -101,7 +101,7 @@ def test_an_engine_that_does_not_answer_is_a_problem(registry, tmp_path):
 def test_without_tiers_nothing_can_be_followed(tmp_path):
     (tmp_path / "site.yml").write_text(json.dumps({"all": {"vars": {"watch_follow": True}}}))
     with pytest.raises(ChainError, match="the inventory has no tiers"):
-        ask_survey(["-i", "site.yml"], print)
+        ask_survey(["-i", "site.yml"], print, lambda: False)
 
 
 @pytest.mark.usefixtures("registry")

@@ -188,3 +188,26 @@ def test_a_comparison_that_does_not_end_has_a_limit(monkeypatch):
     monkeypatch.setattr(playbook_answer, "_PLAYBOOK", (sys.executable, "-c", "import time; time.sleep(60)"))
     with pytest.raises(PlanError, match=r"did not end within 0\.1 seconds"):
         ask("x", "y", [], print, seconds=0.1)
+
+
+def test_a_comparison_that_is_not_wanted_any_more_is_interrupted(monkeypatch, tmp_path):
+    program = (
+        "import pathlib, sys, time\n"
+        "try:\n    pathlib.Path(sys.argv[1], 'began').touch(); time.sleep(60)\n"
+        "except KeyboardInterrupt:\n    pathlib.Path(sys.argv[1], 'ended').touch()\n"
+    )
+    monkeypatch.setattr(playbook_answer, "_PLAYBOOK", (sys.executable, "-c", program, str(tmp_path)))
+    with pytest.raises(RunError, match="was ended, because its answer is not wanted any more"):
+        ask("x", "y", [], print, is_unwanted=(tmp_path / "began").exists)
+    assert (tmp_path / "ended").exists()
+
+
+def test_a_comparison_that_ignores_interruptions_is_killed(monkeypatch, tmp_path):
+    program = (
+        "import pathlib, signal, sys, time; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+        "pathlib.Path(sys.argv[1], 'began').touch(); time.sleep(60)"
+    )
+    monkeypatch.setattr(playbook_answer, "_PLAYBOOK", (sys.executable, "-c", program, str(tmp_path)))
+    monkeypatch.setattr(playbook_answer, "_GRACE_SECONDS", 0.1)
+    with pytest.raises(RunError, match="not wanted"):
+        ask("x", "y", [], print, is_unwanted=(tmp_path / "began").exists)

@@ -7,24 +7,30 @@ Only Ansible itself can read inventories, variables and vaults.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from .. import errors
-from ..errors import PlanError, TierwrightError, wrap_errors
+from ..errors import PlanError, RunError, TierwrightError, wrap_errors
 from ..progress import work
 from ..records import decode
 from ..text import printable_lines
 
 #: The beginning of the command line: the ansible-playbook of this Python.
 _PLAYBOOK = (sys.executable, "-m", "ansible", "playbook")
+#: Seconds between two looks whether the answer is still wanted, and seconds to end in when it is not.
+_POLL_SECONDS = 0.2
+_GRACE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,7 @@ def ask(
     *,
     more: Mapping[str, Any] | None = None,
     seconds: float | None = None,
+    is_unwanted: Callable[[], bool] = lambda: False,
 ) -> str:
     """Run a playbook, and return the answer that it wrote.
 
@@ -66,8 +73,10 @@ def ask(
         say: Called with the output of ansible-playbook if there is no answer.
         more: More variables for the run.
         seconds: Limit of its duration; ``None`` for no limit.
+        is_unwanted: Called several times in a second. As soon as it returns true, the playbook is ended.
 
     Raises:
+        RunError: The answer is not wanted any more.
         TierwrightError: The error that the playbook wrote instead of an answer; see :class:`Refusal`.
         PlanError: ansible-playbook failed for another reason, or wrote no answer.
     """
@@ -75,27 +84,49 @@ def ask(
         file = Path(folder, "answer.json")
         variables = json.dumps({**(more or {}), variable: str(file)})
         command = [*_PLAYBOOK, playbook, "-e", variables, *arguments]
-        try:
-            with work(f"ansible-playbook {playbook}"):
-                process = subprocess.run(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                    check=False,
-                    timeout=seconds,
-                )
-        except subprocess.TimeoutExpired as error:
-            raise PlanError(f"ansible-playbook {playbook} did not end within {seconds:g} seconds") from error
-        if process.returncode != 0 and file.exists():
+        with work(f"ansible-playbook {playbook}"):
+            status, output = _run(command, f"ansible-playbook {playbook}", seconds, is_unwanted)
+        if status != 0 and file.exists():
             with wrap_errors(f"the answer of ansible-playbook {playbook}", PlanError):
                 refusal = decode(file.read_text(), Refusal)
             raise refusal.error
-        if process.returncode != 0 or not file.exists():
-            say(printable_lines(process.stdout.strip()))
+        if status != 0 or not file.exists():
+            say(printable_lines(output.strip()))
             raise PlanError(f"ansible-playbook {playbook} gave no answer; its output is above")
         return file.read_text()
+
+
+def _run(command: Sequence[str], name: str, seconds: float | None, is_unwanted: Callable[[], bool]) -> tuple[int, str]:
+    """Run a command, and return its exit status and its output.
+
+    Raises:
+        PlanError: It took too long.
+        RunError: Its answer is not wanted any more.
+    """
+    deadline = None if seconds is None else time.monotonic() + seconds
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            while True:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    output, _ = process.communicate(timeout=_POLL_SECONDS)
+                    return process.returncode, output
+                if is_unwanted():
+                    raise RunError(f"{name} was ended, because its answer is not wanted any more")
+                if deadline is not None and time.monotonic() > deadline:
+                    raise PlanError(f"{name} did not end within {seconds:g} seconds")
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a playbook that has not ended. An interrupted one removes its temporary files."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(_GRACE_SECONDS)
+    process.kill()
 
 
 def become(playbook: str, arguments: Sequence[str]) -> NoReturn:

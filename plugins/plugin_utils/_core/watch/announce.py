@@ -17,14 +17,11 @@ from ..errors import TierwrightError
 from .local_server import serve
 from .settings import WatchSettings
 from .signs import ChangeSigns
-from .survey import Survey, WorkKind, WorkNeed, ask_survey
+from .survey import Ask, Survey, WorkKind, WorkNeed, ask_survey
 from .work import WorkMove, decide
 
 #: Seconds between two comparisons as long as none succeeds.
 _RETRY_SECONDS = 10.0
-
-#: Makes a survey; see :func:`.survey.ask_survey`.
-Ask = Callable[[Sequence[str], Callable[[str], None]], Survey]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,7 @@ class Announcer:
         self._problems: list[str] = []
 
     def stop(self) -> None:
-        """End :meth:`announce`: at once, or after the comparison that is going on."""
+        """End :meth:`announce`."""
         self._stop.set()
         self._signs.note("it is stopped")
 
@@ -70,7 +67,12 @@ class Announcer:
         Raises:
             TierwrightError: The first comparison failed, or the port for notifications is in use.
         """
-        self._survey = survey = self._ask(self._arguments, self._say)
+        try:
+            self._survey = survey = self._ask(self._arguments, self._say, self._stop.is_set)
+        except TierwrightError:
+            if self._stop.is_set():
+                return
+            raise
         self._note_problems(survey.problems)
         with ExitStack() as stack:
             self._receive_notifications(survey.settings, stack)
@@ -89,9 +91,9 @@ class Announcer:
     def _compare(self) -> Survey | None:
         while not self._stop.is_set():
             try:
-                self._survey = self._ask(self._arguments, self._say)
+                self._survey = self._ask(self._arguments, self._say, self._stop.is_set)
             except TierwrightError as error:
-                if self._stop.is_set():  # a signal that ends this program also ends Ansible
+                if self._stop.is_set():
                     break
                 self._note_problems([str(error)])
                 self._signs.wait(time.monotonic() + _RETRY_SECONDS, _RETRY_SECONDS, self._stop)

@@ -72,17 +72,23 @@ class Survey:
     repositories: list[str] = field(default_factory=list)
 
 
-def ask_survey(arguments: Sequence[str], say: Callable[[str], None]) -> Survey:
+#: Makes a survey; see :func:`ask_survey`.
+Ask = Callable[[Sequence[str], Callable[[str], None], Callable[[], bool]], Survey]
+
+
+def ask_survey(arguments: Sequence[str], say: Callable[[str], None], is_unwanted: Callable[[], bool]) -> Survey:
     """Compare, in a process of Ansible's own. Nothing is changed.
 
     Args:
         arguments: Options for ansible-playbook: inventories, vault passwords, variables.
         say: Called with Ansible's output if there is no answer.
+        is_unwanted: Returns true as soon as nobody waits for the survey.
 
     Raises:
         ChainError: A variable of the inventory is wrong.
         PlanError: Ansible failed.
+        RunError: Nobody waits for the survey any more.
     """
-    text = ask(PLAYBOOK, VARIABLE, arguments, say, seconds=_SECONDS)
+    text = ask(PLAYBOOK, VARIABLE, arguments, say, seconds=_SECONDS, is_unwanted=is_unwanted)
     with wrap_errors(f"the answer of ansible-playbook {PLAYBOOK}", PlanError):
         return decode(text, Survey)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from ..errors import ChainError, PlanError, TierwrightError
@@ -19,7 +19,7 @@ from .one_watcher import become_watcher
 from .playbook_run import load_runner
 from .settings import WatchSettings
 from .signs import ChangeSigns
-from .survey import Survey, WorkKind, ask_survey
+from .survey import Ask, Survey, WorkKind, ask_survey
 from .work import WorkDecision, WorkMove, decide
 from .work_run import Watched, do_work
 
@@ -28,13 +28,6 @@ from .work_run import Watched, do_work
 _RETRY_SECONDS = 10.0
 #: How often ``--once`` compares: a build can release what the site then rolls out.
 _ROUNDS = 5
-
-#: Makes a survey; see :func:`.survey.ask_survey`.
-Ask = Callable[[Sequence[str], Callable[[str], None]], Survey]
-
-
-class _StoppedError(BaseException):
-    """A signal arrived while the watcher waits for Ansible."""
 
 
 class InventoryWatcher:
@@ -58,7 +51,7 @@ class InventoryWatcher:
         self._watched, self._ask = watched, ask
         self._print = say
         self._signs = ChangeSigns(lambda: self._survey)
-        self._stop, self._is_asking = threading.Event(), False
+        self._stop = threading.Event()
         self._survey: Survey | None = None
         self._health = Health()
         self._lanes = Lanes(watched, do, self._stop, self._health, self._say)
@@ -130,24 +123,15 @@ class InventoryWatcher:
         """Make a survey; ``None`` if the watcher is stopped meanwhile."""
         output: list[str] = []
         try:
-            self._survey = self._ask_interruptibly(output.append)
-        except _StoppedError:
-            return None
+            self._survey = self._ask(self._watched.arguments, output.append, self._stop.is_set)
         except TierwrightError as error:
+            if self._stop.is_set():
+                return None
             if output and str(error) not in self._said_problems:
                 self._say("\n".join(output))
             raise
         self._note_problems(self._survey.problems)
         return self._survey
-
-    def _ask_interruptibly(self, say: Callable[[str], None]) -> Survey:
-        self._is_asking = True
-        try:
-            if self._stop.is_set():
-                raise _StoppedError
-            return self._ask(self._watched.arguments, say)
-        finally:
-            self._is_asking = False
 
     def _note_problems(self, problems: list[str]) -> None:
         for problem in problems:
@@ -196,13 +180,14 @@ class InventoryWatcher:
     @contextmanager
     def _signals(self) -> Iterator[None]:
         def stop(_number: int, _frame: object) -> None:
+            for number in before:  # a second signal within `set` would wait for its lock for ever
+                signal.signal(number, signal.SIG_IGN)
             self._stop.set()
             self._signs.note("a signal")
-            if self._is_asking:
-                self._is_asking = False
-                raise _StoppedError
 
-        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        for number in before:
+            signal.signal(number, stop)
         try:
             yield
         finally:
