@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import export_image
+from .conftest import export_image, run_container
 
 #: The answer of an SSH agent without keys (draft-ietf-sshm-ssh-agent).
 REQUEST, ANSWER = b"\x00\x00\x00\x01\x0b", b"\x00\x00\x00\x05\x0c\x00\x00\x00\x00"
@@ -28,7 +28,7 @@ GOOD = r"""
         agent = socket.socket(socket.AF_UNIX)
         agent.connect(os.environ["SSH_AUTH_SOCK"])
         agent.sendall(b"\x00\x00\x00\x01\x0b")
-        open("/etc/answered", "w").write(agent.recv(100).hex())
+        open("/etc/answered", "w").write(agent.recv(100).hex() + "\n")
 """
 LEAKY = """
 - name: Leave the token in a file
@@ -71,8 +71,8 @@ def test_a_role_uses_secrets_and_none_is_left(small_chain, engine, environment, 
     assert "/etc/app/netrc contains tier_secrets.token" in result.message
     assert token not in result.output
     image = engine.images.list(filters={"reference": f"{small_chain.name}/good"}, all=True)[0]
-    seen = small_chain.engine.containers.run(image.id, ["cat", "/etc/seen", "/etc/answered"], remove=True).decode()
-    assert seen == f"400 0 token\n{ANSWER.hex()}"
+    seen = run_container(engine, image.id, ["cat", "/etc/seen", "/etc/answered"])
+    assert seen == f"400 0 token\n{ANSWER.hex()}\n"
     export_image(engine, image.id, tmp_path / "image.tar")
     state = [
         path for variable in ("XDG_STATE_HOME", "XDG_CACHE_HOME") for path in Path(environment[variable]).rglob("*")

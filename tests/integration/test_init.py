@@ -11,30 +11,35 @@ import pytest
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 
 from .conftest import BIN
+from .engines import wait_for
 from .removal import remove_images, remove_names
 
 pytestmark = [pytest.mark.once, pytest.mark.sampled("projects")]
 
 
-@pytest.fixture
-def project(tmp_path, environment, registry, demo_base, engine):
+@pytest.fixture(scope="module")
+def project(tmp_path_factory, environment, registry, demo_base, engine):
     """A project of four tiers. Its base is the one of the demo, in a registry: so nothing is bootstrapped."""
-    name = f"twtest-{secrets.token_hex(4)}"
+    name, folder = f"twtest-{secrets.token_hex(4)}", tmp_path_factory.mktemp("projects")
     image = f"{registry}/{name}-source"
     assert demo_base.tag(image, "latest")
     engine.images.push(image)
     pinned = next(each for each in engine.images.get(f"{image}:latest").attrs["RepoDigests"] if each.startswith(image))
 
-    def tierwright(*arguments, cwd=tmp_path):
+    def tierwright(*arguments, cwd=folder):
         subprocess.run([BIN / "tierwright", *arguments], cwd=cwd, env=environment, check=True, capture_output=True)
 
-    tiers = ("--tier", "core:base", "--tier", "web:core:middleware")
+    tiers = ("--tier", "core:base", "--tier", "web:core:middleware", "--registry", f"{registry}/{name}")
     tierwright("init", name, "--from", "image", "--image", pinned, *tiers, "--ci", "gitlab")
-    tierwright("new", "tier", "app", "--parent", "web", "--team", "development", cwd=tmp_path / name)
-    yield tmp_path / name
-    remove_images(engine, f"label={labels.CHAIN}={name}")
-    remove_names(engine, f"{name}/")
+    tierwright("new", "tier", "app", "--parent", "web", "--team", "development", cwd=folder / name)
+    yield folder / name
+    remove_chain(engine, name)
+    remove_names(engine, f"{registry}/{name}/")
     remove_names(engine, f"{image}:")
+
+
+def remove_chain(engine, name):
+    remove_images(engine, f"label={labels.CHAIN}={name}")
     for claim in engine.volumes.list(filters={"label": f"{labels.CHAIN}={name}"}):
         claim.remove()
 
@@ -78,3 +83,31 @@ def test_a_new_project_is_built_green(project, playbook, environment, tmp_path):
     changed = playbook("build-chain.yml", "--check", "-e", "tier_exit_code=true", cwd=project).expect(16)
     assert "web   build  role web/tasks/main.yml changed" in changed.output
     playbook("build-chain.yml", "--check", cwd=project).expect()
+
+
+def test_another_team_follows_a_tier_of_the_project(project, playbook, environment, registry, engine):
+    """The team that follows has a project of its own, and nothing but the registry of the other one."""
+    playbook("build-chain.yml", cwd=project).expect()
+    playbook("tierwright.chain.publish", "--limit", "base,core", cwd=project).expect()
+    name, image = f"{project.name}-shop", f"{registry}/{project.name}/core"
+    shop = project.parent / name
+
+    def run(program, *arguments, cwd=shop):
+        command = [BIN / program, *arguments]
+        done = subprocess.run(command, cwd=cwd, env=environment, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    source = ("--from", "followed", "--image", image, "--base", "core:operations")
+    run("tierwright", "init", name, *source, "--tier", "till:core:development", cwd=project.parent)
+    try:
+        run("tierwright", "update")
+        playbook("build-chain.yml", cwd=shop).expect()
+        assert engine.images.get(f"{name}/till:latest").labels[labels.PARENT] == engine.images.get(f"{image}:latest").id
+        for tier in ("core", "till"):
+            assert "CHANGED" in run("ansible", tier, "-m", "ansible.builtin.command", "-a", "cat /etc/debian_version")
+        throw_away = {"label": f"{labels.CHAIN}={name}"}
+        wait_for(lambda: not engine.containers.list(all=True, filters=throw_away, ignore_removed=True))
+    finally:
+        remove_chain(engine, name)
+        remove_names(engine, f"{name}/")

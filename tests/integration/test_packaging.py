@@ -290,7 +290,6 @@ def test_the_library_can_be_imported_without_the_loader_of_ansible():
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path("/"))
 
 
-@pytest.mark.once
 def write_policy(folder):
     """Write a signed policy that requires signatures, and return the variables that name it."""
     owner, operator = KeyInMemory(), KeyInMemory()
@@ -307,6 +306,7 @@ def write_policy(folder):
     return {"deploy_policy": str(path), "deploy_policy_keys": [owner.public_key.pem]}
 
 
+@pytest.mark.once
 def test_an_installation_deploys_what_a_registry_has(installed, tmp_path):
     """No chain, no clone and no image in the engine: only the wheel, the registry, and access to the engine."""
     site = {
