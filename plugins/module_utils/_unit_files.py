@@ -71,6 +71,12 @@ def template_of(name: str) -> str:
     return f"{prefix}@{suffix}" if at and instance else ""
 
 
+def is_of_absent_systemd(unit_name: str, root: str) -> bool:
+    """Say whether a unit is a part of systemd itself, which the image below ``root`` does not have."""
+    programs = (os.path.join(root, folder, "systemd/systemd") for folder in ("usr/lib", "lib"))
+    return unit_name.startswith("systemd-") and not any(os.path.lexists(program) for program in programs)
+
+
 class UnitFiles:
     """The unit files of one scope in a root file system."""
 

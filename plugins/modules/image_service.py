@@ -12,6 +12,8 @@ description:
   - Enables, disables, masks and unmasks a service in the file system of a build container, where no service manager runs.
     The links are those that C(systemctl) makes. systemd need not be installed.
   - Starts, restarts, reloads and stops nothing. The result has RV(ignore:changed=false), and a warning says so.
+  - A service that does not exist is an error, except a service of systemd itself, such as V(systemd-journald), that only
+    shall be in some state. An image without systemd has none of these.
   - In a build, tasks of roles that use M(ansible.builtin.service), M(ansible.builtin.systemd_service),
     M(ansible.builtin.systemd) or M(ansible.builtin.sysvinit) run this module instead, with the same options. So a role for
     machines needs no condition for images.
@@ -89,7 +91,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.tierwright.chain.plugins.module_utils._init_scripts import InitScript
-from ansible_collections.tierwright.chain.plugins.module_utils._unit_files import UnitFiles, full_name
+from ansible_collections.tierwright.chain.plugins.module_utils._unit_files import (
+    UnitFiles,
+    full_name,
+    is_of_absent_systemd,
+)
 from ansible_collections.tierwright.chain.plugins.module_utils._unit_links import UnitError, UnitLinks
 
 _STARTING = ("reloaded", "restarted", "started")
@@ -105,7 +111,8 @@ def _change(module: AnsibleModule) -> dict[str, Any]:
     if module.params["masked"] is not None:
         changed = links.mask(unit_name) if module.params["masked"] else links.unmask(unit_name)
     unit, enabled = files.find(unit_name), module.params["enabled"]
-    if unit is None and script is None and (enabled is not None or module.params["state"] is not None):
+    acts = module.params["state"] is not None and not is_of_absent_systemd(unit_name, "/")
+    if unit is None and script is None and (enabled is not None or acts):
         module.fail_json(
             msg=f"Could not find the requested service {name}: the image has neither a unit file {unit_name} nor an init "
             "script; install its package first, or correct the name"

@@ -100,6 +100,7 @@ def test_a_failed_build_is_kept_and_its_processes_end(failed, engine):
     assert not failed.released("one")
 
 
+@pytest.mark.once
 def test_a_shell_in_the_kept_container(failed, engine):
     found = failed.command("shell", "one", "--", "sh", "-c", "cat /etc/count; exit 7")
     assert (found.code, found.output) == (7, "x\n")
@@ -111,6 +112,7 @@ def test_a_shell_in_the_kept_container(failed, engine):
     assert container.status == "exited"
 
 
+@pytest.mark.once
 def test_logs_show_the_failure_and_respect_no_log(failed):
     found = failed.command("logs", "one", "--json").json["runs"][-1]
     assert (found["result"], found["reason"]) == ("failed", "task 'Break': non-zero return code")
@@ -124,6 +126,7 @@ def test_logs_show_the_failure_and_respect_no_log(failed):
     assert failed.command(*example("logs", "one")).output.startswith("one: run ")
 
 
+@pytest.mark.once
 def test_a_throw_away_container_of_the_image_and_of_the_parent(failed):
     found = failed.command(*example("shell", "base"))
     assert (found.code, "Debian" in found.output) == (0, True), found.errors
@@ -177,6 +180,7 @@ def test_resume_goes_on_from_the_failed_task(failed, resumed, engine):
     assert not {labels.KEY, labels.PARTS} & image.labels.keys()
 
 
+@pytest.mark.once
 def test_a_resumed_image_is_never_released(failed, resumed, engine):
     _output, image = resumed
     planned = failed.build("--check", "--limit", "base,one").expect().output
@@ -200,6 +204,7 @@ def test_a_resumed_image_is_never_released(failed, resumed, engine):
                 engine.images.remove(name)
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("resumed")
 def test_the_next_build_releases_and_pytest_is_shown(failed):
     failed.build("--limit", "base,one").expect()
@@ -215,6 +220,7 @@ def test_the_next_build_releases_and_pytest_is_shown(failed):
     assert failed.command("test", "nobody", *inventory).code == 2
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("resumed")
 def test_a_build_prune_and_discard_remove_the_kept_container(failed, engine):
     main = failed.folder / "roles/one/tasks/main.yml"

@@ -52,6 +52,9 @@ TASKS = """
 HANDLERS = """
 - name: Restart web
   ansible.builtin.systemd_service: {name: web, state: restarted}
+- name: Restart a part of systemd, which the image does not have
+  listen: Restart web
+  ansible.builtin.service: {name: systemd-journald, state: restarted}
 """
 
 

@@ -7,7 +7,11 @@ import subprocess
 
 import pytest
 
-from ansible_collections.tierwright.chain.plugins.module_utils._unit_files import UnitFiles, full_name
+from ansible_collections.tierwright.chain.plugins.module_utils._unit_files import (
+    UnitFiles,
+    full_name,
+    is_of_absent_systemd,
+)
 from ansible_collections.tierwright.chain.plugins.module_utils._unit_links import UnitError, UnitLinks
 
 WEB = "[Unit]\nDescription=Web\n[Service]\nExecStart=/bin/true\n[Install]\n"
@@ -185,3 +189,11 @@ def test_a_file_is_never_replaced_by_a_mask(tmp_path):
     with pytest.raises(UnitError, match="in the way"):
         change(folder, "mask", "web")
     assert own.read_text() == WEB
+
+
+def test_only_an_image_without_systemd_lacks_its_services(tmp_path):
+    assert is_of_absent_systemd("systemd-journald.service", str(tmp_path))
+    assert not is_of_absent_systemd("journald.service", str(tmp_path))
+    (tmp_path / "usr/lib/systemd").mkdir(parents=True)
+    (tmp_path / "usr/lib/systemd/systemd").touch()
+    assert not is_of_absent_systemd("systemd-journald.service", str(tmp_path))

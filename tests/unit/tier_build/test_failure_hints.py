@@ -43,5 +43,18 @@ def test_a_role_that_needs_a_service_manager_gets_a_hint(message, variable):
     assert variable in hint
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Error mounting /proc: umount: /proc: must be superuser to unmount.",
+        "mount: /data: permission denied.",
+        'sysctl: setting key "net.ipv4.ip_forward": Read-only file system',
+    ],
+)
+def test_a_role_that_changes_the_kernel_gets_a_hint(message):
+    (hint,) = hints(message)
+    assert "belong to the machine that runs containers" in hint
+
+
 def test_other_messages_get_no_hint():
     assert list(hints("it is broken")) == []

@@ -75,6 +75,12 @@ _HINTS = {
         r"could not connect to server",
         r"Connection refused.*\b(3306|5432|6379)\b",
     ),
+    "mounts and kernel settings belong to the machine that runs containers, and a build container may not change them: "
+    "skip this task in a build, with a variable of the role": (
+        r"\bu?mount: .*(permission denied|must be superuser|only root can)",
+        r"Error mounting ",
+        r"sysctl: .*(permission denied|Read-only file system|Operation not permitted)",
+    ),
     "this role insists on systemd: set tier_services: {manager: systemd}, which gives it the fact that it expects": (
         r"(service_mgr|systemd) is (required|not supported|unsupported)",
         r"(requires?|needs?|supports? only|only supports?|only works? (on|with)) (a )?systemd",
