@@ -68,7 +68,7 @@ coverage: setup                   ## which lines and branches of the library no 
 
 unit-versions: environments       ## unit tests with the oldest or the newest ansible-core, where the version matters
 	@echo "unit tests with the $(CORE) ansible-core (make CORE=oldest, make CORE=newest; make soak runs both)"
-	$(BIN)/nox --session $(CORE) -- unit
+	SAMPLE=$(SAMPLE) $(BIN)/nox --session $(CORE) -- unit
 
 integration: machine chain environments  ## tests with an engine, in parallel on several machines if possible (tests/integration/machines.py)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --sample $(SAMPLE) \

@@ -30,6 +30,12 @@ WITH_CORE = (
     "tests/unit/playbook",
 )
 
+#: Integration tests that concern the connection, and what it runs. A commit with the newest ansible-core runs either
+#: these or all others.
+OF_THE_CONNECTION = [
+    f"tests/integration/test_{name}.py" for name in ("connection", "connection_dies", "engine", "interpreter", "keys")
+]
+
 #: With the locked version, properties are tested with 25 examples, and by `make soak` with 1,000. A few show whether a
 #: different Python or ansible-core breaks a property.
 FEW_EXAMPLES = {"EXAMPLES": "5"}
@@ -110,6 +116,16 @@ def _install(session: nox.Session, *others: str) -> None:
     stamp.write_text(digest)
 
 
+def _unit_tests(seed: str) -> list[str]:
+    """All unit tests; with a seed, those that need ansible-core, and half of the others."""
+    if not seed:
+        return ["tests/unit"]
+    others = [str(path) for path in sorted(Path("tests/unit").glob("[!_]*")) if str(path) not in WITH_CORE]
+    others = [path for path in others if Path(path).is_dir() or Path(path).name.startswith("test_")]
+    others.sort(key=lambda path: hashlib.sha256(f"{seed} {path}".encode()).digest())
+    return [*WITH_CORE, *others[: len(others) // 2]]
+
+
 def _deselect(names: Sequence[str]) -> list[str]:
     return [f"--deselect=tests/integration/{name}" for name in names]
 
@@ -124,24 +140,26 @@ def _test(
     unit: Sequence[str] = ("tests/unit",),
     integration: Sequence[str] = ("tests/integration",),
     env: Mapping[str, str] | None = None,
-    *,
-    measures: bool = False,
 ) -> None:
     """Run a session's tests.
 
-    ``-- unit`` or ``-- integration`` runs only these; any other arguments are passed to pytest.
+    ``-- unit`` or ``-- integration`` runs only these, ``-- connection`` or ``-- others`` only a part of the integration
+    tests. Any other arguments are passed to pytest.
 
     Args:
         session: The session.
         unit: Unit tests to run.
         integration: Integration tests to run.
         env: Variables of their environment.
-        measures: Whether to measure which lines unit tests run. Branches cost next to nothing only from Python 3.14 on.
     """
     session.run("ansible", "--version")
     arguments = session.posargs or ("unit", "integration")
-    coverage = ("--cov", "--cov-report=json:reports/coverage.json") if measures else ()
-    kinds = {"unit": ("--numprocesses", "auto", *coverage, *unit), "integration": integration}
+    kinds = {
+        "unit": ("--numprocesses", "auto", *unit),
+        "integration": integration,
+        "connection": (*OF_THE_CONNECTION, *(word for word in integration if word.startswith("--"))),
+        "others": (*integration, *(f"--ignore={file}" for file in OF_THE_CONNECTION)),
+    }
     if not set(arguments) <= kinds.keys():
         session.run("python", "-m", "pytest", *arguments)
         return
@@ -276,13 +294,16 @@ def oldest(session: nox.Session) -> None:
 
 @nox.session(venv_backend="uv|virtualenv", reuse_venv=True, python=_newest_python() or False)
 def newest(session: nox.Session) -> None:
-    """Run all unit and integration tests with the newest ansible-core, which needs a newer Python than 3.11."""
+    """Run all unit and integration tests with the newest ansible-core, which needs a newer Python than 3.11.
+
+    If the variable ``SAMPLE`` is set, half of the unit tests that do not need ansible-core are left out.
+    """
     if _newest_python() is None:
         session.skip(f"none of Python {', '.join(NEWEST_PYTHONS)} is installed here")
     _install(session)
     others = ["tests/integration", *_deselect(OF_THE_DEMO)]
-    env = {**FEW_EXAMPLES, "AGENT_PYTHONS": "others", "COVERAGE_CORE": "sysmon"}
-    _test(session, integration=others, env=env, measures=True)
+    env = {**FEW_EXAMPLES, "AGENT_PYTHONS": "others"}
+    _test(session, _unit_tests(os.environ.get("SAMPLE", "")), others, env)
 
 
 @nox.session(venv_backend="uv|virtualenv", reuse_venv=True)

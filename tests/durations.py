@@ -19,7 +19,6 @@ from pathlib import Path
 
 REPORTS = Path("reports")
 STAGES = REPORTS / "stages.tsv"
-COVERAGE = REPORTS / "coverage.json"
 KEPT = Path("tests/integration/durations.json")
 SLOWEST = 30
 
@@ -73,9 +72,6 @@ def show() -> int:
     )
     for duration, name, test in sorted(parts, key=lambda part: -part[0])[:SLOWEST]:
         print(f"{duration:8.1f}  {test.report}: {Path(test.file).stem}::{name}")
-    if COVERAGE.exists():
-        covered = json.loads(COVERAGE.read_text())["totals"]["percent_covered_display"]
-        print(f"\nunit tests run {covered} % of the library's lines; make coverage shows which, and branches")
     return int(any(code != "0" for *_, code in rows))
 
 

@@ -14,13 +14,16 @@ pytestmark = [pytest.mark.once, pytest.mark.own_engine, pytest.mark.usefixtures(
 
 
 @pytest.mark.parametrize(
-    "session",
-    [pytest.param(name, marks=pytest.mark.sampled("another ansible-core", name)) for name in ("oldest", "newest")],
+    ("session", "part"),
+    [
+        pytest.param(session, part, marks=pytest.mark.sampled("another ansible-core", f"{session} {part}"))
+        for session, part in (("oldest", "integration"), ("newest", "connection"), ("newest", "others"))
+    ],
 )
-def test_tests_pass_with_a_different_ansible_core(session, python_image, rootfs):
+def test_tests_pass_with_a_different_ansible_core(session, part, python_image, rootfs):
     """All in one session, so environment and shared fixtures are made once. `reports/` has the time of each test."""
     process = subprocess.run(
-        [BIN / "nox", "--session", session, "--", "integration"],
+        [BIN / "nox", "--session", session, "--", part],
         cwd=ROOT,
         env={key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
         | {PYTHON_IMAGE: python_image, OUTER_BASE: json.dumps({"name": SHARED_BASE, "archive": rootfs})},
