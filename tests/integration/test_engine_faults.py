@@ -22,6 +22,11 @@ from .faulty import END, LOAD, RELEASE, Faulty, relay_holding
 pytestmark = pytest.mark.once
 
 
+def one_fault(name: str) -> pytest.MarkDecorator:
+    """Let a commit choose one of these faults. Each needs an engine of its own, and a chain on it."""
+    return pytest.mark.sampled("faults of the engine", name)
+
+
 @pytest.fixture(scope="module")
 def python_rootfs(engine: Any, python_image: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """A base with its own Python: an engine without a network cannot make the mounted one."""
@@ -70,6 +75,7 @@ def elsewhere(chain_elsewhere: Faulty, second_engine: SecondEngine) -> Faulty:
     return chain_elsewhere.begin()
 
 
+@one_fault("killed in a task")
 def test_the_chain_recovers_if_the_engine_is_killed_during_a_task(elsewhere, second_engine):
     elsewhere.change("- name: Take long\n  ansible.builtin.command: sleep 600\n")
     running = elsewhere.start(second_engine.address)
@@ -83,11 +89,13 @@ def test_the_chain_recovers_if_the_engine_is_killed_during_a_task(elsewhere, sec
     elsewhere.next_run_recovers()
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("request_", "number"),
-    [(END, 2), (LOAD, 4), (RELEASE, 2)],
-    ids=["before the layer", "before the image", "in the middle of a promotion"],
+    [
+        pytest.param(END, 2, id="before the layer", marks=one_fault("killed before the layer")),
+        pytest.param(LOAD, 4, id="before the image", marks=one_fault("killed before the image")),
+        pytest.param(RELEASE, 2, id="in the middle of a promotion", marks=one_fault("killed in a promotion")),
+    ],
 )
 def test_the_chain_recovers_if_the_engine_is_killed_before_a_request(elsewhere, second_engine, request_, number):
     with relay_holding(second_engine.address, request_, number) as gate:
@@ -101,8 +109,13 @@ def test_the_chain_recovers_if_the_engine_is_killed_before_a_request(elsewhere, 
     assert ("a promotion was interrupted" in output) is (request_ == RELEASE)
 
 
-@pytest.mark.sampled
-@pytest.mark.parametrize(("request_", "number"), [(END, 2), (LOAD, 4)], ids=["before the layer", "before the image"])
+@pytest.mark.parametrize(
+    ("request_", "number"),
+    [
+        pytest.param(END, 2, id="before the layer", marks=one_fault("removal before the layer")),
+        pytest.param(LOAD, 4, id="before the image", marks=one_fault("removal before the image")),
+    ],
+)
 def test_a_build_survives_the_removal_of_unused_images(elsewhere, second_engine, request_, number):
     """When an image is removed, containerd's store removes everything that no image needs at that moment."""
     client = second_engine.client
@@ -139,11 +152,12 @@ def cramped(cramped_chain: Faulty) -> Faulty:
     return cramped_chain.begin()
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("share", "message"),
-    [(1.1, "task 'Fill the disk'"), (0.6, "task 'Seal the layer'")],
-    ids=["task", "seal"],
+    [
+        pytest.param(1.1, "task 'Fill the disk'", id="task", marks=one_fault("disk in a task")),
+        pytest.param(0.6, "task 'Seal the layer'", id="seal", marks=one_fault("disk in a seal")),
+    ],
 )
 def test_the_chain_recovers_from_a_full_disk(cramped, small_engine, share, message):
     """A file that does not fit on the disk, and one that fits on it once, but not a second time in a layer."""

@@ -20,7 +20,7 @@ import pytest
 from .conftest import BIN, MANIFESTS, ROOT, SmallChain
 from .removal import remove_images
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.sampled("projects")]
 
 CONTRACT = """
     import pytest
