@@ -11,18 +11,22 @@ from dataclasses import dataclass, field
 #: Paths that may differ, with the reason. Everything else must be equal: type, mode, owner, target and content.
 EXCEPTIONS = {
     r"(dev|proc|sys|run)/.*|\.dockerenv|etc/(hosts|hostname|resolv\.conf)": "the engine writes them for each container",
+    r"usr/sbin/docker-init": "the engine's place for the first process of the script's containers",
     r"tmp/.*|tmp|var/tmp/.*": "temporary files",
     r"var/log/.*": "logs",
     r"var/cache/.*": "caches",
     r"var/lib/apt/.*": "package lists and the state of apt",
     r"var/lib/dpkg/(status-old|available|lock.*|triggers/.*|diversions-old|statoverride-old)": "dpkg rewrites them",
     r"etc/(passwd|group|shadow|gshadow|subuid|subgid)-": "backups",
+    r"var/lib/ucf/(hashfile|registry)\.[0-9]": "backups",
     r"etc/\.pwd\.lock": "a lock file",
 }
 _EXCEPTION = re.compile("|".join(f"(?:{pattern})" for pattern in EXCEPTIONS))
 #: In /etc/shadow, the day of the last change of a password.
 _SHADOW_DAY = re.compile(rb"^([^:]*:[^:]*:)\d+:", re.MULTILINE)
 _SHADOW = "etc/shadow"
+#: Files with a line for each file of a package, in the order in which packages were configured.
+_UNORDERED = ("var/lib/ucf/hashfile", "var/lib/ucf/registry")
 _STATUS = "var/lib/dpkg/status"
 
 
@@ -78,6 +82,8 @@ def _entry(path: str, member: tarfile.TarInfo, data: bytes) -> tuple[str, ...]:
     kind = {tarfile.DIRTYPE: "directory", tarfile.SYMTYPE: "link"}.get(member.type, "file")
     if path == _SHADOW:
         data = _SHADOW_DAY.sub(rb"\1:", data)
+    if path in _UNORDERED:
+        data = b"\n".join(sorted(data.splitlines()))
     mode = "" if kind == "link" else f"{member.mode:o}"
     digest = hashlib.sha256(data).hexdigest()[:16] if kind == "file" else member.linkname
     # A hard link has the content of another path of the archive.
