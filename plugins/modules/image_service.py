@@ -12,8 +12,8 @@ description:
   - Enables, disables, masks and unmasks a service in the file system of a build container, where no service manager runs.
     The links are those that C(systemctl) makes. systemd need not be installed.
   - Starts, restarts, reloads and stops nothing. The result has RV(ignore:changed=false), and a warning says so.
-  - A service that does not exist is an error, except a service of systemd itself, such as V(systemd-journald), that only
-    shall be in some state. An image without systemd has none of these.
+  - A service that does not exist is an error. An image without systemd has none of systemd's own services, such as
+    V(systemd-journald). There, a task for one of these that sets only O(state) does nothing.
   - In a build, tasks of roles that use M(ansible.builtin.service), M(ansible.builtin.systemd_service),
     M(ansible.builtin.systemd) or M(ansible.builtin.sysvinit) run this module instead, with the same options. So a role for
     machines needs no condition for images.
@@ -111,8 +111,10 @@ def _change(module: AnsibleModule) -> dict[str, Any]:
     if module.params["masked"] is not None:
         changed = links.mask(unit_name) if module.params["masked"] else links.unmask(unit_name)
     unit, enabled = files.find(unit_name), module.params["enabled"]
-    acts = module.params["state"] is not None and not is_of_absent_systemd(unit_name, "/")
-    if unit is None and script is None and (enabled is not None or acts):
+    needs_service = enabled is not None or (
+        module.params["state"] is not None and not is_of_absent_systemd(unit_name, "/")
+    )
+    if needs_service and unit is None and script is None:
         module.fail_json(
             msg=f"Could not find the requested service {name}: the image has neither a unit file {unit_name} nor an init "
             "script; install its package first, or correct the name"

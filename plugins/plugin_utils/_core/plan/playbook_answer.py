@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -103,7 +104,7 @@ def _run(command: Sequence[str], name: str, seconds: float | None, is_unwanted: 
         PlanError: It took too long.
         RunError: Its answer is not wanted any more.
     """
-    deadline = None if seconds is None else time.monotonic() + seconds
+    deadline = time.monotonic() + (math.inf if seconds is None else seconds)
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
@@ -114,19 +115,19 @@ def _run(command: Sequence[str], name: str, seconds: float | None, is_unwanted: 
                     return process.returncode, output
                 if is_unwanted():
                     raise RunError(f"{name} was ended, because its answer is not wanted any more")
-                if deadline is not None and time.monotonic() > deadline:
+                if time.monotonic() > deadline:
                     raise PlanError(f"{name} did not end within {seconds:g} seconds")
         finally:
             _end(process)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """End a playbook that has not ended. An interrupted one removes its temporary files."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            process.wait(_GRACE_SECONDS)
-    process.kill()
+    """End a playbook, unless it has ended. An interrupted one removes its temporary files."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def become(playbook: str, arguments: Sequence[str]) -> NoReturn:
