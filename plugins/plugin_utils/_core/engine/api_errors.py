@@ -19,6 +19,10 @@ ADVICE = (
 )
 
 
+#: Podman answers so, with status 500, if a container is removed while a request looks at it (`libpod/define/errors.go`).
+_REMOVED_MEANWHILE = "no such container"
+
+
 class StatusError(Exception):
     """A response with an error status, to a request without the SDK."""
 
@@ -90,6 +94,8 @@ def _translate(action: str, error: Exception) -> EngineError | None:
 
 
 def _refused(action: str, status: int | None, message: str) -> RefusedError:
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR and message.endswith(_REMOVED_MEANWHILE):
+        status = HTTPStatus.NOT_FOUND
     kind = MissingError if status == HTTPStatus.NOT_FOUND else RefusedError
     refused = kind(f"{action}: the engine says: {message}")
     refused.status = status
