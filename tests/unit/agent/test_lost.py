@@ -26,7 +26,7 @@ GONE = "build container c1 does not exist any more; it was removed"
         (404, {"message": "No such container: c1"}, GONE),
         (500, PODMAN_REMOVES, GONE),
         (200, {"State": {"Running": False, "Status": "exited", "ExitCode": 137}}, "is exited (exit status 137)"),
-        (500, {"message": "database is locked"}, "in the middle of a command: looking at container c1: the engine says"),
+        (500, {"message": "database is locked"}, "the engine stopped answering in the middle of a command: looking at"),
     ],
 )
 def test_the_reason_is_what_the_engine_knows_of_the_container(monkeypatch, directly, status, answer, reason):

@@ -19,7 +19,7 @@ ADVICE = (
 )
 
 
-#: Podman answers so, with status 500, if a container is removed while a request looks at it (`libpod/define/errors.go`).
+#: Podman answers so, with status 500, if a container is removed during a request (`libpod/define/errors.go`).
 _REMOVED_MEANWHILE = "no such container"
 
 
