@@ -10,6 +10,9 @@ SAMPLE ?= $(or $(shell git rev-parse --short HEAD 2>/dev/null),none)
 CORE   ?= $(word $(shell expr $$(printf %s "$(SAMPLE)" | cksum | cut -d" " -f1) % 2 + 1),oldest newest)
 TIMED  := $(PYTHON) tests/durations.py run
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# uv compiles no byte code, unlike pip. Without byte code, each start of Ansible takes twice as long.
+export UV_COMPILE_BYTECODE := 1
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: chain test quick setup engine lint unit integration molecule compatibility machine environments versions soak bench lock
 .PHONY: coverage wheels reference docs vendor clean unit-versions timed-lint timed-unit timed-chain
