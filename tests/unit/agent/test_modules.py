@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from ansible import release
 
+from .conftest import OLDEST, VERSIONS
+
 #: The oldest Python for modules of an ansible-core (support matrix in Ansible's documentation).
 OLDEST_FOR_MODULES = {"2.19": (3, 8), "2.20": (3, 9), "2.21": (3, 9)}[".".join(release.__version__.split(".")[:2])]
 
@@ -44,12 +46,23 @@ if __name__ == "__main__":
     main()
 """
 
+#: A module that reports where code comes from that is not imported in advance.
+CURIOUS = """
+from ansible.module_utils.basic import AnsibleModule
+import ansible.module_utils.facts.timeout as rare
+def main():
+    AnsibleModule(argument_spec={}).exit_json(loaded_from=rare.__spec__.origin, name=rare.timeout.__code__.co_filename)
+if __name__ == "__main__":
+    main()
+"""
+
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory):
     """The programs of modules, by name."""
-    nosy = tmp_path_factory.mktemp("library") / "nosy.py"
+    nosy, curious = (tmp_path_factory.mktemp("library") / name for name in ("nosy.py", "curious.py"))
     nosy.write_text(NOSY)
+    curious.write_text(CURIOUS)
     modules = {
         "ping": 'ping=:{"data": "é"}',
         "crash": 'ping=:{"data": "crash"}',
@@ -57,6 +70,8 @@ def programs(tmp_path_factory):
         "nosy": f"nosy={nosy}:{{}}",
         "failing": f'nosy={nosy}:{{"fail": "/a/file"}}',
         "wrong": 'ping=:{"no_such_option": 1}',
+        "curious": f"curious={curious}:{{}}",
+        "facts": 'setup=:{"gather_subset": ["!all", "python", "pkg_mgr"]}',
     }
     script = Path(__file__).with_name("programs.py")
     process = subprocess.run([sys.executable, script, *modules.values()], capture_output=True, check=True)
@@ -102,6 +117,32 @@ def without_traceback(output):
     """The module's result; tracebacks name files of temporary folders."""
     result = json.loads(output) if output else {}
     return {key: value for key, value in result.items() if key not in {"exception", "pid"}}
+
+
+@pytest.mark.parametrize("python", ["the controller's", "the oldest"])
+def test_code_that_few_modules_need_is_not_compiled_if_the_agent_has_byte_code(shared, programs, python):
+    agent = shared(sys.executable if python == "the controller's" else OLDEST)
+    results = [json.loads(run(agent, programs["curious"]).stdout) for _ in range(2)]
+    for result in results:
+        archive, path = result["loaded_from"].split(".zip/")
+        if VERSIONS[agent.python] == VERSIONS[sys.executable]:
+            assert (Path(archive).name, path) == ("agent", "ansible/module_utils/facts/timeout.pyc")
+        else:
+            assert (Path(archive).name[-8:], path) == ("_payload", "ansible/module_utils/facts/timeout.py")
+        assert result["name"].endswith("ansible/module_utils/facts/timeout.py")
+
+
+def test_facts_are_those_of_an_interpreter_of_its_own(an_agent, programs):
+    results = [run(an_agent, programs["facts"]) for _ in range(2)]
+    assert [(result.stderr, result.notes) for result in results] == [(b"", [])] * 2
+    first, second, alone = (
+        json.loads(output)["ansible_facts"]
+        for output in (*(result.stdout for result in results), run_alone(an_agent, programs["facts"]).stdout)
+    )
+    changing = {"ansible_date_time", "ansible_env"}
+    assert first.keys() == second.keys() == alone.keys() > changing
+    for name in alone.keys() - changing:
+        assert first[name] == second[name] == alone[name]
 
 
 def test_nothing_leaks_from_one_run_to_the_next(agent, programs):

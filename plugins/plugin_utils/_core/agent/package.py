@@ -9,13 +9,16 @@ import importlib.util
 import io
 import marshal
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+
+from .archive_cache import cached
 
 #: Name of the agent's Python package in the build container.
 PACKAGE = "tierwright_agent"
 
-#: Parts of ``module_utils`` that the agent does not preload. Modules that need them contain them.
-_LEFT_OUT = ("powershell", "csharp", "facts", "urls.py", "api.py")
+#: Parts of ``module_utils`` that are not Python for Linux.
+_LEFT_OUT = ("powershell", "csharp")
 
 #: Python program that reads the archive from standard input and runs the agent in it. The process list shows the
 #: program, so it must not contain secrets. Its folder is in memory, so it never becomes part of the layer.
@@ -74,31 +77,36 @@ def command(python: str, handover: str, user: str) -> list[str]:
 def payload() -> bytes:
     """Return the first input of the command: the length of the archive in eight bytes, and the archive.
 
-    The archive contains the ``module_utils`` of the controller's Ansible. Ansible is not imported for this.
+    The archive contains the ``module_utils`` of the controller's Ansible. Ansible is not imported for this. The
+    archive is cached, because compressing it takes as long as starting the agent.
     """
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
-        for path in sorted((Path(__file__).parent / "inside").glob("*.py")):
-            target.write(path, f"{PACKAGE}/{path.name}")
-        _add_module_utils(target)
-    content = archive.getvalue()
+    content = cached(_sources(), _archive)
     return len(content).to_bytes(8, "big") + content
 
 
-def _add_module_utils(target: zipfile.ZipFile) -> None:
+def _sources() -> dict[str, Path]:
+    """Name in the archive to file."""
+    files = {f"{PACKAGE}/{path.name}": path for path in sorted((Path(__file__).parent / "inside").glob("*.py"))}
     spec = importlib.util.find_spec("ansible")
     if spec is None or not spec.submodule_search_locations:
-        return  # the agent then runs each module in a new interpreter
-    root = Path(next(iter(spec.submodule_search_locations)))
-    target.writestr("ansible/__init__.py", "")
-    for path in sorted((root / "module_utils").rglob("*.py")):
-        inside = path.relative_to(root / "module_utils")
-        if not inside.parts[0].startswith(_LEFT_OUT):
-            name = f"ansible/module_utils/{inside}"
+        return files  # the agent then runs each module in a new interpreter
+    root = Path(next(iter(spec.submodule_search_locations)), "module_utils")
+    inside = {path.relative_to(root): path for path in sorted(root.rglob("*.py"))}
+    utils = {name: path for name, path in inside.items() if not name.parts[0].startswith(_LEFT_OUT)}
+    return {**files, **{f"ansible/module_utils/{name}": path for name, path in utils.items()}}
+
+
+def _archive(sources: Mapping[str, Path]) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
+        if any(name.startswith("ansible/") for name in sources):
+            target.writestr("ansible/__init__.py", "")
+        for name, path in sources.items():
             target.write(path, name)
             code = byte_code(path, name)
             if code:
                 target.writestr(f"{name}c", code)
+    return archive.getvalue()
 
 
 def byte_code(path: Path, name: str) -> bytes:

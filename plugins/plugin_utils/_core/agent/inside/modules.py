@@ -72,8 +72,8 @@ class Module:
         if self.why_unsuitable() or preload.is_suitable(self._digest):
             return
         with self._open() as archive:
-            own = [name for name in archive.namelist() if name.endswith(".py") and name not in preload.archive_files]
-            sources = {name: archive.read(name) for name in own if name not in _GENERATED}
+            names = [name for name in archive.namelist() if preload.must_be_compiled(name) and name not in _GENERATED]
+            sources = {name: archive.read(name) for name in names}
         preload.remember(self._digest, self._program[: self._call], sources)
 
     def execute(self) -> None:

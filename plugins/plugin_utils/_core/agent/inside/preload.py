@@ -4,6 +4,9 @@
 
 A module runs on a fork, so its imports and compiled code are lost when it ends. When the agent is idle, it therefore
 compiles each module that has run, and later forks use the result. The agent process itself never runs code of a module.
+
+The agent's archive has byte code of ``module_utils``. What is not imported in advance, for example the code that
+gathers facts, is imported from there. So an interpreter of the controller's version compiles nothing of it.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import _imp
 import contextlib
 import importlib
+import importlib.util
 import io
 import sys
 import zipfile
@@ -34,12 +38,16 @@ runpy select shlex shutil signal socket stat string subprocess syslog tempfile t
 #: File in the agent's archive to its checksum and size. :func:`import_ahead` fills it.
 archive_files: dict[str, tuple[int, int]] = {}
 
+#: The files of it with byte code for this interpreter.
+_compiled_files: set[str] = set()
+
 
 class _Search(list):  # type: ignore[type-arg]
-    """A package's ``__path__`` that searches the archive of the current module first.
+    """A package's ``__path__`` that also searches the archive of the current module.
 
     The program of a module puts its archive at the beginning of ``sys.path``. This alone has no effect on the package
-    ``ansible``, because that was imported before.
+    ``ansible``, because that was imported before. Both archives have the same content where both have a file
+    (:meth:`.modules.Module.why_unsuitable`). The agent's is the first if it has byte code for this interpreter.
     """
 
     def __init__(self, package: str, static: list[str]) -> None:
@@ -47,9 +55,12 @@ class _Search(list):  # type: ignore[type-arg]
         self._inside = package.replace(".", "/")
 
     def __iter__(self) -> Iterator[str]:
+        if _compiled_files:
+            yield from super().__iter__()
         if sys.path and sys.path[0].endswith("_payload.zip"):
             yield f"{sys.path[0]}/{self._inside}"
-        yield from super().__iter__()
+        if not _compiled_files:
+            yield from super().__iter__()
 
 
 def import_ahead(archive: str) -> int:
@@ -71,6 +82,9 @@ def import_ahead(archive: str) -> int:
                 if info.filename.startswith("ansible/") and info.filename.endswith(".py")
             }
         )
+        byte_code = [name for name in files.namelist() if name.endswith(".pyc")]
+        if byte_code and _is_for_this_python(files, byte_code[0]):  # one Python compiled all of them
+            _compiled_files.update(name[:-1] for name in byte_code)
     for file in sorted(archive_files):
         name = file[: -len(".py")].replace("/", ".")
         if name.startswith(_AHEAD) and not name.endswith(".__init__") and name not in _NOT_AHEAD:
@@ -87,6 +101,20 @@ def import_ahead(archive: str) -> int:
         if hasattr(module, "__path__"):
             module.__path__ = _Search(name, list(module.__path__))
     return len(imported)
+
+
+def _is_for_this_python(files: zipfile.ZipFile, name: str) -> bool:
+    with files.open(name) as file:
+        return file.read(len(importlib.util.MAGIC_NUMBER)) == importlib.util.MAGIC_NUMBER
+
+
+def must_be_compiled(file: str) -> bool:
+    """Say whether a file of a module's archive is neither imported in advance nor compiled in the agent's archive."""
+    return (
+        file.endswith(".py")
+        and file not in _compiled_files
+        and file[: -len(".py")].replace("/", ".") not in sys.modules
+    )
 
 
 def own_python() -> str:
