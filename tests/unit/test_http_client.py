@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -242,3 +243,14 @@ def test_a_certificate_authority_of_the_system_is_trusted(tmp_path, monkeypatch)
             get(address)
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert"))
         assert get(address) == (200, b"safe")
+
+
+def test_certificates_are_loaded_only_for_an_address_that_needs_them(monkeypatch):
+    loaded = []
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda *_: loaded.append(1))
+    with http_server(lambda *_: (200, {}, b"plain")) as host:
+        client = HttpClient()
+        for address, count in [(f"http://{host}/", 0), (f"https://{host}/", 1), (f"HTTPS://{host}/", 1)]:
+            with suppress(HttpError), client.request("GET", address) as answer:
+                assert answer.read(100) == b"plain"
+            assert len(loaded) == count

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -110,13 +111,10 @@ class HttpClient:
         Args:
             authorities: Files with certificates of more authorities.
         """
-        self._session = _WithoutRedirects()
+        self._session = _Session(tuple(authorities))
         self._session.headers.update({"User-Agent": "tierwright", "Accept-Encoding": "identity"})
         # Without this, requests would send a password of ~/.netrc in place of a token.
         self._session.auth = _unchanged
-        adapter = _Adapter(tuple(authorities))
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, adapter)
 
     @contextmanager
     def request(
@@ -187,8 +185,22 @@ class HttpClient:
         raise LastingHttpError(f"it redirects more than {_MOST_REDIRECTS} times")
 
 
-class _WithoutRedirects(requests.Session):
-    """A session that follows no redirects. Before it does, requests reads the whole body of the answer."""
+class _Session(requests.Session):
+    """A session that follows no redirects. Before it does, requests reads the whole body of the answer.
+
+    It loads certificates of authorities at the first address that needs them. Those of a system take 15 ms.
+    """
+
+    def __init__(self, authorities: Sequence[Path]) -> None:
+        super().__init__()
+        self._tls = _TlsContext(authorities)
+        self.mount("http://", _Adapter(self._tls))
+        del self.adapters["https://"]
+
+    def get_adapter(self, url: str) -> Any:
+        if url.lower().startswith("https://") and "https://" not in self.adapters:
+            self.mount("https://", _TlsAdapter(self._tls))
+        return super().get_adapter(url)
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Return no target."""
@@ -250,23 +262,44 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
-class _Adapter(HTTPAdapter):
-    """Trusts the certificate authorities of the system too, where companies install their own, also behind a proxy."""
+class _TlsContext:
+    """What is trusted: the certificate authorities of the system too, where companies install their own, and others."""
 
     def __init__(self, more: Sequence[Path]) -> None:
-        self._context = ssl.create_default_context()
-        for file in more:
-            self._context.load_verify_locations(file)
+        self._more = more
+        if more:
+            self.context  # noqa: B018 - an unreadable file is an error at once
+
+    @cached_property
+    def context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        for file in self._more:
+            context.load_verify_locations(file)
+        return context
+
+
+class _Adapter(HTTPAdapter):
+    """Connections without TLS, except to a proxy."""
+
+    def __init__(self, tls: _TlsContext) -> None:
+        self._tls = tls
         super().__init__()
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options, ssl_context=self._context)
+        super().init_poolmanager(*arguments, **options)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
     def proxy_manager_for(self, proxy: Any, **options: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **{"ssl_context": self._context, **options})
+        manager = super().proxy_manager_for(proxy, **{"ssl_context": self._tls.context, **options})
         manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
         return manager
+
+
+class _TlsAdapter(_Adapter):
+    """Connections with TLS, also through a proxy."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options, ssl_context=self._tls.context)
 
 
 def _proxies(address: str) -> dict[str, str] | None:
