@@ -36,6 +36,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.ac
     resume_command,
     write_answer,
 )
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.module_archives import restore_archives
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.profile.run_profile import begin_profile
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.tag_transaction import interrupted
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import begin
@@ -163,6 +164,8 @@ class ActionModule(ChainAction):
             )
             if builds:
                 journal.write("settings", name, planner.settings(name))
+        if result["builds"]:
+            restore_archives(folder for name in result["builds"] for folder in planner.roles.folders(name))
         return result
 
     def _try_nothing(self, inventory: ChainInventory, files: Mapping[str, str]) -> dict[str, Any]:

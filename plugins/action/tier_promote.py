@@ -18,6 +18,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.r
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.inventory.signing_settings import read_signer
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.layer_index.index import Store
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.actions import ChainAction
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.module_archives import keep_archives
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.prepare_promotion import prepare_promotion
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.promotion import promote_run
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.signing.envelope import Signer
@@ -47,6 +48,7 @@ class ActionModule(ChainAction):
             signed = prepare_promotion(engine, images, moving, signer_of, check=check, more_statements=bills, say=say)
             signatures.update(signed.signatures)
 
+        keep_archives()
         promotion = promote_run(engine, Journal(Path(self._task.args["run"])), prepare)
         for tier in promotion.moved:
             say(f"{tier.release} is now {promotion.images[tier.name]}")

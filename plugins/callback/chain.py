@@ -41,7 +41,7 @@ from ansible.plugins.loader import connection_loader, get_shell_plugin
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core import stopwatch
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.compatibility.matrix_store import record_column
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import Engine, connect, import_ahead
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import (
     RunError,
     TierwrightError,
@@ -336,12 +336,13 @@ class CallbackModule(CallbackBase):
 
 
 def _load_task_plugins() -> None:
-    """Load the plugins that every task in a build container needs.
+    """Load the plugins that every task in a build container needs, and what the tasks that start and end tiers need.
 
-    Tasks are forks of this process, so they need not load these plugins again.
+    Tasks are forks of this process, so they need not load these again.
     """
     connection_loader.get("tierwright.chain.tier", class_only=True)
     get_shell_plugin(shell_type="sh")
+    import_ahead()
 
 
 def _tasks(playbook: Any) -> Any:

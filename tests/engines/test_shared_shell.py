@@ -8,6 +8,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.en
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.contract.shared_shell import SharedShell
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.engine.engine import connect
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ContainerGoneError
+from engine_contract.question import WAITS
 from engine_contract.question import sandbox as sandbox  # noqa: PLC0414 - a fixture
 
 LINES = [
@@ -62,7 +63,10 @@ def test_the_end_of_the_container_is_reported(sandbox, engine):
 
 
 def _shells(engine, container):
-    return len([command for _user, command in engine.services.processes(container) if "tierwright_token" in command])
+    """Count the shared shells in a container. Each has a token, and the container itself waits."""
+    commands = [command for _user, command in engine.services.processes(container)]
+    assert " ".join(WAITS) in commands, commands
+    return sum("tierwright_token" in command for command in commands)
 
 
 def _same(output):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 import struct
 import tempfile
 import threading
@@ -134,6 +135,20 @@ def remove_unfinished(folder: Path, name: str) -> None:
     """Remove temporary files for files ``name`` (a glob pattern) in ``folder``, which killed processes left behind."""
     for path in folder.glob(f".{name}.*{_NEW}"):
         path.unlink(missing_ok=True)
+
+
+def keep_newest(folder: Path, count: int) -> None:
+    """Remove all files and folders of a folder but the ones that were changed last.
+
+    Raises:
+        OSError: One cannot be read or removed.
+    """
+    newest_first = sorted(folder.iterdir(), key=lambda path: path.lstat().st_mtime, reverse=True)
+    for path in newest_first[count:]:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def set_aside(path: Path, error: BaseException) -> str:

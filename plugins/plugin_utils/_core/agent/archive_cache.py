@@ -43,7 +43,7 @@ def cached(sources: Mapping[str, Path], make: Callable[[Mapping[str, Path]], byt
     with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         local_files.write_atomically(path, _seal(state, content) + content)
-        _remove_oldest(path.parent)
+        local_files.keep_newest(path.parent, _KEPT)
     return content
 
 
@@ -66,9 +66,3 @@ def _about(path: Path) -> tuple[int, int] | None:
 
 def _seal(state: bytes, content: bytes) -> bytes:
     return hashlib.sha256(state + content).digest()
-
-
-def _remove_oldest(folder: Path) -> None:
-    archives = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in archives[_KEPT:]:
-        path.unlink(missing_ok=True)

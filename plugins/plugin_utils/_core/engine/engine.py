@@ -15,7 +15,7 @@ from .image_ids import ImageNames
 from .images import Images
 from .networks_and_volumes import Networks, Volumes
 from .services import Services
-from .session import EngineSession
+from .session import EngineSession, load_sdk
 from .swarm import Swarm
 from .system import EngineKind, System
 
@@ -90,3 +90,8 @@ def connect(timeout: int = ANSWER_TIMEOUT) -> Engine:
     session = EngineSession(engine_address(), timeout)
     session.open()
     return Engine(session)
+
+
+def import_ahead() -> None:
+    """Import what connecting needs. Processes that are forked later need not import it again."""
+    load_sdk()

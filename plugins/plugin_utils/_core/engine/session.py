@@ -62,6 +62,11 @@ class EngineIdentity:
     is_podman: bool
 
 
+def load_sdk() -> Any:
+    """Import what connects with the SDK, and return it. It is slow, so it is done only where the SDK is needed."""
+    return import_module(".sdk", __package__)
+
+
 class EngineSession:
     """The address of one engine, and the connections to it. They are opened when they are needed."""
 
@@ -88,8 +93,7 @@ class EngineSession:
         """
         with self._lock:
             if self._client is None:
-                # Importing the SDK is slow, so it is imported only when it is needed.
-                self._client = import_module(".sdk", __package__).connect(self.address, self.timeout)
+                self._client = load_sdk().connect(self.address, self.timeout)
             client: docker.DockerClient = self._client
         return client.api
 
