@@ -15,6 +15,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors impo
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.image import labels
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run import result, summary
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.junit_document import junit
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.plan_records import write_plan
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.tier_records import (
@@ -120,7 +121,7 @@ def test_the_result_is_true_and_matches_its_schema(run, engine):
 
 
 def test_the_junit_file_counts_builds_and_tests(run, engine):
-    root = ET.fromstring(result.junit(result.result_of(engine, run, "again")))
+    root = ET.fromstring(junit(result.result_of(engine, run, "again")))
     suites = {suite.get("name"): suite for suite in root}
     counts = {name: tuple(suite.get(key) for key in ("tests", "failures", "skipped")) for name, suite in suites.items()}
     assert counts == {

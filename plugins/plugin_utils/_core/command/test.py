@@ -12,7 +12,8 @@ from ..contract.gate import run_in_foreground
 from ..engine.engine import connect
 from ..errors import NotFoundError, PlanError, wrap_errors
 from ..plan.playbook_answer import ask
-from ..plan.suite_answer import SuiteAnswer, subject_of
+from ..plan.suite_answer import SuiteAnswer
+from ..plan.suite_subject import subject_of
 from ..records import decode
 from .tier_options import inventory_arguments
 

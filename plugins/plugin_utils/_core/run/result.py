@@ -20,7 +20,6 @@ from ..state.plan_records import Planned, read_plans
 from ..state.status import FAILED, NOT_REACHED, ended_tiers, failed_outside_tiers
 from ..state.tier_records import GateRecord, read_tested
 from ..tier_build.failure import last_failed_task
-from .junit_document import junit
 from .refusals import refusals
 from .summary import explain_failure
 
@@ -241,6 +240,8 @@ def _test_results(tested: GateRecord, suite: Suite) -> list[Test]:
 
 def _documents(result: RunResult) -> dict[str, str]:
     """Return the result as documents, by the argument that sets their file, and by the names in a folder."""
+    from .junit_document import junit  # noqa: PLC0415 - slow import, and few runs write files
+
     document = encode(result, indent=2) + "\n"
     in_folder = {"result.json": document, "junit.xml": junit(result, by_owner=True), "refusals.sarif": refusals(result)}
     return {"result_file": document, "junit_file": junit(result), **in_folder}
