@@ -51,6 +51,7 @@ def test_other_code_is_never_kept_and_nothing_is_used_beside_it(run, tmp_path):
         folder.mkdir()
     (library / "ping.py").write_text(MODULE)
     (utils / "urls.py").write_text("def open_url(): pass\nfetch_url = url_argument_spec = open_url\n")
+    (tmp_path / "cache/tierwright/modules/other").mkdir(parents=True)
     assert run(f"ping={library}/ping.py")["made"] == ["ping"]
     assert kept(tmp_path) == set()
     # This folder of shared code replaces a part of ansible-core's.

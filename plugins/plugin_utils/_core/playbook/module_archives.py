@@ -67,7 +67,7 @@ def keep_archives() -> None:
         for archive in filter(_has_only_own_code, new):
             kept.mkdir(mode=0o700, parents=True, exist_ok=True)
             local_files.write_atomically(kept / archive.name, archive.read_bytes())
-        kept.touch()
+        os.utime(kept)  # it is in use, even if nothing was added
         local_files.keep_newest(kept.parent, _KEPT)
 
 
