@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import EngineError
@@ -13,8 +15,11 @@ def test_a_stopped_container_has_the_exit_status_of_its_signal_handler(sandbox):
     container = sandbox.start(sandbox.load().id)
     state = sandbox.engine.services.state(container)
     assert (state.running, state.exit_code, state.health) == (True, None, None)
-    processes = sandbox.engine.services.processes(container)
-    assert (0, " ".join(WAITS)) in processes
+    # An engine may report a container as started a moment before its program runs.
+    until = time.monotonic() + 10
+    while (0, " ".join(WAITS)) not in (processes := sandbox.engine.services.processes(container)):
+        assert time.monotonic() < until, processes
+        time.sleep(0.1)
     sandbox.engine.services.stop(container, 20)
     state = sandbox.engine.services.state(container)
     assert (state.running, state.exit_code) == (False, 3)
