@@ -25,14 +25,20 @@ def subject_of(engine: Engine, answer: SuiteAnswer, image: str | None) -> GateSu
     """
     reference = image or answer.release
     found = engine.images.find(reference)
-    if found is None or found.labels.get(labels.TIER) != answer.tier:
-        what = "does not exist" if found is None else f"is an image of tier {found.labels.get(labels.TIER)!r}"
-        raise NotFoundError(
-            f"tier {answer.tier!r}: the image {reference} {what}; build it: ansible-playbook build-chain.yml "
-            f"--limit {answer.tier}"
-        )
+    if found is None:
+        raise _unusable(answer, reference, "does not exist")
+    owner = found.labels.get(labels.TIER)
+    if owner != answer.tier:
+        raise _unusable(answer, reference, f"is an image of tier {owner!r}")
     neighbours = {
         name: each for name, reference in answer.neighbours.items() if (each := engine.images.find(reference))
     }
     missing = tuple(name for name in answer.neighbours if name not in neighbours)
     return GateSubject(answer.tier, found.id, {name: each.id for name, each in neighbours.items()}, "", missing)
+
+
+def _unusable(answer: SuiteAnswer, reference: str, reason: str) -> NotFoundError:
+    return NotFoundError(
+        f"tier {answer.tier!r}: the image {reference} {reason}; build it: ansible-playbook build-chain.yml "
+        f"--limit {answer.tier}"
+    )
