@@ -128,7 +128,7 @@ def test_a_machine_whose_system_calls_are_not_known(monkeypatch):
         b"ansible_module='apt',\nmodule_fqn='ansible.modules.ping',\n",
         b"module_fqn='ansible.legacy.apt',\n",
         b"module_fqn='ansible_collections.a.b.plugins.modules.apt',\n",
-        b"params='{\"ANSIBLE_MODULE_ARGS\": {\"text\": \"module_fqn=\\'ansible.modules.apt\\',\"}}',\n",
+        b'params=\'{"ANSIBLE_MODULE_ARGS": {"text": "module_fqn=\\\'ansible.modules.apt\\\',"}}\',\n',
     ],
 )
 def test_modules_that_only_resemble_a_package_manager(call):
