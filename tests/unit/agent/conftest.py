@@ -87,7 +87,16 @@ class Agent:
 
     until = staticmethod(until)
 
-    def __init__(self, python: str, payload: bytes, *, listen: bool = True, user: str = "", **environment: str) -> None:
+    def __init__(
+        self,
+        python: str,
+        payload: bytes,
+        *,
+        listen: bool = True,
+        user: str = "",
+        wrapper: tuple[str, ...] = (),
+        **environment: str,
+    ) -> None:
         self.folder = tempfile.mkdtemp(dir="/tmp")  # the path of a socket must be short
         #: Replaces the folder that it would share with all agents of this machine.
         self.memory = Path(tempfile.mkdtemp(dir="/dev/shm"))
@@ -97,7 +106,7 @@ class Agent:
         self._handover = threading.Thread(target=self._hand_over_listener, daemon=True)
         command = package.command(python, str(self._socket.handover_path) if listen else "", user)
         self.process = subprocess.Popen(
-            [word.replace('"/dev/shm"', f'"{self.memory}"') for word in command],
+            [*wrapper, *(word.replace('"/dev/shm"', f'"{self.memory}"') for word in command)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

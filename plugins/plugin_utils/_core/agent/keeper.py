@@ -197,7 +197,8 @@ class Keeper:
             self._loop.watch(self._socket.listener.fileno(), READ, self._accept)
         self._socket.open()
         mode = "its own socket" if self._serves_itself else f"one stream (no socket of its own: {about['no_socket']})"
-        self._report({"mode": mode})
+        waits = f"; its commands wait for the disk: {about['waits_for_disk']}" if about["waits_for_disk"] else ""
+        self._report({"mode": f"{mode}{waits}"})
 
     def _accept(self) -> None:
         if self._agent is None:

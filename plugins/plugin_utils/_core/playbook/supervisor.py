@@ -38,6 +38,7 @@ from ..state.kept_builds import resumed_build
 from ..state.plan_records import read_plan
 from ..state.tier_records import note_disturbance
 from ..tier_build.parent import lost_parent, parent_in_run
+from .result_wait import ResultWait
 from .resumption import Resumption
 from .supervised_tasks import RunningTask, failing_blocks, failing_task, replace_unsuitable
 from .task_observer import describe_task, is_own_task
@@ -101,6 +102,7 @@ class Supervisor:
         self._checked_tasks: set[str] = set()
         self._iterator: Any = None
         self._next_check = 0.0
+        self._wait = ResultWait(strategy)
         self._killed, self._locked = False, 0
         self._original_queue, self._original_process = strategy._queue_task, strategy._process_pending_results
         self._original_wait, self._original_meta = strategy._wait_on_pending_results, strategy._execute_meta
@@ -123,6 +125,7 @@ class Supervisor:
             task = failing_task(task, why, self._iterator._play)
         elif (resumption := self._resumption(host.name)) is not None and not is_own_task(task):
             task = resumption.substitute(task, describe_task(task), self._iterator._play)
+        self._wait.note_work()
         pending = self.strategy._pending_results
         self._original_queue(host, task, task_vars, play_context)
         key, worker = (host.name, task._uuid), self._worker_of(host, task)
@@ -139,6 +142,7 @@ class Supervisor:
 
     def _process_results(self, iterator: Any, one_pass: bool = False, max_passes: int | None = None) -> list[Any]:  # noqa: FBT001, FBT002
         self._wrap_iterator(iterator)
+        self._wait.wait(self._next_check)
         if time.monotonic() >= self._next_check:
             self._check_tasks()
             self._next_check = time.monotonic() + _CHECK_SECONDS
@@ -167,6 +171,7 @@ class Supervisor:
 
     def _execute_meta(self, task: Any, play_context: Any, iterator: Any, target_host: Any) -> Any:
         self._wrap_iterator(iterator)
+        self._wait.note_work()
         hosts = iterator._play.hosts
         if task.args.get("_raw_params") == "clear_facts":
             iterator._play.hosts = [target_host.name]  # else Ansible clears the facts of all tiers

@@ -18,7 +18,7 @@ import threading
 import traceback
 from typing import Any, NoReturn
 
-from . import file_transfer, modules, preload, unsynced
+from . import file_transfer, modules, preload
 
 #: Exit statuses of a shell for a command that cannot be run, and for a command that does not exist.
 CANNOT_RUN, NOT_FOUND = 126, 127
@@ -161,8 +161,6 @@ def _module(request: dict[str, Any], notes: int) -> int:
     """Run a module in this process. If the result could differ, run it in a new interpreter."""
     program = _buffer(sys.stdin).read()
     module, interpreter = modules.Module(program), request["interpreter"]
-    if unsynced.manages_packages(module.call) and (waits := unsynced.ignore_syncs()):
-        os.write(notes, f"this module waits for the disk: {waits}".encode())
     reason = _differs_from_own(interpreter) or _needed_at_start(request.get("env") or {}) or module.why_unsuitable()
     if reason:
         os.write(notes, f"{interpreter} is started for this module: {reason}".encode())

@@ -47,11 +47,6 @@ class Module:
         self._digest = hashlib.sha256(self._archive).digest()
         self._call = program.find(_CALL) + 1
 
-    @property
-    def call(self) -> bytes:
-        """The part that calls the module, up to the archive; empty if the program does not have the usual form."""
-        return self._program[self._call : self._begin] if self._call else b""
-
     def why_unsuitable(self) -> str:
         """Return the reason why it must not run on a fork of this process; empty if it may."""
         if not preload.archive_files:

@@ -15,7 +15,7 @@ import socket
 import sys
 from typing import Any
 
-from . import frames, modules, preload, small_requests
+from . import frames, modules, preload, small_requests, unsynced
 from .child import CANNOT_RUN
 from .command_session import GRACE, CommandSession, ForkedChild
 from .link import READ, FrameLink, Loop
@@ -250,11 +250,18 @@ def main(folder: str, archive: str, handover: str, user: str) -> None:
     """
     try:
         imported = preload.import_ahead(archive)
+        waits = unsynced.ignore_syncs()
         server = Server(user)
         no_socket = server.receive_listener(handover) if handover else "not requested"
         gc.collect()
         gc.freeze()
-        about = {"pid": os.getpid(), "python": sys.executable, "modules": imported, "no_socket": no_socket}
+        about = {
+            "pid": os.getpid(),
+            "python": sys.executable,
+            "modules": imported,
+            "no_socket": no_socket,
+            "waits_for_disk": waits,
+        }
         reader, writer = os.dup(0), os.dup(1)
         # Stray output must not get into the stream.
         null = os.open(os.devnull, os.O_RDWR)

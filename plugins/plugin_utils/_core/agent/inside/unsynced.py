@@ -1,25 +1,21 @@
 # Copyright: (c) Tierwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Package managers that do not wait for the disk.
+"""Commands in a build container do not wait for the disk.
 
-dpkg and rpm write their databases to the disk several times for each package, in case the machine crashes. A build that
-was interrupted by a crash is not used, so these waits are in vain. They are long when other builds use the machine.
+Package managers and databases write their files to the disk many times, in case the machine crashes. dpkg does it
+several times for each package. A build that was interrupted by a crash is not used, so these waits are in vain. They
+are long when other builds use the machine.
 
 A seccomp filter (seccomp(2)) answers the system calls with success. It is added to the engine's filter, which stays in
-force, and holds for all child processes. The kernel requires ``no_new_privs`` for it: setuid programs change no user.
-For programs that root starts, this makes no difference. So only modules get the filter that run as root and install
-packages.
+force, and holds for all child processes. The kernel requires ``no_new_privs`` for it. The engine sets that for build
+containers, and nothing changes elsewhere.
 """
 
 from __future__ import annotations
 
 import os
 import platform
-import re
 import struct
-
-#: The argument with the full name of one of these modules in a module's program. It has a line of its own.
-_MANAGES_PACKAGES = re.compile(rb"^module_fqn='ansible\.modules\.(?:apt|dnf|dnf5|yum)',$", re.MULTILINE)
 
 #: Machine to its number in audit.h, and the numbers of fsync, fdatasync, sync, syncfs, sync_file_range and msync.
 _SYSTEM_CALLS = {
@@ -27,21 +23,12 @@ _SYSTEM_CALLS = {
     "aarch64": (0xC00000B7, (82, 83, 81, 267, 84, 227)),
 }
 
-_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, _PR_SET_NO_NEW_PRIVS = 22, 2, 38
+_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, _PR_GET_NO_NEW_PRIVS = 22, 2, 39
 #: Instructions and results of a filter (linux/bpf_common.h, linux/seccomp.h).
 _LOAD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
 _ALLOW, _SUCCEED = 0x7FFF0000, 0x00050000
 #: Offsets in ``struct seccomp_data``.
 _NUMBER, _ARCHITECTURE = 0, 4
-
-
-def manages_packages(call: bytes) -> bool:
-    """Say whether a module's program is that of a package manager.
-
-    Args:
-        call: The part of the program that calls the module.
-    """
-    return _MANAGES_PACKAGES.search(call) is not None
 
 
 def ignore_syncs() -> str:
@@ -50,8 +37,6 @@ def ignore_syncs() -> str:
     Returns:
         The reason if this is not possible; otherwise empty.
     """
-    if os.geteuid() != 0:
-        return "it does not run as root"
     known = _SYSTEM_CALLS.get(platform.machine())
     if known is None:
         return f"the system calls of {platform.machine()} are not known"
@@ -60,14 +45,15 @@ def ignore_syncs() -> str:
     except ImportError as error:
         return str(error)
     libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_GET_NO_NEW_PRIVS, *[ctypes.c_ulong(0)] * 4) != 1:
+        return "its processes may get more rights"
     program = _filter(*known)
     instructions = ctypes.create_string_buffer(program, len(program))
-    # struct sock_fprog: a number of 16 bits, and the address
+    # struct sock_fprog: the number of instructions in 16 bits, and their address
     argument = struct.pack("HP", len(program) // 8, ctypes.addressof(instructions))
-    for arguments in ((_PR_SET_NO_NEW_PRIVS, 1, 0), (_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, argument)):
-        words = [word if isinstance(word, bytes) else ctypes.c_ulong(word) for word in (*arguments, 0, 0)]
-        if libc.prctl(*words) != 0:
-            return f"prctl: {os.strerror(ctypes.get_errno())}"
+    zero = ctypes.c_ulong(0)
+    if libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), argument, zero, zero) != 0:
+        return f"prctl: {os.strerror(ctypes.get_errno())}"
     return ""
 
 
