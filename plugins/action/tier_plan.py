@@ -37,7 +37,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.ac
     write_answer,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.module_archives import restore_archives
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.profile.run_profile import begin_profile
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.profile import measuring
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.release.tag_transaction import interrupted
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import begin
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.result import (
@@ -118,7 +118,12 @@ class ActionModule(ChainAction):
         try:
             note_files(journal, files)
             begin_files(files, RunResult(inventory.name, journal.run, RUNNING, None, None, None, resume_command()))
-            begin_profile(files, inventory.name, journal.run)
+            if measuring.FILE in files:
+                from ansible_collections.tierwright.chain.plugins.plugin_utils._core.profile.run_profile import (  # noqa: PLC0415
+                    begin_profile,
+                )
+
+                begin_profile(files, inventory.name, journal.run)
             if self._tries:  # the run may have waited for hours, and candidates and the lock file change
                 planner = make_planner(task_vars)
                 inventory = planner.inventory

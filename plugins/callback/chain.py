@@ -75,11 +75,7 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.ta
     start_recording,
 )
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.playbook.task_times import TaskTimes
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.profile.run_profile import (
-    start_measuring,
-    write_profile,
-)
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.profile.table import profile_lines
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.profile.measuring import start_measuring
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.lifecycle import Signals
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.result import write_files
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.summary import (
@@ -285,6 +281,13 @@ class CallbackModule(CallbackBase):
     def _show_profile(self, journal: Journal) -> None:
         if self._times is None:
             return
+        from ansible_collections.tierwright.chain.plugins.plugin_utils._core.profile.run_profile import (  # noqa: PLC0415
+            write_profile,
+        )
+        from ansible_collections.tierwright.chain.plugins.plugin_utils._core.profile.table import (  # noqa: PLC0415
+            profile_lines,
+        )
+
         try:
             profile = write_profile(journal, self._times.tasks(), self._times.began, time.time())
         except RunError as error:

@@ -15,7 +15,8 @@ from ansible_collections.tierwright.chain.plugins.plugin_utils._core import stop
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.errors import ChainError, RunError
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.plan.decision import Action, Decision
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.profile import run_profile
-from ansible_collections.tierwright.chain.plugins.plugin_utils._core.profile.run_profile import StepTime, TaskTime
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.profile.measuring import TaskTime, start_measuring
+from ansible_collections.tierwright.chain.plugins.plugin_utils._core.profile.run_profile import StepTime
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.profile.table import profile_lines
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.run.result import check_files, note_files
 from ansible_collections.tierwright.chain.plugins.plugin_utils._core.state.journal import Journal
@@ -68,7 +69,7 @@ def journal(monkeypatch, tmp_path, make_tier):
 def measure(journal, *spans):
     """Record spans, as the workers of the run do: (host, task, step, at, seconds)."""
     work = {"host": "", "task": ""}
-    assert run_profile.start_measuring(journal, lambda: (work["host"], work["task"]))
+    assert start_measuring(journal, lambda: (work["host"], work["task"]))
     for host, number, step, at, seconds in spans:
         work.update(host=host, task=str(number))
         stopwatch.note(step, BEGAN + at, BEGAN + at + seconds)
@@ -168,7 +169,7 @@ def test_a_file_that_cannot_be_written_is_named(journal, tmp_path):
 
 def test_a_run_without_a_profile_measures_nothing(journal):
     note_files(journal, {})
-    assert not run_profile.start_measuring(journal, lambda: ("core", "1"))
+    assert not start_measuring(journal, lambda: ("core", "1"))
     assert not stopwatch.is_running()
 
 

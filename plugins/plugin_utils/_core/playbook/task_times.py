@@ -8,7 +8,7 @@ import dataclasses
 import time
 from typing import Any
 
-from ..profile.run_profile import TaskTime
+from ..profile.measuring import TaskTime
 from .task_observer import describe_task
 
 _UNFINISHED = "unfinished"

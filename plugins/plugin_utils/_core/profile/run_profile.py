@@ -8,7 +8,7 @@ It is made at the end of the run, from the times of its tasks, and from what its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,9 +23,10 @@ from ..state.journal import Journal
 from ..state.plan_records import Planned, read_plans
 from ..state.tier_records import read_tested
 from ..stopwatch import Span
+from .measuring import FILE, TaskTime, events_file
 
-#: Key of the profile among the files of a run, and the variable that names the file.
-_FILE, _VARIABLE = "profile", "tier_profile"
+#: The variable that names the file.
+_VARIABLE = "tier_profile"
 
 #: Actions of a run that belong to no tier, and their names.
 _RUN_STEPS = {"tier_plan": "plan", "tier_promote": "promote", "tier_publish": "publish"}
@@ -38,25 +39,6 @@ _TEST_WAITS = frozenset({"wait for the tests of the parent", "wait for neighbour
 #: Steps of tasks that are fields of their own.
 _MODULE, _TRANSFER = "module", "transfer"
 _SEND, _WRITE, _LOAD = "send", "write", "load"
-
-
-@dataclass(frozen=True, slots=True)
-class TaskTime:
-    """When a task ran for a host, in seconds since 1970."""
-
-    host: str
-    #: Its ID.
-    task: str
-    name: str
-    role: str | None
-    #: File and line, relative to the folder of the roles.
-    file: str | None
-    #: The full name of its action.
-    action: str
-    #: ``ok``, ``changed``, ``failed``, ``ignored``, ``skipped``, ``unreachable`` or ``unfinished``.
-    result: str
-    began: float
-    ended: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,24 +140,11 @@ def begin_profile(files: Mapping[str, str], chain: str, run: str) -> None:
     Raises:
         ChainError: The file cannot be written.
     """
-    if _FILE in files:
+    if FILE in files:
         try:
-            _write(Path(files[_FILE]), RunProfile(chain, run, _time(datetime.now(UTC)), None, None))
+            _write(Path(files[FILE]), RunProfile(chain, run, _time(datetime.now(UTC)), None, None))
         except OSError as error:
-            raise ChainError(f"{_VARIABLE}: {files[_FILE]} cannot be written: {describe_error(error)}") from error
-
-
-def start_measuring(journal: Journal, whose: Callable[[], tuple[str, str]]) -> bool:
-    """Measure in this process and its forks if the run writes a profile. Return whether it does.
-
-    Args:
-        journal: The journal of the run.
-        whose: Returns the host and the task that a process works for.
-    """
-    if _FILE not in noted_files(journal):
-        return False
-    stopwatch.begin(_events_file(journal), whose)
-    return True
+            raise ChainError(f"{_VARIABLE}: {files[FILE]} cannot be written: {describe_error(error)}") from error
 
 
 def write_profile(journal: Journal, tasks: Iterable[TaskTime], began: float, ended: float) -> RunProfile:
@@ -191,7 +160,7 @@ def write_profile(journal: Journal, tasks: Iterable[TaskTime], began: float, end
         RunError: The file cannot be written, or the run has no plan.
     """
     profile = make_profile(journal, list(tasks), began, ended)
-    file = noted_files(journal)[_FILE]
+    file = noted_files(journal)[FILE]
     try:
         _write(Path(file), profile)
     except OSError as error:
@@ -206,7 +175,7 @@ def make_profile(journal: Journal, tasks: list[TaskTime], began: float, ended: f
         RunError: The run has no plan.
     """
     chain, planned = read_plans(journal)
-    spans = stopwatch.read(_events_file(journal))
+    spans = stopwatch.read(events_file(journal))
     by_host: dict[str, list[TaskTime]] = {}
     for task in sorted(tasks, key=lambda each: each.began):
         by_host.setdefault(task.host, []).append(task)
@@ -343,10 +312,6 @@ def _round(seconds: float) -> float:
 
 def _time(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")
-
-
-def _events_file(journal: Journal) -> Path:
-    return journal.folder / "profile.events"
 
 
 def _write(file: Path, profile: RunProfile) -> None:
