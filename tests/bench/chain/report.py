@@ -77,6 +77,7 @@ def conditions(measured: Mapping[str, Any]) -> str:
         f"{dates[0]} to {dates[-1]}" if len(dates) > 1 else dates[0],
         f"{rounds} {'round' if rounds == 1 else 'rounds'}, {len(loads)} builds",
         f"{last['cores']} cores, Linux {last['kernel']}",
+        *([f"images of the engine: {last['storage']}"] if "storage" in last else []),
         f"load of the machine before a build: median {statistics.median(loads):.1f}, {loads[0]:.1f} to {loads[-1]:.1f}",
     ]
     versions = {name: text for entry in about for name, text in entry["contenders"].items()}

@@ -65,7 +65,7 @@ def measure(contender: Contender, chosen: Collection[str], round_: int) -> Itera
             continue
         if key in {FRESH, COLD}:
             contender.forget()
-        if key == FRESH:
+        if key == FRESH and key in chosen:
             contender.drop_packages()
         contender.note_replaced()
         if scenario.tier:

@@ -17,6 +17,7 @@ from .commands import BuildError, run
 from .contenders import BASE_IMAGE, REPOSITORY, Contender, remove_images
 
 _PLAYBOOK = "tierwright.chain.build_chain"
+_CACHE = "tierwright-cache-debian"
 _EMPTY = "- name: Do nothing\n  hosts: all\n  gather_facts: false\n  tasks: []\n"
 
 
@@ -24,7 +25,8 @@ class Tierwright(Contender):
     """Tierwright, without the tests of the roles: a Dockerfile has none."""
 
     name = "tierwright"
-    packages = "keeps them in the engine's volume tierwright-cache-debian"
+    packages = f"keeps them in the engine's volume {_CACHE}"
+    keeps_packages = True
     tested = False
 
     def prepare(self) -> None:
@@ -44,6 +46,9 @@ class Tierwright(Contender):
 
     def forget(self) -> None:
         remove_images(_tags(list(self.parents)))
+
+    def drop_packages(self) -> None:
+        run(["docker", "volume", "rm", "--force", _CACHE])
 
     def version(self) -> str:
         return f"Tierwright, ansible-core {version('ansible-core')}"
