@@ -73,7 +73,7 @@ def test_a_wait_ends_at_its_deadline(strategy, waits):
 
 def test_a_result_ends_a_long_wait(strategy):
     wait = ResultWait(strategy)
-    wait._wait = LATER
+    wait._seconds = LATER
     wait._busy = False
     thread = threading.Timer(0.05, lambda: strategy._results.append("arrived"))
     thread.start()

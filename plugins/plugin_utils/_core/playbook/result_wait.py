@@ -4,8 +4,8 @@
 """Lets the main process sleep until a task ends.
 
 Ansible's strategies look every millisecond whether a result has arrived, and each time ask for the next task of every
-host. With four tiers, this takes half of a core. Here the strategy waits for the event that a result arrives, whenever
-it has nothing else to do. So a result is processed no later than before.
+host. Here the strategy waits for the event that a result arrives, whenever it has nothing else to do. So a result is
+processed no later than before, and the processor is free for builds.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class ResultWait:
         """Watch the results of a strategy."""
         self._strategy = strategy
         self._arrived = threading.Event()
-        self._busy, self._wait = True, _SHORTEST
+        self._busy, self._seconds = True, _SHORTEST
         with strategy._results_lock:  # its other thread may add one now
             strategy._results = _ArrivingResults(strategy._results, self._arrived)
 
@@ -55,9 +55,9 @@ class ResultWait:
         """
         strategy = self._strategy
         if self._busy or strategy._results or strategy._pending_results <= 0:
-            self._busy, self._wait = False, _SHORTEST
+            self._busy, self._seconds = False, _SHORTEST
             return
         self._arrived.clear()
         if not strategy._results:
-            self._arrived.wait(max(0.0, min(self._wait, deadline - time.monotonic())))
-        self._wait *= 2
+            self._arrived.wait(max(0.0, min(self._seconds, deadline - time.monotonic())))
+        self._seconds *= 2
